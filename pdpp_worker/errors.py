@@ -1,0 +1,108 @@
+"""The error tree.
+
+PdppError
+├── ConfigurationError     a setting, manifest or argument is wrong; the owner can mend it
+│   └── NotFoundError      the named connection, run, stream or connector does not exist
+├── ProtocolViolation      a connector broke the Collection Profile
+├── LeaseLostError         another worker holds the connection now; nothing more may be written
+├── PacerUnavailableError  Redis cannot be reached, so no request may be sent
+└── ProviderError          what a provider answered, as the connector sees it
+    ├── Throttled          429, or a pause that the provider asked for
+    ├── Challenged         a bot check that only the owner can pass
+    ├── AuthExpired        the credentials no longer work
+    ├── Gone               the resource does not exist at the provider
+    └── UpstreamError      5xx, 408, a broken or silent connection
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+
+class PdppError(Exception):
+    """Something went wrong in a way that a person can be told about; `slug` is stable for logs and rows."""
+
+    slug: ClassVar[str] = "error"
+
+
+class ConfigurationError(PdppError):
+    """A setting, manifest or argument is wrong."""
+
+    slug = "configuration"
+
+
+class NotFoundError(ConfigurationError):
+    """Something named by a person does not exist."""
+
+    slug = "not_found"
+
+
+class ProtocolViolation(PdppError):  # noqa: N818 - the profile's own term
+    """A connector sent what the Collection Profile does not allow."""
+
+    slug = "protocol_violation"
+
+
+class LeaseLostError(PdppError):
+    """The lease of the connection went to another worker."""
+
+    slug = "lease_lost"
+
+
+class PacerUnavailableError(PdppError):
+    """The pacing server cannot be reached; no request is sent without it."""
+
+    slug = "pacer_unavailable"
+
+
+class ProviderError(PdppError):
+    """What the provider answered; `reason` is the gap reason it leads to."""
+
+    slug = "provider"
+    reason: str = "upstream_error"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Throttled(ProviderError):  # noqa: N818 - named as the field names it
+    """The provider refused for the rate; `retry_after` is when it said to come back, if it said."""
+
+    slug = "throttled"
+    reason = "rate_limited"
+
+    def __init__(self, message: str, *, status: int = 429, retry_after: datetime | None = None) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
+
+
+class Challenged(ProviderError):  # noqa: N818 - named as the field names it
+    """The provider shows a bot check; only the owner can pass it."""
+
+    slug = "challenged"
+    reason = "challenged"
+
+
+class AuthExpired(ProviderError):  # noqa: N818 - named as the field names it
+    """The provider no longer accepts the credentials."""
+
+    slug = "credentials_expired"
+    reason = "credentials_expired"
+
+
+class Gone(ProviderError):  # noqa: N818 - named as the field names it
+    """The provider affirmed that the resource does not exist."""
+
+    slug = "gone"
+
+
+class UpstreamError(ProviderError):
+    """The provider failed: 5xx, 408, a connection that broke or stayed silent."""
+
+    slug = "upstream"
+
+    def __init__(self, message: str, *, status: int | None = None, reason: str = "upstream_error") -> None:
+        super().__init__(message, status=status)
+        self.reason = reason

@@ -1,0 +1,137 @@
+"""Every setting of the program, read once from the environment (prefix `PDPP_`)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pdpp_worker.errors import ConfigurationError
+
+PositiveSeconds = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def default_data_dir() -> Path:
+    """Where the embedded servers, logs and keys live.
+
+    A checkout gets a directory of its own, so that two checkouts never share a database. Root gets a place under
+    `/var/lib`: PostgreSQL refuses to run as root, and the account it runs as cannot enter root's home.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        base = Path("/var/lib/pdpp-worker")
+    else:
+        base = Path(platformdirs.user_data_dir("pdpp-worker"))
+    if not (_CHECKOUT / "pyproject.toml").exists():
+        return base / "default"
+    digest = hashlib.sha256(str(_CHECKOUT).encode()).hexdigest()[:8]
+    return base / f"{_CHECKOUT.name}-{digest}"
+
+
+class Settings(BaseSettings):
+    """The fleet's settings; field `x_y` is the environment variable `PDPP_X_Y`."""
+
+    model_config = SettingsConfigDict(env_prefix="PDPP_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    database_url: SecretStr | None = None
+    """PostgreSQL 14 or newer; unset: the embedded server."""
+    redis_url: SecretStr | None = None
+    """Redis 6.2 or newer, for pacing; unset: the embedded server."""
+    broker_url: SecretStr | None = None
+    """Celery's broker; unset: the Redis server above, database 1 beside it."""
+    secret_key: SecretStr | None = None
+    """Fernet key for stored credentials; unset: the file `secret.key` in the data directory."""
+
+    dispatch_every_s: PositiveSeconds = 30.0
+    sweep_every_s: PositiveSeconds = 60.0
+    housekeeping_every_s: PositiveSeconds = 3600.0
+
+    slice_s: PositiveSeconds = 60.0
+    slice_grace_s: PositiveSeconds = 60.0
+    """A slice that runs this much longer than `slice_s` is taken for hung; its lease is no longer renewed."""
+    slice_messages: PositiveInt = 1_000_000
+    lease_s: PositiveSeconds = 30.0
+    batch_records: PositiveInt = 4_000
+    batch_bytes: PositiveInt = 8_000_000
+    batch_s: PositiveSeconds = 1.0
+    run_attempts: PositiveInt = 5
+    """Slices in a row that may die without committing anything before the run is ended as failed."""
+
+    pacing_cold_start_ms: Annotated[float, Field(gt=0)] = 1000.0
+    http_timeout_s: PositiveSeconds = 45.0
+    gap_backoff_s: PositiveSeconds = 60.0
+    """First delay before a gap is tried again; doubles with each attempt, at most a day."""
+    gap_max_attempts: PositiveInt = 12
+
+    broker_timeout_s: PositiveSeconds = 5.0
+    flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555
+    flower_basic_auth: SecretStr | None = None
+    """`user:password`; required to let Flower listen beyond loopback."""
+    flower_address: str = "127.0.0.1"
+    collect_threads: PositiveInt = 16
+    local_processes: PositiveInt = 2
+    log_level: str = "INFO"
+    log_json: bool = False
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    def pacing_min_interval_ms(self, connector: str, default: float) -> float:
+        """The owner's rate ceiling for a connector, ms between two requests.
+
+        Read from `PDPP_<CONNECTOR>_PACING_MIN_INTERVAL_MS`, else the manifest's default.
+
+        Raises:
+            ConfigurationError: the variable is not a positive number of milliseconds.
+        """
+        name = f"PDPP_{connector.upper()}_PACING_MIN_INTERVAL_MS"
+        return positive_ms(name, os.environ[name]) if name in os.environ else default
+
+    def credential_variable(self, name: str) -> str | None:
+        """The value behind a credential reference `env:NAME`, or None when the variable is unset."""
+        return os.environ.get(name)
+
+    def child_environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """The environment for a process of the fleet: this one's, with `extra` on top."""
+        return {**os.environ, **extra}
+
+
+def positive_ms(name: str, text: str) -> float:
+    """Read a positive, finite number of milliseconds.
+
+    Raises:
+        ConfigurationError: naming the setting and what it must be.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ConfigurationError(f"{name} is {text!r}; it must be a positive number of milliseconds, such as 250.")
+    return value
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings.
+
+    Raises:
+        ConfigurationError: naming each variable that is wrong and why.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(f"PDPP_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"The settings are not usable: {problems}.") from None
