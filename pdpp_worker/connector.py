@@ -1,0 +1,125 @@
+"""All that a connector in Python imports: the messages it yields and the context it is handed.
+
+A connector is a folder with `manifest.json` and a module `connector.py` that defines
+
+    def collect(start: Start, context: Context) -> Iterator[Message]: ...
+
+It has no database, no sleep and no retry loop of its own; it yields messages and the runtime does the rest. A DONE is
+implied when the iterator ends; an exception ends the run as failed, and what was committed before stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import httpx
+from pydantic import SecretStr
+from structlog.typing import FilteringBoundLogger
+
+from pdpp_worker.errors import (
+    AuthExpired,
+    Challenged,
+    ConfigurationError,
+    Gone,
+    ProviderError,
+    Throttled,
+    UpstreamError,
+)
+from pdpp_worker.protocol.messages import (
+    Budget,
+    DetailCoverage,
+    DetailGap,
+    DetailGapRecovered,
+    Done,
+    DoneError,
+    GapToClose,
+    Message,
+    Progress,
+    Record,
+    SkipResult,
+    Start,
+    State,
+)
+from pdpp_worker.protocol.reasons import Reason, RecoveryKind
+from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
+
+__all__ = [
+    "WHOLE_STREAM",
+    "AuthExpired",
+    "BatchScope",
+    "Budget",
+    "Challenged",
+    "Collect",
+    "ConfigurationError",
+    "Context",
+    "DetailCoverage",
+    "DetailGap",
+    "DetailGapRecovered",
+    "Done",
+    "DoneError",
+    "GapToClose",
+    "Gone",
+    "Message",
+    "Progress",
+    "ProviderError",
+    "Reason",
+    "Record",
+    "RecoveryKind",
+    "ResourceScope",
+    "Scope",
+    "SkipResult",
+    "Start",
+    "State",
+    "Throttled",
+    "TimeRange",
+    "UpstreamError",
+    "skip",
+]
+
+
+class HttpFactory(Protocol):
+    """Makes the connector's HTTP client; every request through it is paced and its failures are typed."""
+
+    def __call__(self, *, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
+        """A client whose requests raise `Throttled`, `Challenged`, `AuthExpired`, `Gone` or `UpstreamError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a connector is handed beside START."""
+
+    http: HttpFactory
+    settings: Mapping[str, Any]
+    """The connection's settings, with the manifest's defaults filled in."""
+    secret: Callable[[str], SecretStr]
+    """Reads one of the manifest's credentials; raises AuthExpired when it is missing."""
+    log: FilteringBoundLogger
+    now: Callable[[], datetime]
+
+
+Collect = Callable[[Start, Context], Iterator[Message]]
+
+
+def skip(
+    stream: str,
+    reason: Reason,
+    scope: Scope,
+    message: str = "",
+    *,
+    retry_after: datetime | None = None,
+    detail: dict[str, Any] | None = None,
+) -> SkipResult:
+    """A SKIP_RESULT whose recovery kind follows from its reason."""
+    return SkipResult(
+        stream=stream,
+        reason=reason.value,
+        message=message,
+        scope=scope,
+        recovery_kind=reason.kind,
+        retry_after=retry_after,
+        detail=detail,
+    )

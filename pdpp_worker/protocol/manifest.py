@@ -1,0 +1,203 @@
+"""The manifest: what a connector is, what it can supply, and on which terms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jsonschema_rs
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pdpp_worker.errors import ConfigurationError
+
+Binding = Literal["network", "filesystem", "browser_automation", "browser_profile", "interactive", "loopback_listen"]
+StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Availability(_Part):
+    """A stream that this mechanism never supplies, and the reason an owner reads."""
+
+    supplied: Literal[False]
+    reason: Annotated[str, Field(min_length=1)]
+
+
+class StreamManifest(_Part):
+    """One stream of a connector."""
+
+    name: StreamName
+    title: str = ""
+    schema_: dict[str, Any] = Field(default={}, alias="schema")
+    cursor_field: str | None = None
+    cursor_semantic: Literal["complete", "high_water", "session_local"] = "high_water"
+    mutable_window: str | None = None
+    state_stream: StreamName | None = None
+    parent_streams: list[StreamName] | None = None
+    coverage_strategy: Literal["checkpoint_window", "parent_detail_accounting"] | None = None
+    availability: Availability | None = None
+
+    @field_validator("schema_")
+    @classmethod
+    def _compiles(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            jsonschema_rs.validator_for(value)
+        except ValueError as error:
+            raise ValueError(f"schema is not a JSON Schema: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _one_parent_form(self) -> StreamManifest:
+        if self.state_stream is not None and self.parent_streams is not None:
+            raise ValueError(f"stream {self.name} declares both state_stream and parent_streams; use one")
+        if self.parent_streams is not None:
+            _check_parents(self.name, self.parent_streams)
+        _check_strategy(self)
+        if self.name in self.parents:
+            raise ValueError(f"stream {self.name} names itself as its parent")
+        return self
+
+    @property
+    def parents(self) -> list[str]:
+        """The streams whose checkpoint covers this one; empty when it is its own."""
+        return [self.state_stream] if self.state_stream is not None else list(self.parent_streams or [])
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether the stream has a cursor of its own."""
+        return not self.parents
+
+
+class Recovery(_Part):
+    """What a connector can do about its gaps."""
+
+    supports_targeted_resource_fetch: bool = False
+    supports_version_bumped_retry: bool = False
+    targeted_fetch_rate_hint: Annotated[str, Field(pattern=r"^\d+(\.\d+)?/(sec|min|hour)$")] | None = None
+
+
+class Pacing(_Part):
+    """The connector's default rate ceiling, ms between two requests."""
+
+    min_interval_ms: Annotated[float, Field(gt=0)] = 1000.0
+
+
+class Credential(_Part):
+    """A secret that a connection needs."""
+
+    title: str
+    required: bool = True
+
+
+class SettingSpec(_Part):
+    """A plain value that a connection may set."""
+
+    title: str
+    type: Literal["string", "integer", "number", "boolean", "path", "url"] = "string"
+    default: Any = None
+    required: bool = False
+
+
+class Manifest(_Part):
+    """A connector's manifest."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+    version: str
+    title: str
+    description: str = ""
+    queue: Literal["collect", "local"] = "collect"
+    checkpoint_commit: Literal["incremental", "on_done"] = "on_done"
+    bindings: list[Binding] = []
+    credentials: dict[str, Credential] = {}
+    settings: dict[str, SettingSpec] = {}
+    pacing: Pacing = Pacing()
+    schedule_every_s: Annotated[float, Field(gt=0)] = 3600.0
+    recovery: Recovery = Recovery()
+    streams: Annotated[list[StreamManifest], Field(min_length=1)]
+
+    @field_validator("version")
+    @classmethod
+    def _pep440(cls, value: str) -> str:
+        try:
+            Version(value)
+        except InvalidVersion:
+            raise ValueError(f"version {value!r} is not a PEP 440 version such as 1.2.0") from None
+        return value
+
+    @model_validator(mode="after")
+    def _streams_fit(self) -> Manifest:
+        names = [stream.name for stream in self.streams]
+        if len(set(names)) != len(names):
+            raise ValueError("a stream is declared twice")
+        for stream in self.streams:
+            for parent in stream.parents:
+                if parent not in names:
+                    raise ValueError(f"stream {stream.name} names the unknown parent {parent}")
+        _check_acyclic({stream.name: stream.parents for stream in self.streams})
+        return self
+
+    def stream(self, name: str) -> StreamManifest | None:
+        """The stream of that name, or None."""
+        return next((stream for stream in self.streams if stream.name == name), None)
+
+    @property
+    def supplied(self) -> list[StreamManifest]:
+        """The streams that the connector can supply, in the manifest's order."""
+        return [stream for stream in self.streams if stream.availability is None]
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read and check a manifest file.
+
+    Raises:
+        ConfigurationError: naming the file, the field and what is wrong with it.
+    """
+    try:
+        return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigurationError(f"The manifest {path} cannot be read: {error.strerror}.") from None
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"The manifest {path} is not JSON: {error}.") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "manifest"
+        text = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"The manifest {path} is refused: {place}: {text}.") from None
+
+
+def _check_parents(name: str, parents: list[str]) -> None:
+    if not parents:
+        raise ValueError(f"stream {name} declares an empty parent_streams; name a parent or leave it out")
+    if len(set(parents)) != len(parents):
+        raise ValueError(f"stream {name} names a parent twice")
+
+
+def _check_strategy(stream: StreamManifest) -> None:
+    wanted = None
+    if stream.state_stream is not None:
+        wanted = "checkpoint_window"
+    if stream.parent_streams is not None:
+        wanted = "parent_detail_accounting"
+    if stream.coverage_strategy != wanted:
+        raise ValueError(f"stream {stream.name} has coverage_strategy {stream.coverage_strategy}; it must be {wanted}")
+
+
+def _check_acyclic(parents: dict[str, list[str]]) -> None:
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " -> ".join((*path[path.index(name) :], name))
+            raise ValueError(f"the streams' parents form a cycle: {circle}")
+        if name in done:
+            return
+        for parent in parents[name]:
+            visit(parent, (*path, name))
+        done.add(name)
+
+    for name in parents:
+        visit(name, ())

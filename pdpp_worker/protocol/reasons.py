@@ -1,0 +1,129 @@
+"""The closed list of reasons for which something can be missing, and who goes back for it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RecoveryKind(StrEnum):
+    """Who mends a miss, and when."""
+
+    RUNTIME = "retry_by_runtime"
+    UPGRADE = "retry_on_connector_upgrade"
+    STRUCTURAL = "permanent_structural"
+    FILTER = "filter_applied"
+
+
+RETRYABLE_KINDS = frozenset({RecoveryKind.RUNTIME, RecoveryKind.UPGRADE})
+
+
+class Reason(StrEnum):
+    """Why something expected was not obtained. Each has one recovery kind and one sentence for the owner."""
+
+    kind: RecoveryKind
+    sentence: str
+
+    def __new__(cls, value: str, kind: RecoveryKind, sentence: str) -> Reason:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.kind = kind
+        member.sentence = sentence
+        return member
+
+    RATE_LIMITED = (
+        "rate_limited",
+        RecoveryKind.RUNTIME,
+        "The provider refused because requests came too fast; it is asked again later.",
+    )
+    UPSTREAM_ERROR = (
+        "upstream_error",
+        RecoveryKind.RUNTIME,
+        "The provider answered with an error of its own; it is asked again later.",
+    )
+    NETWORK_ERROR = (
+        "network_error",
+        RecoveryKind.RUNTIME,
+        "The connection to the provider broke; it is asked again later.",
+    )
+    TIMED_OUT = (
+        "timed_out",
+        RecoveryKind.RUNTIME,
+        "The provider did not answer in time; it is asked again later.",
+    )
+    CHALLENGED = (
+        "challenged",
+        RecoveryKind.RUNTIME,
+        "The provider shows a bot check; open the account yourself once, then say go.",
+    )
+    CREDENTIALS_EXPIRED = (
+        "credentials_expired",
+        RecoveryKind.RUNTIME,
+        "The sign-in no longer works; renew the credentials of the connection.",
+    )
+    SOURCE_PARTITION_FAILED = (
+        "source_partition_failed",
+        RecoveryKind.RUNTIME,
+        "One part of the source could not be read; it is tried again later.",
+    )
+    UPSTREAM_PRESSURE = (
+        "upstream_pressure",
+        RecoveryKind.RUNTIME,
+        "Put off because the provider was refusing requests; it is fetched later.",
+    )
+    RUN_BUDGET_DEFERRED = (
+        "run_budget_deferred",
+        RecoveryKind.RUNTIME,
+        "Put off because the run had used its budget; it is fetched later.",
+    )
+    RETRY_EXHAUSTED = (
+        "retry_exhausted",
+        RecoveryKind.RUNTIME,
+        "Several tries in a row failed; it is tried again later.",
+    )
+    RANGE_SHORTENED = (
+        "range_shortened",
+        RecoveryKind.RUNTIME,
+        "The source gave a shorter period than promised; the rest is asked for again later.",
+    )
+    TEMPLATE_UNKNOWN = (
+        "template_unknown",
+        RecoveryKind.UPGRADE,
+        "This version does not know the document's layout; a newer version will read it.",
+    )
+    PARSE_FAILED = (
+        "parse_failed",
+        RecoveryKind.UPGRADE,
+        "This version could not read the content; a newer version will.",
+    )
+    SHAPE_CHANGED = (
+        "shape_changed",
+        RecoveryKind.UPGRADE,
+        "The provider's answers have a shape this version does not know; a newer version will read them.",
+    )
+    EXPORT_NOT_WIRED = (
+        "export_not_wired",
+        RecoveryKind.UPGRADE,
+        "This version cannot work the export of this part yet; a newer version will.",
+    )
+    SCOPE_NOT_SUPPORTED = (
+        "scope_not_supported",
+        RecoveryKind.UPGRADE,
+        "This version cannot narrow its work as asked, so it left it; a newer version may.",
+    )
+    STATE_TOO_LARGE = (
+        "state_too_large",
+        RecoveryKind.UPGRADE,
+        "The connector's cursor is too large to keep; a newer version will keep a smaller one.",
+    )
+    RECORD_REJECTED = (
+        "record_rejected",
+        RecoveryKind.UPGRADE,
+        "The record breaks its declared shape; it is kept as it came, and a newer version will read it.",
+    )
+
+
+PRESSURE = frozenset({Reason.RATE_LIMITED, Reason.UPSTREAM_PRESSURE})
+"""Reasons that speak of the provider's limits; only these hold back other work of the connection."""
+
+NEEDS_OWNER = frozenset({Reason.CHALLENGED, Reason.CREDENTIALS_EXPIRED})
+"""Reasons that time alone does not mend: the owner has to act first."""

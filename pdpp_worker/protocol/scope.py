@@ -1,0 +1,66 @@
+"""What a miss is about: one resource, or a batch named by partition and range."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+
+class TimeRange(BaseModel):
+    """A half-open period `[since, until)`; either end may be open. ISO 8601 text, compared as text by nobody."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    since: str | None = None
+    until: str | None = None
+
+
+class ResourceScope(BaseModel):
+    """One resource, by the provider's own id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resource_id: Annotated[str, Field(min_length=1)]
+
+
+class BatchScope(BaseModel):
+    """Everything in one partition of the source, within a period when `range` is given; `{}` is the whole stream."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    partition: dict[str, JsonValue]
+    range: TimeRange | None = None
+
+
+Scope = ResourceScope | BatchScope
+
+WHOLE_STREAM = BatchScope(partition={})
+
+
+def scope_json(scope: Scope) -> dict[str, Any]:
+    """The scope as plain JSON, without empty fields."""
+    return scope.model_dump(mode="json", exclude_none=True)
+
+
+def scope_key(scope: Scope) -> str:
+    """The canonical JSON of a scope: the same miss always has the same key. Plain ASCII."""
+    return json.dumps(scope_json(scope), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+class StreamScope(BaseModel):
+    """What START asks of one stream."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: Annotated[str, Field(min_length=1)]
+    resources: list[str] | None = None
+    time_range: TimeRange | None = None
+    fields: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _no_wildcard(self) -> StreamScope:
+        if "*" in self.name:
+            raise ValueError(f"scope.streams[].name is {self.name!r}; wildcards are not allowed")
+        return self
