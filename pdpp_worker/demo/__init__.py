@@ -1,0 +1,1 @@
+"""A provider to practise on, and a demonstration of the fleet against it."""
