@@ -1,0 +1,51 @@
+"""What START's scope allows, checked before anything is written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.messages import Record
+from pdpp_worker.protocol.scope import StreamScope
+
+
+def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None) -> None:
+    """Refuse a record outside the scope.
+
+    Raises:
+        ProtocolViolation: naming the stream and the constraint, never the content.
+    """
+    if scope.resources is not None and resource_of(record) not in scope.resources:
+        raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the resources that START asked for")
+    if scope.fields is not None and not record.data.keys() <= set(scope.fields):
+        raise ProtocolViolation(f"RECORD of stream {record.stream!r} has a field that START did not ask for")
+    if scope.time_range is not None and cursor_field is not None and record.op == "upsert":
+        moment = moment_of(record.data.get(cursor_field))
+        since, until = moment_of(scope.time_range.since), moment_of(scope.time_range.until)
+        too_early = moment is not None and since is not None and moment < since
+        too_late = moment is not None and until is not None and moment >= until
+        if too_early or too_late:
+            raise ProtocolViolation(
+                f"RECORD of stream {record.stream!r} is outside the time range that START asked for"
+            )
+
+
+def resource_of(record: Record) -> str:
+    """The resource a record is: its key, or the first part of a compound key."""
+    return record.key if isinstance(record.key, str) else record.key[0]
+
+
+def moment_of(value: Any) -> float | None:
+    """A time in any of the forms platforms use, as Unix seconds; None when it is none."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed.timestamp() if parsed.tzinfo else None

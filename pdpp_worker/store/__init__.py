@@ -1,0 +1,1 @@
+"""PostgreSQL: the tables, their migrations, and every SQL statement of the program."""

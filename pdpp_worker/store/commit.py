@@ -1,0 +1,123 @@
+"""The one transaction of a batch: records, the checkpoints that follow them, gaps opened and closed, books, events.
+
+A crash at any instant leaves all of it or none of it, and a worker that lost its lease writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert, text
+
+from pdpp_worker.store import events, gaps, leases
+from pdpp_worker.store.batch import Batch, Claim, Rejection
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.records import Written, write_records
+from pdpp_worker.store.tables import rejections
+from pdpp_worker.store.values import storable
+
+
+class Committed(NamedTuple):
+    """What a batch came to."""
+
+    written: dict[str, Written]
+    gaps_opened: int
+    gaps_closed: int
+    cancel_requested: bool
+
+
+_CHECKPOINT = text("""
+    INSERT INTO checkpoints (connection_id, stream, cursor, run_id) VALUES (:connection_id, :stream, :cursor, :run_id)
+    ON CONFLICT (connection_id, stream) DO UPDATE SET
+        cursor = excluded.cursor, run_id = excluded.run_id, updated_at = clock_timestamp()
+""")
+_BOOKS = text("""
+    INSERT INTO run_streams AS held (run_id, stream, records_emitted, records_flushed, records_unchanged,
+        records_rejected, checkpoints_staged, checkpoints_committed, progress_count, progress_total)
+    VALUES (:run_id, :stream, :emitted, :flushed, :unchanged, :rejected, :staged, :committed,
+        :progress_count, :progress_total)
+    ON CONFLICT (run_id, stream) DO UPDATE SET
+        records_emitted = held.records_emitted + excluded.records_emitted,
+        records_flushed = held.records_flushed + excluded.records_flushed,
+        records_unchanged = held.records_unchanged + excluded.records_unchanged,
+        records_rejected = held.records_rejected + excluded.records_rejected,
+        checkpoints_staged = greatest(held.checkpoints_staged, excluded.checkpoints_staged),
+        checkpoints_committed = CASE WHEN excluded.checkpoints_staged = 1
+            THEN excluded.checkpoints_committed ELSE held.checkpoints_committed END,
+        progress_count = coalesce(excluded.progress_count, held.progress_count),
+        progress_total = coalesce(excluded.progress_total, held.progress_total)
+""")
+_ALIVE = text("UPDATE runs SET idle_slices = 0 WHERE id = :run_id AND idle_slices > 0")
+
+
+def commit_batch(db: Database, claim: Claim, batch: Batch, *, version: str, policy: RetryPolicy) -> Committed:
+    """Write a batch whole or not at all.
+
+    Raises:
+        LeaseLostError: another worker holds the connection; nothing was written.
+    """
+    with db.begin() as connection:
+        cancel = leases.renew(connection, claim)
+        written = {
+            stream: write_records(connection, claim.connection_id, claim.run_id, stream, rows)
+            for stream, rows in batch.records.items()
+        }
+        _write_rejections(connection, claim, batch.rejections)
+        opened = gaps.miss(connection, claim, version, policy, batch.misses)
+        closed = gaps.close(connection, claim, batch.closures)
+        for stream, keys in batch.hydrated.items():
+            closed += gaps.close_resources(connection, claim, stream, keys)
+        for stream, cursor in batch.checkpoints.items():
+            values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
+            connection.execute(_CHECKPOINT, values)
+        _keep_books(connection, claim, batch, written)
+        connection.execute(_ALIVE, {"run_id": claim.run_id})
+        events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
+    return Committed(written, len(opened), len(closed), cancel)
+
+
+def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejection]) -> None:
+    if rejected:
+        rows = [
+            {**asdict(one), "error": storable(one.error), "connection_id": claim.connection_id, "run_id": claim.run_id}
+            for one in rejected
+        ]
+        connection.execute(insert(rejections), rows)
+
+
+def _keep_books(connection: Connection, claim: Claim, batch: Batch, written: dict[str, Written]) -> None:
+    refused = Counter(one.stream for one in batch.rejections)
+    rows: list[dict[str, Any]] = []
+    for stream, tally in batch.tallies.items():
+        flushed, unchanged = written.get(stream, Written(0, 0))
+        rows.append(
+            {
+                "run_id": claim.run_id,
+                "stream": stream,
+                "emitted": tally.emitted,
+                "flushed": flushed,
+                "unchanged": unchanged,
+                "rejected": refused[stream],
+                "staged": int(tally.state_staged),
+                "committed": int(tally.state_committed),
+                "progress_count": tally.progress_count,
+                "progress_total": tally.progress_total,
+            }
+        )
+    if rows:
+        connection.execute(_BOOKS, rows)
+
+
+def _events(batch: Batch, opened: list[Any], closed: list[str]) -> list[events.Event]:
+    happened = list(batch.events)
+    for (stream, reason), count in Counter((one.stream, one.reason) for one in opened).items():
+        happened.append(("gaps_opened", stream, {"reason": reason, "count": count}))
+    for stream, count in Counter(closed).items():
+        happened.append(("gaps_closed", stream, {"count": count}))
+    happened += [
+        ("checkpoint_committed", stream, {"bytes": len(cursor)}) for stream, cursor in batch.checkpoints.items()
+    ]
+    return happened

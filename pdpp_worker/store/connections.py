@@ -1,0 +1,126 @@
+"""Connections: one account of one owner at one platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from pdpp_worker.errors import ConfigurationError, NotFoundError
+from pdpp_worker.store.tables import connections, records, schedules
+
+
+@dataclass(frozen=True)
+class ConnectionRow:
+    """A connection as stored; `credentials` are references or ciphertext, never plain."""
+
+    id: int
+    name: str
+    connector: str
+    settings: dict[str, Any]
+    credentials: dict[str, str]
+    min_interval_ms: float | None
+    created_at: datetime
+
+
+def add(
+    connection: Connection,
+    name: str,
+    connector: str,
+    settings: dict[str, Any],
+    credentials: dict[str, str],
+    min_interval_ms: float | None = None,
+) -> int:
+    """Store a new connection and return its id.
+
+    Raises:
+        ConfigurationError: the name is taken.
+    """
+    values = {
+        "name": name,
+        "connector": connector,
+        "settings": settings,
+        "credentials": credentials,
+        "min_interval_ms": min_interval_ms,
+    }
+    try:
+        with connection.begin_nested():
+            return int(connection.execute(insert(connections).values(values).returning(connections.c.id)).scalar_one())
+    except IntegrityError:
+        raise ConfigurationError(f"A connection named {name!r} exists already; choose another name.") from None
+
+
+def get(connection: Connection, name: str) -> ConnectionRow:
+    """The connection of that name.
+
+    Raises:
+        NotFoundError: naming the connections that exist.
+    """
+    row = connection.execute(select(connections).where(connections.c.name == name)).mappings().one_or_none()
+    if row is not None:
+        return _row(row)
+    known = [each.name for each in list_all(connection)]
+    hint = f"known: {', '.join(known)}" if known else "there is none yet; add one with: pdpp-worker connection add"
+    raise NotFoundError(f"There is no connection named {name!r} ({hint}).")
+
+
+def by_id(connection: Connection, connection_id: int) -> ConnectionRow:
+    """The connection with that id, which must exist."""
+    return _row(connection.execute(select(connections).where(connections.c.id == connection_id)).mappings().one())
+
+
+def list_all(connection: Connection, connector: str | None = None) -> list[ConnectionRow]:
+    """All connections by name, or those of one connector."""
+    query = select(connections).order_by(connections.c.name)
+    if connector is not None:
+        query = query.where(connections.c.connector == connector)
+    return [_row(row) for row in connection.execute(query).mappings()]
+
+
+def set_credentials(connection: Connection, connection_id: int, credentials: dict[str, str]) -> None:
+    """Replace the credentials; gaps that waited for the owner's sign-in become due."""
+    connection.execute(update(connections).where(connections.c.id == connection_id).values(credentials=credentials))
+    connection.execute(
+        text("""
+            UPDATE gaps SET next_attempt_at = clock_timestamp()
+            WHERE connection_id = :id AND status = 'open' AND reason IN ('credentials_expired', 'challenged')
+        """),
+        {"id": connection_id},
+    )
+
+
+def remove(connection: Connection, connection_id: int) -> int:
+    """Remove a connection with all that is held for it; returns how many records went with it."""
+    gone = connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount
+    connection.execute(delete(connections).where(connections.c.id == connection_id))
+    return int(gone)
+
+
+def schedule(
+    connection: Connection,
+    connection_id: int,
+    *,
+    every_s: float | None,
+    cron: str | None,
+    jitter_s: float,
+    next_run_at: datetime,
+) -> None:
+    """Set when the connection is collected: an interval or a cron line."""
+    values = {"every_s": every_s, "cron": cron, "jitter_s": jitter_s, "next_run_at": next_run_at}
+    changed = connection.execute(
+        update(schedules).where(schedules.c.connection_id == connection_id).values(values)
+    ).rowcount
+    if not changed:
+        connection.execute(insert(schedules).values(connection_id=connection_id, **values))
+
+
+def pause(connection: Connection, connection_id: int, paused: bool) -> None:
+    """Stop or resume scheduled runs."""
+    connection.execute(update(schedules).where(schedules.c.connection_id == connection_id).values(paused=paused))
+
+
+def _row(row: RowMapping) -> ConnectionRow:
+    return ConnectionRow(**{name: row[name] for name in ConnectionRow.__dataclass_fields__})

@@ -1,0 +1,63 @@
+"""The database handle: one pool per process, one transaction per piece of work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from pdpp_worker.errors import ConfigurationError
+
+POOL_SIZE = 10
+CONNECT_TIMEOUT_S = 10
+LOCK_TIMEOUT_S = 30
+
+
+class Database:
+    """A PostgreSQL database.
+
+    A forked child must not use its parent's sockets, so the pool is made anew in every child.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_SIZE * 2,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "application_name": "pdpp-worker",
+                "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC",
+            },
+        )
+        os.register_at_fork(after_in_child=lambda: self.engine.dispose(close=False))
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction: committed at the end, rolled back on any error."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def check(self) -> str:
+        """The server's version.
+
+        Raises:
+            ConfigurationError: the server cannot be reached; says what to look at.
+        """
+        try:
+            with self.begin() as connection:
+                return str(connection.execute(text("SHOW server_version")).scalar_one())
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise ConfigurationError(
+                f"PostgreSQL cannot be reached: {reason}. "
+                "Check PDPP_DATABASE_URL, or unset it to use the embedded server."
+            ) from None
+
+    def close(self) -> None:
+        """Close the pool."""
+        self.engine.dispose()

@@ -1,0 +1,162 @@
+"""Where a record is written.
+
+Keys and hashes that the table holds are looked up in one statement; rows that change nothing are not sent. New rows go
+through COPY straight into the table: the lease of the connection is locked in this transaction, so nobody else adds
+rows of it. Changed rows go through COPY into a temporary table and one UPDATE.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from psycopg import Cursor
+from sqlalchemy import Connection
+
+from pdpp_worker.store.batch import RecordRow
+from pdpp_worker.store.versions import Stored, as_stored, is_news, merge
+
+
+class Written(NamedTuple):
+    """How the rows of a batch ended."""
+
+    flushed: int
+    unchanged: int
+
+
+_COLUMNS = (
+    "connection_id, stream, key, data, raw, content_hash, version, partial, emitted_at, deleted_at, "
+    "first_run_id, last_run_id"
+)
+_TYPES = (
+    "int8",
+    "text",
+    "text",
+    "jsonb",
+    "bytea",
+    "bytea",
+    "float8",
+    "bool",
+    "timestamptz",
+    "timestamptz",
+    "int8",
+    "int8",
+)
+
+_HELD = """
+    SELECT key, content_hash, version, deleted_at IS NOT NULL, partial FROM records
+    WHERE connection_id = %s AND stream = %s AND key = ANY(%s)
+"""
+_DATA = """
+    SELECT key, coalesce(convert_from(raw, 'UTF8'), data::text), partial FROM records
+    WHERE connection_id = %s AND stream = %s AND key = ANY(%s)
+"""
+_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged (LIKE records) ON COMMIT DELETE ROWS"
+_CHANGE = """
+    UPDATE records SET
+        data = CASE WHEN staged.deleted_at IS NULL THEN staged.data ELSE records.data END,
+        raw = CASE WHEN staged.deleted_at IS NULL THEN staged.raw ELSE records.raw END,
+        content_hash = CASE WHEN staged.deleted_at IS NULL THEN staged.content_hash ELSE records.content_hash END,
+        partial = CASE WHEN staged.deleted_at IS NULL THEN staged.partial ELSE records.partial END,
+        version = coalesce(staged.version, records.version),
+        emitted_at = staged.emitted_at, deleted_at = staged.deleted_at, last_run_id = staged.last_run_id
+    FROM staged
+    WHERE records.connection_id = staged.connection_id AND records.stream = staged.stream AND records.key = staged.key
+"""
+
+
+def write_records(
+    connection: Connection, connection_id: int, run_id: int, stream: str, rows: list[RecordRow]
+) -> Written:
+    """Write one stream's rows of a batch, in their order, and count what changed."""
+    with _cursor(connection) as cursor:
+        held = _held(cursor, connection_id, stream, {row.key for row in rows})
+        rows = _complete_partials(cursor, connection_id, stream, rows)
+        latest = _latest(rows, dict(held))
+        new = [row for key, row in latest.changed.items() if key not in held]
+        changed = [row for key, row in latest.changed.items() if key in held]
+        _copy(cursor, "records", connection_id, run_id, stream, new)
+        if changed:
+            cursor.execute(_STAGE)
+            _copy(cursor, "staged", connection_id, run_id, stream, changed)
+            cursor.execute(_CHANGE)
+            cursor.execute("TRUNCATE staged")
+    return Written(latest.flushed, len(rows) - latest.flushed)
+
+
+class _Latest(NamedTuple):
+    changed: dict[str, RecordRow]
+    flushed: int
+
+
+def _latest(rows: list[RecordRow], held: dict[str, Stored]) -> _Latest:
+    """Play the rows over what is held; the last one that is news stands for its key."""
+    changed: dict[str, RecordRow] = {}
+    flushed = 0
+    for row in rows:
+        if is_news(row, held.get(row.key)):
+            flushed += 1
+            changed[row.key] = _keep_content(row, changed.get(row.key))
+            held[row.key] = as_stored(changed[row.key])
+    return _Latest(changed, flushed)
+
+
+def _keep_content(row: RecordRow, before: RecordRow | None) -> RecordRow:
+    """A deletion keeps the content that the same batch brought."""
+    if not row.deleted or before is None or before.deleted:
+        return row
+    return before._replace(deleted=True, emitted_at=row.emitted_at, version=row.version or before.version)
+
+
+def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, Stored]:
+    cursor.execute(_HELD, (connection_id, stream, list(keys)), binary=True)
+    return {key: Stored(digest, version, deleted, partial) for key, digest, version, deleted, partial in cursor}
+
+
+def _complete_partials(cursor: Cursor[Any], connection_id: int, stream: str, rows: list[RecordRow]) -> list[RecordRow]:
+    """Lay partial rows over the data that is held, so that the rest of the way is the same for all rows."""
+    wanted = {row.key for row in rows if row.partial}
+    if not wanted:
+        return rows
+    cursor.execute(_DATA, (connection_id, stream, list(wanted)), binary=True)
+    held: dict[str, tuple[dict[str, Any], bool]] = {key: (json.loads(text), partial) for key, text, partial in cursor}
+    complete: list[RecordRow] = []
+    for row in rows:
+        merged = merge(row, *held[row.key]) if row.partial and row.key in held else row
+        complete.append(merged)
+        if row.key in wanted and not row.deleted:
+            held[row.key] = (json.loads(merged.raw or merged.text), merged.partial)
+    return complete
+
+
+def _copy(cursor: Cursor[Any], table: str, connection_id: int, run_id: int, stream: str, rows: list[RecordRow]) -> None:
+    if not rows:
+        return
+    with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:  # noqa: S608 - constants
+        copy.set_types(_TYPES)
+        for row in rows:
+            deleted_at = row.emitted_at if row.deleted else None
+            copy.write_row(
+                (
+                    connection_id,
+                    stream,
+                    row.key,
+                    row.text,
+                    row.raw,
+                    row.digest,
+                    row.version,
+                    row.partial,
+                    row.emitted_at,
+                    deleted_at,
+                    run_id,
+                    run_id,
+                )
+            )
+
+
+def _cursor(connection: Connection) -> Cursor[Any]:
+    """The driver's own cursor, in the transaction of the connection: COPY has no place in SQLAlchemy."""
+    driver: Any = connection.connection.driver_connection
+    cursor: Cursor[Any] = driver.cursor()
+    return cursor

@@ -1,0 +1,179 @@
+"""Runs and their slices: created once, claimed by one worker at a time, ended by a derived status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pdpp_worker.errors import NotFoundError
+from pdpp_worker.store import events, leases
+from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.connections import ConnectionRow, by_id
+from pdpp_worker.store.tables import runs
+
+
+class Ring(NamedTuple):
+    """A doorbell to ring: a run that a worker should take up."""
+
+    run_id: int
+    connector: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A claimed piece of a run."""
+
+    claim: Claim
+    connection: ConnectionRow
+    kind: str
+    mode: str
+    streams: list[dict[str, Any]]
+    budget: dict[str, Any]
+    number: int
+    idle_before: int
+    """Slices in a row before this one that ended without committing anything."""
+
+
+_CREATE = text("""
+    INSERT INTO runs (connection_id, kind, trigger, mode, streams, budget, connector_version)
+    VALUES (:connection_id, :kind, :trigger, :mode, :streams, :budget, :version)
+    ON CONFLICT (connection_id) WHERE status IN ('queued', 'running') DO NOTHING
+    RETURNING id
+""").bindparams(bindparam("streams", type_=JSONB), bindparam("budget", type_=JSONB))
+_ACTIVE = text("SELECT id FROM runs WHERE connection_id = :connection_id AND status IN ('queued', 'running')")
+_LOCK_DUE = text("""
+    SELECT * FROM runs
+    WHERE id = :run_id AND status IN ('queued', 'running') AND not_before <= clock_timestamp()
+    FOR UPDATE SKIP LOCKED
+""")
+_BEGIN_SLICE = text("""
+    UPDATE runs SET status = 'running', started_at = coalesce(started_at, clock_timestamp()), slices = slices + 1,
+        idle_slices = idle_slices + 1, rung_at = clock_timestamp()
+    WHERE id = :run_id RETURNING slices
+""")
+_CONTINUE = text("""
+    UPDATE runs SET not_before = coalesce(:not_before, clock_timestamp()), rung_at = NULL,
+        idle_slices = CASE WHEN :innocent THEN 0 ELSE idle_slices END
+    WHERE id = :run_id
+""")
+# Fair across connections: whoever waits longest is rung first. A bell rung within the period is not rung again.
+_DUE = text("""
+    UPDATE runs SET rung_at = clock_timestamp()
+    FROM (
+        SELECT runs.id, connections.connector FROM runs
+        JOIN connections ON connections.id = runs.connection_id
+        LEFT JOIN leases ON leases.connection_id = runs.connection_id
+        WHERE runs.status IN ('queued', 'running') AND runs.not_before <= clock_timestamp()
+            AND (leases.expires_at IS NULL OR leases.expires_at <= clock_timestamp())
+            AND (runs.rung_at IS NULL OR runs.rung_at <= clock_timestamp() - :again_s * interval '1 second')
+        ORDER BY runs.not_before LIMIT :limit
+        FOR UPDATE OF runs SKIP LOCKED
+    ) AS due
+    WHERE runs.id = due.id
+    RETURNING runs.id, due.connector
+""")
+_CANCEL = text("""
+    UPDATE runs SET cancel_requested = true, not_before = clock_timestamp(), rung_at = NULL
+    WHERE connection_id = :connection_id AND status IN ('queued', 'running') RETURNING id
+""")
+
+
+def create(
+    connection: Connection,
+    connection_id: int,
+    *,
+    kind: str = "forward",
+    trigger: str,
+    mode: str = "incremental",
+    streams: Sequence[dict[str, Any]],
+    version: str,
+    budget: dict[str, Any] | None = None,
+) -> tuple[int, bool]:
+    """Queue a run, or find the one that is active: a connection has one at a time. Returns (run id, created)."""
+    values = {
+        "connection_id": connection_id,
+        "kind": kind,
+        "trigger": trigger,
+        "mode": mode,
+        "streams": list(streams),
+        "version": version,
+        "budget": budget or {},
+    }
+    created = connection.execute(_CREATE, values).scalar()
+    if created is not None:
+        data = {"kind": kind, "trigger": trigger, "mode": mode}
+        events.append(connection, connection_id, created, [("run_queued", None, data)])
+        return int(created), True
+    return int(connection.execute(_ACTIVE, {"connection_id": connection_id}).scalar_one()), False
+
+
+def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float) -> Slice | None:
+    """Take up a run: None when it is over, not due, or somebody else is at it (a doorbell rung twice)."""
+    run = connection.execute(_LOCK_DUE, {"run_id": run_id}).mappings().one_or_none()
+    if run is None:
+        return None
+    claim = leases.acquire(connection, run["connection_id"], run_id, holder, lease_s)
+    if claim is None:
+        return None
+    number = connection.execute(_BEGIN_SLICE, {"run_id": run_id}).scalar_one()
+    kind = "run_started" if number == 1 else "slice_started"
+    events.append(connection, claim.connection_id, run_id, [(kind, None, {"slice": number, "holder": holder})])
+    return Slice(
+        claim=claim,
+        connection=by_id(connection, claim.connection_id),
+        kind=run["kind"],
+        mode=run["mode"],
+        streams=run["streams"],
+        budget=run["budget"],
+        number=number,
+        idle_before=run["idle_slices"],
+    )
+
+
+def continue_later(connection: Connection, claim: Claim, not_before: datetime | None, *, innocent: bool) -> None:
+    """End a slice, not its run: the dispatcher finds the rest at `not_before` (None: now).
+
+    An innocent slice ended for no fault of its connector, so it does not count towards giving up.
+    """
+    leases.renew(connection, claim)
+    connection.execute(_CONTINUE, {"run_id": claim.run_id, "not_before": not_before, "innocent": innocent})
+    data = {"not_before": not_before.isoformat()} if not_before is not None else {}
+    events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])
+    leases.release(connection, claim)
+
+
+def take_due(connection: Connection, limit: int, again: timedelta) -> list[Ring]:
+    """The runs whose bell should be rung now, marked as rung."""
+    rows = connection.execute(_DUE, {"limit": limit, "again_s": again.total_seconds()})
+    return [Ring(*row) for row in rows]
+
+
+def request_cancel(connection: Connection, connection_id: int) -> int | None:
+    """Ask the active run of a connection to stop; None when there is none."""
+    run_id: int | None = connection.execute(_CANCEL, {"connection_id": connection_id}).scalar()
+    return run_id
+
+
+def committed_state(connection: Connection, connection_id: int) -> dict[str, str]:
+    """Stream to committed cursor, as exact JSON."""
+    rows = connection.execute(
+        text("SELECT stream, cursor FROM checkpoints WHERE connection_id = :id"), {"id": connection_id}
+    )
+    return {row.stream: row.cursor for row in rows}
+
+
+def status(connection: Connection, run_id: int) -> str:
+    """The status of a run.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    found = connection.execute(select(runs.c.status).where(runs.c.id == run_id)).scalar()
+    if found is None:
+        raise NotFoundError(f"There is no run {run_id}; see: pdpp-worker runs")
+    return str(found)

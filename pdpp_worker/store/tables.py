@@ -1,0 +1,288 @@
+"""The tables. Everything is keyed by the connection: one account of one owner at one platform."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+RUN_STATUSES = ("queued", "running", "succeeded", "partially_completed", "failed", "cancelled")
+RUN_KINDS = ("forward", "recovery")
+RUN_TRIGGERS = ("schedule", "sweep", "manual", "upgrade")
+GAP_STATUSES = ("open", "leased", "recovered", "absent_upstream", "exhausted", "waived")
+UNCLOSED_GAPS = ("open", "leased", "exhausted")
+
+_COUNTS = (
+    "records_emitted",
+    "records_flushed",
+    "records_unchanged",
+    "records_rejected",
+    "skipped",
+    "unreached",
+    "checkpoints_staged",
+    "checkpoints_committed",
+)
+
+
+def _moment(name: str, *, default: bool = False, nullable: bool = True) -> Column[object]:
+    return Column(
+        name, DateTime(timezone=True), nullable=nullable and not default, server_default=func.now() if default else None
+    )
+
+
+def _connection(*, primary_key: bool = False) -> Column[int]:
+    target = ForeignKey("connections.id", ondelete="CASCADE")
+    return Column("connection_id", BigInteger, target, primary_key=primary_key, nullable=False)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    quoted = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({quoted})", name=column)
+
+
+def _counts() -> list[Column[int]]:
+    return [Column(name, BigInteger, nullable=False, server_default="0") for name in _COUNTS]
+
+
+_BALANCE = "records_flushed + records_unchanged + records_rejected + skipped + unreached"
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("connector", Text, nullable=False),
+    Column("settings", JSONB, nullable=False, server_default="{}"),
+    Column("credentials", JSONB, nullable=False, server_default="{}"),
+    Column("min_interval_ms", Double),
+    _moment("created_at", default=True),
+    CheckConstraint("min_interval_ms > 0", name="min_interval_ms"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    _connection(primary_key=True),
+    Column("every_s", Double),
+    Column("cron", Text),
+    Column("jitter_s", Double, nullable=False, server_default="0"),
+    Column("paused", Boolean, nullable=False, server_default="false"),
+    _moment("next_run_at", nullable=False),
+    CheckConstraint("(every_s IS NULL) <> (cron IS NULL)", name="one_form"),
+    CheckConstraint("every_s > 0", name="every_s"),
+    Index("ix_schedules_due", "next_run_at", postgresql_where=text("NOT paused")),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _connection(),
+    Column("kind", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="queued"),
+    Column("streams", JSONB, nullable=False),
+    Column("budget", JSONB, nullable=False, server_default="{}"),
+    Column("connector_version", Text, nullable=False),
+    _moment("created_at", default=True),
+    _moment("started_at"),
+    _moment("ended_at"),
+    _moment("not_before", default=True),
+    _moment("rung_at"),
+    Column("slices", Integer, nullable=False, server_default="0"),
+    Column("idle_slices", Integer, nullable=False, server_default="0"),
+    Column("cancel_requested", Boolean, nullable=False, server_default="false"),
+    *_counts(),
+    Column("records_durable", BigInteger, nullable=False, server_default="0"),
+    Column("records_missing_estimate", BigInteger),
+    Column("skipped_by_reason", JSONB, nullable=False, server_default="{}"),
+    Column("unfinished_streams", Integer, nullable=False, server_default="0"),
+    Column("retry_hint", JSONB),
+    Column("error", Text),
+    _one_of("status", RUN_STATUSES),
+    _one_of("kind", RUN_KINDS),
+    _one_of("trigger", RUN_TRIGGERS),
+    _one_of("mode", ("full_refresh", "incremental")),
+    CheckConstraint("(ended_at IS NULL) = (status IN ('queued', 'running'))", name="ended"),
+    CheckConstraint(f"ended_at IS NULL OR records_emitted + skipped + unreached = {_BALANCE}", name="books_balance"),
+    CheckConstraint(
+        "status <> 'succeeded' OR (skipped = 0 AND unreached = 0 AND records_rejected = 0 "
+        "AND unfinished_streams = 0 AND checkpoints_staged = checkpoints_committed)",
+        name="succeeded_misses_nothing",
+    ),
+    CheckConstraint(
+        "status <> 'failed' OR (records_durable = 0 AND checkpoints_committed = 0)", name="failed_holds_nothing"
+    ),
+    Index("uq_runs_active", "connection_id", unique=True, postgresql_where=text("status IN ('queued', 'running')")),
+    Index("ix_runs_due", "not_before", postgresql_where=text("status IN ('queued', 'running')")),
+    Index("ix_runs_recent", "connection_id", text("id DESC")),
+)
+
+run_streams = Table(
+    "run_streams",
+    metadata,
+    Column("run_id", BigInteger, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("state", Text, nullable=False, server_default="walking"),
+    *_counts(),
+    Column("considered", BigInteger),
+    Column("records_missing_estimate", BigInteger),
+    Column("skipped_by_reason", JSONB, nullable=False, server_default="{}"),
+    Column("progress_count", BigInteger),
+    Column("progress_total", BigInteger),
+    Column("error", Text),
+    _one_of("state", ("walking", "finished", "unfinished")),
+    CheckConstraint(f"considered IS NULL OR considered = {_BALANCE}", name="books_balance"),
+    CheckConstraint("checkpoints_committed <= checkpoints_staged", name="checkpoints"),
+)
+
+# No foreign key: it would fire a trigger for every row that is copied in. The lease fences writers, and removing a
+# connection removes its records in the same transaction.
+records = Table(
+    "records",
+    metadata,
+    Column("connection_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("stream", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("data", JSONB, nullable=False),
+    Column("raw", LargeBinary),
+    Column("content_hash", LargeBinary, nullable=False),
+    Column("version", Double),
+    Column("partial", Boolean, nullable=False),
+    Column("emitted_at", DateTime(timezone=True), nullable=False),
+    Column("deleted_at", DateTime(timezone=True)),
+    Column("first_run_id", BigInteger, nullable=False),
+    Column("last_run_id", BigInteger, nullable=False),
+)
+
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _connection(),
+    Column("run_id", BigInteger, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("key", Text),
+    Column("error", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    _moment("created_at", default=True),
+    Index("ix_rejections_run", "run_id"),
+    Index("ix_rejections_connection_id", "connection_id"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _connection(primary_key=True),
+    Column("stream", Text, primary_key=True),
+    # Text, not jsonb: a cursor is opaque and comes back exactly as it was sent, NUL and lone surrogates included.
+    Column("cursor", Text, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    _moment("updated_at", default=True),
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    _connection(primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("max_seen", Text),
+    Column("intervals", TSTZMULTIRANGE, nullable=False, server_default="{}"),
+    Column("last_walk_run_id", BigInteger),
+    _moment("last_walk_at"),
+    Column("last_walk_considered", BigInteger),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _connection(),
+    Column("stream", Text, nullable=False),
+    Column("parent_stream", Text),
+    Column("scope", JSONB, nullable=False),
+    Column("scope_hash", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("recovery_kind", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="open"),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("first_run_id", BigInteger, nullable=False),
+    Column("last_run_id", BigInteger, nullable=False),
+    Column("leased_by_run_id", BigInteger),
+    _moment("opened_at", default=True),
+    _moment("closed_at"),
+    _moment("next_attempt_at"),
+    _moment("retry_after"),
+    Column("connector_version_seen", Text, nullable=False),
+    Column("connector_version_required", Text),
+    Column("detail_locator", JSONB),
+    Column("last_error", Text),
+    UniqueConstraint("connection_id", "stream", "scope_hash", name="uq_gaps_scope"),
+    _one_of("status", GAP_STATUSES),
+    _one_of("recovery_kind", ("retry_by_runtime", "retry_on_connector_upgrade")),
+    CheckConstraint("(closed_at IS NULL) = (status IN ('open', 'leased', 'exhausted'))", name="closed"),
+    CheckConstraint("attempts >= 0", name="attempts"),
+    Index("ix_gaps_due", "recovery_kind", "next_attempt_at", postgresql_where=text("status = 'open'")),
+    Index("ix_gaps_unclosed", "connection_id", "stream", postgresql_where=text("closed_at IS NULL")),
+    Index("ix_gaps_last_run", "last_run_id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    _connection(primary_key=True),
+    Column("token", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    _moment("expires_at", nullable=False),
+)
+
+rate_states = Table(
+    "rate_states",
+    metadata,
+    _connection(primary_key=True),
+    Column("state", JSONB, nullable=False),
+    _moment("updated_at", default=True),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _moment("at", default=True),
+    _connection(),
+    Column("run_id", BigInteger),
+    Column("stream", Text),
+    Column("type", Text, nullable=False),
+    Column("data", JSONB, nullable=False, server_default="{}"),
+    Index("ix_events_connection", "connection_id", "id"),
+    Index("ix_events_run", "run_id", "id"),
+)

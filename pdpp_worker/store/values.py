@@ -1,0 +1,123 @@
+"""From a connector's data to what PostgreSQL can hold, without losing a character.
+
+`jsonb` refuses U+0000 and lone surrogates. Where a record holds such text, `jsonb` gets U+FFFD in their place, so that
+the record can be queried, and the exact JSON (ASCII escapes) is kept beside it in `raw`, so that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+KEY_BYTES = 1024
+"""Longest key, bytes of UTF-8; PostgreSQL's index rows end at about 2,700."""
+
+_DIGEST_BYTES = 16
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_plain = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_ascii = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+class NotRepresentableError(ValueError):
+    """The value has no JSON form: NaN, bytes, a set, an integer of thousands of digits, too deep a nesting."""
+
+
+class Encoded(NamedTuple):
+    """A record's data in canonical JSON, ready for `jsonb`; `raw` holds the exact form where the two differ."""
+
+    text: str
+    raw: bytes | None
+    digest: bytes
+
+
+def encode(data: Any) -> Encoded:
+    """Encode a record's data.
+
+    Raises:
+        NotRepresentableError: JSON cannot carry the data.
+    """
+    try:
+        text = _plain(data)
+        if "\\u0000" not in text:
+            encoded = text.encode()
+            return Encoded(text, None, blake2b(encoded, digest_size=_DIGEST_BYTES).digest())
+    except UnicodeEncodeError:
+        pass
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotRepresentableError(_why(error)) from None
+    return _encode_awkward(data)
+
+
+def exact_json(value: Any) -> str:
+    """The value as ASCII JSON that reads back to exactly the same value.
+
+    Raises:
+        NotRepresentableError: JSON cannot carry the value.
+    """
+    try:
+        return _ascii(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotRepresentableError(_why(error)) from None
+
+
+def storable(value: Any) -> Any:
+    """The value with U+FFFD in place of every character that PostgreSQL cannot hold."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("�", value)
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
+
+
+def storable_json(value: Any) -> str:
+    """The value as JSON text that `jsonb` takes."""
+    return _plain(storable(value))
+
+
+def key_text(key: str | list[str]) -> str:
+    """A record's key as one text: different keys never share one.
+
+    A plain string stands for itself; a list, and a string that could be taken for one or that PostgreSQL cannot hold,
+    stands as its JSON.
+
+    Raises:
+        NotRepresentableError: the key is longer than `KEY_BYTES`.
+    """
+    plain = isinstance(key, str) and key[0] not in '["' and not _UNSTORABLE.search(key)
+    text = key if plain and isinstance(key, str) else _ascii(key)
+    if len(text) > KEY_BYTES // 4 and len(text.encode()) > KEY_BYTES:
+        raise NotRepresentableError(f"the key is longer than {KEY_BYTES} bytes")
+    return text
+
+
+def raw_form(value: Any) -> bytes:
+    """A rejected value as evidence: its JSON if it has one, else what Python shows of it."""
+    try:
+        return exact_json(value).encode()
+    except NotRepresentableError:
+        return json.dumps(value, default=repr, skipkeys=True).encode() if _is_shallow(value) else b"(too deeply nested)"
+
+
+def _encode_awkward(data: Any) -> Encoded:
+    exact = _ascii(data).encode()
+    text = storable_json(data)
+    digest = blake2b(exact, digest_size=_DIGEST_BYTES).digest()
+    return Encoded(text, None if storable(data) == data else exact, digest)
+
+
+def _is_shallow(value: Any) -> bool:
+    try:
+        repr(value)
+    except (RecursionError, ValueError):
+        return False
+    return True
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error) or type(error).__name__
