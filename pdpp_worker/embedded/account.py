@@ -102,13 +102,17 @@ def check_reach(account: Account, directory: Path) -> None:
     )
 
 
-def reachable_copy(program: Path, root: Path, copy: Path, account: Account | None) -> Path:
-    """A path of `program` that the account can run: itself, or the one in a copy of the tree `root` made at `copy`."""
+def reachable_copy(program: Path, package: Path, copy: Path, account: Account | None) -> Path:
+    """A path of `program` that the account can run: itself, or the one in a copy of its package made at `copy`."""
     if account is None or account.reaches(program):
         return program
     if not copy.exists():
         unfinished = copy.with_name(f"{copy.name}.new")
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(root, unfinished, ignore=shutil.ignore_patterns("*.a", "*.py", "__pycache__", "include"))
+        make_directory(unfinished)
+        # Shared libraries that a wheel bundles lie beside its package.
+        for tree in package.parent.glob(f"{package.name}*"):
+            if tree.name in {package.name, f"{package.name}.libs"}:
+                shutil.copytree(tree, unfinished / tree.name, ignore=shutil.ignore_patterns("*.a", "*.py", "include"))
         unfinished.rename(copy)
-    return copy / program.relative_to(root)
+    return copy / program.relative_to(package.parent)

@@ -73,7 +73,7 @@ class Server(ABC):
         """The server's program, or a copy of it when its account cannot reach it in its package."""
         version = importlib.metadata.version(self.distribution)
         copy = self.home / f"install-{version}"
-        return reachable_copy(self.program(), _package(self.distribution).parent, copy, self.account)
+        return reachable_copy(self.program(), _package(self.distribution), copy, self.account)
 
     @cached_property
     def socket_directory(self) -> Path:
@@ -98,6 +98,7 @@ class Server(ABC):
         if self.account is not None:
             check_reach(self.account, self.home)
         make_owned_directory(self.socket_directory, self.account)
+        _ = self.executable  # found here, where the user hears of it if that fails
         self.initialise()
 
     def initialise(self) -> None:
