@@ -90,7 +90,7 @@ class Account:
     def expected(self) -> Iterator[Expected]:
         """The truth about every conversation, newest update first."""
         for conversation in self:
-            mapping = message_tree(self.seed, conversation).mapping
+            mapping = message_tree(conversation).mapping
             said = tuple(node_id for node_id, node in mapping.items() if node["message"])
             yield Expected(conversation.id, conversation.update_time, said)
 
@@ -101,8 +101,7 @@ class Account:
         return self._conversation(index, updated)
 
     def _conversation(self, index: int, updated: float) -> Conversation:
-        lasted = 30.0 + fraction(self.seed, "lasted", index) ** 4 * 30 * 86_400
-        return Conversation(index, named_uuid(self.seed, "conversation", index), round(updated - lasted, 6), updated)
+        return Conversation(self.seed, index, named_uuid(self.seed, "conversation", index), updated)
 
     def _add(self, updated: float) -> str:
         conversation = self._conversation(self._next_index, updated)

@@ -123,7 +123,7 @@ class ConversationList(Endpoint):
         offset = self.integer("offset", 0, 0)
         limit = min(self.integer("limit", 28, 1), PAGE_LIMIT)
         account = self.backend.account
-        items = [list_item(account.seed, one) for one in account.page(offset, limit)]
+        items = [list_item(one) for one in account.page(offset, limit)]
         return json_answer({"items": items, "total": len(account), "limit": limit, "offset": offset})
 
 
@@ -138,7 +138,7 @@ class ConversationDetail(Endpoint):
         if found is None:
             message = f"Can't load conversation {self.conversation_id}"
             raise ApiError(404, {"message": message, "code": "conversation_not_found"})
-        return json_answer(details(self.backend.account.seed, found))
+        return json_answer(details(found))
 
 
 class ConversationBatch(Endpoint):
@@ -151,7 +151,7 @@ class ConversationBatch(Endpoint):
         """A bare array of details."""
         account, gone = self.backend.account, self.backend.faults.options.status_by_id
         found = [account.find(wanted) for wanted in self._wanted() if wanted not in gone]
-        answered = [export_item(account.seed, one) for one in found if one is not None and one.in_batches]
+        answered = [export_item(one) for one in found if one is not None and one.in_batches]
         return json_answer(answered)
 
     def _wanted(self) -> list[str]:

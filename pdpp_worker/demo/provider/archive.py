@@ -30,5 +30,5 @@ def export_archive(options: ProviderOptions, path: Path) -> None:
         out.write(b"[")
         for number, conversation in enumerate(account):
             separator = ",\n" if number else "\n"
-            out.write((separator + json.dumps(export_item(account.seed, conversation))).encode())
+            out.write((separator + json.dumps(export_item(conversation))).encode())
         out.write(b"\n]\n")

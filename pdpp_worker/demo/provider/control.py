@@ -15,7 +15,7 @@ Options = TypeVar("Options", Change, FaultOptions, QuotaOptions)
 
 
 class Control(RequestHandler):
-    """A lever; what it is given and cannot use is answered with 422 and the reason."""
+    """What cannot be used of a request is answered with 422 and the reason."""
 
     def initialize(self, backend: Backend) -> None:
         """Take the backend from the route."""
@@ -32,14 +32,14 @@ class Control(RequestHandler):
         """The request's object as options; what it leaves out has its default."""
         return form(**self.fields())
 
-    def pull(self) -> object:
-        """Do what this lever does and return what there is to say. Raises TypeError or ValueError."""
+    def outcome(self) -> object:
+        """Do what was asked for and return what there is to say. Raises TypeError or ValueError."""
         raise NotImplementedError
 
-    def post(self) -> None:
-        """Pull the lever."""
+    def reply(self) -> None:
+        """Answer with the outcome as JSON."""
         try:
-            answer = self.pull()
+            answer = self.outcome()
         except (TypeError, ValueError) as error:
             self.set_status(422)
             answer = {"detail": str(error)}
@@ -50,7 +50,9 @@ class Control(RequestHandler):
 class Advance(Control):
     """What happens to the account between two visits."""
 
-    def pull(self) -> object:
+    post = Control.reply
+
+    def outcome(self) -> object:
         """Change the account; the answer names the conversations."""
         return asdict(self.backend.advance(self.options_as(Change)))
 
@@ -58,7 +60,9 @@ class Advance(Control):
 class SetQuota(Control):
     """Another quota law, from its beginning."""
 
-    def pull(self) -> object:
+    post = Control.reply
+
+    def outcome(self) -> object:
         """Replace the law."""
         self.backend.set_quota(self.options_as(QuotaOptions))
         return {}
@@ -67,7 +71,9 @@ class SetQuota(Control):
 class SetFaults(Control):
     """Other faults."""
 
-    def pull(self) -> object:
+    post = Control.reply
+
+    def outcome(self) -> object:
         """Replace the fault plan."""
         self.backend.set_faults(self.options_as(FaultOptions))
         return {}
@@ -76,7 +82,9 @@ class SetFaults(Control):
 class SetToken(Control):
     """Another access token; the one before is refused from now on."""
 
-    def pull(self) -> object:
+    post = Control.reply
+
+    def outcome(self) -> object:
         """Replace the token."""
         token = self.fields().get("token")
         if not isinstance(token, str) or not token:
@@ -88,23 +96,27 @@ class SetToken(Control):
 class Log(Control):
     """The requests so far."""
 
-    def get(self) -> None:
+    get = Control.reply
+
+    def outcome(self) -> object:
         """The entries after number `since`."""
         since = int(self.get_query_argument("since", "0"))
-        self.write({"entries": [asdict(entry) for entry in self.backend.journal.since(since)]})
+        return {"entries": [asdict(entry) for entry in self.backend.journal.since(since)]}
 
 
 class Figures(Control):
     """The log in figures."""
 
-    def get(self) -> None:
+    get = Control.reply
+
+    def outcome(self) -> object:
         """Counts, the smallest gap, the densest minute of refusals."""
-        self.write(asdict(self.backend.journal.stats()))
+        return asdict(self.backend.journal.stats())
 
 
 def routes(backend: Backend) -> list[Any]:
-    """Path patterns with their levers."""
-    levers: dict[str, type[Control]] = {
+    """Path patterns with what they control."""
+    controls: dict[str, type[Control]] = {
         "advance": Advance,
         "quota": SetQuota,
         "faults": SetFaults,
@@ -112,4 +124,4 @@ def routes(backend: Backend) -> list[Any]:
         "log": Log,
         "stats": Figures,
     }
-    return [(rf"/_control/{name}", lever, {"backend": backend}) for name, lever in levers.items()]
+    return [(rf"/_control/{name}", control, {"backend": backend}) for name, control in controls.items()]

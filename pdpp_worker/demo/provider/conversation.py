@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pdpp_worker.demo.provider import content
-from pdpp_worker.demo.provider.seeding import generator
+from pdpp_worker.demo.provider.seeding import fraction, generator
 from pdpp_worker.demo.provider.tree import Tree, add_turn, add_turns, open_conversation
 
 AWKWARD = (*content.AWKWARD_TEXTS, "very_long", "empty", "untitled", "long_title", "rootless", "unknown_time")
@@ -14,18 +14,25 @@ AWKWARD_PERIOD = 37
 VERY_LONG_CHARS = 1_100_000
 LONG_CHARS = 20_000
 REVISION_S = 20.0
+LONGEST_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What the list knows of a conversation; times are Unix seconds."""
+    """Number `index` of the account made from `seed`; times are Unix seconds."""
 
+    seed: int
     index: int
     id: str
-    create_time: float
     first_update: float
     revisions: tuple[float, ...] = ()
     """When turns were added after the conversation first appeared."""
+
+    @property
+    def create_time(self) -> float:
+        """When it began: within the month before its first update, mostly shortly before."""
+        lasted = 30 + fraction(self.seed, "lasted", self.index) ** 4 * LONGEST_S
+        return round(self.first_update - lasted, 6)
 
     @property
     def update_time(self) -> float:
@@ -44,9 +51,9 @@ class Conversation:
         return self.index % 20 != 19
 
 
-def title(seed: int, conversation: Conversation) -> str | None:
+def title(conversation: Conversation) -> str | None:
     """The title, None where the platform never made one."""
-    words = content.sentence(generator(seed, "title", conversation.index), 2, 6).rstrip(".")
+    words = content.sentence(generator(conversation.seed, "title", conversation.index), 2, 6).rstrip(".")
     if conversation.awkward == "untitled":
         return None
     if conversation.awkward == "long_title":
@@ -54,9 +61,9 @@ def title(seed: int, conversation: Conversation) -> str | None:
     return f"{words} {content.AWKWARD_TEXTS.get(conversation.awkward or '', '')}".rstrip(" ")
 
 
-def message_tree(seed: int, conversation: Conversation) -> Tree:
+def message_tree(conversation: Conversation) -> Tree:
     """All messages; turns that are added later leave the earlier ones as they are."""
-    tree = Tree(generator(seed, "tree", conversation.index))
+    tree = Tree(generator(conversation.seed, "tree", conversation.index))
     if conversation.awkward != "empty":
         open_conversation(tree)
         add_turns(tree, _opening(conversation))
@@ -64,7 +71,7 @@ def message_tree(seed: int, conversation: Conversation) -> Tree:
     if conversation.awkward == "rootless":
         tree.forget_root()
     for number, updated in enumerate(conversation.revisions):
-        tree.rng = generator(seed, "revision", conversation.index, number)
+        tree.rng = generator(conversation.seed, "revision", conversation.index, number)
         if tree.current is None:
             tree.plant()
         add_turn(tree)

@@ -97,7 +97,7 @@ def shared_conversations(account: Account, offset: int, limit: int) -> dict[str,
         {
             "id": named_uuid(account.seed, "share", one.index),
             "conversation_id": one.id,
-            "title": title(account.seed, one),
+            "title": title(one),
             "create_time": iso_time(one.create_time + 60),
             "update_time": iso_time(one.create_time + 60),
             "anonymous": one.index % 2 == 1,

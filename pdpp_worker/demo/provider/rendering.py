@@ -11,11 +11,11 @@ from pdpp_worker.demo.provider.seeding import named_uuid
 GIZMOS_IN_USE = 5
 
 
-def details(seed: int, conversation: Conversation) -> dict[str, Any]:
+def details(conversation: Conversation) -> dict[str, Any]:
     """A conversation as its own endpoint shows it."""
-    tree = message_tree(seed, conversation)
+    tree = message_tree(conversation)
     return {
-        **_shared_fields(seed, conversation),
+        **_shared_fields(conversation),
         "create_time": _created(conversation),
         "update_time": _time(conversation.update_time, iso=conversation.index % 11 == 10),
         "mapping": tree.mapping,
@@ -27,18 +27,18 @@ def details(seed: int, conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def export_item(seed: int, conversation: Conversation) -> dict[str, Any]:
+def export_item(conversation: Conversation) -> dict[str, Any]:
     """A conversation as batches and the export show it: with its id among the others."""
-    return {"id": conversation.id, **details(seed, conversation)}
+    return {"id": conversation.id, **details(conversation)}
 
 
-def list_item(seed: int, conversation: Conversation) -> dict[str, Any]:
+def list_item(conversation: Conversation) -> dict[str, Any]:
     """A conversation as the list shows it: times mostly as ISO text, without messages."""
     iso = conversation.index % 7 != 6
     created = conversation.create_time if conversation.awkward != "unknown_time" else None
     return {
         "id": conversation.id,
-        **_shared_fields(seed, conversation),
+        **_shared_fields(conversation),
         "create_time": created and _time(created, iso=iso),
         "update_time": _time(conversation.update_time, iso=iso),
         "mapping": None,
@@ -47,11 +47,11 @@ def list_item(seed: int, conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def _shared_fields(seed: int, conversation: Conversation) -> dict[str, Any]:
+def _shared_fields(conversation: Conversation) -> dict[str, Any]:
     index = conversation.index
-    gizmo = gizmo_id(seed, index % GIZMOS_IN_USE) if index % 9 == 4 else None
+    gizmo = gizmo_id(conversation.seed, index % GIZMOS_IN_USE) if index % 9 == 4 else None
     return {
-        "title": title(seed, conversation),
+        "title": title(conversation),
         "gizmo_id": gizmo,
         "conversation_template_id": gizmo,
         "is_archived": index % 13 == 12,
