@@ -57,8 +57,8 @@ class Settings(BaseSettings):
     housekeeping_every_s: PositiveSeconds = 3600.0
 
     slice_s: PositiveSeconds = 60.0
-    slice_grace_s: PositiveSeconds = 60.0
-    """A slice that runs this much longer than `slice_s` is taken for hung; its lease is no longer renewed."""
+    silence_s: PositiveSeconds = 300.0
+    """A connector that yields nothing for so long is taken for hung: its lease is no longer renewed."""
     slice_messages: PositiveInt = 1_000_000
     lease_s: PositiveSeconds = 30.0
     batch_records: PositiveInt = 4_000

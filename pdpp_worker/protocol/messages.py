@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, Reason, RecoveryKind
+from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, RecoveryKind, known_reason
 from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -239,10 +239,9 @@ def check_kind(stream: str, reason: str, kind: RecoveryKind | None) -> None:
     if kind is not None and kind not in RETRYABLE_KINDS:
         place = "the manifest's availability" if kind is RecoveryKind.STRUCTURAL else "nothing: it is not a skip"
         raise ValueError(f"recovery_kind {kind.value} of stream {stream!r} may not be emitted; it belongs in {place}")
-    known = Reason.__members__.values()
-    bound = next((member.kind for member in known if member.value == reason), None)
-    if kind is not None and bound is not None and kind is not bound:
-        raise ValueError(f"recovery_kind of reason {reason} is {bound.value}, not {kind.value}")
+    known = known_reason(reason)
+    if kind is not None and known is not None and kind is not known.kind:
+        raise ValueError(f"recovery_kind of reason {reason} is {known.kind.value}, not {kind.value}")
 
 
 def _unique(field: str, keys: list[str]) -> set[str]:
@@ -294,7 +293,5 @@ class Start(_Message):
         return any(scope.name == stream for scope in self.scope.streams)
 
     def cursor(self, stream: str) -> Any:
-        """The committed cursor of the stream, or None; always None on a full refresh."""
-        if self.collection_mode == "full_refresh" or self.state is None:
-            return None
-        return self.state.get(stream)
+        """The committed cursor of the stream, or None."""
+        return None if self.state is None else self.state.get(stream)

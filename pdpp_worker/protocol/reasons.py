@@ -122,6 +122,11 @@ class Reason(StrEnum):
     )
 
 
+def known_reason(value: str) -> Reason | None:
+    """The reason of that name, or None for a word of the connector's own."""
+    return next((reason for reason in Reason if reason.value == value), None)
+
+
 PRESSURE = frozenset({Reason.RATE_LIMITED, Reason.UPSTREAM_PRESSURE})
 """Reasons that speak of the provider's limits; only these hold back other work of the connection."""
 

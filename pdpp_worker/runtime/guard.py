@@ -18,7 +18,7 @@ HEARTBEATS_PER_LEASE = 3
 STOP_CHECK_S = 0.5
 
 
-class SliceEnded(BaseException):  # noqa: N818 - not an error
+class SliceEnded(BaseException):
     """The slice is over and its place is kept; `resume_at` is when it is worth going on (None: at once).
 
     Not an Exception, so that a connector's `except Exception` cannot swallow it.
@@ -33,17 +33,21 @@ class Guard:
     """Renews the lease in the background and says when the slice must end."""
 
     def __init__(
-        self, db: Database, claim: Claim, *, slice_s: float, grace_s: float, stopping: Callable[[], bool]
+        self, db: Database, claim: Claim, *, slice_s: float, silence_s: float, stopping: Callable[[], bool]
     ) -> None:
         self._db = db
         self._claim = claim
+        self._slice_s = slice_s
         self._deadline = time.monotonic() + slice_s
-        self._hung_at = self._deadline + grace_s
+        self._silence_s = silence_s
+        self._heard_at = time.monotonic()
         self._stopping = stopping
         self._wake = threading.Event()
         self._closed = threading.Event()
         self.lost = False
         self.cancelled = False
+        self.progressed = False
+        """Whether the slice has moved its place; its time does not run out before, so that no run turns in circles."""
         self._thread = threading.Thread(target=self._beat, name=f"lease-{claim.run_id}", daemon=True)
 
     def __enter__(self) -> Guard:
@@ -56,40 +60,44 @@ class Guard:
         self._thread.join()
 
     @property
-    def over(self) -> bool:
-        """Whether the slice should end now."""
-        return time.monotonic() >= self._deadline or self.lost or self.cancelled or self._stopping()
+    def spent(self) -> bool:
+        """Whether the slice has had its time."""
+        return self.progressed and time.monotonic() >= self._deadline
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether the slice may not go on: the lease is lost, the owner cancelled, the worker shuts down."""
+        return self.lost or self.cancelled or self._stopping()
+
+    def alive(self) -> None:
+        """The connector has shown a sign of life."""
+        self._heard_at = time.monotonic()
 
     def note_cancel(self, requested: bool) -> None:
         """The owner's word, as a commit has read it."""
         self.cancelled = self.cancelled or requested
 
-    def check(self) -> None:
-        """End the slice if it is over.
-
-        Raises:
-            SliceEnded: it is.
-        """
-        if self.over:
-            raise SliceEnded
-
     def wait_until(self, instant: float, resume_at: datetime) -> None:
         """Wait until a monotonic instant (s), inside the slice.
 
         Raises:
-            SliceEnded: the instant lies beyond the slice, or the slice ended while waiting.
+            SliceEnded: the instant lies beyond the slice, or the slice has to stop while it waits.
         """
-        self.check()
-        if instant >= self._deadline:
+        too_long = instant - time.monotonic() >= self._slice_s
+        if too_long or (self.progressed and instant >= self._deadline):
             raise SliceEnded(resume_at)
-        while (left := instant - time.monotonic()) > 0:
+        while True:
+            if self.must_stop:
+                raise SliceEnded
+            if (left := instant - time.monotonic()) <= 0:
+                return
+            self.alive()
             self._wake.wait(min(left, STOP_CHECK_S))
-            self.check()
 
     def _beat(self) -> None:
-        # A connector that hangs beyond the grace loses its lease, so that it costs one slot and not its connection.
+        # A connector that has long been silent loses its lease, so that it costs one slot and not its connection.
         while not self._closed.wait(self._claim.lease_s / HEARTBEATS_PER_LEASE):
-            if time.monotonic() >= self._hung_at:
+            if time.monotonic() - self._heard_at >= self._silence_s:
                 return
             try:
                 with self._db.begin() as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jsonschema_rs
@@ -23,7 +23,7 @@ from pdpp_worker.protocol.messages import (
     Start,
     State,
 )
-from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope
 from pdpp_worker.runtime.rules import check_in_scope, moment_of, resource_of
 from pdpp_worker.store import values
@@ -38,7 +38,14 @@ _FOREIGN_REASON = {RecoveryKind.RUNTIME: Reason.UPSTREAM_ERROR, RecoveryKind.UPG
 class Intake:
     """Takes the messages of one slice in their order and fills the batch at hand."""
 
-    def __init__(self, manifest: Manifest, start: Start, redact: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        start: Start,
+        redact: Callable[[str], str],
+        rejected_before: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
+        """`rejected_before`: (stream, key) of records that an earlier version had to refuse, to their open gaps."""
         self._incremental = manifest.checkpoint_commit == "incremental"
         self._scopes = {scope.name: scope for scope in start.scope.streams}
         self._streams: dict[str, StreamManifest] = {stream.name: stream for stream in manifest.streams}
@@ -53,6 +60,7 @@ class Intake:
         self._gap_keys: dict[str, set[str]] = {}
         self._staged: dict[str, str] = {}
         self._redact = redact
+        self._rejected_before = dict(rejected_before or {})
         self.batch = Batch()
         self.size = 0
         """Bytes of encoded records in the batch."""
@@ -83,7 +91,7 @@ class Intake:
         full, self.batch, self.size, self.rows = self.batch, Batch(), 0, 0
         return full
 
-    def commit_staged(self, excluding: Mapping[str, Any]) -> None:
+    def commit_staged(self, excluding: Collection[str]) -> None:
         """Put the staged checkpoints in the batch: the connector ended well, but for the excluded streams."""
         for stream, cursor in self._staged.items():
             if stream not in excluding:
@@ -110,6 +118,8 @@ class Intake:
         self.rows += 1
         if self._gaps:
             self._proofs.add((record.stream, row.key))
+        if self._rejected_before and (healed := self._rejected_before.pop((record.stream, row.key), None)) is not None:
+            self.batch.closures.append(Closure(healed, absent=False))
 
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
         key = values.key_text(record.key)
@@ -155,24 +165,29 @@ class Intake:
 
     def _cursor(self, state: State) -> str | None:
         """The cursor as text, or None when it cannot be kept; the records before it are durable all the same."""
-        withheld = self._withheld.pop(state.stream, None)
-        if withheld is not None:
-            return self._refuse_checkpoint(state.stream, withheld)
-        try:
-            cursor = values.exact_json(state.cursor)
-        except values.NotRepresentableError as error:
-            return self._refuse_checkpoint(state.stream, f"the cursor cannot be represented: {error}")
-        if len(cursor) > CURSOR_BYTES:
-            self._miss(state.stream, WHOLE_STREAM, Reason.STATE_TOO_LARGE, error=f"{len(cursor)} bytes")
-            return self._refuse_checkpoint(state.stream, f"the cursor has {len(cursor)} bytes, {CURSOR_BYTES} are kept")
+        cursor, why = self._judge_cursor(state)
+        if why is not None:
+            self.checkpoint_errors[state.stream] = why
+            self.batch.checkpoints.pop(state.stream, None)
+            self.batch.events.append(("checkpoint_refused", state.stream, {"why": why}))
+            return None
         if self._redact(cursor) != cursor:
             raise ProtocolViolation(f"STATE of stream {state.stream!r} holds a secret of the connection")
         return cursor
 
-    def _refuse_checkpoint(self, stream: str, why: str) -> None:
-        self.checkpoint_errors[stream] = why
-        self.batch.checkpoints.pop(stream, None)
-        self.batch.events.append(("checkpoint_refused", stream, {"why": why}))
+    def _judge_cursor(self, state: State) -> tuple[str, str | None]:
+        """The cursor as text, and why it may not be kept, if so."""
+        withheld = self._withheld.pop(state.stream, None)
+        if withheld is not None:
+            return "", withheld
+        try:
+            cursor = values.exact_json(state.cursor)
+        except values.NotRepresentableError as error:
+            return "", f"the cursor cannot be represented: {error}"
+        if len(cursor) > CURSOR_BYTES:
+            self._miss(state.stream, WHOLE_STREAM, Reason.STATE_TOO_LARGE, error=f"{len(cursor)} bytes")
+            return "", f"the cursor has {len(cursor)} bytes; at most {CURSOR_BYTES} are kept"
+        return cursor, None
 
     def _skip(self, skip: SkipResult) -> None:
         self._in_scope(skip.stream, "SKIP_RESULT")
@@ -193,7 +208,7 @@ class Intake:
 
     def _detail_gap(self, gap: DetailGap) -> None:
         self._in_scope(gap.stream, "DETAIL_GAP")
-        known = next((reason for reason in Reason if reason.value == gap.reason), None)
+        known = known_reason(gap.reason)
         reason = known or (Reason.UPSTREAM_ERROR if gap.retryable else Reason.PARSE_FAILED)
         self._gap_keys.setdefault(gap.parent_stream or gap.stream, set()).add(gap.record_key)
         self._miss(
@@ -298,8 +313,7 @@ class Intake:
 
 def _reason_of(skip: SkipResult) -> tuple[Reason, str]:
     """The reason of our list, and the connector's own words where it used others."""
-    known = next((reason for reason in Reason if reason.value == skip.reason), None)
-    if known is not None:
+    if (known := known_reason(skip.reason)) is not None:
         return known, ""
     if skip.reason == STREAM_FAILED:
         return Reason.SOURCE_PARTITION_FAILED, ""

@@ -70,6 +70,11 @@ _DUE = text("""
     LIMIT :limit
 """)
 
+_REJECTED = text("""
+    SELECT id, stream, scope ->> 'resource_id' AS resource_id FROM gaps
+    WHERE connection_id = :connection_id AND closed_at IS NULL AND reason = 'record_rejected' LIMIT :limit
+""")
+
 
 def miss(connection: Connection, claim: Claim, version: str, policy: RetryPolicy, misses: Sequence[Miss]) -> list[Miss]:
     """Open gaps, or count another attempt at those that are known. Returns those that are newly open."""
@@ -108,6 +113,12 @@ def due(connection: Connection, connection_id: int, limit: int) -> list[GapToClo
         )
         for row in rows
     ]
+
+
+def rejected(connection: Connection, connection_id: int, limit: int) -> dict[tuple[str, str], int]:
+    """(stream, key) to gap id of the records that were refused for their shape and never came right since."""
+    rows = connection.execute(_REJECTED, {"connection_id": connection_id, "limit": limit})
+    return {(row.stream, row.resource_id): row.id for row in rows}
 
 
 def scope_hash(scope: Scope) -> bytes:

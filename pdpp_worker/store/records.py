@@ -133,7 +133,7 @@ def _complete_partials(cursor: Cursor[Any], connection_id: int, stream: str, row
 def _copy(cursor: Cursor[Any], table: str, connection_id: int, run_id: int, stream: str, rows: list[RecordRow]) -> None:
     if not rows:
         return
-    with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:  # noqa: S608 - constants
+    with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
         copy.set_types(_TYPES)
         for row in rows:
             deleted_at = row.emitted_at if row.deleted else None

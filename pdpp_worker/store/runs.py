@@ -36,7 +36,8 @@ class Slice:
     budget: dict[str, Any]
     number: int
     idle_before: int
-    """Slices in a row before this one that ended without committing anything."""
+    """Slices in a row before this one that died without committing anything."""
+    cancel_requested: bool
 
 
 _CREATE = text("""
@@ -58,7 +59,7 @@ _BEGIN_SLICE = text("""
 """)
 _CONTINUE = text("""
     UPDATE runs SET not_before = coalesce(:not_before, clock_timestamp()), rung_at = NULL,
-        idle_slices = CASE WHEN :innocent THEN 0 ELSE idle_slices END
+        idle_slices = 0
     WHERE id = :run_id
 """)
 # Fair across connections: whoever waits longest is rung first. A bell rung within the period is not rung again.
@@ -132,16 +133,14 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         budget=run["budget"],
         number=number,
         idle_before=run["idle_slices"],
+        cancel_requested=run["cancel_requested"],
     )
 
 
-def continue_later(connection: Connection, claim: Claim, not_before: datetime | None, *, innocent: bool) -> None:
-    """End a slice, not its run: the dispatcher finds the rest at `not_before` (None: now).
-
-    An innocent slice ended for no fault of its connector, so it does not count towards giving up.
-    """
+def continue_later(connection: Connection, claim: Claim, not_before: datetime | None) -> None:
+    """End a slice in good order, not its run: the dispatcher finds the rest at `not_before` (None: now)."""
     leases.renew(connection, claim)
-    connection.execute(_CONTINUE, {"run_id": claim.run_id, "not_before": not_before, "innocent": innocent})
+    connection.execute(_CONTINUE, {"run_id": claim.run_id, "not_before": not_before})
     data = {"not_before": not_before.isoformat()} if not_before is not None else {}
     events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])
     leases.release(connection, claim)
@@ -159,12 +158,12 @@ def request_cancel(connection: Connection, connection_id: int) -> int | None:
     return run_id
 
 
-def committed_state(connection: Connection, connection_id: int) -> dict[str, str]:
-    """Stream to committed cursor, as exact JSON."""
+def committed_state(connection: Connection, connection_id: int) -> dict[str, tuple[str, int]]:
+    """Stream to its committed cursor (exact JSON) and the run that committed it."""
     rows = connection.execute(
-        text("SELECT stream, cursor FROM checkpoints WHERE connection_id = :id"), {"id": connection_id}
+        text("SELECT stream, cursor, run_id FROM checkpoints WHERE connection_id = :id"), {"id": connection_id}
     )
-    return {row.stream: row.cursor for row in rows}
+    return {row.stream: (row.cursor, row.run_id) for row in rows}
 
 
 def status(connection: Connection, run_id: int) -> str:

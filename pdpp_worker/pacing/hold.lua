@@ -1,0 +1,10 @@
+-- Hold a connection back: no request before now + delay. The longest hold stands.
+-- KEYS[1]  the connection's bucket
+-- ARGV[1]  delay, µs
+-- ARGV[2]  how long an idle bucket is kept, ms
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local till = math.max(now + tonumber(ARGV[1]), tonumber(redis.call('HGET', KEYS[1], 'hold') or 0))
+redis.call('HSET', KEYS[1], 'hold', string.format('%.0f', till))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', (till - now) / 1000 + tonumber(ARGV[2])))
+return string.format('%.0f', till - now)

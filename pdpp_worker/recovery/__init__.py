@@ -1,0 +1,1 @@
+"""Who goes back for what is missing, and when."""

@@ -1,0 +1,13 @@
+"""When a gap is tried again."""
+
+from __future__ import annotations
+
+from pdpp_worker.settings import Settings
+from pdpp_worker.store.gaps import RetryPolicy
+
+MAX_BACKOFF_S = 24 * 3600.0
+
+
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """Exponential backoff with a ceiling of a day; after `gap_max_attempts` a gap is exhausted, and stays visible."""
+    return RetryPolicy(settings.gap_backoff_s, MAX_BACKOFF_S, settings.gap_max_attempts)

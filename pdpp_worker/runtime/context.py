@@ -1,0 +1,84 @@
+"""What a connector is handed: paced HTTP, its settings, its secrets, a log and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+from redis import Redis
+
+from pdpp_worker.connector import Context
+from pdpp_worker.errors import AuthExpired, ConfigurationError
+from pdpp_worker.logs import get_logger
+from pdpp_worker.pacing.bucket import Bucket
+from pdpp_worker.pacing.transport import PacedTransport, Wait
+from pdpp_worker.protocol.manifest import Manifest, SettingSpec
+from pdpp_worker.secrets import Redactor, Vault
+from pdpp_worker.settings import Settings
+from pdpp_worker.store.connections import ConnectionRow
+
+
+def make_context(
+    settings: Settings, redis: Redis, manifest: Manifest, row: ConnectionRow, wait: Wait, redactor: Redactor
+) -> Context:
+    """The context of one slice."""
+    vault = Vault(settings)
+    bucket = Bucket(redis, row.id)
+    interval_ms = max(settings.pacing_cold_start_ms, ceiling_ms(settings, manifest, row))
+
+    def http(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
+        inner = httpx.HTTPTransport(limits=httpx.Limits(max_connections=1, max_keepalive_connections=1))
+        transport = PacedTransport(inner, bucket, interval_ms, wait)
+        # The mounts leave no other way out: a proxy variable would otherwise go around the pacing.
+        return httpx.Client(
+            transport=transport,
+            base_url=base_url,
+            headers=headers,
+            timeout=settings.http_timeout_s,
+            follow_redirects=True,
+            trust_env=False,
+        )
+
+    return Context(
+        http=http,
+        settings=with_defaults(manifest.settings, row.settings),
+        secret=_secret_reader(vault, manifest, row, redactor),
+        log=get_logger().bind(connection=row.name, connector=manifest.name),
+        now=lambda: datetime.now(UTC),
+    )
+
+
+def ceiling_ms(settings: Settings, manifest: Manifest, row: ConnectionRow) -> float:
+    """The owner's rate ceiling of a connection, ms between requests: its own, else the connector's."""
+    if row.min_interval_ms is not None:
+        return row.min_interval_ms
+    return settings.pacing_min_interval_ms(manifest.name, manifest.pacing.min_interval_ms)
+
+
+def with_defaults(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A connection's settings with the manifest's defaults; paths have their `~` expanded."""
+    values = {name: given.get(name, spec.default) for name, spec in specs.items()}
+    for name, spec in specs.items():
+        if spec.type == "path" and values[name] is not None:
+            values[name] = str(Path(values[name]).expanduser())
+    return values
+
+
+def _secret_reader(
+    vault: Vault, manifest: Manifest, row: ConnectionRow, redactor: Redactor
+) -> Callable[[str], SecretStr]:
+    def secret(name: str) -> SecretStr:
+        if name not in manifest.credentials:
+            raise ConfigurationError(f"The manifest of {manifest.name} declares no credential {name!r}.")
+        if name not in row.credentials:
+            raise AuthExpired(f"the credential {name} is not set; run: pdpp-worker connection secret {row.name} {name}")
+        try:
+            return redactor.learn(vault.open(name, row.credentials[name]))
+        except ConfigurationError as error:
+            raise AuthExpired(str(error)) from None
+
+    return secret

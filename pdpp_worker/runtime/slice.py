@@ -1,0 +1,258 @@
+"""One slice: claim the run, hand START to the connector, commit what it yields, and end or continue the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from redis import Redis
+
+from pdpp_worker import registry
+from pdpp_worker.errors import LeaseLostError, PacerUnavailableError, PdppError, ProtocolViolation, ProviderError
+from pdpp_worker.logs import get_logger
+from pdpp_worker.protocol.messages import STREAM_FAILED, Budget, Done, Message, Start, StartScope, describe
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
+from pdpp_worker.protocol.scope import WHOLE_STREAM, StreamScope
+from pdpp_worker.recovery.policy import retry_policy
+from pdpp_worker.runtime.context import make_context
+from pdpp_worker.runtime.ending import Ending, end_run
+from pdpp_worker.runtime.guard import Guard, SliceEnded
+from pdpp_worker.runtime.intake import Intake
+from pdpp_worker.runtime.outcome import RunStatus
+from pdpp_worker.secrets import Redactor
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import gaps, runs
+from pdpp_worker.store.batch import Miss
+from pdpp_worker.store.commit import commit_batch
+from pdpp_worker.store.engine import Database
+
+GAPS_PER_SLICE = 1000
+PACER_PAUSE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """How a slice ended: with the run's status, or with the run to be continued (`resume_at` None: at once)."""
+
+    status: RunStatus | None
+    resume_at: datetime | None = None
+
+
+class _ConnectorFailedError(Exception):
+    """The connector's own code failed, or broke the protocol."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+def run_slice(
+    settings: Settings, db: Database, redis: Redis, run_id: int, *, stopping: Callable[[], bool]
+) -> SliceResult | None:
+    """Execute one slice of a run; None when there is nothing to do (a doorbell that rang twice).
+
+    `stopping` says that the worker is shutting down; the slice then ends at the next message.
+    """
+    with db.begin() as connection:
+        claimed = runs.claim_slice(connection, run_id, f"{socket.gethostname()}:{os.getpid()}", settings.lease_s)
+    if claimed is None:
+        return None
+    guard = Guard(db, claimed.claim, slice_s=settings.slice_s, silence_s=settings.silence_s, stopping=stopping)
+    try:
+        with guard:
+            return _Slice(settings, db, redis, claimed, guard).work()
+    except LeaseLostError:
+        get_logger().warning("lease lost", run=run_id)
+        return None
+
+
+class _Slice:
+    """One slice while it works."""
+
+    def __init__(self, settings: Settings, db: Database, redis: Redis, claimed: runs.Slice, guard: Guard) -> None:
+        self._settings = settings
+        self._db = db
+        self._claimed = claimed
+        self._guard = guard
+        self._connector = registry.get(claimed.connection.connector)
+        self._manifest = self._connector.manifest
+        self._redactor = Redactor()
+        self._context = make_context(
+            settings, redis, self._manifest, claimed.connection, guard.wait_until, self._redactor
+        )
+        self._start, self._intake = self._prepare()
+        self._committed_at = time.monotonic()
+
+    def work(self) -> SliceResult:
+        """Run the connector until it ends or the slice does."""
+        if self._claimed.idle_before >= self._settings.run_attempts:
+            text = f"{self._claimed.idle_before} slices in a row died before they committed anything"
+            return self._fail(_ConnectorFailedError(Reason.PARSE_FAILED, text))
+        if self._claimed.cancel_requested:
+            return self._cancel()
+        try:
+            self._collect()
+        except SliceEnded as over:
+            return self._cancel() if self._guard.cancelled else self._continue(over.resume_at)
+        except PacerUnavailableError as error:
+            get_logger().warning("no pacing server", run=self._claimed.claim.run_id, error=str(error))
+            return self._continue(datetime.now(UTC) + PACER_PAUSE)
+        except _ConnectorFailedError as error:
+            return self._fail(error)
+        return self._finish(self._intake.done or Done(status="succeeded"))
+
+    def _prepare(self) -> tuple[Start, Intake]:
+        claimed = self._claimed
+        with self._db.begin() as connection:
+            state = runs.committed_state(connection, claimed.connection.id)
+            due = []
+            if self._manifest.recovery.supports_targeted_resource_fetch:
+                due = gaps.due(connection, claimed.connection.id, GAPS_PER_SLICE)
+            refused = gaps.rejected(connection, claimed.connection.id, GAPS_PER_SLICE)
+        names = {scope["name"] for scope in claimed.streams}
+        self._from_scratch = names - {stream for stream, (_, run_id) in state.items() if run_id != claimed.claim.run_id}
+        start = Start(
+            run_id=str(claimed.claim.run_id),
+            collection_mode=claimed.mode,  # type: ignore[arg-type]
+            scope=StartScope(streams=[StreamScope.model_validate(scope) for scope in claimed.streams]),
+            state=self._usable_state(state) or None,
+            bindings={binding: {} for binding in self._manifest.bindings},
+            detail_gaps=[gap for gap in due if gap.stream in names],
+            recovery_only=claimed.kind == "recovery",
+            budget=Budget.model_validate(claimed.budget),
+        )
+        return start, Intake(self._manifest, start, self._redactor, refused)
+
+    def _usable_state(self, state: dict[str, tuple[str, int]]) -> dict[str, Any]:
+        """The committed cursors; a full refresh begins without, and goes on from those of its own slices."""
+        own = self._claimed.claim.run_id
+        fresh = self._claimed.mode == "full_refresh"
+        return {name: json.loads(cursor) for name, (cursor, run_id) in state.items() if run_id == own or not fresh}
+
+    def _collect(self) -> None:
+        for count, message in enumerate(self._messages(), start=1):
+            self._guard.alive()
+            try:
+                self._intake.take(message)
+            except ProtocolViolation as error:
+                raise _ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+            if self._batch_is_full():
+                self._commit()
+            if self._guard.must_stop or self._guard.spent or self._has_had_its_share(count):
+                raise SliceEnded
+
+    def _messages(self) -> Iterator[Message]:
+        """The connector's messages; what its own code raises is told apart from what ours does."""
+        try:
+            yield from self._connector.load()(self._start, self._context)
+        except PacerUnavailableError:
+            raise
+        except ProviderError as error:
+            raise _ConnectorFailedError(known_reason(error.reason) or Reason.UPSTREAM_ERROR, str(error)) from error
+        except PdppError as error:
+            raise _ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+        except ValidationError as error:
+            raise _ConnectorFailedError(Reason.PARSE_FAILED, describe(error)) from error
+        except Exception as error:
+            get_logger().exception("connector failed", run=self._claimed.claim.run_id)
+            raise _ConnectorFailedError(Reason.PARSE_FAILED, f"{type(error).__name__} in the connector") from error
+
+    def _has_had_its_share(self, messages: int) -> bool:
+        return self._guard.progressed and messages >= self._settings.slice_messages
+
+    def _batch_is_full(self) -> bool:
+        return (
+            self._intake.rows >= self._settings.batch_records
+            or self._intake.size >= self._settings.batch_bytes
+            or time.monotonic() - self._committed_at >= self._settings.batch_s
+        )
+
+    def _commit(self) -> None:
+        batch = self._intake.next_batch()
+        done = commit_batch(
+            self._db,
+            self._claimed.claim,
+            batch,
+            version=self._manifest.version,
+            policy=retry_policy(self._settings),
+        )
+        self._guard.note_cancel(done.cancel_requested)
+        if batch.checkpoints or batch.closures or done.gaps_opened:
+            self._guard.progressed = True
+        self._committed_at = time.monotonic()
+
+    def _continue(self, resume_at: datetime | None) -> SliceResult:
+        self._commit()
+        with self._db.begin() as connection:
+            runs.continue_later(connection, self._claimed.claim, resume_at)
+        return SliceResult(None, resume_at)
+
+    def _cancel(self) -> SliceResult:
+        self._commit()
+        return self._end(ended_well=False, cancelled=True)
+
+    def _fail(self, error: _ConnectorFailedError) -> SliceResult:
+        """What was taken before the failure is kept; every stream that was to be walked has a gap."""
+        text = self._redactor(str(error))
+        for scope in self._start.scope.streams:
+            if not self._start.recovery_only and scope.name not in self._intake.failed_streams:
+                self._intake.failed_streams[scope.name] = error.reason.value
+                self._intake.batch.tally(scope.name)
+                self._intake.batch.misses.append(_whole_stream_miss(scope.name, error.reason, text))
+        self._commit()
+        return self._end(ended_well=False, error=text)
+
+    def _finish(self, done: Done) -> SliceResult:
+        certified = done.error is not None and done.error.code == STREAM_FAILED and bool(self._intake.failed_streams)
+        if done.status != "succeeded" and not certified:
+            text = done.error.message if done.error is not None else f"the connector ended with {done.status}"
+            retryable = done.error is not None and bool(done.error.retryable)
+            return self._fail(_ConnectorFailedError(Reason.UPSTREAM_ERROR if retryable else Reason.PARSE_FAILED, text))
+        self._intake.commit_staged(excluding=self._uncertain_streams())
+        self._commit()
+        if self._start.recovery_only and self._guard.progressed and self._has_due_gaps():
+            return self._continue(None)
+        return self._end(ended_well=True)
+
+    def _uncertain_streams(self) -> set[str]:
+        """Checkpoint streams that cover a failed stream; their cursors must not move past it."""
+        failed = set(self._intake.failed_streams)
+        parents = {parent for stream in self._manifest.streams if stream.name in failed for parent in stream.parents}
+        return failed | parents
+
+    def _has_due_gaps(self) -> bool:
+        with self._db.begin() as connection:
+            return bool(gaps.due(connection, self._claimed.connection.id, 1))
+
+    def _end(self, *, ended_well: bool, cancelled: bool = False, error: str | None = None) -> SliceResult:
+        ending = Ending(
+            walked=not self._start.recovery_only,
+            ended_well=ended_well,
+            cancelled=cancelled,
+            failed_streams=self._intake.failed_streams,
+            checkpoint_errors=self._intake.checkpoint_errors,
+            from_scratch=self._from_scratch,
+            error=error,
+        )
+        streams = [scope.name for scope in self._start.scope.streams]
+        status = end_run(self._db, self._claimed.claim, streams, ending)
+        get_logger().info("run ended", run=self._claimed.claim.run_id, status=status.value, error=error)
+        return SliceResult(status)
+
+
+def _whole_stream_miss(stream: str, reason: Reason, text: str) -> Miss:
+    return Miss(
+        stream=stream,
+        scope=WHOLE_STREAM,
+        reason=reason.value,
+        recovery_kind=reason.kind.value,
+        last_error=text,
+        waits_for_owner=reason in NEEDS_OWNER,
+    )

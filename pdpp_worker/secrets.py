@@ -1,0 +1,109 @@
+"""Credentials of connections: kept as references or encrypted, opened only in the worker that needs them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+from pydantic import SecretStr
+
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.settings import Settings
+
+MASK = "[secret]"
+_SHORTEST_MASKED = 4
+
+
+class Vault:
+    """Seals and opens credentials.
+
+    Forms: `env:NAME` reads a variable, `file:PATH` reads a file, `enc:…` is Fernet ciphertext under the vault's key.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def seal(self, value: str) -> str:
+        """What is stored for a credential: references as they are, anything else encrypted."""
+        if value.startswith(("env:", "file:")):
+            return value
+        return "enc:" + self._fernet().encrypt(value.encode()).decode()
+
+    def open(self, name: str, stored: str) -> SecretStr:
+        """The credential's value.
+
+        Raises:
+            ConfigurationError: naming the credential, why it cannot be read, and what to do.
+        """
+        form, _, rest = stored.partition(":")
+        if form == "env":
+            return SecretStr(self._from_variable(name, rest))
+        if form == "file":
+            return SecretStr(_from_file(name, Path(rest)))
+        try:
+            return SecretStr(self._fernet().decrypt(rest.encode()).decode())
+        except InvalidToken:
+            raise ConfigurationError(
+                f"The stored credential {name} was sealed under another key; set PDPP_SECRET_KEY to that key, "
+                "or store the credential again."
+            ) from None
+
+    def _from_variable(self, name: str, variable: str) -> str:
+        value = self._settings.credential_variable(variable)
+        if not value:
+            raise ConfigurationError(
+                f"The credential {name} is to come from the variable {variable}, which is not set."
+            )
+        return value
+
+    def _fernet(self) -> Fernet:
+        key = self._settings.secret_key
+        try:
+            return Fernet(key.get_secret_value() if key is not None else self._key_file())
+        except ValueError:
+            raise ConfigurationError(
+                "The key for stored credentials is not a Fernet key (32 bytes, URL-safe base64)."
+            ) from None
+
+    def _key_file(self) -> bytes:
+        path = self._settings.data_dir / "secret.key"
+        self._settings.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        with os.fdopen(descriptor, "wb") as file:
+            key = Fernet.generate_key()
+            file.write(key)
+        return key
+
+
+class Redactor:
+    """Masks the secrets of one connection wherever text leaves for a log, an event or a row."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def learn(self, secret: SecretStr) -> SecretStr:
+        """Remember a secret that was handed out, and hand it on."""
+        value = secret.get_secret_value()
+        if len(value) >= _SHORTEST_MASKED:
+            self._known.add(value)
+        return secret
+
+    def __call__(self, text: str) -> str:
+        """The text with every known secret masked."""
+        for value in self._known:
+            text = text.replace(value, MASK)
+        return text
+
+
+def _from_file(name: str, path: Path) -> str:
+    try:
+        value = path.expanduser().read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(f"The credential {name} cannot be read from {path}: {error.strerror}.") from None
+    if not value:
+        raise ConfigurationError(f"The credential {name} is to come from {path}, which is empty.")
+    return value
