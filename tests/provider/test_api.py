@@ -32,7 +32,9 @@ def test_list_limit_is_capped(client: httpx.Client) -> None:
     assert (page["limit"], page["offset"], len(page["items"])) == (100, 3, 100)
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=-1", "order=random"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "offset=-1", "offset=%ff", "offset=" + "9" * 5000, "order=random"]
+)
 def test_list_refuses_what_it_does_not_know(client: httpx.Client, query: str) -> None:
     assert client.get(f"/conversations?{query}").status_code == 422
 
@@ -87,6 +89,11 @@ def test_gizmos_come_in_pages_and_in_five_wrappers(client: httpx.Client) -> None
     assert {next(iter(item)) for item in items} == {"resource", "gizmo", "info", "id"}
 
 
+@pytest.mark.parametrize("cursor", ["-5", "ff", "no"])
+def test_gizmos_refuse_a_foreign_cursor(client: httpx.Client, cursor: str) -> None:
+    assert client.get("/gizmos/mine", params={"cursor": cursor}).status_code == 422
+
+
 def test_instructions_are_one_object(client: httpx.Client) -> None:
     instructions = client.get("/user_system_messages").json()
 
@@ -108,13 +115,15 @@ def test_wrong_token_is_401_json(client: httpx.Client, provider: ProviderProcess
     assert "detail" in answer.json()
 
 
-def test_unknown_path_and_method_are_answered_and_logged(client: httpx.Client, provider: ProviderProcess) -> None:
+def test_odd_requests_are_answered_and_logged(client: httpx.Client, provider: ProviderProcess) -> None:
     seen = provider.stats().requests
 
     assert client.get("/nothing").status_code == 404
     assert client.delete("/conversations").status_code == 405
+    assert client.get("/conversation/%ff%fe").status_code == 404
 
-    assert [(entry.kind, entry.status) for entry in provider.log(seen)] == [("other", 404), ("list", 405)]
+    logged = [(entry.kind, entry.status) for entry in provider.log(seen)]
+    assert logged == [("other", 404), ("list", 405), ("detail", 404)]
 
 
 def test_session_trades_the_cookie_for_the_token(provider: ProviderProcess) -> None:

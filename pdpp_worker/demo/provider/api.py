@@ -19,6 +19,8 @@ from pdpp_worker.demo.provider.seeding import named_uuid
 
 PAGE_LIMIT = 100
 BATCH_LIMIT = 10
+LONGEST_INTEGER = 9
+"""Digits."""
 SESSION_COOKIE = "__Secure-next-auth.session-token"
 DEVICE_COOKIE = "oai-did"
 
@@ -36,6 +38,10 @@ class Endpoint(RequestHandler):
     def compute_etag(self) -> None:
         """No conditional answers: the platform gives none."""
 
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:  # noqa: ARG002 - tornado's signature
+        """Text of any bytes: a request that cannot be decoded is answered and written down like any other."""
+        return value.decode(errors="replace")
+
     def produce(self) -> Answer:
         """The answer when nothing stands in its way. Raises ApiError."""
         raise NotImplementedError
@@ -52,14 +58,16 @@ class Endpoint(RequestHandler):
             authorization=request.headers.get("Authorization"),
             produce=self._checked,
         )
-        await self._send(self.backend.take(call))
+        outcome = self.backend.take(call)
+        with suppress(StreamClosedError):
+            await self._send(outcome)
 
     get = post = put = patch = delete = head = options = serve
 
     def integer(self, name: str, default: int, low: int) -> int:
         """A query parameter that is a whole number, at least `low`. Raises ApiError."""
         text = self.get_query_argument(name, str(default))
-        if not text.isdecimal() or int(text) < low:
+        if not text.isdecimal() or len(text) > LONGEST_INTEGER or int(text) < low:
             raise ApiError(422, [{"loc": ["query", name], "msg": f"a whole number from {low}", "input": text}])
         return int(text)
 
@@ -82,8 +90,7 @@ class Endpoint(RequestHandler):
     async def _send_half(self, body: bytes) -> None:
         self.set_header("Content-Length", len(body))
         self.write(body[: len(body) // 2])
-        with suppress(StreamClosedError):
-            await self.flush()
+        await self.flush()
         self.detach().close()
 
 

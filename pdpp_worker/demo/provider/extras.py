@@ -40,6 +40,8 @@ def _memory(seed: int, number: int) -> dict[str, Any]:
 def gizmos(seed: int, limit: int, cursor: str | None) -> dict[str, Any]:
     """A page of GPTs; `cursor` is the one of the page before. Raises ValueError for a cursor that is none."""
     start = int(cursor, 16) if cursor else 0
+    if start not in range(GIZMOS):
+        raise ValueError(f"not a cursor: {cursor}")
     end = min(start + min(limit, GIZMOS_A_PAGE), GIZMOS)
     return {
         "items": [_wrapped(number, _gizmo(seed, number)) for number in range(start, end)],
