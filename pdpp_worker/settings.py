@@ -73,7 +73,10 @@ class Settings(BaseSettings):
     """First delay before a gap is tried again; doubles with each attempt, at most a day."""
     gap_max_attempts: PositiveInt = 12
 
+    events_keep_days: PositiveInt = 90
+
     broker_timeout_s: PositiveSeconds = 5.0
+    """Bound on every single operation on the broker and the pacing server."""
     flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555
     flower_basic_auth: SecretStr | None = None
     """`user:password`; required to let Flower listen beyond loopback."""

@@ -41,6 +41,7 @@ PACER_PAUSE = timedelta(seconds=30)
 class SliceResult:
     """How a slice ended: with the run's status, or with the run to be continued (`resume_at` None: at once)."""
 
+    connector: str
     status: RunStatus | None
     resume_at: datetime | None = None
 
@@ -192,7 +193,7 @@ class _Slice:
         self._commit()
         with self._db.begin() as connection:
             runs.continue_later(connection, self._claimed.claim, resume_at)
-        return SliceResult(None, resume_at)
+        return SliceResult(self._manifest.name, None, resume_at)
 
     def _cancel(self) -> SliceResult:
         self._commit()
@@ -244,7 +245,7 @@ class _Slice:
         streams = [scope.name for scope in self._start.scope.streams]
         status = end_run(self._db, self._claimed.claim, streams, ending)
         get_logger().info("run ended", run=self._claimed.claim.run_id, status=status.value, error=error)
-        return SliceResult(status)
+        return SliceResult(self._manifest.name, status)
 
 
 def _whole_stream_miss(stream: str, reason: Reason, text: str) -> Miss:

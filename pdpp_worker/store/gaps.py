@@ -70,6 +70,20 @@ _DUE = text("""
     LIMIT :limit
 """)
 
+_DUE_CONNECTIONS = text("""
+    SELECT gaps.connection_id, connections.connector, bool_and(scope ? 'resource_id') AS only_resources
+    FROM gaps JOIN connections ON connections.id = gaps.connection_id
+    WHERE gaps.status = 'open' AND recovery_kind = 'retry_by_runtime' AND next_attempt_at <= clock_timestamp()
+        AND (CAST(:ids AS bigint[]) IS NULL OR gaps.connection_id = ANY(:ids))
+        AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.connection_id = gaps.connection_id
+            AND runs.status IN ('queued', 'running'))
+    GROUP BY gaps.connection_id, connections.connector ORDER BY min(next_attempt_at) LIMIT :limit
+""")
+_MAKE_DUE = text("""
+    UPDATE gaps SET status = 'open', next_attempt_at = clock_timestamp(),
+        attempts = CASE WHEN status = 'exhausted' THEN 0 ELSE attempts END
+    WHERE connection_id = ANY(:ids) AND status IN ('open', 'exhausted') AND recovery_kind = 'retry_by_runtime'
+""")
 _REJECTED = text("""
     SELECT id, stream, scope ->> 'resource_id' AS resource_id FROM gaps
     WHERE connection_id = :connection_id AND closed_at IS NULL AND reason = 'record_rejected' LIMIT :limit
@@ -113,6 +127,29 @@ def due(connection: Connection, connection_id: int, limit: int) -> list[GapToClo
         )
         for row in rows
     ]
+
+
+class DueConnection(NamedTuple):
+    """A connection with gaps that may be tried now."""
+
+    connection_id: int
+    connector: str
+    only_resources: bool
+    """Whether every due gap names one resource."""
+
+
+def due_connections(
+    connection: Connection, limit: int, connection_ids: Sequence[int] | None = None
+) -> list[DueConnection]:
+    """Connections without a run of their own that have due gaps, longest due first."""
+    ids = list(connection_ids) if connection_ids is not None else None
+    return [DueConnection(*row) for row in connection.execute(_DUE_CONNECTIONS, {"limit": limit, "ids": ids})]
+
+
+def make_due(connection: Connection, connection_ids: Sequence[int]) -> list[DueConnection]:
+    """Let all transient gaps of these connections be tried now, those that were given up included."""
+    connection.execute(_MAKE_DUE, {"ids": list(connection_ids)})
+    return due_connections(connection, len(connection_ids) or 1, connection_ids)
 
 
 def rejected(connection: Connection, connection_id: int, limit: int) -> dict[tuple[str, str], int]:

@@ -1,0 +1,62 @@
+"""The Celery app. PostgreSQL is the truth and the broker a doorbell: nothing retries, waits or keeps results here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from kombu.entity import Queue
+
+from pdpp_worker.endpoints import resolve
+from pdpp_worker.settings import Settings, get_settings
+
+CONTROL, COLLECT, LOCAL = "control", "collect", "local"
+QUEUES = (CONTROL, COLLECT, LOCAL)
+
+app = Celery("pdpp_worker", include=["pdpp_worker.tasks.doors"], set_as_current=True)
+
+
+@app.add_defaults  # type: ignore[untyped-decorator]
+def configuration() -> dict[str, Any]:
+    """Celery's configuration, made when it is first needed: an import opens nothing."""
+    from beat_schedule import beat_schedule
+
+    settings = get_settings()
+    return {
+        "broker_url": resolve(settings).broker_url.get_secret_value(),
+        "broker_transport_options": transport_options(settings),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_timeout": settings.broker_timeout_s,
+        "broker_pool_acquire_timeout": settings.broker_timeout_s,
+        "task_queues": [Queue(name) for name in QUEUES],
+        "task_default_queue": CONTROL,
+        "task_routes": {"pdpp.slice": {"queue": COLLECT}},
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "task_publish_retry": False,
+        "task_acks_late": False,
+        "task_send_sent_event": True,
+        "worker_send_task_events": True,
+        "worker_prefetch_multiplier": 1,
+        # Nothing is sent for later, so a worker that holds such a message has been handed somebody else's.
+        "worker_eta_task_limit": 1,
+        "worker_max_tasks_per_child": 100,
+        "worker_redirect_stdouts": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "beat_schedule": beat_schedule(settings),
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def transport_options(settings: Settings) -> dict[str, Any]:
+    """Bounds for the broker's sockets: neither a worker nor a publisher waits for ever on a dead one."""
+    return {
+        "socket_timeout": settings.broker_timeout_s,
+        "socket_connect_timeout": settings.broker_timeout_s,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+        "retry_on_timeout": True,
+        "global_keyprefix": "pdpp:",
+    }

@@ -1,0 +1,80 @@
+"""The tasks, by the names that people type after `celery call`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pdpp_worker import dispatch as dispatching
+from pdpp_worker.errors import PdppError
+from pdpp_worker.recovery import sweep
+from pdpp_worker.runtime.slice import run_slice
+from pdpp_worker.store import connections, events
+from pdpp_worker.store.runs import Ring
+from pdpp_worker.tasks.app import app
+from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
+from pdpp_worker.tasks.doorbell import ring
+from pdpp_worker.tasks.services import services, stopping
+
+# An expected failure is logged as one sentence, without a traceback.
+EXPECTED = (PdppError,)
+
+
+@app.task(name="pdpp.run", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def run(**kwargs: Any) -> None:
+    """Collect a connection now."""
+    arguments = read("pdpp.run", RunArguments, kwargs)
+    db = services().db
+    with db.begin() as connection:
+        row = connections.get(connection, arguments.connection)
+    run_id, _ = dispatching.request_run(db, row, trigger="manual", full=arguments.full)
+    ring(Ring(run_id, row.connector))
+
+
+@app.task(name="pdpp.slice", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def slice_(**kwargs: Any) -> None:
+    """Take up a run for one slice; if it is to go on at once, ring again."""
+    run_id = read("pdpp.slice", SliceArguments, kwargs).run
+    own = services()
+    result = run_slice(own.settings, own.db, own.redis, run_id, stopping=stopping)
+    if result is not None and result.status is None and result.resume_at is None and not stopping():
+        ring(Ring(run_id, result.connector))
+
+
+@app.task(name="pdpp.recover", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def recover(**kwargs: Any) -> None:
+    """Go back now for what is missing."""
+    arguments = read("pdpp.recover", RecoverArguments, kwargs)
+    db = services().db
+    with db.begin() as connection:
+        if arguments.connection is not None:
+            ids = [connections.get(connection, arguments.connection).id]
+        else:
+            ids = [row.id for row in connections.list_all(connection, arguments.connector)]
+    for bell in sweep.recover(db, ids):
+        ring(bell)
+
+
+@app.task(name="pdpp.dispatch", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def dispatch(**kwargs: Any) -> None:
+    """Find what is due and ring for it."""
+    read("pdpp.dispatch", NoArguments, kwargs)
+    own = services()
+    for bell in dispatching.dispatch(own.settings, own.db):
+        ring(bell)
+
+
+@app.task(name="pdpp.sweep.transient", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def sweep_transient(**kwargs: Any) -> None:
+    """Turn gaps whose time has come into recovery runs."""
+    read("pdpp.sweep.transient", NoArguments, kwargs)
+    for bell in sweep.sweep_transient(services().db):
+        ring(bell)
+
+
+@app.task(name="pdpp.housekeeping", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def housekeeping(**kwargs: Any) -> None:
+    """Drop old events."""
+    read("pdpp.housekeeping", NoArguments, kwargs)
+    own = services()
+    with own.db.begin() as connection:
+        events.trim(connection, own.settings.events_keep_days)

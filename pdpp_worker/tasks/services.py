@@ -1,0 +1,59 @@
+"""What a worker process holds open: made when a task first needs it, never at import, never before a fork."""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import dataclass
+from functools import lru_cache
+
+from celery.signals import celeryd_init, worker_shutting_down
+from redis import Redis
+
+from pdpp_worker import logs
+from pdpp_worker.endpoints import resolve
+from pdpp_worker.pacing.bucket import connect
+from pdpp_worker.settings import Settings, get_settings
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.migrate import require_current
+
+# Shared with forked children: they do not hear the worker's own signal.
+_stopping = multiprocessing.Event()
+
+
+@dataclass(frozen=True)
+class Services:
+    """The servers of this process."""
+
+    settings: Settings
+    db: Database
+    redis: Redis
+
+
+@lru_cache(maxsize=1)
+def services() -> Services:
+    """The process's services.
+
+    Raises:
+        ConfigurationError: the database is out of reach or its schema is of another version.
+    """
+    settings = get_settings()
+    endpoints = resolve(settings)
+    db = Database(endpoints.database_url.get_secret_value())
+    db.check()
+    require_current(db)
+    return Services(settings, db, connect(endpoints.redis_url.get_secret_value(), settings.broker_timeout_s))
+
+
+def stopping() -> bool:
+    """Whether this worker is shutting down."""
+    return _stopping.is_set()
+
+
+@celeryd_init.connect  # type: ignore[untyped-decorator]
+def _configure_logs(**_: object) -> None:
+    logs.configure(get_settings())
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stop(**_: object) -> None:
+    _stopping.set()
