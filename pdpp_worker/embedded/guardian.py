@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -26,7 +27,7 @@ from pdpp_worker.embedded.valkey import Valkey
 
 logger = logging.getLogger(__name__)
 
-_KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (Postgres, Valkey)}
+KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (Postgres, Valkey)}
 _LOOK_EVERY_S = 0.2
 _STARTS = 5
 _STARTS_WITHIN_S = 60.0
@@ -87,6 +88,8 @@ class Guardian:
         except subprocess.TimeoutExpired:
             logger.exception("%s does not stop", self._server.name)
         self._server.clear()
+        with suppress(OSError):
+            self._server.socket_directory.rmdir()
 
 
 def detach(log: Path) -> None:
@@ -110,7 +113,7 @@ def detach(log: Path) -> None:
 
 def main(kind: str, data_dir: str) -> int:
     """Become the guardian of a server, unless it has one; returns the exit status."""
-    server = _KINDS[kind](Path(data_dir))
+    server = KINDS[kind](Path(data_dir))
     if locks.try_lock(server.home / "guardian.lock") is None:
         return 0
     detach(server.log)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from pdpp_worker.errors import PdppError
+
 logger = logging.getLogger(__name__)
 
+_LOOK_EVERY_S = 0.1
 _STEPS: tuple[tuple[signal.Signals, float], ...] = (
     (signal.SIGINT, 30.0),
     (signal.SIGQUIT, 10.0),
@@ -36,7 +40,7 @@ def stop(directory: Path, name: str) -> None:
     """Stop every server called `name` that works in `directory`; returns when none is left.
 
     Raises:
-        RuntimeError: one of them cannot be stopped.
+        PdppError: one of them cannot be stopped.
     """
     for step, timeout_s in _STEPS:
         survivors = running_in(directory, name)
@@ -46,9 +50,11 @@ def stop(directory: Path, name: str) -> None:
         for process in survivors:
             if step is signal.SIGKILL or not _is_backend(process):
                 _send(process, step)
-        psutil.wait_procs(survivors, timeout=timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while running_in(directory, name) and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY_S)
     if running_in(directory, name):
-        raise RuntimeError(f"A {name} process in {directory} does not end.")
+        raise PdppError(f"A {name} process in {directory} does not end, not even when it is killed.")
 
 
 def _is_backend(process: psutil.Process) -> bool:

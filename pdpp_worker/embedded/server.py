@@ -71,9 +71,9 @@ class Server(ABC):
     @cached_property
     def executable(self) -> Path:
         """The server's program, or a copy of it when its account cannot reach it in its package."""
-        version = importlib.metadata.version(self.distribution)
-        copy = self.home / f"install-{version}"
-        return reachable_copy(self.program(), _package(self.distribution), copy, self.account)
+        program = self.program()
+        copy = self.home / f"install-{importlib.metadata.version(self.distribution)}"
+        return reachable_copy(program, _package(self.distribution), copy, self.account)
 
     @cached_property
     def socket_directory(self) -> Path:
@@ -94,7 +94,9 @@ class Server(ABC):
 
         Raises:
             ConfigurationError: the package is missing, or a directory cannot be used.
+            PdppError: an earlier server does not end.
         """
+        self.clear()
         if self.account is not None:
             check_reach(self.account, self.home)
         make_owned_directory(self.socket_directory, self.account)
