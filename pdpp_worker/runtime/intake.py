@@ -168,7 +168,6 @@ class Intake:
         cursor, why = self._judge_cursor(state)
         if why is not None:
             self.checkpoint_errors[state.stream] = why
-            self.batch.checkpoints.pop(state.stream, None)
             self.batch.events.append(("checkpoint_refused", state.stream, {"why": why}))
             return None
         if self._redact(cursor) != cursor:

@@ -1,0 +1,81 @@
+"""Servers for the whole suite, and a migrated database for each test that asks for one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+from pydantic import SecretStr
+from redis import Redis
+from sqlalchemy import create_engine, text
+
+from pdpp_worker.embedded import EmbeddedServers
+from pdpp_worker.pacing.bucket import connect
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import migrate
+from pdpp_worker.store.engine import Database
+from tests.support.servers import servers
+
+__all__ = ["servers"]
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def create_database(servers: EmbeddedServers) -> Iterator[Callable[[], str]]:
+    """Makes empty, migrated databases: copies of one template."""
+    admin = create_engine(servers.database_url, isolation_level="AUTOCOMMIT")
+    template = _fresh(admin, servers, "template_pdpp", "template0")
+    db = Database(template)
+    migrate.upgrade(db)
+    db.close()
+    yield lambda: _fresh(admin, servers, f"test_{next(_numbers)}", "template_pdpp")
+    admin.dispose()
+
+
+@pytest.fixture
+def database_url(create_database: Callable[[], str]) -> str:
+    """The URL of a migrated database of this test's own."""
+    return create_database()
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """A migrated database of this test's own."""
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def redis(servers: EmbeddedServers) -> Iterator[Redis]:
+    """An empty pacing server."""
+    client = connect(servers.redis_url, 5.0)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def settings(database_url: str, servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings that point at this test's servers, with periods short enough for a test."""
+    return Settings(
+        data_dir=tmp_path_factory.mktemp("data"),
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(servers.redis_url),
+        broker_url=SecretStr(servers.broker_url),
+        lease_s=3.0,
+        dispatch_every_s=0.5,
+        sweep_every_s=0.5,
+        gap_backoff_s=0.2,
+        pacing_cold_start_ms=1.0,
+        batch_s=0.2,
+    )
+
+
+def _fresh(admin: object, servers: EmbeddedServers, name: str, template: str) -> str:
+    with admin.connect() as connection:  # type: ignore[attr-defined]
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    base, _, query = servers.database_url.partition("?")
+    return f"{base.rpartition('/')[0]}/{name}?{query}"

@@ -1,0 +1,195 @@
+"""What a run says about itself when not everything went well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from pdpp_worker.connector import Context, DetailGap, Message, Progress, Reason, ResourceScope, Start, skip
+from pdpp_worker.protocol.messages import Record, State
+from tests.support.scripted import NOW, Scenario, manifest, record, state
+
+CASE_A_RECORDS = 50_396
+CASE_B_RECORDS = 350_563
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        pytest.param({"highest_modseq": 10**5000}, id="an integer of five thousand digits"),
+        pytest.param({"highest_modseq": float("nan")}, id="a number that JSON does not have"),
+        pytest.param({"highest_modseq": b"\x00"}, id="bytes"),
+    ],
+)
+def test_a_cursor_that_cannot_be_represented_costs_only_itself(scenario: Scenario, cursor: object) -> None:
+    def mailbox(start: Start, _: Context) -> Iterator[Message]:
+        begin = start.state["items"]["uid"] if start.state else 0
+        for uid in range(begin, CASE_A_RECORDS):
+            yield record(f"m{uid}", subject="hello")
+            if uid == CASE_A_RECORDS // 2:
+                yield state({"uid": uid})
+        yield state(cursor)
+
+    scenario.install(mailbox)
+
+    run = scenario.run()
+
+    assert run["status"] == "partially_completed"
+    assert run["records_durable"] == run["records_emitted"] == CASE_A_RECORDS
+    assert (run["checkpoints_staged"], run["checkpoints_committed"]) == (1, 0)
+    assert len(scenario.held()) == CASE_A_RECORDS
+    assert json.loads(scenario.cursors()["items"]) == {"uid": CASE_A_RECORDS // 2}
+
+
+def test_the_run_after_a_bad_cursor_does_not_start_from_scratch(scenario: Scenario) -> None:
+    def mailbox(start: Start, _: Context) -> Iterator[Message]:
+        begin = start.state["items"]["uid"] if start.state else 0
+        yield from (record(f"m{uid}") for uid in range(begin, 100))
+        yield state({"uid": 100})
+        yield state({"uid": float("inf")})
+
+    scenario.install(mailbox)
+    scenario.run()
+
+    second = scenario.run()
+
+    assert second["records_emitted"] == 0
+    assert scenario.starts[-1].cursor("items") == {"uid": 100}
+
+
+def test_an_integer_beyond_64_bits_is_a_cursor_like_any_other(scenario: Scenario) -> None:
+    scenario.send(record("a"), state({"highest_modseq": 2**70}))
+
+    run = scenario.run()
+
+    assert run["status"] == "succeeded"
+    assert json.loads(scenario.cursors()["items"]) == {"highest_modseq": 2**70}
+
+
+@pytest.mark.parametrize("cursor_bytes", [50_000, 5_000_000], ids=["50 kB", "5 MB"])
+def test_a_large_cursor_commits_with_the_others(scenario: Scenario, cursor_bytes: int) -> None:
+    streams = ("sessions", "messages", "attachments", "notes")
+    cursor = {f"project/session-{n:06}.jsonl": 1_700_000_000.123456 for n in range(cursor_bytes // 45)}
+
+    def logs(_: Start, __: Context) -> Iterator[Message]:
+        for n in range(CASE_B_RECORDS if cursor_bytes < 1_000_000 else 400):
+            stream = streams[n % 4]
+            yield Record(stream=stream, key=f"r{n}", data={"id": f"r{n}", "text": "x"}, emitted_at=NOW)
+        for stream in streams:
+            yield State(stream=stream, cursor={"file_mtimes": cursor})
+
+    scenario.install(logs, manifest(*streams))
+
+    run = scenario.run()
+
+    assert run["status"] == "succeeded"
+    assert run["records_flushed"] == run["records_emitted"]
+    assert (run["checkpoints_staged"], run["checkpoints_committed"]) == (4, 4)
+    assert {json.loads(one)["file_mtimes"] == cursor for one in scenario.cursors().values()} == {True}
+
+
+def test_a_missing_detail_makes_a_run_partial_and_says_why(scenario: Scenario) -> None:
+    gap = DetailGap(stream="items", record_key="b", reason="rate_limited", last_error="GET /b was refused for the rate")
+    scenario.send(record("a"), gap, state({"at": 1}))
+
+    run = scenario.run()
+
+    assert run["status"] == "partially_completed"
+    assert run["skipped_by_reason"] == {"rate_limited": 1}
+    assert run["records_missing_estimate"] == 1
+    assert run["retry_hint"]["why"] == "rate_limited"
+    assert [(one["scope"], one["reason"], one["status"]) for one in scenario.gaps()] == [
+        ({"resource_id": "b"}, "rate_limited", "open")
+    ]
+
+
+def test_nothing_durable_and_something_missing_is_a_failure(scenario: Scenario) -> None:
+    scenario.send(skip("items", Reason.UPSTREAM_ERROR, ResourceScope(resource_id="a")))
+
+    run = scenario.run()
+
+    assert (run["status"], run["records_durable"]) == ("failed", 0)
+
+
+def test_records_stay_when_the_connector_crashes(scenario: Scenario) -> None:
+    def crashes(_: Start, __: Context) -> Iterator[Message]:
+        yield record("a")
+        yield state({"at": 1})
+        yield record("b")
+        raise ZeroDivisionError("secret detail")
+
+    scenario.install(crashes)
+
+    run = scenario.run()
+
+    assert run["status"] == "partially_completed"
+    assert set(scenario.held()) == {"a", "b"}
+    assert scenario.cursors() == {"items": '{"at":1}'}
+    assert run["error"] == "ZeroDivisionError in the connector"
+    assert [gap["reason"] for gap in scenario.gaps()] == ["parse_failed"]
+
+
+def test_a_bad_record_is_kept_as_it_came_and_does_not_stop_the_run(scenario: Scenario) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    scenario.manifest = manifest({"name": "items", "schema": schema})
+    scenario.send(record("a", n=1), record("b", n="one"), record("c", n=3), state({"at": 3}))
+
+    run = scenario.run()
+
+    rejection = scenario.one("SELECT * FROM rejections")
+    assert (run["status"], run["records_rejected"], set(scenario.held())) == ("partially_completed", 1, {"a", "c"})
+    assert json.loads(rejection["raw"]) == {"id": "b", "n": "one"}
+    assert "n breaks the schema" in rejection["error"]
+    assert "one" not in rejection["error"]
+
+
+def test_a_refused_record_heals_when_a_later_version_sends_it_right(scenario: Scenario) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    scenario.manifest = manifest({"name": "items", "schema": schema})
+    scenario.send(record("a", n="one"))
+    scenario.run()
+
+    scenario.send(record("a", n=1))
+    run = scenario.run()
+
+    assert run["status"] == "succeeded"
+    assert [gap["status"] for gap in scenario.gaps()] == ["recovered"]
+
+
+def test_a_run_in_which_everything_was_refused_is_never_green(scenario: Scenario) -> None:
+    scenario.send(record("a", n=float("nan")), record("b", n=float("inf")))
+
+    run = scenario.run()
+
+    assert (run["status"], run["records_rejected"]) == ("failed", 2)
+
+
+def test_finding_nothing_where_records_are_held_is_never_green(scenario: Scenario) -> None:
+    scenario.send(record("a"), record("b"))
+    assert scenario.run()["status"] == "succeeded"
+
+    scenario.send()
+    run = scenario.run()
+
+    assert run["status"] == "failed"
+    assert "found nothing" in scenario.stream(run["id"])["error"]
+
+
+def test_the_books_balance_when_a_run_stops_half_way(scenario: Scenario) -> None:
+    def stops(_: Start, __: Context) -> Iterator[Message]:
+        yield Progress(stream="items", count=0, total=10)
+        yield record("a")
+        yield Progress(stream="items", count=1, total=10)
+        yield skip("items", Reason.UPSTREAM_ERROR, ResourceScope(resource_id="b"))
+        yield Progress(stream="items", count=2, total=10)
+        raise ValueError
+
+    scenario.install(stops)
+
+    run = scenario.run()
+
+    books = scenario.stream(run["id"])
+    assert books["considered"] == 1 + 2 + 8
+    assert (books["records_flushed"], books["skipped"], books["unreached"]) == (1, 2, 8)
