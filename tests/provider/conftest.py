@@ -11,7 +11,7 @@ from pdpp_worker.demo.provider.account import Account
 from pdpp_worker.demo.provider.options import FaultOptions, ProviderOptions, QuotaOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
 
-OPTIONS = ProviderOptions(seed=7, conversations=250)
+OPTIONS = ProviderOptions(seed=7, conversations=150)
 
 
 @pytest.fixture(scope="session")

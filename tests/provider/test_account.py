@@ -162,7 +162,7 @@ def test_state_of_another_account_is_refused(tmp_path: Path) -> None:
 
 
 def test_archive_holds_the_same_conversations(tmp_path: Path, account: Account) -> None:
-    options = ProviderOptions(seed=7, conversations=250)
+    options = ProviderOptions(seed=7, conversations=150)
 
     export_archive(options, tmp_path / "export.zip")
 

@@ -17,12 +17,12 @@ from pdpp_worker.demo.provider.rendering import details, list_item
 def test_list_walks_the_whole_account(client: httpx.Client, account: Account) -> None:
     pages = [
         client.get("/conversations", params={"offset": offset, "limit": 100, "order": "updated"}).json()
-        for offset in (0, 100, 200, 300)
+        for offset in (0, 100, 200)
     ]
 
-    assert [len(page["items"]) for page in pages] == [100, 100, 50, 0]
+    assert [len(page["items"]) for page in pages] == [100, 50, 0]
     assert [item for page in pages for item in page["items"]] == [list_item(one) for one in account]
-    assert {page["total"] for page in pages} == {250}
+    assert {page["total"] for page in pages} == {150}
     assert uuid.UUID(pages[0]["items"][0]["id"]).version == 4
 
 
@@ -104,7 +104,7 @@ def test_instructions_are_one_object(client: httpx.Client) -> None:
 def test_shares_belong_to_conversations(client: httpx.Client, account: Account) -> None:
     page = client.get("/shared_conversations", params={"offset": 0, "limit": 100, "order": "created"}).json()
 
-    assert page["total"] == len(page["items"]) == 10
+    assert page["total"] == len(page["items"]) == 6
     assert all(account.find(item["conversation_id"]) for item in page["items"])
 
 

@@ -111,11 +111,11 @@ def test_drift_changes_the_rate_at_the_given_instants() -> None:
 
 
 def test_what_was_granted_before_a_drop_of_the_rate_stays_granted() -> None:
-    law = Drift(TokenBucket(1.0, 10, START), ((10, 0.001),), START)
-    for _ in range(10):
+    law = Drift(TokenBucket(1.0, 20, START), ((10, 0.001),), START)
+    for _ in range(20):
         law.admit(START)
 
-    assert len(admitted(law, [START + 20] * 12)) == 10
+    assert len(admitted(law, [START + 20] * 30)) == 10
 
 
 @given(gaps, st.integers(1, 6))
@@ -138,6 +138,15 @@ def test_penalty_box_closes_at_the_last_allowed_refusal_and_opens_again() -> Non
         "admitted", "refused", "refused", "flagged", "boxed", "boxed", "refused", "refused", "flagged",
     ]  # fmt: skip
     assert said[4] == Decision(Verdict.BOXED, 599.0)
+
+
+def test_refusals_before_a_penalty_do_not_count_after_it() -> None:
+    box = PenaltyBox(TokenBucket(0.001, 1, START), refusals=2, penalty_s=10)
+    box.admit(START)
+
+    said = [box.admit(START + second).verdict for second in (1, 2, 13, 14)]
+
+    assert said == ["refused", "flagged", "refused", "flagged"]
 
 
 def test_refusals_a_minute_apart_lead_to_no_penalty() -> None:

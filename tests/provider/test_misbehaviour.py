@@ -206,5 +206,5 @@ def test_control_is_neither_logged_nor_charged(provider: ProviderProcess) -> Non
 
 
 def test_a_refused_control_is_an_error_of_the_helper(provider: ProviderProcess) -> None:
-    with pytest.raises(ConfigurationError, match="250 conversations"):
+    with pytest.raises(ConfigurationError, match="150 conversations"):
         provider.advance(Change(deleted=10_000))

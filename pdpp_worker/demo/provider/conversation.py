@@ -70,8 +70,7 @@ def message_tree(conversation: Conversation) -> Tree:
         tree.date(conversation.create_time, conversation.first_update)
     if conversation.awkward == "rootless":
         tree.forget_root()
-    for number, updated in enumerate(conversation.revisions):
-        tree.rng = generator(conversation.seed, "revision", conversation.index, number)
+    for updated in conversation.revisions:
         if tree.current is None:
             tree.plant()
         add_turn(tree)
