@@ -1,6 +1,6 @@
 """The account: its conversations, what happens to them between two visits, and the truth to test a collector against.
 
-Only what the list needs is held in memory (about 200 bytes a conversation); details are made when they are asked for.
+Only what the list needs is held in memory (about 250 bytes a conversation); details are made when they are asked for.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 
 from pdpp_worker.demo.provider.conversation import Conversation, message_tree
 from pdpp_worker.demo.provider.options import Change
@@ -17,6 +18,7 @@ NEWEST = datetime(2025, 9, 1, tzinfo=UTC).timestamp()
 """No conversation of the account as it first was is younger (Unix seconds)."""
 SPAN_S = 3 * 365 * 86_400.0
 CHANGE_EVERY_S = 86_400.0
+TOUCH_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,11 @@ class Account:
             sorted(self._by_id), change.updates + change.deleted
         )
         updated, deleted = touched[: change.updates], touched[change.updates :]
-        now = NEWEST + step * CHANGE_EVERY_S
-        for place, conversation_id in enumerate(updated):
+        instants = count(NEWEST + step * CHANGE_EVERY_S, TOUCH_EVERY_S)
+        for conversation_id in updated:
             old = self._by_id[conversation_id]
-            self._put(replace(old, revisions=(*old.revisions, now + place * 0.25)))
-        new = [self._add(now + 3600 + place * 0.25) for place in range(change.new)]
+            self._put(replace(old, revisions=(*old.revisions, next(instants))))
+        new = [self._add(next(instants)) for _ in range(change.new)]
         for conversation_id in deleted:
             del self._by_id[conversation_id]
         self._sort()
@@ -113,5 +115,5 @@ class Account:
         self._by_id[conversation.id] = conversation
 
     def _sort(self) -> None:
-        by_time = sorted(self._by_id.values(), key=lambda one: (one.update_time, one.id), reverse=True)
-        self._newest_first = by_time
+        conversations = self._by_id.values()
+        self._newest_first = sorted(conversations, key=lambda one: (one.update_time, one.id), reverse=True)

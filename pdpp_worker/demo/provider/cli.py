@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--watch-stdin", action="store_true", help="stop when standard input, a pipe, ends")
     for group, form in GROUPS.items():
         for option in fields(form):
-            parser.add_argument(f"--{group}-{_kebab(option.name)}", type=_value, dest=f"{group}.{option.name}")
+            flag, name = f"--{group}-{_kebab(option.name)}", f"{group}.{option.name}"
+            parser.add_argument(flag, dest=name, type=_value, metavar="VALUE", help="see options.py; lists as JSON")
     return parser
 
 
