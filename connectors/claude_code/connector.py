@@ -1,0 +1,121 @@
+"""Claude Code's logs on this machine: local files only, no request is ever sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from errno import ENOTDIR
+from functools import partial
+from pathlib import Path
+
+from connectors.claude_code.books import describe_os_error
+from connectors.claude_code.documents import (
+    MEMORY_NOTES,
+    SKILLS,
+    SLASH_COMMANDS,
+    Shelf,
+    commands_shelf,
+    notes_shelf,
+    skills_shelf,
+    walk_documents,
+)
+from connectors.claude_code.emitter import ATTACHMENTS, MESSAGES, SESSIONS, Emitter
+from connectors.claude_code.recover import Recovery
+from connectors.claude_code.tree import Tree, scan
+from connectors.claude_code.walk import Walk
+from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, SkipResult, Start, skip
+
+_FROM_TRANSCRIPTS = frozenset({SESSIONS, MESSAGES, ATTACHMENTS})
+_SHELVES = {SKILLS: skills_shelf, SLASH_COMMANDS: commands_shelf}
+
+
+def collect(start: Start, context: Context) -> Iterator[Message]:
+    """Recover the gaps that are due, then read what is new in the transcripts and the owner's own files."""
+    root, home = (Path(context.settings[name]).expanduser() for name in ("projects_dir", "claude_dir"))
+    unsupported = {} if start.recovery_only else {one.stream: one for one in _unsupported(start)}
+    wanted = {scope.name for scope in start.scope.streams} - unsupported.keys()
+    emitter = Emitter(root, frozenset(wanted & _FROM_TRANSCRIPTS), context.now)
+    recovery = Recovery(emitter, partial(_shelf, root=root, home=home, context=context))
+    yield from unsupported.values()
+    yield from recovery.run(start.detail_gaps[: start.budget.items], is_all=start.recovery_only)
+    if not start.recovery_only:
+        yield from _walk_projects(start, context, emitter, wanted)
+        yield from _walk_home(start, context, emitter, wanted)
+
+
+def _unsupported(start: Start) -> Iterator[SkipResult]:
+    """Streams whose scope cannot be held; a narrower reading would need a place of its own in every file."""
+    reason = Reason.SCOPE_NOT_SUPPORTED
+    whole = {
+        scope.name
+        for scope in start.scope.streams
+        if scope.resources is None and scope.time_range is None and scope.fields is None
+    }
+    for scope in start.scope.streams:
+        if scope.name not in whole:
+            text = "Resources, a time range or fields cannot be asked for; ask for the whole stream."
+            yield skip(scope.name, reason, WHOLE_STREAM, text)
+        elif scope.name in _FROM_TRANSCRIPTS and SESSIONS not in whole:
+            text = "Ask for the whole stream sessions as well: it keeps the place in each file."
+            yield skip(scope.name, reason, WHOLE_STREAM, text)
+
+
+def _walk_projects(start: Start, context: Context, emitter: Emitter, wanted: set[str]) -> Iterator[Message]:
+    asked = sorted(emitter.wanted | (wanted & {MEMORY_NOTES}))
+    if not asked:
+        return
+    try:
+        tree = _scan(emitter.root, context)
+    except OSError as error:
+        text = (
+            f"{context.settings['projects_dir']} cannot be listed: {describe_os_error(error)}. "
+            "Set `projects_dir` to the directory where Claude Code keeps its projects."
+        )
+        yield from _skip_all(asked, text)
+        return
+    if tree.projects and not tree.kept:
+        text = f"`include` and `exclude` leave none of the {tree.projects} projects; correct these settings."
+        yield from _skip_all(asked, text)
+        return
+    if emitter.wanted:
+        yield from Walk(emitter, tree, start.cursor(SESSIONS)).run()
+    if MEMORY_NOTES in wanted:
+        shelf = notes_shelf(emitter.root, tree)
+        yield from walk_documents(emitter, MEMORY_NOTES, shelf, start.cursor(MEMORY_NOTES))
+
+
+def _walk_home(start: Start, context: Context, emitter: Emitter, wanted: set[str]) -> Iterator[Message]:
+    home = Path(context.settings["claude_dir"]).expanduser()
+    asked = [stream for stream in _SHELVES if stream in wanted]
+    if not home.is_dir():
+        text = f"{context.settings['claude_dir']} is not a directory. Set `claude_dir` to Claude Code's own."
+        yield from _skip_all(asked, text)
+        return
+    for stream in asked:
+        yield from walk_documents(emitter, stream, _SHELVES[stream](home), start.cursor(stream))
+
+
+def _skip_all(streams: list[str], text: str) -> Iterator[SkipResult]:
+    return (skip(stream, Reason.SOURCE_PARTITION_FAILED, WHOLE_STREAM, text) for stream in streams)
+
+
+def _shelf(stream: str, *, root: Path, home: Path, context: Context) -> Shelf:
+    if stream == MEMORY_NOTES:
+        return notes_shelf(root, _scan(root, context))
+    if not home.is_dir():
+        raise NotADirectoryError(ENOTDIR, "the directory `claude_dir` is not there")
+    return _SHELVES[stream](home)
+
+
+def _scan(root: Path, context: Context) -> Tree:
+    include, exclude = (_parts(context.settings.get(name)) for name in ("include", "exclude"))
+
+    def keeps(project: str) -> bool:
+        is_included = not include or any(part in project for part in include)
+        return is_included and not any(part in project for part in exclude)
+
+    return scan(root, keeps)
+
+
+def _parts(setting: object) -> list[str]:
+    """The parts of a comma-separated setting."""
+    return [part.strip() for part in str(setting or "").split(",") if part.strip()]

@@ -1,0 +1,180 @@
+"""Files that the owner wrote: notes of projects, skills, slash commands. They are small and read whole."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from connectors.claude_code.books import Books, describe_os_error
+from connectors.claude_code.emitter import Emitter, TooLargeError
+from connectors.claude_code.lines import MAX_LINE_BYTES
+from connectors.claude_code.shapes import Obj, record_id
+from connectors.claude_code.transcript import open_file
+from connectors.claude_code.tree import Tree, encode_name, locate
+from pdpp_worker.connector import Message, Reason, Record, State
+
+MEMORY_NOTES, SKILLS, SLASH_COMMANDS = "memory_notes", "skills", "slash_commands"
+
+_HEADER = re.compile(r"\A---\r?\n(.*?)^---\s*$", re.DOTALL | re.MULTILINE)
+_PAIR = re.compile(r"^(name|description):[ \t]*(.+?)[ \t\r]*$", re.MULTILINE)
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file: its key, where it lies, and what its place says about it."""
+
+    key: str
+    path: Path
+    fields: Obj
+    size: int
+    mtime_ns: int
+
+    @property
+    def mark(self) -> str:
+        """What changes when the file changes."""
+        return f"{self.size:x} {self.mtime_ns:x}"
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The documents of a stream, and the directories that could not be listed."""
+
+    documents: list[Document] = field(default_factory=list)
+    unlisted: dict[str, OSError] = field(default_factory=dict)
+
+
+def notes_shelf(root: Path, tree: Tree) -> Shelf:
+    """The notes of all projects."""
+    shelf = Shelf(unlisted=dict(tree.unlisted))
+    for found in tree.notes:
+        project, _, note = found.name.split("/", 2)
+        fields = {"project_path": project, "note_path": note, "path": found.name}
+        path = locate(root, found.name)
+        document = Document(f"{MEMORY_NOTES}:{project}/{note}", path, fields, found.size, found.mtime_ns)
+        shelf.documents.append(document)
+    return shelf
+
+
+def skills_shelf(home: Path) -> Shelf:
+    """`skills/<name>/SKILL.md`; a skill's directory may be a link."""
+    shelf = Shelf()
+    try:
+        names = sorted(path.name for path in (home / "skills").iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return shelf
+    except OSError as error:
+        shelf.unlisted["skills"] = error
+        return shelf
+    for name in names:
+        _add(shelf, home, home / "skills" / name / "SKILL.md", f"{SKILLS}:{encode_name(name)}")
+    return shelf
+
+
+def commands_shelf(home: Path) -> Shelf:
+    """`commands/**/*.md`; links are not followed."""
+    shelf = Shelf()
+    top = home / "commands"
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            shelf.unlisted[encode_name(str(Path(error.filename).relative_to(home)))] = error
+
+    for directory, below, names in os.walk(top, onerror=failed):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(directory, name)
+            if name.endswith(".md") and not name.startswith("."):
+                relative = encode_name(str(path.relative_to(top).with_suffix("")))
+                _add(shelf, home, path, f"commands:{relative}")
+    return shelf
+
+
+def walk_documents(emitter: Emitter, stream: str, shelf: Shelf, committed: Any) -> Iterator[Message]:
+    """The documents that are new or have changed, then the stream's STATE."""
+    before = _part(committed, "files")
+    marks: dict[str, str] = {}
+    unlisted = dict.fromkeys(shelf.unlisted, 1)
+    books = Books(stream)
+    for name in _part(committed, "unlisted").keys() - unlisted.keys():
+        books.read(stream, name)
+    for name, error in shelf.unlisted.items():
+        yield books.gap(stream, name, Reason.SOURCE_PARTITION_FAILED, describe_os_error(error), {"directory": name})
+    for document in shelf.documents:
+        if before.get(document.key) != document.mark:
+            yield from _read(emitter, stream, document, books, marks)
+        else:
+            marks[document.key] = document.mark
+        if books.is_due(0):
+            yield from books.coverage()
+            yield State(stream=stream, cursor={"files": before | marks, "unlisted": unlisted})
+    yield from books.coverage()
+    yield State(stream=stream, cursor={"files": before | marks if unlisted else marks, "unlisted": unlisted})
+
+
+def _part(committed: Any, name: str) -> dict[str, Any]:
+    part = committed.get(name) if isinstance(committed, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def document_record(emitter: Emitter, stream: str, document: Document) -> Record:
+    """The record of a document: its whole text, and the name and description of its header.
+
+    Raises:
+        OSError: the file cannot be read.
+        TooLargeError: it is longer than this version reads.
+    """
+    with open_file(document.path) as file:
+        content = file.read(MAX_LINE_BYTES + 1)
+    if len(content) > MAX_LINE_BYTES:
+        raise TooLargeError
+    text = content.decode("utf-8", "surrogateescape")
+    header = _HEADER.match(text)
+    named = {name: value.strip("\"'") for name, value in _PAIR.findall(header.group(1))} if header else {}
+    record = {
+        "id": record_id(document.key),
+        **document.fields,
+        "name": named.get("name"),
+        "description": named.get("description"),
+        "content": text,
+        "mtime_epoch": document.mtime_ns // _NS_PER_S,
+    }
+    return emitter.record(stream, record)
+
+
+def _read(emitter: Emitter, stream: str, document: Document, books: Books, marks: dict[str, str]) -> Iterator[Message]:
+    locator = {"document": document.key}
+    try:
+        record = document_record(emitter, stream, document)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        reason, why = Reason.SOURCE_PARTITION_FAILED, describe_os_error(error)
+        yield books.gap(stream, document.key, reason, why, locator)
+        return
+    except TooLargeError:
+        marks[document.key] = document.mark
+        why = f"longer than {MAX_LINE_BYTES} bytes"
+        yield books.gap(stream, document.key, Reason.PARSE_FAILED, why, locator)
+        return
+    yield record
+    books.records += 1
+    books.bytes += document.size
+    books.read(stream, document.key)
+    marks[document.key] = document.mark
+
+
+def _add(shelf: Shelf, home: Path, path: Path, key: str) -> None:
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        shelf.unlisted[encode_name(str(path.parent.relative_to(home)))] = error
+        return
+    fields = {"path": encode_name(str(path.relative_to(home)))}
+    shelf.documents.append(Document(key, path, fields, stat.st_size, stat.st_mtime_ns))

@@ -1,0 +1,137 @@
+"""Lines of a growing file, read in blocks, and a cheap proof that what was read before is still there."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, BinaryIO, NoReturn
+
+from pydantic_core import from_json
+
+BLOCK_BYTES = 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
+"""Longest line that is read; a longer one is passed over without being held."""
+
+WINDOW_BYTES = 4096
+_CHECK_BYTES = 6
+_BOM = b"\xef\xbb\xbf"
+
+
+class BrokenLine(ValueError):  # noqa: N818 - it names the line, not a failure of ours
+    """A line that is not a JSON object; says why, without its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: its first byte, the byte after its last, and its bytes unless it is too long."""
+
+    offset: int
+    end: int
+    data: bytes | None
+    finished: bool
+    """Whether a newline ends it; the last line of a file may still be growing."""
+
+
+@dataclass(slots=True)
+class Anchor:
+    """How far a file was read, and the bytes at both ends of that stretch as they were read.
+
+    An append-only file keeps both ends. A file rewritten so that its first 4 KiB and the 4 KiB before the offset stay
+    byte for byte the same, with only the middle edited to the same length, is taken for unchanged: the price of not
+    reading gigabytes again for every appended line. A full refresh reads everything.
+    """
+
+    offset: int = 0
+    head: bytes = b""
+    window: bytes = b""
+
+    @classmethod
+    def at(cls, file: BinaryIO, offset: int) -> Anchor:
+        """The anchor for what the file holds now; the file's position is left as it was."""
+        position = file.tell()
+        file.seek(0)
+        head = file.read(min(offset, WINDOW_BYTES))
+        file.seek(max(0, offset - WINDOW_BYTES))
+        window = file.read(min(offset, WINDOW_BYTES))
+        file.seek(position)
+        return cls(offset, head, window)
+
+    def advance(self, data: bytes) -> None:
+        """Take in the bytes that follow."""
+        if len(self.head) < WINDOW_BYTES:
+            self.head += data[: WINDOW_BYTES - len(self.head)]
+        self.window = (data if len(data) >= WINDOW_BYTES else self.window + data)[-WINDOW_BYTES:]
+        self.offset += len(data)
+
+    def check(self) -> str:
+        """Eight characters that stand for both ends and the offset."""
+        digest = blake2b(self.head, digest_size=_CHECK_BYTES)
+        digest.update(self.window)
+        digest.update(str(self.offset).encode())
+        return urlsafe_b64encode(digest.digest()).decode()
+
+
+def read_lines(file: BinaryIO, offset: int, size: int, limit: int) -> Iterator[Line]:
+    """The lines that begin between `offset` and `size` (bytes), without the data of those beyond `limit` bytes.
+
+    Nothing comes after the first line without a newline: it may still be growing.
+    """
+    file.seek(offset)
+    while offset < size and (data := file.readline(limit + 1)):
+        finished = data.endswith(b"\n")
+        if finished or len(data) <= limit:
+            line = Line(offset, offset + len(data), data, finished)
+        else:
+            skipped, finished = _skip_line(file)
+            line = Line(offset, offset + len(data) + skipped, None, finished)
+        yield line
+        if not finished:
+            return
+        offset = line.end
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """The JSON object of a line. Bytes that are not UTF-8 become lone surrogates, so that none is lost.
+
+    Raises:
+        BrokenLine: it is not a JSON object.
+    """
+    try:
+        value = from_json(data, allow_inf_nan=False, cache_strings="keys")
+    except ValueError as error:
+        if "recursion limit" in str(error):
+            raise BrokenLine("nested too deeply") from None
+        value = _parse_awkward(data)
+    if not isinstance(value, dict):
+        raise BrokenLine(f"a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def _parse_awkward(data: bytes) -> Any:
+    """What the fast parser refuses: lone surrogates, bytes that are not UTF-8, a byte order mark."""
+    text = data.removeprefix(_BOM).decode("utf-8", "surrogateescape")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise BrokenLine(f"not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError:
+        raise BrokenLine("not JSON: a number that cannot be read") from None
+    except RecursionError:
+        raise BrokenLine("nested too deeply") from None
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError
+
+
+def _skip_line(file: BinaryIO) -> tuple[int, bool]:
+    """Pass over the rest of a line: its bytes, and whether a newline ended it."""
+    skipped = 0
+    while piece := file.readline(BLOCK_BYTES):
+        skipped += len(piece)
+        if piece.endswith(b"\n"):
+            return skipped, True
+    return skipped, False

@@ -1,0 +1,136 @@
+"""Known gaps, tried one by one by the place they name; nothing else is read.
+
+A transcript, document or directory that could not be read is not in the cursor, so a forward walk reads it, with
+checkpoints, and closes its gap by its account of the details; here it is read only in a run that does nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from connectors.claude_code.books import describe_os_error
+from connectors.claude_code.documents import Shelf, document_record
+from connectors.claude_code.emitter import SESSIONS, Emitter, TooLargeError, place_of
+from connectors.claude_code.transcript import Broken, open_file, read_stretch
+from connectors.claude_code.tree import Found, locate, scan_below
+from pdpp_worker.connector import DetailGap, DetailGapRecovered, GapToClose, Message, Reason, Record, ResourceScope
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+"""Most bytes of one transcript that are read without a checkpoint; a longer one is left to the forward walk."""
+
+_PLACES = ("end", "result")
+"""Locators of what a forward walk does not come by again."""
+
+
+class _StillMissingError(Exception):
+    def __init__(self, reason: Reason, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
+
+
+class Recovery:
+    """Tries gaps about transcripts, their lines, tool results and documents."""
+
+    def __init__(self, emitter: Emitter, shelf_of: Callable[[str], Shelf]) -> None:
+        self._emitter = emitter
+        self._shelf_of = shelf_of
+
+    def run(self, gaps: list[GapToClose], *, is_all: bool) -> Iterator[Message]:
+        """Each gap: its records and the word that it is closed, or the gap again.
+
+        `is_all` is False when a forward walk follows.
+        """
+        for gap in gaps:
+            locator = gap.detail_locator or {}
+            is_ours = is_all and gap.stream != SESSIONS
+            if isinstance(gap.scope, ResourceScope) and (is_ours or any(place in locator for place in _PLACES)):
+                yield from self._try(gap, gap.scope.resource_id, locator)
+
+    def _try(self, gap: GapToClose, key: str, locator: dict[str, Any]) -> Iterator[Message]:
+        proof: Record | None = None
+        try:
+            for record in self._records(gap.stream, locator):
+                proof = record
+                yield record
+        except FileNotFoundError:
+            if not self._is_source_there(locator):
+                yield _again(gap, key, Reason.SOURCE_PARTITION_FAILED, "its project directory is not there")
+                return
+        except _StillMissingError as error:
+            yield _again(gap, key, error.reason, str(error))
+            return
+        except TooLargeError:
+            yield _again(gap, key, Reason.PARSE_FAILED, "longer than this version reads")
+            return
+        except OSError as error:
+            yield _again(gap, key, Reason.SOURCE_PARTITION_FAILED, describe_os_error(error))
+            return
+        if proof is None:
+            yield DetailGapRecovered(gap_id=gap.gap_id, stream=gap.stream, record_key=key, absent=True)
+        else:
+            yield DetailGapRecovered(gap_id=gap.gap_id, stream=proof.stream, record_key=str(proof.key))
+
+    def _records(self, stream: str, locator: dict[str, Any]) -> Iterator[Record]:
+        match locator:
+            case {"file": str(name), "offset": int(offset), "end": int(end)}:
+                yield from self._stretch(self._found(name), offset, end)
+            case {"file": str(name)}:
+                yield from self._transcript(self._found(name))
+            case {"result": str(name)}:
+                yield self._emitter.result(self._found(name))
+            case {"document": str(key)}:
+                yield from self._document(stream, key)
+            case {"directory": str(name)}:
+                yield from self._directory(stream, name)
+            case _:
+                raise _StillMissingError(Reason.PARSE_FAILED, "the gap names no place that this version knows")
+
+    def _stretch(self, found: Found, offset: int, end: int) -> Iterator[Record]:
+        broken: Broken | None = None
+        with open_file(locate(self._emitter.root, found.name)) as file:
+            for item in read_stretch(file, offset, end):
+                if isinstance(item, Broken):
+                    broken = broken or item
+                else:
+                    yield from self._emitter.line(item, place_of(found))
+        if broken is not None:
+            raise _StillMissingError(Reason.PARSE_FAILED, broken.why)
+
+    def _transcript(self, found: Found) -> Iterator[Record]:
+        if found.size > MAX_FILE_BYTES:
+            raise _StillMissingError(Reason.SOURCE_PARTITION_FAILED, "long; the next walk reads it with checkpoints")
+        with open_file(locate(self._emitter.root, found.name)) as file:
+            for item in read_stretch(file, 0, found.size):
+                # Its broken lines are for the walk to name: the file is not in the cursor.
+                if not isinstance(item, Broken):
+                    yield from self._emitter.line(item, place_of(found))
+
+    def _document(self, stream: str, key: str) -> Iterator[Record]:
+        for document in self._shelf_of(stream).documents:
+            if document.key == key:
+                yield document_record(self._emitter, stream, document)
+
+    def _directory(self, stream: str, name: str) -> Iterator[Record]:
+        if stream not in self._emitter.wanted:
+            shelf = self._shelf_of(stream)
+            if name in shelf.unlisted:
+                raise shelf.unlisted[name]
+            for document in shelf.documents:
+                if document.fields["path"].startswith(f"{name}/"):
+                    yield document_record(self._emitter, stream, document)
+            return
+        for found in scan_below(self._emitter.root, name).transcripts:
+            yield from self._transcript(found)
+
+    def _found(self, name: str) -> Found:
+        stat = locate(self._emitter.root, name).lstat()
+        return Found(name, stat.st_size, stat.st_mtime_ns)
+
+    def _is_source_there(self, locator: dict[str, Any]) -> bool:
+        name = next((str(locator[kind]) for kind in ("file", "result", "directory") if kind in locator), "")
+        return locate(self._emitter.root, name.split("/", 1)[0]).is_dir()
+
+
+def _again(gap: GapToClose, key: str, reason: Reason, why: str) -> DetailGap:
+    return DetailGap(stream=gap.stream, record_key=key, reason=reason.value, last_error=why, gap_id=gap.gap_id)

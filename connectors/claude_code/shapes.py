@@ -1,0 +1,173 @@
+"""From a line of a transcript to a record, and nothing of the line is lost.
+
+What a record names is lifted out of the line; everything else stays under `extra`, under `message` (the message
+without its content) and under `attachment` (the attachment without its content). A value of an unexpected type is not
+lifted.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+Obj = dict[str, Any]
+
+MESSAGE_TYPES = frozenset({"user", "assistant"})
+_LIFTED = (
+    ("uuid", "uuid", str),
+    ("parentUuid", "parent_uuid", str),
+    ("isSidechain", "is_sidechain", bool),
+    ("userType", "user_type", str),
+    ("agentId", "agent_id", str),
+)
+_ATTACHED = (("hookName", "hook_name"), ("toolUseID", "tool_use_id"), ("content", "content"))
+_EXACT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_MS_RANGE = (-62_135_596_800_000, 253_402_300_800_000)
+"""The years 1 to 9999 in UTC."""
+_ID_CHARS = 900
+_DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a line stands."""
+
+    file: str
+    """Name of the transcript."""
+    session: str
+    """The session of lines that name none."""
+    is_forced: bool
+    """Whether the path overrules what the lines say: so it is in a session's directory."""
+
+    def session_of(self, line: Obj) -> str:
+        """The session that a line belongs to."""
+        named = line.get("sessionId")
+        return named if isinstance(named, str) and named and not self.is_forced else self.session
+
+
+def milliseconds(value: Any) -> int | None:
+    """An ISO 8601 time with its zone as ms since 1970; None when it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if parsed.tzinfo is None:
+        return None
+    ms = (parsed - _EPOCH) // _MS
+    return ms if _MS_RANGE[0] <= ms < _MS_RANGE[1] else None
+
+
+def iso_time(ms: int | None) -> str | None:
+    """Ms since 1970 as ISO 8601 UTC with milliseconds."""
+    if ms is None:
+        return None
+    return (_EPOCH + ms * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_message(line: Obj) -> bool:
+    """Whether a line is a turn of the conversation."""
+    kind = line.get("type")
+    return isinstance(kind, str) and kind in MESSAGE_TYPES
+
+
+def message_record(line: Obj, place: Place, offset: int, raw: bytes) -> Obj:
+    """A `user` or `assistant` line."""
+    record, rest = _common(line, place, offset, raw)
+    record["role"] = rest.pop("type")
+    body = rest.get("message")
+    if isinstance(body, dict):
+        del rest["message"]
+        record |= _spoken(body)
+    return _with_rest(record, rest)
+
+
+def attachment_record(line: Obj, place: Place, offset: int, raw: bytes) -> Obj:
+    """A line of any other type, known or not; `event_type` is its type."""
+    record, rest = _common(line, place, offset, raw)
+    record["event_type"] = rest.pop("type") if isinstance(rest.get("type"), str) else "untyped"
+    holder = rest
+    if isinstance(rest.get("attachment"), dict):
+        holder = record["attachment"] = dict(rest.pop("attachment"))
+    for name, field in _ATTACHED:
+        if isinstance(holder.get(name), str):
+            record[field] = holder.pop(name)
+    return _with_rest(record, rest)
+
+
+def result_record(name: str, session: str, content: bytes, mtime_ms: int) -> Obj:
+    """A file of tool output: its text, or base64 where it is not UTF-8."""
+    record: Obj = {
+        "id": record_id(name),
+        "session_id": session,
+        "file": name,
+        "event_type": "tool_result_file",
+        "timestamp": iso_time(mtime_ms),
+        "content_bytes": len(content),
+    }
+    try:
+        record["content"] = content.decode()
+    except UnicodeDecodeError:
+        record["content_base64"] = b64encode(content).decode()
+    return record
+
+
+def record_id(text: str) -> str:
+    """A text as a key; one that is too long for an index stands as its digest."""
+    if len(text) <= _ID_CHARS and text.isascii():
+        return text
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _common(line: Obj, place: Place, offset: int, raw: bytes) -> tuple[Obj, Obj]:
+    rest = dict(line)
+    session = place.session_of(line)
+    if rest.get("sessionId") == session:
+        del rest["sessionId"]
+    record: Obj = {"session_id": session, "file": place.file}
+    for name, field, kind in _LIFTED:
+        if isinstance(rest.get(name), kind):
+            record[field] = rest.pop(name)
+    ms = milliseconds(rest.get("timestamp"))
+    if ms is not None:
+        exact = _EXACT_TIME.fullmatch(rest["timestamp"])
+        record["timestamp"] = rest.pop("timestamp") if exact else iso_time(ms)
+    record["id"] = _line_id(record.get("uuid"), place, offset, raw)
+    return record, rest
+
+
+def _line_id(uuid: str | None, place: Place, offset: int, raw: bytes) -> str:
+    """One uuid may stand in several files after a resume or a fork, so the file is part of the key.
+
+    A line without a uuid is known by its place and its bytes: a rewritten file never replaces one line by another.
+    """
+    mark = uuid or f"{offset}-{blake2b(raw.rstrip(), digest_size=4).hexdigest()}"
+    return record_id(f"{place.file.removesuffix('.jsonl')}#{mark}")
+
+
+def _spoken(body: Obj) -> Obj:
+    content = body.get("content")
+    without = {name: value for name, value in body.items() if name != "content"}
+    if isinstance(content, str):
+        return {"content": content, "message": without}
+    if isinstance(content, list):
+        return {"content": "\n".join(_texts(content)), "parts": content, "message": without}
+    return {"message": body}
+
+
+def _texts(parts: list[Any]) -> list[str]:
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _with_rest(record: Obj, rest: Obj) -> Obj:
+    if rest:
+        record["extra"] = rest
+    return record

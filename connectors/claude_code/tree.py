@@ -1,0 +1,199 @@
+"""What lies under the projects directory: found, named and sorted, without reading a file.
+
+    <project>/<session>.jsonl                     a transcript
+    <project>/<session>/subagents/**/*.jsonl      transcripts of its subagents
+    <project>/<session>/tool-results/**           full outputs of tools
+    <project>/memory/**/*.md                      notes of the project
+
+Names are relative to the projects directory and percent-encoded as in a URL, so that a name of any bytes is plain
+ASCII and leads back to its file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, unquote_to_bytes
+
+_SESSION_DIRECTORY = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-")
+_RESULTS = "tool-results"
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file, as its directory tells of it."""
+
+    name: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def mtime_ms(self) -> int:
+        """When it was last written, ms since 1970."""
+        return self.mtime_ns // _NS_PER_MS
+
+    @property
+    def project(self) -> str:
+        """The project's directory."""
+        return self.name.split("/", 1)[0]
+
+    @property
+    def session(self) -> str:
+        """The session that the path speaks of: the session directory, or the file's own name."""
+        parts = self.name.split("/")
+        if self.is_inside_session:
+            return parts[1]
+        return parts[-1].rsplit(".", 1)[0]
+
+    @property
+    def is_inside_session(self) -> bool:
+        """Whether the file lies in a session's directory."""
+        parts = self.name.split("/")
+        return len(parts) > 2 and _SESSION_DIRECTORY.match(parts[1]) is not None
+
+    @property
+    def group(self) -> str:
+        """The project and the session: what belongs together."""
+        return f"{self.project}/{self.session}"
+
+
+@dataclass(slots=True)
+class Tree:
+    """Everything found, each list sorted by name."""
+
+    transcripts: list[Found] = field(default_factory=list)
+    results: dict[str, list[Found]] = field(default_factory=dict)
+    """Tool results by their group."""
+    notes: list[Found] = field(default_factory=list)
+    unlisted: dict[str, OSError] = field(default_factory=dict)
+    """Directories and files that could not be looked at."""
+    projects: int = 0
+    """Project directories, those that the settings leave out included."""
+    kept: int = 0
+    """Project directories that the settings keep."""
+    others: int = 0
+    """Files of no known kind, and links that are not followed."""
+
+
+def encode_name(path: str) -> str:
+    """A relative path as a name."""
+    return quote(os.fsencode(path.replace(os.sep, "/")))
+
+
+def locate(root: Path, name: str) -> Path:
+    """The file that a name stands for.
+
+    Raises:
+        FileNotFoundError: the name leads out of the directory.
+    """
+    relative = Path(os.fsdecode(unquote_to_bytes(name)))
+    if relative.is_absolute() or ".." in relative.parts:
+        raise FileNotFoundError(name)
+    return root / relative
+
+
+def scan(root: Path, keeps: Callable[[str], bool]) -> Tree:
+    """Find everything in the projects whose directory name is kept.
+
+    Raises:
+        OSError: the directory itself cannot be listed.
+    """
+    tree = Tree()
+    for entry in _projects(root, tree):
+        tree.projects += 1
+        if keeps(entry.name):
+            tree.kept += 1
+            _scan_directory(root, entry.name, tree)
+    _sort(tree)
+    return tree
+
+
+def scan_below(root: Path, name: str) -> Tree:
+    """Find everything below one directory.
+
+    Raises:
+        OSError: the directory cannot be listed.
+    """
+    tree = Tree()
+    _scan_directory(root, str(locate(root, name).relative_to(root)), tree)
+    if name in tree.unlisted:
+        raise tree.unlisted[name]
+    _sort(tree)
+    return tree
+
+
+def _projects(root: Path, tree: Tree) -> Iterator[os.DirEntry[str]]:
+    """Project directories. A link to one that was moved elsewhere counts; a link to another project does not."""
+    inside = root.resolve()
+    seen: set[Path] = set()
+    with os.scandir(root) as entries:
+        found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    for entry in found:
+        if not entry.is_symlink():
+            if entry.is_dir():
+                yield entry
+            else:
+                tree.others += 1
+            continue
+        target = Path(os.path.realpath(entry.path))
+        if entry.is_dir() and target not in seen and not target.is_relative_to(inside):
+            seen.add(target)
+            yield entry
+        else:
+            tree.others += 1
+
+
+def _scan_directory(root: Path, top: str, tree: Tree) -> None:
+    pending = [top]
+    while pending:
+        directory = pending.pop()
+        try:
+            with os.scandir(root / directory) as entries:
+                for entry in entries:
+                    if not entry.name.startswith("."):
+                        _place(entry, os.path.join(directory, entry.name), tree, pending)  # noqa: PTH118 - hot loop
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            tree.unlisted[encode_name(directory)] = error
+
+
+def _place(entry: os.DirEntry[str], path: str, tree: Tree, pending: list[str]) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        pending.append(path)
+        return
+    if not entry.is_file(follow_symlinks=False):
+        tree.others += 1
+        return
+    try:
+        stat = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    found = Found(encode_name(path), stat.st_size, stat.st_mtime_ns)
+    parts = found.name.split("/")
+    if _RESULTS in parts[2:-1]:
+        tree.results.setdefault(found.group, []).append(found)
+    elif parts[1] == "memory" and len(parts) > 2:
+        _count_note(found, tree)
+    elif found.name.endswith(".jsonl"):
+        tree.transcripts.append(found)
+    else:
+        tree.others += 1
+
+
+def _count_note(found: Found, tree: Tree) -> None:
+    if found.name.endswith(".md"):
+        tree.notes.append(found)
+    else:
+        tree.others += 1
+
+
+def _sort(tree: Tree) -> None:
+    tree.transcripts.sort(key=lambda found: found.name)
+    tree.notes.sort(key=lambda found: found.name)
+    tree.results = dict(sorted(tree.results.items()))
+    tree.unlisted = dict(sorted(tree.unlisted.items()))

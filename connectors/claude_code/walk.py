@@ -1,0 +1,175 @@
+"""The forward walk: every transcript and tool result that is new or has changed, in the order of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from connectors.claude_code import results
+from connectors.claude_code.books import Books, describe_os_error
+from connectors.claude_code.cursor import GROUP_CHARS, Cursor, Entry, file_key, group_key
+from connectors.claude_code.emitter import ATTACHMENTS, SESSIONS, Emitter, TooLargeError, place_of
+from connectors.claude_code.lines import MAX_LINE_BYTES
+from connectors.claude_code.sessions import Sessions
+from connectors.claude_code.transcript import Broken, Good, Pass, join_broken, open_file
+from connectors.claude_code.tree import Found, Tree, locate
+from pdpp_worker.connector import DetailGap, Message, Progress, Reason, State
+
+
+class Walk:
+    """One walk over a tree, from a cursor."""
+
+    def __init__(self, emitter: Emitter, tree: Tree, committed: Any) -> None:
+        self._emitter = emitter
+        self._tree = tree
+        self._cursor = Cursor.load(committed, emitter.wanted)
+        self._sessions = Sessions()
+        self._books = Books(SESSIONS)
+        self._entries = self._take_over()
+        self._open: tuple[Found, Pass] | None = None
+        self._walked = 0
+        self._unfinished = 0
+
+    def run(self) -> Iterator[Message]:
+        """Every message of the walk; a STATE now and then, and one at the end."""
+        yield from self._unlisted()
+        for found in self._tree.transcripts:
+            yield from self._transcript(found)
+            self._walked += 1
+            yield from self._checkpoint_if_due()
+        if ATTACHMENTS in self._emitter.wanted:
+            for group in self._tree.results.values():
+                yield from self._results(group)
+        yield from self._checkpoint()
+
+    def _take_over(self) -> dict[str, Entry]:
+        """Entries of files that are there, and of vanished ones whose sessions live on; others are dropped.
+
+        A tool that cleans up after itself takes nothing from a session that goes on. After a directory could not be
+        listed nothing is dropped: its files may only be out of sight.
+        """
+        owners = {group_key(found): found.session for found in self._tree.transcripts}
+        present = {file_key(found) for found in self._tree.transcripts}
+        decoded = {key: Entry.decode(text, owners.get(key[:GROUP_CHARS])) for key, text in self._cursor.files.items()}
+        entries = {key: entry for key, entry in decoded.items() if entry is not None}
+        living = {session for key, entry in entries.items() if key in present for session in entry.shares}
+        living.update(owners.values())
+        kept = {key for key, entry in entries.items() if key in present or living.intersection(entry.shares)}
+        for key in kept:
+            self._sessions.hold(key, entries[key].shares)
+        if not self._tree.unlisted:
+            self._cursor.files = {key: text for key, text in self._cursor.files.items() if key in kept}
+            groups = {group_key(files[0]) for files in self._tree.results.values()}
+            self._cursor.results = {key: text for key, text in self._cursor.results.items() if key in groups}
+        return {key: entries[key] for key in kept & present}
+
+    def _unlisted(self) -> Iterator[Message]:
+        stream = self._emitter.detail_stream
+        for name in self._cursor.unlisted:
+            if name not in self._tree.unlisted:
+                self._books.read(stream, name)
+        self._cursor.unlisted = dict.fromkeys(self._tree.unlisted, 1)
+        for name, error in self._tree.unlisted.items():
+            reason = Reason.SOURCE_PARTITION_FAILED
+            yield self._books.gap(stream, name, reason, describe_os_error(error), {"directory": name})
+
+    def _transcript(self, found: Found) -> Iterator[Message]:
+        entry = self._entries.get(file_key(found))
+        if entry is not None and entry.covers(found):
+            return
+        try:
+            with open_file(locate(self._emitter.root, found.name)) as file:
+                yield from self._read(found, Pass(file, entry), entry)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            yield self._unreadable(found, error)
+        finally:
+            self._open = None
+
+    def _read(self, found: Found, reading: Pass, before: Entry | None) -> Iterator[Message]:
+        self._open = (found, reading)
+        place, key = place_of(found), file_key(found)
+        if reading.is_rebuild and before is not None:
+            self._sessions.forget(key, before.shares)
+        for item in join_broken(reading):
+            if isinstance(item, Broken):
+                yield self._broken(found, item)
+                continue
+            self._sessions.fold(key, reading.entry.shares, item.line, place)
+            yield from self._emit(item, found)
+            yield from self._checkpoint_if_due()
+        if reading.is_torn:
+            self._note_place()
+            return
+        self._cursor.files[key] = reading.entry.encode(found.session)
+        self._unfinished += reading.ends_unfinished
+        self._books.read(self._emitter.detail_stream, found.name)
+
+    def _emit(self, good: Good, found: Found) -> Iterator[Message]:
+        self._books.bytes += len(good.raw)
+        for record in self._emitter.line(good, place_of(found)):
+            self._books.records += 1
+            yield record
+
+    def _broken(self, found: Found, broken: Broken) -> DetailGap:
+        self._books.bytes += broken.end - broken.offset
+        locator = {"file": found.name, "offset": broken.offset, "end": broken.end, "lines": broken.lines}
+        key = f"{found.name}@{broken.offset}"
+        error = f"{broken.lines} lines from byte {broken.offset}: {broken.why}"
+        return self._books.gap(self._emitter.detail_stream, key, Reason.PARSE_FAILED, error, locator)
+
+    def _unreadable(self, found: Found, error: OSError) -> DetailGap:
+        self._note_place()
+        reason, why = Reason.SOURCE_PARTITION_FAILED, describe_os_error(error)
+        return self._books.gap(self._emitter.detail_stream, found.name, reason, why, {"file": found.name})
+
+    def _results(self, group: list[Found]) -> Iterator[Message]:
+        key = group_key(group[0])
+        for step in results.pending(group, self._cursor.results.get(key)):
+            yield from self._result(step.found)
+            if step.mark is not None:
+                self._cursor.results[key] = step.mark
+                yield from self._checkpoint_if_due()
+
+    def _result(self, found: Found) -> Iterator[Message]:
+        self._books.records += 1
+        self._books.bytes += found.size
+        locator = {"result": found.name}
+        try:
+            yield self._emitter.result(found)
+            self._books.read(ATTACHMENTS, found.name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            reason = Reason.SOURCE_PARTITION_FAILED
+            yield self._books.gap(ATTACHMENTS, found.name, reason, describe_os_error(error), locator)
+        except TooLargeError:
+            why = f"longer than {MAX_LINE_BYTES} bytes"
+            yield self._books.gap(ATTACHMENTS, found.name, Reason.PARSE_FAILED, why, locator)
+
+    def _checkpoint_if_due(self) -> Iterator[Message]:
+        if self._books.is_due(len(self._cursor.files)):
+            yield from self._checkpoint()
+
+    def _checkpoint(self) -> Iterator[Message]:
+        self._note_place()
+        for row, partial in self._sessions.take_changed():
+            yield self._emitter.record(SESSIONS, row, partial=partial)
+        yield from self._books.coverage()
+        yield self._progress()
+        yield State(stream=SESSIONS, cursor=self._cursor.dump(self._emitter.wanted))
+
+    def _note_place(self) -> None:
+        """Bring the cursor up to the line that was taken in last."""
+        if self._open is not None:
+            found, reading = self._open
+            self._cursor.files[file_key(found)] = reading.mark().encode(found.session)
+
+    def _progress(self) -> Progress:
+        notes = (
+            (self._unfinished, "transcripts end in an unfinished line, left for the next run"),
+            (self._tree.others, "files of other kinds and links were left alone"),
+        )
+        message = "; ".join(f"{count} {text}" for count, text in notes if count)
+        return Progress(stream=SESSIONS, message=message, count=self._walked, total=len(self._tree.transcripts))
