@@ -1,0 +1,207 @@
+"""Processes are kept running, and none is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.supervisor import ProcessSpec, Supervisor
+from tests.support.servers import until
+
+_SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+_STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + _SLEEP
+_PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_SLEEP!r}]); {_SLEEP}"
+_SUPERVISE = """
+import os, sys
+from pathlib import Path
+from pdpp_worker.supervisor import ProcessSpec, Supervisor
+spec = ProcessSpec("child", (sys.executable, "-c", sys.argv[2]))
+supervisor = Supervisor([spec], Path(sys.argv[1]), os.environ)
+supervisor.run(lambda: print(supervisor.states[0].pid, flush=True))
+"""
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def spec(code: str, name: str = "child") -> ProcessSpec:
+    return ProcessSpec(name, (sys.executable, "-c", code))
+
+
+def pid_of(supervisor: Supervisor) -> int:
+    pid = supervisor.states[0].pid
+    assert pid is not None
+    return pid
+
+
+def is_up(supervisor: Supervisor, times: int = 1) -> bool:
+    return supervisor.log_path("child").read_text().count("up") >= times
+
+
+def has_ended(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def crash(supervisor: Supervisor) -> None:
+    pid = pid_of(supervisor)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: has_ended(pid))
+    supervisor.poll()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, clock: Clock) -> Iterator[Supervisor]:
+    with Supervisor([spec(_SLEEP)], tmp_path, os.environ, clock=clock) as running:
+        yield running
+
+
+def test_a_process_writes_to_a_log_of_its_own(supervisor: Supervisor, tmp_path: Path) -> None:
+    until(lambda: (tmp_path / "logs" / "child.log").read_text() == "up\n")
+
+
+def test_a_process_has_a_group_of_its_own_so_that_ctrl_c_does_not_reach_it(supervisor: Supervisor) -> None:
+    assert os.getpgid(pid_of(supervisor)) == pid_of(supervisor)
+
+
+def test_stopping_ends_every_process(tmp_path: Path) -> None:
+    specs = [spec(_SLEEP, "one"), spec(_SLEEP, "two")]
+    with Supervisor(specs, tmp_path, os.environ) as supervisor:
+        pids = [state.pid for state in supervisor.states]
+
+    assert [pid for pid in pids if pid is None or psutil.pid_exists(pid)] == []
+
+
+def test_a_process_that_does_not_listen_is_killed_after_its_grace(tmp_path: Path) -> None:
+    supervisor = Supervisor([spec(_STUBBORN)], tmp_path, os.environ)
+    supervisor.start()
+    until(lambda: is_up(supervisor))
+    pid = pid_of(supervisor)
+
+    supervisor.stop(grace_s=0.2)
+
+    assert not psutil.pid_exists(pid)
+
+
+def test_the_children_of_a_process_do_not_outlive_it(tmp_path: Path) -> None:
+    with Supervisor([spec(_PARENT)], tmp_path, os.environ) as supervisor:
+        until(lambda: is_up(supervisor, times=2))
+        (grandchild,) = psutil.Process(pid_of(supervisor)).children()
+
+        crash(supervisor)
+
+        until(lambda: has_ended(grandchild.pid))
+
+
+def test_a_crashed_process_is_started_again_after_a_delay_that_doubles(supervisor: Supervisor, clock: Clock) -> None:
+    for delay_s in (1.0, 2.0, 4.0):
+        crash(supervisor)
+
+        clock.now += delay_s * 0.9
+        supervisor.poll()
+        assert supervisor.states[0].pid is None
+
+        clock.now += delay_s * 0.1
+        supervisor.poll()
+        assert not has_ended(pid_of(supervisor))
+
+
+def test_the_delay_has_a_ceiling(supervisor: Supervisor, clock: Clock) -> None:
+    for _ in range(8):
+        crash(supervisor)
+        clock.now += 60.0
+        supervisor.poll()
+
+        assert supervisor.states[0].pid is not None
+    assert supervisor.states[0].crashes == 8
+
+
+def test_a_process_that_ran_well_starts_over_with_the_shortest_delay(supervisor: Supervisor, clock: Clock) -> None:
+    crash(supervisor)
+    clock.now += 1.0
+    supervisor.poll()
+
+    clock.now += 61.0
+    crash(supervisor)
+
+    assert supervisor.states[0].crashes == 1
+
+
+def test_a_long_log_is_put_aside_at_the_start(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "child.log"
+    log.parent.mkdir()
+    with log.open("wb") as sparse:
+        sparse.truncate(20_000_000)
+
+    with Supervisor([spec(_SLEEP)], tmp_path, os.environ):
+        assert log.with_name("child.log.1").stat().st_size == 20_000_000
+        assert log.stat().st_size < 100
+
+
+def test_a_second_fleet_in_the_same_data_directory_is_refused(supervisor: Supervisor, tmp_path: Path) -> None:
+    second = Supervisor([spec(_SLEEP)], tmp_path, os.environ)
+
+    with pytest.raises(ConfigurationError, match=r"A fleet already runs in .*PDPP_DATA_DIR"):
+        second.start()
+
+
+def test_a_fleet_can_start_where_one_was_stopped(tmp_path: Path) -> None:
+    supervisor = Supervisor([spec(_SLEEP)], tmp_path, os.environ)
+    for _ in range(2):
+        supervisor.start()
+        supervisor.stop()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_supervisor_and_its_processes(sent: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _SUPERVISE, str(tmp_path), _SLEEP]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        child = int(running.stdout.readline())
+
+        running.send_signal(sent)
+        running.communicate()
+
+    assert running.returncode == 0
+    assert not psutil.pid_exists(child)
+
+
+def test_a_second_signal_ends_what_does_not_listen(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _SUPERVISE, str(tmp_path), _STUBBORN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        child = int(running.stdout.readline())
+        until(lambda: (tmp_path / "logs" / "child.log").read_text() == "up\n")
+
+        until(lambda: running.poll() is not None or running.terminate(), timeout_s=20.0)
+
+    assert not psutil.pid_exists(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
+def test_no_process_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _SUPERVISE, str(tmp_path), _SLEEP]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        child = int(running.stdout.readline())
+
+        running.kill()
+
+    until(lambda: has_ended(child))
