@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from pdpp_worker.endpoints import resolve
 from pdpp_worker.settings import Settings, get_settings
@@ -28,7 +28,7 @@ def configuration() -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_timeout": settings.broker_timeout_s,
         "broker_pool_acquire_timeout": settings.broker_timeout_s,
-        "task_queues": [Queue(name) for name in QUEUES],
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         "task_default_queue": CONTROL,
         "task_routes": {"pdpp.slice": {"queue": COLLECT}},
         "task_serializer": "json",

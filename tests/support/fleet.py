@@ -1,0 +1,96 @@
+"""A fleet of real worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pdpp_worker.settings import Settings
+from tests.support.servers import until
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """The environment that makes a process use these settings."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    assert settings.broker_url is not None
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PDPP_")}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "PDPP_DATA_DIR": str(settings.data_dir),
+        "PDPP_DATABASE_URL": settings.database_url.get_secret_value(),
+        "PDPP_REDIS_URL": settings.redis_url.get_secret_value(),
+        "PDPP_BROKER_URL": settings.broker_url.get_secret_value(),
+        "PDPP_LEASE_S": str(settings.lease_s),
+        "PDPP_DISPATCH_EVERY_S": str(settings.dispatch_every_s),
+        "PDPP_SWEEP_EVERY_S": str(settings.sweep_every_s),
+        "PDPP_GAP_BACKOFF_S": str(settings.gap_backoff_s),
+        "PDPP_PACING_COLD_START_MS": str(settings.pacing_cold_start_ms),
+        "PDPP_BATCH_S": str(settings.batch_s),
+        **extra,
+    }
+
+
+class Member:
+    """One process of a test's fleet, with its log."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text(errors="replace")
+
+    def wait_for(self, text: str) -> None:
+        """Wait until its log holds the text."""
+        until(lambda: text in self.log or self.process.poll() is not None, 60)
+        assert text in self.log, self.log
+
+    def kill(self) -> None:
+        """End it and its children at once, as a machine that dies would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def celery(settings: Settings, tmp_path: Path, *arguments: str, **extra: str) -> Iterator[Member]:
+    """A Celery process (`worker …`, `beat …`) of the app."""
+    log = tmp_path / f"{arguments[0]}-{len(list(tmp_path.iterdir()))}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "pdpp_worker", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment(settings, **extra),
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    member = Member(process, log)
+    try:
+        yield member
+    finally:
+        member.kill()
+
+
+def worker(settings: Settings, tmp_path: Path, queues: str = "control,collect,local", **extra: str) -> Any:
+    """A worker on the given queues; use it in a `with`."""
+    options = ("-Q", queues, "-P", "threads", "-c", "4", "-n", f"{queues}-{os.getpid()}@%h", "-l", "INFO")
+    return celery(settings, tmp_path, "worker", *options, **extra)
+
+
+def beat(settings: Settings, tmp_path: Path) -> Any:
+    """A beat; use it in a `with`."""
+    return celery(settings, tmp_path, "beat", "-S", "celery.beat:Scheduler", "-l", "INFO")
