@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from errno import EPERM
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
@@ -88,11 +89,11 @@ def locate(root: Path, name: str) -> Path:
     """The file that a name stands for.
 
     Raises:
-        FileNotFoundError: the name leads out of the directory.
+        PermissionError: the name leads out of the directory.
     """
     relative = Path(os.fsdecode(unquote_to_bytes(name)))
     if relative.is_absolute() or ".." in relative.parts:
-        raise FileNotFoundError(name)
+        raise PermissionError(EPERM, "the name leads out of the directory")
     return root / relative
 
 

@@ -142,7 +142,9 @@ def stream_messages(
     """The connector's messages as they come; each passes the runtime's intake, which refuses what breaks a rule."""
     request = start(streams, state, gaps=gaps, recovery_only=recovery_only, budget=budget)
     intake = Intake(manifest(), request, lambda text: text)
-    given = context({"projects_dir": str(root), "claude_dir": str(root.parent), "include": "", "exclude": ""} | settings)
+    given = context(
+        {"projects_dir": str(root), "claude_dir": str(root.parent), "include": "", "exclude": ""} | settings
+    )
     for message in collect(request, given):
         intake.take(message)
         assert not intake.checkpoint_errors
