@@ -1,0 +1,1 @@
+"""ChatGPT: conversations with their whole message trees, memories, custom GPTs, instructions and shared links."""

@@ -1,0 +1,116 @@
+"""The platform's endpoints. A 200 counts as an answer only if it has the expected shape: a maintenance page, `null` or
+a renamed key must never pass for an empty account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from connectors.chatgpt.errors import ShapeError
+from connectors.chatgpt.fields import identity, millis
+from connectors.chatgpt.listing import PAGE, Item, Page
+from pdpp_worker.connector import AuthExpired, Context, UpstreamError
+
+
+def open_client(context: Context) -> httpx.Client:
+    """A client that is signed in with the connection's access token.
+
+    Raises:
+        AuthExpired: no access token is set.
+    """
+    token = context.secret("access_token").get_secret_value()
+    headers = {"accept": "*/*", "oai-language": "en-US", "authorization": f"Bearer {token}"}
+    try:
+        headers["oai-device-id"] = context.secret("device_id").get_secret_value()
+    except AuthExpired:
+        context.log.debug("no device id")
+    return context.http(base_url=str(context.settings["base_url"]), headers=headers)
+
+
+class Api:
+    """Reads the account through a client; all methods raise ProviderError, ShapeError among them."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def conversations(self, offset: int) -> Page:
+        """A page of the list, most recently updated first."""
+        answer = self._get("/conversations", offset=offset, limit=PAGE, order="updated")
+        return _page(answer, "update_time")
+
+    def conversation(self, key: str) -> dict[str, Any]:
+        """One conversation with its whole tree."""
+        detail = self._get(f"/conversation/{key}")
+        if not isinstance(detail, dict) or not isinstance(detail.get("mapping"), dict):
+            raise ShapeError("the conversation has no mapping")
+        return detail
+
+    def memories(self) -> Iterator[Any]:
+        """All memories."""
+        yield from _array(self._get("/memories", include_memory_entries="true"), "memories", "items")
+
+    def gizmos(self) -> Iterator[Any]:
+        """All custom GPTs of the owner, in whatever wrapper they come."""
+        cursors: set[str] = set()
+        parameters = {"limit": PAGE}
+        while True:
+            answer = self._get("/gizmos/mine", **parameters)
+            yield from _array(answer, "items", "gizmos", "cuts")
+            cursor = answer.get("cursor")
+            if not cursor:
+                return
+            if str(cursor) in cursors:
+                raise ShapeError("the list of GPTs goes in a circle")
+            cursors.add(str(cursor))
+            parameters["cursor"] = cursor
+
+    def instructions(self) -> Iterator[Any]:
+        """The custom instructions: one object."""
+        answer = self._get("/user_system_messages")
+        if not isinstance(answer, dict):
+            raise ShapeError("the custom instructions are not an object")
+        yield answer
+
+    def shares(self, offset: int) -> Page:
+        """A page of shared links, most recently created first."""
+        answer = self._get("/shared_conversations", offset=offset, limit=PAGE, order="created")
+        return _page(answer, "create_time", "created_at")
+
+    def _get(self, path: str, **parameters: Any) -> Any:
+        try:
+            return self._get_once(path, parameters)
+        except UpstreamError:
+            return self._get_once(path, parameters)
+
+    def _get_once(self, path: str, parameters: dict[str, Any]) -> Any:
+        response = self._client.get(path, params=parameters)
+        if not response.is_success:
+            raise UpstreamError(f"GET {path} answered {response.status_code}", status=response.status_code)
+        try:
+            return response.json()
+        except (ValueError, RecursionError):
+            raise UpstreamError(f"GET {path} answered with something that is not JSON") from None
+
+
+def _array(answer: Any, *names: str) -> list[Any]:
+    found = next((answer[name] for name in names if name in answer), None) if isinstance(answer, dict) else None
+    if not isinstance(found, list):
+        raise ShapeError(f"the answer holds no array under {' or '.join(names)}")
+    return found
+
+
+def _page(answer: Any, *times: str) -> Page:
+    raw = _array(answer, "items")
+    total = answer.get("total")
+    items = [Item(key, _time(one, times), one) for one in raw if (key := _key(one)) is not None]
+    return Page(items, total if isinstance(total, int) and total >= 0 else None, len(raw) - len(items))
+
+
+def _key(raw: Any) -> str | None:
+    return identity(raw.get("id")) if isinstance(raw, dict) else None
+
+
+def _time(raw: dict[str, Any], names: tuple[str, ...]) -> int | None:
+    return next((found for name in names if (found := millis(raw.get(name))) is not None), None)

@@ -1,0 +1,156 @@
+"""The official export: the zip that the platform mails to its owner, read without any network.
+
+It gives the same records under the same keys as the network does. The place in it is the number of conversations that
+were read; it holds for the very same file only. What an export no longer contains is not deleted: it may be an old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from connectors.chatgpt.details import coverage, gap, listed, whole
+from connectors.chatgpt.errors import ShapeError
+from connectors.chatgpt.fields import identity, table
+from connectors.chatgpt.gaps import by_conversation, closed
+from connectors.chatgpt.jsonstream import BrokenJsonError, elements
+from connectors.chatgpt.listing import Item
+from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, ResourceScope, Start, State, skip
+
+# Large exports come in numbered parts.
+_MEMBER = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
+_UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def import_archive(start: Start, context: Context, wanted: list[str]) -> Iterator[Message]:
+    """Read the conversations of the export, from where the last run stopped."""
+    for stream in wanted:
+        if stream not in ("conversations", "messages") and not start.recovery_only:
+            yield skip(
+                stream, Reason.EXPORT_NOT_WIRED, WHOLE_STREAM, "An export is read for conversations and messages."
+            )
+    if "conversations" not in wanted:
+        return
+    importer = _Importer(start, context, wanted)
+    try:
+        yield from importer.messages(Path(str(context.settings["archive"])))
+    except BrokenJsonError as error:
+        yield from importer.stopped(Reason.PARSE_FAILED, f"The export's conversations are not whole JSON: {error}.")
+    except _UNREADABLE as error:
+        why = f"The export cannot be read ({type(error).__name__}); check the path, or download the export again."
+        yield from importer.stopped(Reason.SOURCE_PARTITION_FAILED, why)
+
+
+class _Importer:
+    def __init__(self, start: Start, context: Context, wanted: list[str]) -> None:
+        self._start = start
+        self._now = context.now
+        self._streams = [stream for stream in wanted if stream in ("conversations", "messages")]
+        self._cursor = table(start.cursor("conversations"))
+
+    def messages(self, path: Path) -> Iterator[Message]:
+        with zipfile.ZipFile(path) as archive:
+            if not any(_members(archive)):
+                yield from self.stopped(Reason.SOURCE_PARTITION_FAILED, "The export holds no conversations.json.")
+                return
+            yield from self._recover(archive)
+            if not self._start.recovery_only:
+                yield from self._import(archive, _fingerprint(path, archive, self._streams))
+
+    def stopped(self, reason: Reason, why: str) -> Iterator[Message]:
+        for stream in self._streams:
+            yield skip(stream, reason, WHOLE_STREAM, why)
+
+    def _recover(self, archive: zipfile.ZipFile) -> Iterator[Message]:
+        """Look through the export once for all conversations that are known to be missing."""
+        missing = by_conversation(self._start.detail_gaps)
+        missing = dict(list(missing.items())[: self._start.budget.items])
+        if not missing:
+            return
+        for index, raw in _conversations(archive):
+            key = _key(raw, index)
+            gaps = missing.pop(key, None)
+            if gaps is not None and _is_whole(raw):
+                yield from self._records(key, raw)
+                yield from closed(key, gaps, absent=False)
+            elif gaps is not None:
+                yield from (gap(key, table(raw), _SHAPE, gap_id=known.gap_id) for known in gaps)
+            if not missing:
+                return
+
+    def _import(self, archive: zipfile.ZipFile, fingerprint: str) -> Iterator[Message]:
+        place = table(self._cursor.get("archive"))
+        place = place if place.get("fingerprint") == fingerprint else {}
+        if place.get("through"):
+            return
+        begin = place.get("position", 0)
+        for index, raw in _conversations(archive):
+            if index >= begin:
+                yield from self._handle(_key(raw, index), raw)
+                yield self._state(fingerprint, index + 1, through=False)
+                begin = index + 1
+        yield self._state(fingerprint, begin, through=True)
+
+    def _handle(self, key: str, raw: Any) -> Iterator[Message]:
+        is_whole, with_messages = _is_whole(raw), "messages" in self._streams
+        if is_whole:
+            yield from self._records(key, raw)
+        else:
+            yield from self._broken(key, raw, with_messages=with_messages)
+        if with_messages:
+            yield coverage(key, hydrated=is_whole)
+
+    def _broken(self, key: str, raw: Any, *, with_messages: bool) -> Iterator[Message]:
+        if identity(key) is not None:
+            yield listed(Item(key, None, raw), self._now)
+        if with_messages:
+            yield gap(key, table(raw), _SHAPE)
+        else:
+            yield skip("conversations", Reason.SHAPE_CHANGED, ResourceScope(resource_id=key), str(_SHAPE))
+
+    def _records(self, key: str, raw: dict[str, Any]) -> Iterator[Message]:
+        yield from (record for record in whole(key, raw, raw, self._now) if record.stream in self._streams)
+
+    def _state(self, fingerprint: str, position: int, *, through: bool) -> State:
+        place = {"fingerprint": fingerprint, "position": position, "through": through}
+        return State(stream="conversations", cursor={**self._cursor, "archive": place})
+
+
+_SHAPE = ShapeError("the export's conversation has no id or no mapping")
+
+
+def _members(archive: zipfile.ZipFile) -> list[str]:
+    return sorted(name for name in archive.namelist() if _MEMBER.fullmatch(name))
+
+
+def _conversations(archive: zipfile.ZipFile) -> Iterator[tuple[int, Any]]:
+    index = 0
+    for name in _members(archive):
+        with archive.open(name) as member:
+            for raw in elements(member):
+                yield index, raw
+                index += 1
+
+
+def _key(raw: Any, index: int) -> str:
+    """The conversation's id, or its number in the export where it has none."""
+    item = table(raw)
+    return identity(item.get("id")) or identity(item.get("conversation_id")) or f"#{index}"
+
+
+def _is_whole(raw: Any) -> bool:
+    return isinstance(table(raw).get("mapping"), dict) and not _key(raw, 0).startswith("#")
+
+
+def _fingerprint(path: Path, archive: zipfile.ZipFile, streams: list[str]) -> str:
+    """Another file, a changed one, or other streams to take from it: another fingerprint."""
+    status = path.stat()
+    contents = [(one.filename, one.CRC, one.file_size, one.header_offset) for one in archive.infolist()]
+    whole_story = json.dumps([status.st_size, status.st_mtime_ns, contents, sorted(streams)])
+    return hashlib.sha256(whole_story.encode()).hexdigest()

@@ -1,0 +1,160 @@
+"""The forward walk over conversations and their messages, and the recovery of single conversations by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.chatgpt.api import Api
+from connectors.chatgpt.details import Details, coverage, deleted, gap, listed, whole
+from connectors.chatgpt.errors import reason_of
+from connectors.chatgpt.fields import identity, iso, table
+from connectors.chatgpt.gaps import BACKLOG, by_conversation, closed, is_backlog
+from connectors.chatgpt.listing import Item, Page, Place, Step, walk
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    AuthExpired,
+    BatchScope,
+    Challenged,
+    Context,
+    Gone,
+    Message,
+    Progress,
+    ProviderError,
+    Reason,
+    Start,
+    State,
+    Throttled,
+    TimeRange,
+    skip,
+)
+
+
+def recover(start: Start, context: Context, details: Details) -> Iterator[Message]:
+    """Read exactly the conversations that are known to be missing."""
+    for key, gaps in by_conversation(start.detail_gaps).items():
+        if details.why_stop is not None:
+            return
+        if identity(key) is None:
+            continue
+        item = table(table(gaps[0].detail_locator).get("item"))
+        try:
+            detail = details.read(key)
+        except (AuthExpired, Challenged):
+            raise
+        except Gone:
+            yield deleted(key, context.now)
+            yield from closed(key, gaps, absent=True)
+        except ProviderError as error:
+            for missed in gaps:
+                yield gap(key, item, error, gap_id=missed.gap_id)
+        else:
+            yield from whole(key, item, detail, context.now)
+            yield from closed(key, gaps, absent=False)
+
+
+def forward(start: Start, context: Context, api: Api, details: Details) -> Iterator[Message]:
+    """Walk the list from the saved place, and read what is new on it."""
+    details.forgive()
+    walker = _Walker(start, context, api, details)
+    try:
+        yield from walker.walk()
+    except (AuthExpired, Challenged):
+        raise
+    except ProviderError as error:
+        due = error.retry_after if isinstance(error, Throttled) else None
+        for stream in walker.streams:
+            yield skip(stream, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
+
+
+class _Walker:
+    def __init__(self, start: Start, context: Context, api: Api, details: Details) -> None:
+        self._start = start
+        self._context = context
+        self._api = api
+        self._details = details
+        self._hydrates = start.wants("messages")
+        self.streams = ["conversations", "messages"] if self._hydrates else ["conversations"]
+        self._cursor = table(start.cursor("conversations"))
+        self._newest: Item | None = None
+        self._unusable = 0
+
+    def walk(self) -> Iterator[Message]:
+        place = self._saved_place()
+        for step in walk(self._read, place):
+            if step.item is not None and (reason := self._details.why_stop) is not None:
+                yield self._deferred(reason, place)
+                return
+            yield from self._report_unusable()
+            if step.item is not None:
+                yield from self._handle(step.item)
+            place = step.place
+            yield State(stream="conversations", cursor=self._cursor_at(place))
+            yield from self._progress(step)
+        yield from self._close_backlogs()
+
+    def _saved_place(self) -> Place:
+        # A walk that read no messages has not come anywhere for one that does.
+        usable = self._cursor.get("hydrated", False) or not self._hydrates
+        return Place.from_json(self._cursor.get("list") if usable else None)
+
+    def _cursor_at(self, place: Place) -> dict[str, Any]:
+        return {**self._cursor, "list": place.as_json(), "hydrated": self._hydrates}
+
+    def _read(self, offset: int) -> Page:
+        page = self._api.conversations(offset)
+        self._unusable += page.unusable
+        if offset == 0 and page.items:
+            self._newest = page.items[0]
+        return page
+
+    def _report_unusable(self) -> Iterator[Message]:
+        if self._unusable:
+            scope = BatchScope(partition={"list_items": "without a usable id"})
+            yield skip("conversations", Reason.SHAPE_CHANGED, scope, f"{self._unusable} list items have no usable id")
+            self._unusable = 0
+
+    def _progress(self, step: Step) -> Iterator[Message]:
+        # On the way down to a floor nobody knows how many items are still to come.
+        is_through = step.item is None
+        if step.total is not None and (is_through or step.place.floor is None):
+            count = step.total if is_through else min(step.place.index, step.total)
+            yield Progress(stream="conversations", count=count, total=step.total)
+
+    def _handle(self, item: Item) -> Iterator[Message]:
+        if not self._hydrates:
+            yield listed(item, self._context.now)
+            return
+        try:
+            detail = self._details.read(item.id)
+        except (AuthExpired, Challenged):
+            raise
+        except Gone:
+            yield deleted(item.id, self._context.now)
+        except ProviderError as error:
+            yield listed(item, self._context.now)
+            yield gap(item.id, item.raw, error)
+            yield coverage(item.id, hydrated=False)
+        else:
+            yield from whole(item.id, item.raw, detail, self._context.now)
+            yield coverage(item.id, hydrated=True)
+
+    def _deferred(self, reason: Reason, place: Place) -> Message:
+        since = _time(place.floor.time) if place.floor else None
+        until = _time(place.mark.time) if place.mark else None
+        scope = BatchScope(partition=dict(BACKLOG), range=TimeRange(since=since, until=until))
+        message = "The walk stopped here; the next one goes on from this place."
+        return skip("conversations", reason, scope, message, retry_after=self._details.retry_after)
+
+    def _close_backlogs(self) -> Iterator[Message]:
+        """The list was walked to its end, so nothing that was put off is left; its newest row is the proof."""
+        backlogs = [known for known in self._start.detail_gaps if is_backlog(known)]
+        if self._newest is None or not backlogs:
+            return
+        yield listed(self._newest, self._context.now)
+        yield from closed(self._newest.id, backlogs, absent=False)
+
+
+def _time(millis: int) -> str | None:
+    return iso(datetime.fromtimestamp(millis / 1000, UTC).isoformat())

@@ -1,0 +1,135 @@
+"""Conversations read one by one, and the messages that tell the runtime how that went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from connectors.chatgpt import rows
+from connectors.chatgpt.api import Api
+from connectors.chatgpt.errors import reason_of
+from connectors.chatgpt.listing import Item
+from pdpp_worker.connector import (
+    AuthExpired,
+    Challenged,
+    DetailCoverage,
+    DetailGap,
+    Gone,
+    ProviderError,
+    Reason,
+    Record,
+    Throttled,
+    UpstreamError,
+)
+
+MAX_FAILURES = 5
+"""Failures in a row after which no further conversation is asked for."""
+UNPROVED_GONE = 2
+"""How often a 404 is believed before any conversation could be read: the endpoint itself may be gone."""
+
+Now = Callable[[], datetime]
+
+
+class Details:
+    """Reads conversations and keeps count; `left` is how many may still be asked for, None without a limit."""
+
+    def __init__(self, api: Api, left: int | None) -> None:
+        self._api = api
+        self._left = left
+        self._failures = 0
+        self._error: ProviderError | None = None
+        self._gone = 0
+        self._proved = False
+
+    def read(self, key: str) -> dict[str, Any]:
+        """One conversation.
+
+        Raises:
+            Gone: it does not exist at the platform.
+            ProviderError: it could not be read.
+        """
+        if self._left is not None:
+            self._left -= 1
+        try:
+            detail = self._api.conversation(key)
+        except (AuthExpired, Challenged):
+            raise
+        except ProviderError as error:
+            if isinstance(error, Gone) and self._believe():
+                raise
+            self._failures, self._error = self._failures + 1, error
+            raise self._error_of(error) from None
+        self._failures, self._proved = 0, True
+        return detail
+
+    def forgive(self) -> None:
+        """Begin to count failures anew."""
+        self._failures = 0
+
+    @property
+    def why_stop(self) -> Reason | None:
+        """Why no further conversation should be asked for now, if so."""
+        if self._left is not None and self._left <= 0:
+            return Reason.RUN_BUDGET_DEFERRED
+        if self._error is None or self._failures < MAX_FAILURES:
+            return None
+        return Reason.UPSTREAM_PRESSURE if isinstance(self._error, Throttled) else reason_of(self._error)
+
+    @property
+    def retry_after(self) -> datetime | None:
+        """When the platform last said to come back, if it refused for the rate."""
+        return self._error.retry_after if isinstance(self._error, Throttled) else None
+
+    def _believe(self) -> bool:
+        self._gone += 1
+        return self._proved or self._gone <= UNPROVED_GONE
+
+    def _error_of(self, error: ProviderError) -> ProviderError:
+        if isinstance(error, Gone):
+            return UpstreamError("one conversation after the other is answered as absent", status=error.status)
+        return error
+
+
+def whole(key: str, item: dict[str, Any], detail: dict[str, Any], now: Now) -> Iterator[Record]:
+    """The records of a conversation that was read: its own row, then its messages."""
+    row = rows.conversation(key, item, detail)
+    yield Record(stream="conversations", key=key, data=row, emitted_at=now())
+    for message in rows.messages(key, detail):
+        yield Record(stream="messages", key=[key, message["id"]], data=message, emitted_at=now())
+
+
+def listed(item: Item, now: Now) -> Record:
+    """What the list says of a conversation, to be merged over what is held."""
+    data = rows.listed_conversation(item.id, item.raw)
+    return Record(stream="conversations", key=item.id, data=data, emitted_at=now(), partial=True)
+
+
+def deleted(key: str, now: Now) -> Record:
+    """The platform affirmed that a conversation does not exist."""
+    return Record(stream="conversations", key=key, data={"id": key}, emitted_at=now(), op="delete")
+
+
+def gap(key: str, item: dict[str, Any], error: ProviderError, *, gap_id: str | None = None) -> DetailGap:
+    """A conversation whose messages could not be read, with all that is needed to ask for it again."""
+    return DetailGap(
+        stream="messages",
+        parent_stream="conversations",
+        record_key=key,
+        reason=error.reason,
+        retry_after=error.retry_after if isinstance(error, Throttled) else None,
+        detail_locator={"kind": "chatgpt.conversation", "conversation_id": key, "item": rows.listed_fields(item)},
+        last_error=str(error),
+        gap_id=gap_id,
+    )
+
+
+def coverage(key: str, *, hydrated: bool) -> DetailCoverage:
+    """Whether the messages of a listed conversation were read, or are a gap."""
+    return DetailCoverage(
+        stream="messages",
+        state_stream="conversations",
+        required_keys=[key],
+        hydrated_keys=[key] if hydrated else [],
+        gap_keys=[] if hydrated else [key],
+    )

@@ -1,0 +1,68 @@
+"""Readers of single values: each takes whatever JSON holds and gives the declared type or None."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+
+
+def identity(value: Any) -> str | None:
+    """An id that is safe in a URL path and as a key: 1 to 128 characters, no whitespace, no dot in front."""
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def text(value: Any) -> str | None:
+    """The string as it came."""
+    return value if isinstance(value, str) else None
+
+
+def flag(value: Any) -> bool | None:
+    """The boolean as it came."""
+    return value if isinstance(value, bool) else None
+
+
+def table(value: Any) -> dict[str, Any]:
+    """The object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def array(value: Any) -> list[Any]:
+    """The array, or an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def strings(value: Any) -> list[str]:
+    """The strings of an array, in order."""
+    return [part for part in array(value) if isinstance(part, str)]
+
+
+def moment(value: Any) -> datetime | None:
+    """A time given as Unix seconds or as ISO 8601 text; not positive, or not a time, is unknown."""
+    try:
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value)
+            found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            found = _EPOCH + timedelta(seconds=value)
+        else:
+            return None
+        return found.astimezone(UTC) if found > _EPOCH else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def iso(value: Any) -> str | None:
+    """The same time as ISO 8601 UTC with milliseconds and `Z`."""
+    found = moment(value)
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z") if found else None
+
+
+def millis(value: Any) -> int | None:
+    """The same time as whole milliseconds since 1970."""
+    found = moment(value)
+    return (found - _EPOCH) // timedelta(milliseconds=1) if found else None

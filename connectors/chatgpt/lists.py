@@ -1,0 +1,108 @@
+"""The small streams, each read whole once a run: memories, custom GPTs, custom instructions and shared links.
+
+What is no longer there is deleted, but only after a scan without any trouble, and never everything at once: a list that
+is suddenly empty is more often a broken source than an emptied account. A full refresh takes an empty list as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.chatgpt import small_rows
+from connectors.chatgpt.api import Api
+from connectors.chatgpt.errors import ListEmptiedError, ShapeError, reason_of
+from connectors.chatgpt.fields import strings, table
+from connectors.chatgpt.listing import Page, Place, one_pass
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    AuthExpired,
+    Challenged,
+    Context,
+    Gone,
+    Message,
+    ProviderError,
+    Record,
+    Start,
+    State,
+    Throttled,
+    skip,
+)
+
+FORBIDDEN = 403
+
+
+@dataclass(frozen=True)
+class SmallStream:
+    """A stream that is scanned whole; `optional`: 404 or 403 says that the account does not have the feature."""
+
+    name: str
+    items: Callable[[Api], Iterator[Any]]
+    row: Callable[[Any], dict[str, Any] | None]
+    optional: bool = True
+
+
+def scan(stream: SmallStream, start: Start, context: Context, api: Api) -> Iterator[Message]:
+    """Read the stream whole, unless an earlier slice of this run has done so."""
+    cursor = table(start.cursor(stream.name))
+    if cursor.get("run_id") == start.run_id:
+        return
+    known, seen = set(strings(cursor.get("ids"))), set[str]()
+    try:
+        for row in _rows(stream, api):
+            seen.add(row["id"])
+            yield Record(stream=stream.name, key=row["id"], data=row, emitted_at=context.now())
+        if known and not seen:
+            raise ListEmptiedError("nothing is there any more; if that is so, ask for a full refresh")
+    except (AuthExpired, Challenged):
+        raise
+    except ProviderError as error:
+        due = error.retry_after if isinstance(error, Throttled) else None
+        yield skip(stream.name, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
+        return
+    for key in sorted(known - seen):
+        yield Record(stream=stream.name, key=key, data={"id": key}, emitted_at=context.now(), op="delete")
+    yield State(stream=stream.name, cursor={"run_id": start.run_id, "ids": sorted(seen)})
+
+
+def _rows(stream: SmallStream, api: Api) -> Iterator[dict[str, Any]]:
+    unusable = 0
+    for raw in _items(stream, api):
+        row = stream.row(raw)
+        if row is None:
+            unusable += 1
+        else:
+            yield row
+    if unusable:
+        raise ShapeError(f"{unusable} items have no usable id")
+
+
+def _items(stream: SmallStream, api: Api) -> Iterator[Any]:
+    try:
+        yield from stream.items(api)
+    except (AuthExpired, Gone) as error:
+        is_absent = isinstance(error, Gone) or error.status == FORBIDDEN
+        if not (stream.optional and is_absent):
+            raise
+
+
+def _shares(api: Api) -> Iterator[Any]:
+    unusable = 0
+
+    def read(offset: int) -> Page:
+        nonlocal unusable
+        page = api.shares(offset)
+        unusable += page.unusable
+        return page
+
+    yield from (step.item.raw for step in one_pass(read, Place()) if step.item is not None)
+    yield from [None] * unusable
+
+
+SMALL_STREAMS = (
+    SmallStream("memories", Api.memories, small_rows.memory, optional=False),
+    SmallStream("custom_gpts", Api.gizmos, small_rows.custom_gpt),
+    SmallStream("custom_instructions", Api.instructions, small_rows.custom_instructions),
+    SmallStream("shared_conversations", _shares, small_rows.shared_conversation),
+)

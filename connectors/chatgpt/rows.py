@@ -1,0 +1,112 @@
+"""Records of conversations and messages, built alike from the network's answers and from an export archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from connectors.chatgpt.content import content_text, raw_text
+from connectors.chatgpt.fields import array, flag, iso, strings, table, text
+
+_CONVERSATION = {
+    "title": text,
+    "create_time": iso,
+    "update_time": iso,
+    "is_archived": flag,
+    "is_starred": flag,
+    "workspace_id": text,
+    "current_node": text,
+    "gizmo_id": text,
+}
+
+
+def listed_fields(item: dict[str, Any]) -> dict[str, Any]:
+    """The list's raw fields that a conversation row is made of; what a detail locator keeps."""
+    return {name: item[name] for name in _CONVERSATION if name in item}
+
+
+def listed_conversation(key: str, item: dict[str, Any]) -> dict[str, Any]:
+    """What the list alone says of a conversation: no count and no nulls, so that it hides nothing of a whole row."""
+    told = {name: read(item.get(name)) for name, read in _CONVERSATION.items()}
+    return {"id": key} | {name: value for name, value in told.items() if value is not None}
+
+
+def conversation(key: str, item: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:
+    """The whole row of a conversation whose detail was read; the list fills in what the detail leaves out."""
+    row: dict[str, Any] = {"id": key}
+    for name, read in _CONVERSATION.items():
+        value = read(detail.get(name))
+        row[name] = value if value is not None else read(item.get(name))
+    tree = _nodes(detail)
+    row["message_count_on_current_branch"] = sum(
+        tree[node].get("message") is not None for node in _branch(tree, detail.get("current_node"))
+    )
+    return row
+
+
+def messages(key: str, detail: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One row for every node that carries a message, the branches left behind by edits included."""
+    tree = _nodes(detail)
+    branch = _branch(tree, detail.get("current_node"))
+    for node_id, node in tree.items():
+        if node.get("message") is not None:
+            yield _message(key, node_id, node, on_branch=node_id in branch)
+
+
+def _nodes(detail: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    mapping = table(detail.get("mapping"))
+    return {key: node if isinstance(node, dict) else {"message": node} for key, node in mapping.items()}
+
+
+def _branch(tree: dict[str, dict[str, Any]], leaf: Any) -> set[str]:
+    path: set[str] = set()
+    while isinstance(leaf, str) and leaf in tree and leaf not in path:
+        path.add(leaf)
+        leaf = tree[leaf].get("parent")
+    return path
+
+
+def _message(key: str, node_id: str, node: dict[str, Any], *, on_branch: bool) -> dict[str, Any]:
+    body = node["message"] if isinstance(node["message"], dict) else {"content": node["message"]}
+    metadata = table(body.get("metadata"))
+    content = body.get("content")
+    return {
+        "id": node_id,
+        "conversation_id": key,
+        "parent_id": text(node.get("parent")),
+        "children_ids": strings(node.get("children")),
+        "role": text(table(body.get("author")).get("role")),
+        "content": content_text(content),
+        "content_type": text(table(content).get("content_type")),
+        "model_slug": text(metadata.get("model_slug")),
+        "create_time": iso(body.get("create_time")),
+        "finish_reason": _finish_reason(body, metadata),
+        "citations": array(metadata.get("citations")),
+        "tool_calls": array(metadata.get("tool_calls")) or _tool_call(body, metadata),
+        "attachment_ids": strings([table(part).get("id") for part in array(metadata.get("attachments"))]),
+        "on_current_branch": on_branch,
+    }
+
+
+def _finish_reason(body: dict[str, Any], metadata: dict[str, Any]) -> str | None:
+    if body.get("end_turn") is False:
+        return "tool_calls"
+    return text(table(metadata.get("finish_details")).get("type"))
+
+
+def _tool_call(body: dict[str, Any], metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    """A call that the platform tells only by an assistant's message addressed to a tool."""
+    recipient = body.get("recipient")
+    is_call = table(body.get("author")).get("role") == "assistant" and isinstance(recipient, str)
+    if not is_call or recipient == "all":
+        return []
+    content = table(body.get("content"))
+    return [
+        {
+            "recipient": recipient,
+            "content_type": text(content.get("content_type")),
+            "language": text(content.get("language")),
+            "text": raw_text(body.get("content")),
+            "invoked_plugin": metadata.get("invoked_plugin"),
+        }
+    ]

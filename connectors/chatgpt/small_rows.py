@@ -1,0 +1,91 @@
+"""Records of the small streams; None stands for an item without a usable id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectors.chatgpt.fields import array, flag, identity, iso, strings, table, text
+
+INSTRUCTIONS_ID = "user_custom_instructions"
+
+
+def memory(raw: Any) -> dict[str, Any] | None:
+    """One thing that the platform remembers about its user."""
+    item = table(raw)
+    key = identity(item.get("id"))
+    if key is None:
+        return None
+    return {
+        "id": key,
+        "content": item.get("content"),
+        "created_at": iso(_first(item, "created_at", "create_time")),
+        "updated_at": iso(_first(item, "updated_at", "update_time")),
+    }
+
+
+def custom_gpt(raw: Any) -> dict[str, Any] | None:
+    """One GPT of the owner's, out of any of its wrappers."""
+    gizmo = _unwrapped(table(raw))
+    key = identity(gizmo.get("id"))
+    display, author = table(gizmo.get("display")), table(gizmo.get("author"))
+    tags = strings(gizmo.get("tags"))
+    if key is None:
+        return None
+    return {
+        "id": key,
+        "short_url": text(gizmo.get("short_url")),
+        "display_name": text(_first(display, "name")),
+        "display_description": text(_first(display, "description")),
+        "display_welcome_message": text(_first(display, "welcome_message")),
+        "instructions": text(gizmo.get("instructions")),
+        "tools": strings(
+            [_first(tool, "type") if isinstance(tool, dict) else tool for tool in array(gizmo.get("tools"))]
+        ),
+        "created_at": iso(gizmo.get("created_at")),
+        "updated_at": iso(gizmo.get("updated_at")),
+        "author_id": text(_first(author, "user_id", "id")),
+        "author_name": text(_first(author, "display_name", "name")),
+        "is_public": flag(gizmo["is_public"]) if "is_public" in gizmo else "public" in tags,
+        "category": text(_first(gizmo, "category")) or next(iter(strings(display.get("categories"))), None),
+        "tags": tags,
+    }
+
+
+def custom_instructions(raw: Any) -> dict[str, Any] | None:
+    """What the owner told the platform about themselves and how it should answer; there is one."""
+    item = table(raw)
+    return {
+        "id": INSTRUCTIONS_ID,
+        "about_user": text(_first(item, "about_user_message", "about_user")),
+        "response_style": text(_first(item, "about_model_message", "response_style")),
+        "enabled": flag(item.get("enabled")),
+        "updated_at": iso(_first(item, "updated_at", "update_time_detail")),
+    }
+
+
+def shared_conversation(raw: Any) -> dict[str, Any] | None:
+    """One link under which a conversation is shared."""
+    item = table(raw)
+    key = identity(item.get("id"))
+    if key is None:
+        return None
+    return {
+        "id": key,
+        "conversation_id": text(item.get("conversation_id")),
+        "share_url": text(item.get("share_url")) or f"https://chatgpt.com/share/{key}",
+        "title": text(item.get("title")),
+        "created_at": iso(_first(item, "create_time", "created_at")),
+        "anonymous": flag(_first(item, "anonymous", "is_anonymous")),
+        "is_public": flag(item.get("is_public")),
+        "highlighted_text": text(item.get("highlighted_text")),
+    }
+
+
+def _unwrapped(item: dict[str, Any]) -> dict[str, Any]:
+    resource = item.get("resource")
+    candidates = (table(resource).get("gizmo"), item.get("gizmo"), item.get("info"), resource, item)
+    return next(one for one in candidates if isinstance(one, dict))
+
+
+def _first(item: dict[str, Any], *names: str) -> Any:
+    return next((item[name] for name in names if item.get(name) is not None), None)
