@@ -64,7 +64,7 @@ def fleet_processes(settings: Settings) -> tuple[ProcessSpec, ...]:
         _worker("collect", level, "--pool=threads", f"--concurrency={settings.collect_threads}"),
         _worker("local", level, "--pool=prefork", f"--concurrency={settings.local_processes}"),
         # Beat only ticks, so it has nothing to remember from one start to the next.
-        ProcessSpec("beat", _celery("beat", "--scheduler=celery.beat:Scheduler", f"--loglevel={level}")),
+        ProcessSpec("beat", _celery("beat", "--scheduler=celery.beat:Scheduler", "--enable-remote-control", f"--loglevel={level}")),
     )
     if importlib.util.find_spec("flower") is None:
         logger.warning("Flower is not installed, so the fleet runs without it")

@@ -96,7 +96,8 @@ class Supervisor:
         Raises:
             ConfigurationError: another supervisor has this data directory.
         """
-        make_directory(self._data_dir / "logs")
+        make_directory(self._data_dir)
+        (self._data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
         self._lock = locks.try_lock(self._data_dir / "fleet.lock")
         if self._lock is None:
             raise ConfigurationError(

@@ -190,7 +190,11 @@ def test_a_second_signal_ends_what_does_not_listen(tmp_path: Path) -> None:
         child = int(running.stdout.readline())
         until(lambda: (tmp_path / "logs" / "child.log").read_text() == "up\n")
 
-        until(lambda: running.poll() is not None or running.terminate(), timeout_s=20.0)
+        def ended() -> bool:
+            running.terminate()
+            return running.poll() is not None
+
+        until(ended, timeout_s=20.0)
 
     assert not psutil.pid_exists(child)
 

@@ -1,0 +1,62 @@
+# `make` lists what there is. Everything is installed into .venv, from hash-checked pins.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" $(LOCK_FLAGS)
+ARGS ?=
+LOCK_FLAGS ?= --upgrade
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint lock bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.run ## collect from a practice provider, with everything that goes wrong
+	$(BIN)/pdpp-worker demo $(ARGS)
+
+test: $(VENV)/.dev ## run the tests; ARGS="-k pacing" picks some
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure speed and memory
+	$(BIN)/python -m bench $(ARGS)
+
+lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAGS= keeps those that are pinned
+	$(LOCK) --all-extras --output-file requirements/dev.txt pyproject.toml requirements/dev.in
+	$(LOCK) --all-extras --constraints requirements/dev.txt --output-file requirements/run.txt \
+		pyproject.toml requirements/build.in
+	$(LOCK) --extra flower --constraints requirements/dev.txt --output-file requirements/production.txt pyproject.toml
+	$(LOCK) --constraints requirements/dev.txt --output-file requirements/build.txt requirements/build.in
+
+clean: ## remove what the other targets made; collected data stays
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than all that it was made from, so that a second run has nothing to install.
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV) ..."
+	@$(PIP) install --require-hashes --requirement requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "Installing what the checks need ..."
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec "$$python" -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "This needs Python 3.11 or newer, with its venv module (on Debian and Ubuntu: apt install python3-venv)." >&2; \
+	echo "Neither python3 nor python3.11 to python3.14 is that here; name one with: make PYTHON=/path/to/python" >&2; \
+	exit 1
