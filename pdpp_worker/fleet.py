@@ -64,7 +64,10 @@ def fleet_processes(settings: Settings) -> tuple[ProcessSpec, ...]:
         _worker("collect", level, "--pool=threads", f"--concurrency={settings.collect_threads}"),
         _worker("local", level, "--pool=prefork", f"--concurrency={settings.local_processes}"),
         # Beat only ticks, so it has nothing to remember from one start to the next.
-        ProcessSpec("beat", _celery("beat", "--scheduler=celery.beat:Scheduler", "--enable-remote-control", f"--loglevel={level}")),
+        ProcessSpec(
+            "beat",
+            _celery("beat", "--scheduler=celery.beat:Scheduler", "--enable-remote-control", f"--loglevel={level}"),
+        ),
     )
     if importlib.util.find_spec("flower") is None:
         logger.warning("Flower is not installed, so the fleet runs without it")
@@ -78,7 +81,7 @@ def _celery(*arguments: str) -> tuple[str, ...]:
 
 def _worker(queue: str, level: str, *pool: str) -> ProcessSpec:
     # Workers agree through Postgres, so they need not hear from each other; Flower wants their events.
-    alone = ("--without-gossip", "--without-mingle", "--task-events")
+    alone = ("--task-events", "--without-gossip", "--without-mingle")
     named = (f"--queues={queue}", f"--hostname={queue}@%h", f"--loglevel={level}")
     return ProcessSpec(queue, _celery("worker", *named, *pool, *alone))
 

