@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
+from psycopg.types.json import set_json_dumps
 from sqlalchemy import Connection
 
 from pdpp_worker.store.batch import RecordRow
@@ -159,4 +160,6 @@ def _cursor(connection: Connection) -> Cursor[Any]:
     """The driver's own cursor, in the transaction of the connection: COPY has no place in SQLAlchemy."""
     driver: Any = connection.connection.driver_connection
     cursor: Cursor[Any] = driver.cursor()
+    # The rows bring their JSON as text; the driver would encode it once more.
+    set_json_dumps(str.encode, cursor)
     return cursor

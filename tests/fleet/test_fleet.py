@@ -1,0 +1,180 @@
+"""Real workers and a real beat, as processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from sqlalchemy import text
+
+from pdpp_worker import registry
+from pdpp_worker.dispatch import request_run
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import connections
+from pdpp_worker.store.engine import Database
+from tests.support.fleet import ROOT, beat, environment, worker
+from tests.support.logs import write_session
+from tests.support.servers import until
+
+SESSIONS, LINES = 20, 1500
+
+
+def call(settings: Settings, task: str, kwargs: str) -> None:
+    """`celery call`, as a person types it."""
+    subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "pdpp_worker", "call", task, "--kwargs", kwargs],
+        env=environment(settings),
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def add_logs(db: Database, projects: Path, *, due: bool = False) -> connections.ConnectionRow:
+    """A claude_code connection on a directory, due at once if asked for."""
+    (projects.parent / "home").mkdir()
+    with db.begin() as connection:
+        values = {"projects_dir": str(projects), "claude_dir": str(projects.parent / "home")}
+        connection_id = connections.add(connection, "logs", "claude_code", values, {})
+        if due:
+            connections.schedule(
+                connection, connection_id, every_s=3600, cron=None, jitter_s=0, next_run_at=datetime.now(UTC)
+            )
+        return connections.by_id(connection, connection_id)
+
+
+def one(db: Database, query: str) -> Any:
+    """The one value of a query."""
+    with db.begin() as connection:
+        return connection.execute(text(query)).scalar()
+
+
+def ended(db: Database) -> bool:
+    """Whether the newest run has ended."""
+    return one(db, "SELECT ended_at IS NOT NULL FROM runs ORDER BY id DESC LIMIT 1") is True
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "sentence"),
+    [
+        ('{"connection": "nope"}', "There is no connection named 'nope'"),
+        ('{"conection": "nope"}', "pdpp.run: connection: Field required."),
+    ],
+)
+def test_a_bad_argument_ends_as_a_failed_task_with_one_sentence(
+    settings: Settings, db: Database, tmp_path: Path, kwargs: str, sentence: str
+) -> None:
+    with worker(settings, tmp_path) as member:
+        member.wait_for("ready.")
+
+        call(settings, "pdpp.run", kwargs)
+
+        member.wait_for("raised expected")
+        assert sentence in member.log
+        assert "Traceback" not in member.log
+
+
+def test_beat_finds_what_is_due_and_a_worker_collects_it(settings: Settings, db: Database, tmp_path: Path) -> None:
+    write_session(tmp_path / "projects", 1, 10)
+    add_logs(db, tmp_path / "projects", due=True)
+
+    with worker(settings, tmp_path), beat(settings, tmp_path):
+        until(lambda: ended(db), 60)
+
+    assert one(db, "SELECT status FROM runs") == "succeeded"
+    assert one(db, "SELECT count(*) FROM records WHERE stream = 'messages'") == 10
+
+
+def test_emptying_redis_at_any_moment_loses_no_work(
+    settings: Settings, db: Database, redis: Redis, tmp_path: Path
+) -> None:
+    write_session(tmp_path / "projects", 1, 10)
+    row = add_logs(db, tmp_path / "projects")
+    request_run(db, row, trigger="manual")
+    redis.flushall()
+
+    with worker(settings, tmp_path) as member, beat(settings, tmp_path):
+        member.wait_for("ready.")
+        redis.flushall()
+        until(lambda: ended(db), 60)
+
+    assert one(db, "SELECT status FROM runs") == "succeeded"
+
+
+def test_a_worker_killed_at_any_instant_neither_loses_nor_doubles_a_record(
+    settings: Settings, db: Database, tmp_path: Path
+) -> None:
+    for number in range(SESSIONS):
+        write_session(tmp_path / "projects", number, LINES)
+    row = add_logs(db, tmp_path / "projects")
+    request_run(db, row, trigger="manual")
+    spread = random.Random(7)
+    small = {"PDPP_BATCH_RECORDS": "500", "PDPP_RUN_ATTEMPTS": "50"}
+
+    with beat(settings, tmp_path):
+        for _ in range(4):
+            with worker(settings, tmp_path, **small) as member:
+                begun = one(db, "SELECT slices FROM runs")
+                until(lambda begun=begun: one(db, "SELECT slices FROM runs") > begun or ended(db), 60)  # type: ignore[misc]
+                # The instant of the kill is what varies here; nothing is waited for.
+                time.sleep(spread.uniform(0, 0.6))
+                member.kill()
+                cursor_is_covered(db)
+        with worker(settings, tmp_path):
+            until(lambda: ended(db), 40)
+
+    assert one(db, "SELECT status FROM runs") == "succeeded"
+    assert one(db, "SELECT count(*) FROM records WHERE stream = 'messages'") == SESSIONS * LINES
+    assert one(db, "SELECT count(DISTINCT key) FROM records WHERE stream = 'messages'") == SESSIONS * LINES
+
+
+def cursor_is_covered(db: Database) -> None:
+    """No cursor is ahead of its records: whatever a checkpoint claims was committed with it."""
+    claimed = one(
+        db,
+        """
+        SELECT coalesce(sum((value ->> 'message_count')::int), 0)
+        FROM records, LATERAL (SELECT data AS value) AS one WHERE stream = 'sessions'
+        """,
+    )
+    assert claimed <= one(db, "SELECT count(*) FROM records WHERE stream = 'messages'")
+
+
+def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next(
+    settings: Settings, db: Database, tmp_path: Path
+) -> None:
+    for number in range(SESSIONS):
+        write_session(tmp_path / "projects", number, LINES)
+    row = add_logs(db, tmp_path / "projects")
+    request_run(db, row, trigger="manual")
+
+    with beat(settings, tmp_path):
+        with worker(settings, tmp_path, PDPP_BATCH_RECORDS="500") as member:
+            until(lambda: one(db, "SELECT count(*) FROM records") > 0, 60)
+            os.kill(member.process.pid, signal.SIGTERM)
+            member.process.wait(30)
+        stopped_at = one(db, "SELECT count(*) FROM records WHERE stream = 'messages'")
+        with worker(settings, tmp_path):
+            until(lambda: ended(db), 40)
+
+    assert stopped_at < SESSIONS * LINES
+    assert one(db, "SELECT status FROM runs") == "succeeded"
+    assert one(db, "SELECT count(*) FROM records WHERE stream = 'messages'") == SESSIONS * LINES
+
+
+def test_every_beat_entry_names_a_task_that_exists(settings: Settings) -> None:
+    from beat_schedule import beat_schedule
+    from pdpp_worker.tasks import doors
+
+    assert {entry["task"] for entry in beat_schedule(settings).values()} <= set(doors.app.tasks)
+    assert set(registry.all_connectors())
