@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -160,6 +161,8 @@ def load_manifest(path: Path) -> Manifest:
         return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigurationError(f"The manifest {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"The manifest {path} is not UTF-8 text.") from None
     except json.JSONDecodeError as error:
         raise ConfigurationError(f"The manifest {path} is not JSON: {error}.") from None
     except ValidationError as error:
@@ -187,17 +190,8 @@ def _check_strategy(stream: StreamManifest) -> None:
 
 
 def _check_acyclic(parents: dict[str, list[str]]) -> None:
-    done: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            circle = " -> ".join((*path[path.index(name) :], name))
-            raise ValueError(f"the streams' parents form a cycle: {circle}")
-        if name in done:
-            return
-        for parent in parents[name]:
-            visit(parent, (*path, name))
-        done.add(name)
-
-    for name in parents:
-        visit(name, ())
+    try:
+        TopologicalSorter(parents).prepare()
+    except CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        raise ValueError(f"the streams' parents form a cycle: {circle}") from None

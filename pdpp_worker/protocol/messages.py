@@ -6,7 +6,6 @@ are ignored, unknown types refused.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -53,7 +52,7 @@ class Record(_Message):
     stream: Name
     key: Key
     data: dict[str, Any]
-    emitted_at: datetime
+    emitted_at: AwareDatetime
     op: Literal["upsert", "delete"] = "upsert"
     partial: bool = False
 
@@ -220,7 +219,8 @@ def parse_message(raw: Any) -> Message:
 def describe(error: ValidationError) -> str:
     """One sentence about the first thing wrong with a message; never the message's own content."""
     first = error.errors(include_url=False, include_input=False)[0]
-    place = [str(part) for part in first["loc"]]
+    # Where a field takes several forms, the place ends in pydantic's own name of the form, such as `constrained-str`.
+    place = [str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
     text = first["msg"].removeprefix("Value error, ")
     if first["type"] == "union_tag_invalid":
         return f"unknown message type {first['ctx']['tag']}; expected one of {first['ctx']['expected_tags']}"
