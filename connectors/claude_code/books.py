@@ -21,13 +21,22 @@ class Books:
 
     parent: str
     """The stream whose STATE covers the details."""
+    files: int = 0
+    """Files that the cursor speaks of."""
     records: int = 0
     bytes: int = 0
     _keys: dict[str, dict[str, bool]] = field(default_factory=dict)
 
-    def is_due(self, files: int) -> bool:
-        """Whether it is time for a STATE, with so many files in the cursor."""
-        stride = 1 + files // FILES_PER_STRIDE
+    def count(self, size: int) -> bool:
+        """Add one record or miss of so many bytes; whether a STATE is due now."""
+        self.records += 1
+        self.bytes += size
+        return self.is_due
+
+    @property
+    def is_due(self) -> bool:
+        """Whether enough was done since the last STATE."""
+        stride = 1 + self.files // FILES_PER_STRIDE
         return self.records >= RECORDS_PER_STATE * stride or self.bytes >= BYTES_PER_STATE * stride
 
     def read(self, stream: str, key: str) -> None:

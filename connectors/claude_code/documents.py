@@ -99,7 +99,7 @@ def walk_documents(emitter: Emitter, stream: str, shelf: Shelf, committed: Any) 
     before = _part(committed, "files")
     marks: dict[str, str] = {}
     unlisted = dict.fromkeys(shelf.unlisted, 1)
-    books = Books(stream)
+    books = Books(stream, files=len(shelf.documents))
     for name in _part(committed, "unlisted").keys() - unlisted.keys():
         books.read(stream, name)
     for name, error in shelf.unlisted.items():
@@ -109,7 +109,7 @@ def walk_documents(emitter: Emitter, stream: str, shelf: Shelf, committed: Any) 
             yield from _read(emitter, stream, document, books, marks)
         else:
             marks[document.key] = document.mark
-        if books.is_due(0):
+        if books.is_due:
             yield from books.coverage()
             yield State(stream=stream, cursor={"files": before | marks, "unlisted": unlisted})
     yield from books.coverage()
@@ -162,8 +162,7 @@ def _read(emitter: Emitter, stream: str, document: Document, books: Books, marks
         yield books.gap(stream, document.key, Reason.PARSE_FAILED, why, locator)
         return
     yield record
-    books.records += 1
-    books.bytes += document.size
+    books.count(document.size)
     books.read(stream, document.key)
     marks[document.key] = document.mark
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,11 +37,12 @@ class Emitter:
         """A record whose key is its id."""
         return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now(), partial=partial)
 
-    def line(self, good: Good, place: Place) -> Iterator[Record]:
-        """The record of a line, if its stream was asked for."""
+    def line(self, good: Good, place: Place) -> Record | None:
+        """The record of a line, or None when its stream was not asked for."""
         stream, shape = (MESSAGES, message_record) if is_message(good.line) else (ATTACHMENTS, attachment_record)
-        if stream in self.wanted:
-            yield self.record(stream, shape(good.line, place, good.offset, good.raw))
+        if stream not in self.wanted:
+            return None
+        return self.record(stream, shape(good.line, place, good.offset, good.raw))
 
     def result(self, found: Found) -> Record:
         """The record of a tool's output.

@@ -92,8 +92,8 @@ class Recovery:
             for item in read_stretch(file, offset, end):
                 if isinstance(item, Broken):
                     broken = broken or item
-                else:
-                    yield from self._emitter.line(item, place_of(found))
+                elif (record := self._emitter.line(item, place_of(found))) is not None:
+                    yield record
         if broken is not None:
             raise _StillMissingError(Reason.PARSE_FAILED, broken.why)
 
@@ -103,8 +103,10 @@ class Recovery:
         with open_file(locate(self._emitter.root, found.name)) as file:
             for item in read_stretch(file, 0, found.size):
                 # Its broken lines are for the walk to name: the file is not in the cursor.
-                if not isinstance(item, Broken):
-                    yield from self._emitter.line(item, place_of(found))
+                if isinstance(item, Broken):
+                    continue
+                if (record := self._emitter.line(item, place_of(found))) is not None:
+                    yield record
 
     def _document(self, stream: str, key: str) -> Iterator[Record]:
         for document in self._shelf_of(stream).documents:

@@ -11,6 +11,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -53,10 +54,13 @@ class Place:
 
 def milliseconds(value: Any) -> int | None:
     """An ISO 8601 time with its zone as ms since 1970; None when it is none."""
-    if not isinstance(value, str):
-        return None
+    return _milliseconds(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=8)  # the session's sum and the record ask for the same line's time
+def _milliseconds(text: str) -> int | None:
     try:
-        parsed = datetime.fromisoformat(value)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
     if parsed.tzinfo is None:

@@ -11,7 +11,7 @@ from connectors.claude_code.cursor import GROUP_CHARS, Cursor, Entry, file_key, 
 from connectors.claude_code.emitter import ATTACHMENTS, SESSIONS, Emitter, TooLargeError, place_of
 from connectors.claude_code.lines import MAX_LINE_BYTES
 from connectors.claude_code.sessions import Sessions
-from connectors.claude_code.transcript import Broken, Good, Pass, join_broken, open_file
+from connectors.claude_code.transcript import Broken, Pass, join_broken, open_file
 from connectors.claude_code.tree import Found, Tree, locate
 from pdpp_worker.connector import DetailGap, Message, Progress, Reason, State
 
@@ -24,7 +24,7 @@ class Walk:
         self._tree = tree
         self._cursor = Cursor.load(committed, emitter.wanted)
         self._sessions = Sessions()
-        self._books = Books(SESSIONS)
+        self._books = Books(SESSIONS, files=len(tree.transcripts))
         self._entries = self._take_over()
         self._open: tuple[Found, Pass] | None = None
         self._walked = 0
@@ -97,8 +97,11 @@ class Walk:
                 yield self._broken(found, item)
                 continue
             self._sessions.fold(key, reading.entry.shares, item.line, place)
-            yield from self._emit(item, found)
-            yield from self._checkpoint_if_due()
+            record = self._emitter.line(item, place)
+            if record is not None:
+                yield record
+            if self._books.count(len(item.raw)):
+                yield from self._checkpoint()
         if reading.is_torn:
             self._note_place()
             return
@@ -106,14 +109,8 @@ class Walk:
         self._unfinished += reading.ends_unfinished
         self._books.read(self._emitter.detail_stream, found.name)
 
-    def _emit(self, good: Good, found: Found) -> Iterator[Message]:
-        self._books.bytes += len(good.raw)
-        for record in self._emitter.line(good, place_of(found)):
-            self._books.records += 1
-            yield record
-
     def _broken(self, found: Found, broken: Broken) -> DetailGap:
-        self._books.bytes += broken.end - broken.offset
+        self._books.count(broken.end - broken.offset)
         locator = {"file": found.name, "offset": broken.offset, "end": broken.end, "lines": broken.lines}
         key = f"{found.name}@{broken.offset}"
         error = f"{broken.lines} lines from byte {broken.offset}: {broken.why}"
@@ -133,8 +130,7 @@ class Walk:
                 yield from self._checkpoint_if_due()
 
     def _result(self, found: Found) -> Iterator[Message]:
-        self._books.records += 1
-        self._books.bytes += found.size
+        self._books.count(found.size)
         locator = {"result": found.name}
         try:
             yield self._emitter.result(found)
@@ -149,7 +145,7 @@ class Walk:
             yield self._books.gap(ATTACHMENTS, found.name, Reason.PARSE_FAILED, why, locator)
 
     def _checkpoint_if_due(self) -> Iterator[Message]:
-        if self._books.is_due(len(self._cursor.files)):
+        if self._books.is_due:
             yield from self._checkpoint()
 
     def _checkpoint(self) -> Iterator[Message]:
