@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from pdpp_worker import endpoints
 from pdpp_worker.errors import ConfigurationError, PdppError
@@ -34,7 +35,10 @@ class Fleet(Supervisor):
         if settings.flower_basic_auth is not None:
             own["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
         environment = settings.child_environment({**own, **(extra or {})})
-        super().__init__(fleet_processes(settings), settings.data_dir, environment)
+        processes = fleet_processes(settings)
+        super().__init__(processes, settings.data_dir, environment)
+        self.flower_url = next((_url_of(one, settings) for one in processes if one.name == "flower"), None)
+        """Where Flower listens, where it is installed."""
         self._settings = settings
         self._servers_due_at = 0.0
 
@@ -93,8 +97,22 @@ def _flower(settings: Settings) -> ProcessSpec:
             f"Flower would listen on {address} without a password. Set PDPP_FLOWER_BASIC_AUTH to user:password, or "
             "leave PDPP_FLOWER_ADDRESS at 127.0.0.1."
         )
-    port = settings.flower_port or _free_port(address)
+    port = _port_of_flower(settings)
     return ProcessSpec("flower", _celery("flower", f"--address={address}", f"--port={port}"))
+
+
+def _url_of(flower: ProcessSpec, settings: Settings) -> str:
+    return f"http://{settings.flower_address}:{flower.command[-1].partition('=')[2]}"
+
+
+def _port_of_flower(settings: Settings) -> int:
+    """The port of the settings, or a free one: another fleet on this machine may have it already."""
+    for port in (settings.flower_port, 0):
+        with suppress(OSError):
+            return _bindable(settings.flower_address, port)
+    raise ConfigurationError(
+        f"Flower cannot listen on {settings.flower_address}; set PDPP_FLOWER_ADDRESS to an address of this machine."
+    )
 
 
 def _is_loopback(address: str) -> bool:
@@ -104,9 +122,10 @@ def _is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-def _free_port(address: str) -> int:
+def _bindable(address: str, port: int) -> int:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address, port))
+        free: int = probe.getsockname()[1]
+        return free

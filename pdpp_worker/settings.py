@@ -40,7 +40,7 @@ def default_data_dir() -> Path:
 class Settings(BaseSettings):
     """The fleet's settings; field `x_y` is the environment variable `PDPP_X_Y`."""
 
-    model_config = SettingsConfigDict(env_prefix="PDPP_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PDPP_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     data_dir: Path = Field(default_factory=default_data_dir)
     database_url: SecretStr | None = None

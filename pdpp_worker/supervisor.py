@@ -141,6 +141,10 @@ class Supervisor:
                 self.poll()
                 on_poll()
 
+    def end(self) -> None:
+        """Let `run` return after this look."""
+        self._told.set()
+
     def __enter__(self) -> Self:
         try:
             self.start()

@@ -1,0 +1,104 @@
+"""What the demonstration shows: progress, and at the end what is held, what is missing, and when it is retried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from sqlalchemy import Connection
+
+from pdpp_worker.cli.output import console, counts, print_table, say
+from pdpp_worker.cli.times import duration, relative
+from pdpp_worker.demo.stage import CHATGPT, Stage
+from pdpp_worker.store import readmodels
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.readmodels import RunView
+
+SAY_EVERY_S = 5.0
+
+
+class Watch:
+    """Follows the runs that began after the demonstration did."""
+
+    def __init__(self, db: Database, expected: int) -> None:
+        self._db = db
+        self._expected = expected
+        with db.begin() as connection:
+            self._after = max((run.id for run in readmodels.run_views(connection, None, 1)), default=0)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console(),
+            disable=not console().is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._said_at = time.monotonic()
+        self._bars.start()
+
+    def look(self) -> list[RunView] | None:
+        """Show how far the runs are; the runs once each connection's walk has ended, else None."""
+        with self._db.begin() as connection:
+            runs = [run for run in readmodels.run_views(connection, None, 50) if run.id > self._after]
+            for run in runs:
+                self._show(connection, run)
+        walked = {run.connection for run in runs if run.kind == "forward" and run.ended_at is not None}
+        return runs if len(walked) >= self._expected else None
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self._bars.stop()
+
+    def _show(self, connection: Connection, run: RunView) -> None:
+        for stream in readmodels.run_streams(connection, run.id):
+            if stream.progress_total is None:
+                continue
+            name = f"{run.connection} {stream.stream}"
+            if name not in self._tasks:
+                self._tasks[name] = self._bars.add_task(name, total=stream.progress_total)
+            self._bars.update(self._tasks[name], total=stream.progress_total, completed=stream.progress_count or 0)
+            if self._bars.disable and time.monotonic() - self._said_at >= SAY_EVERY_S:
+                self._said_at = time.monotonic()
+                say(f"  {name}: {stream.progress_count or 0:,} of {stream.progress_total:,}")
+
+
+def show_result(db: Database, stage: Stage, runs: Sequence[RunView], seconds: float) -> None:
+    """The table at the end: per stream collected, missing, why, next retry."""
+    with db.begin() as connection:
+        streams = readmodels.stream_statuses(connection)
+        fetched = _fetched(connection, runs)
+    rows = [
+        (
+            one.connection,
+            one.stream,
+            f"{one.records:,}",
+            f"{fetched.get((one.connection, one.stream), 0):,}",
+            f"{sum(one.gaps_by_reason.values()):,}",
+            counts(one.gaps_by_reason) or "-",
+            relative(one.next_retry_at) if one.next_retry_at else "-",
+        )
+        for one in streams
+    ]
+    columns = ("connection", "stream", "collected", "new now", "missing", "why", "next retry")
+    say("")
+    print_table(columns, rows, right=("collected", "new now", "missing"))
+    say("")
+    for run in runs:
+        say(f"run {run.id}  {run.connection}  {run.kind}: {run.status.replace('_', ' ')}")
+    stats = stage.provider.stats()
+    say(
+        f"{CHATGPT} sent {stats.requests:,} requests in {duration(seconds)}; the provider refused "
+        f"{stats.by_status.get(429, 0)} of them, and says that no two came closer than "
+        f"{(stats.smallest_gap_s or 0) * 1000:.0f} ms."
+    )
+
+
+def _fetched(connection: Connection, runs: Sequence[RunView]) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for run in runs:
+        for stream in readmodels.run_streams(connection, run.id):
+            key = (run.connection, stream.stream)
+            found[key] = found.get(key, 0) + stream.records_flushed
+    return found
