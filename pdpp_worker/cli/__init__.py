@@ -1,0 +1,5 @@
+"""The command line `pdpp-worker`."""
+
+from pdpp_worker.cli.program import main
+
+__all__ = ["main"]

@@ -1,0 +1,174 @@
+"""The checks of `doctor`: each looks at one thing, and says what to do about it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from pdpp_worker import registry
+from pdpp_worker.cli.session import upgrade
+from pdpp_worker.cli.waiting import START_THE_FLEET, answering_workers
+from pdpp_worker.embedded import make_directory
+from pdpp_worker.endpoints import Endpoints, resolve
+from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.pacing.bucket import connect
+from pdpp_worker.secrets import Vault
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import connections, migrate
+from pdpp_worker.store.engine import Database
+
+POSTGRES, REDIS = (14, 0), (6, 2)
+"""Oldest versions that will do."""
+FREE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, whether it will do, and what was found; if it will not do, what to do."""
+
+    what: str
+    ok: bool
+    found: str
+
+
+Look = Callable[[], str]
+"""Says what it found; raises PdppError, saying what to do, when that will not do."""
+
+
+def all_checks(settings: Settings) -> Iterator[Check]:
+    """Every check, one by one; what depends on a server that is out of reach is left out."""
+    yield _check("data directory", lambda: _data_directory(settings))
+    yield _check("disk space", lambda: _disk_space(settings))
+    yield from _connector_checks()
+    try:
+        servers = resolve(settings)
+    except PdppError as error:
+        yield Check("servers", False, str(error))
+        return
+    db = Database(servers.database_url.get_secret_value())
+    try:
+        yield from _database_checks(settings, db)
+    finally:
+        db.close()
+    yield _check("Redis", lambda: _redis(settings, servers))
+    yield _check("workers", _workers)
+
+
+def _check(what: str, look: Look) -> Check:
+    try:
+        return Check(what, True, look())
+    except PdppError as error:
+        return Check(what, False, str(error))
+
+
+def _data_directory(settings: Settings) -> str:
+    try:
+        make_directory(settings.data_dir)
+        with tempfile.TemporaryFile(dir=settings.data_dir):
+            return str(settings.data_dir)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{settings.data_dir} cannot be written ({error.strerror}); set PDPP_DATA_DIR to a directory that can."
+        ) from None
+
+
+def _disk_space(settings: Settings) -> str:
+    there = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < FREE_BYTES:
+        raise ConfigurationError(f"Only {free / 1e9:.1f} GB are free in {there}; make room.")
+    return f"{free / 1e9:.0f} GB free"
+
+
+def _connector_checks() -> Iterator[Check]:
+    try:
+        found = sorted(registry.all_connectors().items())
+    except ConfigurationError as error:
+        yield Check("connectors", False, str(error))
+        return
+    for name, connector in found:
+        yield _check(f"connector {name}", partial(_loads, connector))
+
+
+def _loads(connector: registry.Connector) -> str:
+    connector.load()
+    return f"version {connector.manifest.version}"
+
+
+def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
+    server = _check("PostgreSQL", lambda: _postgres(db))
+    yield server
+    if not server.ok:
+        return
+    schema = _check("schema", lambda: _schema(settings, db))
+    yield schema
+    if not schema.ok:
+        return
+    with db.begin() as connection:
+        rows = connections.list_all(connection)
+    vault = Vault(settings)
+    for row in rows:
+        for name, stored in sorted(row.credentials.items()):
+            yield _check(f"credential {name} of {row.name}", partial(_opens, vault, name, stored))
+
+
+def _postgres(db: Database) -> str:
+    version = db.check()
+    _require_version("PostgreSQL", version, POSTGRES)
+    return f"version {version}"
+
+
+def _schema(settings: Settings, db: Database) -> str:
+    """The embedded server's schema is brought up to date by every command that uses it."""
+    if settings.database_url is None:
+        upgrade(db)
+    migrate.require_current(db)
+    return f"revision {migrate.revisions(db)[0]}"
+
+
+def _opens(vault: Vault, name: str, stored: str) -> str:
+    vault.open(name, stored)
+    return "readable"
+
+
+def _redis(settings: Settings, servers: Endpoints) -> str:
+    client = connect(servers.redis_url.get_secret_value(), settings.broker_timeout_s)
+    try:
+        facts: dict[str, Any] = client.info()
+    except RedisError as error:
+        raise ConfigurationError(f"Redis cannot be reached: {error}. Check PDPP_REDIS_URL.") from None
+    finally:
+        client.close()
+    version = str(facts["redis_version"])
+    _require_version("Redis", version, REDIS)
+    policy = facts.get("maxmemory_policy", "unknown")
+    if policy != "noeviction":
+        raise ConfigurationError(
+            f"Redis may throw away what it holds (maxmemory-policy is {policy}); set it to noeviction."
+        )
+    return f"version {version}, noeviction"
+
+
+def _workers() -> str:
+    from kombu.exceptions import OperationalError
+
+    try:
+        names = answering_workers()
+    except (OperationalError, OSError) as error:
+        raise ConfigurationError(f"The broker cannot be reached: {error}. Check PDPP_BROKER_URL.") from None
+    if not names:
+        raise ConfigurationError(f"The broker answers, but no worker does. {START_THE_FLEET}")
+    return f"the broker answers, and {', '.join(names)}"
+
+
+def _require_version(what: str, version: str, oldest: tuple[int, int]) -> None:
+    found = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if found < oldest:
+        raise ConfigurationError(f"{what} is version {version}; {'.'.join(map(str, oldest))} or newer is needed.")

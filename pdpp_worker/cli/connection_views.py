@@ -1,0 +1,81 @@
+"""How connections are shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pdpp_worker import registry
+from pdpp_worker.cli.output import print_pairs, print_table
+from pdpp_worker.cli.schedules import describe
+from pdpp_worker.cli.times import due, local, relative
+from pdpp_worker.settings import Settings
+from pdpp_worker.store.readmodels import ConnectionView
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The least time between two requests, ms (None: unknown), and who set it."""
+
+    min_interval_ms: float | None
+    source: str
+
+
+def rate_ceiling(settings: Settings, view: ConnectionView) -> Ceiling:
+    """The rate ceiling of a connection: its own, else the environment's, else the connector's."""
+    if view.min_interval_ms is not None:
+        return Ceiling(view.min_interval_ms, "this connection")
+    from_environment = settings.pacing_min_interval_ms(view.connector, math.inf)
+    if from_environment < math.inf:
+        return Ceiling(from_environment, f"PDPP_{view.connector.upper()}_PACING_MIN_INTERVAL_MS")
+    connector = registry.all_connectors().get(view.connector)
+    if connector is None:
+        return Ceiling(None, "the connector is not installed")
+    return Ceiling(connector.manifest.pacing.min_interval_ms, "the connector's default")
+
+
+def document(view: ConnectionView, ceiling: Ceiling) -> dict[str, Any]:
+    """A connection as JSON."""
+    return {**asdict(view), "rate_ceiling": asdict(ceiling)}
+
+
+def print_list(views: Iterable[ConnectionView]) -> None:
+    """A line for each connection."""
+    rows = [
+        (view.name, view.connector, describe(view.every_s, view.cron, view.paused), next_run(view), last_run(view))
+        for view in views
+    ]
+    print_table(("connection", "connector", "schedule", "next run", "last run"), rows)
+
+
+def print_one(view: ConnectionView, ceiling: Ceiling) -> None:
+    """Everything about one connection."""
+    interval = "unknown" if ceiling.min_interval_ms is None else f"{ceiling.min_interval_ms:g} ms between requests"
+    rows: list[tuple[str, str]] = [
+        ("connection", view.name),
+        ("connector", view.connector),
+        *((f"setting {name}", str(value)) for name, value in sorted(view.settings.items())),
+        *((f"credential {name}", form) for name, form in view.credentials.items()),
+        ("schedule", describe(view.every_s, view.cron, view.paused)),
+        ("next run", next_run(view)),
+        ("rate ceiling", f"{interval} ({ceiling.source})"),
+        ("added", local(view.created_at)),
+        ("last run", last_run(view)),
+    ]
+    print_pairs(rows)
+
+
+def next_run(view: ConnectionView) -> str:
+    """When the schedule comes round again."""
+    if view.paused or view.next_run_at is None:
+        return "paused" if view.paused else "none"
+    return due(view.next_run_at)
+
+
+def last_run(view: ConnectionView) -> str:
+    """How and when the last run ended."""
+    if view.last_run_id is None or view.last_run_at is None:
+        return "never run"
+    return f"{view.last_run_id} {view.last_run_status}, {relative(view.last_run_at)}"

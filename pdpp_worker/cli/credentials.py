@@ -1,0 +1,76 @@
+"""Credentials on their way in: by reference, from standard input or a hidden prompt, never from the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from pdpp_worker.cli.output import note
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.secrets import Vault
+
+FORMS = "env:VAR, file:PATH, or - to be asked for it (or to read a line from standard input)"
+
+
+def read_credentials(vault: Vault, manifest: Manifest, given: Sequence[str]) -> dict[str, str]:
+    """The stored form of the credentials in `key=source`; those that are required and not given are asked for.
+
+    Raises:
+        ConfigurationError: a credential is unknown, plain, empty or missing. The text never shows what was given.
+    """
+    sources: dict[str, str] = {}
+    for assignment in given:
+        name, equals, source = assignment.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--secret wants key=source, where the source is {FORMS}.")
+        sources[check_name(manifest, name)] = source
+    for name, credential in manifest.credentials.items():
+        if credential.required:
+            sources.setdefault(name, "-")
+    return {name: read_source(vault, manifest, name, source) for name, source in sources.items()}
+
+
+def check_name(manifest: Manifest, name: str) -> str:
+    """The name of a credential that the manifest declares.
+
+    Raises:
+        ConfigurationError: it declares none of that name, which is not repeated: it may be a secret in the wrong place.
+    """
+    if name not in manifest.credentials:
+        known = ", ".join(manifest.credentials) or "it has none"
+        raise ConfigurationError(f"{manifest.name} has no such credential; known: {known}.")
+    return name
+
+
+def read_source(vault: Vault, manifest: Manifest, name: str, source: str) -> str:
+    """The stored form of one credential.
+
+    Raises:
+        ConfigurationError: the source is none, or gives nothing.
+    """
+    if source == "-":
+        return vault.seal(_ask(f"{name} ({manifest.credentials[name].title})"))
+    form, colon, rest = source.partition(":")
+    if not colon or form not in ("env", "file") or not rest:
+        raise ConfigurationError(
+            f"The credential {name} was given in plain text, where the shell's history and the list of processes "
+            f"keep it; give {FORMS}."
+        )
+    reference = f"file:{Path(rest).expanduser().absolute()}" if form == "file" else source
+    try:
+        vault.open(name, reference)
+    except ConfigurationError as error:
+        note(f"Note: {error} The workers will need it.")
+    return reference
+
+
+def _ask(what: str) -> str:
+    asked = sys.stdin.isatty()
+    value = str(typer.prompt(what, hide_input=True, err=True) if asked else sys.stdin.readline()).strip()
+    if not value:
+        raise ConfigurationError(f"The credential {what} is needed, and nothing was given; give {FORMS}.")
+    return value

@@ -1,0 +1,103 @@
+"""`pdpp-worker gaps`: what is missing, why, who acts and when."""
+
+from __future__ import annotations
+
+import json as json_text
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from enum import StrEnum
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from pdpp_worker.cli.output import Json, console, make_table, print_json_line, say
+from pdpp_worker.cli.session import open_session, targets
+from pdpp_worker.cli.times import due
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
+from pdpp_worker.store import readmodels
+from pdpp_worker.store.readmodels import GapView
+
+
+class Which(StrEnum):
+    """Which gaps to list."""
+
+    OPEN = "open"
+    ALL = "all"
+
+
+def gaps(
+    name: Annotated[str, typer.Argument(help="A connection, or a connector for all of its connections.")],
+    status: Annotated[Which, typer.Option(help="What is missing now, or all that ever was.")] = Which.OPEN,
+    reason: Annotated[str | None, typer.Option(help="Only gaps of this reason.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    json: Json = False,
+) -> None:
+    """List what is missing, with the reason, the attempts, the next one and who acts. --json prints JSON lines."""
+    if reason is not None and known_reason(reason) is None:
+        raise ConfigurationError(f"{reason!r} is not a reason; known: {', '.join(one.value for one in Reason)}.")
+    with open_session() as session, session.db.begin() as connection:
+        ids = [row.id for row in targets(connection, name)]
+        found = readmodels.gaps(connection, ids, closed_too=status is Which.ALL, reason=reason, limit=limit)
+        if json:
+            for gap in found:
+                print_json_line(_document(gap))
+        else:
+            _print(found, name)
+
+
+def who_acts(gap: GapView) -> str:
+    """Who mends a gap."""
+    if gap.closed_at is not None:
+        return "nobody: closed"
+    if gap.status == "exhausted":
+        return "you: recover"
+    reason = known_reason(gap.reason)
+    if reason in NEEDS_OWNER:
+        return "you: sign in"
+    if gap.recovery_kind == RecoveryKind.UPGRADE:
+        return f"version {gap.connector_version_required or f'above {gap.connector_version_seen}'}"
+    return "the fleet"
+
+
+def _document(gap: GapView) -> dict[str, Any]:
+    reason = known_reason(gap.reason)
+    return {**asdict(gap), "sentence": reason.sentence if reason else None, "who_acts": who_acts(gap)}
+
+
+def _print(found: Iterator[GapView], name: str) -> None:
+    """Page by page, so that a long list needs no more memory than a short one."""
+    met: set[str] = set()
+    first = True
+    while page := list(islice(found, readmodels.PAGE)):
+        _print_page(page, header=first)
+        met.update(gap.reason for gap in page)
+        first = False
+    if first:
+        say(f"Nothing is known to be missing of {name}.")
+    for reason in sorted(met):
+        known = known_reason(reason)
+        say(f"{reason}: {known.sentence if known else 'no sentence is known for this reason.'}")
+
+
+def _print_page(page: Iterable[GapView], *, header: bool) -> None:
+    columns = ("gap", "connection", "stream", "scope", "reason", "status", "tries", "next try", "who acts")
+    table = make_table(columns, [_cells(gap) for gap in page], right=("gap", "tries"))
+    table.show_header = header
+    console().print(table)
+
+
+def _cells(gap: GapView) -> tuple[str, ...]:
+    scope = gap.scope.get("resource_id") or json_text.dumps(gap.scope, ensure_ascii=False)
+    return (
+        str(gap.id),
+        gap.connection,
+        gap.stream,
+        "whole stream" if gap.scope == {"partition": {}} else str(scope),
+        gap.reason,
+        gap.status.replace("_", " "),
+        str(gap.attempts),
+        due(gap.next_attempt_at) if gap.next_attempt_at and gap.closed_at is None else "",
+        who_acts(gap),
+    )

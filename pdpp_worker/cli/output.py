@@ -1,0 +1,96 @@
+"""What commands print: plain tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPE_WIDTH = 100
+"""Columns of a table that does not go to a terminal."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error, without any markup of its own."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+def say(*lines: str) -> None:
+    """Print sentences."""
+    for line in lines:
+        console().print(_one_line(line), soft_wrap=True)
+
+
+def note(line: str) -> None:
+    """Print a sentence to standard error."""
+    console(stderr=True).print(_one_line(line), soft_wrap=True)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print rows of text under their columns; those named in `right` are numbers."""
+    console().print(make_table(columns, rows, right=right))
+
+
+def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Print what something is, a fact a line."""
+    table = make_table(("", ""), rows)
+    table.show_header = False
+    console().print(table)
+
+
+def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> Table:
+    """A table without a frame; what is too long goes on in the next line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_one_line(cell)) for cell in row))
+    return table
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(value, default=_plain, indent=2))
+
+
+def print_json_line(value: Any) -> None:
+    """Print one line of JSON lines."""
+    typer.echo(json.dumps(value, default=_plain))
+
+
+def counts(by_name: dict[str, int]) -> str:
+    """A histogram in one line."""
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(by_name.items()))
+
+
+def number(value: int | None) -> str:
+    """A count, or the word for not knowing it."""
+    return "unknown" if value is None else f"{value:,}"
+
+
+def _one_line(text: str) -> str:
+    """Text that cannot steer a terminal, whoever wrote it."""
+    return _CONTROL.sub("�", text.replace("\n", " "))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

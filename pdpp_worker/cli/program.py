@@ -1,0 +1,79 @@
+"""The program: its commands, and how its failures end."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from typing import Any
+
+import typer
+from sqlalchemy.exc import OperationalError
+from typer.core import TyperGroup
+
+from pdpp_worker.cli import connection, connectors, db, doctor, events, export, gaps, run, runs, status, up
+from pdpp_worker.cli.output import note, say
+from pdpp_worker.errors import ConfigurationError, PdppError
+
+
+class _Program(TyperGroup):
+    """Expected failures end in one sentence: exit code 2 where the owner can mend the call, 1 otherwise."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PdppError as error:
+            note(str(error))
+            raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+        except OperationalError as error:
+            note(f"PostgreSQL did not answer: {str(error.orig).strip()}. See: pdpp-worker doctor")
+            raise typer.Exit(1) from None
+        except (KeyboardInterrupt, typer.Abort):
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=_Program,
+    help="Collects your own data from the platforms you use, says what is missing and why, and goes back for it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(up.up)
+app.add_typer(connection.app, name="connection")
+app.command()(connectors.connectors)
+app.command()(run.run)
+app.command()(run.cancel)
+app.command()(run.recover)
+app.command()(status.status)
+app.add_typer(runs.app, name="runs")
+app.command()(gaps.gaps)
+app.command()(events.events)
+app.command()(export.export)
+app.add_typer(db.app, name="db")
+app.command()(doctor.doctor)
+
+
+@app.command()
+def demo() -> None:
+    """Collect a practice account from a provider on this machine, and watch."""
+    from pdpp_worker.demo.run import main as run_demo
+
+    run_demo()
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    try:
+        say(f"pdpp-worker {metadata.version('pdpp-worker')}")
+    except metadata.PackageNotFoundError:
+        say("pdpp-worker, from a checkout")
+
+
+def main() -> None:
+    """Run the program and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        # What this terminal's encoding lacks is shown as an escape, and is no reason to fail.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    app(prog_name="pdpp-worker")

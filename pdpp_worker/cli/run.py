@@ -1,0 +1,92 @@
+"""`pdpp-worker run`, `cancel` and `recover`: ask the fleet for work."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pdpp_worker.cli.output import note, say
+from pdpp_worker.cli.run_views import summary
+from pdpp_worker.cli.session import Session, open_session, targets
+from pdpp_worker.cli.waiting import START_THE_FLEET, watch
+from pdpp_worker.dispatch import request_run
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.recovery import sweep
+from pdpp_worker.store import connections, readmodels, runs
+from pdpp_worker.store.runs import Ring
+
+EXIT_CODES = {"succeeded": 0, "partially_completed": 3}
+"""Of `run`, by the run's status; any other end is 1."""
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="The connection to collect.")],
+    full: Annotated[bool, typer.Option("--full", help="Walk everything anew, not only what is new.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait for the end of the run.")] = True,
+) -> None:
+    """Collect a connection now. Exit code: 0 succeeded, 3 partially completed, 1 failed."""
+    with open_session() as session:
+        bell = _queue(session, name, full)
+        heard = _ring(bell)
+        if not heard:
+            note(f"The broker cannot be reached; run {bell.run_id} is queued, and the dispatcher will find it.")
+        if not wait:
+            say(f"Run {bell.run_id} of {name} is queued; see: pdpp-worker runs show {bell.run_id}")
+            return
+        view = watch(session.db, bell.run_id)
+        say(summary(view))
+        raise typer.Exit(EXIT_CODES.get(view.status, 1))
+
+
+def cancel(name: Annotated[str, typer.Argument(help="The connection whose run is to stop.")]) -> None:
+    """Stop the active run of a connection; what it has taken stays."""
+    with open_session() as session:
+        with session.db.begin() as connection:
+            row = connections.get(connection, name)
+            run_id = runs.request_cancel(connection, row.id)
+        if run_id is None:
+            say(f"{name} has no active run.")
+            return
+        _ring(Ring(run_id, row.connector))
+    say(f"Run {run_id} of {name} is asked to stop; what it has taken stays.")
+
+
+def recover(
+    name: Annotated[str, typer.Argument(help="A connection, or a connector for all of its connections.")],
+) -> None:
+    """Go back now for what is missing, given-up items included."""
+    with open_session() as session:
+        with session.db.begin() as connection:
+            ids = [row.id for row in targets(connection, name)]
+        bells = sweep.recover(session.db, ids)
+        heard = [_ring(bell) for bell in bells]
+    if not bells:
+        say(f"Nothing of {name} can be asked for now; see: pdpp-worker gaps {name}")
+        return
+    say(*(f"Run {bell.run_id} is queued; see: pdpp-worker runs show {bell.run_id}" for bell in bells))
+    if not all(heard):
+        note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")
+
+
+def _queue(session: Session, name: str, full: bool) -> Ring:
+    with session.db.begin() as connection:
+        row = connections.get(connection, name)
+    run_id, created = request_run(session.db, row, trigger="manual", full=full)
+    if not created:
+        with session.db.begin() as connection:
+            active = readmodels.run_view(connection, run_id)
+        if full and active.mode != "full_refresh":
+            raise ConfigurationError(
+                f"Run {run_id} of {name} is active and walks only what is new; stop it first with: "
+                f"pdpp-worker cancel {name}"
+            )
+        note(f"Run {run_id} of {name} is active already.")
+    return Ring(run_id, row.connector)
+
+
+def _ring(bell: Ring) -> bool:
+    """Celery is loaded only by the commands that ring."""
+    from pdpp_worker.tasks.doorbell import ring
+
+    return ring(bell)

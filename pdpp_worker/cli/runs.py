@@ -1,0 +1,55 @@
+"""`pdpp-worker runs`: what was attempted, and how it ended."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from pdpp_worker.cli import run_views
+from pdpp_worker.cli.output import Json, print_json, say
+from pdpp_worker.cli.session import open_session
+from pdpp_worker.store import connections, readmodels
+
+
+class _ListByDefault(TyperGroup):
+    """A group whose command `list` need not be written."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in (*self.commands, "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_ListByDefault, help="List the latest runs: runs [NAME]; or show one: runs show ID.")
+
+
+@app.command("list")
+def list_(
+    name: Annotated[str | None, typer.Argument(help="Only the runs of this connection.")] = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
+    json: Json = False,
+) -> None:
+    """List the latest runs, newest first. The word `list` may be left out."""
+    with open_session() as session, session.db.begin() as connection:
+        connection_id = connections.get(connection, name).id if name is not None else None
+        found = readmodels.run_views(connection, connection_id, limit)
+    if json:
+        print_json(found)
+    elif found:
+        run_views.print_list(found)
+    else:
+        say("There is no run yet; start one with: pdpp-worker run NAME")
+
+
+@app.command()
+def show(run_id: Annotated[int, typer.Argument(metavar="ID", help="The run's number.")], json: Json = False) -> None:
+    """Show a run with the books of its streams."""
+    with open_session() as session, session.db.begin() as connection:
+        view = readmodels.run_view(connection, run_id)
+        streams = readmodels.run_streams(connection, run_id)
+    if json:
+        print_json(run_views.document(view, streams))
+    else:
+        run_views.print_one(view, streams)

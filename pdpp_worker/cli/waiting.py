@@ -1,0 +1,112 @@
+"""Wait for a run, with its progress on a terminal."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from datetime import UTC, datetime
+
+from rich.live import Live
+from rich.table import Table
+
+from pdpp_worker.cli.output import console, make_table, note, number
+from pdpp_worker.cli.times import relative
+from pdpp_worker.errors import PdppError
+from pdpp_worker.store import readmodels
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.readmodels import RunStreamView, RunView
+
+START_THE_FLEET = "Start the fleet with: pdpp-worker up"
+
+_FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 1.0
+_UNHEARD_S = 5.0
+"""After so long without a worker at a due run, the workers are asked whether they are there."""
+_ANSWER_S = 2.0
+
+
+def watch(db: Database, run_id: int) -> RunView:
+    """Wait for the end of a run.
+
+    Raises:
+        PdppError: the run waits for a worker, and none answers.
+    """
+    pause_s, unheard_since = _FIRST_POLL_S, time.monotonic()
+    screen = console(stderr=True)
+    try:
+        with Live(console=screen, transient=True) if screen.is_terminal else nullcontext() as live:
+            while True:
+                view, streams = _look(db, run_id)
+                if view.ended_at is not None:
+                    return view
+                if live is not None:
+                    live.update(_progress(view, streams))
+                if view.leased or view.not_before > datetime.now(UTC):
+                    unheard_since = time.monotonic()
+                elif time.monotonic() - unheard_since > _UNHEARD_S:
+                    _require_workers(view)
+                    unheard_since = time.monotonic()
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
+    except KeyboardInterrupt:
+        note(f"The run goes on without being watched; see: pdpp-worker runs show {run_id}")
+        raise
+
+
+def answering_workers(timeout_s: float = _ANSWER_S) -> list[str]:
+    """The names of the workers that answer a ping within `timeout_s`.
+
+    Raises:
+        OSError, OperationalError: the broker cannot be reached.
+    """
+    from pdpp_worker.tasks.app import app
+
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=timeout_s)
+        return sorted(app.control.inspect(timeout=timeout_s, connection=connection).ping() or {})
+
+
+def _look(db: Database, run_id: int) -> tuple[RunView, list[RunStreamView]]:
+    with db.begin() as connection:
+        return readmodels.run_view(connection, run_id), readmodels.run_streams(connection, run_id)
+
+
+def _require_workers(view: RunView) -> None:
+    from kombu.exceptions import OperationalError
+
+    try:
+        workers = answering_workers()
+    except (OperationalError, OSError):
+        workers = []
+    if not workers:
+        raise PdppError(
+            f"Run {view.id} of {view.connection} is queued, but no worker answers; it starts once one does. "
+            f"{START_THE_FLEET}"
+        )
+
+
+def _progress(view: RunView, streams: list[RunStreamView]) -> Table:
+    rows = [
+        (one.stream, _share(one), number(one.records_flushed), number(one.records_unchanged), one.state)
+        for one in streams
+    ]
+    table = make_table(
+        ("stream", "seen", "new or changed", "unchanged", ""), rows, right=("seen", "new or changed", "unchanged")
+    )
+    table.title, table.title_justify = _headline(view), "left"
+    return table
+
+
+def _headline(view: RunView) -> str:
+    if view.leased:
+        state = "collecting"
+    elif view.not_before > datetime.now(UTC):
+        state = f"waits, goes on {relative(view.not_before)}"
+    else:
+        state = "waits for a worker"
+    return f"run {view.id} of {view.connection}: {state}{' (asked to stop)' if view.cancel_requested else ''}"
+
+
+def _share(one: RunStreamView) -> str:
+    if one.progress_total is None:
+        return number(one.records_emitted)
+    return f"{one.progress_count or 0:,} of {one.progress_total:,}"

@@ -1,0 +1,41 @@
+"""Records on their way out, exactly as they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+PAGE = 1_000
+"""Records held at once."""
+
+
+class ExportedRecord(NamedTuple):
+    """One record; `json` is its data as JSON text, characters that PostgreSQL cannot hold as escapes."""
+
+    key: str
+    json: str
+    emitted_at: datetime
+    deleted_at: datetime | None
+
+
+_RECORDS = text("""
+    SELECT key, coalesce(convert_from(raw, 'UTF8'), data::text) AS json, emitted_at, deleted_at
+    FROM records WHERE connection_id = :id AND stream = :stream AND (:deleted OR deleted_at IS NULL)
+    ORDER BY key
+""").execution_options(stream_results=True, yield_per=PAGE)
+_HAS_STREAM = text("SELECT EXISTS (SELECT 1 FROM records WHERE connection_id = :id AND stream = :stream)")
+
+
+def records(connection: Connection, connection_id: int, stream: str, *, deleted: bool) -> Iterator[ExportedRecord]:
+    """The records of a stream by key, streamed from the server; with `deleted`, those that the source removed too."""
+    values = {"id": connection_id, "stream": stream, "deleted": deleted}
+    for row in connection.execute(_RECORDS, values):
+        yield ExportedRecord(*row)
+
+
+def has_stream(connection: Connection, connection_id: int, stream: str) -> bool:
+    """Whether anything is kept of that stream."""
+    return bool(connection.execute(_HAS_STREAM, {"id": connection_id, "stream": stream}).scalar_one())
