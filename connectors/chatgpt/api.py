@@ -85,7 +85,10 @@ class Api:
             return self._get_once(path, parameters)
 
     def _get_once(self, path: str, parameters: dict[str, Any]) -> Any:
-        response = self._client.get(path, params=parameters)
+        try:
+            response = self._client.get(path, params=parameters)
+        except httpx.RequestError as error:  # what the client itself raises: redirects without end, a broken encoding
+            raise UpstreamError(f"GET {path}: {type(error).__name__}") from error
         if not response.is_success:
             raise UpstreamError(f"GET {path} answered {response.status_code}", status=response.status_code)
         try:

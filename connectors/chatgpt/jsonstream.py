@@ -17,6 +17,7 @@ UNDECIDED_CHARS = 16
 """An error this close to the end of what was read may be an element that goes on: a cut number, escape or literal."""
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_FOLLOWERS = frozenset(",] \t\r\n")
 
 
 class BrokenJsonError(Exception):
@@ -74,18 +75,21 @@ class _Text:
             try:
                 found, end = self._decoder.raw_decode(self._held, self._at)
             except json.JSONDecodeError as error:
-                if self._ended or not self._may_go_on(error):
+                is_cut = error.msg.startswith("Unterminated string") or self._is_near_the_end(error.pos)
+                if self._ended or not is_cut:
                     raise BrokenJsonError(error.msg) from None
             except (ValueError, RecursionError) as error:
                 raise BrokenJsonError(type(error).__name__) from None
             else:
-                if end < len(self._held) or self._ended:
+                if self._held[end : end + 1] in _FOLLOWERS or not self._is_near_the_end(end):
                     self._at = end
                     return found
+                if self._ended:
+                    raise BrokenJsonError("it ends too early")
             self._more()
 
-    def _may_go_on(self, error: json.JSONDecodeError) -> bool:
-        return error.msg.startswith("Unterminated string") or error.pos + UNDECIDED_CHARS >= len(self._held)
+    def _is_near_the_end(self, position: int) -> bool:
+        return position + UNDECIDED_CHARS >= len(self._held)
 
     def _more(self) -> None:
         """Read on: at least as much as is held, so that a large element is decoded only a few times in vain."""

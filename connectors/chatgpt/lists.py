@@ -1,7 +1,7 @@
 """The small streams, each read whole once a run: memories, custom GPTs, custom instructions and shared links.
 
-What is no longer there is deleted, but only after a scan without any trouble, and never everything at once: a list that
-is suddenly empty is more often a broken source than an emptied account. A full refresh takes an empty list as it is.
+What is no longer there is deleted, but only after a scan without any trouble. A list that is suddenly empty is more
+often a broken source than an emptied account, so it is believed only when the next run finds it empty too.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ def scan(stream: SmallStream, start: Start, context: Context, api: Api) -> Itera
         for row in _rows(stream, api):
             seen.add(row["id"])
             yield Record(stream=stream.name, key=row["id"], data=row, emitted_at=context.now())
-        if known and not seen:
-            raise ListEmptiedError("nothing is there any more; if that is so, ask for a full refresh")
+        if known and not seen and cursor.get("emptied", start.run_id) == start.run_id:
+            yield State(stream=stream.name, cursor={**cursor, "emptied": start.run_id})
+            raise ListEmptiedError("nothing is there any more; that is believed when the next run finds the same")
     except (AuthExpired, Challenged):
         raise
     except ProviderError as error:

@@ -1,0 +1,141 @@
+"""The practice provider as a process, and a connector whose every message goes through the runtime's intake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+
+import connectors.chatgpt
+from connectors.chatgpt.connector import collect
+from pdpp_worker.connector import Context, DetailGap, GapToClose, Message, Record, SkipResult, Start
+from pdpp_worker.demo.provider.account import Account
+from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOptions
+from pdpp_worker.demo.provider.process import ProviderProcess
+from pdpp_worker.protocol.manifest import Manifest, load_manifest
+from pdpp_worker.runtime.intake import Intake
+from tests.support.connectors import TypedTransport, context, final_state, start
+
+MANIFEST: Manifest = load_manifest(Path(connectors.chatgpt.__file__).parent / "manifest.json")
+ALL = [stream.name for stream in MANIFEST.streams]
+TREES = ["conversations", "messages"]
+
+
+@dataclass
+class Holder:
+    """What a store would hold: the messages of all slices so far, and the cursors they left."""
+
+    context: Context
+    sent: list[Message] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, streams: Sequence[str] = ALL, *, cut: int | None = None, **asked: Any) -> list[Message]:
+        """One slice, cut after some messages if asked; every message has to pass the intake."""
+        request = start(streams, self.state, **asked)
+        return self.send(request, cut)
+
+    def send(self, request: Start, cut: int | None = None) -> list[Message]:
+        """One slice for a START of the test's own."""
+        intake = Intake(MANIFEST, request, lambda text: text)
+        said: list[Message] = []
+        with closing(cast(Generator[Message], collect(request, self.context))) as messages:
+            for message in messages:
+                intake.take(message)
+                said.append(message)
+                if len(said) == cut:
+                    break
+        assert intake.batch.rejections == []
+        assert intake.checkpoint_errors == {}
+        self.sent += said
+        self.state = final_state(said, self.state)
+        return said
+
+    def held(self, stream: str) -> dict[Any, dict[str, Any]]:
+        """The records of a stream, as all messages together left them; partial ones are laid over."""
+        rows: dict[Any, dict[str, Any]] = {}
+        for one in self.sent:
+            if isinstance(one, Record) and one.stream == stream:
+                key = one.key if isinstance(one.key, str) else tuple(one.key)
+                before = rows.pop(key, {})
+                if one.op == "upsert":
+                    rows[key] = {**before, **one.data} if one.partial else one.data
+        return rows
+
+
+def skips(sent: Sequence[Message]) -> dict[str, SkipResult]:
+    """The last skip of each stream."""
+    return {message.stream: message for message in sent if isinstance(message, SkipResult)}
+
+
+def gaps(sent: Sequence[Message]) -> list[DetailGap]:
+    return [message for message in sent if isinstance(message, DetailGap)]
+
+
+def to_close(found: Sequence[DetailGap]) -> list[GapToClose]:
+    """The gaps as a later START hands them back."""
+    return [
+        GapToClose(
+            gap_id=str(number),
+            stream=one.stream,
+            scope=one.scope,
+            reason=one.reason,
+            detail_locator=one.detail_locator,
+        )
+        for number, one in enumerate(found, start=1)
+    ]
+
+
+class ClosingTransport(TypedTransport):
+    """Closes its connections with the client."""
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def connect(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
+    return httpx.Client(transport=ClosingTransport(), base_url=base_url, headers=headers)
+
+
+def online(provider: ProviderProcess, **secrets: str) -> Context:
+    secrets = secrets or {"access_token": provider.options.token}
+    return replace(context({"base_url": provider.base_url}, secrets), http=connect)
+
+
+def assert_whole(holder: Holder, account: Account, besides: Sequence[str] = ()) -> None:
+    """Every conversation of the account is held with all its messages, in the version that the account is in."""
+    expected = {one.conversation_id: one for one in account.expected() if one.conversation_id not in besides}
+    held = {key: row for key, row in holder.held("conversations").items() if key in expected}
+    nodes = {(key, node) for key, one in expected.items() for node in one.message_ids}
+    assert held.keys() == expected.keys()
+    assert all(row["message_count_on_current_branch"] is not None for row in held.values())
+    assert {key for key in holder.held("messages") if key[0] in expected} >= nodes
+
+
+@pytest.fixture
+def provide() -> Iterator[Callable[..., ProviderProcess]]:
+    """Starts providers and stops them after the test."""
+    running: list[ProviderProcess] = []
+
+    def begin(conversations: int = 12, *, faults: Mapping[str, Any] | None = None, **options: Any) -> ProviderProcess:
+        chosen = ProviderOptions(conversations=conversations, faults=FaultOptions(**(faults or {})), **options)
+        process = ProviderProcess(chosen)
+        process.start()
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.stop()
+
+
+def truth(provider: ProviderProcess, *changes: Change) -> Account:
+    """The provider's account after the changes."""
+    account = Account(provider.options.seed, provider.options.conversations)
+    for change in changes:
+        account.advance(change)
+    return account
