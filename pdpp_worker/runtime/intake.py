@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -110,7 +111,7 @@ class Intake:
         self.batch.tally(record.stream).emitted += 1
         try:
             row = self._row(record, stream)
-        except (values.NotRepresentableError, jsonschema_rs.ValidationError) as error:
+        except (ValueError, RecursionError) as error:
             self._reject(record, error)
             return
         self.batch.records.setdefault(record.stream, []).append(row)
@@ -126,7 +127,7 @@ class Intake:
         encoded = values.encode(record.data)
         if record.op == "upsert" and not record.partial:
             # A schema speaks of what is stored, so awkward characters are replaced before it is asked.
-            checked = record.data if encoded.raw is None else values.storable(record.data)
+            checked = record.data if encoded.raw is None else json.loads(encoded.text)
             self._validators[record.stream].validate(checked)
         field = stream.cursor_field
         version = moment_of(record.data.get(field)) if field is not None else record.emitted_at.timestamp()
@@ -271,6 +272,10 @@ class Intake:
         version_required: str | None = None,
         locator: dict[str, Any] | None = None,
     ) -> None:
+        try:
+            values.storable_json(locator)
+        except values.NotRepresentableError as error:
+            raise ProtocolViolation(f"the locator of a miss in stream {stream!r} is no JSON: {error}") from None
         self.batch.tally(stream)
         self.batch.misses.append(
             Miss(

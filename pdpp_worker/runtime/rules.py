@@ -40,12 +40,12 @@ def moment_of(value: Any) -> float | None:
     """A time in any of the forms platforms use, as Unix seconds; None when it is none."""
     if isinstance(value, bool) or value is None:
         return None
-    if isinstance(value, int | float):
-        return float(value)
-    if not isinstance(value, str):
-        return None
     try:
+        if isinstance(value, int | float):
+            return float(value)
+        if not isinstance(value, str):
+            return None
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return parsed.timestamp() if parsed.tzinfo else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ KEY_BYTES = 1024
 
 _DIGEST_BYTES = 16
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_UNSTORABLE_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000|[\ud800-\udfff]")
+"""The same in JSON text, where U+0000 is an escape; a backslash before it would make it six plain characters."""
 _plain = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _ascii = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
@@ -38,16 +41,15 @@ def encode(data: Any) -> Encoded:
     Raises:
         NotRepresentableError: JSON cannot carry the data.
     """
-    try:
-        text = _plain(data)
-        if "\\u0000" not in text:
-            encoded = text.encode()
-            return Encoded(text, None, blake2b(encoded, digest_size=_DIGEST_BYTES).digest())
-    except UnicodeEncodeError:
-        pass
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NotRepresentableError(_why(error)) from None
-    return _encode_awkward(data)
+    text = _write(_plain, data)
+    if "\\u0000" not in text:
+        try:
+            return Encoded(text, None, _digest(text.encode()))
+        except UnicodeEncodeError:
+            pass
+    exact = _write(_ascii, data).encode()
+    fitting = _fit(text)
+    return Encoded(fitting, None if fitting == text else exact, _digest(exact))
 
 
 def exact_json(value: Any) -> str:
@@ -56,10 +58,7 @@ def exact_json(value: Any) -> str:
     Raises:
         NotRepresentableError: JSON cannot carry the value.
     """
-    try:
-        return _ascii(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NotRepresentableError(_why(error)) from None
+    return _write(_ascii, value)
 
 
 def storable(value: Any) -> Any:
@@ -74,8 +73,12 @@ def storable(value: Any) -> Any:
 
 
 def storable_json(value: Any) -> str:
-    """The value as JSON text that `jsonb` takes."""
-    return _plain(storable(value))
+    """The value as JSON text that `jsonb` takes.
+
+    Raises:
+        NotRepresentableError: JSON cannot carry the value.
+    """
+    return _fit(_write(_plain, value))
 
 
 def key_text(key: str | list[str]) -> str:
@@ -95,26 +98,31 @@ def key_text(key: str | list[str]) -> str:
 
 
 def raw_form(value: Any) -> bytes:
-    """A rejected value as evidence: its JSON if it has one, else what Python shows of it."""
+    """A rejected value as evidence: its JSON if it has one, else the JSON nearest to it."""
     try:
         return exact_json(value).encode()
     except NotRepresentableError:
-        return json.dumps(value, default=repr, skipkeys=True).encode() if _is_shallow(value) else b"(too deeply nested)"
-
-
-def _encode_awkward(data: Any) -> Encoded:
-    exact = _ascii(data).encode()
-    text = storable_json(data)
-    digest = blake2b(exact, digest_size=_DIGEST_BYTES).digest()
-    return Encoded(text, None if storable(data) == data else exact, digest)
-
-
-def _is_shallow(value: Any) -> bool:
+        pass
     try:
-        repr(value)
-    except (RecursionError, ValueError):
-        return False
-    return True
+        return json.dumps(value, default=repr, skipkeys=True).encode()
+    except (ValueError, RecursionError) as error:
+        return f"({_why(error)})".encode()
+
+
+def _write(encode_json: Callable[[Any], str], value: Any) -> str:
+    try:
+        return encode_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotRepresentableError(_why(error)) from None
+
+
+def _fit(text: str) -> str:
+    """JSON text with U+FFFD in place of every character that `jsonb` cannot hold; of any depth."""
+    return _UNSTORABLE_JSON.sub(r"\1�", text)
+
+
+def _digest(encoded: bytes) -> bytes:
+    return blake2b(encoded, digest_size=_DIGEST_BYTES).digest()
 
 
 def _why(error: Exception) -> str:
