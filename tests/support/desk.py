@@ -1,0 +1,125 @@
+"""A place to write from: one connection, its run and its lease, on the real store."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import text
+
+from pdpp_worker.protocol.scope import ResourceScope, Scope
+from pdpp_worker.store import connections, gaps, leases, runs
+from pdpp_worker.store.batch import Batch, Claim, Miss, RecordRow
+from pdpp_worker.store.commit import Committed, commit_batch
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.records import Written, write_records
+from pdpp_worker.store.values import encode
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+POLICY = RetryPolicy(first_s=60.0, max_s=600.0, max_attempts=5)
+
+_numbers = itertools.count()
+
+
+def row(
+    key: str,
+    data: dict[str, Any] | None = None,
+    *,
+    version: float | None = None,
+    deleted: bool = False,
+    partial: bool = False,
+) -> RecordRow:
+    """A record, ready to be written."""
+    return RecordRow(key, *encode(data or {}), version, NOW, deleted, partial)
+
+
+def missed(
+    name: str = "a",
+    *,
+    reason: str = "rate_limited",
+    kind: str = "retry_by_runtime",
+    scope: Scope | None = None,
+    **fields: Any,
+) -> Miss:
+    """A miss of one resource."""
+    return Miss("items", scope or ResourceScope(resource_id=name), reason, kind, **fields)
+
+
+class Desk:
+    """One connection with a run that is being worked."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        with db.begin() as connection:
+            self.connection_id = connections.add(connection, f"account {next(_numbers)}", "scripted", {}, {})
+        self.run_id = self.new_run()
+        self.claim = self.take()
+
+    def new_run(self, *, end_others: bool = False) -> int:
+        """Queue a run; with `end_others`, cancel the active one first."""
+        if end_others:
+            self.execute(
+                "UPDATE runs SET status = 'cancelled', ended_at = now() WHERE connection_id = :c AND ended_at IS NULL"
+            )
+        with self.db.begin() as connection:
+            scope = [{"name": "items"}]
+            return runs.create(connection, self.connection_id, trigger="manual", streams=scope, version="1.0.0")[0]
+
+    def take(self, holder: str = "here") -> Claim:
+        """Take the lease, from whoever has it."""
+        self.execute("UPDATE leases SET expires_at = now() WHERE connection_id = :c")
+        with self.db.begin() as connection:
+            claim = leases.acquire(connection, self.connection_id, self.run_id, holder, 600.0)
+        assert claim is not None
+        return claim
+
+    def next_run(self) -> int:
+        """End the run and begin another."""
+        self.run_id = self.new_run(end_others=True)
+        self.claim = self.take()
+        return self.run_id
+
+    def write(self, *rows: RecordRow) -> Written:
+        """Write records of the stream in one transaction."""
+        with self.db.begin() as connection:
+            return write_records(connection, self.connection_id, self.run_id, "items", list(rows))
+
+    def commit(self, batch: Batch, claim: Claim | None = None) -> Committed:
+        """Commit a batch."""
+        return commit_batch(self.db, claim or self.claim, batch, version="1.0.0", policy=POLICY)
+
+    def miss(self, *misses: Miss, policy: RetryPolicy = POLICY) -> list[Miss]:
+        """Open gaps; returns the newly open ones."""
+        with self.db.begin() as connection:
+            return gaps.miss(connection, self.claim, "1.0.0", policy, list(misses))
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Execute a statement; `:c` is this connection."""
+        with self.db.begin() as connection:
+            connection.execute(text(statement), {"c": self.connection_id, **values})
+
+    def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        """All rows of a query; `:c` is this connection."""
+        with self.db.begin() as connection:
+            found = connection.execute(text(query), {"c": self.connection_id, **values})
+            return [dict(one) for one in found.mappings()]
+
+    def one(self, query: str, **values: Any) -> dict[str, Any]:
+        """The one row of a query."""
+        (only,) = self.rows(query, **values)
+        return only
+
+    def gap(self, name: str = "a") -> dict[str, Any]:
+        """The gap about a resource."""
+        query = """
+            SELECT *, extract(epoch FROM next_attempt_at - clock_timestamp()) AS wait_s FROM gaps
+            WHERE connection_id = :c AND scope ->> 'resource_id' = :name
+        """
+        return self.one(query, name=name)
+
+    def held(self) -> dict[str, dict[str, Any]]:
+        """Key to row of the stream's records."""
+        query = "SELECT *, xmin::text, ctid::text FROM records WHERE connection_id = :c AND stream = 'items'"
+        return {one["key"]: one for one in self.rows(query)}
