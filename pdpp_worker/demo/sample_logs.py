@@ -86,7 +86,7 @@ def _lock(path: Path) -> None:
 
 def _transcript(directory: Path, seed: int, number: int) -> Path:
     project = list(_PROJECTS)[number % len(_PROJECTS)]
-    return directory / project / f"{_uuid(generator(seed, 'session', number))}.jsonl"
+    return directory / project / f"{named_uuid(seed, 'session', number)}.jsonl"
 
 
 def _session_directory(directory: Path, seed: int) -> Path:
