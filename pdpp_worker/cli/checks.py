@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from pdpp_worker import registry
 from pdpp_worker.cli.session import upgrade
-from pdpp_worker.cli.waiting import START_THE_FLEET, answering_workers
+from pdpp_worker.cli.waiting import START_THE_FLEET, served_queues
 from pdpp_worker.embedded import make_directory
 from pdpp_worker.endpoints import Endpoints, resolve
 from pdpp_worker.errors import ConfigurationError, PdppError
@@ -159,13 +159,16 @@ def _redis(settings: Settings, servers: Endpoints) -> str:
 def _workers() -> str:
     from kombu.exceptions import OperationalError
 
+    from pdpp_worker.tasks.app import QUEUES
+
     try:
-        names = answering_workers()
+        served = served_queues()
     except (OperationalError, OSError) as error:
         raise ConfigurationError(f"The broker cannot be reached: {error}. Check PDPP_BROKER_URL.") from None
-    if not names:
-        raise ConfigurationError(f"The broker answers, but no worker does. {START_THE_FLEET}")
-    return f"the broker answers, and {', '.join(names)}"
+    idle = [queue for queue in QUEUES if queue not in served]
+    if idle:
+        raise ConfigurationError(f"The broker answers, but no worker takes from {', '.join(idle)}. {START_THE_FLEET}")
+    return f"the broker answers, and {', '.join(sorted({name for names in served.values() for name in names}))}"
 
 
 def _require_version(what: str, version: str, oldest: tuple[int, int]) -> None:

@@ -122,7 +122,7 @@ def secret(
         with session.db.begin() as connection:
             row = connections.get(connection, name)
             connections.set_credentials(connection, row.id, {**row.credentials, key: stored})
-    say(f"Replaced {key} of {name}; what waited for it is tried again now.")
+    say(f"Replaced {key} of {name}; what waited for it is due now.")
 
 
 @app.command()

@@ -76,6 +76,6 @@ def next_run(view: ConnectionView) -> str:
 
 def last_run(view: ConnectionView) -> str:
     """How and when the last run ended."""
-    if view.last_run_id is None or view.last_run_at is None:
+    if view.last_run_status is None or view.last_run_at is None:
         return "never run"
-    return f"{view.last_run_id} {view.last_run_status}, {relative(view.last_run_at)}"
+    return f"{view.last_run_status.replace('_', ' ')}, {relative(view.last_run_at)}"

@@ -48,9 +48,9 @@ def gaps(
 
 
 def who_acts(gap: GapView) -> str:
-    """Who mends a gap."""
+    """Who mends a gap; how it ended, if it has."""
     if gap.closed_at is not None:
-        return "nobody: closed"
+        return gap.status.replace("_", " ")
     if gap.status == "exhausted":
         return "you: recover"
     reason = known_reason(gap.reason)
@@ -82,8 +82,9 @@ def _print(found: Iterator[GapView], name: str) -> None:
 
 
 def _print_page(page: Iterable[GapView], *, header: bool) -> None:
-    columns = ("gap", "connection", "stream", "scope", "reason", "status", "tries", "next try", "who acts")
-    table = make_table(columns, [_cells(gap) for gap in page], right=("gap", "tries"))
+    columns = ("gap", "connection", "stream", "scope", "reason", "tries", "next try", "who acts")
+    whole = ("stream", "reason", "next try", "who acts")
+    table = make_table(columns, [_cells(gap) for gap in page], right=("gap", "tries"), whole=whole)
     table.show_header = header
     console().print(table)
 
@@ -96,7 +97,6 @@ def _cells(gap: GapView) -> tuple[str, ...]:
         gap.stream,
         "whole stream" if gap.scope == {"partition": {}} else str(scope),
         gap.reason,
-        gap.status.replace("_", " "),
         str(gap.attempts),
         due(gap.next_attempt_at) if gap.next_attempt_at and gap.closed_at is None else "",
         who_acts(gap),

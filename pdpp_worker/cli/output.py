@@ -41,9 +41,11 @@ def note(line: str) -> None:
     console(stderr=True).print(_one_line(line), soft_wrap=True)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Print rows of text under their columns; those named in `right` are numbers."""
-    console().print(make_table(columns, rows, right=right))
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), whole: Sequence[str] = ()
+) -> None:
+    """Print rows of text under their columns; see `make_table`."""
+    console().print(make_table(columns, rows, right=right, whole=whole))
 
 
 def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
@@ -53,13 +55,16 @@ def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
     console().print(table)
 
 
-def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> Table:
-    """A table without a frame; what is too long goes on in the next line."""
+def make_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), whole: Sequence[str] = ()
+) -> Table:
+    """A table without a frame. Columns in `right` are numbers; those and `whole` are kept on one line, others go on."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        kept = column in right or column in whole
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=kept)
     for row in rows:
-        table.add_row(*(Text(_one_line(cell)) for cell in row))
+        table.add_row(*(Text("\n".join(_one_line(line) for line in cell.split("\n"))) for cell in row))
     return table
 
 

@@ -59,7 +59,7 @@ def demo() -> None:
     """Collect a practice account from a provider on this machine, and watch."""
     from pdpp_worker.demo.run import main as run_demo
 
-    run_demo()
+    raise typer.Exit(run_demo())
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pdpp_worker.cli.output import note, say
-from pdpp_worker.cli.run_views import summary
+from pdpp_worker.cli.run_views import advice, summary
 from pdpp_worker.cli.session import Session, open_session, targets
 from pdpp_worker.cli.waiting import START_THE_FLEET, watch
 from pdpp_worker.dispatch import request_run
@@ -35,7 +35,7 @@ def run(
             say(f"Run {bell.run_id} of {name} is queued; see: pdpp-worker runs show {bell.run_id}")
             return
         view = watch(session.db, bell.run_id)
-        say(summary(view))
+        say(summary(view), *advice(view))
         raise typer.Exit(EXIT_CODES.get(view.status, 1))
 
 
@@ -62,7 +62,7 @@ def recover(
         bells = sweep.recover(session.db, ids)
         heard = [_ring(bell) for bell in bells]
     if not bells:
-        say(f"Nothing of {name} can be asked for now; see: pdpp-worker gaps {name}")
+        say(f"Nothing of {name} can be asked for now, or a run is at it already; see: pdpp-worker gaps {name}")
         return
     say(*(f"Run {bell.run_id} is queued; see: pdpp-worker runs show {bell.run_id}" for bell in bells))
     if not all(heard):

@@ -9,27 +9,35 @@ from typing import Any
 
 from pdpp_worker.cli.output import counts, number, print_pairs, print_table, say
 from pdpp_worker.cli.times import due, duration, local, relative
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, known_reason
 from pdpp_worker.store.readmodels import RunStreamView, RunView
 
 
 def summary(view: RunView) -> str:
     """How a run ended, in one sentence."""
-    words = f"Run {view.id} of {view.connection} {view.status.replace('_', ' ')}: {_kept(view)}, {missing(view)}"
+    words = f"Run {view.id} of {view.connection} {view.status.replace('_', ' ')}: {_kept(view)}"
+    words += f", missing: {missing(view)}"
     if view.error is not None:
         words += f"; {view.error}"
     return f"{words}{retry(view)}."
 
 
+def advice(view: RunView) -> list[str]:
+    """What the owner can do about a run's misses, a sentence each."""
+    known = (known_reason(reason) for reason in view.skipped_by_reason)
+    return [reason.sentence for reason in known if reason in NEEDS_OWNER]
+
+
 def missing(view: RunView) -> str:
     """What the run did not obtain, as far as anybody knows."""
     if view.status == "succeeded":
-        return "nothing missing"
+        return "nothing"
     if view.ended_at is None:
         return "not over yet"
     by_reason = counts({**view.skipped_by_reason, **({"refused": r} if (r := view.records_rejected) else {})})
     if view.records_missing_estimate is None:
-        return f"missing: unknown{f' ({by_reason})' if by_reason else ''}"
-    return f"{view.records_missing_estimate:,} missing{f' ({by_reason})' if by_reason else ''}"
+        return f"unknown{f' ({by_reason})' if by_reason else ''}"
+    return f"{view.records_missing_estimate:,}{f' ({by_reason})' if by_reason else ''}"
 
 
 def retry(view: RunView) -> str:
@@ -61,7 +69,7 @@ def print_list(views: Iterable[RunView]) -> None:
         for view in views
     ]
     columns = ("run", "connection", "kind", "trigger", "status", "new", "unchanged", "missing", "started", "took")
-    print_table(columns, rows, right=("run", "new", "unchanged", "missing"))
+    print_table(columns, rows, right=("run", "new", "unchanged", "missing"), whole=("kind", "trigger", "took"))
 
 
 def print_one(view: RunView, streams: Sequence[RunStreamView]) -> None:
@@ -115,7 +123,7 @@ def _print_remarks(streams: Iterable[RunStreamView]) -> None:
     for one in streams:
         if one.skipped_by_reason:
             say(f"{one.stream}: skipped {counts(one.skipped_by_reason)}")
-        if one.error:
+        if one.error and one.error not in one.skipped_by_reason:
             say(f"{one.stream}: {one.error}")
 
 

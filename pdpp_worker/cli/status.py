@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pdpp_worker import registry
-from pdpp_worker.cli.connection_views import next_run
+from pdpp_worker.cli.connection_views import last_run, next_run
 from pdpp_worker.cli.output import Json, counts, print_json, print_table, say
 from pdpp_worker.cli.session import open_session
-from pdpp_worker.cli.times import due, relative
+from pdpp_worker.cli.times import due
 from pdpp_worker.store import readmodels
 from pdpp_worker.store.readmodels import ConnectionView, StreamStatus
 
@@ -73,18 +73,25 @@ def _streams(view: ConnectionView, found: dict[tuple[str, str], StreamStatus]) -
 
 
 def _print(rows: list[tuple[ConnectionView, StatusRow]]) -> None:
-    columns = ("connection", "stream", "records", "missing", "last run", "next run", "next retry")
-    print_table(columns, [_cells(view, row) for view, row in rows], right=("records",))
+    """What is true of a connection stands in the first line of its streams."""
+    columns = ("connection", "stream", "records", "missing", "next retry", "last run", "next run")
+    cells, before = [], None
+    for view, row in rows:
+        whole = _of_connection(view) if view is not before else ("", "", "")
+        cells.append((whole[0], *_of_stream(row), *whole[1:]))
+        before = view
+    print_table(columns, cells, right=("records",), whole=("stream", "missing", "next retry", "next run"))
 
 
-def _cells(view: ConnectionView, row: StatusRow) -> tuple[str, ...]:
-    last = f"{row.last_run_status}, {relative(row.last_run_at)}" if row.last_run_at else "never run"
+def _of_connection(view: ConnectionView) -> tuple[str, str, str]:
+    return view.name, last_run(view), next_run(view)
+
+
+def _of_stream(row: StatusRow) -> tuple[str, str, str, str]:
+    missing = "unknown" if row.gaps_by_reason is None else counts(row.gaps_by_reason).replace(", ", "\n")
     return (
-        row.connection,
         row.stream,
         "never run" if row.records is None else f"{row.records:,}",
-        "unknown" if row.gaps_by_reason is None else counts(row.gaps_by_reason) or "nothing known",
-        last.replace("_", " "),
-        next_run(view),
+        missing or "nothing known",
         due(row.next_retry_at) if row.next_retry_at else "",
     )

@@ -13,7 +13,6 @@ from pdpp_worker.cli.output import console, say
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.cli.times import due
 from pdpp_worker.fleet import Fleet
-from pdpp_worker.settings import Settings
 from pdpp_worker.store import readmodels
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.readmodels import Overview
@@ -27,15 +26,14 @@ def up() -> None:
         fleet = Fleet(session.settings)
         screen = console()
         with Status("starting", console=screen) if screen.is_terminal else nullcontext() as line:
-            fleet.run(_Look(session.settings, session.db, fleet, line.update if line else None))
+            fleet.run(_Look(session.db, fleet, line.update if line else None))
     say("Stopped.")
 
 
 class _Look:
     """Called after each look at the processes: says once where things are, then keeps the line up to date."""
 
-    def __init__(self, settings: Settings, db: Database, fleet: Fleet, update: Callable[[str], None] | None) -> None:
-        self._settings = settings
+    def __init__(self, db: Database, fleet: Fleet, update: Callable[[str], None] | None) -> None:
         self._db = db
         self._fleet = fleet
         self._update = update

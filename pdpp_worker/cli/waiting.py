@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from rich.live import Live
 from rich.table import Table
 
+from pdpp_worker import registry
 from pdpp_worker.cli.output import console, make_table, note, number
 from pdpp_worker.cli.times import relative
 from pdpp_worker.errors import PdppError
@@ -52,8 +53,8 @@ def watch(db: Database, run_id: int) -> RunView:
         raise
 
 
-def answering_workers(timeout_s: float = _ANSWER_S) -> list[str]:
-    """The names of the workers that answer a ping within `timeout_s`.
+def served_queues(timeout_s: float = _ANSWER_S) -> dict[str, list[str]]:
+    """Queue to the workers that take from it, as far as they answer within `timeout_s` seconds.
 
     Raises:
         OSError, OperationalError: the broker cannot be reached.
@@ -62,7 +63,12 @@ def answering_workers(timeout_s: float = _ANSWER_S) -> list[str]:
 
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=timeout_s)
-        return sorted(app.control.inspect(timeout=timeout_s, connection=connection).ping() or {})
+        answers = app.control.inspect(timeout=timeout_s, connection=connection).active_queues() or {}
+    served: dict[str, list[str]] = {}
+    for worker, queues in sorted(answers.items()):
+        for queue in queues:
+            served.setdefault(queue["name"], []).append(worker)
+    return served
 
 
 def _look(db: Database, run_id: int) -> tuple[RunView, list[RunStreamView]]:
@@ -73,14 +79,15 @@ def _look(db: Database, run_id: int) -> tuple[RunView, list[RunStreamView]]:
 def _require_workers(view: RunView) -> None:
     from kombu.exceptions import OperationalError
 
+    queue = registry.get(view.connector).manifest.queue
     try:
-        workers = answering_workers()
+        served = served_queues()
     except (OperationalError, OSError):
-        workers = []
-    if not workers:
+        served = {}
+    if queue not in served:
         raise PdppError(
-            f"Run {view.id} of {view.connection} is queued, but no worker answers; it starts once one does. "
-            f"{START_THE_FLEET}"
+            f"Run {view.id} of {view.connection} is queued, but no worker of the queue {queue} answers; "
+            f"it starts once one does. {START_THE_FLEET}"
         )
 
 
