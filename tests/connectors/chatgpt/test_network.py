@@ -223,6 +223,18 @@ def test_five_refusals_in_a_row_put_the_rest_off_and_keep_the_place(provide: Pro
     assert details_asked(provider, before) == newest_first(truth(provider))[15:]
 
 
+def test_failures_that_are_not_in_a_row_do_not_stop_the_walk(provide: Provide) -> None:
+    account = Account(7, 14)
+    failing = newest_first(account)[::2]
+    holder = Holder(online(provide(14, faults={"status_by_id": dict.fromkeys(failing, 500)})))
+
+    said = holder.run(TREES)
+
+    assert [one.record_key for one in gaps(said)] == failing
+    assert skips(said) == {}
+    assert_whole(holder, account, besides=failing)
+
+
 def test_the_end_of_the_list_closes_what_was_put_off(provide: Provide) -> None:
     holder = Holder(online(provide(8)))
     scope = BatchScope(partition=BACKLOG)
