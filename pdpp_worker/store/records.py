@@ -8,7 +8,7 @@ rows of it. Changed rows go through COPY into a temporary table and one UPDATE.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -16,7 +16,7 @@ from psycopg.types.json import set_json_dumps
 from sqlalchemy import Connection
 
 from pdpp_worker.store.batch import RecordRow
-from pdpp_worker.store.versions import Stored, as_stored, is_news, merge
+from pdpp_worker.store.versions import Content, Stored, play
 
 
 class Written(NamedTuple):
@@ -53,15 +53,18 @@ _DATA = """
     SELECT key, coalesce(convert_from(raw, 'UTF8'), data::text), partial FROM records
     WHERE connection_id = %s AND stream = %s AND key = ANY(%s)
 """
-_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged (LIKE records) ON COMMIT DELETE ROWS"
+# Without the table's NOT NULL: a deletion has no content of its own.
+_STAGE = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS staged ON COMMIT DELETE ROWS AS SELECT * FROM records WITH NO DATA
+"""
 _CHANGE = """
     UPDATE records SET
-        data = CASE WHEN staged.deleted_at IS NULL THEN staged.data ELSE records.data END,
-        raw = CASE WHEN staged.deleted_at IS NULL THEN staged.raw ELSE records.raw END,
-        content_hash = CASE WHEN staged.deleted_at IS NULL THEN staged.content_hash ELSE records.content_hash END,
-        partial = CASE WHEN staged.deleted_at IS NULL THEN staged.partial ELSE records.partial END,
-        version = coalesce(staged.version, records.version),
-        emitted_at = staged.emitted_at, deleted_at = staged.deleted_at, last_run_id = staged.last_run_id
+        data = coalesce(staged.data, records.data),
+        raw = CASE WHEN staged.data IS NULL THEN records.raw ELSE staged.raw END,
+        content_hash = coalesce(staged.content_hash, records.content_hash),
+        partial = CASE WHEN staged.data IS NULL THEN records.partial ELSE staged.partial END,
+        version = staged.version, emitted_at = staged.emitted_at, deleted_at = staged.deleted_at,
+        last_run_id = staged.last_run_id
     FROM staged
     WHERE records.connection_id = staged.connection_id AND records.stream = staged.stream AND records.key = staged.key
 """
@@ -73,41 +76,17 @@ def write_records(
     """Write one stream's rows of a batch, in their order, and count what changed."""
     with _cursor(connection) as cursor:
         held = _held(cursor, connection_id, stream, {row.key for row in rows})
-        rows = _complete_partials(cursor, connection_id, stream, rows)
-        latest = _latest(rows, dict(held))
-        new = [row for key, row in latest.changed.items() if key not in held]
-        changed = [row for key, row in latest.changed.items() if key in held]
+        contents = _contents(cursor, connection_id, stream, {row.key for row in rows if row.partial})
+        played = play(rows, held, contents)
+        new = [row for key, row in played.changed.items() if key not in held]
+        changed = [row for key, row in played.changed.items() if key in held]
         _copy(cursor, "records", connection_id, run_id, stream, new)
         if changed:
             cursor.execute(_STAGE)
             _copy(cursor, "staged", connection_id, run_id, stream, changed)
             cursor.execute(_CHANGE)
             cursor.execute("TRUNCATE staged")
-    return Written(latest.flushed, len(rows) - latest.flushed)
-
-
-class _Latest(NamedTuple):
-    changed: dict[str, RecordRow]
-    flushed: int
-
-
-def _latest(rows: list[RecordRow], held: dict[str, Stored]) -> _Latest:
-    """Play the rows over what is held; the last one that is news stands for its key."""
-    changed: dict[str, RecordRow] = {}
-    flushed = 0
-    for row in rows:
-        if is_news(row, held.get(row.key)):
-            flushed += 1
-            changed[row.key] = _keep_content(row, changed.get(row.key))
-            held[row.key] = as_stored(changed[row.key])
-    return _Latest(changed, flushed)
-
-
-def _keep_content(row: RecordRow, before: RecordRow | None) -> RecordRow:
-    """A deletion keeps the content that the same batch brought."""
-    if not row.deleted or before is None or before.deleted:
-        return row
-    return before._replace(deleted=True, emitted_at=row.emitted_at, version=row.version or before.version)
+    return Written(played.flushed, len(rows) - played.flushed)
 
 
 def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, Stored]:
@@ -115,20 +94,11 @@ def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[s
     return {key: Stored(digest, version, deleted, partial) for key, digest, version, deleted, partial in cursor}
 
 
-def _complete_partials(cursor: Cursor[Any], connection_id: int, stream: str, rows: list[RecordRow]) -> list[RecordRow]:
-    """Lay partial rows over the data that is held, so that the rest of the way is the same for all rows."""
-    wanted = {row.key for row in rows if row.partial}
-    if not wanted:
-        return rows
-    cursor.execute(_DATA, (connection_id, stream, list(wanted)), binary=True)
-    held: dict[str, tuple[dict[str, Any], bool]] = {key: (json.loads(text), partial) for key, text, partial in cursor}
-    complete: list[RecordRow] = []
-    for row in rows:
-        merged = merge(row, *held[row.key]) if row.partial and row.key in held else row
-        complete.append(merged)
-        if row.key in wanted and not row.deleted:
-            held[row.key] = (json.loads(merged.raw or merged.text), merged.partial)
-    return complete
+def _contents(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collection[str]) -> dict[str, Content]:
+    if not keys:
+        return {}
+    cursor.execute(_DATA, (connection_id, stream, list(keys)), binary=True)
+    return {key: Content(json.loads(text), partial) for key, text, partial in cursor}
 
 
 def _copy(cursor: Cursor[Any], table: str, connection_id: int, run_id: int, stream: str, rows: list[RecordRow]) -> None:
@@ -143,9 +113,9 @@ def _copy(cursor: Cursor[Any], table: str, connection_id: int, run_id: int, stre
                     connection_id,
                     stream,
                     row.key,
-                    row.text,
+                    row.text or None,
                     row.raw,
-                    row.digest,
+                    row.digest or None,
                     row.version,
                     row.partial,
                     row.emitted_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pdpp_worker.store.batch import RecordRow
@@ -18,6 +19,45 @@ class Stored(NamedTuple):
     partial: bool
 
 
+class Content(NamedTuple):
+    """The data that is held for a key, and whether only some of its fields are known."""
+
+    data: dict[str, Any]
+    partial: bool
+
+
+class Played(NamedTuple):
+    """The rows to write, one for a key, and how many of the batch's rows were news."""
+
+    changed: dict[str, RecordRow]
+    flushed: int
+
+
+def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mapping[str, Content]) -> Played:
+    """Play the rows of a batch, in their order, over what the table holds; the last news of a key stands.
+
+    `contents` has the data that the table holds for the keys of partial rows. The outcome is the same however the rows
+    are divided into batches.
+    """
+    standing, known = dict(held), dict(contents)
+    partly = {row.key for row in rows if row.partial}
+    changed: dict[str, RecordRow] = {}
+    flushed = 0
+    for sent in rows:
+        before = standing.get(sent.key)
+        row = _complete(sent, before, known.get(sent.key))
+        if not is_news(row, before):
+            continue
+        if row.deleted:
+            row = _keep_content(row, changed.get(row.key), in_table=row.key in held)
+        flushed += 1
+        changed[row.key] = row
+        standing[row.key] = as_stored(row)
+        if row.key in partly and row.text:
+            known[row.key] = Content(json.loads(row.raw or row.text), row.partial)
+    return Played(changed, flushed)
+
+
 def is_news(row: RecordRow, held: Stored | None) -> bool:
     """Whether the row changes what is held. An older version never replaces a newer one."""
     if held is None:
@@ -29,12 +69,26 @@ def is_news(row: RecordRow, held: Stored | None) -> bool:
     return held.deleted or row.digest != held.digest or (held.partial and not row.partial)
 
 
-def merge(row: RecordRow, data: dict[str, Any], held_partial: bool) -> RecordRow:
+def merge(row: RecordRow, held: Content) -> RecordRow:
     """A partial row laid over the data that is held."""
-    encoded = encode({**data, **json.loads(row.raw or row.text)})
-    return row._replace(text=encoded.text, raw=encoded.raw, digest=encoded.digest, partial=held_partial)
+    encoded = encode({**held.data, **json.loads(row.raw or row.text)})
+    return row._replace(text=encoded.text, raw=encoded.raw, digest=encoded.digest, partial=held.partial)
 
 
 def as_stored(row: RecordRow) -> Stored:
     """What is held once the row is written."""
     return Stored(row.digest, row.version, row.deleted, row.partial)
+
+
+def _complete(row: RecordRow, before: Stored | None, content: Content | None) -> RecordRow:
+    """The row with what it leaves open taken from what is held: its version, and the other fields of a partial one."""
+    if row.version is None and before is not None:
+        row = row._replace(version=before.version)
+    return merge(row, content) if row.partial and content is not None and not row.deleted else row
+
+
+def _keep_content(row: RecordRow, earlier: RecordRow | None, *, in_table: bool) -> RecordRow:
+    """A deletion that keeps the content: what the batch brought before it, else what the table holds (empty text)."""
+    if earlier is not None:
+        return earlier._replace(deleted=True, emitted_at=row.emitted_at, version=row.version)
+    return row._replace(text="", raw=None, digest=b"") if in_table else row
