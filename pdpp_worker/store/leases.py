@@ -20,9 +20,11 @@ _RENEW = text("""
     WHERE connection_id = :connection_id AND token = :token
     RETURNING (SELECT cancel_requested FROM runs WHERE runs.id = :run_id)
 """)
-_RELEASE = text(
-    "UPDATE leases SET expires_at = clock_timestamp() WHERE connection_id = :connection_id AND token = :token"
-)
+# The token moves on, so that a heartbeat which waited for this very transaction cannot take the lease back.
+_RELEASE = text("""
+    UPDATE leases SET expires_at = clock_timestamp(), token = token + 1
+    WHERE connection_id = :connection_id AND token = :token
+""")
 
 
 def acquire(connection: Connection, connection_id: int, run_id: int, holder: str, lease_s: float) -> Claim | None:
@@ -51,5 +53,5 @@ def renew(connection: Connection, claim: Claim) -> bool:
 
 
 def release(connection: Connection, claim: Claim) -> None:
-    """Give the lease back, if it is still ours."""
+    """Give the lease back, if it is still ours; the claim is void from then on."""
     connection.execute(_RELEASE, {"connection_id": claim.connection_id, "token": claim.token})
