@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken
 from pydantic import SecretStr
 
+from pdpp_worker.embedded import make_directory
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import Settings
 
@@ -68,7 +69,7 @@ class Vault:
 
     def _key_file(self) -> bytes:
         path = self._settings.data_dir / "secret.key"
-        self._settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_directory(self._settings.data_dir)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

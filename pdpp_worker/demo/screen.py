@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection
@@ -42,8 +42,10 @@ class Watch:
         """Show how far the runs are; the runs once each connection's walk has ended, else None."""
         with self._db.begin() as connection:
             runs = [run for run in readmodels.run_views(connection, None, 50) if run.id > self._after]
-            for run in runs:
-                self._show(connection, run)
+            lines = [line for run in runs for line in self._show(connection, run)]
+        if self._bars.disable and time.monotonic() - self._said_at >= SAY_EVERY_S:
+            self._said_at = time.monotonic()
+            say(*lines)
         walked = {run.connection for run in runs if run.kind == "forward" and run.ended_at is not None}
         return runs if len(walked) >= self._expected else None
 
@@ -51,7 +53,7 @@ class Watch:
         """Take the bars away."""
         self._bars.stop()
 
-    def _show(self, connection: Connection, run: RunView) -> None:
+    def _show(self, connection: Connection, run: RunView) -> Iterator[str]:
         for stream in readmodels.run_streams(connection, run.id):
             if stream.progress_total is None:
                 continue
@@ -59,9 +61,8 @@ class Watch:
             if name not in self._tasks:
                 self._tasks[name] = self._bars.add_task(name, total=stream.progress_total)
             self._bars.update(self._tasks[name], total=stream.progress_total, completed=stream.progress_count or 0)
-            if self._bars.disable and time.monotonic() - self._said_at >= SAY_EVERY_S:
-                self._said_at = time.monotonic()
-                say(f"  {name}: {stream.progress_count or 0:,} of {stream.progress_total:,}")
+            if run.ended_at is None:
+                yield f"  {name}: {stream.progress_count or 0:,} of {stream.progress_total:,}"
 
 
 def show_result(db: Database, stage: Stage, runs: Sequence[RunView], seconds: float) -> None:

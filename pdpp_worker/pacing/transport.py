@@ -40,6 +40,7 @@ class PacedTransport(httpx.BaseTransport):
             PacerUnavailableError: Redis cannot be reached; nothing was sent.
         """
         self._admit()
+        request.extensions["trace"] = self._note_send
         with network_errors(request):
             response = self._inner.handle_request(request)
             response.request = request
@@ -52,8 +53,11 @@ class PacedTransport(httpx.BaseTransport):
         return response
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and tell the bucket of a send that went out late: the next may be another worker's."""
         self._inner.close()
+        late = self._sent_at + self._interval_ms / 1000 - time.monotonic()
+        if late > 0:
+            self._bucket.hold(late)
 
     def _admit(self) -> None:
         """Wait for a reserved instant that can be kept.
@@ -65,7 +69,10 @@ class PacedTransport(httpx.BaseTransport):
             delay = self._bucket.reserve(self._interval_ms)
             instant = max(time.monotonic() + delay, self._sent_at + self._interval_ms / 1000)
             self._wait(instant, datetime.now(UTC) + timedelta(seconds=delay))
-            now = time.monotonic()
-            if now - instant < LATE_S:
-                self._sent_at = now
+            if time.monotonic() - instant < LATE_S:
                 return
+
+    def _note_send(self, event: str, _: object) -> None:
+        # A new connection is made before the first byte goes out, so the admission is not yet the send.
+        if event.endswith(("send_request_headers.started", "send_request_body.complete")):
+            self._sent_at = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,15 @@ from pdpp_worker.store.connections import ConnectionRow
 
 
 def make_context(
-    settings: Settings, redis: Redis, manifest: Manifest, row: ConnectionRow, wait: Wait, redactor: Redactor
+    settings: Settings,
+    redis: Redis,
+    manifest: Manifest,
+    row: ConnectionRow,
+    wait: Wait,
+    redactor: Redactor,
+    clients: ExitStack,
 ) -> Context:
-    """The context of one slice."""
+    """The context of one slice; the HTTP clients it makes are closed with `clients`."""
     vault = Vault(settings)
     bucket = Bucket(redis, row.id)
     interval_ms = max(settings.pacing_cold_start_ms, ceiling_ms(settings, manifest, row))
@@ -33,8 +40,8 @@ def make_context(
     def http(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
         inner = httpx.HTTPTransport(limits=httpx.Limits(max_connections=1, max_keepalive_connections=1))
         transport = PacedTransport(inner, bucket, interval_ms, wait)
-        # The mounts leave no other way out: a proxy variable would otherwise go around the pacing.
-        return httpx.Client(
+        # Without the environment's proxies, which would lead around the pacing.
+        client = httpx.Client(
             transport=transport,
             base_url=base_url,
             headers=headers,
@@ -42,6 +49,8 @@ def make_context(
             follow_redirects=True,
             trust_env=False,
         )
+        clients.callback(client.close)
+        return client
 
     return Context(
         http=http,

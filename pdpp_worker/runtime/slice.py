@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,8 +86,9 @@ class _Slice:
         self._connector = registry.get(claimed.connection.connector)
         self._manifest = self._connector.manifest
         self._redactor = Redactor()
+        self._clients = ExitStack()
         self._context = make_context(
-            settings, redis, self._manifest, claimed.connection, guard.wait_until, self._redactor
+            settings, redis, self._manifest, claimed.connection, guard.wait_until, self._redactor, self._clients
         )
         self._start, self._intake = self._prepare()
         self._committed_at = time.monotonic()
@@ -99,7 +101,8 @@ class _Slice:
         if self._claimed.cancel_requested:
             return self._cancel()
         try:
-            self._collect()
+            with self._clients:
+                self._collect()
         except SliceEnded as over:
             return self._cancel() if self._guard.cancelled else self._continue(over.resume_at)
         except PacerUnavailableError as error:

@@ -31,6 +31,9 @@ class TypedTransport(httpx.BaseTransport):
             raise failure
         return response
 
+    def close(self) -> None:
+        self._inner.close()
+
 
 def context(settings: Mapping[str, Any] | None = None, secrets: Mapping[str, str] | None = None) -> Context:
     """A context as the runtime would hand it over, without pacing."""
