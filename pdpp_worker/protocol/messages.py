@@ -6,6 +6,7 @@ are ignored, unknown types refused.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -210,10 +211,22 @@ def parse_message(raw: Any) -> Message:
     """
     try:
         if isinstance(raw, str | bytes):
-            return _MESSAGE.validate_json(raw)
+            return _read_json(raw)
         return _MESSAGE.validate_python(raw)
     except ValidationError as error:
         raise ProtocolViolation(describe(error)) from None
+
+
+def _read_json(raw: str | bytes) -> Message:
+    """Lone surrogates and deep nesting are JSON, but beyond the fast reader."""
+    try:
+        return _MESSAGE.validate_json(raw)
+    except ValidationError as error:
+        try:
+            decoded = json.loads(raw)
+        except (ValueError, RecursionError):
+            raise error from None
+    return _MESSAGE.validate_python(decoded)
 
 
 def describe(error: ValidationError) -> str:
