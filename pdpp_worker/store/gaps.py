@@ -31,7 +31,7 @@ _UPSERT = text("""
         detail_locator, last_error)
     VALUES (:connection_id, :stream, :parent_stream, CAST(:scope AS jsonb), :scope_hash, :reason, :recovery_kind,
         :run_id, :run_id, CASE WHEN :timed THEN greatest(CAST(:retry_after AS timestamptz),
-            clock_timestamp() + :first_s * (1 + random() / 10) * interval '1 second') END,
+            clock_timestamp() + least(:max_s, :first_s * (1 + random() / 10)) * interval '1 second') END,
         :retry_after, :version, :version_required, CAST(:locator AS jsonb), :last_error)
     ON CONFLICT ON CONSTRAINT uq_gaps_scope DO UPDATE SET
         parent_stream = excluded.parent_stream, scope = excluded.scope, reason = excluded.reason,
@@ -43,8 +43,8 @@ _UPSERT = text("""
         status = CASE WHEN held.closed_at IS NULL AND held.attempts + 1 >= :max_attempts AND :timed
             THEN 'exhausted' ELSE 'open' END,
         next_attempt_at = CASE WHEN :timed THEN greatest(CAST(:retry_after AS timestamptz), clock_timestamp()
-            + least(:max_s, :first_s * power(2, CASE WHEN held.closed_at IS NULL
-                THEN least(held.attempts, 40) ELSE 0 END)) * (1 + random() / 10) * interval '1 second') END,
+            + least(:max_s, :first_s * (1 + random() / 10) * power(2, CASE WHEN held.closed_at IS NULL
+                THEN least(held.attempts, 40) ELSE 0 END)) * interval '1 second') END,
         retry_after = excluded.retry_after, connector_version_seen = excluded.connector_version_seen,
         connector_version_required = excluded.connector_version_required,
         detail_locator = coalesce(excluded.detail_locator, held.detail_locator), last_error = excluded.last_error
