@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any, get_args
 
@@ -70,6 +71,23 @@ def test_the_same_message_is_read_from_an_object_from_text_and_from_bytes(kind: 
 
     assert read.type == kind
     assert read == parse_message(json.dumps(raw)) == parse_message(json.dumps(raw).encode())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"half a pair": "\ud800"},
+        {"NUL": "\x00"},
+        {"long": 10**4000},
+        {"deep": functools.reduce(lambda inner, _: [inner], range(600), "leaf")},
+    ],
+    ids=lambda data: next(iter(data)),
+)
+def test_whatever_json_can_say_is_read(data: dict[str, Any]) -> None:
+    read = parse_message(json.dumps(message("RECORD", data=data)))
+
+    assert isinstance(read, Record)
+    assert read.data == data
 
 
 @pytest.mark.parametrize("kind", VALID)

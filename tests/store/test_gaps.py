@@ -1,0 +1,340 @@
+"""What is missing is remembered, tried again in fair order, and never forgotten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, TimeRange
+from pdpp_worker.store import connections, gaps
+from pdpp_worker.store.batch import Batch, Closure
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import RetryPolicy
+from tests.support.desk import POLICY, Desk, missed
+
+JITTER = 1.1
+SLACK_S = 30.0
+"""How much of a wait may have passed when a test reads it."""
+
+
+def due(desk: Desk, limit: int = 100) -> list[str]:
+    """The resources whose gaps may be tried now, in their order."""
+    with desk.db.begin() as connection:
+        found = gaps.due(connection, desk.connection_id, limit)
+    return [gap.scope.resource_id for gap in found if isinstance(gap.scope, ResourceScope)]
+
+
+def close(desk: Desk, name: str = "a", *, absent: bool = False) -> list[str]:
+    """Close a gap by its id."""
+    with desk.db.begin() as connection:
+        return gaps.close(connection, desk.claim, [Closure(desk.gap(name)["id"], absent)])
+
+
+def elapse(desk: Desk) -> None:
+    """Let every wait be over."""
+    desk.execute("UPDATE gaps SET next_attempt_at = now() WHERE connection_id = :c AND next_attempt_at IS NOT NULL")
+
+
+class TestOpening:
+    """A miss becomes a row."""
+
+    def test_it_says_what_is_missing_why_and_when_it_is_tried(self, desk: Desk) -> None:
+        opened = desk.miss(missed("a", detail_locator={"page": 7}, last_error="GET /a was refused for the rate"))
+
+        gap = desk.gap()
+        assert len(opened) == 1
+        assert (gap["status"], gap["attempts"], gap["reason"]) == ("open", 1, "rate_limited")
+        assert (gap["first_run_id"], gap["last_run_id"]) == (desk.run_id, desk.run_id)
+        assert (gap["connector_version_seen"], gap["detail_locator"]) == ("1.0.0", {"page": 7})
+        assert gap["next_attempt_at"] is not None
+
+    def test_the_same_miss_again_is_the_same_row_with_one_more_attempt(self, desk: Desk) -> None:
+        desk.miss(missed("a", detail_locator={"page": 7}))
+        first = desk.gap()
+        run_id = desk.next_run()
+
+        opened = desk.miss(missed("a", reason="timed_out"))
+
+        gap = desk.gap()
+        assert opened == []
+        assert (gap["id"], gap["attempts"], gap["reason"]) == (first["id"], 2, "timed_out")
+        assert (gap["first_run_id"], gap["last_run_id"]) == (first["first_run_id"], run_id)
+        assert (gap["opened_at"], gap["detail_locator"]) == (first["opened_at"], {"page": 7})
+
+    def test_the_order_of_a_scopes_keys_is_no_difference(self, desk: Desk) -> None:
+        one = BatchScope(partition={"account": 1, "year": 2026}, range=TimeRange(since="2026-01-01"))
+        other = BatchScope(partition={"year": 2026, "account": 1}, range=TimeRange(since="2026-01-01", until=None))
+
+        desk.miss(missed(scope=one), missed(scope=other))
+
+        assert desk.one("SELECT attempts FROM gaps WHERE connection_id = :c") == {"attempts": 2}
+
+    def test_other_scopes_and_streams_are_other_gaps(self, desk: Desk) -> None:
+        scopes = [ResourceScope(resource_id="a"), BatchScope(partition={"resource_id": "a"}), WHOLE_STREAM]
+
+        opened = desk.miss(*[missed(scope=scope) for scope in scopes])
+
+        assert len(opened) == len(desk.rows("SELECT 1 FROM gaps WHERE connection_id = :c")) == 3
+
+    @pytest.mark.parametrize("name", ["\x00", "\U0001f600", "k" * 100_000], ids=["NUL", "astral", "long"])
+    def test_any_resource_can_be_missing(self, desk: Desk, name: str) -> None:
+        opened = desk.miss(missed(name), missed(name, detail_locator={"at": name}, last_error=name))
+
+        assert len(opened) == 1
+        assert desk.one("SELECT attempts FROM gaps WHERE connection_id = :c") == {"attempts": 2}
+
+    @pytest.mark.parametrize("kind", ["permanent_structural", "filter_applied"])
+    def test_what_is_no_skip_is_refused_by_the_database(self, desk: Desk, kind: str) -> None:
+        with pytest.raises(IntegrityError, match="ck_gaps_recovery_kind"):
+            desk.miss(missed(kind=kind))
+
+
+class TestBackoff:
+    """When it is tried again."""
+
+    def test_the_wait_doubles_up_to_a_ceiling(self, desk: Desk) -> None:
+        policy = RetryPolicy(first_s=1000.0, max_s=5000.0, max_attempts=100)
+        expected = [1000.0, 2000.0, 4000.0, 5000.0, 5000.0]
+        waits = []
+        for _ in expected:
+            desk.miss(missed(), policy=policy)
+            waits.append(float(desk.gap()["wait_s"]))
+
+        for wait, nominal in zip(waits, expected, strict=True):
+            assert nominal - SLACK_S < wait <= min(nominal * JITTER, policy.max_s)
+
+    def test_after_any_number_of_attempts_it_is_still_the_ceiling(self, desk: Desk) -> None:
+        desk.miss(missed())
+        desk.execute("UPDATE gaps SET attempts = 2147483000 WHERE connection_id = :c")
+
+        desk.miss(missed(), policy=POLICY._replace(max_attempts=2**31 - 1))
+
+        assert POLICY.max_s - SLACK_S < float(desk.gap()["wait_s"]) <= POLICY.max_s
+
+    @pytest.mark.parametrize("times", [1, 2], ids=["first", "again"])
+    def test_a_pause_that_the_provider_asked_for_is_kept(self, desk: Desk, times: int) -> None:
+        asked = datetime.now(UTC) + timedelta(days=3)
+
+        for _ in range(times):
+            desk.miss(missed(retry_after=asked))
+
+        assert (desk.gap()["next_attempt_at"], desk.gap()["retry_after"]) == (asked, asked)
+
+    def test_a_short_pause_does_not_shorten_the_wait(self, desk: Desk) -> None:
+        desk.miss(missed(retry_after=datetime.now(UTC)))
+
+        assert float(desk.gap()["wait_s"]) > POLICY.first_s - SLACK_S
+
+    def test_after_the_last_attempt_it_is_exhausted_and_stays_visible(self, desk: Desk) -> None:
+        for _ in range(POLICY.max_attempts):
+            assert desk.rows("SELECT 1 FROM gaps WHERE connection_id = :c AND status = 'exhausted'") == []
+            desk.miss(missed())
+        elapse(desk)
+
+        gap = desk.gap()
+        assert (gap["status"], gap["attempts"], gap["closed_at"]) == ("exhausted", POLICY.max_attempts, None)
+        assert due(desk) == []
+
+    @pytest.mark.parametrize(
+        ("fields", "why"),
+        [
+            ({"reason": "challenged", "waits_for_owner": True}, "waits for the owner"),
+            ({"reason": "parse_failed", "kind": "retry_on_connector_upgrade"}, "waits for a version"),
+        ],
+    )
+    def test_what_time_does_not_mend_has_no_next_attempt_and_is_never_exhausted(
+        self, desk: Desk, fields: dict[str, Any], why: str
+    ) -> None:
+        for _ in range(POLICY.max_attempts + 1):
+            desk.miss(missed(**fields))
+
+        gap = desk.gap()
+        assert (gap["status"], gap["next_attempt_at"]) == ("open", None), why
+        assert due(desk) == []
+
+
+class TestClosing:
+    """A gap closes by proof, and is never deleted."""
+
+    @pytest.mark.parametrize(("absent", "status"), [(False, "recovered"), (True, "absent_upstream")])
+    def test_it_says_how_it_was_closed(self, desk: Desk, absent: bool, status: str) -> None:
+        desk.miss(missed())
+
+        assert close(desk, absent=absent) == ["items"]
+
+        gap = desk.gap()
+        assert (gap["status"], gap["last_run_id"]) == (status, desk.run_id)
+        assert gap["closed_at"] is not None
+
+    def test_what_is_closed_is_not_closed_twice(self, desk: Desk) -> None:
+        desk.miss(missed())
+        close(desk)
+
+        assert close(desk, absent=True) == []
+        assert desk.gap()["status"] == "recovered"
+
+    def test_a_gap_of_another_connection_is_left_alone(self, desk: Desk, store: Database) -> None:
+        other = Desk(store)
+        other.miss(missed())
+        with store.begin() as connection:
+            assert gaps.close(connection, desk.claim, [Closure(other.gap()["id"], absent=False)]) == []
+
+        assert other.gap()["status"] == "open"
+
+    def test_a_resource_that_was_read_after_all_closes_its_gap(self, desk: Desk) -> None:
+        desk.miss(missed("a"), missed("b"), missed("c"))
+
+        done = desk.commit(Batch(hydrated={"items": ["a", "b", "never missed"]}))
+
+        assert done.gaps_closed == 2
+        assert [desk.gap(name)["status"] for name in "abc"] == ["recovered", "recovered", "open"]
+
+    def test_a_walk_to_the_end_closes_the_gap_of_the_whole_stream_only(self, desk: Desk) -> None:
+        desk.miss(missed(scope=WHOLE_STREAM), missed("a"))
+        with desk.db.begin() as connection:
+            assert gaps.close_whole_stream(connection, desk.claim, "items") == ["items"]
+
+        assert desk.gap("a")["status"] == "open"
+
+    def test_an_exhausted_gap_can_still_be_recovered(self, desk: Desk) -> None:
+        desk.miss(missed(), missed(), policy=POLICY._replace(max_attempts=2))
+        assert desk.gap()["status"] == "exhausted"
+
+        close(desk)
+
+        assert desk.gap()["status"] == "recovered"
+
+    def test_what_is_missed_again_later_is_the_same_row_opened_anew(self, desk: Desk) -> None:
+        desk.miss(missed(), missed(), missed())
+        before = desk.gap()
+        close(desk)
+        run_id = desk.next_run()
+
+        assert len(desk.miss(missed())) == 1
+
+        gap = desk.gap()
+        assert (gap["id"], gap["status"], gap["attempts"]) == (before["id"], "open", 1)
+        assert (gap["closed_at"], gap["first_run_id"]) == (None, run_id)
+        assert gap["opened_at"] > before["opened_at"]
+        assert float(gap["wait_s"]) <= POLICY.first_s * JITTER
+
+
+class TestChoosing:
+    """Which gaps are tried now."""
+
+    def test_those_whose_time_has_come(self, desk: Desk) -> None:
+        desk.miss(missed("now"), missed("later"))
+        desk.execute("UPDATE gaps SET next_attempt_at = now() WHERE connection_id = :c AND scope @> :s", s=NOW_SCOPE)
+
+        assert due(desk) == ["now"]
+
+    def test_whoever_waited_longest_comes_first(self, desk: Desk) -> None:
+        desk.miss(*[missed(name) for name in "abc"])
+        elapse(desk)
+        age(desk, "b", hours=5)
+        age(desk, "c", hours=3)
+
+        assert due(desk) == ["b", "c", "a"]
+
+    def test_each_attempt_sends_a_gap_back_so_that_failing_ones_starve_nobody(self, desk: Desk) -> None:
+        failing = [f"failing {n}" for n in range(3)]
+        desk.miss(*[missed(name) for name in failing])
+        for name in failing:
+            age(desk, name, hours=0.5)
+        desk.miss(missed("fresh"))
+        elapse(desk)
+        assert due(desk, 3) == failing
+
+        desk.miss(*[missed(name) for name in failing])
+        elapse(desk)
+
+        assert due(desk, 1) == ["fresh"]
+
+    def test_waiting_brings_a_failing_gap_back_before_fresh_ones(self, desk: Desk) -> None:
+        desk.miss(missed("old"), missed("old"), missed("old"))
+        age(desk, "old", hours=10)
+        desk.miss(missed("fresh"))
+        elapse(desk)
+
+        assert due(desk) == ["old", "fresh"]
+
+    def test_a_connection_with_a_run_of_its_own_is_not_swept(self, desk: Desk) -> None:
+        desk.miss(missed())
+        elapse(desk)
+
+        with desk.db.begin() as connection:
+            busy = gaps.due_connections(connection, 100, [desk.connection_id])
+        desk.execute("UPDATE runs SET status = 'cancelled', ended_at = now() WHERE connection_id = :c")
+        with desk.db.begin() as connection:
+            idle = gaps.due_connections(connection, 100, [desk.connection_id])
+
+        assert busy == []
+        assert idle == [(desk.connection_id, "scripted", True)]
+
+    def test_a_connection_with_a_missing_batch_says_so(self, desk: Desk) -> None:
+        desk.miss(missed("a"), missed(scope=WHOLE_STREAM))
+        elapse(desk)
+        desk.execute("UPDATE runs SET status = 'cancelled', ended_at = now() WHERE connection_id = :c")
+
+        with desk.db.begin() as connection:
+            (found,) = gaps.due_connections(connection, 100, [desk.connection_id])
+
+        assert not found.only_resources
+
+
+class TestTheOwnersWord:
+    """Credentials that change and an owner who says go make gaps due."""
+
+    def test_new_credentials_make_due_what_waited_for_the_owner(self, desk: Desk) -> None:
+        desk.miss(
+            missed("a", reason="credentials_expired", waits_for_owner=True),
+            missed("b", reason="challenged", waits_for_owner=True),
+            missed("c"),
+            missed("d", reason="parse_failed", kind="retry_on_connector_upgrade"),
+        )
+        assert due(desk) == []
+
+        with desk.db.begin() as connection:
+            connections.set_credentials(connection, desk.connection_id, {"token": "env:TOKEN"})
+
+        assert due(desk) == ["a", "b"]
+
+    def test_an_owner_who_says_go_makes_all_transient_gaps_due_and_forgives_their_attempts(self, desk: Desk) -> None:
+        desk.miss(missed("tired"), missed("tired"), policy=POLICY._replace(max_attempts=2))
+        desk.miss(missed("waiting"), missed("challenged", reason="challenged", waits_for_owner=True))
+        desk.miss(missed("later", reason="parse_failed", kind="retry_on_connector_upgrade"))
+
+        with desk.db.begin() as connection:
+            gaps.make_due(connection, [desk.connection_id])
+
+        assert sorted(due(desk)) == ["challenged", "tired", "waiting"]
+        assert (desk.gap("tired")["status"], desk.gap("tired")["attempts"]) == ("open", 0)
+
+
+def test_records_that_were_refused_are_known_by_stream_and_key(desk: Desk) -> None:
+    desk.miss(missed("a", reason="record_rejected", kind="retry_on_connector_upgrade"), missed("b"))
+
+    with desk.db.begin() as connection:
+        assert gaps.rejected(connection, desk.connection_id, 10) == {("items", "a"): desk.gap()["id"]}
+
+
+def test_a_row_of_a_closed_gap_always_says_when_it_was_closed(desk: Desk) -> None:
+    desk.miss(missed())
+
+    for broken in ("status = 'recovered'", "closed_at = now()"):
+        with pytest.raises(IntegrityError, match="ck_gaps_closed"):
+            desk.execute(f"UPDATE gaps SET {broken} WHERE connection_id = :c")  # noqa: S608
+
+
+NOW_SCOPE = '{"resource_id": "now"}'
+
+
+def age(desk: Desk, name: str, *, hours: float) -> None:
+    """Let a gap have been opened longer ago."""
+    with desk.db.begin() as connection:
+        statement = "UPDATE gaps SET opened_at = opened_at - :hours * interval '1 hour' WHERE id = :id"
+        connection.execute(text(statement), {"hours": hours, "id": desk.gap(name)["id"]})
