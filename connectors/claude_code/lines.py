@@ -75,10 +75,7 @@ class Anchor:
 
 
 def read_lines(file: BinaryIO, offset: int, size: int, limit: int) -> Iterator[Line]:
-    """The lines that begin between `offset` and `size` (bytes), without the data of those beyond `limit` bytes.
-
-    Nothing comes after the first line without a newline: it may still be growing.
-    """
+    """The lines that begin between `offset` and `size` (bytes), without the data of those beyond `limit` bytes."""
     file.seek(offset)
     while offset < size and (data := file.readline(limit + 1)):
         finished = data.endswith(b"\n")
@@ -88,8 +85,6 @@ def read_lines(file: BinaryIO, offset: int, size: int, limit: int) -> Iterator[L
             skipped, finished = _skip_line(file)
             line = Line(offset, offset + len(data) + skipped, None, finished)
         yield line
-        if not finished:
-            return
         offset = line.end
 
 

@@ -54,7 +54,7 @@ class Pass:
         self._file = file
         self._size = stat.st_size
         self._mtime_ms = stat.st_mtime_ns // _NS_PER_MS
-        self._anchor = _resume(file, self._size, entry)
+        self._anchor = _resume(file, entry)
         self.is_rebuild = entry is not None and self._anchor.offset == 0
         self.entry = entry if entry is not None and not self.is_rebuild else Entry(0, 0, None, "")
         self.ends_unfinished = False
@@ -130,9 +130,9 @@ def _open_plainly(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
-def _resume(file: BinaryIO, size: int, entry: Entry | None) -> Anchor:
+def _resume(file: BinaryIO, entry: Entry | None) -> Anchor:
     """Where to go on: at the committed offset if what lies before it is unchanged, else at the start."""
-    if entry is None or entry.offset > size:
+    if entry is None:
         return Anchor()
     anchor = Anchor.at(file, entry.offset)
     return anchor if anchor.check() == entry.check else Anchor()

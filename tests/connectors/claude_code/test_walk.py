@@ -424,6 +424,15 @@ def test_states_come_by_work_done_and_not_by_file(root: Path) -> None:
     assert len(outcome.ids("messages")) == 3000
 
 
+def test_a_state_in_the_middle_of_a_file_spares_what_came_before(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books, "RECORDS_PER_STATE", 4)
+    write(root / FILE, *(said(f"u{n}") for n in range(10)))
+
+    state = next(message for message in stream_messages(root) if isinstance(message, State))
+
+    assert uuids(run(root, {"sessions": state.cursor})) == [f"u{n}" for n in range(4, 10)]
+
+
 @pytest.mark.parametrize("files", [0, 4_999, 5_000, 50_000])
 def test_a_state_never_costs_more_than_a_fixed_share_of_the_work_before_it(files: int) -> None:
     due = books.Books("sessions", files=files, bytes=books.BYTES_PER_STATE)
