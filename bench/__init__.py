@@ -1,0 +1,1 @@
+"""What the project costs, measured beside other ways to do the same."""

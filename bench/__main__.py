@@ -1,0 +1,19 @@
+"""`python -m bench NAME`: each benchmark is one command."""
+
+from __future__ import annotations
+
+import typer
+
+from bench.ingest import command as ingest
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("ingest")(ingest.ingest)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure speed and memory on this machine; run it while nothing else does."""
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,99 @@
+"""The rounds: every side in turn, each in a database of its own, with a look at what it left there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, make_url, text
+
+from bench.ingest import data, side, side_copy
+from bench.ingest.side import Measure
+from pdpp_worker.embedded import EmbeddedServers
+from pdpp_worker.store import migrate
+from pdpp_worker.store.engine import Database
+
+LOADS = {"copy": ("first",), "upsert": ("first", "second"), "runtime": ("first", "second")}
+"""What each side is measured at; COPY cannot load the same keys twice."""
+
+
+class WrongResultError(Exception):
+    """A side holds something else than the records it was given, so its figure says nothing."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One load by one side in one round."""
+
+    round: int
+    side: str
+    load: str
+    measure: Measure
+
+
+def run(servers: EmbeddedServers, folder: Path, records: int, rounds: int) -> Iterator[Result]:
+    """Measure every load of every side in every round; each round begins with another side.
+
+    Raises:
+        WrongResultError: a side holds something else than the records.
+    """
+    data.write(folder, records)
+    side_copy.prepare(servers.database_url, folder)
+    expected: _Content | None = None
+    for number in range(rounds):
+        for name in order(number):
+            with _database(servers.database_url, f"bench_{number}_{name}") as url:
+                for load in LOADS[name]:
+                    yield Result(number, name, load, side.measure(name, url, servers.redis_url, folder))
+                    content = _content(url, side.module(name).TABLE)
+                    expected = expected or content
+                    if content != expected or content.rows != records:
+                        raise WrongResultError(f"{name}, {load} load: the table holds {content}, not {expected}")
+
+
+def order(round_number: int) -> list[str]:
+    """The sides in the order of a round; no side always runs after the same quiet or the same noise."""
+    sides = list(LOADS)
+    first = round_number % len(sides)
+    return sides[first:] + sides[:first]
+
+
+@dataclass(frozen=True)
+class _Content:
+    rows: int
+    digest: int
+    """Sum of a hash of every key and document, whatever their order."""
+
+
+def _content(url: str, table: str) -> _Content:
+    query = f"SELECT count(*), coalesce(sum(hashtextextended(key || data::text, 0)), 0) FROM {table}"
+    with _autocommit(url) as connection:
+        rows, digest = connection.execute(text(query)).one()
+        # What one load has left to be written would be paid for by the next.
+        connection.execute(text("CHECKPOINT"))
+    return _Content(rows, int(digest))
+
+
+@contextmanager
+def _database(server_url: str, name: str) -> Iterator[str]:
+    """A migrated database that lasts for the block."""
+    url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    with _autocommit(server_url) as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    db = Database(url)
+    migrate.upgrade(db)
+    db.close()
+    yield url
+    with _autocommit(server_url) as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        connection.execute(text("CHECKPOINT"))
+
+
+@contextmanager
+def _autocommit(url: str) -> Iterator[Connection]:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()

@@ -1,0 +1,1 @@
+"""Rate controllers side by side, in virtual time."""

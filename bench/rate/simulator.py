@@ -1,0 +1,163 @@
+"""A serial client against a provider, in virtual time: hours of traffic in milliseconds.
+
+The client sends one request at a time. The provider decides at the instant of the send; the answer comes after a
+lognormal latency. A client collects for `run_s` every `every_s`, until all items are there.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bench.rate.providers import Provider
+
+MINUTE_S = 60.0
+TOLERANCE_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is the same for every policy. Times in seconds."""
+
+    items: int = 4188
+    run_s: float = 900.0
+    every_s: float = 3600.0
+    runs: int = 400
+    ceiling_s: float = 0.25
+    latency_s: float = 0.3
+    latency_sigma: float = 0.5
+
+
+class Policy(Protocol):
+    """A rate law. Instants are seconds; `retry_after_s` is None when the provider did not say."""
+
+    def next_send(self, now: float) -> float:
+        """The earliest instant of the next request."""
+        ...
+
+    def on_send(self, now: float) -> None:
+        """A request goes out."""
+        ...
+
+    def on_success(self, now: float) -> None:
+        """It was answered."""
+        ...
+
+    def on_throttle(self, now: float, retry_after_s: float | None) -> None:
+        """It was refused for the rate."""
+        ...
+
+    def on_upstream_error(self, now: float) -> None:
+        """It failed at the provider."""
+        ...
+
+    def resume(self, now: float) -> None:
+        """A run begins, with what the last one has learned."""
+        ...
+
+    def suspend(self, now: float) -> None:
+        """A run ends."""
+        ...
+
+
+@dataclass(slots=True)
+class Drain:
+    """What one drain came to. `trace` holds (instant, gap to the send before, refused) of every send."""
+
+    items: int = 0
+    sends: int = 0
+    refused: int = 0
+    flags: int = 0
+    too_close: int = 0
+    most_refused: int = 0
+    active_s: float = 0.0
+    trace: list[tuple[float, float, bool]] = field(default_factory=list)
+
+    @property
+    def per_s(self) -> float:
+        """Items collected per second of collecting."""
+        return self.items / self.active_s
+
+    @property
+    def refused_share(self) -> float:
+        """Refused requests among all."""
+        return self.refused / self.sends
+
+
+def drain(
+    make: Callable[[], Policy],
+    provider: Provider,
+    setting: Setting,
+    *,
+    seed: int,
+    warm: bool = True,
+    trace: bool = False,
+) -> Drain:
+    """Collect all items; without `warm`, every run begins with a policy that knows nothing."""
+    result = Drain()
+    policy = make()
+    client = _Client(provider, setting, random.Random(seed), result, trace=trace)
+    for number in range(setting.runs):
+        start = provider.phase_s + number * setting.every_s
+        if number and not warm:
+            policy = make()
+        policy.resume(start)
+        end = client.run(policy, start)
+        policy.suspend(end)
+        result.active_s += end - start
+        if result.items >= setting.items:
+            break
+    return result
+
+
+class _Client:
+    def __init__(self, provider: Provider, setting: Setting, rng: random.Random, result: Drain, *, trace: bool) -> None:
+        self._provider, self._setting, self._result = provider, setting, result
+        self._latency = lambda: rng.lognormvariate(math.log(setting.latency_s), setting.latency_sigma)
+        self._rng, self._trace = rng, trace
+        self._sent_at = -math.inf
+        self._refusals: deque[float] = deque()
+
+    def run(self, policy: Policy, start: float) -> float:
+        """One run; returns when it ended."""
+        now, end = start, start + self._setting.run_s
+        while self._result.items < self._setting.items:
+            at = max(now, policy.next_send(now))
+            if at >= end:
+                return end
+            now = min(end, self._send(policy, at))
+        return now
+
+    def _send(self, policy: Policy, at: float) -> float:
+        result, provider = self._result, self._provider
+        if at - self._sent_at < self._setting.ceiling_s - TOLERANCE_S:
+            result.too_close += 1
+        policy.on_send(at)
+        decision = provider.admit(at)
+        refused = decision.verdict.refuses
+        if self._trace:
+            result.trace.append((at, at - self._sent_at, refused))
+        self._sent_at = at
+        result.sends += 1
+        answered = at + self._latency()
+        if refused:
+            self._count_refusal(at)
+            policy.on_throttle(answered, provider.retry_after(decision.wait_s - (answered - at)))
+        elif self._rng.random() < provider.error_share:
+            policy.on_upstream_error(answered)
+        else:
+            result.items += 1
+            policy.on_success(answered)
+        result.flags = provider.flags
+        return answered
+
+    def _count_refusal(self, at: float) -> None:
+        self._result.refused += 1
+        self._refusals.append(at)
+        while at - self._refusals[0] > MINUTE_S:
+            self._refusals.popleft()
+        self._result.most_refused = max(self._result.most_refused, len(self._refusals))
