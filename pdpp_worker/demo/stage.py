@@ -18,6 +18,7 @@ from pdpp_worker.store import connections, edits
 from pdpp_worker.store.engine import Database
 
 CHATGPT, CLAUDE_CODE = "demo-chatgpt", "demo-claude-code"
+SEED = 7
 CONVERSATIONS = 240
 TOKEN = "demo-token"  # noqa: S105 - opens a made-up account on loopback
 QUOTA = QuotaOptions(law="bucket", rate_per_s=3.2, burst=20)
@@ -54,7 +55,7 @@ def make_provider(settings: Settings) -> ProviderProcess:
     """The practice provider; it remembers, from one demonstration to the next, what happened to the account."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     options = ProviderOptions(
-        conversations=CONVERSATIONS, token=TOKEN, quota=QUOTA, state=settings.data_dir / "provider.json"
+        seed=SEED, conversations=CONVERSATIONS, token=TOKEN, quota=QUOTA, state=settings.data_dir / "provider.json"
     )
     return ProviderProcess(options)
 
@@ -79,9 +80,9 @@ def _exists(db: Database) -> bool:
 
 def _let_a_day_pass(provider: ProviderProcess, logs: Path, *, is_first: bool, is_sample: bool) -> None:
     if is_sample and not logs.exists():
-        write_sample(logs, seed=7)
+        write_sample(logs, SEED)
     elif is_sample:
-        append_activity(logs, seed=datetime.now(UTC).toordinal())
+        append_activity(logs, SEED)
     if not is_first:
         provider.advance(DAY)
 
