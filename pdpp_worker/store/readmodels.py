@@ -183,13 +183,13 @@ _RUNS = """
     FROM runs JOIN connections ON connections.id = runs.connection_id
     LEFT JOIN leases ON leases.connection_id = runs.connection_id AND leases.run_id = runs.id
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(records_emitted), 0) AS records_emitted,
-            coalesce(sum(records_flushed), 0) AS records_flushed,
-            coalesce(sum(records_unchanged), 0) AS records_unchanged,
-            coalesce(sum(records_rejected), 0) AS records_rejected,
-            coalesce(sum(records_flushed + records_unchanged), 0) AS records_durable,
-            coalesce(sum(checkpoints_staged), 0) AS checkpoints_staged,
-            coalesce(sum(checkpoints_committed), 0) AS checkpoints_committed
+        SELECT coalesce(sum(records_emitted), 0)::bigint AS records_emitted,
+            coalesce(sum(records_flushed), 0)::bigint AS records_flushed,
+            coalesce(sum(records_unchanged), 0)::bigint AS records_unchanged,
+            coalesce(sum(records_rejected), 0)::bigint AS records_rejected,
+            coalesce(sum(records_flushed + records_unchanged), 0)::bigint AS records_durable,
+            coalesce(sum(checkpoints_staged), 0)::bigint AS checkpoints_staged,
+            coalesce(sum(checkpoints_committed), 0)::bigint AS checkpoints_committed
         FROM run_streams WHERE run_id = runs.id
     ) AS books
 """
@@ -238,7 +238,7 @@ _OVERVIEW = text("""
     SELECT (SELECT count(*) FROM connections) AS connections,
         count(runs.id) FILTER (WHERE leases.run_id IS NOT NULL) AS runs_working,
         count(runs.id) FILTER (WHERE leases.run_id IS NULL) AS runs_waiting,
-        coalesce(sum(taken.records), 0) AS records_in_work,
+        coalesce(sum(taken.records), 0)::bigint AS records_in_work,
         (SELECT count(*) FROM gaps WHERE closed_at IS NULL) AS gaps,
         (SELECT min(next_run_at) FROM schedules WHERE NOT paused) AS next_run_at
     FROM runs

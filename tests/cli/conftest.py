@@ -1,0 +1,77 @@
+"""The program in this process, on a test's own database."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from redis import Redis
+from typer.testing import CliRunner, Result
+
+from pdpp_worker import logs
+from pdpp_worker.cli.program import app
+from pdpp_worker.settings import Settings, get_settings
+from pdpp_worker.store.engine import Database
+from tests.support.fleet import environment
+from tests.support.scripted import Scenario
+
+
+class Cli:
+    """Runs commands and remembers everything that they printed."""
+
+    def __init__(self) -> None:
+        self.printed = ""
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Result:
+        result = CliRunner().invoke(app, arguments, input=stdin)
+        self.printed += result.output
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    def ok(self, *arguments: str, stdin: str = "") -> str:
+        """What a command that succeeds prints to standard output."""
+        result = self(*arguments, stdin=stdin)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """The JSON document that a command prints."""
+        return json.loads(self.ok(*arguments, "--json"))
+
+    def json_lines(self, *arguments: str) -> list[Any]:
+        """The JSON lines that a command prints."""
+        return [json.loads(line) for line in self.ok(*arguments, "--json").splitlines()]
+
+    def refusal(self, *arguments: str, stdin: str = "") -> str:
+        """The one sentence with which a command is refused as a wrong call."""
+        result = self(*arguments, stdin=stdin)
+        assert result.exit_code == 2, result.output
+        assert result.stdout == ""
+        assert len(result.stderr.splitlines()) == 1
+        return result.stderr
+
+
+@pytest.fixture
+def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    """The command line, with this test's settings."""
+    for name, value in environment(settings).items():
+        if name.startswith("PDPP_"):
+            monkeypatch.setenv(name, value)
+    # The runner takes standard error away after each command, and logs would go on writing to it.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+    monkeypatch.setattr(logs, "configure", lambda _: None)
+    get_settings.cache_clear()
+    yield Cli()
+    get_settings.cache_clear()
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def scenario(monkeypatch: pytest.MonkeyPatch, settings: Settings, db: Database, redis: Redis) -> Scenario:
+    """The connection `mine` of a scripted connector."""
+    return Scenario(monkeypatch, settings, db, redis)

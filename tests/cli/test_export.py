@@ -1,0 +1,141 @@
+"""Whatever went in comes out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+
+from pdpp_worker.store import connections, runs
+from pdpp_worker.store.batch import Batch, Claim, RecordRow
+from pdpp_worker.store.commit import commit_batch
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.values import encode
+from tests.cli.conftest import Cli
+from tests.support.scripted import NOW, Scenario, manifest, record
+
+ANY_TEXT = st.text(st.one_of(st.characters(), st.sampled_from('\x00\ud800\udfff\u2028\x85\r\n",;=\\')))
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(-1e15, 1e15) | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+ANY_RECORDS = st.lists(st.dictionaries(ANY_TEXT, ANY_JSON, max_size=5), min_size=1, max_size=5)
+POLICY = RetryPolicy(1.0, 2.0, 3)
+FRESH = itertools.count()
+
+
+@pytest.fixture
+def claim(db: Database) -> Claim:
+    """The right to write for the connection `mine`, of a connector that is not installed."""
+    with db.begin() as connection:
+        connection_id = connections.add(connection, "mine", "gone", {}, {})
+        run_id, _ = runs.create(connection, connection_id, trigger="manual", streams=[], version="1.0.0")
+        slice_ = runs.claim_slice(connection, run_id, "test", 600.0)
+    assert slice_ is not None
+    return slice_.claim
+
+
+def _store(db: Database, claim: Claim, stream: str, held: dict[str, dict[str, Any]]) -> None:
+    rows = []
+    for key, data in held.items():
+        text, raw, digest = encode(data)
+        rows.append(RecordRow(key, text, raw, digest, None, NOW, deleted=False, partial=False))
+    commit_batch(db, claim, Batch(records={stream: rows}), version="1.0.0", policy=POLICY)
+
+
+@effort(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records=ANY_RECORDS)
+def test_json_lines_give_back_exactly_what_went_in(
+    cli: Cli, db: Database, claim: Claim, records: list[dict[str, Any]]
+) -> None:
+    stream = f"stream_{next(FRESH)}"
+    held = {f"r{number}": data for number, data in enumerate(records)}
+    _store(db, claim, stream, held)
+
+    lines = cli.ok("export", "mine", stream).splitlines()
+
+    assert {row["key"]: row["data"] for row in map(json.loads, lines)} == held
+
+
+@effort(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records=ANY_RECORDS)
+def test_csv_is_readable_and_loses_no_record(
+    cli: Cli, db: Database, claim: Claim, records: list[dict[str, Any]]
+) -> None:
+    stream = f"stream_{next(FRESH)}"
+    _store(db, claim, stream, {f"r{number}": data for number, data in enumerate(records)})
+
+    written = cli("export", "mine", stream, "--format", "csv").stdout_bytes
+
+    assert b"\x00" not in written
+    rows = list(csv.DictReader(io.StringIO(written.decode(), newline="")))
+    other = {row["key"]: json.loads(row["other_fields"] or "{}") for row in rows}
+    assert other == {f"r{number}": data for number, data in enumerate(records)}
+
+
+def test_csv_has_a_column_for_each_field_of_the_manifest(cli: Cli, scenario: Scenario) -> None:
+    fields = {"id": {}, "title": {}, "tags": {}, "done": {}, "deleted_at": {}}
+    stream = {"name": "items", "schema": {"type": "object", "properties": fields}}
+    awkward = 'a "quoted"\r\nline,\x00 and \ud800'
+    one = record("r1", title=awkward, tags=["x", "y"], done=True, deleted_at="inner", extra={"deep": [1]})
+    scenario.install(lambda _start, _context: iter([one, record("r2")]), manifest(stream))
+    scenario.run()
+
+    written = cli("export", "mine", "items", "--format", "csv").stdout_bytes
+
+    first, second = csv.DictReader(io.StringIO(written.decode(), newline=""))
+    assert first["title"] == awkward.replace("\x00", "\\u0000").replace("\ud800", "\\ud800")
+    assert (first["key"], first["data.deleted_at"], first["done"]) == ("r1", "inner", "true")
+    assert json.loads(first["tags"]) == ["x", "y"]
+    assert json.loads(first["other_fields"]) == {"extra": {"deep": [1]}}
+    assert (second["title"], second["done"], second["other_fields"]) == ("", "", "")
+
+
+def test_deleted_records_come_only_when_asked_for(cli: Cli, scenario: Scenario) -> None:
+    scenario.send(record("a", title="kept"), record("b"))
+    scenario.run()
+    scenario.send(record("a").model_copy(update={"op": "delete"}))
+    scenario.run()
+
+    assert [row["key"] for row in _lines(cli.ok("export", "mine", "items"))] == ["b"]
+    deleted, _ = _lines(cli.ok("export", "mine", "items", "--deleted"))
+    assert deleted["deleted_at"] == NOW.isoformat()
+    assert deleted["data"] == {"id": "a", "title": "kept"}
+
+
+def test_a_file_appears_only_when_it_is_whole(cli: Cli, scenario: Scenario, tmp_path: Path) -> None:
+    scenario.send(*(record(f"r{number:04}") for number in range(2500)))
+    scenario.run()
+    file = tmp_path / "items.jsonl"
+
+    cli.ok("export", "mine", "items", "--output", str(file))
+
+    assert [row["key"] for row in _lines(file.read_text())] == [f"r{number:04}" for number in range(2500)]
+    assert list(tmp_path.iterdir()) == [file]
+    assert "cannot be written" in cli.refusal("export", "mine", "items", "--output", str(tmp_path / "no" / "where"))
+
+
+def test_a_stream_that_does_not_exist_is_named_with_those_that_do(cli: Cli, scenario: Scenario) -> None:
+    scenario.send()
+
+    assert "known: items" in cli.refusal("export", "mine", "itmes")
+
+
+def test_a_stream_without_records_is_an_empty_file(cli: Cli, scenario: Scenario) -> None:
+    scenario.send()
+
+    assert cli.ok("export", "mine", "items") == ""
+
+
+def _lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines()]

@@ -1,0 +1,47 @@
+"""Times and durations for people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdpp_worker.cli.times import due, duration, parse_duration, relative
+from pdpp_worker.errors import ConfigurationError
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@given(st.integers(1, 500), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
+def test_a_duration_is_the_sum_of_its_parts(days: int, hours: int, minutes: int, seconds: int) -> None:
+    text = f"{days}d{hours}h{minutes}m{seconds}s"
+
+    assert parse_duration(text) == timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+
+
+@pytest.mark.parametrize("text", ["", "0s", "15", "1.5h", "h", "-1h", "1h ", "1 h", "1y", "soon"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="15m"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (45, "45 s"), (240, "4 min"), (5400, "1 h 30 min"), (3601, "1 h"), (172_800, "2 d")],
+)
+def test_a_duration_is_said_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "now"), (250, "in 4 min"), (-250, "4 min ago"), (90_000, "in 1 d"), (-59, "59 s ago")]
+)
+def test_a_time_is_said_by_its_distance(seconds: float, words: str) -> None:
+    assert relative(NOW + timedelta(seconds=seconds), NOW) == words
+
+
+@given(st.timedeltas(max_value=timedelta(0), min_value=timedelta(days=-1000)))
+def test_what_is_overdue_comes_now(late: timedelta) -> None:
+    assert due(NOW + late, NOW) == "now"
