@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 from pydantic import SecretStr
 from redis import Redis
@@ -18,6 +19,10 @@ from pdpp_worker.store.engine import Database
 from tests.support.servers import servers
 
 __all__ = ["servers"]
+
+# A loaded machine is no failure of a property.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 _numbers = itertools.count()
 

@@ -1,0 +1,153 @@
+"""The migrations make exactly the tables that the code speaks of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+
+from pdpp_worker.embedded import EmbeddedServers
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.store import migrate
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.tables import metadata
+from tests.conftest import _fresh
+
+# Everything that tells one schema from another: columns, constraints and indexes, as the server itself writes them.
+_SCHEMA = {
+    "columns": """
+        SELECT table_name, column_name, data_type, is_nullable, column_default, is_identity
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+        ORDER BY table_name, column_name
+    """,
+    "constraints": """
+        SELECT conrelid::regclass::text AS of, conname, pg_get_constraintdef(pg_constraint.oid)
+        FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
+        WHERE connamespace = 'public'::regnamespace AND relname <> 'alembic_version' ORDER BY 1, 2
+    """,
+    "indexes": """
+        SELECT tablename, indexname, indexdef FROM pg_indexes
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1, 2
+    """,
+}
+
+_PROGRAM = """
+import sys
+from pdpp_worker.store import migrate
+from pdpp_worker.store.engine import Database
+migrate.upgrade(Database(sys.argv[1]))
+"""
+
+
+@pytest.fixture(scope="module")
+def create_empty(servers: EmbeddedServers) -> Iterator[Callable[[str], Database]]:
+    """Makes databases without a single table."""
+    admin = create_engine(servers.database_url, isolation_level="AUTOCOMMIT")
+    made: list[Database] = []
+
+    def create(name: str) -> Database:
+        made.append(Database(_fresh(admin, servers, name, "template0")))
+        return made[-1]
+
+    yield create
+    for database in made:
+        database.close()
+    admin.dispose()
+
+
+def schema(db: Database) -> dict[str, list[tuple[object, ...]]]:
+    """The schema, as the server describes it."""
+    with db.begin() as connection:
+        return {part: [tuple(row) for row in connection.execute(text(query))] for part, query in _SCHEMA.items()}
+
+
+def tables(db: Database) -> set[str]:
+    """The names of the tables."""
+    with db.begin() as connection:
+        return set(inspect(connection).get_table_names())
+
+
+def test_the_migrated_tables_are_those_of_the_code(store: Database) -> None:
+    with store.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+
+        assert compare_metadata(context, metadata) == []
+
+
+def test_constraints_and_defaults_are_the_same_to_the_letter(
+    store: Database, create_empty: Callable[[str], Database]
+) -> None:
+    made_from_code = create_empty("made_from_code")
+    with made_from_code.begin() as connection:
+        metadata.create_all(connection)
+
+    migrated, made = schema(store), schema(made_from_code)
+
+    for part in _SCHEMA:
+        assert set(migrated[part]) == set(made[part])
+
+
+def test_down_to_nothing_and_up_again(create_empty: Callable[[str], Database]) -> None:
+    db = create_empty("down_and_up")
+    migrate.upgrade(db)
+    first = schema(db)
+
+    migrate.downgrade(db, "base")
+    left = tables(db)
+    migrate.upgrade(db)
+
+    assert left <= {"alembic_version"}
+    assert schema(db) == first
+
+
+def test_upgrading_what_is_current_changes_nothing(store: Database) -> None:
+    before = schema(store)
+
+    migrate.upgrade(store)
+
+    assert schema(store) == before
+
+
+def test_two_programs_that_upgrade_at_once_wait_for_each_other(create_empty: Callable[[str], Database]) -> None:
+    db = create_empty("upgraded_at_once")
+
+    url = db.engine.url.render_as_string(hide_password=False)
+
+    programs = [subprocess.Popen([sys.executable, "-c", _PROGRAM, url]) for _ in range(2)]
+
+    assert [program.wait(60) for program in programs] == [0, 0]
+    migrate.require_current(db)
+    assert tables(db) == {*metadata.tables, "alembic_version"}
+
+
+def test_a_database_of_another_version_is_refused_with_the_command_that_mends_it(
+    create_empty: Callable[[str], Database],
+) -> None:
+    db = create_empty("never_migrated")
+    _, need = migrate.revisions(db)
+
+    with pytest.raises(ConfigurationError) as caught:
+        migrate.require_current(db)
+
+    assert str(caught.value) == (
+        f"The database schema is at revision none, this version needs {need}. Run: pdpp-worker db upgrade"
+    )
+
+
+def test_a_current_database_is_accepted(store: Database) -> None:
+    migrate.require_current(store)
+
+    have, need = migrate.revisions(store)
+    assert have == need
+
+
+def test_a_server_that_cannot_be_reached_is_named_in_one_sentence() -> None:
+    db = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+
+    with pytest.raises(ConfigurationError, match=r"PostgreSQL cannot be reached: .*Check PDPP_DATABASE_URL"):
+        db.check()
