@@ -43,9 +43,21 @@ class Recovery:
         """
         for gap in gaps:
             locator = gap.detail_locator or {}
-            is_ours = is_all and gap.stream != SESSIONS
-            if isinstance(gap.scope, ResourceScope) and (is_ours or any(place in locator for place in _PLACES)):
+            if not isinstance(gap.scope, ResourceScope) or gap.stream == SESSIONS:
+                continue
+            if gap.reason == Reason.RECORD_REJECTED:
+                yield from self._rejected(gap.scope.resource_id)
+            elif is_all or any(place in locator for place in _PLACES):
                 yield from self._try(gap, gap.scope.resource_id, locator)
+
+    def _rejected(self, key: str) -> Iterator[Message]:
+        """The record that an earlier version's shape had no room for; its acceptance is the proof."""
+        name, _, mark = key.partition("#")
+        try:
+            records = self._transcript(self._found(f"{name}.jsonl")) if mark else iter(())
+            yield from (record for record in records if record.key == key)
+        except (OSError, _StillMissingError):
+            return
 
     def _try(self, gap: GapToClose, key: str, locator: dict[str, Any]) -> Iterator[Message]:
         proof: Record | None = None

@@ -165,6 +165,13 @@ def test_a_gap_that_names_no_place_of_ours_stays_a_gap(root: Path) -> None:
     assert [one.gap_id for one in retry(root, gap).gaps] == ["7"]
 
 
+def test_a_rejected_record_is_sent_again_by_its_key(root: Path) -> None:
+    write(root / FILE, said("u1"), said("u2"))
+    gap = DetailGap(stream="messages", record_key=f"{PROJECT}/{A}#u2", reason=Reason.RECORD_REJECTED)
+
+    assert [record.key for record in retry(root, gap).records] == [f"{PROJECT}/{A}#u2"]
+
+
 def test_a_place_outside_the_directory_is_never_read(root: Path) -> None:
     secret = root.parent / "auth.json"
     secret.write_bytes(encoded(said("u1")))
