@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -121,7 +121,7 @@ class _Slice:
                 due = gaps.due(connection, claimed.connection.id, GAPS_PER_SLICE)
             refused = gaps.rejected(connection, claimed.connection.id, GAPS_PER_SLICE)
         names = {scope["name"] for scope in claimed.streams}
-        self._from_scratch = names - {stream for stream, (_, run_id) in state.items() if run_id != claimed.claim.run_id}
+        self._from_scratch = self._cursorless(names, state)
         start = Start(
             run_id=str(claimed.claim.run_id),
             collection_mode=claimed.mode,  # type: ignore[arg-type]
@@ -133,6 +133,18 @@ class _Slice:
             budget=Budget.model_validate(claimed.budget),
         )
         return start, Intake(self._manifest, start, self._redactor, refused)
+
+    def _cursorless(self, names: set[str], state: Container[str]) -> set[str]:
+        """Streams that this run walks without a place to go on from, their own or their parents'."""
+        if self._claimed.mode == "full_refresh":
+            return names
+        if self._claimed.number > 1:
+            return set()
+        return {
+            stream.name
+            for stream in self._manifest.streams
+            if stream.name in names and not any(one in state for one in stream.parents or [stream.name])
+        }
 
     def _usable_state(self, state: dict[str, tuple[str, int]]) -> dict[str, Any]:
         """The committed cursors; a full refresh begins without, and goes on from those of its own slices."""

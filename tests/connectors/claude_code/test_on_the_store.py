@@ -72,7 +72,6 @@ def test_many_slices_hold_what_one_pass_brings(open_root: Path, account: Account
     assert {name: account.held(name) for name in ("sessions", "messages", "attachments")} == expected.data
 
 
-@pytest.mark.xfail(reason="the runtime takes a stream whose parent keeps its place for one walked from scratch")
 def test_a_run_that_finds_nothing_new_succeeds(open_root: Path, account: Account) -> None:
     write(open_root / PROJECT / f"{A}.jsonl", said("u1"))
     account.run()
