@@ -14,9 +14,10 @@ from pdpp_worker.protocol.reasons import Reason
 
 _AUTH = frozenset({401, 403})
 _GONE = frozenset({404, 410})
-_SILENT = (httpx.ConnectTimeout, httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout)
 _CHALLENGE_TITLE = b"<title>just a moment"
 _TITLE_BYTES = 4096
+_LONGEST_PAUSE = timedelta(days=365)
+"""A longer one is a mistake of the provider's."""
 
 
 def outcome_of(response: httpx.Response, now: datetime) -> ProviderError | None:
@@ -49,24 +50,27 @@ def network_errors(request: httpx.Request) -> Iterator[None]:
     place = f"{request.method} {request.url.path}"
     try:
         yield
-    except _SILENT as error:
+    except httpx.TimeoutException as error:
         raise UpstreamError(f"{place}: no answer in time", reason=Reason.TIMED_OUT.value) from error
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise UpstreamError(f"{place}: {type(error).__name__}", reason=Reason.NETWORK_ERROR.value) from error
 
 
 def retry_after(value: str | None, now: datetime) -> datetime | None:
-    """When a Retry-After header says to come back: delta seconds or an HTTP date (RFC 9110, 10.2.3); else None."""
+    """When a Retry-After header says to come back, in a year at most; None when it cannot be read.
+
+    Delta seconds or an HTTP date (RFC 9110, 10.2.3).
+    """
     if value is None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return now + min(timedelta(seconds=int(text[:9])), timedelta(days=365))
+        return now + min(timedelta(seconds=int(text[:9])), _LONGEST_PAUSE)
     try:
         due = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return max(due if due.tzinfo else due.replace(tzinfo=UTC), now)
+    return min(max(due if due.tzinfo else due.replace(tzinfo=UTC), now), now + _LONGEST_PAUSE)
 
 
 def _is_challenge(response: httpx.Response) -> bool:
