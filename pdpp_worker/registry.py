@@ -78,7 +78,10 @@ def _built_in_packages() -> list[str]:
 
 
 def _folder(package: str) -> Path:
-    spec = find_spec(package)
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError(f"The connector package {package} is not installed.")
     return Path(spec.submodule_search_locations[0])
