@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from cryptography.fernet import Fernet, InvalidToken
 from pydantic import SecretStr
@@ -69,15 +70,9 @@ class Vault:
 
     def _key_file(self) -> bytes:
         path = self._settings.data_dir / "secret.key"
-        make_directory(self._settings.data_dir)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(descriptor, "wb") as file:
-            key = Fernet.generate_key()
-            file.write(key)
-        return key
+        if not path.exists():
+            _make_key(path)
+        return path.read_bytes()
 
 
 class Redactor:
@@ -94,10 +89,20 @@ class Redactor:
         return secret
 
     def __call__(self, text: str) -> str:
-        """The text with every known secret masked."""
-        for value in self._known:
+        """The text with every known secret masked, the longest first: one may be part of another."""
+        for value in sorted(self._known, key=len, reverse=True):
             text = text.replace(value, MASK)
         return text
+
+
+def _make_key(path: Path) -> None:
+    """Put a key there, whole or not at all, that only its owner can read; whoever comes second leaves the first."""
+    make_directory(path.parent)
+    with NamedTemporaryFile(dir=path.parent) as file:
+        file.write(Fernet.generate_key())
+        file.flush()
+        with suppress(FileExistsError):
+            path.hardlink_to(file.name)
 
 
 def _from_file(name: str, path: Path) -> str:
@@ -105,6 +110,8 @@ def _from_file(name: str, path: Path) -> str:
         value = path.expanduser().read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ConfigurationError(f"The credential {name} cannot be read from {path}: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"The credential {name} cannot be read from {path}: it is not UTF-8 text.") from None
     if not value:
         raise ConfigurationError(f"The credential {name} is to come from {path}, which is empty.")
     return value
