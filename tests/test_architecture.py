@@ -1,0 +1,200 @@
+"""The house rules, read from the code itself: who may know whom, and how long a thing may be."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from pdpp_worker.errors import PdppError
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(
+    path.relative_to(ROOT)
+    for path in [*ROOT.glob("pdpp_worker/**/*.py"), *ROOT.glob("connectors/**/*.py"), ROOT / "beat_schedule.py"]
+)
+GENERATED = Path("pdpp_worker/store/migrations/versions")
+
+BROKER = ("celery", "kombu", "billiard", "pdpp_worker.tasks", "pdpp_worker.celery")
+SQL = ("sqlalchemy", "psycopg", "alembic")
+HTTP = ("httpx", "requests", "urllib.request", "http.client")
+
+# Room to what it must never know.
+FORBIDDEN = {
+    "pdpp_worker/protocol": (*BROKER, *SQL, *HTTP, "redis", "connectors", "pdpp_worker.store", "pdpp_worker.runtime"),
+    "pdpp_worker/pacing": (*BROKER, *SQL, "connectors", "pdpp_worker.runtime"),
+    "pdpp_worker/runtime": (*BROKER, "connectors"),
+    "pdpp_worker/recovery": (*BROKER, "connectors"),
+    "pdpp_worker/store": (*BROKER, *HTTP, "redis", "connectors", "pdpp_worker.runtime", "pdpp_worker.pacing"),
+    "pdpp_worker/tasks": (*SQL, "connectors"),
+    "connectors": (*BROKER, *SQL, "redis"),
+}
+
+LONGEST_FUNCTION = 40
+LONGEST_TASK = 15
+LONGEST_FILE = 450
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@lru_cache
+def parsed(path: Path) -> ast.Module:
+    """A source file as a tree."""
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> set[str]:
+    """The full names of all that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def within(name: str, modules: tuple[str, ...]) -> bool:
+    """Whether a name is one of these modules or in one."""
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def room(folder: str) -> list[Path]:
+    """The files of a room."""
+    return [path for path in SOURCES if path.is_relative_to(folder)]
+
+
+def functions(path: Path) -> Iterator[Function]:
+    """All functions of a file, methods and inner ones included."""
+    return (node for node in ast.walk(parsed(path)) if isinstance(node, Function))
+
+
+def body_lines(function: Function) -> int:
+    """The lines of a function's body, without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def is_task(function: Function) -> bool:
+    """Whether a function is registered as a Celery task."""
+    calls = [one.func if isinstance(one, ast.Call) else one for one in function.decorator_list]
+    return any(isinstance(one, ast.Attribute) and one.attr == "task" for one in calls)
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_a_room_does_not_know_what_it_must_not(folder: str) -> None:
+    assert room(folder)
+
+    known = {f"{path}: {name}" for path in room(folder) for name in imports(path) if within(name, FORBIDDEN[folder])}
+
+    assert known == set()
+
+
+def test_a_connector_knows_only_the_authors_interface_and_itself() -> None:
+    ours = {
+        f"{path}: {name}"
+        for path in room("connectors")
+        for name in imports(path)
+        if within(name, ("pdpp_worker", "connectors"))
+        and not within(name, ("pdpp_worker.connector", f"connectors.{path.parts[1]}"))
+    }
+
+    assert ours == set()
+
+
+def test_a_connector_does_not_wait_by_itself() -> None:
+    sleeping = {str(path) for path in room("connectors") if "time.sleep" in ast.unparse(parsed(path))}
+
+    assert sleeping == set()
+
+
+def test_one_file_reads_the_environment() -> None:
+    readers = {
+        str(path)
+        for path in SOURCES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.environb", "os.getenv")
+    } | {str(path) for path in SOURCES if imports(path) & {"os.environ", "os.environb", "os.getenv"}}
+
+    assert readers == {"pdpp_worker/settings.py"}
+
+
+def test_sql_is_written_in_the_store_only() -> None:
+    """Elsewhere the database is a connection to hand on and its errors; the embedded server asks whether it is up."""
+    harmless = ("sqlalchemy.exc", "sqlalchemy.Connection", "alembic.util.CommandError")
+    writers = {
+        f"{path}: {name}"
+        for path in SOURCES
+        if path.parent.name not in ("store", "migrations", "versions", "embedded")
+        for name in imports(path)
+        if within(name, SQL) and not within(name, harmless)
+    }
+
+    assert writers == set()
+
+
+def test_one_file_makes_http_clients() -> None:
+    makers = {
+        str(path)
+        for path in SOURCES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("httpx.Client", "httpx.AsyncClient", "httpx.get", "httpx.post", "httpx.request")
+        and not path.is_relative_to("pdpp_worker/demo")
+    }
+
+    assert makers == {"pdpp_worker/runtime/context.py"}
+
+
+def test_tasks_are_doors() -> None:
+    tasks = {
+        function.name: body_lines(function)
+        for path in room("pdpp_worker")
+        for function in functions(path)
+        if is_task(function)
+    }
+
+    assert tasks
+    assert {name: lines for name, lines in tasks.items() if lines > LONGEST_TASK} == {}
+
+
+def test_functions_are_short() -> None:
+    long = {
+        f"{path}:{function.lineno} {function.name}": body_lines(function)
+        for path in SOURCES
+        if not path.is_relative_to(GENERATED)
+        for function in functions(path)
+        if body_lines(function) > LONGEST_FUNCTION
+    }
+
+    assert long == {}
+
+
+def test_files_are_short() -> None:
+    lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in SOURCES}
+
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+def test_every_file_says_what_it_is() -> None:
+    silent = {str(path) for path in SOURCES if parsed(path).body and ast.get_docstring(parsed(path)) is None}
+
+    assert {path for path in silent if not path.startswith(str(GENERATED))} == set()
+
+
+def errors(kind: type[PdppError] = PdppError) -> Iterator[type[PdppError]]:
+    """The error tree."""
+    yield kind
+    for child in kind.__subclasses__():
+        if child.__module__ == PdppError.__module__:
+            yield from errors(child)
+
+
+def test_every_error_has_a_name_of_its_own() -> None:
+    slugs = [kind.slug for kind in errors()]
+
+    assert len(set(slugs)) == len(slugs)
+    assert all("slug" in vars(kind) and kind.__doc__ for kind in errors())
