@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 from pydantic import SecretStr
 from redis import Redis
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.pacing.bucket import connect
@@ -31,6 +31,7 @@ _numbers = itertools.count()
 def create_database(servers: EmbeddedServers) -> Iterator[Callable[[], str]]:
     """Makes empty, migrated databases: copies of one template."""
     admin = create_engine(servers.database_url, isolation_level="AUTOCOMMIT")
+    _need_not_survive_a_power_cut(admin)
     template = _fresh(admin, servers, "template_pdpp", "template0")
     db = Database(template)
     migrate.upgrade(db)
@@ -79,8 +80,16 @@ def settings(database_url: str, servers: EmbeddedServers, tmp_path_factory: pyte
     )
 
 
-def _fresh(admin: object, servers: EmbeddedServers, name: str, template: str) -> str:
-    with admin.connect() as connection:  # type: ignore[attr-defined]
+def _need_not_survive_a_power_cut(admin: Engine) -> None:
+    """No test of this server cuts the power, and the disk is what most tests would wait for."""
+    with admin.connect() as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+
+
+def _fresh(admin: Engine, servers: EmbeddedServers, name: str, template: str) -> str:
+    with admin.connect() as connection:
         connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
     base, _, query = servers.database_url.partition("?")
     return f"{base.rpartition('/')[0]}/{name}?{query}"
