@@ -73,12 +73,13 @@ class _Look:
 
 
 def _in_words(overview: Overview) -> str:
+    taken = f" ({overview.records_in_work:,} records)" if overview.runs_working else ""
     words = [
-        f"{overview.connections} connections",
-        f"{overview.runs_working} runs working ({overview.records_in_work:,} records)",
-        f"{overview.runs_waiting} waiting",
-        f"{overview.gaps:,} gaps",
+        f"connections: {overview.connections}",
+        f"runs at work: {overview.runs_working}{taken}",
+        f"waiting: {overview.runs_waiting}",
+        f"missing: {overview.gaps:,}",
     ]
     if overview.next_run_at is not None:
         words.append(f"next run {due(overview.next_run_at)}")
-    return " · ".join(words)
+    return ", ".join(words)

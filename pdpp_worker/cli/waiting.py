@@ -6,8 +6,8 @@ import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 
 from pdpp_worker import registry
 from pdpp_worker.cli.output import console, make_table, note, number
@@ -91,16 +91,14 @@ def _require_workers(view: RunView) -> None:
         )
 
 
-def _progress(view: RunView, streams: list[RunStreamView]) -> Table:
+def _progress(view: RunView, streams: list[RunStreamView]) -> Group:
     rows = [
         (one.stream, _share(one), number(one.records_flushed), number(one.records_unchanged), one.state)
         for one in streams
     ]
-    table = make_table(
-        ("stream", "seen", "new or changed", "unchanged", ""), rows, right=("seen", "new or changed", "unchanged")
-    )
-    table.title, table.title_justify = _headline(view), "left"
-    return table
+    columns = ("stream", "seen", "new or changed", "unchanged", "")
+    table = make_table(columns, rows, right=columns[1:4])
+    return Group(_headline(view), table) if rows else Group(_headline(view))
 
 
 def _headline(view: RunView) -> str:

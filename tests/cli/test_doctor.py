@@ -1,0 +1,125 @@
+"""The doctor says what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from pdpp_worker.cli import waiting
+from pdpp_worker.settings import Settings, get_settings
+from tests.cli.conftest import Cli
+from tests.support.fleet import worker
+from tests.support.servers import until
+
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
+    monkeypatch.setattr(waiting, "_ANSWER_S", 0.2)
+
+
+def _examine(cli: Cli, monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    cli("doctor")
+    return {check["what"]: check for check in _json(cli)}
+
+
+def _json(cli: Cli) -> Any:
+    return json.loads(cli("doctor", "--json").stdout)
+
+
+def test_with_workers_on_every_queue_all_is_well(
+    cli: Cli, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_ANSWER_S", 2.0)
+    with worker(settings, tmp_path) as member:
+        member.wait_for("ready")
+        until(lambda: cli("doctor").exit_code == 0)
+
+        said = cli.ok("doctor")
+
+    assert "WRONG" not in said
+    for what in ("PostgreSQL", "schema", "Redis", "workers", "connector chatgpt", "disk space", "data directory"):
+        assert what in said
+
+
+def test_a_queue_that_nobody_serves_is_named(
+    cli: Cli, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_ANSWER_S", 2.0)
+    with worker(settings, tmp_path, queues="control,local") as member:
+        member.wait_for("ready")
+
+        found = _examine(cli, monkeypatch)["workers"]
+
+    assert not found["ok"]
+    assert "no worker takes from collect." in found["found"]
+
+
+def test_without_workers_it_says_how_to_start_them(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = cli("doctor")
+
+    assert result.exit_code == 1
+    assert "pdpp-worker up" in result.stdout
+    found = _examine(cli, monkeypatch)
+    assert [what for what, check in found.items() if not check["ok"]] == ["workers"]
+
+
+def test_a_database_out_of_reach_is_told_from_the_rest(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _examine(cli, monkeypatch, PDPP_DATABASE_URL=f"postgresql://me:hidden@{NOWHERE}/pdpp")
+
+    assert "PDPP_DATABASE_URL" in found["PostgreSQL"]["found"]
+    assert "schema" not in found
+    assert found["Redis"]["ok"]
+    assert "hidden" not in cli.printed
+
+
+def test_redis_out_of_reach_is_told_from_the_rest(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _examine(cli, monkeypatch, PDPP_REDIS_URL=f"redis://:hidden@{NOWHERE}/0")
+
+    assert "PDPP_REDIS_URL" in found["Redis"]["found"]
+    assert found["PostgreSQL"]["ok"]
+    assert "hidden" not in cli.printed
+
+
+def test_a_redis_that_may_forget_is_refused(cli: Cli, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        found = _examine(cli, monkeypatch)["Redis"]
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+
+    assert not found["ok"]
+    assert "allkeys-lru" in found["found"]
+
+
+def test_a_credential_that_cannot_be_read_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.ok("connection", "add", "mine", "--connector", "chatgpt", "--secret", "access_token=env:NO_SUCH_VARIABLE")
+
+    found = _examine(cli, monkeypatch)["credential access_token of mine"]
+
+    assert not found["ok"]
+    assert "NO_SUCH_VARIABLE" in found["found"]
+
+
+def test_a_data_directory_that_is_a_file_is_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    found = _examine(cli, monkeypatch, PDPP_DATA_DIR=str(tmp_path / "file"))["data directory"]
+
+    assert not found["ok"]
+    assert "PDPP_DATA_DIR" in found["found"]
+
+
+def test_settings_that_cannot_be_understood_are_one_sentence(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDPP_SLICE_S", "soon")
+    get_settings.cache_clear()
+
+    assert "PDPP_SLICE_S" in cli.refusal("doctor")

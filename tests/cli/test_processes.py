@@ -1,0 +1,129 @@
+"""The program as a process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from pdpp_worker.settings import Settings
+from tests.support.fleet import ROOT, environment
+from tests.support.logs import write_session
+from tests.support.scripted import Scenario, record
+from tests.support.servers import until
+
+PROGRAM = (sys.executable, "-m", "pdpp_worker")
+
+
+def program(settings: Settings, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command from start to end."""
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        env=environment(settings, **variables),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@contextmanager
+def up(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The fleet in the foreground of a process; stopped by force if the test does not stop it."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*PROGRAM, "up"],
+            env=environment(settings, PDPP_FLOWER_PORT="0"),
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, 60)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_wrong_name_is_one_sentence_and_no_traceback(settings: Settings) -> None:
+    result = program(settings, "run", "nope")
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("There is no connection named 'nope'")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_without_a_broker_the_run_is_queued_all_the_same(settings: Settings) -> None:
+    program(settings, "connection", "add", "mine", "--connector", "chatgpt")
+
+    result = program(settings, "run", "mine", "--no-wait", PDPP_BROKER_URL="redis://127.0.0.1:1/0")
+
+    assert result.returncode == 0, result.stderr
+    assert "the dispatcher will find it" in result.stderr
+    [run] = json.loads(program(settings, "runs", "--json").stdout)
+    assert run["status"] == "queued"
+
+
+def test_a_reader_that_leaves_early_is_no_failure_to_talk_about(settings: Settings, scenario: Scenario) -> None:
+    scenario.send(*(record(f"r{number}", text="x" * 1000) for number in range(3000)))
+    scenario.run()
+    export = subprocess.Popen(
+        [*PROGRAM, "export", "mine", "items"],
+        env=environment(settings),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert export.stdout is not None
+    assert export.stderr is not None
+
+    assert export.stdout.readline()
+    export.stdout.close()
+
+    assert b"Traceback" not in export.stderr.read()
+    export.stderr.close()
+    assert export.wait(60) == 1
+
+
+def test_up_collects_what_is_added_and_stops_when_told(settings: Settings, redis: Redis, tmp_path: Path) -> None:
+    projects, home, log = tmp_path / "projects", tmp_path / "home", tmp_path / "up.log"
+    home.mkdir()
+    write_session(projects, number=1, lines=10)
+    folders = ("--set", f"projects_dir={projects}", "--set", f"claude_dir={home}")
+
+    with up(settings, log) as fleet:
+        added = program(settings, "connection", "add", "logs", "--connector", "claude_code", "--paused", *folders)
+        assert added.returncode == 0, added.stderr
+        run = program(settings, "run", "logs")
+        exported = program(settings, "export", "logs", "messages")
+        second = program(settings, "up")
+        fleet.send_signal(signal.SIGTERM)
+        code = fleet.wait(60)
+
+    assert run.returncode == 0, run.stderr
+    assert "succeeded" in run.stdout
+    assert len(exported.stdout.splitlines()) == 10
+    assert second.returncode == 2
+    assert "already runs" in second.stderr
+    assert code == 0
+    text = log.read_text()
+    assert str(settings.data_dir / "logs") in text
+    assert "http://127.0.0.1:" in text
+    assert text.endswith("Stopped.\n")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("connection", "add", "--help")])
+def test_help_is_plain_text(settings: Settings, arguments: tuple[str, ...]) -> None:
+    result = program(settings, *arguments)
+
+    assert "Usage: pdpp-worker" in result.stdout + result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
