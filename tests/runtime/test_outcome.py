@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -12,8 +14,10 @@ from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.outcome import RunStatus, close_stream, derive_status, misses_nothing
 from pdpp_worker.store.endings import StreamBooks, StreamEnd
 
-counts = st.integers(0, 3)
-skips = st.dictionaries(st.sampled_from([reason.value for reason in Reason]), st.integers(1, 5), max_size=2)
+counts = st.sampled_from([0, 0, 1, 2])
+skips = st.just({}) | st.dictionaries(
+    st.sampled_from([reason.value for reason in Reason]), st.integers(1, 5), max_size=2
+)
 
 
 @st.composite
@@ -73,6 +77,27 @@ def test_a_run_succeeded_exactly_when_nothing_is_missing(streams: list[StreamEnd
         and one.books.staged == one.books.committed
         for one in streams
     )
+
+
+@pytest.mark.parametrize("held", [0, 7], ids=["nothing durable", "something durable"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"rejected": 1, "emitted": 8},
+        {"staged": 1},
+        {"skipped_by_reason": {"rate_limited": 1}},
+        {"holds_records": True, "flushed": 0},
+    ],
+    ids=["a refused record", "an uncommitted checkpoint", "an open gap", "an empty answer"],
+)
+def test_one_thing_that_is_missing_is_enough(missing: dict[str, Any], held: int) -> None:
+    whole = close_stream(replace(EMPTY, flushed=7), finished=True, walked=True, from_scratch=True, error=None)
+    books_of_it = replace(replace(EMPTY, flushed=held), **missing)
+    lacking = close_stream(books_of_it, finished=True, walked=True, from_scratch=True, error=None)
+
+    assert derive_status([whole], cancelled=False) is RunStatus.SUCCEEDED
+    assert derive_status([whole, lacking], cancelled=False) is RunStatus.PARTIALLY_COMPLETED
+    assert derive_status([lacking], cancelled=False) is not RunStatus.SUCCEEDED
 
 
 @given(runs)
