@@ -12,6 +12,7 @@ from pathlib import Path
 from pdpp_worker.connector import Collect
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
+from pdpp_worker.settings import Settings
 
 ENTRY_POINT_GROUP = "pdpp.connectors"
 _BUILT_IN = "connectors"
@@ -70,6 +71,16 @@ def all_connectors() -> dict[str, Connector]:
             )
         found[manifest.name] = Connector(manifest, package)
     return found
+
+
+def check_ceilings(settings: Settings) -> None:
+    """Refuse to start with a rate ceiling in the environment that is not one.
+
+    Raises:
+        ConfigurationError: naming the variable and what it must be.
+    """
+    for name, connector in all_connectors().items():
+        settings.pacing_min_interval_ms(name, connector.manifest.pacing.min_interval_ms)
 
 
 def _built_in_packages() -> list[str]:

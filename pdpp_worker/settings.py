@@ -77,6 +77,8 @@ class Settings(BaseSettings):
 
     broker_timeout_s: PositiveSeconds = 5.0
     """Bound on every single operation on the broker and the pacing server."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where a worker answers Prometheus, on loopback; 0: nowhere."""
     flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555
     flower_basic_auth: SecretStr | None = None
     """`user:password`; required to let Flower listen beyond loopback."""

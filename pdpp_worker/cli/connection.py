@@ -107,6 +107,18 @@ def set_(
     say(f"Changed {name}; its next run works with it.")
 
 
+@app.command("set-rate")
+def set_rate(
+    name: Name,
+    min_interval_ms: Annotated[str, typer.Argument(help="Least ms between two requests, or 'default'.")],
+) -> None:
+    """Set the connection's own rate ceiling: no request follows another sooner."""
+    interval = None if min_interval_ms == "default" else positive_ms("The rate ceiling", min_interval_ms)
+    with open_session() as session, session.db.begin() as connection:
+        edits.set_min_interval(connection, connections.get(connection, name).id, interval)
+    say(f"Changed the rate ceiling of {name}; its next slice keeps to it. See: pdpp-worker rate {name}")
+
+
 @app.command()
 def secret(
     name: Name,

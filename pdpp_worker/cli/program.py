@@ -10,7 +10,7 @@ import typer
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
-from pdpp_worker.cli import connection, connectors, db, doctor, events, export, gaps, run, runs, status, up
+from pdpp_worker.cli import connection, connectors, db, doctor, events, export, gaps, rate, run, runs, status, up
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.errors import ConfigurationError, PdppError
 
@@ -46,6 +46,7 @@ app.command()(run.run)
 app.command()(run.cancel)
 app.command()(run.recover)
 app.command()(status.status)
+app.command()(rate.rate)
 app.add_typer(runs.app, name="runs")
 app.command()(gaps.gaps)
 app.command()(events.events)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pdpp_worker.cli.output import note, say
+from pdpp_worker.cli.rate import cost_of
 from pdpp_worker.cli.run_views import advice, summary
 from pdpp_worker.cli.session import Session, open_session, targets
 from pdpp_worker.cli.waiting import START_THE_FLEET, watch
@@ -58,12 +59,15 @@ def recover(
     """Go back now for what is missing, given-up items included."""
     with open_session() as session:
         with session.db.begin() as connection:
-            ids = [row.id for row in targets(connection, name)]
+            found = targets(connection, name)
+        ids = [row.id for row in found]
+        costs = [cost for row in found if (cost := cost_of(session, row.name)) is not None]
         bells = sweep.recover(session.db, ids)
         heard = [_ring(bell) for bell in bells]
     if not bells:
         say(f"Nothing of {name} can be asked for now, or a run is at it already; see: pdpp-worker gaps {name}")
         return
+    say(*costs)
     say(*(f"Run {bell.run_id} is queued; see: pdpp-worker runs show {bell.run_id}" for bell in bells))
     if not all(heard):
         note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")

@@ -37,6 +37,7 @@ def open_session(*, migrating: bool = False) -> Iterator[Session]:
     """
     settings = get_settings()
     logs.configure(settings)
+    registry.check_ceilings(settings)
     try:
         db = Database(endpoints.resolve(settings).database_url.get_secret_value())
         try:

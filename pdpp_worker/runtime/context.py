@@ -10,13 +10,14 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
-from redis import Redis
 
+from pdpp_worker import metrics
 from pdpp_worker.connector import Context
 from pdpp_worker.errors import AuthExpired, ConfigurationError
 from pdpp_worker.logs import get_logger
-from pdpp_worker.pacing.bucket import Bucket
-from pdpp_worker.pacing.transport import PacedTransport, Wait
+from pdpp_worker.pacing.pacer import Pacer
+from pdpp_worker.pacing.retry import RetryingTransport
+from pdpp_worker.pacing.transport import PacedTransport
 from pdpp_worker.protocol.manifest import Manifest, SettingSpec
 from pdpp_worker.secrets import Redactor, Vault
 from pdpp_worker.settings import Settings
@@ -24,25 +25,17 @@ from pdpp_worker.store.connections import ConnectionRow
 
 
 def make_context(
-    settings: Settings,
-    redis: Redis,
-    manifest: Manifest,
-    row: ConnectionRow,
-    wait: Wait,
-    redactor: Redactor,
-    clients: ExitStack,
+    settings: Settings, manifest: Manifest, row: ConnectionRow, pacer: Pacer, redactor: Redactor, clients: ExitStack
 ) -> Context:
-    """The context of one slice; the HTTP clients it makes are closed with `clients`."""
+    """The context of one slice; the HTTP clients it makes share one pacer and are closed with `clients`."""
     vault = Vault(settings)
-    bucket = Bucket(redis, row.id)
-    interval_ms = max(settings.pacing_cold_start_ms, ceiling_ms(settings, manifest, row))
+    retried = metrics.RETRIED.labels(row.name)
 
     def http(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
         inner = httpx.HTTPTransport(limits=httpx.Limits(max_connections=1, max_keepalive_connections=1))
-        transport = PacedTransport(inner, bucket, interval_ms, wait)
         # Without the environment's proxies, which would lead around the pacing.
         client = httpx.Client(
-            transport=transport,
+            transport=RetryingTransport(PacedTransport(inner, pacer), retried),
             base_url=base_url,
             headers=headers,
             timeout=settings.http_timeout_s,

@@ -29,6 +29,7 @@ from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope
 from pdpp_worker.runtime.rules import check_in_scope, moment_of, resource_of
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Batch, Closure, Miss, RecordRow, Rejection
+from pdpp_worker.store.events import Event
 
 CURSOR_BYTES = 64 * 1024 * 1024
 """Longest cursor that is kept."""
@@ -86,6 +87,10 @@ class Intake:
         if self.done is not None:
             raise ProtocolViolation("a message came after DONE; DONE is the last one")
         handler(self, message)
+
+    def note(self, event: Event) -> None:
+        """Let an event commit with the batch at hand."""
+        self.batch.events.append(event)
 
     def next_batch(self) -> Batch:
         """Hand over the batch and begin a new one."""

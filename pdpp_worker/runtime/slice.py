@@ -15,18 +15,21 @@ from typing import Any
 from pydantic import ValidationError
 from redis import Redis
 
-from pdpp_worker import registry
+from pdpp_worker import metrics, registry
 from pdpp_worker.errors import LeaseLostError, PacerUnavailableError, PdppError, ProtocolViolation, ProviderError
 from pdpp_worker.logs import get_logger
+from pdpp_worker.pacing.bucket import Bucket
+from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.messages import STREAM_FAILED, Budget, Done, Message, Start, StartScope, describe
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, StreamScope
 from pdpp_worker.recovery.policy import retry_policy
-from pdpp_worker.runtime.context import make_context
+from pdpp_worker.runtime.context import ceiling_ms, make_context
 from pdpp_worker.runtime.ending import Ending, end_run
 from pdpp_worker.runtime.guard import Guard, SliceEnded
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
+from pdpp_worker.runtime.rate import RateKeeper
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import gaps, runs
@@ -86,11 +89,11 @@ class _Slice:
         self._connector = registry.get(claimed.connection.connector)
         self._manifest = self._connector.manifest
         self._redactor = Redactor()
+        self._start, self._intake = self._prepare()
         self._clients = ExitStack()
         self._context = make_context(
-            settings, redis, self._manifest, claimed.connection, guard.wait_until, self._redactor, self._clients
+            settings, self._manifest, claimed.connection, self._make_pacer(redis), self._redactor, self._clients
         )
-        self._start, self._intake = self._prepare()
         self._committed_at = time.monotonic()
 
     def work(self) -> SliceResult:
@@ -134,6 +137,27 @@ class _Slice:
         )
         return start, Intake(self._manifest, start, self._redactor, refused)
 
+    def _make_pacer(self, redis: Redis) -> Pacer:
+        row = self._claimed.connection
+        ceiling = ceiling_ms(self._settings, self._manifest, row)
+        metrics.CEILING_MS.labels(row.name).set(ceiling)
+        keeper = RateKeeper(
+            self._db,
+            self._claimed.claim,
+            ceiling_ms=ceiling,
+            cold_start_ms=self._settings.pacing_cold_start_ms,
+            emit=self._intake.note,
+        )
+        pacer = Pacer(row.name, Bucket(redis, row.id), keeper.controller, self._guard.wait_until, keeper)
+
+        def close() -> None:
+            if pacer.has_sent:
+                keeper.save()
+                pacer.close()
+
+        self._clients.callback(close)
+        return pacer
+
     def _cursorless(self, names: set[str], state: Container[str]) -> set[str]:
         """Streams that this run walks without a place to go on from, their own or their parents'."""
         if self._claimed.mode == "full_refresh":
@@ -168,7 +192,7 @@ class _Slice:
         """The connector's messages; what its own code raises is told apart from what ours does."""
         try:
             yield from self._connector.load()(self._start, self._context)
-        except PacerUnavailableError:
+        except (PacerUnavailableError, LeaseLostError):
             raise
         except ProviderError as error:
             raise _ConnectorFailedError(known_reason(error.reason) or Reason.UPSTREAM_ERROR, str(error)) from error

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from pdpp_worker import registry
 from pdpp_worker.endpoints import resolve
 from pdpp_worker.settings import Settings, get_settings
 
@@ -22,6 +23,7 @@ def configuration() -> dict[str, Any]:
     from beat_schedule import beat_schedule
 
     settings = get_settings()
+    registry.check_ceilings(settings)
     return {
         "broker_url": resolve(settings).broker_url.get_secret_value(),
         "broker_transport_options": transport_options(settings),

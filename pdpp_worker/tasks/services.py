@@ -6,10 +6,10 @@ import multiprocessing
 from dataclasses import dataclass
 from functools import lru_cache
 
-from celery.signals import celeryd_init, worker_shutting_down
+from celery.signals import celeryd_init, worker_ready, worker_shutting_down
 from redis import Redis
 
-from pdpp_worker import logs
+from pdpp_worker import logs, metrics
 from pdpp_worker.endpoints import resolve
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.settings import Settings, get_settings
@@ -52,6 +52,13 @@ def stopping() -> bool:
 @celeryd_init.connect  # type: ignore[untyped-decorator]
 def _configure_logs(**_: object) -> None:
     logs.configure(get_settings())
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _serve_metrics(**_: object) -> None:
+    port = get_settings().metrics_port
+    if port:
+        metrics.serve(port)
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
