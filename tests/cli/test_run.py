@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -177,7 +178,9 @@ def test_a_run_that_waits_for_its_time_is_not_taken_for_unheard(
     cli: Cli, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The provider asked for a pause; nobody has to start anything."""
-    monkeypatch.setattr(waiting, "_UNHEARD_S", 0.1)
+    was_due = []
+    monkeypatch.setattr(waiting, "_UNHEARD_S", 0.0)
+    monkeypatch.setattr(waiting, "_require_workers", lambda run: was_due.append(run.not_before <= datetime.now(UTC)))
     _succeeds(scenario)
     run_id = scenario.queue()
     scenario.rows("UPDATE runs SET not_before = now() + interval '1 second' RETURNING id")
@@ -185,5 +188,6 @@ def test_a_run_that_waits_for_its_time_is_not_taken_for_unheard(
     with at_work(scenario):
         result = cli("run", "mine")
 
+    assert all(was_due)
     assert result.exit_code == 0
     assert f"Run {run_id} of mine succeeded" in result.stdout
