@@ -49,7 +49,7 @@ def add(
     manifest = registry.get(connector).manifest
     values = read_settings(manifest, settings or [])
     schedule = read_schedule(every, cron, manifest.schedule_every_s)
-    interval = _interval(min_interval_ms)
+    interval = None if min_interval_ms is None else positive_ms("--min-interval-ms", min_interval_ms)
     with open_session() as session:
         credentials = read_credentials(Vault(session.settings), manifest, secret or [])
         with session.db.begin() as connection:
@@ -92,17 +92,14 @@ def set_(
     settings: Annotated[list[str] | None, typer.Argument(help="Settings; KEY= for the default.")] = None,
     every: Every = None,
     cron: Cron = None,
-    min_interval_ms: Annotated[str | None, typer.Option(help="Rate ceiling, ms; '' for the connector's.")] = None,
 ) -> None:
-    """Change settings, schedule or rate ceiling."""
+    """Change settings or the schedule."""
     schedule = read_schedule(every, cron)
     with open_session() as session, session.db.begin() as connection:
         row = connections.get(connection, name)
         if settings:
             values = read_settings(registry.get(row.connector).manifest, settings, row.settings)
             edits.set_settings(connection, row.id, values)
-        if min_interval_ms is not None:
-            edits.set_min_interval(connection, row.id, _interval(min_interval_ms or None))
         _store_schedule(connection, row.id, schedule)
     say(f"Changed {name}; its next run works with it.")
 
@@ -169,10 +166,6 @@ def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
         raise ConfigurationError(f"{question} Nobody is there to answer; say --yes.")
     typer.confirm(question, abort=True, err=True)
-
-
-def _interval(text: str | None) -> float | None:
-    return None if text is None else positive_ms("--min-interval-ms", text)
 
 
 def _pause(name: str, paused: bool) -> None:

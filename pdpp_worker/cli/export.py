@@ -66,7 +66,7 @@ def _fields(connection: Connection, row: ConnectionRow, stream: str) -> list[str
 def _open(path: Path | None) -> Iterator[TextIO]:
     """UTF-8 without any translation. A file appears under its name only when it is whole."""
     if path is None:
-        out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
+        out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
         try:
             yield out
             out.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
@@ -31,26 +32,16 @@ def watch(db: Database, run_id: int) -> RunView:
     Raises:
         PdppError: the run waits for a worker, and none answers.
     """
-    pause_s, unheard_since = _FIRST_POLL_S, time.monotonic()
     screen = console(stderr=True)
     try:
         with Live(console=screen, transient=True) if screen.is_terminal else nullcontext() as live:
-            while True:
-                view, streams = _look(db, run_id)
-                if view.ended_at is not None:
-                    return view
+            for view, streams in _looks(db, run_id):
                 if live is not None:
                     live.update(_progress(view, streams))
-                if view.leased or view.not_before > datetime.now(UTC):
-                    unheard_since = time.monotonic()
-                elif time.monotonic() - unheard_since > _UNHEARD_S:
-                    _require_workers(view)
-                    unheard_since = time.monotonic()
-                time.sleep(pause_s)
-                pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
     except KeyboardInterrupt:
         note(f"The run goes on without being watched; see: pdpp-worker runs show {run_id}")
         raise
+    return view
 
 
 def served_queues(timeout_s: float = _ANSWER_S) -> dict[str, list[str]]:
@@ -71,9 +62,22 @@ def served_queues(timeout_s: float = _ANSWER_S) -> dict[str, list[str]]:
     return served
 
 
-def _look(db: Database, run_id: int) -> tuple[RunView, list[RunStreamView]]:
-    with db.begin() as connection:
-        return readmodels.run_view(connection, run_id), readmodels.run_streams(connection, run_id)
+def _looks(db: Database, run_id: int) -> Iterator[tuple[RunView, list[RunStreamView]]]:
+    """The run now and again, ever less often, until it has ended."""
+    pause_s, unheard_since = _FIRST_POLL_S, time.monotonic()
+    while True:
+        with db.begin() as connection:
+            view, streams = readmodels.run_view(connection, run_id), readmodels.run_streams(connection, run_id)
+        yield view, streams
+        if view.ended_at is not None:
+            return
+        if view.leased or view.not_before > datetime.now(UTC):
+            unheard_since = time.monotonic()
+        elif time.monotonic() - unheard_since > _UNHEARD_S:
+            _require_workers(view)
+            unheard_since = time.monotonic()
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
 
 
 def _require_workers(view: RunView) -> None:

@@ -188,13 +188,14 @@ def test_no_command_shows_a_secret(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 def test_settings_schedule_and_ceiling_can_be_changed(cli: Cli) -> None:
     cli.ok("connection", "add", "mine", "--connector", "bank", "--set", "pages=7", "--set", "full=no", stdin=TOKEN)
 
-    cli.ok("connection", "set", "mine", "pages=", "ratio=2", "--cron", "30 4 * * *", "--min-interval-ms", "700")
+    cli.ok("connection", "set", "mine", "pages=", "ratio=2", "--cron", "30 4 * * *")
+    cli.ok("connection", "set-rate", "mine", "700")
 
     shown = cli.json("connection", "show", "mine")
     assert shown["settings"] == {"full": False, "ratio": 2.0}
     assert (shown["every_s"], shown["cron"]) == (None, "30 4 * * *")
     assert shown["rate_ceiling"]["min_interval_ms"] == 700
-    cli.ok("connection", "set", "mine", "--min-interval-ms", "")
+    cli.ok("connection", "set-rate", "mine", "default")
     assert cli.json("connection", "show", "mine")["rate_ceiling"]["min_interval_ms"] == 400
 
 

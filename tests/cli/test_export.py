@@ -84,7 +84,7 @@ def test_csv_is_readable_and_loses_no_record(
 
 
 def test_csv_has_a_column_for_each_field_of_the_manifest(cli: Cli, scenario: Scenario) -> None:
-    fields = {"id": {}, "title": {}, "tags": {}, "done": {}, "deleted_at": {}}
+    fields: dict[str, Any] = {"id": {}, "title": {}, "tags": {}, "done": {}, "deleted_at": {}}
     stream = {"name": "items", "schema": {"type": "object", "properties": fields}}
     awkward = 'a "quoted"\r\nline,\x00 and \ud800'
     one = record("r1", title=awkward, tags=["x", "y"], done=True, deleted_at="inner", extra={"deep": [1]})

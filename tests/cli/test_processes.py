@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +120,57 @@ def test_up_collects_what_is_added_and_stops_when_told(settings: Settings, redis
     assert str(settings.data_dir / "logs") in text
     assert "http://127.0.0.1:" in text
     assert text.endswith("Stopped.\n")
+
+
+@contextmanager
+def following(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on, for a minute at most."""
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments],
+        env=environment(settings),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    try:
+        with process:
+            yield process
+    finally:
+        timer.cancel()
+
+
+def test_events_are_followed_until_ctrl_c(settings: Settings, scenario: Scenario) -> None:
+    scenario.send(record("a"))
+    scenario.run()
+
+    with following(settings, "events", "--follow", "--json") as process:
+        assert process.stdout is not None
+        before = [json.loads(process.stdout.readline())["run_id"] for _ in range(3)]
+        second = scenario.run()["id"]
+        after = [json.loads(process.stdout.readline())["run_id"] for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+
+    assert second not in before
+    assert after == [second] * 3
+    assert (process.returncode, said) == (130, "")
+
+
+def test_ctrl_c_leaves_the_run_alone(settings: Settings, redis: Redis) -> None:
+    program(settings, "connection", "add", "mine", "--connector", "chatgpt")
+
+    with following(settings, "run", "mine") as process:
+        until(lambda: json.loads(program(settings, "runs", "--json").stdout) != [])
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    [run] = json.loads(program(settings, "runs", "--json").stdout)
+    assert (run["status"], run["cancel_requested"]) == ("queued", False)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("connection", "add", "--help")])
