@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-PAGE = 1_000
+PAGE = 200
 """Records held at once."""
 
 
