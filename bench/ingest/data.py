@@ -9,6 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import orjson
+
 Item = dict[str, Any]
 
 STREAM = "messages"
@@ -78,7 +80,7 @@ def read(folder: Path, offset: int = 0) -> Iterator[tuple[Item, int]]:
         file.seek(offset)
         for line in file:
             offset += len(line)
-            yield json.loads(line), offset
+            yield orjson.loads(line), offset
 
 
 def _item(draw: Random, number: int) -> Item:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -79,13 +80,13 @@ class Batch:
     closures: list[Closure] = field(default_factory=list)
     hydrated: dict[str, list[str]] = field(default_factory=dict)
     """Detail stream to the keys that were read; an open gap about one of them is thereby closed."""
-    tallies: dict[str, StreamTally] = field(default_factory=dict)
+    tallies: defaultdict[str, StreamTally] = field(default_factory=lambda: defaultdict(StreamTally))
     events: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
     """(type, stream, data)."""
 
     def tally(self, stream: str) -> StreamTally:
         """The books of a stream in this batch."""
-        return self.tallies.setdefault(stream, StreamTally())
+        return self.tallies[stream]
 
 
 @dataclass(frozen=True)

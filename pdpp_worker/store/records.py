@@ -16,6 +16,7 @@ from psycopg.types.json import set_json_dumps
 from sqlalchemy import Connection
 
 from pdpp_worker.store.batch import RecordRow
+from pdpp_worker.store.values import exact_json
 from pdpp_worker.store.versions import Content, Stored, play
 
 
@@ -45,13 +46,14 @@ _TYPES = (
     "int8",
 )
 
+# The keys come as one JSON text: an array of thousands of parameters is dear to write and to plan for.
 _HELD = """
     SELECT key, content_hash, version, deleted_at IS NOT NULL, partial FROM records
-    WHERE connection_id = %s AND stream = %s AND key = ANY(%s)
+    WHERE connection_id = %s AND stream = %s AND key = ANY (ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
 """
 _DATA = """
     SELECT key, coalesce(convert_from(raw, 'UTF8'), data::text), partial FROM records
-    WHERE connection_id = %s AND stream = %s AND key = ANY(%s)
+    WHERE connection_id = %s AND stream = %s AND key = ANY (ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
 """
 # Without the table's NOT NULL: a deletion has no content of its own.
 _STAGE = """
@@ -90,14 +92,14 @@ def write_records(
 
 
 def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, Stored]:
-    cursor.execute(_HELD, (connection_id, stream, list(keys)), binary=True)
+    cursor.execute(_HELD, (connection_id, stream, exact_json(list(keys))), binary=True)
     return {key: Stored(digest, version, deleted, partial) for key, digest, version, deleted, partial in cursor}
 
 
 def _contents(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collection[str]) -> dict[str, Content]:
     if not keys:
         return {}
-    cursor.execute(_DATA, (connection_id, stream, list(keys)), binary=True)
+    cursor.execute(_DATA, (connection_id, stream, exact_json(list(keys))), binary=True)
     return {key: Content(json.loads(text), partial) for key, text, partial in cursor}
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import orjson
+
 KEY_BYTES = 1024
 """Longest key, bytes of UTF-8; PostgreSQL's index rows end at about 2,700."""
 
@@ -41,6 +43,8 @@ def encode(data: Any) -> Encoded:
     Raises:
         NotRepresentableError: JSON cannot carry the data.
     """
+    if (quick := _quick(data)) is not None:
+        return Encoded(quick.decode(), None, _digest(quick))
     text = _write(_plain, data)
     if "\\u0000" not in text:
         try:
@@ -107,6 +111,18 @@ def raw_form(value: Any) -> bytes:
         return json.dumps(value, default=repr, skipkeys=True).encode()
     except (ValueError, RecursionError) as error:
         return f"({_why(error)})".encode()
+
+
+def _quick(data: Any) -> bytes | None:
+    """What `_plain` writes (only the exponents of floats look different) in less time; None where that is not certain.
+
+    orjson writes NaN as null, and dates and other objects as text; so what it wrote has to read back as the same value.
+    """
+    try:
+        encoded = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None
+    return encoded if b"\\u0000" not in encoded and orjson.loads(encoded) == data else None
 
 
 def _write(encode_json: Callable[[Any], str], value: Any) -> str:
