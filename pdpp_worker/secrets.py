@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -85,7 +86,8 @@ class Redactor:
         """Remember a secret that was handed out, and hand it on."""
         value = secret.get_secret_value()
         if len(value) >= _SHORTEST_MASKED:
-            self._known.add(value)
+            # A cursor is looked at as JSON, where quotes and other letters are escaped.
+            self._known.update((value, json.dumps(value)[1:-1]))
         return secret
 
     def __call__(self, text: str) -> str:

@@ -18,8 +18,11 @@ from pdpp_worker.pacing.controller import Controller
 
 LATE_S = 0.005
 """A reservation that is this late is given up: the next one may follow it at once."""
-JITTER, JITTER_MAX_MS = 0.02, 150.0
+JITTER, JITTER_MAX_MS = 0.01, 150.0
 """Noise against beating with other periodic traffic: a share of the interval, so that it never sets the rate."""
+MARGIN_MS = 10.0
+"""Kept above the ceiling: the provider sees arrivals, not sends, and one request may be longer on its way than the
+next. It costs nothing where the provider's own limit is below the ceiling."""
 
 Wait = Callable[[float, datetime], None]
 """Waits until a monotonic instant (s), which is the given time of day; raises when the slice ends first."""
@@ -36,9 +39,12 @@ class RateListener(Protocol):
 class Pacer:
     """Paces one connection for one slice."""
 
-    def __init__(self, name: str, bucket: Bucket, controller: Controller, wait: Wait, listener: RateListener) -> None:
+    def __init__(
+        self, name: str, bucket: Bucket, controller: Controller, ceiling_ms: float, wait: Wait, listener: RateListener
+    ) -> None:
         self._bucket = bucket
         self._controller = controller
+        self._floor_ms = ceiling_ms + MARGIN_MS
         self._wait = wait
         self._listener = listener
         self._spread = random.SystemRandom()
@@ -65,7 +71,8 @@ class Pacer:
             self._interval_ms = self._draw_interval(time.monotonic())
             delay = self._bucket.reserve(self._interval_ms)
             now = time.monotonic()
-            instant = max(now + delay, self._controller.next_send(now), not_before)
+            since_last = self._sent_at + self._floor_ms / 1000
+            instant = max(now + delay, self._controller.next_send(now), since_last, not_before)
             self._wait(instant, datetime.now(UTC) + timedelta(seconds=instant - now))
             if time.monotonic() - instant < LATE_S:
                 break
@@ -118,5 +125,5 @@ class Pacer:
         self._listener(failure.reason, asked)
 
     def _draw_interval(self, now: float) -> float:
-        interval = self._controller.interval_ms(now)
+        interval = max(self._controller.interval_ms(now), self._floor_ms)
         return interval + self._spread.uniform(0, min(JITTER_MAX_MS, JITTER * interval))

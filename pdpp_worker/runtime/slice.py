@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 from pydantic import ValidationError
 from redis import Redis
 
@@ -148,7 +149,7 @@ class _Slice:
             cold_start_ms=self._settings.pacing_cold_start_ms,
             emit=self._intake.note,
         )
-        pacer = Pacer(row.name, Bucket(redis, row.id), keeper.controller, self._guard.wait_until, keeper)
+        pacer = Pacer(row.name, Bucket(redis, row.id), keeper.controller, ceiling, self._guard.wait_until, keeper)
 
         def close() -> None:
             if pacer.has_sent:
@@ -198,6 +199,8 @@ class _Slice:
             raise _ConnectorFailedError(known_reason(error.reason) or Reason.UPSTREAM_ERROR, str(error)) from error
         except PdppError as error:
             raise _ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+        except httpx.HTTPError as error:  # what the client makes of an answer, such as redirects without end
+            raise _ConnectorFailedError(Reason.UPSTREAM_ERROR, type(error).__name__) from error
         except ValidationError as error:
             raise _ConnectorFailedError(Reason.PARSE_FAILED, describe(error)) from error
         except Exception as error:

@@ -1,0 +1,111 @@
+"""What was learned about the rate goes from slice to slice, and no further than it is true."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from pdpp_worker.runtime.rate import RateKeeper
+from pdpp_worker.store import leases
+from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.events import Event
+from tests.support.scripted import Scenario, record
+
+CEILING_MS, COLD_MS = 250.0, 1000.0
+
+
+class Slices:
+    """Makes the keeper of one slice after the other."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        scenario.send(record("a"))
+        with scenario.db.begin() as connection:
+            claim = leases.acquire(connection, scenario.connection_id, 1, "test", 600)
+        assert claim is not None
+        self.claim: Claim = claim
+        self.events: list[Event] = []
+
+    def keeper(self, ceiling_ms: float = CEILING_MS) -> RateKeeper:
+        return RateKeeper(
+            self.scenario.db, self.claim, ceiling_ms=ceiling_ms, cold_start_ms=COLD_MS, emit=self.events.append
+        )
+
+    def interval(self, ceiling_ms: float = CEILING_MS) -> float:
+        return self.keeper(ceiling_ms).controller.interval_ms(time.monotonic())
+
+    def let_pass(self, hours: float) -> None:
+        with self.scenario.db.begin() as connection:
+            connection.execute(
+                text("UPDATE rate_states SET updated_at = updated_at - :h * interval '1 hour'"), {"h": hours}
+            )
+
+    def state(self) -> Any:
+        return self.scenario.one("SELECT state FROM rate_states")["state"]
+
+
+@pytest.fixture
+def slices(scenario: Scenario) -> Slices:
+    return Slices(scenario)
+
+
+def learn(keeper: RateKeeper, successes: int) -> float:
+    """Let a keeper's law see successes; returns the interval it comes to."""
+    now = time.monotonic()
+    for _ in range(successes):
+        keeper.controller.on_send(now)
+        keeper.controller.on_success(now)
+        now += 1.0
+    keeper.save()
+    return keeper.controller.interval_ms(now)
+
+
+def test_the_first_slice_starts_cold(slices: Slices) -> None:
+    assert slices.interval() == COLD_MS
+
+
+def test_the_next_slice_starts_at_the_rate_that_the_last_one_learned(slices: Slices) -> None:
+    learned = learn(slices.keeper(), 40)
+
+    assert learned < COLD_MS
+    assert slices.interval() == pytest.approx(learned, rel=0.1)
+
+
+def test_after_six_hours_what_was_learned_is_forgotten(slices: Slices) -> None:
+    learn(slices.keeper(), 40)
+
+    slices.let_pass(hours=6.1)
+
+    assert slices.interval() == COLD_MS
+
+
+def test_what_is_restored_is_never_faster_than_the_ceiling(slices: Slices) -> None:
+    learn(slices.keeper(), 400)
+
+    assert slices.interval(ceiling_ms=700.0) == 700.0
+
+
+def test_a_refusal_is_kept_and_told_at_once(slices: Slices) -> None:
+    keeper = slices.keeper()
+    keeper.controller.on_throttle(time.monotonic(), 30.0)
+
+    keeper("rate_limited", 30.0)
+
+    assert slices.state()["back_off"]["why"] == "rate_limited"
+    [(kind, stream, data)] = slices.events
+    assert (kind, stream) == ("collection_rate", None)
+    assert data["ceiling_ms"] == CEILING_MS
+    assert data["back_off"]["retry_after_s"] == 30.0
+
+
+def test_the_last_back_off_is_still_known_in_the_next_slice(slices: Slices) -> None:
+    keeper = slices.keeper()
+    keeper.controller.on_throttle(time.monotonic())
+    keeper("rate_limited", None)
+
+    learn(slices.keeper(), 1)
+
+    assert slices.state()["back_off"]["why"] == "rate_limited"
