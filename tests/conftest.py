@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 from pydantic import SecretStr
 from redis import Redis
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
 
 from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.pacing.bucket import connect
@@ -41,9 +41,14 @@ def create_database(servers: EmbeddedServers) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture
-def database_url(create_database: Callable[[], str]) -> str:
+def database_url(create_database: Callable[[], str], servers: EmbeddedServers) -> Iterator[str]:
     """The URL of a migrated database of this test's own."""
-    return create_database()
+    url = create_database()
+    yield url
+    admin = create_engine(servers.database_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)'))
+    admin.dispose()
 
 
 @pytest.fixture
