@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.sharedctypes import RawValue
 
 from celery.signals import celeryd_init, worker_ready, worker_shutting_down
 from redis import Redis
@@ -16,8 +16,9 @@ from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.migrate import require_current
 
-# Shared with forked children: they do not hear the worker's own signal.
-_stopping = multiprocessing.Event()
+# Shared with forked children: they do not hear the worker's own signal. Without a lock, which a child that is killed
+# would take with it, so that nobody could look any more.
+_stopping = RawValue("b", 0)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def services() -> Services:
 
 def stopping() -> bool:
     """Whether this worker is shutting down."""
-    return _stopping.is_set()
+    return bool(_stopping.value)
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]
@@ -63,4 +64,4 @@ def _serve_metrics(**_: object) -> None:
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _stop(**_: object) -> None:
-    _stopping.set()
+    _stopping.value = 1
