@@ -79,7 +79,7 @@ def show(name: Name, json: Json = False) -> None:
         with session.db.begin() as connection:
             row = connections.get(connection, name)
             [found] = readmodels.connection_views(connection, [row.id])
-        ceiling = views.rate_ceiling(session.settings, found)
+        ceiling = views.rate_ceiling(session.settings, found.connector, found.min_interval_ms)
     if json:
         print_json(views.document(found, ceiling))
     else:

@@ -23,14 +23,14 @@ class Ceiling:
     source: str
 
 
-def rate_ceiling(settings: Settings, view: ConnectionView) -> Ceiling:
-    """The rate ceiling of a connection: its own, else the environment's, else the connector's."""
-    if view.min_interval_ms is not None:
-        return Ceiling(view.min_interval_ms, "this connection")
-    from_environment = settings.pacing_min_interval_ms(view.connector, math.inf)
+def rate_ceiling(settings: Settings, name: str, own_ms: float | None) -> Ceiling:
+    """The rate ceiling of a connection of a connector: its own, else the environment's, else the connector's."""
+    if own_ms is not None:
+        return Ceiling(own_ms, "this connection")
+    from_environment = settings.pacing_min_interval_ms(name, math.inf)
     if from_environment < math.inf:
-        return Ceiling(from_environment, f"PDPP_{view.connector.upper()}_PACING_MIN_INTERVAL_MS")
-    connector = registry.all_connectors().get(view.connector)
+        return Ceiling(from_environment, f"PDPP_{name.upper()}_PACING_MIN_INTERVAL_MS")
+    connector = registry.all_connectors().get(name)
     if connector is None:
         return Ceiling(None, "the connector is not installed")
     return Ceiling(connector.manifest.pacing.min_interval_ms, "the connector's default")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pdpp_worker import registry
+from pdpp_worker.cli.connection_views import rate_ceiling
 from pdpp_worker.cli.output import Json, console, make_table, print_json, print_json_line
 from pdpp_worker.cli.session import Session, open_session
 from pdpp_worker.cli.times import duration, local, relative
@@ -109,12 +109,7 @@ def _forecast(session: Session, row: RateRow) -> Forecast | None:
 
 
 def _ceiling(session: Session, row: RateRow) -> float | None:
-    if row.min_interval_ms is not None:
-        return row.min_interval_ms
-    connector = registry.all_connectors().get(row.connector)
-    if connector is None:
-        return None
-    return session.settings.pacing_min_interval_ms(row.connector, connector.manifest.pacing.min_interval_ms)
+    return rate_ceiling(session.settings, row.connector, row.min_interval_ms).min_interval_ms
 
 
 def _cells(session: Session, row: RateRow, view: RateView) -> tuple[str, ...]:

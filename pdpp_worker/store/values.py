@@ -1,7 +1,8 @@
 """From a connector's data to what PostgreSQL can hold, without losing a character.
 
-`jsonb` refuses U+0000 and lone surrogates. Where a record holds such text, `jsonb` gets U+FFFD in their place, so that
-the record can be queried, and the exact JSON (ASCII escapes) is kept beside it in `raw`, so that nothing is lost.
+`jsonb` refuses U+0000 and lone surrogates; where a record holds such text, `jsonb` gets U+FFFD in their place, so that
+the record can be queried. It also turns a float such as 1e23 into an integer, and -0.0 into 0.0. In all of these cases
+the exact JSON is kept beside it in `raw`, so that nothing is lost.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _DIGEST_BYTES = 16
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _UNSTORABLE_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000|[\ud800-\udfff]")
 """The same in JSON text, where U+0000 is an escape; a backslash before it would make it six plain characters."""
+_REWRITTEN = re.compile(rb"\d[eE]\+?\d|-0\.0")
+"""Numbers that `jsonb` writes in another way (and, harmlessly, text that looks like one)."""
 _plain = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _ascii = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
@@ -44,16 +47,18 @@ def encode(data: Any) -> Encoded:
         NotRepresentableError: JSON cannot carry the data.
     """
     if (quick := _quick(data)) is not None:
-        return Encoded(quick.decode(), None, _digest(quick))
+        return Encoded(quick.decode(), quick if _REWRITTEN.search(quick) else None, _digest(quick))
     text = _write(_plain, data)
     if "\\u0000" not in text:
         try:
-            return Encoded(text, None, _digest(text.encode()))
+            exact = text.encode()
+            return Encoded(text, exact if _REWRITTEN.search(exact) else None, _digest(exact))
         except UnicodeEncodeError:
             pass
     exact = _write(_ascii, data).encode()
     fitting = _fit(text)
-    return Encoded(fitting, None if fitting == text else exact, _digest(exact))
+    keeps = fitting == text and not _REWRITTEN.search(text.encode(errors="surrogatepass"))
+    return Encoded(fitting, None if keeps else exact, _digest(exact))
 
 
 def exact_json(value: Any) -> str:
