@@ -24,8 +24,9 @@ from tests.cli.conftest import Cli
 from tests.support.scripted import NOW, Scenario, manifest, record
 
 ANY_TEXT = st.text(st.one_of(st.characters(), st.sampled_from('\x00\ud800\udfff\u2028\x85\r\n",;=\\')))
+ANY_FLOAT = st.floats(allow_nan=False, allow_infinity=False)
 ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False) | ANY_TEXT,
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | ANY_FLOAT | ANY_TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),
     max_leaves=12,
 )
