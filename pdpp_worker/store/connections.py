@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, text, upd
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.store.tables import connections, records, schedules
+from pdpp_worker.store.tables import connections, leases, records, schedules
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,13 @@ def set_credentials(connection: Connection, connection_id: int, credentials: dic
 
 
 def remove(connection: Connection, connection_id: int) -> int:
-    """Remove a connection with all that is held for it; returns how many records went with it."""
-    gone = connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount
+    """Remove a connection with all that is held for it; returns how many records went with it.
+
+    Its lease goes first: that waits for a worker which is writing, and shuts out every later one.
+    """
+    connection.execute(delete(leases).where(leases.c.connection_id == connection_id))
     connection.execute(delete(connections).where(connections.c.id == connection_id))
-    return int(gone)
+    return int(connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount)
 
 
 def schedule(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,6 +81,13 @@ class Desk:
         self.run_id = self.new_run(end_others=True)
         self.claim = self.take()
         return self.run_id
+
+    def until_somebody_waits(self) -> None:
+        """Return as soon as another transaction in this database waits for a lock."""
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        deadline = time.monotonic() + 20
+        while not self.rows(waiting):
+            assert time.monotonic() < deadline, "nobody waits"
 
     def write(self, *rows: RecordRow) -> Written:
         """Write records of the stream in one transaction."""
