@@ -47,11 +47,10 @@ _CREATE = text("""
     RETURNING id
 """).bindparams(bindparam("streams", type_=JSONB), bindparam("budget", type_=JSONB))
 _ACTIVE = text("SELECT id FROM runs WHERE connection_id = :connection_id AND status IN ('queued', 'running')")
-_LOCK_DUE = text("""
-    SELECT * FROM runs
-    WHERE id = :run_id AND status IN ('queued', 'running') AND not_before <= clock_timestamp()
-    FOR UPDATE SKIP LOCKED
-""")
+_IF_DUE = """
+    SELECT * FROM runs WHERE id = :run_id AND status IN ('queued', 'running') AND not_before <= clock_timestamp()
+"""
+_FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
 _BEGIN_SLICE = text("""
     UPDATE runs SET status = 'running', started_at = coalesce(started_at, clock_timestamp()), slices = slices + 1,
         idle_slices = idle_slices + 1, rung_at = clock_timestamp()
@@ -115,11 +114,16 @@ def create(
 
 def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float) -> Slice | None:
     """Take up a run: None when it is over, not due, or somebody else is at it (a doorbell rung twice)."""
+    found = connection.execute(_FIND_DUE, {"run_id": run_id}).mappings().one_or_none()
+    if found is None:
+        return None
+    claim = leases.acquire(connection, found["connection_id"], run_id, holder, lease_s)
+    if claim is None:
+        return None
+    # The lease is locked before the run, as in every batch, so that the two never wait for each other.
     run = connection.execute(_LOCK_DUE, {"run_id": run_id}).mappings().one_or_none()
     if run is None:
-        return None
-    claim = leases.acquire(connection, run["connection_id"], run_id, holder, lease_s)
-    if claim is None:
+        leases.release(connection, claim)
         return None
     number = connection.execute(_BEGIN_SLICE, {"run_id": run_id}).scalar_one()
     kind = "run_started" if number == 1 else "slice_started"

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import LeaseLostError, NotFoundError
@@ -30,6 +31,17 @@ def claim(desk: Desk, holder: str = "worker") -> runs.Slice | None:
     """Take up the run."""
     with desk.db.begin() as connection:
         return runs.claim_slice(connection, desk.run_id, holder, 600.0)
+
+
+def test_a_bell_that_rings_twice_does_not_get_in_the_way_of_the_worker(desk: Desk) -> None:
+    with ThreadPoolExecutor() as threads:
+        with desk.db.begin() as connection:
+            leases.renew(connection, desk.claim)
+            second = threads.submit(claim, desk, "another")
+            desk.until_somebody_waits()
+            connection.execute(text("UPDATE runs SET idle_slices = 0 WHERE id = :id"), {"id": desk.run_id})
+
+        assert second.result() is None
 
 
 def take_due(desk: Desk, again: timedelta = PERIOD) -> list[int]:
