@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
+from packaging.version import InvalidVersion, Version
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -25,7 +26,7 @@ from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=10**15)]
 
 HintAction = Literal[
     "retry_by_runtime",
@@ -94,6 +95,7 @@ class SkipResult(_Message):
         if self.recovery_kind is None and self.recovery_hint is None:
             raise ValueError("recovery_kind is missing; a skip says who goes back for it")
         check_kind(self.stream, self.reason, self.recovery_kind)
+        _check_version(self.connector_version_required)
         return self
 
     @property
@@ -255,6 +257,13 @@ def check_kind(stream: str, reason: str, kind: RecoveryKind | None) -> None:
     known = known_reason(reason)
     if kind is not None and known is not None and kind is not known.kind:
         raise ValueError(f"recovery_kind of reason {reason} is {known.kind.value}, not {kind.value}")
+
+
+def _check_version(text: str | None) -> None:
+    try:
+        Version(text or "0")
+    except InvalidVersion:
+        raise ValueError("connector_version_required is no version such as 1.2.0 (PEP 440)") from None
 
 
 def _unique(field: str, keys: list[str]) -> set[str]:

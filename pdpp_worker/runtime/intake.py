@@ -213,6 +213,11 @@ class Intake:
 
     def _detail_gap(self, gap: DetailGap) -> None:
         self._in_scope(gap.stream, "DETAIL_GAP")
+        if gap.parent_stream is not None and gap.parent_stream not in self._streams:
+            raise ProtocolViolation(
+                f"DETAIL_GAP of stream {gap.stream!r} names parent {gap.parent_stream!r}, "
+                "which the manifest does not have"
+            )
         known = known_reason(gap.reason)
         reason = known or (Reason.UPSTREAM_ERROR if gap.retryable else Reason.PARSE_FAILED)
         self._gap_keys.setdefault(gap.parent_stream or gap.stream, set()).add(gap.record_key)

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from pdpp_worker.store import events, leases, schedules
 from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.values import storable
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def end(
     values = {
         "run_id": claim.run_id,
         "status": status,
-        "error": error,
+        "error": storable(error),
         "by_reason": by_reason,
         "retry_hint": retry_hint,
     }
@@ -164,7 +165,7 @@ def _end_stream(connection: Connection, claim: Claim, one: StreamEnd, walked: bo
         "unreached": one.unreached,
         "missing": one.missing,
         "by_reason": one.books.skipped_by_reason,
-        "error": one.error,
+        "error": storable(one.error),
     }
     connection.execute(_END_STREAM, values)
     if walked and one.finished:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from pdpp_worker.connector import DetailGap
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    Context,
+    DetailGap,
+    Message,
+    Progress,
+    RecoveryKind,
+    SkipResult,
+    Start,
+    UpstreamError,
+)
 from tests.support.scripted import Scenario, manifest, record, state
 
 DEEP: Any = functools.reduce(lambda inner, _: [inner], range(600), "\x00")
@@ -51,3 +63,44 @@ def test_a_locator_that_json_does_not_have_is_a_violation(scenario: Scenario) ->
 
     assert (run["status"], set(scenario.held())) == ("partially_completed", {"a"})
     assert "the locator of a miss in stream 'items' is no JSON" in run["error"]
+
+
+AWKWARD = "a\x00b\ud800"
+
+
+def test_an_error_with_awkward_characters_ends_the_run_like_any_other(scenario: Scenario) -> None:
+    def fails(_: Start, __: Context) -> Iterator[Message]:
+        yield record("a")
+        raise UpstreamError(AWKWARD)
+
+    scenario.install(fails)
+
+    run = scenario.run()
+
+    assert (run["status"], run["error"]) == ("partially_completed", "a\ufffdb\ufffd")
+    assert scenario.stream(run["id"])["error"] == "upstream_error"
+
+
+def test_a_parent_that_the_manifest_does_not_have_is_a_violation(scenario: Scenario) -> None:
+    scenario.send(record("a"), DetailGap(stream="items", parent_stream="a\x00b", record_key="b", reason="timed_out"))
+
+    run = scenario.run()
+
+    assert (run["status"], set(scenario.held())) == ("partially_completed", {"a"})
+    assert "which the manifest does not have" in run["error"]
+
+
+def test_a_required_version_is_one() -> None:
+    with pytest.raises(ValidationError, match="connector_version_required is no version"):
+        SkipResult(
+            stream="items",
+            reason="parse_failed",
+            scope=WHOLE_STREAM,
+            recovery_kind=RecoveryKind.UPGRADE,
+            connector_version_required="2\x00",
+        )
+
+
+def test_progress_beyond_all_counting_is_refused() -> None:
+    with pytest.raises(ValidationError, match="less than or equal"):
+        Progress(stream="items", total=10**18)
