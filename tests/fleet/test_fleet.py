@@ -25,7 +25,7 @@ from tests.support.fleet import ROOT, beat, environment, worker
 from tests.support.logs import write_session
 from tests.support.servers import until
 
-SESSIONS, LINES = 20, 1500
+SESSIONS, LINES = 20, 700
 
 
 def call(settings: Settings, task: str, kwargs: str) -> None:

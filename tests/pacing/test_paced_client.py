@@ -49,7 +49,7 @@ class Client:
     def _wait(self, instant: float, _: datetime) -> None:
         left = instant - time.monotonic()
         self.waits.append(left)
-        time.sleep(max(0.0, min(left, 2.0)))
+        time.sleep(max(0.0, min(left, 0.2)))
 
     def _listen(self, why: str, retry_after_s: float | None) -> None:
         self.told.append((why, retry_after_s))
