@@ -95,10 +95,11 @@ class Guard:
             self._wake.wait(min(left, STOP_CHECK_S))
 
     def _beat(self) -> None:
-        # A connector that has long been silent loses its lease, so that it costs one slot and not its connection.
+        # While a connector is silent for long its lease runs out, so that it costs one slot and not its connection; one
+        # that speaks again finds out whether another worker has it by now.
         while not self._closed.wait(self._claim.lease_s / HEARTBEATS_PER_LEASE):
             if time.monotonic() - self._heard_at >= self._silence_s:
-                return
+                continue
             try:
                 with self._db.begin() as connection:
                     self.note_cancel(leases.renew(connection, self._claim))
