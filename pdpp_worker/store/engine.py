@@ -28,6 +28,8 @@ class Database:
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE * 2,
             pool_pre_ping=True,
+            # An error text goes to a log; the parameters are the owner's data.
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "pdpp-worker",

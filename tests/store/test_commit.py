@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from pdpp_worker.store import events
-from pdpp_worker.store.batch import Batch, Closure
+from pdpp_worker.store.batch import Batch, Closure, Rejection
 from pdpp_worker.store.records import Written
 from tests.store.test_leases import full_batch, written
 from tests.support.desk import Desk, missed, row
@@ -77,6 +77,15 @@ def test_one_part_that_cannot_be_written_leaves_nothing_of_the_others(desk: Desk
 
     assert part == "record" or isinstance(caught.value, IntegrityError)
     assert written(desk) == before
+
+
+def test_an_error_of_the_database_says_nothing_of_the_content(desk: Desk) -> None:
+    batch = Batch(rejections=[Rejection(None, "b", "no stream", b"the owner's own words")])  # type: ignore[arg-type]
+
+    with pytest.raises(Exception, match="violates") as caught:
+        desk.commit(batch)
+
+    assert "SQL parameters hidden" in str(caught.value)
 
 
 def test_a_batch_that_failed_can_be_written_again(desk: Desk) -> None:
