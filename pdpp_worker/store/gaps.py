@@ -55,9 +55,11 @@ _CLOSE = text("""
     WHERE id = :id AND connection_id = :connection_id AND closed_at IS NULL
     RETURNING stream
 """)
+# That a resource was read says nothing of a record that was refused: only the record itself proves it.
 _CLOSE_BY_SCOPE = text("""
     UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND scope_hash = ANY(:hashes)
+        AND reason <> 'record_rejected'
     RETURNING stream
 """).bindparams(bindparam("hashes", type_=ARRAY(BYTEA)))
 # Whoever waited longest comes first, and each attempt sends a row back by an hour, so that no page of rows which keep

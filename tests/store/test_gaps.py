@@ -193,6 +193,12 @@ class TestClosing:
         assert done.gaps_closed == 2
         assert [desk.gap(name)["status"] for name in "abc"] == ["recovered", "recovered", "open"]
 
+    def test_a_resource_that_was_read_proves_nothing_of_a_record_that_was_refused(self, desk: Desk) -> None:
+        desk.miss(missed("a", reason="record_rejected", kind="retry_on_connector_upgrade"))
+
+        assert desk.commit(Batch(hydrated={"items": ["a"]})).gaps_closed == 0
+        assert desk.gap("a")["status"] == "open"
+
     def test_a_walk_to_the_end_closes_the_gap_of_the_whole_stream_only(self, desk: Desk) -> None:
         desk.miss(missed(scope=WHOLE_STREAM), missed("a"))
         with desk.db.begin() as connection:
