@@ -80,12 +80,6 @@ class Api:
 
     def _get(self, path: str, **parameters: Any) -> Any:
         try:
-            return self._get_once(path, parameters)
-        except UpstreamError:
-            return self._get_once(path, parameters)
-
-    def _get_once(self, path: str, parameters: dict[str, Any]) -> Any:
-        try:
             response = self._client.get(path, params=parameters)
         except httpx.RequestError as error:  # what the client itself raises: redirects without end, a broken encoding
             raise UpstreamError(f"GET {path}: {type(error).__name__}") from error
