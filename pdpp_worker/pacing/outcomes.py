@@ -16,7 +16,8 @@ _AUTH = frozenset({401, 403})
 _GONE = frozenset({404, 410})
 _CHALLENGE_TITLE = b"<title>just a moment"
 _TITLE_BYTES = 4096
-_LONGEST_PAUSE = timedelta(days=365)
+_LONGEST_PAUSE = timedelta(days=1)
+"""A longer pause is taken for a mistake: after a day one request asks again."""
 """A longer one is a mistake of the provider's."""
 
 
@@ -57,7 +58,7 @@ def network_errors(request: httpx.Request) -> Iterator[None]:
 
 
 def retry_after(value: str | None, now: datetime) -> datetime | None:
-    """When a Retry-After header says to come back, in a year at most; None when it cannot be read.
+    """When a Retry-After header says to come back, in a day at most; None when it cannot be read.
 
     Delta seconds or an HTTP date (RFC 9110, 10.2.3).
     """

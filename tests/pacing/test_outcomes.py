@@ -20,7 +20,7 @@ from pdpp_worker.pacing.outcomes import network_errors, outcome_of, retry_after
 from pdpp_worker.protocol.reasons import known_reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-YEAR = timedelta(days=365)
+DAY = timedelta(days=1)
 REQUEST = httpx.Request("GET", "https://provider.example/conversations/7?token=secret")
 HTML = {"content-type": "text/html; charset=utf-8"}
 CHALLENGE = b"<html><head><TITLE>Just a moment...</TITLE></head></html>"
@@ -104,7 +104,7 @@ class TestRetryAfter:
     def test_seconds_are_kept_exactly(self, value: str) -> None:
         assert retry_after(value, NOW) == NOW + timedelta(seconds=int(value))
 
-    @given(st.integers(0, 365 * 86400))
+    @given(st.integers(0, 86400))
     def test_a_date_is_kept_exactly(self, seconds: int) -> None:
         due = NOW + timedelta(seconds=seconds)
 
@@ -123,8 +123,8 @@ class TestRetryAfter:
     @pytest.mark.parametrize(
         "value", ["9" * 12, "9" * 5000, "Fri, 31 Dec 9999 23:59:59 GMT"], ids=["seconds", "digits", "date"]
     )
-    def test_an_absurd_pause_is_a_year(self, value: str) -> None:
-        assert retry_after(value, NOW) == NOW + YEAR
+    def test_an_absurd_pause_is_a_day(self, value: str) -> None:
+        assert retry_after(value, NOW) == NOW + DAY
 
     @pytest.mark.parametrize(
         "value",
@@ -141,7 +141,7 @@ class TestRetryAfter:
     def test_no_header_is_too_strange(self, value: str) -> None:
         due = retry_after(value, NOW)
 
-        assert due is None or NOW <= due <= NOW + YEAR
+        assert due is None or NOW <= due <= NOW + DAY
 
 
 def family(kind: type[BaseException]) -> Iterator[type[BaseException]]:
