@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+import traceback
 from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +18,14 @@ from pydantic import ValidationError
 from redis import Redis
 
 from pdpp_worker import metrics, registry
-from pdpp_worker.errors import LeaseLostError, PacerUnavailableError, PdppError, ProtocolViolation, ProviderError
+from pdpp_worker.errors import (
+    ConfigurationError,
+    LeaseLostError,
+    PacerUnavailableError,
+    PdppError,
+    ProtocolViolation,
+    ProviderError,
+)
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.pacer import Pacer
@@ -77,6 +85,17 @@ def run_slice(
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
         return None
+    except ConfigurationError as error:
+        if claimed.idle_before < settings.run_attempts:
+            raise
+        return _give_up(db, claimed, str(error))
+
+
+def _give_up(db: Database, claimed: runs.Slice, why: str) -> SliceResult:
+    """End a run that no worker can even begin: its connector is nowhere installed."""
+    streams = [scope["name"] for scope in claimed.streams]
+    status = end_run(db, claimed.claim, streams, Ending(walked=False, ended_well=False, error=why))
+    return SliceResult(claimed.connection.connector, status)
 
 
 class _Slice:
@@ -163,8 +182,6 @@ class _Slice:
         """Streams that this run walks without a place to go on from, their own or their parents'."""
         if self._claimed.mode == "full_refresh":
             return names
-        if self._claimed.number > 1:
-            return set()
         return {
             stream.name
             for stream in self._manifest.streams
@@ -204,7 +221,8 @@ class _Slice:
         except ValidationError as error:
             raise _ConnectorFailedError(Reason.PARSE_FAILED, describe(error)) from error
         except Exception as error:
-            get_logger().exception("connector failed", run=self._claimed.claim.run_id)
+            trace = self._redactor(traceback.format_exc())
+            get_logger().error("connector failed", run=self._claimed.claim.run_id, exception=trace)
             raise _ConnectorFailedError(Reason.PARSE_FAILED, f"{type(error).__name__} in the connector") from error
 
     def _has_had_its_share(self, messages: int) -> bool:

@@ -50,6 +50,7 @@ _BOOKS = text("""
         progress_count = coalesce(excluded.progress_count, held.progress_count),
         progress_total = coalesce(excluded.progress_total, held.progress_total)
 """)
+# What is committed again and again does not count, so that a run whose workers always die at the same place ends.
 _ALIVE = text("UPDATE runs SET idle_slices = 0 WHERE id = :run_id AND idle_slices > 0")
 
 
@@ -74,7 +75,8 @@ def commit_batch(db: Database, claim: Claim, batch: Batch, *, version: str, poli
             values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
             connection.execute(_CHECKPOINT, values)
         _keep_books(connection, claim, batch, written)
-        connection.execute(_ALIVE, {"run_id": claim.run_id})
+        if opened or closed or batch.checkpoints or any(one.flushed for one in written.values()):
+            connection.execute(_ALIVE, {"run_id": claim.run_id})
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
     return Committed(written, len(opened), len(closed), cancel)
 

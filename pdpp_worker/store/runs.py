@@ -34,7 +34,6 @@ class Slice:
     mode: str
     streams: list[dict[str, Any]]
     budget: dict[str, Any]
-    number: int
     idle_before: int
     """Slices in a row before this one that died without committing anything."""
     cancel_requested: bool
@@ -135,7 +134,6 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         mode=run["mode"],
         streams=run["streams"],
         budget=run["budget"],
-        number=number,
         idle_before=run["idle_slices"],
         cancel_requested=run["cancel_requested"],
     )

@@ -6,9 +6,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from pdpp_worker.connector import Context, DetailGap, Message, Progress, Reason, ResourceScope, Start, skip
 from pdpp_worker.protocol.messages import Record, State
+from pdpp_worker.runtime.guard import SliceEnded
+from pdpp_worker.store import connections
 from tests.support.scripted import NOW, Scenario, manifest, record, state
 
 CASE_A_RECORDS = 50_396
@@ -131,6 +134,25 @@ def test_records_stay_when_the_connector_crashes(scenario: Scenario) -> None:
     assert [gap["reason"] for gap in scenario.gaps()] == ["parse_failed"]
 
 
+def test_a_crash_with_a_secret_in_its_text_tells_the_log_all_but_the_secret(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crashes(_: Start, context: Context) -> Iterator[Message]:
+        yield record("a")
+        raise ZeroDivisionError(f"sent {context.secret('token').get_secret_value()}")
+
+    monkeypatch.setenv("A_TOKEN", "correct-horse")
+    with scenario.db.begin() as connection:
+        connections.set_credentials(connection, scenario.connection_id, {"token": "env:A_TOKEN"})
+    scenario.install(crashes, manifest(credentials={"token": {"title": "Token"}}))
+
+    with capture_logs() as logged:
+        scenario.run()
+
+    assert "ZeroDivisionError: sent [secret]" in str(logged)
+    assert "correct-horse" not in str(logged)
+
+
 def test_a_bad_record_is_kept_as_it_came_and_does_not_stop_the_run(scenario: Scenario) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
     scenario.manifest = manifest({"name": "items", "schema": schema})
@@ -175,6 +197,21 @@ def test_finding_nothing_where_records_are_held_is_never_green(scenario: Scenari
 
     assert run["status"] == "failed"
     assert "found nothing" in scenario.stream(run["id"])["error"]
+
+
+def test_finding_nothing_in_the_second_slice_is_never_green_either(scenario: Scenario) -> None:
+    def stops_once(_: Start, __: Context) -> Iterator[Message]:
+        if len(scenario.starts) == 2:
+            raise SliceEnded
+        yield from ()
+
+    scenario.send(record("a"))
+    scenario.run()
+    scenario.install(stops_once)
+
+    run = scenario.run()
+
+    assert (run["slices"], run["status"]) == (2, "failed")
 
 
 def test_the_books_balance_when_a_run_stops_half_way(scenario: Scenario) -> None:

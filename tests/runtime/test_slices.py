@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from pdpp_worker import registry
 from pdpp_worker.connector import (
     Context,
     DetailCoverage,
@@ -22,12 +21,11 @@ from pdpp_worker.connector import (
     Throttled,
     skip,
 )
-from pdpp_worker.errors import NotFoundError
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.protocol.messages import SkipResult
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.runtime.guard import SliceEnded
-from pdpp_worker.store import leases, runs
+from pdpp_worker.store import runs
 from tests.support.scripted import Scenario, manifest, record, state
 
 
@@ -156,61 +154,6 @@ def test_a_queued_run_can_be_stopped_before_it_starts(scenario: Scenario) -> Non
 
     assert scenario.row(run_id)["status"] == "cancelled"
     assert scenario.starts == []
-
-
-def test_a_run_whose_workers_keep_dying_is_given_up(scenario: Scenario) -> None:
-    scenario.send(record("a"))
-    run_id = scenario.queue()
-    for _ in range(scenario.settings.run_attempts):
-        with scenario.db.begin() as connection:
-            died = runs.claim_slice(connection, run_id, "died", 60)
-            assert died is not None
-            leases.release(connection, died.claim)
-
-    result = scenario.slice(run_id)
-
-    assert result is not None
-    assert result.status == "failed"
-    assert "slices in a row died" in scenario.row(run_id)["error"]
-
-
-def test_a_run_whose_workers_die_after_records_that_are_known_already_is_given_up(scenario: Scenario) -> None:
-    class Killed(BaseException):
-        """Stands for a worker that is gone from one line to the next."""
-
-    def dies(_: Start, __: Context) -> Iterator[Message]:
-        yield record("a")
-        raise Killed
-
-    scenario.settings = scenario.settings.model_copy(update={"batch_records": 1})
-    scenario.install(dies)
-    run_id = scenario.queue()
-    for _ in range(scenario.settings.run_attempts + 1):
-        with pytest.raises(Killed):
-            scenario.slice(run_id)
-        scenario.expire_lease()
-
-    scenario.slice(run_id)
-
-    assert scenario.row(run_id)["status"] == "partially_completed"
-    assert "slices in a row died" in scenario.row(run_id)["error"]
-
-
-def test_a_run_of_a_connector_that_no_worker_has_is_given_up(
-    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scenario.send(record("a"))
-    run_id = scenario.queue()
-    monkeypatch.setattr(registry, "all_connectors", dict)
-    for _ in range(scenario.settings.run_attempts):
-        with pytest.raises(NotFoundError):
-            scenario.slice(run_id)
-        scenario.expire_lease()
-
-    scenario.slice(run_id)
-
-    assert scenario.row(run_id)["status"] == "failed"
-    assert "There is no connector named 'scripted'" in scenario.row(run_id)["error"]
 
 
 def test_a_throttle_that_the_connector_does_not_handle_becomes_a_gap_of_the_stream(scenario: Scenario) -> None:

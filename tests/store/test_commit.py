@@ -167,9 +167,15 @@ def test_the_latest_checkpoint_decides_whether_it_counts_as_committed(
     assert (books["checkpoints_staged"], books["checkpoints_committed"]) == (1, committed)
 
 
-def test_an_empty_batch_is_a_heartbeat(desk: Desk) -> None:
+def test_only_a_batch_that_changes_something_shows_that_the_run_gets_on(desk: Desk) -> None:
+    idle = "SELECT idle_slices FROM runs WHERE connection_id = :c"
+    batch = Batch(records={"items": [row("a")]})
     desk.execute("UPDATE runs SET idle_slices = 3 WHERE connection_id = :c")
 
+    desk.commit(batch)
+    after_news = desk.one(idle)
+    desk.execute("UPDATE runs SET idle_slices = 3 WHERE connection_id = :c")
+    desk.commit(batch)
     desk.commit(Batch())
 
-    assert desk.one("SELECT idle_slices FROM runs WHERE connection_id = :c") == {"idle_slices": 0}
+    assert (after_news, desk.one(idle)) == ({"idle_slices": 0}, {"idle_slices": 3})

@@ -87,12 +87,7 @@ class TestClaiming:
         first = claim(idle)
 
         assert first is not None
-        assert (first.number, first.kind, first.mode, first.streams) == (
-            1,
-            "forward",
-            "incremental",
-            [{"name": "items"}],
-        )
+        assert (first.kind, first.mode, first.streams) == ("forward", "incremental", [{"name": "items"}])
         assert claim(idle, "another") is None
 
     def test_many_workers_that_hear_the_same_bell_are_one(self, idle: Desk) -> None:
@@ -120,7 +115,7 @@ class TestClaiming:
         again = claim(idle)
 
         assert again is not None
-        assert (again.number, again.idle_before) == (2, 1)
+        assert again.idle_before == 1
         with idle.db.begin() as connection, pytest.raises(LeaseLostError):
             leases.renew(connection, dead.claim)
 
@@ -133,7 +128,7 @@ class TestClaiming:
         second = claim(idle)
 
         assert second is not None
-        assert (second.number, second.idle_before) == (2, 0)
+        assert second.idle_before == 0
 
     def test_a_slice_can_put_the_rest_off(self, idle: Desk) -> None:
         later = datetime.now(UTC) + timedelta(hours=1)

@@ -97,6 +97,11 @@ class Scenario:
                 break
         return self.row(run_id)
 
+    def expire_lease(self) -> None:
+        """As if the worker had been dead for a while."""
+        with self.db.begin() as connection:
+            connection.execute(text("UPDATE leases SET expires_at = clock_timestamp()"))
+
     def row(self, run_id: int) -> dict[str, Any]:
         """A run's row."""
         return self.one("SELECT * FROM runs WHERE id = :run_id", run_id=run_id)
