@@ -14,6 +14,7 @@ from pdpp_worker.settings import Settings
 
 _POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
+_BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "pyamqp")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _redis_url(settings: Settings, embedded: EmbeddedServers) -> str:
 
 def _broker_url(settings: Settings, embedded: EmbeddedServers) -> str:
     if settings.broker_url is not None:
-        return settings.broker_url.get_secret_value()
+        return _checked("PDPP_BROKER_URL", settings.broker_url, _BROKER_SCHEMES)
     if settings.redis_url is None:
         return embedded.broker_url
     return _beside(settings.redis_url.get_secret_value())

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pdpp_worker.errors import ConfigurationError
 
-PositiveSeconds = Annotated[float, Field(gt=0)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     run_attempts: PositiveInt = 5
     """Slices in a row that may die without committing anything before the run is ended as failed."""
 
-    pacing_cold_start_ms: Annotated[float, Field(gt=0)] = 1000.0
+    pacing_cold_start_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1000.0
     http_timeout_s: PositiveSeconds = 45.0
     gap_backoff_s: PositiveSeconds = 60.0
     """First delay before a gap is tried again; doubles with each attempt, at most a day."""
@@ -85,8 +85,13 @@ class Settings(BaseSettings):
     flower_address: str = "127.0.0.1"
     collect_threads: PositiveInt = 16
     local_processes: PositiveInt = 2
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_json: bool = False
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: str) -> str:
+        return value.upper()
 
     @field_validator("data_dir")
     @classmethod
