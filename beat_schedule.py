@@ -15,6 +15,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     periods = {
         "pdpp.dispatch": settings.dispatch_every_s,
         "pdpp.sweep.transient": settings.sweep_every_s,
+        "pdpp.sweep.upgrade": settings.sweep_every_s,
         "pdpp.housekeeping": settings.housekeeping_every_s,
     }
     return {

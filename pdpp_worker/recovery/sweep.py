@@ -18,7 +18,7 @@ def sweep_transient(db: Database) -> list[Ring]:
     """Queue a run for every connection that has due gaps and no run of its own; returns the bells to ring."""
     with db.begin() as connection:
         due = gaps.due_connections(connection, PAGE)
-    return [ring for one in due if (ring := _start(db, one, "sweep")) is not None]
+    return [ring for one in due if (ring := start_run(db, one, "sweep")) is not None]
 
 
 def recover(db: Database, connection_ids: list[int]) -> list[Ring]:
@@ -28,11 +28,14 @@ def recover(db: Database, connection_ids: list[int]) -> list[Ring]:
     """
     with db.begin() as connection:
         due = gaps.make_due(connection, connection_ids)
-    return [ring for one in due if (ring := _start(db, one, "manual")) is not None]
+    return [ring for one in due if (ring := start_run(db, one, "manual")) is not None]
 
 
-def _start(db: Database, due: DueConnection, trigger: str) -> Ring | None:
-    """A connector that can fetch single resources is asked for just these; another one walks."""
+def start_run(db: Database, due: DueConnection, trigger: str) -> Ring | None:
+    """Queue the run that goes back for due gaps; None when the connection has a run already.
+
+    A connector that can fetch single resources is asked for just these; another one walks.
+    """
     try:
         connector = registry.get(due.connector)
     except ConfigurationError as error:

@@ -66,8 +66,7 @@ _CLOSE_BY_SCOPE = text("""
 # failing stands in the way of the others.
 _DUE = text("""
     SELECT id, stream, scope, reason, detail_locator FROM gaps
-    WHERE connection_id = :connection_id AND status = 'open' AND recovery_kind = 'retry_by_runtime'
-        AND next_attempt_at <= clock_timestamp()
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at <= clock_timestamp()
     ORDER BY opened_at + attempts * interval '1 hour', id
     LIMIT :limit
 """)
@@ -75,7 +74,7 @@ _DUE = text("""
 _DUE_CONNECTIONS = text("""
     SELECT gaps.connection_id, connections.connector, bool_and(scope ? 'resource_id') AS only_resources
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
-    WHERE gaps.status = 'open' AND recovery_kind = 'retry_by_runtime' AND next_attempt_at <= clock_timestamp()
+    WHERE gaps.status = 'open' AND next_attempt_at <= clock_timestamp()
         AND (CAST(:ids AS bigint[]) IS NULL OR gaps.connection_id = ANY(:ids))
         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.connection_id = gaps.connection_id
             AND runs.status IN ('queued', 'running'))

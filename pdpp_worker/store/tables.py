@@ -250,7 +250,12 @@ gaps = Table(
     _one_of("recovery_kind", ("retry_by_runtime", "retry_on_connector_upgrade")),
     CheckConstraint("(closed_at IS NULL) = (status IN ('open', 'leased', 'exhausted'))", name="closed"),
     CheckConstraint("attempts >= 0", name="attempts"),
-    Index("ix_gaps_due", "recovery_kind", "next_attempt_at", postgresql_where=text("status = 'open'")),
+    Index("ix_gaps_due", "next_attempt_at", postgresql_where=text("status = 'open'")),
+    Index(
+        "ix_gaps_waiting",
+        "connection_id",
+        postgresql_where=text("status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"),
+    ),
     Index("ix_gaps_unclosed", "connection_id", "stream", postgresql_where=text("closed_at IS NULL")),
     Index("ix_gaps_last_run", "last_run_id"),
 )

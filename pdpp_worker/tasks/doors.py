@@ -6,7 +6,7 @@ from typing import Any
 
 from pdpp_worker import dispatch as dispatching
 from pdpp_worker.errors import PdppError
-from pdpp_worker.recovery import sweep
+from pdpp_worker.recovery import sweep, upgrade
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.store import connections, events
 from pdpp_worker.store.runs import Ring
@@ -68,6 +68,14 @@ def sweep_transient(**kwargs: Any) -> None:
     """Turn gaps whose time has come into recovery runs."""
     read("pdpp.sweep.transient", NoArguments, kwargs)
     for bell in sweep.sweep_transient(services().db):
+        ring(bell)
+
+
+@app.task(name="pdpp.sweep.upgrade", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def sweep_upgrade(**kwargs: Any) -> None:
+    """Let newer connectors go back for what older ones could not read."""
+    read("pdpp.sweep.upgrade", NoArguments, kwargs)
+    for bell in upgrade.sweep_upgrade(services().db):
         ring(bell)
 
 

@@ -129,9 +129,16 @@ def upgrade() -> None:
     op.create_index(
         "ix_gaps_due",
         "gaps",
-        ["recovery_kind", "next_attempt_at"],
+        ["next_attempt_at"],
         unique=False,
         postgresql_where=sa.text("status = 'open'"),
+    )
+    op.create_index(
+        "ix_gaps_waiting",
+        "gaps",
+        ["connection_id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"),
     )
     op.create_index("ix_gaps_last_run", "gaps", ["last_run_id"], unique=False)
     op.create_index(
@@ -314,6 +321,11 @@ def downgrade() -> None:
     op.drop_table("leases")
     op.drop_index("ix_gaps_unclosed", table_name="gaps", postgresql_where=sa.text("closed_at IS NULL"))
     op.drop_index("ix_gaps_last_run", table_name="gaps")
+    op.drop_index(
+        "ix_gaps_waiting",
+        table_name="gaps",
+        postgresql_where=sa.text("status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"),
+    )
     op.drop_index("ix_gaps_due", table_name="gaps", postgresql_where=sa.text("status = 'open'"))
     op.drop_table("gaps")
     op.drop_index("ix_events_run", table_name="events")

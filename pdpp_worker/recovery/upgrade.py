@@ -1,0 +1,64 @@
+"""The upgrade sweep: a newer version of a connector goes back for what an older one could not read.
+
+It proves itself first: a canary of a few gaps, and the rest only if the canary healed any. What the new version cannot
+read either waits for the next one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from packaging.version import InvalidVersion, Version
+
+from pdpp_worker import registry
+from pdpp_worker.recovery.sweep import start_run
+from pdpp_worker.store import gaps, upgrades
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.runs import Ring
+
+CANARY = 20
+ALL = 1_000_000
+
+
+def satisfies(installed: str, seen: str, required: str | None) -> bool:
+    """Whether the installed version may try a gap again: the required one or newer, else any newer than the last."""
+    try:
+        return Version(installed) >= Version(required) if required is not None else Version(installed) > Version(seen)
+    except InvalidVersion:
+        return False
+
+
+def sweep_upgrade(db: Database) -> list[Ring]:
+    """Let gaps be tried that the installed versions may mend; returns the bells to ring."""
+    opened = {
+        connection_id
+        for (connection_id, version), seen in _eligible(db).items()
+        if _open(db, connection_id, version, sorted(seen))
+    }
+    if not opened:
+        return []
+    with db.begin() as connection:
+        due = gaps.due_connections(connection, len(opened), sorted(opened))
+    return [ring for one in due if (ring := start_run(db, one, "upgrade")) is not None]
+
+
+def _eligible(db: Database) -> dict[tuple[int, str], set[str]]:
+    """(connection, installed version) to the versions that met gaps which the installed one may try."""
+    found: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+    with db.begin() as connection:
+        waiting = upgrades.waiting(connection)
+    for one in waiting:
+        connector = registry.all_connectors().get(one.connector)
+        if connector is None or not connector.manifest.recovery.supports_version_bumped_retry:
+            continue
+        if satisfies(connector.manifest.version, one.seen, one.required):
+            found[one.connection_id, connector.manifest.version].add(one.seen)
+    return found
+
+
+def _open(db: Database, connection_id: int, version: str, seen: list[str]) -> int:
+    with db.begin() as connection:
+        tried, healed = upgrades.has_been_tried(connection, connection_id, version)
+        if tried and not healed:
+            return 0
+        return upgrades.make_due(connection, connection_id, seen, ALL if healed else CANARY)

@@ -1,0 +1,121 @@
+"""What a version cannot read waits for a newer one, and the newer one proves itself before it goes back for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdpp_worker.connector import Context, DetailGap, DetailGapRecovered, Message, Reason, Start
+from pdpp_worker.recovery.sweep import sweep_transient
+from pdpp_worker.recovery.upgrade import CANARY, satisfies, sweep_upgrade
+from tests.support.scripted import Scenario, manifest, record
+
+RECOVERY = {"supports_targeted_resource_fetch": True, "supports_version_bumped_retry": True}
+MANY = CANARY + 15
+
+
+def unreadable(count: int) -> list[Message]:
+    """Documents that the connector's version does not know."""
+    return [
+        DetailGap(stream="items", record_key=f"d{n:03}", reason=Reason.TEMPLATE_UNKNOWN.value) for n in range(count)
+    ]
+
+
+def install(scenario: Scenario, version: str, *, readable: bool) -> None:
+    """Install a version that reads the gaps it is handed, or fails on each of them again."""
+
+    def collect(start: Start, _: Context) -> Iterator[Message]:
+        for gap in start.detail_gaps:
+            key = gap.scope.resource_id  # type: ignore[union-attr]
+            if readable:
+                yield record(key)
+                yield DetailGapRecovered(gap_id=gap.gap_id, stream="items", record_key=key)
+            else:
+                yield DetailGap(stream="items", record_key=key, reason="template_unknown", gap_id=gap.gap_id)
+
+    scenario.install(collect, manifest(version=version, recovery=RECOVERY))
+
+
+def open_gaps(scenario: Scenario) -> int:
+    return sum(gap["status"] == "open" for gap in scenario.gaps())
+
+
+def work(scenario: Scenario) -> None:
+    """Work every run that is queued to its end."""
+    for row in scenario.rows("SELECT id FROM runs WHERE ended_at IS NULL"):
+        while (result := scenario.slice(row["id"])) is not None and result.status is None:
+            pass
+
+
+@pytest.fixture
+def backlog(scenario: Scenario) -> Scenario:
+    """A connection with many gaps that version 1.0.0 could not mend."""
+    scenario.manifest = manifest(recovery=RECOVERY)
+    scenario.send(record("a"), *unreadable(MANY))
+    scenario.run()
+    return scenario
+
+
+def test_transient_sweeps_leave_it_alone(backlog: Scenario) -> None:
+    install(backlog, "1.0.0", readable=True)
+
+    for _ in range(10):
+        assert sweep_transient(backlog.db) == []
+        assert sweep_upgrade(backlog.db) == []
+
+    assert open_gaps(backlog) == MANY
+
+
+def test_a_newer_version_tries_a_canary_first(backlog: Scenario) -> None:
+    install(backlog, "1.1.0", readable=True)
+
+    [ring] = sweep_upgrade(backlog.db)
+    work(backlog)
+
+    assert backlog.row(ring.run_id)["trigger"] == "upgrade"
+    assert open_gaps(backlog) == MANY - CANARY
+
+
+def test_a_canary_that_healed_lets_it_go_back_for_the_rest(backlog: Scenario) -> None:
+    install(backlog, "1.1.0", readable=True)
+
+    for _ in range(2):
+        sweep_upgrade(backlog.db)
+        work(backlog)
+
+    assert open_gaps(backlog) == 0
+
+
+def test_a_canary_that_healed_nothing_leaves_the_rest_to_the_next_version(backlog: Scenario) -> None:
+    install(backlog, "1.1.0", readable=False)
+    for _ in range(5):
+        sweep_upgrade(backlog.db)
+        work(backlog)
+
+    tried = [gap["attempts"] for gap in backlog.gaps()]
+
+    assert (tried.count(2), tried.count(1)) == (CANARY, MANY - CANARY)
+
+    install(backlog, "1.2.0", readable=True)
+    for _ in range(2):
+        sweep_upgrade(backlog.db)
+        work(backlog)
+
+    assert open_gaps(backlog) == 0
+
+
+def test_a_gap_that_names_its_version_waits_for_that_one() -> None:
+    assert not satisfies("1.1.0", seen="1.0.0", required="2.0")
+    assert satisfies("2.0.0", seen="1.0.0", required="2.0")
+
+
+@given(st.integers(0, 9), st.integers(0, 9))
+def test_without_a_named_version_any_newer_one_may_try(installed: int, seen: int) -> None:
+    assert satisfies(f"1.{installed}", f"1.{seen}", None) == (installed > seen)
+
+
+def test_a_version_that_is_none_satisfies_nothing() -> None:
+    assert not satisfies("1.1.0", seen="unknown", required=None)
