@@ -49,7 +49,7 @@ def test_flower_may_listen_on_loopback_without_a_password(address: str) -> None:
 
 
 def test_flowers_password_is_in_no_command_line() -> None:
-    settings = Settings(flower_address="192.0.2.1", flower_basic_auth=SecretStr("me:hush"))
+    settings = Settings(flower_address="0.0.0.0", flower_basic_auth=SecretStr("me:hush"))  # noqa: S104
     fleet = Fleet(settings)
 
     assert fleet._environment["FLOWER_BASIC_AUTH"] == "me:hush"
