@@ -5,7 +5,10 @@ Every send pays for its own admission, redirects and second tries included; noth
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import cast
 
 import httpx
 
@@ -16,13 +19,17 @@ from pdpp_worker.pacing.pacer import Pacer
 NOT_BEFORE = "pdpp.not_before"
 """Request extension: a monotonic instant (s) that the pacing takes into its own."""
 
+LONGEST_ANSWER_S = 180.0
+"""From the first line of an answer to its end; the client's own timeout bounds only the pauses within."""
+
 
 class PacedTransport(httpx.BaseTransport):
     """Sends when the pacer says so, and turns every failure into a typed outcome."""
 
-    def __init__(self, inner: httpx.BaseTransport, pacer: Pacer) -> None:
+    def __init__(self, inner: httpx.BaseTransport, pacer: Pacer, longest_answer_s: float = LONGEST_ANSWER_S) -> None:
         self._inner = inner
         self._pacer = pacer
+        self._longest_answer_s = longest_answer_s
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Wait for the admission, send, and read the answer.
@@ -37,6 +44,8 @@ class PacedTransport(httpx.BaseTransport):
             with network_errors(request):
                 response = self._inner.handle_request(request)
                 response.request = request
+                body = cast(httpx.SyncByteStream, response.stream)
+                response.stream = _Bounded(body, time.monotonic() + self._longest_answer_s)
                 response.read()
         except UpstreamError as error:
             self._pacer.note_failure(error)
@@ -56,3 +65,21 @@ class PacedTransport(httpx.BaseTransport):
         # A new connection is made before the first byte goes out, so the admission is not yet the send.
         if event.endswith(("send_request_headers.started", "send_request_body.complete")):
             self._pacer.note_send()
+
+
+class _Bounded(httpx.SyncByteStream):
+    """A body that has to be there by a deadline (monotonic, s): a provider that trickles holds no worker for ever."""
+
+    def __init__(self, inner: httpx.SyncByteStream, deadline: float) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._inner:
+            if time.monotonic() > self._deadline:
+                self._inner.close()
+                raise httpx.ReadTimeout("the answer does not end")
+            yield chunk
+
+    def close(self) -> None:
+        self._inner.close()
