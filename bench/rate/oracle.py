@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from pdpp_worker.demo.provider.laws import Law
 
@@ -40,8 +41,9 @@ class Oracle:
     def on_upstream_error(self, now: float) -> None:
         """Nothing to learn."""
 
-    def resume(self, now: float) -> None:
-        """It knows everything already."""
+    def snapshot(self, now: float) -> dict[str, Any]:  # noqa: ARG002
+        """It needs no memory."""
+        return {}
 
-    def suspend(self, now: float) -> None:
-        """It forgets nothing."""
+    def restore(self, snapshot: dict[str, Any], now: float, age_s: float) -> None:
+        """It needs no memory."""

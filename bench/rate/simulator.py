@@ -11,7 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.rate.providers import Provider
 
@@ -55,12 +55,12 @@ class Policy(Protocol):
         """It failed at the provider."""
         ...
 
-    def resume(self, now: float) -> None:
-        """A run begins, with what the last one has learned."""
+    def snapshot(self, now: float) -> dict[str, Any]:
+        """What a run leaves behind."""
         ...
 
-    def suspend(self, now: float) -> None:
-        """A run ends."""
+    def restore(self, snapshot: dict[str, Any], now: float, age_s: float) -> None:
+        """A run begins with what the last one left."""
         ...
 
 
@@ -99,15 +99,15 @@ def drain(
 ) -> Drain:
     """Collect all items; without `warm`, every run begins with a policy that knows nothing."""
     result = Drain()
-    policy = make()
     client = _Client(provider, setting, random.Random(seed), result, trace=trace)
+    left: tuple[dict[str, Any], float] | None = None
     for number in range(setting.runs):
         start = provider.phase_s + number * setting.every_s
-        if number and not warm:
-            policy = make()
-        policy.resume(start)
+        policy = make()
+        if warm and left is not None:
+            policy.restore(left[0], start, start - left[1])
         end = client.run(policy, start)
-        policy.suspend(end)
+        left = policy.snapshot(end), end
         result.active_s += end - start
         if result.items >= setting.items:
             break

@@ -1,7 +1,7 @@
-"""The rate of one connection, learned from what the provider refuses.
+"""The rate of one connection, learned from what the provider refuses. `docs/rate.md` explains the law.
 
 Pure: no input or output, and every instant is passed in, as seconds on one clock that never goes back. One request is
-in flight at a time. `docs/rate.md` explains the law and what it measured.
+in flight at a time: `next_send`, `on_send` when it goes out, then one of the outcomes.
 """
 
 from __future__ import annotations
@@ -11,98 +11,206 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from pdpp_worker.pacing.minute_window import WINDOW_S, MinuteWindow, in_last_minute
+from pdpp_worker.pacing.token_bucket import TokenBucket, ago
+
+VERSION = 1
 FRESH_S = 6 * 3600.0
 """A snapshot that is older says nothing about the provider of today."""
+
 ALLOWED_REFUSALS = 2
 REFUSAL_WINDOW_S = 60.0
-MARGIN_S = 1.0
-"""Added to the window: the provider's clock and ours need not agree."""
-OUTAGE_S, OUTAGE_MAX_S = 30.0, 300.0
-FAILURES_TO_OUTAGE = 3
-"""Refusals, or server errors, in a row that mean an outage rather than a rate."""
+REFUSAL_MARGIN_S = 1.0
+"""Added to the window: the provider's clock need not agree with ours."""
+OUTAGE_S, LONGEST_OUTAGE_S = 30.0, 300.0
+OUTAGE_AFTER = 3
+"""Failures in a row that mean an outage or a block, which says nothing about the rate."""
 
-RETREAT = 0.9
-HOLD = 100
-GROWTH = 1.002
-RAMP = 1.02
+RAMP = 30
+"""Successes in which the rate doubles before the first refusal."""
+PATIENT, EAGER = 220, 40
+"""Successes at a rate before it is probed; eager after it has risen."""
+PROBE, PROBE_STEPS = 0.01, 15.0
+"""A probe goes PROBE * (exp(n / PROBE_STEPS) - 1) above the rate after n successes."""
+STEEPEST = 10.0
+RISEN, CHANGED = 1.1, 0.03
+WARY = 0.95
+"""The share of a new rate that is used while a second refusal would cost a long wait."""
+IDLE_S, IDLE_HASTE = 600.0, 60
+"""After a pause of IDLE_S, IDLE_HASTE successes are enough to probe."""
+FAR = 3.0
+"""A wait of more intervals than this, told by Retry-After, is that of a window."""
+FEWEST_IN_WINDOW = 3
+LOG_SIZE = 300
+"""More than a minute at the usual ceilings, and more than one patience."""
 
 
 class Controller:
-    """Says when the next request may be sent. Rates are requests/s; intervals are milliseconds, as floats."""
+    """Says when the next request may be sent. Rates are requests/s, intervals milliseconds, both floats."""
 
     def __init__(
         self, ceiling_ms: float, cold_start_ms: float = 1000.0, refusal_window_s: float = REFUSAL_WINDOW_S
     ) -> None:
         self._ceiling_s = ceiling_ms / 1000
-        self._refusal_window_s = refusal_window_s + MARGIN_S
-        self._rate = min(1000 / cold_start_ms, 1 / self._ceiling_s)
-        self._successes = 0
-        self._throttled = False
+        self._refusal_window_s = refusal_window_s + REFUSAL_MARGIN_S
+        self._bucket = TokenBucket(min(1000 / cold_start_ms, 1 / self._ceiling_s))
+        self._window: MinuteWindow | None = None
+        self._admitted: deque[float] = deque(maxlen=LOG_SIZE)
         self._sent_at = self._held_until = -math.inf
         self._refused_at: deque[float] = deque(maxlen=ALLOWED_REFUSALS)
         self._refusals_in_a_row = self._errors_in_a_row = 0
+        self._throttled = self._wary = False
+        self._successes = self._patience = self._last_minute = 0
 
-    def interval_ms(self, now: float) -> float:  # noqa: ARG002
-        """How far the next request has to stay from the last one; never below the ceiling."""
-        return max(self._ceiling_s, 1 / self._rate) * 1000
+    @property
+    def rate(self) -> float:
+        """The rate that the provider is believed to sustain."""
+        return self._bucket.rate if self._window is None else self._window.limit / WINDOW_S
+
+    @property
+    def quota_per_s(self) -> float | None:
+        """The same, or None before the first refusal: then it is unknown."""
+        return self.rate if self._throttled else None
+
+    def interval_ms(self, now: float) -> float:  # noqa: ARG002 - the pace changes with what happens
+        """The interval between two requests, as learned; the ceiling at least."""
+        return max(self._ceiling_s, 1 / (self.rate * self._gain)) * 1000
+
+    def spacing_ms(self, now: float) -> float:
+        """How far the next request has to stay from the last one: shorter than the interval where credit is left."""
+        if not self._admitted:
+            return self.interval_ms(now)
+        if self._window is None:
+            due = self._bucket.due(now, self._pace)
+        else:
+            due = self._window.due(now, self._sent_at, list(self._admitted), self._budget(self._window.limit))
+        return max(self._ceiling_s, due - self._sent_at) * 1000
+
+    def held_until(self) -> float:
+        """The instant before which nothing may be sent: Retry-After, an outage, or the refusals of the last minute."""
+        if len(self._refused_at) < ALLOWED_REFUSALS:
+            return self._held_until
+        return max(self._held_until, self._refused_at[0] + self._refusal_window_s)
 
     def next_send(self, now: float) -> float:
-        """The earliest instant of the next request: its interval, and whatever holds it back."""
-        at = max(now, self._sent_at + self.interval_ms(now) / 1000, self._held_until)
-        if len(self._refused_at) < ALLOWED_REFUSALS:
-            return at
-        return max(at, self._refused_at[0] + self._refusal_window_s)
+        """The earliest instant of the next request."""
+        return max(now, self._sent_at + self.spacing_ms(now) / 1000, self.held_until())
 
     def on_send(self, now: float) -> None:
         """A request goes out, retries and redirects included."""
+        self._bucket.on_send(now, self._pace)
         self._sent_at = now
 
-    def on_success(self, now: float) -> None:  # noqa: ARG002
-        """It was answered, and not for the rate or by a failing server."""
-        self._refusals_in_a_row = self._errors_in_a_row = 0
+    def on_success(self, now: float) -> None:  # noqa: ARG002 - an admission counts from its send
+        """It was answered, whatever the answer, and neither for the rate nor by a failing server."""
+        self._admit()
         self._successes += 1
-        if not self._throttled:
-            self._rate *= RAMP
-        elif self._successes > HOLD:
-            self._rate *= GROWTH
-        self._rate = min(self._rate, 1 / self._ceiling_s)
-
-    def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:
-        """It was refused for the rate; `retry_after_s` is what the provider asked for, from now."""
-        self._refused_at.append(now)
-        self._refusals_in_a_row += 1
-        self._hold(now + (retry_after_s or 0.0))
-        if self._refusals_in_a_row >= FAILURES_TO_OUTAGE:
-            self._back_off(now, self._refusals_in_a_row)
-            return
-        self._throttled, self._successes = True, 0
-        self._rate *= RETREAT
-        self._hold(now + 2 / self._rate)
+        self._refusals_in_a_row = self._errors_in_a_row = 0
 
     def on_upstream_error(self, now: float) -> None:
-        """It failed at the provider or on the way: no rate signal, unless it keeps failing."""
+        """It failed at the provider or on the way: no rate signal, and after some in a row an outage."""
+        self._admit()
         self._errors_in_a_row += 1
-        if self._errors_in_a_row >= FAILURES_TO_OUTAGE:
-            self._back_off(now, self._errors_in_a_row)
+        self._back_off(now, self._errors_in_a_row)
+
+    def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:
+        """It was refused for the rate; `retry_after_s` is the wait that the provider asks for."""
+        self._refused_at.append(now)
+        self._refusals_in_a_row += 1
+        self._held_until = max(self._held_until, now + (retry_after_s or 0.0))
+        if self._back_off(now, self._refusals_in_a_row):
+            return
+        rate, gain = self.rate, self._gain
+        self._learn(gain, retry_after_s, None if retry_after_s is None else now + retry_after_s)
+        self._patience = EAGER if self.rate > rate * RISEN or not self._throttled else PATIENT
+        self._throttled, self._successes = True, 0
+        self._wary = gain > RISEN or abs(self.rate / rate - 1) > CHANGED
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What was learned, for JSON. Instants are told as seconds ago."""
+        """What was learned, for JSON; instants as seconds ago."""
         return {
-            "rate": self._rate,
+            "version": VERSION,
+            "bucket": self._bucket.snapshot(now),
+            "window": None if self._window is None else self._window.snapshot(now),
+            "admitted_ago": ago(now, self._admitted),
+            "refused_ago": ago(now, self._refused_at),
+            "held_s": round(max(0.0, self._held_until - now), 3),
             "throttled": self._throttled,
-            "refused_ago_s": [now - at for at in self._refused_at],
+            "successes": self._successes,
+            "patience": self._patience,
         }
 
     def restore(self, snapshot: Mapping[str, Any], now: float, age_s: float) -> None:
-        """Go on from a snapshot that was taken `age_s` ago, unless it is stale."""
-        self._refused_at.extend(now - age_s - ago for ago in snapshot["refused_ago_s"])
+        """Go on from a snapshot taken `age_s` ago: with its refusals and holds, and what it learned unless stale."""
+        if snapshot.get("version") != VERSION:
+            return
+        then = now - age_s
+        self._refused_at.extend(then - ago for ago in snapshot["refused_ago"])
+        self._held_until = then + snapshot["held_s"]
         if age_s > FRESH_S:
             return
-        self._rate = min(snapshot["rate"], 1 / self._ceiling_s)
+        self._bucket.restore(snapshot["bucket"], then)
+        self._window = snapshot["window"] and MinuteWindow.restored(snapshot["window"], then)
+        self._admitted.extend(then - ago for ago in snapshot["admitted_ago"])
+        self._sent_at = self._admitted[-1] if self._admitted else -math.inf
         self._throttled = snapshot["throttled"]
+        self._successes, self._patience = snapshot["successes"], snapshot["patience"]
+        if age_s > IDLE_S:
+            self._successes = max(self._successes, self._patience - IDLE_HASTE)
 
-    def _hold(self, until: float) -> None:
-        self._held_until = max(self._held_until, until)
+    @property
+    def _gain(self) -> float:
+        """How far the pace is above the rate."""
+        if not self._throttled:
+            return 2 ** (self._successes / RAMP)
+        if self._wary and self._sent_at < self._refused_at[-1] + self._refusal_window_s:
+            return WARY
+        over = self._successes - self._patience
+        return 1 + PROBE * math.expm1(min(over / PROBE_STEPS, STEEPEST)) if over > 0 else 1.0
 
-    def _back_off(self, now: float, in_a_row: int) -> None:
-        self._hold(now + min(OUTAGE_MAX_S, OUTAGE_S * 2 ** min(in_a_row - FAILURES_TO_OUTAGE, 10)))
+    @property
+    def _pace(self) -> float:
+        return min(self._bucket.rate * self._gain, 1 / self._ceiling_s)
+
+    def _budget(self, limit: int) -> int:
+        return limit + math.ceil(limit * max(0.0, self._gain - 1))
+
+    def _admit(self) -> None:
+        self._admitted.append(self._sent_at)
+        self._bucket.on_admitted()
+
+    def _back_off(self, now: float, in_a_row: int) -> bool:
+        if in_a_row < OUTAGE_AFTER:
+            return False
+        wait = min(OUTAGE_S * 2 ** min(in_a_row - OUTAGE_AFTER, 10), LONGEST_OUTAGE_S)
+        self._held_until = max(self._held_until, now + wait)
+        return True
+
+    def _learn(self, gain: float, retry_after_s: float | None, reset_at: float | None) -> None:
+        sent_at, admitted = self._sent_at, list(self._admitted)
+        again = self._refusals_in_a_row > 1
+        minute = in_last_minute(sent_at, admitted)
+        if self._window is not None:
+            self._learn_window(self._window, again=again, reset_at=reset_at)
+        elif minute >= FEWEST_IN_WINDOW and (again or (retry_after_s or 0.0) > 1 + FAR / self.rate):
+            self._window = MinuteWindow(min(minute, self._last_minute) if 2 * self._last_minute > minute else minute)
+            self._window.tell_reset(reset_at)
+        elif again:
+            self._bucket.rate /= 2
+        else:
+            self._bucket.on_refused(sent_at, admitted, gain, self._pace)
+        self._bucket.on_empty(sent_at)
+        self._last_minute = minute
+
+    def _learn_window(self, window: MinuteWindow, *, again: bool, reset_at: float | None) -> None:
+        admitted = list(self._admitted)
+        if again:
+            window.on_refused_again(self._sent_at, admitted, reset_at)
+            return
+        shut_until = window.on_refused(self._sent_at, admitted, reset_at)
+        if shut_until is None:
+            self._window = None
+            self._bucket.rate = max(in_last_minute(self._sent_at, admitted), 1) / WINDOW_S
+            self._bucket.measure_burst()
+        else:
+            self._held_until = max(self._held_until, shut_until)

@@ -1,0 +1,171 @@
+"""A provider that keeps a token bucket, inferred from what it refuses.
+
+Such a provider holds `burst` tokens at most, refilled at `rate` per second. A request takes one, and is refused
+without one; a refused request takes none. So a refusal tells that the bucket is empty, and what is admitted from one
+refusal to the next is what was refilled in that time: the quota, measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+FIRST_BURST = 3
+USED_SHARE = 0.85
+"""How much of the burst is used; the rest is room for what is not known exactly."""
+CUSHION = 2
+"""Requests by which the shadow lags behind the provider's bucket after a refusal."""
+MARGIN = 0.004
+CUT, MOST_CUTS = 0.02, 8
+"""A rate that is refused without probing falls by CUT, by twice as much the next time, by MOST_CUTS times at most."""
+LEAST_LEFT = 0.5
+"""No single refusal takes away more of the rate: it may have another reason."""
+SETTLED = 30
+"""Admissions after which a refusal while probing is news, not an after-effect of the last one."""
+RATE_NOT_BURST = 0.7
+"""A rate that would have to fall below this share to explain a refusal is not the reason: the burst was smaller."""
+REFILL_S = 30.0
+"""The shortest pause after which the bucket is taken for full."""
+_INSTANT_S = 1e-3
+
+
+class TokenBucket:
+    """The bucket as it is believed to be, and its shadow, which paces. Rates are requests/s, instants s."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate, self.burst = rate, FIRST_BURST
+        self._level, self._level_at = 0.0, -math.inf
+        self._count = 0
+        self._empty_at: float | None = None
+        self._from_full: tuple[list[float], float] | None = None
+        self._cuts = 1.0
+
+    def due(self, now: float, pace: float) -> float:
+        """When the shadow, leaking at `pace`, has room for the next request."""
+        return now + max(0.0, self._level_after(now, pace) - self._credit) / pace
+
+    def on_send(self, now: float, pace: float) -> None:
+        """Take the room; after a long pause the provider's bucket is full again."""
+        if now - self._level_at > max(REFILL_S, (self.burst + 1) / self.rate):
+            self._begin(None)
+        self._level = self._level_after(now, pace) + 1
+        self._level_at = now
+
+    def on_admitted(self) -> None:
+        """The request sent last was admitted."""
+        self._count += 1
+
+    def on_refused(self, sent_at: float, admitted: Sequence[float], gain: float, pace: float) -> None:
+        """Learn from the request refused: of the rate where it is news of the rate, else of the burst.
+
+        `admitted` are the sends that were admitted, the latest last; `gain` is how far `pace` is above the rate.
+        """
+        since = admitted[max(0, len(admitted) - self._count) :]
+        if self._empty_at is None:
+            self._learn_from_full(sent_at, since, pace)
+            return
+        bound = self._bound(sent_at, since)
+        if self._count >= SETTLED and gain > 1:
+            learned = min(pace, bound) * (1 - MARGIN)
+            self._cuts = max(1.0, self._cuts / 2)
+        else:
+            learned = min(self.rate * (1 - CUT * self._cuts), bound)
+            self._cuts = min(self._cuts * 2, MOST_CUTS)
+        self.rate = max(learned, self.rate * LEAST_LEFT)
+        if self._count >= FIRST_BURST:
+            self.measure_burst()
+
+    def on_empty(self, at: float) -> None:
+        """The bucket is empty: the shadow fills up, and a measurement begins."""
+        self._begin(at)
+        self._level = 1 + self._credit + min(CUSHION, self.burst)
+        self._level_at = at
+
+    def measure_burst(self) -> None:
+        """With the rate known, see how much the bucket held when it was last full."""
+        if self._from_full is not None:
+            self.burst = burst_seen(*self._from_full, self.rate)
+            self._from_full = None
+
+    def snapshot(self, now: float) -> dict[str, Any]:
+        """What was learned, for JSON; instants as seconds ago."""
+        full = self._from_full
+        return {
+            "rate": self.rate,
+            "burst": self.burst,
+            "level": self._level_after(now, self.rate),
+            "count": self._count,
+            "empty_ago": None if self._empty_at is None else round(now - self._empty_at, 3),
+            "from_full": None if full is None else [ago(now, full[0]), round(now - full[1], 3)],
+        }
+
+    def restore(self, snapshot: Mapping[str, Any], then: float) -> None:
+        """Go on from a snapshot that was taken at `then`."""
+        self.rate, self.burst = snapshot["rate"], snapshot["burst"]
+        self._level, self._level_at = snapshot["level"], then
+        self._count = snapshot["count"]
+        self._empty_at = None if snapshot["empty_ago"] is None else then - snapshot["empty_ago"]
+        if snapshot["from_full"] is not None:
+            admitted, refused = snapshot["from_full"]
+            self._from_full = [then - one for one in admitted], then - refused
+
+    def _learn_from_full(self, sent_at: float, since: Sequence[float], pace: float) -> None:
+        self._from_full = (list(since), sent_at)
+        bound = self._bound(sent_at, since)
+        if bound < RATE_NOT_BURST * self.rate:
+            self.burst = max(1, min(self.burst - 1, burst_seen(since, sent_at, self.rate)))
+        else:
+            self.rate = min(bound, pace) * (1 - MARGIN)
+
+    def _bound(self, refused_at: float, since: Sequence[float]) -> float:
+        measured = 0.0 if self._empty_at is None else self._count / max(refused_at - self._empty_at, _INSTANT_S)
+        rate, burst = highest_rate(since, refused_at, self.burst, measured)
+        self.burst = min(burst, self.burst + 1)
+        return rate
+
+    def _begin(self, empty_at: float | None) -> None:
+        self._count = 0
+        self._empty_at = empty_at
+
+    @property
+    def _credit(self) -> float:
+        return (self.burst - 1) * USED_SHARE
+
+    def _level_after(self, now: float, pace: float) -> float:
+        return max(0.0, self._level - max(0.0, now - self._level_at) * pace)
+
+
+def ago(now: float, instants: Sequence[float]) -> list[float]:
+    """How long ago they were, s, to the millisecond."""
+    return [round(now - at, 3) for at in instants]
+
+
+def highest_rate(admitted: Sequence[float], refused_at: float, burst: int, measured: float) -> tuple[float, int]:
+    """The highest refill, tokens/s, with which a bucket of `burst` refuses at `refused_at`; and that burst, or more.
+
+    Seen from each request admitted since the bucket was last full or empty, the tokens refilled up to the refusal were
+    fewer than the requests beyond the burst; the highest bound holds, or what was `measured` from empty to empty. A
+    burst that would also have refused what was admitted is too small: one token more is tried.
+    """
+    count = len(admitted)
+    while True:
+        bounds = [(count - i + 1 - burst) / max(refused_at - at, _INSTANT_S) for i, at in enumerate(admitted)]
+        bound = max(bounds, default=0.0)
+        if bound <= measured:
+            return measured, burst
+        first = bounds.index(bound)
+        gaps, span = count - first, refused_at - admitted[first] + _INSTANT_S / 1000
+        if all(later - at > span for at, later in zip(admitted, admitted[gaps:], strict=False)):
+            return bound, burst
+        burst += 1
+
+
+def burst_seen(admitted: Sequence[float], refused_at: float, rate: float) -> int:
+    """How much a bucket, refilled at `rate`, held that was full before `admitted` and empty at `refused_at`."""
+    instants = [*admitted, refused_at]
+    taken = 1.0
+    for before, at in pairwise(instants):
+        taken = max(0.0, taken - rate * (at - before)) + 1
+    return max(1, math.ceil(taken) - 1)
