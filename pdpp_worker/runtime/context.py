@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 from pdpp_worker import metrics
+from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context
 from pdpp_worker.errors import AuthExpired, ConfigurationError
 from pdpp_worker.logs import get_logger
@@ -22,12 +22,14 @@ from pdpp_worker.protocol.manifest import Manifest, SettingSpec
 from pdpp_worker.secrets import Redactor, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
+from pdpp_worker.store.runs import Slice
 
 
 def make_context(
-    settings: Settings, manifest: Manifest, row: ConnectionRow, pacer: Pacer, redactor: Redactor, clients: ExitStack
+    settings: Settings, manifest: Manifest, claimed: Slice, pacer: Pacer, redactor: Redactor, clients: ExitStack
 ) -> Context:
     """The context of one slice; the HTTP clients it makes share one pacer and are closed with `clients`."""
+    row = claimed.connection
     vault = Vault(settings)
     retried = metrics.RETRIED.labels(row.name)
 
@@ -50,7 +52,7 @@ def make_context(
         settings=with_defaults(manifest.settings, row.settings),
         secret=_secret_reader(vault, manifest, row, redactor),
         log=get_logger().bind(connection=row.name, connector=manifest.name),
-        now=lambda: datetime.now(UTC),
+        now=going_on_from(claimed.now),
     )
 
 

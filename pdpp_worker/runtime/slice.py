@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -112,7 +112,7 @@ class _Slice:
         self._start, self._intake = self._prepare()
         self._clients = ExitStack()
         self._context = make_context(
-            settings, self._manifest, claimed.connection, self._make_pacer(redis), self._redactor, self._clients
+            settings, self._manifest, claimed, self._make_pacer(redis), self._redactor, self._clients
         )
         self._committed_at = time.monotonic()
 
@@ -130,7 +130,7 @@ class _Slice:
             return self._cancel() if self._guard.cancelled else self._continue(over.resume_at)
         except PacerUnavailableError as error:
             get_logger().warning("no pacing server", run=self._claimed.claim.run_id, error=str(error))
-            return self._continue(datetime.now(UTC) + PACER_PAUSE)
+            return self._continue(self._context.now() + PACER_PAUSE)
         except _ConnectorFailedError as error:
             return self._fail(error)
         return self._finish(self._intake.done or Done(status="succeeded"))

@@ -37,6 +37,8 @@ class Slice:
     idle_before: int
     """Slices in a row before this one that died without committing anything."""
     cancel_requested: bool
+    now: datetime
+    """The database's time when the slice began."""
 
 
 _CREATE = text("""
@@ -53,7 +55,7 @@ _FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
 _BEGIN_SLICE = text("""
     UPDATE runs SET status = 'running', started_at = coalesce(started_at, clock_timestamp()), slices = slices + 1,
         idle_slices = idle_slices + 1, rung_at = clock_timestamp()
-    WHERE id = :run_id RETURNING slices
+    WHERE id = :run_id RETURNING slices, clock_timestamp() AS now
 """)
 _CONTINUE = text("""
     UPDATE runs SET not_before = coalesce(:not_before, clock_timestamp()), rung_at = NULL,
@@ -124,9 +126,9 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
     if run is None:
         leases.release(connection, claim)
         return None
-    number = connection.execute(_BEGIN_SLICE, {"run_id": run_id}).scalar_one()
-    kind = "run_started" if number == 1 else "slice_started"
-    events.append(connection, claim.connection_id, run_id, [(kind, None, {"slice": number, "holder": holder})])
+    begun = connection.execute(_BEGIN_SLICE, {"run_id": run_id}).one()
+    kind = "run_started" if begun.slices == 1 else "slice_started"
+    events.append(connection, claim.connection_id, run_id, [(kind, None, {"slice": begun.slices, "holder": holder})])
     return Slice(
         claim=claim,
         connection=by_id(connection, claim.connection_id),
@@ -136,6 +138,7 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         budget=run["budget"],
         idle_before=run["idle_slices"],
         cancel_requested=run["cancel_requested"],
+        now=begun.now,
     )
 
 

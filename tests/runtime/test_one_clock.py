@@ -1,0 +1,44 @@
+"""Workers whose clocks disagree do not take old for new: all of them go by the database's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pdpp_worker.clock import going_on_from
+from pdpp_worker.connector import Context, Message, Record, Start
+from pdpp_worker.store import runs
+from tests.support.scripted import Scenario
+
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
+
+
+def test_a_connector_is_told_the_time_of_the_database(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stamps(_: Start, context: Context) -> Iterator[Message]:
+        yield Record(stream="items", key="a", data={}, emitted_at=context.now())
+
+    def as_if_long_ago(*arguments: Any) -> runs.Slice | None:
+        claimed = claim(*arguments)
+        return None if claimed is None else replace(claimed, now=LONG_AGO)
+
+    claim = runs.claim_slice
+    monkeypatch.setattr(runs, "claim_slice", as_if_long_ago)
+    scenario.install(stamps)
+
+    scenario.run()
+
+    emitted_at = scenario.one("SELECT emitted_at FROM records")["emitted_at"]
+    assert LONG_AGO <= emitted_at < LONG_AGO + timedelta(minutes=1)
+
+
+def test_a_clock_never_goes_back() -> None:
+    now = going_on_from(LONG_AGO)
+
+    told = [now() for _ in range(100)]
+
+    assert told == sorted(told)
+    assert told[0] >= LONG_AGO
