@@ -115,13 +115,13 @@ class Controller:
 
     def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:
         """It was refused for the rate; `retry_after_s` is the wait that the provider asks for."""
+        rate, gain, pace = self.rate, self._gain, self._pace
         self._refused_at.append(now)
         self._refusals_in_a_row += 1
         self._held_until = max(self._held_until, now + (retry_after_s or 0.0))
         if self._back_off(now, self._refusals_in_a_row):
             return
-        rate, gain = self.rate, self._gain
-        self._learn(gain, retry_after_s, None if retry_after_s is None else now + retry_after_s)
+        self._learn(gain, pace, retry_after_s, None if retry_after_s is None else now + retry_after_s)
         self._patience = EAGER if self.rate > rate * RISEN or not self._throttled else PATIENT
         self._throttled, self._successes = True, 0
         self._wary = gain > RISEN or abs(self.rate / rate - 1) > CHANGED
@@ -186,7 +186,7 @@ class Controller:
         self._held_until = max(self._held_until, now + wait)
         return True
 
-    def _learn(self, gain: float, retry_after_s: float | None, reset_at: float | None) -> None:
+    def _learn(self, gain: float, pace: float, retry_after_s: float | None, reset_at: float | None) -> None:
         sent_at, admitted = self._sent_at, list(self._admitted)
         again = self._refusals_in_a_row > 1
         minute = in_last_minute(sent_at, admitted)
@@ -198,7 +198,7 @@ class Controller:
         elif again:
             self._bucket.rate /= 2
         else:
-            self._bucket.on_refused(sent_at, admitted, gain, self._pace)
+            self._bucket.on_refused(sent_at, admitted, gain, pace)
         self._bucket.on_empty(sent_at)
         self._last_minute = minute
 
