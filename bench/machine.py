@@ -9,7 +9,7 @@ from importlib import metadata
 
 import psutil
 
-_LIBRARIES = ("psycopg", "sqlalchemy", "pydantic", "jsonschema-rs")
+_LIBRARIES = ("psycopg", "sqlalchemy", "pydantic", "jsonschema-rs", "orjson")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
 from tests.support.servers import temporary_data_dir
 
-_console = Console(width=110)
+_console = Console(width=120, soft_wrap=True)
 
 
 def ingest(
