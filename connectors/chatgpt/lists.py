@@ -27,6 +27,7 @@ from pdpp_worker.connector import (
     Start,
     State,
     Throttled,
+    UpstreamError,
     skip,
 )
 
@@ -50,7 +51,7 @@ def scan(stream: SmallStream, start: Start, context: Context, api: Api) -> Itera
         return
     known, seen = set(strings(cursor.get("ids"))), set[str]()
     try:
-        for row in _rows(stream, api):
+        for row in _rows(stream, api, is_held=bool(known)):
             seen.add(row["id"])
             yield Record(stream=stream.name, key=row["id"], data=row, emitted_at=context.now())
         if known and not seen and cursor.get("emptied", start.run_id) == start.run_id:
@@ -67,9 +68,9 @@ def scan(stream: SmallStream, start: Start, context: Context, api: Api) -> Itera
     yield State(stream=stream.name, cursor={"run_id": start.run_id, "ids": sorted(seen)})
 
 
-def _rows(stream: SmallStream, api: Api) -> Iterator[dict[str, Any]]:
+def _rows(stream: SmallStream, api: Api, *, is_held: bool) -> Iterator[dict[str, Any]]:
     unusable = 0
-    for raw in _items(stream, api):
+    for raw in _items(stream, api, is_held=is_held):
         row = stream.row(raw)
         if row is None:
             unusable += 1
@@ -79,13 +80,16 @@ def _rows(stream: SmallStream, api: Api) -> Iterator[dict[str, Any]]:
         raise ShapeError(f"{unusable} items have no usable id")
 
 
-def _items(stream: SmallStream, api: Api) -> Iterator[Any]:
+def _items(stream: SmallStream, api: Api, *, is_held: bool) -> Iterator[Any]:
+    """The items; an account without the feature has none. A feature of which items are held has not gone: it fails."""
     try:
         yield from stream.items(api)
     except (AuthExpired, Gone) as error:
         is_absent = isinstance(error, Gone) or error.status == FORBIDDEN
         if not (stream.optional and is_absent):
             raise
+        if is_held:
+            raise UpstreamError(str(error), status=error.status) from error
 
 
 def _shares(api: Api) -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,19 @@ from pdpp_worker.store import endings, gaps, leases
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.endings import StreamEnd
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import RetryPolicy
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Gaps that the run had before it and left as they were."""
+
+    version: str
+    policy: RetryPolicy
+    handed: Sequence[int]
+    """Those that the connector was handed and said nothing about."""
+    every_due: bool
+    """The connector cannot be handed gaps, so its walk was the attempt at all that were due."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,7 @@ class Ending:
     cancelled: bool = False
     failed_streams: Mapping[str, str] = field(default_factory=dict)
     checkpoint_errors: Mapping[str, str] = field(default_factory=dict)
+    leftover: Leftover | None = None
     from_scratch: Collection[str] = ()
     """Streams that had no cursor when the run began."""
     error: str | None = None
@@ -37,11 +51,14 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
         LeaseLostError: another worker holds the connection; nothing was written.
     """
     with db.begin() as connection:
-        leases.renew(connection, claim)
+        cancelled = leases.renew(connection, claim) or ending.cancelled
+        if ending.leftover is not None and not cancelled:
+            left = ending.leftover
+            gaps.put_off(connection, claim, left.version, left.policy, left.handed, every_due=left.every_due)
         for stream in _finished(streams, ending):
             gaps.close_whole_stream(connection, claim, stream)
         ends = [_close(books, ending) for books in endings.books(connection, claim, streams)]
-        status = derive_status(ends, cancelled=ending.cancelled)
+        status = derive_status(ends, cancelled=cancelled)
         endings.end(
             connection,
             claim,

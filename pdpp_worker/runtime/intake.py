@@ -92,6 +92,11 @@ class Intake:
         """Let an event commit with the batch at hand."""
         self.batch.events.append(event)
 
+    @property
+    def unsettled(self) -> list[int]:
+        """The gaps that START handed over and of which nothing was said."""
+        return [int(gap_id) for gap_id in self._gaps]
+
     def next_batch(self) -> Batch:
         """Hand over the batch and begin a new one."""
         full, self.batch, self.size, self.rows = self.batch, Batch(), 0, 0
@@ -130,6 +135,7 @@ class Intake:
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
         key = values.key_text(record.key)
         encoded = values.encode(record.data)
+        values.check_size(encoded.text)
         if record.op == "upsert" and not record.partial:
             # A schema speaks of what is stored, so awkward characters are replaced before it is asked.
             checked = record.data if encoded.raw is None else json.loads(encoded.text)

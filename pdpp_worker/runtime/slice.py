@@ -34,7 +34,7 @@ from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, StreamScope
 from pdpp_worker.recovery.policy import retry_policy
 from pdpp_worker.runtime.context import ceiling_ms, make_context
-from pdpp_worker.runtime.ending import Ending, end_run
+from pdpp_worker.runtime.ending import Ending, Leftover, end_run
 from pdpp_worker.runtime.guard import Guard, SliceEnded
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
@@ -299,6 +299,12 @@ class _Slice:
             cancelled=cancelled,
             failed_streams=self._intake.failed_streams,
             checkpoint_errors=self._intake.checkpoint_errors,
+            leftover=Leftover(
+                version=self._manifest.version,
+                policy=retry_policy(self._settings),
+                handed=self._intake.unsettled,
+                every_due=not self._manifest.recovery.supports_targeted_resource_fetch,
+            ),
             from_scratch=self._from_scratch,
             error=error,
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import BigInteger, Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
 from pdpp_worker.protocol.messages import GapToClose
@@ -85,6 +85,15 @@ _MAKE_DUE = text("""
         attempts = CASE WHEN status = 'exhausted' THEN 0 ELSE attempts END
     WHERE connection_id = ANY(:ids) AND status IN ('open', 'exhausted') AND recovery_kind = 'retry_by_runtime'
 """)
+_PUT_OFF = text("""
+    UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, connector_version_seen = :version,
+        status = CASE WHEN recovery_kind = 'retry_by_runtime' AND attempts + 1 >= :max_attempts
+            THEN 'exhausted' ELSE 'open' END,
+        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp()
+            + least(:max_s, :first_s * power(2, least(attempts, 40))) * interval '1 second' END
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at <= clock_timestamp()
+        AND last_run_id <> :run_id AND (:every_due OR id = ANY(:ids))
+""").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 _REJECTED = text("""
     SELECT id, stream, scope ->> 'resource_id' AS resource_id FROM gaps
     WHERE connection_id = :connection_id AND closed_at IS NULL AND reason = 'record_rejected' LIMIT :limit
@@ -151,6 +160,26 @@ def make_due(connection: Connection, connection_ids: Sequence[int]) -> list[DueC
     """Let all transient gaps of these connections be tried now, those that were given up included."""
     connection.execute(_MAKE_DUE, {"ids": list(connection_ids)})
     return due_connections(connection, len(connection_ids) or 1, connection_ids)
+
+
+def put_off(
+    connection: Connection, claim: Claim, version: str, policy: RetryPolicy, ids: Sequence[int], *, every_due: bool
+) -> None:
+    """Count an attempt at gaps that a run had before it and left as they were, so that they do not stay due for ever.
+
+    `every_due`: the connector cannot be asked for single gaps, so its walk was the attempt at all of them.
+    """
+    values = {
+        "connection_id": claim.connection_id,
+        "run_id": claim.run_id,
+        "version": version,
+        "first_s": policy.first_s,
+        "max_s": policy.max_s,
+        "max_attempts": policy.max_attempts,
+        "ids": list(ids),
+        "every_due": every_due,
+    }
+    connection.execute(_PUT_OFF, values)
 
 
 def rejected(connection: Connection, connection_id: int, limit: int) -> dict[tuple[str, str], int]:

@@ -19,6 +19,11 @@ import orjson
 KEY_BYTES = 1024
 """Longest key, bytes of UTF-8; PostgreSQL's index rows end at about 2,700."""
 
+BINARY_BYTES = 250_000_000
+"""Largest record as `jsonb`, which ends at 256 MiB."""
+_LONG_TEXT, _ITEM_BYTES = 16_000_000, 12
+"""A text below this many characters always fits; an item of a list takes about so many bytes more than its text."""
+
 _DIGEST_BYTES = 16
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _UNSTORABLE_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000|[\ud800-\udfff]")
@@ -63,6 +68,16 @@ def encode(data: Any) -> Encoded:
     fitting = _fit(text)
     keeps = fitting == text and not _REWRITTEN.search(text.encode(errors="surrogatepass"))
     return Encoded(fitting, None if keeps else exact, _digest(exact))
+
+
+def check_size(text: str) -> None:
+    """Refuse what `jsonb` cannot hold, before it fails a whole batch.
+
+    Raises:
+        NotRepresentableError: the record is too large.
+    """
+    if len(text) > _LONG_TEXT and len(text) + _ITEM_BYTES * text.count(",") > BINARY_BYTES:
+        raise NotRepresentableError(f"its JSON has {len(text)} characters, more than the database holds in one record")
 
 
 def exact_json(value: Any) -> str:

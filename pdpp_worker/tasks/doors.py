@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pdpp_worker import dispatch as dispatching
-from pdpp_worker.errors import PdppError
+from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.recovery import sweep, upgrade
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.store import connections, events
@@ -26,7 +26,9 @@ def run(**kwargs: Any) -> None:
     db = services().db
     with db.begin() as connection:
         row = connections.get(connection, arguments.connection)
-    run_id, _ = dispatching.request_run(db, row, trigger="manual", full=arguments.full)
+    run_id, created = dispatching.request_run(db, row, trigger="manual", full=arguments.full)
+    if arguments.full and not created:
+        raise ConfigurationError(f"Run {run_id} of {row.name} is active; ask for a full one when it has ended.")
     ring(Ring(run_id, row.connector))
 
 

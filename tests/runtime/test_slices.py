@@ -360,3 +360,44 @@ def test_without_the_pacing_server_the_place_is_kept_and_nothing_is_missed(
     assert (result.status, scenario.row(run_id)["status"]) == (None, "running")
     assert result.resume_at is not None
     assert (scenario.cursors(), scenario.gaps()) == ({"items": "1"}, [])
+
+
+def test_a_gap_that_the_connector_says_nothing_about_does_not_stay_due(scenario: Scenario) -> None:
+    scenario.manifest = manifest(recovery={"supports_targeted_resource_fetch": True})
+    scenario.send(record("a"), DetailGap(stream="items", record_key="b", reason="rate_limited"))
+    scenario.run()
+    make_due(scenario)
+
+    scenario.send(record("a"))
+    run = scenario.run()
+
+    [gap] = scenario.gaps()
+    assert (gap["attempts"], gap["status"], run["status"]) == (2, "open", "partially_completed")
+    assert gap["next_attempt_at"] > datetime.now(UTC)
+
+
+def test_a_walk_is_an_attempt_at_every_gap_of_a_connector_that_takes_none(scenario: Scenario) -> None:
+    scenario.send(record("a"), DetailGap(stream="items", record_key="b", reason="rate_limited"))
+    scenario.run()
+    make_due(scenario)
+
+    scenario.send(record("a"))
+    scenario.run()
+
+    [gap] = scenario.gaps()
+    assert gap["attempts"] == 2
+    assert gap["next_attempt_at"] > datetime.now(UTC)
+
+
+def make_due(scenario: Scenario) -> None:
+    with scenario.db.begin() as connection:
+        connection.execute(text("UPDATE gaps SET next_attempt_at = now()"))
+
+
+def test_a_record_larger_than_the_database_holds_costs_only_itself(scenario: Scenario) -> None:
+    huge = record("huge", n=[1] * 20_000_000)
+    scenario.send(record("a"), huge, record("b"), state(2))
+
+    run = scenario.run()
+
+    assert (run["status"], run["records_rejected"], set(scenario.held())) == ("partially_completed", 1, {"a", "b"})
