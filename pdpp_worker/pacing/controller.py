@@ -29,15 +29,18 @@ OUTAGE_AFTER = 3
 RAMP = 30
 """Successes in which the rate doubles before the first refusal."""
 PATIENT, EAGER = 220, 40
-"""Successes at a rate before it is probed; eager after it has risen."""
+"""Successes at a rate before it is probed."""
 PROBE, PROBE_STEPS = 0.01, 15.0
 """A probe goes PROBE * (exp(n / PROBE_STEPS) - 1) above the rate after n successes."""
 STEEPEST = 10.0
-RISEN, CHANGED = 1.1, 0.03
+RISEN, FALLEN = 1.1, 0.8
+"""Changes of the rate after which it is soon probed again."""
+CHANGED = 0.03
+"""A change that leaves the rate in doubt."""
 WARY = 0.95
 """The share of a new rate that is used while a second refusal would cost a long wait."""
-IDLE_S, IDLE_HASTE = 600.0, 60
-"""After a pause of IDLE_S, IDLE_HASTE successes are enough to probe."""
+IDLE_S = 600.0
+"""A pause after which a rate in doubt is probed at once."""
 FAR = 3.0
 """A wait of more intervals than this, told by Retry-After, is that of a window."""
 FEWEST_IN_WINDOW = 3
@@ -105,6 +108,8 @@ class Controller:
         """It was answered, whatever the answer, and neither for the rate nor by a failing server."""
         self._admit()
         self._successes += 1
+        if self._is_wary:
+            self._patience = max(self._patience, self._successes)
         self._refusals_in_a_row = self._errors_in_a_row = 0
 
     def on_upstream_error(self, now: float) -> None:
@@ -122,9 +127,10 @@ class Controller:
         if self._back_off(now, self._refusals_in_a_row):
             return
         self._learn(gain, pace, retry_after_s, None if retry_after_s is None else now + retry_after_s)
-        self._patience = EAGER if self.rate > rate * RISEN or not self._throttled else PATIENT
+        change = self.rate / rate
+        self._patience = PATIENT if FALLEN < change < RISEN and self._throttled else EAGER
         self._throttled, self._successes = True, 0
-        self._wary = gain > RISEN or abs(self.rate / rate - 1) > CHANGED
+        self._wary = abs(change - 1) > CHANGED
 
     def snapshot(self, now: float) -> dict[str, Any]:
         """What was learned, for JSON; instants as seconds ago."""
@@ -135,6 +141,7 @@ class Controller:
             "admitted_ago": ago(now, self._admitted),
             "refused_ago": ago(now, self._refused_at),
             "held_s": round(max(0.0, self._held_until - now), 3),
+            "wary": self._wary,
             "throttled": self._throttled,
             "successes": self._successes,
             "patience": self._patience,
@@ -155,18 +162,23 @@ class Controller:
         self._sent_at = self._admitted[-1] if self._admitted else -math.inf
         self._throttled = snapshot["throttled"]
         self._successes, self._patience = snapshot["successes"], snapshot["patience"]
-        if age_s > IDLE_S:
-            self._successes = max(self._successes, self._patience - IDLE_HASTE)
+        self._wary = snapshot["wary"] and age_s < IDLE_S
+        if snapshot["wary"] and not self._wary:
+            self._successes = max(self._successes, self._patience)
 
     @property
     def _gain(self) -> float:
         """How far the pace is above the rate."""
         if not self._throttled:
             return 2 ** (self._successes / RAMP)
-        if self._wary and self._sent_at < self._refused_at[-1] + self._refusal_window_s:
+        if self._is_wary:
             return WARY
         over = self._successes - self._patience
         return 1 + PROBE * math.expm1(min(over / PROBE_STEPS, STEEPEST)) if over > 0 else 1.0
+
+    @property
+    def _is_wary(self) -> bool:
+        return self._wary and self._sent_at < self._refused_at[-1] + self._refusal_window_s
 
     @property
     def _pace(self) -> float:

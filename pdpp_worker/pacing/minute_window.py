@@ -23,8 +23,8 @@ STILL_FULL = 0.8
 _AFTER_S = 0.02
 DOUBTS = 3
 """Contradictions after which the window is taken for a sliding one."""
-FEWEST, MOST = 0.7, 2.0
-"""Outside these shares of the limit a refusal contradicts the window itself."""
+FEWEST = 0.7
+"""A refusal below this share of the limit contradicts the window itself."""
 
 
 class MinuteWindow:
@@ -47,11 +47,11 @@ class MinuteWindow:
     def on_refused(self, sent_at: float, admitted: Sequence[float], told_reset_at: float | None) -> float | None:
         """Learn from a refusal; returns until when the window stays shut, or None if this is no such window."""
         minute = in_last_minute(sent_at, admitted)
-        if not FEWEST * self.limit - 1 <= minute <= MOST * self.limit + 2:
+        if minute < FEWEST * self.limit - 1 or self._is_exceeded(sent_at, admitted):
             return None
         shut_until = sent_at
         if self._reset_at is not None:
-            self._check(self._used(sent_at, self._reset_at, admitted), minute, told=told_reset_at is not None)
+            self._check(sent_at, self._reset_at, admitted, told=told_reset_at is not None)
         elif minute > self.limit and self._doubts < DOUBTS and told_reset_at is None:
             self._locate(admitted)
         else:
@@ -87,14 +87,21 @@ class MinuteWindow:
         window._width, window._doubts = snapshot["width"], snapshot["doubts"]
         return window
 
-    def _check(self, used: int, minute: int, *, told: bool) -> None:
+    def _check(self, sent_at: float, reset_at: float, admitted: Sequence[float], *, told: bool) -> None:
+        used = self._used(sent_at, reset_at, admitted)
         if used >= 0.98 * self.limit - 0.5:
-            self.limit = used if used > 1.1 * self.limit + 1 else self.limit
-        elif told and minute != self.limit:
+            began = self._began(sent_at, reset_at)
+            self.limit = max(self.limit, sum(at >= began for at in admitted))
+        elif told and in_last_minute(sent_at, admitted) != self.limit:
             self.limit = max(1, used)
         else:
             self._reset_at = None
             self._doubts += 1
+
+    def _is_exceeded(self, now: float, admitted: Sequence[float]) -> bool:
+        """Whether more was admitted than all the windows that such a time can touch would hold."""
+        count = len(admitted)
+        return any(count - i > self.limit * ((now - at) // WINDOW_S + 2) + 2 for i, at in enumerate(admitted))
 
     def _locate(self, admitted: Sequence[float]) -> None:
         self._reset_at = admitted[-self.limit]
