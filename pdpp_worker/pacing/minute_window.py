@@ -14,7 +14,7 @@ from typing import Any
 WINDOW_S = 60.0
 GUARD_S = 0.2
 """Kept from the edge of a sliding window: the provider's clock sees the requests a little later."""
-SPREAD = 0.6
+SPREAD = 0.5
 """The share of the window over which its budget is spread: the rest is for late answers, and for a window cut short."""
 TOLD_WIDTH_S = 1.0
 """Retry-After is in whole seconds."""
@@ -91,9 +91,9 @@ class MinuteWindow:
         used = self._used(sent_at, reset_at, admitted)
         if used >= 0.98 * self.limit - 0.5:
             began = self._began(sent_at, reset_at)
-            self.limit = max(self.limit, sum(at >= began for at in admitted))
-        elif told and in_last_minute(sent_at, admitted) != self.limit:
-            self.limit = max(1, used)
+            self.limit = max(min(self.limit, used), sum(at >= began for at in admitted))
+        elif told and 2 * used > self.limit != in_last_minute(sent_at, admitted):
+            self.limit = used
         else:
             self._reset_at = None
             self._doubts += 1
