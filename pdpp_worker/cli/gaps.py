@@ -68,17 +68,20 @@ def _document(gap: GapView) -> dict[str, Any]:
 
 def _print(found: Iterator[GapView], name: str) -> None:
     """Page by page, so that a long list needs no more memory than a short one."""
-    met: set[str] = set()
+    met: dict[str, GapView] = {}
     first = True
     while page := list(islice(found, readmodels.PAGE)):
         _print_page(page, header=first)
-        met.update(gap.reason for gap in page)
+        for gap in page:
+            met.setdefault(gap.reason, gap)
         first = False
     if first:
         say(f"Nothing is known to be missing of {name}.")
     for reason in sorted(met):
         known = known_reason(reason)
         say(f"{reason}: {known.sentence if known else 'no sentence is known for this reason.'}")
+        if met[reason].last_error:
+            say(f"  gap {met[reason].id}: {met[reason].last_error}")
 
 
 def _print_page(page: Iterable[GapView], *, header: bool) -> None:

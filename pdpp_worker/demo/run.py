@@ -101,7 +101,7 @@ class _Play:
 def _introduce(stage: Stage) -> None:
     whose = "your own logs" if stage.logs_are_the_users else "sample logs"
     say(
-        f"{CHATGPT}: a made-up account behind a quota that bites, on {stage.provider.url}",
+        f"{CHATGPT}: a made-up account behind a quota, some of it failing, on {stage.provider.url}",
         f"{CLAUDE_CODE}: {whose} in {stage.logs}",
         "Beat dispatches both; the workers collect. This takes about a minute."
         if stage.is_first

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from sqlalchemy import Connection
 
 from pdpp_worker.cli.output import console, counts, print_table, say
-from pdpp_worker.cli.times import duration, relative
+from pdpp_worker.cli.times import due, duration
 from pdpp_worker.demo.stage import CHATGPT, Stage
 from pdpp_worker.store import readmodels
 from pdpp_worker.store.engine import Database
@@ -78,7 +78,7 @@ def show_result(db: Database, stage: Stage, runs: Sequence[RunView], seconds: fl
             f"{fetched.get((one.connection, one.stream), 0):,}",
             f"{sum(one.gaps_by_reason.values()):,}",
             counts(one.gaps_by_reason) or "-",
-            relative(one.next_retry_at) if one.next_retry_at else "-",
+            due(one.next_retry_at) if one.next_retry_at else "-",
         )
         for one in streams
     ]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from pdpp_worker.demo.provider.options import Change, ProviderOptions, QuotaOptions
+from pdpp_worker.demo.provider.account import Account
+from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOptions, QuotaOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
 from pdpp_worker.demo.sample_logs import append_activity, write_sample
 from pdpp_worker.errors import NotFoundError
@@ -22,6 +23,8 @@ SEED = 7
 CONVERSATIONS = 240
 TOKEN = "demo-token"  # noqa: S105 - opens a made-up account on loopback
 QUOTA = QuotaOptions(law="bucket", rate_per_s=3.2, burst=20)
+FAILING = 7
+"""Conversations that the provider cannot open on the first day, and can on the next."""
 DAY = Change(updates=9, new=4)
 EVERY_S = 3600.0
 
@@ -83,8 +86,15 @@ def _let_a_day_pass(provider: ProviderProcess, logs: Path, *, is_first: bool, is
         write_sample(logs, SEED)
     elif is_sample:
         append_activity(logs, SEED)
-    if not is_first:
+    if is_first:
+        provider.set_faults(FaultOptions(status_by_id=dict.fromkeys(_some_conversations(), 503)))
+    else:
         provider.advance(DAY)
+
+
+def _some_conversations() -> list[str]:
+    ids = sorted(one.id for one in Account(SEED, CONVERSATIONS))
+    return ids[:: len(ids) // FAILING][:FAILING]
 
 
 def _connect(

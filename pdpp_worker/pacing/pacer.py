@@ -80,9 +80,13 @@ class Pacer:
         self._waited.inc((time.monotonic() - begun) * 1000)
 
     def note_send(self) -> None:
-        """The request's bytes go out now."""
+        """The first of the request's bytes goes out now."""
         self._sent_at = time.monotonic()
         self._controller.on_send(self._sent_at)
+
+    def note_sent(self) -> None:
+        """The last of its bytes went out: the next request keeps its distance from here."""
+        self._sent_at = time.monotonic()
 
     def note_success(self) -> None:
         """The provider answered, and not with a failure of its own."""

@@ -11,7 +11,8 @@ from prometheus_client import Counter
 from pdpp_worker.errors import UpstreamError
 from pdpp_worker.pacing.transport import NOT_BEFORE
 
-ATTEMPTS = 3
+ATTEMPTS = 2
+"""A resource that fails twice is a gap: a third failure in a row would be taken for an outage of the provider."""
 BACKOFF_S, BACKOFF_MAX_S = 1.0, 16.0
 BUDGET_RATIO, BUDGET_FLOOR = 0.1, 3
 """At most a tenth of the requests may be second tries, and three in any case: a failing provider is not asked twice

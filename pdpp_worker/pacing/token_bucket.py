@@ -63,18 +63,20 @@ class TokenBucket:
         `admitted` are the sends that were admitted, the latest last; `gain` is how far `pace` is above the rate.
         """
         since = admitted[max(0, len(admitted) - self._count) :]
-        if self._empty_at is None:
-            self._learn_from_full(sent_at, since, pace)
-            return
         bound = self._bound(sent_at, since)
-        if self._count >= SETTLED and gain > 1:
+        if self._empty_at is None:
+            self._from_full = (list(since), sent_at)
+            if bound < RATE_NOT_BURST * self.rate and self.burst > 1:
+                self.burst = max(1, min(self.burst - 1, burst_seen(since, sent_at, self.rate)))
+                return
+        if gain > 1 and (self._count >= SETTLED or self._empty_at is None):
             learned = min(pace, bound) * (1 - MARGIN)
             self._cuts = max(1.0, self._cuts / 2)
         else:
-            learned = min(self.rate * (1 - CUT * self._cuts), bound)
+            learned = min(self.rate * (1 - CUT * self._cuts), bound or self.rate)
             self._cuts = min(self._cuts * 2, MOST_CUTS)
         self.rate = max(learned, self.rate * LEAST_LEFT)
-        if self._count >= FIRST_BURST:
+        if self._empty_at is not None and self._count >= FIRST_BURST:
             self.measure_burst()
 
     def on_empty(self, at: float) -> None:
@@ -95,6 +97,7 @@ class TokenBucket:
         return {
             "rate": self.rate,
             "burst": self.burst,
+            "cuts": self._cuts,
             "level": self._level_after(now, self.rate),
             "count": self._count,
             "empty_ago": None if self._empty_at is None else round(now - self._empty_at, 3),
@@ -103,21 +106,13 @@ class TokenBucket:
 
     def restore(self, snapshot: Mapping[str, Any], then: float) -> None:
         """Go on from a snapshot that was taken at `then`."""
-        self.rate, self.burst = snapshot["rate"], snapshot["burst"]
+        self.rate, self.burst, self._cuts = snapshot["rate"], snapshot["burst"], snapshot["cuts"]
         self._level, self._level_at = snapshot["level"], then
         self._count = snapshot["count"]
         self._empty_at = None if snapshot["empty_ago"] is None else then - snapshot["empty_ago"]
         if snapshot["from_full"] is not None:
             admitted, refused = snapshot["from_full"]
             self._from_full = [then - one for one in admitted], then - refused
-
-    def _learn_from_full(self, sent_at: float, since: Sequence[float], pace: float) -> None:
-        self._from_full = (list(since), sent_at)
-        bound = self._bound(sent_at, since)
-        if bound < RATE_NOT_BURST * self.rate:
-            self.burst = max(1, min(self.burst - 1, burst_seen(since, sent_at, self.rate)))
-        else:
-            self.rate = min(bound, pace) * (1 - MARGIN)
 
     def _bound(self, refused_at: float, since: Sequence[float]) -> float:
         measured = 0.0 if self._empty_at is None else self._count / max(refused_at - self._empty_at, _INSTANT_S)

@@ -63,8 +63,10 @@ class PacedTransport(httpx.BaseTransport):
 
     def _note_send(self, event: str, _: object) -> None:
         # A new connection is made before the first byte goes out, so the admission is not yet the send.
-        if event.endswith(("send_request_headers.started", "send_request_body.complete")):
+        if event.endswith("send_request_headers.started"):
             self._pacer.note_send()
+        elif event.endswith("send_request_body.complete"):
+            self._pacer.note_sent()
 
 
 class _Bounded(httpx.SyncByteStream):

@@ -141,7 +141,7 @@ class _Slice:
             state = runs.committed_state(connection, claimed.connection.id)
             due = []
             if self._manifest.recovery.supports_targeted_resource_fetch:
-                due = gaps.due(connection, claimed.connection.id, GAPS_PER_SLICE)
+                due = gaps.due(connection, claimed.connection.id, claimed.claim.run_id, GAPS_PER_SLICE)
             refused = gaps.rejected(connection, claimed.connection.id, GAPS_PER_SLICE)
         names = {scope["name"] for scope in claimed.streams}
         self._from_scratch = self._cursorless(names, state)
@@ -290,7 +290,7 @@ class _Slice:
 
     def _has_due_gaps(self) -> bool:
         with self._db.begin() as connection:
-            return bool(gaps.due(connection, self._claimed.connection.id, 1))
+            return bool(gaps.due(connection, self._claimed.connection.id, self._claimed.claim.run_id, 1))
 
     def _end(self, *, ended_well: bool, cancelled: bool = False, error: str | None = None) -> SliceResult:
         ending = Ending(

@@ -67,6 +67,7 @@ _CLOSE_BY_SCOPE = text("""
 _DUE = text("""
     SELECT id, stream, scope, reason, detail_locator FROM gaps
     WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at <= clock_timestamp()
+        AND last_run_id <> :run_id
     ORDER BY opened_at + attempts * interval '1 hour', id
     LIMIT :limit
 """)
@@ -128,9 +129,12 @@ def close_whole_stream(connection: Connection, claim: Claim, stream: str) -> lis
     return _close_scopes(connection, claim, stream, [scope_hash(WHOLE_STREAM)])
 
 
-def due(connection: Connection, connection_id: int, limit: int) -> list[GapToClose]:
-    """The gaps of a connection that may be tried now, fairest first."""
-    rows = connection.execute(_DUE, {"connection_id": connection_id, "limit": limit})
+def due(connection: Connection, connection_id: int, run_id: int, limit: int) -> list[GapToClose]:
+    """The gaps of a connection that a run may try now, fairest first.
+
+    What the run has met itself is left to the next one, or its own failures would keep it from walking on.
+    """
+    rows = connection.execute(_DUE, {"connection_id": connection_id, "run_id": run_id, "limit": limit})
     return [
         GapToClose(
             gap_id=str(row.id), stream=row.stream, scope=row.scope, reason=row.reason, detail_locator=row.detail_locator

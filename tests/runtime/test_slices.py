@@ -401,3 +401,24 @@ def test_a_record_larger_than_the_database_holds_costs_only_itself(scenario: Sce
     run = scenario.run()
 
     assert (run["status"], run["records_rejected"], set(scenario.held())) == ("partially_completed", 1, {"a", "b"})
+
+
+def test_a_run_leaves_the_gaps_that_it_met_itself_to_the_next(scenario: Scenario) -> None:
+    scenario.manifest = manifest(recovery={"supports_targeted_resource_fetch": True})
+    scenario.settings = scenario.settings.model_copy(update={"slice_messages": 2, "batch_records": 1})
+
+    def walk(start: Start, _: Context) -> Iterator[Message]:
+        assert start.detail_gaps == []
+        make_due(scenario)
+        for number in range(start.cursor("items") or 0, 4):
+            yield record(f"n{number}")
+            yield DetailGap(stream="items", record_key=f"g{number}", reason="upstream_error")
+            yield state(number + 1)
+
+    scenario.install(walk)
+
+    run = scenario.run()
+
+    assert run["error"] is None
+    assert run["slices"] > 1
+    assert set(scenario.held()) == {"n0", "n1", "n2", "n3"}

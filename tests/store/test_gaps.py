@@ -24,7 +24,7 @@ SLACK_S = 30.0
 def due(desk: Desk, limit: int = 100) -> list[str]:
     """The resources whose gaps may be tried now, in their order."""
     with desk.db.begin() as connection:
-        found = gaps.due(connection, desk.connection_id, limit)
+        found = gaps.due(connection, desk.connection_id, 0, limit)
     return [gap.scope.resource_id for gap in found if isinstance(gap.scope, ResourceScope)]
 
 
