@@ -63,6 +63,13 @@ def learn(keeper: RateKeeper, successes: int) -> float:
     return keeper.controller.interval_ms(now)
 
 
+def refuse(keeper: RateKeeper, retry_after_s: float | None = None) -> None:
+    """Let a keeper's law see one request, and its refusal."""
+    now = time.monotonic()
+    keeper.controller.on_send(now)
+    keeper.controller.on_throttle(now, retry_after_s)
+
+
 def test_the_first_slice_starts_cold(slices: Slices) -> None:
     assert slices.interval() == COLD_MS
 
@@ -90,7 +97,7 @@ def test_what_is_restored_is_never_faster_than_the_ceiling(slices: Slices) -> No
 
 def test_a_refusal_is_kept_and_told_at_once(slices: Slices) -> None:
     keeper = slices.keeper()
-    keeper.controller.on_throttle(time.monotonic(), 30.0)
+    refuse(keeper, 30.0)
 
     keeper("rate_limited", 30.0)
 
@@ -103,7 +110,7 @@ def test_a_refusal_is_kept_and_told_at_once(slices: Slices) -> None:
 
 def test_the_last_back_off_is_still_known_in_the_next_slice(slices: Slices) -> None:
     keeper = slices.keeper()
-    keeper.controller.on_throttle(time.monotonic())
+    refuse(keeper)
     keeper("rate_limited", None)
 
     learn(slices.keeper(), 1)
