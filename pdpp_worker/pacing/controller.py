@@ -28,7 +28,7 @@ OUTAGE_AFTER = 3
 
 RAMP = 30
 """Successes in which the rate doubles before the first refusal."""
-PATIENT, EAGER = 220, 40
+PATIENT, EAGER = 200, 40
 """Successes at a rate before it is probed."""
 PROBE, PROBE_STEPS = 0.01, 15.0
 """A probe goes PROBE * (exp(n / PROBE_STEPS) - 1) above the rate after n successes."""
@@ -140,7 +140,8 @@ class Controller:
             "window": None if self._window is None else self._window.snapshot(now),
             "admitted_ago": ago(now, self._admitted),
             "refused_ago": ago(now, self._refused_at),
-            "held_s": round(max(0.0, self._held_until - now), 3),
+            "sent_ago": None if self._sent_at == -math.inf else now - self._sent_at,
+            "held_s": max(0.0, self._held_until - now),
             "wary": self._wary,
             "throttled": self._throttled,
             "successes": self._successes,
@@ -154,12 +155,12 @@ class Controller:
         then = now - age_s
         self._refused_at.extend(then - ago for ago in snapshot["refused_ago"])
         self._held_until = then + snapshot["held_s"]
+        self._sent_at = -math.inf if snapshot["sent_ago"] is None else then - snapshot["sent_ago"]
         if age_s > FRESH_S:
             return
         self._bucket.restore(snapshot["bucket"], then)
         self._window = snapshot["window"] and MinuteWindow.restored(snapshot["window"], then)
         self._admitted.extend(then - ago for ago in snapshot["admitted_ago"])
-        self._sent_at = self._admitted[-1] if self._admitted else -math.inf
         self._throttled = snapshot["throttled"]
         self._successes, self._patience = snapshot["successes"], snapshot["patience"]
         self._wary = snapshot["wary"] and age_s < IDLE_S
