@@ -81,14 +81,13 @@ def _view(session: Session, row: RateRow) -> RateView:
     state: dict[str, Any] = row.state or {}
     back_off = state.get("back_off") or {}
     interval = state.get("interval_ms")
-    quota = state.get("law", {}).get("quota")
     expected = _forecast(session, row)
     return RateView(
         connection=row.connection,
         interval_ms=interval,
         per_minute=None if interval is None else round(60_000 / interval, 1),
         ceiling_ms=_ceiling(session, row),
-        quota_per_minute=None if quota is None else round(quota * 60, 1),
+        quota_per_minute=state.get("quota_per_minute"),
         last_back_off_at=datetime.fromisoformat(back_off["at"]) if back_off else None,
         last_back_off_reason=back_off.get("why"),
         learned_at=row.updated_at,

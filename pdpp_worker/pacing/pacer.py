@@ -129,5 +129,5 @@ class Pacer:
         self._listener(failure.reason, asked)
 
     def _draw_interval(self, now: float) -> float:
-        interval = max(self._controller.interval_ms(now), self._floor_ms)
+        interval = max(self._controller.spacing_ms(now), self._floor_ms)
         return interval + self._spread.uniform(0, min(JITTER_MAX_MS, JITTER * interval))

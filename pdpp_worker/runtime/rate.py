@@ -57,9 +57,11 @@ class RateKeeper:
 
     def _state(self) -> dict[str, Any]:
         now = time.monotonic()
+        quota = self.controller.quota_per_s
         return {
             "law": self.controller.snapshot(now),
             "interval_ms": round(self.controller.interval_ms(now), 1),
             "ceiling_ms": self._ceiling_ms,
+            "quota_per_minute": None if quota is None else round(quota * 60, 1),
             "back_off": self._back_off,
         }

@@ -168,7 +168,7 @@ def test_without_the_pacing_server_nothing_is_sent(provider: ProviderProcess) ->
 
 
 def test_jitter_never_sets_the_rate(redis: Redis) -> None:
-    controller = SimpleNamespace(interval_ms=lambda _: 250.0, next_send=lambda now: now)
+    controller = SimpleNamespace(spacing_ms=lambda _: 250.0, next_send=lambda now: now)
     pacer = Pacer("test", Bucket(redis, 2), controller, 250.0, lambda *_: None, lambda *_: None)  # type: ignore[arg-type]
 
     drawn = [pacer._draw_interval(0.0) for _ in range(1000)]
