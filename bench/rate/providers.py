@@ -55,9 +55,12 @@ class Sine:
 
     def admit(self, now: float) -> Decision:
         """Decide by the rate in force at `now`."""
-        swing = SINE_DEPTH * math.sin(2 * math.pi * now / SINE_PERIOD_S)
-        self.set_rate(self._mean * (1 + swing), now)
+        self.set_rate(self.rate_at(now), now)
         return self._law.admit(now)
+
+    def rate_at(self, now: float) -> float:
+        """The rate in force at `now`."""
+        return self._mean * (1 + SINE_DEPTH * math.sin(2 * math.pi * now / SINE_PERIOD_S))
 
     def set_rate(self, rate_per_s: float, now: float) -> None:
         """Set the rate in force."""

@@ -75,6 +75,9 @@ class Drain:
     too_close: int = 0
     most_refused: int = 0
     active_s: float = 0.0
+    later_minutes: int = 0
+    """First minutes of the runs after the first, and the items that they collected."""
+    later_minute_items: int = 0
     trace: list[tuple[float, float, bool]] = field(default_factory=list)
 
     @property
@@ -86,6 +89,11 @@ class Drain:
     def refused_share(self) -> float:
         """Refused requests among all."""
         return self.refused / self.sends
+
+    @property
+    def first_minute(self) -> float:
+        """The rate in the first minute of a later run, as a share of the rate over all; NaN after one run."""
+        return self.later_minute_items / MINUTE_S / self.later_minutes / self.per_s if self.later_minutes else math.nan
 
 
 def drain(
@@ -106,7 +114,11 @@ def drain(
         policy = make()
         if warm and left is not None:
             policy.restore(left[0], start, start - left[1])
+        before = result.items
         end = client.run(policy, start)
+        if number and end - start >= MINUTE_S:
+            result.later_minutes += 1
+            result.later_minute_items += client.items_after_a_minute - before
         left = policy.snapshot(end), end
         result.active_s += end - start
         if result.items >= setting.items:
@@ -117,15 +129,18 @@ def drain(
 class _Client:
     def __init__(self, provider: Provider, setting: Setting, rng: random.Random, result: Drain, *, trace: bool) -> None:
         self._provider, self._setting, self._result = provider, setting, result
-        self._latency = lambda: rng.lognormvariate(math.log(setting.latency_s), setting.latency_sigma)
         self._rng, self._trace = rng, trace
+        self.items_after_a_minute = 0
         self._sent_at = -math.inf
         self._refusals: deque[float] = deque()
 
     def run(self, policy: Policy, start: float) -> float:
         """One run; returns when it ended."""
         now, end = start, start + self._setting.run_s
+        self.items_after_a_minute = 0
         while self._result.items < self._setting.items:
+            if now - start < MINUTE_S:
+                self.items_after_a_minute = self._result.items
             at = max(now, policy.next_send(now))
             if at >= end:
                 return end
@@ -143,7 +158,7 @@ class _Client:
             result.trace.append((at, at - self._sent_at, refused))
         self._sent_at = at
         result.sends += 1
-        answered = at + self._latency()
+        answered = at + self._rng.lognormvariate(math.log(self._setting.latency_s), self._setting.latency_sigma)
         if refused:
             self._count_refusal(at)
             policy.on_throttle(answered, provider.retry_after(decision.wait_s - (answered - at)))

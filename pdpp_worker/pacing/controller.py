@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 from pdpp_worker.pacing.minute_window import WINDOW_S, MinuteWindow, in_last_minute
@@ -58,6 +59,7 @@ class Controller:
         self._refusal_window_s = refusal_window_s + REFUSAL_MARGIN_S
         self._bucket = TokenBucket(min(1000 / cold_start_ms, 1 / self._ceiling_s))
         self._window: MinuteWindow | None = None
+        self._believed: tuple[TokenBucket, MinuteWindow | None] = self._bucket, self._window
         self._admitted: deque[float] = deque(maxlen=LOG_SIZE)
         self._sent_at = self._held_until = -math.inf
         self._refused_at: deque[float] = deque(maxlen=ALLOWED_REFUSALS)
@@ -119,13 +121,19 @@ class Controller:
         self._back_off(now, self._errors_in_a_row)
 
     def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:
-        """It was refused for the rate; `retry_after_s` is the wait that the provider asks for."""
+        """It was refused for the rate; `retry_after_s` is the wait that the provider asks for.
+
+        The third refusal in a row is an outage or a block, so what the first two taught is taken back.
+        """
         rate, gain, pace = self.rate, self._gain, self._pace
         self._refused_at.append(now)
         self._refusals_in_a_row += 1
         self._held_until = max(self._held_until, now + (retry_after_s or 0.0))
         if self._back_off(now, self._refusals_in_a_row):
+            self._bucket, self._window = self._believed
             return
+        if self._refusals_in_a_row == 1:
+            self._believed = copy(self._bucket), copy(self._window)
         self._learn(gain, pace, retry_after_s, None if retry_after_s is None else now + retry_after_s)
         change = self.rate / rate
         self._patience = PATIENT if FALLEN < change < RISEN and self._throttled else EAGER

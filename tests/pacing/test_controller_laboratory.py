@@ -1,0 +1,89 @@
+"""The controller against every kind of provider, in virtual time: its safety, and that it is not bought with sloth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from bench import rate
+from bench.rate.compare import Figures, compare, run
+from bench.rate.picture import draw
+from bench.rate.policies import POLICIES
+from bench.rate.providers import SCENARIOS, Scenario
+from bench.rate.published import PublishedPacing
+from bench.rate.simulator import Setting
+
+SEEDS = (7001, 7002)
+SETTING = Setting(items=1200, runs=40)
+VECTORS = json.loads((Path(rate.__file__).parent / "vectors.json").read_text())["vectors"]
+
+
+def named(name: str) -> Scenario:
+    return next(one for one in SCENARIOS if one.name == name)
+
+
+@pytest.fixture(scope="module")
+def ours() -> dict[str, Figures]:
+    return {one.scenario: one for one in compare(SCENARIOS, ["ours"], SEEDS, SETTING)}
+
+
+def test_the_ceiling_is_never_crossed(ours: dict[str, Figures]) -> None:
+    assert {name: one.too_close for name, one in ours.items()} == dict.fromkeys(ours, 0)
+
+
+def test_no_minute_sees_more_than_two_refusals(ours: dict[str, Figures]) -> None:
+    assert max(one.most_refused for one in ours.values()) <= 2
+
+
+def test_no_penalty_box_ever_shuts(ours: dict[str, Figures]) -> None:
+    assert {name: one.flags for name, one in ours.items()} == dict.fromkeys(ours, 0)
+
+
+def test_refusals_are_rare_while_it_still_learns(ours: dict[str, Figures]) -> None:
+    assert max(one.refused_worst for one in ours.values()) < 0.03
+
+
+def test_it_stays_close_to_the_all_knowing_client(ours: dict[str, Figures]) -> None:
+    assert min(one.of_oracle for one in ours.values()) > 0.8
+    assert median(one.of_oracle for one in ours.values()) > 0.94
+
+
+def test_the_first_minute_of_a_later_run_is_as_fast_as_the_rest(ours: dict[str, Figures]) -> None:
+    stationary = ("bucket", "sliding minute", "fixed minute", "strict spacing")
+
+    assert min(ours[name].first_minute for name in stationary) >= 0.9
+
+
+def test_a_policy_that_hammers_is_flagged_where_ours_is_not() -> None:
+    boxed = named("box 5 a minute")
+
+    flags = {name: run(boxed, name, SEEDS[0], Setting(items=300, runs=3)).flags for name in POLICIES}
+
+    assert flags["ours"] == 0
+    assert min(flags["full jitter"], flags["botocore adaptive"], flags["Celery rate_limit"]) > 0
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda one: one["name"])
+def test_the_published_law_answers_as_published(vector: dict[str, object]) -> None:
+    law = PublishedPacing(**vector["options"])  # type: ignore[arg-type]
+
+    for now, operation, retry_after, interval, delay in vector["events"]:  # type: ignore[attr-defined]
+        answered = None
+        if operation == "admit":
+            answered = law.next_delay(now)
+        elif operation == "success":
+            law.on_success(now)
+        elif operation == "throttle":
+            law.on_throttle(retry_after)
+        assert (law.interval, answered) == (interval, delay)
+
+
+def test_the_picture_shows_every_policy_and_its_refusals() -> None:
+    picture = draw("title", {"a & b": [(0.0, 1.0, False), (9.0, 9.0, True)]}, [(0.0, 1.0), (9.0, 1.0)])
+
+    assert "a &amp; b" in picture
+    assert "1 refused" in picture
+    assert picture.endswith("</svg>")
