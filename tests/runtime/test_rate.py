@@ -116,3 +116,13 @@ def test_the_last_back_off_is_still_known_in_the_next_slice(slices: Slices) -> N
     learn(slices.keeper(), 1)
 
     assert slices.state()["back_off"]["why"] == "rate_limited"
+
+
+@pytest.mark.parametrize("law", ["{}", '{"version": 1}', "[]", "null", '"text"'])
+def test_notes_that_cannot_be_read_are_forgotten(slices: Slices, law: str) -> None:
+    learn(slices.keeper(), 40)
+    with slices.scenario.db.begin() as connection:
+        query = "UPDATE rate_states SET state = jsonb_set(state, '{law}', CAST(:law AS jsonb))"
+        connection.execute(text(query), {"law": law})
+
+    assert slices.interval() == COLD_MS
