@@ -22,15 +22,16 @@ from pdpp_worker.store.engine import Database
 from tests.support.fleet import beat, worker
 from tests.support.servers import until
 
-CEILING_MS = 60
-RESOLUTION_S = 0.001
+CEILING_MS = 150
+RESOLUTION_S = 0.08
+"""How late a busy machine may write an arrival down. Two workers at once, or a lost ceiling, come far closer."""
 RATE = {"PDPP_CHATGPT_PACING_MIN_INTERVAL_MS": str(CEILING_MS), "PDPP_PACING_COLD_START_MS": str(CEILING_MS)}
 
 
 @pytest.fixture
 def provider() -> Iterator[ProviderProcess]:
-    """An account of 150 conversations."""
-    with ProviderProcess(ProviderOptions(conversations=150, token="token")) as process:
+    """An account of ninety conversations."""
+    with ProviderProcess(ProviderOptions(conversations=90, token="token")) as process:
         yield process
 
 
@@ -63,7 +64,7 @@ def test_the_ceiling_holds_through_killed_workers_and_an_emptied_redis(
         try:
             for victim in running[:3]:
                 sent = provider.stats().requests
-                until(lambda sent=sent: provider.stats().requests >= sent + 15 or ended(db), 60)  # type: ignore[misc]
+                until(lambda sent=sent: provider.stats().requests >= sent + 10 or ended(db), 60)  # type: ignore[misc]
                 redis.flushall()
                 holder = next((each for each in running if is_at_it(db, each.process.pid)), victim)
                 holder.kill()
@@ -76,7 +77,7 @@ def test_the_ceiling_holds_through_killed_workers_and_an_emptied_redis(
     assert gap is not None
     assert gap >= CEILING_MS / 1000 - RESOLUTION_S
     assert one(db, "SELECT status FROM runs") == "succeeded"
-    assert one(db, "SELECT count(*) FROM records WHERE stream = 'conversations'") == 150
+    assert one(db, "SELECT count(*) FROM records WHERE stream = 'conversations'") == 90
 
 
 def is_at_it(db: Database, pid: int) -> bool:
