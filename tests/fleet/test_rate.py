@@ -89,7 +89,7 @@ def is_at_it(db: Database, pid: int) -> bool:
 def test_a_refusal_is_remembered_at_once(
     settings: Settings, db: Database, provider: ProviderProcess, account: ConnectionRow, tmp_path: Path
 ) -> None:
-    provider.set_quota(QuotaOptions(law="bucket", rate_per_s=8, burst=5))
+    provider.set_quota(QuotaOptions(law="bucket", rate_per_s=2, burst=3))
     request_run(db, account, trigger="manual")
 
     with worker(settings, tmp_path, "collect,control", **RATE) as member, beat(settings, tmp_path):
