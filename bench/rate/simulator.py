@@ -27,6 +27,8 @@ class Setting:
     run_s: float = 900.0
     every_s: float = 3600.0
     runs: int = 400
+    sends: int = 20_000
+    """Where a drain is cut short; its throughput is that of the time until then."""
     ceiling_s: float = 0.25
     latency_s: float = 0.3
     latency_sigma: float = 0.5
@@ -121,7 +123,7 @@ def drain(
             result.later_minute_items += client.items_after_a_minute - before
         left = policy.snapshot(end), end
         result.active_s += end - start
-        if result.items >= setting.items:
+        if client.is_done:
             break
     return result
 
@@ -138,7 +140,7 @@ class _Client:
         """One run; returns when it ended."""
         now, end = start, start + self._setting.run_s
         self.items_after_a_minute = 0
-        while self._result.items < self._setting.items:
+        while not self.is_done:
             if now - start < MINUTE_S:
                 self.items_after_a_minute = self._result.items
             at = max(now, policy.next_send(now))
@@ -146,6 +148,11 @@ class _Client:
                 return end
             now = min(end, self._send(policy, at))
         return now
+
+    @property
+    def is_done(self) -> bool:
+        """All is collected, or it was too much."""
+        return self._result.items >= self._setting.items or self._result.sends >= self._setting.sends
 
     def _send(self, policy: Policy, at: float) -> float:
         result, provider = self._result, self._provider
