@@ -7,19 +7,19 @@ ceiling.
 
 from __future__ import annotations
 
+from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from pdpp_worker.errors import PacerUnavailableError
 
 IDLE_MS = 24 * 3600 * 1000
 """How long an unused bucket is kept; a forgotten one costs the next request one interval."""
-
-_HERE = Path(__file__).parent
 
 
 def connect(url: str, timeout_s: float) -> Redis:
@@ -32,13 +32,42 @@ def connect(url: str, timeout_s: float) -> Redis:
     )
 
 
+class Script:
+    """A Lua script that the server keeps by its digest, and is sent again when it forgot it."""
+
+    def __init__(self, redis: Redis, file: str) -> None:
+        self._redis = redis
+        self._text = (Path(__file__).parent / file).read_text()
+        self._sha = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+
+    def __call__(self, *keys_and_arguments: str | int, keys: int) -> int:
+        """Run it on `keys` keys and the arguments that follow them; returns the µs that it answers.
+
+        Raises:
+            PacerUnavailableError: Redis cannot be reached; no request may be sent.
+        """
+        try:
+            return int(self._answer(keys, keys_and_arguments))
+        except RedisError as error:
+            raise PacerUnavailableError(
+                f"The pacing server cannot be reached ({type(error).__name__}), so no request is sent. "
+                "Check PDPP_REDIS_URL."
+            ) from error
+
+    def _answer(self, keys: int, keys_and_arguments: tuple[str | int, ...]) -> Any:
+        try:
+            return self._redis.evalsha(self._sha, keys, *keys_and_arguments)
+        except NoScriptError:
+            return self._redis.eval(self._text, keys, *keys_and_arguments)
+
+
 class Bucket:
     """One connection's bucket, shared by every worker."""
 
     def __init__(self, redis: Redis, connection_id: int) -> None:
-        self._key = f"pdpp:pace:{connection_id}"
-        self._reserve = redis.register_script((_HERE / "reserve.lua").read_text())
-        self._hold = redis.register_script((_HERE / "hold.lua").read_text())
+        self._last, self._held = (f"pdpp:pace:{{{connection_id}}}:{part}" for part in ("last", "hold"))
+        self._reserve = Script(redis, "reserve.lua")
+        self._hold = Script(redis, "hold.lua")
 
     def reserve(self, interval_ms: float) -> float:
         """Reserve the next instant; returns the seconds until it, counted from this script call.
@@ -46,7 +75,7 @@ class Bucket:
         Raises:
             PacerUnavailableError: Redis cannot be reached; no request may be sent.
         """
-        return self._call(self._reserve, interval_ms * 1000)
+        return self._reserve(self._last, self._held, f"{interval_ms * 1000:.0f}", IDLE_MS, keys=2) / 1_000_000
 
     def hold(self, delay_s: float) -> float:
         """Let nobody send for `delay_s`; returns the seconds that the hold lasts.
@@ -54,14 +83,4 @@ class Bucket:
         Raises:
             PacerUnavailableError: Redis cannot be reached.
         """
-        return self._call(self._hold, delay_s * 1_000_000)
-
-    def _call(self, script: object, amount_us: float) -> float:
-        try:
-            answer = script(keys=[self._key], args=[f"{amount_us:.0f}", IDLE_MS])  # type: ignore[operator]
-        except RedisError as error:
-            raise PacerUnavailableError(
-                f"The pacing server cannot be reached ({type(error).__name__}), so no request is sent. "
-                "Check PDPP_REDIS_URL."
-            ) from error
-        return int(answer) / 1_000_000
+        return self._hold(self._held, f"{delay_s * 1_000_000:.0f}", keys=1) / 1_000_000
