@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,12 @@ from pdpp_worker.errors import ConfigurationError
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+_BROWSER_VARIABLES = (
+    *_DISPLAYS,
+    *("DBUS_SESSION_BUS_ADDRESS", "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"),
+    *("XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE"),
+)
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -69,9 +76,17 @@ class Settings(BaseSettings):
 
     pacing_cold_start_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1000.0
     http_timeout_s: PositiveSeconds = 45.0
+    browser: str | None = None
+    """Path or name of the Chromium or Chrome for connections with `reach=browser`; unset: the first one on the PATH."""
+    browser_headed: bool = False
+    """Show that browser's window while it collects; some providers let in no browser without one."""
     gap_backoff_s: PositiveSeconds = 60.0
     """First delay before a gap is tried again; doubles with each attempt, at most a day."""
     gap_max_attempts: PositiveInt = 12
+    run_budget_s: PositiveSeconds = 4 * 3600.0
+    """Working time of one run; what does not fit is left to the next one."""
+    recovery_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """The share of a run's budget that may go to known gaps before it walks on; they get what is left afterwards."""
 
     events_keep_days: PositiveInt = 90
 
@@ -112,6 +127,14 @@ class Settings(BaseSettings):
     def credential_variable(self, name: str) -> str | None:
         """The value behind a credential reference `env:NAME`, or None when the variable is unset."""
         return os.environ.get(name)
+
+    def browser_environment(self) -> dict[str, str]:
+        """The environment for a browser: what a window and a home need, no secret and no proxy."""
+        return {name: os.environ[name] for name in _BROWSER_VARIABLES if name in os.environ}
+
+    def has_display(self) -> bool:
+        """Whether a window can be opened."""
+        return sys.platform == "darwin" or any(os.environ.get(name) for name in _DISPLAYS)
 
     def child_environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         """The environment for a process of the fleet: this one's, with `extra` on top."""

@@ -1,0 +1,1 @@
+"""Requests that run inside a page of the owner's own browser profile."""

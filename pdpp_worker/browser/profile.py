@@ -1,0 +1,79 @@
+"""A connection's browser profile: its place, and that one browser at a time uses it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from pdpp_worker.embedded import locks, make_directory
+from pdpp_worker.settings import Settings
+from pdpp_worker.store.connections import ConnectionRow
+
+_END_S = 10.0
+
+
+def profile_dir(settings: Settings, row: ConnectionRow) -> Path:
+    """Where the profile of a connection lives; the id keeps an account that takes over a name apart."""
+    return settings.data_dir / "browser" / f"{row.id}-{row.name}"
+
+
+@contextmanager
+def opened(profile: Path, *, timeout_s: float) -> Iterator[None]:
+    """Have a profile for oneself inside the block: a directory for this account alone, which no browser uses.
+
+    A browser that outlived its worker is ended first; Chromium takes the lock that a killed one left behind for that
+    of a living one where the host's name has changed since, as it does with containers.
+
+    Raises:
+        TimeoutError: somebody else used the profile all the while.
+    """
+    make_directory(profile.parent)
+    profile.parent.chmod(0o700)
+    profile.mkdir(mode=0o700, exist_ok=True)
+    profile.chmod(0o700)
+    try:
+        lock = locks.lock(profile.with_name(f"{profile.name}.lock"), timeout_s=timeout_s)
+    except TimeoutError:
+        raise TimeoutError("the browser profile is in use, perhaps by a sign-in window") from None
+    try:
+        end_leftovers(profile)
+        for stale in profile.glob("Singleton*"):
+            stale.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(lock)
+
+
+def end_leftovers(profile: Path) -> None:
+    """End every browser that uses the profile."""
+    left = users(profile)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=_END_S)
+
+
+def users(profile: Path) -> list[psutil.Process]:
+    """The browser processes of this account that use the profile."""
+    flag = f"--user-data-dir={profile}"
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "uids"])
+        if process.info["uids"] is not None
+        and process.info["uids"].effective == os.geteuid()
+        and flag in (process.info["cmdline"] or ())
+    ]
+
+
+def remove(settings: Settings, row: ConnectionRow) -> None:
+    """Remove the profile of a connection, and the sign-in with it."""
+    profile = profile_dir(settings, row)
+    if profile.exists():
+        with opened(profile, timeout_s=_END_S):
+            shutil.rmtree(profile, ignore_errors=True)
+        profile.with_name(f"{profile.name}.lock").unlink(missing_ok=True)
