@@ -11,8 +11,10 @@ implied when the iterator ends; an exception ends the run as failed, and what wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -99,6 +101,11 @@ class Context:
     """Reads one of the manifest's credentials; raises AuthExpired when it is missing."""
     log: FilteringBoundLogger
     now: Callable[[], datetime]
+    pace: Callable[[], AbstractContextManager[None]]
+    """For a request that is not HTTP: waits for its turn on entry; a ProviderError that leaves the block is reported to
+    the rate controller as a failed request, anything else that ends it normally as an answered one."""
+    files: Path
+    """This connection's own directory for what is too big for the store; made before the connector is called."""
 
 
 Collect = Callable[[Start, Context], Iterator[Message]]

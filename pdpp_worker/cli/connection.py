@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from datetime import UTC, datetime
 from typing import Annotated
@@ -18,6 +19,7 @@ from pdpp_worker.cli.schedules import Cron, Every, Schedule, read_schedule
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.cli.values import read_settings
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.runtime.context import files_dir
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.store import connections, edits, readmodels
@@ -150,7 +152,7 @@ def resume(name: Name) -> None:
 
 @app.command()
 def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Remove a connection with all records that are held of it."""
+    """Remove a connection with all records and files that are held of it."""
     with open_session() as session:
         with session.db.begin() as connection:
             row = connections.get(connection, name)
@@ -159,6 +161,7 @@ def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not a
             _confirm(f"Remove {name} and its {held:,} records for good?")
         with session.db.begin() as connection:
             gone = connections.remove(connection, row.id)
+        shutil.rmtree(files_dir(session.settings, row), ignore_errors=True)
     say(f"Removed {name} and {gone:,} records.")
 
 

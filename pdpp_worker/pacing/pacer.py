@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -56,6 +57,28 @@ class Pacer:
         self._asked = metrics.RETRY_AFTER_S.labels(name)
         self._interval = metrics.INTERVAL_MS.labels(name)
         self._circuit = metrics.CIRCUIT_OPEN.labels(name)
+
+    @contextmanager
+    def request(self, not_before: float = float("-inf")) -> Iterator[None]:
+        """One request: wait for its turn, and learn from how it went. `not_before`: monotonic, s.
+
+        Raises:
+            PacerUnavailableError: Redis cannot be reached; no request may be sent.
+        """
+        self.admit(not_before)
+        try:
+            yield
+        except ProviderError as failure:
+            self.note_failure(failure)
+            raise
+        self.note_success()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A request by other means than HTTP: sent at once when its turn has come, by whoever entered this."""
+        with self.request():
+            self.note_send()
+            yield
 
     def admit(self, not_before: float = float("-inf")) -> None:
         """Wait for an instant that is reserved for this request and can be kept.

@@ -12,7 +12,6 @@ from typing import cast
 
 import httpx
 
-from pdpp_worker.errors import UpstreamError
 from pdpp_worker.pacing.outcomes import network_errors, outcome_of
 from pdpp_worker.pacing.pacer import Pacer
 
@@ -38,28 +37,25 @@ class PacedTransport(httpx.BaseTransport):
             ProviderError: one of its kinds, for an answer that the connector should not have to read.
             PacerUnavailableError: Redis cannot be reached; nothing was sent.
         """
-        self._pacer.admit(request.extensions.get(NOT_BEFORE, float("-inf")))
-        request.extensions["trace"] = self._note_send
-        try:
-            with network_errors(request):
-                response = self._inner.handle_request(request)
-                response.request = request
-                body = cast(httpx.SyncByteStream, response.stream)
-                response.stream = _Bounded(body, time.monotonic() + self._longest_answer_s)
-                response.read()
-        except UpstreamError as error:
-            self._pacer.note_failure(error)
-            raise
-        failure = outcome_of(response, datetime.now(UTC))
-        if failure is not None:
-            self._pacer.note_failure(failure)
-            raise failure
-        self._pacer.note_success()
-        return response
+        with self._pacer.request(request.extensions.get(NOT_BEFORE, float("-inf"))):
+            response = self._send(request)
+            if (failure := outcome_of(response, datetime.now(UTC))) is not None:
+                raise failure
+            return response
 
     def close(self) -> None:
         """Close the connections."""
         self._inner.close()
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        request.extensions["trace"] = self._note_send
+        with network_errors(request):
+            response = self._inner.handle_request(request)
+            response.request = request
+            body = cast(httpx.SyncByteStream, response.stream)
+            response.stream = _Bounded(body, time.monotonic() + self._longest_answer_s)
+            response.read()
+        return response
 
     def _note_send(self, event: str, _: object) -> None:
         # A new connection is made before the first byte goes out, so the admission is not yet the send.

@@ -1,4 +1,4 @@
-"""What a connector is handed: paced HTTP, its settings, its secrets, a log and the time."""
+"""What a connector is handed: paced requests, its settings, its secrets, a log, the time and a directory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,14 @@ def make_context(
         secret=_secret_reader(vault, manifest, row, redactor),
         log=get_logger().bind(connection=row.name, connector=manifest.name),
         now=going_on_from(claimed.now),
+        pace=pacer.turn,
+        files=_made(files_dir(settings, row)),
     )
+
+
+def files_dir(settings: Settings, row: ConnectionRow) -> Path:
+    """Where a connection keeps its files; the id keeps an account that takes over a name apart."""
+    return settings.data_dir / "files" / f"{row.id}-{row.name}"
 
 
 def ceiling_ms(settings: Settings, manifest: Manifest, row: ConnectionRow) -> float:
@@ -70,6 +77,11 @@ def with_defaults(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) ->
         if spec.type == "path" and values[name] is not None:
             values[name] = str(Path(values[name]).expanduser())
     return values
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
 
 
 def _secret_reader(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,8 +37,12 @@ class TypedTransport(httpx.BaseTransport):
         self._inner.close()
 
 
-def context(settings: Mapping[str, Any] | None = None, secrets: Mapping[str, str] | None = None) -> Context:
-    """A context as the runtime would hand it over, without pacing."""
+def context(
+    settings: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    files: Path = Path("no-files-here"),
+) -> Context:
+    """A context as the runtime would hand it over, without pacing; `files` is the connector's own directory."""
 
     def secret(name: str) -> SecretStr:
         if secrets is None or name not in secrets:
@@ -52,6 +58,8 @@ def context(settings: Mapping[str, Any] | None = None, secrets: Mapping[str, str
         secret=secret,
         log=structlog.get_logger(),
         now=lambda: datetime.now(UTC),
+        pace=nullcontext,
+        files=files,
     )
 
 
