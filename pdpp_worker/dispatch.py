@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.scheduling import next_time
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import runs, schedules
+from pdpp_worker.store import connections, runs, schedules
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.runs import Ring
@@ -31,9 +32,9 @@ def dispatch(settings: Settings, db: Database) -> list[Ring]:
         return runs.take_due(connection, PAGE, timedelta(seconds=settings.dispatch_every_s))
 
 
-def full_scope(connector: registry.Connector) -> list[dict[str, Any]]:
-    """The scope of a run that collects all that the connector supplies."""
-    return [{"name": stream.name} for stream in connector.manifest.supplied]
+def full_scope(connector: registry.Connector, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The scope of a run that collects all that the connector supplies to a connection with these settings."""
+    return [{"name": stream.name} for stream in connector.manifest.supplied_to(settings)]
 
 
 def request_run(db: Database, row: ConnectionRow, *, trigger: str, full: bool = False) -> tuple[int, bool]:
@@ -49,7 +50,7 @@ def request_run(db: Database, row: ConnectionRow, *, trigger: str, full: bool = 
             row.id,
             trigger=trigger,
             mode="full_refresh" if full else "incremental",
-            streams=full_scope(connector),
+            streams=full_scope(connector, row.settings),
             version=connector.manifest.version,
         )
 
@@ -68,6 +69,6 @@ def _start_scheduled(db: Database) -> None:
                 connection,
                 due.connection_id,
                 trigger="schedule",
-                streams=full_scope(connector),
+                streams=full_scope(connector, connections.by_id(connection, due.connection_id).settings),
                 version=connector.manifest.version,
             )

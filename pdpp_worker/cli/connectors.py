@@ -27,7 +27,8 @@ def connectors(json: Json = False) -> None:
 def _print_unsupplied(manifest: Manifest) -> None:
     for stream in manifest.streams:
         if stream.availability is not None:
-            say(f"{manifest.name} never supplies {stream.name}: {stream.availability.reason}")
+            road = f" with {stream.availability.with_}" if stream.availability.with_ else ""
+            say(f"{manifest.name}{road} never supplies {stream.name}: {stream.availability.reason}")
 
 
 def _document(manifest: Manifest) -> dict[str, Any]:
@@ -41,7 +42,8 @@ def _document(manifest: Manifest) -> dict[str, Any]:
         "streams": [
             {
                 "name": stream.name,
-                "supplied": stream.availability is None,
+                "supplied": stream in manifest.supplied,
+                "not_with": stream.availability.with_ if stream.availability else None,
                 "reason": stream.availability.reason if stream.availability else None,
             }
             for stream in manifest.streams

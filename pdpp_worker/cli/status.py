@@ -66,9 +66,9 @@ def _rows(view: ConnectionView, found: dict[tuple[str, str], StreamStatus]) -> I
 
 
 def _streams(view: ConnectionView, found: dict[tuple[str, str], StreamStatus]) -> list[str]:
-    """The streams that the connector supplies, then those of which something is held from another version."""
+    """The streams that the connector supplies to the connection, then others of which something is held."""
     connector = registry.all_connectors().get(view.connector)
-    supplied = [stream.name for stream in connector.manifest.supplied] if connector else []
+    supplied = [stream.name for stream in connector.manifest.supplied_to(view.settings)] if connector else []
     return supplied + [stream for name, stream in found if name == view.name and stream not in supplied]
 
 

@@ -43,10 +43,14 @@ def _spec(manifest: Manifest, name: str) -> SettingSpec:
 
 
 def _convert(name: str, spec: SettingSpec, text: str) -> Any:
+    wanted = f"one of {', '.join(spec.choices)}" if spec.choices else _WANTED[spec.type]
     try:
-        return _CONVERTERS[spec.type](text)
+        value = _CONVERTERS[spec.type](text)
     except ValueError:
-        raise ConfigurationError(f"The setting {name} is {text!r}; it must be {_WANTED[spec.type]}.") from None
+        value = None
+    if value is None or (spec.choices and value not in spec.choices):
+        raise ConfigurationError(f"The setting {name} is {text!r}; it must be {wanted}.")
+    return value
 
 
 def _number(text: str) -> float:
@@ -67,6 +71,13 @@ def _path(text: str) -> str:
     return str(Path(text).expanduser().absolute())
 
 
+def _file(text: str) -> str:
+    path = _path(text)
+    if not Path(path).is_file():
+        raise ValueError(text)
+    return path
+
+
 def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
@@ -80,6 +91,7 @@ _CONVERTERS: dict[str, Callable[[str], Any]] = {
     "number": _number,
     "boolean": _boolean,
     "path": _path,
+    "file": _file,
     "url": _url,
 }
 _WANTED = {
@@ -88,5 +100,6 @@ _WANTED = {
     "number": "a number",
     "boolean": "true or false",
     "path": "a path",
+    "file": "the path of a file that is there",
     "url": "an http:// or https:// URL without a password",
 }

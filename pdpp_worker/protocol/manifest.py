@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +26,13 @@ class Availability(_Part):
     """A stream that this mechanism never supplies, and the reason an owner reads."""
 
     supplied: Literal[False]
+    with_: str | None = Field(default=None, alias="with")
+    """Only connections on which this setting is set go without the stream; null: all do."""
     reason: Annotated[str, Field(min_length=1)]
+
+    def concerns(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a connection with these settings goes without the stream."""
+        return self.with_ is None or settings.get(self.with_) is not None
 
 
 class StreamManifest(_Part):
@@ -98,7 +105,10 @@ class SettingSpec(_Part):
     """A plain value that a connection may set."""
 
     title: str
-    type: Literal["string", "integer", "number", "boolean", "path", "url"] = "string"
+    type: Literal["string", "integer", "number", "boolean", "path", "file", "url"] = "string"
+    """`path` may not exist yet; `file` has to."""
+    choices: list[str] = []
+    """The only values of a string; empty: any."""
     default: Any = None
     required: bool = False
 
@@ -113,8 +123,11 @@ class Manifest(_Part):
     queue: Literal["collect", "local"] = "collect"
     checkpoint_commit: Literal["incremental", "on_done"] = "on_done"
     bindings: list[Binding] = []
+    sign_in: str = "/"
+    """For the binding `browser_profile`: the page where the owner signs in, as seen from the setting `base_url`."""
     credentials: dict[str, Credential] = {}
     settings: dict[str, SettingSpec] = {}
+    """The binding `browser_profile` adds `reach`: plain HTTP, where there is also `network`, or the browser."""
     pacing: Pacing = Pacing()
     schedule_every_s: Annotated[float, Field(gt=0)] = 3600.0
     recovery: Recovery = Recovery()
@@ -130,11 +143,23 @@ class Manifest(_Part):
         return value
 
     @model_validator(mode="after")
+    def _browser_adds_reach(self) -> Manifest:
+        if "browser_profile" in self.bindings:
+            default = "http" if "network" in self.bindings else "browser"
+            choices = ["http", "browser"] if "network" in self.bindings else ["browser"]
+            title = "How requests are sent: plain HTTP, or from a page of your own browser profile"
+            self.settings.setdefault("reach", SettingSpec(title=title, choices=choices, default=default))
+        return self
+
+    @model_validator(mode="after")
     def _streams_fit(self) -> Manifest:
         names = [stream.name for stream in self.streams]
         if len(set(names)) != len(names):
             raise ValueError("a stream is declared twice")
         for stream in self.streams:
+            setting = stream.availability.with_ if stream.availability is not None else None
+            if setting is not None and setting not in self.settings:
+                raise ValueError(f"stream {stream.name} is not available with the unknown setting {setting}")
             for parent in stream.parents:
                 if parent not in names:
                     raise ValueError(f"stream {stream.name} names the unknown parent {parent}")
@@ -147,8 +172,12 @@ class Manifest(_Part):
 
     @property
     def supplied(self) -> list[StreamManifest]:
-        """The streams that the connector can supply, in the manifest's order."""
-        return [stream for stream in self.streams if stream.availability is None]
+        """The streams that the connector can supply to some connection, in the manifest's order."""
+        return [one for one in self.streams if one.availability is None or one.availability.with_ is not None]
+
+    def supplied_to(self, settings: Mapping[str, Any]) -> list[StreamManifest]:
+        """The streams that the connector supplies to a connection with these settings."""
+        return [one for one in self.streams if one.availability is None or not one.availability.concerns(settings)]
 
 
 def load_manifest(path: Path) -> Manifest:

@@ -6,7 +6,7 @@ from pdpp_worker import registry
 from pdpp_worker.dispatch import full_scope
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.logs import get_logger
-from pdpp_worker.store import gaps, runs
+from pdpp_worker.store import connections, gaps, runs
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import DueConnection
 from pdpp_worker.store.runs import Ring
@@ -48,7 +48,7 @@ def start_run(db: Database, due: DueConnection, trigger: str) -> Ring | None:
             due.connection_id,
             kind="recovery" if targeted else "forward",
             trigger=trigger,
-            streams=full_scope(connector),
+            streams=full_scope(connector, connections.by_id(connection, due.connection_id).settings),
             version=connector.manifest.version,
         )
     return Ring(run_id, due.connector) if created else None

@@ -11,6 +11,8 @@ import httpx
 from pydantic import SecretStr
 
 from pdpp_worker import metrics
+from pdpp_worker.browser.browser import Browser
+from pdpp_worker.browser.transport import BrowserTransport
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context
 from pdpp_worker.errors import AuthExpired, ConfigurationError
@@ -33,23 +35,30 @@ def make_context(
     vault = Vault(settings)
     retried = metrics.RETRIED.labels(row.name)
 
+    values = with_defaults(manifest.settings, row.settings)
+    road = _road(settings, values, row, clients)
+
+    def learn(request: httpx.Request) -> None:
+        # A token may come from the provider itself, and so be in no credential.
+        redactor.learn(SecretStr(request.headers.get("authorization", "").rpartition(" ")[2]))
+
     def http(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
-        inner = httpx.HTTPTransport(limits=httpx.Limits(max_connections=1, max_keepalive_connections=1))
         # Without the environment's proxies, which would lead around the pacing.
         client = httpx.Client(
-            transport=RetryingTransport(PacedTransport(inner, pacer), retried),
+            transport=RetryingTransport(PacedTransport(road(), pacer), retried),
             base_url=base_url,
             headers=headers,
             timeout=settings.http_timeout_s,
             follow_redirects=True,
             trust_env=False,
+            event_hooks={"request": [learn]},
         )
         clients.callback(client.close)
         return client
 
     return Context(
         http=http,
-        settings=with_defaults(manifest.settings, row.settings),
+        settings=values,
         secret=_secret_reader(vault, manifest, row, redactor),
         log=get_logger().bind(connection=row.name, connector=manifest.name),
         now=going_on_from(claimed.now),
@@ -70,11 +79,23 @@ def ceiling_ms(settings: Settings, manifest: Manifest, row: ConnectionRow) -> fl
     return settings.pacing_min_interval_ms(manifest.name, manifest.pacing.min_interval_ms)
 
 
+def _road(
+    settings: Settings, values: Mapping[str, Any], row: ConnectionRow, clients: ExitStack
+) -> Callable[[], httpx.BaseTransport]:
+    """Makes what a client sends through: connections of its own, or the one browser of the slice."""
+    if values.get("reach") != "browser":
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        return lambda: httpx.HTTPTransport(limits=limits)
+    browser = Browser(settings, row)
+    clients.callback(browser.close)
+    return lambda: BrowserTransport(browser)
+
+
 def with_defaults(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) -> dict[str, Any]:
     """A connection's settings with the manifest's defaults; paths have their `~` expanded."""
     values = {name: given.get(name, spec.default) for name, spec in specs.items()}
     for name, spec in specs.items():
-        if spec.type == "path" and values[name] is not None:
+        if spec.type in ("path", "file") and values[name] is not None:
             values[name] = str(Path(values[name]).expanduser())
     return values
 
