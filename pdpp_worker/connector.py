@@ -38,6 +38,8 @@ from pdpp_worker.protocol.messages import (
     Done,
     DoneError,
     GapToClose,
+    Interaction,
+    InteractionResponse,
     Message,
     Progress,
     Record,
@@ -64,6 +66,8 @@ __all__ = [
     "DoneError",
     "GapToClose",
     "Gone",
+    "Interaction",
+    "InteractionResponse",
     "Message",
     "Progress",
     "ProviderError",
@@ -90,6 +94,15 @@ class HttpFactory(Protocol):
         ...
 
 
+def ask_nobody(question: Interaction) -> InteractionResponse:
+    """The answer where no owner is at the terminal."""
+    return InteractionResponse(request_id=question.request_id, status="timeout")
+
+
+def nothing_to_check() -> None:
+    """Outside a slice nothing has to end."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a connector is handed beside START."""
@@ -106,6 +119,12 @@ class Context:
     the rate controller as a failed request, anything else that ends it normally as an answered one."""
     files: Path
     """This connection's own directory for what is too big for the store; made before the connector is called."""
+    check: Callable[[], None] = nothing_to_check
+    """To be called at least every second by whoever waits for anything but `http`: raises what ends the slice."""
+    ask: Callable[[Interaction], InteractionResponse] = ask_nobody
+    """Asks the owner and waits; `timeout` at once where nobody is at the terminal (`run --interactive`)."""
+    min_interval_ms: float = 1000.0
+    """The owner's rate ceiling: least time between two requests. `http` keeps it by itself."""
 
 
 Collect = Callable[[Start, Context], Iterator[Message]]

@@ -182,6 +182,15 @@ class Interaction(_Message):
     timeout_seconds: Annotated[float, Field(gt=0)] | None = None
 
 
+class InteractionResponse(_Message):
+    """INTERACTION_RESPONSE: the owner's answer; `data` on success only, and never logged or stored."""
+
+    type: Literal["INTERACTION_RESPONSE"] = "INTERACTION_RESPONSE"
+    request_id: str
+    status: Literal["success", "cancelled", "timeout"]
+    data: dict[str, Any] | None = Field(default=None, repr=False)
+
+
 class DoneError(_Message):
     """Why a connector ended badly."""
 

@@ -14,21 +14,32 @@ from pdpp_worker import metrics
 from pdpp_worker.browser.browser import Browser
 from pdpp_worker.browser.transport import BrowserTransport
 from pdpp_worker.clock import going_on_from
-from pdpp_worker.connector import Context
+from pdpp_worker.connector import Context, Interaction, InteractionResponse, ask_nobody
 from pdpp_worker.errors import AuthExpired, ConfigurationError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.pacing.retry import RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
 from pdpp_worker.protocol.manifest import Manifest, SettingSpec
+from pdpp_worker.runtime.guard import Guard
 from pdpp_worker.secrets import Redactor, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.runs import Slice
 
+Answerer = Callable[[Interaction, Callable[[], None]], InteractionResponse]
+"""Answers a connector's question; calls what it is handed at least every second while it waits for the owner."""
+
 
 def make_context(
-    settings: Settings, manifest: Manifest, claimed: Slice, pacer: Pacer, redactor: Redactor, clients: ExitStack
+    settings: Settings,
+    manifest: Manifest,
+    claimed: Slice,
+    pacer: Pacer,
+    redactor: Redactor,
+    clients: ExitStack,
+    guard: Guard,
+    answerer: Answerer,
 ) -> Context:
     """The context of one slice; the HTTP clients it makes share one pacer and are closed with `clients`."""
     row = claimed.connection
@@ -56,6 +67,12 @@ def make_context(
         clients.callback(client.close)
         return client
 
+    def ask(question: Interaction) -> InteractionResponse:
+        answer = answerer(question, guard.wait_for_owner)
+        for value in (answer.data or {}).values():
+            redactor.learn(SecretStr(str(value)))
+        return answer
+
     return Context(
         http=http,
         settings=values,
@@ -64,12 +81,20 @@ def make_context(
         now=going_on_from(claimed.now),
         pace=pacer.turn,
         files=_made(files_dir(settings, row)),
+        check=guard.check,
+        ask=ask,
+        min_interval_ms=ceiling_ms(settings, manifest, row),
     )
 
 
 def files_dir(settings: Settings, row: ConnectionRow) -> Path:
     """Where a connection keeps its files; the id keeps an account that takes over a name apart."""
     return settings.data_dir / "files" / f"{row.id}-{row.name}"
+
+
+def nobody(question: Interaction, _: Callable[[], None]) -> InteractionResponse:
+    """The answerer of a run that no owner watches."""
+    return ask_nobody(question)
 
 
 def ceiling_ms(settings: Settings, manifest: Manifest, row: ConnectionRow) -> float:

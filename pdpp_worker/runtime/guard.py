@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from pdpp_worker.errors import LeaseLostError
+from pdpp_worker.errors import LeaseLostError, UpstreamError
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
@@ -72,6 +72,23 @@ class Guard:
     def alive(self) -> None:
         """The connector has shown a sign of life."""
         self._heard_at = time.monotonic()
+
+    def check(self) -> None:
+        """For a connector that waits for something else than the pacing.
+
+        Raises:
+            SliceEnded: the slice may not go on.
+            UpstreamError: the connector has been silent for too long.
+        """
+        if self.must_stop:
+            raise SliceEnded
+        if time.monotonic() - self._heard_at >= self._silence_s:
+            raise UpstreamError(f"the connector was silent for {self._silence_s:g} s", reason="timed_out")
+
+    def wait_for_owner(self) -> None:
+        """For as long as the owner is asked, who may take their time; raises SliceEnded as `check` does."""
+        self.alive()
+        self.check()
 
     def note_cancel(self, requested: bool) -> None:
         """The owner's word, as a commit has read it."""

@@ -7,8 +7,8 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Container, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Container, Generator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,7 +33,7 @@ from pdpp_worker.protocol.messages import STREAM_FAILED, Budget, Done, Message, 
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, StreamScope
 from pdpp_worker.recovery.policy import retry_policy
-from pdpp_worker.runtime.context import ceiling_ms, make_context
+from pdpp_worker.runtime.context import Answerer, ceiling_ms, make_context, nobody
 from pdpp_worker.runtime.ending import Ending, Leftover, end_run
 from pdpp_worker.runtime.guard import Guard, SliceEnded
 from pdpp_worker.runtime.intake import Intake
@@ -68,11 +68,18 @@ class _ConnectorFailedError(Exception):
 
 
 def run_slice(
-    settings: Settings, db: Database, redis: Redis, run_id: int, *, stopping: Callable[[], bool]
+    settings: Settings,
+    db: Database,
+    redis: Redis,
+    run_id: int,
+    *,
+    stopping: Callable[[], bool],
+    answerer: Answerer = nobody,
 ) -> SliceResult | None:
     """Execute one slice of a run; None when there is nothing to do (a doorbell that rang twice).
 
-    `stopping` says that the worker is shutting down; the slice then ends at the next message.
+    `stopping` says that the worker is shutting down; the slice then ends at the next message. `answerer` answers what a
+    connector asks its owner.
     """
     with db.begin() as connection:
         claimed = runs.claim_slice(connection, run_id, f"{socket.gethostname()}:{os.getpid()}", settings.lease_s)
@@ -81,7 +88,7 @@ def run_slice(
     guard = Guard(db, claimed.claim, slice_s=settings.slice_s, silence_s=settings.silence_s, stopping=stopping)
     try:
         with guard:
-            return _Slice(settings, db, redis, claimed, guard).work()
+            return _Slice(settings, db, redis, claimed, guard, answerer).work()
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
         return None
@@ -101,7 +108,9 @@ def _give_up(db: Database, claimed: runs.Slice, why: str) -> SliceResult:
 class _Slice:
     """One slice while it works."""
 
-    def __init__(self, settings: Settings, db: Database, redis: Redis, claimed: runs.Slice, guard: Guard) -> None:
+    def __init__(
+        self, settings: Settings, db: Database, redis: Redis, claimed: runs.Slice, guard: Guard, answerer: Answerer
+    ) -> None:
         self._settings = settings
         self._db = db
         self._claimed = claimed
@@ -112,7 +121,7 @@ class _Slice:
         self._start, self._intake = self._prepare()
         self._clients = ExitStack()
         self._context = make_context(
-            settings, self._manifest, claimed, self._make_pacer(redis), self._redactor, self._clients
+            settings, self._manifest, claimed, self._make_pacer(redis), self._redactor, self._clients, guard, answerer
         )
         self._committed_at = time.monotonic()
 
@@ -195,18 +204,19 @@ class _Slice:
         return {name: json.loads(cursor) for name, (cursor, run_id) in state.items() if run_id == own or not fresh}
 
     def _collect(self) -> None:
-        for count, message in enumerate(self._messages(), start=1):
-            self._guard.alive()
-            try:
-                self._intake.take(message)
-            except ProtocolViolation as error:
-                raise _ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
-            if self._batch_is_full():
-                self._commit()
-            if self._guard.must_stop or self._guard.spent or self._has_had_its_share(count):
-                raise SliceEnded
+        with closing(self._messages()) as messages:
+            for count, message in enumerate(messages, start=1):
+                self._guard.alive()
+                try:
+                    self._intake.take(message)
+                except ProtocolViolation as error:
+                    raise _ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+                if self._batch_is_full():
+                    self._commit()
+                if self._guard.must_stop or self._may_be_cut(count):
+                    raise SliceEnded
 
-    def _messages(self) -> Iterator[Message]:
+    def _messages(self) -> Generator[Message]:
         """The connector's messages; what its own code raises is told apart from what ours does."""
         try:
             yield from self._connector.load()(self._start, self._context)
@@ -225,8 +235,11 @@ class _Slice:
             get_logger().error("connector failed", run=self._claimed.claim.run_id, exception=trace)
             raise _ConnectorFailedError(Reason.PARSE_FAILED, f"{type(error).__name__} in the connector") from error
 
-    def _has_had_its_share(self, messages: int) -> bool:
-        return self._guard.progressed and messages >= self._settings.slice_messages
+    def _may_be_cut(self, messages: int) -> bool:
+        """Whether the slice has had its share. A connector whose cursors wait for its end would only begin anew."""
+        if self._manifest.checkpoint_commit == "on_done" and not self._start.recovery_only:
+            return False
+        return self._guard.spent or (self._guard.progressed and messages >= self._settings.slice_messages)
 
     def _batch_is_full(self) -> bool:
         return (
