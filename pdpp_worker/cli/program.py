@@ -10,7 +10,21 @@ import typer
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
-from pdpp_worker.cli import connection, connectors, db, doctor, events, export, gaps, rate, run, runs, status, up
+from pdpp_worker.cli import (
+    connection,
+    connector,
+    connectors,
+    db,
+    doctor,
+    events,
+    export,
+    gaps,
+    rate,
+    run,
+    runs,
+    status,
+    up,
+)
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.errors import ConfigurationError, PdppError
 
@@ -42,13 +56,14 @@ app = typer.Typer(
 app.command()(up.up)
 app.add_typer(connection.app, name="connection")
 app.command()(connectors.connectors)
+app.add_typer(connector.app, name="connector")
 app.command()(run.run)
 app.command()(run.cancel)
 app.command()(run.recover)
 app.command()(status.status)
 app.command()(rate.rate)
 app.add_typer(runs.app, name="runs")
-app.command()(gaps.gaps)
+app.add_typer(gaps.app, name="gaps")
 app.command()(events.events)
 app.command()(export.export)
 app.add_typer(db.app, name="db")

@@ -1,0 +1,32 @@
+"""`pdpp-worker connector`: check a connector against the rules, and begin a new one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pdpp_worker.cli.output import Json, print_json, print_table, say
+
+app = typer.Typer(help="For authors of connectors: check one, begin a new one.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    connector: Annotated[str, typer.Argument(help="An installed connector's name, or the directory of one.")],
+    json: Json = False,
+) -> None:
+    """Run a connector against its practice account. Exit code 1 if a check fails."""
+    from pdpp_worker.conformance.report import Ending, examine  # needs what the runtime needs
+
+    results = list(examine(connector))
+    if json:
+        print_json([asdict(one) for one in results])
+    else:
+        marks = {Ending.PASSED: "passed", Ending.FAILED: "FAILED", Ending.NOT_CHECKED: "not checked"}
+        print_table(("check", "", "found"), [(one.check, marks[one.ending], one.found) for one in results], whole=("",))
+        numbers = [sum(one.ending is ending for one in results) for ending in Ending]
+        say(f"{numbers[0]} passed, {numbers[1]} failed, {numbers[2]} not checked.")
+    if any(one.ending is Ending.FAILED for one in results):
+        raise typer.Exit(1)

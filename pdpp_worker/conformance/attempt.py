@@ -1,0 +1,267 @@
+"""One attempt of a connector: START goes in, messages come out, pass the runtime's own intake, and are committed."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, cast
+
+import httpx
+from pydantic import SecretStr, ValidationError
+
+from pdpp_worker.conformance.errors import Defect
+from pdpp_worker.conformance.ledger import Ledger
+from pdpp_worker.conformance.names import name_of
+from pdpp_worker.conformance.watch import Watch, WatchHandler
+from pdpp_worker.conformance.wire import SliceCut, Wire
+from pdpp_worker.conformance.world import World
+from pdpp_worker.connector import AuthExpired, Collect, Context
+from pdpp_worker.errors import ConfigurationError, ProtocolViolation, ProviderError
+from pdpp_worker.protocol.manifest import Manifest, StreamManifest
+from pdpp_worker.protocol.messages import STREAM_FAILED, Budget, Message, Start, StartScope, State, describe
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
+from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, StreamScope
+from pdpp_worker.registry import Connector
+from pdpp_worker.runtime.context import with_defaults
+from pdpp_worker.runtime.intake import Intake
+from pdpp_worker.store.batch import Miss
+
+_SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}
+
+MOST_MESSAGES = 200_000
+"""A practice account is small: a connector that says more than this does not come to an end."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What an attempt is asked for, beside the ledger's cursors."""
+
+    run_id: str = "1"
+    streams: tuple[StreamScope, ...] = ()
+    """Empty: every stream that the manifest supplies, whole."""
+    full: bool = False
+    gaps: bool = False
+    """Hand over the ledger's gaps that time mends."""
+    recovery_only: bool = False
+    budget: Budget = field(default_factory=Budget)
+    later: timedelta = timedelta()
+    """How late it is."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What befalls an attempt: it is cut after a message or at a request, or requests fail."""
+
+    stop_after: int | None = None
+    request: int | None = None
+    failure: BaseException | None = None
+    lasting: bool = False
+
+
+@dataclass
+class Attempt:
+    """What came of an attempt."""
+
+    start: Start
+    messages: list[Message] = field(default_factory=list)
+    requests: int = 0
+    ended: bool = False
+    """Whether the connector came to its own end."""
+    error: str | None = None
+    """Why it ended badly, by what the provider answered."""
+    failed_streams: dict[str, str] = field(default_factory=dict)
+    checkpoint_errors: dict[str, str] = field(default_factory=dict)
+    rejections: list[str] = field(default_factory=list)
+
+
+class Runner:
+    """Runs a connector in its world."""
+
+    def __init__(self, connector: Connector, world: World, directory: Path) -> None:
+        """`directory` is where the ledgers keep their files."""
+        self.manifest: Manifest = connector.manifest
+        self._collect: Collect = connector.load()
+        self._world = world
+        self._directory = directory
+        self._settings = with_defaults(self.manifest.settings, world.settings)
+        paths = {
+            name: str(self._settings[name])
+            for name, spec in self.manifest.settings.items()
+            if spec.type in ("path", "file") and self._settings[name]
+        }
+        self.watch = Watch(world.secrets, paths)
+        self._now = datetime.now(UTC)
+
+    def ledger(self) -> Ledger:
+        """A ledger that holds nothing."""
+        return Ledger(Path(mkdtemp(dir=self._directory)))
+
+    @property
+    def supplied(self) -> list[StreamManifest]:
+        """The streams that the connector supplies with the world's settings."""
+        return self.manifest.supplied_to(self._settings)
+
+    def run(self, ledger: Ledger, ask: Ask | None = None, trouble: Trouble | None = None) -> Attempt:
+        """Run the connector from the ledger's state, and commit to the ledger what it said.
+
+        Raises:
+            Defect: it broke the protocol, failed by its own fault, or did not stop when it had to.
+        """
+        ask, trouble = ask or Ask(), trouble or Trouble()
+        attempt = Attempt(self._start(ledger, ask))
+        intake = Intake(self.manifest, attempt.start, lambda text: text)
+        with ExitStack() as clients, self._watched():
+            wire = Wire(clients, trouble.request, trouble.failure, lasting=trouble.lasting)
+            context = self._context(wire, ask, ledger)
+            with suppress(SliceCut):
+                self._pull(context, intake, attempt, trouble.stop_after)
+            attempt.requests = wire.asked
+        if isinstance(trouble.failure, SliceCut) and wire.has_failed and attempt.ended:
+            raise Defect("goes on after a request has ended the slice: it catches BaseException")
+        _settle(self.manifest, attempt, intake, ledger)
+        return attempt
+
+    def _start(self, ledger: Ledger, ask: Ask) -> Start:
+        streams = ask.streams or tuple(StreamScope(name=stream.name) for stream in self.supplied)
+        names = {scope.name for scope in streams}
+        takes = [_SCOPES[form] for form in self.manifest.recovery.scopes]
+        gaps = [gap.to_close for gap in ledger.due() if gap.miss.stream in names and type(gap.miss.scope) in takes]
+        return Start(
+            run_id=ask.run_id,
+            collection_mode="full_refresh" if ask.full else "incremental",
+            scope=StartScope(streams=list(streams)),
+            state=None if ask.full else dict(ledger.cursors) or None,
+            bindings={binding: {} for binding in self.manifest.bindings},
+            detail_gaps=gaps if ask.gaps else [],
+            recovery_only=ask.recovery_only,
+            budget=ask.budget,
+        )
+
+    def _context(self, wire: Wire, ask: Ask, ledger: Ledger) -> Context:
+        return Context(
+            http=wire.http,
+            settings=self._settings,
+            secret=self._secret,
+            log=self.watch.logger(),
+            now=lambda: self._now + ask.later,
+            pace=wire.pace,
+            files=ledger.files,
+        )
+
+    def _secret(self, name: str) -> SecretStr:
+        if name not in self.manifest.credentials:
+            raise ConfigurationError(f"The manifest of {self.manifest.name} declares no credential {name!r}.")
+        if name not in self._world.secrets:
+            raise AuthExpired(f"the credential {name} is not set")
+        return SecretStr(self._world.secrets[name])
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        handler = WatchHandler(self.watch)
+        logging.getLogger().addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)
+
+    def _pull(self, context: Context, intake: Intake, attempt: Attempt, stop_after: int | None) -> None:
+        """Take the connector's messages; its own faults are told apart from what the provider did."""
+        try:
+            with closing(_closable(self._collect(attempt.start, context))) as messages:
+                attempt.ended = self._take_all(messages, intake, attempt, stop_after)
+        except (SliceCut, Defect):
+            raise
+        except (ProviderError, httpx.HTTPError) as error:
+            self.watch.read(str(error))
+            attempt.error = f"{type(error).__name__}: {error}"
+            reason = getattr(error, "reason", Reason.UPSTREAM_ERROR.value)
+            attempt.failed_streams = dict.fromkeys((scope.name for scope in attempt.start.scope.streams), reason)
+        except ValidationError as error:
+            raise Defect(f"makes {_refused(error)}") from error
+        except Exception as error:
+            raise self._fault(error) from error
+
+    def _take_all(self, messages: Iterator[Message], intake: Intake, attempt: Attempt, stop_after: int | None) -> bool:
+        """Whether the connector came to its end."""
+        if stop_after == 0:
+            return False
+        for message in messages:
+            attempt.messages.append(message)
+            self.watch.see(message)
+            _take(intake, message, attempt)
+            if len(attempt.messages) == stop_after:
+                return False
+            if len(attempt.messages) > MOST_MESSAGES:
+                raise Defect(f"does not come to an end: {MOST_MESSAGES:,} messages for a practice account")
+        return True
+
+    def _fault(self, error: Exception) -> Defect:
+        text = "".join(traceback.format_exception(error))
+        self.watch.read(text)
+        if isinstance(error, RuntimeError) and "ignored GeneratorExit" in str(error):
+            return Defect("yields another message while it is closed: it catches BaseException or GeneratorExit")
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+        return Defect(f"fails with {type(error).__name__} at {place}: {error}")
+
+
+def _closable(messages: Iterator[Message]) -> Generator[Message]:
+    """An iterator that is no generator has nothing to close."""
+    return cast(Generator[Message], messages) if hasattr(messages, "close") else (message for message in messages)
+
+
+def _take(intake: Intake, message: Message, attempt: Attempt) -> None:
+    if attempt.start.recovery_only and isinstance(message, State):
+        raise Defect(f"{name_of(message)} in a recovery run, which must never move a cursor")
+    try:
+        intake.take(message)
+    except ProtocolViolation as error:
+        raise Defect(f"message {len(attempt.messages)} is refused: {error}") from error
+
+
+def _settle(manifest: Manifest, attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
+    """Commit as the runtime does at the end of a slice."""
+    done = intake.done
+    if attempt.ended and done is not None and done.status != "succeeded":
+        certified = done.error is not None and done.error.code == STREAM_FAILED and intake.failed_streams
+        if not certified:
+            attempt.ended, attempt.error = False, done.error.message if done.error else f"DONE {done.status}"
+            attempt.failed_streams = dict.fromkeys((one.name for one in attempt.start.scope.streams), "upstream_error")
+    attempt.failed_streams = {**attempt.failed_streams, **intake.failed_streams}
+    attempt.checkpoint_errors = intake.checkpoint_errors
+    attempt.rejections = [f"{one.stream} {one.key}: {one.error}" for one in intake.batch.rejections]
+    if attempt.ended:
+        failed = set(intake.failed_streams)
+        parents = {parent for stream in manifest.streams if stream.name in failed for parent in stream.parents}
+        intake.commit_staged(excluding=failed | parents)
+    ledger.commit(intake.next_batch())
+    if attempt.error is not None and not attempt.start.recovery_only:
+        _miss_all(attempt, intake, ledger)
+    if attempt.ended and not attempt.start.recovery_only:
+        walked = [scope.name for scope in attempt.start.scope.streams if scope.name not in attempt.failed_streams]
+        ledger.end_walk(walked)
+
+
+def _miss_all(attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
+    """A run that ends badly opens a gap about every stream that it was to walk."""
+    batch = intake.next_batch()
+    for stream, word in attempt.failed_streams.items():
+        reason = known_reason(word) or Reason.UPSTREAM_ERROR
+        batch.misses.append(
+            Miss(stream, WHOLE_STREAM, reason.value, reason.kind.value, waits_for_owner=reason in NEEDS_OWNER)
+        )
+    ledger.commit(batch)
+
+
+def _refused(error: ValidationError) -> str:
+    """The message that could not be made, by the kind, stream and reason that it was given."""
+    given: Any = error.errors(include_url=False)[0].get("input")
+    fields = given if isinstance(given, dict) else {}
+    named = [f"{name} {fields[name]!r}" for name in ("stream", "reason") if isinstance(fields.get(name), str)]
+    return f"a {error.title}{' of ' if named else ''}{', '.join(named)} that is refused: {describe(error)}"

@@ -1,0 +1,145 @@
+"""What the checks share: the connector, its world, and one undisturbed run to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from pdpp_worker.conformance.attempt import Ask, Attempt, Runner
+from pdpp_worker.conformance.errors import Defect, NotChecked
+from pdpp_worker.conformance.ledger import Gap, Held, Ledger
+from pdpp_worker.conformance.world import Fault, Key, Piece, World
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.scope import ResourceScope
+from pdpp_worker.registry import Connector
+from pdpp_worker.store.values import exact_json, key_text
+
+ROUNDS = 4
+"""Runs within which everything that was missed has to be back."""
+
+
+class Case:
+    """A connector in its world."""
+
+    def __init__(self, connector: Connector, world: World, directory: Path) -> None:
+        """`directory` is for the connector's files."""
+        self.world = world
+        self.runner = Runner(connector, world, directory)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The connector's manifest."""
+        return self.runner.manifest
+
+    @cached_property
+    def plain(self) -> tuple[Attempt, Ledger]:
+        """A whole run that nothing disturbs, from nothing.
+
+        Raises:
+            Defect: it breaks a rule.
+        """
+        ledger = self.runner.ledger()
+        attempt = self.runner.run(ledger)
+        require_well(attempt)
+        return attempt, ledger
+
+    def after_plain(self) -> tuple[Attempt, Ledger]:
+        """The plain run, and a ledger of the caller's own after it.
+
+        Raises:
+            NotChecked: the plain run failed, which is a check of its own.
+        """
+        try:
+            attempt, ledger = self.plain
+        except Defect:
+            raise NotChecked("The plain run fails, so there is nothing to compare with.") from None
+        return attempt, ledger.copy()
+
+    def requests_since(self, mark: int) -> list[str]:
+        """What was asked of the provider after the first `mark` requests."""
+        return [request.text for request in (self.world.requests() or [])[mark:]]
+
+    def mark(self) -> int:
+        """How much was asked of the provider so far."""
+        return len(self.world.requests() or [])
+
+    def heal(self, ledger: Ledger) -> None:
+        """Run until nothing that time mends is missing, as the sweeps and the schedule would."""
+        targeted = self.manifest.recovery.supports_targeted_resource_fetch
+        for number in range(ROUNDS):
+            again = not targeted and bool(ledger.due())
+            self.runner.run(ledger, Ask(run_id=f"later-{number}", gaps=targeted, full=again))
+            if not ledger.gaps:
+                return
+
+    def breakable(self, number: int) -> list[str]:
+        """Resources of the world that faults can hit, spread over the account.
+
+        Raises:
+            NotChecked: the world has none.
+        """
+        found = sorted({piece.resource for piece in self.world.truth() if piece.resource is not None})
+        if len(found) <= number:
+            raise NotChecked(f"The world has {len(found)} resources of its own; {number + 1} are needed.")
+        return found[:: max(1, len(found) // number)][:number]
+
+    def need(self, *faults: Fault) -> Fault:
+        """The first of these faults that the world can inject.
+
+        Raises:
+            NotChecked: it can do none of them.
+        """
+        for fault in faults:
+            if fault in self.world.faults:
+                return fault
+        raise NotChecked(f"The world cannot inject the fault {faults[0].value}.")
+
+
+def require_well(attempt: Attempt) -> None:
+    """Refuse an attempt that did not end as it should when nothing goes wrong.
+
+    Raises:
+        Defect: saying what was wrong with it.
+    """
+    if attempt.error is not None:
+        raise Defect(f"fails although nothing is wrong: {attempt.error}")
+    for stream, reason in attempt.failed_streams.items():
+        raise Defect(f"skips the whole stream {stream!r} for {reason} although nothing is wrong")
+    for stream, why in attempt.checkpoint_errors.items():
+        raise Defect(f"STATE of stream {stream!r} is withheld: {why}")
+    for text in attempt.rejections:
+        raise Defect(f"breaks its own manifest: record of stream {text}")
+
+
+def wanted(pieces: Sequence[Piece]) -> dict[str, set[str]]:
+    """The keys of pieces, by stream, as the store writes them."""
+    keys: dict[str, set[str]] = {}
+    for piece in pieces:
+        keys.setdefault(piece.stream, set()).update(map(stored_key, piece.keys))
+    return keys
+
+
+def stored_key(key: Key) -> str:
+    """A key as the store writes it."""
+    return key_text(key if isinstance(key, str) else list(key))
+
+
+def is_about(gap: Gap, resource: str) -> bool:
+    """Whether a gap names the resource, or a part of the stream that may hold it."""
+    scope = gap.miss.scope
+    if not isinstance(scope, ResourceScope):
+        return True
+    return resource == scope.resource_id or exact_json(resource)[1:-1] in exact_json(
+        [scope.resource_id, gap.miss.detail_locator]
+    )
+
+
+def keys_of(held: Held) -> dict[str, set[str]]:
+    """Only the keys."""
+    return {stream: set(records) for stream, records in held.items()}
+
+
+def is_foreign(manifest: Manifest) -> bool:
+    """Whether the connector is a program of its own, which may use words that are not ours."""
+    return bool(getattr(manifest, "command", None))

@@ -1,0 +1,142 @@
+"""What goes wrong is said, classified and mended: nothing is lost in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from pdpp_worker.conformance.attempt import Attempt, Trouble
+from pdpp_worker.conformance.case import Case, is_about, is_foreign, keys_of, wanted
+from pdpp_worker.conformance.checks.plain import require_truth
+from pdpp_worker.conformance.checks.resume import spread
+from pdpp_worker.conformance.errors import Defect, NotChecked
+from pdpp_worker.conformance.ledger import Held, Ledger
+from pdpp_worker.conformance.names import difference, name_of, plural, some
+from pdpp_worker.conformance.world import Fault, Piece
+from pdpp_worker.connector import Throttled, UpstreamError
+from pdpp_worker.errors import ProviderError
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.messages import STREAM_FAILED, DetailGap, SkipResult
+from pdpp_worker.protocol.reasons import RecoveryKind, known_reason
+
+MOST_FAILURES = 24
+"""Requests that are made to fail in one check, spread over the run."""
+BROKEN = 2
+
+_FAILURES: tuple[Callable[[], ProviderError], ...] = (
+    lambda: UpstreamError("answered 503", status=503),
+    lambda: Throttled("was refused for the rate"),
+    lambda: UpstreamError("no answer in time", reason="timed_out"),
+)
+
+_KINDS = {
+    Fault.FAILING: RecoveryKind.RUNTIME,
+    Fault.REFUSED: RecoveryKind.RUNTIME,
+    Fault.GARBLED: RecoveryKind.UPGRADE,
+}
+
+
+def check_faults(case: Case) -> str:
+    """Resources that fail one by one: each is named with the right reason, and the rest is collected."""
+    case.after_plain()
+    faults = [fault for fault in _KINDS if fault in case.world.faults]
+    if not faults:
+        raise NotChecked("The world cannot let a resource fail.")
+    broken = case.breakable(BROKEN)
+    for fault in faults:
+        case.world.inject(fault, broken)
+        try:
+            ledger = case.runner.ledger()
+            attempt = case.runner.run(ledger)
+        finally:
+            case.world.mend()
+        check_reasons(case, attempt)
+        _require_accounted(case, ledger, broken, fault)
+    ways = ", ".join(fault.value for fault in faults)
+    return f"{plural(BROKEN, 'resource')} {ways}: named with the right reason, and the rest is there"
+
+
+def check_requests(case: Case) -> str:
+    """Requests that fail in every way: what is then missing is said, and later runs bring it back."""
+    plain, whole = case.after_plain()
+    if not plain.requests:
+        raise NotChecked("The connector sends no HTTP request through the context.")
+    numbers = spread(range(1, plain.requests + 1), MOST_FAILURES)
+    for turn, number in enumerate(numbers):
+        failure = _FAILURES[turn % len(_FAILURES)]()
+        ledger = case.runner.ledger()
+        attempt = case.runner.run(ledger, trouble=Trouble(request=number, failure=failure))
+        how = f"when request {number} fails ({type(failure).__name__})"
+        check_reasons(case, attempt)
+        require_said(case, whole.held(), ledger, how)
+        case.heal(ledger)
+        if phrase := difference(whole.held(), ledger.held()):
+            raise Defect(f"{how}, later runs do not bring everything back: {phrase}")
+    return f"{len(numbers)} of {plural(plain.requests, 'request')} failed in turn, nothing lost"
+
+
+def check_reasons(case: Case, attempt: Attempt) -> None:
+    """Refuse reasons that are none of the taxonomy.
+
+    A connector of another language may use words of its own, with a hint.
+
+    Raises:
+        Defect: naming the message and the reason.
+    """
+    for message in attempt.messages:
+        if not isinstance(message, SkipResult | DetailGap) or message.reason == STREAM_FAILED:
+            continue
+        if known_reason(message.reason) is None and not is_foreign(case.manifest):
+            raise Defect(
+                f"{name_of(message)} gives the reason {message.reason!r}, which is no member of Reason; "
+                "say it in message or last_error"
+            )
+
+
+def require_said(case: Case, whole: Held, ledger: Ledger, how: str) -> None:
+    """Refuse records that are missing while no gap speaks of their stream, or of one that it depends on.
+
+    Raises:
+        Defect: naming them.
+    """
+    held, named = ledger.held(), {gap.miss.stream for gap in ledger.gaps.values()}
+    for stream, records in whole.items():
+        lost = records.keys() - held.get(stream, {}).keys()
+        if lost and named.isdisjoint(_family(case.manifest, stream)):
+            raise Defect(
+                f"{how}, {plural(len(lost), 'record')} of stream {stream!r} missing and no gap or skip says so: "
+                f"{some(lost)}"
+            )
+
+
+def _family(manifest: Manifest, name: str) -> set[str]:
+    """A stream, those that keep its place and those whose place it keeps."""
+    stream = manifest.stream(name)
+    children = {one.name for one in manifest.streams if name in one.parents}
+    return {name, *children, *(stream.parents if stream is not None else [])}
+
+
+def _require_accounted(case: Case, ledger: Ledger, broken: Collection[str], fault: Fault) -> None:
+    held, pieces = keys_of(ledger.held()), case.world.truth()
+    for resource in broken:
+        gaps = [gap for gap in ledger.gaps.values() if is_about(gap, resource)]
+        lost = _lost(held, [piece for piece in pieces if piece.resource == resource])
+        if not lost:
+            continue
+        if not gaps:
+            raise Defect(f"resource {resource!r} is {fault.value}; missing without a word: {some(lost)}")
+        if wrong := [gap for gap in gaps if gap.miss.recovery_kind != _KINDS[fault]]:
+            miss = wrong[0].miss
+            raise Defect(
+                f"resource {resource!r} is {fault.value}, and the miss in stream {miss.stream!r} has the reason "
+                f"{miss.reason} ({miss.recovery_kind}); it is mended by {_KINDS[fault].value}"
+            )
+    rest = _lost(held, [piece for piece in pieces if piece.resource not in broken])
+    if rest and (fault is not Fault.REFUSED or not ledger.gaps):
+        raise Defect(f"{plural(len(broken), 'resource')} {fault.value}; because of it also missing: {some(rest)}")
+    if _KINDS[fault] is RecoveryKind.RUNTIME:
+        case.heal(ledger)
+        require_truth(ledger, pieces, f"after {len(broken)} resources were {fault.value} and mended,")
+
+
+def _lost(held: Mapping[str, Collection[str]], pieces: Sequence[Piece]) -> list[str]:
+    return [key for stream, keys in wanted(pieces).items() for key in keys if key not in held.get(stream, ())]

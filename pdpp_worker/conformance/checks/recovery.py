@@ -1,0 +1,136 @@
+"""Known gaps are closed by proof, and a recovery run asks the provider for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from pdpp_worker.conformance.attempt import Ask, Attempt
+from pdpp_worker.conformance.case import Case
+from pdpp_worker.conformance.checks.plain import require_truth
+from pdpp_worker.conformance.errors import Defect, NotChecked
+from pdpp_worker.conformance.ledger import Gap, Ledger
+from pdpp_worker.conformance.names import plural, some
+from pdpp_worker.conformance.world import Fault
+from pdpp_worker.protocol.messages import Budget, DetailGap, DetailGapRecovered
+from pdpp_worker.protocol.scope import scope_key
+
+BROKEN = 2
+_RECOVERY = Ask(run_id="recovery", gaps=True, recovery_only=True)
+
+
+def check_recovery(case: Case) -> str:
+    """Tried in vain, tried with success, and about something that is gone: each gap ends as it should."""
+    fault, broken = _need(case)
+    with _during(case, fault, broken):
+        ledger = _with_gaps(case)
+        vain = ledger.copy()
+        attempt = case.runner.run(vain, _RECOVERY)
+        _require_settled(attempt, vain, ledger.due())
+        if closed := ledger.gaps.keys() - vain.gaps.keys():
+            raise Defect(f"closes a gap while its resource is still {fault.value}: {some(closed)}")
+    found = ["still missing: said again"]
+    if Fault.GONE in case.world.faults:
+        _try_gone(case, ledger.copy(), broken)
+        found.append("gone: closed as absent")
+    _recover(case, ledger)
+    found.append(f"there again: {plural(BROKEN, 'resource')} recovered with their records")
+    return "; ".join(found)
+
+
+def check_targeted(case: Case) -> str:
+    """Whether a recovery run asks the provider for the gaps' resources only, within its budget; counted there."""
+    fault, broken = _need(case)
+    if case.world.requests() is None:
+        raise NotChecked("The world does not count what is asked of the provider.")
+    with _during(case, fault, broken):
+        ledger = _with_gaps(case)
+    asked = _asked(case, ledger.copy(), Budget(), broken)
+    if set(broken) - asked:
+        raise Defect(f"never asks the provider for {some(set(broken) - asked)}, which it recovered or should have")
+    few = _asked(case, ledger.copy(), Budget(items=1), broken)
+    if len(few) > 1:
+        raise Defect(f"asks for {len(few)} resources with a budget of 1 item: {some(few)}")
+    return f"asked for {plural(len(asked), 'resource')} of {plural(_resources(case), 'resource')}, and for no list"
+
+
+def _need(case: Case) -> tuple[Fault, list[str]]:
+    if not case.manifest.recovery.supports_targeted_resource_fetch:
+        raise NotChecked("The manifest does not offer targeted fetch: gaps are closed by walks.")
+    case.after_plain()
+    return case.need(Fault.FAILING, Fault.REFUSED), case.breakable(BROKEN)
+
+
+@contextmanager
+def _during(case: Case, fault: Fault, broken: list[str]) -> Iterator[None]:
+    case.world.inject(fault, broken)
+    try:
+        yield
+    finally:
+        case.world.mend()
+
+
+def _with_gaps(case: Case) -> Ledger:
+    """After a forward run with the fault."""
+    ledger = case.runner.ledger()
+    case.runner.run(ledger)
+    if not ledger.due():
+        raise Defect("reports no gap for resources that fail, so there is nothing to recover")
+    return ledger
+
+
+def _recover(case: Case, ledger: Ledger) -> None:
+    cursors, handed = dict(ledger.cursors), ledger.due()
+    attempt = case.runner.run(ledger, _RECOVERY)
+    if attempt.error is not None:
+        raise Defect(f"a recovery run fails although nothing is wrong: {attempt.error}")
+    _require_settled(attempt, ledger, handed)
+    if left := ledger.due():
+        raise Defect(f"leaves a gap open whose resource is there again: {_place(left[0])}")
+    if ledger.cursors != cursors:
+        raise Defect("moves a cursor in a recovery run")
+    recovered = {gap.miss.stream for gap in handed}
+    require_truth(ledger, [one for one in case.world.truth() if one.stream in recovered], "after the recovery run")
+    case.runner.run(ledger, Ask(run_id="forward"))
+    require_truth(ledger, case.world.truth(), "after the recovery run and the next walk")
+
+
+def _try_gone(case: Case, ledger: Ledger, broken: list[str]) -> None:
+    with _during(case, Fault.GONE, broken):
+        handed = ledger.due()
+        attempt = case.runner.run(ledger, _RECOVERY)
+        _require_settled(attempt, ledger, handed)
+    if left := ledger.due():
+        raise Defect(f"leaves a gap open although the provider affirms that its resource is gone: {_place(left[0])}")
+    if not ledger.absent:
+        raise Defect("closes the gap of a resource that is gone as recovered; say absent=True")
+
+
+def _require_settled(attempt: Attempt, ledger: Ledger, handed: Collection[Gap]) -> None:
+    """Every gap that START handed over was recovered or reported again."""
+    named = {one.gap_id for one in attempt.messages if isinstance(one, DetailGap | DetailGapRecovered)}
+    open_now = {gap.gap_id for gap in ledger.gaps.values()}
+    for gap in handed:
+        if gap.gap_id in open_now and str(gap.gap_id) not in named and attempt.ended:
+            raise Defect(f"is handed a gap and says nothing of it: {_place(gap)}")
+
+
+def _asked(case: Case, ledger: Ledger, budget: Budget, broken: Collection[str]) -> set[str]:
+    """The resources that a recovery run asks the provider for."""
+    mark = case.mark()
+    case.runner.run(ledger, Ask(run_id="recovery", gaps=True, recovery_only=True, budget=budget))
+    requests = (case.world.requests() or [])[mark:]
+    for request in requests:
+        if not request.resources:
+            raise Defect(f"lists instead of fetching in a recovery run: {request.text}")
+        if other := request.resources - set(broken):
+            raise Defect(f"asks in a recovery run for what is no gap: {some(other)} ({request.text})")
+    return {resource for request in requests for resource in request.resources}
+
+
+def _resources(case: Case) -> int:
+    return len({piece.resource for piece in case.world.truth()} - {None})
+
+
+def _place(gap: Gap) -> str:
+    return f"stream {gap.miss.stream!r}, {scope_key(gap.miss.scope)}"

@@ -1,0 +1,117 @@
+"""What a store would hold after the batches of some runs: records, cursors and gaps, in memory."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from shutil import copytree
+from tempfile import mkdtemp
+from typing import Any
+
+from pdpp_worker.protocol.messages import GapToClose
+from pdpp_worker.protocol.reasons import RecoveryKind
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, scope_key
+from pdpp_worker.store.batch import Batch, Miss, RecordRow
+from pdpp_worker.store.versions import Content, as_stored, play
+
+Held = dict[str, dict[str, Any]]
+"""Stream and key to data, without what was deleted."""
+
+
+@dataclass
+class Gap:
+    """A gap that is open."""
+
+    gap_id: int
+    miss: Miss
+
+    @property
+    def to_close(self) -> GapToClose:
+        """The gap as START hands it over."""
+        return GapToClose(
+            gap_id=str(self.gap_id),
+            stream=self.miss.stream,
+            scope=self.miss.scope,
+            reason=self.miss.reason,
+            detail_locator=self.miss.detail_locator,
+        )
+
+
+@dataclass
+class Ledger:
+    """Commits batches as the store does."""
+
+    files: Path
+    """The connection's own directory."""
+    cursors: dict[str, Any] = field(default_factory=dict)
+    gaps: dict[tuple[str, str], Gap] = field(default_factory=dict)
+    """Open gaps by stream and canonical scope."""
+    absent: list[int] = field(default_factory=list)
+    """Gaps that were closed because the provider affirmed that there is nothing."""
+    _rows: dict[str, dict[str, RecordRow]] = field(default_factory=lambda: defaultdict(dict))
+    _ids: count[int] = field(default_factory=lambda: count(1))
+
+    def copy(self) -> Ledger:
+        """The same, to go on from in another way."""
+        twin = deepcopy(self)
+        twin.files = Path(mkdtemp(dir=self.files.parent))
+        copytree(self.files, twin.files, dirs_exist_ok=True)
+        return twin
+
+    def commit(self, batch: Batch) -> None:
+        """Take a whole batch."""
+        for stream, rows in batch.records.items():
+            self._write(stream, rows)
+        for missed in batch.misses:
+            self._open(missed)
+        for closure in batch.closures:
+            self._close(key for key, gap in self.gaps.items() if gap.gap_id == closure.gap_id)
+            if closure.absent:
+                self.absent.append(closure.gap_id)
+        for stream, keys in batch.hydrated.items():
+            self._close((stream, scope_key(ResourceScope(resource_id=key))) for key in keys)
+        self.cursors.update({stream: json.loads(cursor) for stream, cursor in batch.checkpoints.items()})
+
+    def end_walk(self, streams: Collection[str]) -> None:
+        """These streams were walked to their end: a gap about the whole of one is closed."""
+        self._close((stream, scope_key(WHOLE_STREAM)) for stream in streams)
+
+    def held(self) -> Held:
+        """The records."""
+        return {
+            stream: {key: json.loads(row.raw or row.text) for key, row in rows.items() if not row.deleted}
+            for stream, rows in self._rows.items()
+        }
+
+    def due(self) -> list[Gap]:
+        """The open gaps that time mends."""
+        return [gap for gap in self.gaps.values() if gap.miss.recovery_kind == RecoveryKind.RUNTIME]
+
+    def _write(self, stream: str, rows: list[RecordRow]) -> None:
+        held = self._rows[stream]
+        stored = {key: as_stored(row) for key, row in held.items()}
+        contents = {
+            row.key: Content(json.loads(held[row.key].raw or held[row.key].text), held[row.key].partial)
+            for row in rows
+            if row.partial and row.key in held
+        }
+        for key, row in play(rows, stored, contents).changed.items():
+            kept = held.get(key)
+            held[key] = row if row.text or kept is None else kept._replace(deleted=True, version=row.version)
+
+    def _open(self, missed: Miss) -> None:
+        key = (missed.stream, scope_key(missed.scope))
+        known = self.gaps.get(key)
+        if known is None:
+            self.gaps[key] = Gap(next(self._ids), missed)
+        else:
+            known.miss = missed
+
+    def _close(self, keys: Iterable[tuple[str, str]]) -> None:
+        for key in list(keys):
+            self.gaps.pop(key, None)

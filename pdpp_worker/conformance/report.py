@@ -1,0 +1,123 @@
+"""Runs the checks in their order and writes down how each ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pdpp_worker.conformance.case import Case
+from pdpp_worker.conformance.checks.manifest import check_manifest
+from pdpp_worker.conformance.checks.misses import check_faults, check_requests
+from pdpp_worker.conformance.checks.plain import check_change, check_determinism, check_plain, check_truth
+from pdpp_worker.conformance.checks.recovery import check_recovery, check_targeted
+from pdpp_worker.conformance.checks.resume import check_kills
+from pdpp_worker.conformance.checks.scope import check_narrowed, check_streams
+from pdpp_worker.conformance.checks.secrets import check_secrets
+from pdpp_worker.conformance.checks.stops import check_stops
+from pdpp_worker.conformance.errors import Defect, NotChecked
+from pdpp_worker.conformance.subject import Subject, find
+from pdpp_worker.errors import ConfigurationError, NotFoundError
+
+
+class Ending(StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a check ended, and the sentence that belongs to it."""
+
+    check: str
+    ending: Ending
+    found: str
+
+
+Check = Callable[[Case], str]
+"""Says what it found; raises Defect or NotChecked."""
+
+CHECKS: dict[str, Check] = {
+    "protocol": check_plain,
+    "nothing missing": check_truth,
+    "determinism": check_determinism,
+    "streams alone": check_streams,
+    "narrowed scope": check_narrowed,
+    "kill and resume": check_kills,
+    "misses named": check_faults,
+    "failing requests": check_requests,
+    "stops when told": check_stops,
+    "recovery": check_recovery,
+    "targeted fetch": check_targeted,
+    "next visit": check_change,
+    "no secrets": check_secrets,
+}
+"""In the order in which they are run: what is wrong early explains what is wrong later."""
+
+MANIFEST = "manifest"
+NAMES = (MANIFEST, *CHECKS)
+
+
+class Examination:
+    """The checks of one connector, one by one; its world lasts as long as the stack."""
+
+    def __init__(self, name: str, stack: ExitStack) -> None:
+        """`name` is that of an installed connector, or a directory.
+
+        Raises:
+            NotFoundError: it is neither.
+        """
+        self._stack = stack
+        self._case: Case | None = None
+        self._why_not = ""
+        try:
+            self._subject: Subject | None = find(name)
+        except NotFoundError:
+            raise
+        except ConfigurationError as error:
+            self._subject, self._why_not = None, str(error)
+
+    def result(self, name: str) -> Result:
+        """Run one check."""
+        try:
+            return Result(name, Ending.PASSED, self._run(name))
+        except Defect as defect:
+            return Result(name, Ending.FAILED, _sentence(str(defect)))
+        except ConfigurationError as error:
+            return Result(name, Ending.FAILED, str(error))
+        except NotChecked as missing:
+            return Result(name, Ending.NOT_CHECKED, str(missing))
+
+    def _run(self, name: str) -> str:
+        if self._subject is None:
+            if name == MANIFEST:
+                raise Defect(self._why_not)
+            raise NotChecked("The manifest is refused.")
+        if name == MANIFEST:
+            return check_manifest(self._subject.connector.manifest)
+        return CHECKS[name](self._open(self._subject))
+
+    def _open(self, subject: Subject) -> Case:
+        if self._case is None:
+            directory = self._stack.enter_context(TemporaryDirectory(prefix="pdpp-check-"))
+            world = self._stack.enter_context(subject.world())
+            self._case = Case(subject.connector, world, Path(directory))
+        return self._case
+
+
+def examine(name: str) -> Iterator[Result]:
+    """Every check of a connector, in order; see `Examination`."""
+    with ExitStack() as stack:
+        examination = Examination(name, stack)
+        for check in NAMES:
+            yield examination.result(check)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

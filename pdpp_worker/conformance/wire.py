@@ -1,0 +1,85 @@
+"""The way to the provider: real HTTP, without pacing, that can be cut or made to fail at one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+
+import httpx
+
+from pdpp_worker.pacing.outcomes import network_errors, outcome_of
+
+TIMEOUT_S = 30.0
+
+
+class SliceCut(BaseException):
+    """The slice ends at a request, as it does when the pacing has to wait for longer than the slice lasts."""
+
+
+class Wire:
+    """Makes the clients of one attempt and counts what they send.
+
+    From request `number` on (from 1), `failure` is raised in place of an answer: once, or each time when `lasting`.
+    """
+
+    def __init__(self, clients: ExitStack, number: int | None, failure: BaseException | None, *, lasting: bool) -> None:
+        self._clients = clients
+        self._number = number
+        self._failure = failure
+        self._lasting = lasting
+        self.asked = 0
+        """Requests that the connector made, whatever their kind, the refused ones included."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the failure was met."""
+        return self._failure is not None and self._number is not None and self.asked >= self._number
+
+    def http(self, *, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
+        """A client as the runtime makes it."""
+        client = httpx.Client(
+            transport=_Transport(self),
+            base_url=base_url,
+            headers=headers,
+            timeout=TIMEOUT_S,
+            follow_redirects=True,
+            trust_env=False,
+        )
+        self._clients.callback(client.close)
+        return client
+
+    @contextmanager
+    def pace(self) -> Iterator[None]:
+        """The turn of a request that is not HTTP."""
+        self.pass_on()
+        yield
+
+    def pass_on(self) -> None:
+        """Count a request; raises the failure when it is its turn."""
+        self.asked += 1
+        if self._failure is not None and self._number is not None:
+            hit = self.asked >= self._number if self._lasting else self.asked == self._number
+            if hit:
+                raise self._failure
+
+
+class _Transport(httpx.BaseTransport):
+    """Typed outcomes, as connectors know them."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._inner = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._wire.pass_on()
+        with network_errors(request):
+            response = self._inner.handle_request(request)
+            response.request = request
+            response.read()
+        if (failure := outcome_of(response, datetime.now(UTC))) is not None:
+            raise failure
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
