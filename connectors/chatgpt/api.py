@@ -3,37 +3,24 @@ a renamed key must never pass for an empty account."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
-
-import httpx
 
 from connectors.chatgpt.errors import ShapeError
 from connectors.chatgpt.fields import identity, millis
 from connectors.chatgpt.listing import PAGE, Item, Page
-from pdpp_worker.connector import AuthExpired, Context, UpstreamError
+from connectors.chatgpt.session import Session
 
-
-def open_client(context: Context) -> httpx.Client:
-    """A client that is signed in with the connection's access token.
-
-    Raises:
-        AuthExpired: no access token is set.
-    """
-    token = context.secret("access_token").get_secret_value()
-    headers = {"accept": "*/*", "oai-language": "en-US", "authorization": f"Bearer {token}"}
-    try:
-        headers["oai-device-id"] = context.secret("device_id").get_secret_value()
-    except AuthExpired:
-        context.log.debug("no device id")
-    return context.http(base_url=str(context.settings["base_url"]), headers=headers)
+BATCH = 10
+"""The most conversations that one request may ask for."""
 
 
 class Api:
-    """Reads the account through a client; all methods raise ProviderError, ShapeError among them."""
+    """Reads the account through a session; all methods raise ProviderError, ShapeError among them."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        self._client = client
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._get = session.get
 
     def conversations(self, offset: int) -> Page:
         """A page of the list, most recently updated first."""
@@ -46,6 +33,14 @@ class Api:
         if not isinstance(detail, dict) or not isinstance(detail.get("mapping"), dict):
             raise ShapeError("the conversation has no mapping")
         return detail
+
+    def conversation_batch(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those of at most `BATCH` conversations that the platform cares to give at once, by id."""
+        answer = self._session.post("/conversations/batch", {"conversation_ids": list(keys)})
+        if not isinstance(answer, list):
+            raise ShapeError("the batch is not an array")
+        given = {key: one for one in answer if (key := _key(one)) is not None and isinstance(one.get("mapping"), dict)}
+        return {key: given[key] for key in keys if key in given}
 
     def memories(self) -> Iterator[Any]:
         """All memories."""
@@ -77,18 +72,6 @@ class Api:
         """A page of shared links, most recently created first."""
         answer = self._get("/shared_conversations", offset=offset, limit=PAGE, order="created")
         return _page(answer, "create_time", "created_at")
-
-    def _get(self, path: str, **parameters: Any) -> Any:
-        try:
-            response = self._client.get(path, params=parameters)
-        except httpx.RequestError as error:  # what the client itself raises: redirects without end, a broken encoding
-            raise UpstreamError(f"GET {path}: {type(error).__name__}") from error
-        if not response.is_success:
-            raise UpstreamError(f"GET {path} answered {response.status_code}", status=response.status_code)
-        try:
-            return response.json()
-        except (ValueError, RecursionError):
-            raise UpstreamError(f"GET {path} answered with something that is not JSON") from None
 
 
 def _array(answer: Any, *names: str) -> list[Any]:

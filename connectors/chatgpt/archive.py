@@ -21,8 +21,12 @@ from connectors.chatgpt.fields import identity, table
 from connectors.chatgpt.gaps import by_conversation, closed
 from connectors.chatgpt.jsonstream import BrokenJsonError, elements
 from connectors.chatgpt.listing import Item
-from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, ResourceScope, Start, State, skip
+from connectors.chatgpt.small_rows import shared_conversation
+from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, Record, ResourceScope, Start, State, skip
 
+SHARES = "shared_conversations"
+SUPPLIED = ("conversations", "messages", SHARES)
+_SHARES_MEMBER = re.compile(r"(?:.*/)?shared_conversations\.json")
 # Large exports come in numbered parts.
 _MEMBER = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
 _UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -31,12 +35,8 @@ _UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 def import_archive(start: Start, context: Context, wanted: list[str]) -> Iterator[Message]:
     """Read the conversations of the export, from where the last run stopped."""
     for stream in wanted:
-        if stream not in ("conversations", "messages") and not start.recovery_only:
-            yield skip(
-                stream, Reason.EXPORT_NOT_WIRED, WHOLE_STREAM, "An export is read for conversations and messages."
-            )
-    if "conversations" not in wanted:
-        return
+        if stream not in SUPPLIED and not start.recovery_only:
+            yield skip(stream, Reason.EXPORT_NOT_WIRED, WHOLE_STREAM, "An export does not hold this.")
     importer = _Importer(start, context, wanted)
     try:
         yield from importer.messages(Path(str(context.settings["archive"])))
@@ -51,8 +51,9 @@ class _Importer:
     def __init__(self, start: Start, context: Context, wanted: list[str]) -> None:
         self._start = start
         self._now = context.now
-        self._streams = [stream for stream in wanted if stream in ("conversations", "messages")]
+        self._streams = [stream for stream in wanted if stream in SUPPLIED]
         self._cursor = table(start.cursor("conversations"))
+        self._shares_cursor = table(start.cursor(SHARES))
 
     def messages(self, path: Path) -> Iterator[Message]:
         with zipfile.ZipFile(path) as archive:
@@ -60,8 +61,29 @@ class _Importer:
                 yield from self.stopped(Reason.SOURCE_PARTITION_FAILED, "The export holds no conversations.json.")
                 return
             yield from self._recover(archive)
-            if not self._start.recovery_only:
-                yield from self._import(archive, _fingerprint(path, archive, self._streams))
+            if self._start.recovery_only:
+                return
+            fingerprint = _fingerprint(path, archive, self._streams)
+            if SHARES in self._streams:
+                yield from self._import_shares(archive, fingerprint)
+            if "conversations" in self._streams:
+                yield from self._import(archive, fingerprint)
+
+    def _import_shares(self, archive: zipfile.ZipFile, fingerprint: str) -> Iterator[Message]:
+        """The shared links, of which the export knows less than the network; the list is short."""
+        if self._shares_cursor.get("archive") == fingerprint:
+            return
+        name = next((name for name in archive.namelist() if _SHARES_MEMBER.fullmatch(name)), None)
+        if name is None:
+            yield skip(SHARES, Reason.EXPORT_NOT_WIRED, WHOLE_STREAM, "The export holds no shared_conversations.json.")
+            return
+        with archive.open(name) as member:
+            for row in map(shared_conversation, elements(member)):
+                if row is None:
+                    yield skip(SHARES, Reason.SHAPE_CHANGED, WHOLE_STREAM, "A shared link of the export has no id.")
+                    return
+                yield Record(stream=SHARES, key=row["id"], data=row, emitted_at=self._now())
+        yield State(stream=SHARES, cursor={**self._shares_cursor, "archive": fingerprint})
 
     def stopped(self, reason: Reason, why: str) -> Iterator[Message]:
         for stream in self._streams:

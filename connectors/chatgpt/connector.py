@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import NamedTuple
 
-from connectors.chatgpt.api import Api, open_client
+from connectors.chatgpt.api import Api
 from connectors.chatgpt.archive import import_archive
 from connectors.chatgpt.conversations import forward, recover
 from connectors.chatgpt.details import Details
 from connectors.chatgpt.errors import reason_of
 from connectors.chatgpt.lists import SMALL_STREAMS, SmallStream, scan
+from connectors.chatgpt.session import Session
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     AuthExpired,
     Challenged,
     Context,
     Message,
+    ProviderError,
     Reason,
     Start,
+    Throttled,
     skip,
 )
 
@@ -46,22 +50,22 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
 
 def _collect_online(start: Start, context: Context, wanted: list[str]) -> Iterator[Message]:
     try:
-        client = open_client(context)
-    except AuthExpired as error:
-        yield from _stopped(wanted, error)
+        session = Session(context)
+    except ProviderError as error:
+        yield from _stopped(wanted, error, context)
         return
-    with client:
-        phases = _phases(start, context, Api(client), wanted)
+    with closing(session):
+        phases = _phases(start, context, Api(session), wanted)
         for number, phase in enumerate(phases):
             try:
                 yield from phase.messages()
             except (AuthExpired, Challenged) as error:
-                yield from _stopped([name for late in phases[number:] for name in late.streams], error)
+                yield from _stopped([name for late in phases[number:] for name in late.streams], error, context)
                 return
 
 
 def _phases(start: Start, context: Context, api: Api, wanted: list[str]) -> list[Phase]:
-    details = Details(api, start.budget.items)
+    details = Details(api, start.budget.items, in_batches=bool(context.settings.get("batch")))
     trees = tuple(name for name in TREES if name in wanted)
     phases = [Phase(trees, lambda: recover(start, context, details))] if trees else []
     if start.recovery_only:
@@ -77,10 +81,21 @@ def _scanner(stream: SmallStream, start: Start, context: Context, api: Api) -> C
     return lambda: scan(stream, start, context, api)
 
 
-def _stopped(streams: list[str], error: AuthExpired | Challenged) -> Iterator[Message]:
-    """Nothing further is asked for: only the owner can mend this."""
+def _stopped(streams: list[str], error: ProviderError, context: Context) -> Iterator[Message]:
+    """Nothing further is asked for; where only the owner can mend this, what to do is said."""
+    due = error.retry_after if isinstance(error, Throttled) else None
+    said = (
+        f"{error}. {_PASS[context.settings.get('reach') == 'browser']}" if isinstance(error, Challenged) else str(error)
+    )
     for stream in dict.fromkeys(streams):
-        yield skip(stream, reason_of(error), WHOLE_STREAM, str(error))
+        yield skip(stream, reason_of(error), WHOLE_STREAM, said, retry_after=due)
+
+
+_PASS = {
+    True: "Open the browser and pass the check yourself: pdpp-worker connection login NAME",
+    False: "Collect through your own browser: pdpp-worker connection set NAME reach=browser; connection login NAME",
+}
+"""What the owner can do about a bot check, by whether requests go through the browser."""
 
 
 def _not_supported(start: Start) -> dict[str, str]:

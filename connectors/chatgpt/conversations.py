@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from connectors.chatgpt.api import Api
@@ -33,11 +34,12 @@ from pdpp_worker.connector import (
 
 def recover(start: Start, context: Context, details: Details) -> Iterator[Message]:
     """Read exactly the conversations that are known to be missing."""
-    for key, gaps in by_conversation(start.detail_gaps).items():
+    missing = {key: gaps for key, gaps in by_conversation(start.detail_gaps).items() if identity(key) is not None}
+    for number, (key, gaps) in enumerate(missing.items()):
         if details.why_stop is not None:
             return
-        if identity(key) is None:
-            continue
+        if number % details.batch == 0:
+            details.read_ahead(list(islice(missing, number, number + details.batch)))
         item = table(table(gaps[0].detail_locator).get("item"))
         try:
             detail = details.read(key)
@@ -82,7 +84,7 @@ class _Walker:
 
     def walk(self) -> Iterator[Message]:
         place = self._saved_place()
-        for step in walk(self._read, place):
+        for step in self._read_ahead(walk(self._read, place)):
             if step.item is not None and (reason := self._details.why_stop) is not None:
                 yield self._deferred(reason, place)
                 return
@@ -93,6 +95,18 @@ class _Walker:
             yield State(stream="conversations", cursor=self._cursor_at(place))
             yield from self._progress(step)
         yield from self._close_backlogs()
+
+    def _read_ahead(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """The same steps, the conversations of several asked for at once where that is possible."""
+        held: list[Step] = []
+        for step in steps:
+            held.append(step)
+            keys = [one.item.id for one in held if one.item is not None]
+            if step.item is None or len(keys) >= self._details.batch:
+                if self._hydrates:
+                    self._details.read_ahead(keys)
+                yield from held
+                held.clear()
 
     def _saved_place(self) -> Place:
         # A walk that read no messages has not come anywhere for one that does.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from connectors.chatgpt import rows
-from connectors.chatgpt.api import Api
+from connectors.chatgpt.api import BATCH, Api
 from connectors.chatgpt.errors import reason_of
 from connectors.chatgpt.listing import Item
 from pdpp_worker.connector import (
@@ -28,15 +28,20 @@ MAX_FAILURES = 5
 UNPROVED_GONE = 2
 """How often a 404 is believed before any conversation could be read: the endpoint itself may be gone."""
 
+FORBIDDEN = 403
+
 Now = Callable[[], datetime]
 
 
 class Details:
     """Reads conversations and keeps count; `left` is how many may still be asked for, None without a limit."""
 
-    def __init__(self, api: Api, left: int | None) -> None:
+    def __init__(self, api: Api, left: int | None, *, in_batches: bool = False) -> None:
         self._api = api
         self._left = left
+        self._ahead: dict[str, dict[str, Any]] = {}
+        self.batch = BATCH if in_batches else 1
+        """How many conversations may be asked for at once; a batch that fails makes it one."""
         self._failures = 0
         self._error: ProviderError | None = None
         self._gone = 0
@@ -52,19 +57,34 @@ class Details:
         if self._left is not None:
             self._left -= 1
         try:
-            detail = self._api.conversation(key)
-        except (AuthExpired, Challenged):
+            detail = self._ahead.pop(key, None) or self._api.conversation(key)
+        except Challenged:
             raise
         except ProviderError as error:
-            if isinstance(error, Gone) and self._believe():
+            if self._is_about_the_account(error) or (isinstance(error, Gone) and self._believe()):
                 raise
             self._failures, self._error = self._failures + 1, error
             raise self._error_of(error) from None
         self._failures, self._proved = 0, True
         return detail
 
+    def read_ahead(self, keys: Sequence[str]) -> None:
+        """Ask for several conversations at once; those that are not given are asked for one by one.
+
+        Raises:
+            AuthExpired, Challenged: nothing further may be asked for.
+        """
+        if self.batch == 1 or not keys or self.why_stop is not None:
+            return
+        try:
+            self._ahead = self._api.conversation_batch(keys[: self._left])
+        except (AuthExpired, Challenged):
+            raise
+        except ProviderError:
+            self.batch, self._ahead = 1, {}
+
     def forgive(self) -> None:
-        """Begin to count failures anew."""
+        """Begin to count failures anew; the list was read, so the account is let in."""
         self._failures = 0
 
     @property
@@ -81,6 +101,10 @@ class Details:
         """When the platform last said to come back, if it refused for the rate."""
         return self._error.retry_after if isinstance(self._error, Throttled) else None
 
+    def _is_about_the_account(self, error: ProviderError) -> bool:
+        """A refusal of one conversation, where others could be read, is about that one alone."""
+        return isinstance(error, AuthExpired) and not (self._proved and error.status == FORBIDDEN)
+
     def _believe(self) -> bool:
         self._gone += 1
         return self._proved or self._gone <= UNPROVED_GONE
@@ -88,6 +112,8 @@ class Details:
     def _error_of(self, error: ProviderError) -> ProviderError:
         if isinstance(error, Gone):
             return UpstreamError("one conversation after the other is answered as absent", status=error.status)
+        if isinstance(error, AuthExpired):
+            return UpstreamError("this conversation is refused, others are not", status=error.status)
         return error
 
 

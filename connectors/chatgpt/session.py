@@ -1,0 +1,151 @@
+"""How the account is signed in: with an access token that was given, or with one that the platform gives for a session.
+
+The session is that of the browser profile, or a session cookie. A token that is refused on the way is renewed once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urljoin
+
+import httpx
+
+from connectors.chatgpt.errors import ShapeError
+from connectors.chatgpt.fields import table, text
+from pdpp_worker.connector import AuthExpired, Context, UpstreamError
+
+UNAUTHORIZED = 401
+SESSION_COOKIE = "__Secure-next-auth.session-token"
+DEVICE_COOKIE = "oai-did"
+SIGNED_OUT = "nobody is signed in; sign in with: pdpp-worker connection login NAME"
+
+_EMBEDDED = re.compile(r'<script[^>]*\bid="(?:client-bootstrap|__NEXT_DATA__)"[^>]*>(.*?)</script>', re.DOTALL)
+
+
+class Session:
+    """Sends requests as the account's owner. All methods raise ProviderError.
+
+    Raises:
+        AuthExpired: there is nothing to sign in with, or nobody is signed in.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._secret = context.secret
+        self._base_url = str(context.settings["base_url"])
+        self._in_browser = context.settings.get("reach") == "browser"
+        self._renewed = False
+        self._client = context.http(base_url=self._base_url, headers={"accept": "*/*", "oai-language": "en-US"})
+        try:
+            self._sign_in()
+        except BaseException:
+            self.close()
+            raise
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON that a path answers with."""
+        return _json(f"GET {path}", self._signed(lambda: self._client.get(path, params=parameters)))
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The JSON that a path answers a JSON object with."""
+        return _json(f"POST {path}", self._signed(lambda: self._client.post(path, json=body)))
+
+    def close(self) -> None:
+        """Let go of the client."""
+        self._client.close()
+
+    def _sign_in(self) -> None:
+        cookie = None if self._in_browser else self._optional("session_token")
+        self._trades = self._in_browser or cookie is not None
+        if cookie is not None:
+            self._client.cookies.set(SESSION_COOKIE, cookie)
+        given = None if self._in_browser else self._optional("access_token")
+        if not self._trades and given is None:
+            raise AuthExpired("neither the credential access_token nor session_token is set; set one, or reach=browser")
+        self._use(given or self._traded())
+        device = self._optional("device_id")
+        if device is not None:
+            self._client.headers["oai-device-id"] = device
+
+    def _optional(self, name: str) -> str | None:
+        try:
+            return self._secret(name).get_secret_value()
+        except AuthExpired:
+            return None
+
+    def _use(self, token: str) -> None:
+        self._client.headers["authorization"] = f"Bearer {token}"
+
+    def _traded(self) -> str:
+        """The access token of the session. The page tells it where the session's own endpoint does not."""
+        self._client.headers.pop("authorization", None)
+        response = _answered(lambda: self._client.get(urljoin(self._base_url, "/api/auth/session")))
+        session = _json("GET /api/auth/session", response)
+        if not table(session).get("user"):
+            raise AuthExpired(SIGNED_OUT)
+        self._note_device(response)
+        token = _token(session) or self._embedded_token()
+        if token is None:
+            raise ShapeError("the session has no access token")
+        return token
+
+    def _embedded_token(self) -> str | None:
+        page = _answered(lambda: self._client.get(urljoin(self._base_url, "/")))
+        return next(filter(None, map(_token_in, _EMBEDDED.findall(page.text))), None)
+
+    def _note_device(self, response: httpx.Response) -> None:
+        cookies = response.extensions.get("cookies", self._client.cookies)
+        device = cookies.get(DEVICE_COOKIE)
+        if device is not None:
+            self._client.headers["oai-device-id"] = unquote(device)
+
+    def _signed(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        try:
+            return _answered(send)
+        except AuthExpired as error:
+            if error.status != UNAUTHORIZED or not self._renewed_token():
+                raise
+        return _answered(send)
+
+    def _renewed_token(self) -> bool:
+        """Whether another token than the refused one was had; asked once."""
+        if self._renewed or not self._trades:
+            return False
+        self._renewed = True
+        before = self._client.headers["authorization"]
+        self._use(self._traded())
+        return self._client.headers["authorization"] != before
+
+
+def _answered(send: Callable[[], httpx.Response]) -> httpx.Response:
+    try:
+        return send()
+    except httpx.RequestError as error:  # what the client itself raises: redirects without end, a broken encoding
+        raise UpstreamError(f"the answer cannot be used: {type(error).__name__}") from error
+
+
+def _json(place: str, response: httpx.Response) -> Any:
+    if not response.is_success:
+        raise UpstreamError(f"{place} answered {response.status_code}", status=response.status_code)
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        raise UpstreamError(f"{place} answered with something that is not JSON") from None
+
+
+def _token_in(embedded: str) -> str | None:
+    try:
+        data = table(json.loads(embedded))
+    except (ValueError, RecursionError):
+        return None
+    page = table(table(data.get("props")).get("pageProps"))
+    return _token(data) or _token(page)
+
+
+def _token(session: Any) -> str | None:
+    """The first token that is there, in any of the places where it has been."""
+    holders = (table(session), table(table(session).get("session")))
+    found = (text(holder.get(name)) for holder in holders for name in ("accessToken", "access_token"))
+    return next(filter(None, found), None)
