@@ -21,6 +21,13 @@ CHALLENGE_PAGE = b"""<!DOCTYPE html>
 MAINTENANCE_PAGE = b"""<!DOCTYPE html>
 <html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>
 """
+SIGN_IN_PAGE = b"""<!DOCTYPE html>
+<html lang="en-US"><head><title>Sign in</title><link rel="icon" href="data:,"></head>
+<body><form method="post" action="/auth/callback"><button>Sign in</button></form></body></html>
+"""
+HOME_PAGE = b"""<!DOCTYPE html>
+<html lang="en-US"><head><title>Chat</title><link rel="icon" href="data:,"></head><body>Signed in.</body></html>
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,11 @@ class ApiError(Exception):
 def json_answer(value: object, headers: Mapping[str, str] | None = None) -> Answer:
     """200 with a JSON body; half surrogate pairs and NUL travel as escapes."""
     return Answer(200, json.dumps(value).encode(), headers=headers or {})
+
+
+def html_answer(page: bytes) -> Answer:
+    """200 with a page for people."""
+    return Answer(200, page, HTML)
 
 
 def error_answer(status: int, detail: object) -> Answer:

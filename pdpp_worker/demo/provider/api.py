@@ -12,7 +12,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
 from pdpp_worker.demo.provider import extras
-from pdpp_worker.demo.provider.answers import Answer, ApiError, json_answer
+from pdpp_worker.demo.provider.answers import HOME_PAGE, SIGN_IN_PAGE, Answer, ApiError, html_answer, json_answer
 from pdpp_worker.demo.provider.backend import Backend, Call, Outcome
 from pdpp_worker.demo.provider.rendering import details, export_item, list_item
 from pdpp_worker.demo.provider.seeding import named_uuid
@@ -115,6 +115,39 @@ class Session(Endpoint):
             "authProvider": "auth0",
         }
         return json_answer(session, headers)
+
+
+class SignIn(Endpoint):
+    """The page on which the owner signs in."""
+
+    kind = "login"
+
+    def produce(self) -> Answer:
+        """A page with one button."""
+        return html_answer(SIGN_IN_PAGE)
+
+
+class SignedIn(Endpoint):
+    """What the button of the page does."""
+
+    kind = "login"
+    method = "POST"
+
+    def produce(self) -> Answer:
+        """Give the browser a session for a month, and show it the home page."""
+        session = f"{SESSION_COOKIE}={self.backend.options.session_token}"
+        cookie = f"{session}; Path=/; Max-Age=2592000; Secure; HttpOnly; SameSite=Lax"
+        return Answer(302, b"", headers={"Location": "/", "Set-Cookie": cookie})
+
+
+class Home(Endpoint):
+    """The page of the web application."""
+
+    kind = "home"
+
+    def produce(self) -> Answer:
+        """A page that asks for nothing further."""
+        return html_answer(HOME_PAGE)
 
 
 class ConversationList(Endpoint):
@@ -236,6 +269,9 @@ class Unknown(Endpoint):
 def routes(backend: Backend) -> list[Any]:
     """Path patterns with their endpoints; the last one takes what is left."""
     endpoints: list[tuple[str, type[Endpoint]]] = [
+        (r"/", Home),
+        (r"/auth/login", SignIn),
+        (r"/auth/callback", SignedIn),
         (r"/api/auth/session", Session),
         (r"/backend-api/conversations", ConversationList),
         (r"/backend-api/conversations/batch", ConversationBatch),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
+from pdpp_worker.demo.provider.account import Account
+from pdpp_worker.demo.provider.extras import shared_conversations
 from pdpp_worker.demo.provider.files import replacing
 from pdpp_worker.demo.provider.options import ProviderOptions
 from pdpp_worker.demo.provider.rendering import export_item
 from pdpp_worker.demo.provider.state import load_account
 
 MEMBER = "conversations.json"
+SHARES_MEMBER = "shared_conversations.json"
 
 
 def export_archive(options: ProviderOptions, path: Path) -> None:
@@ -20,15 +24,24 @@ def export_archive(options: ProviderOptions, path: Path) -> None:
     Raises ValueError if the state file belongs to another account.
     """
     account = load_account(options)
-    member = zipfile.ZipInfo(MEMBER)
+    with replacing(path) as draft, zipfile.ZipFile(draft, "w") as archive:
+        with archive.open(_member(MEMBER), "w", force_zip64=True) as out:
+            out.write(b"[")
+            for number, conversation in enumerate(account):
+                separator = ",\n" if number else "\n"
+                out.write((separator + json.dumps(export_item(conversation))).encode())
+            out.write(b"\n]\n")
+        archive.writestr(_member(SHARES_MEMBER), json.dumps(_shares(account)))
+
+
+def _shares(account: Account) -> list[dict[str, Any]]:
+    """The export tells less of a shared link than the network does."""
+    shares = shared_conversations(account, 0, len(account))["items"]
+    names = {"id": "id", "conversation_id": "conversation_id", "title": "title", "is_anonymous": "anonymous"}
+    return [{name: share[told] for name, told in names.items()} for share in shares]
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name)
     member.compress_type = zipfile.ZIP_DEFLATED
-    with (
-        replacing(path) as draft,
-        zipfile.ZipFile(draft, "w") as archive,
-        archive.open(member, "w", force_zip64=True) as out,
-    ):
-        out.write(b"[")
-        for number, conversation in enumerate(account):
-            separator = ",\n" if number else "\n"
-            out.write((separator + json.dumps(export_item(conversation))).encode())
-        out.write(b"\n]\n")
+    return member

@@ -20,7 +20,7 @@ from pdpp_worker.demo.provider.log import AnchoredClock, Arrival, Entry, Journal
 from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOptions, QuotaOptions
 from pdpp_worker.demo.provider.state import load_account, save_account
 
-OPEN_KINDS = frozenset({"session"})
+OPEN_KINDS = frozenset({"session", "login", "home"})
 """Requests that need no access token."""
 
 

@@ -1,0 +1,46 @@
+"""The window in which the owner signs in: a plain browser on the connection's profile, in the owner's own hands."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+from pdpp_worker.browser import launch, profile
+from pdpp_worker.embedded.leash import leashed
+from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.settings import Settings
+from pdpp_worker.store.connections import ConnectionRow
+
+_PROFILE_S = 90.0
+"""A slice that uses the profile is over by then."""
+
+
+def sign_in(settings: Settings, row: ConnectionRow, url: str) -> None:
+    """Open the profile at a page, and wait until the owner has closed the browser.
+
+    Raises:
+        ConfigurationError: there is no browser, or no display for its window.
+        PdppError: the browser failed, or the profile stays in use.
+    """
+    program = launch.executable(settings)
+    if not settings.has_display():
+        raise ConfigurationError(
+            "A window is needed to sign in, and there is no display. Run this in a desktop session, or over ssh -X."
+        )
+    directory = profile.profile_dir(settings, row)
+    sandbox = [] if launch.is_sandboxed() else ["--no-sandbox"]
+    command = [str(program), f"--user-data-dir={directory}", *launch.FLAGS, *sandbox, url]
+    try:
+        with profile.opened(directory, timeout_s=_PROFILE_S):
+            done = subprocess.run(
+                leashed(command, signal.SIGTERM),
+                env=settings.browser_environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+    except TimeoutError as error:
+        raise PdppError(f"{row.name} cannot be signed in to now: {error}.") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise PdppError(f"The browser {program} ended with status {done.returncode}: {said[-1]}")
