@@ -12,7 +12,9 @@ import typer
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
+from pdpp_worker.browser import profile
 from pdpp_worker.cli import connection_views as views
+from pdpp_worker.cli import login
 from pdpp_worker.cli.credentials import FORMS, check_name, read_credentials, read_source
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.cli.schedules import Cron, Every, Schedule, read_schedule
@@ -136,6 +138,9 @@ def secret(
     say(f"Replaced {key} of {name}; what waited for it is due now.")
 
 
+app.command()(login.login)
+
+
 @app.command()
 def pause(name: Name) -> None:
     """Stop scheduled runs; an active run goes on."""
@@ -161,6 +166,7 @@ def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not a
             _confirm(f"Remove {name} and its {held:,} records for good?")
         with session.db.begin() as connection:
             gone = connections.remove(connection, row.id)
+        profile.remove(session.settings, row)
         shutil.rmtree(files_dir(session.settings, row), ignore_errors=True)
     say(f"Removed {name} and {gone:,} records.")
 
