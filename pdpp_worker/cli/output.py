@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ from rich.text import Text
 
 PIPE_WIDTH = 100
 """Columns of a table that does not go to a terminal."""
+PROSE_WIDTH = 80
+"""Columns of text that is meant to be read."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -39,6 +42,19 @@ def say(*lines: str) -> None:
 def note(line: str) -> None:
     """Print a sentence to standard error."""
     console(stderr=True).print(_one_line(line), soft_wrap=True)
+
+
+def wrap(text: str, indent: int = 0) -> list[str]:
+    """Prose as lines of at most `PROSE_WIDTH` columns; a long word, such as a command's argument, stays whole."""
+    margin = " " * indent
+    return textwrap.wrap(
+        _one_line(text),
+        PROSE_WIDTH,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def print_table(

@@ -14,6 +14,7 @@ from pdpp_worker.cli import (
     connection,
     connector,
     connectors,
+    coverage,
     db,
     doctor,
     events,
@@ -61,6 +62,7 @@ app.command()(run.run)
 app.command()(run.cancel)
 app.command()(run.recover)
 app.command()(status.status)
+app.command()(coverage.coverage)
 app.command()(rate.rate)
 app.add_typer(runs.app, name="runs")
 app.add_typer(gaps.app, name="gaps")

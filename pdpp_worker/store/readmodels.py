@@ -253,13 +253,13 @@ def connection_views(connection: Connection, ids: Sequence[int] | None = None) -
     """All connections by name, or those with these ids."""
     values = {"ids": list(ids) if ids is not None else None}
     rows = connection.execute(_CONNECTIONS, values).mappings()
-    return [_build(ConnectionView, {**row, "credentials": _forms(row["credentials"])}) for row in rows]
+    return [build(ConnectionView, {**row, "credentials": _forms(row["credentials"])}) for row in rows]
 
 
 def run_views(connection: Connection, connection_id: int | None, limit: int) -> list[RunView]:
     """The latest runs, newest first, of one connection or of all."""
     rows = connection.execute(_RECENT_RUNS, {"id": connection_id, "limit": limit}).mappings()
-    return [_build(RunView, row) for row in rows]
+    return [build(RunView, row) for row in rows]
 
 
 def run_view(connection: Connection, run_id: int) -> RunView:
@@ -271,12 +271,12 @@ def run_view(connection: Connection, run_id: int) -> RunView:
     row = connection.execute(_RUN, {"run_id": run_id}).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no run {run_id}; see: pdpp-worker runs")
-    return _build(RunView, row)
+    return build(RunView, row)
 
 
 def run_streams(connection: Connection, run_id: int) -> list[RunStreamView]:
     """The books of a run, stream by stream."""
-    return [_build(RunStreamView, row) for row in connection.execute(_RUN_STREAMS, {"run_id": run_id}).mappings()]
+    return [build(RunStreamView, row) for row in connection.execute(_RUN_STREAMS, {"run_id": run_id}).mappings()]
 
 
 def gaps(
@@ -285,23 +285,23 @@ def gaps(
     """The gaps of these connections, streamed from the server."""
     values = {"ids": list(ids), "closed_too": closed_too, "reason": reason, "limit": limit}
     for row in connection.execute(_GAPS, values).mappings():
-        yield _build(GapView, row)
+        yield build(GapView, row)
 
 
 def events(connection: Connection, connection_id: int | None, *, after: int, limit: int) -> list[EventView]:
     """The latest events with an id above `after`, oldest first, of one connection or of all."""
     rows = connection.execute(_EVENTS, {"id": connection_id, "after": after, "limit": limit}).mappings().all()
-    return [_build(EventView, row) for row in reversed(rows)]
+    return [build(EventView, row) for row in reversed(rows)]
 
 
 def stream_statuses(connection: Connection) -> list[StreamStatus]:
     """What is held and missing, by connection and stream; a stream that no run has touched is not among them."""
-    return [_build(StreamStatus, row) for row in connection.execute(_STREAMS).mappings()]
+    return [build(StreamStatus, row) for row in connection.execute(_STREAMS).mappings()]
 
 
 def overview(connection: Connection) -> Overview:
     """A few numbers that are cheap to read again and again."""
-    return _build(Overview, connection.execute(_OVERVIEW).mappings().one())
+    return build(Overview, connection.execute(_OVERVIEW).mappings().one())
 
 
 def records_held(connection: Connection, connection_id: int) -> int:
@@ -315,5 +315,6 @@ def _forms(credentials: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _build(model: type[Row], row: RowMapping | dict[str, Any]) -> Row:
+def build(model: type[Row], row: RowMapping | dict[str, Any]) -> Row:
+    """A dataclass from the columns of a row that have its fields' names."""
     return model(**{field.name: row[field.name] for field in fields(model)})  # type: ignore[arg-type]

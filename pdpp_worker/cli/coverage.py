@@ -1,0 +1,80 @@
+"""`pdpp-worker coverage`: is anything missing?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Annotated
+
+import typer
+
+from pdpp_worker.cli.output import Json, number, print_json, print_table, say, wrap
+from pdpp_worker.cli.session import Session, open_session, targets
+from pdpp_worker.cli.times import due, duration
+from pdpp_worker.coverage import model
+from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.coverage.words import overall
+from pdpp_worker.recovery.verdict import Verdict
+from pdpp_worker.store import coverage as store
+from pdpp_worker.store import readmodels
+
+NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR"
+
+
+def coverage(
+    name: Annotated[str | None, typer.Argument(help="Only this connection, or those of this connector.")] = None,
+    json: Json = False,
+) -> None:
+    """Say of each stream whether anything is missing, why, and what happens next."""
+    with open_session() as session:
+        found = read(session, name)
+    if json:
+        print_json(found)
+    elif found:
+        _print(found)
+    else:
+        say(NOTHING_YET)
+
+
+def read(session: Session, name: str | None) -> list[StreamCoverage]:
+    """The coverage of all connections, or of those that the name means."""
+    with session.db.begin() as connection:
+        store.take_snapshot(connection)
+        ids = None if name is None else [row.id for row in targets(connection, name)]
+        views = readmodels.connection_views(connection, ids)
+        return model.streams(connection, views, datetime.now(UTC))
+
+
+def in_words(one: Verdict) -> str:
+    """A verdict as people read it."""
+    return one.replace("_", " ")
+
+
+def when(one: StreamCoverage) -> str:
+    """When the next try comes, and when all that time mends will be here."""
+    if one.next_attempt_at is None:
+        return ""
+    words = f"next try {due(one.next_attempt_at)}"
+    if one.done_at is None:
+        return f"{words}, end unknown"
+    return f"{words}, done {due(one.done_at)} ± {duration(max(1.0, one.done_give_or_take_s or 0))}"
+
+
+def _print(found: Sequence[StreamCoverage]) -> None:
+    columns = ("connection", "stream", "held", "missing", "verdict")
+    rows = [
+        ("" if place else connection, one.stream, number(one.records), number(one.missing), in_words(one.verdict))
+        for connection, streams in groupby(found, key=lambda one: one.connection)
+        for place, one in enumerate(streams)
+    ]
+    print_table(columns, rows, right=("held", "missing"), whole=("verdict",))
+    _print_remarks(one for one in found if one.verdict is not Verdict.COMPLETE)
+    say("", overall(one.verdict for one in found))
+
+
+def _print_remarks(found: Iterable[StreamCoverage]) -> None:
+    for one in found:
+        time = when(one)
+        say("", f"{one.connection} {one.stream}: {in_words(one.verdict)}{f', {time}' if time else ''}")
+        say(*wrap(f"{one.because} {one.next}", indent=2))

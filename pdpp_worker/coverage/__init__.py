@@ -1,0 +1,1 @@
+"""Is anything missing? The read model that answers, stream by stream, from rows alone."""

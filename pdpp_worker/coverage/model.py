@@ -1,0 +1,206 @@
+"""What is held and missing of each stream, the verdict on it, and when what is missing will be here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from pdpp_worker import registry
+from pdpp_worker.coverage.stream import CompleteWalk, Facts, Interval, StreamCoverage, mender_of, never_supplied
+from pdpp_worker.coverage.words import because, what_next
+from pdpp_worker.pacing.forecast import Forecast, forecast
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.recovery.verdict import Mender, StreamFacts, Supply, Walk, verdict
+from pdpp_worker.store import coverage as store
+from pdpp_worker.store.coverage import EndedWalk, GapGroup, LetGo
+from pdpp_worker.store.readmodels import ConnectionView
+
+_NOTHING_LET_GO = LetGo(0, 0)
+_WORST_FIRST = (Walk.NEVER, Walk.UNFINISHED, Walk.CHECKPOINT_REFUSED, Walk.FINISHED)
+
+
+def streams(connection: Connection, views: Sequence[ConnectionView], now: datetime) -> list[StreamCoverage]:
+    """The coverage of every stream of these connections, in their order.
+
+    First the streams that the installed connector supplies, then those that it never does, then those of which
+    something is known from another version.
+    """
+    ids = [view.id for view in views]
+    rows = _Rows(connection, ids)
+    names = {view.id: list(_streams(view, rows)) for view in views}
+    rows.ended = store.ended_walks(connection, [(id_, name) for id_, found in names.items() for name in found])
+    return [one for view in views for one in _Account(view, rows, now).streams(names[view.id])]
+
+
+class _Rows:
+    """All rows that are asked for, each question once."""
+
+    def __init__(self, connection: Connection, ids: Sequence[int]) -> None:
+        self.held = store.records_held(connection, ids)
+        self.missing = store.missing(connection, ids)
+        self.let_go = store.let_go(connection, ids)
+        self.covered = store.covered(connection, ids)
+        self.walking = store.walking(connection, ids)
+        self.intervals = store.learned_intervals(connection, ids)
+        self.ended: dict[store.StreamKey, EndedWalk] = {}
+
+
+def _streams(view: ConnectionView, rows: _Rows) -> Iterator[str]:
+    connector = registry.all_connectors().get(view.connector)
+    declared = connector.manifest.streams if connector else []
+    names = [one.name for one in sorted(declared, key=lambda one: never_supplied(one, view.settings) is not None)]
+    yield from names
+    touched = rows.held.keys() | rows.missing.keys() | rows.let_go.keys() | rows.covered.keys()
+    yield from sorted({name for id_, name in touched if id_ == view.id} - set(names))
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """What the fleet goes back for at one connection, through one rate."""
+
+    items: int
+    first_at: datetime | None
+
+
+class _Account:
+    """One connection's streams."""
+
+    def __init__(self, view: ConnectionView, rows: _Rows, now: datetime) -> None:
+        connector = registry.all_connectors().get(view.connector)
+        self._view = view
+        self._rows = rows
+        self._now = now
+        self._manifest: Manifest | None = connector.manifest if connector else None
+
+    def streams(self, names: Iterable[str]) -> list[StreamCoverage]:
+        """Their coverage, in this order."""
+        return [self._stream(name) for name in names]
+
+    def _stream(self, name: str) -> StreamCoverage:
+        key = (self._view.id, name)
+        groups = self._rows.missing.get(key, [])
+        facts = self._facts(name, groups)
+        covered = self._rows.covered.get(key)
+        expected = self._expected(groups)
+        times = [one.next_attempt_at for one in groups if one.next_attempt_at and not one.exhausted]
+        judged = verdict(facts.judged)
+        return StreamCoverage(
+            connection=self._view.name,
+            connector=self._view.connector,
+            stream=name,
+            verdict=judged,
+            because=because(judged, facts),
+            next=what_next(judged, facts),
+            records=facts.judged.records if self._is_known(key) else None,
+            missing=_items(facts),
+            open_gaps=_by_kind(groups),
+            exhausted=sum(one.count for one in groups if one.exhausted),
+            fetching=sum(one.count for one in groups if one.fetching),
+            waived=facts.let_go.waived,
+            absent_upstream=facts.let_go.absent_upstream,
+            next_attempt_at=min(times, default=None),
+            done_at=expected.done_at if expected else None,
+            done_give_or_take_s=expected.spread.total_seconds() if expected else None,
+            max_seen=covered.max_seen if covered else None,
+            intervals=[Interval(*pair) for pair in covered.intervals] if covered else [],
+            last_complete_walk=CompleteWalk.of(covered),
+            last_walk=facts.ended,
+        )
+
+    def _facts(self, name: str, groups: list[GapGroup]) -> Facts:
+        key = (self._view.id, name)
+        walk, blame = self._worst_walk(name)
+        let_go = self._rows.let_go.get(key, _NOTHING_LET_GO)
+        menders = {one: mender_of(one, self._manifest) for one in groups}
+        counts = {who: sum(one.count for one in groups if menders[one] is who) for who in Mender}
+        judged = StreamFacts(
+            supply=self._supply(name),
+            walk=walk,
+            records=self._rows.held.get(key, 0),
+            by_owner=counts[Mender.OWNER],
+            by_upgrade=counts[Mender.UPGRADE],
+            by_time=counts[Mender.TIME],
+            whole_stream=any(one.whole_stream for one in groups),
+            let_go=sum(let_go),
+        )
+        return Facts(
+            view=self._view,
+            manifest=self._manifest,
+            stream=name,
+            judged=judged,
+            groups=menders,
+            let_go=let_go,
+            ended=self._rows.ended.get(key),
+            walking=self._rows.walking.get(self._view.id),
+            blame=blame,
+        )
+
+    def _supply(self, name: str) -> Supply:
+        if self._manifest is None:
+            return Supply.NOT_INSTALLED
+        declared = self._manifest.stream(name)
+        if declared is None:
+            return Supply.UNDECLARED
+        return Supply.SUPPLIED if never_supplied(declared, self._view.settings) is None else Supply.NEVER
+
+    def _worst_walk(self, name: str) -> tuple[Walk, str]:
+        """How the last walk of the stream, or of one that it depends on, ended; and which one that is."""
+        walks = [(self._walk(one), one) for one in (name, *self._ancestors(name))]
+        return min(walks, key=lambda walk: _WORST_FIRST.index(walk[0]))
+
+    def _ancestors(self, name: str) -> Iterator[str]:
+        declared = self._manifest.stream(name) if self._manifest else None
+        for parent in declared.parents if declared else []:
+            yield parent
+            yield from self._ancestors(parent)
+
+    def _walk(self, name: str) -> Walk:
+        ended = self._rows.ended.get((self._view.id, name))
+        if ended is None:
+            return Walk.NEVER
+        if not ended.finished:
+            return Walk.UNFINISHED
+        return Walk.CHECKPOINT_REFUSED if ended.checkpoint_refused else Walk.FINISHED
+
+    def _is_known(self, key: store.StreamKey) -> bool:
+        """Whether any run has touched the stream; a zero would claim to know."""
+        walked = CompleteWalk.of(self._rows.covered.get(key)) is not None
+        return walked or any(key in found for found in (self._rows.held, self._rows.missing, self._rows.ended))
+
+    def _expected(self, groups: list[GapGroup]) -> Forecast | None:
+        """When the fleet will have what it goes back for; None where nobody can tell."""
+        own = [one for one in groups if mender_of(one, self._manifest) is Mender.TIME]
+        interval_ms = self._rows.intervals.get(self._view.id)
+        targeted = self._manifest is not None and self._manifest.recovery.supports_targeted_resource_fetch
+        if not own or interval_ms is None or not targeted or any(one.resources < one.count for one in own):
+            return None
+        pending = self._pending()
+        expected = forecast(pending.items, interval_ms, self._now, learned=True, not_before=pending.first_at)
+        last_at = max((one.last_attempt_at for one in own if one.last_attempt_at is not None), default=self._now)
+        done_at = max(expected.done_at, last_at + timedelta(milliseconds=interval_ms))
+        return Forecast(expected.items, expected.cost, done_at, expected.spread)
+
+    def _pending(self) -> _Pending:
+        """All streams of a connection share its rate."""
+        groups = [one for (id_, _), found in self._rows.missing.items() if id_ == self._view.id for one in found]
+        timed = [one for one in groups if mender_of(one, self._manifest) is Mender.TIME]
+        first_at = min((one.next_attempt_at for one in timed if one.next_attempt_at is not None), default=None)
+        return _Pending(sum(one.count for one in timed), first_at)
+
+
+def _items(facts: Facts) -> int | None:
+    """How many items are missing; None where nobody can tell."""
+    if facts.judged.walk is not Walk.FINISHED or any(one.resources < one.count for one in facts.groups):
+        return None
+    return sum(one.count for one in facts.groups)
+
+
+def _by_kind(groups: Iterable[GapGroup]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for one in groups:
+        reasons = found.setdefault(one.recovery_kind, {})
+        reasons[one.reason] = reasons.get(one.reason, 0) + one.count
+    return found

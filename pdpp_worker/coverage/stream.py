@@ -1,0 +1,120 @@
+"""The read model's rows: one stream of one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pdpp_worker.protocol.manifest import Manifest, StreamManifest
+from pdpp_worker.protocol.reasons import RecoveryKind
+from pdpp_worker.recovery.upgrade import satisfies
+from pdpp_worker.recovery.verdict import GapFacts, Mender, StreamFacts, Verdict, mender
+from pdpp_worker.store.coverage import Covered, EndedWalk, GapGroup, LetGo
+from pdpp_worker.store.readmodels import ConnectionView, GapView
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A period `[since, until)` that was walked; None where an end is open."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class CompleteWalk:
+    """The last walk that came to the stream's end; `considered` counts the items it met."""
+
+    run_id: int | None
+    at: datetime
+    considered: int | None
+
+    @classmethod
+    def of(cls, covered: Covered | None) -> CompleteWalk | None:
+        """From the stream's row, if a walk ever came to its end."""
+        if covered is None or covered.last_walk_at is None:
+            return None
+        return cls(covered.last_walk_run_id, covered.last_walk_at, covered.last_walk_considered)
+
+
+@dataclass(frozen=True)
+class StreamCoverage:
+    """What is held and missing of one stream. These names are the keys of `--json`; None is unknown."""
+
+    connection: str
+    connector: str
+    stream: str
+    verdict: Verdict
+    because: str
+    next: str
+    records: int | None
+    missing: int | None
+    open_gaps: dict[str, dict[str, int]]
+    """Unclosed gaps, given-up ones included: recovery kind to reason to count."""
+    exhausted: int
+    fetching: int
+    waived: int
+    absent_upstream: int
+    next_attempt_at: datetime | None
+    done_at: datetime | None
+    done_give_or_take_s: float | None
+    max_seen: datetime | None
+    intervals: list[Interval]
+    last_complete_walk: CompleteWalk | None
+    last_walk: EndedWalk | None
+
+    @property
+    def gaps_by_reason(self) -> dict[str, int]:
+        """Reason to the number of unclosed gaps; a reason has one recovery kind."""
+        return {reason: count for reasons in self.open_gaps.values() for reason, count in reasons.items()}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that is said about a stream rests on this."""
+
+    view: ConnectionView
+    manifest: Manifest | None
+    stream: str
+    judged: StreamFacts
+    groups: Mapping[GapGroup, Mender]
+    let_go: LetGo
+    ended: EndedWalk | None
+    walking: int | None
+    """The run that walks the connection now, or is queued to."""
+    blame: str
+    """Whose walk ended worst: the stream itself, or one that it depends on."""
+
+    def mended_by(self, who: Mender) -> list[GapGroup]:
+        """The unclosed gaps that this one mends."""
+        return [group for group, found in self.groups.items() if found is who]
+
+
+def never_supplied(stream: StreamManifest, settings: Mapping[str, Any]) -> str | None:
+    """Why a connection with these settings never gets the stream; None if it does."""
+    availability = stream.availability
+    return availability.reason if availability is not None and availability.concerns(settings) else None
+
+
+def mender_of(gap: GapGroup | GapView, manifest: Manifest | None) -> Mender:
+    """Who mends a gap, or gaps that are alike, of the connector with this manifest."""
+    if isinstance(gap, GapGroup):
+        return _mender(gap, manifest, closed=False, exhausted=gap.exhausted, timed=gap.timed)
+    timed = gap.next_attempt_at is not None
+    return _mender(gap, manifest, closed=gap.closed_at is not None, exhausted=gap.status == "exhausted", timed=timed)
+
+
+def _mender(
+    gap: GapGroup | GapView, manifest: Manifest | None, *, closed: bool, exhausted: bool, timed: bool
+) -> Mender:
+    upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
+    seen, required = gap.connector_version_seen, gap.connector_version_required
+    upgraded = (
+        upgrade
+        and manifest is not None
+        and not manifest.recovery.supports_version_bumped_retry
+        and satisfies(manifest.version, seen or "", required)
+    )
+    return mender(GapFacts(closed=closed, exhausted=exhausted, timed=timed, upgrade=upgrade, upgraded=upgraded))

@@ -1,0 +1,386 @@
+"""`coverage`: is anything of a stream missing, why, and what happens next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from pdpp_worker import registry
+from pdpp_worker.connector import (
+    Context,
+    DetailCoverage,
+    DetailGap,
+    Message,
+    Progress,
+    Reason,
+    ResourceScope,
+    Start,
+    skip,
+)
+from pdpp_worker.protocol.scope import WHOLE_STREAM
+from tests.cli.conftest import Cli
+from tests.support.scripted import Scenario, manifest, record, state
+
+TARGETED = {"recovery": {"supports_targeted_resource_fetch": True, "supports_version_bumped_retry": True}}
+TOKEN = {"token": {"title": "Token", "required": False}}
+
+
+def execute(scenario: Scenario, statement: str, **values: Any) -> None:
+    with scenario.db.begin() as connection:
+        connection.execute(text(statement), values)
+
+
+def learn(scenario: Scenario, interval_ms: float) -> None:
+    value = json.dumps({"interval_ms": interval_ms})
+    statement = "INSERT INTO rate_states (connection_id, state) VALUES (:id, CAST(:state AS jsonb))"
+    execute(scenario, statement, id=scenario.connection_id, state=value)
+
+
+def miss(*names: str, reason: Reason = Reason.RATE_LIMITED, stream: str = "items") -> list[Message]:
+    return [skip(stream, reason, ResourceScope(resource_id=name)) for name in names]
+
+
+def only(cli: Cli) -> dict[str, Any]:
+    [row] = cli.json("coverage")
+    return dict(row)
+
+
+class TestComplete:
+    def test_a_stream_that_was_walked_to_its_end_without_a_miss(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"), record("b"), state({"at": 1}))
+        run = scenario.run()
+
+        row = only(cli)
+
+        assert (row["verdict"], row["records"], row["missing"], row["open_gaps"]) == ("complete", 2, 0, {})
+        assert row["last_complete_walk"]["run_id"] == row["last_walk"]["run_id"] == run["id"]
+        assert row["last_complete_walk"]["considered"] == 2
+        assert "Nothing that can be had is known to be missing" in cli.ok("coverage")
+
+    def test_an_empty_account_is_complete_too(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send()
+        scenario.run()
+
+        assert (only(cli)["verdict"], only(cli)["records"]) == ("complete", 0)
+
+    def test_it_is_not_lost_to_a_recovery_run(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"))
+        scenario.run()
+        execute(
+            scenario,
+            "INSERT INTO runs (connection_id, kind, trigger, mode, streams, connector_version, status, ended_at) "
+            "VALUES (:id, 'recovery', 'sweep', 'incremental', '[]', '1.0.0', 'failed', now())",
+            id=scenario.connection_id,
+        )
+
+        assert only(cli)["verdict"] == "complete"
+
+    def test_a_deleted_record_is_neither_held_nor_missing(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"))
+        scenario.run()
+        scenario.send(record("a").model_copy(update={"op": "delete"}))
+        scenario.run()
+
+        assert (only(cli)["verdict"], only(cli)["records"]) == ("complete", 0)
+
+
+class TestUnknown:
+    def test_a_stream_that_was_never_walked(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send()
+
+        row = only(cli)
+
+        assert (row["verdict"], row["records"], row["missing"]) == ("unknown", None, None)
+        assert "never walked" in row["because"]
+
+    def test_a_first_walk_that_is_under_way(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send()
+        run_id = scenario.queue()
+
+        row = only(cli)
+
+        assert row["verdict"] == "unknown"
+        assert f"Run {run_id} walks it" in row["because"]
+
+    def test_a_walk_that_the_owner_stopped(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"))
+        scenario.run()
+        run_id = scenario.queue()
+        cli.ok("cancel", "mine")
+        scenario.slice(run_id)
+
+        row = only(cli)
+
+        assert (row["verdict"], row["missing"]) == ("unknown", None)
+        assert f"run {run_id}) cancelled" in row["because"]
+
+    def test_a_walk_that_found_nothing_where_records_are_held(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"))
+        scenario.run()
+        scenario.send()
+        scenario.run(full=True)
+
+        row = only(cli)
+
+        assert row["verdict"] == "unknown"
+        assert "found nothing" in row["because"]
+
+    def test_a_place_that_could_not_be_kept(self, cli: Cli, scenario: Scenario) -> None:
+        details = {"name": "details", "parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"}
+        unaccounted = DetailCoverage(
+            stream="details", state_stream="items", required_keys=["a"], hydrated_keys=[], gap_keys=[]
+        )
+        scenario.install(
+            lambda _start, _context: iter([record("a"), unaccounted, state({"at": 1})]), manifest("items", details)
+        )
+        scenario.run()
+
+        verdicts = {row["stream"]: row for row in cli.json("coverage")}
+
+        assert verdicts["items"]["verdict"] == "unknown"
+        assert "neither read nor a gap" in verdicts["items"]["because"]
+        assert verdicts["details"]["verdict"] == "unknown"
+        assert "depends on" in verdicts["details"]["because"]
+
+    def test_a_stream_that_the_installed_version_does_not_know(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"), *miss("b"))
+        scenario.run()
+        scenario.install(lambda _start, _context: iter([]), manifest("others"))
+
+        rows = {row["stream"]: row for row in cli.json("coverage")}
+
+        assert (rows["items"]["verdict"], rows["items"]["records"]) == ("unknown", 1)
+        assert "does not know this stream" in rows["items"]["because"]
+
+
+class TestRecovering:
+    def test_without_a_learned_rate_the_end_is_unknown(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"), *miss("b", "c"))
+        scenario.run()
+
+        row = only(cli)
+
+        assert (row["verdict"], row["missing"], row["done_at"]) == ("recovering", 2, None)
+        assert row["open_gaps"] == {"retry_by_runtime": {"rate_limited": 2}}
+        assert row["next_attempt_at"] is not None
+        assert Reason.RATE_LIMITED.sentence in row["because"]
+        assert "end unknown" in cli.ok("coverage")
+
+    def test_with_one_it_is_when_the_last_item_will_be_here(self, cli: Cli, scenario: Scenario) -> None:
+        names = [f"k{number}" for number in range(30)]
+        scenario.install(lambda _start, _context: iter([record("a"), *miss(*names)]), manifest(**TARGETED))
+        scenario.run()
+        learn(scenario, 2000)
+
+        row = only(cli)
+
+        assert (
+            timedelta(seconds=50) < datetime.fromisoformat(row["done_at"]) - datetime.now(UTC) < timedelta(seconds=90)
+        )
+        assert row["done_give_or_take_s"] == 6
+        assert "done in" in cli.ok("coverage")
+
+    def test_the_end_is_never_before_the_last_try_is_due(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.install(lambda _start, _context: iter([record("a"), *miss("b", "c")]), manifest(**TARGETED))
+        scenario.run()
+        learn(scenario, 1000)
+        execute(
+            scenario,
+            "UPDATE gaps SET next_attempt_at = clock_timestamp() + interval '5 hours' "
+            "WHERE scope ->> 'resource_id' = 'c'",
+        )
+
+        assert datetime.fromisoformat(only(cli)["done_at"]) - datetime.now(UTC) > timedelta(hours=4)
+
+    def test_what_is_of_unknown_size_has_no_known_end(self, cli: Cli, scenario: Scenario) -> None:
+        def collect(_start: Start, _context: Context) -> Iterator[Message]:
+            yield record("a")
+            yield skip("items", Reason.UPSTREAM_ERROR, WHOLE_STREAM)
+
+        scenario.install(collect, manifest(**TARGETED))
+        scenario.run()
+        learn(scenario, 1000)
+
+        row = only(cli)
+
+        assert (row["verdict"], row["missing"], row["done_at"]) == ("recovering", None, None)
+
+    def test_what_a_live_run_holds_is_being_fetched_now(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"), *miss("b", "c"))
+        run = scenario.run()
+        execute(scenario, "UPDATE gaps SET leased_by_run_id = :run WHERE scope ->> 'resource_id' = 'b'", run=run["id"])
+        assert only(cli)["fetching"] == 0
+
+        execute(scenario, "UPDATE leases SET run_id = :run, expires_at = now() + interval '1 minute'", run=run["id"])
+
+        assert only(cli)["fetching"] == 1
+
+
+class TestWaitingForTheOwner:
+    def test_an_expired_sign_in_says_what_to_do_until_it_is_renewed(self, cli: Cli, scenario: Scenario) -> None:
+        expired = miss("a", reason=Reason.CREDENTIALS_EXPIRED)
+        scenario.install(lambda _start, _context: iter(expired), manifest(credentials=TOKEN))
+        scenario.run()
+
+        row = only(cli)
+
+        assert row["verdict"] == "waiting_for_owner"
+        assert Reason.CREDENTIALS_EXPIRED.sentence in row["because"]
+        assert "pdpp-worker connection secret mine" in row["next"]
+        cli.ok("connection", "secret", "mine", "token", stdin="fresh\n")
+        assert only(cli)["verdict"] == "recovering"
+
+    def test_a_bot_check(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("b"), *miss("a", reason=Reason.CHALLENGED))
+        scenario.run()
+
+        row = only(cli)
+
+        assert row["verdict"] == "waiting_for_owner"
+        assert "Open the account yourself once" in row["next"]
+
+    def test_what_was_given_up_counts_as_missing_and_can_be_asked_for_again(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("b"), *miss("a"))
+        scenario.run()
+        execute(scenario, "UPDATE gaps SET status = 'exhausted'")
+
+        row = only(cli)
+
+        assert (row["verdict"], row["missing"], row["exhausted"]) == ("waiting_for_owner", 1, 1)
+        assert row["next_attempt_at"] is None
+        assert "pdpp-worker recover mine" in row["next"]
+
+    def test_a_connector_that_is_gone(self, cli: Cli, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+        scenario.send(record("a"))
+        scenario.run()
+        monkeypatch.setattr(registry, "all_connectors", dict)
+
+        row = only(cli)
+
+        assert (row["verdict"], row["records"]) == ("waiting_for_owner", 1)
+        assert "Install the connector scripted" in row["next"]
+
+    def test_a_newer_version_that_does_not_go_back_by_itself(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("b"), *miss("a", reason=Reason.TEMPLATE_UNKNOWN))
+        scenario.run()
+        assert only(cli)["verdict"] == "waiting_for_upgrade"
+
+        scenario.install(lambda _start, _context: iter([]), manifest(version="1.1.0"))
+
+        row = only(cli)
+        assert row["verdict"] == "waiting_for_owner"
+        assert "pdpp-worker run mine --full" in row["next"]
+
+
+class TestWaitingForAnUpgrade:
+    def test_an_unknown_layout_and_a_refused_record(self, cli: Cli, scenario: Scenario) -> None:
+        strict = {"name": "items", "schema": {"type": "object", "properties": {"size": {"type": "integer"}}}}
+        misses = miss("b", reason=Reason.TEMPLATE_UNKNOWN)
+        scenario.install(
+            lambda _start, _context: iter([record("a", size="large"), *misses]), manifest(strict, **TARGETED)
+        )
+        scenario.run()
+
+        row = only(cli)
+
+        assert (row["verdict"], row["missing"]) == ("waiting_for_upgrade", 2)
+        assert row["open_gaps"] == {"retry_on_connector_upgrade": {"record_rejected": 1, "template_unknown": 1}}
+        assert "above 1.0.0" in row["next"]
+        assert "by itself" in row["next"]
+
+    def test_a_connector_that_broke_down(self, cli: Cli, scenario: Scenario) -> None:
+        def collect(_start: Start, _context: Context) -> Iterator[Message]:
+            yield record("a")
+            raise TypeError("boom")
+
+        scenario.install(collect)
+        scenario.run()
+
+        row = only(cli)
+
+        assert (row["verdict"], row["records"], row["missing"]) == ("waiting_for_upgrade", 1, None)
+        assert "boom" not in row["because"]
+
+
+class TestKnownAbsent:
+    def test_a_stream_that_the_manifest_rules_out(self, cli: Cli, scenario: Scenario) -> None:
+        stars = {"name": "stars", "availability": {"supplied": False, "reason": "The export has none."}}
+        scenario.install(lambda _start, _context: iter([record("a")]), manifest(stars, "items"))
+        scenario.run()
+
+        rows = cli.json("coverage")
+
+        assert [(row["stream"], row["verdict"]) for row in rows] == [("items", "complete"), ("stars", "known_absent")]
+        assert (rows[1]["because"], rows[1]["next"]) == ("The export has none.", "Nobody goes back for it.")
+        assert "Nothing that can be had is known to be missing" in cli.ok("coverage")
+
+    def test_a_stream_of_which_the_owner_waived_all(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(*miss("a", "b"))
+        scenario.run()
+        execute(scenario, "UPDATE gaps SET status = 'waived', closed_at = now() WHERE scope ->> 'resource_id' = 'a'")
+        execute(scenario, "UPDATE gaps SET status = 'absent_upstream', closed_at = now() WHERE closed_at IS NULL")
+
+        row = only(cli)
+
+        assert (row["verdict"], row["waived"], row["absent_upstream"]) == ("known_absent", 1, 1)
+
+
+def test_a_stream_that_depends_on_a_failed_one_is_not_complete(cli: Cli, scenario: Scenario) -> None:
+    details = {"name": "details", "parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"}
+    scenario.install(
+        lambda _start, _context: iter([record("a"), skip("items", Reason.UPSTREAM_ERROR, WHOLE_STREAM)]),
+        manifest("items", details),
+    )
+    scenario.run()
+
+    verdicts = {row["stream"]: row["verdict"] for row in cli.json("coverage")}
+
+    assert verdicts == {"items": "recovering", "details": "unknown"}
+
+
+def test_the_periods_that_were_walked_are_shown(cli: Cli, scenario: Scenario) -> None:
+    scenario.send(record("a"))
+    scenario.run()
+    execute(
+        scenario,
+        'UPDATE coverage SET intervals = \'{(,"2025-01-01 00:00+00"), ["2025-03-01 00:00+00","2025-04-01 00:00+00")}\'',
+    )
+
+    assert only(cli)["intervals"] == [
+        {"since": None, "until": "2025-01-01T00:00:00+00:00"},
+        {"since": "2025-03-01T00:00:00+00:00", "until": "2025-04-01T00:00:00+00:00"},
+    ]
+
+
+def test_a_connection_or_all_of_a_connector(cli: Cli, scenario: Scenario) -> None:
+    scenario.send(record("a"))
+    scenario.run()
+    cli.ok("connection", "add", "other", "--connector", "scripted")
+
+    assert [row["connection"] for row in cli.json("coverage")] == ["mine", "other"]
+    assert [row["connection"] for row in cli.json("coverage", "other")] == ["other"]
+    assert len(cli.json("coverage", "scripted")) == 2
+    assert "neither a connection" in cli.refusal("coverage", "nobody")
+
+
+def test_it_can_be_read_in_eighty_columns(cli: Cli, scenario: Scenario) -> None:
+    scenario.send(
+        record("a"),
+        *miss("b"),
+        *miss("c", reason=Reason.TEMPLATE_UNKNOWN),
+        DetailGap(stream="items", record_key="d", reason="challenged"),
+        Progress(stream="items", message="", count=1, total=9),
+    )
+    scenario.run()
+
+    assert max(map(len, cli.ok("coverage").splitlines())) <= 80
+
+
+def test_without_a_connection_there_is_nothing_to_say(cli: Cli) -> None:
+    assert "There is no connection yet" in cli.ok("coverage")
+    assert cli.json("coverage") == []
