@@ -41,7 +41,9 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     refused = _not_supported(start)
     for stream, why in refused.items():
         yield skip(stream, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, why)
-    wanted = [scope.name for scope in start.scope.streams if scope.name not in refused]
+    kept = [scope for scope in start.scope.streams if scope.name not in refused]
+    start = start.model_copy(update={"scope": start.scope.model_copy(update={"streams": kept})})
+    wanted = [scope.name for scope in kept]
     if context.settings.get("archive"):
         yield from import_archive(start, context, wanted)
     else:
