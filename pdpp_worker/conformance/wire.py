@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import httpx
 
@@ -64,12 +66,18 @@ class Wire:
                 raise self._failure
 
 
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    """One for all clients of the process: reading the certificates takes longer than a whole attempt."""
+    return httpx.create_ssl_context()
+
+
 class _Transport(httpx.BaseTransport):
     """Typed outcomes, as connectors know them."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._inner = httpx.HTTPTransport()
+        self._inner = httpx.HTTPTransport(verify=_tls())
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._wire.pass_on()

@@ -18,7 +18,7 @@ from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import STREAM_FAILED, DetailGap, SkipResult
 from pdpp_worker.protocol.reasons import RecoveryKind, known_reason
 
-MOST_FAILURES = 24
+MOST_FAILURES = 12
 """Requests that are made to fail in one check, spread over the run."""
 BROKEN = 2
 

@@ -17,7 +17,7 @@ from pdpp_worker.conformance.wire import SliceCut
 from pdpp_worker.protocol.messages import Message, State
 from pdpp_worker.store.values import exact_json
 
-MOST_KILLS = 80
+MOST_KILLS = 40
 """Kills between messages, and as many at requests, in one check; a longer run is killed at places spread over it."""
 
 

@@ -96,7 +96,10 @@ def _keeps(case: Case, scopes: tuple[StreamScope, ...], keys: set[str], what: st
     """
     name = scopes[0].name
     ledger = case.runner.ledger()
-    attempt = case.runner.run(ledger, Ask(streams=scopes))
+    try:
+        attempt = case.runner.run(ledger, Ask(streams=scopes))
+    except Defect as defect:
+        raise Defect(f"asked for stream {name!r} {_by(what)}: {defect}") from defect
     if attempt.error is not None:
         raise Defect(f"asked for stream {name!r} {_by(what)}, fails: {attempt.error}")
     if (reason := attempt.failed_streams.get(name)) is not None:
