@@ -26,7 +26,7 @@ from playwright.async_api import TimeoutError as DriverTimeoutError
 from pdpp_worker.browser.wire import HEADER, Kind, frame, json_frame
 
 PIECE_BYTES = 1 << 20
-LAUNCH_S = 60.0
+LAUNCH_S, FORGET_S = 60.0, 3.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DOCUMENT = base64.b64encode(b'<!doctype html><link rel="icon" href="data:,"><title>pdpp-worker</title>').decode()
 
@@ -98,9 +98,9 @@ class Tab:
             await self._perform(request)
             await self._writer.drain()
         except _Failed as failure:
+            await self._forget()
             self._writer.write(json_frame(Kind.FAILED, why=str(failure), timed_out=failure.timed_out))
             await self._writer.drain()
-            await self._forget()
 
     async def _perform(self, request: dict[str, Any]) -> None:
         timeout_s = request.pop("timeout_s")
@@ -137,9 +137,9 @@ class Tab:
             self._origin = origin
 
     async def _forget(self) -> None:
-        """Leave the page, which ends whatever is still under way in it."""
+        """Leave the page, which ends whatever is still under way in it; raises Error when the browser is gone."""
         self._origin = ""
-        await self._page.goto("about:blank")
+        await self._page.goto("about:blank", timeout=FORGET_S * 1000)
 
     async def _evaluate(self, script: str, argument: Any, timeout_s: float) -> Any:
         try:

@@ -22,6 +22,8 @@ FLAGS = (
     "--disable-gpu",
     "--no-first-run",
     "--no-default-browser-check",
+    # A cookie for the time of a session outlives the window: the profile is closed between two slices.
+    "--restore-last-session",
     # The profile's cookies are readable in a sign-in window and without a desktop alike.
     "--password-store=basic",
     "--use-mock-keychain",

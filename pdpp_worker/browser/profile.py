@@ -49,6 +49,12 @@ def opened(profile: Path, *, timeout_s: float) -> Iterator[None]:
         os.close(lock)
 
 
+def forget_tabs(profile: Path) -> None:
+    """Let no page that the owner left open load by itself when the browser is opened again; its cookies stay."""
+    for session in profile.glob("*/Sessions/*"):
+        session.unlink(missing_ok=True)
+
+
 def end_leftovers(profile: Path) -> None:
     """End every browser that uses the profile."""
     left = users(profile)
