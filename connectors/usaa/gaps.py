@@ -1,0 +1,115 @@
+"""Gaps as this connector words them, and how they are closed.
+
+What lacks one document is a gap of one resource: the file by its name, or the statement by its id once its text is
+known. What lacks a period is a gap of an account and a range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+
+from connectors.usaa.documents import UnreadError
+from connectors.usaa.emitter import TRANSACTIONS
+from connectors.usaa.ledger import Window
+from pdpp_worker.connector import (
+    BatchScope,
+    DetailCoverage,
+    DetailGap,
+    DetailGapRecovered,
+    GapToClose,
+    Message,
+    Reason,
+    Record,
+    ResourceScope,
+    SkipResult,
+    TimeRange,
+    skip,
+)
+
+_PARTITION = "account_id"
+
+
+class Gaps:
+    """The gaps that START handed over, by what they are about; and the words for new ones."""
+
+    def __init__(self, handed: Sequence[GapToClose]) -> None:
+        self._resources: dict[tuple[str, str], GapToClose] = {
+            (gap.stream, gap.scope.resource_id): gap for gap in handed if isinstance(gap.scope, ResourceScope)
+        }
+        self.ranges = [gap for gap in handed if window_of(gap) is not None]
+
+    def resources(self, stream: str = TRANSACTIONS) -> list[GapToClose]:
+        """The handed gaps about one resource of a stream that are not settled yet."""
+        return [gap for (name, _), gap in self._resources.items() if name == stream]
+
+    def missed(
+        self, key: str, error: UnreadError, locator: dict[str, object], retry_after: datetime | None = None
+    ) -> Iterator[Message]:
+        """A document gave nothing, or not all of it."""
+        handed = self._resources.pop((TRANSACTIONS, key), None)
+        if error.fingerprint is not None:
+            locator = {**locator, "template_fingerprint": error.fingerprint}
+        yield DetailGap(
+            stream=TRANSACTIONS,
+            record_key=key,
+            reason=error.reason.value,
+            retry_after=retry_after,
+            detail_locator=locator,
+            last_error=str(error),
+            gap_id=None if handed is None else handed.gap_id,
+        )
+
+    def obtained(self, keys: Iterable[str], proof: Record | None, *, missed: Iterable[str] = ()) -> Iterator[Message]:
+        """Documents were read; any gap about them is closed, by the record that proves it where the gap was handed."""
+        obtained, gap_keys = list(dict.fromkeys(keys)), list(dict.fromkeys(missed))
+        for key in obtained:
+            handed = self._resources.pop((TRANSACTIONS, key), None)
+            if handed is not None and proof is not None:
+                yield DetailGapRecovered(gap_id=handed.gap_id, stream=proof.stream, record_key=str(proof.key))
+        yield DetailCoverage(
+            stream=TRANSACTIONS,
+            state_stream=TRANSACTIONS,
+            required_keys=[*obtained, *gap_keys],
+            hydrated_keys=obtained,
+            gap_keys=gap_keys,
+        )
+
+    def vanished(self, gap: GapToClose) -> DetailGapRecovered:
+        """What the gap is about is not there any more."""
+        key = gap.scope.resource_id if isinstance(gap.scope, ResourceScope) else "range"
+        self._resources.pop((gap.stream, key), None)
+        return DetailGapRecovered(gap_id=gap.gap_id, stream=gap.stream, record_key=key, absent=True)
+
+
+def shortened(account: str, window: Window, why: str, retry_after: datetime | None = None) -> SkipResult:
+    """Nothing is held of an account for a period that was promised."""
+    bounds = TimeRange(since=window.since.isoformat(), until=window.until.isoformat())
+    scope = BatchScope(partition={_PARTITION: account}, range=bounds)
+    return skip(TRANSACTIONS, Reason.RANGE_SHORTENED, scope, why, retry_after=retry_after)
+
+
+def still_shortened(gap: GapToClose, account: str, why: str, retry_after: datetime | None = None) -> DetailGap:
+    """The period of a gap is missing as before."""
+    return DetailGap(
+        stream=gap.stream,
+        record_key=account,
+        reason=Reason.RANGE_SHORTENED.value,
+        retry_after=retry_after,
+        last_error=why,
+        gap_id=gap.gap_id,
+    )
+
+
+def window_of(gap: GapToClose) -> tuple[str, Window] | None:
+    """The account and the period that a gap is about; None for gaps of another kind."""
+    scope = gap.scope
+    if not isinstance(scope, BatchScope) or scope.range is None or gap.stream != TRANSACTIONS:
+        return None
+    account, since, until = scope.partition.get(_PARTITION), scope.range.since, scope.range.until
+    if not isinstance(account, str) or since is None or until is None:
+        return None
+    try:
+        return account, Window(date.fromisoformat(since), date.fromisoformat(until))
+    except ValueError:
+        return None

@@ -1,0 +1,116 @@
+"""Exports of a period, and what to do when the site gives less than was asked for.
+
+The widest period is asked for first, then ever shorter ones that end today. An answer that begins later than asked may
+be whole or cut short without a word, so the part before it is asked for by itself: rows go on the walk backwards, the
+word that there are none proves that nothing is missing, a refusal leaves exactly that part as missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from connectors.usaa.documents import Read
+from connectors.usaa.ledger import DAY, Span
+from connectors.usaa.pages import NotWiredError
+from pdpp_worker.connector import AuthExpired, Challenged, ProviderError, Reason, Throttled
+
+OVERLAP = timedelta(days=5)
+"""A transaction may show up so many days after its date."""
+_RUNGS = tuple(timedelta(days=days) for days in (5 * 365, 2 * 365, 365, 90))
+_STEPS_BACK = 24
+"""Most answers in a row that may each begin later than asked."""
+
+Ask = Callable[[date, date], Read]
+"""The export of a period, both days included; raises ProviderError."""
+
+
+@dataclass(slots=True)
+class Exported:
+    """What the exports of one account gave, and the period that they cover."""
+
+    reads: list[Read] = field(default_factory=list)
+    span: Span | None = None
+    why_shorter: str | None = None
+    stopped: ProviderError | None = None
+    """Why nothing further should be asked, where that came after the first answer."""
+
+    @property
+    def earliest(self) -> date | None:
+        """The first day of which there is a row."""
+        return min((entry.day for read in self.reads for entry in read.entries), default=None)
+
+
+def rungs(since: date, today: date) -> list[date]:
+    """The days from which on to ask, the longest period first."""
+    return [since, *(first for rung in _RUNGS if (first := today - rung) > since)]
+
+
+def climb(ask: Ask, since: date, today: date, known_until: date) -> Exported:
+    """Export an account from a day on, or from as early as the site allows.
+
+    `known_until`: up to this day it is held already, so an answer need not reach further back.
+
+    Raises:
+        ProviderError: not even the shortest period was given.
+    """
+    done = Exported()
+    last: ProviderError | None = None
+    for first in rungs(since, today):
+        try:
+            read = ask(first, today)
+        except ProviderError as error:
+            if not _may_be_the_period(error):
+                raise
+            last, done.why_shorter = error, str(error)
+            continue
+        done.reads.append(read)
+        covered = _walk_back(ask, done, first, known_until)
+        done.span = Span(covered, _end(read, today))
+        return done
+    raise last if last is not None else ProviderError("no period to export")
+
+
+def fill(ask: Ask, since: date, until: date) -> Exported:
+    """Export a missing period, `until` excluded, as far back as the site allows.
+
+    Raises:
+        ProviderError: it gave nothing.
+    """
+    done = Exported([ask(since, until - DAY)])
+    done.span = Span(_walk_back(ask, done, since, since), until)
+    return done
+
+
+def _walk_back(ask: Ask, done: Exported, since: date, known_until: date) -> date:
+    """Ask for what lies before the first row; returns the day from which on nothing is missing."""
+    for _ in range(_STEPS_BACK):
+        earliest = done.earliest
+        if earliest is None or earliest <= max(since, known_until):
+            return since
+        try:
+            read = ask(since, earliest)
+        except ProviderError as error:
+            done.why_shorter = str(error)
+            done.stopped = None if _may_be_the_period(error) else error
+            return earliest
+        done.reads.append(read)
+        if done.earliest == earliest:
+            return since
+    done.why_shorter = "answer after answer begins later than asked"
+    return done.earliest or since
+
+
+def _may_be_the_period(error: ProviderError) -> bool:
+    """Whether a shorter period may fare better."""
+    if isinstance(error, AuthExpired | Challenged | Throttled | NotWiredError):
+        return False
+    return error.reason != Reason.NETWORK_ERROR.value
+
+
+def _end(read: Read, today: date) -> date:
+    """Days with rows that are not posted yet are not over."""
+    if read.pending and read.span is not None:
+        return min(read.span.until, today + DAY)
+    return today if read.pending else today + DAY

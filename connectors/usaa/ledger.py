@@ -1,0 +1,131 @@
+"""What is held of each account and what is missing: periods that documents cover, against the history promised.
+
+A period is half open, `[since, until)`. The promise begins a fixed number of days before an account was first met and
+does not move from then on, so that a missing window keeps its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+DAY = timedelta(days=1)
+_BRIDGE = timedelta(days=31)
+"""Longest hole between two documents that equal balances on both sides prove to be empty."""
+
+
+class Span(NamedTuple):
+    """A period that a document covers, and the balances before and after it, cents, where it tells them."""
+
+    since: date
+    until: date
+    opening: int | None = None
+    closing: int | None = None
+
+
+class Window(NamedTuple):
+    """A period of which nothing is held."""
+
+    since: date
+    until: date
+
+
+@dataclass(slots=True)
+class Account:
+    """What is known about the coverage of one account."""
+
+    promised: date
+    spans: list[Span] = field(default_factory=list)
+    missing: list[Window] = field(default_factory=list)
+    """Windows for which a gap was reported."""
+
+    def cover(self, span: Span) -> None:
+        """Add what a document covers; overlapping and adjacent spans become one."""
+        if span.until <= span.since:
+            return
+        merged: list[Span] = []
+        for one in sorted([*self.spans, span], key=lambda each: (each.since, each.until)):
+            if merged and one.since <= merged[-1].until:
+                merged[-1] = _joined(merged[-1], one)
+            else:
+                merged.append(one)
+        self.spans = merged
+
+    @property
+    def through(self) -> date | None:
+        """The first day after everything covered."""
+        return self.spans[-1].until if self.spans else None
+
+    def holes(self) -> list[Window]:
+        """What the promise names and no document covers, up to the last covered day."""
+        found: list[Window] = []
+        at: Span | None = None
+        for span in self.spans:
+            since = self.promised if at is None else max(at.until, self.promised)
+            if span.since > since and not _is_bridged(at, span):
+                found.append(Window(since, span.since))
+            at = span
+        return found
+
+    def left_of(self, window: Window) -> list[Window]:
+        """What of a window is still missing."""
+        cut = (Window(max(one.since, window.since), min(one.until, window.until)) for one in self.holes())
+        return [one for one in cut if one.since < one.until]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The coverage of all accounts of a connection."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    def account(self, key: str, promised: date) -> Account:
+        """The account of that id; a new one is promised from the given day on."""
+        return self.accounts.setdefault(key, Account(promised))
+
+    @classmethod
+    def load(cls, raw: Any) -> Ledger:
+        """The ledger that a cursor holds; an empty one when it holds none."""
+        held = raw if isinstance(raw, dict) else {}
+        return cls({key: _account(one) for key, one in held.items()})
+
+    def dump(self) -> dict[str, Any]:
+        """The ledger as a cursor holds it."""
+        return {
+            key: {
+                "promised": one.promised.isoformat(),
+                "spans": [[each.since.isoformat(), each.until.isoformat(), *each[2:]] for each in one.spans],
+                "missing": [[each.since.isoformat(), each.until.isoformat()] for each in one.missing],
+            }
+            for key, one in self.accounts.items()
+        }
+
+
+def _account(raw: dict[str, Any]) -> Account:
+    return Account(
+        date.fromisoformat(raw["promised"]),
+        [Span(*_days(one[:2]), *one[2:]) for one in raw["spans"]],
+        [Window(*_days(one)) for one in raw["missing"]],
+    )
+
+
+def _days(texts: Iterable[str]) -> tuple[date, date]:
+    since, until = (date.fromisoformat(text) for text in texts)
+    return since, until
+
+
+def _joined(one: Span, other: Span) -> Span:
+    last = max(one, other, key=lambda each: each.until)
+    opening = one.opening if one.opening is not None or other.since > one.since else other.opening
+    closing = last.closing
+    if closing is None and one.until == other.until:
+        closing = one.closing
+    return Span(one.since, last.until, opening, closing)
+
+
+def _is_bridged(before: Span | None, after: Span) -> bool:
+    if before is None or before.closing is None or after.opening is None:
+        return False
+    return before.closing == after.opening and after.since - before.until <= _BRIDGE

@@ -1,0 +1,142 @@
+"""The road of the site: the owner's signed-in session, part after part, until the site says stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from connectors.usaa import history, shelf
+from connectors.usaa.client import Site
+from connectors.usaa.emitter import (
+    ACCOUNTS,
+    BILLING,
+    BILLING_STATS,
+    MESSAGES,
+    STATEMENTS,
+    STATS,
+    TRANSACTIONS,
+    Emitter,
+)
+from connectors.usaa.figures import signed_cents
+from connectors.usaa.pages import SiteAccount, read_billing, read_messages, reason_of
+from connectors.usaa.templates import Template
+from connectors.usaa.world import World, make_world
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    AuthExpired,
+    Challenged,
+    Context,
+    Message,
+    ProviderError,
+    Start,
+    State,
+    Throttled,
+    skip,
+)
+
+
+class Part(NamedTuple):
+    """A part of the work, and the streams that suffer when it cannot be done."""
+
+    streams: tuple[str, ...]
+    messages: Callable[[World], Iterator[Message]]
+
+
+def collect_site(start: Start, context: Context, emitter: Emitter, templates: Sequence[Template]) -> Iterator[Message]:
+    """Close the known gaps, then walk every page. The first word that the session is over ends all asking."""
+    with context.http(base_url=str(context.settings["base_url"]), headers={"accept": "*/*"}) as client:
+        world = make_world(start, context, emitter, templates, Site(client))
+        parts = _RECOVERY if start.recovery_only else _WALK
+        failed: set[str] = set()
+        for number, part in enumerate(parts):
+            if not emitter.wanted.intersection(part.streams):
+                continue
+            try:
+                yield from part.messages(world)
+            except (AuthExpired, Challenged) as error:
+                left = {stream for late in parts[number:] for stream in late.streams}
+                yield from _missed(left & emitter.wanted, error)
+                return
+            except ProviderError as error:
+                lost = emitter.wanted.intersection(part.streams) - failed
+                failed |= lost
+                yield from () if start.recovery_only else _missed(lost, error)
+        if not start.recovery_only:
+            yield from _states(world, failed)
+
+
+def _missed(streams: set[str] | frozenset[str], error: ProviderError) -> Iterator[Message]:
+    due = error.retry_after if isinstance(error, Throttled) else None
+    for stream in sorted(streams):
+        yield skip(stream, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
+
+
+def _states(world: World, failed: set[str]) -> Iterator[Message]:
+    for stream in sorted(world.emitter.wanted - failed - {TRANSACTIONS}):
+        yield State(stream=stream, cursor={"road": "site", "walked_on": world.today.isoformat()})
+    if TRANSACTIONS in world.emitter.wanted:
+        yield world.state()
+
+
+def _accounts(world: World) -> Iterator[Message]:
+    for account in world.find_accounts():
+        yield from world.emitter.account(
+            account.id, name=account.name, type=account.kind, last_four=account.last_four, status="open"
+        )
+        if account.balance_cents is not None:
+            yield from world.emitter.balance(account.id, world.today, account.balance_cents)
+
+
+def _messages(world: World) -> Iterator[Message]:
+    for data in read_messages(world.site.page("/my/inbox"), world.today):
+        yield from world.emitter.record(MESSAGES, data)
+
+
+def _billing(world: World) -> Iterator[Message]:
+    for account in world.find_accounts():
+        if account.kind == "credit_card":
+            yield from _card(world, account)
+
+
+def _card(world: World, account: SiteAccount) -> Iterator[Message]:
+    terms = read_billing(world.site.page(account.href))
+    yield from world.emitter.record(BILLING, _terms(account, terms))
+    yield from world.emitter.record(BILLING_STATS, _balances(world, account, terms))
+
+
+def _terms(account: SiteAccount, terms: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "account_id": account.id,
+        "account_nickname": terms.get("account nickname"),
+        "credit_limit_cents": signed_cents(terms.get("credit limit", "")),
+        "annual_percent_rate": terms.get("annual percent rate"),
+        "cash_advance_apr": terms.get("cash advance apr"),
+        "card_holders": terms.get("card holders"),
+    }
+
+
+def _balances(world: World, account: SiteAccount, terms: dict[str, str]) -> dict[str, Any]:
+    status = terms.get("billing information")
+    return {
+        "id": f"{account.id}:{world.today}",
+        "card_id": account.id,
+        "account_id": account.id,
+        "observed_on": world.today.isoformat(),
+        "current_balance_cents": signed_cents(terms.get("current balance", "")),
+        "available_credit_cents": signed_cents(terms.get("available credit", "")),
+        "cash_rewards_cents": signed_cents(terms.get("cash rewards", "")),
+        "billing_status": status,
+        "minimum_payment_met": None if status is None else "payment met" in status.lower() or None,
+    }
+
+
+_WALK = (
+    Part((ACCOUNTS, STATS), _accounts),
+    Part((TRANSACTIONS,), history.recover),
+    Part((TRANSACTIONS,), history.walk),
+    Part((STATEMENTS, TRANSACTIONS), shelf.walk),
+    Part((MESSAGES,), _messages),
+    Part((BILLING, BILLING_STATS), _billing),
+)
+_RECOVERY = (Part((TRANSACTIONS,), history.recover), Part((TRANSACTIONS,), shelf.recover))
