@@ -229,6 +229,35 @@ def test_streams_that_are_never_supplied_are_known_but_not_asked_for(tmp_path: P
     assert read.stream("elsewhere") is None
 
 
+def test_a_stream_may_be_out_of_reach_of_some_connections_only(tmp_path: Path) -> None:
+    stars = {"name": "stars", "availability": {"supplied": False, "with": "archive", "reason": "Not in an export."}}
+
+    read = load(tmp_path, manifest("items", stars, settings={"archive": {"title": "Export", "type": "file"}}))
+
+    assert [stream.name for stream in read.supplied] == ["items", "stars"]
+    assert [stream.name for stream in read.supplied_to({})] == ["items", "stars"]
+    assert [stream.name for stream in read.supplied_to({"archive": "x.zip"})] == ["items"]
+
+
+def test_a_stream_cannot_depend_on_a_setting_that_is_none(tmp_path: Path) -> None:
+    stars = {"name": "stars", "availability": {"supplied": False, "with": "archive", "reason": "Not in an export."}}
+
+    with pytest.raises(ConfigurationError, match="unknown setting archive"):
+        load(tmp_path, manifest("items", stars))
+
+
+@pytest.mark.parametrize(
+    ("bindings", "default", "choices"),
+    [(["network", "browser_profile"], "http", ["http", "browser"]), (["browser_profile"], "browser", ["browser"])],
+)
+def test_a_browser_binding_lets_the_connection_choose_its_road(
+    tmp_path: Path, bindings: list[str], default: str, choices: list[str]
+) -> None:
+    reach = load(tmp_path, manifest("items", bindings=bindings)).settings["reach"]
+
+    assert (reach.default, reach.choices) == (default, choices)
+
+
 @pytest.mark.parametrize("path", sorted(Path("connectors").glob("*/manifest.json")), ids=lambda path: path.parent.name)
 def test_the_manifests_of_this_project_are_right(path: Path) -> None:
     assert load_manifest(path).name == path.parent.name
