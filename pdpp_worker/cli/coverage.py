@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from itertools import groupby
 from typing import Annotated
 
@@ -46,8 +47,8 @@ def read(session: Session, name: str | None) -> list[StreamCoverage]:
         return model.streams(connection, views, datetime.now(UTC))
 
 
-def in_words(one: Verdict) -> str:
-    """A verdict as people read it."""
+def in_words(one: StrEnum) -> str:
+    """A verdict or a state as people read it."""
     return one.replace("_", " ")
 
 
@@ -61,6 +62,14 @@ def when(one: StreamCoverage) -> str:
     return f"{words}, done {due(one.done_at)} ± {duration(max(1.0, one.done_give_or_take_s or 0))}"
 
 
+def print_remarks(found: Iterable[StreamCoverage]) -> None:
+    """The verdict on each stream with its reason and what happens next."""
+    for one in found:
+        time = when(one)
+        say("", f"{one.connection} {one.stream}: {in_words(one.verdict)}{f', {time}' if time else ''}")
+        say(*wrap(f"{one.because} {one.next}", indent=2))
+
+
 def _print(found: Sequence[StreamCoverage]) -> None:
     columns = ("connection", "stream", "held", "missing", "verdict")
     rows = [
@@ -69,12 +78,5 @@ def _print(found: Sequence[StreamCoverage]) -> None:
         for place, one in enumerate(streams)
     ]
     print_table(columns, rows, right=("held", "missing"), whole=("verdict",))
-    _print_remarks(one for one in found if one.verdict is not Verdict.COMPLETE)
+    print_remarks(one for one in found if one.verdict is not Verdict.COMPLETE)
     say("", overall(one.verdict for one in found))
-
-
-def _print_remarks(found: Iterable[StreamCoverage]) -> None:
-    for one in found:
-        time = when(one)
-        say("", f"{one.connection} {one.stream}: {in_words(one.verdict)}{f', {time}' if time else ''}")
-        say(*wrap(f"{one.because} {one.next}", indent=2))

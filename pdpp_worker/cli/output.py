@@ -44,12 +44,12 @@ def note(line: str) -> None:
     console(stderr=True).print(_one_line(line), soft_wrap=True)
 
 
-def wrap(text: str, indent: int = 0) -> list[str]:
-    """Prose as lines of at most `PROSE_WIDTH` columns; a long word, such as a command's argument, stays whole."""
+def wrap(text: str, *, width: int = PROSE_WIDTH, indent: int = 0) -> list[str]:
+    """Prose as lines of at most `width` columns; a long word, such as a command's argument, stays whole."""
     margin = " " * indent
     return textwrap.wrap(
         _one_line(text),
-        PROSE_WIDTH,
+        width,
         initial_indent=margin,
         subsequent_indent=margin,
         break_long_words=False,

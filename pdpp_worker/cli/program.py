@@ -25,6 +25,7 @@ from pdpp_worker.cli import (
     runs,
     status,
     up,
+    why,
 )
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.errors import ConfigurationError, PdppError
@@ -63,6 +64,7 @@ app.command()(run.cancel)
 app.command()(run.recover)
 app.command()(status.status)
 app.command()(coverage.coverage)
+app.command()(why.why)
 app.command()(rate.rate)
 app.add_typer(runs.app, name="runs")
 app.add_typer(gaps.app, name="gaps")

@@ -9,7 +9,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
-from pdpp_worker.coverage.stream import CompleteWalk, Facts, Interval, StreamCoverage, mender_of, never_supplied
+from pdpp_worker.coverage.stream import (
+    CompleteWalk,
+    Facts,
+    Interval,
+    StreamCoverage,
+    mender_of,
+    never_supplied,
+    supply_of,
+)
 from pdpp_worker.coverage.words import because, what_next
 from pdpp_worker.pacing.forecast import Forecast, forecast
 from pdpp_worker.protocol.manifest import Manifest
@@ -91,6 +99,7 @@ class _Account:
             connection=self._view.name,
             connector=self._view.connector,
             stream=name,
+            supply=facts.judged.supply,
             verdict=judged,
             because=because(judged, facts),
             next=what_next(judged, facts),
@@ -114,7 +123,7 @@ class _Account:
         key = (self._view.id, name)
         walk, blame = self._worst_walk(name)
         let_go = self._rows.let_go.get(key, _NOTHING_LET_GO)
-        menders = {one: mender_of(one, self._manifest) for one in groups}
+        menders = {one: self._mender(one) for one in groups}
         counts = {who: sum(one.count for one in groups if menders[one] is who) for who in Mender}
         judged = StreamFacts(
             supply=self._supply(name),
@@ -139,12 +148,10 @@ class _Account:
         )
 
     def _supply(self, name: str) -> Supply:
-        if self._manifest is None:
-            return Supply.NOT_INSTALLED
-        declared = self._manifest.stream(name)
-        if declared is None:
-            return Supply.UNDECLARED
-        return Supply.SUPPLIED if never_supplied(declared, self._view.settings) is None else Supply.NEVER
+        return supply_of(self._manifest, name, self._view.settings)
+
+    def _mender(self, group: GapGroup) -> Mender:
+        return mender_of(group, self._manifest, self._supply(group.stream))
 
     def _worst_walk(self, name: str) -> tuple[Walk, str]:
         """How the last walk of the stream, or of one that it depends on, ended; and which one that is."""
@@ -172,7 +179,7 @@ class _Account:
 
     def _expected(self, groups: list[GapGroup]) -> Forecast | None:
         """When the fleet will have what it goes back for; None where nobody can tell."""
-        own = [one for one in groups if mender_of(one, self._manifest) is Mender.TIME]
+        own = [one for one in groups if self._mender(one) is Mender.TIME]
         interval_ms = self._rows.intervals.get(self._view.id)
         targeted = self._manifest is not None and self._manifest.recovery.supports_targeted_resource_fetch
         if not own or interval_ms is None or not targeted or any(one.resources < one.count for one in own):
@@ -186,7 +193,7 @@ class _Account:
     def _pending(self) -> _Pending:
         """All streams of a connection share its rate."""
         groups = [one for (id_, _), found in self._rows.missing.items() if id_ == self._view.id for one in found]
-        timed = [one for one in groups if mender_of(one, self._manifest) is Mender.TIME]
+        timed = [one for one in groups if self._mender(one) is Mender.TIME]
         first_at = min((one.next_attempt_at for one in timed if one.next_attempt_at is not None), default=None)
         return _Pending(sum(one.count for one in timed), first_at)
 

@@ -10,7 +10,7 @@ from typing import Any
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.recovery.upgrade import satisfies
-from pdpp_worker.recovery.verdict import GapFacts, Mender, StreamFacts, Verdict, mender
+from pdpp_worker.recovery.verdict import GapFacts, Mender, StreamFacts, Supply, Verdict, mender
 from pdpp_worker.store.coverage import Covered, EndedWalk, GapGroup, LetGo
 from pdpp_worker.store.readmodels import ConnectionView, GapView
 
@@ -46,6 +46,7 @@ class StreamCoverage:
     connection: str
     connector: str
     stream: str
+    supply: Supply
     verdict: Verdict
     because: str
     next: str
@@ -98,23 +99,32 @@ def never_supplied(stream: StreamManifest, settings: Mapping[str, Any]) -> str |
     return availability.reason if availability is not None and availability.concerns(settings) else None
 
 
-def mender_of(gap: GapGroup | GapView, manifest: Manifest | None) -> Mender:
+def supply_of(manifest: Manifest | None, stream: str, settings: Mapping[str, Any]) -> Supply:
+    """Whether the installed connector supplies a stream to a connection with these settings."""
+    if manifest is None:
+        return Supply.NOT_INSTALLED
+    declared = manifest.stream(stream)
+    if declared is None:
+        return Supply.UNDECLARED
+    return Supply.SUPPLIED if never_supplied(declared, settings) is None else Supply.NEVER
+
+
+def mender_of(gap: GapGroup | GapView, manifest: Manifest | None, supply: Supply) -> Mender:
     """Who mends a gap, or gaps that are alike, of the connector with this manifest."""
-    if isinstance(gap, GapGroup):
-        return _mender(gap, manifest, closed=False, exhausted=gap.exhausted, timed=gap.timed)
-    timed = gap.next_attempt_at is not None
-    return _mender(gap, manifest, closed=gap.closed_at is not None, exhausted=gap.status == "exhausted", timed=timed)
-
-
-def _mender(
-    gap: GapGroup | GapView, manifest: Manifest | None, *, closed: bool, exhausted: bool, timed: bool
-) -> Mender:
-    upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
-    seen, required = gap.connector_version_seen, gap.connector_version_required
-    upgraded = (
-        upgrade
-        and manifest is not None
-        and not manifest.recovery.supports_version_bumped_retry
-        and satisfies(manifest.version, seen or "", required)
+    facts = GapFacts(
+        supply=supply,
+        closed=isinstance(gap, GapView) and gap.closed_at is not None,
+        exhausted=gap.exhausted if isinstance(gap, GapGroup) else gap.status == "exhausted",
+        timed=gap.next_attempt_at is not None,
+        upgrade=gap.recovery_kind == RecoveryKind.UPGRADE,
+        upgraded=_is_upgraded(gap, manifest),
     )
-    return mender(GapFacts(closed=closed, exhausted=exhausted, timed=timed, upgrade=upgrade, upgraded=upgraded))
+    return mender(facts)
+
+
+def _is_upgraded(gap: GapGroup | GapView, manifest: Manifest | None) -> bool:
+    return (
+        manifest is not None
+        and not manifest.recovery.supports_version_bumped_retry
+        and satisfies(manifest.version, gap.connector_version_seen or "", gap.connector_version_required)
+    )

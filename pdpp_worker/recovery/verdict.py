@@ -88,6 +88,8 @@ def verdict(facts: StreamFacts) -> Verdict:
 class GapFacts:
     """All that decides who mends a gap."""
 
+    supply: Supply
+    """Of its stream."""
     closed: bool
     exhausted: bool
     timed: bool
@@ -100,9 +102,9 @@ class GapFacts:
 
 def mender(gap: GapFacts) -> Mender:
     """Who mends a gap: nobody once it is closed; the owner where nothing happens without them."""
-    if gap.closed:
+    if gap.closed or gap.supply in (Supply.NEVER, Supply.UNDECLARED):
         return Mender.NOBODY
-    if gap.exhausted:
+    if gap.exhausted or gap.supply is Supply.NOT_INSTALLED:
         return Mender.OWNER
     if gap.timed:
         return Mender.TIME

@@ -33,6 +33,7 @@ any_facts = st.builds(
 ).filter(lambda facts: not facts.whole_stream or facts.by_owner + facts.by_upgrade + facts.by_time > 0)
 any_gap = st.builds(
     GapFacts,
+    supply=st.sampled_from(Supply),
     closed=st.booleans(),
     exhausted=st.booleans(),
     timed=st.booleans(),
@@ -120,8 +121,10 @@ def test_time_mends_only_what_has_a_next_attempt(gap: GapFacts) -> None:
 
 
 @given(any_gap)
-def test_somebody_mends_whatever_is_not_closed(gap: GapFacts) -> None:
-    assert (mender(gap) is Mender.NOBODY) == gap.closed
+def test_somebody_mends_whatever_is_not_closed_and_can_be_had(gap: GapFacts) -> None:
+    can_be_had = gap.supply in (Supply.SUPPLIED, Supply.NOT_INSTALLED)
+
+    assert (mender(gap) is not Mender.NOBODY) == (can_be_had and not gap.closed)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +137,11 @@ def test_somebody_mends_whatever_is_not_closed(gap: GapFacts) -> None:
         ({"upgrade": True, "timed": True}, Mender.TIME),
         ({"upgrade": True, "upgraded": True}, Mender.OWNER),
         ({"closed": True, "timed": True}, Mender.NOBODY),
+        ({"supply": Supply.UNDECLARED, "timed": True}, Mender.NOBODY),
+        ({"supply": Supply.NOT_INSTALLED, "timed": True}, Mender.OWNER),
     ],
 )
-def test_who_mends_a_gap(change: dict[str, bool], expected: Mender) -> None:
-    plain = GapFacts(closed=False, exhausted=False, timed=False, upgrade=False, upgraded=False)
+def test_who_mends_a_gap(change: dict[str, object], expected: Mender) -> None:
+    plain = GapFacts(supply=Supply.SUPPLIED, closed=False, exhausted=False, timed=False, upgrade=False, upgraded=False)
 
-    assert mender(replace(plain, **change)) is expected
+    assert mender(replace(plain, **change)) is expected  # type: ignore[arg-type]

@@ -1,0 +1,243 @@
+"""Why one item is here or is not: found missing when, tried when, for what reason, and who goes back for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pdpp_worker.coverage.stream import StreamCoverage, mender_of
+from pdpp_worker.coverage.words import NOBODY_GOES_BACK, owner_action, sentence, upgrade_action
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.reasons import RecoveryKind
+from pdpp_worker.recovery.verdict import Mender, Supply
+from pdpp_worker.store import items
+from pdpp_worker.store.items import ItemGap, ItemRecord, ItemRejection
+
+
+class State(StrEnum):
+    """What is known of an item."""
+
+    HELD = "held"
+    DELETED = "deleted"
+    MISSING = "missing"
+    GIVEN_UP = "given_up"
+    RECOVERED = "recovered"
+    WAIVED = "waived"
+    ABSENT_UPSTREAM = "absent_upstream"
+    NEVER_SUPPLIED = "never_supplied"
+    FILTERED = "filtered"
+    MAYBE_MISSING = "maybe_missing"
+    NEVER_WALKED = "never_walked"
+    NOT_KNOWN = "not_known"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the next try takes; `seconds` is None as long as the rate is unknown."""
+
+    requests: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer about one item. These names are the keys of `--json`."""
+
+    connection: str
+    connector: str
+    stream: str
+    resource_id: str | None
+    state: State
+    because: str
+    next: str
+    who_mends: Mender | None
+    """None where nothing is to be mended."""
+    found_missing_at: datetime | None
+    attempts: int | None
+    last_tried_at: datetime | None
+    next_attempt_at: datetime | None
+    fetching: bool
+    cost: Cost | None
+    record: ItemRecord | None
+    gap: ItemGap | None
+    rejection: ItemRejection | None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """All rows about the item."""
+
+    stream: StreamCoverage
+    manifest: Manifest | None
+    resource: str | None
+    record: ItemRecord | None
+    gap: ItemGap | None
+    wider: ItemGap | None
+    rejection: ItemRejection | None
+    asked_for: Mapping[str, Any] | None
+    """What the last ended walk was to walk of the stream."""
+
+
+def about_resource(
+    connection: Connection, connection_id: int, stream: StreamCoverage, manifest: Manifest | None, resource: str
+) -> _Known:
+    """All that is known of an item that somebody names."""
+    name, run_id = stream.stream, stream.last_walk.run_id if stream.last_walk else None
+    return _Known(
+        stream=stream,
+        manifest=manifest,
+        resource=resource,
+        record=items.record_of(connection, connection_id, name, resource),
+        gap=items.gap_of(connection, connection_id, name, resource),
+        wider=items.wider_gap(connection, connection_id, name),
+        rejection=items.rejection_of(connection, connection_id, name, resource),
+        asked_for=None if run_id is None else items.asked_for(connection, run_id, name),
+    )
+
+
+def about_gap(connection: Connection, stream: StreamCoverage, manifest: Manifest | None, gap: ItemGap) -> _Known:
+    """All that is known of what a gap is about."""
+    resource = gap.scope.get("resource_id")
+    if resource is not None:
+        return about_resource(connection, gap.connection_id, stream, manifest, str(resource))
+    return _Known(stream, manifest, None, None, gap, None, None, None)
+
+
+def answer(known: _Known, interval_ms: float | None) -> Answer:
+    """The answer, at one request every `interval_ms` (None: unknown)."""
+    state = state_of(known)
+    gap = known.wider if state is State.MAYBE_MISSING else known.gap
+    who = mender_of(gap, known.manifest, known.stream.supply) if gap is not None and gap.closed_at is None else None
+    if state in (State.WAIVED, State.ABSENT_UPSTREAM, State.NEVER_SUPPLIED):
+        who = Mender.NOBODY
+    return Answer(
+        connection=known.stream.connection,
+        connector=known.stream.connector,
+        stream=known.stream.stream,
+        resource_id=known.resource,
+        state=state,
+        because=_BECAUSE[state](known),
+        next=_next(state, known, gap, who),
+        who_mends=who,
+        found_missing_at=gap.opened_at if gap else None,
+        attempts=gap.attempts if gap else None,
+        last_tried_at=gap.last_tried_at if gap else None,
+        next_attempt_at=gap.next_attempt_at if gap and who is Mender.TIME else None,
+        fetching=gap is not None and gap.fetching,
+        cost=_cost(gap, who, interval_ms),
+        record=known.record,
+        gap=gap,
+        rejection=known.rejection,
+    )
+
+
+def state_of(known: _Known) -> State:
+    """What is known of the item; what is missing comes first, even where an older version of it is held."""
+    gap, record = known.gap, known.record
+    if gap is not None and gap.closed_at is None:
+        return State.GIVEN_UP if gap.status == "exhausted" else State.MISSING
+    if record is not None:
+        return State.HELD if record.deleted_at is None else State.DELETED
+    if gap is not None:
+        return State(gap.status)
+    return _state_by_stream(known)
+
+
+def _state_by_stream(known: _Known) -> State:
+    """Nothing is known of the item itself; what its stream says of it."""
+    if known.stream.supply is Supply.NEVER:
+        return State.NEVER_SUPPLIED
+    if known.wider is not None:
+        return State.MAYBE_MISSING
+    if known.stream.last_walk is None:
+        return State.NEVER_WALKED
+    return State.FILTERED if _is_filtered(known) else State.NOT_KNOWN
+
+
+def _is_filtered(known: _Known) -> bool:
+    """Whether the last walk was to leave the item out; of a period nobody can tell without the item."""
+    asked_for = known.asked_for or {}
+    resources = asked_for.get("resources")
+    return (resources is not None and known.resource not in resources) or asked_for.get("time_range") is not None
+
+
+def _cost(gap: ItemGap | None, who: Mender | None, interval_ms: float | None) -> Cost | None:
+    if gap is None or who in (None, Mender.NOBODY) or "resource_id" not in gap.scope:
+        return None
+    return Cost(1, None if interval_ms is None else interval_ms / 1000)
+
+
+def _next(state: State, known: _Known, gap: ItemGap | None, who: Mender | None) -> str:
+    name, connector = known.stream.connection, known.stream.connector
+    if known.stream.supply is not Supply.SUPPLIED:
+        return known.stream.next
+    if gap is not None and who is Mender.OWNER:
+        upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
+        return owner_action(gap.reason, name, exhausted=gap.status == "exhausted", upgrade=upgrade)
+    if gap is not None and who is Mender.UPGRADE:
+        return upgrade_action(gap, connector, name, known.manifest)
+    if who is Mender.TIME:
+        return "It is being fetched now." if gap and gap.fetching else "The fleet goes back for it by itself."
+    if who is Mender.NOBODY:
+        return NOBODY_GOES_BACK
+    waits_for_walk = state in (State.NEVER_WALKED, State.NOT_KNOWN, State.FILTERED)
+    return known.stream.next if waits_for_walk else "Nothing is to be done."
+
+
+def _missing(known: _Known) -> str:
+    assert known.gap is not None  # noqa: S101 - the state says so
+    words = [sentence(known.gap.reason)]
+    if known.rejection is not None:
+        words.append(f"It is kept as it came, as rejection {known.rejection.id} of run {known.rejection.run_id}.")
+    if known.record is not None and known.record.deleted_at is None:
+        words.append(f"An earlier version of it is here since run {known.record.first_run_id}.")
+    return " ".join(words)
+
+
+def _held(known: _Known) -> str:
+    assert known.record is not None  # noqa: S101 - the state says so
+    words = f"It is here since run {known.record.first_run_id}"
+    if known.record.last_run_id != known.record.first_run_id:
+        words += f", as run {known.record.last_run_id} saw it"
+    return f"{words}."
+
+
+def _closed(ending: str) -> Callable[[_Known], str]:
+    def words(known: _Known) -> str:
+        assert known.gap is not None  # noqa: S101 - the state says so
+        return f"{ending} (gap {known.gap.id}, run {known.gap.last_run_id})."
+
+    return words
+
+
+def _maybe(known: _Known) -> str:
+    assert known.wider is not None  # noqa: S101 - the state says so
+    part = "the whole stream" if known.wider.scope == {"partition": {}} else "a part of the stream"
+    return f"Nothing is known of it by itself; gap {known.wider.id} is about {part}. {sentence(known.wider.reason)}"
+
+
+def _not_known(known: _Known) -> str:
+    walk = known.stream.last_complete_walk
+    seen = "No walk came to its end yet" if walk is None else f"Run {walk.run_id} walked the stream to its end"
+    return f"{seen} without meeting it, under this name."
+
+
+_BECAUSE: Mapping[State, Callable[[_Known], str]] = {
+    State.HELD: _held,
+    State.DELETED: lambda _: "The source has deleted it; its last version is kept.",
+    State.MISSING: _missing,
+    State.GIVEN_UP: _missing,
+    State.RECOVERED: _closed("It was missing, and was read after all"),
+    State.WAIVED: _closed("It was missing, and you do without it"),
+    State.ABSENT_UPSTREAM: _closed("The provider says that it does not exist"),
+    State.NEVER_SUPPLIED: lambda known: known.stream.because,
+    State.FILTERED: lambda _: "The last walk was asked for a part of the stream only, and left it out.",
+    State.MAYBE_MISSING: _maybe,
+    State.NEVER_WALKED: lambda known: known.stream.because,
+    State.NOT_KNOWN: _not_known,
+}
