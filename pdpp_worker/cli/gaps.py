@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json as json_text
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from enum import StrEnum
 from itertools import islice
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Connection
+from typer.core import TyperGroup
 
 from pdpp_worker.cli.output import Json, console, make_table, print_json_line, say
+from pdpp_worker.cli.selecting import Gaps, Stream, Why, check_reason, selection
 from pdpp_worker.cli.session import open_session, targets
 from pdpp_worker.cli.times import due
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
-from pdpp_worker.store import readmodels
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, RecoveryKind, known_reason
+from pdpp_worker.store import backlog, readmodels
+from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.readmodels import GapView
+
+Target = Annotated[str, typer.Argument(help="A connection, or a connector for all of its connections.")]
+Everything = Annotated[bool, typer.Option("--all", help="All of them.")]
 
 
 class Which(StrEnum):
@@ -27,16 +34,28 @@ class Which(StrEnum):
     ALL = "all"
 
 
-def gaps(
-    name: Annotated[str, typer.Argument(help="A connection, or a connector for all of its connections.")],
+class _Gaps(TyperGroup):
+    """`gaps NAME` is `gaps list NAME`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_Gaps, help="What is missing, and why; `gaps NAME` lists it.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    name: Target,
     status: Annotated[Which, typer.Option(help="What is missing now, or all that ever was.")] = Which.OPEN,
     reason: Annotated[str | None, typer.Option(help="Only gaps of this reason.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     json: Json = False,
 ) -> None:
     """List what is missing, with the reason, the attempts, the next one and who acts. --json prints JSON lines."""
-    if reason is not None and known_reason(reason) is None:
-        raise ConfigurationError(f"{reason!r} is not a reason; known: {', '.join(one.value for one in Reason)}.")
+    check_reason(reason)
     with open_session() as session, session.db.begin() as connection:
         ids = [row.id for row in targets(connection, name)]
         found = readmodels.gaps(connection, ids, closed_too=status is Which.ALL, reason=reason, limit=limit)
@@ -45,6 +64,38 @@ def gaps(
                 print_json_line(_document(gap))
         else:
             _print(found, name)
+
+
+@app.command()
+def waive(
+    name: Target, stream: Stream = None, reason: Why = None, gap: Gaps = None, everything: Everything = False
+) -> None:
+    """Do without what is missing: it is no longer asked for, nor counted as missing."""
+    _change(name, _chosen(stream, reason, gap, everything), backlog.waive, "waived")
+
+
+@app.command()
+def reopen(
+    name: Target, stream: Stream = None, reason: Why = None, gap: Gaps = None, everything: Everything = False
+) -> None:
+    """Ask again for what was waived, given up after many attempts, or said not to exist."""
+    _change(name, _chosen(stream, reason, gap, everything), backlog.reopen, "open again")
+
+
+def _chosen(stream: str | None, reason: str | None, ids: list[int] | None, everything: bool) -> Selection:
+    chosen = selection(stream, reason, ids)
+    if chosen == Selection() and not everything:
+        raise ConfigurationError("Say which gaps: --gap, --stream or --reason, or --all for all of them.")
+    return chosen
+
+
+def _change(
+    name: str, chosen: Selection, change: Callable[[Connection, list[int], Selection], int], outcome: str
+) -> None:
+    with open_session() as session, session.db.begin() as connection:
+        ids = [row.id for row in targets(connection, name)]
+        count = change(connection, ids, chosen)
+    say(f"{count:,} gaps of {name} are {outcome}.")
 
 
 def who_acts(gap: GapView) -> str:

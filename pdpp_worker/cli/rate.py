@@ -14,7 +14,7 @@ from pdpp_worker.cli.output import Json, console, make_table, print_json, print_
 from pdpp_worker.cli.session import Session, open_session
 from pdpp_worker.cli.times import duration, local, relative
 from pdpp_worker.pacing.forecast import Forecast, forecast
-from pdpp_worker.store import connections, rates
+from pdpp_worker.store import connections, rates, readmodels
 from pdpp_worker.store.rates import RateRow
 
 WATCH_EVERY_S = 2.0
@@ -51,14 +51,14 @@ def rate(
             _show(session, name, json, as_line=True)
 
 
-def cost_of(session: Session, name: str) -> str | None:
-    """What going back for the pending work of a connection costs, in one sentence; None when nothing is pending."""
+def cost_of(session: Session, run_id: int) -> str:
+    """What a run that goes back for gaps is expected to take, in one sentence."""
     with session.db.begin() as connection:
-        [row] = rates.rows(connection, name)
-    expected = _forecast(session, row)
-    if expected is None:
-        return None
-    return f"{name}: {expected.items:,} pending, about {_in_words(expected)}"
+        view, cost = readmodels.run_view(connection, run_id), readmodels.stated_cost(connection, run_id)
+    expected = forecast(
+        cost["items"], cost["interval_ms"], datetime.now(UTC), learned=cost["learned"], not_before=view.not_before
+    )
+    return f"{view.connection}: {expected.items:,} pending, about {_in_words(expected)}"
 
 
 def _show(session: Session, name: str | None, json: bool, *, as_line: bool) -> None:

@@ -9,10 +9,12 @@ import typer
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.cli.rate import cost_of
 from pdpp_worker.cli.run_views import advice, summary
+from pdpp_worker.cli.selecting import Gaps, Stream, Why, selection
 from pdpp_worker.cli.session import Session, open_session, targets
 from pdpp_worker.cli.waiting import START_THE_FLEET, watch
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery import sweep
 from pdpp_worker.store import connections, readmodels, runs
 from pdpp_worker.store.runs import Ring
@@ -55,14 +57,21 @@ def cancel(name: Annotated[str, typer.Argument(help="The connection whose run is
 
 def recover(
     name: Annotated[str, typer.Argument(help="A connection, or a connector for all of its connections.")],
+    stream: Stream = None,
+    reason: Why = None,
+    gap: Gaps = None,
+    items: Annotated[int | None, typer.Option(help="At most so many of each connection.", min=1)] = None,
+    requests: Annotated[int | None, typer.Option(help="At most so many requests for each connection.", min=1)] = None,
+    seconds: Annotated[float | None, typer.Option(help="At most so much work for each connection.", min=1)] = None,
 ) -> None:
     """Go back now for what is missing, given-up items included."""
+    wanted = selection(stream, reason, gap)
+    budget = Budget(seconds=seconds, requests=requests, items=items)
     with open_session() as session:
         with session.db.begin() as connection:
-            found = targets(connection, name)
-        ids = [row.id for row in found]
-        costs = [cost for row in found if (cost := cost_of(session, row.name)) is not None]
-        bells = sweep.recover(session.db, ids)
+            ids = [row.id for row in targets(connection, name)]
+        bells = sweep.recover(session.settings, session.db, ids, wanted, budget)
+        costs = [cost_of(session, bell.run_id) for bell in bells]
         heard = [_ring(bell) for bell in bells]
     if not bells:
         say(f"Nothing of {name} can be asked for now, or a run is at it already; see: pdpp-worker gaps {name}")

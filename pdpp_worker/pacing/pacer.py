@@ -50,6 +50,8 @@ class Pacer:
         self._listener = listener
         self._spread = random.SystemRandom()
         self._sent_at = float("-inf")
+        self.sent = 0
+        """Requests that went out, retries and redirects included."""
         self._interval_ms = 0.0
         self._admitted = metrics.ADMITTED.labels(name)
         self._waited = metrics.WAITED_MS.labels(name)
@@ -104,6 +106,7 @@ class Pacer:
 
     def note_send(self) -> None:
         """The first of the request's bytes goes out now."""
+        self.sent += 1
         self._sent_at = time.monotonic()
         self._controller.on_send(self._sent_at)
 
@@ -131,11 +134,6 @@ class Pacer:
         self._circuit.set(int(is_held))
         if is_held:
             self._bucket.hold(wait)
-
-    @property
-    def has_sent(self) -> bool:
-        """Whether any request went out."""
-        return self._sent_at > float("-inf")
 
     def close(self) -> None:
         """Tell the bucket of a send that went out late: the next one may be another worker's."""

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pdpp_worker.errors import ConfigurationError
 
 Binding = Literal["network", "filesystem", "browser_automation", "browser_profile", "interactive", "loopback_listen"]
+_DURATION = r"^P(\d+W|(\d+D)?(T(\d+H)?(\d+M)?(\d+S)?)?)$"
+_RATE = r"^([1-9]\d*(\.\d+)?|0\.\d*[1-9]\d*)/(sec|min|hour)$"
+_UNIT_MS = {"sec": 1000.0, "min": 60_000.0, "hour": 3_600_000.0}
 StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 
 
@@ -43,7 +46,8 @@ class StreamManifest(_Part):
     schema_: dict[str, Any] = Field(default={}, alias="schema")
     cursor_field: str | None = None
     cursor_semantic: Literal["complete", "high_water", "session_local"] = "high_water"
-    mutable_window: str | None = None
+    mutable_window: Annotated[str, Field(pattern=_DURATION)] | None = None
+    """An ISO 8601 duration: what is younger may still change, so every forward run walks it again."""
     state_stream: StreamName | None = None
     parent_streams: list[StreamName] | None = None
     coverage_strategy: Literal["checkpoint_window", "parent_detail_accounting"] | None = None
@@ -81,11 +85,20 @@ class StreamManifest(_Part):
 
 
 class Recovery(_Part):
-    """What a connector can do about its gaps."""
+    """What a connector can do about its gaps: which forms of scope it can be asked for by itself, and how fast."""
 
     supports_targeted_resource_fetch: bool = False
+    scopes: Annotated[frozenset[Literal["resource", "batch"]], Field(min_length=1)] = frozenset({"resource"})
     supports_version_bumped_retry: bool = False
-    targeted_fetch_rate_hint: Annotated[str, Field(pattern=r"^\d+(\.\d+)?/(sec|min|hour)$")] | None = None
+    targeted_fetch_rate_hint: Annotated[str, Field(pattern=_RATE)] | None = None
+
+    @property
+    def min_interval_ms(self) -> float:
+        """The shortest interval between two requests for gaps, ms; 0 where the connector gives no hint."""
+        if self.targeted_fetch_rate_hint is None:
+            return 0.0
+        count, _, unit = self.targeted_fetch_rate_hint.partition("/")
+        return _UNIT_MS[unit] / float(count)
 
 
 class Pacing(_Part):

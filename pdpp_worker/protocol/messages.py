@@ -22,7 +22,7 @@ from pydantic import (
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, RecoveryKind, known_reason
-from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope
+from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope, TimeRange
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
@@ -60,11 +60,16 @@ class Record(_Message):
 
 
 class State(_Message):
-    """STATE: the cursor of a checkpoint stream; covers every record of it that came before."""
+    """STATE: the cursor of a checkpoint stream; covers every record of it that came before.
+
+    `covered` is a period that is walked whole with this, but for what was reported missing: both ends ISO 8601 with a
+    zone, or open. It merges with those covered before.
+    """
 
     type: Literal["STATE"] = "STATE"
     stream: Name
     cursor: Any
+    covered: TimeRange | None = None
 
 
 class RecoveryHint(_Message):

@@ -2,53 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pdpp_worker import registry
 from pdpp_worker.dispatch import full_scope
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.logs import get_logger
-from pdpp_worker.store import connections, gaps, runs
+from pdpp_worker.protocol.messages import Budget
+from pdpp_worker.recovery.cost import state_cost
+from pdpp_worker.recovery.policy import taken_forms
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import backlog, connections, runs
+from pdpp_worker.store.backlog import DueConnection, Selection
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import DueConnection
 from pdpp_worker.store.runs import Ring
 
 PAGE = 500
+EVERYTHING = Selection()
+UNLIMITED = Budget()
 
 
-def sweep_transient(db: Database) -> list[Ring]:
+def sweep_transient(settings: Settings, db: Database) -> list[Ring]:
     """Queue a run for every connection that has due gaps and no run of its own; returns the bells to ring."""
     with db.begin() as connection:
-        due = gaps.due_connections(connection, PAGE)
-    return [ring for one in due if (ring := start_run(db, one, "sweep")) is not None]
+        due = backlog.due_connections(connection, PAGE)
+    return start_runs(settings, db, due, "sweep")
 
 
-def recover(db: Database, connection_ids: list[int]) -> list[Ring]:
-    """Make the transient gaps of these connections due now, and queue their runs.
+def recover(
+    settings: Settings,
+    db: Database,
+    connection_ids: Sequence[int],
+    selection: Selection = EVERYTHING,
+    budget: Budget = UNLIMITED,
+) -> list[Ring]:
+    """Make transient gaps of these connections due now, and queue the runs that go back for them.
 
-    Gaps that were given up after many attempts are tried again too: somebody asked.
+    Gaps that were given up after many attempts are tried again too: somebody asked. A budget of items makes so many of
+    each connection due and no more.
     """
+    if not connection_ids:
+        return []
     with db.begin() as connection:
-        due = gaps.make_due(connection, connection_ids)
-    return [ring for one in due if (ring := start_run(db, one, "manual")) is not None]
+        for connection_id in connection_ids:
+            backlog.make_due(connection, [connection_id], selection, budget.items)
+        due = backlog.due_connections(connection, len(connection_ids), connection_ids, selection)
+    return start_runs(settings, db, due, "manual", selection, budget)
 
 
-def start_run(db: Database, due: DueConnection, trigger: str) -> Ring | None:
-    """Queue the run that goes back for due gaps; None when the connection has a run already.
+def start_runs(
+    settings: Settings,
+    db: Database,
+    due: Sequence[DueConnection],
+    trigger: str,
+    selection: Selection = EVERYTHING,
+    budget: Budget = UNLIMITED,
+) -> list[Ring]:
+    """Queue the runs that go back for due gaps; returns the bells to ring.
 
-    A connector that can fetch single resources is asked for just these; another one walks.
+    A connection that has a run already gets no other one.
     """
+    started = [_start_run(settings, db, one, trigger, selection, budget) for one in due]
+    return [ring for ring in started if ring is not None]
+
+
+def _start_run(
+    settings: Settings, db: Database, due: DueConnection, trigger: str, selection: Selection, budget: Budget
+) -> Ring | None:
     try:
         connector = registry.get(due.connector)
     except ConfigurationError as error:
         get_logger().error("cannot be recovered", connector=due.connector, error=str(error))
         return None
-    targeted = connector.manifest.recovery.supports_targeted_resource_fetch and due.only_resources
+    targeted = _is_targeted(connector, due)
     with db.begin() as connection:
+        row = connections.by_id(connection, due.connection_id)
         run_id, created = runs.create(
             connection,
             due.connection_id,
             kind="recovery" if targeted else "forward",
             trigger=trigger,
-            streams=full_scope(connector, connections.by_id(connection, due.connection_id).settings),
+            # All streams: a record of any of them may be the proof that a selected gap is closed.
+            streams=full_scope(connector, row.settings),
             version=connector.manifest.version,
+            selection=selection if targeted else EVERYTHING,
+            budget=budget.model_dump(exclude_none=True),
+            cost=state_cost(settings, connection, row, connector.manifest, selection),
         )
     return Ring(run_id, due.connector) if created else None
+
+
+def _is_targeted(connector: registry.Connector, due: DueConnection) -> bool:
+    """Whether all that is due can be asked for by itself; a connector that is asked for anything else walks."""
+    forms = taken_forms(connector.manifest)
+    return not due.streams and (forms.resources or not due.resources) and (forms.batches or not due.batches)

@@ -11,8 +11,9 @@ from collections import defaultdict
 from packaging.version import InvalidVersion, Version
 
 from pdpp_worker import registry
-from pdpp_worker.recovery.sweep import start_run
-from pdpp_worker.store import gaps, upgrades
+from pdpp_worker.recovery.sweep import start_runs
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import backlog, upgrades
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.runs import Ring
 
@@ -28,7 +29,7 @@ def satisfies(installed: str, seen: str, required: str | None) -> bool:
         return False
 
 
-def sweep_upgrade(db: Database) -> list[Ring]:
+def sweep_upgrade(settings: Settings, db: Database) -> list[Ring]:
     """Let gaps be tried that the installed versions may mend; returns the bells to ring."""
     opened = {
         connection_id
@@ -38,8 +39,8 @@ def sweep_upgrade(db: Database) -> list[Ring]:
     if not opened:
         return []
     with db.begin() as connection:
-        due = gaps.due_connections(connection, len(opened), sorted(opened))
-    return [ring for one in due if (ring := start_run(db, one, "upgrade")) is not None]
+        due = backlog.due_connections(connection, len(opened), sorted(opened))
+    return start_runs(settings, db, due, "upgrade")
 
 
 def _eligible(db: Database) -> dict[tuple[int, str], set[str]]:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
+from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.outcome import RunStatus, close_stream, derive_status
 from pdpp_worker.store import endings, gaps, leases
+from pdpp_worker.store.backlog import Backlog
 from pdpp_worker.store.batch import Claim
-from pdpp_worker.store.endings import StreamEnd
+from pdpp_worker.store.endings import StreamEnd, Walk
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
+
+NAMED_PARTITIONS = 20
+"""A retry hint names so many failed parts of the source."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,9 @@ class Leftover:
 
     version: str
     policy: RetryPolicy
+    backlog: Backlog
     handed: Sequence[int]
     """Those that the connector was handed and said nothing about."""
-    every_due: bool
-    """The connector cannot be handed gaps, so its walk was the attempt at all that were due."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +40,16 @@ class Ending:
     walked: bool
     """Whether the run walks streams (a recovery run does not)."""
     ended_well: bool
-    """Whether the connector came to its own end."""
+    """Whether the connector came to its own end, or that of its walk."""
     cancelled: bool = False
+    out_of_budget: bool = False
     failed_streams: Mapping[str, str] = field(default_factory=dict)
     checkpoint_errors: Mapping[str, str] = field(default_factory=dict)
     leftover: Leftover | None = None
     from_scratch: Collection[str] = ()
     """Streams that had no cursor when the run began."""
+    bounded: Collection[str] = ()
+    """Streams that show only a part of themselves, so that a walk says nothing of the rest."""
     error: str | None = None
 
 
@@ -52,23 +61,37 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
     """
     with db.begin() as connection:
         cancelled = leases.renew(connection, claim) or ending.cancelled
-        if ending.leftover is not None and not cancelled:
-            left = ending.leftover
-            gaps.put_off(connection, claim, left.version, left.policy, left.handed, every_due=left.every_due)
-        for stream in _finished(streams, ending):
+        deferred = {} if cancelled or ending.leftover is None else _leave(connection, ending, ending.leftover)
+        walks = {
+            stream: Walk(stream in ending.from_scratch, stream in ending.bounded)
+            for stream in _finished(streams, ending)
+        }
+        for stream in walks:
             gaps.close_whole_stream(connection, claim, stream)
-        ends = [_close(books, ending) for books in endings.books(connection, claim, streams)]
+        books = endings.books(connection, claim, streams)
+        ends = [_close(one, ending, deferred.get(one.stream, 0)) for one in books]
         status = derive_status(ends, cancelled=cancelled)
         endings.end(
             connection,
             claim,
             ends,
+            walks=walks,
+            bring_forward=ending.walked,
             status=status.value,
-            walked=ending.walked,
             error=ending.error,
-            retry_hint=_retry_hint(ends) if status is not RunStatus.CANCELLED else None,
+            retry_hint=None if cancelled else _retry_hint(connection, claim, ends, ending),
         )
     return status
+
+
+def _leave(connection: Connection, ending: Ending, left: Leftover) -> dict[str, int]:
+    """Put off what was tried to no avail, defer what the budget was too small for; returns the latter by stream."""
+    if not ending.out_of_budget:
+        left.backlog.put_off(connection, left.version, left.policy, left.handed, walked=ending.walked)
+        return {}
+    deferred = {} if ending.walked else left.backlog.count(connection)
+    left.backlog.defer(connection, left.policy.first_s)
+    return deferred
 
 
 def _finished(streams: Collection[str], ending: Ending) -> list[str]:
@@ -77,7 +100,7 @@ def _finished(streams: Collection[str], ending: Ending) -> list[str]:
     return [stream for stream in streams if stream not in ending.failed_streams]
 
 
-def _close(books: endings.StreamBooks, ending: Ending) -> StreamEnd:
+def _close(books: endings.StreamBooks, ending: Ending, deferred: int) -> StreamEnd:
     stream = books.stream
     return close_stream(
         books,
@@ -85,19 +108,25 @@ def _close(books: endings.StreamBooks, ending: Ending) -> StreamEnd:
         walked=ending.walked,
         from_scratch=stream in ending.from_scratch,
         error=ending.failed_streams.get(stream) or ending.checkpoint_errors.get(stream) or ending.error,
+        deferred=deferred,
     )
 
 
-def _retry_hint(ends: Collection[StreamEnd]) -> dict[str, Any] | None:
-    """When it is worth going on, and why; None when time alone mends nothing."""
+def _retry_hint(
+    connection: Connection, claim: Claim, ends: Collection[StreamEnd], ending: Ending
+) -> dict[str, Any] | None:
+    """When it is worth going on, without what, and why; None when time alone mends nothing."""
     times: list[datetime] = [one.books.next_attempt_at for one in ends if one.books.next_attempt_at is not None]
+    reasons = {reason for one in ends for reason in one.books.skipped_by_reason}
+    if ending.out_of_budget and any(not one.finished or one.unreached for one in ends):
+        times.append(datetime.now(UTC))
+        reasons.add(Reason.RUN_BUDGET_DEFERRED.value)
     if not times:
         return None
-    reasons = sorted({reason for one in ends for reason in one.books.skipped_by_reason})
     known = [one.missing for one in ends if one.missing is not None]
     return {
         "not_before": min(times).isoformat(),
-        "exclude": [],
+        "exclude": endings.failed_partitions(connection, claim, NAMED_PARTITIONS),
         "remaining_estimate": sum(known) if len(known) == len(ends) else None,
-        "why": ", ".join(reasons),
+        "why": ", ".join(sorted(reasons)),
     }

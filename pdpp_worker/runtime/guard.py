@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,10 @@ class SliceEnded(BaseException):
         self.resume_at = resume_at
 
 
+class BudgetSpent(SliceEnded):
+    """What the run may spend in this phase is spent."""
+
+
 class Guard:
     """Renews the lease in the background and says when the slice must end."""
 
@@ -39,6 +44,7 @@ class Guard:
         self._claim = claim
         self._slice_s = slice_s
         self._deadline = time.monotonic() + slice_s
+        self._allowed_until = math.inf
         self._silence_s = silence_s
         self._heard_at = time.monotonic()
         self._stopping = stopping
@@ -59,6 +65,15 @@ class Guard:
         self._wake.set()
         self._thread.join()
 
+    def allow(self, seconds: float | None) -> None:
+        """Bound the slice by what is left of the run's budget, s."""
+        self._allowed_until = math.inf if seconds is None else time.monotonic() + seconds
+
+    @property
+    def is_out_of_budget(self) -> bool:
+        """Whether the run's time is used up."""
+        return time.monotonic() >= self._allowed_until
+
     @property
     def spent(self) -> bool:
         """Whether the slice has had its time."""
@@ -66,8 +81,8 @@ class Guard:
 
     @property
     def must_stop(self) -> bool:
-        """Whether the slice may not go on: the lease is lost, the owner cancelled, the worker shuts down."""
-        return self.lost or self.cancelled or self._stopping()
+        """Whether the slice may not go on: lease or budget are gone, the owner cancelled, the worker shuts down."""
+        return self.lost or self.cancelled or self._stopping() or self.is_out_of_budget
 
     def alive(self) -> None:
         """The connector has shown a sign of life."""
@@ -98,8 +113,11 @@ class Guard:
         """Wait until a monotonic instant (s), inside the slice.
 
         Raises:
+            BudgetSpent: the instant lies beyond what is left of the run's budget.
             SliceEnded: the instant lies beyond the slice, or the slice has to stop while it waits.
         """
+        if instant >= self._allowed_until:
+            raise BudgetSpent
         too_long = instant - time.monotonic() >= self._slice_s
         if too_long or (self.progressed and instant >= self._deadline):
             raise SliceEnded(resume_at)

@@ -24,8 +24,8 @@ from pdpp_worker.protocol.messages import (
     Start,
     State,
 )
-from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
-from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason, RecoveryKind, known_reason
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, TimeRange
 from pdpp_worker.runtime.rules import check_in_scope, moment_of, resource_of
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Batch, Closure, Miss, RecordRow, Rejection
@@ -48,6 +48,7 @@ class Intake:
         rejected_before: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
         """`rejected_before`: (stream, key) of records that an earlier version had to refuse, to their open gaps."""
+        self._recovery_only = start.recovery_only
         self._incremental = manifest.checkpoint_commit == "incremental"
         self._scopes = {scope.name: scope for scope in start.scope.streams}
         self._streams: dict[str, StreamManifest] = {stream.name: stream for stream in manifest.streams}
@@ -57,10 +58,13 @@ class Intake:
             if name in self._streams
         }
         self._gaps = {gap.gap_id: gap for gap in start.detail_gaps}
+        self.handed = len(self._gaps)
+        """Gaps that START handed over."""
         self._proofs: set[tuple[str, str]] = set()
         self._withheld: dict[str, str] = {}
         self._gap_keys: dict[str, set[str]] = {}
         self._staged: dict[str, str] = {}
+        self._staged_periods: dict[str, list[TimeRange]] = {}
         self._redact = redact
         self._rejected_before = dict(rejected_before or {})
         self.batch = Batch()
@@ -107,6 +111,7 @@ class Intake:
         for stream, cursor in self._staged.items():
             if stream not in excluding:
                 self.batch.checkpoints[stream] = cursor
+                self.batch.covered += [(stream, period) for period in self._staged_periods.get(stream, [])]
                 self.batch.tally(stream).state_staged = True
                 self.batch.tally(stream).state_committed = True
         self._staged = {}
@@ -142,6 +147,8 @@ class Intake:
             self._validators[record.stream].validate(checked)
         field = stream.cursor_field
         version = moment_of(record.data.get(field)) if field is not None else record.emitted_at.timestamp()
+        if field is not None and isinstance(record.data.get(field), str) and version is not None:
+            self.batch.seen[record.stream] = max(version, self.batch.seen.get(record.stream, version))
         deleted = record.op == "delete"
         return RecordRow(key, *encoded, version, record.emitted_at, deleted, record.partial)
 
@@ -161,6 +168,8 @@ class Intake:
         stream = self._streams.get(state.stream)
         if state.stream not in self._scopes or stream is None:
             raise ProtocolViolation(f"STATE of stream {state.stream!r} is outside the scope of START")
+        if self._recovery_only:
+            raise ProtocolViolation(f"STATE of stream {state.stream!r} in a recovery, which never moves a cursor")
         if not stream.is_checkpoint:
             raise ProtocolViolation(
                 f"STATE of stream {state.stream!r} is not taken: its place is kept by {', '.join(stream.parents)}"
@@ -174,6 +183,18 @@ class Intake:
         self.checkpoint_errors.pop(state.stream, None)
         target = self.batch.checkpoints if self._incremental else self._staged
         target[state.stream] = cursor
+        self._cover(state)
+
+    def _cover(self, state: State) -> None:
+        if state.covered is None:
+            return
+        for end in (state.covered.since, state.covered.until):
+            if end is not None and moment_of(end) is None:
+                raise ProtocolViolation(f"STATE of stream {state.stream!r} covers a period whose end is no time")
+        if self._incremental:
+            self.batch.covered.append((state.stream, state.covered))
+        else:
+            self._staged_periods.setdefault(state.stream, []).append(state.covered)
 
     def _cursor(self, state: State) -> str | None:
         """The cursor as text, or None when it cannot be kept; the records before it are durable all the same."""
@@ -293,6 +314,8 @@ class Intake:
         except values.NotRepresentableError as error:
             raise ProtocolViolation(f"the locator of a miss in stream {stream!r} is no JSON: {error}") from None
         self.batch.tally(stream)
+        if reason in PRESSURE and retry_after is not None:
+            self.batch.cooldown_until = max(retry_after, self.batch.cooldown_until or retry_after)
         self.batch.misses.append(
             Miss(
                 stream=stream,

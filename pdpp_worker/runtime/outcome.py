@@ -44,9 +44,9 @@ def misses_nothing(one: StreamEnd) -> bool:
 
 
 def close_stream(
-    books: StreamBooks, *, finished: bool, walked: bool, from_scratch: bool, error: str | None
+    books: StreamBooks, *, finished: bool, walked: bool, from_scratch: bool, error: str | None, deferred: int = 0
 ) -> StreamEnd:
-    """Close the books of one stream.
+    """Close the books of one stream; `deferred` are gaps that the run was to try and had no budget for.
 
     A walk from scratch that found nothing where records are held is not believed: an empty answer is more often a
     broken source than an emptied account.
@@ -56,8 +56,8 @@ def close_stream(
     if finished and found_nothing:
         return StreamEnd(books, False, 0, None, "the walk found nothing, although records are held")
     if finished:
-        missing = skipped + books.rejected if books.all_gaps_are_resources else None
-        return StreamEnd(books, True, 0, missing, error)
+        missing = skipped + books.rejected + deferred if books.all_gaps_are_resources else None
+        return StreamEnd(books, True, deferred, missing, error)
     if books.progress_total is None:
         return StreamEnd(books, False, 0, None, error)
     unreached = max(0, books.progress_total - (books.progress_count or 0))

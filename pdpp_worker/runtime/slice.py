@@ -7,7 +7,7 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Container, Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 from redis import Redis
+from sqlalchemy import Connection
 
 from pdpp_worker import metrics, registry
 from pdpp_worker.errors import (
@@ -29,20 +30,31 @@ from pdpp_worker.errors import (
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.pacer import Pacer
-from pdpp_worker.protocol.messages import STREAM_FAILED, Budget, Done, Message, Start, StartScope, describe
+from pdpp_worker.protocol.messages import (
+    STREAM_FAILED,
+    Budget,
+    Done,
+    GapToClose,
+    Message,
+    Start,
+    StartScope,
+    describe,
+)
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, StreamScope
-from pdpp_worker.recovery.policy import retry_policy
+from pdpp_worker.recovery.policy import retry_policy, taken_forms
+from pdpp_worker.runtime.allowance import Allowance, Phase, tightest
 from pdpp_worker.runtime.context import Answerer, ceiling_ms, make_context, nobody
 from pdpp_worker.runtime.ending import Ending, Leftover, end_run
-from pdpp_worker.runtime.guard import Guard, SliceEnded
+from pdpp_worker.runtime.guard import BudgetSpent, Guard, SliceEnded
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
 from pdpp_worker.runtime.rate import RateKeeper
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import gaps, runs
-from pdpp_worker.store.batch import Miss
+from pdpp_worker.store.backlog import Backlog, cooling_until
+from pdpp_worker.store.batch import Miss, Spent
 from pdpp_worker.store.commit import commit_batch
 from pdpp_worker.store.engine import Database
 
@@ -118,12 +130,17 @@ class _Slice:
         self._connector = registry.get(claimed.connection.connector)
         self._manifest = self._connector.manifest
         self._redactor = Redactor()
+        self._policy = retry_policy(settings)
+        self._backlog = Backlog(claimed.claim, taken_forms(self._manifest), claimed.selection)
         self._start, self._intake = self._prepare()
         self._clients = ExitStack()
+        self._pacer = self._make_pacer(redis)
         self._context = make_context(
-            settings, self._manifest, claimed, self._make_pacer(redis), self._redactor, self._clients, guard, answerer
+            settings, self._manifest, claimed, self._pacer, self._redactor, self._clients, guard, answerer
         )
-        self._committed_at = time.monotonic()
+        self._begun_at = self._committed_at = time.monotonic()
+        self._accounted = Spent()
+        guard.allow(self._allowance.seconds)
 
     def work(self) -> SliceResult:
         """Run the connector until it ends or the slice does."""
@@ -136,6 +153,8 @@ class _Slice:
             with self._clients:
                 self._collect()
         except SliceEnded as over:
+            if isinstance(over, BudgetSpent) or self._guard.is_out_of_budget:
+                return self._out_of_budget()
             return self._cancel() if self._guard.cancelled else self._continue(over.resume_at)
         except PacerUnavailableError as error:
             get_logger().warning("no pacing server", run=self._claimed.claim.run_id, error=str(error))
@@ -148,12 +167,10 @@ class _Slice:
         claimed = self._claimed
         with self._db.begin() as connection:
             state = runs.committed_state(connection, claimed.connection.id)
-            due = []
-            if self._manifest.recovery.supports_targeted_resource_fetch:
-                due = gaps.due(connection, claimed.connection.id, claimed.claim.run_id, GAPS_PER_SLICE)
+            due = self._lease(connection)
             refused = gaps.rejected(connection, claimed.connection.id, GAPS_PER_SLICE)
         names = {scope["name"] for scope in claimed.streams}
-        self._from_scratch = self._cursorless(names, state)
+        self._from_scratch = self._cursorless(names)
         start = Start(
             run_id=str(claimed.claim.run_id),
             collection_mode=claimed.mode,  # type: ignore[arg-type]
@@ -161,14 +178,34 @@ class _Slice:
             state=self._usable_state(state) or None,
             bindings={binding: {} for binding in self._manifest.bindings},
             detail_gaps=[gap for gap in due if gap.stream in names],
-            recovery_only=claimed.kind == "recovery",
-            budget=Budget.model_validate(claimed.budget),
+            recovery_only=self._phase != "walk",
+            budget=self._allowance.as_budget,
         )
         return start, Intake(self._manifest, start, self._redactor, refused)
+
+    def _lease(self, connection: Connection) -> list[GapToClose]:
+        """The gaps to try in this slice; a forward run that has none to try before its walk begins with the walk."""
+        self._phase: Phase = self._claimed.phase
+        if self._goes_on_to_walk:
+            self._allowance = self._allow(self._settings.recovery_share)
+            if not self._allowance.is_spent and (due := self._backlog.lease(connection, self._page)):
+                return due
+            self._phase = "walk"
+        self._allowance = self._allow()
+        return [] if self._phase == "walk" else self._backlog.lease(connection, self._page)
+
+    def _allow(self, share: float = 1.0) -> Allowance:
+        budget = tightest(Budget.model_validate(self._claimed.budget), self._settings.run_budget_s)
+        return Allowance(budget, self._claimed.spent, share)
+
+    @property
+    def _page(self) -> int:
+        return min(GAPS_PER_SLICE, self._allowance.items or GAPS_PER_SLICE)
 
     def _make_pacer(self, redis: Redis) -> Pacer:
         row = self._claimed.connection
         ceiling = ceiling_ms(self._settings, self._manifest, row)
+        floor = ceiling if self._phase == "walk" else max(ceiling, self._manifest.recovery.min_interval_ms)
         metrics.CEILING_MS.labels(row.name).set(ceiling)
         keeper = RateKeeper(
             self._db,
@@ -177,24 +214,30 @@ class _Slice:
             cold_start_ms=self._settings.pacing_cold_start_ms,
             emit=self._intake.note,
         )
-        pacer = Pacer(row.name, Bucket(redis, row.id), keeper.controller, ceiling, self._guard.wait_until, keeper)
+        pacer = Pacer(row.name, Bucket(redis, row.id), keeper.controller, floor, self._wait_until, keeper)
 
         def close() -> None:
-            if pacer.has_sent:
+            if pacer.sent:
                 keeper.save()
                 pacer.close()
 
         self._clients.callback(close)
         return pacer
 
-    def _cursorless(self, names: set[str], state: Container[str]) -> set[str]:
+    def _wait_until(self, instant: float, resume_at: datetime) -> None:
+        if self._allowance.requests is not None and self._pacer.sent >= self._allowance.requests:
+            raise BudgetSpent
+        self._guard.wait_until(instant, resume_at)
+
+    def _cursorless(self, names: set[str]) -> set[str]:
         """Streams that this run walks without a place to go on from, their own or their parents'."""
         if self._claimed.mode == "full_refresh":
             return names
+        known = self._claimed.carried["cursors"]
         return {
             stream.name
             for stream in self._manifest.streams
-            if stream.name in names and not any(one in state for one in stream.parents or [stream.name])
+            if stream.name in names and not any(one in known for one in stream.parents or [stream.name])
         }
 
     def _usable_state(self, state: dict[str, tuple[str, int]]) -> dict[str, Any]:
@@ -204,6 +247,8 @@ class _Slice:
         return {name: json.loads(cursor) for name, (cursor, run_id) in state.items() if run_id == own or not fresh}
 
     def _collect(self) -> None:
+        if self._allowance.is_spent:
+            raise BudgetSpent
         with closing(self._messages()) as messages:
             for count, message in enumerate(messages, start=1):
                 self._guard.alive()
@@ -255,18 +300,37 @@ class _Slice:
             self._claimed.claim,
             batch,
             version=self._manifest.version,
-            policy=retry_policy(self._settings),
+            policy=self._policy,
+            spent=self._spent_since(),
         )
         self._guard.note_cancel(done.cancel_requested)
         if batch.checkpoints or batch.closures or done.gaps_opened:
             self._guard.progressed = True
         self._committed_at = time.monotonic()
 
-    def _continue(self, resume_at: datetime | None) -> SliceResult:
+    def _spent_since(self) -> Spent:
+        """What was spent since it was last accounted for."""
+        handed = self._intake.handed - len(self._intake.unsettled)
+        spent = Spent(time.monotonic() - self._begun_at, self._pacer.sent, handed)
+        before, self._accounted = self._accounted, spent
+        return Spent(spent.seconds - before.seconds, spent.requests - before.requests, spent.items - before.items)
+
+    def _continue(self, resume_at: datetime | None, phase: Phase | None = None, **carried: Any) -> SliceResult:
         self._commit()
         with self._db.begin() as connection:
-            runs.continue_later(connection, self._claimed.claim, resume_at)
+            runs.continue_later(connection, self._claimed.claim, resume_at, phase or self._phase, carried)
         return SliceResult(self._manifest.name, None, resume_at)
+
+    def _out_of_budget(self) -> SliceResult:
+        """What goes back for gaps leaves the rest of the budget to the walk; else the run ends."""
+        if self._goes_on_to_walk:
+            return self._continue(None, "walk")
+        self._commit()
+        return self._end(ended_well=self._phase != "walk", out_of_budget=True)
+
+    @property
+    def _goes_on_to_walk(self) -> bool:
+        return self._phase == "recover" and self._claimed.kind == "forward"
 
     def _cancel(self) -> SliceResult:
         self._commit()
@@ -275,6 +339,9 @@ class _Slice:
     def _fail(self, error: _ConnectorFailedError) -> SliceResult:
         """What was taken before the failure is kept; every stream that was to be walked has a gap."""
         text = self._redactor(str(error))
+        if self._goes_on_to_walk:
+            get_logger().warning("recovery failed", run=self._claimed.claim.run_id, error=text)
+            return self._walk_on(recovery_error=text)
         for scope in self._start.scope.streams:
             if not self._start.recovery_only and scope.name not in self._intake.failed_streams:
                 self._intake.failed_streams[scope.name] = error.reason.value
@@ -291,9 +358,36 @@ class _Slice:
             return self._fail(_ConnectorFailedError(Reason.UPSTREAM_ERROR if retryable else Reason.PARSE_FAILED, text))
         self._intake.commit_staged(excluding=self._uncertain_streams())
         self._commit()
-        if self._start.recovery_only and self._guard.progressed and self._has_due_gaps():
+        due = self._count_due()
+        if self._phase == "walk":
+            return self._continue(None, "drain", walk=self._walk()) if due else self._end(ended_well=True)
+        if due and self._guard.progressed:
             return self._continue(None)
+        if self._goes_on_to_walk:
+            return self._walk_on()
+        if (pause := self._pause()) is not None:
+            return self._continue(pause)
         return self._end(ended_well=True)
+
+    def _walk_on(self, **carried: Any) -> SliceResult:
+        """Leave the gaps that could not be settled now, and walk."""
+        self._commit()
+        with self._db.begin() as connection:
+            left = self._intake.unsettled
+            self._backlog.put_off(connection, self._manifest.version, self._policy, left, walked=False)
+        return self._continue(None, "walk", **carried)
+
+    def _pause(self) -> datetime | None:
+        """When a recovery run goes on that the provider wants a pause from."""
+        if self._claimed.kind == "forward" or not self._guard.progressed:
+            return None
+        with self._db.begin() as connection:
+            return cooling_until(connection, self._claimed.connection.id)
+
+    def _walk(self) -> dict[str, Any]:
+        """How the walk ended, for the slice that ends the run."""
+        own = {"failed_streams": self._intake.failed_streams, "checkpoint_errors": self._intake.checkpoint_errors}
+        return self._claimed.carried.get("walk", own)  # type: ignore[no-any-return]
 
     def _uncertain_streams(self) -> set[str]:
         """Checkpoint streams that cover a failed stream; their cursors must not move past it."""
@@ -301,25 +395,23 @@ class _Slice:
         parents = {parent for stream in self._manifest.streams if stream.name in failed for parent in stream.parents}
         return failed | parents
 
-    def _has_due_gaps(self) -> bool:
+    def _count_due(self) -> int:
         with self._db.begin() as connection:
-            return bool(gaps.due(connection, self._claimed.connection.id, self._claimed.claim.run_id, 1))
+            return sum(self._backlog.count(connection).values())
 
-    def _end(self, *, ended_well: bool, cancelled: bool = False, error: str | None = None) -> SliceResult:
+    def _end(
+        self, *, ended_well: bool, cancelled: bool = False, out_of_budget: bool = False, error: str | None = None
+    ) -> SliceResult:
         ending = Ending(
-            walked=not self._start.recovery_only,
-            ended_well=ended_well,
+            walked=self._claimed.kind == "forward",
+            ended_well=ended_well or self._phase == "drain",
             cancelled=cancelled,
-            failed_streams=self._intake.failed_streams,
-            checkpoint_errors=self._intake.checkpoint_errors,
-            leftover=Leftover(
-                version=self._manifest.version,
-                policy=retry_policy(self._settings),
-                handed=self._intake.unsettled,
-                every_due=not self._manifest.recovery.supports_targeted_resource_fetch,
-            ),
+            out_of_budget=out_of_budget,
+            leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._intake.unsettled),
             from_scratch=self._from_scratch,
-            error=error,
+            bounded=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],
+            error=error or self._claimed.carried.get("recovery_error"),
+            **self._walk(),
         )
         streams = [scope.name for scope in self._start.scope.streams]
         status = end_run(self._db, self._claimed.claim, streams, ending)

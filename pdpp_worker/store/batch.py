@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pdpp_worker.protocol.scope import Scope
+from pdpp_worker.protocol.scope import Scope, TimeRange
 
 
 class RecordRow(NamedTuple):
@@ -68,6 +68,14 @@ class StreamTally:
     state_committed: bool = False
 
 
+class Spent(NamedTuple):
+    """What a run has spent of its budget: working time (s), requests, gaps tried."""
+
+    seconds: float = 0.0
+    requests: int = 0
+    items: int = 0
+
+
 @dataclass
 class Batch:
     """Everything that commits together."""
@@ -81,6 +89,12 @@ class Batch:
     hydrated: dict[str, list[str]] = field(default_factory=dict)
     """Detail stream to the keys that were read; an open gap about one of them is thereby closed."""
     tallies: defaultdict[str, StreamTally] = field(default_factory=lambda: defaultdict(StreamTally))
+    seen: dict[str, float] = field(default_factory=dict)
+    """Stream to the latest time of its records, Unix s."""
+    covered: list[tuple[str, TimeRange]] = field(default_factory=list)
+    """Periods that the connector has walked whole, but for known gaps."""
+    cooldown_until: datetime | None = None
+    """Until when the provider wants a pause from what it refused for its limits."""
     events: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
     """(type, stream, data)."""
 

@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, text
 
-from pdpp_worker.store import events, gaps, leases
-from pdpp_worker.store.batch import Batch, Claim, Rejection
+from pdpp_worker.store import events, gaps, intervals, leases
+from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.tables import rejections
 from pdpp_worker.store.values import storable
+
+NOTHING = Spent()
 
 
 class Committed(NamedTuple):
@@ -51,10 +53,17 @@ _BOOKS = text("""
         progress_total = coalesce(excluded.progress_total, held.progress_total)
 """)
 # What is committed again and again does not count, so that a run whose workers always die at the same place ends.
-_ALIVE = text("UPDATE runs SET idle_slices = 0 WHERE id = :run_id AND idle_slices > 0")
+_GO_ON = text("""
+    UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END, spent_s = spent_s + :seconds,
+        spent_requests = spent_requests + :requests, spent_items = spent_items + :items
+    WHERE id = :run_id
+""")
+_COOL_DOWN = text("UPDATE connections SET cooldown_until = greatest(cooldown_until, :until) WHERE id = :id")
 
 
-def commit_batch(db: Database, claim: Claim, batch: Batch, *, version: str, policy: RetryPolicy) -> Committed:
+def commit_batch(
+    db: Database, claim: Claim, batch: Batch, *, version: str, policy: RetryPolicy, spent: Spent = NOTHING
+) -> Committed:
     """Write a batch whole or not at all.
 
     Raises:
@@ -75,8 +84,11 @@ def commit_batch(db: Database, claim: Claim, batch: Batch, *, version: str, poli
             values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
             connection.execute(_CHECKPOINT, values)
         _keep_books(connection, claim, batch, written)
-        if opened or closed or batch.checkpoints or any(one.flushed for one in written.values()):
-            connection.execute(_ALIVE, {"run_id": claim.run_id})
+        intervals.note(connection, claim.connection_id, batch.seen, batch.covered)
+        if batch.cooldown_until is not None:
+            connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
+        alive = bool(opened or closed or batch.checkpoints or any(one.flushed for one in written.values()))
+        connection.execute(_GO_ON, {"run_id": claim.run_id, "alive": alive, **spent._asdict()})
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
     return Committed(written, len(opened), len(closed), cancel)
 

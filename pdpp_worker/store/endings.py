@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pdpp_worker.store import events, leases, schedules
+from pdpp_worker.store import events, intervals, leases, schedules
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.values import storable
 
@@ -45,6 +45,13 @@ class StreamEnd:
     error: str | None
 
 
+class Walk(NamedTuple):
+    """A stream was walked to its end: whether without a cursor, and whether it shows only a part of itself."""
+
+    from_scratch: bool
+    bounded: bool
+
+
 # A rejected record is counted as rejected; its gap is the way back to it and not another miss.
 _ENSURE = text("INSERT INTO run_streams (run_id, stream) VALUES (:run_id, :stream) ON CONFLICT DO NOTHING")
 _BOOKS = text("""
@@ -64,6 +71,11 @@ _BOOKS = text("""
         ) AS counted GROUP BY stream
     ) AS missing ON missing.stream = run_streams.stream
     WHERE run_id = :run_id ORDER BY run_streams.stream
+""")
+_FAILED_PARTITIONS = text("""
+    SELECT scope -> 'partition' AS partition FROM gaps
+    WHERE last_run_id = :run_id AND connection_id = :connection_id AND closed_at IS NULL
+        AND scope -> 'partition' <> '{}' ORDER BY id LIMIT :limit
 """)
 _END_STREAM = text("""
     UPDATE run_streams SET state = :state, skipped = :skipped, unreached = :unreached,
@@ -89,12 +101,6 @@ _END_RUN = text("""
     ) AS total
     WHERE id = :run_id
 """).bindparams(bindparam("by_reason", type_=JSONB), bindparam("retry_hint", type_=JSONB(none_as_null=True)))
-_WALKED = text("""
-    INSERT INTO coverage (connection_id, stream, last_walk_run_id, last_walk_at, last_walk_considered)
-    VALUES (:connection_id, :stream, :run_id, clock_timestamp(), :considered)
-    ON CONFLICT (connection_id, stream) DO UPDATE SET last_walk_run_id = excluded.last_walk_run_id,
-        last_walk_at = excluded.last_walk_at, last_walk_considered = excluded.last_walk_considered
-""")
 
 
 def books(connection: Connection, claim: Claim, streams: Collection[str]) -> list[StreamBooks]:
@@ -121,23 +127,31 @@ def books(connection: Connection, claim: Claim, streams: Collection[str]) -> lis
     ]
 
 
+def failed_partitions(connection: Connection, claim: Claim, limit: int) -> list[dict[str, Any]]:
+    """Parts of the source that the run could not read; at most `limit`."""
+    values = {"run_id": claim.run_id, "connection_id": claim.connection_id, "limit": limit}
+    return list(connection.execute(_FAILED_PARTITIONS, values).scalars())
+
+
 def end(
     connection: Connection,
     claim: Claim,
     ends: Sequence[StreamEnd],
     *,
+    walks: Mapping[str, Walk],
+    bring_forward: bool,
     status: str,
-    walked: bool,
     error: str | None,
     retry_hint: dict[str, Any] | None,
 ) -> None:
     """Close the books and give the lease back.
 
-    The table's CHECK constraints refuse books that do not balance and a success with anything missing.
+    `bring_forward`: the connection's next run moves to where the retry hint says. The table's CHECK constraints refuse
+    books that do not balance and a success with anything missing.
     """
     by_reason: dict[str, int] = {}
     for one in ends:
-        _end_stream(connection, claim, one, walked)
+        _end_stream(connection, claim, one, walks.get(one.books.stream))
         for reason, count in one.books.skipped_by_reason.items():
             by_reason[reason] = by_reason.get(reason, 0) + count
     values = {
@@ -148,14 +162,14 @@ def end(
         "retry_hint": retry_hint,
     }
     connection.execute(_END_RUN, values)
-    if retry_hint is not None:
+    if retry_hint is not None and bring_forward:
         schedules.bring_forward(connection, claim.connection_id, datetime.fromisoformat(retry_hint["not_before"]))
     data = {"status": status, "skipped_by_reason": by_reason}
     events.append(connection, claim.connection_id, claim.run_id, [("run_ended", None, data)])
     leases.release(connection, claim)
 
 
-def _end_stream(connection: Connection, claim: Claim, one: StreamEnd, walked: bool) -> None:
+def _end_stream(connection: Connection, claim: Claim, one: StreamEnd, walk: Walk | None) -> None:
     skipped = sum(one.books.skipped_by_reason.values())
     values = {
         "run_id": claim.run_id,
@@ -168,14 +182,13 @@ def _end_stream(connection: Connection, claim: Claim, one: StreamEnd, walked: bo
         "error": storable(one.error),
     }
     connection.execute(_END_STREAM, values)
-    if walked and one.finished:
-        considered = one.books.emitted + skipped
-        connection.execute(
-            _WALKED,
-            {
-                "connection_id": claim.connection_id,
-                "stream": one.books.stream,
-                "run_id": claim.run_id,
-                "considered": considered,
-            },
+    if walk is not None and one.finished:
+        intervals.walked(
+            connection,
+            claim.connection_id,
+            claim.run_id,
+            one.books.stream,
+            considered=one.books.emitted + skipped,
+            from_scratch=walk.from_scratch,
+            bounded=walk.bounded,
         )

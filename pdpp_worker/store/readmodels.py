@@ -246,6 +246,7 @@ _OVERVIEW = text("""
     CROSS JOIN LATERAL (SELECT sum(records_emitted) AS records FROM run_streams WHERE run_id = runs.id) AS taken
     WHERE runs.status IN ('queued', 'running')
 """)
+_STATED_COST = text("SELECT data -> 'cost' FROM events WHERE run_id = :run_id AND type = 'run_queued'")
 _RECORDS_HELD = text("SELECT count(*) FROM records WHERE connection_id = :id")
 
 
@@ -272,6 +273,12 @@ def run_view(connection: Connection, run_id: int) -> RunView:
     if row is None:
         raise NotFoundError(f"There is no run {run_id}; see: pdpp-worker runs")
     return build(RunView, row)
+
+
+def stated_cost(connection: Connection, run_id: int) -> dict[str, Any]:
+    """What a run that goes back for gaps was expected to take when it was queued: items, interval_ms, seconds."""
+    cost: dict[str, Any] = connection.execute(_STATED_COST, {"run_id": run_id}).scalar_one()
+    return cost
 
 
 def run_streams(connection: Connection, run_id: int) -> list[RunStreamView]:

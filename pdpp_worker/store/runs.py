@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.store import events, leases
-from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store.batch import Claim, Spent
 from pdpp_worker.store.connections import ConnectionRow, by_id
 from pdpp_worker.store.tables import runs
 
@@ -33,7 +34,14 @@ class Slice:
     kind: str
     mode: str
     streams: list[dict[str, Any]]
+    phase: Literal["recover", "walk", "drain"]
+    selection: Selection
+    carried: dict[str, Any]
+    """What later slices have to know of earlier ones: `cursors`, the checkpoint streams that had one when the run
+    began; `walk`, how the walk ended; `recovery_error`, why going back
+    for gaps failed."""
     budget: dict[str, Any]
+    spent: Spent
     idle_before: int
     """Slices in a row before this one that died without committing anything."""
     cancel_requested: bool
@@ -42,11 +50,13 @@ class Slice:
 
 
 _CREATE = text("""
-    INSERT INTO runs (connection_id, kind, trigger, mode, streams, budget, connector_version)
-    VALUES (:connection_id, :kind, :trigger, :mode, :streams, :budget, :version)
+    INSERT INTO runs (connection_id, kind, trigger, mode, streams, selection, budget, connector_version)
+    VALUES (:connection_id, :kind, :trigger, :mode, :streams, :selection, :budget, :version)
     ON CONFLICT (connection_id) WHERE status IN ('queued', 'running') DO NOTHING
     RETURNING id
-""").bindparams(bindparam("streams", type_=JSONB), bindparam("budget", type_=JSONB))
+""").bindparams(
+    bindparam("streams", type_=JSONB), bindparam("selection", type_=JSONB), bindparam("budget", type_=JSONB)
+)
 _ACTIVE = text("SELECT id FROM runs WHERE connection_id = :connection_id AND status IN ('queued', 'running')")
 _IF_DUE = """
     SELECT * FROM runs WHERE id = :run_id AND status IN ('queued', 'running') AND not_before <= clock_timestamp()
@@ -54,14 +64,16 @@ _IF_DUE = """
 _FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
 _BEGIN_SLICE = text("""
     UPDATE runs SET status = 'running', started_at = coalesce(started_at, clock_timestamp()), slices = slices + 1,
-        idle_slices = idle_slices + 1, rung_at = clock_timestamp()
-    WHERE id = :run_id RETURNING slices, clock_timestamp() AS now
+        idle_slices = idle_slices + 1, rung_at = clock_timestamp(), carried = CASE WHEN slices > 0 THEN carried
+            ELSE jsonb_build_object('cursors', (SELECT coalesce(jsonb_agg(stream), '[]') FROM checkpoints
+                WHERE checkpoints.connection_id = runs.connection_id)) END
+    WHERE id = :run_id RETURNING slices, carried, clock_timestamp() AS now
 """)
 _CONTINUE = text("""
     UPDATE runs SET not_before = coalesce(:not_before, clock_timestamp()), rung_at = NULL,
-        idle_slices = 0
+        idle_slices = 0, phase = :phase, carried = carried || :carried
     WHERE id = :run_id
-""")
+""").bindparams(bindparam("carried", type_=JSONB))
 # Fair across connections: whoever waits longest is rung first. A bell rung within the period is not rung again.
 _DUE = text("""
     UPDATE runs SET rung_at = clock_timestamp()
@@ -93,9 +105,14 @@ def create(
     mode: str = "incremental",
     streams: Sequence[dict[str, Any]],
     version: str,
+    selection: Selection = Selection(),  # noqa: B008 - a tuple, which nobody can change
     budget: dict[str, Any] | None = None,
+    cost: dict[str, Any] | None = None,
 ) -> tuple[int, bool]:
-    """Queue a run, or find the one that is active: a connection has one at a time. Returns (run id, created)."""
+    """Queue a run, or find the one that is active: a connection has one at a time. Returns (run id, created).
+
+    `cost` is what it is expected to take, for the record.
+    """
     values = {
         "connection_id": connection_id,
         "kind": kind,
@@ -103,11 +120,12 @@ def create(
         "mode": mode,
         "streams": list(streams),
         "version": version,
+        "selection": {name: value for name, value in selection._asdict().items() if value is not None},
         "budget": budget or {},
     }
     created = connection.execute(_CREATE, values).scalar()
     if created is not None:
-        data = {"kind": kind, "trigger": trigger, "mode": mode}
+        data = {"kind": kind, "trigger": trigger, "mode": mode, **({"cost": cost} if cost else {})}
         events.append(connection, connection_id, created, [("run_queued", None, data)])
         return int(created), True
     return int(connection.execute(_ACTIVE, {"connection_id": connection_id}).scalar_one()), False
@@ -135,17 +153,24 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         kind=run["kind"],
         mode=run["mode"],
         streams=run["streams"],
+        phase=run["phase"],
+        selection=Selection(**run["selection"]),
+        carried=begun.carried,
         budget=run["budget"],
+        spent=Spent(run["spent_s"], run["spent_requests"], run["spent_items"]),
         idle_before=run["idle_slices"],
         cancel_requested=run["cancel_requested"],
         now=begun.now,
     )
 
 
-def continue_later(connection: Connection, claim: Claim, not_before: datetime | None) -> None:
+def continue_later(
+    connection: Connection, claim: Claim, not_before: datetime | None, phase: str, carried: dict[str, Any]
+) -> None:
     """End a slice in good order, not its run: the dispatcher finds the rest at `not_before` (None: now)."""
     leases.renew(connection, claim)
-    connection.execute(_CONTINUE, {"run_id": claim.run_id, "not_before": not_before})
+    values = {"run_id": claim.run_id, "not_before": not_before, "phase": phase, "carried": carried}
+    connection.execute(_CONTINUE, values)
     data = {"not_before": not_before.isoformat()} if not_before is not None else {}
     events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])
     leases.release(connection, claim)

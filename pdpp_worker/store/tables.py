@@ -36,8 +36,10 @@ metadata = MetaData(
 RUN_STATUSES = ("queued", "running", "succeeded", "partially_completed", "failed", "cancelled")
 RUN_KINDS = ("forward", "recovery")
 RUN_TRIGGERS = ("schedule", "sweep", "manual", "upgrade")
-GAP_STATUSES = ("open", "leased", "recovered", "absent_upstream", "exhausted", "waived")
-UNCLOSED_GAPS = ("open", "leased", "exhausted")
+RUN_PHASES = ("recover", "walk", "drain")
+# A gap that is open and `leased_by_run_id` the run that holds its connection's live lease is being fetched now: so a
+# worker that dies leaves nothing behind that would have to be put right.
+GAP_STATUSES = ("open", "recovered", "absent_upstream", "exhausted", "waived")
 
 _COUNTS = (
     "records_emitted",
@@ -82,6 +84,7 @@ connections = Table(
     Column("settings", JSONB, nullable=False, server_default="{}"),
     Column("credentials", JSONB, nullable=False, server_default="{}"),
     Column("min_interval_ms", Double),
+    _moment("cooldown_until"),
     _moment("created_at", default=True),
     CheckConstraint("min_interval_ms > 0", name="min_interval_ms"),
 )
@@ -110,7 +113,13 @@ runs = Table(
     Column("mode", Text, nullable=False),
     Column("status", Text, nullable=False, server_default="queued"),
     Column("streams", JSONB, nullable=False),
+    Column("phase", Text, nullable=False, server_default="recover"),
+    Column("selection", JSONB, nullable=False, server_default="{}"),
+    Column("carried", JSONB, nullable=False, server_default="{}"),
     Column("budget", JSONB, nullable=False, server_default="{}"),
+    Column("spent_s", Double, nullable=False, server_default="0"),
+    Column("spent_requests", BigInteger, nullable=False, server_default="0"),
+    Column("spent_items", BigInteger, nullable=False, server_default="0"),
     Column("connector_version", Text, nullable=False),
     _moment("created_at", default=True),
     _moment("started_at"),
@@ -130,6 +139,7 @@ runs = Table(
     _one_of("status", RUN_STATUSES),
     _one_of("kind", RUN_KINDS),
     _one_of("trigger", RUN_TRIGGERS),
+    _one_of("phase", RUN_PHASES),
     _one_of("mode", ("full_refresh", "incremental")),
     CheckConstraint("(ended_at IS NULL) = (status IN ('queued', 'running'))", name="ended"),
     CheckConstraint(f"ended_at IS NULL OR records_emitted + skipped + unreached = {_BALANCE}", name="books_balance"),
@@ -214,8 +224,9 @@ coverage = Table(
     metadata,
     _connection(primary_key=True),
     Column("stream", Text, primary_key=True),
-    Column("max_seen", Text),
+    _moment("max_seen"),
     Column("intervals", TSTZMULTIRANGE, nullable=False, server_default="{}"),
+    Column("absent_reason", Text),
     Column("last_walk_run_id", BigInteger),
     _moment("last_walk_at"),
     Column("last_walk_considered", BigInteger),
@@ -248,9 +259,9 @@ gaps = Table(
     UniqueConstraint("connection_id", "stream", "scope_hash", name="uq_gaps_scope"),
     _one_of("status", GAP_STATUSES),
     _one_of("recovery_kind", ("retry_by_runtime", "retry_on_connector_upgrade")),
-    CheckConstraint("(closed_at IS NULL) = (status IN ('open', 'leased', 'exhausted'))", name="closed"),
+    CheckConstraint("(closed_at IS NULL) = (status IN ('open', 'exhausted'))", name="closed"),
     CheckConstraint("attempts >= 0", name="attempts"),
-    Index("ix_gaps_due", "next_attempt_at", postgresql_where=text("status = 'open'")),
+    Index("ix_gaps_due", "connection_id", "next_attempt_at", "id", postgresql_where=text("status = 'open'")),
     Index(
         "ix_gaps_waiting",
         "connection_id",

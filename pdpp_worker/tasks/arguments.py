@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.protocol.messages import Budget
+from pdpp_worker.protocol.reasons import Reason, known_reason
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Id = Annotated[int, Field(gt=0, strict=True)]
@@ -29,17 +31,37 @@ class SliceArguments(_Arguments):
     run: Id
 
 
+class RecoverBudget(Budget):
+    """Seconds of work, requests and items for each connection; a word that is none of these is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 class RecoverArguments(_Arguments):
-    """`pdpp.recover`: go back for what is missing, of one connection or of all connections of a connector."""
+    """`pdpp.recover`: go back for what is missing, of one connection or of all connections of a connector.
+
+    All of it, or only that of a stream, for a reason, or with these gap ids; within a budget for each connection.
+    """
 
     connection: Name | None = None
     connector: Name | None = None
+    stream: Name | None = None
+    reason: Name | None = None
+    ids: Annotated[list[Id], Field(min_length=1, max_length=1000)] | None = None
+    budget: RecoverBudget = RecoverBudget()
 
     @model_validator(mode="after")
     def _one(self) -> RecoverArguments:
         if (self.connection is None) == (self.connector is None):
             raise ValueError("give either connection or connector")
         return self
+
+    @field_validator("reason")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and known_reason(value) is None:
+            raise ValueError(f"{value!r} is not a reason; known: {', '.join(one.value for one in Reason)}")
+        return value
 
 
 class NoArguments(_Arguments):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.signals import worker_ready
+
 from pdpp_worker import dispatch as dispatching
 from pdpp_worker.errors import ConfigurationError, PdppError
-from pdpp_worker.recovery import sweep, upgrade
+from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime.slice import run_slice
+from pdpp_worker.settings import get_settings
 from pdpp_worker.store import connections, events
+from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.runs import Ring
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
@@ -46,13 +50,14 @@ def slice_(**kwargs: Any) -> None:
 def recover(**kwargs: Any) -> None:
     """Go back now for what is missing."""
     arguments = read("pdpp.recover", RecoverArguments, kwargs)
-    db = services().db
-    with db.begin() as connection:
+    own = services()
+    with own.db.begin() as connection:
         if arguments.connection is not None:
             ids = [connections.get(connection, arguments.connection).id]
         else:
             ids = [row.id for row in connections.list_all(connection, arguments.connector)]
-    for bell in sweep.recover(db, ids):
+    selection = Selection(arguments.stream, arguments.reason, arguments.ids)
+    for bell in sweep.recover(own.settings, own.db, ids, selection, arguments.budget):
         ring(bell)
 
 
@@ -69,7 +74,8 @@ def dispatch(**kwargs: Any) -> None:
 def sweep_transient(**kwargs: Any) -> None:
     """Turn gaps whose time has come into recovery runs."""
     read("pdpp.sweep.transient", NoArguments, kwargs)
-    for bell in sweep.sweep_transient(services().db):
+    own = services()
+    for bell in sweep.sweep_transient(own.settings, own.db):
         ring(bell)
 
 
@@ -77,8 +83,23 @@ def sweep_transient(**kwargs: Any) -> None:
 def sweep_upgrade(**kwargs: Any) -> None:
     """Let newer connectors go back for what older ones could not read."""
     read("pdpp.sweep.upgrade", NoArguments, kwargs)
-    for bell in upgrade.sweep_upgrade(services().db):
+    own = services()
+    for bell in upgrade.sweep_upgrade(own.settings, own.db):
         ring(bell)
+
+
+@app.task(name="pdpp.sweep.structural", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def sweep_structural(**kwargs: Any) -> None:
+    """Keep what can never be had in step with the manifests; fetches nothing."""
+    read("pdpp.sweep.structural", NoArguments, kwargs)
+    structural.sweep_structural(services().db)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def after_deployment(**_: object) -> None:
+    """A worker that starts may bring newer connectors, so what waits for one need not wait for the schedule."""
+    for task in (sweep_structural, sweep_upgrade):
+        task.apply_async(expires=get_settings().sweep_every_s, retry=False)
 
 
 @app.task(name="pdpp.housekeeping", throws=EXPECTED)  # type: ignore[untyped-decorator]

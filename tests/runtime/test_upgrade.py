@@ -63,8 +63,8 @@ def test_transient_sweeps_leave_it_alone(backlog: Scenario) -> None:
     install(backlog, "1.0.0", readable=True)
 
     for _ in range(10):
-        assert sweep_transient(backlog.db) == []
-        assert sweep_upgrade(backlog.db) == []
+        assert sweep_transient(backlog.settings, backlog.db) == []
+        assert sweep_upgrade(backlog.settings, backlog.db) == []
 
     assert open_gaps(backlog) == MANY
 
@@ -72,7 +72,7 @@ def test_transient_sweeps_leave_it_alone(backlog: Scenario) -> None:
 def test_a_newer_version_tries_a_canary_first(backlog: Scenario) -> None:
     install(backlog, "1.1.0", readable=True)
 
-    [ring] = sweep_upgrade(backlog.db)
+    [ring] = sweep_upgrade(backlog.settings, backlog.db)
     work(backlog)
 
     assert backlog.row(ring.run_id)["trigger"] == "upgrade"
@@ -83,7 +83,7 @@ def test_a_canary_that_healed_lets_it_go_back_for_the_rest(backlog: Scenario) ->
     install(backlog, "1.1.0", readable=True)
 
     for _ in range(2):
-        sweep_upgrade(backlog.db)
+        sweep_upgrade(backlog.settings, backlog.db)
         work(backlog)
 
     assert open_gaps(backlog) == 0
@@ -92,7 +92,7 @@ def test_a_canary_that_healed_lets_it_go_back_for_the_rest(backlog: Scenario) ->
 def test_a_canary_that_healed_nothing_leaves_the_rest_to_the_next_version(backlog: Scenario) -> None:
     install(backlog, "1.1.0", readable=False)
     for _ in range(5):
-        sweep_upgrade(backlog.db)
+        sweep_upgrade(backlog.settings, backlog.db)
         work(backlog)
 
     tried = [gap["attempts"] for gap in backlog.gaps()]
@@ -101,7 +101,7 @@ def test_a_canary_that_healed_nothing_leaves_the_rest_to_the_next_version(backlo
 
     install(backlog, "1.2.0", readable=True)
     for _ in range(2):
-        sweep_upgrade(backlog.db)
+        sweep_upgrade(backlog.settings, backlog.db)
         work(backlog)
 
     assert open_gaps(backlog) == 0

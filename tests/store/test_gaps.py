@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, TimeRange
-from pdpp_worker.store import connections, gaps
+from pdpp_worker.store import gaps
 from pdpp_worker.store.batch import Batch, Closure
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
@@ -21,22 +20,10 @@ SLACK_S = 30.0
 """How much of a wait may have passed when a test reads it."""
 
 
-def due(desk: Desk, limit: int = 100) -> list[str]:
-    """The resources whose gaps may be tried now, in their order."""
-    with desk.db.begin() as connection:
-        found = gaps.due(connection, desk.connection_id, 0, limit)
-    return [gap.scope.resource_id for gap in found if isinstance(gap.scope, ResourceScope)]
-
-
 def close(desk: Desk, name: str = "a", *, absent: bool = False) -> list[str]:
     """Close a gap by its id."""
     with desk.db.begin() as connection:
         return gaps.close(connection, desk.claim, [Closure(desk.gap(name)["id"], absent)])
-
-
-def elapse(desk: Desk) -> None:
-    """Let every wait be over."""
-    desk.execute("UPDATE gaps SET next_attempt_at = now() WHERE connection_id = :c AND next_attempt_at IS NOT NULL")
 
 
 class TestOpening:
@@ -133,11 +120,11 @@ class TestBackoff:
         for _ in range(POLICY.max_attempts):
             assert desk.rows("SELECT 1 FROM gaps WHERE connection_id = :c AND status = 'exhausted'") == []
             desk.miss(missed())
-        elapse(desk)
+        desk.elapse()
 
         gap = desk.gap()
         assert (gap["status"], gap["attempts"], gap["closed_at"]) == ("exhausted", POLICY.max_attempts, None)
-        assert due(desk) == []
+        assert desk.due() == []
 
     @pytest.mark.parametrize(
         ("fields", "why"),
@@ -154,7 +141,7 @@ class TestBackoff:
 
         gap = desk.gap()
         assert (gap["status"], gap["next_attempt_at"]) == ("open", None), why
-        assert due(desk) == []
+        assert desk.due() == []
 
 
 class TestClosing:
@@ -229,98 +216,6 @@ class TestClosing:
         assert float(gap["wait_s"]) <= POLICY.first_s * JITTER
 
 
-class TestChoosing:
-    """Which gaps are tried now."""
-
-    def test_those_whose_time_has_come(self, desk: Desk) -> None:
-        desk.miss(missed("now"), missed("later"))
-        desk.execute("UPDATE gaps SET next_attempt_at = now() WHERE connection_id = :c AND scope @> :s", s=NOW_SCOPE)
-
-        assert due(desk) == ["now"]
-
-    def test_whoever_waited_longest_comes_first(self, desk: Desk) -> None:
-        desk.miss(*[missed(name) for name in "abc"])
-        elapse(desk)
-        age(desk, "b", hours=5)
-        age(desk, "c", hours=3)
-
-        assert due(desk) == ["b", "c", "a"]
-
-    def test_each_attempt_sends_a_gap_back_so_that_failing_ones_starve_nobody(self, desk: Desk) -> None:
-        failing = [f"failing {n}" for n in range(3)]
-        desk.miss(*[missed(name) for name in failing])
-        for name in failing:
-            age(desk, name, hours=0.5)
-        desk.miss(missed("fresh"))
-        elapse(desk)
-        assert due(desk, 3) == failing
-
-        desk.miss(*[missed(name) for name in failing])
-        elapse(desk)
-
-        assert due(desk, 1) == ["fresh"]
-
-    def test_waiting_brings_a_failing_gap_back_before_fresh_ones(self, desk: Desk) -> None:
-        desk.miss(missed("old"), missed("old"), missed("old"))
-        age(desk, "old", hours=10)
-        desk.miss(missed("fresh"))
-        elapse(desk)
-
-        assert due(desk) == ["old", "fresh"]
-
-    def test_a_connection_with_a_run_of_its_own_is_not_swept(self, desk: Desk) -> None:
-        desk.miss(missed())
-        elapse(desk)
-
-        with desk.db.begin() as connection:
-            busy = gaps.due_connections(connection, 100, [desk.connection_id])
-        desk.execute("UPDATE runs SET status = 'cancelled', ended_at = now() WHERE connection_id = :c")
-        with desk.db.begin() as connection:
-            idle = gaps.due_connections(connection, 100, [desk.connection_id])
-
-        assert busy == []
-        assert idle == [(desk.connection_id, "scripted", True)]
-
-    def test_a_connection_with_a_missing_batch_says_so(self, desk: Desk) -> None:
-        desk.miss(missed("a"), missed(scope=WHOLE_STREAM))
-        elapse(desk)
-        desk.execute("UPDATE runs SET status = 'cancelled', ended_at = now() WHERE connection_id = :c")
-
-        with desk.db.begin() as connection:
-            (found,) = gaps.due_connections(connection, 100, [desk.connection_id])
-
-        assert not found.only_resources
-
-
-class TestTheOwnersWord:
-    """Credentials that change and an owner who says go make gaps due."""
-
-    def test_new_credentials_make_due_what_waited_for_the_owner(self, desk: Desk) -> None:
-        desk.miss(
-            missed("a", reason="credentials_expired", waits_for_owner=True),
-            missed("b", reason="challenged", waits_for_owner=True),
-            missed("c"),
-            missed("d", reason="parse_failed", kind="retry_on_connector_upgrade"),
-        )
-        assert due(desk) == []
-
-        with desk.db.begin() as connection:
-            connections.set_credentials(connection, desk.connection_id, {"token": "env:TOKEN"})
-
-        assert due(desk) == ["a", "b"]
-
-    def test_an_owner_who_says_go_makes_all_transient_gaps_due_and_forgives_their_attempts(self, desk: Desk) -> None:
-        desk.miss(missed("tired"), missed("tired"), policy=POLICY._replace(max_attempts=2))
-        desk.miss(missed("waiting"), missed("challenged", reason="challenged", waits_for_owner=True))
-        desk.miss(missed("later", reason="parse_failed", kind="retry_on_connector_upgrade"))
-
-        with desk.db.begin() as connection:
-            gaps.make_due(connection, [desk.connection_id])
-
-        assert sorted(due(desk)) == ["challenged", "tired", "waiting"]
-        assert (desk.gap("tired")["status"], desk.gap("tired")["attempts"]) == ("open", 0)
-
-
 def test_records_that_were_refused_are_known_by_stream_and_key(desk: Desk) -> None:
     desk.miss(missed("a", reason="record_rejected", kind="retry_on_connector_upgrade"), missed("b"))
 
@@ -334,13 +229,3 @@ def test_a_row_of_a_closed_gap_always_says_when_it_was_closed(desk: Desk) -> Non
     for broken in ("status = 'recovered'", "closed_at = now()"):
         with pytest.raises(IntegrityError, match="ck_gaps_closed"):
             desk.execute(f"UPDATE gaps SET {broken} WHERE connection_id = :c")  # noqa: S608
-
-
-NOW_SCOPE = '{"resource_id": "now"}'
-
-
-def age(desk: Desk, name: str, *, hours: float) -> None:
-    """Let a gap have been opened longer ago."""
-    with desk.db.begin() as connection:
-        statement = "UPDATE gaps SET opened_at = opened_at - :hours * interval '1 hour' WHERE id = :id"
-        connection.execute(text(statement), {"hours": hours, "id": desk.gap(name)["id"]})

@@ -123,7 +123,7 @@ class TestClaiming:
         first = claim(idle)
         assert first is not None
         with idle.db.begin() as connection:
-            runs.continue_later(connection, first.claim, None)
+            runs.continue_later(connection, first.claim, None, "walk", {})
 
         second = claim(idle)
 
@@ -135,7 +135,7 @@ class TestClaiming:
         first = claim(idle)
         assert first is not None
         with idle.db.begin() as connection:
-            runs.continue_later(connection, first.claim, later)
+            runs.continue_later(connection, first.claim, later, "walk", {})
 
         assert claim(idle) is None
         assert take_due(idle) == []

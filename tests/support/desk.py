@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from pdpp_worker.protocol.scope import ResourceScope, Scope
 from pdpp_worker.store import connections, gaps, leases, runs
+from pdpp_worker.store.backlog import Backlog, Forms, Selection
 from pdpp_worker.store.batch import Batch, Claim, Miss, RecordRow
 from pdpp_worker.store.commit import Committed, commit_batch
 from pdpp_worker.store.engine import Database
@@ -61,9 +63,7 @@ class Desk:
     def new_run(self, *, end_others: bool = False) -> int:
         """Queue a run; with `end_others`, cancel the active one first."""
         if end_others:
-            self.execute(
-                "UPDATE runs SET status = 'cancelled', ended_at = now() WHERE connection_id = :c AND ended_at IS NULL"
-            )
+            self.end_runs()
         with self.db.begin() as connection:
             scope = [{"name": "items"}]
             return runs.create(connection, self.connection_id, trigger="manual", streams=scope, version="1.0.0")[0]
@@ -81,6 +81,32 @@ class Desk:
         self.run_id = self.new_run(end_others=True)
         self.claim = self.take()
         return self.run_id
+
+    def end_runs(self) -> None:
+        """Cancel the active run."""
+        self.execute(
+            "UPDATE runs SET status = 'cancelled', ended_at = now() WHERE connection_id = :c AND ended_at IS NULL"
+        )
+
+    def other_claim(self) -> Claim:
+        """The claim of a run that met no gap itself."""
+        return replace(self.claim, run_id=0)
+
+    def due(self, limit: int = 100, selection: Selection = Selection()) -> list[str]:  # noqa: B008 - a tuple
+        """The resources whose gaps the current run, or one that met none itself, may try now, in their order."""
+        met = self.rows("SELECT 1 FROM gaps WHERE connection_id = :c AND last_run_id = :run", run=self.run_id)
+        claim = self.other_claim() if met else self.claim
+        with self.db.begin() as connection:
+            found = Backlog(claim, Forms(), selection).lease(connection, limit)
+        return [gap.scope.resource_id for gap in found if isinstance(gap.scope, ResourceScope)]
+
+    def elapse(self, hours: float = 0.0) -> None:
+        """Let every wait be over, for so long."""
+        self.execute(
+            "UPDATE gaps SET next_attempt_at = now() - :hours * interval '1 hour' "
+            "WHERE connection_id = :c AND next_attempt_at IS NOT NULL",
+            hours=hours,
+        )
 
     def until_somebody_waits(self) -> None:
         """Return as soon as another transaction in this database waits for a lock."""

@@ -78,6 +78,33 @@ class Scenario:
         """Let the connector send these messages."""
         self.install(lambda _start, _context: iter(messages))
 
+    def recover_with(self, *messages: Message) -> None:
+        """Let the connector send these messages when it is asked for gaps, and find nothing new when it walks."""
+        self.install(lambda start, _context: iter(messages if start.recovery_only else ()))
+
+    def work(self) -> list[dict[str, Any]]:
+        """Work every run that is queued to its end; returns their rows."""
+        queued = [row["id"] for row in self.rows("SELECT id FROM runs WHERE ended_at IS NULL ORDER BY id")]
+        return [self.finish(run_id) for run_id in queued]
+
+    def finish(self, run_id: int) -> dict[str, Any]:
+        """Work a run to its end, whatever it waits for; returns its row."""
+        for _ in range(1000):
+            self.execute("UPDATE runs SET not_before = now() WHERE id = :run_id", run_id=run_id)
+            result = self.slice(run_id)
+            if result is None or result.status is not None:
+                break
+        return self.row(run_id)
+
+    def elapse(self) -> None:
+        """Let every gap's wait be over."""
+        self.execute("UPDATE gaps SET next_attempt_at = now() WHERE status = 'open' AND next_attempt_at IS NOT NULL")
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Execute a statement."""
+        with self.db.begin() as connection:
+            connection.execute(text(statement), values)
+
     def queue(self, *, full: bool = False) -> int:
         """Queue a forward run, or find the active one."""
         with self.db.begin() as connection:

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("settings", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("credentials", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("min_interval_ms", sa.Double(), nullable=True),
+        sa.Column("cooldown_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("min_interval_ms > 0", name=op.f("ck_connections_min_interval_ms")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connections")),
@@ -60,8 +61,9 @@ def upgrade() -> None:
         "coverage",
         sa.Column("connection_id", sa.BigInteger(), nullable=False),
         sa.Column("stream", sa.Text(), nullable=False),
-        sa.Column("max_seen", sa.Text(), nullable=True),
+        sa.Column("max_seen", sa.DateTime(timezone=True), nullable=True),
         sa.Column("intervals", postgresql.TSTZMULTIRANGE(), server_default="{}", nullable=False),
+        sa.Column("absent_reason", sa.Text(), nullable=True),
         sa.Column("last_walk_run_id", sa.BigInteger(), nullable=True),
         sa.Column("last_walk_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_walk_considered", sa.BigInteger(), nullable=True),
@@ -109,14 +111,12 @@ def upgrade() -> None:
         sa.Column("connector_version_required", sa.Text(), nullable=True),
         sa.Column("detail_locator", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
-        sa.CheckConstraint(
-            "(closed_at IS NULL) = (status IN ('open', 'leased', 'exhausted'))", name=op.f("ck_gaps_closed")
-        ),
+        sa.CheckConstraint("(closed_at IS NULL) = (status IN ('open', 'exhausted'))", name=op.f("ck_gaps_closed")),
         sa.CheckConstraint(
             "recovery_kind IN ('retry_by_runtime', 'retry_on_connector_upgrade')", name=op.f("ck_gaps_recovery_kind")
         ),
         sa.CheckConstraint(
-            "status IN ('open', 'leased', 'recovered', 'absent_upstream', 'exhausted', 'waived')",
+            "status IN ('open', 'recovered', 'absent_upstream', 'exhausted', 'waived')",
             name=op.f("ck_gaps_status"),
         ),
         sa.CheckConstraint("attempts >= 0", name=op.f("ck_gaps_attempts")),
@@ -129,7 +129,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_gaps_due",
         "gaps",
-        ["next_attempt_at"],
+        ["connection_id", "next_attempt_at", "id"],
         unique=False,
         postgresql_where=sa.text("status = 'open'"),
     )
@@ -196,7 +196,13 @@ def upgrade() -> None:
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), server_default="queued", nullable=False),
         sa.Column("streams", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("phase", sa.Text(), server_default="recover", nullable=False),
+        sa.Column("selection", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        sa.Column("carried", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("budget", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        sa.Column("spent_s", sa.Double(), server_default="0", nullable=False),
+        sa.Column("spent_requests", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("spent_items", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("connector_version", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
@@ -235,6 +241,7 @@ def upgrade() -> None:
             "status IN ('queued', 'running', 'succeeded', 'partially_completed', 'failed', 'cancelled')",
             name=op.f("ck_runs_status"),
         ),
+        sa.CheckConstraint("phase IN ('recover', 'walk', 'drain')", name=op.f("ck_runs_phase")),
         sa.CheckConstraint("trigger IN ('schedule', 'sweep', 'manual', 'upgrade')", name=op.f("ck_runs_trigger")),
         sa.CheckConstraint(
             "ended_at IS NULL OR records_emitted + skipped + unreached = records_flushed + records_unchanged + records_rejected + skipped + unreached",

@@ -1,0 +1,36 @@
+"""The structural sweep: what a connector's manifest says can never be had is kept in step with what is stored.
+
+It fetches nothing. Every stream of a manifest has a coverage row, and a stream that is declared absent has the reason
+there; gaps that an older version stored for it are closed, since nobody can ever mend them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pdpp_worker import registry
+from pdpp_worker.protocol.manifest import StreamManifest
+from pdpp_worker.store import connections, intervals
+from pdpp_worker.store.engine import Database
+
+
+def sweep_structural(db: Database) -> int:
+    """Bring all connections in step with the installed manifests; returns how many gaps were moved."""
+    moved = 0
+    known = registry.all_connectors()
+    with db.begin() as connection:
+        rows = connections.list_all(connection, None)
+    for row in rows:
+        if (connector := known.get(row.connector)) is None:
+            continue
+        reasons = {stream.name: _absence(stream, row.settings) for stream in connector.manifest.streams}
+        with db.begin() as connection:
+            moved += intervals.declare(connection, row.id, reasons)
+    return moved
+
+
+def _absence(stream: StreamManifest, settings: Mapping[str, Any]) -> str | None:
+    """Why a connection goes without the stream; None when it does not."""
+    declared = stream.availability
+    return declared.reason if declared is not None and declared.concerns(settings) else None

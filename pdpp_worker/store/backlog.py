@@ -1,0 +1,238 @@
+"""What is due: gaps whose time has come, in fair order, and what an owner does with gaps by hand.
+
+Whoever is due longest comes first. A row that was tried is due later, twice as much later each time, so it sorts behind
+those that were not, and a fresh gap sorts behind the old ones: no page of failing rows starves the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, TextClause, text
+
+from pdpp_worker.protocol.messages import GapToClose
+from pdpp_worker.protocol.reasons import PRESSURE
+from pdpp_worker.store import events
+from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.gaps import RetryPolicy
+
+PAGE = 1000
+"""Gaps that are handed out or looked at in one go."""
+COUNTED = 100_000
+"""Beyond so many, a count is not worth its time."""
+
+
+class Selection(NamedTuple):
+    """Which gaps somebody asked for; None is all."""
+
+    stream: str | None = None
+    reason: str | None = None
+    ids: Sequence[int] | None = None
+
+
+class Forms(NamedTuple):
+    """Which forms of scope a connector can be asked for by itself; a whole stream never is."""
+
+    resources: bool = True
+    batches: bool = False
+
+
+class DueConnection(NamedTuple):
+    """A connection with gaps that may be tried now; how many of its first page name what."""
+
+    connection_id: int
+    connector: str
+    resources: int
+    batches: int
+    streams: int
+
+
+_PRESSURE = ", ".join(f"'{reason.value}'" for reason in sorted(PRESSURE))
+# now(), not clock_timestamp(): only what is stable can be looked up in an index. While the provider wants a pause, what
+# it refused for its limits waits, and nothing else does.
+_IS_DUE = f"""
+    gaps.status = 'open' AND gaps.next_attempt_at <= now()
+    AND (gaps.reason NOT IN ({_PRESSURE}) OR connections.cooldown_until IS NULL OR connections.cooldown_until <= now())
+"""
+_IS_SELECTED = """
+    (CAST(:stream AS text) IS NULL OR gaps.stream = CAST(:stream AS text))
+    AND (CAST(:reason AS text) IS NULL OR reason = CAST(:reason AS text))
+    AND (CAST(:ids AS bigint[]) IS NULL OR gaps.id = ANY(CAST(:ids AS bigint[])))
+"""
+_IS_WHOLE_STREAM = """scope = '{"partition": {}}'"""
+_IS_TAKEN = f"CASE WHEN scope ? 'resource_id' THEN :resources ELSE :batches AND NOT {_IS_WHOLE_STREAM} END"
+_FOR_RUN = f"""
+    FROM gaps JOIN connections ON connections.id = gaps.connection_id
+    WHERE gaps.connection_id = :connection_id AND {_IS_DUE} AND {_IS_SELECTED} AND {_IS_TAKEN}
+        AND last_run_id <> :run_id
+"""
+_LEASE = text(f"""
+    WITH page AS (SELECT gaps.id {_FOR_RUN} ORDER BY gaps.next_attempt_at, gaps.id LIMIT :limit)
+    UPDATE gaps SET leased_by_run_id = :run_id FROM page WHERE gaps.id = page.id
+    RETURNING gaps.id, stream, scope, reason, detail_locator, next_attempt_at
+""")
+_COUNT = text(f"""
+    SELECT stream, count(*) AS missing FROM (SELECT stream {_FOR_RUN} LIMIT {COUNTED}) AS waiting GROUP BY stream
+""")
+_COOLING = text("SELECT cooldown_until FROM connections WHERE id = :id AND cooldown_until > now()")
+_DUE_CONNECTIONS = text(f"""
+    SELECT connections.id, connections.connector, page.resources, page.batches, page.streams
+    FROM connections CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE scope ? 'resource_id') AS resources,
+            count(*) FILTER (WHERE NOT scope ? 'resource_id' AND NOT {_IS_WHOLE_STREAM}) AS batches,
+            count(*) FILTER (WHERE {_IS_WHOLE_STREAM}) AS streams, min(next_attempt_at) AS first
+        FROM (SELECT scope, next_attempt_at FROM gaps
+            WHERE gaps.connection_id = connections.id AND {_IS_DUE} AND {_IS_SELECTED}
+            ORDER BY gaps.next_attempt_at, gaps.id LIMIT {PAGE}) AS due
+    ) AS page
+    WHERE page.first IS NOT NULL AND (CAST(:connection_ids AS bigint[]) IS NULL
+            OR connections.id = ANY(CAST(:connection_ids AS bigint[])))
+        AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.connection_id = connections.id
+            AND runs.status IN ('queued', 'running'))
+    ORDER BY page.first LIMIT :limit
+""")
+_COUNT_DUE = text(f"""
+    SELECT count(*) FROM (SELECT 1 FROM gaps JOIN connections ON connections.id = gaps.connection_id
+        WHERE gaps.connection_id = :connection_id AND {_IS_DUE} AND {_IS_SELECTED} LIMIT {COUNTED}) AS due
+""")
+# Rows keep their place in the order: what was due before stays before what is made due now.
+_MAKE_DUE = text(f"""
+    UPDATE gaps SET status = 'open', next_attempt_at = least(next_attempt_at, now()),
+        attempts = CASE WHEN status = 'exhausted' THEN 0 ELSE attempts END
+    WHERE id IN (
+        SELECT id FROM gaps
+        WHERE connection_id = ANY(CAST(:connection_ids AS bigint[])) AND status IN ('open', 'exhausted')
+            AND recovery_kind = 'retry_by_runtime' AND {_IS_SELECTED}
+        ORDER BY next_attempt_at, id LIMIT :limit
+    )
+""")
+_PUT_OFF = text(f"""
+    UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, connector_version_seen = :version,
+        leased_by_run_id = NULL,
+        status = CASE WHEN recovery_kind = 'retry_by_runtime' AND attempts + 1 >= :max_attempts
+            THEN 'exhausted' ELSE 'open' END,
+        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp()
+            + least(:max_s, :first_s * power(2, least(attempts, 40))) * interval '1 second' END
+    FROM connections
+    WHERE gaps.connection_id = :connection_id AND connections.id = gaps.connection_id AND {_IS_DUE}
+        AND last_run_id <> :run_id
+        AND (gaps.id = ANY(CAST(:handed AS bigint[])) OR (:walked AND NOT ({_IS_TAKEN})))
+""")
+_DEFER = text(f"""
+    UPDATE gaps SET next_attempt_at = clock_timestamp() + :wait_s * interval '1 second', leased_by_run_id = NULL
+    WHERE id IN (SELECT gaps.id {_FOR_RUN})
+""")
+_MATCHING = f"connection_id = ANY(CAST(:connection_ids AS bigint[])) AND {_IS_SELECTED}"
+_WAIVE = text(f"""
+    UPDATE gaps SET status = 'waived', closed_at = clock_timestamp(), leased_by_run_id = NULL
+    WHERE closed_at IS NULL AND {_MATCHING} RETURNING connection_id, stream
+""")
+_REOPEN = text(f"""
+    UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
+        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp() END
+    WHERE status IN ('waived', 'exhausted', 'absent_upstream') AND {_MATCHING} RETURNING connection_id, stream
+""")
+
+
+class Backlog:
+    """The gaps that one run may try, in their order."""
+
+    def __init__(self, claim: Claim, forms: Forms, selection: Selection) -> None:
+        self._values: dict[str, Any] = {
+            "connection_id": claim.connection_id,
+            "run_id": claim.run_id,
+            **forms._asdict(),
+            **_listed(selection),
+        }
+
+    def lease(self, connection: Connection, limit: int) -> list[GapToClose]:
+        """Take the first ones for this run, for as long as its lease of the connection lives.
+
+        What the run has met itself is left to the next one, or its own failures would keep it from walking on.
+        """
+        rows = connection.execute(_LEASE, {**self._values, "limit": limit}).all()
+        return [
+            GapToClose(
+                gap_id=str(row.id),
+                stream=row.stream,
+                scope=row.scope,
+                reason=row.reason,
+                detail_locator=row.detail_locator,
+            )
+            for row in sorted(rows, key=lambda row: (row.next_attempt_at, row.id))
+        ]
+
+    def count(self, connection: Connection) -> dict[str, int]:
+        """How many are left, by stream; at most `COUNTED` in all."""
+        return {row.stream: row.missing for row in connection.execute(_COUNT, self._values)}
+
+    def defer(self, connection: Connection, wait_s: float) -> None:
+        """Let those that did not fit into the run's budget wait a little, without counting an attempt."""
+        connection.execute(_DEFER, {**self._values, "wait_s": wait_s})
+
+    def put_off(
+        self, connection: Connection, version: str, policy: RetryPolicy, handed: Sequence[int], *, walked: bool
+    ) -> None:
+        """Count an attempt at gaps that the run left as they were, so that they do not stay due for ever.
+
+        Those that it was handed; and where it `walked`, those that the connector cannot be asked for by themselves.
+        """
+        values = {**self._values, **policy._asdict(), "version": version, "handed": list(handed), "walked": walked}
+        connection.execute(_PUT_OFF, values)
+
+
+def cooling_until(connection: Connection, connection_id: int) -> datetime | None:
+    """Until when the provider wants a pause from the gaps that it refused for its limits."""
+    until: datetime | None = connection.execute(_COOLING, {"id": connection_id}).scalar()
+    return until
+
+
+def due_connections(
+    connection: Connection,
+    limit: int,
+    connection_ids: Sequence[int] | None = None,
+    selection: Selection = Selection(),  # noqa: B008 - a tuple, which nobody can change
+) -> list[DueConnection]:
+    """Connections without a run of their own that have due gaps, longest due first."""
+    values = {"limit": limit, "connection_ids": connection_ids and list(connection_ids), **_listed(selection)}
+    return [DueConnection(*row) for row in connection.execute(_DUE_CONNECTIONS, values)]
+
+
+def count_due(connection: Connection, connection_id: int, selection: Selection) -> int:
+    """How many gaps of a connection may be tried now; at most `COUNTED`."""
+    values = {"connection_id": connection_id, **_listed(selection)}
+    return int(connection.execute(_COUNT_DUE, values).scalar_one())
+
+
+def make_due(connection: Connection, connection_ids: Sequence[int], selection: Selection, limit: int | None) -> int:
+    """Let transient gaps be tried now, those that were given up included; returns how many."""
+    values = {"connection_ids": list(connection_ids), "limit": limit, **_listed(selection)}
+    return connection.execute(_MAKE_DUE, values).rowcount
+
+
+def waive(connection: Connection, connection_ids: Sequence[int], selection: Selection) -> int:
+    """The owner does without: close these gaps; returns how many."""
+    return _by_hand(connection, _WAIVE, "gaps_waived", connection_ids, selection)
+
+
+def reopen(connection: Connection, connection_ids: Sequence[int], selection: Selection) -> int:
+    """The owner wants them after all: open what was waived, given up or said not to exist; returns how many."""
+    return _by_hand(connection, _REOPEN, "gaps_reopened", connection_ids, selection)
+
+
+def _by_hand(
+    connection: Connection, statement: TextClause, event: str, connection_ids: Sequence[int], selection: Selection
+) -> int:
+    values = {"connection_ids": list(connection_ids), **_listed(selection)}
+    changed: dict[tuple[int, str], int] = {}
+    for row in connection.execute(statement, values):
+        changed[row.connection_id, row.stream] = changed.get((row.connection_id, row.stream), 0) + 1
+    for (connection_id, stream), count in changed.items():
+        events.append(connection, connection_id, None, [(event, stream, {"count": count})])
+    return sum(changed.values())
+
+
+def _listed(selection: Selection) -> dict[str, Any]:
+    return {**selection._asdict(), "ids": None if selection.ids is None else list(selection.ids)}

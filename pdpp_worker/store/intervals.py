@@ -1,0 +1,106 @@
+"""What has been walked: the latest record's time, and the periods that hold all there was but for known gaps.
+
+Adjacent and overlapping periods merge as they are written: that is what a multirange does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, text
+
+from pdpp_worker.protocol.scope import TimeRange
+from pdpp_worker.store import events
+
+_SEEN = text("""
+    INSERT INTO coverage AS held (connection_id, stream, max_seen)
+    VALUES (:connection_id, :stream, to_timestamp(:moment))
+    ON CONFLICT (connection_id, stream) DO UPDATE SET max_seen = greatest(held.max_seen, excluded.max_seen)
+""")
+_COVERED = text("""
+    INSERT INTO coverage AS held (connection_id, stream, intervals)
+    VALUES (:connection_id, :stream,
+        tstzmultirange(tstzrange(CAST(:since AS timestamptz), CAST(:until AS timestamptz))))
+    ON CONFLICT (connection_id, stream) DO UPDATE SET intervals = held.intervals + excluded.intervals
+""")
+# A walk that went on from a cursor covers what came since the walk before it; without one, nothing is known of before.
+_WALKED = text("""
+    INSERT INTO coverage AS held (connection_id, stream, intervals, last_walk_run_id, last_walk_at,
+        last_walk_considered)
+    SELECT :connection_id, :stream,
+        CASE WHEN :from_scratch THEN tstzmultirange(tstzrange(NULL, started_at)) ELSE '{}' END,
+        id, clock_timestamp(), :considered
+    FROM runs WHERE id = :run_id
+    ON CONFLICT (connection_id, stream) DO UPDATE SET
+        intervals = CASE WHEN :bounded OR (isempty(held.intervals) AND NOT :from_scratch) THEN held.intervals
+            ELSE held.intervals + tstzmultirange(tstzrange(
+                CASE WHEN :from_scratch THEN NULL ELSE upper(held.intervals) END,
+                greatest(upper(held.intervals), (SELECT started_at FROM runs WHERE id = :run_id)))) END,
+        last_walk_run_id = excluded.last_walk_run_id, last_walk_at = excluded.last_walk_at,
+        last_walk_considered = excluded.last_walk_considered
+""")
+_DECLARE = text("""
+    INSERT INTO coverage AS held (connection_id, stream, absent_reason)
+    VALUES (:connection_id, :stream, :absent_reason)
+    ON CONFLICT (connection_id, stream) DO UPDATE SET absent_reason = excluded.absent_reason
+    WHERE held.absent_reason IS DISTINCT FROM excluded.absent_reason
+""")
+_CLOSE_ABSENT = text("""
+    UPDATE gaps SET status = 'absent_upstream', closed_at = clock_timestamp(), leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL
+""")
+
+
+def declare(connection: Connection, connection_id: int, absence: Mapping[str, str | None]) -> int:
+    """Keep the rows of these streams, with the reason for which nobody can ever have them (None: they can be had).
+
+    Gaps of what cannot be had are closed; returns how many.
+    """
+    moved = 0
+    for stream, reason in absence.items():
+        values = {"connection_id": connection_id, "stream": stream, "absent_reason": reason}
+        connection.execute(_DECLARE, values)
+        if reason is None:
+            continue
+        closed = connection.execute(_CLOSE_ABSENT, {"connection_id": connection_id, "stream": stream}).rowcount
+        if closed:
+            data = {"count": closed, "why": reason}
+            events.append(connection, connection_id, None, [("gaps_moved", stream, data)])
+        moved += closed
+    return moved
+
+
+def note(
+    connection: Connection, connection_id: int, seen: Mapping[str, float], covered: Sequence[tuple[str, TimeRange]]
+) -> None:
+    """Note the time of the latest record of each stream, Unix s, and periods walked whole."""
+    for stream, moment in seen.items():
+        connection.execute(_SEEN, {"connection_id": connection_id, "stream": stream, "moment": moment})
+    for stream, period in covered:
+        values = {"connection_id": connection_id, "stream": stream, "since": period.since, "until": period.until}
+        connection.execute(_COVERED, values)
+
+
+def walked(
+    connection: Connection,
+    connection_id: int,
+    run_id: int,
+    stream: str,
+    *,
+    considered: int,
+    from_scratch: bool,
+    bounded: bool,
+) -> None:
+    """A run walked the stream to its end: all that there was when it began is held, or in a gap.
+
+    `bounded`: the stream shows only a part of itself (a session, a period), so a walk says nothing of the rest.
+    """
+    values = {
+        "connection_id": connection_id,
+        "run_id": run_id,
+        "stream": stream,
+        "considered": considered,
+        "from_scratch": from_scratch and not bounded,
+        "bounded": bounded,
+    }
+    connection.execute(_WALKED, values)
