@@ -1,0 +1,178 @@
+"""The Web API's methods. An answer counts only with `ok: true` and the expected shape; anything else is typed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+import httpx
+
+from connectors.slack.errors import Refused, ScopeMissing, ShapeError
+from connectors.slack.fields import table, text
+from connectors.slack.rows import Obj
+from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, Throttled, UpstreamError
+
+PAGE = 200
+"""Items a page; Slack asks for no more than this."""
+FILES_PAGE = 100
+KINDS = "public_channel,private_channel,mpim,im"
+
+_SIGNED_OUT = frozenset(
+    {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "user_removed_from_team"}
+)
+_SCOPE = frozenset({"missing_scope", "no_permission", "not_allowed_token_type", "ekm_access_denied"})
+_GONE = frozenset(
+    {"channel_not_found", "thread_not_found", "message_not_found", "user_not_found", "file_not_found", "file_deleted"}
+)
+_REFUSED = frozenset(
+    {"not_in_channel", "access_denied", "team_access_not_granted", "channel_is_limited_access", "restricted_action"}
+)
+_BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
+
+
+def open_client(context: Context) -> httpx.Client:
+    """A client that is signed in with the connection's token, and with the cookie where there is one.
+
+    Raises:
+        AuthExpired: no token is set.
+    """
+    headers = {"authorization": f"Bearer {context.secret('token').get_secret_value()}"}
+    try:
+        cookie = context.secret("cookie").get_secret_value()
+    except AuthExpired:
+        pass
+    else:
+        # As the web client sends them; the second cookie says when the first was made.
+        headers["cookie"] = f"d={escaped(cookie)}; d-s={int(time.time()) - 10}"
+        headers["user-agent"] = _BROWSER
+    return context.http(base_url=str(context.settings["base_url"]).rstrip("/"), headers=headers)
+
+
+def escaped(cookie: str) -> str:
+    """The cookie's value as it goes over the wire: escaped once, however it was copied out of the browser."""
+    is_escaped = cookie.isascii() and all(part.isalnum() or part in "-_.~%" for part in cookie)
+    return cookie if is_escaped else quote_plus(cookie, safe="-_.~")
+
+
+class Api:
+    """Reads a workspace; every method raises ProviderError of one of its kinds."""
+
+    def __init__(self, client: httpx.Client, context: Context) -> None:
+        self._client = client
+        self._now = context.now
+
+    def identity(self) -> Obj:
+        """Who is signed in, and where."""
+        return self._call("auth.test")
+
+    def users(self) -> Iterator[Obj]:
+        """Everybody in the workspace."""
+        return self._items("users.list", "members", limit=PAGE)
+
+    def channels(self) -> Iterator[Obj]:
+        """Every conversation that the token may see."""
+        return self._items("conversations.list", "channels", types=KINDS, exclude_archived="false", limit=PAGE)
+
+    def members(self, channel: str) -> Iterator[Any]:
+        """The ids of a conversation's members."""
+        return self._items("conversations.members", "members", channel=channel, limit=PAGE)
+
+    def history(self, channel: str, oldest: str, latest: str | None) -> Iterator[list[Obj]]:
+        """Pages of a conversation's messages between two `ts`, both exclusive, newest first."""
+        until = {"latest": latest} if latest is not None else {}
+        parameters = {"channel": channel, "oldest": oldest, "inclusive": "false", "limit": PAGE}
+        return self._pages("conversations.history", "messages", **parameters, **until)
+
+    def replies(self, channel: str, thread: str) -> Iterator[list[Obj]]:
+        """Pages of a thread, oldest first; each begins with its parent."""
+        return self._pages("conversations.replies", "messages", channel=channel, ts=thread, limit=PAGE)
+
+    def message(self, channel: str, ts: str) -> Obj | None:
+        """One message, a reply too; None when there is none at that time."""
+        parameters = {"channel": channel, "oldest": ts, "latest": ts, "inclusive": "true", "limit": 1}
+        for method, more in (("conversations.history", {}), ("conversations.replies", {"ts": ts})):
+            try:
+                answer = self._call(method, **parameters, **more)
+            except Gone:
+                continue
+            for one in _array(answer, "messages", method):
+                if isinstance(one, dict) and one.get("ts") == ts:
+                    return one
+        return None
+
+    def info(self, method: str, name: str, **parameters: str) -> Obj:
+        """One object by its id: a person, a conversation or a file."""
+        found = self._call(method, **parameters).get(name)
+        if not isinstance(found, dict):
+            raise ShapeError(f"{method} answered without {name}")
+        return found
+
+    def files(self, page: int) -> tuple[list[Obj], int]:
+        """A page of files, and how many pages there are."""
+        answer = self._call("files.list", count=FILES_PAGE, page=page)
+        pages = table(answer.get("paging")).get("pages")
+        if not isinstance(pages, int):
+            raise ShapeError("files.list does not say how many pages there are")
+        return [one for one in _array(answer, "files", "files.list") if isinstance(one, dict)], pages
+
+    def _items(self, method: str, name: str, **parameters: Any) -> Iterator[Any]:
+        for page in self._pages(method, name, **parameters):
+            yield from page
+
+    def _pages(self, method: str, name: str, **parameters: Any) -> Iterator[list[Any]]:
+        cursors: set[str] = set()
+        while True:
+            answer = self._call(method, **parameters)
+            yield _array(answer, name, method)
+            cursor = text(table(answer.get("response_metadata")).get("next_cursor"))
+            if cursor is None:
+                if answer.get("has_more") is True:
+                    raise ShapeError(f"{method} says that there is more, and not where")
+                return
+            if cursor in cursors:
+                raise ShapeError(f"the pages of {method} go in a circle")
+            cursors.add(cursor)
+            parameters["cursor"] = cursor
+
+    def _call(self, method: str, **parameters: Any) -> Obj:
+        try:
+            response = self._client.get(f"/{method}", params=parameters)
+        except httpx.RequestError as error:  # what the client itself raises: redirects without end, a broken encoding
+            raise UpstreamError(f"{method}: {type(error).__name__}") from error
+        try:
+            answer = response.json()
+        except (ValueError, RecursionError):
+            raise UpstreamError(
+                f"{method} answered with something that is not JSON", status=response.status_code
+            ) from None
+        if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
+            raise ShapeError(f"{method} answered without `ok`")
+        if not answer["ok"]:
+            raise self._failure(method, answer, response)
+        return answer
+
+    def _failure(self, method: str, answer: Obj, response: httpx.Response) -> ProviderError:
+        code = text(answer.get("error")) or "unknown_error"
+        said = f"{method} answered {code}"
+        if code in _SIGNED_OUT:
+            return AuthExpired(f"{said}: renew the token (and, for an xoxc token, the cookie)")
+        if code in _SCOPE:
+            needed = text(answer.get("needed")) or "another kind of token"
+            return ScopeMissing(f"{said}: the token needs {needed}; grant it and set the new token")
+        if code in ("ratelimited", "rate_limited"):
+            seconds = response.headers.get("retry-after", "60")
+            pause = timedelta(seconds=int(seconds[:6]) if seconds.isascii() and seconds.isdigit() else 60)
+            return Throttled(said, retry_after=self._now() + pause)
+        if code in _GONE:
+            return Gone(said)
+        return Refused(said) if code in _REFUSED else UpstreamError(said)
+
+
+def _array(answer: Obj, name: str, method: str) -> list[Any]:
+    found = answer.get(name)
+    if not isinstance(found, list):
+        raise ShapeError(f"{method} answered without {name}")
+    return found

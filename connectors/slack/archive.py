@@ -1,0 +1,250 @@
+"""slackdump's archive: a SQLite database (schema of version 4), opened to be read only.
+
+The same message, channel, person or file lies in many chunks, once for each time it was fetched; the row of the
+highest chunk is the newest. Chunks are only ever added, so a place in the archive is a chunk and an id within it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import orjson
+
+from connectors.slack.errors import ArchiveError
+from connectors.slack.fields import micros, ts_of
+from connectors.slack.rows import Obj
+from pdpp_worker.connector import Reason
+
+FILE_NAME = "slackdump.sqlite"
+TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL", "CHANNEL_USER", "S_USER", "FILE", "WORKSPACE")
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_BEGINNING = (0, "")
+
+_MESSAGES = """
+    SELECT m.CHUNK_ID, m.ID, m.CHANNEL_ID, m.TS, CAST(m.DATA AS BLOB), EXISTS (
+        SELECT 1 FROM MESSAGE o WHERE o.ID = m.ID AND o.CHUNK_ID < m.CHUNK_ID AND o.CHANNEL_ID = m.CHANNEL_ID)
+    FROM MESSAGE m WHERE {where} AND NOT EXISTS (
+        SELECT 1 FROM MESSAGE n WHERE n.ID = m.ID AND n.CHUNK_ID > m.CHUNK_ID AND n.CHANNEL_ID = m.CHANNEL_ID)
+    ORDER BY m.CHUNK_ID, m.ID
+"""
+_EARLIER = """
+    SELECT CAST(DATA AS BLOB) FROM MESSAGE WHERE ID = ? AND CHUNK_ID < ? AND CHANNEL_ID = ? ORDER BY CHUNK_ID DESC
+"""
+_NEWEST = """
+    SELECT t.CHUNK_ID, t.ID, CAST(t.DATA AS BLOB), {columns} FROM {table} t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
+        AND NOT EXISTS (SELECT 1 FROM {table} n WHERE n.ID = t.ID AND n.CHUNK_ID > t.CHUNK_ID)
+    ORDER BY t.CHUNK_ID, t.ID
+"""
+_CHANNELS = """
+    SELECT t.CHUNK_ID, t.ID, CAST(t.DATA AS BLOB), t.LOAD_DTTM FROM CHANNEL t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
+    ORDER BY t.CHUNK_ID, t.ID
+"""
+_KNOWN_FILE = """
+    SELECT CAST(DATA AS BLOB) FROM FILE WHERE ID = ? AND CHUNK_ID < ? AND MODE NOT IN ('tombstone', 'hidden_by_limit')
+    ORDER BY CHUNK_ID DESC LIMIT 1
+"""
+_CROWDS = """
+    SELECT u.CHANNEL_ID, max(c.SESSION_ID), max(u.CHUNK_ID) FROM CHANNEL_USER u JOIN CHUNK c ON c.ID = u.CHUNK_ID
+    WHERE u.CHANNEL_ID > ? GROUP BY u.CHANNEL_ID HAVING max(u.CHUNK_ID) > ? ORDER BY u.CHANNEL_ID
+"""
+_CROWD = """
+    SELECT u.USER_ID, max(c.SESSION_ID = ?) FROM CHANNEL_USER u JOIN CHUNK c ON c.ID = u.CHUNK_ID
+    WHERE u.CHANNEL_ID = ? GROUP BY u.USER_ID ORDER BY u.USER_ID
+"""
+
+
+class Row(NamedTuple):
+    """A row of a table; `raw` is None when its JSON cannot be read."""
+
+    chunk: int
+    id: Any
+    raw: Obj | None
+    extra: Any = None
+
+
+class MessageRow(NamedTuple):
+    """The newest row of a message."""
+
+    chunk: int
+    id: int
+    channel: str
+    ts: str
+    raw: Obj | None
+    has_earlier: bool
+
+
+class Crowd(NamedTuple):
+    """The members of a channel, and those whom only earlier sessions saw there."""
+
+    channel: str
+    members: list[str]
+    gone: list[str]
+
+
+def database_of(setting: str) -> Path:
+    """The database that the setting names, by its directory or by its own path."""
+    path = Path(setting)
+    return path if path.suffix in (".sqlite", ".db") else path / FILE_NAME
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open an archive to read it.
+
+    Raises:
+        ArchiveError: it is not there, cannot be read, or has another schema.
+    """
+    if not path.is_file():
+        raise ArchiveError(f"there is no {path.name} in the directory that `archive` names")
+    # Without a log beside it the file is whole, and need not be in a directory that can be written.
+    log = path.with_name(f"{path.name}-wal")
+    mode = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, check_same_thread=False)
+        try:
+            yield Archive(connection)
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise ArchiveError(f"the archive cannot be read: {error}") from error
+
+
+class Archive:
+    """An open archive; every method raises sqlite3.DatabaseError when it cannot be read."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        known = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        missing = set(TABLES) - {name.upper() for (name,) in known}
+        if missing:
+            text = f"the archive has no table {', '.join(sorted(missing))}; slackdump's of version 4 has"
+            raise ArchiveError(text, Reason.SHAPE_CHANGED)
+        first = connection.execute("SELECT ID, CREATED_AT FROM SESSION ORDER BY ID LIMIT 1").fetchone() or ("", "")
+        self.identity = f"{first[0]} {first[1]}"
+        """Says whether a place is one in this archive."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether slackdump says of its last session that it came to its end."""
+        last = self.connection.execute("SELECT FINISHED FROM SESSION ORDER BY ID DESC LIMIT 1").fetchone()
+        return last is None or bool(last[0])
+
+    def holds(self, table: str) -> bool:
+        """Whether a table has any row."""
+        return self.connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608
+
+    def message_count(self, after: tuple[int, int] = (0, 0)) -> int:
+        """How many rows of messages lie after a place; superseded ones are counted too."""
+        query = "SELECT count(*) FROM MESSAGE WHERE CHUNK_ID >= ?"
+        return int(self.connection.execute(query, after[:1]).fetchone()[0])
+
+    def messages(self, after: tuple[int, int] = (0, -1)) -> Iterator[MessageRow]:
+        """The newest version of every message, in the order of chunks."""
+        return self._messages("(m.CHUNK_ID, m.ID) > (?, ?)", after)
+
+    def messages_of(self, channel: str, thread: str | None = None) -> Iterator[MessageRow]:
+        """The newest version of the messages of a channel, or of one thread with its parent."""
+        if thread is None:
+            return self._messages("m.CHANNEL_ID = ?", (channel,))
+        parent = micros(thread)
+        return self._messages("m.CHANNEL_ID = ? AND (m.PARENT_ID = ? OR m.ID = ?)", (channel, parent, parent))
+
+    def message(self, channel: str, ts: str) -> Iterator[MessageRow]:
+        """The newest version of one message."""
+        return self._messages("m.ID = ? AND m.CHANNEL_ID = ?", (micros(ts), channel))
+
+    def earlier(self, row: MessageRow) -> Iterator[Obj]:
+        """Earlier versions of a message, newest first."""
+        if row.has_earlier:
+            for (data,) in self.connection.execute(_EARLIER, (row.id, row.chunk, row.channel)):
+                if (raw := _decode(data)) is not None:
+                    yield raw
+
+    def users(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
+        """The newest row of every person."""
+        return self._rows(_NEWEST.format(table="S_USER", columns="NULL"), after)
+
+    def files(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
+        """The newest row of every file; `extra` is its mode."""
+        return self._rows(_NEWEST.format(table="FILE", columns="t.MODE"), after)
+
+    def newest(self, table: str, key: str) -> Row | None:
+        """The newest row of one channel, person or file; `extra` is when it was loaded."""
+        query = f"SELECT CHUNK_ID, ID, CAST(DATA AS BLOB), LOAD_DTTM FROM {table} WHERE ID = ? ORDER BY CHUNK_ID DESC"  # noqa: S608
+        row = self.connection.execute(f"{query} LIMIT 1", (key,)).fetchone()
+        return Row(row[0], row[1], _decode(row[2]), _day(row[3])) if row else None
+
+    def known_file(self, row: Row) -> Obj | None:
+        """What was known of a file before it was gone."""
+        found = self.connection.execute(_KNOWN_FILE, (row.id, row.chunk)).fetchone()
+        return _decode(found[0]) if found else None
+
+    def channels(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
+        """Every row of every channel, oldest first; `extra` is the day (YYYY-MM-DD) on which it was seen so."""
+        for row in self._rows(_CHANNELS, after):
+            yield row._replace(extra=_day(row.extra))
+
+    def newest_channel_chunk(self, channel: str) -> int:
+        """The chunk of a channel's newest row."""
+        query = "SELECT max(CHUNK_ID) FROM CHANNEL WHERE ID = ?"
+        return int(self.connection.execute(query, (channel,)).fetchone()[0])
+
+    def workspaces(self) -> Iterator[Obj]:
+        """The workspace as auth.test described it, newest last."""
+        columns = {"TEAM_ID": "team_id", "TEAM": "team", "URL": "url", "USER_ID": "user_id", "USERNAME": "user"}
+        query = f"SELECT {', '.join(columns)}, ENTERPRISE_ID FROM WORKSPACE ORDER BY ID"  # noqa: S608
+        for row in self.connection.execute(query):
+            yield dict(zip((*columns.values(), "enterprise_id"), row, strict=True))
+
+    def crowds(self, chunk: int, after: str) -> Iterator[Crowd]:
+        """The members of every channel, after `after`, of which a chunk above `chunk` speaks."""
+        finished = {row[0] for row in self.connection.execute("SELECT ID FROM SESSION WHERE FINISHED")}
+        for channel, session, _ in self.connection.execute(_CROWDS, (after, chunk)):
+            seen = self.connection.execute(_CROWD, (session, channel)).fetchall()
+            gone = [user for user, is_current in seen if not is_current]
+            # A session that died may have read only the first page of the members.
+            has_left = gone if session in finished else []
+            yield Crowd(channel, [user for user, _ in seen if user not in set(has_left)], has_left)
+
+    def last_chunk(self) -> int:
+        """The highest chunk."""
+        return int(self.connection.execute("SELECT coalesce(max(ID), 0) FROM CHUNK").fetchone()[0])
+
+    def _messages(self, where: str, values: Sequence[Any]) -> Iterator[MessageRow]:
+        for chunk, key, channel, ts, data, has_earlier in self.connection.execute(
+            _MESSAGES.format(where=where), values
+        ):
+            known_ts = ts if micros(ts) is not None else ts_of(key)
+            yield MessageRow(chunk, key, channel, known_ts, _decode(data), bool(has_earlier))
+
+    def _rows(self, query: str, after: tuple[int, str]) -> Iterator[Row]:
+        for chunk, key, data, extra in self.connection.execute(query, after):
+            yield Row(chunk, key, _decode(data), extra)
+
+
+def _day(loaded: Any) -> str | None:
+    """The day of a time as the archive writes it."""
+    found = _DAY.match(str(loaded))
+    return found[0] if found else None
+
+
+def _decode(data: bytes | None) -> Obj | None:
+    """A row's JSON object, or None when it is none."""
+    if data is None:
+        return None
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            found = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,250 @@
+"""The forward walk over the messages of every conversation, by the Web API.
+
+Each conversation keeps its own place in the cursor:
+
+    last    the newest message when it was last walked to its end; the next walk goes down to some days before it
+    top     the newest message when the walk under way began; mark: how far down it has come; began: in which run
+    threads parent to what it said of its replies when they were read ("count latest"), within the window
+    seen    message to what rode on it when last walked (attachments, then "emoji:user"), within the window; met: the
+            same for the walk under way. What was seen and is not met again was deleted, and so were its riders.
+    run     the run that has walked it to its end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from connectors.slack import rows
+from connectors.slack.api import Api
+from connectors.slack.errors import Refused, reason_of
+from connectors.slack.fields import integer, micros, table, tables, text, ts_of
+from connectors.slack.rows import Obj, message_id
+from connectors.slack.streams import ATTACHMENTS, MESSAGES, REACTIONS, Emitter
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    AuthExpired,
+    Challenged,
+    Context,
+    DetailCoverage,
+    DetailGap,
+    Gone,
+    Message,
+    Progress,
+    ProviderError,
+    Reason,
+    Start,
+    State,
+    Throttled,
+    skip,
+)
+
+MAX_FAILURES = 3
+"""Conversations or threads in a row that may fail before the walk stops: then it is not they that are at fault."""
+BEGINNING = "0"
+
+_DAY = 86_400 * 1_000_000
+
+
+class TooManyFailuresError(Exception):
+    """The walk stops here; the cause is the last failure."""
+
+
+class Conversations:
+    """Reads conversations for one slice, and keeps count of failures."""
+
+    def __init__(self, api: Api, emitter: Emitter, context: Context) -> None:
+        self._api = api
+        self._emitter = emitter
+        self._window = max(0, int(context.settings.get("lookback_days", 7))) * _DAY
+        self._failures = 0
+
+    def walk(self, start: Start, channels: list[str]) -> Iterator[Message]:
+        """Every conversation from its place; one that fails is a gap, and the others go on."""
+        cursor = table(start.cursor(MESSAGES))
+        places = {channel: table(place) for channel, place in table(cursor.get("channels")).items()}
+        for number, channel in enumerate(channels, start=1):
+            place = places.setdefault(channel, {})
+            if place.get("run") != start.run_id:
+                yield from self._conversation(start, channel, place, lambda: {"channels": places})
+            yield Progress(stream=MESSAGES, message="conversations", count=number, total=len(channels))
+        yield State(stream=MESSAGES, cursor={"channels": places})
+
+    def whole(self, channel: str, oldest: str = BEGINNING, latest: str | None = None) -> Iterator[Message]:
+        """All of a conversation between two `ts`, with its threads; raises when any part of it fails."""
+        for page in self._api.history(channel, oldest, latest):
+            for raw in tables(page):
+                yield from self._message(channel, raw, ())
+                if rows.thread_mark(raw) is not None:
+                    yield from self.thread(channel, str(raw["ts"]))
+
+    def thread(self, channel: str, parent: str) -> Iterator[Message]:
+        """All of a thread, with its parent."""
+        for page in self._api.replies(channel, parent):
+            for raw in tables(page):
+                yield from self._message(channel, raw, ())
+
+    def one(self, channel: str, ts: str) -> Iterator[Message]:
+        """One message."""
+        raw = self._api.message(channel, ts)
+        if raw is None:
+            raise Gone(f"no message at {ts}")
+        yield from self._message(channel, raw, ())
+
+    def _conversation(self, start: Start, channel: str, place: Obj, cursor: Callable[[], Obj]) -> Iterator[Message]:
+        try:
+            while place.get("run") != start.run_id:
+                yield from self._pass(start, channel, place, cursor)
+        except (AuthExpired, Challenged):
+            raise
+        except ProviderError as error:
+            latest = {"latest": place["mark"]} if "mark" in place else {}
+            locator = {"channel_id": channel, "oldest": ts_of(self._floor(place)), **latest}
+            yield _gap(channel, error, locator)
+            yield State(stream=MESSAGES, cursor=cursor())
+            self._count(error)
+        else:
+            self._failures = 0
+            yield _coverage([channel], [])
+            yield State(stream=MESSAGES, cursor=cursor())
+
+    def _pass(self, start: Start, channel: str, place: Obj, cursor: Callable[[], Obj]) -> Iterator[Message]:
+        """From the newest message, or from where an earlier slice left off, down to what was walked before."""
+        began = place.setdefault("began", start.run_id)
+        floor = self._floor(place)
+        for page in self._api.history(channel, ts_of(floor) if floor else BEGINNING, text(place.get("mark"))):
+            messages = [raw for raw in tables(page) if micros(raw.get("ts")) is not None]
+            for raw in messages:
+                place.setdefault("top", raw["ts"])
+                yield from self._listed(channel, place, raw)
+            yield from self._threads(channel, place, messages)
+            if messages:
+                place["mark"] = messages[-1]["ts"]
+            yield State(stream=MESSAGES, cursor=cursor())
+        yield from self._finish(channel, place, floor)
+        if began == start.run_id:
+            place["run"] = start.run_id
+
+    def _floor(self, place: Obj) -> int:
+        """Down to where a walk goes, microseconds; 0 is all the way."""
+        last = micros(place.get("last"))
+        return 0 if last is None else max(0, last - self._window)
+
+    def _listed(self, channel: str, place: Obj, raw: Obj) -> Iterator[Message]:
+        """A message of the list, compared with how it was seen before."""
+        ts = raw["ts"]
+        before = table(place.get("seen")).get(ts)
+        yield from self._message(channel, raw, before or ())
+        if self._is_young(place, ts):
+            place.setdefault("met", {})[ts] = _riders(channel, ts, raw)
+
+    def _message(self, channel: str, raw: Obj, before: Any) -> Iterator[Message]:
+        ts = raw.get("ts")
+        if not isinstance(ts, str) or micros(ts) is None:
+            return
+        yield from self._emitter.message(channel, ts, raw)
+        if before:
+            yield from self._taken_away(channel, ts, before, _riders(channel, ts, raw))
+
+    def _taken_away(self, channel: str, ts: str, before: list[Any], now: list[Any]) -> Iterator[Message]:
+        key = message_id(channel, ts)
+        count, had = integer(before[0]) or 0, before[1:]
+        yield from self._emitter.deleted(ATTACHMENTS, (f"{key}:att:{index}" for index in range(now[0], count)))
+        yield from self._emitter.deleted(REACTIONS, (f"{key}:{one}" for one in had if one not in now[1:]))
+
+    def _threads(self, channel: str, place: Obj, messages: list[Obj]) -> Iterator[Message]:
+        """The threads of a page that have changed since they were read."""
+        known = place.setdefault("threads", {})
+        read: list[str] = []
+        failed: list[str] = []
+        for raw in messages:
+            mark = rows.thread_mark(raw)
+            if mark is None or known.get(raw["ts"]) == mark:
+                continue
+            key = f"{channel}/{raw['ts']}"
+            try:
+                yield from self.thread(channel, raw["ts"])
+            except (AuthExpired, Challenged):
+                raise
+            except Gone:
+                read.append(key)
+            except ProviderError as error:
+                failed.append(key)
+                yield _gap(key, error, {"channel_id": channel, "thread_ts": raw["ts"]})
+                self._count(error)
+                continue
+            else:
+                self._failures = 0
+                read.append(key)
+            known[raw["ts"]] = mark
+        if read or failed:
+            yield _coverage(read, failed)
+
+    def _finish(self, channel: str, place: Obj, floor: int) -> Iterator[Message]:
+        """The end of a pass: what was seen within it and not met again is deleted, and the place moves up."""
+        met = place.pop("met", {})
+        for ts, riders in table(place.get("seen")).items():
+            if (micros(ts) or 0) > floor and ts not in met:
+                yield from self._taken_away(channel, ts, riders, [0])
+                yield from self._emitter.deleted(MESSAGES, [message_id(channel, ts)])
+        top = place.pop("top", None) or place.get("last")
+        place.pop("mark", None)
+        place.pop("began", None)
+        if top is not None:
+            place["last"] = max(top, text(place.get("last")) or "", key=lambda ts: micros(ts) or 0)
+            place["seen"] = met
+            place["threads"] = {ts: mark for ts, mark in place["threads"].items() if self._is_young(place, ts)}
+
+    def _is_young(self, place: Obj, ts: str) -> bool:
+        """Whether the next walk will come by the message."""
+        newest = max(micros(place.get("top")) or 0, micros(place.get("last")) or 0)
+        return (micros(ts) or 0) > newest - self._window
+
+    def _count(self, error: ProviderError) -> None:
+        if isinstance(error, Gone | Refused):
+            return
+        self._failures += 1
+        if self._failures >= MAX_FAILURES:
+            raise TooManyFailuresError from error
+
+
+def stopped(streams: list[str], error: ProviderError) -> Iterator[Message]:
+    """The walk could not go on; the next one does from its place."""
+    due = error.retry_after if isinstance(error, Throttled) else None
+    reason = Reason.UPSTREAM_PRESSURE if isinstance(error, Throttled) else reason_of(error)
+    for stream in streams:
+        yield skip(stream, reason, WHOLE_STREAM, str(error), retry_after=due)
+
+
+def failure(entity: str, error: ProviderError, locator: Obj, gap_id: str) -> DetailGap:
+    """A gap that was tried again in vain."""
+    return _gap(entity, error, locator, gap_id)
+
+
+def _gap(key: str, error: ProviderError, locator: Obj, gap_id: str | None = None) -> DetailGap:
+    reason = Reason.SOURCE_PARTITION_FAILED if isinstance(error, Gone) else reason_of(error)
+    return DetailGap(
+        stream=MESSAGES,
+        record_key=key,
+        reason=reason.value,
+        retry_after=error.retry_after if isinstance(error, Throttled) else None,
+        detail_locator=locator,
+        last_error=str(error),
+        gap_id=gap_id,
+    )
+
+
+def _coverage(read: list[str], failed: list[str]) -> DetailCoverage:
+    return DetailCoverage(
+        stream=MESSAGES,
+        state_stream=MESSAGES,
+        required_keys=[*read, *failed],
+        hydrated_keys=read,
+        gap_keys=failed,
+    )
+
+
+def _riders(channel: str, ts: str, raw: Obj) -> list[Any]:
+    """How many attachments a message has, then its reactions."""
+    count = len(list(rows.attachments(channel, ts, raw)))
+    return [count, *(f"{one['emoji']}:{one['user_id']}" for one in rows.reactions(channel, ts, raw))]

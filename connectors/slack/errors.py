@@ -1,0 +1,51 @@
+"""What can go wrong, beyond what every connector meets."""
+
+from __future__ import annotations
+
+from pdpp_worker.connector import ProviderError, Reason
+
+
+class ScopeMissing(ProviderError):  # noqa: N818 - named as Slack names it
+    """The token may not be used for this; the owner has to grant the scope."""
+
+    slug = "scope_missing"
+    reason = "credentials_expired"
+
+
+class Refused(ProviderError):  # noqa: N818 - named as the field names it
+    """Slack refuses one conversation or thread to this account for now."""
+
+    slug = "refused"
+    reason = "source_partition_failed"
+
+
+class ShapeError(ProviderError):
+    """The answer has a shape that this version does not know."""
+
+    slug = "shape"
+    reason = "shape_changed"
+
+
+class Unreadable(ProviderError):  # noqa: N818 - it says what a row is
+    """A row of the archive is not a JSON object."""
+
+    slug = "unreadable"
+    reason = "parse_failed"
+
+
+class ArchiveError(Exception):
+    """The archive cannot be read; says why, without a path."""
+
+    def __init__(self, text: str, reason: Reason = Reason.SOURCE_PARTITION_FAILED) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+def reason_of(error: ProviderError) -> Reason:
+    """The reason that an outcome leads to."""
+    return reason_named(error.reason)
+
+
+def reason_named(value: str) -> Reason:
+    """The reason of that value."""
+    return next(reason for reason in Reason if reason.value == value)

@@ -1,0 +1,75 @@
+"""Readers of single values: each takes whatever JSON holds and gives the declared type or None."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TS = re.compile(r"(\d{1,12})\.(\d{1,6})")
+_MAX_INTEGER = 2**53
+
+
+def text(value: Any) -> str | None:
+    """The string, unless it is empty: the archive writes an empty one for what is not there."""
+    return value if isinstance(value, str) and value else None
+
+
+def flag(value: Any) -> bool | None:
+    """The boolean as it came."""
+    return value if isinstance(value, bool) else None
+
+
+def integer(value: Any) -> int | None:
+    """The whole number as it came."""
+    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MAX_INTEGER
+    return value if fits else None
+
+
+def table(value: Any) -> dict[str, Any]:
+    """The object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def array(value: Any) -> list[Any]:
+    """The array, or an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def strings(value: Any) -> list[str]:
+    """The strings of an array, in order."""
+    return [part for part in array(value) if isinstance(part, str) and part]
+
+
+def tables(value: Any) -> list[dict[str, Any]]:
+    """The objects of an array, in order."""
+    return [part for part in array(value) if isinstance(part, dict)]
+
+
+def micros(ts: Any) -> int | None:
+    """A message's `ts` (seconds, a dot, up to six digits) as whole microseconds since 1970; never through a float."""
+    found = _TS.fullmatch(ts) if isinstance(ts, str) else None
+    return int(found[1]) * 1_000_000 + int(found[2].ljust(6, "0")) if found else None
+
+
+def ts_of(value: int) -> str:
+    """Microseconds since 1970 as the platform writes them."""
+    return f"{value // 1_000_000}.{value % 1_000_000:06}"
+
+
+def iso(microseconds: int | None) -> str | None:
+    """A time (microseconds since 1970) as ISO 8601 UTC with milliseconds and `Z`; not positive is unknown."""
+    if microseconds is None or microseconds <= 0:
+        return None
+    try:
+        found = _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return None
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def iso_of_seconds(value: Any) -> str | None:
+    """The same for Unix seconds."""
+    seconds = integer(value)
+    return None if seconds is None else iso(seconds * 1_000_000)

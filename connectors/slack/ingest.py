@@ -1,0 +1,143 @@
+"""The walk over an archive: what its chunks hold beyond the place that each stream's cursor keeps.
+
+A cursor is {"archive": which archive, "chunk": highest chunk read, "id": the last id read in it}. A cursor of another
+archive, or one beyond the archive's end, counts for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from connectors.slack.archive import Archive, MessageRow, Row
+from connectors.slack.fields import table
+from connectors.slack.rows import Obj, is_placeholder, message_id
+from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, USERS, WORKSPACE, Emitter
+from pdpp_worker.connector import DetailGap, Message, Progress, Reason, Record, Start, State
+
+RECORDS_PER_STATE = 2_000
+
+FIRST_SEEN = "1970-01-01"
+"""The day of a row of which the archive kept none."""
+
+
+class Ingest:
+    """Reads an archive for one slice."""
+
+    def __init__(self, archive: Archive, emitter: Emitter, start: Start) -> None:
+        self._archive = archive
+        self._emitter = emitter
+        self._start = start
+
+    def cursor(self, stream: str) -> Obj:
+        """The stream's cursor, as far as it speaks of this archive."""
+        saved = table(self._start.cursor(stream))
+        fits = saved.get("archive") == self._archive.identity and _chunk(saved) <= self._archive.last_chunk()
+        place: Obj = {"archive": self._archive.identity}
+        return place | {name: saved[name] for name in ("chunk", "id", "channel") if fits and name in saved}
+
+    def small_streams(self, skipped: frozenset[str]) -> Iterator[Message]:
+        """Everything but messages; `skipped` streams are left alone."""
+        rows: dict[str, tuple[Callable[..., Iterator[Row]], Callable[[Row], Iterator[Record]]]] = {
+            USERS: (self._archive.users, lambda row: self._emitter.user(row.raw or {})),
+            CHANNELS: (self._archive.channels, self._channel),
+            FILES: (self._archive.files, self._file),
+        }
+        if WORKSPACE in self._emitter.wanted - skipped:
+            for raw in self._archive.workspaces():
+                yield from self._emitter.workspace(raw)
+            yield State(stream=WORKSPACE, cursor=self.cursor(WORKSPACE))
+        for stream, (read, emit) in rows.items():
+            if stream in self._emitter.wanted - skipped:
+                yield from self._table(stream, read, emit)
+        if MEMBERSHIPS in self._emitter.wanted - skipped:
+            yield from self._crowds()
+
+    def messages(self, place: Obj) -> Iterator[Message]:
+        """Every new or changed message, with what rides on it; `place` is the cursor, and is moved on."""
+        after = (_chunk(place), place.get("id", -1))
+        walked, total, unsaved = 0, self._archive.message_count(after), 0
+        for row in self._archive.messages(after):
+            for message in self.message(row):
+                unsaved += 1
+                yield message
+            walked += 1
+            place["chunk"], place["id"] = row.chunk, row.id
+            if unsaved >= RECORDS_PER_STATE:
+                unsaved = 0
+                # Rows that a later chunk supersedes are passed over, so the total is an upper bound.
+                yield Progress(stream=MESSAGES, message="reading the archive", count=walked, total=max(total, walked))
+                yield State(stream=MESSAGES, cursor=dict(place))
+        yield Progress(stream=MESSAGES, message="the archive is read", count=walked, total=walked)
+
+    def message(self, row: MessageRow) -> Iterator[Message]:
+        """The records of one message, or a gap where its row cannot be read."""
+        earlier = list(self._archive.earlier(row))
+        if row.raw is None:
+            yield unreadable(MESSAGES, message_id(row.channel, row.ts))
+        elif not is_placeholder(row.raw):
+            yield from self._emitter.message(row.channel, row.ts, row.raw, earlier)
+        elif known := next((raw for raw in earlier if not is_placeholder(raw)), None):
+            yield from self._emitter.message(row.channel, row.ts, known, earlier)
+
+    def _table(
+        self, stream: str, read: Callable[..., Iterator[Row]], emit: Callable[[Row], Iterator[Record]]
+    ) -> Iterator[Message]:
+        place = self.cursor(stream)
+        unsaved = 0
+        for row in read((_chunk(place), place.get("id", "")) if "chunk" in place else (0, "")):
+            if row.raw is None:
+                yield unreadable(stream, row.id)
+            for record in emit(row):
+                unsaved += 1
+                yield record
+            place |= {"chunk": row.chunk, "id": row.id}
+            if unsaved >= RECORDS_PER_STATE:
+                unsaved = 0
+                yield State(stream=stream, cursor=dict(place))
+        yield State(stream=stream, cursor=dict(place))
+
+    def _channel(self, row: Row) -> Iterator[Record]:
+        if row.raw is None:
+            return
+        is_newest = row.chunk == self._archive.newest_channel_chunk(row.id)
+        for record in self._emitter.channel({**row.raw, "id": row.id}, row.extra or FIRST_SEEN):
+            if is_newest or record.stream != CHANNELS:
+                yield record
+
+    def _file(self, row: Row) -> Iterator[Record]:
+        raw = {"mode": row.extra, **(row.raw or {}), "id": row.id}
+        if row.raw is None:
+            return
+        known = self._archive.known_file(row)
+        for record in self._emitter.file(raw):
+            if record.partial and known is not None:
+                yield from self._emitter.file({**known, "id": row.id})
+            yield record
+
+    def _crowds(self) -> Iterator[Message]:
+        place = self.cursor(MEMBERSHIPS)
+        last, unsaved = self._archive.last_chunk(), 0
+        for crowd in self._archive.crowds(_chunk(place), place.get("channel", "")):
+            yield from (self._emitter.membership(crowd.channel, user) for user in crowd.members)
+            yield from self._emitter.deleted(MEMBERSHIPS, (f"{crowd.channel}:{user}" for user in crowd.gone))
+            unsaved += len(crowd.members)
+            if unsaved >= RECORDS_PER_STATE:
+                unsaved = 0
+                yield State(stream=MEMBERSHIPS, cursor={**place, "channel": crowd.channel})
+        yield State(stream=MEMBERSHIPS, cursor={"archive": place["archive"], "chunk": last})
+
+
+def unreadable(stream: str, key: str) -> DetailGap:
+    """A row whose JSON is broken."""
+    return DetailGap(
+        stream=stream,
+        record_key=key,
+        reason=Reason.PARSE_FAILED.value,
+        detail_locator={"row": key},
+        last_error="the archive's row is not a JSON object",
+    )
+
+
+def _chunk(place: Obj) -> int:
+    chunk = place.get("chunk", 0)
+    return chunk if isinstance(chunk, int) else 0

@@ -1,0 +1,196 @@
+"""Brings the archive up to date by slackdump, and says what is still missing in it.
+
+What this leaves in the cursor of messages, beside the place: "run", the run that has done it; "reported", the channels
+and threads that stand in a gap, each with the session that left it so and when that was seen; "healed", those whose gap
+closes once the archive is read; and "failed", why the archive as a whole is not complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from connectors.slack.archive import FILE_NAME, database_of, open_archive
+from connectors.slack.completeness import ENTITY, Completeness, look
+from connectors.slack.errors import ArchiveError
+from connectors.slack.fields import table
+from connectors.slack.rows import Obj
+from connectors.slack.slackdump import Exit, Slackdump, find, reading, size
+from connectors.slack.streams import MESSAGES
+from pdpp_worker.connector import (
+    AuthExpired,
+    Context,
+    DetailGap,
+    GapToClose,
+    Message,
+    Progress,
+    Reason,
+    ResourceScope,
+    Start,
+)
+
+PAUSE = timedelta(minutes=10)
+"""slackdump has tried a part many times before it gives up."""
+LEFT_OUT = timedelta(days=1)
+"""So long a channel that failed is left out of the refreshing, so that it does not keep the others from being read."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the archive lies, and what is to be done about it."""
+
+    database: Path
+    program: str | None
+    member_only: bool
+    lookback_days: int
+    stall_s: float
+
+    @classmethod
+    def of(cls, context: Context) -> Source:
+        """The connection's archive; the program is None where it is not to be run, or not there."""
+        values = context.settings
+        database = database_of(str(values["archive"]))
+        runs = bool(values.get("run_slackdump", True)) and database.name == FILE_NAME
+        return cls(
+            database=database,
+            program=find(str(values.get("slackdump") or "slackdump")) if runs else None,
+            member_only=bool(values.get("member_only", True)),
+            lookback_days=max(0, int(values.get("lookback_days", 7))),
+            stall_s=max(0.1, float(values.get("stall_s", 3600))),
+        )
+
+    def slackdump(self, context: Context) -> Slackdump | None:
+        """The program, signed in as the connection is, or as its own login is."""
+        if self.program is None:
+            return None
+        secrets = [_secret(context, name) for name in ("token", "cookie")]
+        return Slackdump(self.program, self.database.parent, self.stall_s, *secrets)
+
+    def look(self) -> Completeness:
+        """What the archive lacks; nothing is known of one that is not there."""
+        if not self.database.is_file():
+            return Completeness()
+        with reading(self.database.parent), open_archive(self.database) as archive:
+            return look(archive)
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether there is anything to go on from."""
+        if not self.database.is_file():
+            return False
+        with reading(self.database.parent), open_archive(self.database) as archive:
+            return archive.holds("MESSAGE")
+
+
+def refresh(source: Source, start: Start, context: Context, cursor: Obj) -> Iterator[Message]:
+    """Run slackdump if it is there, then open a gap for every channel and thread that the archive lacks.
+
+    `cursor` is brought up to date; the caller commits it.
+
+    Raises:
+        ArchiveError: there is nothing to read.
+    """
+    ended: Exit | None = None
+    if (program := source.slackdump(context)) is not None:
+        for _ in _work(source, program, start, context, cursor):
+            yield Progress(stream=MESSAGES, message=f"slackdump is at work: {size(program.directory):,} bytes so far")
+        ended = program.result
+    elif not source.database.is_file():
+        raise ArchiveError(f"the archive has no {source.database.name}, and slackdump is not installed to make it")
+    if ended is not None and not ended.is_clean and not source.database.is_file():
+        raise ArchiveError(str(ended), ended.reason)
+    yield from report(source.look(), ended, start, context, cursor)
+
+
+def _work(source: Source, program: Slackdump, start: Start, context: Context, cursor: Obj) -> Iterator[None]:
+    if not source.has_messages:
+        return program.archive(member_only=source.member_only)
+    lacks = source.look()
+    due = due_entities(start)
+    left_out = {
+        entity
+        for entity, seen in table(cursor.get("reported")).items()
+        if entity not in due and context.now().timestamp() - seen["at"] < LEFT_OUT.total_seconds()
+    }
+    named = sorted((lacks.unfinished.keys() | due) - left_out)
+    outsiders = lacks.outsiders if source.member_only else []
+    excluded = [f"^{entity}" for entity in (*sorted(left_out), *outsiders) if entity not in named]
+    return program.resume([*named, *excluded], lookback_days=source.lookback_days)
+
+
+def report(lacks: Completeness, ended: Exit | None, start: Start, context: Context, cursor: Obj) -> Iterator[DetailGap]:
+    """A gap for every part that is missing and was not reported of the same session before; those that are due are
+    left to who tries them."""
+    reported = dict(table(cursor.get("reported")))
+    session = lacks.last_session.id if lacks.last_session is not None else 0
+    is_clean = ended.is_clean if ended is not None else lacks.last_session is None or lacks.last_session.is_finished
+    reason = Reason.SOURCE_PARTITION_FAILED if ended is None else ended.reason
+    why = "slackdump did not bring it to an end" if ended is None or ended.is_clean else str(ended)
+    due = due_entities(start)
+    missing = _missing(lacks, ended, session)
+    healed = [entity for entity, seen in reported.items() if entity not in missing and _is_healed(entity, seen, lacks)]
+    for entity in healed:
+        del reported[entity]
+    for entity, left_by in missing.items():
+        if table(reported.get(entity)).get("session") != left_by:
+            reported[entity] = {"session": left_by, "at": int(context.now().timestamp())}
+            if entity not in due:
+                yield gap(entity, reason, why, context)
+    # Where nothing points to the part that is missing, or nothing at all could be done, all of it is in doubt.
+    in_doubt = not is_clean and not any(one["session"] == session for one in reported.values())
+    cannot_go_on = not is_clean and reason is Reason.CREDENTIALS_EXPIRED
+    cursor |= {"run": start.run_id, "reported": reported, "healed": healed}
+    cursor["failed"] = [reason.value, why] if in_doubt or cannot_go_on else None
+
+
+def _is_healed(entity: str, seen: Obj, lacks: Completeness) -> bool:
+    """Whether a later session has read it: a thread that was missing is not any more, a channel was read whole."""
+    return ":" in entity or lacks.finished.get(entity, 0) > seen["session"]
+
+
+def _missing(lacks: Completeness, ended: Exit | None, session: int) -> dict[str, int]:
+    """Channel or thread to the session that left it unfinished; the part that a last error names among them."""
+    if ended is None or ended.is_clean or ended.failed_part is None:
+        return lacks.unfinished
+    part = ended.failed_part
+    return {**lacks.unfinished, part.partition(":")[0] if part.partition(":")[0] in lacks.unfinished else part: session}
+
+
+def gap(entity: str, reason: Reason, why: str, context: Context, gap_id: str | None = None) -> DetailGap:
+    """A channel or thread that is not there whole."""
+    channel, _, thread = entity.partition(":")
+    return DetailGap(
+        stream=MESSAGES,
+        record_key=entity.replace(":", "/"),
+        reason=reason.value,
+        retry_after=context.now() + PAUSE,
+        detail_locator={"channel_id": channel, **({"thread_ts": thread} if thread else {})},
+        last_error=why,
+        gap_id=gap_id,
+    )
+
+
+def entity_of(known: GapToClose) -> str | None:
+    """The channel or thread that a gap is about, as slackdump writes it; None for a gap of another kind."""
+    if known.stream != MESSAGES or not isinstance(known.scope, ResourceScope) or "channel_id" not in _locator(known):
+        return None
+    entity = known.scope.resource_id.replace("/", ":")
+    return entity if ENTITY.fullmatch(entity) else None
+
+
+def due_entities(start: Start) -> set[str]:
+    """The channels and threads that are to be tried now."""
+    return {entity for known in start.detail_gaps if (entity := entity_of(known)) is not None}
+
+
+def _locator(known: GapToClose) -> Obj:
+    return table(known.detail_locator)
+
+
+def _secret(context: Context, name: str) -> str | None:
+    try:
+        return context.secret(name).get_secret_value()
+    except AuthExpired:
+        return None

@@ -1,0 +1,95 @@
+"""From Slack's objects to records: messages and what rides on them. Pure; takes any JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from connectors.slack.fields import integer, iso, micros, strings, table, tables, text
+
+Obj = dict[str, Any]
+
+NO_REPLIES = "0000000000.000000"
+"""What `latest_reply` says when all replies of a thread were deleted."""
+
+
+def message_id(channel: str, ts: str) -> str:
+    """The key of a message."""
+    return f"{channel}:{ts}"
+
+
+def is_placeholder(raw: Obj) -> bool:
+    """Whether this only stands where a message should: slackdump writes such a parent for a thread that is gone."""
+    said = (raw.get("user"), raw.get("bot_id"), raw.get("text"), raw.get("subtype"), raw.get("username"))
+    return not any(said) and not any(raw.get(name) for name in ("blocks", "attachments", "files"))
+
+
+def message(channel: str, ts: str, raw: Obj) -> Obj:
+    """The record of a message."""
+    thread = text(raw.get("thread_ts"))
+    edited, files, attachments = table(raw.get("edited")), tables(raw.get("files")), tables(raw.get("attachments"))
+    subtype = text(raw.get("subtype"))
+    return {
+        "id": message_id(channel, ts),
+        "channel_id": channel,
+        "user_id": text(raw.get("user")),
+        "bot_id": text(raw.get("bot_id")),
+        "team_id": text(raw.get("team")) or text(raw.get("team_id")),
+        "client_msg_id": text(raw.get("client_msg_id")),
+        "ts": ts,
+        "sent_at": iso(micros(ts)),
+        "thread_ts": thread,
+        "parent_user_id": text(raw.get("parent_user_id")),
+        "is_thread_parent": thread == ts,
+        "reply_count": integer(raw.get("reply_count")),
+        "reply_user_ids": strings(raw.get("reply_users")),
+        "latest_reply": text(raw.get("latest_reply")),
+        "subtype": subtype,
+        "is_tombstone": subtype == "tombstone",
+        "text": raw.get("text") if isinstance(raw.get("text"), str) else None,
+        "edited_ts": text(edited.get("ts")),
+        "edited_by": text(edited.get("user")),
+        "file_ids": [one for file in files if (one := text(file.get("id")))],
+        "attachment_count": len(attachments),
+        "has_blocks": bool(raw.get("blocks")),
+        "reaction_count": len(list(reactions(channel, ts, raw))),
+        "pinned_to": strings(raw.get("pinned_to")),
+        "metadata_event_type": text(table(raw.get("metadata")).get("event_type")),
+    }
+
+
+def attachments(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
+    """The records of a message's attachments: previews of links, cards of apps."""
+    for index, one in enumerate(tables(raw.get("attachments"))):
+        names = ("fallback", "service_name", "service_icon", "title", "title_link", "text", "from_url", "image_url")
+        more = ("thumb_url", "author_name", "author_link", "color")
+        yield {
+            "id": f"{message_id(channel, ts)}:att:{index}",
+            "message_id": message_id(channel, ts),
+            "channel_id": channel,
+            "index": index,
+            **{name: text(one.get(name)) for name in (*names, *more)},
+        }
+
+
+def reactions(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
+    """The records of a message's reactions: one for each emoji and user."""
+    of = message_id(channel, ts)
+    for one in tables(raw.get("reactions")):
+        emoji = text(one.get("name"))
+        for user in dict.fromkeys(strings(one.get("users")) if emoji else []):
+            yield {
+                "id": f"{of}:{emoji}:{user}",
+                "message_id": of,
+                "channel_id": channel,
+                "user_id": user,
+                "emoji": emoji,
+            }
+
+
+def thread_mark(raw: Obj) -> str | None:
+    """What changes when a thread gains or loses replies; None for a message without any."""
+    count, latest = integer(raw.get("reply_count")) or 0, text(raw.get("latest_reply"))
+    has_replies = latest is not None and latest != NO_REPLIES
+    is_parent = raw.get("thread_ts") in (None, "", raw.get("ts"))
+    return f"{count} {latest or ''}" if is_parent and (count or has_replies) else None

@@ -1,0 +1,83 @@
+"""The streams' names, and their records out of Slack's objects: only those that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors.slack import rows, small_rows
+from connectors.slack.fields import text
+from connectors.slack.rows import Obj
+from pdpp_worker.connector import Record
+
+WORKSPACE, USERS, CHANNELS, CHANNEL_STATS = "workspace", "users", "channels", "channel_stats"
+MEMBERSHIPS, MESSAGES, ATTACHMENTS, REACTIONS = "channel_memberships", "messages", "message_attachments", "reactions"
+FILES, CANVASES = "files", "canvases"
+
+PARENT = {CHANNEL_STATS: CHANNELS, ATTACHMENTS: MESSAGES, REACTIONS: MESSAGES, CANVASES: FILES}
+"""Streams that keep no place of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emitter:
+    """Makes the records of one slice."""
+
+    wanted: frozenset[str]
+    now: Callable[[], datetime]
+
+    def message(self, channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Iterator[Record]:
+        """A message with all that rides on it; what rode on earlier versions and is gone is deleted."""
+        if MESSAGES in self.wanted:
+            yield self._record(MESSAGES, rows.message(channel, ts, raw))
+        for stream, riders in ((ATTACHMENTS, rows.attachments), (REACTIONS, rows.reactions)):
+            if stream in self.wanted:
+                current = {one["id"]: one for one in riders(channel, ts, raw)}
+                yield from (self._record(stream, one) for one in current.values())
+                earlier = dict.fromkeys(one["id"] for version in before for one in riders(channel, ts, version))
+                yield from self.deleted(stream, (key for key in earlier if key not in current))
+
+    def deleted(self, stream: str, keys: Iterable[str]) -> Iterator[Record]:
+        """What the platform no longer holds."""
+        if stream in self.wanted:
+            for key in keys:
+                yield Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
+
+    def channel(self, raw: Obj, day: str) -> Iterator[Record]:
+        """A channel, and how many members it had on the day (YYYY-MM-DD) on which it was seen so."""
+        if text(raw.get("id")) is None:
+            return
+        if CHANNELS in self.wanted:
+            yield self._record(CHANNELS, small_rows.channel(raw))
+        stat = small_rows.channel_stat(raw, day)
+        if stat is not None and CHANNEL_STATS in self.wanted:
+            yield self._record(CHANNEL_STATS, stat)
+
+    def membership(self, channel: str, user: str) -> Record:
+        """That a user is in a channel."""
+        return self._record(MEMBERSHIPS, small_rows.membership(channel, user))
+
+    def user(self, raw: Obj) -> Iterator[Record]:
+        """A person or bot."""
+        if text(raw.get("id")) is not None:
+            yield self._record(USERS, small_rows.user(raw))
+
+    def workspace(self, raw: Obj) -> Iterator[Record]:
+        """The workspace."""
+        if (row := small_rows.workspace(raw)) is not None:
+            yield self._record(WORKSPACE, row)
+
+    def file(self, raw: Obj) -> Iterator[Record]:
+        """A file or canvas. Of one that is gone only that is said, over what was known before."""
+        key = text(raw.get("id"))
+        stream, shape = (CANVASES, small_rows.canvas) if small_rows.is_canvas(raw) else (FILES, small_rows.file)
+        if key is None or stream not in self.wanted:
+            return
+        if raw.get("mode") in small_rows.GONE_MODES:
+            data = {"id": key, "mode": raw["mode"]}
+            yield Record(stream=stream, key=key, data=data, emitted_at=self.now(), partial=True)
+        else:
+            yield self._record(stream, shape(raw))
+
+    def _record(self, stream: str, data: Obj) -> Record:
+        return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now())

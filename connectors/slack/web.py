@@ -1,0 +1,200 @@
+"""All streams over the Web API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from connectors.slack.api import Api
+from connectors.slack.conversations import Conversations, TooManyFailuresError, stopped
+from connectors.slack.errors import Refused, ShapeError, reason_of
+from connectors.slack.fields import flag, integer, table, tables, text
+from connectors.slack.rows import Obj
+from connectors.slack.streams import (
+    ATTACHMENTS,
+    CANVASES,
+    CHANNEL_STATS,
+    CHANNELS,
+    FILES,
+    MEMBERSHIPS,
+    MESSAGES,
+    REACTIONS,
+    USERS,
+    WORKSPACE,
+    Emitter,
+)
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    AuthExpired,
+    Challenged,
+    Context,
+    DetailCoverage,
+    DetailGap,
+    Gone,
+    Message,
+    Progress,
+    ProviderError,
+    Reason,
+    Start,
+    State,
+    Throttled,
+    skip,
+)
+
+
+class Phase(NamedTuple):
+    """A part of the work, and the streams that suffer when it cannot be done."""
+
+    streams: tuple[str, ...]
+    messages: Callable[[], Iterator[Message]]
+
+
+class Web:
+    """Reads a workspace over the Web API for one slice."""
+
+    def __init__(self, api: Api, emitter: Emitter, start: Start, context: Context) -> None:
+        self._api = api
+        self._emitter = emitter
+        self._start = start
+        self._context = context
+        self.conversations = Conversations(api, emitter, context)
+
+    def phases(self) -> list[Phase]:
+        """The forward walk, in order; each reads one stream and what rides on it."""
+        all_phases = [
+            Phase((WORKSPACE,), self._workspace),
+            Phase((USERS,), self._users),
+            Phase((CHANNELS, CHANNEL_STATS), self._channels),
+            Phase((MEMBERSHIPS,), self._memberships),
+            Phase((FILES, CANVASES), self._files),
+            Phase((MESSAGES, ATTACHMENTS, REACTIONS), self._messages),
+        ]
+        wanted = self._emitter.wanted
+        asked = [Phase(tuple(one for one in streams if one in wanted), go) for streams, go in all_phases]
+        return [Phase(streams, self._guarded(streams, go)) for streams, go in asked if streams]
+
+    def _guarded(
+        self, streams: tuple[str, ...], go: Callable[[], Iterator[Message]]
+    ) -> Callable[[], Iterator[Message]]:
+        """The same, with a failure of the whole part as the skip that it is."""
+
+        def messages() -> Iterator[Message]:
+            try:
+                yield from go()
+            except (AuthExpired, Challenged):
+                raise
+            except TooManyFailuresError as error:
+                if isinstance(error.__cause__, ProviderError):
+                    yield from stopped(list(streams), error.__cause__)
+            except ProviderError as error:
+                due = error.retry_after if isinstance(error, Throttled) else None
+                for stream in streams:
+                    yield skip(stream, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
+
+        return messages
+
+    def _is_done(self, stream: str) -> bool:
+        """Whether an earlier slice of this run has read the stream."""
+        return table(self._start.cursor(stream)).get("run") == self._start.run_id
+
+    def _workspace(self) -> Iterator[Message]:
+        if self._is_done(WORKSPACE):
+            return
+        records = list(self._emitter.workspace(self._api.identity()))
+        if not records:
+            raise ShapeError("auth.test names no workspace")
+        yield from records
+        yield State(stream=WORKSPACE, cursor={"run": self._start.run_id})
+
+    def _users(self) -> Iterator[Message]:
+        if self._is_done(USERS):
+            return
+        for number, raw in enumerate(self._api.users(), start=1):
+            yield from self._emitter.user(table(raw))
+            if number % 1000 == 0:
+                yield Progress(stream=USERS, count=number)
+        yield State(stream=USERS, cursor={"run": self._start.run_id})
+
+    def _channels(self) -> Iterator[Message]:
+        if self._is_done(CHANNELS):
+            return
+        day = self._context.now().date().isoformat()
+        ids: dict[str, int] = {}
+        for raw in tables(list(self._api.channels())):
+            key = text(raw.get("id"))
+            if key is not None and self._is_ours(raw):
+                ids[key] = integer(raw.get("num_members")) or 0
+                yield from self._emitter.channel(raw, day)
+        self._listed = ids
+        if CHANNELS in self._emitter.wanted:
+            yield State(stream=CHANNELS, cursor={"run": self._start.run_id, "ids": ids})
+
+    def _is_ours(self, raw: Obj) -> bool:
+        if not self._context.settings.get("member_only", True):
+            return True
+        return raw.get("is_im") is True or raw.get("is_mpim") is True or flag(raw.get("is_member")) is not False
+
+    _listed: dict[str, int] | None = None
+
+    def _known_channels(self) -> dict[str, int]:
+        """Channel to member count, from the list that this run has read."""
+        if self._listed is None:
+            if self._is_done(CHANNELS):
+                return table(table(self._start.cursor(CHANNELS)).get("ids"))
+            for _ in self._channels():
+                continue
+        return self._listed or {}
+
+    def _memberships(self) -> Iterator[Message]:
+        cursor = table(self._start.cursor(MEMBERSHIPS))
+        counts = dict(table(cursor.get("counts")))
+        for channel, count in self._known_channels().items():
+            # A direct message has no count, and its members never change.
+            if counts.get(channel) == count:
+                continue
+            try:
+                yield from self.members(channel)
+            except (Gone, Refused) as error:
+                yield _unread_members(channel, error)
+                continue
+            counts[channel] = count
+            yield _members_read(channel)
+            yield State(stream=MEMBERSHIPS, cursor={"counts": counts})
+        yield State(stream=MEMBERSHIPS, cursor={"counts": counts})
+
+    def members(self, channel: str) -> Iterator[Message]:
+        """The memberships of one conversation."""
+        yield from (self._emitter.membership(channel, user) for user in self._api.members(channel) if text(user))
+
+    def _files(self) -> Iterator[Message]:
+        if self._is_done(FILES):
+            return
+        page, pages = integer(table(self._start.cursor(FILES)).get("page")) or 1, 1
+        while page <= max(pages, 1):
+            found, pages = self._api.files(page)
+            for raw in found:
+                yield from self._emitter.file(raw)
+            page += 1
+            if FILES in self._emitter.wanted:
+                yield State(stream=FILES, cursor={"page": page})
+        if FILES in self._emitter.wanted:
+            yield State(stream=FILES, cursor={"run": self._start.run_id})
+
+    def _messages(self) -> Iterator[Message]:
+        yield from self.conversations.walk(self._start, list(self._known_channels()))
+
+
+def _unread_members(channel: str, error: ProviderError) -> DetailGap:
+    return DetailGap(
+        stream=MEMBERSHIPS,
+        record_key=channel,
+        reason=Reason.SOURCE_PARTITION_FAILED.value,
+        detail_locator={"members_of": channel},
+        last_error=str(error),
+    )
+
+
+def _members_read(channel: str) -> DetailCoverage:
+    return DetailCoverage(
+        stream=MEMBERSHIPS, state_stream=MEMBERSHIPS, required_keys=[channel], hydrated_keys=[channel]
+    )

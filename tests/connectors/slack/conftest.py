@@ -1,0 +1,99 @@
+"""The connector by itself, its every message through the runtime's intake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import connectors.slack
+from connectors.slack.connector import collect
+from pdpp_worker.connector import Context, DetailGap, Message, Record, SkipResult, Start, State
+from pdpp_worker.protocol.manifest import Manifest, load_manifest
+from pdpp_worker.runtime.context import with_defaults
+from pdpp_worker.runtime.intake import Intake
+from tests.support.connectors import context, start
+
+MANIFEST: Manifest = load_manifest(Path(connectors.slack.__file__).parent / "manifest.json")
+ALL = [stream.name for stream in MANIFEST.supplied]
+
+
+@dataclass
+class Holder:
+    """What a store would hold: the messages of all slices so far, and the cursors they left."""
+
+    context: Context
+    sent: list[Message] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    runs: int = 0
+
+    def run(
+        self, streams: Sequence[str] = ALL, *, cut: int | None = None, same: bool = False, **asked: Any
+    ) -> list[Message]:
+        """One slice of a new run (`same`: of the last one), cut after some messages if asked."""
+        self.runs += not same
+        return self.send(start(streams, self.state, **asked).model_copy(update={"run_id": f"run-{self.runs}"}), cut)
+
+    def send(self, request: Start, cut: int | None = None) -> list[Message]:
+        """One slice for a START of the test's own; every message has to pass the intake."""
+        intake = Intake(MANIFEST, request, lambda text: text)
+        said: list[Message] = []
+        with closing(cast(Generator[Message], collect(request, self.context))) as messages:
+            for message in messages:
+                intake.take(message)
+                said.append(message)
+                if isinstance(message, State):
+                    self.state[message.stream] = json.loads(json.dumps(message.cursor))
+                if len(said) == cut:
+                    break
+        assert intake.batch.rejections == []
+        assert intake.checkpoint_errors == {}
+        self.sent += said
+        return said
+
+    def held(self, stream: str) -> dict[str, dict[str, Any]]:
+        """The records of a stream, as all messages together left them; partial ones are laid over."""
+        rows: dict[str, dict[str, Any]] = {}
+        for one in self.sent:
+            if isinstance(one, Record) and one.stream == stream:
+                before = rows.pop(str(one.key), {})
+                if one.op == "upsert":
+                    rows[str(one.key)] = {**before, **one.data} if one.partial else one.data
+        return rows
+
+
+def emitted(sent: Sequence[Message], stream: str) -> list[str]:
+    """The keys of a stream's records, in the order in which they were sent."""
+    return [str(one.key) for one in sent if isinstance(one, Record) and one.stream == stream]
+
+
+def gaps(sent: Sequence[Message]) -> dict[str, DetailGap]:
+    """The gaps that were told, by their resource."""
+    return {one.record_key: one for one in sent if isinstance(one, DetailGap)}
+
+
+def skips(sent: Sequence[Message]) -> dict[str, SkipResult]:
+    """The last skip of each stream."""
+    return {one.stream: one for one in sent if isinstance(one, SkipResult)}
+
+
+def settings(**given: Any) -> dict[str, Any]:
+    """A connection's settings, with the manifest's defaults."""
+    return with_defaults(MANIFEST.settings, given)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Where the archive lies."""
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def on_disk(directory: Path) -> Holder:
+    """A connection that only reads the archive that lies there."""
+    return Holder(context(settings(archive=str(directory), run_slackdump=False)))
