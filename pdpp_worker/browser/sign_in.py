@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from pathlib import Path
 
 from pdpp_worker.browser import launch, profile
 from pdpp_worker.embedded.leash import leashed
@@ -15,18 +16,26 @@ _PROFILE_S = 90.0
 """A slice that uses the profile is over by then."""
 
 
-def sign_in(settings: Settings, row: ConnectionRow, url: str) -> None:
-    """Open the profile at a page, and wait until the owner has closed the browser.
+def program_with_window(settings: Settings) -> Path:
+    """The browser's program, where it can open a window.
 
     Raises:
-        ConfigurationError: there is no browser, or no display for its window.
-        PdppError: the browser failed, or the profile stays in use.
+        ConfigurationError: there is no browser, or no display.
     """
     program = launch.executable(settings)
     if not settings.has_display():
         raise ConfigurationError(
             "A window is needed to sign in, and there is no display. Run this in a desktop session, or over ssh -X."
         )
+    return program
+
+
+def sign_in(program: Path, settings: Settings, row: ConnectionRow, url: str) -> None:
+    """Open the connection's profile at a page, and wait until the owner has closed the browser.
+
+    Raises:
+        PdppError: the browser failed, or the profile stays in use.
+    """
     directory = profile.profile_dir(settings, row)
     sandbox = [] if launch.is_sandboxed() else ["--no-sandbox"]
     command = [str(program), f"--user-data-dir={directory}", *launch.FLAGS, *sandbox, url]

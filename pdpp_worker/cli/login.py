@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 import typer
 
 from pdpp_worker import registry
-from pdpp_worker.browser.sign_in import sign_in
+from pdpp_worker.browser.sign_in import program_with_window, sign_in
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.errors import ConfigurationError
@@ -26,8 +26,9 @@ def login(name: Annotated[str, typer.Argument(help="The connection's name.")]) -
             raise ConfigurationError(f"{row.connector} does not go through a browser.")
         values = with_defaults(manifest.settings, row.settings)
         page = urljoin(str(values.get("base_url") or ""), manifest.sign_in)
+        program = program_with_window(session.settings)
         note(f"Opening {page}; sign in there, then close the browser.")
-        sign_in(session.settings, row, page)
+        sign_in(program, session.settings, row, page)
         with session.db.begin() as connection:
             row = connections.get(connection, name)
             connections.set_credentials(connection, row.id, row.credentials)
