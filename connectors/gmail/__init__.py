@@ -1,0 +1,1 @@
+"""Mail: a Gmail account with labels and threads, or any other account that speaks IMAP."""

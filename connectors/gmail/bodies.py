@@ -1,0 +1,129 @@
+"""The text of messages: small parts in bundles, large ones by way of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.gmail.client import Answer
+from connectors.gmail.decoding import snippet, stripped, text_of
+from connectors.gmail.download import Downloads, TooLargeError, content
+from connectors.gmail.files import Stored
+from connectors.gmail.rows import Mail, path_of
+from connectors.gmail.structure import Part
+
+INLINE = 256 * 1024
+"""Bytes, as encoded, of a text part that is kept in the record whole; a larger one is kept as a file."""
+PREVIEW = 4096
+"""Bytes that are read for a snippet where bodies are not wanted."""
+HEAD_CHARS = 65_536
+"""Characters of a larger text that the record holds beside the file."""
+BUNDLE = 4 * 1024 * 1024
+"""Bytes that are asked for in one command."""
+
+
+@dataclass
+class Text:
+    """What was read of a message's text."""
+
+    plain: list[str] = field(default_factory=list)
+    html: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes of content by kind."""
+    files: dict[str, list[Stored]] = field(default_factory=dict)
+    too_large: bool = False
+
+    def readable(self) -> str:
+        """The text as a person reads it."""
+        return "\n".join(self.plain) if self.plain else stripped("\n".join(self.html))
+
+    def snippet(self) -> str | None:
+        """The beginning of it."""
+        return snippet(self.readable())
+
+
+class Bodies:
+    """Reads texts; `whole` says whether more than a snippet is wanted."""
+
+    def __init__(self, downloads: Downloads, *, whole: bool) -> None:
+        self._downloads = downloads
+        self._limit = INLINE if whole else PREVIEW
+        self._whole = whole
+
+    def parts(self, message: Mail) -> tuple[Part, ...]:
+        """The parts that are asked for."""
+        texts = message.parts.texts
+        return texts if self._whole else (message.parts.plain or message.parts.html)[:1]
+
+    def items(self, paths: Sequence[Part]) -> list[str]:
+        """What to FETCH for parts of these places."""
+        return ["UID", *(f"{path_of(part)}<0.{self._limit}>" for part in paths)]
+
+    def bundles(self, messages: Sequence[Mail]) -> Iterator[list[Mail]]:
+        """Messages that one command can be sent for: their parts have the same places and are not too much together."""
+        by_place: dict[tuple[str, ...], list[Mail]] = {}
+        for message in messages:
+            by_place.setdefault(tuple(part.path for part in self.parts(message)), []).append(message)
+        for alike in by_place.values():
+            bundle: list[Mail] = []
+            size = 0
+            for message in alike:
+                expected = sum(min(self._limit, part.size or self._limit) for part in self.parts(message))
+                if bundle and size + expected > BUNDLE:
+                    yield bundle
+                    bundle, size = [], 0
+                bundle.append(message)
+                size += expected
+            yield bundle
+
+    def read(self, message: Mail, answer: Answer) -> Text:
+        """The text of a message out of an answer; parts that are larger are fetched now.
+
+        Raises:
+            ProviderError: a part is missing or could not be fetched.
+        """
+        text = Text()
+        for part in self.parts(message):
+            raw = content(answer, part)
+            kind = part.type.removeprefix("text/")
+            pieces = text.plain if kind == "plain" else text.html
+            if self._whole and (len(raw) >= self._limit or (part.size or 0) > self._limit):
+                pieces.append(self._head(message, part, text, raw))
+            else:
+                pieces.append(text_of(raw, part.encoding, part.charset))
+                text.sizes[kind] = text.sizes.get(kind, 0) + len(pieces[-1].encode("utf-8", "surrogatepass"))
+        return text
+
+    def _head(self, message: Mail, part: Part, text: Text, raw: bytes) -> str:
+        """The beginning of a large part, which is kept as a file unless it is beyond the cap."""
+        kind = part.type.removeprefix("text/")
+        try:
+            stored = self._downloads.fetch(message, part)
+        except TooLargeError:
+            text.too_large = True
+            return text_of(raw, part.encoding, part.charset)[:HEAD_CHARS]
+        text.files.setdefault(kind, []).append(stored)
+        text.sizes[kind] = text.sizes.get(kind, 0) + stored.size_bytes
+        return text_of(self._downloads.head(stored, HEAD_CHARS * 4), "", part.charset)[:HEAD_CHARS]
+
+
+def body_row(message: Mail, text: Text) -> dict[str, Any]:
+    """The record of a message's body."""
+    is_plain = bool(message.parts.plain)
+    source = "text_plain" if is_plain else "html_stripped" if message.parts.html else "empty"
+    first = next(iter(message.parts.texts), None)
+    return {
+        "id": message.key,
+        "message_id": message.key,
+        "message_received_at": message.received_at,
+        "body_text": text.readable() if message.parts.texts else None,
+        "body_html": "\n".join(text.html) if message.parts.html else None,
+        "body_text_bytes": text.sizes.get("plain"),
+        "body_html_bytes": text.sizes.get("html"),
+        "body_text_files": [stored.as_json() for stored in text.files.get("plain", [])],
+        "body_html_files": [stored.as_json() for stored in text.files.get("html", [])],
+        "body_source": source,
+        "charset": first.charset if first else None,
+        "is_whole": not text.files and not text.too_large,
+    }

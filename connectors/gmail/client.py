@@ -1,0 +1,102 @@
+"""IMAPClient, with answers to FETCH kept apart by message and read no further than is needed."""
+
+from __future__ import annotations
+
+import imaplib
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from imapclient import IMAPClient
+from imapclient.datetime_util import parse_to_datetime
+from imapclient.exceptions import ProtocolError
+from imapclient.response_parser import parse_response
+
+from connectors.gmail.errors import ShapeError
+
+Answer = dict[str, Any]
+"""What the server says of one message: items by their upper-case names."""
+
+# The library keeps the last commands, passwords among them, in its debug log.
+logging.getLogger("imapclient").setLevel(logging.WARNING)
+# One line of an answer may list every message of a large mailbox; the standard library's limit is 1 MB.
+imaplib._MAXLINE = 32_000_000  # type: ignore[attr-defined]  # noqa: SLF001
+
+_UID = re.compile(rb"\bUID (\d+)")
+_UNREADABLE = (ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+class Client(IMAPClient):  # type: ignore[misc]
+    """One connection to a server."""
+
+    def fetch_by_uid(self, messages: str, items: Sequence[str], changed_since: int | None = None) -> dict[int, Answer]:
+        """What the server says of these messages (a sequence set of UIDs), by UID.
+
+        Raises:
+            ShapeError: the answer cannot be read.
+        """
+        lines = self._uid_fetch(messages, items, changed_since)
+        try:
+            return _by_uid(parse_response(lines))
+        except _UNREADABLE as error:
+            raise ShapeError(f"an answer to FETCH cannot be read ({type(error).__name__})") from error
+
+    def existing(self, messages: str) -> list[int]:
+        """Those of these messages that are there, ascending. SEARCH may be cut short by a server; FETCH is not."""
+        lines = self._uid_fetch(messages, ["UID"], None)
+        found = (_UID.search(line) for line in lines if isinstance(line, bytes))
+        return sorted({int(one.group(1)) for one in found if one})
+
+    def find(self, *criteria: str) -> list[int]:
+        """The UIDs that meet the criteria."""
+        return list(self.search([one.encode() for one in criteria]))
+
+    def sign_in(self, mechanism: str, answer: Callable[[bytes], str]) -> None:
+        """Authenticate by a SASL mechanism; a broken connection is not taken for a refusal."""
+        self._command_and_check("authenticate", mechanism, answer)
+
+    def sign_in_by_login(self, user: str, password: str) -> None:
+        """Authenticate by LOGIN."""
+        self._command_and_check("login", user, password)
+
+    def _uid_fetch(self, messages: str, items: Sequence[str], changed_since: int | None) -> list[Any]:
+        modifiers = [f"(CHANGEDSINCE {changed_since})"] if changed_since is not None else []
+        typ, data = self._imap.uid("FETCH", messages, f"({' '.join(items)})", *modifiers)
+        self._checkok("fetch", typ, data)
+        return [] if data == [None] else data
+
+
+def sequence_set(uids: Iterable[int]) -> str:
+    """UIDs as a sequence set, neighbours as ranges: 1:3,7."""
+    ranges: list[list[int]] = []
+    for uid in sorted(uids):
+        if ranges and uid == ranges[-1][1] + 1:
+            ranges[-1][1] = uid
+        else:
+            ranges.append([uid, uid])
+    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ranges)
+
+
+def moment(answer: Answer) -> datetime | None:
+    """INTERNALDATE, with its zone; None when it is missing or no date."""
+    value = answer.get("INTERNALDATE")
+    try:
+        return parse_to_datetime(value, normalise=False) if isinstance(value, bytes) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _by_uid(parsed: tuple[Any, ...]) -> dict[int, Answer]:
+    """Unasked answers that name no UID are left out: the sequence number may mean another message by now."""
+    found: dict[int, Answer] = {}
+    for items in parsed[1::2]:
+        answer = {_name(name): value for name, value in zip(items[::2], items[1::2], strict=True)}
+        if isinstance(uid := answer.get("UID"), int):
+            found.setdefault(uid, {}).update(answer)
+    return found
+
+
+def _name(raw: bytes) -> str:
+    return raw.decode("ascii", "replace").upper()

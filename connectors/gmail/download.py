@@ -1,0 +1,89 @@
+"""A part of a message brought to disk in pieces; a download that was cut goes on where it stopped."""
+
+from __future__ import annotations
+
+from connectors.gmail.client import Answer
+from connectors.gmail.decoding import undone
+from connectors.gmail.errors import ShapeError
+from connectors.gmail.files import Files, Stored
+from connectors.gmail.rows import Mail, path_of
+from connectors.gmail.session import Session
+from connectors.gmail.structure import Part
+
+PIECE = 512 * 1024
+"""Bytes that are asked for at once: little enough for the slowest line to bring in time."""
+_BASE64 = 1.4
+"""At most so many bytes as encoded for one of the content, line ends included."""
+
+
+class TooLargeError(Exception):
+    """The part is larger than the owner wants to keep."""
+
+
+class Downloads:
+    """Fetches parts to files; `cap` is the most bytes that a file may have."""
+
+    def __init__(self, session: Session, files: Files, cap: int) -> None:
+        self._session = session
+        self._files = files
+        self._cap = cap
+
+    def fetch(self, message: Mail, part: Part) -> Stored:
+        """The part's content, kept on disk.
+
+        Raises:
+            TooLargeError: it is beyond the cap; nothing of it is kept.
+            ProviderError: it could not be fetched to its end; what came is kept for the next try.
+        """
+        limit = self._cap * (_BASE64 if part.encoding == "base64" else 1.0)
+        if part.size is not None and part.size > limit:
+            raise TooLargeError
+        box = message.box
+        partial = self._files.partial(f"{box.name}/{box.uidvalidity}/{message.uid}/{part.path}")
+        offset = partial.size
+        while True:
+            piece = self._piece(message, part, offset)
+            partial.put(offset, piece)
+            offset += len(piece)
+            if offset > limit:
+                partial.discard()
+                raise TooLargeError
+            if not piece or (len(piece) < PIECE and offset >= (part.size or 0)):
+                break
+        stored = self._files.keep(undone(partial.chunks(), part.encoding))
+        partial.discard()
+        return stored
+
+    def head(self, stored: Stored, size: int) -> bytes:
+        """The first bytes of what was fetched."""
+        return self._files.head(stored, size)
+
+    def _piece(self, message: Mail, part: Part, offset: int) -> bytes:
+        item = f"{path_of(part)}<{offset}.{PIECE}>"
+        place = f"FETCH of part {part.path}"
+        answers = self._session.ask(place, lambda client: client.fetch_by_uid(str(message.uid), [item]))
+        answer = answers.get(message.uid)
+        if answer is None:
+            raise ShapeError("the server told nothing of the message")
+        return content(answer, part, offset)[:PIECE]
+
+
+def content(answer: Answer, part: Part, offset: int = 0) -> bytes:
+    """What an answer holds of a part from `offset`; a server may send the whole part where a piece was asked for.
+
+    Raises:
+        ShapeError: the answer holds nothing of it, although there is something.
+    """
+    name = f"BODY[{part.path}]"
+    if isinstance(piece := answer.get(f"{name}<{offset}>"), bytes | int):
+        return _raw(piece)
+    if isinstance(whole := answer.get(name), bytes | int):
+        return _raw(whole)[offset:]
+    if (f"{name}<{offset}>" in answer or name in answer) and (offset or not part.size):
+        return b""
+    raise ShapeError("the server told nothing of the part")
+
+
+def _raw(value: bytes | int) -> bytes:
+    """A quoted string of digits reads as a number."""
+    return value if isinstance(value, bytes) else str(value).encode()

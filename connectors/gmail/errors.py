@@ -1,0 +1,116 @@
+"""What a server means by NO, BAD and BYE, by its response code (RFC 5530) or, where there is none, by its words."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from pdpp_worker.connector import AuthExpired, Challenged, ProviderError, Reason, Throttled, UpstreamError
+
+APP_PASSWORD = "create an app password (for Gmail: myaccount.google.com/apppasswords) or renew the OAuth token"  # noqa: S105
+
+_WORDS = 200
+"""Characters of a server's sentence that are kept."""
+_CODE = re.compile(r"\[([A-Z0-9-]+)", re.IGNORECASE)
+_BACKOFF = re.compile(r"backoff time:?\s*(\d{1,9})\s*(ms|milli)?", re.IGNORECASE)
+_LONGEST_PAUSE = timedelta(days=1)
+
+_CHALLENGE = re.compile(r"webalert|web login required|log ?in via your web browser", re.IGNORECASE)
+_THROTTLE = re.compile(
+    r"throttl|too many (simultaneous|concurrent|connections)|maximum number of connections"
+    r"|rate.?limit|bandwidth limit|exceeded command|backoff time",
+    re.IGNORECASE,
+)
+_SIGN_IN = re.compile(r"application-specific password|invalid credentials|account.*disabled", re.IGNORECASE)
+_OUTAGE = re.compile(r"temporar|try again|lookup failed|system error", re.IGNORECASE)
+
+_BY_CODE: dict[str, type[ProviderError]] = {
+    "AUTHENTICATIONFAILED": AuthExpired,
+    "AUTHORIZATIONFAILED": AuthExpired,
+    "EXPIRED": AuthExpired,
+    "WEBALERT": Challenged,
+    "THROTTLED": Throttled,
+    "OVERQUOTA": Throttled,
+    "LIMIT": Throttled,
+    "UNAVAILABLE": UpstreamError,
+}
+_BY_WORDS = ((_CHALLENGE, Challenged), (_THROTTLE, Throttled), (_SIGN_IN, AuthExpired), (_OUTAGE, UpstreamError))
+
+
+class RefusedError(UpstreamError):
+    """The server said NO or BAD to one command; others may still succeed."""
+
+
+class LostError(UpstreamError):
+    """The connection broke, or stayed silent for too long."""
+
+
+class ShapeError(UpstreamError):
+    """The server's answer is not what the protocol promises."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason=Reason.SHAPE_CHANGED.value)
+
+
+def typed(said: str, place: str) -> ProviderError | None:
+    """The outcome that a server's words stand for; None when they are about this one command only."""
+    code = _CODE.search(said)
+    kind = _BY_CODE.get(code.group(1).upper()) if code else None
+    # A connection limit may hide behind a code that says nothing but "not now".
+    if kind is None or kind is UpstreamError:
+        kind = next((one for pattern, one in _BY_WORDS if pattern.search(said)), kind)
+    if kind is None:
+        return None
+    sentence = f"{place}: {quoted(said)}"
+    if kind is Throttled:
+        return Throttled(sentence, retry_after=_pause(said))
+    if kind is AuthExpired:
+        return AuthExpired(f"{sentence}; {APP_PASSWORD}")
+    if kind is Challenged:
+        return Challenged(f"{sentence}; sign in once in the browser")
+    return kind(sentence)
+
+
+def quoted(said: str) -> str:
+    """A server's words on one line, shortened."""
+    return " ".join(said.split())[:_WORDS]
+
+
+def words_of(error: Exception) -> str:
+    """What the server said, out of the wrapping that the library puts around it."""
+    text = str(error)
+    found = re.search(r"(?:b'|b\")(.*?)(?:'\]?|\"\]?)$", text)
+    return found.group(1) if found else text
+
+
+@contextmanager
+def lost_connections(place: str) -> Iterator[None]:
+    """Turn a broken connection into a typed outcome; what the server said in parting decides which.
+
+    Raises:
+        ProviderError: `LostError`, or what the server's last words stand for.
+    """
+    try:
+        yield
+    except imaplib.IMAP4.abort as error:
+        said = words_of(error)
+        raise typed(said, place) or _lost(f"{place}: {quoted(said)}") from None
+    except TimeoutError:
+        raise LostError(f"{place}: no answer in time", reason=Reason.TIMED_OUT.value) from None
+    except OSError as error:
+        raise _lost(f"{place}: {error.strerror or type(error).__name__}") from None
+
+
+def _lost(text: str) -> LostError:
+    return LostError(text, reason=Reason.NETWORK_ERROR.value)
+
+
+def _pause(said: str) -> datetime | None:
+    found = _BACKOFF.search(said)
+    if found is None:
+        return None
+    pause = timedelta(milliseconds=int(found.group(1))) if found.group(2) else timedelta(seconds=int(found.group(1)))
+    return datetime.now(UTC) + min(pause, _LONGEST_PAUSE)

@@ -1,0 +1,176 @@
+"""Small readers of what a server or a sender wrote; none of them raises."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.parser import BytesHeaderParser
+from email.utils import getaddresses, parsedate_to_datetime
+from typing import Any
+
+from imapclient.imap_utf7 import decode as decode_utf7
+
+from connectors.gmail.charsets import decoded
+
+NAMES = ("FROM", "TO", "CC", "BCC", "REPLY-TO", "SUBJECT", "DATE", "MESSAGE-ID", "IN-REPLY-TO", "REFERENCES")
+"""The header fields that are asked for."""
+
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_ID = re.compile(r"<[^<>\s]+>")
+_PARSER = BytesHeaderParser()
+
+
+class Headers:
+    """The header of a message, decoded (RFC 2047) as far as it can be."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._fields: dict[str, list[str]] = {}
+        for name, value in _PARSER.parsebytes(raw).raw_items():
+            self._fields.setdefault(name.upper(), []).append(_FOLD.sub("", _plain(value)).strip())
+
+    def text(self, name: str) -> str | None:
+        """The field's first occurrence as text."""
+        raw = self._first(name)
+        return None if raw is None else unworded(raw)
+
+    def addresses(self, name: str) -> list[dict[str, str | None]]:
+        """Everybody that the field names."""
+        found = _loosely_parsed(self._fields.get(name, []))
+        pairs = [(unworded(person).strip() or None, email.strip() or None) for person, email in found]
+        return [{"name": person, "email": email} for person, email in pairs if person or email]
+
+    def date(self) -> str | None:
+        """The sender's date, when it is one."""
+        raw = self._first("DATE")
+        try:
+            return iso(parsedate_to_datetime(raw)) if raw else None
+        except (ValueError, TypeError, OverflowError, IndexError):
+            return None
+
+    def ids(self, name: str) -> list[str]:
+        """The message ids in the field, without their brackets."""
+        return [one[1:-1] for one in _ID.findall(self._first(name) or "")]
+
+    def _first(self, name: str) -> str | None:
+        return next(iter(self._fields.get(name, [])), None)
+
+
+def _loosely_parsed(values: list[str]) -> list[tuple[str, str]]:
+    """Newer versions of the standard library give up a whole field for one odd address, unless told otherwise."""
+    try:
+        return getaddresses(values, strict=False)
+    except TypeError:
+        return getaddresses(values)
+
+
+def unworded(raw: str) -> str:
+    """Text with its encoded words decoded."""
+    if "=?" not in raw:
+        return raw
+    try:
+        parts = decode_header(raw)
+    except (HeaderParseError, ValueError):
+        return raw
+    return "".join(_piece(part, charset) for part, charset in parts)
+
+
+def _piece(part: str | bytes, charset: str | None) -> str:
+    if isinstance(part, str):
+        return part
+    return decoded(part, charset) if charset else part.decode("raw-unicode-escape", "replace")
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A time as ISO 8601 UTC with milliseconds and `Z`; one without a zone is taken for UTC."""
+    if moment is None:
+        return None
+    try:
+        there = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return there.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        return None
+
+
+def flags(value: Any) -> list[str]:
+    """The flags of a message, sorted."""
+    return sorted(_atom(one) for one in value) if isinstance(value, tuple) else []
+
+
+def labels(value: Any) -> list[str]:
+    """Gmail's labels of a message, out of modified UTF-7, sorted."""
+    return sorted(_utf7(_atom(one)) for one in value) if isinstance(value, tuple) else []
+
+
+def number(value: Any) -> int | None:
+    """A number that is not negative, or None."""
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def word(value: Any) -> str:
+    """A word of the protocol in lower case; empty when there is none."""
+    return value.decode("utf-8", "replace").lower() if isinstance(value, bytes) else ""
+
+
+def table(value: Any) -> dict[str, str]:
+    """Parameters of a body part, with the continuations of RFC 2231 joined."""
+    if not isinstance(value, tuple):
+        return {}
+    pairs = {word(name): _text(text) for name, text in zip(value[::2], value[1::2], strict=False)}
+    return {**pairs, **_continued(pairs)}
+
+
+def checksum(value: Any) -> int:
+    """A checksum of a JSON value, never 0."""
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode()) or 1
+
+
+def _continued(pairs: dict[str, str]) -> dict[str, str]:
+    names = {name.partition("*")[0] for name in pairs if "*" in name}
+    return {name: _joined(name, pairs) for name in names}
+
+
+def _joined(name: str, pairs: dict[str, str]) -> str:
+    pieces = [(key, pairs[key]) for key in sorted(pairs, key=_place) if key.partition("*")[0] == name and "*" in key]
+    charset, raw = None, b""
+    for position, (key, piece) in enumerate(pieces):
+        if key.endswith("*"):
+            if position == 0 and piece.count("'") >= 2:
+                charset, _, piece = piece.split("'", 2)  # noqa: PLW2901
+            raw += _percent_decoded(piece)
+        else:
+            raw += piece.encode("utf-8", "surrogateescape")
+    return decoded(raw, charset or "utf-8")
+
+
+def _place(key: str) -> int:
+    digits = "".join(one for one in key.partition("*")[2] if one.isascii() and one.isdigit())
+    return int(digits or 0)
+
+
+def _percent_decoded(text: str) -> bytes:
+    raw = text.encode("utf-8", "surrogateescape")
+    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found.group(1), 16)]), raw)
+
+
+def _text(value: Any) -> str:
+    return unworded(decoded(value, None)) if isinstance(value, bytes) else str(value or "")
+
+
+def _atom(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else "NIL" if value is None else str(value)
+
+
+def _utf7(text: str) -> str:
+    try:
+        return str(decode_utf7(text.encode("ascii")))
+    except ValueError:
+        return text
+
+
+def _plain(value: Any) -> str:
+    """A header's raw value; bytes beyond ASCII are taken for UTF-8, else for Latin-1."""
+    return decoded(str(value).encode("utf-8", "surrogateescape"), None)

@@ -1,0 +1,81 @@
+"""Which mailboxes hold the account's mail, and the labels that its owner sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from connectors.gmail.errors import ShapeError
+from connectors.gmail.fields import checksum
+from connectors.gmail.session import Session
+from pdpp_worker.connector import Context, Message, Record, Start, State
+
+ALL_MAIL = "[Gmail]/All Mail"
+"""Its name in English, for a server that does not mark it."""
+HIDDEN = "All Mail is not shown to IMAP; tick it under 'Show in IMAP' in the label settings of Gmail"
+
+_NO_MAILBOX = {b"\\noselect", b"\\nonexistent"}
+_VIEWS = {b"\\all", b"\\flagged", b"\\important"}
+"""Mailboxes that show messages of others (RFC 6154, RFC 8457)."""
+
+
+class Mailbox(NamedTuple):
+    """A line of LIST."""
+
+    name: str
+    delimiter: str | None
+    attributes: frozenset[bytes]
+
+
+def listed(session: Session) -> list[Mailbox]:
+    """All mailboxes by name.
+
+    Raises:
+        ShapeError: there is none, although every account has an INBOX.
+    """
+    lines: list[tuple[Sequence[bytes], bytes | None, str]] = session.ask("LIST", lambda client: client.list_folders())
+    found = {
+        name: Mailbox(name, delimiter.decode() if delimiter else None, frozenset(one.lower() for one in attributes))
+        for attributes, delimiter, name in lines
+    }
+    if not found:
+        raise ShapeError("the server lists no mailbox")
+    return [found[name] for name in sorted(found)]
+
+
+def to_walk(mailboxes: Sequence[Mailbox], *, gmail: bool) -> list[str]:
+    """The mailboxes that together hold every message once; empty where Gmail hides All Mail."""
+    open_ones = [one for one in mailboxes if not one.attributes & _NO_MAILBOX]
+    if gmail:
+        marked = [one.name for one in open_ones if b"\\all" in one.attributes]
+        return marked[:1] or [one.name for one in open_ones if one.name == ALL_MAIL]
+    plain = [one.name for one in open_ones if not one.attributes & _VIEWS]
+    return plain or [one.name for one in open_ones]
+
+
+def collect_labels(start: Start, context: Context, mailboxes: Sequence[Mailbox]) -> Iterator[Message]:
+    """The labels that are new or changed since the last run, and the deletion of those that are gone."""
+    before: dict[str, int] = (start.cursor("labels") or {}).get("labels", {})
+    rows = {one.name: label(one) for one in mailboxes}
+    marks = {name: checksum(row) for name, row in rows.items()}
+    for name, row in rows.items():
+        if before.get(name) != marks[name]:
+            yield Record(stream="labels", key=name, data=row, emitted_at=context.now())
+    for name in before.keys() - rows.keys():
+        yield Record(stream="labels", key=name, data={"name": name}, emitted_at=context.now(), op="delete")
+    yield State(stream="labels", cursor={"labels": marks})
+
+
+def label(mailbox: Mailbox) -> dict[str, Any]:
+    """The row of a label."""
+    parent, _, _ = mailbox.name.rpartition(mailbox.delimiter) if mailbox.delimiter else ("", "", "")
+    is_gmails = mailbox.name == "[Gmail]" or mailbox.name.startswith("[Gmail]/")
+    attributes = sorted(one.decode("ascii", "replace") for one in mailbox.attributes if b"children" not in one)
+    return {
+        "name": mailbox.name,
+        "canonical_name": mailbox.name.removeprefix("[Gmail]/").lower().replace(" ", "_"),
+        "is_system": mailbox.name.upper() == "INBOX" or is_gmails,
+        "parent_name": parent or None,
+        "attributes": attributes,
+        "is_selectable": not mailbox.attributes & _NO_MAILBOX,
+    }

@@ -1,0 +1,223 @@
+"""Messages read by UID, with their text and attachments; every one of them ends as records or as a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from connectors.gmail.bodies import Bodies, Text, body_row
+from connectors.gmail.client import Answer, sequence_set
+from connectors.gmail.download import Downloads, TooLargeError
+from connectors.gmail.errors import RefusedError, ShapeError
+from connectors.gmail.files import Files
+from connectors.gmail.ledger import Entry
+from connectors.gmail.rows import (
+    GMAIL_ITEMS,
+    METADATA_ITEMS,
+    TOO_LARGE,
+    Box,
+    Mail,
+    attachment,
+    attachment_key,
+    hydrated,
+    mail,
+)
+from connectors.gmail.session import Session
+from pdpp_worker.connector import (
+    Context,
+    DetailCoverage,
+    DetailGap,
+    Message,
+    ProviderError,
+    Record,
+    Start,
+)
+
+DETAILS = ("message_bodies", "attachments")
+HOPELESS = 20
+"""Messages that have to fail together before the server itself is taken to be failing."""
+
+Chosen = Callable[[Mail, str, str], bool]
+"""Whether, of this message, the record of a stream with this key is to be read."""
+
+
+def everything(_message: Mail, _stream: str, _key: str) -> bool:
+    """Every record."""
+    return True
+
+
+@dataclass
+class Outcome:
+    """What became of the messages that were asked for."""
+
+    read: list[Mail] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    """UIDs that are there and could not be read."""
+    textless: int = 0
+    """Messages whose text could not be read."""
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether nothing at all was given, which speaks of the server rather than of one message."""
+        asked = len(self.read) + len(self.failed)
+        return asked >= HOPELESS and len(self.failed) + self.textless == asked
+
+
+class Reader:
+    """Reads messages of the selected mailbox."""
+
+    def __init__(self, start: Start, context: Context, session: Session) -> None:
+        self._session = session
+        self._now = context.now
+        self._details = [stream for stream in DETAILS if start.wants(stream)]
+        self._downloads = Downloads(session, Files(context.files), int(context.settings["max_file_bytes"]))
+        self._bodies = Bodies(self._downloads, whole="message_bodies" in self._details)
+
+    @property
+    def details(self) -> list[str]:
+        """The detail streams that are read."""
+        return self._details
+
+    def page(
+        self, box: Box, uids: Sequence[int], *, known: Container[int] = (), chosen: Chosen = everything
+    ) -> Generator[Message, None, Outcome]:
+        """Read messages; of those whose Gmail id is `known` only the metadata, and only the details that are `chosen`.
+
+        Raises:
+            ProviderError: the server or the connection failed as a whole.
+        """
+        outcome = Outcome()
+        found, errors = self._metadata(box, uids)
+        for uid, answer in found.items():
+            try:
+                outcome.read.append(mail(box, uid, answer))
+            except ShapeError as error:
+                errors[uid] = error
+        for uid, failure in errors.items():
+            outcome.failed.append(uid)
+            yield self._gap(box, uid, 0, "messages", unread_key(box, uid), failure)
+        fresh = []
+        for message in outcome.read:
+            if message.gm and message.gm in known:
+                yield self._record("messages", message.key, message.row, partial=True)
+            else:
+                fresh.append(message)
+        readable = [message for message in fresh if self._wants_text(message, chosen)]
+        outcome.textless = yield from self._contents(readable)
+        for message in fresh:
+            yield from self._attachments(message, chosen)
+        return outcome
+
+    def gone(self, box: Box, entry: Entry) -> Iterator[Record]:
+        """A message that the server no longer has, with all that hung on it."""
+        key = box.key(entry.uid, entry.gm)
+        keys = {"messages": [key], "message_bodies": [key]}
+        keys["attachments"] = [attachment_key(key, index) for index in range(entry.attachments)]
+        for stream in ("messages", *self._details):
+            for one in keys[stream]:
+                yield Record(stream=stream, key=one, data={"id": one}, emitted_at=self._now(), op="delete")
+
+    def _metadata(self, box: Box, uids: Sequence[int]) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
+        items = METADATA_ITEMS + (GMAIL_ITEMS if box.gmail else ())
+        found, errors = self._isolated("FETCH of messages", uids, items)
+        silent = sequence_set(uid for uid in uids if uid not in found and uid not in errors)
+        if silent:
+            for uid in self._session.ask("FETCH of UIDs", lambda client: client.existing(silent)):
+                errors[uid] = ShapeError("the server has the message and tells nothing of it")
+        return found, errors
+
+    def _wants_text(self, message: Mail, chosen: Chosen) -> bool:
+        return any(chosen(message, stream, message.key) for stream in ("messages", "message_bodies"))
+
+    def _contents(self, messages: Sequence[Mail]) -> Generator[Message, None, int]:
+        lost = 0
+        for bundle in self._bodies.bundles(messages):
+            items = self._bodies.items(self._bodies.parts(bundle[0]))
+            uids = [message.uid for message in bundle]
+            answers, errors = self._isolated("FETCH of texts", uids, items) if len(items) > 1 else ({}, {})
+            for message in bundle:
+                text = self._text(message, answers.get(message.uid, {}), errors.get(message.uid))
+                lost += isinstance(text, ProviderError)
+                yield from self._message(message, text)
+        return lost
+
+    def _text(self, message: Mail, answer: Answer, error: ProviderError | None) -> Text | ProviderError:
+        if error is not None:
+            return error
+        try:
+            return self._bodies.read(message, answer)
+        except (RefusedError, ShapeError) as failure:
+            return failure
+
+    def _message(self, message: Mail, text: Text | ProviderError) -> Iterator[Message]:
+        if isinstance(text, Text):
+            yield self._record("messages", message.key, {**message.row, "snippet": text.snippet()})
+        else:
+            yield self._record("messages", message.key, message.row, partial=True)
+        stream = "message_bodies" if "message_bodies" in self._details else "messages"
+        if isinstance(text, ProviderError):
+            yield self._gap(message.box, message.uid, message.gm, stream, message.key, text)
+        elif stream == "message_bodies":
+            yield self._record(stream, message.key, body_row(message, text))
+        yield _coverage(stream, message.key, is_read=isinstance(text, Text))
+
+    def _attachments(self, message: Mail, chosen: Chosen) -> Iterator[Message]:
+        for index, part in enumerate(message.parts.attachments):
+            key = message.attachment_key(index)
+            if "attachments" not in self._details or not chosen(message, "attachments", key):
+                continue
+            row = attachment(message, index)
+            try:
+                fetched = hydrated(self._downloads.fetch(message, part))
+            except TooLargeError:
+                fetched = TOO_LARGE
+            except (RefusedError, ShapeError) as error:
+                yield self._record("attachments", key, row, partial=True)
+                yield self._gap(message.box, message.uid, message.gm, "attachments", key, error)
+                yield _coverage("attachments", key, is_read=False)
+                continue
+            yield self._record("attachments", key, {**row, **fetched})
+            yield _coverage("attachments", key, is_read=True)
+
+    def _isolated(
+        self, place: str, uids: Sequence[int], items: Sequence[str]
+    ) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
+        """Answers by UID; a message that spoils the answer of all is found by halving."""
+        try:
+            messages = sequence_set(uids)
+            return self._session.ask(place, lambda client: client.fetch_by_uid(messages, items)), {}
+        except (RefusedError, ShapeError) as error:
+            if len(uids) == 1:
+                return {}, {uids[0]: error}
+        middle = len(uids) // 2
+        found, errors = self._isolated(place, uids[:middle], items)
+        more, more_errors = self._isolated(place, uids[middle:], items)
+        return {**found, **more}, {**errors, **more_errors}
+
+    def _record(self, stream: str, key: str, data: dict[str, object], *, partial: bool = False) -> Record:
+        return Record(stream=stream, key=key, data=data, emitted_at=self._now(), partial=partial)
+
+    def _gap(self, box: Box, uid: int, gm: int, stream: str, key: str, error: ProviderError) -> DetailGap:
+        return DetailGap(
+            stream=stream,
+            parent_stream="messages" if stream in DETAILS else None,
+            record_key=key,
+            reason=error.reason,
+            detail_locator=box.locator(uid, gm),
+            last_error=str(error),
+        )
+
+
+def unread_key(box: Box, uid: int) -> str:
+    """The name of a message whose id is not known because nothing of it could be read."""
+    return Box(box.name, box.uidvalidity, gmail=False).key(uid, 0)
+
+
+def _coverage(stream: str, key: str, *, is_read: bool) -> DetailCoverage:
+    return DetailCoverage(
+        stream=stream,
+        state_stream="messages",
+        required_keys=[key],
+        hydrated_keys=[key] if is_read else [],
+        gap_keys=[] if is_read else [key],
+    )

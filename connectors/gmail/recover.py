@@ -1,0 +1,190 @@
+"""The gaps that START hands over: exactly their messages are asked for, by UID or by Gmail's id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from connectors.gmail.errors import RefusedError
+from connectors.gmail.reader import Reader
+from connectors.gmail.rows import Box, Mail
+from connectors.gmail.session import Selected, Session
+from pdpp_worker.connector import (
+    DetailGap,
+    DetailGapRecovered,
+    GapToClose,
+    Message,
+    ProviderError,
+    Record,
+    ResourceScope,
+    Start,
+    Throttled,
+)
+
+PAGE = 50
+"""Messages that are read together."""
+
+
+class Target(NamedTuple):
+    """Where a missing message is."""
+
+    mailbox: str
+    uidvalidity: int
+    uid: int
+    gm: int
+
+
+class _Asked(NamedTuple):
+    """A gap, and the message that it is about."""
+
+    target: Target
+    known: GapToClose
+
+
+class Recovery:
+    """Reads the messages of known gaps; `mailboxes` are those that hold the account's mail."""
+
+    def __init__(self, start: Start, session: Session, reader: Reader, mailboxes: Sequence[str]) -> None:
+        self._session = session
+        self._reader = reader
+        self._mailboxes = mailboxes
+        asked = [_Asked(target, known) for known in start.detail_gaps if (target := self._target(known)) is not None]
+        self._asked = sorted(asked[: start.budget.items], key=lambda one: one.target)
+
+    def messages(self) -> Iterator[Message]:
+        """Every gap, closed by proof or said again with why it stays open.
+
+        Raises:
+            ProviderError: the server or the connection failed as a whole; other gaps are left as they are.
+        """
+        for name, group in groupby(self._asked, key=lambda one: one.target.mailbox):
+            asked = list(group)
+            try:
+                selected = self._session.select(name)
+            except RefusedError as error:
+                yield from _again([one.known for one in asked], error)
+                continue
+            for at in range(0, len(asked), PAGE):
+                yield from self._page(selected, asked[at : at + PAGE])
+
+    def _page(self, selected: Selected, asked: Sequence[_Asked]) -> Iterator[Message]:
+        try:
+            yield from self._read(selected, asked)
+        except ProviderError as error:
+            yield from _again([one.known for one in asked], error)
+            raise
+
+    def _read(self, selected: Selected, asked: Sequence[_Asked]) -> Iterator[Message]:
+        box = Box(selected.name, selected.uidvalidity, self._session.speaks_gmail)
+        by_uid: dict[int, list[GapToClose]] = {}
+        for one in asked:
+            uid = self._uid(box, one.target)
+            if uid is None:
+                yield _absent(one.known)
+            else:
+                by_uid.setdefault(uid, []).append(one.known)
+        if by_uid:
+            yield from self._messages(box, by_uid)
+
+    def _messages(self, box: Box, by_uid: dict[int, list[GapToClose]]) -> Iterator[Message]:
+        wanted = {(known.stream, _resource(known)) for gaps in by_uid.values() for known in gaps}
+        whole = {uid for uid, gaps in by_uid.items() if any(known.stream == "messages" for known in gaps)}
+
+        def chosen(message: Mail, stream: str, key: str) -> bool:
+            return message.uid in whole or (stream, key) in wanted
+
+        failures: dict[tuple[str, str], DetailGap] = {}
+        proofs: set[tuple[str, str]] = set()
+        reading = self._reader.page(box, sorted(by_uid), chosen=chosen)
+        while True:
+            try:
+                message = next(reading)
+            except StopIteration as ended:
+                outcome = ended.value
+                break
+            if isinstance(message, DetailGap):
+                failures[message.stream, message.record_key] = message
+                if (message.stream, message.record_key) in wanted:
+                    continue
+            if isinstance(message, Record) and not message.partial:
+                proofs.add((message.stream, str(message.key)))
+            yield message
+        keys = {one.uid: one.key for one in outcome.read}
+        for uid, gaps in by_uid.items():
+            for known in gaps:
+                if uid not in keys and uid not in outcome.failed:
+                    yield _absent(known)
+                else:
+                    yield _settled(known, keys.get(uid), proofs, failures)
+
+    def _uid(self, box: Box, target: Target) -> int | None:
+        """The UID of the message now; None when the server no longer has it."""
+        if target.uid and target.uidvalidity == box.uidvalidity:
+            return target.uid
+        if not (box.gmail and target.gm):
+            return None
+        number = str(target.gm)
+        return next(iter(self._session.ask("SEARCH", lambda client: client.find("X-GM-MSGID", number))), None)
+
+    def _target(self, known: GapToClose) -> Target | None:
+        if not isinstance(known.scope, ResourceScope):
+            return None
+        place = known.detail_locator or {}
+        if place.get("kind") == "gmail.message":
+            gm = int(place.get("gm_msgid") or 0)
+            name = self._mailboxes[0] if self._session.speaks_gmail and gm and self._mailboxes else place["mailbox"]
+            return Target(name, int(place["uidvalidity"]), int(place["uid"]), gm)
+        return self._named(_resource(known).partition(":")[0])
+
+    def _named(self, key: str) -> Target | None:
+        """The place of a message by its id alone."""
+        if self._session.speaks_gmail:
+            return Target(self._mailboxes[0], 0, 0, int(key)) if key.isdecimal() and self._mailboxes else None
+        parts = key.split("-")
+        if len(parts) != len(("mailbox", "uidvalidity", "uid")) or not (parts[1].isdecimal() and parts[2].isdecimal()):
+            return None
+        uidvalidity, uid = int(parts[1]), int(parts[2])
+        same = (name for name in self._mailboxes if Box(name, uidvalidity, gmail=False).key(uid, 0) == key)
+        return next((Target(name, uidvalidity, uid, 0) for name in same), None)
+
+
+def _settled(
+    known: GapToClose,
+    key: str | None,
+    proofs: set[tuple[str, str]],
+    failures: dict[tuple[str, str], DetailGap],
+) -> Message:
+    proof = key if known.stream == "messages" and key is not None else _resource(known)
+    if (known.stream, proof) in proofs:
+        return DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=proof)
+    failed = failures.get((known.stream, proof)) or next(iter(failures.values()), None)
+    return DetailGap(
+        stream=known.stream,
+        record_key=_resource(known),
+        reason=failed.reason if failed else known.reason,
+        detail_locator=known.detail_locator,
+        last_error=failed.last_error if failed else "the message is there and does not have this part any more",
+        gap_id=known.gap_id,
+    )
+
+
+def _again(gaps: Sequence[GapToClose], error: ProviderError) -> Iterator[DetailGap]:
+    for known in gaps:
+        yield DetailGap(
+            stream=known.stream,
+            record_key=_resource(known),
+            reason=error.reason,
+            retry_after=error.retry_after if isinstance(error, Throttled) else None,
+            detail_locator=known.detail_locator,
+            last_error=str(error),
+            gap_id=known.gap_id,
+        )
+
+
+def _absent(known: GapToClose) -> DetailGapRecovered:
+    return DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=_resource(known), absent=True)
+
+
+def _resource(known: GapToClose) -> str:
+    return known.scope.resource_id if isinstance(known.scope, ResourceScope) else ""

@@ -1,0 +1,185 @@
+"""From a server's answers to records: keys, fields, and what a gap has to remember."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.gmail.client import Answer, moment
+from connectors.gmail.errors import ShapeError
+from connectors.gmail.fields import NAMES, Headers, checksum, flags, iso, labels, number
+from connectors.gmail.files import Stored
+from connectors.gmail.ledger import Entry
+from connectors.gmail.structure import Part, Structure, structure
+
+HEADER_BYTES = 262_144
+"""So much of the named header fields is asked for; more than any real list of recipients takes."""
+HEADER = f"BODY.PEEK[HEADER.FIELDS ({' '.join(NAMES)})]<0.{HEADER_BYTES}>"
+STATE_ITEMS = ("UID", "FLAGS")
+METADATA_ITEMS = (*STATE_ITEMS, "INTERNALDATE", "RFC822.SIZE", "BODYSTRUCTURE", HEADER)
+GMAIL_STATE_ITEMS = ("X-GM-LABELS",)
+GMAIL_ITEMS = (*GMAIL_STATE_ITEMS, "X-GM-MSGID", "X-GM-THRID")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A mailbox in one of its lives: a new UIDVALIDITY gives every UID a new meaning."""
+
+    name: str
+    uidvalidity: int
+    gmail: bool
+
+    def key(self, uid: int, gm: int) -> str:
+        """The id of a message: Gmail's own, in decimal; elsewhere made of the mailbox, its life and the UID."""
+        if self.gmail:
+            return str(gm)
+        return f"{hashlib.sha256(self.name.encode()).hexdigest()[:12]}-{self.uidvalidity}-{uid}"
+
+    def locator(self, uid: int, gm: int) -> dict[str, Any]:
+        """Where exactly a message is."""
+        place = {"kind": "gmail.message", "mailbox": self.name, "uidvalidity": self.uidvalidity, "uid": uid}
+        return {**place, "gm_msgid": str(gm)} if gm else place
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One message as its metadata tells it."""
+
+    box: Box
+    uid: int
+    gm: int
+    key: str
+    received_at: str | None
+    parts: Structure
+    row: dict[str, Any]
+    """The record without its snippet."""
+    mark: int
+    """A checksum of the fields that change."""
+
+    def entry(self, *, marked: bool) -> Entry:
+        """What the ledger keeps; the mark only where the server does not say itself what changed."""
+        return Entry(self.uid, self.gm, len(self.parts.attachments), self.mark if marked else 0)
+
+    def attachment_key(self, index: int) -> str:
+        """The id of an attachment."""
+        return attachment_key(self.key, index)
+
+
+def attachment_key(message: str, index: int) -> str:
+    """The id of a message's attachment, counted from 0 in the order of its structure."""
+    return f"{message}:{index}"
+
+
+def mail(box: Box, uid: int, answer: Answer) -> Mail:
+    """Read the metadata of a message.
+
+    Raises:
+        ShapeError: something is missing that every answer must have.
+    """
+    gm = number(answer.get("X-GM-MSGID")) or 0
+    raw = next((value for name, value in answer.items() if name.startswith("BODY[HEADER")), None)
+    if not isinstance(raw, bytes | None) or "BODYSTRUCTURE" not in answer or (box.gmail and not gm):
+        raise ShapeError("the server told less of the message than it was asked for")
+    parts = structure(answer["BODYSTRUCTURE"])
+    key = box.key(uid, gm)
+    received_at = iso(moment(answer))
+    headers = Headers(raw or b"")
+    row = {
+        "id": key,
+        "thread_id": _thread(answer, headers, key) if box.gmail else _derived_thread(headers, key),
+        "mailbox": box.name,
+        **_letterhead(headers),
+        "received_at": received_at,
+        "size_bytes": number(answer.get("RFC822.SIZE")),
+        "has_attachments": bool(parts.attachments),
+    }
+    changing = state(box, answer)
+    return Mail(box, uid, gm, key, received_at, parts, {**row, **changing}, checksum(changing))
+
+
+def state(box: Box, answer: Answer) -> dict[str, Any]:
+    """The fields of a message that change."""
+    known = flags(answer.get("FLAGS"))
+    marks = {one.lower() for one in known}
+    tagged = labels(answer.get("X-GM-LABELS")) if box.gmail else [box.name]
+    return {
+        "labels": tagged,
+        "flags": [one for one in known if one.lower() != "\\recent"],
+        "is_seen": "\\seen" in marks,
+        "is_flagged": "\\flagged" in marks,
+        "is_answered": "\\answered" in marks,
+        "is_draft": "\\draft" in marks,
+    }
+
+
+def attachment(message: Mail, index: int) -> dict[str, Any]:
+    """What the structure tells of an attachment."""
+    part = message.parts.attachments[index]
+    return {
+        "id": message.attachment_key(index),
+        "message_id": message.key,
+        "message_received_at": message.received_at,
+        "part_index": index,
+        "part": part.path,
+        "filename": part.filename,
+        "content_type": part.type,
+        "content_id": part.content_id,
+        "is_inline": part.disposition == "inline" or (part.content_id is not None and not part.disposition),
+        "encoding": part.encoding or None,
+        "encoded_bytes": part.size,
+    }
+
+
+def hydrated(stored: Stored) -> dict[str, Any]:
+    """What is known of an attachment once it was fetched."""
+    return {
+        "hydration_status": "hydrated",
+        "content_sha256": stored.sha256,
+        "size_bytes": stored.size_bytes,
+        "path": stored.path,
+    }
+
+
+TOO_LARGE: dict[str, Any] = {
+    "hydration_status": "too_large",
+    "content_sha256": None,
+    "size_bytes": None,
+    "path": None,
+}
+
+
+def _letterhead(headers: Headers) -> dict[str, Any]:
+    senders = headers.addresses("FROM")
+    sender = senders[0] if senders else {"name": None, "email": None}
+    return {
+        "subject": headers.text("SUBJECT"),
+        "from_name": sender["name"],
+        "from_email": sender["email"],
+        "to": headers.addresses("TO"),
+        "cc": headers.addresses("CC"),
+        "bcc": headers.addresses("BCC"),
+        "reply_to": headers.addresses("REPLY-TO"),
+        "date": headers.date(),
+        "message_id": next(iter(headers.ids("MESSAGE-ID")), None),
+        "in_reply_to": next(iter(headers.ids("IN-REPLY-TO")), None),
+        "references": headers.ids("REFERENCES"),
+    }
+
+
+def _thread(answer: Answer, headers: Headers, key: str) -> str:
+    thread = number(answer.get("X-GM-THRID"))
+    return str(thread) if thread else _derived_thread(headers, key)
+
+
+def _derived_thread(headers: Headers, key: str) -> str:
+    """The message that the conversation began with, as far as the header tells."""
+    for name in ("REFERENCES", "IN-REPLY-TO", "MESSAGE-ID"):
+        if found := headers.ids(name):
+            return found[0]
+    return key
+
+
+def path_of(part: Part) -> str:
+    """The part in a FETCH command, without marking the message as read."""
+    return f"BODY.PEEK[{part.path}]"

@@ -1,0 +1,92 @@
+"""The parts of a message, out of its BODYSTRUCTURE (RFC 3501, 7.4.2): what is its text, and what is attached to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from connectors.gmail.errors import ShapeError
+from connectors.gmail.fields import number, table, word
+
+MOST_TEXTS = 20
+"""Parts that are read as text of one kind; further ones count as attachments."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part without parts of its own. `size` is in bytes as encoded for the transfer; None when not told."""
+
+    path: str
+    type: str
+    encoding: str
+    charset: str | None
+    size: int | None
+    filename: str | None
+    content_id: str | None
+    disposition: str
+
+    @property
+    def is_body(self) -> bool:
+        """Whether the part is text that a reader is shown as the message itself."""
+        readable = self.type in ("text/plain", "text/html")
+        return readable and self.disposition != "attachment" and self.filename is None
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A message's parts, each either text of the message or an attachment."""
+
+    plain: tuple[Part, ...]
+    html: tuple[Part, ...]
+    attachments: tuple[Part, ...]
+
+    @property
+    def texts(self) -> tuple[Part, ...]:
+        """Every part that is text of the message."""
+        return self.plain + self.html
+
+
+def structure(raw: Any) -> Structure:
+    """Sort the parts of a message.
+
+    Raises:
+        ShapeError: this is no BODYSTRUCTURE.
+    """
+    try:
+        leaves = list(_leaves(raw, ""))
+    except (LookupError, TypeError, AttributeError, RecursionError):
+        raise ShapeError("the structure of the message cannot be read") from None
+    plain = [part for part in leaves if part.is_body and part.type == "text/plain"][:MOST_TEXTS]
+    html = [part for part in leaves if part.is_body and part.type == "text/html"][:MOST_TEXTS]
+    texts = {part.path for part in plain + html}
+    return Structure(tuple(plain), tuple(html), tuple(part for part in leaves if part.path not in texts))
+
+
+def _leaves(raw: Any, path: str) -> Iterator[Part]:
+    if isinstance(raw[0], tuple):
+        # The parts come first; what follows the subtype are parameters.
+        for position, child in enumerate(takewhile(lambda one: isinstance(one, tuple), raw), start=1):
+            yield from _leaves(child, f"{path}.{position}" if path else str(position))
+        return
+    yield _leaf(raw, path or "1")
+
+
+def _leaf(raw: tuple[Any, ...], path: str) -> Part:
+    kind = f"{word(raw[0]) or 'application'}/{word(raw[1]) or 'octet-stream'}"
+    parameters = table(raw[2])
+    disposition, given = _disposition(raw, kind)
+    name = given.get("filename") or parameters.get("name")
+    identity = raw[3].decode("utf-8", "replace").strip("<> ") if isinstance(raw[3], bytes) else None
+    return Part(
+        path, kind, word(raw[5]), parameters.get("charset"), number(raw[6]), name or None, identity or None, disposition
+    )
+
+
+def _disposition(raw: tuple[Any, ...], kind: str) -> tuple[str, dict[str, str]]:
+    place = 9 if kind.startswith("text/") else 11 if kind == "message/rfc822" and len(raw) > 9 else 8
+    value = raw[place] if len(raw) > place else None
+    if isinstance(value, tuple) and value:
+        return word(value[0]), table(value[1] if len(value) > 1 else None)
+    return word(value), {}
