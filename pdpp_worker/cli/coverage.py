@@ -16,7 +16,7 @@ from pdpp_worker.cli.times import due, duration
 from pdpp_worker.coverage import model
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.words import overall
-from pdpp_worker.recovery.verdict import Verdict
+from pdpp_worker.recovery.verdict import Supply, Verdict
 from pdpp_worker.store import coverage as store
 from pdpp_worker.store import readmodels
 
@@ -70,10 +70,15 @@ def print_remarks(found: Iterable[StreamCoverage]) -> None:
         say(*wrap(f"{one.because} {one.next}", indent=2))
 
 
+def _counts(one: StreamCoverage) -> tuple[str, str]:
+    never = one.supply is Supply.NEVER and one.records is None
+    return ("-", "-") if never else (number(one.records), number(one.missing))
+
+
 def _print(found: Sequence[StreamCoverage]) -> None:
     columns = ("connection", "stream", "held", "missing", "verdict")
     rows = [
-        ("" if place else connection, one.stream, number(one.records), number(one.missing), in_words(one.verdict))
+        ("" if place else connection, one.stream, *_counts(one), in_words(one.verdict))
         for connection, streams in groupby(found, key=lambda one: one.connection)
         for place, one in enumerate(streams)
     ]

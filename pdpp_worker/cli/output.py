@@ -86,12 +86,12 @@ def make_table(
 
 def print_json(value: Any) -> None:
     """Print one JSON document."""
-    typer.echo(json.dumps(value, default=_plain, indent=2))
+    typer.echo(json.dumps(value, default=plain, indent=2))
 
 
 def print_json_line(value: Any) -> None:
     """Print one line of JSON lines."""
-    typer.echo(json.dumps(value, default=_plain))
+    typer.echo(json.dumps(value, default=plain))
 
 
 def counts(by_name: dict[str, int]) -> str:
@@ -104,14 +104,15 @@ def number(value: int | None) -> str:
     return "unknown" if value is None else f"{value:,}"
 
 
-def _one_line(text: str) -> str:
-    """Text that cannot steer a terminal, whoever wrote it."""
-    return _CONTROL.sub("�", text.replace("\n", " "))
-
-
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """The JSON form of what JSON has none of."""
     if isinstance(value, datetime):
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _one_line(text: str) -> str:
+    """Text that cannot steer a terminal, whoever wrote it."""
+    return _CONTROL.sub("�", text.replace("\n", " "))

@@ -21,6 +21,7 @@ from pdpp_worker.cli import (
     export,
     gaps,
     rate,
+    report,
     run,
     runs,
     status,
@@ -64,6 +65,7 @@ app.command()(run.cancel)
 app.command()(run.recover)
 app.command()(status.status)
 app.command()(coverage.coverage)
+app.command()(report.report)
 app.command()(why.why)
 app.command()(rate.rate)
 app.add_typer(runs.app, name="runs")

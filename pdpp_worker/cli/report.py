@@ -1,0 +1,194 @@
+"""`pdpp-worker report`: the owner's statement of what is held, what is missing, why, and what happens next."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection
+
+from pdpp_worker import registry
+from pdpp_worker.cli.connection_views import last_run, next_run
+from pdpp_worker.cli.coverage import NOTHING_YET, in_words, when
+from pdpp_worker.cli.output import PROSE_WIDTH, Json, counts, plain, say, wrap
+from pdpp_worker.cli.schedules import describe
+from pdpp_worker.cli.session import open_session, targets
+from pdpp_worker.cli.times import due, local
+from pdpp_worker.coverage import model
+from pdpp_worker.coverage.stream import Interval, StreamCoverage, mender_of
+from pdpp_worker.coverage.words import overall, sentence
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.recovery.verdict import Supply
+from pdpp_worker.store import coverage as store
+from pdpp_worker.store import readmodels
+from pdpp_worker.store.readmodels import ConnectionView, GapView
+
+PERIODS = 3
+"""Walked periods that the text names of a stream."""
+_LONGEST_NAME = 40
+_LABEL = 13
+"""Columns before what a line says."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A connection's part of the report."""
+
+    view: ConnectionView
+    manifest: Manifest | None
+    streams: list[StreamCoverage]
+
+
+def report(
+    name: Annotated[str | None, typer.Argument(help="Only this connection, or those of this connector.")] = None,
+    limit: Annotated[int, typer.Option(help="Name at most so many gaps of a stream; JSON has all.", min=0)] = 10,
+    json: Json = False,
+) -> None:
+    """Write a statement of what is held, what is missing, why, and what happens next."""
+    with open_session() as session, session.db.begin() as connection:
+        store.take_snapshot(connection)
+        parts = _parts(connection, None if name is None else [row.id for row in targets(connection, name)])
+        if json:
+            sys.stdout.writelines(_document(connection, parts))
+        elif parts:
+            _print(connection, parts, limit)
+        else:
+            say(NOTHING_YET)
+
+
+def _parts(connection: Connection, ids: list[int] | None) -> list[_Part]:
+    views = readmodels.connection_views(connection, ids)
+    found = model.streams(connection, views, datetime.now(UTC))
+    connectors = registry.all_connectors()
+    return [
+        _Part(
+            view,
+            connectors[view.connector].manifest if view.connector in connectors else None,
+            [one for one in found if one.connection == view.name],
+        )
+        for view in views
+    ]
+
+
+def _answer(parts: Iterable[_Part]) -> str:
+    return overall(one.verdict for part in parts for one in part.streams)
+
+
+def _document(connection: Connection, parts: list[_Part]) -> Iterator[str]:
+    """One JSON document, piece by piece: a million gaps need no more memory than one."""
+    head = {"made_at": datetime.now(UTC), "answer": _answer(parts)}
+    yield from _object(head, "connections", (_connection(connection, part) for part in parts))
+    yield "\n"
+
+
+def _connection(connection: Connection, part: _Part) -> Iterator[str]:
+    view = part.view
+    head = {
+        "connection": view.name,
+        "connector": view.connector,
+        "version": part.manifest.version if part.manifest else None,
+        "schedule": describe(view.every_s, view.cron, view.paused),
+        "paused": view.paused,
+        "next_run_at": view.next_run_at,
+        "last_run_id": view.last_run_id,
+        "last_run_status": view.last_run_status,
+        "last_run_at": view.last_run_at,
+    }
+    return _object(head, "streams", (_stream(connection, part, one) for one in part.streams))
+
+
+def _stream(connection: Connection, part: _Part, one: StreamCoverage) -> Iterator[str]:
+    found = store.unclosed(connection, part.view.id, one.stream, None)
+    gaps = (iter([_json(_gap(gap, part.manifest, one))]) for gap in found)
+    return _object(asdict(one), "gaps", gaps)
+
+
+def _gap(gap: GapView, manifest: Manifest | None, one: StreamCoverage) -> dict[str, Any]:
+    return {**asdict(gap), "sentence": sentence(gap.reason), "who_mends": mender_of(gap, manifest, one.supply)}
+
+
+def _object(head: dict[str, Any], name: str, items: Iterable[Iterator[str]]) -> Iterator[str]:
+    """A JSON object whose last member is a list that is read as it is written."""
+    yield f"{_json(head)[:-1]}, {_json(name)}: ["
+    for place, item in enumerate(items):
+        yield ",\n" if place else "\n"
+        yield from item
+    yield "]}"
+
+
+def _json(value: Any) -> str:
+    return json_text.dumps(value, default=plain)
+
+
+def _print(connection: Connection, parts: list[_Part], limit: int) -> None:
+    say(f"What is held of your data, and what is missing, {datetime.now().astimezone():%Y-%m-%d %H:%M}", "")
+    say(*wrap(_answer(parts)))
+    for part in parts:
+        version = f" {part.manifest.version}" if part.manifest else ", not installed"
+        say("", f"{part.view.name} ({part.view.connector}{version})")
+        schedule = describe(part.view.every_s, part.view.cron, part.view.paused)
+        say(*wrap(f"Collected {schedule}; next run: {next_run(part.view)}; last run: {last_run(part.view)}.", indent=2))
+        for one in part.streams:
+            _print_stream(one)
+            _print_gaps(store.unclosed(connection, part.view.id, one.stream, limit), one, limit)
+
+
+def _print_stream(one: StreamCoverage) -> None:
+    say("", f"  {one.stream}: {in_words(one.verdict)}")
+    for label, words in _facts(one):
+        text = wrap(words, width=PROSE_WIDTH - _LABEL)
+        say(*(f"    {label if not line else '':<{_LABEL - 4}}{words}" for line, words in enumerate(text)))
+
+
+def _facts(one: StreamCoverage) -> Iterator[tuple[str, str]]:
+    if one.records is not None:
+        latest = f", the latest of {local(one.max_seen)}" if one.max_seen else ""
+        yield "held", f"{one.records:,} records{latest}"
+    if one.last_complete_walk is not None:
+        run = f"by run {one.last_complete_walk.run_id}, " if one.last_complete_walk.run_id else ""
+        yield "walked", f"to its end {run}{local(one.last_complete_walk.at)}"
+    if one.intervals:
+        more = len(one.intervals) - PERIODS
+        periods = [_period(interval) for interval in one.intervals[:PERIODS]]
+        yield "covered", "; ".join([*periods, f"and {more:,} more"] if more > 0 else periods)
+    if one.gaps_by_reason or (one.missing is None and one.supply is not Supply.NEVER):
+        by_reason = f" ({counts(one.gaps_by_reason)})" if one.gaps_by_reason else ""
+        yield "missing", f"{'nobody knows how many' if one.missing is None else f'{one.missing:,}'}{by_reason}"
+    if one.waived or one.absent_upstream:
+        yield "let go", f"{one.waived:,} waived by you, {one.absent_upstream:,} gone at the provider"
+    yield "because", one.because
+    time = when(one)
+    yield "next", f"{one.next}{f' {time[0].upper()}{time[1:]}.' if time else ''}"
+
+
+def _period(interval: Interval) -> str:
+    since = f"from {_day(interval.since)}" if interval.since else ""
+    until = f"until {_day(interval.until)}" if interval.until else ""
+    return " ".join(part for part in (since, until) if part) or "all time"
+
+
+def _day(at: datetime) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _print_gaps(gaps: Iterable[GapView], one: StreamCoverage, limit: int) -> None:
+    for gap in gaps:
+        time = f", next try {due(gap.next_attempt_at)}" if gap.next_attempt_at and gap.status == "open" else ""
+        given_up = ", given up" if gap.status == "exhausted" else ""
+        words = f"gap {gap.id} {_name(gap)}: {gap.reason}, {gap.attempts} tries{given_up}{time}"
+        say(*wrap(words, indent=6))
+    more = sum(one.gaps_by_reason.values()) - limit
+    if more > 0:
+        say(f"      and {more:,} more; see: pdpp-worker gaps {one.connection}")
+
+
+def _name(gap: GapView) -> str:
+    if gap.scope == {"partition": {}}:
+        return "the whole stream"
+    name = str(gap.scope.get("resource_id") or json_text.dumps(gap.scope, ensure_ascii=False))
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
