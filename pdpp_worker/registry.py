@@ -1,4 +1,8 @@
-"""Which connectors there are: the folders of `connectors/`, and those that packages offer as `pdpp.connectors`."""
+"""Which connectors there are.
+
+The folders of `connectors/`, what packages offer as `pdpp.connectors`, and the owner's own: the folders of
+`PDPP_CONNECTORS_DIR`, whose manifests name a command.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,11 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from pdpp_worker.command.collect import collector
 from pdpp_worker.connector import Collect
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
-from pdpp_worker.settings import Settings
+from pdpp_worker.settings import Settings, get_settings
 
 ENTRY_POINT_GROUP = "pdpp.connectors"
 _BUILT_IN = "connectors"
@@ -41,6 +46,17 @@ class Connector:
         return collect
 
 
+@dataclass(frozen=True)
+class CommandConnector(Connector):
+    """A connector of any language: the command of the manifest in `folder`."""
+
+    folder: Path
+
+    def load(self) -> Collect:
+        """The function that runs the command."""
+        return collector(self.manifest, self.folder)
+
+
 def get(name: str) -> Connector:
     """The connector of that name.
 
@@ -49,18 +65,31 @@ def get(name: str) -> Connector:
         ConfigurationError: a manifest is refused.
     """
     found = all_connectors()
+    if name not in found and name in (refused := refused_connectors()):
+        raise ConfigurationError(refused[name])
     if name not in found:
         raise NotFoundError(f"There is no connector named {name!r}; known: {', '.join(sorted(found))}.")
     return found[name]
 
 
-@lru_cache(maxsize=1)
 def all_connectors() -> dict[str, Connector]:
-    """Every connector by name.
+    """Every connector by name, but for those of the owner's own that are refused.
 
     Raises:
-        ConfigurationError: a manifest is refused, or two connectors share a name.
+        ConfigurationError: the manifest of an installed connector is refused, or two of them share a name.
     """
+    own = {one.manifest.name: one for one in _own_connectors() if isinstance(one, Connector)}
+    return {**own, **packaged_connectors()}
+
+
+def refused_connectors() -> dict[str, str]:
+    """Folder name to why it is refused, of the owner's own connectors. One that is wrong does not stop the others."""
+    return {one.folder: one.why for one in _own_connectors() if isinstance(one, _Refused)}
+
+
+@lru_cache(maxsize=1)
+def packaged_connectors() -> dict[str, Connector]:
+    """The connectors that are installed with the program or as packages, by name; raises as `all_connectors` does."""
     packages = [*_built_in_packages(), *(point.value for point in entry_points(group=ENTRY_POINT_GROUP))]
     found: dict[str, Connector] = {}
     for package in packages:
@@ -69,7 +98,10 @@ def all_connectors() -> dict[str, Connector]:
             raise ConfigurationError(
                 f"Two connectors are named {manifest.name}: {found[manifest.name].package} and {package}; remove one."
             )
-        found[manifest.name] = Connector(manifest, package)
+        command = manifest.command is not None
+        found[manifest.name] = (
+            CommandConnector(manifest, package, _folder(package)) if command else Connector(manifest, package)
+        )
     return found
 
 
@@ -81,6 +113,40 @@ def check_ceilings(settings: Settings) -> None:
     """
     for name, connector in all_connectors().items():
         settings.pacing_min_interval_ms(name, connector.manifest.pacing.min_interval_ms)
+
+
+@dataclass(frozen=True)
+class _Refused:
+    folder: str
+    why: str
+
+
+def _own_connectors() -> list[Connector | _Refused]:
+    """Looked for anew each time, so that a worker need not be restarted for a new one."""
+    paths = sorted(get_settings().own_connectors.glob("*/manifest.json"))
+    found = [_own_connector(path, path.stat().st_mtime_ns) for path in paths]
+    first = {one.manifest.name: one for one in reversed(found) if isinstance(one, Connector)}
+    return [one if isinstance(one, _Refused) else _unless_taken(one, first[one.manifest.name]) for one in found]
+
+
+@lru_cache(maxsize=1000)
+def _own_connector(path: Path, _changed_at: int) -> Connector | _Refused:
+    try:
+        manifest = load_manifest(path)
+    except ConfigurationError as error:
+        return _Refused(path.parent.name, str(error))
+    if manifest.command is None:
+        why = f"The manifest {path} names no command; a connector in Python without one is installed as a package."
+        return _Refused(path.parent.name, why)
+    return CommandConnector(manifest, str(path.parent), path.parent)
+
+
+def _unless_taken(one: Connector, first: Connector) -> Connector | _Refused:
+    other = packaged_connectors().get(one.manifest.name, first)
+    if other is one:
+        return one
+    why = f"Two connectors are named {one.manifest.name}: {other.package} and {one.package}; remove one."
+    return _Refused(Path(one.package).name, why)
 
 
 def _built_in_packages() -> list[str]:

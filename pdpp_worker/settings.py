@@ -25,6 +25,20 @@ _BROWSER_VARIABLES = (
     *("DBUS_SESSION_BUS_ADDRESS", "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"),
     *("XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE"),
 )
+PLATFORM_VARIABLES = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+)
+"""What a connector's command sees of the environment, beside the variables that its manifest names."""
+
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -50,6 +64,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PDPP_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     data_dir: Path = Field(default_factory=default_data_dir)
+    connectors_dir: Path | None = None
+    """Where the owner's own connectors are, a folder each; unset: `connectors` in the data directory."""
     database_url: SecretStr | None = None
     """PostgreSQL 14 or newer; unset: the embedded server."""
     redis_url: SecretStr | None = None
@@ -123,6 +139,15 @@ class Settings(BaseSettings):
         """
         name = f"PDPP_{connector.upper()}_PACING_MIN_INTERVAL_MS"
         return positive_ms(name, os.environ[name]) if name in os.environ else default
+
+    @property
+    def own_connectors(self) -> Path:
+        """The directory of the owner's own connectors; it need not exist."""
+        return (self.connectors_dir or self.data_dir / "connectors").expanduser().absolute()
+
+    def platform_environment(self) -> dict[str, str]:
+        """What any program needs of this process's environment, and nothing that is the owner's."""
+        return {name: os.environ[name] for name in PLATFORM_VARIABLES if name in os.environ}
 
     def credential_variable(self, name: str) -> str | None:
         """The value behind a credential reference `env:NAME`, or None when the variable is unset."""

@@ -19,9 +19,9 @@ BUILT_IN = sorted(path.parent.name for path in Path("connectors").glob("*/manife
 @pytest.fixture(autouse=True)
 def forgetful() -> Iterator[None]:
     """The registry remembers nothing of, or from, another test."""
-    registry.all_connectors.cache_clear()
+    registry.packaged_connectors.cache_clear()
     yield
-    registry.all_connectors.cache_clear()
+    registry.packaged_connectors.cache_clear()
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:

@@ -107,11 +107,15 @@ class Pacing(_Part):
     min_interval_ms: Annotated[float, Field(gt=0)] = 1000.0
 
 
+Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
+
+
 class Credential(_Part):
-    """A secret that a connection needs."""
+    """A secret that a connection needs. `env` is the variable in which a `command` finds it."""
 
     title: str
     required: bool = True
+    env: Variable | None = None
 
 
 class SettingSpec(_Part):
@@ -124,6 +128,8 @@ class SettingSpec(_Part):
     """The only values of a string; empty: any."""
     default: Any = None
     required: bool = False
+    env: Variable | None = None
+    """The variable in which a `command` finds the value."""
 
 
 class Manifest(_Part):
@@ -134,6 +140,8 @@ class Manifest(_Part):
     title: str
     description: str = ""
     queue: Literal["collect", "local"] = "collect"
+    command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
+    """Program and arguments of a connector in any language, run in the manifest's folder; None: `connector.py`."""
     checkpoint_commit: Literal["incremental", "on_done"] = "on_done"
     bindings: list[Binding] = []
     sign_in: str = "/"
@@ -162,6 +170,17 @@ class Manifest(_Part):
             choices = ["http", "browser"] if "network" in self.bindings else ["browser"]
             title = "How requests are sent: plain HTTP, or from a page of your own browser profile"
             self.settings.setdefault("reach", SettingSpec(title=title, choices=choices, default=default))
+        return self
+
+    @model_validator(mode="after")
+    def _command_is_told(self) -> Manifest:
+        named: dict[str, Credential | SettingSpec] = {**self.credentials, **self.settings}
+        variables = [spec.env for spec in named.values() if spec.env is not None]
+        if len(set(variables)) != len(variables):
+            raise ValueError("two credentials or settings share an env; each needs a variable of its own")
+        for name, spec in named.items():
+            if self.command is not None and spec.env is None:
+                raise ValueError(f"{name} needs env, the variable in which the command finds it")
         return self
 
     @model_validator(mode="after")

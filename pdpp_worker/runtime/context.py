@@ -67,12 +67,6 @@ def make_context(
         clients.callback(client.close)
         return client
 
-    def ask(question: Interaction) -> InteractionResponse:
-        answer = answerer(question, guard.wait_for_owner)
-        for value in (answer.data or {}).values():
-            redactor.learn(SecretStr(str(value)))
-        return answer
-
     return Context(
         http=http,
         settings=values,
@@ -82,7 +76,7 @@ def make_context(
         pace=pacer.turn,
         files=_made(files_dir(settings, row)),
         check=guard.check,
-        ask=ask,
+        ask=_asker(answerer, guard, redactor),
         min_interval_ms=ceiling_ms(settings, manifest, row),
     )
 
@@ -90,6 +84,16 @@ def make_context(
 def files_dir(settings: Settings, row: ConnectionRow) -> Path:
     """Where a connection keeps its files; the id keeps an account that takes over a name apart."""
     return settings.data_dir / "files" / f"{row.id}-{row.name}"
+
+
+def _asker(answerer: Answerer, guard: Guard, redactor: Redactor) -> Callable[[Interaction], InteractionResponse]:
+    def ask(question: Interaction) -> InteractionResponse:
+        answer = answerer(question, guard.wait_for_owner)
+        for value in (answer.data or {}).values():
+            redactor.learn(SecretStr(str(value)))
+        return answer
+
+    return ask
 
 
 def nobody(question: Interaction, _: Callable[[], None]) -> InteractionResponse:

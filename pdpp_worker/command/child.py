@@ -1,0 +1,183 @@
+"""A running command: its three pipes, read and written together, and its end."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, cast
+
+from pdpp_worker.command import keeper
+from pdpp_worker.command.lines import Lines
+from pdpp_worker.errors import ProtocolViolation
+
+LINE_BYTES = 64 * 1024 * 1024
+"""Longest line of standard output: as long as the longest cursor that is kept."""
+
+GRACE_S = 5.0
+"""Between SIGTERM and SIGKILL."""
+
+_CHUNK = 256 * 1024
+_LOOK_EVERY_S = 0.25
+_KEEPER_S = 10.0
+"""Longest time that the end of everything may take beyond the grace."""
+
+
+class Child:
+    """A command in a process group of its own. It is read only as fast as its lines are taken."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        *,
+        check: Callable[[], None],
+        log: Callable[[bytes], None],
+    ) -> None:
+        """Start it in `folder`. `check` is called while it is waited for; `log` takes what it writes to its stderr."""
+        self._check = check
+        self._log = log
+        self._process, self._lifeline = _start(command, folder, environment)
+        self._stdin, self._stdout, self._stderr = _pipes(self._process)
+        self._lines = Lines()
+        self._whole: deque[bytes] = deque()
+        self.half_line: bytes | None = None
+        """What it wrote after the end of its last line, once it has closed its standard output."""
+        self._unsent = bytearray()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._stdout, selectors.EVENT_READ, self._take_output)
+        self._selector.register(self._stderr, selectors.EVENT_READ, self._take_errors)
+
+    def send(self, line: bytes) -> None:
+        """Write a line to its standard input, as it takes it, while its output is read."""
+        if self._stdin.closed:
+            return
+        if not self._unsent:
+            self._selector.register(self._stdin, selectors.EVENT_WRITE, self._give_input)
+        self._unsent += line + b"\n"
+
+    def close_input(self) -> None:
+        """Let its standard input end; what it has not taken yet is dropped."""
+        if self._unsent:
+            self._unsent.clear()
+            self._selector.unregister(self._stdin)
+        self._stdin.close()
+
+    def lines(self) -> Iterator[bytes]:
+        """Its lines, blank ones left out, until it closes its standard output; the last may lack its end.
+
+        Raises:
+            ProtocolViolation: a line is too long.
+        """
+        while True:
+            while self._whole:
+                yield self._whole.popleft()
+            if self._stdout.closed:
+                return
+            self._look(_LOOK_EVERY_S)
+
+    def waiting(self) -> list[bytes]:
+        """The lines that it has written and nobody has taken yet, as far as one look shows them."""
+        self._look(0)
+        return list(self._whole)
+
+    def exit_code(self, timeout_s: float) -> int | None:
+        """Its exit code; None when it has not ended after so many seconds, or writes another line meanwhile."""
+        deadline = time.monotonic() + timeout_s
+        while not self._whole and time.monotonic() < deadline:
+            if self._selector.get_map():
+                self._look(_LOOK_EVERY_S)
+            elif self._ends_within(_LOOK_EVERY_S):
+                return self._process.returncode
+            self._check()
+        return None
+
+    def stop(self) -> None:
+        """End it and everything that it has started, by force if it takes longer than the grace."""
+        os.close(self._lifeline)
+        if not self._ends_within(GRACE_S + _KEEPER_S):
+            self._process.kill()
+            self._process.wait()
+        with suppress(BlockingIOError):
+            while not self._stderr.closed:
+                self._take_errors()
+        self._selector.close()
+        for pipe in (self._stdin, self._stdout, self._stderr):
+            pipe.close()
+
+    def _look(self, timeout_s: float) -> None:
+        self._check()
+        for key, _ in self._selector.select(timeout_s):
+            key.data()
+
+    def _take_output(self) -> None:
+        chunk = self._read(self._stdout)
+        if chunk:
+            self._whole.extend(line for line in self._lines.feed(chunk) if line.strip())
+        elif half := self._lines.rest().strip():
+            self._whole.append(half)
+            self.half_line = half
+        if self._lines.size > LINE_BYTES:
+            raise ProtocolViolation(f"the command wrote a line of more than {LINE_BYTES} bytes")
+
+    def _take_errors(self) -> None:
+        self._log(self._read(self._stderr))
+
+    def _read(self, pipe: IO[bytes]) -> bytes:
+        """What there is, at the end of a pipe nothing; it is closed then."""
+        chunk = os.read(pipe.fileno(), _CHUNK)
+        if not chunk:
+            self._selector.unregister(pipe)
+            pipe.close()
+        return chunk
+
+    def _give_input(self) -> None:
+        try:
+            del self._unsent[: os.write(self._stdin.fileno(), self._unsent[:_CHUNK])]
+        except BrokenPipeError:
+            self.close_input()
+            return
+        if not self._unsent:
+            self._selector.unregister(self._stdin)
+
+    def _ends_within(self, timeout_s: float) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        return self._process.returncode is not None
+
+
+def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """The command under its keeper, and the end of the lifeline that is to be held."""
+    reading, lifeline = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", keeper.__file__, str(reading), str(GRACE_S), *command],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[reading],
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(lifeline)
+        raise
+    finally:
+        os.close(reading)
+    return process, lifeline
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+    """Its standard input, output and error, which never block."""
+    pipes = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", (process.stdin, process.stdout, process.stderr))
+    for pipe in pipes:
+        os.set_blocking(pipe.fileno(), False)
+    return pipes

@@ -1,0 +1,46 @@
+"""What a command says on its standard error, in the worker's log: line by line, bounded, without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from structlog.typing import FilteringBoundLogger
+
+from pdpp_worker.command.lines import Lines
+
+LINES = 1000
+"""Most lines of one run that are logged: a command that floods its standard error does not flood the disk."""
+LINE_CHARACTERS = 2000
+
+_LINE_BYTES = 64 * 1024
+
+
+class ErrorLog:
+    """Takes chunks and logs lines."""
+
+    def __init__(self, log: FilteringBoundLogger, redact: Callable[[str], str]) -> None:
+        self._log = log
+        self._redact = redact
+        self._lines = Lines()
+        self._skips_to_end = False
+        self._logged = 0
+
+    def __call__(self, chunk: bytes) -> None:
+        """Log what ends in this chunk; an empty one is the end."""
+        for line in self._lines.feed(chunk) if chunk else [self._lines.rest()]:
+            self._write(line)
+            self._skips_to_end = False
+        if self._lines.size > _LINE_BYTES:
+            # Whole lines are masked, so what goes on after the bound is not looked at: it may begin within a secret.
+            self._write(self._lines.rest())
+            self._skips_to_end = True
+
+    def _write(self, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip()
+        if not text or self._skips_to_end or self._logged > LINES:
+            return
+        self._logged += 1
+        if self._logged > LINES:
+            self._log.warning("command says more than is logged", lines=LINES)
+            return
+        self._log.info("command says", line=self._redact(text)[:LINE_CHARACTERS])

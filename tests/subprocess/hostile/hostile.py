@@ -1,0 +1,224 @@
+"""A connector that misbehaves as its first argument says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+EMITTED = "2026-01-01T00:00:00Z"
+MARK = Path(os.environ["PDPP_FILES_DIR"]) / "pids"
+
+
+def raw(line: bytes) -> None:
+    os.write(1, line)
+
+
+def say(**message: object) -> None:
+    raw(json.dumps(message).encode() + b"\n")
+
+
+def record(key: str, stream: str = "items", **data: object) -> None:
+    say(type="RECORD", stream=stream, key=key, data={"id": key, **data}, emitted_at=EMITTED)
+
+
+def unread(key: str, value: str) -> None:
+    """A record with a value that no library would write."""
+    data = f'{{"x":{value}}}'
+    raw(f'{{"type":"RECORD","stream":"items","key":"{key}","data":{data},"emitted_at":"{EMITTED}"}}\n'.encode())
+
+
+def state(cursor: object, stream: str = "items") -> None:
+    say(type="STATE", stream=stream, cursor=cursor)
+
+
+def done(count: int, status: str = "succeeded", **error: object) -> None:
+    say(type="DONE", status=status, records_emitted=count, **({"error": error} if error else {}))
+
+
+def mark(pid: int) -> None:
+    with MARK.open("a") as file:
+        file.write(f"{pid}\n")
+
+
+def forever() -> None:
+    while True:
+        time.sleep(60)
+
+
+def good() -> None:
+    record("a")
+    state(1)
+    done(1)
+
+
+def never_answers() -> None:
+    mark(os.getpid())
+    forever()
+
+
+def never_reads() -> None:
+    os.close(0)
+    good()
+
+
+def ignores_sigterm() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    mark(os.getpid())
+    record("a")
+    forever()
+
+
+def forks_away() -> None:
+    """Leave a process in a session of its own, twice removed, that holds on to every pipe."""
+    code = "import os, signal, sys, time\nsignal.signal(15, signal.SIG_IGN)\nif os.fork(): sys.exit()\nos.setsid()\n"
+    code += f"open({str(MARK)!r}, 'a').write(f'{{os.getpid()}}\\n')\ntime.sleep(600)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    while not MARK.exists() or not MARK.read_text():
+        time.sleep(0.01)
+    good()
+
+
+def floods() -> None:
+    number = 0
+    while True:
+        number += 1
+        record(f"n{number}", text="x" * 1000)
+
+
+def floods_stderr() -> None:
+    for number in range(20_000):
+        os.write(2, b"noise %d\n" % number)
+    os.write(2, b"x" * 300_000)
+    good()
+
+
+def endless_line() -> None:
+    record("a")
+    while True:
+        raw(b"x" * 65536)
+
+
+def half_a_line() -> None:
+    record("a")
+    raw(b'{"type":"RECORD","stream":"items","ke')
+
+
+def no_json() -> None:
+    record("a")
+    raw(b"Starting up...\n")
+    forever()
+
+
+def bad_text() -> None:
+    record("a")
+    raw(b'{"type":"RECORD","stream":"items","key":"b","data":{"x":"\xff"},"emitted_at":"%s"}\n' % EMITTED.encode())
+    forever()
+
+
+def odd_values() -> None:
+    record("a")
+    for key, value in (("nan", "NaN"), ("infinity", "-Infinity"), ("surrogate", '"\\ud800"'), ("nul", '"\\u0000"')):
+        unread(key, value)
+    done(5)
+
+
+def vast_integer() -> None:
+    record("a")
+    unread("b", "1" + "0" * 5000)
+    done(2)
+
+
+def lies_about_counts() -> None:
+    record("a")
+    state(1)
+    done(7)
+
+
+def lies_about_its_end() -> None:
+    record("a")
+    state(1)
+    done(1)
+    sys.exit(3)
+
+
+def fails_with_exit_0() -> None:
+    record("a")
+    state(1)
+    done(1, "failed", message="broken")
+
+
+def fails() -> None:
+    record("a")
+    state(1)
+    done(1, "failed", message="broken", retryable=True)
+    sys.exit(1)
+
+
+def no_done() -> None:
+    record("a")
+    state(1)
+    sys.exit(9)
+
+
+def talks_after_done() -> None:
+    record("a")
+    state(1)
+    done(1)
+    record("b")
+
+
+def stays_after_done() -> None:
+    mark(os.getpid())
+    record("a")
+    state(1)
+    done(1)
+    forever()
+
+
+def outside_the_scope() -> None:
+    mark(os.getpid())
+    record("a")
+    record("b", stream="elsewhere")
+    forever()
+
+
+def certified_failure() -> None:
+    record("a")
+    state(1)
+    state(2, "others")
+    say(type="SKIP_RESULT", stream="others", reason="stream_collection_failed", recovery_hint="retry_by_runtime")
+    done(1, "failed", code="stream_collection_failed", message="others failed")
+    sys.exit(1)
+
+
+def tells_secrets() -> None:
+    token = os.environ["TOKEN"]
+    os.write(2, f"signed in with {token}\n".encode())
+    done(0, "failed", message=f"{token} was refused")
+    sys.exit(1)
+
+
+def shows_environment() -> None:
+    record("environment", names=sorted(os.environ), arguments=sys.argv, start=START)
+    done(1)
+
+
+def asks() -> None:
+    say(type="INTERACTION", request_id="1", kind="otp", message="The code that was sent to you")
+    answer = json.loads(sys.stdin.readline())
+    os.write(2, f"was told {answer}\n".encode())
+    record("answer", status=answer["status"], length=len(answer.get("data", {}).get("code", "")))
+    done(1)
+
+
+def asks_twice() -> None:
+    question = b'{"type":"INTERACTION","request_id":"%d","kind":"otp","message":"Code"}\n'
+    raw(question % 1 + question % 2)
+    forever()
+
+
+START = sys.stdin.readline() if sys.argv[1] not in ("never_answers", "never_reads") else ""
+globals()[sys.argv[1]]()

@@ -1,0 +1,150 @@
+"""A command ends with its slice, however that ends, and is read only as fast as it is taken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from redis import Redis
+from sqlalchemy import text
+
+from pdpp_worker.command.child import Child
+from pdpp_worker.runtime.guard import SliceEnded
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import runs
+from pdpp_worker.store.engine import Database
+from tests.subprocess.conftest import HERE, Commands
+from tests.support.servers import until
+
+WRITER = "import os\nwhile True: os.write(1, b'x' * 1023 + b'\\n')"
+
+
+def in_background(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def start(code: str, check: Callable[[], None] = lambda: None) -> Child:
+    """A command in Python."""
+    return Child([sys.executable, "-c", code], HERE, dict(os.environ), check=check, log=lambda _: None)
+
+
+def test_a_command_whose_cursors_wait_for_its_end_is_not_cut(commands: Commands) -> None:
+    commands.settings = commands.settings.model_copy(update={"slice_s": 0.01, "slice_messages": 1, "batch_records": 1})
+
+    run = commands.misbehave("certified_failure", "items", "others")
+
+    assert (run["slices"], commands.cursors()) == (1, {"items": "1"})
+
+
+def test_the_owner_stops_a_run_whose_command_is_silent(commands: Commands) -> None:
+    commands.use_hostile("ignores_sigterm")
+    commands.settings = commands.settings.model_copy(update={"lease_s": 0.5})
+    run_id = commands.queue()
+    working = in_background(lambda: commands.slice(run_id))
+    until(lambda: commands.marked)
+
+    with commands.db.begin() as connection:
+        runs.request_cancel(connection, commands.connection_id)
+    working.join(30)
+
+    assert (commands.row(run_id)["status"], set(commands.held())) == ("cancelled", {"a"})
+    commands.nothing_is_left()
+
+
+def test_a_worker_that_lost_its_lease_ends_the_command_and_writes_nothing(commands: Commands) -> None:
+    commands.use_hostile("never_answers")
+    commands.settings = commands.settings.model_copy(update={"lease_s": 0.5})
+    run_id = commands.queue()
+    working = in_background(lambda: commands.slice(run_id))
+    until(lambda: commands.marked)
+
+    with commands.db.begin() as connection:
+        connection.execute(text("UPDATE leases SET token = token + 1, holder = 'another'"))
+    working.join(30)
+
+    assert commands.row(run_id)["status"] == "running"
+    commands.nothing_is_left()
+
+
+def test_a_worker_that_is_killed_takes_its_commands_along(
+    commands: Commands, settings: Settings, redis: Redis, db: Database
+) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom pdpp_worker.command.child import Child\n"
+        f"one = Child([sys.executable, 'hostile.py', 'ignores_sigterm'], Path({str(HERE / 'hostile')!r}),\n"
+        "    {'PDPP_FILES_DIR': sys.argv[1]}, check=lambda: None, log=lambda _: None)\n"
+        "one.send(b'{}')\nfor line in one.lines(): print(line, flush=True)\n"
+    )
+    marks = settings.data_dir / "files" / "1-mine"
+    marks.mkdir(parents=True)
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    worker = subprocess.Popen([sys.executable, "-c", code, str(marks)], env=environment, stdout=subprocess.PIPE)
+    with worker:
+        until(lambda: commands.marked)
+        keeper = psutil.Process(commands.marked[0]).ppid()
+
+        worker.kill()
+
+    commands.nothing_is_left()
+    until(lambda: not psutil.pid_exists(keeper))
+
+
+def test_a_command_that_writes_faster_than_it_is_read_waits(commands: Commands) -> None:
+    one = start(WRITER)
+    lines = one.lines()
+    next(lines)
+    writer = psutil.Process(one._process.pid).children()[0]
+
+    def is_blocked() -> bool:
+        before = writer.io_counters().write_bytes, writer.cpu_times().user
+        time.sleep(0.2)
+        return before == (writer.io_counters().write_bytes, writer.cpu_times().user)
+
+    until(is_blocked)
+    held = len(one._whole)
+    one.stop()
+
+    assert held * 1024 <= 256 * 1024
+
+
+def test_whoever_waits_for_a_command_is_woken_in_bounded_time() -> None:
+    def stop_it() -> None:
+        if time.monotonic() > begun + 0.3:
+            raise SliceEnded
+
+    begun = time.monotonic()
+    one = start("import time; time.sleep(600)", stop_it)
+
+    with pytest.raises(SliceEnded):
+        list(one.lines())
+    one.stop()
+
+    assert one._process.returncode == 128 + 15
+
+
+def test_a_start_that_is_longer_than_a_pipe_reaches_a_command_that_answers_meanwhile() -> None:
+    one = start("import sys\nfor line in sys.stdin: print(len(line), flush=True)")
+
+    one.send(b"x" * 5_000_000)
+
+    assert next(one.lines()) == b"5000001"
+    one.stop()
+
+
+def test_no_zombie_is_left() -> None:
+    one = start("print('hello')")
+    list(one.lines())
+    keeper = one._process.pid
+
+    one.stop()
+
+    assert not psutil.pid_exists(keeper)

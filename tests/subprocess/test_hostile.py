@@ -1,0 +1,177 @@
+"""A command that misbehaves costs its own run only: records stay, its cursors do not, no process is left."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from structlog.testing import capture_logs
+
+from pdpp_worker.command import child, collect, stderr
+from tests.subprocess.conftest import Commands
+
+
+def test_a_command_that_does_as_it_should_succeeds(commands: Commands) -> None:
+    run = commands.misbehave("good")
+
+    assert (run["status"], set(commands.held()), commands.cursors()) == ("succeeded", {"a"}, {"items": "1"})
+
+
+@pytest.mark.parametrize(
+    ("how", "said", "reason"),
+    [
+        ("lies_about_counts", "DONE counts 7 records; 1 came", "parse_failed"),
+        ("lies_about_its_end", "DONE says succeeded, and the command ended with exit code 3", "parse_failed"),
+        ("fails_with_exit_0", "DONE says failed, and the command ended with exit code 0", "parse_failed"),
+        ("talks_after_done", "a message came after DONE", "parse_failed"),
+        ("no_done", "ended without DONE (exit code 9)", "source_partition_failed"),
+        ("half_a_line", "ended without DONE (exit code 0)", "source_partition_failed"),
+        ("no_json", "not a message: Invalid JSON", "parse_failed"),
+        ("bad_text", "not a message: Invalid JSON: invalid unicode", "parse_failed"),
+        ("outside_the_scope", "RECORD of stream 'elsewhere' is outside the scope", "parse_failed"),
+        ("fails", "broken", "upstream_error"),
+        ("asks_twice", "a second INTERACTION came while the first", "parse_failed"),
+    ],
+)
+def test_a_bad_end_keeps_the_records_and_commits_no_cursor(
+    commands: Commands, how: str, said: str, reason: str
+) -> None:
+    run = commands.misbehave(how)
+
+    assert said in run["error"]
+    assert run["skipped_by_reason"] == {reason: 1}
+    assert run["status"] == ("failed" if how == "asks_twice" else "partially_completed")
+    assert set(commands.held()) <= {"a"}
+    assert commands.cursors() == {}
+
+
+def test_a_line_without_end_is_a_violation_before_it_fills_the_memory(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "LINE_BYTES", 1_000_000)
+
+    run = commands.misbehave("endless_line")
+
+    assert "a line of more than 1000000 bytes" in run["error"]
+    assert set(commands.held()) == {"a"}
+
+
+def test_values_that_json_does_not_have_cost_only_their_records(commands: Commands) -> None:
+    run = commands.misbehave("odd_values")
+
+    assert (run["status"], run["records_rejected"]) == ("partially_completed", 2)
+    assert set(commands.held()) == {"a", "surrogate", "nul"}
+
+
+def test_an_integer_beyond_all_reading_is_a_violation(commands: Commands) -> None:
+    run = commands.misbehave("vast_integer")
+
+    assert (run["status"], set(commands.held())) == ("partially_completed", {"a"})
+    assert "number out of range" in run["error"]
+
+
+def test_a_certified_failure_of_one_stream_lets_the_others_commit(commands: Commands) -> None:
+    run = commands.misbehave("certified_failure", "items", "others")
+
+    assert (run["status"], commands.cursors()) == ("partially_completed", {"items": "1"})
+    assert run["skipped_by_reason"] == {"source_partition_failed": 1}
+
+
+def test_a_command_that_reads_nothing_is_not_waited_for(commands: Commands) -> None:
+    assert commands.misbehave("never_reads")["status"] == "succeeded"
+
+
+def test_a_command_that_never_answers_is_ended_when_it_was_silent_for_too_long(commands: Commands) -> None:
+    commands.settings = commands.settings.model_copy(update={"silence_s": 0.5})
+
+    run = commands.misbehave("never_answers")
+
+    assert (run["status"], run["error"]) == ("failed", "the connector was silent for 0.5 s")
+    assert run["skipped_by_reason"] == {"timed_out": 1}
+    commands.nothing_is_left()
+
+
+def test_a_command_that_ignores_sigterm_is_killed(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands.settings = commands.settings.model_copy(update={"silence_s": 0.5})
+
+    run = commands.misbehave("ignores_sigterm")
+
+    assert (run["status"], set(commands.held())) == ("partially_completed", {"a"})
+    commands.nothing_is_left()
+
+
+def test_what_a_command_forks_away_ends_with_it(commands: Commands) -> None:
+    run = commands.misbehave("forks_away")
+
+    assert run["status"] == "succeeded"
+    commands.nothing_is_left()
+
+
+def test_a_command_that_stays_after_its_done_is_not_believed(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "EXIT_S", 0.5)
+
+    run = commands.misbehave("stays_after_done")
+
+    assert "did not exit within 0.5 s after its DONE" in run["error"]
+    assert commands.cursors() == {}
+    commands.nothing_is_left()
+
+
+def test_a_violation_ends_the_whole_process_group(commands: Commands) -> None:
+    commands.misbehave("outside_the_scope")
+
+    commands.nothing_is_left()
+
+
+def test_a_flood_on_standard_error_reaches_the_log_bounded(commands: Commands) -> None:
+    with capture_logs() as logs:
+        run = commands.misbehave("floods_stderr")
+
+    said = [entry for entry in logs if entry["event"] == "command says"]
+    assert run["status"] == "succeeded"
+    assert len(said) == stderr.LINES
+    assert logs[-2]["event"] == "command says more than is logged"
+
+
+def test_secrets_of_the_connection_reach_neither_the_log_nor_the_run(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "tok-en-123456")
+    commands.configure(credentials='{"token": "env:MY_TOKEN"}')
+
+    with capture_logs() as logs:
+        run = commands.misbehave("tells_secrets", credentials={"token": {"title": "Token", "env": "TOKEN"}})
+
+    assert run["error"] == "[secret] was refused"
+    assert "signed in with [secret]" in [entry.get("line") for entry in logs]
+    assert "tok-en-123456" not in json.dumps([logs, commands.rows("SELECT data::text FROM events")], default=str)
+
+
+def test_a_missing_credential_waits_for_the_owner_and_starts_nothing(commands: Commands) -> None:
+    run = commands.misbehave("never_answers", credentials={"token": {"title": "Token", "env": "TOKEN"}})
+
+    assert run["skipped_by_reason"] == {"credentials_expired": 1}
+    assert commands.marked == []
+
+
+def test_a_program_that_is_not_there_is_named(commands: Commands) -> None:
+    run = commands.misbehave("good", command=["no-such-program"])
+
+    assert "the program no-such-program of the connector scripted is not on this machine" in run["error"]
+
+
+def test_a_command_sees_little_of_the_environment_and_no_secret_in_its_arguments(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "tok-en-123456")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not yours")
+    commands.configure(credentials='{"token": "env:MY_TOKEN"}')
+
+    commands.misbehave("shows_environment", credentials={"token": {"title": "Token", "env": "TOKEN"}})
+
+    seen = commands.held()["environment"]
+    assert {"PATH", "TOKEN", "PDPP_RUN_ID", "PDPP_PACING_MIN_INTERVAL_MS", "PDPP_FILES_DIR"} <= set(seen["names"])
+    assert not {"MY_TOKEN", "AWS_SECRET_ACCESS_KEY", "PDPP_DATABASE_URL"} & set(seen["names"])
+    assert "tok-en-123456" not in json.dumps(seen)
