@@ -15,6 +15,8 @@ ALL_MAIL = "[Gmail]/All Mail"
 HIDDEN = "All Mail is not shown to IMAP; tick it under 'Show in IMAP' in the label settings of Gmail"
 
 _NO_MAILBOX = {b"\\noselect", b"\\nonexistent"}
+_PASSING = {b"\\marked", b"\\unmarked", b"\\haschildren", b"\\hasnochildren"}
+"""What LIST says of a mailbox's state rather than of its nature."""
 _VIEWS = {b"\\all", b"\\flagged", b"\\important"}
 """Mailboxes that show messages of others (RFC 6154, RFC 8457)."""
 
@@ -70,7 +72,7 @@ def label(mailbox: Mailbox) -> dict[str, Any]:
     """The row of a label."""
     parent, _, _ = mailbox.name.rpartition(mailbox.delimiter) if mailbox.delimiter else ("", "", "")
     is_gmails = mailbox.name == "[Gmail]" or mailbox.name.startswith("[Gmail]/")
-    attributes = sorted(one.decode("ascii", "replace") for one in mailbox.attributes if b"children" not in one)
+    attributes = sorted(one.decode("ascii", "replace") for one in mailbox.attributes - _PASSING)
     return {
         "name": mailbox.name,
         "canonical_name": mailbox.name.removeprefix("[Gmail]/").lower().replace(" ", "_"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
+from typing import Any
 
 from connectors.gmail.client import Answer, sequence_set
 from connectors.gmail.fields import checksum
@@ -45,9 +46,14 @@ class Walk:
         Raises:
             ProviderError: the server or the connection failed as a whole; the last checkpoint keeps the place.
         """
+        kept: dict[str, Any] | None = None
         for step in (self._changes, self._retries, self._news, self._deletions, self._leftovers, self._audit):
             for message in step():
-                yield message if message is not None else checkpoint(self.place)
+                if message is not None:
+                    yield message
+                elif (now := self.place.as_json()) != kept:
+                    kept = now
+                    yield checkpoint(self.place)
 
     def _changes(self) -> Iterator[Message | None]:
         """Flags and labels of messages that were read before, as far as they changed."""

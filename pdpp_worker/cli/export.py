@@ -18,8 +18,9 @@ from pdpp_worker.cli.formats import WRITERS
 from pdpp_worker.cli.output import note
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.store import connections, exporting
+from pdpp_worker.store import connections, exporting, threads
 from pdpp_worker.store.connections import ConnectionRow
+from pdpp_worker.store.exporting import ExportedRecord
 
 
 class Format(StrEnum):
@@ -40,10 +41,17 @@ def export(
     with open_session() as session, session.db.begin() as connection:
         row = connections.get(connection, name)
         fields = _fields(connection, row, stream)
-        found = exporting.records(connection, row.id, stream, deleted=deleted)
+        found = _records(connection, row, stream, deleted=deleted)
         with _open(output) as out:
             count = WRITERS[format_](out, found, fields)
     note(f"{count:,} records of {name}.{stream}.")
+
+
+def _records(connection: Connection, row: ConnectionRow, stream: str, *, deleted: bool) -> Iterator[ExportedRecord]:
+    """What is held of a stream; the threads of mail are put together from its messages."""
+    if (row.connector, stream) == ("gmail", "threads"):
+        return threads.threads(connection, row.id)
+    return exporting.records(connection, row.id, stream, deleted=deleted)
 
 
 def _fields(connection: Connection, row: ConnectionRow, stream: str) -> list[str]:

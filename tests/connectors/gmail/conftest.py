@@ -1,0 +1,130 @@
+"""Servers to read from, and a connector whose every message goes through the runtime's intake."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import connectors.gmail
+from connectors.gmail.connector import collect
+from pdpp_worker.connector import Context, DetailGap, GapToClose, Message, Record, SkipResult, Start
+from pdpp_worker.protocol.manifest import Manifest, load_manifest
+from pdpp_worker.runtime.context import with_defaults
+from pdpp_worker.runtime.intake import Intake
+from tests.connectors.gmail import dovecot
+from tests.connectors.gmail.dovecot import Dovecot
+from tests.support.connectors import context, final_state, start
+
+MANIFEST: Manifest = load_manifest(Path(connectors.gmail.__file__).parent / "manifest.json")
+ALL = [stream.name for stream in MANIFEST.supplied]
+TREE = ["messages", "message_bodies", "attachments"]
+
+
+@dataclass
+class Holder:
+    """What a store would hold: the messages of all slices so far, and the cursors they left."""
+
+    context: Context
+    sent: list[Message] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, streams: Sequence[str] = ALL, *, cut: int | None = None, **asked: Any) -> list[Message]:
+        """One slice, cut after some messages if asked; every message has to pass the intake."""
+        return self.send(start(streams, self.state, **asked), cut)
+
+    def send(self, request: Start, cut: int | None = None) -> list[Message]:
+        """One slice for a START of the test's own."""
+        intake = Intake(MANIFEST, request, lambda text: text)
+        said: list[Message] = []
+        with closing(cast(Generator[Message], collect(request, self.context))) as messages:
+            for message in messages:
+                intake.take(message)
+                said.append(message)
+                if len(said) == cut:
+                    break
+        assert intake.batch.rejections == []
+        assert intake.checkpoint_errors == {}
+        self.sent += said
+        self.state = final_state(said, self.state)
+        return said
+
+    def held(self, stream: str = "messages") -> dict[str, dict[str, Any]]:
+        """The records of a stream, as all messages together left them; partial ones are laid over."""
+        rows: dict[str, dict[str, Any]] = {}
+        for one in self.sent:
+            if isinstance(one, Record) and one.stream == stream:
+                before = rows.pop(str(one.key), {})
+                if one.op == "upsert":
+                    rows[str(one.key)] = {**before, **one.data} if one.partial else one.data
+        return rows
+
+    def by_subject(self, stream: str = "messages") -> dict[str, dict[str, Any]]:
+        """The records of a stream by the subject of their message."""
+        subjects = {key: row["subject"] for key, row in self.held().items()}
+        return {
+            subjects[row.get("message_id") if stream != "messages" else key]: row
+            for key, row in self.held(stream).items()
+        }
+
+
+def records(sent: Sequence[Message], stream: str) -> list[Record]:
+    return [one for one in sent if isinstance(one, Record) and one.stream == stream]
+
+
+def gaps(sent: Sequence[Message]) -> list[DetailGap]:
+    return [one for one in sent if isinstance(one, DetailGap)]
+
+
+def skips(sent: Sequence[Message]) -> dict[str, SkipResult]:
+    """The last skip of each stream."""
+    return {one.stream: one for one in sent if isinstance(one, SkipResult)}
+
+
+def to_close(found: Sequence[DetailGap]) -> list[GapToClose]:
+    """The gaps as a later START hands them back."""
+    return [
+        GapToClose(
+            gap_id=str(number),
+            stream=one.stream,
+            scope=one.scope,
+            reason=one.reason,
+            detail_locator=one.detail_locator,
+        )
+        for number, one in enumerate(found, start=1)
+    ]
+
+
+def holder(settings: dict[str, Any], files: Path, **secrets: str) -> Holder:
+    given = with_defaults(MANIFEST.settings, settings)
+    return Holder(context(given, secrets or {"password": dovecot.PASSWORD}, files))
+
+
+@pytest.fixture
+def open_dir() -> Iterator[Path]:
+    """A directory that every user of the machine may enter."""
+    base = Path(tempfile.mkdtemp(prefix="pdpp-mail-"))
+    base.chmod(0o755)
+    yield base
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture
+def server(open_dir: Path) -> Iterator[Dovecot]:
+    """A Dovecot with an empty account."""
+    if dovecot.PROGRAM is None:
+        pytest.skip(dovecot.ABSENT)
+    with dovecot.running(open_dir) as started:
+        yield started
+
+
+@pytest.fixture
+def account(server: Dovecot, tmp_path: Path) -> Holder:
+    """The connector, signed in at the Dovecot."""
+    return holder(server.settings, tmp_path)
