@@ -13,7 +13,7 @@ from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOpti
 from pdpp_worker.demo.provider.process import ProviderProcess
 from pdpp_worker.demo.provider.rendering import gizmo_id
 
-CONVERSATIONS = 7
+CONVERSATIONS = 5
 TOKEN = "practice-access-token"  # noqa: S105 - opens a made-up account on loopback
 _STATUS = {Fault.FAILING: 503, Fault.REFUSED: 429, Fault.GONE: 404}
 _DAY = Change(updates=2, new=1)

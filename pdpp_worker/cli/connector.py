@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,3 +31,17 @@ def check(
         say(f"{numbers[0]} passed, {numbers[1]} failed, {numbers[2]} not checked.")
     if any(one.ending is Ending.FAILED for one in results):
         raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Small letters, digits and _.")],
+    directory: Annotated[Path | None, typer.Option(help="Where to; a new one of that name if left out.")] = None,
+) -> None:
+    """Write the beginning of a connector that passes the check at once."""
+    from pdpp_worker.conformance.new import write
+
+    place = directory or Path(name)
+    for path in write(name, place, "python"):
+        say(str(path))
+    say(f"Check it with: pdpp-worker connector check {place}")

@@ -122,8 +122,8 @@ class Runner:
             with suppress(SliceCut):
                 self._pull(context, intake, attempt, trouble.stop_after)
             attempt.requests = wire.asked
-        if isinstance(trouble.failure, SliceCut) and wire.has_failed and attempt.ended:
-            raise Defect("goes on after a request has ended the slice: it catches BaseException")
+        if isinstance(trouble.failure, SliceCut) and wire.has_failed and (attempt.ended or wire.has_gone_on):
+            raise Defect("it goes on after a request has ended the slice: it catches BaseException")
         _settle(self.manifest, attempt, intake, ledger)
         return attempt
 
@@ -183,7 +183,7 @@ class Runner:
             reason = getattr(error, "reason", Reason.UPSTREAM_ERROR.value)
             attempt.failed_streams = dict.fromkeys((scope.name for scope in attempt.start.scope.streams), reason)
         except ValidationError as error:
-            raise Defect(f"makes {_refused(error)}") from error
+            raise Defect(f"it makes {_refused(error)}") from error
         except Exception as error:
             raise self._fault(error) from error
 
@@ -198,17 +198,17 @@ class Runner:
             if len(attempt.messages) == stop_after:
                 return False
             if len(attempt.messages) > MOST_MESSAGES:
-                raise Defect(f"does not come to an end: {MOST_MESSAGES:,} messages for a practice account")
+                raise Defect(f"it does not come to an end: {MOST_MESSAGES:,} messages for a practice account")
         return True
 
     def _fault(self, error: Exception) -> Defect:
         text = "".join(traceback.format_exception(error))
         self.watch.read(text)
         if isinstance(error, RuntimeError) and "ignored GeneratorExit" in str(error):
-            return Defect("yields another message while it is closed: it catches BaseException or GeneratorExit")
+            return Defect("it yields another message while it is closed: it catches BaseException or GeneratorExit")
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-        return Defect(f"fails with {type(error).__name__} at {place}: {error}")
+        return Defect(f"it fails with {type(error).__name__} at {place}: {error}")
 
 
 def _closable(messages: Iterator[Message]) -> Generator[Message]:

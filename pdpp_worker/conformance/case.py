@@ -103,13 +103,13 @@ def require_well(attempt: Attempt) -> None:
         Defect: saying what was wrong with it.
     """
     if attempt.error is not None:
-        raise Defect(f"fails although nothing is wrong: {attempt.error}")
+        raise Defect(f"it fails although nothing is wrong: {attempt.error}")
     for stream, reason in attempt.failed_streams.items():
-        raise Defect(f"skips the whole stream {stream!r} for {reason} although nothing is wrong")
+        raise Defect(f"it skips the whole stream {stream!r} for {reason} although nothing is wrong")
     for stream, why in attempt.checkpoint_errors.items():
         raise Defect(f"STATE of stream {stream!r} is withheld: {why}")
     for text in attempt.rejections:
-        raise Defect(f"breaks its own manifest: record of stream {text}")
+        raise Defect(f"it breaks its own manifest: record of stream {text}")
 
 
 def wanted(pieces: Sequence[Piece]) -> dict[str, set[str]]:

@@ -67,21 +67,12 @@ NAMES = (MANIFEST, *CHECKS)
 class Examination:
     """The checks of one connector, one by one; its world lasts as long as the stack."""
 
-    def __init__(self, name: str, stack: ExitStack) -> None:
-        """`name` is that of an installed connector, or a directory.
-
-        Raises:
-            NotFoundError: it is neither.
-        """
+    def __init__(self, subject: Subject | None, stack: ExitStack, refusal: str = "") -> None:
+        """Without a subject, `refusal` is what is wrong with its manifest."""
+        self._subject = subject
         self._stack = stack
+        self._refusal = refusal
         self._case: Case | None = None
-        self._why_not = ""
-        try:
-            self._subject: Subject | None = find(name)
-        except NotFoundError:
-            raise
-        except ConfigurationError as error:
-            self._subject, self._why_not = None, str(error)
 
     def result(self, name: str) -> Result:
         """Run one check."""
@@ -97,7 +88,7 @@ class Examination:
     def _run(self, name: str) -> str:
         if self._subject is None:
             if name == MANIFEST:
-                raise Defect(self._why_not)
+                raise Defect(self._refusal)
             raise NotChecked("The manifest is refused.")
         if name == MANIFEST:
             return check_manifest(self._subject.connector.manifest)
@@ -111,10 +102,24 @@ class Examination:
         return self._case
 
 
+def begin(name: str, stack: ExitStack) -> Examination:
+    """The checks of an installed connector, or of the one in a directory.
+
+    Raises:
+        NotFoundError: `name` is neither.
+    """
+    try:
+        return Examination(find(name), stack)
+    except NotFoundError:
+        raise
+    except ConfigurationError as error:
+        return Examination(None, stack, str(error))
+
+
 def examine(name: str) -> Iterator[Result]:
-    """Every check of a connector, in order; see `Examination`."""
+    """Every check of a connector, in order; raises as `begin` does."""
     with ExitStack() as stack:
-        examination = Examination(name, stack)
+        examination = begin(name, stack)
         for check in NAMES:
             yield examination.result(check)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from pdpp_worker import registry
 from pdpp_worker.conformance.errors import NotChecked
@@ -19,9 +20,22 @@ from pdpp_worker.registry import Connector
 MANIFEST = "manifest.json"
 
 
+class Subject(Protocol):
+    """A connector and its world."""
+
+    @property
+    def connector(self) -> Connector:
+        """What is checked."""
+        ...
+
+    def world(self) -> AbstractContextManager[World]:
+        """What it is checked in; raises NotChecked if there is none."""
+        ...
+
+
 @dataclass(frozen=True)
-class Subject:
-    """A connector, and where it comes from."""
+class Packaged:
+    """A connector whose world lies beside it."""
 
     connector: Connector
 
@@ -42,7 +56,7 @@ class Subject:
         return made
 
 
-def find(name: str) -> Subject:
+def find(name: str) -> Packaged:
     """The installed connector of that name, or the one in that directory.
 
     Raises:
@@ -51,8 +65,8 @@ def find(name: str) -> Subject:
     """
     directory = Path(name)
     if directory.is_dir() and ("/" in name or not _is_installed(name)):
-        return Subject(_from_directory(directory.resolve()))
-    return Subject(registry.get(name))
+        return Packaged(_from_directory(directory.resolve()))
+    return Packaged(registry.get(name))
 
 
 def _is_installed(name: str) -> bool:

@@ -38,6 +38,11 @@ class Wire:
         """Whether the failure was met."""
         return self._failure is not None and self._number is not None and self.asked >= self._number
 
+    @property
+    def has_gone_on(self) -> bool:
+        """Whether more was asked after the failure."""
+        return self.has_failed and self.asked > (self._number or 0)
+
     def http(self, *, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
         """A client as the runtime makes it."""
         client = httpx.Client(

@@ -15,7 +15,7 @@ def check_manifest(manifest: Manifest) -> str:
     for stream in manifest.supplied:
         _check_stream(stream, never)
     if not manifest.supplied:
-        raise Defect("supplies no stream: each is declared as never supplied")
+        raise Defect("it supplies no stream: each is declared as never supplied")
     for name, spec in manifest.settings.items():
         _check_setting(name, spec)
     return f"{plural(len(manifest.supplied), 'stream')} supplied, {len(never)} never"

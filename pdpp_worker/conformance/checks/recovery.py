@@ -28,7 +28,7 @@ def check_recovery(case: Case) -> str:
         attempt = case.runner.run(vain, _RECOVERY)
         _require_settled(attempt, vain, ledger.due())
         if closed := ledger.gaps.keys() - vain.gaps.keys():
-            raise Defect(f"closes a gap while its resource is still {fault.value}: {some(closed)}")
+            raise Defect(f"it closes a gap while its resource is still {fault.value}: {some(closed)}")
     found = ["still missing: said again"]
     if Fault.GONE in case.world.faults:
         _try_gone(case, ledger.copy(), broken)
@@ -47,10 +47,10 @@ def check_targeted(case: Case) -> str:
         ledger = _with_gaps(case)
     asked = _asked(case, ledger.copy(), Budget(), broken)
     if set(broken) - asked:
-        raise Defect(f"never asks the provider for {some(set(broken) - asked)}, which it recovered or should have")
+        raise Defect(f"it never asks the provider for {some(set(broken) - asked)}, which it recovered or should have")
     few = _asked(case, ledger.copy(), Budget(items=1), broken)
     if len(few) > 1:
-        raise Defect(f"asks for {len(few)} resources with a budget of 1 item: {some(few)}")
+        raise Defect(f"it asks for {len(few)} resources with a budget of 1 item: {some(few)}")
     return f"asked for {plural(len(asked), 'resource')} of {plural(_resources(case), 'resource')}, and for no list"
 
 
@@ -75,7 +75,7 @@ def _with_gaps(case: Case) -> Ledger:
     ledger = case.runner.ledger()
     case.runner.run(ledger)
     if not ledger.due():
-        raise Defect("reports no gap for resources that fail, so there is nothing to recover")
+        raise Defect("it reports no gap for resources that fail, so there is nothing to recover")
     return ledger
 
 
@@ -86,9 +86,9 @@ def _recover(case: Case, ledger: Ledger) -> None:
         raise Defect(f"a recovery run fails although nothing is wrong: {attempt.error}")
     _require_settled(attempt, ledger, handed)
     if left := ledger.due():
-        raise Defect(f"leaves a gap open whose resource is there again: {_place(left[0])}")
+        raise Defect(f"it leaves a gap open whose resource is there again: {_place(left[0])}")
     if ledger.cursors != cursors:
-        raise Defect("moves a cursor in a recovery run")
+        raise Defect("it moves a cursor in a recovery run")
     recovered = {gap.miss.stream for gap in handed}
     require_truth(ledger, [one for one in case.world.truth() if one.stream in recovered], "after the recovery run")
     case.runner.run(ledger, Ask(run_id="forward"))
@@ -101,9 +101,9 @@ def _try_gone(case: Case, ledger: Ledger, broken: list[str]) -> None:
         attempt = case.runner.run(ledger, _RECOVERY)
         _require_settled(attempt, ledger, handed)
     if left := ledger.due():
-        raise Defect(f"leaves a gap open although the provider affirms that its resource is gone: {_place(left[0])}")
+        raise Defect(f"it leaves a gap open although the provider affirms that its resource is gone: {_place(left[0])}")
     if not ledger.absent:
-        raise Defect("closes the gap of a resource that is gone as recovered; say absent=True")
+        raise Defect("it closes the gap of a resource that is gone as recovered; say absent=True")
 
 
 def _require_settled(attempt: Attempt, ledger: Ledger, handed: Collection[Gap]) -> None:
@@ -112,7 +112,7 @@ def _require_settled(attempt: Attempt, ledger: Ledger, handed: Collection[Gap]) 
     open_now = {gap.gap_id for gap in ledger.gaps.values()}
     for gap in handed:
         if gap.gap_id in open_now and str(gap.gap_id) not in named and attempt.ended:
-            raise Defect(f"is handed a gap and says nothing of it: {_place(gap)}")
+            raise Defect(f"it is handed a gap and says nothing of it: {_place(gap)}")
 
 
 def _asked(case: Case, ledger: Ledger, budget: Budget, broken: Collection[str]) -> set[str]:
@@ -122,9 +122,9 @@ def _asked(case: Case, ledger: Ledger, budget: Budget, broken: Collection[str]) 
     requests = (case.world.requests() or [])[mark:]
     for request in requests:
         if not request.resources:
-            raise Defect(f"lists instead of fetching in a recovery run: {request.text}")
+            raise Defect(f"it lists instead of fetching in a recovery run: {request.text}")
         if other := request.resources - set(broken):
-            raise Defect(f"asks in a recovery run for what is no gap: {some(other)} ({request.text})")
+            raise Defect(f"it asks in a recovery run for what is no gap: {some(other)} ({request.text})")
     return {resource for request in requests for resource in request.resources}
 
 

@@ -17,7 +17,7 @@ from pdpp_worker.conformance.wire import SliceCut
 from pdpp_worker.protocol.messages import Message, State
 from pdpp_worker.store.values import exact_json
 
-MOST_KILLS = 40
+MOST_KILLS = 24
 """Kills between messages, and as many at requests, in one check; a longer run is killed at places spread over it."""
 
 
@@ -58,7 +58,7 @@ class _Proof:
         try:
             self._case.runner.run(ledger, trouble=trouble)
         except Defect as defect:
-            raise Defect(f"{how}, it {defect}") from defect
+            raise Defect(f"{how}: {defect}") from defect
         state = exact_json([ledger.cursors, sorted(ledger.gaps)])
         if state in self._seen:
             return

@@ -54,7 +54,7 @@ def _sign_out(case: Case, whole: Held) -> None:
         case.world.mend()
     asked = case.requests_since(mark)
     if len(asked) > 1:
-        raise Defect(f"asks the provider for more although it is signed out: {some(asked[1:])}")
+        raise Defect(f"it asks the provider for more although it is signed out: {some(asked[1:])}")
     _require_owner(case, attempt, whole, ledger, "signed out")
     case.heal(ledger)
     require_truth(ledger, case.world.truth(), "after signing in again")

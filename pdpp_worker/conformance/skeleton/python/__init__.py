@@ -1,0 +1,1 @@
+"""A connector in Python."""

@@ -1,0 +1,113 @@
+"""The practice world of this connector: a small account behind a local server. Let it answer as your platform does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from pdpp_worker.conformance.world import Fault, Piece, Request, World
+
+NOTES = 7
+POLL_S = 0.01
+TOKEN = "practice-token"  # noqa: S105 - opens a made-up account on loopback
+_STATUS = {Fault.FAILING: 503, Fault.REFUSED: 429, Fault.GONE: 404}
+
+
+class PracticeAccount(World):
+    """A made-up account, and what is wrong with it."""
+
+    faults = frozenset(Fault)
+    can_change = True
+
+    def __init__(self) -> None:
+        self.secrets = {"token": TOKEN}
+        self._log: list[Request] = []
+        self._faults: dict[str, Fault] = {}
+        self._is_signed_out = False
+        self._notes: dict[str, dict[str, Any]] = {}
+        self._changes: list[str] = []
+        for number in range(NOTES):
+            self._write(f"note-{number}", "first words")
+
+    def truth(self) -> Sequence[Piece]:
+        """Every note; each can be had alone."""
+        return [Piece("notes", frozenset({key}), key) for key in self._notes]
+
+    def requests(self) -> Sequence[Request]:
+        """What the server was asked."""
+        return self._log
+
+    def inject(self, fault: Fault, resources: Sequence[str]) -> None:
+        """Let some notes, or the sign-in, fail."""
+        self._is_signed_out = fault is Fault.SIGNED_OUT
+        self._faults = dict.fromkeys(resources, fault)
+
+    def mend(self) -> None:
+        """All is well again."""
+        self._is_signed_out, self._faults = False, {}
+
+    def change(self) -> None:
+        """One note is rewritten, another is new."""
+        self._write("note-0", "other words")
+        self._write("note-new", "first words")
+
+    def answer(self, path: str, authorization: str | None) -> tuple[int, Any]:
+        """Status and body for a request."""
+        parts = urlsplit(path)
+        key = parts.path.removeprefix("/notes/") if parts.path.startswith("/notes/") else None
+        self._log.append(Request(f"GET {path}", frozenset(filter(None, [key]))))
+        if self._is_signed_out or authorization != f"Bearer {TOKEN}":
+            return 401, {}
+        if key is None:
+            return 200, self._page(**{name: int(values[0]) for name, values in parse_qs(parts.query).items()})
+        fault = self._faults.get(key)
+        if fault is Fault.GARBLED:
+            return 200, {"note": "in another shape"}
+        if fault is not None:
+            return _STATUS[fault], {}
+        return (200, self._notes[key]) if key in self._notes else (404, {})
+
+    def _page(self, after: int, limit: int) -> list[dict[str, Any]]:
+        numbered = [{"number": number, "id": key} for number, key in enumerate(self._changes, start=1)]
+        return numbered[after : after + limit]
+
+    def _write(self, key: str, text: str) -> None:
+        self._changes.append(key)
+        moment = f"2026-01-01T00:00:{len(self._changes):02d}.000Z"
+        self._notes[key] = {"id": key, "text": f"{text} of {key}", "updated_at": moment}
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """The account, while its server runs."""
+    account = PracticeAccount()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer goes out in one piece
+
+        def do_GET(self) -> None:
+            status, body = account.answer(self.path, self.headers.get("authorization"))
+            content = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """The account has written the request down."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        account.settings = {"base_url": f"http://127.0.0.1:{server.server_port}"}
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, args=(POLL_S,), daemon=True).start()
+        try:
+            yield account
+        finally:
+            server.shutdown()

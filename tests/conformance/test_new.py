@@ -1,0 +1,100 @@
+"""A new connector passes the check at once, from the command line and from its own tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from pdpp_worker.cli.program import app
+
+ROOT = Path(__file__).parents[2]
+
+
+def program(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of Python in a directory, as an author would."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=directory,
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200", "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+
+
+def call(*arguments: str) -> Result:
+    """A command of the group, in this process."""
+    return CliRunner().invoke(app, ["connector", *arguments])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory in which a connector was begun."""
+    directory = tmp_path_factory.mktemp("author")
+    done = program(directory, "pdpp_worker", "connector", "new", "bird_songs")
+    assert done.returncode == 0, done.stderr
+    return directory
+
+
+def test_its_own_tests_pass_through_the_plugin(made: Path) -> None:
+    plugin = ("-p", "pdpp_worker.conformance.plugin", "-p", "no:cacheprovider")
+
+    done = program(made / "bird_songs", "pytest", "-q", "--strict-markers", "-W", "error", *plugin)
+
+    assert done.returncode == 0, done.stdout
+    assert "14 passed" in done.stdout
+
+
+def test_nothing_of_the_sample_is_left_in_it(made: Path) -> None:
+    files = [path for path in (made / "bird_songs").rglob("*") if path.is_file()]
+
+    assert {path.parent.name for path in files} == {"bird_songs", "pdpp_bird_songs", "tests"}
+    assert [path for path in files if "sample" in path.read_text().lower()] == []
+
+
+def test_a_defect_in_it_is_exit_code_1_and_a_sentence(tmp_path: Path) -> None:
+    call("new", "sea_songs", "--directory", str(tmp_path))
+    code = tmp_path / "pdpp_sea_songs" / "connector.py"
+    code.write_text(code.read_text().replace('{"after": change["number"]}', '{"after": change["number"] + 1}'))
+
+    checked = call("check", str(tmp_path))
+
+    assert checked.exit_code == 1
+    assert "nothing missing   FAILED" in checked.output
+    assert "missing without a word: note-3" in checked.output
+
+
+def test_the_results_can_be_had_as_json(tmp_path: Path) -> None:
+    call("new", "wind_songs", "--directory", str(tmp_path))
+
+    results = json.loads(call("check", str(tmp_path), "--json").output)
+
+    assert [one["ending"] for one in results] == ["passed"] * 14
+    assert results[0] == {"check": "manifest", "ending": "passed", "found": "1 stream supplied, 0 never"}
+
+
+def test_what_is_there_is_not_overwritten(made: Path) -> None:
+    done = call("new", "bird_songs", "--directory", str(made / "bird_songs"))
+
+    assert done.exit_code == 2
+    assert "is there already" in done.output
+
+
+def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
+    done = call("new", "Bird-Songs", "--directory", str(tmp_path))
+
+    assert done.exit_code == 2
+    assert "'Bird-Songs' is no connector's name" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_connector_is_named_with_those_that_exist() -> None:
+    done = call("check", "nowhere")
+
+    assert done.exit_code == 2
+    assert "There is no connector named 'nowhere'; known: chatgpt" in done.output
