@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
 from pdpp_worker.pacing.minute_window import WINDOW_S, MinuteWindow, in_last_minute
+from pdpp_worker.pacing.snapshot import VERSION, Snapshot
 from pdpp_worker.pacing.token_bucket import TokenBucket, ago
 
-VERSION = 1
 FRESH_S = 6 * 3600.0
 """A snapshot that is older says nothing about the provider of today."""
 
@@ -64,7 +63,8 @@ class Controller:
         self._sent_at = self._held_until = -math.inf
         self._refused_at: deque[float] = deque(maxlen=ALLOWED_REFUSALS)
         self._refusals_in_a_row = self._errors_in_a_row = 0
-        self._throttled = self._wary = False
+        self._rate_before = self.rate
+        self._throttled = self._wary = self._in_flight = False
         self._successes = self._patience = self._last_minute = 0
 
     @property
@@ -104,7 +104,7 @@ class Controller:
     def on_send(self, now: float) -> None:
         """A request goes out, retries and redirects included."""
         self._bucket.on_send(now, self._pace)
-        self._sent_at = now
+        self._sent_at, self._in_flight = now, True
 
     def on_success(self, now: float) -> None:  # noqa: ARG002 - an admission counts from its send
         """It was answered, whatever the answer, and neither for the rate nor by a failing server."""
@@ -125,7 +125,10 @@ class Controller:
 
         The third refusal in a row is an outage or a block, so what the first two taught is taken back.
         """
-        rate, gain, pace = self.rate, self._gain, self._pace
+        if not self._in_flight:
+            self.on_send(now)
+        self._in_flight = False
+        gain, pace = self._gain, self._pace
         self._refused_at.append(now)
         self._refusals_in_a_row += 1
         self._held_until = max(self._held_until, now + (retry_after_s or 0.0))
@@ -133,9 +136,9 @@ class Controller:
             self._bucket, self._window = self._believed
             return
         if self._refusals_in_a_row == 1:
-            self._believed = copy(self._bucket), copy(self._window)
+            self._believed, self._rate_before = (copy(self._bucket), copy(self._window)), self.rate
         self._learn(gain, pace, retry_after_s, None if retry_after_s is None else now + retry_after_s)
-        change = self.rate / rate
+        change = self.rate / self._rate_before
         self._patience = PATIENT if FALLEN < change < RISEN and self._throttled else EAGER
         self._throttled, self._successes = True, 0
         self._wary = abs(change - 1) > CHANGED
@@ -156,30 +159,39 @@ class Controller:
             "patience": self._patience,
         }
 
-    def restore(self, snapshot: Mapping[str, Any], now: float, age_s: float) -> None:
-        """Go on from a snapshot taken `age_s` ago: with its refusals and holds, and what it learned unless stale."""
-        if snapshot.get("version") != VERSION:
-            return
-        then = now - age_s
-        self._refused_at.extend(then - ago for ago in snapshot["refused_ago"])
-        self._held_until = then + snapshot["held_s"]
-        self._sent_at = -math.inf if snapshot["sent_ago"] is None else then - snapshot["sent_ago"]
-        if age_s > FRESH_S:
-            return
-        self._bucket.restore(snapshot["bucket"], then)
-        self._window = snapshot["window"] and MinuteWindow.restored(snapshot["window"], then)
-        self._admitted.extend(then - ago for ago in snapshot["admitted_ago"])
-        self._throttled = snapshot["throttled"]
-        self._successes, self._patience = snapshot["successes"], snapshot["patience"]
-        self._wary = snapshot["wary"] and age_s < IDLE_S
-        if snapshot["wary"] and not self._wary:
+    def restore(self, kept: object, now: float, age_s: float) -> bool:
+        """Go on from a snapshot taken `age_s` ago: with its refusals and holds, and what it learned unless stale.
+
+        Returns whether it could be read; what cannot, as another version's, is a cold start.
+        """
+        try:
+            snapshot = Snapshot.model_validate(kept)
+        except ValueError:
+            return False
+        then = now - max(0.0, age_s)  # the clock that tells the age can be set back
+        self._refused_at.extend(then - ago for ago in snapshot.refused_ago)
+        self._held_until = then + snapshot.held_s
+        self._sent_at = -math.inf if snapshot.sent_ago is None else then - snapshot.sent_ago
+        if age_s <= FRESH_S:
+            self._restore_learned(snapshot, then, age_s)
+        return True
+
+    def _restore_learned(self, snapshot: Snapshot, then: float, age_s: float) -> None:
+        self._bucket.restore(snapshot.bucket, then)
+        if snapshot.window is not None:
+            self._window = MinuteWindow.restored(snapshot.window, then)
+        self._admitted.extend(then - ago for ago in snapshot.admitted_ago)
+        self._throttled = snapshot.throttled
+        self._successes, self._patience = snapshot.successes, snapshot.patience
+        self._wary = snapshot.wary and age_s < IDLE_S
+        if snapshot.wary and not self._wary:
             self._successes = max(self._successes, self._patience)
 
     @property
     def _gain(self) -> float:
         """How far the pace is above the rate."""
         if not self._throttled:
-            return 2 ** (self._successes / RAMP)
+            return math.exp2(min(self._successes / RAMP, STEEPEST))
         if self._is_wary:
             return WARY
         over = self._successes - self._patience
@@ -197,8 +209,10 @@ class Controller:
         return limit + math.ceil(limit * max(0.0, self._gain - 1))
 
     def _admit(self) -> None:
-        self._admitted.append(self._sent_at)
-        self._bucket.on_admitted()
+        if self._in_flight:  # what failed before it was sent was not admitted
+            self._in_flight = False
+            self._admitted.append(self._sent_at)
+            self._bucket.on_admitted()
 
     def _back_off(self, now: float, in_a_row: int) -> bool:
         if in_a_row < OUTAGE_AFTER:
@@ -217,7 +231,7 @@ class Controller:
             self._window = MinuteWindow(min(minute, self._last_minute) if 2 * self._last_minute > minute else minute)
             self._window.tell_reset(reset_at)
         elif again:
-            self._bucket.rate /= 2
+            self._bucket.on_refused_again()
         else:
             self._bucket.on_refused(sent_at, admitted, gain, pace)
         self._bucket.on_empty(sent_at)

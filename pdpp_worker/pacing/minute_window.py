@@ -8,8 +8,10 @@ tells where the window began.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from pdpp_worker.pacing.snapshot import WindowSnapshot
 
 WINDOW_S = 60.0
 GUARD_S = 0.2
@@ -80,11 +82,11 @@ class MinuteWindow:
         }
 
     @classmethod
-    def restored(cls, snapshot: Mapping[str, Any], then: float) -> MinuteWindow:
+    def restored(cls, snapshot: WindowSnapshot, then: float) -> MinuteWindow:
         """Go on from a snapshot that was taken at `then`."""
-        window = cls(snapshot["limit"])
-        window._reset_at = None if snapshot["reset_ago"] is None else then - snapshot["reset_ago"]
-        window._width, window._doubts = snapshot["width"], snapshot["doubts"]
+        window = cls(snapshot.limit)
+        window._reset_at = None if snapshot.reset_ago is None else then - snapshot.reset_ago
+        window._width, window._doubts = snapshot.width, snapshot.doubts
         return window
 
     def _check(self, sent_at: float, reset_at: float, admitted: Sequence[float], *, told: bool) -> None:

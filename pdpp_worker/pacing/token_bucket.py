@@ -8,9 +8,11 @@ refusal to the next is what was refilled in that time: the quota, measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
+
+from pdpp_worker.pacing.snapshot import SLOWEST, BucketSnapshot
 
 FIRST_BURST = 3
 USED_SHARE = 0.85
@@ -75,9 +77,13 @@ class TokenBucket:
         else:
             learned = min(self.rate * (1 - CUT * self._cuts), bound or self.rate)
             self._cuts = min(self._cuts * 2, MOST_CUTS)
-        self.rate = max(learned, self.rate * LEAST_LEFT)
+        self.rate = max(learned, self.rate * LEAST_LEFT, SLOWEST)
         if self._empty_at is not None and self._count >= FIRST_BURST:
             self.measure_burst()
+
+    def on_refused_again(self) -> None:
+        """It was refused twice in a row: far too fast."""
+        self.rate = max(self.rate / 2, SLOWEST)
 
     def on_empty(self, at: float) -> None:
         """The bucket is empty: the shadow fills up, and a measurement begins."""
@@ -86,9 +92,12 @@ class TokenBucket:
         self._level_at = at
 
     def measure_burst(self) -> None:
-        """With the rate known, see how much the bucket held when it was last full."""
+        """With the rate known, see how much the bucket held when it was last full.
+
+        A rate that is still too high makes the burst look too small, so it shrinks by one at a time.
+        """
         if self._from_full is not None:
-            self.burst = burst_seen(*self._from_full, self.rate)
+            self.burst = max(self.burst - 1, burst_seen(*self._from_full, self.rate))
             self._from_full = None
 
     def snapshot(self, now: float) -> dict[str, Any]:
@@ -104,14 +113,14 @@ class TokenBucket:
             "from_full": None if full is None else [ago(now, full[0]), round(now - full[1], 3)],
         }
 
-    def restore(self, snapshot: Mapping[str, Any], then: float) -> None:
+    def restore(self, snapshot: BucketSnapshot, then: float) -> None:
         """Go on from a snapshot that was taken at `then`."""
-        self.rate, self.burst, self._cuts = snapshot["rate"], snapshot["burst"], snapshot["cuts"]
-        self._level, self._level_at = snapshot["level"], then
-        self._count = snapshot["count"]
-        self._empty_at = None if snapshot["empty_ago"] is None else then - snapshot["empty_ago"]
-        if snapshot["from_full"] is not None:
-            admitted, refused = snapshot["from_full"]
+        self.rate, self.burst, self._cuts = snapshot.rate, snapshot.burst, min(snapshot.cuts, MOST_CUTS)
+        self._level, self._level_at = min(snapshot.level, 1 + self._credit + CUSHION), then
+        self._count = snapshot.count
+        self._empty_at = None if snapshot.empty_ago is None else then - snapshot.empty_ago
+        if snapshot.from_full is not None:
+            admitted, refused = snapshot.from_full
             self._from_full = [then - one for one in admitted], then - refused
 
     def _bound(self, refused_at: float, since: Sequence[float]) -> float:

@@ -33,13 +33,11 @@ class RateKeeper:
         self._back_off: dict[str, Any] | None = None
         if held is None:
             return
-        try:
-            self._back_off = held.state["back_off"]
-            self.controller.restore(held.state["law"], time.monotonic(), held.age_s)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            # Another version's notes: slower for a while is better than a run that cannot begin.
-            get_logger().warning("learned rate not readable; starting cold", run=claim.run_id, error=repr(error))
-            self._back_off, self.controller = None, Controller(ceiling_ms, cold_start_ms)
+        notes = held.state if isinstance(held.state, dict) else {}
+        if self.controller.restore(notes.get("law"), time.monotonic(), held.age_s):
+            self._back_off = notes.get("back_off")
+        else:  # Another version's notes: slower for a while is better than a run that cannot begin.
+            get_logger().warning("learned rate not readable; starting cold", run=claim.run_id)
 
     def __call__(self, why: str, retry_after_s: float | None) -> None:
         """The law backed off: keep it now, so that a worker that dies takes no refusal with it."""
