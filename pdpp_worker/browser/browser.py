@@ -97,7 +97,6 @@ class Browser:
 
     def _start(self) -> socket.socket:
         self._open.enter_context(profile.opened(self._profile, timeout_s=_PROFILE_S))
-        profile.forget_tabs(self._profile)
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "pdpp_worker.browser.host", json.dumps(self._options)]

@@ -42,17 +42,11 @@ def opened(profile: Path, *, timeout_s: float) -> Iterator[None]:
         raise TimeoutError("the browser profile is in use, perhaps by a sign-in window") from None
     try:
         end_leftovers(profile)
-        for stale in profile.glob("Singleton*"):
+        for stale in (*profile.glob("Singleton*"), *profile.glob("*/Sessions/*")):
             stale.unlink(missing_ok=True)
         yield
     finally:
         os.close(lock)
-
-
-def forget_tabs(profile: Path) -> None:
-    """Let no page that the owner left open load by itself when the browser is opened again; its cookies stay."""
-    for session in profile.glob("*/Sessions/*"):
-        session.unlink(missing_ok=True)
 
 
 def end_leftovers(profile: Path) -> None:

@@ -1,4 +1,4 @@
-"""`connection login`, the account that is collected with what the owner left there, and what is said where it cannot."""
+"""`connection login`, the account that is collected with what the owner left there, and what is said otherwise."""
 
 from __future__ import annotations
 

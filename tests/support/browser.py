@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from pdpp_worker.browser import launch
+from pdpp_worker.browser.profile import end_leftovers
 from pdpp_worker.store.connections import ConnectionRow
 from tests.support.servers import until
 
@@ -36,12 +37,16 @@ def windowless_browser(directory: Path) -> Path:
 def in_the_window(profile: Path, act: Callable[[str], None]) -> None:
     """Press the page's button in the window that has the profile open, then close the window."""
     port = profile / "DevToolsActivePort"
-    until(lambda: port.exists() and port.read_text().strip(), 60)
-    with sync_playwright() as driver:
-        browser = driver.chromium.connect_over_cdp(f"http://127.0.0.1:{port.read_text().split()[0]}")
-        page = browser.contexts[0].pages[0]
-        page.wait_for_selector("button")
-        act(page.url)
-        with page.expect_navigation():
-            page.click("button")
-        browser.new_browser_cdp_session().send("Browser.close")
+    try:
+        until(lambda: port.exists() and port.read_text().strip(), 60)
+        with sync_playwright() as driver:
+            browser = driver.chromium.connect_over_cdp(f"http://127.0.0.1:{port.read_text().split()[0]}")
+            [page] = browser.contexts[0].pages
+            page.wait_for_selector("button")
+            act(page.url)
+            with page.expect_navigation():
+                page.click("button")
+            browser.new_browser_cdp_session().send("Browser.close")
+    except BaseException:
+        end_leftovers(profile)
+        raise
