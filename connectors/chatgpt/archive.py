@@ -64,25 +64,29 @@ class _Importer:
             if self._start.recovery_only:
                 return
             fingerprint = _fingerprint(path, archive, self._streams)
-            if SHARES in self._streams:
-                yield from self._import_shares(archive, fingerprint)
             if "conversations" in self._streams:
                 yield from self._import(archive, fingerprint)
+            if SHARES in self._streams and self._shares_cursor.get("archive") != fingerprint:
+                yield from self._import_shares(archive, fingerprint)
 
     def _import_shares(self, archive: zipfile.ZipFile, fingerprint: str) -> Iterator[Message]:
-        """The shared links, of which the export knows less than the network; the list is short."""
-        if self._shares_cursor.get("archive") == fingerprint:
-            return
+        """The shared links, of which the export tells less than the network; the list is short."""
         name = next((name for name in archive.namelist() if _SHARES_MEMBER.fullmatch(name)), None)
         if name is None:
             yield skip(SHARES, Reason.EXPORT_NOT_WIRED, WHOLE_STREAM, "The export holds no shared_conversations.json.")
             return
-        with archive.open(name) as member:
-            for row in map(shared_conversation, elements(member)):
-                if row is None:
-                    yield skip(SHARES, Reason.SHAPE_CHANGED, WHOLE_STREAM, "A shared link of the export has no id.")
-                    return
-                yield Record(stream=SHARES, key=row["id"], data=row, emitted_at=self._now())
+        try:
+            with archive.open(name) as member:
+                rows = [shared_conversation(raw) for raw in elements(member)]
+        except BrokenJsonError as error:
+            yield skip(SHARES, Reason.PARSE_FAILED, WHOLE_STREAM, f"The shared links are not whole JSON: {error}.")
+            return
+        usable = [row for row in rows if row is not None]
+        for row in usable:
+            yield Record(stream=SHARES, key=row["id"], data=row, emitted_at=self._now())
+        if len(usable) < len(rows):
+            yield skip(SHARES, Reason.SHAPE_CHANGED, WHOLE_STREAM, "Shared links of the export have no usable id.")
+            return
         yield State(stream=SHARES, cursor={**self._shares_cursor, "archive": fingerprint})
 
     def stopped(self, reason: Reason, why: str) -> Iterator[Message]:

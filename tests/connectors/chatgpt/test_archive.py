@@ -17,9 +17,10 @@ from pdpp_worker.demo.provider.options import ProviderOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
 from tests.support.connectors import context
 
-from .conftest import ALL, TREES, Holder, gaps, online, skips, to_close
+from .conftest import ALL, MANIFEST, TREES, Holder, gaps, online, skips, to_close
 
 OPTIONS = ProviderOptions(conversations=40)
+SHARES = "shared_conversations"
 
 
 @pytest.fixture(scope="module")
@@ -177,10 +178,50 @@ def test_a_missing_file_and_a_foreign_zip_are_said_to_be_so(tmp_path: Path) -> N
         assert all(str(tmp_path) not in one.message for one in skips(said).values())
 
 
-def test_the_streams_that_an_export_does_not_give_are_named(export: Path) -> None:
+def test_what_no_export_holds_is_out_of_the_scope_of_its_connection(export: Path) -> None:
+    supplied = [stream.name for stream in MANIFEST.supplied_to({"archive": str(export)})]
+
+    assert supplied == ["conversations", "messages", "shared_conversations"]
+    holder = reader(export)
+    assert skips(holder.run(supplied)) == {}
+    assert holder.run(supplied) == []
+
+
+def test_a_stream_that_is_asked_for_all_the_same_is_a_miss(export: Path) -> None:
     said = reader(export).run()
 
-    assert {one.stream: one.reason for one in skips(said).values()} == dict.fromkeys(ALL[2:], "export_not_wired")
+    assert {one.stream: one.reason for one in skips(said).values()} == dict.fromkeys(ALL[2:5], "export_not_wired")
+
+
+def test_shared_links_are_read_from_the_export(export: Path, provide: Callable[..., ProviderProcess]) -> None:
+    network = Holder(online(provide(OPTIONS.conversations)))
+    network.run([SHARES])
+    archive = reader(export)
+
+    archive.run([*TREES, SHARES])
+
+    told = ("id", "conversation_id", "title", "anonymous", "share_url")
+    assert archive.held(SHARES)
+    assert [{name: row[name] for name in told} for row in archive.held(SHARES).values()] == [
+        {name: row[name] for name in told} for row in network.held(SHARES).values()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "export_not_wired"), ('[{"title": "no id"}]', "shape_changed"), ("[{", "parse_failed")],
+)
+def test_shared_links_that_cannot_be_read_are_a_miss(tmp_path: Path, content: str | None, reason: str) -> None:
+    path = zipped(tmp_path / "export.zip", json.dumps([conversation("c1")]).encode())
+    if content is not None:
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("shared_conversations.json", content)
+    holder = reader(path)
+
+    said = holder.run([*TREES, SHARES])
+
+    assert {name: one.reason for name, one in skips(said).items()} == {SHARES: reason}
+    assert holder.held("conversations").keys() == {"c1"}
 
 
 def test_awkward_text_is_kept_and_ids_are_bounded(tmp_path: Path) -> None:
