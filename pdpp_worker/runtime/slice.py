@@ -294,17 +294,17 @@ class _Slice:
         )
 
     def _commit(self) -> None:
-        batch = self._intake.next_batch()
+        batch, spent = self._intake.next_batch(), self._spent_since()
         done = commit_batch(
             self._db,
             self._claimed.claim,
             batch,
             version=self._manifest.version,
             policy=self._policy,
-            spent=self._spent_since(),
+            spent=spent,
         )
         self._guard.note_cancel(done.cancel_requested)
-        if batch.checkpoints or batch.closures or done.gaps_opened:
+        if batch.checkpoints or batch.closures or done.gaps_opened or spent.items:
             self._guard.progressed = True
         self._committed_at = time.monotonic()
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, BYTEA, JSONB
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, scope_key
 from pdpp_worker.store.batch import Claim, Closure, Miss
@@ -58,9 +58,9 @@ _UPSERT = text("""
 """).bindparams(bindparam("misses", type_=JSONB))
 _CLOSE = text("""
     UPDATE gaps SET status = :status, closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
-    WHERE id = :id AND connection_id = :connection_id AND closed_at IS NULL
+    WHERE id = ANY(:ids) AND connection_id = :connection_id AND closed_at IS NULL
     RETURNING stream
-""")
+""").bindparams(bindparam("ids", type_=ARRAY(BIGINT)))
 # That a resource was read says nothing of a record that was refused: only the record itself proves it.
 _CLOSE_BY_SCOPE = text("""
     UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
@@ -94,10 +94,11 @@ def miss(connection: Connection, claim: Claim, version: str, policy: RetryPolicy
 def close(connection: Connection, claim: Claim, closures: Sequence[Closure]) -> list[str]:
     """Close gaps by id; returns their streams. A gap that is closed already is left alone."""
     closed: list[str] = []
-    for closure in closures:
-        status = "absent_upstream" if closure.absent else "recovered"
-        values = {"id": closure.gap_id, "status": status, "run_id": claim.run_id, "connection_id": claim.connection_id}
-        closed += connection.execute(_CLOSE, values).scalars()
+    for status, absent in (("recovered", False), ("absent_upstream", True)):
+        ids = [closure.gap_id for closure in closures if closure.absent == absent]
+        if ids:
+            values = {"ids": ids, "status": status, "run_id": claim.run_id, "connection_id": claim.connection_id}
+            closed += connection.execute(_CLOSE, values).scalars()
     return closed
 
 

@@ -163,7 +163,12 @@ def test_connectors_are_listed_with_what_they_never_supply(cli: Cli, scenario: S
     [connector] = cli.json("connectors")
 
     assert (connector["name"], connector["version"], connector["queue"]) == ("scripted", "1.0.0", "collect")
-    assert connector["streams"][1] == {"name": "stars", "supplied": False, "reason": "The export has none."}
+    assert connector["streams"][1] == {
+        "name": "stars",
+        "supplied": False,
+        "not_with": None,
+        "reason": "The export has none.",
+    }
     assert "scripted never supplies stars: The export has none." in cli.ok("connectors")
 
 
