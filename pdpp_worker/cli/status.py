@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from pdpp_worker import registry
 from pdpp_worker.cli.connection_views import last_run, next_run
+from pdpp_worker.cli.coverage import NOTHING_YET, in_words
 from pdpp_worker.cli.output import Json, counts, print_json, print_table, say
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.cli.times import due
+from pdpp_worker.coverage import model
+from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.recovery.verdict import Supply, Verdict
+from pdpp_worker.store import coverage as store
 from pdpp_worker.store import readmodels
-from pdpp_worker.store.readmodels import ConnectionView, StreamStatus
+from pdpp_worker.store.readmodels import ConnectionView
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class StatusRow:
 
     connection: str
     stream: str
+    verdict: Verdict
     records: int | None
     gaps_by_reason: dict[str, int] | None
     last_walk_at: datetime | None
@@ -35,46 +39,43 @@ class StatusRow:
 def status(json: Json = False) -> None:
     """Show what is held and missing of each stream, and when work goes on."""
     with open_session() as session, session.db.begin() as connection:
-        views = readmodels.connection_views(connection)
-        touched = readmodels.stream_statuses(connection)
-    found = {(one.connection, one.stream): one for one in touched}
-    rows = [(view, row) for view in views for row in _rows(view, found)]
+        store.take_snapshot(connection)
+        views = {view.name: view for view in readmodels.connection_views(connection)}
+        found = model.streams(connection, list(views.values()), datetime.now(UTC))
+    rows = [(views[one.connection], _row(views[one.connection], one)) for one in found if _is_shown(one)]
     if json:
         print_json([row for _, row in rows])
     elif rows:
         _print(rows)
     else:
-        say("There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR")
+        say(NOTHING_YET)
 
 
-def _rows(view: ConnectionView, found: dict[tuple[str, str], StreamStatus]) -> Iterator[StatusRow]:
-    for stream in _streams(view, found):
-        one = found.get((view.name, stream))
-        yield StatusRow(
-            connection=view.name,
-            stream=stream,
-            records=one.records if one else None,
-            gaps_by_reason=one.gaps_by_reason if one else None,
-            last_walk_at=one.last_walk_at if one else None,
-            last_run_id=view.last_run_id,
-            last_run_status=view.last_run_status,
-            last_run_at=view.last_run_at,
-            paused=view.paused,
-            next_run_at=view.next_run_at,
-            next_retry_at=one.next_retry_at if one else None,
-        )
+def _is_shown(one: StreamCoverage) -> bool:
+    """What is never supplied and of which nothing is held belongs into the coverage only."""
+    return one.supply is not Supply.NEVER or bool(one.records)
 
 
-def _streams(view: ConnectionView, found: dict[tuple[str, str], StreamStatus]) -> list[str]:
-    """The streams that the connector supplies to the connection, then others of which something is held."""
-    connector = registry.all_connectors().get(view.connector)
-    supplied = [stream.name for stream in connector.manifest.supplied_to(view.settings)] if connector else []
-    return supplied + [stream for name, stream in found if name == view.name and stream not in supplied]
+def _row(view: ConnectionView, one: StreamCoverage) -> StatusRow:
+    return StatusRow(
+        connection=view.name,
+        stream=one.stream,
+        verdict=one.verdict,
+        records=one.records,
+        gaps_by_reason=one.gaps_by_reason if one.records is not None else None,
+        last_walk_at=one.last_complete_walk.at if one.last_complete_walk else None,
+        last_run_id=view.last_run_id,
+        last_run_status=view.last_run_status,
+        last_run_at=view.last_run_at,
+        paused=view.paused,
+        next_run_at=view.next_run_at,
+        next_retry_at=one.next_attempt_at,
+    )
 
 
 def _print(rows: list[tuple[ConnectionView, StatusRow]]) -> None:
     """What is true of a connection stands in the first line of its streams."""
-    columns = ("connection", "stream", "records", "missing", "next retry", "last run", "next run")
+    columns = ("connection", "stream", "records", "missing", "verdict", "next retry", "last run", "next run")
     cells, before = [], None
     for view, row in rows:
         whole = _of_connection(view) if view is not before else ("", "", "")
@@ -87,11 +88,13 @@ def _of_connection(view: ConnectionView) -> tuple[str, str, str]:
     return view.name, last_run(view), next_run(view)
 
 
-def _of_stream(row: StatusRow) -> tuple[str, str, str, str]:
-    missing = "unknown" if row.gaps_by_reason is None else counts(row.gaps_by_reason).replace(", ", "\n")
+def _of_stream(row: StatusRow) -> tuple[str, str, str, str, str]:
+    known = row.gaps_by_reason is not None and row.verdict is not Verdict.UNKNOWN
+    missing = counts(row.gaps_by_reason or {}).replace(", ", "\n")
     return (
         row.stream,
         "never run" if row.records is None else f"{row.records:,}",
-        missing or "nothing known",
+        missing or ("nothing known" if known else "unknown"),
+        in_words(row.verdict),
         due(row.next_retry_at) if row.next_retry_at else "",
     )

@@ -55,7 +55,7 @@ def _about_gap(connection: Connection, number: str) -> Answer:
     gap = items.gap_by_id(connection, int(number))
     stream, manifest = _stream(connection, gap.connection_id, gap.stream)
     known = item.about_gap(connection, stream, manifest, gap)
-    return item.answer(known, store.learned_intervals(connection, [gap.connection_id]).get(gap.connection_id))
+    return item.answer(known, store.rates(connection, [gap.connection_id])[gap.connection_id])
 
 
 def _about_item(connection: Connection, name: str, stream: str, resource: str | None) -> Answer | StreamCoverage:
@@ -64,7 +64,7 @@ def _about_item(connection: Connection, name: str, stream: str, resource: str | 
     if not resource:
         return coverage
     known = item.about_resource(connection, row.id, coverage, manifest, resource)
-    return item.answer(known, store.learned_intervals(connection, [row.id]).get(row.id))
+    return item.answer(known, store.rates(connection, [row.id])[row.id])
 
 
 def _stream(connection: Connection, connection_id: int, name: str) -> tuple[StreamCoverage, Manifest | None]:

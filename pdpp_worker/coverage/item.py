@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pdpp_worker.coverage.stream import StreamCoverage, mender_of
+from pdpp_worker.coverage.stream import StreamCoverage, mender_of, recovery_interval_ms
 from pdpp_worker.coverage.words import NOBODY_GOES_BACK, owner_action, sentence, upgrade_action
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.recovery.verdict import Mender, Supply
 from pdpp_worker.store import items
+from pdpp_worker.store.coverage import Rate
 from pdpp_worker.store.items import ItemGap, ItemRecord, ItemRejection
 
 
@@ -108,8 +109,8 @@ def about_gap(connection: Connection, stream: StreamCoverage, manifest: Manifest
     return _Known(stream, manifest, None, None, gap, None, None, None)
 
 
-def answer(known: _Known, interval_ms: float | None) -> Answer:
-    """The answer, at one request every `interval_ms` (None: unknown)."""
+def answer(known: _Known, rate: Rate) -> Answer:
+    """The answer, with what the next try costs at this rate."""
     state = state_of(known)
     gap = known.wider if state is State.MAYBE_MISSING else known.gap
     who = mender_of(gap, known.manifest, known.stream.supply) if gap is not None and gap.closed_at is None else None
@@ -129,7 +130,7 @@ def answer(known: _Known, interval_ms: float | None) -> Answer:
         last_tried_at=gap.last_tried_at if gap else None,
         next_attempt_at=gap.next_attempt_at if gap and who is Mender.TIME else None,
         fetching=gap is not None and gap.fetching,
-        cost=_cost(gap, who, interval_ms),
+        cost=_cost(gap, who, recovery_interval_ms(rate, known.manifest)),
         record=known.record,
         gap=gap,
         rejection=known.rejection,
@@ -178,15 +179,21 @@ def _next(state: State, known: _Known, gap: ItemGap | None, who: Mender | None) 
         return known.stream.next
     if gap is not None and who is Mender.OWNER:
         upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
-        return owner_action(gap.reason, name, exhausted=gap.status == "exhausted", upgrade=upgrade)
+        if gap.status == "exhausted":
+            return f"Given up after {gap.attempts} tries; ask for it again with: {_reopen(gap)}"
+        return owner_action(gap.reason, name, exhausted=False, upgrade=upgrade)
     if gap is not None and who is Mender.UPGRADE:
         return upgrade_action(gap, connector, name, known.manifest)
     if who is Mender.TIME:
         return "It is being fetched now." if gap and gap.fetching else "The fleet goes back for it by itself."
     if who is Mender.NOBODY:
-        return NOBODY_GOES_BACK
+        return f"{NOBODY_GOES_BACK} Ask for it after all with: {_reopen(gap)}" if gap else NOBODY_GOES_BACK
     waits_for_walk = state in (State.NEVER_WALKED, State.NOT_KNOWN, State.FILTERED)
     return known.stream.next if waits_for_walk else "Nothing is to be done."
+
+
+def _reopen(gap: ItemGap) -> str:
+    return f"pdpp-worker gaps reopen {gap.connection} --gap {gap.id}"
 
 
 def _missing(known: _Known) -> str:

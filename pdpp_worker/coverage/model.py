@@ -16,11 +16,13 @@ from pdpp_worker.coverage.stream import (
     StreamCoverage,
     mender_of,
     never_supplied,
+    recovery_interval_ms,
     supply_of,
 )
 from pdpp_worker.coverage.words import because, what_next
 from pdpp_worker.pacing.forecast import Forecast, forecast
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.reasons import PRESSURE
 from pdpp_worker.recovery.verdict import Mender, StreamFacts, Supply, Walk, verdict
 from pdpp_worker.store import coverage as store
 from pdpp_worker.store.coverage import EndedWalk, GapGroup, LetGo
@@ -52,7 +54,7 @@ class _Rows:
         self.let_go = store.let_go(connection, ids)
         self.covered = store.covered(connection, ids)
         self.walking = store.walking(connection, ids)
-        self.intervals = store.learned_intervals(connection, ids)
+        self.rates = store.rates(connection, ids)
         self.ended: dict[store.StreamKey, EndedWalk] = {}
 
 
@@ -82,6 +84,7 @@ class _Account:
         self._rows = rows
         self._now = now
         self._manifest: Manifest | None = connector.manifest if connector else None
+        self._rate = rows.rates[view.id]
 
     def streams(self, names: Iterable[str]) -> list[StreamCoverage]:
         """Their coverage, in this order."""
@@ -93,7 +96,7 @@ class _Account:
         facts = self._facts(name, groups)
         covered = self._rows.covered.get(key)
         expected = self._expected(groups)
-        times = [one.next_attempt_at for one in groups if one.next_attempt_at and not one.exhausted]
+        times = [self._due_at(one) for one in groups if self._mender(one) is Mender.TIME]
         judged = verdict(facts.judged)
         return StreamCoverage(
             connection=self._view.name,
@@ -110,7 +113,7 @@ class _Account:
             fetching=sum(one.count for one in groups if one.fetching),
             waived=facts.let_go.waived,
             absent_upstream=facts.let_go.absent_upstream,
-            next_attempt_at=min(times, default=None),
+            next_attempt_at=min((at for at in times if at is not None), default=None),
             done_at=expected.done_at if expected else None,
             done_give_or_take_s=expected.spread.total_seconds() if expected else None,
             max_seen=covered.max_seen if covered else None,
@@ -153,6 +156,11 @@ class _Account:
     def _mender(self, group: GapGroup) -> Mender:
         return mender_of(group, self._manifest, self._supply(group.stream))
 
+    def _due_at(self, group: GapGroup) -> datetime | None:
+        """When the first of them may be tried: what was refused for the provider's limits waits for its pause."""
+        cooldown = self._rate.cooldown_until if group.reason in PRESSURE else None
+        return max((at for at in (group.next_attempt_at, cooldown) if at is not None), default=None)
+
     def _worst_walk(self, name: str) -> tuple[Walk, str]:
         """How the last walk of the stream, or of one that it depends on, ended; and which one that is."""
         walks = [(self._walk(one), one) for one in (name, *self._ancestors(name))]
@@ -180,7 +188,7 @@ class _Account:
     def _expected(self, groups: list[GapGroup]) -> Forecast | None:
         """When the fleet will have what it goes back for; None where nobody can tell."""
         own = [one for one in groups if self._mender(one) is Mender.TIME]
-        interval_ms = self._rows.intervals.get(self._view.id)
+        interval_ms = recovery_interval_ms(self._rate, self._manifest)
         targeted = self._manifest is not None and self._manifest.recovery.supports_targeted_resource_fetch
         if not own or interval_ms is None or not targeted or any(one.resources < one.count for one in own):
             return None
@@ -194,7 +202,7 @@ class _Account:
         """All streams of a connection share its rate."""
         groups = [one for (id_, _), found in self._rows.missing.items() if id_ == self._view.id for one in found]
         timed = [one for one in groups if self._mender(one) is Mender.TIME]
-        first_at = min((one.next_attempt_at for one in timed if one.next_attempt_at is not None), default=None)
+        first_at = min((at for one in timed if (at := self._due_at(one)) is not None), default=None)
         return _Pending(sum(one.count for one in timed), first_at)
 
 

@@ -11,7 +11,7 @@ from pdpp_worker.protocol.manifest import Manifest, StreamManifest
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.recovery.upgrade import satisfies
 from pdpp_worker.recovery.verdict import GapFacts, Mender, StreamFacts, Supply, Verdict, mender
-from pdpp_worker.store.coverage import Covered, EndedWalk, GapGroup, LetGo
+from pdpp_worker.store.coverage import Covered, EndedWalk, GapGroup, LetGo, Rate
 from pdpp_worker.store.readmodels import ConnectionView, GapView
 
 
@@ -97,6 +97,13 @@ def never_supplied(stream: StreamManifest, settings: Mapping[str, Any]) -> str |
     """Why a connection with these settings never gets the stream; None if it does."""
     availability = stream.availability
     return availability.reason if availability is not None and availability.concerns(settings) else None
+
+
+def recovery_interval_ms(rate: Rate, manifest: Manifest | None) -> float | None:
+    """The interval at which gaps are asked for, ms: the learned one, or the connector's hint if that is longer."""
+    if rate.interval_ms is None:
+        return None
+    return max(rate.interval_ms, manifest.recovery.min_interval_ms if manifest else 0.0)
 
 
 def supply_of(manifest: Manifest | None, stream: str, settings: Mapping[str, Any]) -> Supply:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection
 
 from pdpp_worker.cli.output import console, counts, print_table, say
 from pdpp_worker.cli.times import due, duration
+from pdpp_worker.coverage import model
 from pdpp_worker.demo.stage import CHATGPT, Stage
 from pdpp_worker.store import readmodels
 from pdpp_worker.store.engine import Database
@@ -68,17 +70,18 @@ class Watch:
 def show_result(db: Database, stage: Stage, runs: Sequence[RunView], seconds: float) -> None:
     """The table at the end: per stream collected, missing, why, next retry."""
     with db.begin() as connection:
-        streams = readmodels.stream_statuses(connection)
+        views = readmodels.connection_views(connection)
+        streams = [one for one in model.streams(connection, views, datetime.now(UTC)) if one.records is not None]
         fetched = _fetched(connection, runs)
     rows = [
         (
             one.connection,
             one.stream,
-            f"{one.records:,}",
+            f"{one.records or 0:,}",
             f"{fetched.get((one.connection, one.stream), 0):,}",
             f"{sum(one.gaps_by_reason.values()):,}",
             counts(one.gaps_by_reason) or "-",
-            due(one.next_retry_at) if one.next_retry_at else "-",
+            due(one.next_attempt_at) if one.next_attempt_at else "-",
         )
         for one in streams
     ]

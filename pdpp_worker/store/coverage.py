@@ -61,6 +61,15 @@ class EndedWalk:
     error: str | None
 
 
+class Rate(NamedTuple):
+    """How fast a connection goes."""
+
+    interval_ms: float | None
+    """The learned interval between two requests; None is unknown."""
+    cooldown_until: datetime | None
+    """Until when what the provider refused for its limits is left alone."""
+
+
 class LetGo(NamedTuple):
     """Gaps of a stream that were closed without the item."""
 
@@ -114,9 +123,10 @@ _WALKING = text("""
     SELECT connection_id, id FROM runs
     WHERE connection_id = ANY(:ids) AND kind = 'forward' AND status IN ('queued', 'running')
 """)
-_INTERVALS = text("""
-    SELECT connection_id, CAST(state ->> 'interval_ms' AS double precision) AS interval_ms
-    FROM rate_states WHERE connection_id = ANY(:ids)
+_RATES = text("""
+    SELECT id, CAST(state ->> 'interval_ms' AS double precision) AS interval_ms,
+        CASE WHEN cooldown_until > clock_timestamp() THEN cooldown_until END AS cooldown_until
+    FROM connections LEFT JOIN rate_states ON connection_id = id WHERE id = ANY(:ids)
 """)
 _UNCLOSED = text("""
     SELECT gaps.*, connections.name AS connection, connections.connector
@@ -172,10 +182,10 @@ def walking(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     return {row.connection_id: row.id for row in connection.execute(_WALKING, {"ids": list(ids)})}
 
 
-def learned_intervals(connection: Connection, ids: Sequence[int]) -> dict[int, float]:
-    """Connection to its learned interval between two requests, ms; one whose rate is unknown is left out."""
-    rows = connection.execute(_INTERVALS, {"ids": list(ids)})
-    return {row.connection_id: row.interval_ms for row in rows if row.interval_ms is not None}
+def rates(connection: Connection, ids: Sequence[int]) -> dict[int, Rate]:
+    """Connection to what is known of its rate."""
+    rows = connection.execute(_RATES, {"ids": list(ids)})
+    return {row.id: Rate(row.interval_ms, row.cooldown_until) for row in rows}
 
 
 def unclosed(connection: Connection, connection_id: int, stream: str, limit: int | None) -> Iterator[GapView]:

@@ -136,19 +136,6 @@ class EventView:
 
 
 @dataclass(frozen=True)
-class StreamStatus:
-    """What is held of one stream that a run has touched, and what is missing."""
-
-    connection: str
-    stream: str
-    records: int
-    gaps_by_reason: dict[str, int]
-    next_retry_at: datetime | None
-    last_walk_at: datetime | None
-    """When the stream was last walked to its end."""
-
-
-@dataclass(frozen=True)
 class Overview:
     """The whole of it in a few numbers."""
 
@@ -210,29 +197,6 @@ _EVENTS = text("""
     FROM events JOIN connections ON connections.id = events.connection_id
     WHERE events.id > :after AND (CAST(:id AS bigint) IS NULL OR events.connection_id = :id)
     ORDER BY events.id DESC LIMIT :limit
-""")
-_STREAMS = text("""
-    WITH held AS (
-        SELECT connection_id, stream, count(*) FILTER (WHERE deleted_at IS NULL) AS records
-        FROM records GROUP BY connection_id, stream
-    ), missing AS (
-        SELECT connection_id, stream, jsonb_object_agg(reason, gaps) AS gaps_by_reason, min(next) AS next_retry_at
-        FROM (
-            SELECT connection_id, stream, reason, count(*) AS gaps,
-                min(next_attempt_at) FILTER (WHERE status = 'open') AS next
-            FROM gaps WHERE closed_at IS NULL GROUP BY connection_id, stream, reason
-        ) AS counted GROUP BY connection_id, stream
-    ), walked AS (
-        SELECT connection_id, stream, last_walk_at FROM coverage
-    ), touched AS (
-        SELECT connection_id, stream FROM run_streams JOIN runs ON runs.id = run_id
-        WHERE run_id IN (SELECT max(id) FROM runs GROUP BY connection_id)
-    )
-    SELECT connections.name AS connection, stream, coalesce(records, 0) AS records,
-        coalesce(gaps_by_reason, '{}') AS gaps_by_reason, next_retry_at, last_walk_at
-    FROM held FULL JOIN missing USING (connection_id, stream) FULL JOIN walked USING (connection_id, stream)
-        FULL JOIN touched USING (connection_id, stream) JOIN connections ON connections.id = connection_id
-    ORDER BY connections.name, stream
 """)
 _OVERVIEW = text("""
     SELECT (SELECT count(*) FROM connections) AS connections,
@@ -299,11 +263,6 @@ def events(connection: Connection, connection_id: int | None, *, after: int, lim
     """The latest events with an id above `after`, oldest first, of one connection or of all."""
     rows = connection.execute(_EVENTS, {"id": connection_id, "after": after, "limit": limit}).mappings().all()
     return [build(EventView, row) for row in reversed(rows)]
-
-
-def stream_statuses(connection: Connection) -> list[StreamStatus]:
-    """What is held and missing, by connection and stream; a stream that no run has touched is not among them."""
-    return [build(StreamStatus, row) for row in connection.execute(_STREAMS).mappings()]
 
 
 def overview(connection: Connection) -> Overview:

@@ -210,6 +210,13 @@ class TestRecovering:
 
         assert (row["verdict"], row["missing"], row["done_at"]) == ("recovering", None, None)
 
+    def test_the_pause_that_the_provider_asked_for_is_waited_out(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"), *miss("b"))
+        scenario.run()
+        execute(scenario, "UPDATE connections SET cooldown_until = clock_timestamp() + interval '3 hours'")
+
+        assert datetime.fromisoformat(only(cli)["next_attempt_at"]) - datetime.now(UTC) > timedelta(hours=2)
+
     def test_what_a_live_run_holds_is_being_fetched_now(self, cli: Cli, scenario: Scenario) -> None:
         scenario.send(record("a"), *miss("b", "c"))
         run = scenario.run()

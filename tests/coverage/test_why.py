@@ -105,6 +105,7 @@ def test_a_gap_that_is_not_open_any_more(
     found = why(cli, "mine", "items", "a")
 
     assert (found["state"], found["who_mends"], found["next_attempt_at"]) == (state, who, None)
+    assert ("pdpp-worker gaps reopen mine --gap" in found["next"]) == (who is not None)
 
 
 def test_a_refused_record_is_kept_as_it_came_beside_its_earlier_version(cli: Cli, scenario: Scenario) -> None:
