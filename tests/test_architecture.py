@@ -95,7 +95,7 @@ def test_a_room_does_not_know_what_it_must_not(folder: str) -> None:
 
 def test_a_connector_knows_only_the_authors_interface_and_itself() -> None:
     """Its practice world may use the kit and the practice providers as well."""
-    practice = ("pdpp_worker.conformance.world", "pdpp_worker.demo")
+    practice = ("pdpp_worker.conformance", "pdpp_worker.demo")
     ours = {
         f"{path}: {name}"
         for path in room("connectors")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -125,14 +125,15 @@ def stored_key(key: Key) -> str:
     return key_text(key if isinstance(key, str) else list(key))
 
 
-def is_about(gap: Gap, resource: str) -> bool:
-    """Whether a gap names the resource, or a part of the stream that may hold it."""
-    scope = gap.miss.scope
-    if not isinstance(scope, ResourceScope):
-        return True
-    return resource == scope.resource_id or exact_json(resource)[1:-1] in exact_json(
-        [scope.resource_id, gap.miss.detail_locator]
-    )
+def gaps_about(gaps: Collection[Gap], resource: str) -> list[Gap]:
+    """The gaps that name the resource; if none does, those about a part of a stream, which may hold it."""
+    named = [gap for gap in gaps if isinstance(gap.miss.scope, ResourceScope) and _names(gap, resource)]
+    return named or [gap for gap in gaps if not isinstance(gap.miss.scope, ResourceScope)]
+
+
+def _names(gap: Gap, resource: str) -> bool:
+    """By its scope or, where the scope speaks of a part of the resource, by its locator."""
+    return exact_json(resource)[1:-1] in exact_json([gap.miss.scope.model_dump(), gap.miss.detail_locator])
 
 
 def keys_of(held: Held) -> dict[str, set[str]]:

@@ -9,6 +9,7 @@ from pdpp_worker.conformance.report import Ending, examine
 NOT_CHECKED = {
     "chatgpt": set(),
     "claude_code": {"failing requests", "stops when told"},
+    "usaa": {"failing requests", "stops when told"},
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pdpp_worker.conformance.attempt import Attempt, Trouble
-from pdpp_worker.conformance.case import Case, is_about, is_foreign, keys_of, wanted
+from pdpp_worker.conformance.case import Case, gaps_about, is_foreign, keys_of, wanted
 from pdpp_worker.conformance.checks.plain import require_truth
 from pdpp_worker.conformance.checks.resume import spread
 from pdpp_worker.conformance.errors import Defect, NotChecked
@@ -118,7 +118,7 @@ def _family(manifest: Manifest, name: str) -> set[str]:
 def _require_accounted(case: Case, ledger: Ledger, broken: Collection[str], fault: Fault) -> None:
     held, pieces = keys_of(ledger.held()), case.world.truth()
     for resource in broken:
-        gaps = [gap for gap in ledger.gaps.values() if is_about(gap, resource)]
+        gaps = gaps_about(ledger.gaps.values(), resource)
         lost = _lost(held, [piece for piece in pieces if piece.resource == resource])
         if not lost:
             continue

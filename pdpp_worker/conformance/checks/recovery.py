@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from pdpp_worker.conformance.attempt import Ask, Attempt
-from pdpp_worker.conformance.case import Case
+from pdpp_worker.conformance.case import Case, gaps_about
 from pdpp_worker.conformance.checks.plain import require_truth
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Gap, Ledger
@@ -100,7 +100,8 @@ def _try_gone(case: Case, ledger: Ledger, broken: list[str]) -> None:
         handed = ledger.due()
         attempt = case.runner.run(ledger, _RECOVERY)
         _require_settled(attempt, ledger, handed)
-    if left := ledger.due():
+    open_now = {gap.gap_id for gap in ledger.due()}
+    if left := [gap for resource in broken for gap in gaps_about(handed, resource) if gap.gap_id in open_now]:
         raise Defect(f"it leaves a gap open although the provider affirms that its resource is gone: {_place(left[0])}")
     if not ledger.absent:
         raise Defect("it closes the gap of a resource that is gone as recovered; say absent=True")
