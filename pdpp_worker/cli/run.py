@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -27,19 +27,23 @@ def run(
     name: Annotated[str, typer.Argument(help="The connection to collect.")],
     full: Annotated[bool, typer.Option("--full", help="Walk everything anew, not only what is new.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait for the end of the run.")] = True,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Work it here, and answer what the connector asks you.")
+    ] = False,
 ) -> None:
     """Collect a connection now. Exit code: 0 succeeded, 3 partially completed, 1 failed."""
     with open_session() as session:
         bell = _queue(session, name, full)
+        if interactive:
+            _work_here(session, bell)
+            return
         heard = _ring(bell)
         if not heard:
             note(f"The broker cannot be reached; run {bell.run_id} is queued, and the dispatcher will find it.")
         if not wait:
             say(f"Run {bell.run_id} of {name} is queued; see: pdpp-worker runs show {bell.run_id}")
             return
-        view = watch(session.db, bell.run_id)
-        say(summary(view), *advice(view))
-        raise typer.Exit(EXIT_CODES.get(view.status, 1))
+        _await_end(session, bell)
 
 
 def cancel(name: Annotated[str, typer.Argument(help="The connection whose run is to stop.")]) -> None:
@@ -80,6 +84,22 @@ def recover(
     say(*(f"Run {bell.run_id} is queued; see: pdpp-worker runs show {bell.run_id}" for bell in bells))
     if not all(heard):
         note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")
+
+
+def _work_here(session: Session, bell: Ring) -> None:
+    from pdpp_worker.cli.working import work  # needs what the runtime needs
+
+    if work(session, bell.run_id):
+        _ring(bell)
+        note(f"The fleet goes on with run {bell.run_id}; see: pdpp-worker runs show {bell.run_id}")
+        raise typer.Exit(130)
+    _await_end(session, bell)
+
+
+def _await_end(session: Session, bell: Ring) -> NoReturn:
+    view = watch(session.db, bell.run_id)
+    say(summary(view), *advice(view))
+    raise typer.Exit(EXIT_CODES.get(view.status, 1))
 
 
 def _queue(session: Session, name: str, full: bool) -> Ring:
