@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+import itertools
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,13 +18,16 @@ from pdpp_worker.connector import Context, DetailGap, GapToClose, Message, Recor
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.runtime.context import with_defaults
 from pdpp_worker.runtime.intake import Intake
-from tests.connectors.gmail import dovecot
+from tests.connectors.gmail import dovecot, gmail_server
 from tests.connectors.gmail.dovecot import Dovecot
+from tests.connectors.gmail.gmail_server import GmailServer
 from tests.support.connectors import context, final_state, start
 
 MANIFEST: Manifest = load_manifest(Path(connectors.gmail.__file__).parent / "manifest.json")
 ALL = [stream.name for stream in MANIFEST.supplied]
 TREE = ["messages", "message_bodies", "attachments"]
+
+_numbers = itertools.count(1)
 
 
 @dataclass
@@ -106,25 +109,37 @@ def holder(settings: dict[str, Any], files: Path, **secrets: str) -> Holder:
     return Holder(context(given, secrets or {"password": dovecot.PASSWORD}, files))
 
 
-@pytest.fixture
-def open_dir() -> Iterator[Path]:
-    """A directory that every user of the machine may enter."""
-    base = Path(tempfile.mkdtemp(prefix="pdpp-mail-"))
-    base.chmod(0o755)
-    yield base
-    shutil.rmtree(base, ignore_errors=True)
-
-
-@pytest.fixture
-def server(open_dir: Path) -> Iterator[Dovecot]:
-    """A Dovecot with an empty account."""
+@pytest.fixture(scope="session")
+def dovecots() -> Iterator[Dovecot]:
+    """A Dovecot with as many accounts as are wanted; its directory can be entered by every user of the machine."""
     if dovecot.PROGRAM is None:
         pytest.skip(dovecot.ABSENT)
-    with dovecot.running(open_dir) as started:
-        yield started
+    with tempfile.TemporaryDirectory(prefix="pdpp-mail-", ignore_cleanup_errors=True) as base:
+        Path(base).chmod(0o755)
+        with dovecot.running(Path(base)) as started:
+            yield started
+
+
+@pytest.fixture
+def server(dovecots: Dovecot) -> Dovecot:
+    """The Dovecot, seen by the owner of an empty account."""
+    return replace(dovecots, user=f"owner{next(_numbers)}@example.com")
 
 
 @pytest.fixture
 def account(server: Dovecot, tmp_path: Path) -> Holder:
     """The connector, signed in at the Dovecot."""
     return holder(server.settings, tmp_path)
+
+
+@pytest.fixture
+def gmail() -> Iterator[GmailServer]:
+    """A Gmail with an empty account."""
+    with gmail_server.running(GmailServer()) as started:
+        yield started
+
+
+@pytest.fixture
+def inbox(gmail: GmailServer, tmp_path: Path) -> Holder:
+    """The connector, signed in at the Gmail."""
+    return holder(gmail.settings, tmp_path, password=gmail_server.PASSWORD)

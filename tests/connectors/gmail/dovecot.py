@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import shutil
@@ -22,7 +23,7 @@ from imapclient import IMAPClient
 
 from tests.support.servers import until
 
-USER, PASSWORD = "owner@example.com", "open sesame"
+PASSWORD = "open-sesame"
 PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 ABSENT = "dovecot is not installed; on Debian: apt install dovecot-imapd"
 
@@ -38,8 +39,9 @@ default_login_user = {login}
 default_vsz_limit = 1G
 first_valid_uid = 1
 disable_plaintext_auth = no
-auth_mechanisms = plain login xoauth2
-mail_location = maildir:{root}/mail
+auth_mechanisms = plain
+auth_failure_delay = 0
+mail_location = maildir:{root}/mail/%u
 mail_max_userip_connections = {connections}
 maildir_very_dirty_syncs = yes
 ssl = yes
@@ -53,12 +55,12 @@ namespace inbox {{
   }}
 }}
 passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {root}/users
+  driver = static
+  args = password={password}
 }}
 userdb {{
   driver = static
-  args = uid={mail_uid} gid={mail_gid} home={root}/home
+  args = uid={mail_uid} gid={mail_gid} home={root}/home/%u
 }}
 service anvil {{
   chroot =
@@ -80,28 +82,29 @@ service stats {{
 
 @dataclass(frozen=True)
 class Dovecot:
-    """A running server with one account."""
+    """A running server, seen by one of its users; any name is one."""
 
     root: Path
     plain_port: int
     tls_port: int
+    user: str = "owner@example.com"
 
     @property
     def settings(self) -> dict[str, object]:
         """The settings of a connection to it, in the clear."""
-        return {"host": "127.0.0.1", "port": self.plain_port, "tls": "plain", "user": USER}
+        return {"host": "127.0.0.1", "port": self.plain_port, "tls": "plain", "user": self.user}
 
     @property
     def mail(self) -> Path:
         """The account's Maildir."""
-        return self.root / "mail"
+        return self.root / "mail" / self.user
 
     @contextmanager
     def owner(self) -> Iterator[IMAPClient]:
         """The account's owner at another mail program."""
         client = IMAPClient("127.0.0.1", self.plain_port, ssl=False, timeout=20)
         try:
-            client.login(USER, PASSWORD)
+            client.login(self.user, PASSWORD)
             yield client
         finally:
             client.logout()
@@ -113,7 +116,7 @@ class Dovecot:
 
 
 @contextmanager
-def running(root: Path, *, connections: int = 20) -> Iterator[Dovecot]:
+def running(root: Path, *, connections: int = 4) -> Iterator[Dovecot]:
     """A server in `root`, which other users of the machine must be able to enter."""
     assert PROGRAM is not None, ABSENT
     server = Dovecot(root, *_free_ports(2))
@@ -135,7 +138,6 @@ def _prepare(server: Dovecot, connections: int) -> Path:
         os.chown(root / name, account.pw_uid, account.pw_gid)
     for name in ("run", "state"):
         os.chown(root / name, os.geteuid(), os.getegid())
-    (root / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}:::::: \n")
     write_certificate(root)
     own = pwd.getpwuid(os.geteuid()).pw_name
     is_root = os.geteuid() == 0
@@ -151,6 +153,7 @@ def _prepare(server: Dovecot, connections: int) -> Path:
             plain_port=server.plain_port,
             tls_port=server.tls_port,
             connections=connections,
+            password=PASSWORD,
         )
     )
     return config
@@ -185,8 +188,6 @@ def _account() -> pwd.struct_passwd:
 
 
 def _group() -> str:
-    import grp
-
     return grp.getgrgid(os.getegid()).gr_name
 
 
