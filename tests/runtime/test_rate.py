@@ -89,6 +89,18 @@ def test_after_six_hours_what_was_learned_is_forgotten(slices: Slices) -> None:
     assert slices.interval() == COLD_MS
 
 
+def test_a_slice_that_ended_in_a_deep_back_off_does_not_slow_the_next_one_down(slices: Slices) -> None:
+    learned = learn(slices.keeper(), 40)
+    outage = slices.keeper()
+    for _ in range(8):
+        refuse(outage)
+    outage.save()
+
+    slices.let_pass(hours=1)
+
+    assert slices.interval() == pytest.approx(learned, rel=0.1)
+
+
 def test_what_is_restored_is_never_faster_than_the_ceiling(slices: Slices) -> None:
     learn(slices.keeper(), 400)
 
@@ -118,11 +130,34 @@ def test_the_last_back_off_is_still_known_in_the_next_slice(slices: Slices) -> N
     assert slices.state()["back_off"]["why"] == "rate_limited"
 
 
-@pytest.mark.parametrize("law", ["{}", '{"version": 1}', "[]", "null", '"text"'])
+def spoil(slices: Slices, path: str, value: str) -> None:
+    """Write JSON into the notes, at a path of PostgreSQL's form."""
+    with slices.scenario.db.begin() as connection:
+        query = "UPDATE rate_states SET state = jsonb_set(state, CAST(:path AS text[]), CAST(:value AS jsonb))"
+        connection.execute(text(query), {"path": path, "value": value})
+
+
+@pytest.mark.parametrize("law", ["{}", '{"version": 1}', '{"version": 0}', "[]", "null", '"text"'])
 def test_notes_that_cannot_be_read_are_forgotten(slices: Slices, law: str) -> None:
     learn(slices.keeper(), 40)
+
+    spoil(slices, "{law}", law)
+
+    assert slices.interval() == COLD_MS
+
+
+@pytest.mark.parametrize("rate", ["-2", "0", "null", '"fast"'])
+def test_a_kept_rate_that_cannot_be_is_forgotten(slices: Slices, rate: str) -> None:
+    learn(slices.keeper(), 40)
+
+    spoil(slices, "{law,bucket,rate}", rate)
+
+    assert slices.interval() == COLD_MS
+
+
+def test_notes_that_are_no_object_are_forgotten(slices: Slices) -> None:
+    learn(slices.keeper(), 40)
     with slices.scenario.db.begin() as connection:
-        query = "UPDATE rate_states SET state = jsonb_set(state, '{law}', CAST(:law AS jsonb))"
-        connection.execute(text(query), {"law": law})
+        connection.execute(text("UPDATE rate_states SET state = '[]'"))
 
     assert slices.interval() == COLD_MS

@@ -60,7 +60,12 @@ class Scenario:
         self._redis = redis
         self.manifest = manifest()
         self.starts: list[Start] = []
-        with db.begin() as connection:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with a new connection that holds nothing."""
+        self.execute("TRUNCATE connections, records, rejections RESTART IDENTITY CASCADE")
+        with self.db.begin() as connection:
             self.connection_id = connections.add(connection, "mine", "scripted", {}, {})
 
     def install(self, script: Callable[[Start, Context], Iterator[Message]], given: Manifest | None = None) -> None:
