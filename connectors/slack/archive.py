@@ -146,6 +146,11 @@ class Archive:
         query = "SELECT count(*) FROM MESSAGE WHERE CHUNK_ID >= ?"
         return int(self.connection.execute(query, after[:1]).fetchone()[0])
 
+    def newest_message(self) -> int | None:
+        """When the newest message was sent, microseconds since 1970."""
+        found: int | None = self.connection.execute("SELECT max(ID) FROM MESSAGE").fetchone()[0]
+        return found
+
     def messages(self, after: tuple[int, int] = (0, -1)) -> Iterator[MessageRow]:
         """The newest version of every message, in the order of chunks."""
         return self._messages("(m.CHUNK_ID, m.ID) > (?, ?)", after)

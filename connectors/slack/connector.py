@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from connectors.slack.api import Api, open_client
 from connectors.slack.archive import open_archive
 from connectors.slack.errors import ArchiveError, reason_named, reason_of
-from connectors.slack.fields import table
+from connectors.slack.fields import iso, table
 from connectors.slack.ingest import Ingest
 from connectors.slack.recovery import ArchiveReader, OnlineReader, recover
 from connectors.slack.refresh import Source, due_entities, refresh
@@ -16,13 +16,10 @@ from connectors.slack.slackdump import reading
 from connectors.slack.streams import (
     ATTACHMENTS,
     CHANNELS,
-    FILES,
-    MEMBERSHIPS,
     MESSAGES,
     PARENT,
     REACTIONS,
     USERS,
-    WORKSPACE,
     Emitter,
 )
 from connectors.slack.web import Phase, Web
@@ -38,17 +35,12 @@ from pdpp_worker.connector import (
     SkipResult,
     Start,
     State,
+    TimeRange,
     skip,
 )
 
-_TABLES = {
-    WORKSPACE: "WORKSPACE",
-    USERS: "S_USER",
-    CHANNELS: "CHANNEL",
-    MEMBERSHIPS: "CHANNEL_USER",
-    FILES: "FILE",
-    MESSAGES: "MESSAGE",
-}
+_TABLES = {USERS: "S_USER", CHANNELS: "CHANNEL", MESSAGES: "MESSAGE"}
+"""What no workspace is without: where an unfinished archive holds none of it, it was not come to."""
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
@@ -155,7 +147,8 @@ class _Offline:
                 place = {**_notes(cursor), **ingest.cursor(MESSAGES)}
                 yield from ingest.messages(place)
                 yield from _close_healed(place)
-                yield State(stream=MESSAGES, cursor=place)
+                covered = TimeRange(until=iso(archive.newest_message()))
+                yield State(stream=MESSAGES, cursor=place, covered=None if cursor.get("failed") else covered)
             text = "slackdump ended before it had read any of this"
             failed = dict.fromkeys(empty, (Reason.SOURCE_PARTITION_FAILED, text))
             if cursor.get("failed"):

@@ -36,6 +36,7 @@ from pdpp_worker.connector import (
     Start,
     State,
     Throttled,
+    TimeRange,
     skip,
 )
 
@@ -57,10 +58,12 @@ class Conversations:
         self._api = api
         self._emitter = emitter
         self._window = max(0, int(context.settings.get("lookback_days", 7))) * _DAY
+        self._now = context.now
         self._failures = 0
 
     def walk(self, start: Start, channels: list[str]) -> Iterator[Message]:
         """Every conversation from its place; one that fails is a gap, and the others go on."""
+        began = self._now().isoformat()
         cursor = table(start.cursor(MESSAGES))
         places = {channel: table(place) for channel, place in table(cursor.get("channels")).items()}
         for number, channel in enumerate(channels, start=1):
@@ -68,7 +71,7 @@ class Conversations:
             if place.get("run") != start.run_id:
                 yield from self._conversation(start, channel, place, lambda: {"channels": places})
             yield Progress(stream=MESSAGES, message="conversations", count=number, total=len(channels))
-        yield State(stream=MESSAGES, cursor={"channels": places})
+        yield State(stream=MESSAGES, cursor={"channels": places}, covered=TimeRange(until=began))
 
     def whole(self, channel: str, oldest: str = BEGINNING, latest: str | None = None) -> Iterator[Message]:
         """All of a conversation between two `ts`, with its threads; raises when any part of it fails."""

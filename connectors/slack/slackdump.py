@@ -27,7 +27,7 @@ from pdpp_worker.connector import Reason
 
 POLL_S = 2.0
 """How often the runtime hears that slackdump lives."""
-GRACE_S = 10.0
+GRACE_S = 5.0
 """From the request to stop until it is stopped by force."""
 LOCK_NAME = ".pdpp-lock"
 CACHE_NAME = ".slackdump-cache"
