@@ -61,7 +61,7 @@ class Policy(Protocol):
         """What a run leaves behind."""
         ...
 
-    def restore(self, snapshot: dict[str, Any], now: float, age_s: float) -> None:
+    def restore(self, snapshot: dict[str, Any], now: float, age_s: float) -> object:
         """A run begins with what the last one left."""
         ...
 

@@ -58,7 +58,6 @@ class Controller:
         self._refusal_window_s = refusal_window_s + REFUSAL_MARGIN_S
         self._bucket = TokenBucket(min(1000 / cold_start_ms, 1 / self._ceiling_s))
         self._window: MinuteWindow | None = None
-        self._believed: tuple[TokenBucket, MinuteWindow | None] = self._bucket, self._window
         self._admitted: deque[float] = deque(maxlen=LOG_SIZE)
         self._sent_at = self._held_until = -math.inf
         self._refused_at: deque[float] = deque(maxlen=ALLOWED_REFUSALS)
@@ -66,6 +65,7 @@ class Controller:
         self._rate_before = self.rate
         self._throttled = self._wary = self._in_flight = False
         self._successes = self._patience = self._last_minute = 0
+        self._believed: tuple[TokenBucket, MinuteWindow | None, bool, int] = self._bucket, None, False, 0
 
     @property
     def rate(self) -> float:
@@ -133,10 +133,11 @@ class Controller:
         self._refusals_in_a_row += 1
         self._held_until = max(self._held_until, now + (retry_after_s or 0.0))
         if self._back_off(now, self._refusals_in_a_row):
-            self._bucket, self._window = self._believed
+            self._take_back()
             return
         if self._refusals_in_a_row == 1:
-            self._believed, self._rate_before = (copy(self._bucket), copy(self._window)), self.rate
+            self._believed = copy(self._bucket), copy(self._window), self._throttled, self._successes
+            self._rate_before = self.rate
         self._learn(gain, pace, retry_after_s, None if retry_after_s is None else now + retry_after_s)
         change = self.rate / self._rate_before
         self._patience = PATIENT if FALLEN < change < RISEN and self._throttled else EAGER
@@ -159,32 +160,32 @@ class Controller:
             "patience": self._patience,
         }
 
-    def restore(self, kept: object, now: float, age_s: float) -> bool:
+    def restore(self, snapshot: object, now: float, age_s: float) -> bool:
         """Go on from a snapshot taken `age_s` ago: with its refusals and holds, and what it learned unless stale.
 
         Returns whether it could be read; what cannot, as another version's, is a cold start.
         """
         try:
-            snapshot = Snapshot.model_validate(kept)
+            kept = Snapshot.model_validate(snapshot)
         except ValueError:
             return False
         then = now - max(0.0, age_s)  # the clock that tells the age can be set back
-        self._refused_at.extend(then - ago for ago in snapshot.refused_ago)
-        self._held_until = then + snapshot.held_s
-        self._sent_at = -math.inf if snapshot.sent_ago is None else then - snapshot.sent_ago
+        self._refused_at.extend(then - ago for ago in kept.refused_ago)
+        self._held_until = then + kept.held_s
+        self._sent_at = -math.inf if kept.sent_ago is None else then - kept.sent_ago
         if age_s <= FRESH_S:
-            self._restore_learned(snapshot, then, age_s)
+            self._restore_learned(kept, then, age_s)
         return True
 
-    def _restore_learned(self, snapshot: Snapshot, then: float, age_s: float) -> None:
-        self._bucket.restore(snapshot.bucket, then)
-        if snapshot.window is not None:
-            self._window = MinuteWindow.restored(snapshot.window, then)
-        self._admitted.extend(then - ago for ago in snapshot.admitted_ago)
-        self._throttled = snapshot.throttled
-        self._successes, self._patience = snapshot.successes, snapshot.patience
-        self._wary = snapshot.wary and age_s < IDLE_S
-        if snapshot.wary and not self._wary:
+    def _restore_learned(self, kept: Snapshot, then: float, age_s: float) -> None:
+        self._bucket.restore(kept.bucket, then)
+        if kept.window is not None:
+            self._window = MinuteWindow.restored(kept.window, then)
+        self._admitted.extend(then - ago for ago in kept.admitted_ago)
+        self._throttled = kept.throttled
+        self._successes, self._patience = kept.successes, kept.patience
+        self._wary = kept.wary and age_s < IDLE_S
+        if kept.wary and not self._wary:
             self._successes = max(self._successes, self._patience)
 
     @property
@@ -220,6 +221,11 @@ class Controller:
         wait = min(OUTAGE_S * 2 ** min(in_a_row - OUTAGE_AFTER, 10), LONGEST_OUTAGE_S)
         self._held_until = max(self._held_until, now + wait)
         return True
+
+    def _take_back(self) -> None:
+        self._bucket, self._window, self._throttled, successes = self._believed
+        self._successes = 0 if self._throttled else successes
+        self._wary = False
 
     def _learn(self, gain: float, pace: float, retry_after_s: float | None, reset_at: float | None) -> None:
         sent_at, admitted = self._sent_at, list(self._admitted)

@@ -196,7 +196,7 @@ def test_a_refusal_below_a_fast_rate_does_not_fall_back_to_the_cold_start() -> N
 def test_the_third_refusal_in_a_row_is_an_outage_and_leaves_the_rate_alone() -> None:
     controller = Controller(CEILING_MS)
     now = succeed(controller, 30)
-    rate = controller.rate
+    rate, interval = controller.rate, controller.interval_ms(now)
 
     now = throttle(controller, throttle(controller, now))
     waits = []
@@ -206,6 +206,8 @@ def test_the_third_refusal_in_a_row_is_an_outage_and_leaves_the_rate_alone() -> 
 
     assert waits == pytest.approx([30, 60, 120, 240, 300, 300])
     assert controller.rate == rate
+    assert controller.interval_ms(now) == interval
+    assert controller.quota_per_s is None
 
 
 def test_two_server_errors_are_no_signal_and_three_back_off() -> None:

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from redis import Redis
 
 from pdpp_worker import metrics
@@ -175,3 +177,28 @@ def test_jitter_never_sets_the_rate(redis: Redis) -> None:
 
     assert min(drawn) >= 250.0 + MARGIN_MS
     assert max(drawn) <= (250.0 + MARGIN_MS) * 1.01
+    assert len(set(drawn)) > 1
+
+
+@given(st.floats(250.0, 3_600_000.0))
+def test_jitter_stays_far_below_the_learned_interval(learned_ms: float) -> None:
+    controller = SimpleNamespace(spacing_ms=lambda _: learned_ms)
+    pacer = Pacer("test", None, controller, 1.0, lambda *_: None, lambda *_: None)  # type: ignore[arg-type]
+
+    jitter = pacer._draw_interval(0.0) - learned_ms
+
+    assert 0 <= jitter <= min(150.0, 0.01 * learned_ms) + 1e-6
+
+
+def test_jitter_is_part_of_the_one_instant_that_is_waited_for(redis: Redis) -> None:
+    waits: list[float] = []
+    controller = SimpleNamespace(spacing_ms=lambda _: 60_000.0, next_send=lambda now: now)
+
+    def wait(instant: float, _: datetime) -> None:
+        waits.append(instant - time.monotonic())
+
+    pacer = Pacer("test", Bucket(redis, 2), controller, 250.0, wait, lambda *_: None)  # type: ignore[arg-type]
+    pacer.admit()
+
+    [waited] = waits
+    assert waited <= 60.0 + 0.15
