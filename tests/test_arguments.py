@@ -18,6 +18,8 @@ from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArgume
         (SliceArguments, {"run": 7}),
         (RecoverArguments, {"connection": "mine"}),
         (RecoverArguments, {"connector": "chatgpt"}),
+        (RecoverArguments, {"connection": "a", "stream": "items", "reason": "rate_limited", "ids": [1, 2]}),
+        (RecoverArguments, {"connector": "chatgpt", "budget": {"seconds": 60.0, "requests": 100, "items": 20}}),
         (NoArguments, {}),
     ],
 )
@@ -40,6 +42,11 @@ def test_right_arguments_are_taken_as_they_are(model: Any, kwargs: dict[str, Any
         (SliceArguments, {"run": True}, "run: Input should be a valid integer."),
         (RecoverArguments, {}, "give either connection or connector."),
         (RecoverArguments, {"connection": "a", "connector": "b"}, "give either connection or connector."),
+        (RecoverArguments, {"connection": "a", "reason": "bad_luck"}, "reason: 'bad_luck' is not a reason; known: "),
+        (RecoverArguments, {"connection": "a", "ids": []}, "ids: List should have at least 1 item"),
+        (RecoverArguments, {"connection": "a", "ids": ["1"]}, "ids.0: Input should be a valid integer."),
+        (RecoverArguments, {"connection": "a", "budget": {"item": 5}}, "budget.item: Extra inputs are not permitted."),
+        (RecoverArguments, {"connection": "a", "budget": {"items": 0}}, "budget.items: Input should be greater"),
         (NoArguments, {"now": True}, "now: Extra inputs are not permitted."),
     ],
 )

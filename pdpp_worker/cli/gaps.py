@@ -95,7 +95,7 @@ def _change(
     with open_session() as session, session.db.begin() as connection:
         ids = [row.id for row in targets(connection, name)]
         count = change(connection, ids, chosen)
-    say(f"{count:,} gaps of {name} are {outcome}.")
+    say(f"Gaps of {name} that are {outcome}: {count:,}.")
 
 
 def who_acts(gap: GapView) -> str:

@@ -14,13 +14,19 @@ from pdpp_worker.store.connections import ConnectionRow
 
 
 def state_cost(
-    settings: Settings, connection: Connection, row: ConnectionRow, manifest: Manifest, selection: Selection
+    settings: Settings,
+    connection: Connection,
+    row: ConnectionRow,
+    manifest: Manifest,
+    selection: Selection,
+    most: int | None = None,
 ) -> dict[str, Any]:
-    """Due items times the learned interval: `items`, `interval_ms`, `seconds`, and whether the interval is `learned`.
+    """Due items, at `most` so many, times the learned interval: `items`, `interval_ms`, `seconds`, and whether the interval is `learned`.
 
     Where nothing was learned yet the interval is that of a cold start, under the owner's ceiling.
     """
-    items = backlog.count_due(connection, row.id, selection)
+    due = backlog.count_due(connection, row.id, selection)
+    items = due if most is None else min(due, most)
     held = rates.load(connection, row.id)
     learned = held.state.get("interval_ms") if held is not None else None
     ceiling = row.min_interval_ms or settings.pacing_min_interval_ms(manifest.name, manifest.pacing.min_interval_ms)

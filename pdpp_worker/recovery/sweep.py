@@ -87,7 +87,7 @@ def _start_run(
             version=connector.manifest.version,
             selection=selection if targeted else EVERYTHING,
             budget=budget.model_dump(exclude_none=True),
-            cost=state_cost(settings, connection, row, connector.manifest, selection),
+            cost=state_cost(settings, connection, row, connector.manifest, selection, budget.items),
         )
     return Ring(run_id, due.connector) if created else None
 

@@ -1,0 +1,62 @@
+"""What an owner does with gaps by hand: ask for a part of them, do without them, want them after all."""
+
+from __future__ import annotations
+
+import pytest
+
+from pdpp_worker.connector import DetailGap, Message
+from tests.cli.conftest import Cli
+from tests.support.scripted import Scenario, manifest, record
+
+
+@pytest.fixture
+def missing(scenario: Scenario) -> Scenario:
+    """Three refused items, and one that timed out."""
+    scenario.manifest = manifest(recovery={"supports_targeted_resource_fetch": True})
+    misses: list[Message] = [DetailGap(stream="items", record_key=key, reason="rate_limited") for key in "bcd"]
+    scenario.send(record("a"), *misses, DetailGap(stream="items", record_key="e", reason="timed_out"))
+    scenario.run()
+    return scenario
+
+
+def statuses(scenario: Scenario) -> list[str]:
+    return [gap["status"] for gap in scenario.gaps()]
+
+
+def test_waiving_by_reason_leaves_the_others_open(cli: Cli, missing: Scenario) -> None:
+    assert "Gaps of mine that are waived: 3." in cli.ok("gaps", "waive", "mine", "--reason", "rate_limited")
+
+    assert statuses(missing) == ["waived", "waived", "waived", "open"]
+    assert [gap["scope"] for gap in cli.json_lines("gaps", "mine")] == [{"resource_id": "e"}]
+
+
+def test_reopening_by_number_makes_one_due_again(cli: Cli, missing: Scenario) -> None:
+    cli.ok("gaps", "waive", "mine", "--all")
+    gap_id = missing.gaps()[1]["id"]
+
+    assert "Gaps of mine that are open again: 1." in cli.ok("gaps", "reopen", "mine", "--gap", str(gap_id))
+
+    assert statuses(missing) == ["waived", "open", "waived", "waived"]
+
+
+@pytest.mark.parametrize("what", ["waive", "reopen"])
+def test_all_of_them_are_changed_only_when_that_is_said(cli: Cli, missing: Scenario, what: str) -> None:
+    assert "or --all for all of them" in cli.refusal("gaps", what, "mine")
+    assert "known: rate_limited" in cli.refusal("gaps", what, "mine", "--reason", "bad_luck")
+
+
+def test_recovery_of_a_part_is_asked_for_with_its_cost_and_budget(cli: Cli, missing: Scenario) -> None:
+    said = cli.ok("recover", "mine", "--reason", "rate_limited", "--items", "2")
+
+    assert "mine: 2 pending, about 2 s" in said
+    run = missing.one("SELECT * FROM runs WHERE kind = 'recovery'")
+    assert (run["selection"], run["budget"]) == ({"reason": "rate_limited"}, {"items": 2})
+
+
+def test_recovery_of_single_gaps_is_asked_for_by_number(cli: Cli, missing: Scenario) -> None:
+    gap_id = missing.gaps()[3]["id"]
+
+    cli.ok("recover", "mine", "--gap", str(gap_id), "--seconds", "30", "--requests", "5")
+
+    run = missing.one("SELECT * FROM runs WHERE kind = 'recovery'")
+    assert (run["selection"], run["budget"]) == ({"ids": [gap_id]}, {"seconds": 30, "requests": 5})

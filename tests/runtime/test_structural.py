@@ -1,0 +1,89 @@
+"""What a manifest says can never be had is kept in step with what is stored; nothing is fetched for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pdpp_worker.connector import DetailGap, Reason, SkipResult, skip
+from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.messages import parse_message
+from pdpp_worker.recovery.structural import sweep_structural
+from tests.support.scripted import Scenario, manifest, record
+
+WHY = "The export has no stars."
+ABSENT = {"name": "stars", "availability": {"supplied": False, "reason": WHY}}
+
+
+def reasons(scenario: Scenario) -> dict[str, str | None]:
+    """Stream to why nobody can have it."""
+    return {row["stream"]: row["absent_reason"] for row in scenario.rows("SELECT stream, absent_reason FROM coverage")}
+
+
+def install(scenario: Scenario, *streams: object) -> None:
+    scenario.install(lambda _start, _context: iter(()), manifest(*streams))
+
+
+def test_every_stream_has_a_row_and_an_absent_one_its_reason(scenario: Scenario) -> None:
+    install(scenario, "items", ABSENT)
+
+    assert sweep_structural(scenario.db) == 0
+
+    assert reasons(scenario) == {"items": None, "stars": WHY}
+
+
+def test_what_an_older_version_stored_as_missing_is_moved(scenario: Scenario) -> None:
+    scenario.manifest = manifest("items", "stars")
+    missing = DetailGap(stream="stars", record_key="s1", reason="upstream_error")
+    scenario.send(record("a"), missing, skip("stars", Reason.EXPORT_NOT_WIRED, missing.scope))
+    scenario.run()
+    install(scenario, "items", ABSENT)
+
+    assert sweep_structural(scenario.db) == 1
+
+    assert [gap["status"] for gap in scenario.gaps()] == ["absent_upstream"]
+    moved = scenario.one("SELECT stream, data FROM events WHERE type = 'gaps_moved'")
+    assert moved == {"stream": "stars", "data": {"count": 1, "why": WHY}}
+
+
+def test_a_stream_that_can_be_had_again_loses_its_reason(scenario: Scenario) -> None:
+    install(scenario, "items", ABSENT)
+    sweep_structural(scenario.db)
+    install(scenario, "items", "stars")
+
+    sweep_structural(scenario.db)
+
+    assert reasons(scenario) == {"items": None, "stars": None}
+
+
+def test_gaps_of_what_can_be_had_are_left_alone(scenario: Scenario) -> None:
+    scenario.manifest = manifest("items", ABSENT)
+    scenario.send(record("a"), DetailGap(stream="items", record_key="b", reason="upstream_error"))
+    scenario.run()
+
+    sweep_structural(scenario.db)
+
+    assert [gap["status"] for gap in scenario.gaps()] == ["open"]
+
+
+def test_a_connection_whose_connector_is_not_installed_is_passed_over(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdpp_worker.registry.all_connectors", dict)
+
+    assert sweep_structural(scenario.db) == 0
+
+
+@pytest.mark.parametrize("kind", ["permanent_structural", "filter_applied"])
+def test_emitting_what_is_no_skip_is_refused_and_names_the_stream(scenario: Scenario, kind: str) -> None:
+    raw = {
+        "type": "SKIP_RESULT",
+        "stream": "items",
+        "reason": "stars_are_not_exported",
+        "recovery_kind": kind,
+        "scope": {"partition": {}},
+    }
+
+    with pytest.raises(ProtocolViolation, match=f"{kind} of stream 'items' may not be emitted"):
+        parse_message(raw)
+    with pytest.raises(ValueError, match="stream 'items'"):
+        SkipResult.model_validate(raw)
