@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urljoin
 
 import httpx
+import orjson
 
 from connectors.chatgpt.errors import ShapeError
 from connectors.chatgpt.fields import table, text
@@ -129,8 +131,11 @@ def _answered(send: Callable[[], httpx.Response]) -> httpx.Response:
 def _json(place: str, response: httpx.Response) -> Any:
     if not response.is_success:
         raise UpstreamError(f"{place} answered {response.status_code}", status=response.status_code)
+    with suppress(ValueError):
+        # Never the whole answer as text: with one emoji in it, that takes four bytes for each letter.
+        return orjson.loads(response.content)
     try:
-        return response.json()
+        return response.json()  # half surrogate pairs and NaN are let through
     except (ValueError, RecursionError):
         raise UpstreamError(f"{place} answered with something that is not JSON") from None
 
