@@ -43,7 +43,9 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     refused = _not_supported(start)
     for stream, why in refused.items():
         yield skip(stream, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, why)
-    account = _Account(start, context, [one.name for one in start.scope.streams if one.name not in refused])
+    kept = [one for one in start.scope.streams if one.name not in refused]
+    start = start.model_copy(update={"scope": start.scope.model_copy(update={"streams": kept})})
+    account = _Account(start, context, [one.name for one in kept])
     if account.unfinished:
         yield from account.collect()
 
