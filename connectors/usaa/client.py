@@ -9,6 +9,7 @@ import httpx
 
 from connectors.usaa import html
 from connectors.usaa.documents import Read, UnreadError, read_csv
+from connectors.usaa.emitter import FROM_EXPORT
 from connectors.usaa.export import looks_like_export
 from connectors.usaa.html import Form, Node
 from connectors.usaa.pages import NotWiredError, ShapeError, SiteAccount, export_link, filled, find_export
@@ -16,7 +17,7 @@ from pdpp_worker.connector import AuthExpired, UpstreamError
 
 _SIGN_IN = re.compile(r"^/(my/logon|access-management)\b")
 _NOTHING = re.compile(r"no transactions|nothing to export", re.IGNORECASE)
-_EMPTY = Read((), "csv_export", None, None, None)
+_NONE = Read((), FROM_EXPORT, None, None, None, is_affirmed=True)
 
 
 class RangeRefusedError(UpstreamError):
@@ -111,7 +112,7 @@ def _read_export(response: httpx.Response) -> Read:
     if page is None:
         raise ShapeError("the export is no CSV of a known shape")
     if _NOTHING.search(page.text):
-        return _EMPTY
+        return _NONE
     if any(one.attributes.get("type", "").lower() == "password" for one in page.every("input")):
         raise AuthExpired("the site asks to sign in: the session is over")
     raise RangeRefusedError("the export was answered with a page")

@@ -44,6 +44,8 @@ class Read:
     broken: Sequence[int] = ()
     """Lines of an export that could not be read."""
     pending: int = 0
+    is_affirmed: bool = False
+    """Whether the source itself said that there is nothing."""
 
 
 @dataclass(slots=True)

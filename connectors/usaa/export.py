@@ -73,7 +73,7 @@ class Export:
     def _edges(self) -> tuple[int | None, int | None]:
         """The balances before the first and after the last row, when each balance follows from the one before."""
         for rows in (self.entries, self.entries[::-1]):
-            if rows[0].day <= rows[-1].day and _chains(rows):
+            if rows and rows[0].day <= rows[-1].day and _chains(rows):
                 first, last = rows[0], rows[-1]
                 return (first.balance_cents or 0) - first.cents, last.balance_cents
         return None, None

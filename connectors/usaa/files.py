@@ -99,9 +99,9 @@ def is_pdf(found: Found) -> bool:
 def fingerprint(found: Found) -> str | None:
     """The SHA-256 of a file; None when it cannot be read."""
     try:
+        if not found.path.is_file():
+            return None
         with found.path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return None
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None

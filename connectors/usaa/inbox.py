@@ -41,6 +41,7 @@ class Inbox:
         self._cursor = Cursor.load(self._raw)
         self._gaps = Gaps(start.detail_gaps[: start.budget.items])
         self._census = Census(self._cursor.files)
+        self._walks = not start.recovery_only
         self._proof: Record | None = None
         self._records = 0
         self._files = 0
@@ -67,11 +68,12 @@ class Inbox:
         yield self._state()
 
     def recover(self, found: Sequence[Found]) -> Iterator[Message]:
-        """Read exactly the files that the gaps name."""
+        """Read exactly the files that the gaps name; for a missing period, what is new as well."""
         yield from self._close_vanished(found)
-        for one in found:
-            if self._handed_name(one) is not None:
-                yield from self._visit(one, force=True)
+        for one in self._in_order(found):
+            is_named = self._handed_name(one) is not None
+            if is_named or self._gaps.ranges:
+                yield from self._visit(one, force=is_named)
         yield from self._handed_ranges()
 
     def _handed_name(self, found: Found) -> str | None:
@@ -189,7 +191,7 @@ class Inbox:
             if gone:
                 yield from self._emitter.deletion(TRANSACTIONS, gone[row - 1])
             yield from self._sent(self._emitter.transaction(account, key, entry, read.source))
-            if self._records >= RECORDS_PER_STATE:
+            if self._records >= RECORDS_PER_STATE and self._walks:
                 self._cursor.place = Place(sha256, account, row)
                 yield self._state()
         self._cursor.place = None

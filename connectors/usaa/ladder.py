@@ -1,8 +1,9 @@
 """Exports of a period, and what to do when the site gives less than was asked for.
 
 The widest period is asked for first, then ever shorter ones that end today. An answer that begins later than asked may
-be whole or cut short without a word, so the part before it is asked for by itself: rows go on the walk backwards, the
-word that there are none proves that nothing is missing, a refusal leaves exactly that part as missing.
+be whole or cut short without a word, so the part before it is asked for by itself: with rows the walk goes on;
+the word that there are none, or a balance that begins with zero, proves that nothing is missing; anything else leaves
+exactly that part as missing.
 """
 
 from __future__ import annotations
@@ -90,16 +91,31 @@ def _walk_back(ask: Ask, done: Exported, since: date, known_until: date) -> date
         if earliest is None or earliest <= max(since, known_until):
             return since
         try:
-            read = ask(since, earliest)
+            if _is_all(ask, done, since, earliest):
+                return since
         except ProviderError as error:
             done.why_shorter = str(error)
             done.stopped = None if _may_be_the_period(error) else error
             return earliest
-        done.reads.append(read)
         if done.earliest == earliest:
-            return since
+            done.why_shorter = "rows begin later than asked, and nothing says that there are none before"
+            return earliest
     done.why_shorter = "answer after answer begins later than asked"
     return done.earliest or since
+
+
+def _is_all(ask: Ask, done: Exported, since: date, earliest: date) -> bool:
+    """Whether the site says, or the balances show, that nothing was before; rows that it gives instead are kept.
+
+    The first day is asked for once more: a limit on the rows may have cut it in two.
+    """
+    for until in (earliest, earliest - DAY):
+        done.reads.append(ask(since, until))
+        if done.reads[-1].is_affirmed:
+            return True
+        if done.earliest != earliest:
+            return False
+    return any(read.span is not None and read.span[:1] == (earliest,) and read.span.opening == 0 for read in done.reads)
 
 
 def _may_be_the_period(error: ProviderError) -> bool:

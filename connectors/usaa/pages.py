@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -149,7 +150,7 @@ def read_billing(page: Node) -> dict[str, str]:
     """
     pieces = page.pieces()
     found: dict[str, str] = {}
-    for piece, following in zip(pieces, [*pieces[1:], ""], strict=True):
+    for piece, following in pairwise([*pieces, ""]):
         label = piece.strip(" :").lower()
         if label in _BILLING and following.strip(" :").lower() not in _BILLING:
             found.setdefault(label, following)
