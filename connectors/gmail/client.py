@@ -61,6 +61,11 @@ class Client(IMAPClient):  # type: ignore[misc]
         """Authenticate by LOGIN."""
         self._command_and_check("login", user, password)
 
+    def last_words(self) -> str:
+        """What the server said before it hung up, if anything."""
+        said = self._imap.untagged_responses.get("BYE") or [b""]
+        return str(said[-1].decode("utf-8", "replace"))
+
     def _uid_fetch(self, messages: str, items: Sequence[str], changed_since: int | None) -> list[Any]:
         modifiers = [f"(CHANGEDSINCE {changed_since})"] if changed_since is not None else []
         typ, data = self._imap.uid("FETCH", messages, f"({' '.join(items)})", *modifiers)

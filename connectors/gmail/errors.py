@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import imaplib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -87,7 +87,7 @@ def words_of(error: Exception) -> str:
 
 
 @contextmanager
-def lost_connections(place: str) -> Iterator[None]:
+def lost_connections(place: str, last_words: Callable[[], str] = str) -> Iterator[None]:
     """Turn a broken connection into a typed outcome; what the server said in parting decides which.
 
     Raises:
@@ -96,7 +96,7 @@ def lost_connections(place: str) -> Iterator[None]:
     try:
         yield
     except imaplib.IMAP4.abort as error:
-        said = words_of(error)
+        said = last_words() or words_of(error)
         raise typed(said, place) or _lost(f"{place}: {quoted(said)}") from None
     except TimeoutError:
         raise LostError(f"{place}: no answer in time", reason=Reason.TIMED_OUT.value) from None

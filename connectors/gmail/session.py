@@ -116,7 +116,7 @@ class Session:
     def _send(self, place: str, client: Client, command: Callable[[Client], T]) -> T:
         refusal: RefusedError | ShapeError | None = None
         try:
-            with self._context.pace(), _typed(place), _ended_in_time(client.socket()):
+            with self._context.pace(), _typed(place, client.last_words), _ended_in_time(client.socket()):
                 try:
                     answer = command(client)
                 except (RefusedError, ShapeError) as refused:
@@ -138,7 +138,7 @@ class Session:
         user, sign_in = self._credentials()
         with ExitStack() as undo:
             undo.callback(self._drop)
-            with self._context.pace(), _typed("connecting"):
+            with self._context.pace(), _typed("connecting", self._last_words):
                 client = self._greet()
                 with _ended_in_time(client.socket()):
                     self._secure(client)
@@ -184,6 +184,9 @@ class Session:
             password = password.replace(" ", "")
         return str(user), lambda client, name: _by_password(client, name, password)
 
+    def _last_words(self) -> str:
+        return self._client.last_words() if self._client is not None else ""
+
     def _drop(self) -> None:
         client, self._client = self._client, None
         if client is not None:
@@ -228,8 +231,8 @@ def _bearer(user: str, token: str) -> Callable[[bytes], str]:
 
 
 @contextmanager
-def _typed(place: str) -> Iterator[None]:
-    with lost_connections(place):
+def _typed(place: str, last_words: Callable[[], str]) -> Iterator[None]:
+    with lost_connections(place, last_words):
         try:
             yield
         except imaplib.IMAP4.abort:

@@ -57,9 +57,7 @@ def test_texts_and_attachments_are_held_whole(filled: Dovecot, account: Holder, 
     assert (tmp_path / attached["path"]).read_bytes() == FILE
 
 
-def test_a_very_long_text_is_kept_as_a_file(
-    server: Dovecot, account: Holder, tmp_path: Path
-) -> None:
+def test_a_very_long_text_is_kept_as_a_file(server: Dovecot, account: Holder, tmp_path: Path) -> None:
     text = "".join(f"line {number} äöü\n" for number in range(60_000))
     with server.owner() as owner:
         owner.append("INBOX", written("long", text))
@@ -200,9 +198,7 @@ def test_no_mail_is_marked_as_read(filled: Dovecot, account: Holder) -> None:
 
 
 @pytest.mark.parametrize("mode", ["tls", "starttls"])
-def test_encryption_needs_a_certificate_that_is_trusted(
-    filled: Dovecot, tmp_path: Path, mode: str
-) -> None:
+def test_encryption_needs_a_certificate_that_is_trusted(filled: Dovecot, tmp_path: Path, mode: str) -> None:
     port = filled.tls_port if mode == "tls" else filled.plain_port
     settings: dict[str, Any] = {**filled.settings, "tls": mode, "port": port}
 
