@@ -17,7 +17,7 @@ help: ## list the targets
 demo: $(VENV)/.run ## collect from a practice provider, with everything that goes wrong
 	$(BIN)/pdpp-worker demo $(ARGS)
 
-test: $(VENV)/.dev ## run the tests; ARGS="-k pacing" picks some
+test: $(VENV)/.dev $(VENV)/taps/.ready ## run the tests; ARGS="-k pacing" picks some
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## check style and types
@@ -34,6 +34,7 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 		pyproject.toml requirements/build.in
 	$(LOCK) --extra flower --constraints requirements/dev.txt --output-file requirements/production.txt pyproject.toml
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/build.txt requirements/build.in
+	$(LOCK) --output-file requirements/taps.txt requirements/taps.in
 
 clean: ## remove what the other targets made; collected data stays
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -49,6 +50,13 @@ $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@echo "Installing what the checks need ..."
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+# Singer taps pin what they need, so they live apart from the project.
+$(VENV)/taps/.ready: requirements/taps.txt | $(BIN)/python
+	@echo "Installing two Singer taps for the tests ..."
+	@$(BIN)/python -m venv $(VENV)/taps
+	@$(VENV)/taps/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/taps.txt
 	@touch $@
 
 $(BIN)/python:

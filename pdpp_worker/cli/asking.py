@@ -9,7 +9,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import jsonschema_rs
@@ -63,9 +63,9 @@ class Terminal:
             note("That is not what was asked for; please try again.")
 
     def _line(self, prompt: str, hidden: bool, deadline: float, waiting: Callable[[], None]) -> str:
-        sys.stderr.write(prompt)
-        sys.stderr.flush()
-        with _without_echo() if hidden else _as_it_is():
+        with _without_echo() if hidden else nullcontext():
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
             while b"\n" not in self._held:
                 waiting()
                 if time.monotonic() >= deadline:
@@ -95,11 +95,6 @@ def _without_echo() -> Iterator[None]:
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
         sys.stderr.write("\n")
-
-
-@contextmanager
-def _as_it_is() -> Iterator[None]:
-    yield
 
 
 def _typed(line: str, spec: dict[str, Any]) -> Any:

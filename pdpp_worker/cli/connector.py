@@ -45,3 +45,26 @@ def new(
     for path in write(name, place, "python"):
         say(str(path))
     say(f"Check it with: pdpp-worker connector check {place}")
+
+
+@app.command()
+def singer(
+    tap: Annotated[str, typer.Argument(help="The tap's program, such as ~/taps/github/bin/tap-github.")],
+    config: Annotated[Path, typer.Option(help="Its configuration file; secrets in it are read and not kept.")],
+    name: Annotated[str | None, typer.Option(help="The connector's name; default: the tap's.")] = None,
+    secret: Annotated[list[str] | None, typer.Option(help="A key of the configuration that is a secret.")] = None,
+    stream: Annotated[
+        list[str] | None, typer.Option(help="A stream to collect; default: what the tap chooses.")
+    ] = None,
+    version: Annotated[str, typer.Option(help="The tap's version, a higher one than before after an upgrade.")] = "1.0",
+    replace: Annotated[bool, typer.Option("--replace", help="Write over the connector of that name.")] = False,
+) -> None:
+    """Make a connector out of a Singer tap."""
+    from pdpp_worker.singer.making import make
+
+    made = make(tap, config, name=name, version=version, secrets=secret or [], streams=stream or [], replace=replace)
+    credentials = ", ".join(made.manifest.credentials) or "none"
+    say(
+        f"Made the connector {made.manifest.name} of {len(made.manifest.streams)} streams; credentials: {credentials}.",
+        f"Add an account with: pdpp-worker connection add NAME --connector {made.manifest.name}",
+    )

@@ -1,0 +1,210 @@
+"""Makes a connector out of a tap: asks it what it can supply, and writes down a manifest and a definition."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.settings import get_settings
+from pdpp_worker.singer.definition import ConfigValue, Definition
+
+COMMAND = ("{python}", "-m", "pdpp_worker.singer", "singer.json")
+DISCOVERY_S = 600.0
+
+_SECRET_NAME = re.compile(r"pass|secret|token|private|credential|api_?key|auth|cookie", re.IGNORECASE)
+_SECRET_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_DRAFT_4 = "http://json-schema.org/draft-04/schema#"
+_TOO_EXACT = ("multipleOf",)
+"""Left out of a tap's schemas: numbers that went through floating point break it without being wrong."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A tap as a connector."""
+
+    manifest: Manifest
+    definition: Definition
+
+    def write(self, folder: Path) -> None:
+        """Write the connector's two files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        definition = self.definition.model_dump_json(indent=2)
+        manifest = self.manifest.model_dump_json(by_alias=True, exclude_defaults=True, indent=2)
+        (folder / "singer.json").write_text(definition + "\n", encoding="utf-8")
+        (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+
+
+def find_tap(name: str) -> str:
+    """The tap's program, as a whole path.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    found = shutil.which(str(Path(name).expanduser()))
+    if found is None:
+        raise ConfigurationError(
+            f"There is no program {name}. Install the tap in an environment of its own and name the program there, "
+            "such as ~/taps/github/bin/tap-github."
+        )
+    return str(Path(found).absolute())
+
+
+def discover(tap: str, config: Path) -> dict[str, Any]:
+    """The tap's catalog.
+
+    Raises:
+        ConfigurationError: the tap cannot be asked, or its answer is no catalog.
+    """
+    command = [tap, "--config", str(config), "--discover"]
+    try:
+        asked = subprocess.run(
+            command, capture_output=True, timeout=DISCOVERY_S, check=False, env=get_settings().platform_environment()
+        )
+        catalog: dict[str, Any] = json.loads(asked.stdout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(f"{tap} --discover did not answer ({type(error).__name__}).") from None
+    except ValueError:
+        words = asked.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise ConfigurationError(
+            f"{tap} --discover printed no catalog (exit code {asked.returncode}): {words}"
+        ) from None
+    if not isinstance(catalog, dict) or not catalog.get("streams"):
+        raise ConfigurationError(f"{tap} --discover found no stream; is the configuration right?")
+    return catalog
+
+
+def describe(
+    tap: str,
+    config: Mapping[str, Any],
+    catalog: dict[str, Any],
+    *,
+    name: str,
+    version: str,
+    secrets: Collection[str] = (),
+    streams: Collection[str] = (),
+) -> Described:
+    """The connector of a tap. `secrets`: keys of the configuration beside those that look like one; `streams`: the
+    tap's ids of those to collect, empty: those that the tap chooses by itself.
+
+    Raises:
+        ConfigurationError: a key or a stream is not there.
+    """
+    _require("key of the configuration", secrets, config)
+    entries = {str(entry["tap_stream_id"]): entry for entry in catalog["streams"]}
+    _require("stream of the tap", streams, entries)
+    chosen = streams or [one for one, entry in entries.items() if _is_chosen(entry)] or list(entries)
+    hidden = {key for key, value in config.items() if key in secrets or _looks_secret(key, value)}
+    variables = {key: ConfigValue(env=_variable(key), type=_type(value)) for key, value in config.items()}
+    names = _names(chosen)
+    fields: dict[str, Any] = {
+        "name": name,
+        "version": version,
+        "title": f"{Path(tap).name} (Singer)",
+        "command": list(COMMAND),
+        "bindings": ["network"],
+        "credentials": {
+            _key(key): {"title": f"{key} of the tap", "env": variables[key].env} for key in config if key in hidden
+        },
+        "settings": {
+            _key(key): {"title": f"{key} of the tap", "default": _text(value), "env": variables[key].env}
+            for key, value in config.items()
+            if key not in hidden
+        },
+        "streams": [_stream(ours, entries[theirs]) for ours, theirs in names.items()],
+    }
+    definition = Definition(tap=[tap], config=variables, streams=names, catalog=catalog)
+    return Described(Manifest.model_validate(fields), definition)
+
+
+def _require(what: str, wanted: Iterable[str], there: Collection[str]) -> None:
+    for one in wanted:
+        if one not in there:
+            raise ConfigurationError(f"{one!r} is no {what}; known: {', '.join(sorted(there))}.")
+
+
+def _stream(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    schema = _schema(entry.get("schema") or {})
+    cursor = _own(entry).get("replication-key") or entry.get("replication_key")
+    spec = (schema.get("properties") or {}).get(cursor) or {}
+    return {
+        "name": name,
+        "title": str(entry["tap_stream_id"]),
+        "schema": schema,
+        **({"cursor_field": cursor} if spec.get("format") == "date-time" else {}),
+    }
+
+
+def _schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """The tap's schema in a form that can be checked: of this time, else of the draft that old taps use."""
+    loose: dict[str, Any] = _loosened(schema)
+    for candidate in (loose, {**loose, "$schema": _DRAFT_4}):
+        try:
+            jsonschema_rs.validator_for(candidate)
+        except ValueError:
+            continue
+        return candidate
+    return {"type": "object"}
+
+
+def _loosened(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _loosened(value) for key, value in node.items() if key not in _TOO_EXACT}
+    return [_loosened(one) for one in node] if isinstance(node, list) else node
+
+
+def _own(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What the catalog says of a stream as a whole."""
+    return next((one["metadata"] for one in entry.get("metadata", []) if not one["breadcrumb"]), {})
+
+
+def _is_chosen(entry: Mapping[str, Any]) -> bool:
+    own = _own(entry)
+    return bool(own.get("selected", own.get("selected-by-default", own.get("inclusion") == "automatic")))
+
+
+def _looks_secret(key: str, value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_looks_secret(f"{key}.{inner}", one) for inner, one in value.items())
+    if isinstance(value, list):
+        return any(_looks_secret(key, one) for one in value)
+    return bool(_SECRET_NAME.search(key) or (isinstance(value, str) and _SECRET_URL.search(value)))
+
+
+def _names(ids: Collection[str]) -> dict[str, str]:
+    """Names that a manifest takes, to the tap's ids."""
+    names: dict[str, str] = {}
+    for one in ids:
+        plain = _key(one)
+        name, number = plain, 1
+        while name in names:
+            number += 1
+            name = f"{plain}_{number}"
+        names[name] = one
+    return names
+
+
+def _key(text: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return plain if plain[:1].isalpha() else f"x_{plain}"
+
+
+def _variable(key: str) -> str:
+    return f"SINGER_{_key(key).upper()}"
+
+
+def _type(value: Any) -> Any:
+    return "string" if isinstance(value, str) else "json"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,55 @@
+"""The adapter's messages, as lines on standard output."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any, BinaryIO
+
+SIGN_OF_LIFE_S = 10.0
+"""At most so often a tap that only talks to its log is shown to be alive."""
+
+
+class Output:
+    """Writes messages and counts the records. Used by the thread that reads the tap's log, too."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._said_at = time.monotonic()
+        self._records = 0
+
+    def say(self, kind: str, **fields: Any) -> None:
+        """Write one message. ASCII, so that whatever text the tap sent goes through."""
+        line = json.dumps({"type": kind, **fields}, ensure_ascii=True).encode()
+        with self._lock:
+            self._stream.write(line + b"\n")
+            if kind == "RECORD":
+                self._records += 1
+            else:
+                self._stream.flush()
+            self._said_at = time.monotonic()
+
+    def can_be_whole(self, scope: dict[str, Any]) -> bool:
+        """Whether a stream is asked for as a whole; a tap knows nothing of narrower scopes, so one is refused aloud."""
+        narrowed = [part for part in ("resources", "time_range", "fields") if scope.get(part) is not None]
+        if narrowed:
+            text = f"a Singer tap cannot be narrowed by {', '.join(narrowed)}"
+            self.skip(scope["name"], "scope_not_supported", "retry_on_connector_upgrade", text)
+        return not narrowed
+
+    def skip(self, stream: str, reason: str, kind: str, message: str) -> None:
+        """Say that a stream as a whole is missing."""
+        whole: dict[str, Any] = {"partition": {}}
+        self.say("SKIP_RESULT", stream=stream, reason=reason, message=message, scope=whole, recovery_hint=kind)
+
+    def sign_of_life(self) -> None:
+        """The tap wrote to its log."""
+        if time.monotonic() - self._said_at >= SIGN_OF_LIFE_S:
+            self.say("PROGRESS", message="the tap is at work")
+
+    def done(self, status: str, error: dict[str, Any] | None = None) -> int:
+        """The last message; returns the exit code that goes with it."""
+        self.say("DONE", status=status, records_emitted=self._records, **({"error": error} if error else {}))
+        return 0 if status == "succeeded" else 1

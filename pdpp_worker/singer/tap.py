@@ -1,0 +1,98 @@
+"""A running tap: its files, its process, and their end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.settings import get_settings
+
+_GRACE_S = 2.0
+_LINE_BYTES = 64 * 1024 * 1024
+"""Longest line of a tap: as long as the longest that the runtime takes."""
+
+
+class Tap:
+    """A tap as a context: its configuration lies in a directory that only its owner can read, removed at the end."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        config: Mapping[str, Any],
+        catalog: Mapping[str, Any],
+        state: Mapping[str, Any] | None,
+        *,
+        on_words: Callable[[], None],
+    ) -> None:
+        """`on_words` is called whenever the tap writes to its log."""
+        self._command = list(command)
+        self._files = {"config": config, "catalog": catalog, **({"state": state} if state is not None else {})}
+        self._on_words = on_words
+
+    def __enter__(self) -> Tap:
+        self._directory = tempfile.TemporaryDirectory(prefix="pdpp-singer-")
+        try:
+            self._process = self._start(Path(self._directory.name))
+        except BaseException:
+            self._directory.cleanup()
+            raise
+        self._log = threading.Thread(target=self._copy_log, daemon=True)
+        self._log.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._directory.cleanup()
+
+    def lines(self) -> Iterator[bytes]:
+        """What it writes, line by line."""
+        while line := _pipe(self._process.stdout).readline(_LINE_BYTES):
+            yield line
+
+    def exit_code(self) -> int:
+        """Its exit code, once it has written everything."""
+        code = self._process.wait()
+        self._log.join()
+        return code
+
+    def _start(self, directory: Path) -> subprocess.Popen[bytes]:
+        arguments: list[str] = []
+        for name, content in self._files.items():
+            file = directory / f"{name}.json"
+            file.touch(mode=0o600)
+            file.write_text(json.dumps(content), encoding="utf-8")
+            arguments += [f"--{name}", str(file)]
+        try:
+            return subprocess.Popen(
+                [*self._command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=get_settings().platform_environment(),
+            )
+        except OSError as error:
+            raise ConfigurationError(f"The tap {self._command[0]} cannot be started: {error.strerror}.") from None
+
+    def _copy_log(self) -> None:
+        for line in _pipe(self._process.stderr):
+            sys.stderr.buffer.write(line)
+            sys.stderr.buffer.flush()
+            self._on_words()
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise ValueError("the tap was started without this pipe")
+    return stream
