@@ -129,7 +129,6 @@ def running(server: GmailServer) -> Iterator[GmailServer]:
     """Let the server answer on a free port."""
 
     class Handler(socketserver.StreamRequestHandler):
-        wbufsize = -1  # an answer goes out in one piece
         disable_nagle_algorithm = True
 
         def handle(self) -> None:
@@ -200,8 +199,7 @@ class _Session:
         return bool(getattr(self, f"_{command.split(' ')[0].lower()}")(tag, command) == "over")
 
     def _say(self, *lines: str | bytes) -> None:
-        for line in lines:
-            self._sink.write((line.encode() if isinstance(line, str) else line) + b"\r\n")
+        self._sink.write(b"".join((line.encode() if isinstance(line, str) else line) + b"\r\n" for line in lines))
         self._sink.flush()
 
     def _features(self) -> str:

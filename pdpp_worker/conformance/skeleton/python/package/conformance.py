@@ -89,7 +89,7 @@ def world() -> Iterator[World]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # an answer goes out in one piece
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             status, body = account.answer(self.path, self.headers.get("authorization"))
