@@ -18,7 +18,11 @@ TIMEOUT_S = 60.0
 def ping(url: str, key: str, per_s: float) -> Acquire:  # noqa: ARG001 - it limits nothing
     """The limit of every other one: a bare round trip."""
     redis = Redis.from_url(url, protocol=2)
-    return lambda: redis.ping() and None
+
+    def acquire() -> None:
+        redis.ping()
+
+    return acquire
 
 
 def ours(url: str, key: str, per_s: float) -> Acquire:
@@ -35,16 +39,20 @@ def ours(url: str, key: str, per_s: float) -> Acquire:
 
 
 def throttled_py(url: str, key: str, per_s: float) -> Acquire:
-    """throttled-py, GCRA without burst."""
+    """throttled-py, GCRA without burst; the caller waits, as the library's own wait is never shorter than 0.2 s."""
     from throttled import RateLimiterType, Throttled, rate_limiter, store
 
     throttle = Throttled(
         using=RateLimiterType.GCRA.value,
         quota=rate_limiter.per_sec(int(per_s), burst=1),
         store=store.RedisStore(server=url),
-        timeout=TIMEOUT_S,
     )
-    return lambda: throttle.limit(key) and None
+
+    def acquire() -> None:
+        while (result := throttle.limit(key)).limited:
+            time.sleep(result.state.retry_after)
+
+    return acquire
 
 
 def limits(url: str, key: str, per_s: float) -> Acquire:
@@ -67,7 +75,11 @@ def pyrate_limiter(url: str, key: str, per_s: float) -> Acquire:
     from pyrate_limiter import Duration, Limiter, Rate, RedisBucket
 
     limiter = Limiter(RedisBucket.init([Rate(int(per_s), Duration.SECOND)], Redis.from_url(url), key))
-    return lambda: limiter.try_acquire(key) and None
+
+    def acquire() -> None:
+        limiter.try_acquire(key)
+
+    return acquire
 
 
 def steindamm(url: str, key: str, per_s: float) -> Acquire:
