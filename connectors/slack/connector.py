@@ -28,7 +28,6 @@ from pdpp_worker.connector import (
     AuthExpired,
     Challenged,
     Context,
-    DetailCoverage,
     Message,
     Progress,
     Reason,
@@ -107,7 +106,8 @@ class _Offline:
         if self._has_token:
             yield from _collect_online(self._start, self._context, self._emitter, walks=False)
             return
-        entities = sorted(due_entities(self._start))
+        # What the archive holds whole by now needs no asking.
+        entities = sorted(due_entities(self._start) & self._source.look().unfinished.keys())
         if self._program is not None and entities:
             for _ in self._program.archive(entities, member_only=False):
                 yield Progress(stream=MESSAGES, message=f"slackdump reads {len(entities)} channels and threads again")
@@ -146,7 +146,6 @@ class _Offline:
             if MESSAGES in self._emitter.wanted:
                 place = {**_notes(cursor), **ingest.cursor(MESSAGES)}
                 yield from ingest.messages(place)
-                yield from _close_healed(place)
                 covered = TimeRange(until=iso(archive.newest_message()))
                 yield State(stream=MESSAGES, cursor=place, covered=None if cursor.get("failed") else covered)
             text = "slackdump ended before it had read any of this"
@@ -176,14 +175,7 @@ class _Offline:
 
 def _notes(cursor: Obj) -> Obj:
     """What the cursor holds beside the place."""
-    return {name: cursor[name] for name in ("run", "reported", "healed", "failed") if name in cursor}
-
-
-def _close_healed(place: Obj) -> Iterator[DetailCoverage]:
-    """The gaps about what an earlier session had left out, and this walk has read."""
-    keys = [entity.replace(":", "/") for entity in place.pop("healed", [])]
-    if keys:
-        yield DetailCoverage(stream=MESSAGES, state_stream=MESSAGES, required_keys=keys, hydrated_keys=keys)
+    return {name: cursor[name] for name in ("run", "reported", "failed") if name in cursor}
 
 
 def _not_supported(start: Start) -> dict[str, str]:

@@ -24,15 +24,15 @@ from connectors.slack.streams import ATTACHMENTS, MESSAGES, REACTIONS, Emitter
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     AuthExpired,
+    BatchScope,
     Challenged,
     Context,
-    DetailCoverage,
-    DetailGap,
     Gone,
     Message,
     Progress,
     ProviderError,
     Reason,
+    SkipResult,
     Start,
     State,
     Throttled,
@@ -102,13 +102,11 @@ class Conversations:
             raise
         except ProviderError as error:
             latest = {"latest": place["mark"]} if "mark" in place else {}
-            locator = {"channel_id": channel, "oldest": ts_of(self._floor(place)), **latest}
-            yield _gap(channel, error, locator)
+            yield _gap({"channel_id": channel}, error, {"oldest": ts_of(self._floor(place)), **latest})
             yield State(stream=MESSAGES, cursor=cursor())
             self._count(error)
         else:
             self._failures = 0
-            yield _coverage([channel], [])
             yield State(stream=MESSAGES, cursor=cursor())
 
     def _pass(self, start: Start, channel: str, place: Obj, cursor: Callable[[], Obj]) -> Iterator[Message]:
@@ -158,30 +156,22 @@ class Conversations:
     def _threads(self, channel: str, place: Obj, messages: list[Obj]) -> Iterator[Message]:
         """The threads of a page that have changed since they were read."""
         known = place.setdefault("threads", {})
-        read: list[str] = []
-        failed: list[str] = []
         for raw in messages:
             mark = rows.thread_mark(raw)
             if mark is None or known.get(raw["ts"]) == mark:
                 continue
-            key = f"{channel}/{raw['ts']}"
             try:
                 yield from self.thread(channel, raw["ts"])
             except (AuthExpired, Challenged):
                 raise
             except Gone:
-                read.append(key)
+                known[raw["ts"]] = mark
             except ProviderError as error:
-                failed.append(key)
-                yield _gap(key, error, {"channel_id": channel, "thread_ts": raw["ts"]})
+                yield _gap({"channel_id": channel, "thread_ts": raw["ts"]}, error)
                 self._count(error)
-                continue
             else:
                 self._failures = 0
-                read.append(key)
-            known[raw["ts"]] = mark
-        if read or failed:
-            yield _coverage(read, failed)
+                known[raw["ts"]] = mark
 
     def _finish(self, channel: str, place: Obj, floor: int) -> Iterator[Message]:
         """The end of a pass: what was seen within it and not met again is deleted, and the place moves up."""
@@ -219,32 +209,17 @@ def stopped(streams: list[str], error: ProviderError) -> Iterator[Message]:
         yield skip(stream, reason, WHOLE_STREAM, str(error), retry_after=due)
 
 
-def failure(entity: str, error: ProviderError, locator: Obj, gap_id: str) -> DetailGap:
-    """A gap that was tried again in vain."""
-    return _gap(entity, error, locator, gap_id)
-
-
-def _gap(key: str, error: ProviderError, locator: Obj, gap_id: str | None = None) -> DetailGap:
-    reason = Reason.SOURCE_PARTITION_FAILED if isinstance(error, Gone) else reason_of(error)
-    return DetailGap(
-        stream=MESSAGES,
-        record_key=key,
-        reason=reason.value,
-        retry_after=error.retry_after if isinstance(error, Throttled) else None,
-        detail_locator=locator,
-        last_error=str(error),
-        gap_id=gap_id,
+def _gap(partition: dict[str, Any], error: ProviderError, detail: Obj | None = None) -> SkipResult:
+    """A conversation or thread that could not be read to its end."""
+    due = error.retry_after if isinstance(error, Throttled) else None
+    return skip(
+        MESSAGES, miss_reason(error), BatchScope(partition=partition), str(error), retry_after=due, detail=detail
     )
 
 
-def _coverage(read: list[str], failed: list[str]) -> DetailCoverage:
-    return DetailCoverage(
-        stream=MESSAGES,
-        state_stream=MESSAGES,
-        required_keys=[*read, *failed],
-        hydrated_keys=read,
-        gap_keys=failed,
-    )
+def miss_reason(error: ProviderError) -> Reason:
+    """Why a part is missing; one that is listed and is said not to exist may only be out of sight."""
+    return Reason.SOURCE_PARTITION_FAILED if isinstance(error, Gone) else reason_of(error)
 
 
 def _riders(channel: str, ts: str, raw: Obj) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from connectors.slack.api import Api
 from connectors.slack.archive import Archive
-from connectors.slack.conversations import BEGINNING, failure
+from connectors.slack.conversations import BEGINNING, miss_reason
 from connectors.slack.errors import Refused, Unreadable
 from connectors.slack.fields import table, text
 from connectors.slack.ingest import FIRST_SEEN, Ingest
@@ -38,6 +38,7 @@ from pdpp_worker.connector import (
     Reason,
     Record,
     ResourceScope,
+    Throttled,
 )
 
 _IN_MESSAGES = frozenset({MESSAGES, ATTACHMENTS, REACTIONS})
@@ -71,16 +72,16 @@ def recover(reader: Reader, gaps: Iterable[GapToClose]) -> Iterator[Message]:
     """
     for known in gaps:
         messages = _messages_of(reader, known)
-        if messages is not None and isinstance(known.scope, ResourceScope):
-            yield from _try(known, known.scope.resource_id, messages)
+        if messages is not None:
+            yield from _try(known, _name_of(known), messages)
 
 
 def _messages_of(reader: Reader, known: GapToClose) -> Iterator[Message] | None:
+    if (entity := entity_of(known)) is not None:
+        return reader.entity(entity, table(known.detail_locator))
     if not isinstance(known.scope, ResourceScope):
         return None
-    key, locator = known.scope.resource_id, table(known.detail_locator)
-    if (entity := entity_of(known)) is not None:
-        return reader.entity(entity, locator)
+    key = known.scope.resource_id
     if known.stream == MEMBERSHIPS:
         return reader.members(key.partition(":")[0])
     if known.stream in _IN_MESSAGES:
@@ -114,9 +115,20 @@ def _try(known: GapToClose, key: str, messages: Iterator[Message]) -> Iterator[M
         yield DetailGapRecovered(gap_id=known.gap_id, stream=proof.stream, record_key=str(proof.key))
 
 
+def _name_of(known: GapToClose) -> str:
+    return known.scope.resource_id if isinstance(known.scope, ResourceScope) else entity_of(known) or known.stream
+
+
 def _again(known: GapToClose, key: str, error: ProviderError) -> DetailGap:
-    again = failure(key, error, table(known.detail_locator), known.gap_id)
-    return again.model_copy(update={"stream": known.stream})
+    return DetailGap(
+        stream=known.stream,
+        record_key=key,
+        reason=miss_reason(error).value,
+        retry_after=error.retry_after if isinstance(error, Throttled) else None,
+        detail_locator=known.detail_locator,
+        last_error=str(error),
+        gap_id=known.gap_id,
+    )
 
 
 class OnlineReader:

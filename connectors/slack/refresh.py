@@ -1,8 +1,8 @@
 """Brings the archive up to date by slackdump, and says what is still missing in it.
 
 What this leaves in the cursor of messages, beside the place: "run", the run that has done it; "reported", the channels
-and threads that stand in a gap, each with the session that left it so and when that was seen; "healed", those whose gap
-closes once the archive is read; and "failed", why the archive as a whole is not complete.
+and threads that stand in a gap, each with the session that left it so and when that was seen; and "failed", why the
+archive as a whole is not complete.
 """
 
 from __future__ import annotations
@@ -11,24 +11,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from connectors.slack.archive import FILE_NAME, database_of, open_archive
 from connectors.slack.completeness import ENTITY, Completeness, look
 from connectors.slack.errors import ArchiveError
-from connectors.slack.fields import table
+from connectors.slack.fields import table, text
 from connectors.slack.rows import Obj
 from connectors.slack.slackdump import Exit, Slackdump, find, reading, size
 from connectors.slack.streams import MESSAGES
 from pdpp_worker.connector import (
     AuthExpired,
+    BatchScope,
     Context,
-    DetailGap,
     GapToClose,
     Message,
     Progress,
     Reason,
-    ResourceScope,
+    SkipResult,
     Start,
+    skip,
 )
 
 PAUSE = timedelta(minutes=10)
@@ -120,7 +122,9 @@ def _work(source: Source, program: Slackdump, start: Start, context: Context, cu
     return program.resume([*named, *excluded], lookback_days=source.lookback_days)
 
 
-def report(lacks: Completeness, ended: Exit | None, start: Start, context: Context, cursor: Obj) -> Iterator[DetailGap]:
+def report(
+    lacks: Completeness, ended: Exit | None, start: Start, context: Context, cursor: Obj
+) -> Iterator[SkipResult]:
     """A gap for every part that is missing and was not reported of the same session before; those that are due are
     left to who tries them."""
     reported = dict(table(cursor.get("reported")))
@@ -130,9 +134,8 @@ def report(lacks: Completeness, ended: Exit | None, start: Start, context: Conte
     why = "slackdump did not bring it to an end" if ended is None or ended.is_clean else str(ended)
     due = due_entities(start)
     missing = _missing(lacks, ended, session)
-    healed = [entity for entity, seen in reported.items() if entity not in missing and _is_healed(entity, seen, lacks)]
-    for entity in healed:
-        del reported[entity]
+    healed = {entity for entity, seen in reported.items() if entity not in missing and _is_healed(entity, seen, lacks)}
+    reported = {entity: seen for entity, seen in reported.items() if entity not in healed}
     for entity, left_by in missing.items():
         if table(reported.get(entity)).get("session") != left_by:
             reported[entity] = {"session": left_by, "at": int(context.now().timestamp())}
@@ -141,7 +144,7 @@ def report(lacks: Completeness, ended: Exit | None, start: Start, context: Conte
     # Where nothing points to the part that is missing, or nothing at all could be done, all of it is in doubt.
     in_doubt = not is_clean and not any(one["session"] == session for one in reported.values())
     cannot_go_on = not is_clean and reason is Reason.CREDENTIALS_EXPIRED
-    cursor |= {"run": start.run_id, "reported": reported, "healed": healed}
+    cursor |= {"run": start.run_id, "reported": reported}
     cursor["failed"] = [reason.value, why] if in_doubt or cannot_go_on else None
 
 
@@ -158,35 +161,30 @@ def _missing(lacks: Completeness, ended: Exit | None, session: int) -> dict[str,
     return {**lacks.unfinished, part.partition(":")[0] if part.partition(":")[0] in lacks.unfinished else part: session}
 
 
-def gap(entity: str, reason: Reason, why: str, context: Context, gap_id: str | None = None) -> DetailGap:
+def gap(entity: str, reason: Reason, why: str, context: Context) -> SkipResult:
     """A channel or thread that is not there whole."""
+    scope = BatchScope(partition=partition(entity))
+    return skip(MESSAGES, reason, scope, why, retry_after=context.now() + PAUSE)
+
+
+def partition(entity: str) -> dict[str, Any]:
+    """How a gap names a channel, or a thread of one."""
     channel, _, thread = entity.partition(":")
-    return DetailGap(
-        stream=MESSAGES,
-        record_key=entity.replace(":", "/"),
-        reason=reason.value,
-        retry_after=context.now() + PAUSE,
-        detail_locator={"channel_id": channel, **({"thread_ts": thread} if thread else {})},
-        last_error=why,
-        gap_id=gap_id,
-    )
+    return {"channel_id": channel, **({"thread_ts": thread} if thread else {})}
 
 
 def entity_of(known: GapToClose) -> str | None:
     """The channel or thread that a gap is about, as slackdump writes it; None for a gap of another kind."""
-    if known.stream != MESSAGES or not isinstance(known.scope, ResourceScope) or "channel_id" not in _locator(known):
+    if known.stream != MESSAGES or not isinstance(known.scope, BatchScope):
         return None
-    entity = known.scope.resource_id.replace("/", ":")
+    channel, thread = (text(known.scope.partition.get(name)) for name in ("channel_id", "thread_ts"))
+    entity = f"{channel}:{thread}" if thread else str(channel)
     return entity if ENTITY.fullmatch(entity) else None
 
 
 def due_entities(start: Start) -> set[str]:
     """The channels and threads that are to be tried now."""
     return {entity for known in start.detail_gaps if (entity := entity_of(known)) is not None}
-
-
-def _locator(known: GapToClose) -> Obj:
-    return table(known.detail_locator)
 
 
 def _secret(context: Context, name: str) -> str | None:

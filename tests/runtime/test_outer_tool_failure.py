@@ -20,6 +20,7 @@ from tests.support.servers import until
 
 CHANNELS = {f"C{number}": [said(stamp(number * 1000 + at)) for at in range(40)] for number in range(25)}
 FAILED = "C017NG64T24"
+PART = {"channel_id": FAILED}
 WORDS = f"006 (Application Error): channel channel {FAILED}: slack server error: 500 Internal Server Error."
 
 
@@ -55,14 +56,13 @@ def test_an_archive_whose_maker_died_is_taken_and_the_failed_part_is_one_gap_tha
         recover(settings, db, [key])
         until(lambda: ended(db, 2), 90)
 
-    print(run["retry_hint"])
     assert run["status"] == "partially_completed"
     assert run["skipped_by_reason"] == {"source_partition_failed": 1}
     assert held == 25 * 40 + player.PAGE
-    assert (gap["stream"], gap["scope"], gap["status"]) == ("messages", {"resource_id": FAILED}, "open")
+    assert (gap["stream"], gap["scope"], gap["status"]) == ("messages", {"partition": PART}, "open")
     assert "exit code 6" in gap["last_error"]
     assert datetime.fromisoformat(run["retry_hint"]["not_before"]) > began
-    assert FAILED in str(run["retry_hint"]["exclude"])
+    assert (run["retry_hint"]["exclude"], run["retry_hint"]["why"]) == ([PART], "source_partition_failed")
 
     [healed] = rows(db, "SELECT * FROM runs WHERE kind = 'recovery'")
     assert healed["status"] == "succeeded"

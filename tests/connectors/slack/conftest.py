@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,20 @@ import pytest
 
 import connectors.slack
 from connectors.slack.connector import collect
-from pdpp_worker.connector import Context, DetailGap, Message, Record, SkipResult, Start, State
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    BatchScope,
+    Context,
+    DetailGap,
+    DetailGapRecovered,
+    GapToClose,
+    Message,
+    Record,
+    Scope,
+    SkipResult,
+    Start,
+    State,
+)
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.runtime.context import with_defaults
 from pdpp_worker.runtime.intake import Intake
@@ -72,14 +86,46 @@ def emitted(sent: Sequence[Message], stream: str) -> list[str]:
     return [str(one.key) for one in sent if isinstance(one, Record) and one.stream == stream]
 
 
-def gaps(sent: Sequence[Message]) -> dict[str, DetailGap]:
-    """The gaps that were told, by their resource."""
-    return {one.record_key: one for one in sent if isinstance(one, DetailGap)}
+@dataclass(frozen=True)
+class Told:
+    """A gap that was told."""
+
+    scope: Scope
+    reason: str
+    error: str
+    retry_after: datetime | None
+    locator: dict[str, Any] | None
+    gap_id: str | None = None
+
+    @property
+    def known(self) -> GapToClose:
+        """As START hands it back, numbered 7."""
+        return GapToClose(
+            gap_id="7", stream="messages", scope=self.scope, reason=self.reason, detail_locator=self.locator
+        )
+
+
+def gaps(sent: Sequence[Message]) -> dict[str, Told]:
+    """The gaps that were told, by their resource, or as `channel` or `channel/thread`; whole streams left out."""
+    found: dict[str, Told] = {}
+    for one in sent:
+        if isinstance(one, DetailGap):
+            told = Told(one.scope, one.reason, str(one.last_error), one.retry_after, one.detail_locator, one.gap_id)
+            found[one.record_key.replace(":1", "/1", 1) if one.gap_id else one.record_key] = told
+        elif isinstance(one, SkipResult) and isinstance(one.scope, BatchScope) and one.scope.partition:
+            name = "/".join(str(part) for part in one.scope.partition.values())
+            found[name] = Told(one.scope, one.reason, one.message, one.retry_after, one.detail)
+    return found
+
+
+def recovered(sent: Sequence[Message]) -> list[str]:
+    """The gaps that were closed."""
+    return [one.gap_id for one in sent if isinstance(one, DetailGapRecovered)]
 
 
 def skips(sent: Sequence[Message]) -> dict[str, SkipResult]:
-    """The last skip of each stream."""
-    return {one.stream: one for one in sent if isinstance(one, SkipResult)}
+    """The last skip of each whole stream."""
+    return {one.stream: one for one in sent if isinstance(one, SkipResult) and one.scope == WHOLE_STREAM}
 
 
 def settings(**given: Any) -> dict[str, Any]:

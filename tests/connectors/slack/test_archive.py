@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pdpp_worker.connector import DetailGapRecovered, GapToClose, Reason, Record, ResourceScope
+from pdpp_worker.connector import GapToClose, Reason, Record, ResourceScope
 from tests.connectors.slack.account import (
     THREAD,
     ArchiveMaker,
@@ -21,7 +21,7 @@ from tests.connectors.slack.account import (
     user,
     whole_channel,
 )
-from tests.connectors.slack.conftest import Holder, emitted, gaps, skips
+from tests.connectors.slack.conftest import Holder, emitted, gaps, recovered, skips
 
 ONE, TWO, THREE = (stamp(second) for second in (1, 2, 3))
 
@@ -158,12 +158,13 @@ def test_a_row_that_is_no_json_is_a_gap_until_it_can_be_read(directory: Path, on
     maker = archived(directory, {"C1": [said(ONE), said(TWO)]})
     maker.execute("UPDATE MESSAGE SET DATA = X'7B22FF' WHERE TS = ?", ONE)
 
-    told = gaps(on_disk.run())[f"C1:{ONE}"]
+    key = f"C1:{ONE}"
+    told = gaps(on_disk.run())[key]
     assert told.reason == Reason.PARSE_FAILED
     assert set(on_disk.held("messages")) == {f"C1:{TWO}"}
 
-    known = gap(told.record_key, told.reason, told.detail_locator)
-    assert gaps(on_disk.run(gaps=[known], recovery_only=True))[told.record_key].reason == Reason.PARSE_FAILED
+    known = gap(key, told.reason, told.locator)
+    assert [one.reason for one in gaps(on_disk.run(gaps=[known], recovery_only=True)).values()] == [Reason.PARSE_FAILED]
     maker.execute("UPDATE MESSAGE SET DATA = ? WHERE TS = ?", json.dumps(said(ONE)), ONE)
     assert recovered(on_disk.run(gaps=[known], recovery_only=True)) == ["7"]
     assert set(on_disk.held("messages")) == {f"C1:{ONE}", f"C1:{TWO}"}
@@ -174,11 +175,6 @@ def gap(key: str, reason: str, locator: dict[str, object] | None, stream: str = 
     return GapToClose(
         gap_id="7", stream=stream, scope=ResourceScope(resource_id=key), reason=reason, detail_locator=locator
     )
-
-
-def recovered(sent: list[object]) -> list[str]:
-    """The gaps that were closed."""
-    return [one.gap_id for one in sent if isinstance(one, DetailGapRecovered)]
 
 
 def test_a_record_that_was_refused_for_its_shape_is_read_again(directory: Path, on_disk: Holder) -> None:
@@ -285,10 +281,9 @@ def test_a_later_session_that_went_on_from_the_newest_message_does_not_heal_a_ch
     maker.begin("resume", f"resume|-refresh|{directory}|C1")
     maker.messages("C1", [said(ONE), said(THREE)])
     maker.finish()
-    sent = on_disk.run()
 
-    assert gaps(sent) == {}
-    assert [one.hydrated_keys for one in sent if one.type == "DETAIL_COVERAGE"] == [["C1"]]
+    assert gaps(on_disk.run()) == {}
+    assert on_disk.state["messages"]["reported"] == {}
 
 
 def test_a_listed_channel_that_was_never_come_to_is_a_gap(directory: Path, on_disk: Holder) -> None:
@@ -329,8 +324,7 @@ def test_a_session_that_did_not_end_and_points_at_nothing_puts_all_messages_in_d
 def test_a_gap_closes_by_the_archive_once_it_holds_the_channel(directory: Path, on_disk: Holder) -> None:
     maker = archived(directory, {}, finished=False)
     maker.messages("C1", [said(TWO)], final=False)
-    told = gaps(on_disk.run())["C1"]
-    known = gap("C1", told.reason, told.detail_locator)
+    known = gaps(on_disk.run())["C1"].known
 
     assert set(gaps(on_disk.run(gaps=[known], recovery_only=True))) == {"C1"}
     maker.begin("archive", "archive|-o|x|C1")

@@ -14,10 +14,10 @@ import pytest
 
 from connectors.slack import slackdump
 from connectors.slack.connector import collect
-from pdpp_worker.connector import DetailGapRecovered, GapToClose, Progress, Reason, ResourceScope
+from pdpp_worker.connector import Progress, Reason
 from tests.connectors.slack import player
 from tests.connectors.slack.account import ArchiveMaker, Obj, channel, said, stamp, thread
-from tests.connectors.slack.conftest import ALL, Holder, emitted, gaps, settings, skips
+from tests.connectors.slack.conftest import ALL, Holder, emitted, gaps, recovered, settings, skips
 from tests.support.connectors import context, start
 
 BIG = [said(stamp(second)) for second in range(6)]
@@ -33,14 +33,6 @@ def connect(directory: Path) -> Connect:
         return Holder(context(settings(archive=str(directory), slackdump=str(program), **given), secrets))
 
     return connected
-
-
-def known(told: Any) -> GapToClose:
-    """A gap as START hands it back."""
-    scope = ResourceScope(resource_id=told.record_key)
-    return GapToClose(
-        gap_id="7", stream="messages", scope=scope, reason=told.reason, detail_locator=told.detail_locator
-    )
 
 
 def test_the_first_run_archives_and_the_next_resumes(tmp_path: Path, directory: Path, connect: Connect) -> None:
@@ -70,8 +62,8 @@ def test_what_is_there_is_taken_when_slackdump_dies_on_one_channel(tmp_path: Pat
 
     told = gaps(sent)
     assert set(told) == {"C2"}
-    assert (told["C2"].reason, told["C2"].detail_locator) == (Reason.SOURCE_PARTITION_FAILED, {"channel_id": "C2"})
-    assert "exit code 6" in str(told["C2"].last_error)
+    assert told["C2"].reason == Reason.SOURCE_PARTITION_FAILED
+    assert "exit code 6" in told["C2"].error
     assert told["C2"].retry_after is not None
     assert skips(sent) == {}
     assert len(holder.held("messages")) == 6 + player.PAGE
@@ -100,10 +92,10 @@ def test_a_due_gap_is_named_to_slackdump_and_closed_by_its_records(tmp_path: Pat
     holder = connect(program)
     told = gaps(holder.run())["C2"]
 
-    sent = holder.run(gaps=[known(told)])
+    sent = holder.run(gaps=[told.known])
 
     assert player.called(program)[-1][-1] == "C2"
-    assert [one.gap_id for one in sent if isinstance(one, DetailGapRecovered)] == ["7"]
+    assert recovered(sent) == ["7"]
     assert len(holder.held("messages")) == 12
 
 
@@ -113,11 +105,11 @@ def test_a_recovery_run_reads_exactly_what_is_missing(tmp_path: Path, directory:
     told = gaps(holder.run())["C2"]
     before = dict(holder.state)
 
-    sent = holder.run(gaps=[known(told)], recovery_only=True)
+    sent = holder.run(gaps=[told.known], recovery_only=True)
 
     assert player.called(program)[-1][-3:] == ["-o", str(directory), "C2"]
     assert {key.partition(":")[0] for key in emitted(sent, "messages")} == {"C2"}
-    assert [one.gap_id for one in sent if isinstance(one, DetailGapRecovered)] == ["7"]
+    assert recovered(sent) == ["7"]
     assert holder.state == before
 
 
@@ -128,7 +120,7 @@ def test_a_thread_is_recovered_by_itself(tmp_path: Path, connect: Connect) -> No
     holder = connect(program)
     told = gaps(holder.run())[f"C1/{parent}"]
 
-    sent = holder.run(gaps=[known(told)], recovery_only=True)
+    sent = holder.run(gaps=[told.known], recovery_only=True)
 
     assert player.called(program)[-1][-1] == f"C1:{parent}"
     assert emitted(sent, "messages") == [f"C1:{parent}", f"C1:{stamp(2)}"]
@@ -140,7 +132,7 @@ def test_what_fails_again_stays_a_gap(tmp_path: Path, connect: Connect) -> None:
     holder = connect(program)
     told = gaps(holder.run())["C2"]
 
-    sent = holder.run(gaps=[known(told)], recovery_only=True)
+    sent = holder.run(gaps=[told.known], recovery_only=True)
 
     assert gaps(sent)["C2"].gap_id == "7"
 
