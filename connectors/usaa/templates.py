@@ -22,7 +22,7 @@ Kind = Literal["checking", "savings", "credit_card"]
 class Template:
     """One layout.
 
-    `marks` are expressions that all have to occur in the text. `opening` and `closing` name the two balances. With
+    `marks` are expressions that all have to occur in the text, `never` is one that must not. `opening` and `closing` name the two balances. With
     `two_dates` a row begins with the day a card was used and the day it was posted. `owes` says that a balance is what
     the owner owes: a row without a minus then takes money from the owner.
     """
@@ -34,20 +34,26 @@ class Template:
     closing: str
     two_dates: bool = False
     owes: bool = False
+    never: str | None = None
 
     def recognises(self, text: str) -> bool:
-        """Whether the text has every mark of the layout."""
+        """Whether the text has every mark of the layout, and none of what it never has."""
+        if self.never is not None and re.search(self.never, text, re.IGNORECASE):
+            return False
         return all(re.search(mark, text, re.IGNORECASE) for mark in self.marks)
 
 
 _BANK_OPENING = r"(?:(?:beginning|opening|previous|starting)\s+(?:statement\s+)?balance|balance (?:brought )?forward)"
-_BANK_CLOSING = r"(?:ending|closing|new)\s+(?:statement\s+)?balance"
+_BANK_CLOSING = r"(?:ending|closing)\s+(?:statement\s+)?balance"
+_CARD = r"credit card|credit limit|available credit|closing date|minimum payment|\bvisa\b|mastercard|american express"
+_OWED = r"credit limit|available credit|minimum payment"
+"""A balance that is owed adds up as well with every sign turned round, so a card is never read as a bank account."""
 
 TEMPLATES: tuple[Template, ...] = (
     Template(
         name="credit-card",
         kind="credit_card",
-        marks=(r"\bprevious balance\b", r"\bnew balance\b", r"credit limit|closing date|minimum payment|credit card"),
+        marks=(r"\bprevious (?:statement )?balance\b", r"\bnew (?:statement )?balance\b", _CARD),
         opening=r"previous\s+(?:statement\s+)?balance",
         closing=r"new\s+(?:statement\s+)?balance",
         two_dates=True,
@@ -59,6 +65,7 @@ TEMPLATES: tuple[Template, ...] = (
         marks=(r"\bsavings?\b(?!\s+bank)", _BANK_OPENING, _BANK_CLOSING),
         opening=_BANK_OPENING,
         closing=_BANK_CLOSING,
+        never=_OWED,
     ),
     Template(
         name="checking",
@@ -66,6 +73,7 @@ TEMPLATES: tuple[Template, ...] = (
         marks=(_BANK_OPENING, _BANK_CLOSING),
         opening=_BANK_OPENING,
         closing=_BANK_CLOSING,
+        never=_OWED,
     ),
 )
 

@@ -54,7 +54,13 @@ class Bank:
             return self._export(_day(form["fromDate"]), _day(form["endDate"]))
         if path.startswith("/docs/"):
             return 200, "application/pdf", self.statements[path.removeprefix("/docs/").removesuffix(".pdf")]
-        page = {"/my/usaa": _DASHBOARD, "/my/checking": _CHECKING, "/my/credit-card": _CARD, "/my/inbox": _INBOX}
+        page = {
+            "/my/logon": _LOGON,
+            "/my/usaa": _DASHBOARD,
+            "/my/checking": _CHECKING,
+            "/my/credit-card": _CARD,
+            "/my/inbox": _INBOX,
+        }
         if path == "/my/documents":
             return 200, "text/html", self._documents().encode()
         return (200, "text/html", page[path].encode()) if path in page else (404, "text/html", b"nothing here")
@@ -127,6 +133,7 @@ def _day(text: str) -> date:
     return datetime.strptime(text, "%m/%d/%Y").date()  # noqa: DTZ007 - a day has no zone
 
 
+_LOGON = '<html><form><input name="id"><input type="password" name="pin"></form></html>'
 _DASHBOARD = f"""
 <html><body><a href="/my/checking?accountId={CHECKING_ID}"><b>Classic Checking</b> <i>*1234</i> $1,234.56</a>
 <a href="/my/credit-card?acctId=card-1">Rewards Visa *9876 $25.00</a>
