@@ -96,8 +96,8 @@ def _from_quoted(chunks: Iterable[bytes]) -> Iterator[bytes]:
         kept += chunk
         end = kept.rfind(b"\n") + 1
         if not end and len(kept) > LONGEST_LINE:
-            end = len(kept) - 3
-            end -= kept[end - 2 : end].count(b"=")
+            escape = kept.rfind(b"=", len(kept) - 2)
+            end = len(kept) if escape < 0 else escape
         yield binascii.a2b_qp(kept[:end])
         kept = kept[end:]
     yield binascii.a2b_qp(kept)

@@ -81,7 +81,7 @@ class Ledger:
     def drop(self, uids: Iterable[int]) -> None:
         """Forget messages."""
         by_block: dict[int, set[int]] = {}
-        for uid in uids:
+        for uid in uids if self._blocks else ():
             by_block.setdefault(self._block_of(uid), set()).add(uid)
         for index in sorted(by_block, reverse=True):
             kept = {one.uid: one for one in unpack(self._blocks[index]) if one.uid not in by_block[index]}

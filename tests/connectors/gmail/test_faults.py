@@ -17,13 +17,14 @@ from tests.connectors.gmail.gmail_server import DROP, Fault, GmailServer
 from tests.connectors.gmail.mails import written
 
 FILE = bytes(range(256)) * 4000
+MAILS = [written(f"mail {number}", files={"big.bin": FILE} if number == 3 else None) for number in range(1, 6)]
 
 
 @pytest.fixture
 def filled(gmail: GmailServer) -> GmailServer:
     """Five mails, the third with an attachment of several pieces."""
-    for number in range(1, 6):
-        gmail.add(written(f"mail {number}", files={"big.bin": FILE} if number == 3 else None))
+    for mail in MAILS:
+        gmail.add(mail)
     return gmail
 
 
