@@ -96,7 +96,8 @@ class Runner:
             if spec.type in ("path", "file") and self._settings[name]
         }
         self.watch = Watch(world.secrets, paths)
-        self._now = datetime.now(UTC)
+        # At noon, so that an hour later is the same day.
+        self._now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 
     def ledger(self) -> Ledger:
         """A ledger that holds nothing."""

@@ -8,6 +8,8 @@ from pdpp_worker.conformance.report import Ending, examine
 
 NOT_CHECKED = {
     "chatgpt": set(),
+    "gmail": set(),
+    "slack": set(),
     "claude_code": {"failing requests", "stops when told"},
     "usaa": {"failing requests", "stops when told"},
 }

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from pdpp_worker.conformance.server import serving
 from pdpp_worker.conformance.world import Fault, Piece, Request, World
 
 NOTES = 7
-POLL_S = 0.01
 TOKEN = "practice-token"  # noqa: S105 - opens a made-up account on loopback
 _STATUS = {Fault.FAILING: 503, Fault.REFUSED: 429, Fault.GONE: 404}
 
@@ -86,28 +83,6 @@ class PracticeAccount(World):
 def world() -> Iterator[World]:
     """The account, while its server runs."""
     account = PracticeAccount()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            status, body = account.answer(self.path, self.headers.get("authorization"))
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """The account has written the request down."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        account.settings = {"base_url": f"http://127.0.0.1:{server.server_port}"}
-        server.daemon_threads = True
-        Thread(target=server.serve_forever, args=(POLL_S,), daemon=True).start()
-        try:
-            yield account
-        finally:
-            server.shutdown()
+    with serving(account.answer) as url:
+        account.settings = {"base_url": url}
+        yield account
