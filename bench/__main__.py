@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from bench.ingest import command as ingest
+from bench.slack import command as slack
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("ingest")(ingest.ingest)
+app.command("slack")(slack.slack)
 
 
 @app.callback()

@@ -44,10 +44,10 @@ def main(name: str, database_url: str, redis_url: str, folder: str) -> None:
     load = module(name).load
     began, cpu = time.perf_counter(), time.process_time()
     load(database_url, redis_url, Path(folder))
-    print(json.dumps(asdict(Measure(time.perf_counter() - began, time.process_time() - cpu, _peak_rss()))))
+    print(json.dumps(asdict(Measure(time.perf_counter() - began, time.process_time() - cpu, peak_rss()))))
 
 
-def _peak_rss() -> int:
+def peak_rss() -> int:
     """Most memory this process has held, bytes.
 
     Linux counts into `ru_maxrss` what the parent held when it started this process; VmHWM is this program's alone.

@@ -1,0 +1,1 @@
+"""A large archive of slackdump's through a worker process."""
