@@ -79,22 +79,33 @@ class LetGo(NamedTuple):
 
 # One state of the database for all questions of a command.
 _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+# Both counts come from indexes alone: a record is wide, and reading all of them to count them would take minutes.
 _HELD = text("""
-    SELECT connection_id, stream, count(*) FILTER (WHERE deleted_at IS NULL) AS records
-    FROM records WHERE connection_id = ANY(:ids) GROUP BY connection_id, stream
+    SELECT connection_id, stream, kept.records - coalesce(gone.records, 0) AS records
+    FROM (SELECT connection_id, stream, count(*) AS records
+        FROM records WHERE connection_id = ANY(:ids) GROUP BY connection_id, stream) AS kept
+    LEFT JOIN (SELECT connection_id, stream, count(*) AS records
+        FROM records WHERE deleted_at IS NOT NULL AND connection_id = ANY(:ids) GROUP BY connection_id, stream) AS gone
+    USING (connection_id, stream)
 """)
-_MISSING = text("""
+# Versions matter only to what waits for one; grouping all gaps by them would make the server sort instead of hash.
+_WAITS = "status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"
+_GROUPS = """
     SELECT gaps.connection_id, stream, reason, recovery_kind, status = 'exhausted' AS exhausted,
         next_attempt_at IS NOT NULL AS timed, coalesce(leased_by_run_id = leases.run_id, false) AS fetching,
-        CASE recovery_kind WHEN 'retry_on_connector_upgrade' THEN connector_version_seen END AS connector_version_seen,
-        connector_version_required,
-        count(*) AS count, count(*) FILTER (WHERE scope ? 'resource_id') AS resources,
-        bool_or(scope = '{"partition": {}}') AS whole_stream,
+        {versions}, count(*) AS count, count(*) FILTER (WHERE scope ? 'resource_id') AS resources,
+        bool_or(scope = '{{"partition": {{}}}}') AS whole_stream,
         min(next_attempt_at) AS next_attempt_at, max(next_attempt_at) AS last_attempt_at
     FROM gaps LEFT JOIN leases ON leases.connection_id = gaps.connection_id AND leases.expires_at > clock_timestamp()
-    WHERE closed_at IS NULL AND gaps.connection_id = ANY(:ids)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9
-""")
+    WHERE closed_at IS NULL AND gaps.connection_id = ANY(:ids) AND {which}
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+"""
+_OTHERS = _GROUPS.format(
+    versions="CAST(NULL AS text) AS connector_version_seen, CAST(NULL AS text) AS connector_version_required",
+    which=f"NOT ({_WAITS})",
+)
+_WAITING = _GROUPS.format(versions="connector_version_seen, connector_version_required", which=_WAITS)
+_MISSING = text(f"{_OTHERS} UNION ALL {_WAITING} ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9")
 _LET_GO = text("""
     SELECT connection_id, stream, count(*) FILTER (WHERE status = 'waived') AS waived,
         count(*) FILTER (WHERE status = 'absent_upstream') AS absent_upstream
@@ -132,7 +143,7 @@ _UNCLOSED = text("""
     SELECT gaps.*, connections.name AS connection, connections.connector
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
     WHERE gaps.connection_id = :id AND stream = :stream AND closed_at IS NULL
-    ORDER BY gaps.id LIMIT :limit
+    ORDER BY gaps.connection_id, stream, gaps.id LIMIT :limit
 """).execution_options(stream_results=True, yield_per=PAGE)
 
 

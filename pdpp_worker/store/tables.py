@@ -191,6 +191,7 @@ records = Table(
     Column("deleted_at", DateTime(timezone=True)),
     Column("first_run_id", BigInteger, nullable=False),
     Column("last_run_id", BigInteger, nullable=False),
+    Index("ix_records_deleted", "connection_id", "stream", postgresql_where=text("deleted_at IS NOT NULL")),
 )
 
 rejections = Table(
@@ -267,7 +268,10 @@ gaps = Table(
         "connection_id",
         postgresql_where=text("status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"),
     ),
-    Index("ix_gaps_unclosed", "connection_id", "stream", postgresql_where=text("closed_at IS NULL")),
+    Index("ix_gaps_unclosed", "connection_id", "stream", "id", postgresql_where=text("closed_at IS NULL")),
+    Index(
+        "ix_gaps_let_go", "connection_id", "stream", postgresql_where=text("status IN ('waived', 'absent_upstream')")
+    ),
     Index("ix_gaps_last_run", "last_run_id"),
 )
 

@@ -45,6 +45,13 @@ def upgrade() -> None:
         sa.Column("last_run_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("connection_id", "stream", "key", name=op.f("pk_records")),
     )
+    op.create_index(
+        "ix_records_deleted",
+        "records",
+        ["connection_id", "stream"],
+        unique=False,
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+    )
     op.create_table(
         "checkpoints",
         sa.Column("connection_id", sa.BigInteger(), nullable=False),
@@ -144,9 +151,16 @@ def upgrade() -> None:
     op.create_index(
         "ix_gaps_unclosed",
         "gaps",
-        ["connection_id", "stream"],
+        ["connection_id", "stream", "id"],
         unique=False,
         postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "ix_gaps_let_go",
+        "gaps",
+        ["connection_id", "stream"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('waived', 'absent_upstream')"),
     )
     op.create_table(
         "leases",
@@ -326,6 +340,9 @@ def downgrade() -> None:
     op.drop_table("rejections")
     op.drop_table("rate_states")
     op.drop_table("leases")
+    op.drop_index(
+        "ix_gaps_let_go", table_name="gaps", postgresql_where=sa.text("status IN ('waived', 'absent_upstream')")
+    )
     op.drop_index("ix_gaps_unclosed", table_name="gaps", postgresql_where=sa.text("closed_at IS NULL"))
     op.drop_index("ix_gaps_last_run", table_name="gaps")
     op.drop_index(
@@ -340,6 +357,7 @@ def downgrade() -> None:
     op.drop_table("events")
     op.drop_table("coverage")
     op.drop_table("checkpoints")
+    op.drop_index("ix_records_deleted", table_name="records", postgresql_where=sa.text("deleted_at IS NOT NULL"))
     op.drop_table("records")
     op.drop_table("connections")
     # ### end Alembic commands ###
