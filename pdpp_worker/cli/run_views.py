@@ -84,6 +84,7 @@ def print_one(view: RunView, streams: Sequence[RunStreamView]) -> None:
         ("slices", str(view.slices)),
         ("records", f"{view.records_durable:,} kept ({_kept(view)}); {view.records_rejected:,} refused"),
         ("missing", missing(view) + retry(view)),
+        *([("gaps", _healed(view))] if view.gaps_tried else []),
         ("checkpoints", f"{view.checkpoints_committed} of {view.checkpoints_staged} committed"),
     ]
     print_pairs(rows + ([("error", view.error)] if view.error else []))
@@ -91,6 +92,15 @@ def print_one(view: RunView, streams: Sequence[RunStreamView]) -> None:
         say("")
         _print_books(streams)
         _print_remarks(streams)
+
+
+def _healed(view: RunView) -> str:
+    """What became of the gaps that the run went back for."""
+    closed = view.gaps_closed
+    if closed is None:
+        return f"{view.gaps_tried:,} tried so far"
+    still = max(0, view.gaps_tried - closed)
+    return f"{view.connector_version} healed {closed:,} of {max(view.gaps_tried, closed):,}, {still:,} still fail"
 
 
 def missing_count(view: RunView) -> str:

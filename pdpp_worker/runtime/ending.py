@@ -70,7 +70,8 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
             gaps.close_whole_stream(connection, claim, stream)
         books = endings.books(connection, claim, streams)
         ends = [_close(one, ending, deferred.get(one.stream, 0)) for one in books]
-        status = derive_status(ends, cancelled=cancelled)
+        closed = endings.gaps_closed(connection, claim)
+        status = derive_status(ends, cancelled=cancelled, gaps_closed=closed)
         endings.end(
             connection,
             claim,
@@ -78,6 +79,7 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
             walks=walks,
             bring_forward=ending.walked,
             status=status.value,
+            gaps_closed=closed,
             error=ending.error,
             retry_hint=None if cancelled else _retry_hint(connection, claim, ends, ending),
         )

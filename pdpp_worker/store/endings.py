@@ -72,6 +72,7 @@ _BOOKS = text("""
     ) AS missing ON missing.stream = run_streams.stream
     WHERE run_id = :run_id ORDER BY run_streams.stream
 """)
+_GAPS_CLOSED = text("SELECT count(*) FROM gaps WHERE last_run_id = :run_id AND closed_at IS NOT NULL")
 _FAILED_PARTITIONS = text("""
     SELECT scope -> 'partition' AS partition FROM gaps
     WHERE last_run_id = :run_id AND connection_id = :connection_id AND closed_at IS NULL
@@ -89,7 +90,7 @@ _END_RUN = text("""
         records_rejected = total.rejected, skipped = total.skipped, unreached = total.unreached,
         checkpoints_staged = total.staged, checkpoints_committed = total.committed,
         records_durable = total.flushed + total.unchanged, records_missing_estimate = total.missing,
-        unfinished_streams = total.unfinished, skipped_by_reason = :by_reason
+        gaps_closed = :gaps_closed, unfinished_streams = total.unfinished, skipped_by_reason = :by_reason
     FROM (
         SELECT coalesce(sum(records_emitted), 0) AS emitted, coalesce(sum(records_flushed), 0) AS flushed,
             coalesce(sum(records_unchanged), 0) AS unchanged, coalesce(sum(records_rejected), 0) AS rejected,
@@ -127,6 +128,11 @@ def books(connection: Connection, claim: Claim, streams: Collection[str]) -> lis
     ]
 
 
+def gaps_closed(connection: Connection, claim: Claim) -> int:
+    """How many gaps the run closed."""
+    return int(connection.execute(_GAPS_CLOSED, {"run_id": claim.run_id}).scalar_one())
+
+
 def failed_partitions(connection: Connection, claim: Claim, limit: int) -> list[dict[str, Any]]:
     """Parts of the source that the run could not read; at most `limit`."""
     values = {"run_id": claim.run_id, "connection_id": claim.connection_id, "limit": limit}
@@ -141,6 +147,7 @@ def end(
     walks: Mapping[str, Walk],
     bring_forward: bool,
     status: str,
+    gaps_closed: int,
     error: str | None,
     retry_hint: dict[str, Any] | None,
 ) -> None:
@@ -157,6 +164,7 @@ def end(
     values = {
         "run_id": claim.run_id,
         "status": status,
+        "gaps_closed": gaps_closed,
         "error": storable(error),
         "by_reason": by_reason,
         "retry_hint": retry_hint,
@@ -164,7 +172,7 @@ def end(
     connection.execute(_END_RUN, values)
     if retry_hint is not None and bring_forward:
         schedules.bring_forward(connection, claim.connection_id, datetime.fromisoformat(retry_hint["not_before"]))
-    data = {"status": status, "skipped_by_reason": by_reason}
+    data = {"status": status, "skipped_by_reason": by_reason, "gaps_closed": gaps_closed}
     events.append(connection, claim.connection_id, claim.run_id, [("run_ended", None, data)])
     leases.release(connection, claim)
 

@@ -73,6 +73,9 @@ class RunView:
     unfinished_streams: int | None
     records_missing_estimate: int | None
     skipped_by_reason: dict[str, int]
+    gaps_tried: int
+    """Known gaps that were asked for."""
+    gaps_closed: int | None
     retry_hint: dict[str, Any] | None
     error: str | None
 
@@ -164,6 +167,7 @@ _RUNS = """
         runs.started_at, runs.ended_at, runs.not_before, runs.slices, runs.cancel_requested, runs.skipped_by_reason,
         runs.records_missing_estimate, runs.retry_hint, runs.error, connections.name AS connection,
         connections.connector, coalesce(leases.expires_at > clock_timestamp(), false) AS leased, books.*,
+        runs.spent_items AS gaps_tried, CASE WHEN runs.ended_at IS NOT NULL THEN runs.gaps_closed END AS gaps_closed,
         CASE WHEN runs.ended_at IS NOT NULL THEN runs.skipped END AS skipped,
         CASE WHEN runs.ended_at IS NOT NULL THEN runs.unreached END AS unreached,
         CASE WHEN runs.ended_at IS NOT NULL THEN runs.unfinished_streams END AS unfinished_streams

@@ -120,6 +120,7 @@ runs = Table(
     Column("spent_s", Double, nullable=False, server_default="0"),
     Column("spent_requests", BigInteger, nullable=False, server_default="0"),
     Column("spent_items", BigInteger, nullable=False, server_default="0"),
+    Column("gaps_closed", BigInteger, nullable=False, server_default="0"),
     Column("connector_version", Text, nullable=False),
     _moment("created_at", default=True),
     _moment("started_at"),
@@ -149,7 +150,8 @@ runs = Table(
         name="succeeded_misses_nothing",
     ),
     CheckConstraint(
-        "status <> 'failed' OR (records_durable = 0 AND checkpoints_committed = 0)", name="failed_holds_nothing"
+        "status <> 'failed' OR (records_durable = 0 AND checkpoints_committed = 0 AND gaps_closed = 0)",
+        name="failed_holds_nothing",
     ),
     Index("uq_runs_active", "connection_id", unique=True, postgresql_where=text("status IN ('queued', 'running')")),
     Index("ix_runs_due", "not_before", postgresql_where=text("status IN ('queued', 'running')")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pdpp_worker.connector import DetailGap, Message
+from pdpp_worker.connector import DetailGap, DetailGapRecovered, Message
 from tests.cli.conftest import Cli
 from tests.support.scripted import Scenario, manifest, record
 
@@ -60,3 +60,13 @@ def test_recovery_of_single_gaps_is_asked_for_by_number(cli: Cli, missing: Scena
 
     run = missing.one("SELECT * FROM runs WHERE kind = 'recovery'")
     assert (run["selection"], run["budget"]) == ({"ids": [gap_id]}, {"seconds": 30, "requests": 5})
+
+
+def test_a_run_that_went_back_says_how_many_it_healed(cli: Cli, missing: Scenario) -> None:
+    gap = missing.gaps()[0]
+    healed = DetailGapRecovered(gap_id=str(gap["id"]), stream="items", record_key="b")
+    missing.recover_with(record("b"), healed)
+    cli.ok("recover", "mine")
+    [run] = missing.work()
+
+    assert "1.0.0 healed 1 of 1, 0 still fail" in cli.ok("runs", "show", str(run["id"]))

@@ -120,6 +120,18 @@ class TestRecoveryRun:
         assert (run["status"], run["skipped_by_reason"]) == ("partially_completed", {"rate_limited": 5})
         assert statuses(backlog) == {"recovered": 5, "open": 5}
 
+    def test_it_says_what_became_of_the_gaps(self, backlog: Scenario) -> None:
+        def gone(start: Start, context: Context) -> Iterator[Message]:
+            first, *rest = start.detail_gaps
+            yield DetailGapRecovered(gap_id=first.gap_id, stream="items", record_key="m0", absent=True)
+            yield from failing(start.model_copy(update={"detail_gaps": rest}), context)
+
+        backlog.install(gone)
+
+        [run] = sweep(backlog)
+
+        assert (run["status"], run["spent_items"], run["gaps_closed"]) == ("partially_completed", 10, 1)
+
     def test_two_sweeps_start_one_run(self, backlog: Scenario) -> None:
         first = sweep_transient(backlog.settings, backlog.db)
 

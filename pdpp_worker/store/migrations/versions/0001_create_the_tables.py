@@ -217,6 +217,7 @@ def upgrade() -> None:
         sa.Column("spent_s", sa.Double(), server_default="0", nullable=False),
         sa.Column("spent_requests", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("spent_items", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("gaps_closed", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("connector_version", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
@@ -244,7 +245,7 @@ def upgrade() -> None:
         sa.CheckConstraint("kind IN ('forward', 'recovery')", name=op.f("ck_runs_kind")),
         sa.CheckConstraint("mode IN ('full_refresh', 'incremental')", name=op.f("ck_runs_mode")),
         sa.CheckConstraint(
-            "status <> 'failed' OR (records_durable = 0 AND checkpoints_committed = 0)",
+            "status <> 'failed' OR (records_durable = 0 AND checkpoints_committed = 0 AND gaps_closed = 0)",
             name=op.f("ck_runs_failed_holds_nothing"),
         ),
         sa.CheckConstraint(
