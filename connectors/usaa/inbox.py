@@ -70,10 +70,10 @@ class Inbox:
     def recover(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read exactly the files that the gaps name; for a missing period, what is new as well."""
         yield from self._close_vanished(found)
-        for one in self._in_order(found):
-            is_named = self._handed_name(one) is not None
-            if is_named or self._gaps.ranges:
-                yield from self._visit(one, force=is_named)
+        named = {name for one in found if (name := self._handed_name(one)) is not None}
+        # Other files are not opened, not even to see what they are.
+        for one in self._in_order([one for one in found if one.name in named or self._gaps.ranges]):
+            yield from self._visit(one, force=one.name in named)
         yield from self._handed_ranges()
 
     def _handed_name(self, found: Found) -> str | None:

@@ -143,4 +143,4 @@ def keys_of(held: Held) -> dict[str, set[str]]:
 
 def is_foreign(manifest: Manifest) -> bool:
     """Whether the connector is a program of its own, which may use words that are not ours."""
-    return bool(getattr(manifest, "command", None))
+    return manifest.command is not None

@@ -92,6 +92,11 @@ class Ledger:
         """The open gaps that time mends."""
         return [gap for gap in self.gaps.values() if gap.miss.recovery_kind == RecoveryKind.RUNTIME]
 
+    def keep(self, gaps: Collection[Gap]) -> None:
+        """Leave only these gaps open."""
+        kept = {gap.gap_id for gap in gaps}
+        self.gaps = {key: gap for key, gap in self.gaps.items() if gap.gap_id in kept}
+
     def _write(self, stream: str, rows: list[RecordRow]) -> None:
         held = self._rows[stream]
         stored = {key: as_stored(row) for key, row in held.items()}

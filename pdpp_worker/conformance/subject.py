@@ -6,8 +6,9 @@ import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 from pdpp_worker import registry
@@ -15,7 +16,7 @@ from pdpp_worker.conformance.errors import NotChecked
 from pdpp_worker.conformance.world import World
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import load_manifest
-from pdpp_worker.registry import Connector
+from pdpp_worker.registry import CommandConnector, Connector
 
 MANIFEST = "manifest.json"
 
@@ -40,19 +41,19 @@ class Packaged:
     connector: Connector
 
     def world(self) -> AbstractContextManager[World]:
-        """The world that the connector brings.
+        """What the module `conformance` beside the manifest makes.
 
         Raises:
-            NotChecked: it brings none.
-            ConfigurationError: its module cannot be used.
+            NotChecked: there is none.
+            ConfigurationError: it cannot be used.
         """
-        module = f"{self.connector.package}.conformance"
-        if find_spec(module) is None:
-            raise NotChecked(f"There is no practice world: {module} is missing. See docs/writing-connectors.md.")
+        path = _folder(self.connector) / "conformance.py"
+        if not path.exists():
+            raise NotChecked(f"There is no practice world: {path.name} is missing beside the manifest.")
         try:
-            made: AbstractContextManager[World] = import_module(module).world()
+            made: AbstractContextManager[World] = _module(self.connector, path).world()
         except (ImportError, AttributeError) as error:
-            raise ConfigurationError(f"The practice world {module} cannot be used: {error}.") from error
+            raise ConfigurationError(f"The practice world {path} cannot be used: {error}.") from error
         return made
 
 
@@ -64,13 +65,32 @@ def find(name: str) -> Packaged:
         ConfigurationError: its manifest is refused.
     """
     directory = Path(name)
-    if directory.is_dir() and ("/" in name or not _is_installed(name)):
+    if directory.is_dir() and ("/" in name or name not in registry.all_connectors()):
         return Packaged(_from_directory(directory.resolve()))
     return Packaged(registry.get(name))
 
 
-def _is_installed(name: str) -> bool:
-    return name in registry.all_connectors()
+def _folder(connector: Connector) -> Path:
+    if isinstance(connector, CommandConnector):
+        return connector.folder
+    spec = find_spec(connector.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigurationError(f"The connector package {connector.package} is not installed.")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _module(connector: Connector, path: Path) -> ModuleType:
+    """The module of the package; for a command, whose folder need not be one, the file by itself."""
+    if not isinstance(connector, CommandConnector):
+        return import_module(f"{connector.package}.{path.stem}")
+    spec = spec_from_file_location(f"pdpp_world_of_{connector.manifest.name}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is no module")
+    module = module_from_spec(spec)
+    # A dataclass looks for its own module among those that are known.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def _from_directory(directory: Path) -> Connector:
@@ -80,13 +100,18 @@ def _from_directory(directory: Path) -> Connector:
         raise ConfigurationError(
             f"{directory} holds {len(places)} connectors; name the directory with the one {MANIFEST}."
         )
-    folder = places[0]
-    manifest = load_manifest(folder / MANIFEST)
-    parts = [folder.name]
-    root = folder.parent
+    manifest = load_manifest(places[0] / MANIFEST)
+    if manifest.command is not None:
+        return CommandConnector(manifest, str(places[0]), places[0])
+    return Connector(manifest, _importable(places[0]))
+
+
+def _importable(folder: Path) -> str:
+    """The package's full name, with the directory that holds it in the path."""
+    parts, root = [folder.name], folder.parent
     while (root / "__init__.py").exists():
         parts.insert(0, root.name)
         root = root.parent
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    return Connector(manifest, ".".join(parts))
+    return ".".join(parts)

@@ -76,4 +76,4 @@ def test_without_a_world_only_the_manifest_is_checked(tmp_path: Path) -> None:
 
     assert manifest.ending is Ending.PASSED
     assert {one.ending for one in others} == {Ending.NOT_CHECKED}
-    assert "worldless_sample.conformance is missing" in others[0].found
+    assert "conformance.py is missing beside the manifest" in others[0].found

@@ -13,7 +13,7 @@ from pdpp_worker.conformance.ledger import Gap, Ledger
 from pdpp_worker.conformance.names import plural, some
 from pdpp_worker.conformance.world import Fault
 from pdpp_worker.protocol.messages import Budget, DetailGap, DetailGapRecovered
-from pdpp_worker.protocol.scope import scope_key
+from pdpp_worker.protocol.scope import ResourceScope, scope_key
 
 BROKEN = 2
 _RECOVERY = Ask(run_id="recovery", gaps=True, recovery_only=True)
@@ -45,6 +45,7 @@ def check_targeted(case: Case) -> str:
         raise NotChecked("The world does not count what is asked of the provider.")
     with _during(case, fault, broken):
         ledger = _with_gaps(case)
+    ledger.keep(_by_resource(ledger))
     asked = _asked(case, ledger.copy(), Budget(), broken)
     if set(broken) - asked:
         raise Defect(f"it never asks the provider for {some(set(broken) - asked)}, which it recovered or should have")
@@ -127,6 +128,12 @@ def _asked(case: Case, ledger: Ledger, budget: Budget, broken: Collection[str]) 
         if other := request.resources - set(broken):
             raise Defect(f"it asks in a recovery run for what is no gap: {some(other)} ({request.text})")
     return {resource for request in requests for resource in request.resources}
+
+
+def _by_resource(ledger: Ledger) -> list[Gap]:
+    """The gaps about single resources, if there are any: what may answer one about a period is not known beforehand."""
+    gaps = list(ledger.gaps.values())
+    return [gap for gap in gaps if isinstance(gap.miss.scope, ResourceScope)] or gaps
 
 
 def _resources(case: Case) -> int:
