@@ -136,7 +136,7 @@ class Conversations:
         ts = raw["ts"]
         before = table(place.get("seen")).get(ts)
         yield from self._message(channel, raw, before or ())
-        if self._is_young(place, ts):
+        if before is not None or self._is_young(place, ts):
             place.setdefault("met", {})[ts] = _riders(channel, ts, raw)
 
     def _message(self, channel: str, raw: Obj, before: Any) -> Iterator[Message]:
@@ -185,7 +185,7 @@ class Conversations:
         place.pop("began", None)
         if top is not None:
             place["last"] = max(top, text(place.get("last")) or "", key=lambda ts: micros(ts) or 0)
-            place["seen"] = met
+            place["seen"] = {ts: riders for ts, riders in met.items() if self._is_young(place, ts)}
             place["threads"] = {ts: mark for ts, mark in place["threads"].items() if self._is_young(place, ts)}
 
     def _is_young(self, place: Obj, ts: str) -> bool:

@@ -1,0 +1,249 @@
+"""The Web API road, against a practice provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from connectors.slack.api import escaped
+from pdpp_worker.connector import BatchScope, Context, GapToClose, Reason, State
+from tests.connectors.slack.account import Obj, file, said, stamp, thread, user
+from tests.connectors.slack.conftest import ALL, Holder, emitted, gaps, recovered, settings, skips
+from tests.connectors.slack.provider import TOKEN, Slack, serving
+from tests.support.connectors import context
+
+DAY = 86_400
+REACTION = [{"name": "tada", "users": ["U1"], "count": 1}]
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    """The provider."""
+    with serving() as provider:
+        yield provider
+
+
+@pytest.fixture
+def holder(slack: Slack) -> Holder:
+    """A connection to it."""
+    return Holder(connection(slack, token=TOKEN))
+
+
+def connection(slack: Slack, **secrets: str) -> Context:
+    """A context for the provider."""
+    return context(settings(base_url=slack.url), secrets)
+
+
+def failing(error: Obj | int, **when: str) -> Any:
+    """A fault for the requests with these parameters."""
+    return lambda asked: error if when.items() <= asked.items() else None
+
+
+def known(scope: BatchScope, **locator: str) -> GapToClose:
+    """A gap, numbered 7."""
+    return GapToClose(gap_id="7", stream="messages", scope=scope, reason="rate_limited", detail_locator=locator or None)
+
+
+def test_every_stream_is_read_through_all_pages(slack: Slack, holder: Holder) -> None:
+    slack.users = [user(f"U{at}") for at in range(7)]
+    slack.files = [*(file(f"F{at}") for at in range(4)), file("Q1", mode="quip")]
+    slack.members["C1"] = [f"U{at}" for at in range(5)]
+    slack.add("C1", [said(stamp(at)) for at in range(8)] + thread(stamp(20), *(stamp(30 + at) for at in range(5))))
+    slack.messages["C1"][0] |= {"reactions": REACTION, "attachments": [{"title": "A link"}]}
+    slack.channels["C1"]["num_members"] = 5
+    slack.add("C9", [said(stamp(1))], is_member=False)
+
+    assert skips(holder.run()) == {}
+
+    counts = {stream: len(holder.held(stream)) for stream in ALL}
+    assert counts == {
+        "workspace": 1,
+        "users": 7,
+        "channels": 1,
+        "channel_stats": 1,
+        "channel_memberships": 5,
+        "messages": 14,
+        "message_attachments": 1,
+        "reactions": 1,
+        "files": 4,
+        "canvases": 1,
+    }
+
+
+def test_a_second_run_goes_down_to_the_mutable_window_and_no_further(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", [said(stamp(at * DAY)) for at in range(30)])
+    holder.run()
+    slack.messages["C1"].append(said(stamp(30 * DAY)))
+
+    sent = holder.run()
+
+    assert emitted(sent, "messages") == [f"C1:{stamp(at * DAY)}" for at in range(30, 22, -1)]
+
+
+def test_an_edit_and_what_was_taken_back_within_the_window_are_seen(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", [said(stamp(1)), said(stamp(2), reactions=REACTION), said(stamp(3))])
+    holder.run()
+    del slack.messages["C1"][0]
+    slack.messages["C1"][0] = said(stamp(2), "edited", edited={"ts": stamp(9), "user": "U1"})
+
+    holder.run()
+
+    assert {key: row["text"] for key, row in holder.held("messages").items()} == {
+        f"C1:{stamp(2)}": "edited",
+        f"C1:{stamp(3)}": "hello",
+    }
+    assert holder.held("reactions") == {}
+
+
+def test_a_thread_is_read_again_only_when_its_replies_have_changed(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", thread(stamp(1), stamp(2)))
+    holder.run()
+    holder.run()
+    assert slack.called("conversations.replies") == 1
+
+    slack.messages["C1"] = thread(stamp(1), stamp(2), stamp(3))
+    holder.run()
+
+    assert slack.called("conversations.replies") == 2
+    assert len(holder.held("messages")) == 3
+
+
+@pytest.mark.parametrize("cut", [1, 8, 12, 15, 19, 24, 31])
+def test_a_walk_that_is_cut_anywhere_is_gone_on_with(slack: Slack, holder: Holder, cut: int) -> None:
+    slack.users = [user("U1")]
+    for key in ("C1", "C2"):
+        slack.add(key, [said(stamp(at), reactions=REACTION) for at in range(8)])
+
+    holder.run(cut=cut)
+    holder.run(same=True)
+    holder.run()
+
+    assert len(holder.held("messages")) == 16
+    assert len(holder.held("reactions")) == 16
+
+
+def test_one_conversation_that_is_refused_is_a_gap_and_the_others_go_on(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", [said(stamp(1))])
+    slack.add("C2", [said(stamp(1))])
+    slack.faults["conversations.history"] = failing({"ok": False, "error": "not_in_channel"}, channel="C1")
+
+    sent = holder.run()
+
+    assert {name: told.reason for name, told in gaps(sent).items()} == {"C1": Reason.SOURCE_PARTITION_FAILED}
+    assert set(holder.held("messages")) == {f"C2:{stamp(1)}"}
+
+
+def test_a_gap_of_a_conversation_is_fetched_by_itself(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", [said(stamp(at)) for at in range(8)])
+    slack.add("C2", [said(stamp(1))])
+    slack.faults["conversations.history"] = failing(429, channel="C1", cursor="3")
+    told = gaps(holder.run())["C1"]
+    assert (told.reason, told.retry_after is not None) == (Reason.RATE_LIMITED, True)
+    slack.faults.clear()
+    slack.asked.clear()
+
+    sent = holder.run(gaps=[told.known], recovery_only=True)
+
+    assert {method for method, _ in slack.asked} == {"conversations.history"}
+    assert {asked["channel"] for _, asked in slack.asked} == {"C1"}
+    assert (recovered(sent), len(holder.held("messages"))) == (["7"], 9)
+    assert emitted(sent, "messages") == [f"C1:{stamp(at)}" for at in range(4, -1, -1)]
+    assert not any(isinstance(one, State) for one in sent)
+
+
+def test_a_thread_that_fails_is_a_gap_of_its_own_and_is_fetched_by_itself(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", [*thread(stamp(1), stamp(2)), said(stamp(5))])
+    slack.faults["conversations.replies"] = failing(500)
+    told = gaps(holder.run())[f"C1/{stamp(1)}"]
+    assert told.reason == Reason.UPSTREAM_ERROR
+    slack.faults.clear()
+    slack.asked.clear()
+
+    sent = holder.run(gaps=[told.known], recovery_only=True)
+
+    assert [method for method, _ in slack.asked] == ["conversations.replies"]
+    assert recovered(sent) == ["7"]
+    assert set(holder.held("messages")) == {f"C1:{stamp(at)}" for at in (1, 2, 5)}
+
+
+def test_what_the_platform_says_is_not_there_is_absent(slack: Slack, holder: Holder) -> None:
+    sent = holder.run(gaps=[known(BatchScope(partition={"channel_id": "C404"}))], recovery_only=True)
+
+    assert [one.absent for one in sent if one.type == "DETAIL_GAP_RECOVERED"] == [True]
+
+
+def test_what_fails_again_stays_a_gap(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", [])
+    slack.faults["conversations.history"] = failing({"ok": False, "error": "internal_error"})
+
+    sent = holder.run(gaps=[known(BatchScope(partition={"channel_id": "C1"}))], recovery_only=True)
+
+    assert [told.gap_id for told in gaps(sent).values()] == ["7"]
+
+
+def test_the_walk_stops_where_the_platform_refuses_one_after_the_other(slack: Slack, holder: Holder) -> None:
+    for at in range(9):
+        slack.add(f"C{at}", [said(stamp(1))])
+    slack.faults["conversations.history"] = failing({"ok": False, "error": "ratelimited"})
+
+    sent = holder.run()
+
+    assert slack.called("conversations.history") == 3
+    assert skips(sent)["messages"].reason == Reason.UPSTREAM_PRESSURE
+    assert set(skips(sent)) == {"messages", "message_attachments", "reactions"}
+    slack.faults.clear()
+    assert skips(holder.run()) == {}
+    assert len(holder.held("messages")) == 9
+
+
+@pytest.mark.parametrize("error", ["invalid_auth", "token_expired", "account_inactive"])
+def test_a_token_that_is_no_longer_accepted_ends_the_asking(slack: Slack, holder: Holder, error: str) -> None:
+    slack.add("C1", [said(stamp(1))])
+    slack.faults["conversations.list"] = failing({"ok": False, "error": error})
+
+    sent = holder.run()
+
+    assert slack.asked[-1][0] == "conversations.list"
+    assert skips(sent)["messages"].reason == Reason.CREDENTIALS_EXPIRED
+    assert "users" not in skips(sent)
+
+
+def test_a_scope_that_is_missing_is_named_and_costs_its_stream_only(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", [said(stamp(1))])
+    slack.faults["users.list"] = failing({"ok": False, "error": "missing_scope", "needed": "users:read"})
+
+    sent = holder.run()
+
+    assert set(skips(sent)) == {"users"}
+    assert "users:read" in skips(sent)["users"].message
+    assert len(holder.held("messages")) == 1
+
+
+@pytest.mark.parametrize("answer", [{}, {"ok": True}, {"ok": True, "messages": None}, {"ok": "yes", "messages": []}])
+def test_an_answer_of_another_shape_is_never_an_empty_conversation(slack: Slack, holder: Holder, answer: Obj) -> None:
+    slack.add("C1", [said(stamp(1))])
+    slack.faults["conversations.history"] = failing(answer)
+
+    assert gaps(holder.run())["C1"].reason == Reason.SHAPE_CHANGED
+
+
+def test_without_a_token_it_is_said_what_to_do(slack: Slack) -> None:
+    sent = Holder(connection(slack)).run()
+
+    assert set(skips(sent)) == set(ALL)
+    assert "archive" in skips(sent)["messages"].message
+
+
+def test_the_cookie_goes_along_escaped_once(slack: Slack) -> None:
+    Holder(connection(slack, token=TOKEN, cookie="xoxd-a/b+c=")).run()
+
+    assert "d=xoxd-a%2Fb%2Bc%3D; d-s=" in slack.headers[0]["cookie"]
+    assert escaped("xoxd-a%2Fb%2Bc%3D") == "xoxd-a%2Fb%2Bc%3D"
+    assert escaped("a b%") == "a+b%25"
+
+
+def test_a_narrowed_scope_is_refused_and_not_broadened(slack: Slack, holder: Holder) -> None:
+    assert skips(holder.run(["reactions"]))["reactions"].reason == Reason.SCOPE_NOT_SUPPORTED
+    assert slack.called("conversations.history") == 0
