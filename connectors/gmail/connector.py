@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from connectors.gmail.errors import RefusedError
+from connectors.gmail.errors import HungUpError, RefusedError
 from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, label, listed, to_walk
 from connectors.gmail.place import Place
 from connectors.gmail.reader import DETAILS, Reader
@@ -93,12 +93,13 @@ class _Account:
         yield from self._vanished(mailboxes, names)
         for name in names:
             try:
-                selected = self._session.select(name)
-            except RefusedError as error:
+                yield from self._mailbox(self._session.select(name), alone=len(names) == 1)
+            except (RefusedError, HungUpError) as error:
+                if isinstance(error, HungUpError) and len(names) == 1:
+                    raise
                 for stream in self._tree():
                     yield skip(stream, Reason.SOURCE_PARTITION_FAILED, partition(name), str(error))
                 continue
-            yield from self._mailbox(selected, alone=len(names) == 1)
             yield from self._mended(next(one for one in mailboxes if one.name == name))
 
     def _mailbox(self, selected: Selected, *, alone: bool) -> Iterator[Message]:

@@ -48,6 +48,10 @@ class LostError(UpstreamError):
     """The connection broke, or stayed silent for too long."""
 
 
+class HungUpError(LostError):
+    """The server signs in and opens the mailbox, and twice hung up on this one command: it is the command's fault."""
+
+
 class ShapeError(UpstreamError):
     """The server's answer is not what the protocol promises."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from connectors.gmail.bodies import Bodies, Text, body_row
 from connectors.gmail.client import Answer, sequence_set
 from connectors.gmail.download import Downloads, TooLargeError
-from connectors.gmail.errors import RefusedError, ShapeError
+from connectors.gmail.errors import HungUpError, RefusedError, ShapeError
 from connectors.gmail.files import Files
 from connectors.gmail.ledger import Entry
 from connectors.gmail.rows import (
@@ -36,6 +36,10 @@ from pdpp_worker.connector import (
 DETAILS = ("message_bodies", "attachments")
 HOPELESS = 20
 """Messages that have to fail together before the server itself is taken to be failing."""
+
+MOST_LOSSES = 8
+"""Times in a row that the server may hang up before the rest of a page is left for another day; a single message that
+makes it do so is found by seven halvings of a page."""
 
 Chosen = Callable[[Mail, str, str], bool]
 """Whether, of this message, the record of a stream with this key is to be read."""
@@ -69,6 +73,8 @@ class Reader:
     def __init__(self, start: Start, context: Context, session: Session) -> None:
         self._session = session
         self._now = context.now
+        self._losses = 0
+        self._failure: HungUpError | None = None
         self._details = [stream for stream in DETAILS if start.wants(stream)]
         self._downloads = Downloads(session, Files(context.files), int(context.settings["max_file_bytes"]))
         self._bodies = Bodies(self._downloads, whole="message_bodies" in self._details)
@@ -87,6 +93,7 @@ class Reader:
             ProviderError: the server or the connection failed as a whole.
         """
         outcome = Outcome()
+        self._losses = 0
         found, errors = self._metadata(box, uids)
         for uid, answer in found.items():
             try:
@@ -146,7 +153,7 @@ class Reader:
             return error
         try:
             return self._bodies.read(message, answer)
-        except (RefusedError, ShapeError) as failure:
+        except (RefusedError, ShapeError, HungUpError) as failure:
             return failure
 
     def _message(self, message: Mail, text: Text | ProviderError) -> Iterator[Message]:
@@ -171,7 +178,7 @@ class Reader:
                 fetched = hydrated(self._downloads.fetch(message, part))
             except TooLargeError:
                 fetched = TOO_LARGE
-            except (RefusedError, ShapeError) as error:
+            except (RefusedError, ShapeError, HungUpError) as error:
                 yield self._record("attachments", key, row, partial=True)
                 yield self._gap(message.box, message.uid, message.gm, "attachments", key, error)
                 yield _coverage("attachments", key, is_read=False)
@@ -183,16 +190,28 @@ class Reader:
         self, place: str, uids: Sequence[int], items: Sequence[str]
     ) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
         """Answers by UID; a message that spoils the answer of all is found by halving."""
-        try:
-            messages = sequence_set(uids)
-            return self._session.ask(place, lambda client: client.fetch_by_uid(messages, items)), {}
-        except (RefusedError, ShapeError) as error:
-            if len(uids) == 1:
-                return {}, {uids[0]: error}
+        failure: ProviderError | None = self._failure if self._losses >= MOST_LOSSES else None
+        if failure is None:
+            try:
+                return self._answers(place, uids, items), {}
+            except (RefusedError, ShapeError, HungUpError) as error:
+                failure = error
+        if len(uids) == 1 or self._losses >= MOST_LOSSES:
+            return {}, dict.fromkeys(uids, failure)
         middle = len(uids) // 2
         found, errors = self._isolated(place, uids[:middle], items)
         more, more_errors = self._isolated(place, uids[middle:], items)
         return {**found, **more}, {**errors, **more_errors}
+
+    def _answers(self, place: str, uids: Sequence[int], items: Sequence[str]) -> dict[int, Answer]:
+        messages = sequence_set(uids)
+        try:
+            answers = self._session.ask(place, lambda client: client.fetch_by_uid(messages, items))
+        except HungUpError as error:
+            self._losses, self._failure = self._losses + 1, error
+            raise
+        self._losses = 0
+        return answers
 
     def _record(self, stream: str, key: str, data: dict[str, object], *, partial: bool = False) -> Record:
         return Record(stream=stream, key=key, data=data, emitted_at=self._now(), partial=partial)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from connectors.gmail.client import Client
 from connectors.gmail.errors import (
     APP_PASSWORD,
+    HungUpError,
     LostError,
     RefusedError,
     ShapeError,
@@ -91,14 +92,19 @@ class Session:
 
         Raises:
             RefusedError: the server said NO or BAD to this command.
-            LostError: the connection broke, and so did the one that took its place.
+            HungUpError: the connection broke, and so did a new one, again by this command.
+            LostError: the server cannot be reached any more.
         """
         if self._client is not None and self._proved:
             try:
                 return self._send(place, self._client, command)
             except LostError:
                 self._context.log.info("the connection broke; making another")
-        return self._send(place, self._renewed(), command)
+        client = self._renewed()
+        try:
+            return self._send(place, client, command)
+        except LostError as error:
+            raise HungUpError(str(error), reason=error.reason) from error
 
     def _renewed(self) -> Client:
         if self._client is None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pdpp_worker.connector import Reason, State
-from tests.connectors.gmail.conftest import ALL, TREE, Holder, gaps, holder, records, skips
+from tests.connectors.gmail.conftest import ALL, TREE, Holder, gaps, holder, records, skips, to_close
 from tests.connectors.gmail.dovecot import Dovecot
 from tests.connectors.gmail.mails import DAY, written
 
@@ -240,3 +240,17 @@ def test_an_account_that_cannot_be_opened_is_not_empty(server: Dovecot, account:
     (server.mail / "cur").chmod(0o700)
     (server.mail / "new").chmod(0o700)
     assert skips(said)["messages"].reason == Reason.SOURCE_PARTITION_FAILED.value
+
+
+def test_a_mail_that_the_server_cannot_read_is_a_gap_until_it_can(filled: Dovecot, account: Holder) -> None:
+    with filled.owner() as owner:
+        owner.append("INBOX", written("broken"))
+    (spoilt,) = [path for path in filled.mail.glob("*/*") if path.is_file() and b"Subject: broken" in path.read_bytes()]
+    spoilt.chmod(0)
+    missing = gaps(account.run())
+    spoilt.chmod(0o600)
+
+    account.run(gaps=to_close(missing), recovery_only=True)
+
+    assert len(missing) == 1
+    assert len(account.held("message_bodies")) == 4

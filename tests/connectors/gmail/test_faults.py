@@ -210,7 +210,8 @@ def test_a_connection_that_breaks_once_is_replaced_without_loss(filled: GmailSer
 
 
 def test_a_server_that_is_gone_ends_the_walk_and_keeps_the_place(filled: GmailServer, inbox: Holder) -> None:
-    filled.faults.append(lambda command: DROP if "BODY.PEEK[2]" in command else None)
+    filled.faults.append(nth(1, "BODY.PEEK[2]", DROP))
+    filled.faults.append(lambda command: DROP if command == "GREETING" and filled.asked("BODY.PEEK[2]") else None)
 
     said = skips(inbox.run())
     filled.faults.clear()
@@ -229,6 +230,43 @@ def test_a_silent_server_is_given_up_after_its_time(filled: GmailServer, tmp_pat
 
     filled.silence.set()
     assert said["messages"].reason == Reason.TIMED_OUT.value
+
+
+@pytest.mark.parametrize("what", ["BODYSTRUCTURE", "BODY.PEEK[1]"])
+def test_a_message_that_makes_the_server_hang_up_costs_only_itself(
+    gmail: GmailServer, inbox: Holder, what: str
+) -> None:
+    for number in range(1, 61):
+        gmail.add(written(f"mail {number}"))
+    gmail.faults += [refused(7, what, "BYE Internal error occurred"), refused(8, what, DROP)]
+
+    said = inbox.run()
+
+    assert skips(said) == {}
+    assert [(gap.detail_locator or {})["uid"] for gap in gaps(said)] == [7, 8]
+    assert len(inbox.held("message_bodies")) == 58
+
+
+def test_a_server_that_hangs_up_on_everything_is_not_called_without_end(gmail: GmailServer, inbox: Holder) -> None:
+    for number in range(120):
+        gmail.add(written(f"mail {number}"))
+    gmail.faults.append(lambda command: DROP if "BODYSTRUCTURE" in command else None)
+
+    said = inbox.run()
+
+    assert len(gaps(said)) == 100
+    assert len(gmail.asked("AUTHENTICATE")) < 20
+    assert skips(said)["messages"].reason == Reason.UPSTREAM_ERROR.value
+
+
+def test_a_mailbox_that_makes_the_server_hang_up_costs_only_itself(filled: GmailServer, inbox: Holder) -> None:
+    filled.gmail = False
+    filled.faults.append(lambda command: DROP if command == 'EXAMINE "INBOX"' else None)
+
+    said = inbox.run()
+
+    assert skips(said)["messages"].scope == BatchScope(partition={"mailbox": "INBOX"})
+    assert len(inbox.held()) == 5
 
 
 REFUSALS = {
@@ -307,11 +345,11 @@ def test_a_server_that_counts_more_than_it_shows_is_not_believed(filled: GmailSe
 @pytest.mark.parametrize("interrupt", [DROP, "NO [THROTTLED] later"])
 def test_a_download_that_was_cut_goes_on_where_it_stopped(filled: GmailServer, inbox: Holder, interrupt: str) -> None:
     filled.faults.append(lambda line: interrupt if "BODY.PEEK[2]<1048576." in line else None)
-    inbox.run()
+    missing = to_close(gaps(inbox.run()))
     filled.faults.clear()
     filled.commands.clear()
 
-    inbox.run()
+    inbox.run(gaps=missing)
 
     assert "<1048576." in filled.asked("BODY.PEEK[2]")[0]
     (row,) = inbox.held("attachments").values()
