@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 from connectors.usaa.documents import UnreadError
 from connectors.usaa.emitter import TRANSACTIONS
-from connectors.usaa.ledger import Window
+from connectors.usaa.ledger import Ledger, Window
 from pdpp_worker.connector import (
     BatchScope,
     DetailCoverage,
@@ -80,6 +80,12 @@ class Gaps:
         key = gap.scope.resource_id if isinstance(gap.scope, ResourceScope) else "range"
         self._resources.pop((gap.stream, key), None)
         return DetailGapRecovered(gap_id=gap.gap_id, stream=gap.stream, record_key=key, absent=True)
+
+
+def covered_by(ledger: Ledger) -> TimeRange | None:
+    """The period that is walked whole, but for the gaps that are named."""
+    period = ledger.period()
+    return None if period is None else TimeRange(since=period[0], until=period[1])
 
 
 def shortened(account: str, window: Window, why: str, retry_after: datetime | None = None) -> SkipResult:

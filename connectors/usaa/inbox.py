@@ -13,11 +13,11 @@ from connectors.usaa.cursor import Cursor, Entry, Place
 from connectors.usaa.documents import Paper, Read, UnreadError, open_paper, read_csv, read_paper
 from connectors.usaa.emitter import ACCOUNTS, STATEMENTS, STATS, TRANSACTIONS, Emitter
 from connectors.usaa.files import Content, Found, UnreadableFileError
-from connectors.usaa.gaps import Gaps, shortened, still_shortened, window_of
+from connectors.usaa.gaps import Gaps, covered_by, shortened, still_shortened, window_of
 from connectors.usaa.identity import identified
 from connectors.usaa.ledger import Account
 from connectors.usaa.templates import Template, knowledge
-from pdpp_worker.connector import DetailGapRecovered, Message, Progress, Reason, Record, Start, State
+from pdpp_worker.connector import DetailGapRecovered, Message, Progress, Reason, Record, Start, State, TimeRange
 
 RECORDS_PER_STATE = 2_000
 FILES_PER_STATE = 20
@@ -65,7 +65,7 @@ class Inbox:
         if self._pending:
             text = f"{self._pending} rows are not posted yet and are left for a later export"
             yield Progress(stream=TRANSACTIONS, message=text)
-        yield self._state()
+        yield self._state(covered_by(self._cursor.ledger))
 
     def recover(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read exactly the files that the gaps name; for a missing period, what is new as well."""
@@ -268,10 +268,10 @@ class Inbox:
         self._cursor.files[found.name] = entry
         self._census = Census(self._cursor.files)
 
-    def _state(self) -> State:
+    def _state(self, covered: TimeRange | None = None) -> State:
         self._records = self._files = 0
         kept = self._raw if isinstance(self._raw, dict) else {}
-        return State(stream=TRANSACTIONS, cursor={**kept, **self._cursor.dump()})
+        return State(stream=TRANSACTIONS, cursor={**kept, **self._cursor.dump()}, covered=covered)
 
 
 _LOCATOR = "usaa.file"

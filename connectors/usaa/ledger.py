@@ -85,6 +85,14 @@ class Ledger:
         """The account of that id; a new one is promised from the given day on."""
         return self.accounts.setdefault(key, Account(promised))
 
+    def period(self) -> tuple[str, str] | None:
+        """The period up to which every account is covered but for its holes, ISO 8601; None before any is."""
+        covered = [(one.promised, one.through) for one in self.accounts.values() if one.through is not None]
+        if not covered:
+            return None
+        since, until = min(first for first, _ in covered), min(last for _, last in covered)
+        return (f"{since}T00:00:00Z", f"{until}T00:00:00Z") if since < until else None
+
     @classmethod
     def load(cls, raw: Any) -> Ledger:
         """The ledger that a cursor holds; an empty one when it holds none."""

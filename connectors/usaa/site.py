@@ -18,6 +18,7 @@ from connectors.usaa.emitter import (
     Emitter,
 )
 from connectors.usaa.figures import signed_cents
+from connectors.usaa.gaps import covered_by
 from connectors.usaa.pages import SiteAccount, read_billing, read_messages, reason_of
 from connectors.usaa.templates import Template
 from connectors.usaa.world import World, make_world
@@ -75,7 +76,7 @@ def _states(world: World, failed: set[str]) -> Iterator[Message]:
     for stream in sorted(world.emitter.wanted - failed - {TRANSACTIONS}):
         yield State(stream=stream, cursor={"road": "site", "walked_on": world.today.isoformat()})
     if TRANSACTIONS in world.emitter.wanted:
-        yield world.state()
+        yield world.state(None if TRANSACTIONS in failed else covered_by(world.ledger))
 
 
 def _accounts(world: World) -> Iterator[Message]:

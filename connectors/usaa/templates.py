@@ -22,9 +22,9 @@ Kind = Literal["checking", "savings", "credit_card"]
 class Template:
     """One layout.
 
-    `marks` are expressions that all have to occur in the text, `never` is one that must not. `opening` and `closing` name the two balances. With
-    `two_dates` a row begins with the day a card was used and the day it was posted. `owes` says that a balance is what
-    the owner owes: a row without a minus then takes money from the owner.
+    `marks` are expressions that all have to occur in the text, `never` is one that must not. `opening` and `closing`
+    name the two balances. With `two_dates` a row begins with the day a card was used and the day it was posted. `owes`
+    says that a balance is what the owner owes: a row without a minus then takes money from the owner.
     """
 
     name: str

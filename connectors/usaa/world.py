@@ -14,7 +14,7 @@ from connectors.usaa.identity import identified
 from connectors.usaa.ledger import Ledger
 from connectors.usaa.pages import SiteAccount, read_accounts
 from connectors.usaa.templates import Template
-from pdpp_worker.connector import Context, Record, Start, State
+from pdpp_worker.connector import Context, Record, Start, State, TimeRange
 
 VERSION = 1
 
@@ -43,12 +43,12 @@ class World:
         self.ledger = Ledger.load(known.get("accounts"))
         self.statements = dict(known.get("statements", {}))
 
-    def state(self) -> State:
-        """The place in all that transactions come from."""
+    def state(self, covered: TimeRange | None = None) -> State:
+        """The place in all that transactions come from; at the end of a walk with the period that it covers."""
         raw = self.start.cursor(TRANSACTIONS)
         kept = raw if isinstance(raw, dict) else {}
         site = {"version": VERSION, "accounts": self.ledger.dump(), "statements": self.statements}
-        return State(stream=TRANSACTIONS, cursor={**kept, "site": site})
+        return State(stream=TRANSACTIONS, cursor={**kept, "site": site}, covered=covered)
 
     def find_accounts(self) -> list[SiteAccount]:
         """The accounts of the dashboard, which is asked for once in a slice.
