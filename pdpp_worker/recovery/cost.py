@@ -21,9 +21,10 @@ def state_cost(
     selection: Selection,
     most: int | None = None,
 ) -> dict[str, Any]:
-    """Due items, at `most` so many, times the learned interval: `items`, `interval_ms`, `seconds`, and whether the interval is `learned`.
+    """Due items, at `most` so many, times the learned interval.
 
-    Where nothing was learned yet the interval is that of a cold start, under the owner's ceiling.
+    Returns `items`, `interval_ms`, `seconds`, and whether the interval is `learned`; where nothing was, it is
+    that of a cold start, under the owner's ceiling.
     """
     due = backlog.count_due(connection, row.id, selection)
     items = due if most is None else min(due, most)

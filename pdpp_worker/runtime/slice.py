@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -16,7 +15,6 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 from redis import Redis
-from sqlalchemy import Connection
 
 from pdpp_worker import metrics, registry
 from pdpp_worker.errors import (
@@ -30,25 +28,17 @@ from pdpp_worker.errors import (
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.pacer import Pacer
-from pdpp_worker.protocol.messages import (
-    STREAM_FAILED,
-    Budget,
-    Done,
-    GapToClose,
-    Message,
-    Start,
-    StartScope,
-    describe,
-)
+from pdpp_worker.protocol.messages import STREAM_FAILED, Done, Message, describe
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
-from pdpp_worker.protocol.scope import WHOLE_STREAM, StreamScope
+from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
-from pdpp_worker.runtime.allowance import Allowance, Phase, tightest
+from pdpp_worker.runtime.allowance import Phase
 from pdpp_worker.runtime.context import Answerer, ceiling_ms, make_context, nobody
 from pdpp_worker.runtime.ending import Ending, Leftover, end_run
 from pdpp_worker.runtime.guard import BudgetSpent, Guard, SliceEnded
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
+from pdpp_worker.runtime.plan import GAPS_PER_SLICE, plan_slice
 from pdpp_worker.runtime.rate import RateKeeper
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
@@ -58,7 +48,6 @@ from pdpp_worker.store.batch import Miss, Spent
 from pdpp_worker.store.commit import commit_batch
 from pdpp_worker.store.engine import Database
 
-GAPS_PER_SLICE = 1000
 PACER_PAUSE = timedelta(seconds=30)
 
 
@@ -132,7 +121,11 @@ class _Slice:
         self._redactor = Redactor()
         self._policy = retry_policy(settings)
         self._backlog = Backlog(claimed.claim, taken_forms(self._manifest), claimed.selection)
-        self._start, self._intake = self._prepare()
+        with db.begin() as connection:
+            self._plan = plan_slice(connection, settings, claimed, self._manifest, self._backlog)
+            refused = gaps.rejected(connection, claimed.connection.id, GAPS_PER_SLICE)
+        self._start = self._plan.start
+        self._intake = Intake(self._manifest, self._start, self._redactor, refused)
         self._clients = ExitStack()
         self._pacer = self._make_pacer(redis)
         self._context = make_context(
@@ -140,7 +133,7 @@ class _Slice:
         )
         self._begun_at = self._committed_at = time.monotonic()
         self._accounted = Spent()
-        guard.allow(self._allowance.seconds)
+        guard.allow(self._plan.allowance.seconds)
 
     def work(self) -> SliceResult:
         """Run the connector until it ends or the slice does."""
@@ -163,49 +156,10 @@ class _Slice:
             return self._fail(error)
         return self._finish(self._intake.done or Done(status="succeeded"))
 
-    def _prepare(self) -> tuple[Start, Intake]:
-        claimed = self._claimed
-        with self._db.begin() as connection:
-            state = runs.committed_state(connection, claimed.connection.id)
-            due = self._lease(connection)
-            refused = gaps.rejected(connection, claimed.connection.id, GAPS_PER_SLICE)
-        names = {scope["name"] for scope in claimed.streams}
-        self._from_scratch = self._cursorless(names)
-        start = Start(
-            run_id=str(claimed.claim.run_id),
-            collection_mode=claimed.mode,  # type: ignore[arg-type]
-            scope=StartScope(streams=[StreamScope.model_validate(scope) for scope in claimed.streams]),
-            state=self._usable_state(state) or None,
-            bindings={binding: {} for binding in self._manifest.bindings},
-            detail_gaps=[gap for gap in due if gap.stream in names],
-            recovery_only=self._phase != "walk",
-            budget=self._allowance.as_budget,
-        )
-        return start, Intake(self._manifest, start, self._redactor, refused)
-
-    def _lease(self, connection: Connection) -> list[GapToClose]:
-        """The gaps to try in this slice; a forward run that has none to try before its walk begins with the walk."""
-        self._phase: Phase = self._claimed.phase
-        if self._goes_on_to_walk:
-            self._allowance = self._allow(self._settings.recovery_share)
-            if not self._allowance.is_spent and (due := self._backlog.lease(connection, self._page)):
-                return due
-            self._phase = "walk"
-        self._allowance = self._allow()
-        return [] if self._phase == "walk" else self._backlog.lease(connection, self._page)
-
-    def _allow(self, share: float = 1.0) -> Allowance:
-        budget = tightest(Budget.model_validate(self._claimed.budget), self._settings.run_budget_s)
-        return Allowance(budget, self._claimed.spent, share)
-
-    @property
-    def _page(self) -> int:
-        return min(GAPS_PER_SLICE, self._allowance.items or GAPS_PER_SLICE)
-
     def _make_pacer(self, redis: Redis) -> Pacer:
         row = self._claimed.connection
         ceiling = ceiling_ms(self._settings, self._manifest, row)
-        floor = ceiling if self._phase == "walk" else max(ceiling, self._manifest.recovery.min_interval_ms)
+        floor = ceiling if self._plan.phase == "walk" else max(ceiling, self._manifest.recovery.min_interval_ms)
         metrics.CEILING_MS.labels(row.name).set(ceiling)
         keeper = RateKeeper(
             self._db,
@@ -225,29 +179,12 @@ class _Slice:
         return pacer
 
     def _wait_until(self, instant: float, resume_at: datetime) -> None:
-        if self._allowance.requests is not None and self._pacer.sent >= self._allowance.requests:
+        if self._plan.allowance.requests is not None and self._pacer.sent >= self._plan.allowance.requests:
             raise BudgetSpent
         self._guard.wait_until(instant, resume_at)
 
-    def _cursorless(self, names: set[str]) -> set[str]:
-        """Streams that this run walks without a place to go on from, their own or their parents'."""
-        if self._claimed.mode == "full_refresh":
-            return names
-        known = self._claimed.carried["cursors"]
-        return {
-            stream.name
-            for stream in self._manifest.streams
-            if stream.name in names and not any(one in known for one in stream.parents or [stream.name])
-        }
-
-    def _usable_state(self, state: dict[str, tuple[str, int]]) -> dict[str, Any]:
-        """The committed cursors; a full refresh begins without, and goes on from those of its own slices."""
-        own = self._claimed.claim.run_id
-        fresh = self._claimed.mode == "full_refresh"
-        return {name: json.loads(cursor) for name, (cursor, run_id) in state.items() if run_id == own or not fresh}
-
     def _collect(self) -> None:
-        if self._allowance.is_spent:
+        if self._plan.allowance.is_spent:
             raise BudgetSpent
         with closing(self._messages()) as messages:
             for count, message in enumerate(messages, start=1):
@@ -318,7 +255,7 @@ class _Slice:
     def _continue(self, resume_at: datetime | None, phase: Phase | None = None, **carried: Any) -> SliceResult:
         self._commit()
         with self._db.begin() as connection:
-            runs.continue_later(connection, self._claimed.claim, resume_at, phase or self._phase, carried)
+            runs.continue_later(connection, self._claimed.claim, resume_at, phase or self._plan.phase, carried)
         return SliceResult(self._manifest.name, None, resume_at)
 
     def _out_of_budget(self) -> SliceResult:
@@ -326,11 +263,11 @@ class _Slice:
         if self._goes_on_to_walk:
             return self._continue(None, "walk")
         self._commit()
-        return self._end(ended_well=self._phase != "walk", out_of_budget=True)
+        return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True)
 
     @property
     def _goes_on_to_walk(self) -> bool:
-        return self._phase == "recover" and self._claimed.kind == "forward"
+        return self._plan.phase == "recover" and self._claimed.kind == "forward"
 
     def _cancel(self) -> SliceResult:
         self._commit()
@@ -359,7 +296,7 @@ class _Slice:
         self._intake.commit_staged(excluding=self._uncertain_streams())
         self._commit()
         due = self._count_due()
-        if self._phase == "walk":
+        if self._plan.phase == "walk":
             return self._continue(None, "drain", walk=self._walk()) if due else self._end(ended_well=True)
         if due and self._guard.progressed:
             return self._continue(None)
@@ -404,11 +341,11 @@ class _Slice:
     ) -> SliceResult:
         ending = Ending(
             walked=self._claimed.kind == "forward",
-            ended_well=ended_well or self._phase == "drain",
+            ended_well=ended_well or self._plan.phase == "drain",
             cancelled=cancelled,
             out_of_budget=out_of_budget,
             leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._intake.unsettled),
-            from_scratch=self._from_scratch,
+            from_scratch=self._plan.from_scratch,
             bounded=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],
             error=error or self._claimed.carried.get("recovery_error"),
             **self._walk(),

@@ -1,0 +1,88 @@
+"""What a slice sets out to do: its phase, what it may spend, and the START that its connector gets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.messages import Budget, GapToClose, Start, StartScope
+from pdpp_worker.protocol.scope import StreamScope
+from pdpp_worker.runtime.allowance import Allowance, Phase, tightest
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import runs
+from pdpp_worker.store.backlog import Backlog
+
+GAPS_PER_SLICE = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One slice, before it begins."""
+
+    phase: Phase
+    allowance: Allowance
+    start: Start
+    from_scratch: set[str]
+    """Streams that the run walks without a place to go on from, their own or their parents'."""
+
+
+def plan_slice(
+    connection: Connection, settings: Settings, claimed: runs.Slice, manifest: Manifest, backlog: Backlog
+) -> Plan:
+    """Choose the phase, lease the gaps to try, and write START."""
+    phase, allowance, due = _choose(connection, settings, claimed, backlog)
+    names = {scope["name"] for scope in claimed.streams}
+    state = _usable_state(claimed, runs.committed_state(connection, claimed.connection.id))
+    start = Start(
+        run_id=str(claimed.claim.run_id),
+        collection_mode=claimed.mode,  # type: ignore[arg-type]
+        scope=StartScope(streams=[StreamScope.model_validate(scope) for scope in claimed.streams]),
+        state=state or None,
+        bindings={binding: {} for binding in manifest.bindings},
+        detail_gaps=[gap for gap in due if gap.stream in names],
+        recovery_only=phase != "walk",
+        budget=allowance.as_budget,
+    )
+    return Plan(phase, allowance, start, _cursorless(claimed, manifest, names))
+
+
+def _choose(
+    connection: Connection, settings: Settings, claimed: runs.Slice, backlog: Backlog
+) -> tuple[Phase, Allowance, list[GapToClose]]:
+    """A forward run that has no gaps to try before its walk, or no budget left for them, begins with the walk."""
+    budget = tightest(Budget.model_validate(claimed.budget), settings.run_budget_s)
+    whole = Allowance(budget, claimed.spent)
+    if claimed.phase == "walk":
+        return "walk", whole, []
+    if claimed.phase == "drain" or claimed.kind == "recovery":
+        return claimed.phase, whole, _lease(connection, backlog, whole)
+    share = Allowance(budget, claimed.spent, settings.recovery_share)
+    due = _lease(connection, backlog, share)
+    return ("recover", share, due) if due else ("walk", whole, [])
+
+
+def _lease(connection: Connection, backlog: Backlog, allowance: Allowance) -> list[GapToClose]:
+    if allowance.is_spent:
+        return []
+    return backlog.lease(connection, min(GAPS_PER_SLICE, allowance.items or GAPS_PER_SLICE))
+
+
+def _cursorless(claimed: runs.Slice, manifest: Manifest, names: set[str]) -> set[str]:
+    if claimed.mode == "full_refresh":
+        return names
+    known = claimed.carried["cursors"]
+    return {
+        stream.name
+        for stream in manifest.streams
+        if stream.name in names and not any(one in known for one in stream.parents or [stream.name])
+    }
+
+
+def _usable_state(claimed: runs.Slice, state: dict[str, tuple[str, int]]) -> dict[str, Any]:
+    """The committed cursors; a full refresh begins without, and goes on from those of its own slices."""
+    own, fresh = claimed.claim.run_id, claimed.mode == "full_refresh"
+    return {name: json.loads(cursor) for name, (cursor, run_id) in state.items() if run_id == own or not fresh}
