@@ -13,7 +13,10 @@ from redis import Redis
 from pdpp_worker.settings import Settings
 from pdpp_worker.singer.describe import describe
 from pdpp_worker.store.engine import Database
+from tests.cli.conftest import cli
 from tests.subprocess.conftest import Commands
+
+__all__ = ["cli"]
 
 TAPS = Path(sys.prefix) / "taps" / "bin"
 
