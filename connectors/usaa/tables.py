@@ -13,6 +13,7 @@ from connectors.usaa.pdf import Line
 from connectors.usaa.templates import Template
 
 _DAY = re.compile(rf"({FULL_DATE}|{SHORT_DATE})(?:\s+|$)", re.IGNORECASE)
+_AMOUNT = re.compile(AMOUNT, re.IGNORECASE)
 _TAIL = re.compile(rf"(?:^|\s)({AMOUNT})$", re.IGNORECASE)
 _PAGE = re.compile(r"page\s+\d+(\s+of\s+\d+)?|.*\bcontinued (on|from)\b.*|\(?continued\)?", re.IGNORECASE)
 _REPEATS = re.compile(
@@ -108,6 +109,8 @@ class _Reader:
             self._heading(text)
 
     def close(self) -> None:
+        if self.open is not None and not self.open.amounts and any(map(_AMOUNT.search, self.open.words)):
+            raise DoubtfulError("a dated line has an amount where none is expected")
         if self.open is not None and self.open.amounts:
             self.rows.append(_row(self.open, self.template))
         self.open = None

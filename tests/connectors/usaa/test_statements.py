@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.usaa.pdf import read_pdf
-from connectors.usaa.templates import fingerprint
+from connectors.usaa.templates import TEMPLATES, fingerprint
 from tests.connectors.usaa.owner import Owner, last_errors, transactions
 from tests.connectors.usaa.papers import FEBRUARY, Paper, Row, card, checking, strange
 
@@ -134,6 +134,26 @@ def test_a_statement_that_does_not_add_up_gives_nothing_but_a_gap(owner: Owner, 
 def test_a_row_that_cannot_be_read_is_never_left_out(owner: Owner, inbox: Path) -> None:
     rows = [Row("01/05", "STORE", "-50.00"), Row("02/30", "NO SUCH DAY", "-1.00")]
     (inbox / "a.pdf").write_bytes(checking(rows, closing=94_900))
+
+    owner.run()
+
+    assert owner.reasons() == ["template_unknown"]
+
+
+def test_lines_that_cancel_each_other_out_are_not_left_out_together(owner: Owner, inbox: Path) -> None:
+    paper = Paper().lines("Account: *1234", "Statement Period 01/16/2026 - 02/15/2026", "Beginning Balance $9.00")
+    paper.lines("TRANSACTIONS", "02/03 ONE -1.00 at home", "02/04 BACK 1.00 at home", "Ending Balance $9.00")
+    (inbox / "a.pdf").write_bytes(paper.pdf())
+
+    owner.run()
+
+    assert owner.reasons() == ["template_unknown"]
+
+
+def test_a_card_that_is_not_known_is_not_read_as_a_bank_account(owner: Owner, inbox: Path) -> None:
+    owner.templates = [template for template in TEMPLATES if not template.owes]
+    rows = [Row("12/28", "AMAZON", "25.00", second_day="12/29")]
+    (inbox / "card.pdf").write_bytes(card(rows, closing=12_500))
 
     owner.run()
 
