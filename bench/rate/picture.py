@@ -10,7 +10,7 @@ Trace = Sequence[tuple[float, float, bool]]
 """(instant, gap to the send before, refused) of every send, s."""
 
 WIDTH, ROW = 960, 130
-LEFT, RIGHT, TOP = 90, 20, 34
+LEFT, RIGHT, TOP = 120, 20, 34
 SHORTEST_S, LONGEST_S = 0.2, 60.0
 
 
