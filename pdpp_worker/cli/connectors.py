@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pdpp_worker import registry
-from pdpp_worker.cli.output import Json, print_json, print_table, say
+from pdpp_worker.cli.output import Json, note, print_json, print_table, say
 from pdpp_worker.protocol.manifest import Manifest
 
 
@@ -22,6 +22,8 @@ def connectors(json: Json = False) -> None:
     print_table(("connector", "version", "queue", "streams"), rows)
     for manifest in manifests:
         _print_unsupplied(manifest)
+    for why in registry.refused_connectors().values():
+        note(why)
 
 
 def _print_unsupplied(manifest: Manifest) -> None:
