@@ -47,6 +47,11 @@ def read(session: Session, name: str | None) -> list[StreamCoverage]:
         return model.streams(connection, views, datetime.now(UTC))
 
 
+def tries(count: int) -> str:
+    """How often something was tried."""
+    return "1 try" if count == 1 else f"{count:,} tries"
+
+
 def in_words(one: StrEnum) -> str:
     """A verdict or a state as people read it."""
     return one.replace("_", " ")
@@ -84,4 +89,4 @@ def _print(found: Sequence[StreamCoverage]) -> None:
     ]
     print_table(columns, rows, right=("held", "missing"), whole=("verdict",))
     print_remarks(one for one in found if one.verdict is not Verdict.COMPLETE)
-    say("", overall(one.verdict for one in found))
+    say("", *wrap(overall(one.verdict for one in found)))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.cli.connection_views import last_run, next_run
-from pdpp_worker.cli.coverage import NOTHING_YET, in_words, when
+from pdpp_worker.cli.coverage import NOTHING_YET, in_words, tries, when
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, counts, plain, say, wrap
 from pdpp_worker.cli.schedules import describe
 from pdpp_worker.cli.session import open_session, targets
@@ -180,7 +180,7 @@ def _print_gaps(gaps: Iterable[GapView], one: StreamCoverage, limit: int) -> Non
     for gap in gaps:
         time = f", next try {due(gap.next_attempt_at)}" if gap.next_attempt_at and gap.status == "open" else ""
         given_up = ", given up" if gap.status == "exhausted" else ""
-        words = f"gap {gap.id} {_name(gap)}: {gap.reason}, {gap.attempts} tries{given_up}{time}"
+        words = f"gap {gap.id} {_name(gap)}: {gap.reason}, {tries(gap.attempts)}{given_up}{time}"
         say(*wrap(words, indent=6))
     more = sum(one.gaps_by_reason.values()) - limit
     if more > 0:

@@ -10,7 +10,7 @@ import typer
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
-from pdpp_worker.cli.coverage import in_words, print_remarks
+from pdpp_worker.cli.coverage import in_words, print_remarks, tries
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, wrap
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.cli.times import due, duration, local
@@ -88,7 +88,7 @@ def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
         ("next", answer.next),
         ("who mends", _MENDS[answer.who_mends] if answer.who_mends else ""),
         ("found missing", f"{local(gap.opened_at)}, run {gap.first_run_id}" if gap else ""),
-        ("last tried", f"{_moment(gap.last_tried_at)}run {gap.last_run_id}, {gap.attempts} tries" if gap else ""),
+        ("last tried", f"{_moment(gap.last_tried_at)}run {gap.last_run_id}, {tries(gap.attempts)}" if gap else ""),
         ("reason", gap.reason if gap else ""),
         ("error", (gap.last_error if gap else None) or ""),
         ("closed", local(gap.closed_at) if gap and gap.closed_at else ""),

@@ -180,7 +180,7 @@ def _next(state: State, known: _Known, gap: ItemGap | None, who: Mender | None) 
     if gap is not None and who is Mender.OWNER:
         upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
         if gap.status == "exhausted":
-            return f"Given up after {gap.attempts} tries; ask for it again with: {_reopen(gap)}"
+            return f"Given up after many tries; ask for it again with: {_reopen(gap)}"
         return owner_action(gap.reason, name, exhausted=False, upgrade=upgrade)
     if gap is not None and who is Mender.UPGRADE:
         return upgrade_action(gap, connector, name, known.manifest)

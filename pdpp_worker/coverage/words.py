@@ -19,7 +19,8 @@ def because(judged: Verdict, facts: Facts) -> str:
     """Why the verdict on a stream is as it is."""
     if judged is Verdict.COMPLETE:
         run = facts.ended.run_id if facts.ended else None
-        return f"Run {run} walked it to its end, and nothing that was ever met is missing."
+        besides = f", but for {sum(facts.let_go):,} that were let go" if any(facts.let_go) else ""
+        return f"Run {run} walked it to its end, and all that was ever met is here{besides}."
     if judged is Verdict.KNOWN_ABSENT:
         return _absence(facts)
     return " ".join(dict.fromkeys([*_supply(facts), *_missing(facts), *_walk(facts)]))

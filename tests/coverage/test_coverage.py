@@ -336,6 +336,14 @@ class TestKnownAbsent:
 
         assert (row["verdict"], row["waived"], row["absent_upstream"]) == ("known_absent", 1, 1)
 
+    def test_what_was_let_go_beside_what_is_held_leaves_a_stream_complete(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("b"), *miss("a"))
+        scenario.run()
+        execute(scenario, "UPDATE gaps SET status = 'waived', closed_at = now()")
+
+        assert (only(cli)["verdict"], only(cli)["missing"]) == ("complete", 0)
+        assert "but for 1 that were let go" in only(cli)["because"]
+
 
 def test_a_stream_that_depends_on_a_failed_one_is_not_complete(cli: Cli, scenario: Scenario) -> None:
     details = {"name": "details", "parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"}
