@@ -13,6 +13,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from pdpp_worker import registry
+from pdpp_worker.browser import launch
 from pdpp_worker.cli.session import upgrade
 from pdpp_worker.cli.waiting import START_THE_FLEET, served_queues
 from pdpp_worker.embedded import make_directory
@@ -115,6 +116,8 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
         rows = connections.list_all(connection)
     vault = Vault(settings)
     for row in rows:
+        if row.settings.get("reach") == "browser":
+            yield _check(f"browser of {row.name}", lambda: str(launch.require(settings)))
         for name, stored in sorted(row.credentials.items()):
             yield _check(f"credential {name} of {row.name}", partial(_opens, vault, name, stored))
 

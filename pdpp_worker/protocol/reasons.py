@@ -53,12 +53,12 @@ class Reason(StrEnum):
     CHALLENGED = (
         "challenged",
         RecoveryKind.RUNTIME,
-        "The provider shows a bot check; open the account yourself once, then say go.",
+        "The provider shows a bot check; open the account yourself (connection login, or a browser), then recover.",
     )
     CREDENTIALS_EXPIRED = (
         "credentials_expired",
         RecoveryKind.RUNTIME,
-        "The sign-in no longer works; renew the credentials of the connection.",
+        "The sign-in no longer works; renew it (connection login or connection secret), and it goes on.",
     )
     SOURCE_PARTITION_FAILED = (
         "source_partition_failed",
