@@ -37,12 +37,13 @@ def check(
 def new(
     name: Annotated[str, typer.Argument(help="Small letters, digits and _.")],
     directory: Annotated[Path | None, typer.Option(help="Where to; a new one of that name if left out.")] = None,
+    command: Annotated[bool, typer.Option("--command", help="A program of any language.")] = False,
 ) -> None:
     """Write the beginning of a connector that passes the check at once."""
-    from pdpp_worker.conformance.new import write
+    from pdpp_worker.conformance.new import COMMAND, PYTHON, write
 
     place = directory or Path(name)
-    for path in write(name, place, "python"):
+    for path in write(name, place, COMMAND if command else PYTHON):
         say(str(path))
     say(f"Check it with: pdpp-worker connector check {place}")
 

@@ -153,6 +153,7 @@ class Runner:
             now=lambda: self._now + ask.later,
             pace=wire.pace,
             files=ledger.files,
+            min_interval_ms=0.0,
         )
 
     def _secret(self, name: str) -> SecretStr:

@@ -11,6 +11,7 @@ from pdpp_worker.errors import ConfigurationError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SAMPLE = "sample_notes"
+PYTHON, COMMAND = "python", "command"
 _HERE = Path(skeleton.__file__).parent
 
 
@@ -33,6 +34,10 @@ def write(name: str, directory: Path, language: str) -> list[Path]:
 
 def _files(name: str, directory: Path, language: str) -> Iterator[tuple[Path, str]]:
     root = _HERE / language
+    if language == COMMAND:
+        # The world is in Python whatever the connector is written in.
+        world = _HERE / PYTHON / "package" / "conformance.py"
+        yield directory / world.name, _renamed(world.read_text(encoding="utf-8"), name)
     for source in sorted(root.rglob("*")):
         relative = source.relative_to(root)
         if source.is_dir() or relative == Path("__init__.py") or "__pycache__" in relative.parts:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 POLL_S = 0.01
 
 Answer = Callable[[str, str | None], tuple[int, object]]
 """From a request's path with its query, and its Authorization header, to the status and what is sent as JSON."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed takes no answer; anything else is a fault of the world."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
@@ -34,8 +45,7 @@ def serving(answer: Answer) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """The world writes down what it was asked."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(POLL_S,), daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

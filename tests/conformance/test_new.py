@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from pdpp_worker.cli.program import app
+from pdpp_worker.conformance.report import Ending, begin
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +78,17 @@ def test_the_results_can_be_had_as_json(tmp_path: Path) -> None:
 
     assert [one["ending"] for one in results] == ["passed"] * 14
     assert results[0] == {"check": "manifest", "ending": "passed", "found": "1 stream supplied, 0 never"}
+
+
+def test_a_program_of_any_language_passes_too(tmp_path: Path) -> None:
+    call("new", "star_songs", "--directory", str(tmp_path), "--command")
+
+    with ExitStack() as stack:
+        examination = begin(str(tmp_path), stack)
+        results = [examination.result(name) for name in ("manifest", "protocol", "recovery", "targeted fetch")]
+
+    assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "connector.py", "conformance.py"}
+    assert [(one.check, one.found) for one in results if one.ending is not Ending.PASSED] == []
 
 
 def test_what_is_there_is_not_overwritten(made: Path) -> None:
