@@ -45,7 +45,7 @@ def test_a_command_whose_cursors_wait_for_its_end_is_not_cut(commands: Commands)
     assert (run["slices"], commands.cursors()) == (1, {"items": "1"})
 
 
-def test_the_owner_stops_a_run_whose_command_is_silent(commands: Commands) -> None:
+def test_the_owner_stops_a_run_whose_command_is_silent_and_ignores_sigterm(commands: Commands) -> None:
     commands.use_hostile("ignores_sigterm")
     commands.settings = commands.settings.model_copy(update={"lease_s": 0.5})
     run_id = commands.queue()
