@@ -47,8 +47,7 @@ def planning(
         machine = this_machine(db.check())
         db.close()
         _console.print(str(machine), highlight=False)
-        found = [measure(servers, size, times) for size in gaps or (10_000, 100_000, 1_000_000)]
-    _console.print(_table(found))
+        found = [_shown(measure(servers, size, times)) for size in gaps or (10_000, 100_000, 1_000_000)]
     if out is not None:
         out.write_text(
             json.dumps({"machine": asdict(machine), "sizes": [asdict(one) for one in found]}, indent=2) + "\n"
@@ -75,14 +74,14 @@ def _database(server: str, name: str) -> str:
     return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
-def _table(found: list[Sized]) -> Table:
-    table = Table("open gaps", "question")
+def _shown(one: Sized) -> Sized:
+    table = Table(f"{one.open_gaps:,} open gaps")
     for heading in ("ms", "peak RSS, MiB"):
         table.add_column(heading, justify="right")
     table.add_column("how the gaps are found")
-    for one in found:
-        for answered in one.answered:
-            table.add_row(f"{one.open_gaps:,}", answered.question, f"{answered.ms:,.1f}", "", ", ".join(answered.paths))
-        written = f"{1000 * one.report.seconds:,.0f}", f"{one.report.peak_rss / 2**20:,.0f}"
-        table.add_row(f"{one.open_gaps:,}", f"report --json, {one.report.size / 1e6:,.0f} MB", *written, "")
-    return table
+    for answered in one.answered:
+        table.add_row(answered.question, f"{answered.ms:,.1f}", "", ", ".join(answered.paths))
+    written = f"{1000 * one.report.seconds:,.0f}", f"{one.report.peak_rss / 2**20:,.0f}"
+    table.add_row(f"report --json, {one.report.size / 1e6:,.0f} MB", *written, "")
+    _console.print(table)
+    return one

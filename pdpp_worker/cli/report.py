@@ -109,7 +109,7 @@ def _stream(connection: Connection, part: _Part, one: StreamCoverage) -> Iterato
 
 
 def _gap(gap: GapView, manifest: Manifest | None, one: StreamCoverage) -> dict[str, Any]:
-    return {**asdict(gap), "sentence": sentence(gap.reason), "who_mends": mender_of(gap, manifest, one.supply)}
+    return {**vars(gap), "sentence": sentence(gap.reason), "who_mends": mender_of(gap, manifest, one.supply)}
 
 
 def _object(head: dict[str, Any], name: str, items: Iterable[Iterator[str]]) -> Iterator[str]:

@@ -124,7 +124,7 @@ def mender_of(gap: GapGroup | GapView, manifest: Manifest | None, supply: Supply
         exhausted=gap.exhausted if isinstance(gap, GapGroup) else gap.status == "exhausted",
         timed=gap.next_attempt_at is not None,
         upgrade=gap.recovery_kind == RecoveryKind.UPGRADE,
-        upgraded=_is_upgraded(gap, manifest),
+        upgraded=gap.recovery_kind == RecoveryKind.UPGRADE and _is_upgraded(gap, manifest),
     )
     return mender(facts)
 
