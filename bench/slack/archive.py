@@ -21,6 +21,7 @@ def write(directory: Path, rows: int, versions: int) -> int:
     """Write an archive of so many rows of MESSAGE; each message lies there `versions` times. Returns the messages."""
     maker = ArchiveMaker(directory)
     maker.execute("PRAGMA synchronous = OFF")
+    maker.execute("PRAGMA cache_size = -200000")
     messages = rows // versions
     for version in range(versions):
         maker.begin("archive" if version == 0 else "resume")

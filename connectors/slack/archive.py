@@ -28,15 +28,17 @@ TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL", "CHANNEL_USER", "S_USER", "F
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _BEGINNING = (0, "")
 
+# The plus keeps SQLite from the index by channel, which would lead through all messages of a channel for each of them.
 _MESSAGES = """
     SELECT m.CHUNK_ID, m.ID, m.CHANNEL_ID, m.TS, CAST(m.DATA AS BLOB), EXISTS (
-        SELECT 1 FROM MESSAGE o WHERE o.ID = m.ID AND o.CHUNK_ID < m.CHUNK_ID AND o.CHANNEL_ID = m.CHANNEL_ID)
+        SELECT 1 FROM MESSAGE o WHERE o.ID = m.ID AND o.CHUNK_ID < m.CHUNK_ID AND +o.CHANNEL_ID = m.CHANNEL_ID)
     FROM MESSAGE m WHERE {where} AND NOT EXISTS (
-        SELECT 1 FROM MESSAGE n WHERE n.ID = m.ID AND n.CHUNK_ID > m.CHUNK_ID AND n.CHANNEL_ID = m.CHANNEL_ID)
+        SELECT 1 FROM MESSAGE n WHERE n.ID = m.ID AND n.CHUNK_ID > m.CHUNK_ID AND +n.CHANNEL_ID = m.CHANNEL_ID)
     ORDER BY m.CHUNK_ID, m.ID
 """
+MESSAGES_AFTER = _MESSAGES.format(where="(m.CHUNK_ID, m.ID) > (?, ?)")
 _EARLIER = """
-    SELECT CAST(DATA AS BLOB) FROM MESSAGE WHERE ID = ? AND CHUNK_ID < ? AND CHANNEL_ID = ? ORDER BY CHUNK_ID DESC
+    SELECT CAST(DATA AS BLOB) FROM MESSAGE WHERE ID = ? AND CHUNK_ID < ? AND +CHANNEL_ID = ? ORDER BY CHUNK_ID DESC
 """
 _NEWEST = """
     SELECT t.CHUNK_ID, t.ID, CAST(t.DATA AS BLOB), {columns} FROM {table} t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
@@ -153,18 +155,19 @@ class Archive:
 
     def messages(self, after: tuple[int, int] = (0, -1)) -> Iterator[MessageRow]:
         """The newest version of every message, in the order of chunks."""
-        return self._messages("(m.CHUNK_ID, m.ID) > (?, ?)", after)
+        return self._messages(MESSAGES_AFTER, after)
 
     def messages_of(self, channel: str, thread: str | None = None) -> Iterator[MessageRow]:
         """The newest version of the messages of a channel, or of one thread with its parent."""
         if thread is None:
-            return self._messages("m.CHANNEL_ID = ?", (channel,))
+            return self._messages(_MESSAGES.format(where="m.CHANNEL_ID = ?"), (channel,))
         parent = micros(thread)
-        return self._messages("m.CHANNEL_ID = ? AND (m.PARENT_ID = ? OR m.ID = ?)", (channel, parent, parent))
+        where = "m.CHANNEL_ID = ? AND (m.PARENT_ID = ? OR m.ID = ?)"
+        return self._messages(_MESSAGES.format(where=where), (channel, parent, parent))
 
     def message(self, channel: str, ts: str) -> Iterator[MessageRow]:
         """The newest version of one message."""
-        return self._messages("m.ID = ? AND m.CHANNEL_ID = ?", (micros(ts), channel))
+        return self._messages(_MESSAGES.format(where="m.ID = ? AND m.CHANNEL_ID = ?"), (micros(ts), channel))
 
     def earlier(self, row: MessageRow) -> Iterator[Obj]:
         """Earlier versions of a message, newest first."""
@@ -223,10 +226,8 @@ class Archive:
         """The highest chunk."""
         return int(self.connection.execute("SELECT coalesce(max(ID), 0) FROM CHUNK").fetchone()[0])
 
-    def _messages(self, where: str, values: Sequence[Any]) -> Iterator[MessageRow]:
-        for chunk, key, channel, ts, data, has_earlier in self.connection.execute(
-            _MESSAGES.format(where=where), values
-        ):
+    def _messages(self, query: str, values: Sequence[Any]) -> Iterator[MessageRow]:
+        for chunk, key, channel, ts, data, has_earlier in self.connection.execute(query, values):
             known_ts = ts if micros(ts) is not None else ts_of(key)
             yield MessageRow(chunk, key, channel, known_ts, _decode(data), bool(has_earlier))
 

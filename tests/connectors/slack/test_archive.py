@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.slack import archive
 from pdpp_worker.connector import GapToClose, Reason, Record, ResourceScope
 from tests.connectors.slack.account import (
     THREAD,
@@ -338,3 +339,13 @@ def test_a_gap_closes_by_the_archive_once_it_holds_the_channel(directory: Path, 
 
 def test_messages_are_keyed_by_their_exact_time() -> None:
     assert number(stamp(1, 1)) - number(stamp(1)) == 1
+
+
+def test_the_newest_version_is_looked_up_by_the_message_and_not_through_its_channel(directory: Path) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+
+    plan = [row[3] for row in maker.execute(f"EXPLAIN QUERY PLAN {archive.MESSAGES_AFTER}", 0, 0)]
+
+    lookups = [step for step in plan if step.startswith(("SEARCH n", "SEARCH o"))]
+    assert len(lookups) == 2
+    assert all("(ID=? AND CHUNK_ID" in step for step in lookups)
