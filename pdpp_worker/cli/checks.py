@@ -94,6 +94,8 @@ def _connector_checks() -> Iterator[Check]:
     except ConfigurationError as error:
         yield Check("connectors", False, str(error))
         return
+    for folder, why in sorted(registry.refused_connectors().items()):
+        yield Check(f"connector {folder}", False, why)
     for name, connector in found:
         yield _check(f"connector {name}", partial(_loads, connector))
 

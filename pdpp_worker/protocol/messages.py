@@ -204,6 +204,11 @@ class DoneError(_Message):
     retryable: bool | None = None
     recovery_hint: HintAction | RecoveryHint | None = None
 
+    @property
+    def hint_action(self) -> HintAction | None:
+        """The action of the hint in either of its two forms."""
+        return self.recovery_hint.action if isinstance(self.recovery_hint, RecoveryHint) else self.recovery_hint
+
 
 class Done(_Message):
     """DONE: the last message. `records_emitted` is checked when a connector gives it."""

@@ -284,6 +284,23 @@ class TestDetailAccounting:
         assert (run["status"], scenario.gaps()[0]["status"]) == ("succeeded", "recovered")
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DoneError(message="signed out", recovery_hint="refresh_credentials"), "credentials_expired"),
+        (DoneError(message="a bot check", recovery_hint="manual_action_required"), "challenged"),
+        (DoneError(message="down", retryable=True), "upstream_error"),
+        (DoneError(message="unknown page"), "parse_failed"),
+    ],
+)
+def test_a_connector_that_fails_says_who_has_to_act(scenario: Scenario, error: DoneError, reason: str) -> None:
+    scenario.send(record("a"), Done(status="failed", error=error))
+
+    run = scenario.run()
+
+    assert (run["status"], run["skipped_by_reason"]) == ("partially_completed", {reason: 1})
+
+
 class TestStagedCheckpoints:
     """Connectors that commit on DONE."""
 
