@@ -16,15 +16,16 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import backlog, upgrades
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.upgrades import Waiting
 
 CANARY = 20
 ALL = 1_000_000
 
 
 def satisfies(installed: str, seen: str, required: str | None) -> bool:
-    """Whether the installed version may try a gap again: the required one or newer, else any newer than the last."""
+    """Whether the installed version may try a gap again: newer than the last that met it, and at least the required."""
     try:
-        return Version(installed) >= Version(required) if required is not None else Version(installed) > Version(seen)
+        return Version(installed) > Version(seen) and Version(installed) >= Version(required or installed)
     except InvalidVersion:
         return False
 
@@ -33,8 +34,8 @@ def sweep_upgrade(settings: Settings, db: Database) -> list[Ring]:
     """Let gaps be tried that the installed versions may mend; returns the bells to ring."""
     opened = {
         connection_id
-        for (connection_id, version), seen in _eligible(db).items()
-        if _open(db, connection_id, version, sorted(seen))
+        for (connection_id, version), met in _eligible(db).items()
+        if _open(db, connection_id, version, met)
     }
     if not opened:
         return []
@@ -43,9 +44,9 @@ def sweep_upgrade(settings: Settings, db: Database) -> list[Ring]:
     return start_runs(settings, db, due, "upgrade")
 
 
-def _eligible(db: Database) -> dict[tuple[int, str], set[str]]:
-    """(connection, installed version) to the versions that met gaps which the installed one may try."""
-    found: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+def _eligible(db: Database) -> dict[tuple[int, str], list[Waiting]]:
+    """(connection, installed version) to what waits there for a version that the installed one satisfies."""
+    found: defaultdict[tuple[int, str], list[Waiting]] = defaultdict(list)
     with db.begin() as connection:
         waiting = upgrades.waiting(connection)
     for one in waiting:
@@ -53,13 +54,12 @@ def _eligible(db: Database) -> dict[tuple[int, str], set[str]]:
         if connector is None or not connector.manifest.recovery.supports_version_bumped_retry:
             continue
         if satisfies(connector.manifest.version, one.seen, one.required):
-            found[one.connection_id, connector.manifest.version].add(one.seen)
+            found[one.connection_id, connector.manifest.version].append(one)
     return found
 
 
-def _open(db: Database, connection_id: int, version: str, seen: list[str]) -> int:
+def _open(db: Database, connection_id: int, version: str, met: list[Waiting]) -> int:
+    """A canary that a walk has begun by itself, meeting some of the gaps again, is filled up."""
     with db.begin() as connection:
-        tried, healed = upgrades.has_been_tried(connection, connection_id, version)
-        if tried and not healed:
-            return 0
-        return upgrades.make_due(connection, connection_id, seen, ALL if healed else CANARY)
+        tried, healed = upgrades.trial(connection, connection_id, version, CANARY)
+        return upgrades.make_due(connection, connection_id, met, ALL if healed else CANARY - tried)

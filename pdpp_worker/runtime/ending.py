@@ -66,7 +66,7 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
             stream: Walk(stream in ending.from_scratch, stream in ending.bounded)
             for stream in _finished(streams, ending)
         }
-        for stream in walks:
+        for stream in walks.keys() - ending.checkpoint_errors.keys():
             gaps.close_whole_stream(connection, claim, stream)
         books = endings.books(connection, claim, streams)
         ends = [_close(one, ending, deferred.get(one.stream, 0)) for one in books]
@@ -87,13 +87,11 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
 
 
 def _leave(connection: Connection, ending: Ending, left: Leftover) -> dict[str, int]:
-    """Put off what was tried to no avail, defer what the budget was too small for; returns the latter by stream."""
-    if not ending.out_of_budget:
-        left.backlog.put_off(connection, left.version, left.policy, left.handed, walked=ending.walked)
-        return {}
-    deferred = {} if ending.walked else left.backlog.count(connection)
-    left.backlog.defer(connection, left.policy.first_s)
-    return deferred
+    """Put off what was tried to no avail; returns by stream what did not fit into the budget, which keeps its place."""
+    if ending.out_of_budget:
+        return {} if ending.walked else left.backlog.count(connection)
+    left.backlog.put_off(connection, left.version, left.policy, left.handed, walked=ending.walked)
+    return {}
 
 
 def _finished(streams: Collection[str], ending: Ending) -> list[str]:

@@ -132,10 +132,10 @@ class Intake:
         self.batch.records.setdefault(record.stream, []).append(row)
         self.size += len(row.text)
         self.rows += 1
-        if self._gaps:
+        if self._gaps and not row.deleted:
             self._proofs.add((record.stream, row.key))
         if self._rejected_before and (healed := self._rejected_before.pop((record.stream, row.key), None)) is not None:
-            self.batch.closures.append(Closure(healed, absent=False))
+            self.batch.closures.append(Closure(healed, absent=row.deleted))
 
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
         key = values.key_text(record.key)
@@ -212,6 +212,8 @@ class Intake:
         withheld = self._withheld.pop(state.stream, None)
         if withheld is not None:
             return "", withheld
+        if self._incremental and (failed := self._failed_of(state.stream)) is not None:
+            return "", f"{failed} failed before it, and a cursor must not move past that"
         try:
             cursor = values.exact_json(state.cursor)
         except values.NotRepresentableError as error:
@@ -220,6 +222,12 @@ class Intake:
             self._miss(state.stream, WHOLE_STREAM, Reason.STATE_TOO_LARGE, error=f"{len(cursor)} bytes")
             return "", f"the cursor has {len(cursor)} bytes; at most {CURSOR_BYTES} are kept"
         return cursor, None
+
+    def _failed_of(self, checkpoint: str) -> str | None:
+        """A stream of this checkpoint that failed, if one did."""
+        return next(
+            (name for name in self.failed_streams if checkpoint in (self._streams[name].parents or [name])), None
+        )
 
     def _skip(self, skip: SkipResult) -> None:
         self._in_scope(skip.stream, "SKIP_RESULT")

@@ -26,6 +26,8 @@ class Plan:
     phase: Phase
     allowance: Allowance
     start: Start
+    unasked: list[int]
+    """Gaps of streams that are not in scope: the manifest lost them since."""
     from_scratch: set[str]
     """Streams that the run walks without a place to go on from, their own or their parents'."""
 
@@ -47,7 +49,8 @@ def plan_slice(
         recovery_only=phase != "walk",
         budget=allowance.as_budget,
     )
-    return Plan(phase, allowance, start, _cursorless(claimed, manifest, names))
+    unasked = [int(gap.gap_id) for gap in due if gap.stream not in names]
+    return Plan(phase, allowance, start, unasked, _cursorless(claimed, manifest, names))
 
 
 def _choose(

@@ -42,8 +42,8 @@ from pdpp_worker.runtime.plan import GAPS_PER_SLICE, plan_slice
 from pdpp_worker.runtime.rate import RateKeeper
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import gaps, runs
-from pdpp_worker.store.backlog import Backlog, cooling_until
+from pdpp_worker.store import gaps, leases, runs
+from pdpp_worker.store.backlog import Backlog
 from pdpp_worker.store.batch import Miss, Spent
 from pdpp_worker.store.commit import commit_batch
 from pdpp_worker.store.engine import Database
@@ -276,6 +276,8 @@ class _Slice:
     def _fail(self, error: _ConnectorFailedError) -> SliceResult:
         """What was taken before the failure is kept; every stream that was to be walked has a gap."""
         text = self._redactor(str(error))
+        if self._start.recovery_only and error.reason in NEEDS_OWNER:
+            self._await_owner(error.reason)
         if self._goes_on_to_walk:
             get_logger().warning("recovery failed", run=self._claimed.claim.run_id, error=text)
             return self._walk_on(recovery_error=text)
@@ -306,20 +308,31 @@ class _Slice:
             return self._continue(pause)
         return self._end(ended_well=True)
 
+    def _await_owner(self, reason: Reason) -> None:
+        """Without the owner none of the gaps can be asked for, which is no failure of theirs."""
+        self._commit()
+        with self._db.begin() as connection:
+            leases.renew(connection, self._claimed.claim)
+            self._backlog.await_owner(connection, self._manifest.version, reason.value, self._intake.unsettled)
+
     def _walk_on(self, **carried: Any) -> SliceResult:
         """Leave the gaps that could not be settled now, and walk."""
         self._commit()
         with self._db.begin() as connection:
-            left = self._intake.unsettled
-            self._backlog.put_off(connection, self._manifest.version, self._policy, left, walked=False)
+            leases.renew(connection, self._claimed.claim)
+            self._backlog.put_off(connection, self._manifest.version, self._policy, self._unsettled, walked=False)
         return self._continue(None, "walk", **carried)
+
+    @property
+    def _unsettled(self) -> list[int]:
+        return [*self._plan.unasked, *self._intake.unsettled]
 
     def _pause(self) -> datetime | None:
         """When a recovery run goes on that the provider wants a pause from."""
         if self._claimed.kind == "forward" or not self._guard.progressed:
             return None
         with self._db.begin() as connection:
-            return cooling_until(connection, self._claimed.connection.id)
+            return self._backlog.held_until(connection)
 
     def _walk(self) -> dict[str, Any]:
         """How the walk ended, for the slice that ends the run."""
@@ -344,7 +357,7 @@ class _Slice:
             ended_well=ended_well or self._plan.phase == "drain",
             cancelled=cancelled,
             out_of_budget=out_of_budget,
-            leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._intake.unsettled),
+            leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._unsettled),
             from_scratch=self._plan.from_scratch,
             bounded=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],
             error=error or self._claimed.carried.get("recovery_error"),

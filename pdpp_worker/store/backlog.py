@@ -52,8 +52,9 @@ class DueConnection(NamedTuple):
 _PRESSURE = ", ".join(f"'{reason.value}'" for reason in sorted(PRESSURE))
 # now(), not clock_timestamp(): only what is stable can be looked up in an index. While the provider wants a pause, what
 # it refused for its limits waits, and nothing else does.
+_IS_TIMELY = "gaps.status = 'open' AND gaps.next_attempt_at <= now()"
 _IS_DUE = f"""
-    gaps.status = 'open' AND gaps.next_attempt_at <= now()
+    {_IS_TIMELY}
     AND (gaps.reason NOT IN ({_PRESSURE}) OR connections.cooldown_until IS NULL OR connections.cooldown_until <= now())
 """
 _IS_SELECTED = """
@@ -76,7 +77,11 @@ _LEASE = text(f"""
 _COUNT = text(f"""
     SELECT stream, count(*) AS missing FROM (SELECT stream {_FOR_RUN} LIMIT {COUNTED}) AS waiting GROUP BY stream
 """)
-_COOLING = text("SELECT cooldown_until FROM connections WHERE id = :id AND cooldown_until > now()")
+_HELD_UNTIL = text(f"""
+    SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now() AND EXISTS (
+        SELECT 1 FROM gaps WHERE gaps.connection_id = :connection_id AND {_IS_TIMELY}
+            AND reason IN ({_PRESSURE}) AND {_IS_SELECTED} AND {_IS_TAKEN} AND last_run_id <> :run_id)
+""")
 _DUE_CONNECTIONS = text(f"""
     SELECT connections.id, connections.connector, page.resources, page.batches, page.streams
     FROM connections CROSS JOIN LATERAL (
@@ -114,15 +119,16 @@ _PUT_OFF = text(f"""
         status = CASE WHEN recovery_kind = 'retry_by_runtime' AND attempts + 1 >= :max_attempts
             THEN 'exhausted' ELSE 'open' END,
         next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp()
-            + least(:max_s, :first_s * power(2, least(attempts, 40))) * interval '1 second' END
+            + least(:max_s, :first_s * (1 + random() / 10) * power(2, least(attempts, 40))) * interval '1 second' END
     FROM connections
     WHERE gaps.connection_id = :connection_id AND connections.id = gaps.connection_id AND {_IS_DUE}
         AND last_run_id <> :run_id
         AND (gaps.id = ANY(CAST(:handed AS bigint[])) OR (:walked AND NOT ({_IS_TAKEN})))
 """)
-_DEFER = text(f"""
-    UPDATE gaps SET next_attempt_at = clock_timestamp() + :wait_s * interval '1 second', leased_by_run_id = NULL
-    WHERE id IN (SELECT gaps.id {_FOR_RUN})
+_AWAIT_OWNER = text("""
+    UPDATE gaps SET reason = :reason, recovery_kind = 'retry_by_runtime', next_attempt_at = NULL, last_run_id = :run_id,
+        connector_version_seen = :version, leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND id = ANY(CAST(:handed AS bigint[])) AND status = 'open'
 """)
 _MATCHING = f"connection_id = ANY(CAST(:connection_ids AS bigint[])) AND {_IS_SELECTED}"
 _WAIVE = text(f"""
@@ -168,9 +174,10 @@ class Backlog:
         """How many are left, by stream; at most `COUNTED` in all."""
         return {row.stream: row.missing for row in connection.execute(_COUNT, self._values)}
 
-    def defer(self, connection: Connection, wait_s: float) -> None:
-        """Let those that did not fit into the run's budget wait a little, without counting an attempt."""
-        connection.execute(_DEFER, {**self._values, "wait_s": wait_s})
+    def held_until(self, connection: Connection) -> datetime | None:
+        """When those can be taken that only a pause which the provider wants holds back; None: there are none."""
+        until: datetime | None = connection.execute(_HELD_UNTIL, self._values).scalar()
+        return until
 
     def put_off(
         self, connection: Connection, version: str, policy: RetryPolicy, handed: Sequence[int], *, walked: bool
@@ -182,11 +189,13 @@ class Backlog:
         values = {**self._values, **policy._asdict(), "version": version, "handed": list(handed), "walked": walked}
         connection.execute(_PUT_OFF, values)
 
+    def await_owner(self, connection: Connection, version: str, reason: str, handed: Sequence[int]) -> None:
+        """Let those that the run was handed wait for the owner, without whom none of them can be asked for.
 
-def cooling_until(connection: Connection, connection_id: int) -> datetime | None:
-    """Until when the provider wants a pause from the gaps that it refused for its limits."""
-    until: datetime | None = connection.execute(_COOLING, {"id": connection_id}).scalar()
-    return until
+        They are innocent of that, so no attempt is counted.
+        """
+        values = {**self._values, "version": version, "reason": reason, "handed": list(handed)}
+        connection.execute(_AWAIT_OWNER, values)
 
 
 def due_connections(

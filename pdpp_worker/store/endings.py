@@ -72,7 +72,10 @@ _BOOKS = text("""
     ) AS missing ON missing.stream = run_streams.stream
     WHERE run_id = :run_id ORDER BY run_streams.stream
 """)
-_GAPS_CLOSED = text("SELECT count(*) FROM gaps WHERE last_run_id = :run_id AND closed_at IS NOT NULL")
+# What the owner waived meanwhile was closed by nobody's work.
+_GAPS_CLOSED = text("""
+    SELECT count(*) FROM gaps WHERE last_run_id = :run_id AND status IN ('recovered', 'absent_upstream')
+""")
 _FAILED_PARTITIONS = text("""
     SELECT scope -> 'partition' AS partition FROM gaps
     WHERE last_run_id = :run_id AND connection_id = :connection_id AND closed_at IS NULL

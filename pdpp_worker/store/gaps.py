@@ -68,9 +68,11 @@ _CLOSE_BY_SCOPE = text("""
         AND reason <> 'record_rejected'
     RETURNING stream
 """).bindparams(bindparam("hashes", type_=ARRAY(BYTEA)))
+# A refused record waits for a version and is never given up: saying so lets a small index answer.
 _REJECTED = text("""
     SELECT id, stream, scope ->> 'resource_id' AS resource_id FROM gaps
-    WHERE connection_id = :connection_id AND closed_at IS NULL AND reason = 'record_rejected' LIMIT :limit
+    WHERE connection_id = :connection_id AND status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'
+        AND reason = 'record_rejected' LIMIT :limit
 """)
 
 

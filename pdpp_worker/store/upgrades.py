@@ -24,20 +24,26 @@ _WAITING = text("""
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
     WHERE recovery_kind = 'retry_on_connector_upgrade' AND gaps.status = 'open' AND next_attempt_at IS NULL
 """)
-_TRIED = text("""
+# Tried are those that it tries now, and those that it failed on though it did not open them.
+_TRIAL = text("""
     SELECT
-        EXISTS (SELECT 1 FROM gaps WHERE connection_id = :connection_id AND status = 'open'
-            AND recovery_kind = 'retry_on_connector_upgrade'
-            AND (next_attempt_at IS NOT NULL OR (connector_version_seen = :version AND attempts > 1))) AS tried,
+        (SELECT count(*) FROM (
+            SELECT 1 FROM gaps JOIN runs ON runs.id = gaps.first_run_id
+            WHERE gaps.connection_id = :connection_id AND gaps.status = 'open'
+            AND recovery_kind = 'retry_on_connector_upgrade' AND (next_attempt_at IS NOT NULL
+                OR (connector_version_seen = :version AND runs.connector_version <> :version)) LIMIT :most) AS first
+        ) AS tried,
         EXISTS (SELECT 1 FROM gaps JOIN runs ON runs.id = gaps.last_run_id
             WHERE gaps.connection_id = :connection_id AND recovery_kind = 'retry_on_connector_upgrade'
-            AND gaps.closed_at IS NOT NULL AND runs.connector_version = :version) AS healed
+            AND gaps.status IN ('recovered', 'absent_upstream') AND runs.connector_version = :version) AS healed
 """)
 _MAKE_DUE = text("""
     UPDATE gaps SET next_attempt_at = clock_timestamp() WHERE id IN (
         SELECT id FROM gaps
         WHERE connection_id = :connection_id AND recovery_kind = 'retry_on_connector_upgrade' AND status = 'open'
-            AND next_attempt_at IS NULL AND connector_version_seen = ANY(:seen)
+            AND next_attempt_at IS NULL AND EXISTS (
+                SELECT 1 FROM unnest(CAST(:seen AS text[]), CAST(:required AS text[])) AS met (seen, required)
+                WHERE seen = connector_version_seen AND required IS NOT DISTINCT FROM connector_version_required)
         ORDER BY opened_at, id LIMIT :limit
     )
 """)
@@ -48,13 +54,19 @@ def waiting(connection: Connection) -> list[Waiting]:
     return [Waiting(*row) for row in connection.execute(_WAITING)]
 
 
-def has_been_tried(connection: Connection, connection_id: int, version: str) -> tuple[bool, bool]:
-    """Whether a version is trying, or has tried, gaps of the connection; and whether it healed any."""
-    row = connection.execute(_TRIED, {"connection_id": connection_id, "version": version}).one()
+def trial(connection: Connection, connection_id: int, version: str, most: int) -> tuple[int, bool]:
+    """How many gaps of older versions a version tries or failed on, at most so many; and whether it healed any."""
+    values = {"connection_id": connection_id, "version": version, "most": most}
+    row = connection.execute(_TRIAL, values).one()
     return row.tried, row.healed
 
 
-def make_due(connection: Connection, connection_id: int, seen: Sequence[str], limit: int) -> int:
-    """Let up to `limit` gaps that these versions met be tried now, oldest first; returns how many."""
-    values = {"connection_id": connection_id, "seen": list(seen), "limit": limit}
+def make_due(connection: Connection, connection_id: int, met: Sequence[Waiting], limit: int) -> int:
+    """Let up to `limit` of the gaps that wait for these be tried now, oldest first; returns how many."""
+    values = {
+        "connection_id": connection_id,
+        "seen": [one.seen for one in met],
+        "required": [one.required for one in met],
+        "limit": limit,
+    }
     return connection.execute(_MAKE_DUE, values).rowcount

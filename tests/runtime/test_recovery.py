@@ -10,6 +10,7 @@ import pytest
 
 from pdpp_worker.connector import (
     WHOLE_STREAM,
+    AuthExpired,
     BatchScope,
     Budget,
     Context,
@@ -24,7 +25,7 @@ from pdpp_worker.connector import (
     skip,
 )
 from pdpp_worker.recovery.sweep import recover, sweep_transient
-from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store.backlog import Selection, waive
 from tests.support.scripted import Scenario, manifest, record, state
 
 TARGETED = {"supports_targeted_resource_fetch": True}
@@ -156,6 +157,63 @@ class TestRecoveryRun:
         assert run["status"] == "failed"
         assert {gap["attempts"] for gap in backlog.gaps()} == {2}
         assert sweep(backlog) == []
+
+    def test_a_sign_in_that_fails_costs_the_gaps_no_attempt(self, backlog: Scenario) -> None:
+        def signed_out(_start: Start, _context: Context) -> Iterator[Message]:
+            raise AuthExpired("no longer signed in")
+            yield
+
+        backlog.install(signed_out)
+
+        [run] = sweep(backlog)
+
+        assert (run["status"], run["skipped_by_reason"]) == ("failed", {"credentials_expired": 10})
+        assert {(gap["attempts"], gap["next_attempt_at"]) for gap in backlog.gaps()} == {(1, None)}
+        assert sweep_transient(backlog.settings, backlog.db) == []
+
+    def test_a_tombstone_is_no_proof(self, backlog: Scenario) -> None:
+        gone = record("m0").model_copy(update={"op": "delete"})
+        backlog.recover_with(gone, DetailGapRecovered(gap_id="1", stream="items", record_key="m0"))
+
+        [run] = sweep(backlog)
+
+        assert "not proved" in run["error"]
+        assert statuses(backlog) == {"open": 10}
+
+    @pytest.mark.parametrize("walks", [True, False])
+    def test_a_stream_that_left_the_manifest_is_not_asked_for_in_circles(self, scenario: Scenario, walks: bool) -> None:
+        scenario.manifest = manifest("items", "former", recovery=TARGETED)
+        scenario.send(record("a"), DetailGap(stream="former", record_key="m", reason="timed_out"))
+        scenario.run()
+        scenario.elapse()
+        scenario.install(healing, manifest("items", version="2.0.0", recovery=TARGETED))
+
+        if walks:
+            scenario.run()
+        else:
+            sweep(scenario)
+
+        assert scenario.gaps()[0]["attempts"] == 2
+        assert sweep_transient(scenario.settings, scenario.db) == []
+
+    def test_what_the_owner_waives_meanwhile_is_not_closed_by_the_run(self, scenario: Scenario) -> None:
+        scenario.settings = scenario.settings.model_copy(
+            update={"slice_messages": 1, "batch_records": 1, "batch_s": 1e-6}
+        )
+
+        def walk(start: Start, _: Context) -> Iterator[Message]:
+            if start.cursor("items") is None:
+                yield from missing("m0")
+                yield state(1)
+                yield state(2)
+
+        scenario.install(walk)
+        run_id = scenario.queue()
+        scenario.slice(run_id)
+        with scenario.db.begin() as connection:
+            waive(connection, [scenario.connection_id], Selection())
+
+        assert scenario.finish(run_id)["gaps_closed"] == 0
 
     def test_after_the_last_attempt_it_is_given_up_and_still_missing(self, backlog: Scenario) -> None:
         backlog.settings = backlog.settings.model_copy(update={"gap_max_attempts": 2})
@@ -299,6 +357,17 @@ class TestBudgets:
         assert (run["status"], run["unreached"], run["spent_items"]) == ("partially_completed", 6, 4)
         assert run["retry_hint"]["why"] == "run_budget_deferred"
         assert {gap["attempts"] for gap in backlog.gaps()} == {1}
+
+    def test_what_does_not_fit_keeps_its_place(self, backlog: Scenario) -> None:
+        backlog.execute("UPDATE gaps SET next_attempt_at = next_attempt_at - id * interval '1 hour'")
+        before = {gap["id"]: gap["next_attempt_at"] for gap in backlog.gaps()}
+        backlog.install(healing)
+
+        recover(backlog.settings, backlog.db, [backlog.connection_id], budget=Budget(items=4))
+        backlog.work()
+
+        left = {gap["id"]: gap["next_attempt_at"] for gap in backlog.gaps() if gap["status"] == "open"}
+        assert left == {number: before[number] for number in sorted(before)[:6]}
 
     def test_seconds(self, backlog: Scenario) -> None:
         backlog.install(healing)

@@ -24,6 +24,7 @@ from pdpp_worker.connector import (
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.protocol.messages import SkipResult
 from pdpp_worker.protocol.scope import WHOLE_STREAM
+from pdpp_worker.runtime import intake
 from pdpp_worker.runtime.guard import SliceEnded
 from pdpp_worker.store import runs
 from tests.support.scripted import Scenario, manifest, record, state
@@ -178,6 +179,34 @@ def test_a_whole_stream_gap_closes_when_the_stream_is_walked_to_its_end(scenario
 
     assert run["status"] == "succeeded"
     assert [gap["status"] for gap in scenario.gaps()] == ["recovered"]
+
+
+@pytest.mark.parametrize("failed", ["items", "details"])
+def test_a_cursor_does_not_move_past_a_stream_that_failed(scenario: Scenario, failed: str) -> None:
+    details = {"name": "details", "state_stream": "items", "coverage_strategy": "checkpoint_window"}
+
+    def walk(start: Start, _: Context) -> Iterator[Message]:
+        if start.cursor("items") is None:
+            yield record("a")
+            yield skip(failed, Reason.UPSTREAM_ERROR, WHOLE_STREAM)
+            yield state(1)
+
+    scenario.install(walk, manifest("items", details))
+
+    first, second = scenario.run(), scenario.run()
+
+    assert (first["status"], second["status"]) == ("partially_completed", "partially_completed")
+    assert (scenario.cursors(), [gap["status"] for gap in scenario.gaps()]) == ({}, ["open"])
+
+
+def test_a_cursor_that_is_too_large_leaves_a_gap(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "CURSOR_BYTES", 10)
+    scenario.send(record("a"), state("x" * 100))
+
+    run = scenario.run()
+
+    assert (run["status"], run["skipped_by_reason"]) == ("partially_completed", {"state_too_large": 1})
+    assert [gap["status"] for gap in scenario.gaps()] == ["open"]
 
 
 def test_a_full_refresh_starts_without_a_cursor_and_keeps_its_own_place(scenario: Scenario) -> None:

@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.connector import Context, DetailGap, DetailGapRecovered, Message, Reason, Start
+from pdpp_worker.connector import (
+    Context,
+    DetailGap,
+    DetailGapRecovered,
+    Message,
+    Reason,
+    ResourceScope,
+    Start,
+    skip,
+)
 from pdpp_worker.recovery.sweep import sweep_transient
 from pdpp_worker.recovery.upgrade import CANARY, satisfies, sweep_upgrade
+from pdpp_worker.store.backlog import Selection, waive
 from tests.support.scripted import Scenario, manifest, record
 
 RECOVERY = {"supports_targeted_resource_fetch": True, "supports_version_bumped_retry": True}
@@ -107,9 +117,76 @@ def test_a_canary_that_healed_nothing_leaves_the_rest_to_the_next_version(backlo
     assert open_gaps(backlog) == 0
 
 
+def test_what_the_owner_waived_was_not_healed(backlog: Scenario) -> None:
+    install(backlog, "1.1.0", readable=False)
+    sweep_upgrade(backlog.settings, backlog.db)
+    work(backlog)
+    with backlog.db.begin() as connection:
+        waive(connection, [backlog.connection_id], Selection(ids=[backlog.gaps()[0]["id"]]))
+
+    for _ in range(3):
+        sweep_upgrade(backlog.settings, backlog.db)
+        work(backlog)
+
+    assert [gap["attempts"] for gap in backlog.gaps()].count(2) == CANARY + 1
+
+
+def test_a_walk_that_meets_one_of_them_again_first_leaves_the_others_their_try(backlog: Scenario) -> None:
+    install(backlog, "1.1.0", readable=True)
+    backlog.send(*unreadable(1))
+    backlog.run()
+    install(backlog, "1.1.0", readable=True)
+
+    for _ in range(2):
+        sweep_upgrade(backlog.settings, backlog.db)
+        work(backlog)
+
+    assert open_gaps(backlog) == 1
+
+
+def unknown(key: str, required: str) -> Message:
+    """A document that a version is known to read."""
+    unread = skip("items", Reason.TEMPLATE_UNKNOWN, ResourceScope(resource_id=key))
+    return unread.model_copy(update={"connector_version_required": required})
+
+
+def test_one_that_waits_for_a_later_version_does_not_go_with_the_others(scenario: Scenario) -> None:
+    scenario.manifest = manifest(recovery=RECOVERY)
+    scenario.send(record("a"), *unreadable(3), unknown("later", "3.0"))
+    scenario.run()
+    install(scenario, "2.0", readable=True)
+
+    for _ in range(2):
+        sweep_upgrade(scenario.settings, scenario.db)
+        work(scenario)
+
+    assert [gap["attempts"] for gap in scenario.gaps()] == [1, 1, 1, 1]
+    assert open_gaps(scenario) == 1
+
+
+def test_what_the_named_version_cannot_read_either_waits_for_the_next(scenario: Scenario) -> None:
+    scenario.manifest = manifest(recovery=RECOVERY)
+    scenario.send(record("a"), unknown("d0", "2.0"), unknown("d1", "2.0"))
+    scenario.run()
+
+    def only_one(start: Start, _: Context) -> Iterator[Message]:
+        for gap in start.detail_gaps:
+            if gap.scope == ResourceScope(resource_id="d0"):
+                yield record("d0")
+                yield DetailGapRecovered(gap_id=gap.gap_id, stream="items", record_key="d0")
+
+    scenario.install(only_one, manifest(version="2.0", recovery=RECOVERY))
+    for _ in range(4):
+        sweep_upgrade(scenario.settings, scenario.db)
+        work(scenario)
+
+    assert [(gap["status"], gap["attempts"]) for gap in scenario.gaps()] == [("recovered", 1), ("open", 2)]
+
+
 def test_a_gap_that_names_its_version_waits_for_that_one() -> None:
     assert not satisfies("1.1.0", seen="1.0.0", required="2.0")
     assert satisfies("2.0.0", seen="1.0.0", required="2.0")
+    assert not satisfies("2.0.0", seen="2.0.0", required="2.0")
 
 
 @given(st.integers(0, 9), st.integers(0, 9))

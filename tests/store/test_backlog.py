@@ -168,8 +168,15 @@ class TestCooldown:
         desk.commit(Batch(cooldown_until=datetime.now(UTC) + timedelta(hours=1)))
 
         assert desk.due() == ["slow"]
-        with desk.db.begin() as connection:
-            assert backlog.cooling_until(connection, desk.connection_id) is not None
+        assert held_until(desk) is not None
+
+    def test_a_run_waits_for_no_pause_that_holds_nothing_back_from_it(self, desk: Desk) -> None:
+        desk.miss(missed("slow", reason="timed_out"))
+        desk.elapse()
+
+        desk.commit(Batch(cooldown_until=datetime.now(UTC) + timedelta(hours=1)))
+
+        assert held_until(desk) is None
 
     def test_a_pause_is_never_shortened(self, desk: Desk) -> None:
         late, soon = (datetime.now(UTC) + timedelta(hours=hours) for hours in (5, 1))
@@ -287,6 +294,11 @@ def test_however_many_fail_or_arrive_the_oldest_untried_one_is_next(store: Datab
 def make_due(desk: Desk, limit: int | None = None) -> int:
     with desk.db.begin() as connection:
         return backlog.make_due(connection, [desk.connection_id], Selection(), limit)
+
+
+def held_until(desk: Desk) -> datetime | None:
+    with desk.db.begin() as connection:
+        return Backlog(desk.other_claim(), Forms(), Selection()).held_until(connection)
 
 
 def change(desk: Desk, how: object, selection: Selection) -> int:
