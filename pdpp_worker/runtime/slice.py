@@ -186,6 +186,8 @@ class _Slice:
     def _collect(self) -> None:
         if self._plan.allowance.is_spent:
             raise BudgetSpent
+        if self._start.recovery_only and not self._start.detail_gaps:
+            return
         with closing(self._messages()) as messages:
             for count, message in enumerate(messages, start=1):
                 self._guard.alive()

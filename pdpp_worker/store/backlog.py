@@ -111,7 +111,7 @@ _MAKE_DUE = text(f"""
         WHERE connection_id = ANY(CAST(:connection_ids AS bigint[])) AND status IN ('open', 'exhausted')
             AND recovery_kind = 'retry_by_runtime' AND {_IS_SELECTED}
         ORDER BY next_attempt_at, id LIMIT :limit
-    )
+    ) AND (status = 'exhausted' OR next_attempt_at IS NULL OR next_attempt_at > now())
 """)
 _PUT_OFF = text(f"""
     UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, connector_version_seen = :version,
@@ -216,7 +216,7 @@ def count_due(connection: Connection, connection_id: int, selection: Selection) 
 
 
 def make_due(connection: Connection, connection_ids: Sequence[int], selection: Selection, limit: int | None) -> int:
-    """Let transient gaps be tried now, those that were given up included; returns how many."""
+    """Let transient gaps be tried now, those that were given up included; returns how many were not due already."""
     values = {"connection_ids": list(connection_ids), "limit": limit, **_listed(selection)}
     return connection.execute(_MAKE_DUE, values).rowcount
 

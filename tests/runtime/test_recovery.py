@@ -139,6 +139,16 @@ class TestRecoveryRun:
         assert len(first) == 1
         assert sweep_transient(backlog.settings, backlog.db) == []
 
+    def test_a_connector_is_not_asked_for_nothing(self, backlog: Scenario) -> None:
+        backlog.install(healing)
+        sweep_transient(backlog.settings, backlog.db)
+        with backlog.db.begin() as connection:
+            waive(connection, [backlog.connection_id], Selection())
+
+        [run] = backlog.work()
+
+        assert (run["status"], backlog.starts) == ("succeeded", [])
+
     def test_its_cost_is_stated_before_it_starts(self, backlog: Scenario) -> None:
         [ring] = sweep_transient(backlog.settings, backlog.db)
 

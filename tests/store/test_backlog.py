@@ -229,6 +229,12 @@ class TestTheOwnersWord:
 
         assert desk.due() == ["due", "later"]
 
+    def test_what_is_due_already_is_not_written_again(self, desk: Desk) -> None:
+        desk.miss(missed("a"), missed("b"))
+        desk.elapse()
+
+        assert make_due(desk) == 0
+
     def test_a_number_of_items_makes_so_many_due(self, desk: Desk) -> None:
         desk.miss(*[missed(name) for name in "abc"])
 
