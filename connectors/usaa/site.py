@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from connectors.usaa import history, shelf
@@ -48,7 +48,7 @@ def collect_site(start: Start, context: Context, emitter: Emitter, templates: Se
     with context.http(base_url=str(context.settings["base_url"]), headers={"accept": "*/*"}) as client:
         world = make_world(start, context, emitter, templates, Site(client))
         parts = _RECOVERY if start.recovery_only else _WALK
-        failed: set[str] = set()
+        failed: dict[str, ProviderError] = {}
         for number, part in enumerate(parts):
             if not emitter.wanted.intersection(part.streams):
                 continue
@@ -59,11 +59,12 @@ def collect_site(start: Start, context: Context, emitter: Emitter, templates: Se
                 yield from _missed(left & emitter.wanted, error)
                 return
             except ProviderError as error:
-                lost = emitter.wanted.intersection(part.streams) - failed
-                failed |= lost
-                yield from () if start.recovery_only else _missed(lost, error)
+                failed = dict.fromkeys(emitter.wanted.intersection(part.streams), error) | failed
         if not start.recovery_only:
+            # No place is kept after the word that its stream failed, so that word comes last.
             yield from _states(world, failed)
+            for stream, why in failed.items():
+                yield from _missed({stream}, why)
 
 
 def _missed(streams: set[str] | frozenset[str], error: ProviderError) -> Iterator[Message]:
@@ -72,8 +73,8 @@ def _missed(streams: set[str] | frozenset[str], error: ProviderError) -> Iterato
         yield skip(stream, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
 
 
-def _states(world: World, failed: set[str]) -> Iterator[Message]:
-    for stream in sorted(world.emitter.wanted - failed - {TRANSACTIONS}):
+def _states(world: World, failed: Collection[str]) -> Iterator[Message]:
+    for stream in sorted(world.emitter.wanted - {*failed, TRANSACTIONS}):
         yield State(stream=stream, cursor={"road": "site", "walked_on": world.today.isoformat()})
     if TRANSACTIONS in world.emitter.wanted:
         yield world.state(None if TRANSACTIONS in failed else covered_by(world.ledger))
