@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" $(LOCK_FLAGS)
 ARGS ?=
+# Most tests wait for servers and processes, so there may be more of them than cores.
+PROCESSES ?= 4
 LOCK_FLAGS ?= --upgrade
 
 .DEFAULT_GOAL := help
@@ -18,7 +20,7 @@ demo: $(VENV)/.run ## collect from a practice provider, with everything that goe
 	$(BIN)/pdpp-worker demo $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/taps/.ready ## run the tests; ARGS="-k pacing" picks some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal $(ARGS)
 
 lint: $(VENV)/.dev ## check style and types
 	$(BIN)/ruff check .
