@@ -91,9 +91,9 @@ def act(scenario: Scenario, step: str) -> None:
 
 
 def missing(scenario: Scenario) -> list[str]:
-    """The items of the gaps that are not closed."""
+    """The items of the gaps that are not closed; a run that was given up misses all of it."""
     return [
-        row["scope"].get("resource_id") or row["scope"]["partition"]["item"]
+        row["scope"].get("resource_id") or row["scope"]["partition"].get("item", "all of it")
         for row in scenario.gaps()
         if row["closed_at"] is None
     ]
