@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
-from connectors.usaa.figures import plain, read_amount, read_date, read_day, signed_cents
+from connectors.usaa.figures import FULL_DATE, plain, read_amount, read_date, read_day, signed_cents
 from connectors.usaa.identity import Entry, check_number
 from connectors.usaa.ledger import DAY, Span
 
 _COLUMNS = {
-    "date": ("date", "posted date", "posting date", "post date", "transaction date"),
+    "date": ("date", "posted date", "posting date", "post date", "date posted", "transaction date", "trans date"),
     "description": ("description", "payee", "name"),
     "original": ("original description", "memo", "details"),
     "category": ("category",),
@@ -22,9 +23,11 @@ _COLUMNS = {
     "debit": ("debit", "debits", "debit amount", "withdrawal", "withdrawals", "withdrawal amount", "money out"),
     "credit": ("credit", "credits", "credit amount", "deposit", "deposits", "deposit amount", "money in"),
     "balance": ("balance", "running balance", "balance after", "account balance"),
+    "type": ("type", "transaction type", "credit debit", "debit credit", "cr dr", "dr cr"),
     "status": ("status", "transaction status", "posting status"),
     "check": ("check number", "check no", "check", "check num"),
-    "account": ("account", "account number", "account no", "account name", "card number"),
+    "account": ("account", "account number", "account no", "account name"),
+    "card": ("card number",),
 }
 _HEADER_WITHIN_ROWS = 20
 _ACCOUNTS = (
@@ -35,6 +38,9 @@ _ACCOUNTS = (
     re.compile(r"(?:(?<![\w.])[*x\u2022]+[ -]?|\bending in\s+)(\d{4})(?![\d/]|[.,]\d)", re.IGNORECASE),
 )
 _DELIMITERS = ",;\t|"
+_ROW_WITHIN = re.compile(rf"[\r\n]\W*{FULL_DATE}", re.IGNORECASE)
+_OUT = frozenset({"debit", "dr", "d"})
+_IN = frozenset({"credit", "cr", "c"})
 
 
 class NotAnExportError(Exception):
@@ -83,16 +89,28 @@ def read_export(content: bytes) -> Export:
     """Read an export.
 
     Raises:
-        NotAnExportError: no row of it names the columns of one, or its dates are not month first.
+        NotAnExportError: no row of it names the columns of one, its dates are not month first, or it mixes accounts.
     """
     text = _decode(content)
     rows, columns, header_at, account = _find_header(text)
     export = Export(account=account)
+    width = len(rows[header_at][1])
     for line, row in rows[header_at + 1 :]:
-        if any(cell.strip() for cell in row):
+        if _is_header(again := _columns(row)):
+            columns, width = again, len(row)  # exports that were put one behind the other
+        elif not any(cell.strip() for cell in row):
+            continue
+        elif _is_damaged(row, width, ends_the_text=line == rows[-1][0] and not text.endswith(("\n", "\r"))):
+            export.broken.append(line)
+        else:
             _take(export, line, row, columns)
-    if export.account is None and (column := columns.get("account")) is not None:
-        export.account = _one_account(row[column] for _, row in rows[header_at + 1 :] if column < len(row))
+    named = {name: _named(rows[header_at + 1 :], columns.get(name)) for name in ("account", "card")}
+    if len(named["account"]) > 1:
+        raise NotAnExportError("its rows are of several accounts; export each account by itself")
+    if export.account is None:
+        export.account = next(
+            (one for each in named.values() for one in each if len(each) == 1 and one.isdigit()), None
+        )
     return export
 
 
@@ -121,11 +139,18 @@ def _decode(content: bytes) -> str:
 
 
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(text.replace("\x00", "").splitlines(keepends=True), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text.replace("\x00", ""), newline=""), delimiter=delimiter)
     try:
         return [(reader.line_num, row) for row in reader]
     except csv.Error:
         raise NotAnExportError("its quotes or cells are broken") from None
+
+
+def _is_damaged(row: Sequence[str], width: int, *, ends_the_text: bool) -> bool:
+    """Whether cells are not what they seem: too many by a stray delimiter, whole rows in one by a quote that is never
+    closed, or the last one cut short with the file."""
+    has_more = any(cell.strip() for cell in row[width:])
+    return has_more or any(map(_ROW_WITHIN.search, row)) or (ends_the_text and len(row) < width)
 
 
 def _find_header(text: str) -> tuple[list[tuple[int, list[str]]], dict[str, int], int, str | None]:
@@ -133,11 +158,15 @@ def _find_header(text: str) -> tuple[list[tuple[int, list[str]]], dict[str, int]
     for delimiter in sorted(_DELIMITERS, key=first.count, reverse=True):
         for at, (_, row) in enumerate(_rows(first, delimiter)[:_HEADER_WITHIN_ROWS]):
             columns = _columns(row)
-            if "date" in columns and ("amount" in columns or {"debit", "credit"} & columns.keys()):
+            if _is_header(columns):
                 rows = _rows(text, delimiter)
                 preamble = " ".join(cell for _, each in rows[:at] for cell in each)
                 return rows, columns, at, account_in(preamble)
     raise NotAnExportError("no row names a date and an amount")
+
+
+def _is_header(columns: dict[str, int]) -> bool:
+    return "date" in columns and ("amount" in columns or not columns.keys().isdisjoint(("debit", "credit")))
 
 
 def _columns(row: Sequence[str]) -> dict[str, int]:
@@ -178,13 +207,20 @@ def _take(export: Export, line: int, row: list[str], columns: dict[str, int]) ->
 
 def _cents(cells: dict[str, str]) -> int | None:
     if cells.get("amount"):
-        return signed_cents(cells["amount"])
+        return _by_type(signed_cents(cells["amount"]), cells.get("type", "").lower())
     debit, credit = (read_amount(cells.get(name) or "0") for name in ("debit", "credit"))
     if debit is None or credit is None or not (cells.get("debit") or cells.get("credit")):
         return None
     if debit.cents and credit.cents:
         return None
     return -debit.cents if debit.cents else credit.cents
+
+
+def _by_type(cents: int | None, kind: str) -> int | None:
+    """The amount, signed by the word beside it; None where the two contradict each other."""
+    if cents is None or (kind in _IN and cents < 0):
+        return None
+    return -abs(cents) if kind in _OUT else cents
 
 
 def _refuse_day_first(text: str) -> None:
@@ -200,7 +236,7 @@ def _chains(rows: Sequence[Entry]) -> bool:
     return all((one.balance_cents or 0) + other.cents == other.balance_cents for one, other in pairwise(rows))
 
 
-def _one_account(cells: Iterator[str]) -> str | None:
-    """The account that all rows name, if it is one."""
-    named = {digits[-4:] for cell in cells if len(digits := re.sub(r"\D", "", cell)) >= 4}
-    return named.pop() if len(named) == 1 else None
+def _named(rows: Sequence[tuple[int, list[str]]], column: int | None) -> set[str]:
+    """The accounts that a column names: by the last four digits, else as they are written."""
+    cells = [] if column is None else [row[column].strip() for _, row in rows if column < len(row)]
+    return {re.sub(r"\D", "", cell)[-4:] if cell[-4:].isdigit() else cell.lower() for cell in cells if cell}

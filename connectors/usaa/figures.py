@@ -36,7 +36,7 @@ FULL_DATE = (
 )
 SHORT_DATE = rf"(?:\d{{1,2}}[/-]\d{{1,2}}(?![/\d-])|{MONTH}\s+\d{{1,2}}(?!\d))"
 
-_ISO = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ].*)?")
+_ISO = re.compile(r"(\d{4})[-/]?(\d{2})[-/]?(\d{2})(?:[T ].*)?")
 _NUMERIC = re.compile(r"(\d{1,2})[/.-](\d{1,2})(?:[/.-](\d{4}|\d{2}))?(?:\s+\d{1,2}:\d{2}.*)?")
 _NAMED = re.compile(rf"({MONTH})\s+(\d{{1,2}})(?:,?\s+(\d{{4}}))?", re.IGNORECASE)
 _DAY_FIRST_NAMED = re.compile(rf"(\d{{1,2}})[\s-]+({MONTH})[\s,-]+(\d{{4}})", re.IGNORECASE)

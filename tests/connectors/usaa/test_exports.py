@@ -35,6 +35,8 @@ def cents(content: bytes) -> list[int]:
         b"Account: Checking *1234\r\n\r\n" + export(STORE),
         export(STORE) + b"\n\n",
         export(["01/05/2026", "GROCERY #12", "4.50", ""], header=("Date", "Description", "Debit", "Credit")),
+        export(["01/05/2026", "GROCERY #12", "4.50", "Debit"], header=("Date", "Description", "Amount", "Type")),
+        export(["01/05/2026", "GROCERY\u2028#12", "-4.50"], header=("Date Posted", "Description", "Amount")),
         export(["Posted", "01/05/2026", "GROCERY #12", "($4.50)"], header=("Status", "Date", "Description", "Amount")),
     ],
 )
@@ -44,7 +46,7 @@ def test_one_row_in_many_forms(content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["01/05/2026", "1/5/26", "2026-01-05", "01-05-2026", "Jan 5, 2026", "January 5, 2026", "5 Jan 2026", "20260105"],
+    ["01/05/2026", "1/5/26", "2026-01-05", "01-05-2026", "Jan 5, 2026", "5 Jan 2026", "20260105", "2026/01/05"],
 )
 def test_one_date_in_many_forms(text: str) -> None:
     assert str(read_date(text)) == "2026-01-05"
@@ -108,6 +110,41 @@ def test_broken_rows_are_counted_by_line_and_the_others_kept() -> None:
 
     assert found.broken == [3, 4]
     assert len(found.entries) == 2
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"01/06/2026,ACME, 5.00,-4.00,10.00\n",
+        b'01/06/2026,"ACME,-4.00,10.00\n01/07/2026,B,-1.00,9.00\n01/08/2026,C,-1.00,8.00\n',
+        b"01/06/2026,ACME,-1",
+    ],
+    ids=["a delimiter within a cell", "a quote never closed", "a file cut short"],
+)
+def test_a_row_whose_cells_are_not_what_they_seem_is_not_taken(damaged: bytes) -> None:
+    found = read_export(b"Date,Description,Amount,Balance\n01/05/2026,STORE,-4.50,14.00\n" + damaged)
+
+    assert [entry.cents for entry in found.entries] == [-450]
+    assert len(found.broken) == 1
+
+
+def test_exports_put_one_behind_the_other_are_read_each_by_its_header() -> None:
+    assert cents(export(STORE) + b"Date,Amount,Description\n01/06/2026,-2.00,3\n") == [-450, -200]
+
+
+@pytest.mark.parametrize("names", [("*1234", "*9876"), ("Checking", "Savings")])
+def test_an_export_of_several_accounts_is_refused(names: tuple[str, str]) -> None:
+    header = ("Date", "Description", "Amount", "Account")
+    rows = [["01/05/2026", "STORE", "-1.00", name] for name in names]
+
+    with pytest.raises(NotAnExportError, match="several accounts"):
+        read_export(export(*rows, header=header))
+
+
+def test_a_word_that_contradicts_the_sign_is_not_decided_for() -> None:
+    content = export(["01/05/2026", "STORE", "-1.00", "Credit"], header=("Date", "Description", "Amount", "Type"))
+
+    assert read_export(content).broken == [2]
 
 
 def test_equal_transactions_of_a_day_are_told_apart(owner: Owner, inbox: Path) -> None:
