@@ -25,6 +25,7 @@ CANNOT_START = 127
 
 _SWEEP_S = 5.0
 _LOOK_EVERY_S = 0.02
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _RESET = (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -64,6 +65,8 @@ def _start(command: Sequence[str], lifeline: int) -> int:
     try:
         os.setpgid(0, 0)
         os.close(lifeline)
+        if sys.platform == "linux":  # a command does not outlive its keeper, even if it is what kills it
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
         os.execvp(command[0], list(command))  # noqa: S606 - the manifest's command, and no shell is wanted

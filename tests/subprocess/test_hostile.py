@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import psutil
 import pytest
@@ -96,6 +97,13 @@ def test_what_a_command_forks_away_ends_with_it(commands: Commands) -> None:
     run = commands.misbehave("forks_away")
 
     assert run["status"] == "succeeded"
+    commands.nothing_is_left()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_command_that_kills_its_keeper_ends_with_it(commands: Commands) -> None:
+    assert commands.misbehave("kills_its_keeper")["status"] == "failed"
+
     commands.nothing_is_left()
 
 

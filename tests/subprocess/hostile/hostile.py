@@ -71,6 +71,12 @@ def ignores_sigterm() -> None:
     forever()
 
 
+def kills_its_keeper() -> None:
+    mark(os.getpid())
+    os.kill(os.getppid(), signal.SIGKILL)
+    forever()
+
+
 def forks_away() -> None:
     """Leave a process in a session of its own, twice removed, that holds on to every pipe."""
     code = "import os, signal, sys, time\nsignal.signal(15, signal.SIG_IGN)\nif os.fork(): sys.exit()\nos.setsid()\n"
