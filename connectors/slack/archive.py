@@ -23,7 +23,8 @@ from connectors.slack.rows import Obj
 from pdpp_worker.connector import Reason
 
 FILE_NAME = "slackdump.sqlite"
-TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL", "CHANNEL_USER", "S_USER", "FILE", "WORKSPACE")
+TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
+"""What nothing can be read without; of another table that is not there only its stream suffers."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _BEGINNING = (0, "")
@@ -124,8 +125,10 @@ class Archive:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        connection.text_factory = lambda text: text.decode(errors="replace")
         known = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        missing = set(TABLES) - {name.upper() for (name,) in known}
+        self._tables = {name.upper() for (name,) in known}
+        missing = set(TABLES) - self._tables
         if missing:
             text = f"the archive has no table {', '.join(sorted(missing))}; slackdump's of version 4 has"
             raise ArchiveError(text, Reason.SHAPE_CHANGED)
@@ -137,11 +140,17 @@ class Archive:
     def is_finished(self) -> bool:
         """Whether slackdump says of its last session that it came to its end."""
         last = self.connection.execute("SELECT FINISHED FROM SESSION ORDER BY ID DESC LIMIT 1").fetchone()
-        return last is None or bool(last[0])
+        return last is not None and bool(last[0])
 
     def holds(self, table: str) -> bool:
-        """Whether a table has any row."""
-        return self.connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608
+        """Whether a table is there and has any row."""
+        query = f"SELECT 1 FROM {table} LIMIT 1"  # noqa: S608
+        return table in self._tables and self.connection.execute(query).fetchone() is not None
+
+    def lists_file(self, key: str) -> bool:
+        """Whether a file has a row of its own."""
+        query = "SELECT 1 FROM FILE WHERE ID = ? LIMIT 1"
+        return "FILE" in self._tables and self.connection.execute(query, (key,)).fetchone() is not None
 
     def message_count(self, after: tuple[int, int] = (0, 0)) -> int:
         """How many rows of messages lie after a place; superseded ones are counted too."""
@@ -202,14 +211,14 @@ class Archive:
 
     def newest_channel_chunk(self, channel: str) -> int:
         """The chunk of a channel's newest row."""
-        query = "SELECT max(CHUNK_ID) FROM CHANNEL WHERE ID = ?"
+        query = "SELECT coalesce(max(CHUNK_ID), 0) FROM CHANNEL WHERE ID = ?"
         return int(self.connection.execute(query, (channel,)).fetchone()[0])
 
-    def workspaces(self) -> Iterator[Obj]:
-        """The workspace as auth.test described it, newest last."""
+    def workspaces(self, chunk: int) -> Iterator[Obj]:
+        """The workspace as auth.test described it in chunks above `chunk`, newest last."""
         columns = {"TEAM_ID": "team_id", "TEAM": "team", "URL": "url", "USER_ID": "user_id", "USERNAME": "user"}
-        query = f"SELECT {', '.join(columns)}, ENTERPRISE_ID FROM WORKSPACE ORDER BY ID"  # noqa: S608
-        for row in self.connection.execute(query):
+        query = f"SELECT {', '.join(columns)}, ENTERPRISE_ID FROM WORKSPACE WHERE CHUNK_ID > ? ORDER BY ID"  # noqa: S608
+        for row in self.connection.execute(query, (chunk,)):
             yield dict(zip((*columns.values(), "enterprise_id"), row, strict=True))
 
     def crowds(self, chunk: int, after: str) -> Iterator[Crowd]:

@@ -6,13 +6,14 @@ archive, or one beyond the archive's end, counts for nothing.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 
 from connectors.slack.archive import Archive, MessageRow, Row
-from connectors.slack.fields import table
+from connectors.slack.fields import table, tables, text
 from connectors.slack.rows import Obj, is_placeholder, message_id
-from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, USERS, WORKSPACE, Emitter
-from pdpp_worker.connector import DetailGap, Message, Progress, Reason, Record, Start, State
+from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, PARENT, USERS, WORKSPACE, Emitter
+from pdpp_worker.connector import WHOLE_STREAM, DetailGap, Message, Progress, Reason, Record, Start, State, skip
 
 RECORDS_PER_STATE = 2_000
 
@@ -38,19 +39,34 @@ class Ingest:
     def small_streams(self, skipped: frozenset[str]) -> Iterator[Message]:
         """Everything but messages; `skipped` streams are left alone."""
         rows: dict[str, tuple[Callable[..., Iterator[Row]], Callable[[Row], Iterator[Record]]]] = {
-            USERS: (self._archive.users, lambda row: self._emitter.user(row.raw or {})),
+            USERS: (self._archive.users, self._user),
             CHANNELS: (self._archive.channels, self._channel),
             FILES: (self._archive.files, self._file),
         }
-        if WORKSPACE in self._emitter.wanted - skipped:
-            for raw in self._archive.workspaces():
-                yield from self._emitter.workspace(raw)
-            yield State(stream=WORKSPACE, cursor=self.cursor(WORKSPACE))
+        wanted = self._emitter.wanted - skipped
+        if WORKSPACE in wanted:
+            yield from self._guarded(WORKSPACE, self._workspaces())
         for stream, (read, emit) in rows.items():
-            if stream in self._emitter.wanted - skipped:
-                yield from self._table(stream, read, emit)
-        if MEMBERSHIPS in self._emitter.wanted - skipped:
-            yield from self._crowds()
+            if stream in wanted:
+                yield from self._guarded(stream, self._table(stream, read, emit))
+        if MEMBERSHIPS in wanted:
+            yield from self._guarded(MEMBERSHIPS, self._crowds())
+
+    def _guarded(self, stream: str, messages: Iterator[Message]) -> Iterator[Message]:
+        """A table that is not there or cannot be read costs its own streams only."""
+        try:
+            yield from messages
+        except sqlite3.DatabaseError as error:
+            reason = Reason.SHAPE_CHANGED if "no such" in str(error) else Reason.SOURCE_PARTITION_FAILED
+            for one in (stream, *(rider for rider, parent in PARENT.items() if parent == stream)):
+                if one in self._emitter.wanted:
+                    yield skip(one, reason, WHOLE_STREAM, f"the archive cannot be read: {error}")
+
+    def _workspaces(self) -> Iterator[Message]:
+        place = self.cursor(WORKSPACE)
+        for raw in self._archive.workspaces(_chunk(place)):
+            yield from self._emitter.workspace(raw)
+        yield State(stream=WORKSPACE, cursor={**place, "chunk": self._archive.last_chunk()})
 
     def messages(self, place: Obj) -> Iterator[Message]:
         """Every new or changed message, with what rides on it; `place` is the cursor, and is moved on."""
@@ -76,6 +92,9 @@ class Ingest:
             yield unreadable(MESSAGES, message_id(row.channel, row.ts))
         elif not is_placeholder(row.raw):
             yield from self._emitter.message(row.channel, row.ts, row.raw, earlier)
+            for file in tables(row.raw.get("files")):
+                if (key := text(file.get("id"))) is not None and not self._archive.lists_file(key):
+                    yield from self._emitter.file(file)
         elif known := next((raw for raw in earlier if not is_placeholder(raw)), None):
             yield from self._emitter.message(row.channel, row.ts, known, earlier)
 
@@ -95,6 +114,10 @@ class Ingest:
                 unsaved = 0
                 yield State(stream=stream, cursor=dict(place))
         yield State(stream=stream, cursor=dict(place))
+
+    def _user(self, row: Row) -> Iterator[Record]:
+        if row.raw is not None:
+            yield from self._emitter.user({**row.raw, "id": row.id})
 
     def _channel(self, row: Row) -> Iterator[Record]:
         if row.raw is None:

@@ -52,10 +52,15 @@ def message(channel: str, ts: str, raw: Obj) -> Obj:
         "file_ids": [one for file in files if (one := text(file.get("id")))],
         "attachment_count": len(attachments),
         "has_blocks": bool(raw.get("blocks")),
-        "reaction_count": len(list(reactions(channel, ts, raw))),
+        "reaction_count": sum(map(_reaction_count, tables(raw.get("reactions")))),
         "pinned_to": strings(raw.get("pinned_to")),
         "metadata_event_type": text(table(raw.get("metadata")).get("event_type")),
     }
+
+
+def _reaction_count(raw: Obj) -> int:
+    """How many reacted so; of many, Slack lists only the first."""
+    return max(integer(raw.get("count")) or 0, len(set(strings(raw.get("users")))))
 
 
 def attachments(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:

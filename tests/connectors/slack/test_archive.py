@@ -22,7 +22,7 @@ from tests.connectors.slack.account import (
     user,
     whole_channel,
 )
-from tests.connectors.slack.conftest import Holder, emitted, gaps, recovered, skips
+from tests.connectors.slack.conftest import ALL, Holder, emitted, gaps, recovered, skips
 
 ONE, TWO, THREE = (stamp(second) for second in (1, 2, 3))
 
@@ -349,3 +349,78 @@ def test_the_newest_version_is_looked_up_by_the_message_and_not_through_its_chan
     lookups = [step for step in plan if step.startswith(("SEARCH n", "SEARCH o"))]
     assert len(lookups) == 2
     assert all("(ID=? AND CHUNK_ID" in step for step in lookups)
+
+
+@pytest.mark.parametrize(
+    ("table", "stream"),
+    [("FILE", "files"), ("CHANNEL_USER", "channel_memberships"), ("WORKSPACE", "workspace"), ("S_USER", "users")],
+)
+def test_a_table_that_is_not_there_costs_its_own_stream(
+    directory: Path, on_disk: Holder, table: str, stream: str
+) -> None:
+    maker = archived(directory, {"C1": [said(stamp(0))]})
+    maker.execute(f"DROP TABLE {table}")
+    maker.close()
+
+    sent = on_disk.run()
+
+    assert set(skips(sent)) - {"canvases"} == {stream}
+    assert skips(sent)[stream].reason == Reason.SHAPE_CHANGED
+    assert emitted(sent, "messages") == [f"C1:{stamp(0)}"]
+
+
+def test_text_that_is_no_text_costs_nothing(directory: Path, on_disk: Holder) -> None:
+    maker = archived(directory, {"C1": [said(stamp(0)), said(stamp(1))]})
+    maker.execute("UPDATE MESSAGE SET TS = CAST(X'ff31' AS TEXT) WHERE ID = ?", number(stamp(0)))
+    maker.execute("UPDATE WORKSPACE SET TEAM = CAST(X'ff31' AS TEXT)")
+    maker.close()
+
+    sent = on_disk.run()
+
+    assert (gaps(sent), skips(sent)) == ({}, {})
+    assert set(emitted(sent, "messages")) == {f"C1:{stamp(0)}", f"C1:{stamp(1)}"}
+
+
+def test_a_person_is_named_by_the_row_where_the_json_does_not(directory: Path, on_disk: Holder) -> None:
+    maker = archived(directory, {})
+    maker.execute("UPDATE S_USER SET DATA = ? WHERE ID = 'U0OTHER'", b'{"id": 5, "name": "other"}')
+    maker.close()
+
+    on_disk.run()
+
+    assert on_disk.held("users")["U0OTHER"]["name"] == "other"
+
+
+def test_a_file_that_only_a_message_tells_of_is_taken_from_it(directory: Path, on_disk: Holder) -> None:
+    maker = archived(directory, {"C1": [said(stamp(0), files=[file("F1", title="a"), file("F2", title="b")])]})
+    maker.files("C1", file("F1", title="listed"))
+    maker.close()
+
+    on_disk.run()
+
+    assert {key: one["title"] for key, one in on_disk.held("files").items()} == {"F1": "listed", "F2": "b"}
+
+
+def test_the_count_of_reactions_holds_those_that_are_not_listed(directory: Path, on_disk: Holder) -> None:
+    reactions = [{"name": "tada", "count": 70, "users": ["U1", "U2"]}]
+    archived(directory, {"C1": [said(stamp(0), reactions=reactions)]}).close()
+
+    on_disk.run()
+
+    assert on_disk.held("messages")[f"C1:{stamp(0)}"]["reaction_count"] == 70
+    assert len(on_disk.held("reactions")) == 2
+
+
+def test_an_archive_without_a_session_is_not_an_empty_workspace(directory: Path, on_disk: Holder) -> None:
+    ArchiveMaker(directory).close()
+
+    assert {"users", "channels", "messages"} <= set(skips(on_disk.run()))
+
+
+def test_a_second_run_sends_nothing_that_did_not_change(directory: Path, on_disk: Holder) -> None:
+    archived(directory, {"C1": [said(stamp(0))]}).close()
+    on_disk.run()
+
+    sent = on_disk.run()
+
+    assert [one for stream in ALL for one in emitted(sent, stream)] == []
