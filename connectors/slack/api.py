@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
 
-from connectors.slack.errors import Refused, ScopeMissing, ShapeError
-from connectors.slack.fields import table, text
+from connectors.slack.errors import NamelessError, Refused, ScopeMissing, ShapeError
+from connectors.slack.fields import micros, table, text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, Throttled, UpstreamError
 
@@ -21,14 +21,43 @@ FILES_PAGE = 100
 KINDS = "public_channel,private_channel,mpim,im"
 
 _SIGNED_OUT = frozenset(
-    {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "user_removed_from_team"}
+    {
+        "invalid_auth",
+        "not_authed",
+        "token_revoked",
+        "token_expired",
+        "account_inactive",
+        "user_removed_from_team",
+        "two_factor_setup_required",
+    }
 )
-_SCOPE = frozenset({"missing_scope", "no_permission", "not_allowed_token_type", "ekm_access_denied"})
+_SCOPE = frozenset(
+    {
+        "missing_scope",
+        "no_permission",
+        "not_allowed_token_type",
+        "ekm_access_denied",
+        "team_access_not_granted",
+    }
+)
 _GONE = frozenset(
-    {"channel_not_found", "thread_not_found", "message_not_found", "user_not_found", "file_not_found", "file_deleted"}
+    {
+        "channel_not_found",
+        "thread_not_found",
+        "message_not_found",
+        "user_not_found",
+        "file_not_found",
+        "file_deleted",
+    }
 )
 _REFUSED = frozenset(
-    {"not_in_channel", "access_denied", "team_access_not_granted", "channel_is_limited_access", "restricted_action"}
+    {
+        "not_in_channel",
+        "access_denied",
+        "channel_is_limited_access",
+        "restricted_action",
+        "method_not_supported_for_channel_type",
+    }
 )
 _BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
 
@@ -70,25 +99,25 @@ class Api:
 
     def users(self) -> Iterator[Obj]:
         """Everybody in the workspace."""
-        return self._items("users.list", "members", limit=PAGE)
+        return self._items("users.list", "members", _has_id, limit=PAGE)
 
     def channels(self) -> Iterator[Obj]:
         """Every conversation that the token may see."""
-        return self._items("conversations.list", "channels", types=KINDS, exclude_archived="false", limit=PAGE)
+        return self._items("conversations.list", "channels", _has_id, types=KINDS, exclude_archived="false", limit=PAGE)
 
-    def members(self, channel: str) -> Iterator[Any]:
+    def members(self, channel: str) -> Iterator[str]:
         """The ids of a conversation's members."""
-        return self._items("conversations.members", "members", channel=channel, limit=PAGE)
+        return self._items("conversations.members", "members", _is_id, channel=channel, limit=PAGE)
 
     def history(self, channel: str, oldest: str, latest: str | None) -> Iterator[list[Obj]]:
         """Pages of a conversation's messages between two `ts`, both exclusive, newest first."""
         until = {"latest": latest} if latest is not None else {}
         parameters = {"channel": channel, "oldest": oldest, "inclusive": "false", "limit": PAGE}
-        return self._pages("conversations.history", "messages", **parameters, **until)
+        return self._pages("conversations.history", "messages", _has_time, **parameters, **until)
 
     def replies(self, channel: str, thread: str) -> Iterator[list[Obj]]:
         """Pages of a thread, oldest first; each begins with its parent."""
-        return self._pages("conversations.replies", "messages", channel=channel, ts=thread, limit=PAGE)
+        return self._pages("conversations.replies", "messages", _has_time, channel=channel, ts=thread, limit=PAGE)
 
     def message(self, channel: str, ts: str) -> Obj | None:
         """One message, a reply too; None when there is none at that time."""
@@ -110,32 +139,36 @@ class Api:
             raise ShapeError(f"{method} answered without {name}")
         return found
 
-    def files(self, page: int) -> tuple[list[Obj], int]:
-        """A page of files, and how many pages there are."""
+    def files(self, page: int) -> tuple[list[Any], int]:
+        """A page of files, whatever these are, and how many pages there are."""
         answer = self._call("files.list", count=FILES_PAGE, page=page)
         pages = table(answer.get("paging")).get("pages")
         if not isinstance(pages, int):
             raise ShapeError("files.list does not say how many pages there are")
-        return [one for one in _array(answer, "files", "files.list") if isinstance(one, dict)], pages
+        return _array(answer, "files", "files.list"), pages
 
-    def _items(self, method: str, name: str, **parameters: Any) -> Iterator[Any]:
-        for page in self._pages(method, name, **parameters):
+    def _items(self, method: str, name: str, is_named: Callable[[Any], bool], **parameters: Any) -> Iterator[Any]:
+        for page in self._pages(method, name, is_named, **parameters):
             yield from page
 
-    def _pages(self, method: str, name: str, **parameters: Any) -> Iterator[list[Any]]:
+    def _pages(self, method: str, name: str, is_named: Callable[[Any], bool], **parameters: Any) -> Iterator[list[Any]]:
+        """All pages; that items had no name by which to keep them is said when the others are taken."""
         cursors: set[str] = set()
+        nameless = 0
         while True:
             answer = self._call(method, **parameters)
-            yield _array(answer, name, method)
-            cursor = text(table(answer.get("response_metadata")).get("next_cursor"))
+            items = _array(answer, name, method)
+            named = [one for one in items if is_named(one)]
+            nameless += len(items) - len(named)
+            yield named
+            cursor = _next_cursor(method, answer)
             if cursor is None:
-                if answer.get("has_more") is True:
-                    raise ShapeError(f"{method} says that there is more, and not where")
-                return
+                break
             if cursor in cursors:
                 raise ShapeError(f"the pages of {method} go in a circle")
             cursors.add(cursor)
             parameters["cursor"] = cursor
+        refuse_nameless(method, nameless)
 
     def _call(self, method: str, **parameters: Any) -> Obj:
         try:
@@ -169,6 +202,37 @@ class Api:
         if code in _GONE:
             return Gone(said)
         return Refused(said) if code in _REFUSED else UpstreamError(said)
+
+
+def refuse_nameless(method: str, count: int) -> None:
+    """Say that items were passed over.
+
+    Raises:
+        NamelessError: there were any.
+    """
+    if count:
+        raise NamelessError(f"{method} answered with {count} items that have no id or time")
+
+
+def _has_id(item: Any) -> bool:
+    return isinstance(item, dict) and _is_id(item.get("id"))
+
+
+def _has_time(item: Any) -> bool:
+    return isinstance(item, dict) and micros(item.get("ts")) is not None
+
+
+def _is_id(item: Any) -> bool:
+    return text(item) is not None
+
+
+def _next_cursor(method: str, answer: Obj) -> str | None:
+    cursor = table(answer.get("response_metadata")).get("next_cursor")
+    if not isinstance(cursor, str | None):
+        raise ShapeError(f"{method} answered with a cursor that is none")
+    if not cursor and answer.get("has_more") is True:
+        raise ShapeError(f"{method} says that there is more, and not where")
+    return cursor or None
 
 
 def _array(answer: Obj, name: str, method: str) -> list[Any]:

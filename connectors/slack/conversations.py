@@ -17,7 +17,7 @@ from typing import Any
 
 from connectors.slack import rows
 from connectors.slack.api import Api
-from connectors.slack.errors import Refused, reason_of
+from connectors.slack.errors import Refused, ShapeError, reason_of
 from connectors.slack.fields import integer, micros, table, tables, text, ts_of
 from connectors.slack.rows import Obj, message_id
 from connectors.slack.streams import ATTACHMENTS, MESSAGES, REACTIONS, Emitter
@@ -83,9 +83,13 @@ class Conversations:
 
     def thread(self, channel: str, parent: str) -> Iterator[Message]:
         """All of a thread, with its parent."""
+        pages = 0
         for page in self._api.replies(channel, parent):
+            pages += bool(page)
             for raw in tables(page):
                 yield from self._message(channel, raw, ())
+        if not pages:
+            raise ShapeError("conversations.replies answered without even the parent")
 
     def one(self, channel: str, ts: str) -> Iterator[Message]:
         """One message."""

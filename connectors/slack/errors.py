@@ -26,6 +26,10 @@ class ShapeError(ProviderError):
     reason = "shape_changed"
 
 
+class NamelessError(ShapeError):
+    """Items of an answer have nothing by which they could be kept; the others were given."""
+
+
 class Unreadable(ProviderError):  # noqa: N818 - it says what a row is
     """A row of the archive is not a JSON object."""
 

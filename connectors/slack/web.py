@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
-from connectors.slack.api import Api
+from connectors.slack.api import Api, refuse_nameless
 from connectors.slack.conversations import Conversations, TooManyFailuresError, stopped
-from connectors.slack.errors import Refused, ShapeError, reason_of
+from connectors.slack.errors import NamelessError, Refused, ShapeError, reason_of
 from connectors.slack.fields import flag, integer, table, tables, text
 from connectors.slack.rows import Obj
 from connectors.slack.streams import (
@@ -120,12 +122,15 @@ class Web:
             return
         day = self._context.now().date().isoformat()
         ids: dict[str, int] = {}
-        for raw in tables(list(self._api.channels())):
-            key = text(raw.get("id"))
-            if key is not None and self._is_ours(raw):
-                ids[key] = integer(raw.get("num_members")) or 0
-                yield from self._emitter.channel(raw, day)
+        try:
+            for raw in self._api.channels():
+                if self._is_ours(raw):
+                    ids[raw["id"]] = integer(raw.get("num_members")) or 0
+                    yield from self._emitter.channel(raw, day)
+        except NamelessError as error:
+            self._nameless = error
         self._listed = ids
+        self._refuse_nameless()
         if CHANNELS in self._emitter.wanted:
             yield State(stream=CHANNELS, cursor={"run": self._start.run_id, "ids": ids})
 
@@ -134,15 +139,21 @@ class Web:
             return True
         return raw.get("is_im") is True or raw.get("is_mpim") is True or flag(raw.get("is_member")) is not False
 
+    def _refuse_nameless(self) -> None:
+        """Say that the list of channels had some that cannot be named, now that the others are taken."""
+        if self._nameless is not None:
+            raise self._nameless
+
     _listed: dict[str, int] | None = None
+    _nameless: NamelessError | None = None
 
     def _known_channels(self) -> dict[str, int]:
         """Channel to member count, from the list that this run has read."""
         if self._listed is None:
             if self._is_done(CHANNELS):
                 return table(table(self._start.cursor(CHANNELS)).get("ids"))
-            for _ in self._channels():
-                continue
+            with suppress(NamelessError):
+                deque(self._channels(), maxlen=0)
         return self._listed or {}
 
     def _memberships(self) -> Iterator[Message]:
@@ -169,19 +180,23 @@ class Web:
     def _files(self) -> Iterator[Message]:
         if self._is_done(FILES):
             return
-        page, pages = integer(table(self._start.cursor(FILES)).get("page")) or 1, 1
+        page, pages, nameless = integer(table(self._start.cursor(FILES)).get("page")) or 1, 1, 0
         while page <= max(pages, 1):
             found, pages = self._api.files(page)
-            for raw in found:
+            named = [raw for raw in tables(found) if text(raw.get("id"))]
+            nameless += len(found) - len(named)
+            for raw in named:
                 yield from self._emitter.file(raw)
             page += 1
             if FILES in self._emitter.wanted:
                 yield State(stream=FILES, cursor={"page": page})
+        refuse_nameless("files.list", nameless)
         if FILES in self._emitter.wanted:
             yield State(stream=FILES, cursor={"run": self._start.run_id})
 
     def _messages(self) -> Iterator[Message]:
         yield from self.conversations.walk(self._start, list(self._known_channels()))
+        self._refuse_nameless()
 
 
 def _unread_members(channel: str, error: ProviderError) -> DetailGap:

@@ -247,3 +247,52 @@ def test_the_cookie_goes_along_escaped_once(slack: Slack) -> None:
 def test_a_narrowed_scope_is_refused_and_not_broadened(slack: Slack, holder: Holder) -> None:
     assert skips(holder.run(["reactions"]))["reactions"].reason == Reason.SCOPE_NOT_SUPPORTED
     assert slack.called("conversations.history") == 0
+
+
+@pytest.mark.parametrize("nameless", [{"id": 5}, None])
+@pytest.mark.parametrize("stream", ["users", "channels", "files"])
+def test_an_item_without_a_name_is_told_and_the_others_are_taken(
+    slack: Slack, holder: Holder, stream: str, nameless: Any
+) -> None:
+    slack.users, slack.files = [user("U1")], [file("F1")]
+    slack.add("C1", [said(stamp(1))])
+    {"users": slack.users, "files": slack.files}.get(stream, []).insert(0, nameless)
+    if stream == "channels":
+        slack.channels["nameless"] = nameless
+
+    sent = holder.run()
+
+    assert skips(sent)[stream].reason == Reason.SHAPE_CHANGED
+    assert {key: len(holder.held(key)) for key in ("users", "channels", "files", "messages")} == {
+        "users": 1,
+        "channels": 1,
+        "files": 1,
+        "messages": 1,
+    }
+
+
+@pytest.mark.parametrize("nameless", [{"ts": 1.5}, None])
+def test_a_message_without_a_time_leaves_a_gap_and_the_others_are_taken(
+    slack: Slack, holder: Holder, nameless: Any
+) -> None:
+    slack.add("C1", [said(stamp(1))])
+    slack.faults["conversations.history"] = failing({"ok": True, "messages": [nameless, said(stamp(1))]})
+
+    sent = holder.run()
+
+    assert gaps(sent)["C1"].reason == Reason.SHAPE_CHANGED
+    assert emitted(sent, "messages") == [f"C1:{stamp(1)}"]
+
+
+def test_a_thread_that_is_answered_with_nothing_is_a_gap(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", thread(stamp(1), stamp(2)))
+    slack.faults["conversations.replies"] = failing({"ok": True, "messages": []})
+
+    assert gaps(holder.run())[f"C1/{stamp(1)}"].reason == Reason.SHAPE_CHANGED
+
+
+def test_a_cursor_that_is_none_does_not_pass_for_the_end(slack: Slack, holder: Holder) -> None:
+    answer = {"ok": True, "members": [user("U1")], "response_metadata": {"next_cursor": 5}}
+    slack.faults["users.list"] = failing(answer)
+
+    assert skips(holder.run())["users"].reason == Reason.SHAPE_CHANGED
