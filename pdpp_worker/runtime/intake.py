@@ -24,8 +24,10 @@ from pdpp_worker.protocol.messages import (
     Start,
     State,
 )
-from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason, RecoveryKind, known_reason
-from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, TimeRange
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason, known_reason
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, TimeRange, scope_key
+from pdpp_worker.runtime.accounts import DetailAccounts
+from pdpp_worker.runtime.foreign import reason_of
 from pdpp_worker.runtime.rules import check_in_scope, moment_of, resource_of
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Batch, Closure, Miss, RecordRow, Rejection
@@ -33,8 +35,6 @@ from pdpp_worker.store.events import Event
 
 CURSOR_BYTES = 64 * 1024 * 1024
 """Longest cursor that is kept."""
-
-_FOREIGN_REASON = {RecoveryKind.RUNTIME: Reason.UPSTREAM_ERROR, RecoveryKind.UPGRADE: Reason.PARSE_FAILED}
 
 
 class Intake:
@@ -45,9 +45,9 @@ class Intake:
         manifest: Manifest,
         start: Start,
         redact: Callable[[str], str],
-        rejected_before: Mapping[tuple[str, str], int] | None = None,
+        missing_in: Collection[str] = (),
     ) -> None:
-        """`rejected_before`: (stream, key) of records that an earlier version had to refuse, to their open gaps."""
+        """`missing_in`: streams with open gaps, where a record may be the proof that one of them is mended."""
         self._recovery_only = start.recovery_only
         self._incremental = manifest.checkpoint_commit == "incremental"
         self._scopes = {scope.name: scope for scope in start.scope.streams}
@@ -61,12 +61,11 @@ class Intake:
         self.handed = len(self._gaps)
         """Gaps that START handed over."""
         self._proofs: set[tuple[str, str]] = set()
-        self._withheld: dict[str, str] = {}
-        self._gap_keys: dict[str, set[str]] = {}
+        self._accounts = DetailAccounts()
         self._staged: dict[str, str] = {}
         self._staged_periods: dict[str, list[TimeRange]] = {}
         self._redact = redact
-        self._rejected_before = dict(rejected_before or {})
+        self._missing_in = set(missing_in)
         self.batch = Batch()
         self.size = 0
         """Bytes of encoded records in the batch."""
@@ -74,6 +73,7 @@ class Intake:
         """Records in the batch."""
         self.failed_streams: dict[str, str] = {}
         """Stream to why it was not walked to its end."""
+        self._certified: set[str] = set()
         self.checkpoint_errors: dict[str, str] = {}
         """Stream to why its latest checkpoint was not committed."""
         self.emitted = 0
@@ -101,6 +101,22 @@ class Intake:
         """The gaps that START handed over and of which nothing was said."""
         return [int(gap_id) for gap_id in self._gaps]
 
+    @property
+    def has_settled(self) -> bool:
+        """Whether something was said of any of those."""
+        return len(self._gaps) < self.handed
+
+    @property
+    def has_staged(self) -> bool:
+        """Whether checkpoints wait for the connector's end."""
+        return bool(self._staged)
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether DONE says that streams failed, and a SKIP_RESULT of that reason says of each which one it is."""
+        error = None if self.done is None or self.done.status != "failed" else self.done.error
+        return error is not None and error.code == STREAM_FAILED and bool(self._certified)
+
     def next_batch(self) -> Batch:
         """Hand over the batch and begin a new one."""
         full, self.batch, self.size, self.rows = self.batch, Batch(), 0, 0
@@ -108,6 +124,8 @@ class Intake:
 
     def commit_staged(self, excluding: Collection[str]) -> None:
         """Put the staged checkpoints in the batch: the connector ended well, but for the excluded streams."""
+        for stream in self._accounts.owing:
+            self._withhold(stream)
         for stream, cursor in self._staged.items():
             if stream not in excluding:
                 self.batch.checkpoints[stream] = cursor
@@ -134,8 +152,8 @@ class Intake:
         self.rows += 1
         if self._gaps and not row.deleted:
             self._proofs.add((record.stream, row.key))
-        if self._rejected_before and (healed := self._rejected_before.pop((record.stream, row.key), None)) is not None:
-            self.batch.closures.append(Closure(healed, absent=row.deleted))
+        if record.stream in self._missing_in and not row.partial:
+            self.batch.proofs.setdefault(record.stream, {})[row.key] = row.deleted
 
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
         key = values.key_text(record.key)
@@ -175,7 +193,10 @@ class Intake:
                 f"STATE of stream {state.stream!r} is not taken: its place is kept by {', '.join(stream.parents)}"
             )
         cursor = self._cursor(state)
-        self._gap_keys.pop(state.stream, None)
+        if self._incremental:
+            self._accounts.forget_gaps(
+                name for name, one in self._streams.items() if (one.parents or [name]) == [state.stream]
+            )
         tally = self.batch.tally(state.stream)
         tally.state_staged, tally.state_committed = True, cursor is not None and self._incremental
         if cursor is None:
@@ -200,17 +221,30 @@ class Intake:
         """The cursor as text, or None when it cannot be kept; the records before it are durable all the same."""
         cursor, why = self._judge_cursor(state)
         if why is not None:
-            self.checkpoint_errors[state.stream] = why
-            self.batch.events.append(("checkpoint_refused", state.stream, {"why": why}))
+            self._refuse(state.stream, why)
             return None
         if self._redact(cursor) != cursor:
             raise ProtocolViolation(f"STATE of stream {state.stream!r} holds a secret of the connection")
         return cursor
 
+    def _refuse(self, stream: str, why: str) -> None:
+        self.checkpoint_errors[stream] = why
+        self.batch.events.append(("checkpoint_refused", stream, {"why": why}))
+
+    def _withhold(self, stream: str) -> None:
+        """At the end a detail of this checkpoint is owed: what of it is not durable yet may not become so."""
+        why = self._accounts.why_withheld(stream)
+        if why is None or stream not in self._scopes or self._recovery_only:
+            return
+        self._staged.pop(stream, None)
+        self.batch.checkpoints.pop(stream, None)
+        self.batch.covered = [one for one in self.batch.covered if one[0] != stream]
+        self.batch.tally(stream).state_staged, self.batch.tally(stream).state_committed = True, False
+        self._refuse(stream, why)
+
     def _judge_cursor(self, state: State) -> tuple[str, str | None]:
         """The cursor as text, and why it may not be kept, if so."""
-        withheld = self._withheld.pop(state.stream, None)
-        if withheld is not None:
+        if self._incremental and (withheld := self._accounts.why_withheld(state.stream)) is not None:
             return "", withheld
         if self._incremental and (failed := self._failed_of(state.stream)) is not None:
             return "", f"{failed} failed before it, and a cursor must not move past that"
@@ -232,8 +266,11 @@ class Intake:
     def _skip(self, skip: SkipResult) -> None:
         self._in_scope(skip.stream, "SKIP_RESULT")
         scope: Scope = skip.scope or WHOLE_STREAM
-        reason, detail = _reason_of(skip)
-        if scope == WHOLE_STREAM:
+        self._check_place("SKIP_RESULT", skip.stream, scope, skip.detail)
+        reason, detail = reason_of(skip)
+        if skip.reason == STREAM_FAILED:
+            self._certified.add(skip.stream)
+        if scope == WHOLE_STREAM or skip.reason == STREAM_FAILED:
             self.failed_streams[skip.stream] = reason.value
         self._miss(
             skip.stream,
@@ -248,14 +285,11 @@ class Intake:
 
     def _detail_gap(self, gap: DetailGap) -> None:
         self._in_scope(gap.stream, "DETAIL_GAP")
-        if gap.parent_stream is not None and gap.parent_stream not in self._streams:
-            raise ProtocolViolation(
-                f"DETAIL_GAP of stream {gap.stream!r} names parent {gap.parent_stream!r}, "
-                "which the manifest does not have"
-            )
+        self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
+        self._check_place("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator)
         known = known_reason(gap.reason)
         reason = known or (Reason.UPSTREAM_ERROR if gap.retryable else Reason.PARSE_FAILED)
-        self._gap_keys.setdefault(gap.parent_stream or gap.stream, set()).add(gap.record_key)
+        self._accounts.add_gap(gap)
         self._miss(
             gap.stream,
             self._gaps[gap.gap_id].scope if gap.gap_id in self._gaps else gap.scope,
@@ -280,14 +314,8 @@ class Intake:
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
-        announced = self._gap_keys.get(coverage.state_stream, set())
-        if coverage.unaccounted_keys:
-            count = len(coverage.unaccounted_keys)
-            self._withheld[coverage.state_stream] = (
-                f"{count} required keys of {coverage.stream} are neither read nor a gap"
-            )
-        elif not set(coverage.gap_keys) <= announced:
-            self._withheld[coverage.state_stream] = f"a gap key of {coverage.stream} came without a DETAIL_GAP"
+        self._in_manifest(coverage.state_stream, f"DETAIL_COVERAGE of stream {coverage.stream!r} names state_stream")
+        self._accounts.add_coverage(coverage)
         if coverage.hydrated_keys:
             self.batch.hydrated.setdefault(coverage.stream, []).extend(coverage.hydrated_keys)
 
@@ -317,11 +345,10 @@ class Intake:
         version_required: str | None = None,
         locator: dict[str, Any] | None = None,
     ) -> None:
-        try:
-            values.storable_json(locator)
-        except values.NotRepresentableError as error:
-            raise ProtocolViolation(f"the locator of a miss in stream {stream!r} is no JSON: {error}") from None
         self.batch.tally(stream)
+        self._missing_in.add(stream)
+        if isinstance(scope, ResourceScope):
+            self.batch.proofs.get(stream, {}).pop(scope.resource_id, None)
         if reason in PRESSURE and retry_after is not None:
             self.batch.cooldown_until = max(retry_after, self.batch.cooldown_until or retry_after)
         self.batch.misses.append(
@@ -345,6 +372,18 @@ class Intake:
         if not self._gaps:
             self._proofs.clear()
 
+    def _check_place(self, message: str, stream: str, scope: Scope, locator: dict[str, Any] | None) -> None:
+        try:
+            texts = scope_key(scope), values.storable_json(locator)
+        except values.NotRepresentableError as error:
+            raise ProtocolViolation(f"the locator of a miss in stream {stream!r} is no JSON: {error}") from None
+        if any(self._redact(text) != text for text in texts):
+            raise ProtocolViolation(f"{message} of stream {stream!r} holds a secret of the connection")
+
+    def _in_manifest(self, stream: str, names: str) -> None:
+        if stream not in self._streams:
+            raise ProtocolViolation(f"{names} {stream!r}, which the manifest does not have")
+
     def _in_scope(self, stream: str, message: str) -> None:
         if stream not in self._scopes:
             raise ProtocolViolation(f"{message} of stream {stream!r} is outside the scope of START")
@@ -360,21 +399,3 @@ class Intake:
         Interaction: _interaction,
         Done: _done,
     }
-
-
-def _reason_of(skip: SkipResult) -> tuple[Reason, str]:
-    """The reason of our list, and the connector's own words where it used others."""
-    if (known := known_reason(skip.reason)) is not None:
-        return known, ""
-    if skip.reason == STREAM_FAILED:
-        return Reason.SOURCE_PARTITION_FAILED, ""
-    if skip.hint_action == "refresh_credentials":
-        return Reason.CREDENTIALS_EXPIRED, skip.reason
-    if skip.hint_action == "manual_action_required":
-        return Reason.CHALLENGED, skip.reason
-    upgrade = skip.recovery_kind is RecoveryKind.UPGRADE or skip.hint_action in (
-        "retry_on_connector_upgrade",
-        "update_selector",
-        "not_retriable",
-    )
-    return _FOREIGN_REASON[RecoveryKind.UPGRADE if upgrade else RecoveryKind.RUNTIME], skip.reason

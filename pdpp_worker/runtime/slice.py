@@ -28,17 +28,18 @@ from pdpp_worker.errors import (
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.pacer import Pacer
-from pdpp_worker.protocol.messages import STREAM_FAILED, Done, Message, describe
+from pdpp_worker.protocol.messages import Done, DoneError, Message, describe
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
 from pdpp_worker.runtime.allowance import Phase
 from pdpp_worker.runtime.context import Answerer, ceiling_ms, make_context, nobody
 from pdpp_worker.runtime.ending import Ending, Leftover, end_run
+from pdpp_worker.runtime.foreign import reason_by_hint
 from pdpp_worker.runtime.guard import BudgetSpent, Guard, SliceEnded
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
-from pdpp_worker.runtime.plan import GAPS_PER_SLICE, plan_slice
+from pdpp_worker.runtime.plan import plan_slice
 from pdpp_worker.runtime.rate import RateKeeper
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
@@ -123,9 +124,10 @@ class _Slice:
         self._backlog = Backlog(claimed.claim, taken_forms(self._manifest), claimed.selection)
         with db.begin() as connection:
             self._plan = plan_slice(connection, settings, claimed, self._manifest, self._backlog)
-            refused = gaps.rejected(connection, claimed.connection.id, GAPS_PER_SLICE)
+            names = [scope["name"] for scope in claimed.streams]
+            missing_in = gaps.missing_in(connection, claimed.connection.id, names)
         self._start = self._plan.start
-        self._intake = Intake(self._manifest, self._start, self._redactor, refused)
+        self._intake = Intake(self._manifest, self._start, self._redactor, missing_in)
         self._clients = ExitStack()
         self._pacer = self._make_pacer(redis)
         self._context = make_context(
@@ -280,6 +282,8 @@ class _Slice:
         text = self._redactor(str(error))
         if self._start.recovery_only and error.reason in NEEDS_OWNER:
             self._await_owner(error.reason)
+        elif self._start.recovery_only and self._intake.has_settled and self._intake.unsettled:
+            return self._go_on_without(self._intake.unsettled[0], text)
         if self._goes_on_to_walk:
             get_logger().warning("recovery failed", run=self._claimed.claim.run_id, error=text)
             return self._walk_on(recovery_error=text)
@@ -291,15 +295,26 @@ class _Slice:
         self._commit()
         return self._end(ended_well=False, error=text)
 
+    def _go_on_without(self, culprit: int, text: str) -> SliceResult:
+        """One item on which the connector fails costs itself an attempt, and not those behind it."""
+        self._commit()
+        with self._db.begin() as connection:
+            leases.renew(connection, self._claimed.claim)
+            self._backlog.put_off(connection, self._manifest.version, self._policy, [culprit], walked=False)
+        return self._continue(None, recovery_error=text)
+
     def _finish(self, done: Done) -> SliceResult:
-        certified = done.error is not None and done.error.code == STREAM_FAILED and bool(self._intake.failed_streams)
-        if done.status != "succeeded" and not certified:
-            text = done.error.message if done.error is not None else f"the connector ended with {done.status}"
-            retryable = done.error is not None and bool(done.error.retryable)
-            return self._fail(_ConnectorFailedError(Reason.UPSTREAM_ERROR if retryable else Reason.PARSE_FAILED, text))
+        if done.status != "succeeded" and not self._intake.is_certified:
+            error = done.error or DoneError(message=f"the connector ended with {done.status}")
+            unsaid = Reason.UPSTREAM_ERROR if error.retryable else Reason.PARSE_FAILED
+            return self._fail(_ConnectorFailedError(reason_by_hint(error.hint_action) or unsaid, error.message))
+        if self._intake.has_staged:
+            self._commit()  # which learns of a cancellation that came before DONE
+            if self._guard.cancelled:
+                return self._cancel()
         self._intake.commit_staged(excluding=self._uncertain_streams())
         self._commit()
-        due = self._count_due()
+        due = self._has_due()
         if self._plan.phase == "walk":
             return self._continue(None, "drain", walk=self._walk()) if due else self._end(ended_well=True)
         if due and self._guard.progressed:
@@ -347,9 +362,9 @@ class _Slice:
         parents = {parent for stream in self._manifest.streams if stream.name in failed for parent in stream.parents}
         return failed | parents
 
-    def _count_due(self) -> int:
+    def _has_due(self) -> bool:
         with self._db.begin() as connection:
-            return sum(self._backlog.count(connection).values())
+            return self._backlog.has_any(connection)
 
     def _end(
         self, *, ended_well: bool, cancelled: bool = False, out_of_budget: bool = False, error: str | None = None

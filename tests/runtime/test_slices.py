@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 from sqlalchemy import text
@@ -23,10 +24,10 @@ from pdpp_worker.connector import (
 )
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.protocol.messages import SkipResult
-from pdpp_worker.protocol.scope import WHOLE_STREAM
+from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope
 from pdpp_worker.runtime import intake
 from pdpp_worker.runtime.guard import SliceEnded
-from pdpp_worker.store import runs
+from pdpp_worker.store import connections, runs
 from tests.support.scripted import Scenario, manifest, record, state
 
 
@@ -295,6 +296,45 @@ class TestDetailAccounting:
 
         assert scenario.run()["checkpoints_committed"] == 0
 
+    @pytest.mark.parametrize("commit", ["incremental", "on_done"])
+    def test_a_key_that_is_owed_withholds_every_later_checkpoint(self, scenario: Scenario, commit: str) -> None:
+        scenario.manifest = manifest(*self.streams, checkpoint_commit=commit)
+        later = DetailCoverage(stream="details", state_stream="items", required_keys=["c"], hydrated_keys=["c"])
+        scenario.send(self.coverage(["a"], []), state(1), later, state(2))
+
+        run = scenario.run()
+
+        assert (run["status"], scenario.cursors()) == ("failed", {})
+
+    @pytest.mark.parametrize("commit", ["incremental", "on_done"])
+    def test_a_key_that_turns_out_to_be_owed_after_the_checkpoint_withholds_it(
+        self, scenario: Scenario, commit: str
+    ) -> None:
+        scenario.manifest = manifest(*self.streams, checkpoint_commit=commit)
+        scenario.send(record("a"), state(1), self.coverage(["a"], []))
+
+        run = scenario.run()
+
+        assert (run["status"], scenario.cursors()) == ("partially_completed", {})
+
+    def test_a_key_that_is_read_on_a_later_page_is_owed_no_longer(self, scenario: Scenario) -> None:
+        scenario.manifest = manifest(*self.streams)
+        later = DetailCoverage(stream="details", state_stream="items", required_keys=["b"], hydrated_keys=["b"])
+        scenario.send(record("a"), self.coverage(["a"], []), later, state(1))
+
+        assert (scenario.run()["status"], scenario.cursors()) == ("succeeded", {"items": "1"})
+
+    @pytest.mark.parametrize("comes", ["before", "after"])
+    def test_a_gap_accounts_for_its_key_wherever_it_comes(self, scenario: Scenario, comes: str) -> None:
+        scenario.manifest = manifest(*self.streams)
+        gap, coverage = (
+            DetailGap(stream="details", record_key="b", reason="upstream_error"),
+            self.coverage(["a"], ["b"]),
+        )
+        scenario.send(*((gap, coverage) if comes == "before" else (coverage, gap)), state(1))
+
+        assert scenario.run()["checkpoints_committed"] == 1
+
     def test_every_key_accounted_for_lets_it_commit(self, scenario: Scenario) -> None:
         scenario.manifest = manifest(*self.streams)
         gap = DetailGap(stream="details", parent_stream="items", record_key="b", reason="upstream_error")
@@ -366,10 +406,82 @@ class TestStagedCheckpoints:
 
         assert (run["status"], scenario.cursors()) == ("partially_completed", {"items": "1"})
 
+    @pytest.mark.parametrize(
+        ("reason", "status"),
+        [("upstream_error", "failed"), ("stream_collection_failed", "cancelled")],
+        ids=["a skip for another reason", "a cancelled end"],
+    )
+    def test_a_failure_is_certified_by_that_reason_and_a_failed_end_only(
+        self, scenario: Scenario, reason: str, status: Literal["failed", "cancelled"]
+    ) -> None:
+        scenario.manifest = manifest("items", "others", checkpoint_commit="on_done")
+        failed = SkipResult(stream="others", reason=reason, recovery_hint="retry_by_runtime", scope=WHOLE_STREAM)
+        error = DoneError(code="stream_collection_failed", message="others failed")
+        scenario.send(record("a"), state(1), failed, Done(status=status, error=error))
+
+        assert (scenario.run()["status"], scenario.cursors()) == ("partially_completed", {})
+
+    def test_a_stream_whose_failure_names_a_part_of_it_keeps_its_place(self, scenario: Scenario) -> None:
+        scenario.manifest = manifest("items", "others", checkpoint_commit="on_done")
+        part = BatchScope(partition={"account": "1"})
+        failed = SkipResult(
+            stream="others", reason="stream_collection_failed", recovery_hint="retry_by_runtime", scope=part
+        )
+        error = DoneError(code="stream_collection_failed", message="others failed")
+        scenario.send(record("a"), state(1), state(2, "others"), failed, Done(status="failed", error=error))
+
+        assert (scenario.run()["status"], scenario.cursors()) == ("partially_completed", {"items": "1"})
+
+    def test_a_cancellation_wins_over_an_end_that_comes_after_it(self, scenario: Scenario) -> None:
+        def script(_start: Start, _context: Context) -> Iterator[Message]:
+            yield record("a")
+            yield state(1)
+            with scenario.db.begin() as connection:
+                runs.request_cancel(connection, scenario.connection_id)
+            yield Done(status="succeeded", records_emitted=1)
+
+        scenario.install(script, manifest(checkpoint_commit="on_done"))
+
+        run = scenario.run()
+
+        assert (run["status"], scenario.cursors(), set(scenario.held())) == ("cancelled", {}, {"a"})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        lambda secret: DetailGap(
+            stream="items", record_key="a", reason="timed_out", detail_locator={"url": f"/a?token={secret}"}
+        ),
+        lambda secret: DetailGap(stream="items", record_key=secret, reason="timed_out"),
+        lambda secret: skip("items", Reason.TIMED_OUT, BatchScope(partition={"account": secret})),
+    ],
+    ids=["locator", "key", "scope"],
+)
+def test_a_miss_that_holds_a_secret_is_refused(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, message: Callable[[str], Message]
+) -> None:
+    def script(_start: Start, context: Context) -> Iterator[Message]:
+        yield message(context.secret("token").get_secret_value())
+
+    monkeypatch.setenv("A_TOKEN", "correct-horse")
+    with scenario.db.begin() as connection:
+        connections.set_credentials(connection, scenario.connection_id, {"token": "env:A_TOKEN"})
+    scenario.install(script, manifest(credentials={"token": {"title": "Token"}}))
+
+    run = scenario.run()
+
+    assert "holds a secret of the connection" in run["error"]
+    assert "correct-horse" not in str(scenario.gaps())
+
 
 @pytest.mark.parametrize(
     ("message", "sentence"),
     [
+        (
+            DetailCoverage(stream="items", state_stream="elsewhere", required_keys=[], hydrated_keys=[]),
+            "which the manifest does not have",
+        ),
         (record("a", stream="elsewhere"), "outside the scope"),
         (state(1, "elsewhere"), "outside the scope"),
         (DetailGap(stream="elsewhere", record_key="a", reason="timed_out"), "outside the scope"),

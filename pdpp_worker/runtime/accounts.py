@@ -1,0 +1,54 @@
+"""Which details a connector said it requires, and has neither read nor reported as a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pdpp_worker.protocol.messages import DetailCoverage, DetailGap
+
+
+class DetailAccounts:
+    """The details that are owed, by the checkpoint that has to wait for them.
+
+    DETAIL_GAP and DETAIL_COVERAGE of a detail may come in either order. One that is owed stays so, whatever other pages
+    account for, until it is read or is a gap.
+    """
+
+    def __init__(self) -> None:
+        self._gaps: dict[str, set[str]] = {}
+        self._owed: dict[str, set[tuple[str, str]]] = {}
+
+    def add_gap(self, gap: DetailGap) -> None:
+        """A detail could not be read, which accounts for it."""
+        self._gaps.setdefault(gap.stream, set()).add(gap.record_key)
+        self._pay({(gap.stream, gap.record_key)})
+
+    def add_coverage(self, coverage: DetailCoverage) -> None:
+        """What a page requires, and what became of it."""
+        self._pay({(coverage.stream, key) for key in coverage.hydrated_keys})
+        said = self._gaps.get(coverage.stream, set())
+        unsaid = [key for key in coverage.gap_keys if key not in said]
+        for key in [*coverage.unaccounted_keys, *unsaid]:
+            self._owed.setdefault(coverage.state_stream, set()).add((coverage.stream, key))
+
+    def forget_gaps(self, streams: Iterable[str]) -> None:
+        """The checkpoint of these streams was taken: coverage of what lies before it does not come any more."""
+        for stream in streams:
+            self._gaps.pop(stream, None)
+
+    @property
+    def owing(self) -> list[str]:
+        """The checkpoint streams that have to wait."""
+        return list(self._owed)
+
+    def why_withheld(self, checkpoint: str) -> str | None:
+        """Why a checkpoint may not be committed; None when everything that it depends on is accounted for."""
+        owed = self._owed.get(checkpoint)
+        if owed is None:
+            return None
+        streams = ", ".join(sorted({stream for stream, _ in owed}))
+        return f"{len(owed)} required keys of {streams} are neither read nor a gap"
+
+    def _pay(self, details: set[tuple[str, str]]) -> None:
+        left = {checkpoint: owed - details for checkpoint, owed in self._owed.items()}
+        self._owed = {checkpoint: owed for checkpoint, owed in left.items() if owed}
