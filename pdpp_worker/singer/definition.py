@@ -72,10 +72,9 @@ def select_streams(catalog: dict[str, Any], wanted: set[str]) -> dict[str, Any]:
     streams = []
     for stream in catalog["streams"]:
         chosen = stream["tap_stream_id"] in wanted
-        others = [entry for entry in stream.get("metadata", []) if entry["breadcrumb"]]
-        own: dict[str, Any] = next(
-            (entry["metadata"] for entry in stream.get("metadata", []) if not entry["breadcrumb"]), {}
-        )
+        said = stream.get("metadata") or []
+        others = [entry for entry in said if entry["breadcrumb"]]
+        own: dict[str, Any] = next((entry["metadata"] for entry in said if not entry["breadcrumb"]), {})
         metadata = [{"breadcrumb": [], "metadata": {**own, "selected": chosen}}, *(_chosen(one) for one in others)]
         schema = {**stream["schema"], "selected": chosen}
         streams.append({**stream, "selected": chosen, "schema": schema, "metadata": metadata})

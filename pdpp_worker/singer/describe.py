@@ -80,6 +80,8 @@ def discover(tap: str, config: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(catalog, dict) or not catalog.get("streams"):
         raise ConfigurationError(f"{tap} --discover found no stream; is the configuration right?")
+    if not all(isinstance(entry, dict) and entry.get("tap_stream_id") for entry in catalog["streams"]):
+        raise ConfigurationError(f"{tap} --discover printed no catalog: a stream of it has no tap_stream_id.")
     return catalog
 
 
@@ -164,7 +166,7 @@ def _loosened(node: Any) -> Any:
 
 def _own(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What the catalog says of a stream as a whole."""
-    return next((one["metadata"] for one in entry.get("metadata", []) if not one["breadcrumb"]), {})
+    return next((one["metadata"] for one in entry.get("metadata") or [] if not one["breadcrumb"]), {})
 
 
 def _is_chosen(entry: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -19,6 +20,15 @@ def key_of(row: Mapping[str, Any], key_properties: Sequence[str]) -> str | list[
         return f"content:{blake2b(text.encode(), digest_size=16).hexdigest()}"
     texts = [part if isinstance(part, str) and part else json.dumps(part, sort_keys=True) for part in parts]
     return texts[0] if len(texts) == 1 else texts
+
+
+def time_of(text: Any) -> datetime | None:
+    """When the tap read a row, in UTC where it names no zone; None where it names no time that can be read."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def is_deletion(row: Mapping[str, Any]) -> bool:

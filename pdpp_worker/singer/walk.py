@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pdpp_worker.protocol.messages import STREAM_FAILED
 from pdpp_worker.singer.output import Output
-from pdpp_worker.singer.records import is_deletion, key_of
+from pdpp_worker.singer.records import is_deletion, key_of, time_of
 from pdpp_worker.singer.state import States
 
 
@@ -25,7 +25,7 @@ class Walk:
         self.streams = dict(streams)
         self._output = output
         self._states = states
-        self._names = {str(one["stream"]): str(one["tap_stream_id"]) for one in catalog["streams"]}
+        self._names = {str(one.get("stream")): str(one["tap_stream_id"]) for one in catalog["streams"]}
         self._ours = {theirs: ours for ours, theirs in streams.items()}
         self._keys: dict[str, list[str]] = {}
         self._mentioned: set[str] = set()
@@ -49,7 +49,7 @@ class Walk:
             raise TapViolation(f"a message of type {message['type']!r} cannot be followed")
         try:
             handler(self, message)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TapViolation(f"a {message['type']} lacks what it must have ({type(error).__name__})") from None
 
     def close(self, *, whole: bool) -> set[str]:
@@ -87,9 +87,9 @@ class Walk:
         self._finished.discard(name)
         row: dict[str, Any] = message["record"]
         deleted = {"op": "delete"} if is_deletion(row) else {}
-        emitted_at = message.get("time_extracted") or datetime.now(UTC).isoformat()
+        emitted_at = time_of(message.get("time_extracted")) or datetime.now(UTC)
         key = key_of(row, self._keys[name])
-        self._output.say("RECORD", stream=name, key=key, data=row, emitted_at=emitted_at, **deleted)
+        self._output.say("RECORD", stream=name, key=key, data=row, emitted_at=emitted_at.isoformat(), **deleted)
 
     def _state(self, message: dict[str, Any]) -> None:
         before = self._states.syncing

@@ -64,6 +64,10 @@ def sync(config: dict[str, object], state: dict[str, dict[str, int]], selected: 
         say(type="RECORD", stream="letters", record={"id": 0, "_sdc_deleted_at": "2026-01-01T00:00:00Z"})
     if how == "activates":
         say(type="ACTIVATE_VERSION", stream="letters", version=1)
+    if how == "naive time":
+        say(type="RECORD", stream="letters", record={"id": 0}, time_extracted="2026-01-01T00:00:00")
+    if how == "wordy state":
+        say(type="STATE", value="some words")
     if how == "batches":
         say(type="BATCH", stream="letters", manifest=["file:///elsewhere"])
     say(type="STATE", value={**state, "bookmarks": bookmarks, "seen_at": "2026"})

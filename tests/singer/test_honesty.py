@@ -105,7 +105,27 @@ def test_rows_without_key_properties_go_by_their_content(taps: Taps) -> None:
     assert run["status"] == "succeeded"
 
 
-@pytest.mark.parametrize(("how", "why"), [("babbles", "a line is no Singer message"), ("batches", "of type 'BATCH'")])
+def test_a_time_without_a_zone_is_taken_for_utc(taps: Taps) -> None:
+    run = sample(taps, "naive time")
+
+    assert (run["status"], run["records_emitted"]) == ("succeeded", 7)
+
+
+def test_a_catalog_of_the_oldest_form_will_do(taps: Taps) -> None:
+    streams = [{**one, "metadata": None} for one in CATALOG["streams"]]
+    taps.connect([sys.executable, str(SAMPLE)], {"how": "well"}, {"streams": streams}, BOTH)
+
+    assert taps.run()["records_emitted"] == 6
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("babbles", "a line is no Singer message"),
+        ("batches", "of type 'BATCH'"),
+        ("wordy state", "a STATE lacks what it must have"),
+    ],
+)
 def test_what_cannot_be_followed_ends_the_tap(taps: Taps, how: str, why: str) -> None:
     run = sample(taps, how)
 
