@@ -10,7 +10,7 @@ from connectors.slack.errors import ArchiveError, reason_named, reason_of
 from connectors.slack.fields import iso, table
 from connectors.slack.ingest import Ingest
 from connectors.slack.recovery import ArchiveReader, OnlineReader, recover
-from connectors.slack.refresh import Source, due_entities, refresh
+from connectors.slack.refresh import Source, due_entities, refresh, warn_of_pace
 from connectors.slack.rows import Obj
 from connectors.slack.slackdump import reading
 from connectors.slack.streams import (
@@ -45,14 +45,15 @@ _TABLES = {USERS: "S_USER", CHANNELS: "CHANNEL", MESSAGES: "MESSAGE"}
 def collect(start: Start, context: Context) -> Iterator[Message]:
     """Close the known gaps, then read what is new or changed."""
     refused = {} if start.recovery_only else _not_supported(start)
-    for stream, why in refused.items():
-        yield skip(stream, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, why)
     wanted = frozenset(scope.name for scope in start.scope.streams if scope.name not in refused)
     emitter = Emitter(wanted, context.now)
     if context.settings.get("archive"):
         yield from _Offline(start, context, emitter).collect()
     else:
         yield from _collect_online(start, context, emitter, walks=not start.recovery_only)
+    # No place is kept after the word that a stream failed, nor one of the stream that it rides on.
+    for stream, why in refused.items():
+        yield skip(stream, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, why)
 
 
 def _collect_online(start: Start, context: Context, emitter: Emitter, *, walks: bool) -> Iterator[Message]:
@@ -109,6 +110,7 @@ class _Offline:
         # What the archive holds whole by now needs no asking.
         entities = sorted(due_entities(self._start) & self._source.look().unfinished.keys())
         if self._program is not None and entities:
+            yield from warn_of_pace(self._context)
             for _ in self._program.archive(entities, member_only=False):
                 yield Progress(stream=MESSAGES, message=f"slackdump reads {len(entities)} channels and threads again")
         yield from self._settle()

@@ -18,7 +18,7 @@ from connectors.slack.completeness import ENTITY, Completeness, look
 from connectors.slack.errors import ArchiveError
 from connectors.slack.fields import table, text
 from connectors.slack.rows import Obj
-from connectors.slack.slackdump import Exit, Slackdump, find, reading, size
+from connectors.slack.slackdump import SLOWEST_MS, Exit, Slackdump, find, reading, size
 from connectors.slack.streams import MESSAGES
 from pdpp_worker.connector import (
     AuthExpired,
@@ -96,6 +96,7 @@ def refresh(source: Source, start: Start, context: Context, cursor: Obj) -> Iter
     """
     ended: Exit | None = None
     if (program := source.slackdump(context)) is not None:
+        yield from warn_of_pace(context)
         for _ in _work(source, program, start, context, cursor):
             yield Progress(stream=MESSAGES, message=f"slackdump is at work: {size(program.directory):,} bytes so far")
         ended = program.result
@@ -104,6 +105,18 @@ def refresh(source: Source, start: Start, context: Context, cursor: Obj) -> Iter
     if ended is not None and not ended.is_clean and not source.database.is_file():
         raise ArchiveError(str(ended), ended.reason)
     yield from report(source.look(), ended, start, context, cursor)
+
+
+def warn_of_pace(context: Context) -> Iterator[Progress]:
+    """Say so where slackdump cannot keep to the owner's rate ceiling: its limits know no slower pace than Slack's."""
+    if context.min_interval_ms > SLOWEST_MS:
+        text = (
+            f"slackdump cannot be held to your ceiling of {context.min_interval_ms:g} ms between requests: it asks for "
+            f"messages every {SLOWEST_MS:g} ms; with run_slackdump=no it is not run, with a token and no archive the "
+            "ceiling holds"
+        )
+        context.log.warning("rate_ceiling_not_kept", why=text)
+        yield Progress(stream=MESSAGES, message=text)
 
 
 def _work(source: Source, program: Slackdump, start: Start, context: Context, cursor: Obj) -> Iterator[None]:

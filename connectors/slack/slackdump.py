@@ -34,6 +34,9 @@ CACHE_NAME = ".slackdump-cache"
 MAX_ENTITIES = 20_000
 """Most channels and threads that are named on one command line."""
 
+SLOWEST_MS = 1200.0
+"""Between two of its requests for messages, ms: 50 a minute, the least that its limits can be set to."""
+
 # The rates that Slack publishes for each kind of method, and no burst. Boosts of 0 would be taken for unset.
 LIMITS = """\
 workers = 4

@@ -9,6 +9,8 @@ import pytest
 
 from connectors.slack import archive
 from pdpp_worker.connector import GapToClose, Reason, Record, ResourceScope
+from pdpp_worker.protocol.messages import StartScope
+from pdpp_worker.protocol.scope import StreamScope
 from tests.connectors.slack.account import (
     THREAD,
     ArchiveMaker,
@@ -23,6 +25,7 @@ from tests.connectors.slack.account import (
     whole_channel,
 )
 from tests.connectors.slack.conftest import ALL, Holder, emitted, gaps, recovered, skips
+from tests.support.connectors import start
 
 ONE, TWO, THREE = (stamp(second) for second in (1, 2, 3))
 
@@ -424,3 +427,17 @@ def test_a_second_run_sends_nothing_that_did_not_change(directory: Path, on_disk
     sent = on_disk.run()
 
     assert [one for stream in ALL for one in emitted(sent, stream)] == []
+
+
+def test_a_stream_that_is_asked_for_in_a_narrow_way_does_not_keep_its_parent_from_its_place(
+    directory: Path, on_disk: Holder
+) -> None:
+    archived(directory, {"C1": [said(stamp(0))]}).close()
+    request = start(["messages"])
+    narrow = StreamScope(name="reactions", resources=["C1:1:x:U1"])
+    scope = StartScope(streams=[*request.scope.streams, narrow])
+
+    sent = on_disk.send(request.model_copy(update={"scope": scope}))
+
+    assert skips(sent)["reactions"].reason == Reason.SCOPE_NOT_SUPPORTED
+    assert "messages" in on_disk.state

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -266,3 +267,15 @@ def test_members_only_leaves_out_what_is_merely_listed(tmp_path: Path, directory
     holder.run()
 
     assert player.called(program)[-1][-1] == "^C9"
+
+
+@pytest.mark.parametrize(("ceiling_ms", "warns"), [(1200.0, False), (60_000.0, True)])
+def test_a_ceiling_that_slackdump_cannot_keep_is_told(
+    tmp_path: Path, connect: Connect, ceiling_ms: float, *, warns: bool
+) -> None:
+    holder = connect(player.install(tmp_path / "bin", {"C1": SMALL}))
+    holder.context = replace(holder.context, min_interval_ms=ceiling_ms)
+
+    told = [one.message or "" for one in holder.run() if isinstance(one, Progress)]
+
+    assert any("cannot be held to your ceiling" in text for text in told) == warns
