@@ -39,6 +39,21 @@ def rows(name: str, first: int, count: int, **fields: object) -> None:
         say(type="RECORD", stream=name, record={"id": number, "text": f"{name} {number}", **fields})
 
 
+def last_word(how: object) -> None:
+    if how == "breaks schema":
+        say(type="RECORD", stream="letters", record={"id": "no integer"})
+    if how == "deletes":
+        say(type="RECORD", stream="letters", record={"id": 0, "_sdc_deleted_at": "2026-01-01T00:00:00Z"})
+    if how == "activates":
+        say(type="ACTIVATE_VERSION", stream="letters", version=1)
+    if how == "naive time":
+        say(type="RECORD", stream="letters", record={"id": 0}, time_extracted="2026-01-01T00:00:00")
+    if how == "wordy state":
+        say(type="STATE", value="some words")
+    if how == "batches":
+        say(type="BATCH", stream="letters", manifest=["file:///elsewhere"])
+
+
 def sync(config: dict[str, object], state: dict[str, dict[str, int]], selected: set[str]) -> None:
     how = config.get("how", "well")
     bookmarks = dict(state.get("bookmarks", {}))
@@ -58,18 +73,7 @@ def sync(config: dict[str, object], state: dict[str, dict[str, int]], selected: 
     if how == "strays":
         schema("uninvited")
         rows("uninvited", 0, 1)
-    if how == "breaks schema":
-        say(type="RECORD", stream="letters", record={"id": "no integer"})
-    if how == "deletes":
-        say(type="RECORD", stream="letters", record={"id": 0, "_sdc_deleted_at": "2026-01-01T00:00:00Z"})
-    if how == "activates":
-        say(type="ACTIVATE_VERSION", stream="letters", version=1)
-    if how == "naive time":
-        say(type="RECORD", stream="letters", record={"id": 0}, time_extracted="2026-01-01T00:00:00")
-    if how == "wordy state":
-        say(type="STATE", value="some words")
-    if how == "batches":
-        say(type="BATCH", stream="letters", manifest=["file:///elsewhere"])
+    last_word(how)
     say(type="STATE", value={**state, "bookmarks": bookmarks, "seen_at": "2026"})
 
 
