@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -24,7 +25,7 @@ from pdpp_worker.conformance.world import World
 from pdpp_worker.connector import AuthExpired, Collect, Context
 from pdpp_worker.errors import ConfigurationError, ProtocolViolation, ProviderError
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
-from pdpp_worker.protocol.messages import STREAM_FAILED, Budget, Message, Start, StartScope, State, describe
+from pdpp_worker.protocol.messages import Budget, Message, Start, StartScope, State, describe
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, StreamScope
 from pdpp_worker.registry import Connector
@@ -34,6 +35,8 @@ from pdpp_worker.store.batch import Miss
 
 _SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}
 
+SILENCE_S = 60.0
+"""A practice account is small: a program that says nothing for so long never will."""
 MOST_MESSAGES = 200_000
 """A practice account is small: a connector that says more than this does not come to an end."""
 
@@ -96,6 +99,7 @@ class Runner:
             if spec.type in ("path", "file") and self._settings[name]
         }
         self.watch = Watch(world.secrets, paths)
+        self._heard_at = time.monotonic()
         # At noon, so that an hour later is the same day.
         self._now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 
@@ -115,6 +119,7 @@ class Runner:
             Defect: it broke the protocol, failed by its own fault, or did not stop when it had to.
         """
         ask, trouble = ask or Ask(), trouble or Trouble()
+        self._heard_at = time.monotonic()
         attempt = Attempt(self._start(ledger, ask))
         intake = Intake(self.manifest, attempt.start, lambda text: text)
         with ExitStack() as clients, self._watched():
@@ -153,8 +158,13 @@ class Runner:
             now=lambda: self._now + ask.later,
             pace=wire.pace,
             files=ledger.files,
+            check=self._check_silence,
             min_interval_ms=0.0,
         )
+
+    def _check_silence(self) -> None:
+        if time.monotonic() - self._heard_at >= SILENCE_S:
+            raise Defect(f"it says nothing for {SILENCE_S:g} s, and does not end")
 
     def _secret(self, name: str) -> SecretStr:
         if name not in self.manifest.credentials:
@@ -194,6 +204,7 @@ class Runner:
         if stop_after == 0:
             return False
         for message in messages:
+            self._heard_at = time.monotonic()
             attempt.messages.append(message)
             self.watch.see(message)
             _take(intake, message, attempt)
@@ -230,11 +241,9 @@ def _take(intake: Intake, message: Message, attempt: Attempt) -> None:
 def _settle(manifest: Manifest, attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
     """Commit as the runtime does at the end of a slice."""
     done = intake.done
-    if attempt.ended and done is not None and done.status != "succeeded":
-        certified = done.error is not None and done.error.code == STREAM_FAILED and intake.failed_streams
-        if not certified:
-            attempt.ended, attempt.error = False, done.error.message if done.error else f"DONE {done.status}"
-            attempt.failed_streams = dict.fromkeys((one.name for one in attempt.start.scope.streams), "upstream_error")
+    if attempt.ended and done is not None and done.status != "succeeded" and not intake.is_certified:
+        attempt.ended, attempt.error = False, done.error.message if done.error else f"DONE {done.status}"
+        attempt.failed_streams = dict.fromkeys((one.name for one in attempt.start.scope.streams), "upstream_error")
     attempt.failed_streams = {**attempt.failed_streams, **intake.failed_streams}
     attempt.checkpoint_errors = intake.checkpoint_errors
     attempt.rejections = [f"{one.stream} {one.key}: {one.error}" for one in intake.batch.rejections]

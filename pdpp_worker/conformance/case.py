@@ -25,6 +25,7 @@ class Case:
     def __init__(self, connector: Connector, world: World, directory: Path) -> None:
         """`directory` is for the connector's files."""
         self.world = world
+        self._plain_fails = False
         self.runner = Runner(connector, world, directory)
 
     @property
@@ -40,8 +41,10 @@ class Case:
             Defect: it breaks a rule.
         """
         ledger = self.runner.ledger()
+        self._plain_fails = True  # unless it is found to come to a good end
         attempt = self.runner.run(ledger)
         require_well(attempt)
+        self._plain_fails = False
         return attempt, ledger
 
     def after_plain(self) -> tuple[Attempt, Ledger]:
@@ -50,10 +53,13 @@ class Case:
         Raises:
             NotChecked: the plain run failed, which is a check of its own.
         """
+        nothing = NotChecked("The plain run fails, so there is nothing to compare with.")
+        if self._plain_fails:
+            raise nothing
         try:
             attempt, ledger = self.plain
         except Defect:
-            raise NotChecked("The plain run fails, so there is nothing to compare with.") from None
+            raise nothing from None
         return attempt, ledger.copy()
 
     def requests_since(self, mark: int) -> list[str]:

@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from pdpp_worker.conformance.names import name_of
 from pdpp_worker.protocol.messages import Message, State
+from pdpp_worker.secrets import MASK
 
 
 class Watch:
@@ -42,6 +43,8 @@ class Watch:
     def read(self, line: str) -> None:
         """Look at a line of the log, or at the text of an error."""
         self.lines += 1
+        if MASK in line:  # a program's standard error is masked before it gets here
+            self._note("the log, or an error, holds a secret that only the worker's mask keeps out of it")
         for secret, name in self._secrets.items():
             if secret in line:
                 self._note(f"the log, or an error, holds the secret {name}")

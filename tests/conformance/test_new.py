@@ -13,6 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from pdpp_worker.cli.program import app
+from pdpp_worker.conformance import attempt
 from pdpp_worker.conformance.report import Ending, begin
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,30 @@ def test_a_program_of_any_language_passes_too(tmp_path: Path) -> None:
 
     assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "connector.py", "conformance.py"}
     assert [(one.check, one.found) for one in results if one.ending is not Ending.PASSED] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "silence_s", "check", "sentence"),
+    [
+        ("import time; time.sleep(600)", 0.5, "protocol", "says nothing for 0.5 s"),
+        ("sys.stderr.write(' '.join(os.environ.values()))", 60.0, "no secrets", "only the worker's mask"),
+    ],
+    ids=["silent", "tells a secret"],
+)
+def test_a_program_that_does_what_only_programs_can_do_wrong_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, silence_s: float, check: str, sentence: str
+) -> None:
+    monkeypatch.setattr(attempt, "SILENCE_S", silence_s)
+    call("new", "moon_songs", "--directory", str(tmp_path), "--command")
+    code = tmp_path / "connector.py"
+    code.write_text(code.read_text().replace("\nimport ", f"\nimport os, sys; {line}\nimport ", 1))
+
+    with ExitStack() as stack:
+        examination = begin(str(tmp_path), stack)
+        results = {name: examination.result(name) for name in ("protocol", "no secrets")}
+
+    assert results[check].ending is Ending.FAILED
+    assert sentence in results[check].found
 
 
 def test_what_is_there_is_not_overwritten(made: Path) -> None:
