@@ -18,6 +18,8 @@ from pdpp_worker.store.endings import StreamEnd, Walk
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 
+CANCELLED_S = 3600.0
+"""A recovery that the owner stopped is not begun anew for so long."""
 NAMED_PARTITIONS = 20
 """A retry hint names so many failed parts of the source."""
 
@@ -48,6 +50,8 @@ class Ending:
     leftover: Leftover | None = None
     from_scratch: Collection[str] = ()
     """Streams that had no cursor when the run began."""
+    went_back: bool = False
+    """Whether the run asked for gaps too, so that what it brought was not all found by its walk."""
     bounded: Collection[str] = ()
     """Streams that show only a part of themselves, so that a walk says nothing of the rest."""
     error: str | None = None
@@ -61,7 +65,9 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
     """
     with db.begin() as connection:
         cancelled = leases.renew(connection, claim) or ending.cancelled
-        deferred = {} if cancelled or ending.leftover is None else _leave(connection, ending, ending.leftover)
+        for stream in [] if cancelled else _passed(streams, ending):
+            gaps.close_passed(connection, claim, stream)
+        deferred = {} if ending.leftover is None else _leave(connection, ending, ending.leftover, cancelled=cancelled)
         walks = {
             stream: Walk(stream in ending.from_scratch, stream in ending.bounded)
             for stream in _finished(streams, ending)
@@ -86,8 +92,22 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
     return status
 
 
-def _leave(connection: Connection, ending: Ending, left: Leftover) -> dict[str, int]:
+def _passed(streams: Collection[str], ending: Ending) -> list[str]:
+    """Streams that were walked whole, from their beginning to their end."""
+    if ending.went_back:
+        return []
+    return [
+        stream
+        for stream in _finished(streams, ending)
+        if stream in ending.from_scratch and stream not in ending.bounded and stream not in ending.checkpoint_errors
+    ]
+
+
+def _leave(connection: Connection, ending: Ending, left: Leftover, *, cancelled: bool) -> dict[str, int]:
     """Put off what was tried to no avail; returns by stream what did not fit into the budget, which keeps its place."""
+    if cancelled:
+        left.backlog.rest(connection, CANCELLED_S)
+        return {}
     if ending.out_of_budget:
         return {} if ending.walked else left.backlog.count(connection)
     left.backlog.put_off(connection, left.version, left.policy, left.handed, walked=ending.walked)

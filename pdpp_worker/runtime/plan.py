@@ -56,10 +56,10 @@ def plan_slice(
 def _choose(
     connection: Connection, settings: Settings, claimed: runs.Slice, backlog: Backlog
 ) -> tuple[Phase, Allowance, list[GapToClose]]:
-    """A forward run that has no gaps to try before its walk, or no budget left for them, begins with the walk."""
+    """A run begins with the walk where no gaps are to be tried before it, no budget is left for them, or all is walked."""
     budget = tightest(Budget.model_validate(claimed.budget), settings.run_budget_s)
     whole = Allowance(budget, claimed.spent)
-    if claimed.phase == "walk":
+    if claimed.phase == "walk" or claimed.mode == "full_refresh":
         return "walk", whole, []
     if claimed.phase == "drain" or claimed.kind == "recovery":
         return claimed.phase, whole, _lease(connection, backlog, whole)

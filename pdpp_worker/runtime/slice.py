@@ -316,7 +316,8 @@ class _Slice:
         self._commit()
         due = self._has_due()
         if self._plan.phase == "walk":
-            return self._continue(None, "drain", walk=self._walk()) if due else self._end(ended_well=True)
+            drains = due and self._claimed.mode != "full_refresh"
+            return self._continue(None, "drain", walk=self._walk()) if drains else self._end(ended_well=True)
         if due and self._guard.progressed:
             return self._continue(None)
         if self._goes_on_to_walk:
@@ -376,6 +377,7 @@ class _Slice:
             out_of_budget=out_of_budget,
             leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._unsettled),
             from_scratch=self._plan.from_scratch,
+            went_back=bool(self._claimed.spent.items or self._intake.handed),
             bounded=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],
             error=error or self._claimed.carried.get("recovery_error"),
             **self._walk(),

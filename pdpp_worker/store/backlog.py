@@ -77,6 +77,11 @@ _LEASE = text(f"""
 _COUNT = text(f"""
     SELECT stream, count(*) AS missing FROM (SELECT stream {_FOR_RUN} LIMIT {COUNTED}) AS waiting GROUP BY stream
 """)
+_ANY = text(f"SELECT 1 {_FOR_RUN} LIMIT 1")
+_REST = text(f"""
+    UPDATE gaps SET next_attempt_at = clock_timestamp() + :wait_s * interval '1 second', leased_by_run_id = NULL
+    WHERE id IN (SELECT gaps.id {_FOR_RUN})
+""")
 _HELD_UNTIL = text(f"""
     SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now() AND EXISTS (
         SELECT 1 FROM gaps WHERE gaps.connection_id = :connection_id AND {_IS_TIMELY}
@@ -96,6 +101,8 @@ _DUE_CONNECTIONS = text(f"""
             OR connections.id = ANY(CAST(:connection_ids AS bigint[])))
         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.connection_id = connections.id
             AND runs.status IN ('queued', 'running'))
+        AND (:even_paused OR NOT EXISTS (SELECT 1 FROM schedules
+            WHERE schedules.connection_id = connections.id AND paused))
     ORDER BY page.first LIMIT :limit
 """)
 _COUNT_DUE = text(f"""
@@ -174,6 +181,14 @@ class Backlog:
         """How many are left, by stream; at most `COUNTED` in all."""
         return {row.stream: row.missing for row in connection.execute(_COUNT, self._values)}
 
+    def has_any(self, connection: Connection) -> bool:
+        """Whether any is left."""
+        return connection.execute(_ANY, self._values).scalar() is not None
+
+    def rest(self, connection: Connection, wait_s: float) -> None:
+        """The owner wants none of them to be asked for now: let them wait, without counting an attempt."""
+        connection.execute(_REST, {**self._values, "wait_s": wait_s})
+
     def held_until(self, connection: Connection) -> datetime | None:
         """When those can be taken that only a pause which the provider wants holds back; None: there are none."""
         until: datetime | None = connection.execute(_HELD_UNTIL, self._values).scalar()
@@ -203,10 +218,12 @@ def due_connections(
     limit: int,
     connection_ids: Sequence[int] | None = None,
     selection: Selection = Selection(),  # noqa: B008 - a tuple, which nobody can change
+    *,
+    even_paused: bool = False,
 ) -> list[DueConnection]:
-    """Connections without a run of their own that have due gaps, longest due first."""
-    values = {"limit": limit, "connection_ids": connection_ids and list(connection_ids), **_listed(selection)}
-    return [DueConnection(*row) for row in connection.execute(_DUE_CONNECTIONS, values)]
+    """Connections without a run of their own that have due gaps, longest due first; not those that are paused."""
+    values = {"limit": limit, "connection_ids": connection_ids and list(connection_ids), "even_paused": even_paused}
+    return [DueConnection(*row) for row in connection.execute(_DUE_CONNECTIONS, {**values, **_listed(selection)})]
 
 
 def count_due(connection: Connection, connection_id: int, selection: Selection) -> int:

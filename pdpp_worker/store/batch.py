@@ -88,6 +88,8 @@ class Batch:
     closures: list[Closure] = field(default_factory=list)
     hydrated: dict[str, list[str]] = field(default_factory=dict)
     """Detail stream to the keys that were read; an open gap about one of them is thereby closed."""
+    proofs: dict[str, dict[str, bool]] = field(default_factory=dict)
+    """Stream to the keys of whole records, and whether each says that there is nothing: an open gap about it closes."""
     tallies: defaultdict[str, StreamTally] = field(default_factory=lambda: defaultdict(StreamTally))
     seen: dict[str, float] = field(default_factory=dict)
     """Stream to the latest time of its records, Unix s."""

@@ -80,6 +80,8 @@ def commit_batch(
         closed = gaps.close(connection, claim, batch.closures)
         for stream, keys in batch.hydrated.items():
             closed += gaps.close_resources(connection, claim, stream, keys)
+        for stream, proofs in batch.proofs.items():
+            closed += gaps.close_proved(connection, claim, stream, proofs)
         for stream, cursor in batch.checkpoints.items():
             values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
             connection.execute(_CHECKPOINT, values)

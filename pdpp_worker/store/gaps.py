@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -69,10 +69,23 @@ _CLOSE_BY_SCOPE = text("""
     RETURNING stream
 """).bindparams(bindparam("hashes", type_=ARRAY(BYTEA)))
 # A refused record waits for a version and is never given up: saying so lets a small index answer.
-_REJECTED = text("""
-    SELECT id, stream, scope ->> 'resource_id' AS resource_id FROM gaps
-    WHERE connection_id = :connection_id AND status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'
-        AND reason = 'record_rejected' LIMIT :limit
+_CLOSE_PROVED = text("""
+    UPDATE gaps SET status = :status, closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND scope_hash = ANY(:hashes)
+    RETURNING stream
+""").bindparams(bindparam("hashes", type_=ARRAY(BYTEA)))
+# A walk of the whole stream from its beginning has passed every part of it; what it missed again, it said itself.
+_CLOSE_PASSED = text("""
+    UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND last_run_id <> :run_id
+        AND NOT scope ? 'resource_id' AND EXISTS (SELECT 1 FROM run_streams
+            WHERE run_streams.run_id = :run_id AND run_streams.stream = :stream AND records_emitted > 0)
+    RETURNING stream
+""")
+_MISSING_IN = text("""
+    SELECT stream FROM unnest(CAST(:streams AS text[])) AS stream WHERE EXISTS (
+        SELECT 1 FROM gaps WHERE gaps.connection_id = :connection_id AND gaps.stream = stream.stream
+            AND closed_at IS NULL)
 """)
 
 
@@ -115,15 +128,35 @@ def close_whole_stream(connection: Connection, claim: Claim, stream: str) -> lis
     return _close_scopes(connection, claim, stream, [scope_hash(WHOLE_STREAM)])
 
 
-def rejected(connection: Connection, connection_id: int, limit: int) -> dict[tuple[str, str], int]:
-    """(stream, key) to gap id of the records that were refused for their shape and never came right since."""
-    rows = connection.execute(_REJECTED, {"connection_id": connection_id, "limit": limit})
-    return {(row.stream, row.resource_id): row.id for row in rows}
+def close_proved(connection: Connection, claim: Claim, stream: str, proofs: Mapping[str, bool]) -> list[str]:
+    """Close the open gaps about records that came whole (False), or were said not to exist (True)."""
+    closed: list[str] = []
+    for status, absent in (("recovered", False), ("absent_upstream", True)):
+        hashes = [scope_hash(ResourceScope(resource_id=key)) for key, gone in proofs.items() if gone == absent]
+        if hashes:
+            values = {"status": status, "stream": stream, "hashes": hashes}
+            closed += connection.execute(_CLOSE_PROVED, {**values, **_ids(claim)}).scalars()
+    return closed
+
+
+def close_passed(connection: Connection, claim: Claim, stream: str) -> list[str]:
+    """Close the gaps about parts of a stream that the run walked whole, from its beginning to its end."""
+    return list(connection.execute(_CLOSE_PASSED, {"stream": stream, **_ids(claim)}).scalars())
+
+
+def missing_in(connection: Connection, connection_id: int, streams: Iterable[str]) -> set[str]:
+    """Those of the streams that have open gaps."""
+    values = {"connection_id": connection_id, "streams": sorted(streams)}
+    return set(connection.execute(_MISSING_IN, values).scalars())
 
 
 def scope_hash(scope: Scope) -> bytes:
     """The gap's key: a digest of its canonical scope, so that a scope of any length fits an index."""
     return blake2b(scope_key(scope).encode(), digest_size=16).digest()
+
+
+def _ids(claim: Claim) -> dict[str, int]:
+    return {"connection_id": claim.connection_id, "run_id": claim.run_id}
 
 
 def _close_scopes(connection: Connection, claim: Claim, stream: str, hashes: list[bytes]) -> list[str]:

@@ -268,6 +268,8 @@ gaps = Table(
     Index(
         "ix_gaps_waiting",
         "connection_id",
+        "connector_version_seen",
+        "connector_version_required",
         postgresql_where=text("status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"),
     ),
     Index("ix_gaps_unclosed", "connection_id", "stream", "id", postgresql_where=text("closed_at IS NULL")),

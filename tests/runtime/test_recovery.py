@@ -53,6 +53,12 @@ def failing(start: Start, _: Context) -> Iterator[Message]:
         yield DetailGap(stream="items", record_key=gap.scope.resource_id, reason="rate_limited", gap_id=gap.gap_id)
 
 
+@pytest.fixture(autouse=True)
+def no_haste(scenario: Scenario) -> None:
+    """What is tried again later is not due again while a test looks, however slow the machine."""
+    scenario.settings = scenario.settings.model_copy(update={"gap_backoff_s": 600.0})
+
+
 @pytest.fixture
 def backlog(scenario: Scenario) -> Scenario:
     """Ten items are missing and due."""
@@ -188,7 +194,7 @@ class TestRecoveryRun:
         [run] = sweep(backlog)
 
         assert "not proved" in run["error"]
-        assert statuses(backlog) == {"open": 10}
+        assert statuses(backlog) == {"absent_upstream": 1, "open": 9}
 
     @pytest.mark.parametrize("walks", [True, False])
     def test_a_stream_that_left_the_manifest_is_not_asked_for_in_circles(self, scenario: Scenario, walks: bool) -> None:
@@ -234,6 +240,31 @@ class TestRecoveryRun:
 
         assert statuses(backlog) == {"exhausted": 10}
         assert sweep(backlog) == []
+
+    def test_one_item_on_which_the_connector_fails_costs_only_itself(self, backlog: Scenario) -> None:
+        def collect(start: Start, context: Context) -> Iterator[Message]:
+            for gap in start.detail_gaps:
+                if gap.scope == ResourceScope(resource_id="m4"):
+                    raise ValueError("unforeseen")
+                yield from healing(start.model_copy(update={"detail_gaps": [gap]}), context)
+
+        backlog.install(collect)
+
+        [run] = sweep(backlog)
+
+        assert (run["status"], run["error"]) == ("partially_completed", "ValueError in the connector")
+        assert statuses(backlog) == {"recovered": 9, "open": 1}
+        assert {gap["attempts"] for gap in backlog.gaps()} == {1, 2}
+
+    def test_a_recovery_that_the_owner_stopped_is_not_begun_anew_at_once(self, backlog: Scenario) -> None:
+        backlog.install(healing)
+        sweep_transient(backlog.settings, backlog.db)
+        backlog.execute("UPDATE runs SET cancel_requested = true WHERE status = 'queued'")
+
+        [run] = backlog.work()
+
+        assert (run["status"], statuses(backlog)) == ("cancelled", {"open": 10})
+        assert sweep_transient(backlog.settings, backlog.db) == []
 
 
 class TestForms:
@@ -281,6 +312,64 @@ class TestForms:
         hint = run["retry_hint"]
         assert (hint["exclude"], hint["why"]) == ([{"channel": "C1"}], "source_partition_failed")
         assert datetime.fromisoformat(hint["not_before"]) > run["started_at"]
+
+
+class TestWalks:
+    """A walk mends too: what it brings is proof enough, also where a connector cannot be asked for single items."""
+
+    def miss(self, scenario: Scenario, *misses: Message) -> None:
+        scenario.send(record("a"), *misses, state(1))
+        scenario.run()
+
+    def test_the_whole_record_of_what_was_missing_closes_its_gap(self, scenario: Scenario) -> None:
+        self.miss(scenario, *missing("b", "c"))
+        scenario.send(record("b"), state(2))
+
+        scenario.run()
+
+        assert [gap["status"] for gap in scenario.gaps()] == ["recovered", "open"]
+
+    def test_a_part_of_it_does_not(self, scenario: Scenario) -> None:
+        self.miss(scenario, *missing("b"))
+        scenario.send(record("b").model_copy(update={"partial": True}), state(2))
+
+        scenario.run()
+
+        assert [gap["status"] for gap in scenario.gaps()] == ["open"]
+
+    def test_its_deletion_is_the_providers_word_that_there_is_nothing(self, scenario: Scenario) -> None:
+        self.miss(scenario, *missing("b"))
+        scenario.send(record("b").model_copy(update={"op": "delete"}), state(2))
+
+        scenario.run()
+
+        assert [gap["status"] for gap in scenario.gaps()] == ["absent_upstream"]
+
+    def test_a_record_that_is_then_said_to_be_missing_proves_nothing(self, scenario: Scenario) -> None:
+        self.miss(scenario, *missing("b"))
+        scenario.send(record("b"), *missing("b"), state(2))
+
+        scenario.run()
+
+        assert [gap["status"] for gap in scenario.gaps()] == ["open"]
+
+    def test_a_full_walk_closes_the_gaps_of_parts_that_it_has_passed(self, scenario: Scenario) -> None:
+        self.miss(scenario, skip("items", Reason.SOURCE_PARTITION_FAILED, CHANNEL))
+        scenario.send(record("a"), state(2))
+
+        scenario.run()
+        assert [gap["status"] for gap in scenario.gaps()] == ["open"]
+        scenario.run(full=True)
+
+        assert [gap["status"] for gap in scenario.gaps()] == ["recovered"]
+
+    def test_a_full_walk_that_finds_nothing_closes_nothing(self, scenario: Scenario) -> None:
+        self.miss(scenario, skip("items", Reason.SOURCE_PARTITION_FAILED, CHANNEL))
+        scenario.send()
+
+        scenario.run(full=True)
+
+        assert [gap["status"] for gap in scenario.gaps()] == ["open"]
 
 
 class TestPhases:

@@ -109,6 +109,16 @@ class TestForms:
         with desk.db.begin() as connection:
             assert backlog.due_connections(connection, 100, [desk.connection_id]) == []
 
+    def test_a_paused_connection_is_left_alone_until_somebody_asks(self, desk: Desk) -> None:
+        desk.miss(missed())
+        desk.elapse()
+        desk.end_runs()
+        desk.execute("INSERT INTO schedules (connection_id, every_s, next_run_at, paused) VALUES (:c, 60, now(), true)")
+
+        with desk.db.begin() as connection:
+            assert backlog.due_connections(connection, 100, [desk.connection_id]) == []
+            assert len(backlog.due_connections(connection, 100, [desk.connection_id], even_paused=True)) == 1
+
 
 class TestLeases:
     """What is being fetched is known, and a worker that dies leaves nothing behind to be put right."""

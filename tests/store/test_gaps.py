@@ -216,11 +216,14 @@ class TestClosing:
         assert float(gap["wait_s"]) <= POLICY.first_s * JITTER
 
 
-def test_records_that_were_refused_are_known_by_stream_and_key(desk: Desk) -> None:
-    desk.miss(missed("a", reason="record_rejected", kind="retry_on_connector_upgrade"), missed("b"))
+def test_streams_with_open_gaps_are_known(desk: Desk) -> None:
+    desk.miss(missed("a"))
 
     with desk.db.begin() as connection:
-        assert gaps.rejected(connection, desk.connection_id, 10) == {("items", "a"): desk.gap()["id"]}
+        assert gaps.missing_in(connection, desk.connection_id, ["items", "others"]) == {"items"}
+    desk.commit(Batch(hydrated={"items": ["a"]}))
+    with desk.db.begin() as connection:
+        assert gaps.missing_in(connection, desk.connection_id, ["items", "others"]) == set()
 
 
 def test_a_row_of_a_closed_gap_always_says_when_it_was_closed(desk: Desk) -> None:

@@ -143,7 +143,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_gaps_waiting",
         "gaps",
-        ["connection_id"],
+        ["connection_id", "connector_version_seen", "connector_version_required"],
         unique=False,
         postgresql_where=sa.text("status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"),
     )
