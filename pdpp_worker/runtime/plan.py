@@ -56,7 +56,7 @@ def plan_slice(
 def _choose(
     connection: Connection, settings: Settings, claimed: runs.Slice, backlog: Backlog
 ) -> tuple[Phase, Allowance, list[GapToClose]]:
-    """A run begins with the walk where no gaps are to be tried before it, no budget is left for them, or all is walked."""
+    """A run begins with its walk where no gaps are due, no budget is left for them, or everything is walked anyway."""
     budget = tightest(Budget.model_validate(claimed.budget), settings.run_budget_s)
     whole = Allowance(budget, claimed.spent)
     if claimed.phase == "walk" or claimed.mode == "full_refresh":
