@@ -239,7 +239,7 @@ def parse_message(raw: Any) -> Message:
 
 
 def _read_json(raw: str | bytes) -> Message:
-    """Lone surrogates and deep nesting are JSON, but beyond the fast reader."""
+    """Lone surrogates and deep nesting are JSON, but beyond the fast reader; a null stands for a field left out."""
     try:
         return _MESSAGE.validate_json(raw)
     except ValidationError as error:
@@ -247,6 +247,8 @@ def _read_json(raw: str | bytes) -> Message:
             decoded = json.loads(raw)
         except (ValueError, RecursionError):
             raise error from None
+    if isinstance(decoded, dict):
+        decoded = {name: value for name, value in decoded.items() if value is not None or name == "cursor"}
     return _MESSAGE.validate_python(decoded)
 
 

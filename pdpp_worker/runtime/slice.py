@@ -306,7 +306,8 @@ class _Slice:
     def _finish(self, done: Done) -> SliceResult:
         if done.status != "succeeded" and not self._intake.is_certified:
             error = done.error or DoneError(message=f"the connector ended with {done.status}")
-            unsaid = Reason.UPSTREAM_ERROR if error.retryable else Reason.PARSE_FAILED
+            again = error.retryable or done.status == "cancelled"
+            unsaid = Reason.UPSTREAM_ERROR if again else Reason.PARSE_FAILED
             return self._fail(_ConnectorFailedError(reason_by_hint(error.hint_action) or unsaid, error.message))
         if self._intake.has_staged:
             self._commit()  # which learns of a cancellation that came before DONE

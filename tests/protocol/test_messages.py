@@ -95,6 +95,12 @@ def test_unknown_fields_are_ignored(kind: str) -> None:
     assert parse_message(message(kind, invented_later=CONTENT)) == parse_message(message(kind))
 
 
+def test_a_null_stands_for_a_field_that_is_left_out() -> None:
+    nulls = {"type": "RECORD", **VALID["RECORD"], "op": None, "partial": None}
+
+    assert parse_message(json.dumps(nulls)) == parse_message({"type": "RECORD", **VALID["RECORD"]})
+
+
 @pytest.mark.parametrize("kind", ["START", "RECORDS", "record", ""])
 def test_unknown_types_are_refused_by_name(kind: str) -> None:
     text = refusal({"type": kind, **VALID["RECORD"]})
