@@ -31,6 +31,7 @@ class BucketSnapshot(_Checked):
     rate: Rate
     burst: Annotated[int, Field(ge=1, le=_MOST)]
     cuts: Annotated[float, Field(ge=1, le=_MOST)]
+    probed: bool
     level: Seconds
     count: Count
     empty_ago: Seconds | None

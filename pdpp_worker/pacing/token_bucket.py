@@ -43,6 +43,7 @@ class TokenBucket:
         self._empty_at: float | None = None
         self._from_full: tuple[list[float], float] | None = None
         self._cuts = 1.0
+        self._probed = False
 
     def due(self, now: float, pace: float) -> float:
         """When the shadow, leaking at `pace`, has room for the next request."""
@@ -74,7 +75,11 @@ class TokenBucket:
         if gain > 1 and (self._count >= SETTLED or self._empty_at is None):
             learned = min(pace, bound) * (1 - MARGIN)
             self._cuts = max(1.0, self._cuts / 2)
+            self._probed = True
         else:
+            # What a probe taught did not even hold: with too small a burst, a probe makes the rate look too high.
+            self.burst += self._probed and self._empty_at is not None
+            self._probed = False
             learned = min(self.rate * (1 - CUT * self._cuts), bound or self.rate)
             self._cuts = min(self._cuts * 2, MOST_CUTS)
         self.rate = max(learned, self.rate * LEAST_LEFT, SLOWEST)
@@ -107,6 +112,7 @@ class TokenBucket:
             "rate": self.rate,
             "burst": self.burst,
             "cuts": self._cuts,
+            "probed": self._probed,
             "level": self._level_after(now, self.rate),
             "count": self._count,
             "empty_ago": None if self._empty_at is None else round(now - self._empty_at, 3),
@@ -116,6 +122,7 @@ class TokenBucket:
     def restore(self, snapshot: BucketSnapshot, then: float) -> None:
         """Go on from a snapshot that was taken at `then`."""
         self.rate, self.burst, self._cuts = snapshot.rate, snapshot.burst, min(snapshot.cuts, MOST_CUTS)
+        self._probed = snapshot.probed
         self._level, self._level_at = min(snapshot.level, 1 + self._credit + CUSHION), then
         self._count = snapshot.count
         self._empty_at = None if snapshot.empty_ago is None else then - snapshot.empty_ago
