@@ -104,8 +104,9 @@ def who_acts(gap: GapView) -> str:
         return gap.status.replace("_", " ")
     if gap.status == "exhausted":
         return "you: recover"
-    reason = known_reason(gap.reason)
-    if reason in NEEDS_OWNER:
+    if gap.next_attempt_at is not None:
+        return "the fleet"
+    if known_reason(gap.reason) in NEEDS_OWNER:
         return "you: sign in"
     if gap.recovery_kind == RecoveryKind.UPGRADE:
         return f"version {gap.connector_version_required or f'above {gap.connector_version_seen}'}"
