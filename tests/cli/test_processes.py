@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from sqlalchemy import text
 
 from pdpp_worker.settings import Settings
+from pdpp_worker.store.engine import Database
 from tests.support.fleet import ROOT, environment
 from tests.support.logs import write_session
 from tests.support.scripted import Scenario, record
@@ -159,11 +161,17 @@ def test_events_are_followed_until_ctrl_c(settings: Settings, scenario: Scenario
     assert (process.returncode, said) == (130, "")
 
 
-def test_ctrl_c_leaves_the_run_alone(settings: Settings, redis: Redis) -> None:
+def _runs(db: Database) -> int:
+    """How many there are, asked without a process that takes its time."""
+    with db.begin() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM runs")).scalar_one())
+
+
+def test_ctrl_c_leaves_the_run_alone(settings: Settings, db: Database, redis: Redis) -> None:
     program(settings, "connection", "add", "mine", "--connector", "chatgpt")
 
     with following(settings, "run", "mine") as process:
-        until(lambda: json.loads(program(settings, "runs", "--json").stdout) != [])
+        until(lambda: _runs(db) == 1)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
 

@@ -104,7 +104,7 @@ def missing(scenario: Scenario) -> list[str]:
     steps=st.lists(st.tuples(st.sampled_from(STEPS), st.none() | st.integers(0, 30)), min_size=2, max_size=8),
     batch=st.integers(1, 8),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_item_walked_past_is_held_or_missing_or_gone(
     scenario: Scenario, outcomes: list[str], steps: list[tuple[str, int | None]], batch: int
 ) -> None:

@@ -289,7 +289,7 @@ class TestTheOwnersWord:
 
 
 @given(st.lists(st.sampled_from(["try", "fresh"]), min_size=10, max_size=30))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_however_many_fail_or_arrive_the_oldest_untried_one_is_next(store: Database, steps: list[str]) -> None:
     desk = Desk(store)
     desk.miss(*[missed(f"old {n:02}") for n in range(10)])
