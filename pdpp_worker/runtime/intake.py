@@ -152,7 +152,7 @@ class Intake:
         self.rows += 1
         if self._gaps and not row.deleted:
             self._proofs.add((record.stream, row.key))
-        if record.stream in self._missing_in and not row.partial:
+        if record.stream in self._missing_in and not row.partial and not self._recovery_only:
             self.batch.proofs.setdefault(record.stream, {})[row.key] = row.deleted
 
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
@@ -346,7 +346,6 @@ class Intake:
         locator: dict[str, Any] | None = None,
     ) -> None:
         self.batch.tally(stream)
-        self._missing_in.add(stream)
         if isinstance(scope, ResourceScope):
             self.batch.proofs.get(stream, {}).pop(scope.resource_id, None)
         if reason in PRESSURE and retry_after is not None:

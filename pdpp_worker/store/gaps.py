@@ -69,9 +69,11 @@ _CLOSE_BY_SCOPE = text("""
     RETURNING stream
 """).bindparams(bindparam("hashes", type_=ARRAY(BYTEA)))
 # A refused record waits for a version and is never given up: saying so lets a small index answer.
+# What the run has said itself to be missing stays so: a record of the same name may only be what is left of it.
 _CLOSE_PROVED = text("""
     UPDATE gaps SET status = :status, closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND scope_hash = ANY(:hashes)
+        AND last_run_id <> :run_id
     RETURNING stream
 """).bindparams(bindparam("hashes", type_=ARRAY(BYTEA)))
 # A walk of the whole stream from its beginning has passed every part of it; what it missed again, it said itself.
