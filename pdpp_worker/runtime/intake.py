@@ -61,6 +61,7 @@ class Intake:
         self.handed = len(self._gaps)
         """Gaps that START handed over."""
         self._proofs: set[tuple[str, str]] = set()
+        self._refused: set[tuple[str, str]] = set()
         self._accounts = DetailAccounts()
         self._staged: dict[str, str] = {}
         self._staged_periods: dict[str, list[TimeRange]] = {}
@@ -180,6 +181,8 @@ class Intake:
         key = values.storable(name[: values.KEY_BYTES])
         self.batch.rejections.append(Rejection(record.stream, key, self._redact(text), raw))
         reason = Reason.RECORD_REJECTED
+        if self._gaps:  # whatever else proves that the resource was read, this record of it was not taken
+            self._refused.add((record.stream, scope_key(ResourceScope(resource_id=name))))
         self._miss(record.stream, ResourceScope(resource_id=name), reason, error=text)
 
     def _state(self, state: State) -> None:
@@ -309,7 +312,9 @@ class Intake:
                 f"DETAIL_GAP_RECOVERED for gap {message.gap_id} is not proved: "
                 f"no record of stream {message.stream!r} with its record_key was accepted in this slice"
             )
-        self.batch.closures.append(Closure(int(message.gap_id), message.absent))
+        gap = self._gaps[message.gap_id]
+        if (gap.stream, scope_key(gap.scope)) not in self._refused:
+            self.batch.closures.append(Closure(int(message.gap_id), message.absent))
         self._settle(message.gap_id)
 
     def _coverage(self, coverage: DetailCoverage) -> None:
@@ -370,6 +375,7 @@ class Intake:
             self._gaps.pop(gap_id, None)
         if not self._gaps:
             self._proofs.clear()
+            self._refused.clear()
 
     def _check_place(self, message: str, stream: str, scope: Scope, locator: dict[str, Any] | None) -> None:
         try:

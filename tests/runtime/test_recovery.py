@@ -267,6 +267,20 @@ class TestRecoveryRun:
         assert sweep_transient(backlog.settings, backlog.db) == []
 
 
+def test_a_record_that_is_refused_again_is_not_mended_by_another(scenario: Scenario) -> None:
+    strict = {"name": "items", "schema": {"properties": {"size": {"type": "integer"}}}}
+    scenario.manifest = manifest(strict, recovery=TARGETED)
+    scenario.send(record("a"), record("b", size="large"))
+    scenario.run()
+    scenario.execute("UPDATE gaps SET next_attempt_at = now()")
+    mended = DetailGapRecovered(gap_id=str(scenario.gaps()[0]["id"]), stream="items", record_key="a")
+    scenario.recover_with(record("a"), record("b", size="large"), mended)
+
+    sweep(scenario)
+
+    assert [gap["status"] for gap in scenario.gaps()] == ["open"]
+
+
 class TestForms:
     """A connector is asked by the form of scope that its manifest names; for anything else it walks."""
 
