@@ -23,6 +23,8 @@ from tests.support.scripted import Scenario, record
 from tests.support.servers import until
 
 PROGRAM = (sys.executable, "-m", "pdpp_worker")
+INTERRUPTED = {130, -signal.SIGINT}
+"""A shell shows 130 for both: `python -m` may die by the signal itself where it struck in code made from text."""
 
 
 def program(settings: Settings, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -158,7 +160,8 @@ def test_events_are_followed_until_ctrl_c(settings: Settings, scenario: Scenario
 
     assert second not in before
     assert after == [second] * 3
-    assert (process.returncode, said) == (130, "")
+    assert process.returncode in INTERRUPTED
+    assert said == ""
 
 
 def _runs(db: Database) -> int:
@@ -175,7 +178,7 @@ def test_ctrl_c_leaves_the_run_alone(settings: Settings, db: Database, redis: Re
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
 
-    assert process.returncode == 130
+    assert process.returncode in INTERRUPTED
     assert "Traceback" not in said
     [run] = json.loads(program(settings, "runs", "--json").stdout)
     assert (run["status"], run["cancel_requested"]) == ("queued", False)
