@@ -15,11 +15,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
 from pydantic import SecretStr
-from structlog.typing import FilteringBoundLogger
 
 from pdpp_worker.errors import (
     AuthExpired,
@@ -49,6 +47,10 @@ from pdpp_worker.protocol.messages import (
 )
 from pdpp_worker.protocol.reasons import Reason, RecoveryKind
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
+
+if TYPE_CHECKING:  # named, not used: half of the connectors send no request
+    import httpx
+    from structlog.typing import FilteringBoundLogger
 
 __all__ = [
     "WHOLE_STREAM",

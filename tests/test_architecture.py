@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -205,3 +207,15 @@ def test_every_error_has_a_name_of_its_own() -> None:
 
     assert len(set(slugs)) == len(slugs)
     assert all("slug" in vars(kind) and kind.__doc__ for kind in errors())
+
+
+def test_a_command_starts_without_the_clients_of_servers_and_providers() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, pdpp_worker.cli; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert not {"celery", "httpx", "playwright", "prometheus_client", "redis"} & set(loaded.stdout.split())

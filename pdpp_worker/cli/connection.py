@@ -21,7 +21,7 @@ from pdpp_worker.cli.schedules import Cron, Every, Schedule, read_schedule
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.cli.values import read_settings
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.runtime.context import files_dir
+from pdpp_worker.runtime.values import files_dir
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.store import connections, edits, readmodels

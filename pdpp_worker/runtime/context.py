@@ -20,8 +20,9 @@ from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.pacing.retry import RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
-from pdpp_worker.protocol.manifest import Manifest, SettingSpec
+from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.runtime.guard import Guard
+from pdpp_worker.runtime.values import ceiling_ms, files_dir, with_defaults
 from pdpp_worker.secrets import Redactor, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
@@ -81,11 +82,6 @@ def make_context(
     )
 
 
-def files_dir(settings: Settings, row: ConnectionRow) -> Path:
-    """Where a connection keeps its files; the id keeps an account that takes over a name apart."""
-    return settings.data_dir / "files" / f"{row.id}-{row.name}"
-
-
 def _asker(answerer: Answerer, guard: Guard, redactor: Redactor) -> Callable[[Interaction], InteractionResponse]:
     def ask(question: Interaction) -> InteractionResponse:
         answer = answerer(question, guard.wait_for_owner)
@@ -101,13 +97,6 @@ def nobody(question: Interaction, _: Callable[[], None]) -> InteractionResponse:
     return ask_nobody(question)
 
 
-def ceiling_ms(settings: Settings, manifest: Manifest, row: ConnectionRow) -> float:
-    """The owner's rate ceiling of a connection, ms between requests: its own, else the connector's."""
-    if row.min_interval_ms is not None:
-        return row.min_interval_ms
-    return settings.pacing_min_interval_ms(manifest.name, manifest.pacing.min_interval_ms)
-
-
 def _road(
     settings: Settings, values: Mapping[str, Any], row: ConnectionRow, clients: ExitStack
 ) -> Callable[[], httpx.BaseTransport]:
@@ -118,15 +107,6 @@ def _road(
     browser = Browser(settings, row)
     clients.callback(browser.close)
     return lambda: BrowserTransport(browser)
-
-
-def with_defaults(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A connection's settings with the manifest's defaults; paths have their `~` expanded."""
-    values = {name: given.get(name, spec.default) for name, spec in specs.items()}
-    for name, spec in specs.items():
-        if spec.type in ("path", "file") and values[name] is not None:
-            values[name] = str(Path(values[name]).expanduser())
-    return values
 
 
 def _made(directory: Path) -> Path:

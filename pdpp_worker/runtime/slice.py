@@ -33,7 +33,7 @@ from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
 from pdpp_worker.runtime.allowance import Phase
-from pdpp_worker.runtime.context import Answerer, ceiling_ms, make_context, nobody
+from pdpp_worker.runtime.context import Answerer, make_context, nobody
 from pdpp_worker.runtime.ending import Ending, Leftover, end_run
 from pdpp_worker.runtime.foreign import reason_by_hint
 from pdpp_worker.runtime.guard import BudgetSpent, Guard, SliceEnded
@@ -41,6 +41,7 @@ from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
 from pdpp_worker.runtime.plan import plan_slice
 from pdpp_worker.runtime.rate import RateKeeper
+from pdpp_worker.runtime.values import ceiling_ms
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import gaps, leases, runs
