@@ -54,7 +54,7 @@ def _store(db: Database, claim: Claim, stream: str, held: dict[str, dict[str, An
     commit_batch(db, claim, Batch(records={stream: rows}), version="1.0.0", policy=POLICY)
 
 
-@effort(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@effort(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=ANY_RECORDS)
 def test_json_lines_give_back_exactly_what_went_in(
     cli: Cli, db: Database, claim: Claim, records: list[dict[str, Any]]
@@ -68,7 +68,7 @@ def test_json_lines_give_back_exactly_what_went_in(
     assert {row["key"]: row["data"] for row in map(json.loads, lines)} == held
 
 
-@effort(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@effort(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=ANY_RECORDS)
 def test_csv_is_readable_and_loses_no_record(
     cli: Cli, db: Database, claim: Claim, records: list[dict[str, Any]]
