@@ -75,7 +75,9 @@ def next_run(view: ConnectionView) -> str:
 
 
 def last_run(view: ConnectionView) -> str:
-    """How and when the last run ended."""
+    """How and when the last run ended, or since when it works or waits."""
     if view.last_run_status is None or view.last_run_at is None:
-        return "never run"
+        return "none yet"
+    if view.last_run_status == "running" and not view.last_run_leased:
+        return f"waiting, begun {relative(view.last_run_at)}"
     return f"{view.last_run_status.replace('_', ' ')}, {relative(view.last_run_at)}"

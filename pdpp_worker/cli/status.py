@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 
 from pdpp_worker.cli.connection_views import last_run, next_run
 from pdpp_worker.cli.coverage import NOTHING_YET, in_words
@@ -74,18 +75,13 @@ def _row(view: ConnectionView, one: StreamCoverage) -> StatusRow:
 
 
 def _print(rows: list[tuple[ConnectionView, StatusRow]]) -> None:
-    """What is true of a connection stands in the first line of its streams."""
-    columns = ("connection", "stream", "records", "missing", "verdict", "next retry", "last run", "next run")
-    cells, before = [], None
-    for view, row in rows:
-        whole = _of_connection(view) if view is not before else ("", "", "")
-        cells.append((whole[0], *_of_stream(row), *whole[1:]))
-        before = view
-    print_table(columns, cells, right=("records",), whole=("stream", "missing", "next retry", "next run"))
-
-
-def _of_connection(view: ConnectionView) -> tuple[str, str, str]:
-    return view.name, last_run(view), next_run(view)
+    """A paragraph for each connection: what is true of the whole, then its streams."""
+    columns = ("stream", "records", "missing", "verdict", "next retry")
+    for name, of_connection in groupby(rows, key=lambda row: row[1].connection):
+        views, streams = zip(*of_connection, strict=True)
+        say(f"{name}: last run {last_run(views[0])}; next run {next_run(views[0])}")
+        print_table(columns, map(_of_stream, streams), right=("records",), whole=("stream", "next retry"))
+        say("")
 
 
 def _of_stream(row: StatusRow) -> tuple[str, str, str, str, str]:

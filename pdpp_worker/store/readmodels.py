@@ -39,6 +39,8 @@ class ConnectionView:
     last_run_status: str | None
     last_run_at: datetime | None
     """When the last run ended, else when it started or was queued."""
+    last_run_leased: bool
+    """Whether a worker is at it."""
 
 
 @dataclass(frozen=True)
@@ -153,11 +155,13 @@ class Overview:
 
 _CONNECTIONS = text("""
     SELECT connections.*, every_s, cron, jitter_s, paused, next_run_at, last.id AS last_run_id,
-        last.status AS last_run_status, coalesce(last.ended_at, last.started_at, last.created_at) AS last_run_at
+        last.status AS last_run_status, coalesce(last.ended_at, last.started_at, last.created_at) AS last_run_at,
+        coalesce(leases.expires_at > clock_timestamp(), false) AS last_run_leased
     FROM connections LEFT JOIN schedules ON schedules.connection_id = connections.id
     LEFT JOIN LATERAL (
         SELECT * FROM runs WHERE runs.connection_id = connections.id ORDER BY runs.id DESC LIMIT 1
     ) AS last ON true
+    LEFT JOIN leases ON leases.connection_id = connections.id AND leases.run_id = last.id
     WHERE CAST(:ids AS bigint[]) IS NULL OR connections.id = ANY(:ids)
     ORDER BY connections.name
 """)

@@ -67,7 +67,8 @@ def test_status_never_says_zero_for_what_was_never_run(cli: Cli, scenario: Scena
         ("notes", None, None),
     ]
     text = cli.ok("status")
-    assert text.count("never run") == 3
+    assert text.count("never run") == 2
+    assert "last run none yet" in text
     assert " 0" not in text
 
 
@@ -80,6 +81,14 @@ def test_status_says_what_is_held_and_missing_and_what_comes_next(cli: Cli, scen
     assert row["gaps_by_reason"] == {"rate_limited": 1, "template_unknown": 1}
     assert row["last_run_status"] == "partially_completed"
     assert row["next_retry_at"] is not None
+
+
+def test_a_run_that_no_worker_is_at_is_not_said_to_be_running(cli: Cli, scenario: Scenario) -> None:
+    scenario.send(record("a"))
+    scenario.queue()
+    scenario.rows("UPDATE runs SET status = 'running', started_at = now() RETURNING id")
+
+    assert "last run waiting, begun" in cli.ok("status")
 
 
 def test_a_deleted_record_is_not_counted_as_held(cli: Cli, scenario: Scenario) -> None:
