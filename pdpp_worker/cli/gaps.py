@@ -6,7 +6,7 @@ import json as json_text
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from enum import StrEnum
-from itertools import islice
+from itertools import groupby, islice
 from typing import Annotated, Any
 
 import typer
@@ -119,16 +119,17 @@ def _document(gap: GapView) -> dict[str, Any]:
 
 
 def _print(found: Iterator[GapView], name: str) -> None:
-    """Page by page, so that a long list needs no more memory than a short one."""
+    """A paragraph for each stream; page by page, so that a long list needs no more memory than a short one."""
     met: dict[str, GapView] = {}
-    first = True
+    before = None
     while page := list(islice(found, readmodels.PAGE)):
-        _print_page(page, header=first)
-        for gap in page:
-            met.setdefault(gap.reason, gap)
-        first = False
-    if first:
-        say(f"Nothing is known to be missing of {name}.")
+        for stream, gaps in groupby(page, key=lambda gap: f"{gap.connection} {gap.stream}"):
+            if stream != before:
+                say(*([""] if before else []), stream)
+            _print_gaps(gaps, header=stream != before)
+            before = stream
+        met = {gap.reason: gap for gap in reversed(page)} | met  # the first of each reason
+    say("" if before else f"Nothing is known to be missing of {name}.")
     for reason in sorted(met):
         known = known_reason(reason)
         say(f"{reason}: {known.sentence if known else 'no sentence is known for this reason.'}")
@@ -136,10 +137,9 @@ def _print(found: Iterator[GapView], name: str) -> None:
             say(f"  gap {met[reason].id}: {met[reason].last_error}")
 
 
-def _print_page(page: Iterable[GapView], *, header: bool) -> None:
-    columns = ("gap", "connection", "stream", "scope", "reason", "tries", "next try", "who acts")
-    whole = ("stream", "reason", "next try", "who acts")
-    table = make_table(columns, [_cells(gap) for gap in page], right=("gap", "tries"), whole=whole)
+def _print_gaps(gaps: Iterable[GapView], *, header: bool) -> None:
+    columns = ("gap", "scope", "reason", "tries", "next try", "who acts")
+    table = make_table(columns, map(_cells, gaps), right=("gap", "tries"), whole=("reason", "next try", "who acts"))
     table.show_header = header
     console().print(table)
 
@@ -148,8 +148,6 @@ def _cells(gap: GapView) -> tuple[str, ...]:
     scope = gap.scope.get("resource_id") or json_text.dumps(gap.scope, ensure_ascii=False)
     return (
         str(gap.id),
-        gap.connection,
-        gap.stream,
         "whole stream" if gap.scope == {"partition": {}} else str(scope),
         gap.reason,
         str(gap.attempts),
