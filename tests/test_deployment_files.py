@@ -75,14 +75,14 @@ def test_the_procfile_keeps_flower_on_loopback_unless_told_otherwise() -> None:
 
 
 def test_the_compose_file_is_one() -> None:
-    parsed = compose_spec.PyOptions(apply_merge=True).from_yaml(COMPOSE_TEXT)
+    parsed = compose_spec.PyOptions(apply_merge=True).from_yaml(expanded(COMPOSE_TEXT))
 
     parsed.validate()
 
     assert set(parsed.service_names()) == set(COMPOSE)
 
 
-@pytest.mark.parametrize("service", sorted(COMPOSE.keys() - {"migrate"}))
+@pytest.mark.parametrize("service", sorted(COMPOSE.keys() - {"migrate", "cli"}))
 def test_every_service_that_stays_can_be_seen_to_be_well(service: str) -> None:
     if service in ROLES:
         node = next(
@@ -93,6 +93,22 @@ def test_every_service_that_stays_can_be_seen_to_be_well(service: str) -> None:
         assert COMPOSE[service]["healthcheck"]["test"]
     assert COMPOSE[service]["stop_grace_period"]
     assert COMPOSE[service]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("service", [*ROLES, "cli"])
+def test_the_files_of_a_connection_outlive_the_container_and_are_shared(service: str) -> None:
+    directory = re.search(r"PDPP_DATA_DIR=(\S+)", (ROOT / "docker" / "Dockerfile").read_text())
+
+    assert directory
+    assert f"data:{directory[1]}" in COMPOSE[service]["volumes"]
+    assert "data" in yaml.safe_load(COMPOSE_TEXT)["volumes"]
+    assert COMPOSE[service]["tmpfs"] == ["/tmp"]
+
+
+def test_the_program_is_at_hand_and_not_started_with_the_fleet() -> None:
+    assert COMPOSE["cli"]["entrypoint"] == ["pdpp-worker"]
+    assert COMPOSE["cli"]["profiles"] == ["cli"]
+    assert {"PDPP_DATABASE_URL", "PDPP_BROKER_URL", "PDPP_SECRET_KEY"} <= COMPOSE["cli"]["environment"].keys()
 
 
 def test_what_is_published_is_published_on_loopback_only() -> None:
@@ -107,6 +123,12 @@ def test_the_compose_file_holds_no_password() -> None:
 
     assert secrets
     assert all(":?" in secret for secret in secrets)
+
+
+def test_what_is_filled_in_is_never_committed() -> None:
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+
+    assert {"docker/.env", "docker/fleet.env", "docker/owner/"} <= set(ignored)
 
 
 def test_every_variable_that_compose_insists_on_is_in_the_example() -> None:
