@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     TypeAdapter,
     ValidationError,
     model_validator,
@@ -56,7 +57,7 @@ class Record(_Message):
     data: dict[str, Any]
     emitted_at: AwareDatetime
     op: Literal["upsert", "delete"] = "upsert"
-    partial: bool = False
+    partial: StrictBool = False
 
 
 class State(_Message):
@@ -76,7 +77,7 @@ class RecoveryHint(_Message):
     """What would mend a skip, in the profile's words."""
 
     action: HintAction
-    retryable: bool | None = None
+    retryable: StrictBool | None = None
 
 
 class SkipResult(_Message):
@@ -117,7 +118,7 @@ class DetailGap(_Message):
     parent_stream: Name | None = None
     record_key: Annotated[str, Field(min_length=1)]
     reason: Annotated[str, Field(min_length=1)]
-    retryable: bool = True
+    retryable: StrictBool = True
     retry_after: AwareDatetime | None = None
     detail_locator: dict[str, Any] | None = None
     last_error: str | None = None
@@ -136,7 +137,7 @@ class DetailGapRecovered(_Message):
     gap_id: str
     stream: Name
     record_key: Annotated[str, Field(min_length=1)]
-    absent: bool = False
+    absent: StrictBool = False
 
 
 class DetailCoverage(_Message):
@@ -201,7 +202,7 @@ class DoneError(_Message):
 
     code: str | None = None
     message: str
-    retryable: bool | None = None
+    retryable: StrictBool | None = None
     recovery_hint: HintAction | RecoveryHint | None = None
 
     @property

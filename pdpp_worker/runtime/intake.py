@@ -28,7 +28,7 @@ from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason, known_re
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, TimeRange, scope_key
 from pdpp_worker.runtime.accounts import DetailAccounts
 from pdpp_worker.runtime.foreign import reason_of
-from pdpp_worker.runtime.rules import check_in_scope, moment_of, resource_of
+from pdpp_worker.runtime.rules import check_accounts_for_place, check_in_scope, moment_of, resource_of
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Batch, Closure, Miss, RecordRow, Rejection
 from pdpp_worker.store.events import Event
@@ -319,7 +319,7 @@ class Intake:
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
-        self._in_manifest(coverage.state_stream, f"DETAIL_COVERAGE of stream {coverage.stream!r} names state_stream")
+        check_accounts_for_place(coverage, self._streams[coverage.stream])
         self._accounts.add_coverage(coverage)
         if coverage.hydrated_keys:
             self.batch.hydrated.setdefault(coverage.stream, []).extend(coverage.hydrated_keys)

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.messages import Record
+from pdpp_worker.protocol.manifest import StreamManifest
+from pdpp_worker.protocol.messages import DetailCoverage, Record
 from pdpp_worker.protocol.scope import StreamScope
 
 
@@ -29,6 +30,25 @@ def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None)
             raise ProtocolViolation(
                 f"RECORD of stream {record.stream!r} is outside the time range that START asked for"
             )
+
+
+def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest) -> None:
+    """Refuse an account of details that holds back another cursor than the one that would move past them.
+
+    Raises:
+        ProtocolViolation: naming the stream and what keeps its place.
+    """
+    if stream.state_stream is not None:
+        raise ProtocolViolation(
+            f"DETAIL_COVERAGE of stream {stream.name!r} is not taken: it has the coverage_strategy checkpoint_window, "
+            f"so the STATE of {stream.state_stream} says by itself what of it was read"
+        )
+    keepers = stream.parents or [stream.name]
+    if coverage.state_stream not in keepers:
+        raise ProtocolViolation(
+            f"DETAIL_COVERAGE of stream {stream.name!r} names state_stream {coverage.state_stream!r}; "
+            f"by the manifest its place is kept by {' or '.join(keepers)}"
+        )
 
 
 def resource_of(record: Record) -> str:

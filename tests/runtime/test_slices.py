@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import text
@@ -476,11 +476,40 @@ def test_a_miss_that_holds_a_secret_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("parents", "keeper", "sentence"),
+    [
+        (
+            {"state_stream": "items", "coverage_strategy": "checkpoint_window"},
+            "items",
+            "coverage_strategy checkpoint_window, so the STATE of items says by itself what of it was read",
+        ),
+        (
+            {"parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"},
+            "details",
+            "names state_stream 'details'; by the manifest its place is kept by items",
+        ),
+    ],
+)
+def test_details_cannot_be_accounted_for_past_the_cursor_that_covers_them(
+    scenario: Scenario, parents: dict[str, Any], keeper: str, sentence: str
+) -> None:
+    owing = DetailCoverage(stream="details", state_stream=keeper, required_keys=["a"], hydrated_keys=[])
+    scenario.install(
+        lambda _start, _context: iter([record("a"), owing, state(1)]), manifest("items", {"name": "details", **parents})
+    )
+
+    run = scenario.run()
+
+    assert sentence in run["error"]
+    assert scenario.cursors() == {}
+
+
+@pytest.mark.parametrize(
     ("message", "sentence"),
     [
         (
             DetailCoverage(stream="items", state_stream="elsewhere", required_keys=[], hydrated_keys=[]),
-            "which the manifest does not have",
+            "names state_stream 'elsewhere'; by the manifest its place is kept by items",
         ),
         (record("a", stream="elsewhere"), "outside the scope"),
         (state(1, "elsewhere"), "outside the scope"),
