@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import IO, cast
 
 from pdpp_worker.command import keeper
-from pdpp_worker.command.lines import Lines
+from pdpp_worker.command.lines import BoundedLines
+from pdpp_worker.command.outline import Outline
 from pdpp_worker.errors import ProtocolViolation
 
-LINE_BYTES = 64 * 1024 * 1024
-"""Longest line of standard output: as long as the longest cursor that is kept."""
+LINE_BYTES = 16 * 1024 * 1024
+"""Longest line of standard output that is read whole: in memory a message may take ten times as much."""
+
+ENDLESS_BYTES = 1024 * 1024 * 1024
+"""A line that is longer than this is taken for one that never ends."""
 
 GRACE_S = 5.0
 """Between SIGTERM and SIGKILL."""
@@ -46,8 +50,8 @@ class Child:
         self._log = log
         self._process, self._lifeline = _start(command, folder, environment)
         self._stdin, self._stdout, self._stderr = _pipes(self._process)
-        self._lines = Lines()
-        self._whole: deque[bytes] = deque()
+        self._lines = BoundedLines(LINE_BYTES)
+        self._whole: deque[bytes | Outline] = deque()
         self.half_line: bytes | None = None
         """What it wrote after the end of its last line, once it has closed its standard output."""
         self._unsent = bytearray()
@@ -70,11 +74,11 @@ class Child:
             self._selector.unregister(self._stdin)
         self._stdin.close()
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self) -> Iterator[bytes | Outline]:
         """Its lines, blank ones left out, until it closes its standard output; the last may lack its end.
 
         Raises:
-            ProtocolViolation: a line is too long.
+            ProtocolViolation: a line does not end.
         """
         while True:
             while self._whole:
@@ -83,7 +87,7 @@ class Child:
                 return
             self._look(_LOOK_EVERY_S)
 
-    def waiting(self) -> list[bytes]:
+    def waiting(self) -> list[bytes | Outline]:
         """The lines that it has written and nobody has taken yet, as far as one look shows them."""
         self._look(0)
         return list(self._whole)
@@ -120,12 +124,12 @@ class Child:
     def _take_output(self) -> None:
         chunk = self._read(self._stdout)
         if chunk:
-            self._whole.extend(line for line in self._lines.feed(chunk) if line.strip())
+            self._whole.extend(self._lines.feed(chunk))
         elif half := self._lines.rest().strip():
             self._whole.append(half)
             self.half_line = half
-        if self._lines.size > LINE_BYTES:
-            raise ProtocolViolation(f"the command wrote a line of more than {LINE_BYTES} bytes")
+        if self._lines.size > ENDLESS_BYTES:
+            raise ProtocolViolation(f"the command wrote a line of more than {ENDLESS_BYTES} bytes, and no end to it")
 
     def _take_errors(self) -> None:
         self._log(self._read(self._stderr))

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from pdpp_worker.command.child import Child
+from pdpp_worker.command.child import LINE_BYTES, Child
 from pdpp_worker.command.environment import command_line, environment_of
 from pdpp_worker.command.keeper import CANNOT_START
+from pdpp_worker.command.outline import Outline
 from pdpp_worker.command.stderr import ErrorLog
 from pdpp_worker.connector import Collect, Context, Done, Interaction, Message, Start
 from pdpp_worker.errors import ProtocolViolation, UpstreamError
@@ -55,7 +56,7 @@ def _collect(manifest: Manifest, folder: Path, start: Start, context: Context) -
 def _messages(child: Child, context: Context, redactor: Redactor) -> Iterator[Message]:
     for line in child.lines():
         try:
-            message = parse_message(line)
+            message = _message(line)
         except ProtocolViolation:
             if line is child.half_line:
                 break
@@ -73,11 +74,15 @@ def _messages(child: Child, context: Context, redactor: Redactor) -> Iterator[Me
     raise UpstreamError(f"the command {how}; its own words are in the worker's log", reason="source_partition_failed")
 
 
+def _message(line: bytes | Outline) -> Message:
+    return line.message(LINE_BYTES) if isinstance(line, Outline) else parse_message(line)
+
+
 def _answer(child: Child, context: Context, redactor: Redactor, question: Interaction) -> bytes:
     answer = context.ask(question)
     for value in (answer.data or {}).values():
         redactor.learn(SecretStr(str(value)))
-    if any(isinstance(parse_message(line), Interaction) for line in child.waiting()):
+    if any(isinstance(_message(line), Interaction) for line in child.waiting()):
         raise ProtocolViolation("a second INTERACTION came while the first one waited for its answer")
     return _answer_line(answer)
 

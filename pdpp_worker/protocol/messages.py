@@ -73,6 +73,18 @@ class State(_Message):
     covered: TimeRange | None = None
 
 
+class LongRecord(Record):
+    """What is known of a RECORD whose line was too long to be read: all but its data."""
+
+    line_bytes: int
+
+
+class LongState(State):
+    """What is known of a STATE whose line was too long to be read: all but its cursor."""
+
+    line_bytes: int
+
+
 class RecoveryHint(_Message):
     """What would mend a skip, in the profile's words."""
 

@@ -17,6 +17,8 @@ from pdpp_worker.protocol.messages import (
     DetailGapRecovered,
     Done,
     Interaction,
+    LongRecord,
+    LongState,
     Message,
     Progress,
     Record,
@@ -157,6 +159,8 @@ class Intake:
             self.batch.proofs.setdefault(record.stream, {})[row.key] = row.deleted
 
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
+        if isinstance(record, LongRecord):
+            raise values.NotRepresentableError(f"its line of {record.line_bytes} bytes is too long to be read")
         key = values.key_text(record.key)
         encoded = values.encode(record.data)
         values.check_size(encoded.text)
@@ -255,9 +259,10 @@ class Intake:
             cursor = values.exact_json(state.cursor)
         except values.NotRepresentableError as error:
             return "", f"the cursor cannot be represented: {error}"
-        if len(cursor) > CURSOR_BYTES:
-            self._miss(state.stream, WHOLE_STREAM, Reason.STATE_TOO_LARGE, error=f"{len(cursor)} bytes")
-            return "", f"the cursor has {len(cursor)} bytes; at most {CURSOR_BYTES} are kept"
+        size = state.line_bytes if isinstance(state, LongState) else len(cursor)
+        if isinstance(state, LongState) or size > CURSOR_BYTES:
+            self._miss(state.stream, WHOLE_STREAM, Reason.STATE_TOO_LARGE, error=f"{size} bytes")
+            return "", f"the cursor has {size} bytes, more than is kept of one"
         return cursor, None
 
     def _failed_of(self, checkpoint: str) -> str | None:
@@ -395,7 +400,9 @@ class Intake:
 
     _HANDLERS: Mapping[type, Callable[[Intake, Any], None]] = {
         Record: _record,
+        LongRecord: _record,
         State: _state,
+        LongState: _state,
         SkipResult: _skip,
         DetailGap: _detail_gap,
         DetailGapRecovered: _recovered,

@@ -50,11 +50,46 @@ def test_a_bad_end_keeps_the_records_and_commits_no_cursor(
 def test_a_line_without_end_is_a_violation_before_it_fills_the_memory(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "LINE_BYTES", 1_000_000)
+    monkeypatch.setattr(child, "ENDLESS_BYTES", 1_000_000)
+    monkeypatch.setattr(child, "LINE_BYTES", 100_000)
 
     run = commands.misbehave("endless_line")
 
-    assert "a line of more than 1000000 bytes" in run["error"]
+    assert "a line of more than 1000000 bytes, and no end to it" in run["error"]
+    assert set(commands.held()) == {"a"}
+
+
+def test_a_record_too_long_to_be_read_is_a_rejection_under_its_name(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "LINE_BYTES", 100_000)
+
+    run = commands.misbehave("long_record")
+
+    assert (run["status"], run["error"], run["records_rejected"]) == ("partially_completed", None, 1)
+    assert set(commands.held()) == {"a", "b"}
+    [gap] = commands.gaps()
+    assert (gap["scope"], gap["reason"]) == ({"resource_id": "long"}, "record_rejected")
+    assert commands.cursors() == {"items": "1"}
+
+
+def test_a_cursor_too_long_to_be_read_costs_no_record(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "LINE_BYTES", 100_000)
+
+    run = commands.misbehave("long_state")
+
+    assert (run["status"], run["skipped_by_reason"]) == ("partially_completed", {"state_too_large": 1})
+    assert set(commands.held()) == {"a", "b"}
+    assert commands.cursors() == {}
+
+
+def test_a_long_line_without_a_name_is_a_violation(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "LINE_BYTES", 100_000)
+
+    run = commands.misbehave("long_line")
+
+    assert "a line of 300001 bytes; at most" in run["error"]
+    assert "neither a RECORD nor a STATE" in run["error"]
     assert set(commands.held()) == {"a"}
 
 

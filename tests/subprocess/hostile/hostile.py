@@ -107,6 +107,28 @@ def endless_line() -> None:
         raw(b"x" * 65536)
 
 
+def long_record() -> None:
+    """The long member comes first, as it does where members are sorted by name."""
+    record("a")
+    say(data={"text": 'x"{[' * 100_000}, emitted_at=EMITTED, key="long", stream="items", type="RECORD")
+    record("b")
+    state(1)
+    done(3)
+
+
+def long_state() -> None:
+    record("a")
+    state(["x" * 300_000])
+    record("b")
+    done(2)
+
+
+def long_line() -> None:
+    record("a")
+    raw(b"[" * 300_001 + b"\n")
+    forever()
+
+
 def half_a_line() -> None:
     record("a")
     raw(b'{"type":"RECORD","stream":"items","ke')

@@ -1,0 +1,79 @@
+"""What is kept of a line that is too long to be read: the short members of its JSON object, so that it has a name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from pydantic import ValidationError
+
+from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.messages import LongRecord, LongState, describe
+
+MEMBER_BYTES = 16 * 1024
+"""Longest member that is kept: a key and its value."""
+
+_MARK = re.compile(rb'\\.|["{}\[\],]', re.DOTALL)
+_KINDS: Mapping[str, type[LongRecord] | type[LongState]] = {"RECORD": LongRecord, "STATE": LongState}
+
+
+class Outline:
+    """Takes a line in chunks, in whatever order its members come, and holds none of what is long."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        """Bytes of the line so far."""
+        self.members: dict[str, Any] = {}
+        self._member = bytearray()
+        self._depth = 0
+        self._quoted = False
+        self._cut = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take what comes next of the line."""
+        self.size += len(chunk)
+        chunk, at = self._cut + chunk, 0
+        self._cut = b"\\" if chunk.endswith(b"\\") and (len(chunk) - len(chunk.rstrip(b"\\"))) % 2 else b""
+        chunk = chunk.removesuffix(self._cut)
+        for found in _MARK.finditer(chunk):
+            mark = found.group()
+            if mark == b'"':
+                self._quoted = not self._quoted
+            elif not self._quoted and self._is_border(mark):
+                self._keep(chunk[at : found.start()])
+                self._close()
+                at = found.end()
+        self._keep(chunk[at:])
+
+    def message(self, limit: int) -> LongRecord | LongState:
+        """The message that it is, without what made it too long.
+
+        Raises:
+            ProtocolViolation: it has no name, or is of a type that is never long.
+        """
+        text = f"the command wrote a line of {self.size} bytes; at most {limit} are read"
+        kind = _KINDS.get(str(self.members.get("type")))
+        if kind is None:
+            raise ProtocolViolation(f"{text}, and it is neither a RECORD nor a STATE")
+        try:
+            return kind.model_validate({"data": {}, "cursor": None, **self.members, "line_bytes": self.size})
+        except ValidationError as error:
+            raise ProtocolViolation(f"{text}, and which one it is cannot be told: {describe(error)}") from None
+
+    def _is_border(self, mark: bytes) -> bool:
+        """Whether a member of the outermost object ends, or the first one begins, at this mark outside of any text."""
+        before = self._depth
+        self._depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(mark, 0)
+        return min(before, self._depth) == 0 or (before == 1 and mark == b",")
+
+    def _keep(self, part: bytes) -> None:
+        self._member += part[: MEMBER_BYTES + 1 - len(self._member)]
+
+    def _close(self) -> None:
+        if len(self._member) <= MEMBER_BYTES:
+            with suppress(ValueError, RecursionError):
+                self.members.update(json.loads(b"{" + self._member + b"}"))
+        self._member.clear()
