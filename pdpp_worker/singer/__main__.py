@@ -47,7 +47,10 @@ def _serve(definition: Definition, config: dict[str, Any], start: dict[str, Any]
     states = States(streams, start.get("state") or {})
     walk = Walk(streams, definition.catalog, states, output)
     catalog = select_streams(definition.catalog, set(streams.values()))
-    with Tap(definition.tap, config, catalog, states.given, on_words=output.sign_of_life) as tap:
+    files = {"config": config, definition.catalog_option: catalog}
+    if states.given is not None:
+        files["state"] = states.given
+    with Tap(definition.tap, files, on_words=output.sign_of_life) as tap:
         try:
             for line in tap.lines():
                 walk.take(line)

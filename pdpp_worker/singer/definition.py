@@ -23,11 +23,16 @@ class ConfigValue(_Part):
     type: Literal["string", "json"] = "string"
 
 
+CatalogOption = Literal["catalog", "properties"]
+
+
 class Definition(_Part):
     """What the adapter needs to know of a tap."""
 
     tap: list[str] = Field(min_length=1)
     """Program and arguments."""
+    catalog_option: CatalogOption = "catalog"
+    """By which option the tap takes its catalog; the oldest know only `--properties`."""
     config: dict[str, ConfigValue] = {}
     streams: dict[str, str]
     """Our name of a stream to the tap's own id of it."""

@@ -16,7 +16,7 @@ import jsonschema_rs
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.settings import get_settings
-from pdpp_worker.singer.definition import ConfigValue, Definition
+from pdpp_worker.singer.definition import CatalogOption, ConfigValue, Definition
 
 COMMAND = ("{python}", "-m", "pdpp_worker.singer", "singer.json")
 DISCOVERY_S = 600.0
@@ -85,6 +85,22 @@ def discover(tap: str, config: Path) -> dict[str, Any]:
     return catalog
 
 
+def catalog_option(tap: str) -> CatalogOption:
+    """By which option the tap takes its catalog, as its own help says."""
+    try:
+        asked = subprocess.run(
+            [tap, "--help"],
+            capture_output=True,
+            timeout=DISCOVERY_S,
+            check=False,
+            env=get_settings().platform_environment(),
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "catalog"
+    words = asked.stdout + asked.stderr
+    return "properties" if b"--properties" in words and b"--catalog" not in words else "catalog"
+
+
 def describe(
     tap: str,
     config: Mapping[str, Any],
@@ -94,9 +110,10 @@ def describe(
     version: str,
     secrets: Collection[str] = (),
     streams: Collection[str] = (),
+    taken_by: CatalogOption = "catalog",
 ) -> Described:
     """The connector of a tap. `secrets`: keys of the configuration beside those that look like one; `streams`: the
-    tap's ids of those to collect, empty: those that the tap chooses by itself.
+    tap's ids of those to collect, empty: those that the tap chooses by itself. `taken_by`: the option for its catalog.
 
     Raises:
         ConfigurationError: a key or a stream is not there.
@@ -124,7 +141,7 @@ def describe(
         },
         "streams": [_stream(ours, entries[theirs]) for ours, theirs in names.items()],
     }
-    definition = Definition(tap=[tap], config=variables, streams=names, catalog=catalog)
+    definition = Definition(tap=[tap], catalog_option=taken_by, config=variables, streams=names, catalog=catalog)
     return Described(Manifest.model_validate(fields), definition)
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import get_settings
-from pdpp_worker.singer.describe import Described, describe, discover, find_tap
+from pdpp_worker.singer.describe import Described, catalog_option, describe, discover, find_tap
 
 
 def make(
@@ -37,7 +37,16 @@ def make(
         raise ConfigurationError(f"There is a connector {chosen} already; choose another --name, or say --replace.")
     values, catalog = _read(config), discover(program, config)
     try:
-        made = describe(program, values, catalog, name=chosen, version=version, secrets=secrets, streams=streams)
+        made = describe(
+            program,
+            values,
+            catalog,
+            name=chosen,
+            version=version,
+            secrets=secrets,
+            streams=streams,
+            taken_by=catalog_option(program),
+        )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])

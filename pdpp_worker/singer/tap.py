@@ -23,17 +23,11 @@ class Tap:
     """A tap as a context: its configuration lies in a directory that only its owner can read, removed at the end."""
 
     def __init__(
-        self,
-        command: Sequence[str],
-        config: Mapping[str, Any],
-        catalog: Mapping[str, Any],
-        state: Mapping[str, Any] | None,
-        *,
-        on_words: Callable[[], None],
+        self, command: Sequence[str], files: Mapping[str, Mapping[str, Any]], *, on_words: Callable[[], None]
     ) -> None:
-        """`on_words` is called whenever the tap writes to its log."""
+        """`files`: option to the content of the file that it names. `on_words` is called at each word to its log."""
         self._command = list(command)
-        self._files = {"config": config, "catalog": catalog, **({"state": state} if state is not None else {})}
+        self._files = files
         self._on_words = on_words
 
     def __enter__(self) -> Tap:

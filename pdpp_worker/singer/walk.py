@@ -75,7 +75,8 @@ class Walk:
 
     def _schema(self, message: dict[str, Any]) -> None:
         if (name := self._ours_of(message)) is not None:
-            self._keys[name] = list(message.get("key_properties") or [])
+            keys = message.get("key_properties") or []
+            self._keys[name] = [keys] if isinstance(keys, str) else list(keys)
             self._finished.discard(name)
 
     def _record(self, message: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 from pdpp_worker.settings import Settings
+from pdpp_worker.singer.definition import CatalogOption
 from pdpp_worker.singer.describe import describe
 from pdpp_worker.store.engine import Database
 from tests.cli.conftest import cli
@@ -34,10 +35,26 @@ class Taps(Commands):
     folder: Path
 
     def connect(
-        self, tap: list[str], config: dict[str, Any], catalog: dict[str, Any], streams: list[str], **secrets: str
+        self,
+        tap: list[str],
+        config: dict[str, Any],
+        catalog: dict[str, Any],
+        streams: list[str],
+        *,
+        taken_by: CatalogOption = "catalog",
+        **secrets: str,
     ) -> None:
         """Let the connection be one of this tap; secrets are references such as `env:NAME`."""
-        made = describe(tap[0], config, catalog, name="scripted", version="1.0", secrets=secrets, streams=streams)
+        made = describe(
+            tap[0],
+            config,
+            catalog,
+            name="scripted",
+            version="1.0",
+            secrets=secrets,
+            streams=streams,
+            taken_by=taken_by,
+        )
         made = type(made)(made.manifest, made.definition.model_copy(update={"tap": tap}))
         made.write(self.folder)
         self.use(self.folder)

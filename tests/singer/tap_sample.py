@@ -30,8 +30,8 @@ def say(**message: object) -> None:
     sys.stdout.flush()
 
 
-def schema(name: str, keys: tuple[str, ...] = ("id",)) -> None:
-    say(type="SCHEMA", stream=name, schema={}, key_properties=list(keys))
+def schema(name: str, keys: object = ("id",)) -> None:
+    say(type="SCHEMA", stream=name, schema={}, key_properties=keys)
 
 
 def rows(name: str, first: int, count: int, **fields: object) -> None:
@@ -62,7 +62,7 @@ def sync(config: dict[str, object], state: dict[str, dict[str, int]], selected: 
         if stream not in selected:
             continue
         say(type="STATE", value={**state, "bookmarks": bookmarks, "currently_syncing": stream})
-        schema(name, () if how == "keyless" else ("id",))
+        schema(name, {"keyless": (), "one key": "id"}.get(str(how), ("id",)))
         rows(name, bookmarks.get(stream, 0), 3)
         if name == "numbers" and how == "dies":
             sys.exit(7)
@@ -78,8 +78,10 @@ def sync(config: dict[str, object], state: dict[str, dict[str, int]], selected: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    for name in ("config", "catalog", "state"):
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("age", nargs="?")
+    parser.add_argument("--properties" if "oldest" in sys.argv else "--catalog", type=Path, dest="catalog")
+    for name in ("config", "state"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--discover", action="store_true")
     asked = parser.parse_args()

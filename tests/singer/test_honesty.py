@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from pdpp_worker.singer.describe import catalog_option
 from tests.singer.conftest import Taps
 
 SAMPLE = Path(__file__).parent / "tap_sample.py"
@@ -103,6 +104,25 @@ def test_rows_without_key_properties_go_by_their_content(taps: Taps) -> None:
     assert len(before) == 3
     assert all(key.startswith("content:") for key in before)
     assert run["status"] == "succeeded"
+
+
+def test_a_key_that_the_tap_names_by_a_text_is_one_field(taps: Taps) -> None:
+    sample(taps, "one key")
+
+    assert set(taps.held("main_letters")) == {"0", "1", "2"}
+
+
+def test_the_oldest_taps_get_their_catalog_by_the_option_that_they_know(taps: Taps, tmp_path: Path) -> None:
+    tap = tmp_path / "tap-oldest"
+    tap.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{SAMPLE}" oldest "$@"\n')
+    tap.chmod(0o755)
+    option = catalog_option(str(tap))
+    taps.connect([str(tap)], {"how": "well"}, CATALOG, BOTH, taken_by=option)
+
+    run = taps.run()
+
+    assert (option, catalog_option(str(tmp_path / "none"))) == ("properties", "catalog")
+    assert (run["status"], run["records_flushed"]) == ("succeeded", 6)
 
 
 def test_a_time_without_a_zone_is_taken_for_utc(taps: Taps) -> None:
