@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 from typing import Any, cast
 
 import httpx
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from pdpp_worker.conformance.errors import Defect
 from pdpp_worker.conformance.ledger import Ledger
@@ -185,7 +185,7 @@ class Runner:
     def _pull(self, context: Context, intake: Intake, attempt: Attempt, stop_after: int | None) -> None:
         """Take the connector's messages; its own faults are told apart from what the provider did."""
         try:
-            with closing(_closable(self._collect(attempt.start, context))) as messages:
+            with closing(_messages(self._collect(attempt.start, context))) as messages:
                 attempt.ended = self._take_all(messages, intake, attempt, stop_after)
         except (SliceCut, Defect):
             raise
@@ -205,6 +205,8 @@ class Runner:
             return False
         for message in messages:
             self._heard_at = time.monotonic()
+            if not isinstance(message, BaseModel):
+                raise Defect(f"message {len(attempt.messages) + 1} is of type {type(message).__name__}, no message")
             attempt.messages.append(message)
             self.watch.see(message)
             _take(intake, message, attempt)
@@ -224,9 +226,11 @@ class Runner:
         return Defect(f"it fails with {type(error).__name__} at {place}: {error}")
 
 
-def _closable(messages: Iterator[Message]) -> Generator[Message]:
-    """An iterator that is no generator has nothing to close."""
-    return cast(Generator[Message], messages) if hasattr(messages, "close") else (message for message in messages)
+def _messages(given: Iterator[Message]) -> Generator[Message]:
+    """What `collect` gave; an iterator that is no generator has nothing to close."""
+    if not isinstance(given, Iterable):
+        raise Defect(f"its collect returns {type(given).__name__}, no iterator of messages")
+    return cast(Generator[Message], given) if hasattr(given, "close") else (message for message in given)
 
 
 def _take(intake: Intake, message: Message, attempt: Attempt) -> None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 from shutil import copytree
@@ -87,6 +88,11 @@ class Ledger:
             stream: {key: json.loads(row.raw or row.text) for key, row in rows.items() if not row.deleted}
             for stream, rows in self._rows.items()
         }
+
+    def files_held(self) -> dict[str, str]:
+        """The connection's own files, and the digest of each."""
+        files = sorted(path for path in self.files.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.files)): blake2b(path.read_bytes()).hexdigest() for path in files}
 
     def due(self) -> list[Gap]:
         """The open gaps that time mends."""

@@ -26,6 +26,7 @@ from pdpp_worker.connector import (
     Start,
     State,
     Throttled,
+    TimeRange,
     UpstreamError,
     skip,
 )
@@ -168,9 +169,12 @@ class Keeper:
             return
         if not data:
             yield self.gap(stream, key, self.reason_for_garbled())
-        elif scope.time_range is None or data["written_at"] >= (scope.time_range.since or ""):
+        elif self.is_within(scope.time_range, data["written_at"]):
             kept = data if scope.fields is None else {name: data[name] for name in scope.fields}
             yield self.record(stream, kept, context)
+
+    def is_within(self, period: TimeRange | None, moment: str) -> bool:
+        return period is None or (period.since or "") <= moment < (period.until or "9")
 
     def record(self, stream: str, data: dict[str, Any], context: Context) -> Record:
         return Record(stream=stream, key=data["id"], data=data, emitted_at=context.now())

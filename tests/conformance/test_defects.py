@@ -12,6 +12,7 @@ import pytest
 
 from pdpp_worker.conformance.report import NAMES, Ending, Examination, Result
 from pdpp_worker.connector import (
+    AuthExpired,
     BatchScope,
     Context,
     DetailGap,
@@ -25,6 +26,7 @@ from pdpp_worker.connector import (
     SkipResult,
     Start,
     State,
+    TimeRange,
     UpstreamError,
 )
 from tests.conformance.shelf import SECRET, Keeper, ShelfSubject
@@ -60,6 +62,11 @@ class IgnoresTheTimeRange(Keeper):
             yield self.record(stream, self.shelf.read(context, key), context)
 
 
+class IgnoresTheEndOfTheTimeRange(Keeper):
+    def is_within(self, period: TimeRange | None, moment: str) -> bool:
+        return period is None or (period.since or "") <= moment
+
+
 class IgnoresFields(Keeper):
     def item(self, start: Start, context: Context, stream: str, key: str) -> Iterator[Message]:
         if start.scope.streams[0].fields is None:
@@ -92,6 +99,18 @@ class LosesRecordsOnResume(Keeper):
                 yield from self.item(start, context, stream, key)
             place += len(keys)
             yield State(stream=stream, cursor={"after": place + 1})
+
+
+class KeepsItsPlaceInAFile(Keeper):
+    def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
+        file = context.files / stream
+        place = int(file.read_text()) if file.exists() else 0
+        while keys := self.shelf.list(context, stream, place):
+            place += len(keys)
+            file.write_text(str(place))
+            for key in keys:
+                yield from self.item(start, context, stream, key)
+            yield State(stream=stream, cursor={"after": place})
 
 
 class CatchesBaseException(Keeper):
@@ -229,6 +248,14 @@ class GivesUpForAbsent(Keeper):
                 yield message
 
 
+class GoesOnRecoveringWhenSignedOut(Keeper):
+    def close(self, gap: GapToClose, key: str, context: Context) -> Iterator[Message]:
+        try:
+            yield from super().close(gap, key, context)
+        except AuthExpired as error:
+            yield self.gap(gap.stream, key, error.reason, gap.gap_id)
+
+
 class ForgetsAGap(Keeper):
     def close(self, gap: GapToClose, key: str, context: Context) -> Iterator[Message]:
         yield from (one for one in super().close(gap, key, context) if isinstance(one, Record))
@@ -254,6 +281,16 @@ class BlamesThePlatformWhenSignedOut(Keeper):
         return Reason.UPSTREAM_ERROR
 
 
+class ReturnsNothing(Keeper):
+    def collect(self, start: Start, context: Context) -> Iterator[Message]:
+        return None  # type: ignore[return-value]
+
+
+class YieldsWhatIsNoMessage(Keeper):
+    def collect(self, start: Start, context: Context) -> Iterator[Message]:
+        yield {"type": "PROGRESS"}  # type: ignore[misc]
+
+
 class FailsByItself(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         yield from super().walk(start, context, stream)
@@ -271,10 +308,16 @@ PLANTED = [
     (BroadensToAnotherStream, "streams alone", r"stream 'notes' alone.*RECORD of stream 'drafts' is outside the scope"),
     (IgnoresResources, "narrowed scope", r"'notes' by resources.*'notes' is outside the resources"),
     (IgnoresTheTimeRange, "narrowed scope", r"'notes' by time_range.*'notes' is outside the time range"),
+    (IgnoresTheEndOfTheTimeRange, "narrowed scope", r"'notes' by time_range until.*'notes' is outside the time range"),
     (IgnoresFields, "narrowed scope", r"'notes' by fields.*'notes' has a field that START did not ask for"),
     (NarrowsInSilence, "narrowed scope", r"'notes' by resources, leaves out without a word: notes-0"),
     (StateBeforeItsRecords, "kill and resume", r"killed after message 1 \(STATE of stream 'notes'\).*notes-0, notes-1"),
     (LosesRecordsOnResume, "kill and resume", r"STATE of stream 'notes'.*1 record of stream 'notes' missing: notes-2"),
+    (
+        KeepsItsPlaceInAFile,
+        "kill and resume",
+        r"after message 1 \(RECORD of.*1 record of stream 'notes' missing: notes-1",
+    ),
     (
         CatchesBaseException,
         "kill and resume",
@@ -304,6 +347,7 @@ PLANTED = [
     (StopsBeforeTheEnd, "nothing missing", r"has 6 records of stream 'notes' and 4 came; missing.*: notes-4, notes-5"),
     (RecoversWithoutARecord, "recovery", r"DETAIL_GAP_RECOVERED for gap 1 is not proved.*no record of stream 'notes'"),
     (GivesUpForAbsent, "recovery", r"closes a gap while its resource is still failing"),
+    (GoesOnRecoveringWhenSignedOut, "recovery", r"asks for more in a recovery run although it is signed out: read"),
     (
         ForgetsAGap,
         "recovery",
@@ -316,6 +360,8 @@ PLANTED = [
     ),
     (GoesOnWhenChallenged, "stops when told", r"sends \d+ requests more; it has to stop"),
     (BlamesThePlatformWhenSignedOut, "stops when told", r"gives only the reasons upstream_error"),
+    (ReturnsNothing, "protocol", r"its collect returns NoneType, no iterator of messages"),
+    (YieldsWhatIsNoMessage, "protocol", r"message 1 is of type dict, no message"),
     (FailsByItself, "protocol", r"fails with KeyError at test_defects\.py:\d+: 'box'"),
     (MissesTheNextVisit, "next visit", r"7 records of stream 'notes' and 6 came; missing without a word: notes-new"),
 ]

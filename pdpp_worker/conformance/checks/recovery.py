@@ -33,6 +33,9 @@ def check_recovery(case: Case) -> str:
     if Fault.GONE in case.world.faults:
         _try_gone(case, ledger.copy(), broken)
         found.append("gone: closed as absent")
+    if Fault.SIGNED_OUT in case.world.faults:
+        _try_signed_out(case, ledger.copy())
+        found.append("signed out: asks no more")
     _recover(case, ledger)
     found.append(f"there again: {plural(BROKEN, 'resource')} recovered with their records")
     return "; ".join(found)
@@ -94,6 +97,17 @@ def _recover(case: Case, ledger: Ledger) -> None:
     require_truth(ledger, [one for one in case.world.truth() if one.stream in recovered], "after the recovery run")
     case.runner.run(ledger, Ask(run_id="forward"))
     require_truth(ledger, case.world.truth(), "after the recovery run and the next walk")
+
+
+def _try_signed_out(case: Case, ledger: Ledger) -> None:
+    handed, mark = set(ledger.gaps), case.mark()
+    with _during(case, Fault.SIGNED_OUT, []):
+        case.runner.run(ledger, _RECOVERY)
+    asked = case.requests_since(mark)
+    if len(asked) > 1:
+        raise Defect(f"it asks for more in a recovery run although it is signed out: {some(asked[1:])}")
+    if closed := handed - ledger.gaps.keys():
+        raise Defect(f"it closes a gap while it is signed out: {some(closed)}")
 
 
 def _try_gone(case: Case, ledger: Ledger, broken: list[str]) -> None:

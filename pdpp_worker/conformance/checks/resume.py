@@ -1,7 +1,7 @@
 """The cursor's round trip: killed anywhere and resumed, a run gives the same records as one that nobody disturbed.
 
-What a resumed run does follows from the cursors that were committed. So one resume for each set of cursors proves all
-kills that leave it: those that come later keep more records, never fewer.
+What a resumed run does follows from the cursors that were committed, and from the connection's own files. So one resume
+for each set of them proves all kills that leave it: those that come later keep more records, never fewer.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Proof:
             self._case.runner.run(ledger, trouble=trouble)
         except Defect as defect:
             raise Defect(f"{how}: {defect}") from defect
-        state = exact_json([ledger.cursors, sorted(ledger.gaps)])
+        state = exact_json([ledger.cursors, sorted(ledger.gaps), ledger.files_held()])
         if state in self._seen:
             return
         self._seen.add(state)

@@ -51,25 +51,25 @@ def _narrowings(stream: StreamManifest, records: Records) -> Iterator[tuple[Stre
     resource = resource_of_key(min(records))
     same = {key for key in records if resource_of_key(key) == resource}
     yield StreamScope(name=stream.name, resources=[resource]), same, "resources"
-    if (period := _period(stream, records)) is not None:
-        scope, keys = period
-        yield scope, keys, "time_range"
+    yield from _periods(stream, records)
     if (fields := _some_fields(stream)) is not None:
         yield StreamScope(name=stream.name, fields=fields), set(records), "fields"
 
 
-def _period(stream: StreamManifest, records: Records) -> tuple[StreamScope, set[str]] | None:
-    """The later half of the records, and those without a time: a missing time passes."""
+def _periods(stream: StreamManifest, records: Records) -> Iterator[tuple[StreamScope, set[str], str]]:
+    """The later half of the records, and the earlier one; each with those without a time: a missing time passes."""
     field = stream.cursor_field
     moments = {key: moment_of(data.get(field)) for key, data in records.items()} if field is not None else {}
     known = sorted({moment for moment in moments.values() if moment is not None})
     if len(known) < 2:
-        return None
-    since = known[len(known) // 2]
-    text = datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    bound = moment_of(text) or since
-    keys = {key for key, moment in moments.items() if moment is None or moment >= bound}
-    return StreamScope(name=stream.name, time_range=TimeRange(since=text)), keys
+        return
+    middle = known[len(known) // 2]
+    text = datetime.fromtimestamp(middle, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    bound = moment_of(text) or middle
+    later = {key for key, moment in moments.items() if moment is None or moment >= bound}
+    earlier = {key for key, moment in moments.items() if moment is None or moment < bound}
+    yield StreamScope(name=stream.name, time_range=TimeRange(since=text)), later, "time_range since"
+    yield StreamScope(name=stream.name, time_range=TimeRange(until=text)), earlier, "time_range until"
 
 
 def _some_fields(stream: StreamManifest) -> list[str] | None:
