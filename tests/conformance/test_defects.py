@@ -282,12 +282,12 @@ class BlamesThePlatformWhenSignedOut(Keeper):
 
 
 class ReturnsNothing(Keeper):
-    def collect(self, start: Start, context: Context) -> Iterator[Message]:
+    def collect(self, start: Start, context: Context) -> Iterator[Message]:  # noqa: ARG002
         return None  # type: ignore[return-value]
 
 
 class YieldsWhatIsNoMessage(Keeper):
-    def collect(self, start: Start, context: Context) -> Iterator[Message]:
+    def collect(self, start: Start, context: Context) -> Iterator[Message]:  # noqa: ARG002
         yield {"type": "PROGRESS"}  # type: ignore[misc]
 
 
