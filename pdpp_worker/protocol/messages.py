@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.numbers import exact_float, may_be_long
 from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, RecoveryKind, known_reason
 from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope, TimeRange
 
@@ -252,17 +253,26 @@ def parse_message(raw: Any) -> Message:
 
 
 def _read_json(raw: str | bytes) -> Message:
-    """Lone surrogates and deep nesting are JSON, but beyond the fast reader; a null stands for a field left out."""
+    """Lone surrogates, deep nesting and long numbers are beyond the fast reader; a null stands for a field left out."""
+    text = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
     try:
-        return _MESSAGE.validate_json(raw)
+        if not may_be_long(text) or (decoded := _decode(text)) is None:
+            return _MESSAGE.validate_json(raw)
+        return _MESSAGE.validate_python(decoded)
     except ValidationError as error:
-        try:
-            decoded = json.loads(raw)
-        except (ValueError, RecursionError):
+        if (decoded := _decode(text)) is None:
             raise error from None
     if isinstance(decoded, dict):
         decoded = {name: value for name, value in decoded.items() if value is not None or name == "cursor"}
     return _MESSAGE.validate_python(decoded)
+
+
+def _decode(raw: bytes) -> Any:
+    """The JSON value with every digit of its numbers; None when it cannot be read."""
+    try:
+        return json.loads(raw, parse_float=exact_float)
+    except (ValueError, RecursionError):
+        return None
 
 
 def describe(error: ValidationError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pdpp_worker.errors import ProtocolViolation
@@ -61,7 +62,7 @@ def moment_of(value: Any) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     try:
-        if isinstance(value, int | float):
+        if isinstance(value, int | float | Decimal):
             return float(value)
         if not isinstance(value, str):
             return None

@@ -7,6 +7,10 @@ import threading
 import time
 from typing import Any, BinaryIO
 
+import orjson
+
+from pdpp_worker.protocol.numbers import as_float, as_written
+
 SIGN_OF_LIFE_S = 10.0
 """At most so often a tap that only talks to its log is shown to be alive."""
 
@@ -21,8 +25,8 @@ class Output:
         self._records = 0
 
     def say(self, kind: str, **fields: Any) -> None:
-        """Write one message. ASCII, so that whatever text the tap sent goes through."""
-        line = json.dumps({"type": kind, **fields}, ensure_ascii=True).encode()
+        """Write one message."""
+        line = _line({"type": kind, **fields})
         with self._lock:
             self._stream.write(line + b"\n")
             if kind == "RECORD":
@@ -53,3 +57,16 @@ class Output:
         """The last message; returns the exit code that goes with it."""
         self.say("DONE", status=status, records_emitted=self._records, **({"error": error} if error else {}))
         return 0 if status == "succeeded" else 1
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    """ASCII, so that whatever text the tap sent goes through; else with every digit of the numbers."""
+    try:
+        return json.dumps(message, ensure_ascii=True).encode()
+    except TypeError:
+        plain = json.dumps(message, ensure_ascii=True, default=as_float).encode()
+    try:
+        exact = orjson.dumps(message, default=as_written)
+    except TypeError:
+        return plain
+    return plain if b"NaN" in plain or b"Infinity" in plain else exact

@@ -16,9 +16,11 @@ def key_of(row: Mapping[str, Any], key_properties: Sequence[str]) -> str | list[
     """A row's key: its key properties as text. One without them goes by its content: equal rows are one record."""
     parts = [row.get(name) for name in key_properties]
     if not parts or any(part is None for part in parts):
-        text = json.dumps(row, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        text = json.dumps(row, default=str, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return f"content:{blake2b(text.encode(), digest_size=16).hexdigest()}"
-    texts = [part if isinstance(part, str) and part else json.dumps(part, sort_keys=True) for part in parts]
+    texts = [
+        part if isinstance(part, str) and part else json.dumps(part, default=str, sort_keys=True) for part in parts
+    ]
     return texts[0] if len(texts) == 1 else texts
 
 

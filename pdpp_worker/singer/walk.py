@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from pdpp_worker.protocol.messages import STREAM_FAILED
+from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.singer.output import Output
 from pdpp_worker.singer.records import is_deletion, key_of, time_of
 from pdpp_worker.singer.state import States
@@ -41,7 +42,7 @@ class Walk:
         if not line.strip():
             return
         try:
-            message = json.loads(line)
+            message = json.loads(line, parse_float=exact_float)
             handler = self._HANDLERS.get(message["type"])
         except (ValueError, RecursionError, TypeError, KeyError):
             raise TapViolation("a line is no Singer message") from None

@@ -15,6 +15,7 @@ from psycopg import Cursor
 from psycopg.types.json import set_json_dumps
 from sqlalchemy import Connection
 
+from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.values import exact_json
 from pdpp_worker.store.versions import Content, Stored, play
@@ -100,7 +101,7 @@ def _contents(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collec
     if not keys:
         return {}
     cursor.execute(_DATA, (connection_id, stream, exact_json(list(keys))), binary=True)
-    return {key: Content(json.loads(text), partial) for key, text, partial in cursor}
+    return {key: Content(json.loads(text, parse_float=exact_float), partial) for key, text, partial in cursor}
 
 
 def _copy(cursor: Cursor[Any], table: str, connection_id: int, run_id: int, stream: str, rows: list[RecordRow]) -> None:

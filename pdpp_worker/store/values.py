@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from hashlib import blake2b
 from math import copysign
 from typing import Any, NamedTuple
 
 import orjson
+
+from pdpp_worker.protocol.numbers import as_float, as_written
 
 KEY_BYTES = 1024
 """Longest key, bytes of UTF-8; PostgreSQL's index rows end at about 2,700."""
@@ -32,9 +35,13 @@ _REWRITTEN = re.compile(rb"[:,[](?:-?[\d.]+[eE]\+?\d|-0\.0)")
 """Numbers that `jsonb` writes in another way (and, harmlessly, text that looks like one)."""
 _LARGE = 1e16
 """From here on, floats are written with exponents."""
-_SIMPLE = frozenset({str, int, bool, type(None)})
-_plain = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
-_ascii = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_SIMPLE = frozenset({str, int, bool, type(None), Decimal})
+_plain = json.JSONEncoder(
+    default=as_float, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+).encode
+_ascii = json.JSONEncoder(
+    default=as_float, ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False
+).encode
 
 
 class NotRepresentableError(ValueError):
@@ -140,7 +147,7 @@ def raw_form(value: Any) -> bytes:
 def _quick(data: Any) -> bytes | None:
     """What `_plain` writes and `jsonb` keeps, in a fraction of the time; None for data of which that is not certain."""
     try:
-        encoded = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+        encoded = orjson.dumps(data, default=as_written, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
         return None
     return encoded if b"\\u0000" not in encoded and _is_plain(data) else None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.values import encode
 
@@ -54,7 +55,7 @@ def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mappin
         changed[row.key] = row
         standing[row.key] = as_stored(row)
         if row.key in partly and row.text:
-            known[row.key] = Content(json.loads(row.raw or row.text), row.partial)
+            known[row.key] = Content(json.loads(row.raw or row.text, parse_float=exact_float), row.partial)
     return Played(changed, flushed)
 
 
@@ -71,7 +72,7 @@ def is_news(row: RecordRow, held: Stored | None) -> bool:
 
 def merge(row: RecordRow, held: Content) -> RecordRow:
     """A partial row laid over the data that is held."""
-    encoded = encode({**held.data, **json.loads(row.raw or row.text)})
+    encoded = encode({**held.data, **json.loads(row.raw or row.text, parse_float=exact_float)})
     return row._replace(text=encoded.text, raw=encoded.raw, digest=encoded.digest, partial=held.partial)
 
 

@@ -42,6 +42,10 @@ def rows(name: str, first: int, count: int, **fields: object) -> None:
 def last_word(how: object) -> None:
     if how == "breaks schema":
         say(type="RECORD", stream="letters", record={"id": "no integer"})
+    if how == "exact":
+        sys.stdout.write(
+            '{"type": "RECORD", "stream": "letters", "record": {"id": 0, "x": 12345678901234567890.123456789}}\n'
+        )
     if how == "deletes":
         say(type="RECORD", stream="letters", record={"id": 0, "_sdc_deleted_at": "2026-01-01T00:00:00Z"})
     if how == "activates":

@@ -125,6 +125,13 @@ def test_the_oldest_taps_get_their_catalog_by_the_option_that_they_know(taps: Ta
     assert (run["status"], run["records_flushed"]) == ("succeeded", 6)
 
 
+def test_a_number_keeps_its_digits(taps: Taps) -> None:
+    sample(taps, "exact")
+
+    [row] = taps.rows("SELECT data->>'x' AS x, raw FROM records WHERE stream = 'main_letters' AND key = '0'")
+    assert (row["x"], row["raw"]) == ("12345678901234567890.123456789", None)
+
+
 def test_a_time_without_a_zone_is_taken_for_utc(taps: Taps) -> None:
     run = sample(taps, "naive time")
 

@@ -1,0 +1,54 @@
+"""Numbers with more digits than a float holds, such as amounts of a database's `numeric`: kept digit by digit."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+import orjson
+
+MOST_DIGITS = 400
+"""Longer numbers, and those beyond the range of floats, are floats all the same: a database has bounds of its own."""
+
+_RUN = 18
+"""A number that a float does not hold has at least so many digits, its point counted as one."""
+_DIGITS = bytes.maketrans(b"123456789.", b"0" * 10)
+
+
+def may_be_long(raw: bytes) -> bool:
+    """Whether there may be such a number in this JSON text; quick, and wrong only in saying yes."""
+    return b"0" * _RUN in raw.translate(_DIGITS)
+
+
+def exact_float(text: str) -> float | Decimal:
+    """A JSON number with a fraction or an exponent: as a float where that is the same number."""
+    number = float(text)
+    if len(text) < _RUN or len(text) > MOST_DIGITS or number == 0 or not isfinite(number):
+        return number
+    exact = Decimal(text)
+    return number if exact == Decimal(repr(number)) else exact
+
+
+def as_written(value: Any) -> orjson.Fragment:
+    """For `orjson.dumps(default=…)`: a Decimal as its digits.
+
+    Raises:
+        TypeError: it is something else, or no number that can be written out.
+    """
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= MOST_DIGITS:
+        text = format(value, "f")
+        if len(text) <= 3 * MOST_DIGITS:
+            return orjson.Fragment(text)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def as_float(value: Any) -> float:
+    """For `json.dumps(default=…)`: a Decimal as the nearest float, where it cannot be written out.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
