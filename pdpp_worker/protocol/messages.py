@@ -7,10 +7,12 @@ are ignored, unknown types refused.
 from __future__ import annotations
 
 import json
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Annotated, Any, Literal
 
 from packaging.version import InvalidVersion, Version
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -29,6 +31,19 @@ from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope, TimeRa
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
+
+
+def _in_a_year(moment: datetime) -> datetime:
+    """Databases count in UTC, where the first and the last year may be over in another zone."""
+    if moment.year in (MINYEAR, MAXYEAR):
+        try:
+            moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("no time of the years 1 to 9999 in UTC") from None
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_a_year)]
 
 HintAction = Literal[
     "retry_by_runtime",
@@ -56,7 +71,7 @@ class Record(_Message):
     stream: Name
     key: Key
     data: dict[str, Any]
-    emitted_at: AwareDatetime
+    emitted_at: Moment
     op: Literal["upsert", "delete"] = "upsert"
     partial: StrictBool = False
 
@@ -103,7 +118,7 @@ class SkipResult(_Message):
     recovery_hint: HintAction | RecoveryHint | None = None
     scope: Scope | None = None
     recovery_kind: RecoveryKind | None = None
-    retry_after: AwareDatetime | None = None
+    retry_after: Moment | None = None
     connector_version_required: str | None = None
     detail: dict[str, Any] | None = None
 
@@ -132,7 +147,7 @@ class DetailGap(_Message):
     record_key: Annotated[str, Field(min_length=1)]
     reason: Annotated[str, Field(min_length=1)]
     retryable: StrictBool = True
-    retry_after: AwareDatetime | None = None
+    retry_after: Moment | None = None
     detail_locator: dict[str, Any] | None = None
     last_error: str | None = None
     gap_id: str | None = None

@@ -30,7 +30,7 @@ from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason, known_re
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, TimeRange, scope_key
 from pdpp_worker.runtime.accounts import DetailAccounts
 from pdpp_worker.runtime.foreign import reason_of
-from pdpp_worker.runtime.rules import check_accounts_for_place, check_in_scope, moment_of, resource_of
+from pdpp_worker.runtime.rules import check_accounts_for_place, check_covered, check_in_scope, moment_of, resource_of
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Batch, Closure, Miss, RecordRow, Rejection
 from pdpp_worker.store.events import Event
@@ -216,9 +216,7 @@ class Intake:
     def _cover(self, state: State) -> None:
         if state.covered is None:
             return
-        for end in (state.covered.since, state.covered.until):
-            if end is not None and moment_of(end) is None:
-                raise ProtocolViolation(f"STATE of stream {state.stream!r} covers a period whose end is no time")
+        check_covered(state.covered, state.stream)
         if self._incremental:
             self.batch.covered.append((state.stream, state.covered))
         else:

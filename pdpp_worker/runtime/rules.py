@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.manifest import StreamManifest
 from pdpp_worker.protocol.messages import DetailCoverage, Record
-from pdpp_worker.protocol.scope import StreamScope
+from pdpp_worker.protocol.scope import StreamScope, TimeRange
 
 
 def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None) -> None:
@@ -50,6 +50,27 @@ def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest) -
             f"DETAIL_COVERAGE of stream {stream.name!r} names state_stream {coverage.state_stream!r}; "
             f"by the manifest its place is kept by {' or '.join(keepers)}"
         )
+
+
+def check_covered(period: TimeRange, stream: str) -> None:
+    """Refuse a covered period that is none.
+
+    Raises:
+        ProtocolViolation: naming the stream and what is wrong with its ends.
+    """
+    try:
+        since, until = (None if end is None else _in_utc(end) for end in (period.since, period.until))
+    except (ValueError, OverflowError):
+        raise ProtocolViolation(f"STATE of stream {stream!r} covers a period whose end is no time") from None
+    if since is not None and until is not None and until < since:
+        raise ProtocolViolation(f"STATE of stream {stream!r} covers a period that ends before it begins")
+
+
+def _in_utc(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("the time has no zone")
+    return moment.astimezone(UTC)
 
 
 def resource_of(record: Record) -> str:

@@ -655,6 +655,22 @@ class TestCoverage:
 
         assert self.intervals(scenario) == [(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))]
 
+    @pytest.mark.parametrize(
+        ("since", "until", "why"),
+        [
+            ("2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z", "ends before it begins"),
+            ("0001-01-01T00:00:00+14:00", None, "whose end is no time"),
+            (None, "9999-12-31T23:59:59-14:00", "whose end is no time"),
+        ],
+    )
+    def test_a_period_that_no_calendar_has_is_refused(
+        self, scenario: Scenario, since: str | None, until: str | None, why: str
+    ) -> None:
+        scenario.send(record("a"), State(stream="items", cursor=1, covered=TimeRange(since=since, until=until)))
+
+        assert why in scenario.run()["error"]
+        assert set(scenario.held()) == {"a"}
+
     def test_a_period_without_a_zone_is_refused(self, scenario: Scenario) -> None:
         scenario.send(State(stream="items", cursor=1, covered=TimeRange(since="yesterday")))
 
