@@ -58,19 +58,11 @@ def check_covered(period: TimeRange, stream: str) -> None:
     Raises:
         ProtocolViolation: naming the stream and what is wrong with its ends.
     """
-    try:
-        since, until = (None if end is None else _in_utc(end) for end in (period.since, period.until))
-    except (ValueError, OverflowError):
-        raise ProtocolViolation(f"STATE of stream {stream!r} covers a period whose end is no time") from None
+    since, until = moment_of(period.since), moment_of(period.until)
+    if (since is None) != (period.since is None) or (until is None) != (period.until is None):
+        raise ProtocolViolation(f"STATE of stream {stream!r} covers a period whose end is no time")
     if since is not None and until is not None and until < since:
         raise ProtocolViolation(f"STATE of stream {stream!r} covers a period that ends before it begins")
-
-
-def _in_utc(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("the time has no zone")
-    return moment.astimezone(UTC)
 
 
 def resource_of(record: Record) -> str:
@@ -79,7 +71,7 @@ def resource_of(record: Record) -> str:
 
 
 def moment_of(value: Any) -> float | None:
-    """A time in any of the forms platforms use, as Unix seconds; None when it is none."""
+    """A time in any of the forms platforms use, as Unix seconds; None when it is none, or in UTC of no year."""
     if isinstance(value, bool) or value is None:
         return None
     try:
@@ -88,6 +80,6 @@ def moment_of(value: Any) -> float | None:
         if not isinstance(value, str):
             return None
         parsed = datetime.fromisoformat(value)
+        return parsed.astimezone(UTC).timestamp() if parsed.tzinfo else None
     except (ValueError, OverflowError):
         return None
-    return parsed.timestamp() if parsed.tzinfo else None
