@@ -21,6 +21,7 @@ from pdpp_worker.cli import (
     export,
     gaps,
     rate,
+    recover,
     report,
     run,
     runs,
@@ -62,7 +63,7 @@ app.command()(connectors.connectors)
 app.add_typer(connector.app, name="connector")
 app.command()(run.run)
 app.command()(run.cancel)
-app.command()(run.recover)
+app.command()(recover.recover)
 app.command()(status.status)
 app.command()(coverage.coverage)
 app.command()(report.report)

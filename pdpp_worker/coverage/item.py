@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pdpp_worker.coverage.stream import StreamCoverage, mender_of, recovery_interval_ms
+from pdpp_worker.coverage.stream import StreamCoverage, ancestors, mender_of, recovery_interval_ms
 from pdpp_worker.coverage.words import NOBODY_GOES_BACK, owner_action, sentence, upgrade_action
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import RecoveryKind
@@ -95,7 +95,7 @@ def about_resource(
         resource=resource,
         record=items.record_of(connection, connection_id, name, resource),
         gap=items.gap_of(connection, connection_id, name, resource),
-        wider=items.wider_gap(connection, connection_id, name),
+        wider=items.wider_gap(connection, connection_id, [name, *ancestors(manifest, name)]),
         rejection=items.rejection_of(connection, connection_id, name, resource),
         asked_for=None if run_id is None else items.asked_for(connection, run_id, name),
     )
@@ -224,7 +224,9 @@ def _closed(ending: str) -> Callable[[_Known], str]:
 
 def _maybe(known: _Known) -> str:
     assert known.wider is not None  # noqa: S101 - the state says so
-    part = "the whole stream" if known.wider.scope == {"partition": {}} else "a part of the stream"
+    name = known.wider.stream
+    stream = "stream" if name == known.stream.stream else f"stream {name}, which it depends on"
+    part = f"the whole {stream}" if known.wider.scope == {"partition": {}} else f"a part of the {stream}"
     return f"Nothing is known of it by itself; gap {known.wider.id} is about {part}. {sentence(known.wider.reason)}"
 
 

@@ -14,6 +14,7 @@ from pdpp_worker.coverage.stream import (
     Facts,
     Interval,
     StreamCoverage,
+    ancestors,
     mender_of,
     never_supplied,
     recovery_interval_ms,
@@ -22,7 +23,7 @@ from pdpp_worker.coverage.stream import (
 from pdpp_worker.coverage.words import because, what_next
 from pdpp_worker.pacing.forecast import Forecast, forecast
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.protocol.reasons import PRESSURE
+from pdpp_worker.protocol.reasons import PRESSURE, Reason
 from pdpp_worker.recovery.verdict import Mender, StreamFacts, Supply, Walk, verdict
 from pdpp_worker.store import coverage as store
 from pdpp_worker.store.coverage import EndedWalk, GapGroup, LetGo
@@ -127,7 +128,9 @@ class _Account:
         walk, blame = self._worst_walk(name)
         let_go = self._rows.let_go.get(key, _NOTHING_LET_GO)
         menders = {one: self._mender(one) for one in groups}
-        counts = {who: sum(one.count for one in groups if menders[one] is who) for who in Mender}
+        above = {one: self._mender(one) for one in self._above(name)}
+        all_of_it = [*menders.items(), *above.items()]
+        counts = {who: sum(one.count for one, found in all_of_it if found is who) for who in Mender}
         judged = StreamFacts(
             supply=self._supply(name),
             walk=walk,
@@ -144,6 +147,7 @@ class _Account:
             stream=name,
             judged=judged,
             groups=menders,
+            above=above,
             let_go=let_go,
             ended=self._rows.ended.get(key),
             walking=self._rows.walking.get(self._view.id),
@@ -163,14 +167,14 @@ class _Account:
 
     def _worst_walk(self, name: str) -> tuple[Walk, str]:
         """How the last walk of the stream, or of one that it depends on, ended; and which one that is."""
-        walks = [(self._walk(one), one) for one in (name, *self._ancestors(name))]
+        walks = [(self._walk(one), one) for one in (name, *ancestors(self._manifest, name))]
         return min(walks, key=lambda walk: _WORST_FIRST.index(walk[0]))
 
-    def _ancestors(self, name: str) -> Iterator[str]:
-        declared = self._manifest.stream(name) if self._manifest else None
-        for parent in declared.parents if declared else []:
-            yield parent
-            yield from self._ancestors(parent)
+    def _above(self, name: str) -> list[GapGroup]:
+        """What is missing of the streams that it depends on, but for records that were read and refused."""
+        keys = [(self._view.id, parent) for parent in ancestors(self._manifest, name)]
+        found = [one for key in keys for one in self._rows.missing.get(key, [])]
+        return [one for one in found if one.reason != Reason.RECORD_REJECTED]
 
     def _walk(self, name: str) -> Walk:
         ended = self._rows.ended.get((self._view.id, name))
@@ -208,7 +212,7 @@ class _Account:
 
 def _items(facts: Facts) -> int | None:
     """How many items are missing; None where nobody can tell."""
-    if facts.judged.walk is not Walk.FINISHED or any(one.resources < one.count for one in facts.groups):
+    if facts.above or facts.judged.walk is not Walk.FINISHED or any(one.resources < one.count for one in facts.groups):
         return None
     return sum(one.count for one in facts.groups)
 

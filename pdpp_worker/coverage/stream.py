@@ -81,6 +81,9 @@ class Facts:
     stream: str
     judged: StreamFacts
     groups: Mapping[GapGroup, Mender]
+    """The unclosed gaps of the stream."""
+    above: Mapping[GapGroup, Mender]
+    """Those of the streams that it depends on: what was not read there may have some of this one with it."""
     let_go: LetGo
     ended: EndedWalk | None
     walking: int | None
@@ -89,8 +92,19 @@ class Facts:
     """Whose walk ended worst: the stream itself, or one that it depends on."""
 
     def mended_by(self, who: Mender) -> list[GapGroup]:
-        """The unclosed gaps that this one mends."""
-        return [group for group, found in self.groups.items() if found is who]
+        """The unclosed gaps that this one mends, those of the stream itself first."""
+        return [group for group, found in [*self.groups.items(), *self.above.items()] if found is who]
+
+
+def ancestors(manifest: Manifest | None, stream: str) -> list[str]:
+    """The streams that a stream depends on, the nearest first."""
+    found: list[str] = []
+    level = [stream]
+    while level:
+        declared = [one for name in level if manifest and (one := manifest.stream(name))]
+        level = [parent for one in declared for parent in one.parents if parent not in found]
+        found += dict.fromkeys(level)
+    return found
 
 
 def never_supplied(stream: StreamManifest, settings: Mapping[str, Any]) -> str | None:

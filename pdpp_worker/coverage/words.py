@@ -85,6 +85,8 @@ def _supply(facts: Facts) -> Iterator[str]:
 def _missing(facts: Facts) -> Iterator[str]:
     for who in _ORDER:
         for group in facts.mended_by(who):
+            if group.stream != facts.stream:
+                yield f"Something is missing of the stream {group.stream}, which it depends on."
             yield f"Given up: {group.reason}." if group.exhausted else sentence(group.reason)
 
 

@@ -46,7 +46,7 @@ def recover(
     with db.begin() as connection:
         for connection_id in connection_ids:
             backlog.make_due(connection, [connection_id], selection, budget.items)
-        due = backlog.due_connections(connection, len(connection_ids), connection_ids, selection, even_paused=True)
+        due = backlog.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
     return start_runs(settings, db, due, "manual", selection, budget)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.outcome import RunStatus, close_stream, derive_status
-from pdpp_worker.store import endings, gaps, leases
+from pdpp_worker.store import endings, events, gaps, leases
 from pdpp_worker.store.backlog import Backlog
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.endings import StreamEnd, Walk
@@ -33,6 +33,8 @@ class Leftover:
     backlog: Backlog
     handed: Sequence[int]
     """Those that the connector was handed and said nothing about."""
+    passing: bool
+    """Whether the connector was kept from them by something that passes with time."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,10 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
     """
     with db.begin() as connection:
         cancelled = leases.renew(connection, claim) or ending.cancelled
-        for stream in [] if cancelled else _passed(streams, ending):
-            gaps.close_passed(connection, claim, stream)
+        walks = _walks(streams, ending)
+        if not cancelled:
+            _close_walked(connection, claim, walks, ending)
         deferred = {} if ending.leftover is None else _leave(connection, ending, ending.leftover, cancelled=cancelled)
-        walks = {
-            stream: Walk(stream in ending.from_scratch, stream in ending.bounded)
-            for stream in _finished(streams, ending)
-        }
-        for stream in walks.keys() - ending.checkpoint_errors.keys():
-            gaps.close_whole_stream(connection, claim, stream)
         books = endings.books(connection, claim, streams)
         ends = [_close(one, ending, deferred.get(one.stream, 0)) for one in books]
         closed = endings.gaps_closed(connection, claim)
@@ -92,15 +89,27 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
     return status
 
 
-def _passed(streams: Collection[str], ending: Ending) -> list[str]:
-    """Streams that were walked whole, from their beginning to their end."""
-    if ending.went_back:
-        return []
-    return [
-        stream
-        for stream in _finished(streams, ending)
-        if stream in ending.from_scratch and stream not in ending.bounded and stream not in ending.checkpoint_errors
-    ]
+def _walks(streams: Collection[str], ending: Ending) -> dict[str, Walk]:
+    """The streams that were walked to their end."""
+    if not (ending.walked and ending.ended_well):
+        return {}
+    return {
+        stream: Walk(stream in ending.from_scratch, stream in ending.bounded)
+        for stream in streams
+        if stream not in ending.failed_streams
+    }
+
+
+def _close_walked(connection: Connection, claim: Claim, walks: Mapping[str, Walk], ending: Ending) -> None:
+    """Close the gaps about streams, or parts of them, that were walked whole and whose place is kept."""
+    for stream in sorted(walks.keys() - ending.checkpoint_errors.keys()):
+        walk = walks[stream]
+        closed = gaps.close_whole_stream(connection, claim, stream, from_scratch=walk.from_scratch)
+        if walk.from_scratch and not walk.bounded and not ending.went_back:
+            closed += gaps.close_passed(connection, claim, stream)
+        if closed:
+            happened = ("gaps_closed", stream, {"count": len(closed)})
+            events.append(connection, claim.connection_id, claim.run_id, [happened])
 
 
 def _leave(connection: Connection, ending: Ending, left: Leftover, *, cancelled: bool) -> dict[str, int]:
@@ -110,14 +119,8 @@ def _leave(connection: Connection, ending: Ending, left: Leftover, *, cancelled:
         return {}
     if ending.out_of_budget:
         return {} if ending.walked else left.backlog.count(connection)
-    left.backlog.put_off(connection, left.version, left.policy, left.handed, walked=ending.walked)
+    left.backlog.put_off(connection, left.version, left.policy, left.handed, walked=ending.walked, passing=left.passing)
     return {}
-
-
-def _finished(streams: Collection[str], ending: Ending) -> list[str]:
-    if not (ending.walked and ending.ended_well):
-        return []
-    return [stream for stream in streams if stream not in ending.failed_streams]
 
 
 def _close(books: endings.StreamBooks, ending: Ending, deferred: int) -> StreamEnd:

@@ -305,7 +305,7 @@ class Intake:
             retry_after=gap.retry_after,
             locator=gap.detail_locator,
         )
-        self._settle(gap.gap_id)
+        self.settle(gap.gap_id)
 
     def _recovered(self, message: DetailGapRecovered) -> None:
         if message.gap_id not in self._gaps:
@@ -318,7 +318,7 @@ class Intake:
         gap = self._gaps[message.gap_id]
         if (gap.stream, scope_key(gap.scope)) not in self._refused:
             self.batch.closures.append(Closure(int(message.gap_id), message.absent))
-        self._settle(message.gap_id)
+        self.settle(message.gap_id)
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
@@ -373,7 +373,8 @@ class Intake:
             )
         )
 
-    def _settle(self, gap_id: str | None) -> None:
+    def settle(self, gap_id: str | None) -> None:
+        """Nothing more is to be said of a gap that START handed over."""
         if gap_id is not None:
             self._gaps.pop(gap_id, None)
         if not self._gaps:

@@ -35,7 +35,12 @@ class Plan:
 def plan_slice(
     connection: Connection, settings: Settings, claimed: runs.Slice, manifest: Manifest, backlog: Backlog
 ) -> Plan:
-    """Choose the phase, lease the gaps to try, and write START."""
+    """Choose the phase, lease the gaps to try, and write START.
+
+    Raises:
+        LeaseLostError: another worker holds the connection.
+    """
+    runs.begin_slice(connection, claimed.claim, manifest.version)
     phase, allowance, due = _choose(connection, settings, claimed, backlog)
     names = {scope["name"] for scope in claimed.streams}
     state = _usable_state(claimed, runs.committed_state(connection, claimed.connection.id))

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
-import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import httpx
-from pydantic import ValidationError
 from redis import Redis
 
 from pdpp_worker import metrics, registry
@@ -21,18 +18,17 @@ from pdpp_worker.errors import (
     ConfigurationError,
     LeaseLostError,
     PacerUnavailableError,
-    PdppError,
     ProtocolViolation,
-    ProviderError,
 )
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.pacer import Pacer
-from pdpp_worker.protocol.messages import Done, DoneError, Message, describe
-from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
+from pdpp_worker.protocol.messages import Done, DoneError
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
 from pdpp_worker.runtime.allowance import Phase
+from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.context import Answerer, make_context, nobody
 from pdpp_worker.runtime.ending import Ending, Leftover, end_run
 from pdpp_worker.runtime.foreign import reason_by_hint
@@ -60,14 +56,6 @@ class SliceResult:
     connector: str
     status: RunStatus | None
     resume_at: datetime | None = None
-
-
-class _ConnectorFailedError(Exception):
-    """The connector's own code failed, or broke the protocol."""
-
-    def __init__(self, reason: Reason, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
 
 
 def run_slice(
@@ -142,7 +130,7 @@ class _Slice:
         """Run the connector until it ends or the slice does."""
         if self._claimed.idle_before >= self._settings.run_attempts:
             text = f"{self._claimed.idle_before} slices in a row died before they committed anything"
-            return self._fail(_ConnectorFailedError(Reason.PARSE_FAILED, text))
+            return self._fail(ConnectorFailedError(Reason.PARSE_FAILED, text))
         if self._claimed.cancel_requested:
             return self._cancel()
         try:
@@ -155,7 +143,7 @@ class _Slice:
         except PacerUnavailableError as error:
             get_logger().warning("no pacing server", run=self._claimed.claim.run_id, error=str(error))
             return self._continue(self._context.now() + PACER_PAUSE)
-        except _ConnectorFailedError as error:
+        except ConnectorFailedError as error:
             return self._fail(error)
         return self._finish(self._intake.done or Done(status="succeeded"))
 
@@ -191,36 +179,17 @@ class _Slice:
             raise BudgetSpent
         if self._start.recovery_only and not self._start.detail_gaps:
             return
-        with closing(self._messages()) as messages:
+        with closing(call(self._connector, self._start, self._context, self._redactor)) as messages:
             for count, message in enumerate(messages, start=1):
                 self._guard.alive()
                 try:
                     self._intake.take(message)
                 except ProtocolViolation as error:
-                    raise _ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+                    raise ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
                 if self._batch_is_full():
                     self._commit()
                 if self._guard.must_stop or self._may_be_cut(count):
                     raise SliceEnded
-
-    def _messages(self) -> Generator[Message]:
-        """The connector's messages; what its own code raises is told apart from what ours does."""
-        try:
-            yield from self._connector.load()(self._start, self._context)
-        except (PacerUnavailableError, LeaseLostError):
-            raise
-        except ProviderError as error:
-            raise _ConnectorFailedError(known_reason(error.reason) or Reason.UPSTREAM_ERROR, str(error)) from error
-        except PdppError as error:
-            raise _ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
-        except httpx.HTTPError as error:  # what the client makes of an answer, such as redirects without end
-            raise _ConnectorFailedError(Reason.UPSTREAM_ERROR, type(error).__name__) from error
-        except ValidationError as error:
-            raise _ConnectorFailedError(Reason.PARSE_FAILED, describe(error)) from error
-        except Exception as error:
-            trace = self._redactor(traceback.format_exc())
-            get_logger().error("connector failed", run=self._claimed.claim.run_id, exception=trace)
-            raise _ConnectorFailedError(Reason.PARSE_FAILED, f"{type(error).__name__} in the connector") from error
 
     def _may_be_cut(self, messages: int) -> bool:
         """Whether the slice has had its share. A connector whose cursors wait for its end would only begin anew."""
@@ -278,38 +247,44 @@ class _Slice:
         self._commit()
         return self._end(ended_well=False, cancelled=True)
 
-    def _fail(self, error: _ConnectorFailedError) -> SliceResult:
+    def _fail(self, error: ConnectorFailedError) -> SliceResult:
         """What was taken before the failure is kept; every stream that was to be walked has a gap."""
         text = self._redactor(str(error))
         if self._start.recovery_only and error.reason in NEEDS_OWNER:
             self._await_owner(error.reason)
         elif self._start.recovery_only and self._intake.has_settled and self._intake.unsettled:
-            return self._go_on_without(self._intake.unsettled[0], text)
+            return self._go_on_without(self._intake.unsettled[0], text, passing=error.passes)
         if self._goes_on_to_walk:
             get_logger().warning("recovery failed", run=self._claimed.claim.run_id, error=text)
-            return self._walk_on(recovery_error=text)
+            return self._walk_on(passing=error.passes, recovery_error=text)
         for scope in self._start.scope.streams:
             if not self._start.recovery_only and scope.name not in self._intake.failed_streams:
                 self._intake.failed_streams[scope.name] = error.reason.value
                 self._intake.batch.tally(scope.name)
                 self._intake.batch.misses.append(_whole_stream_miss(scope.name, error.reason, text))
         self._commit()
-        return self._end(ended_well=False, error=text)
+        return self._end(ended_well=False, passing=error.passes, error=text)
 
-    def _go_on_without(self, culprit: int, text: str) -> SliceResult:
+    def _go_on_without(self, culprit: int, text: str, *, passing: bool) -> SliceResult:
         """One item on which the connector fails costs itself an attempt, and not those behind it."""
+        self._intake.settle(str(culprit))
         self._commit()
+        self._put_off([culprit], passing=passing)
+        return self._continue(None, recovery_error=text)
+
+    def _put_off(self, handed: Sequence[int], *, passing: bool) -> None:
         with self._db.begin() as connection:
             leases.renew(connection, self._claimed.claim)
-            self._backlog.put_off(connection, self._manifest.version, self._policy, [culprit], walked=False)
-        return self._continue(None, recovery_error=text)
+            self._backlog.put_off(
+                connection, self._manifest.version, self._policy, handed, walked=False, passing=passing
+            )
 
     def _finish(self, done: Done) -> SliceResult:
         if done.status != "succeeded" and not self._intake.is_certified:
             error = done.error or DoneError(message=f"the connector ended with {done.status}")
             again = error.retryable or done.status == "cancelled"
             unsaid = Reason.UPSTREAM_ERROR if again else Reason.PARSE_FAILED
-            return self._fail(_ConnectorFailedError(reason_by_hint(error.hint_action) or unsaid, error.message))
+            return self._fail(ConnectorFailedError(reason_by_hint(error.hint_action) or unsaid, error.message))
         if self._intake.has_staged:
             self._commit()  # which learns of a cancellation that came before DONE
             if self._guard.cancelled:
@@ -335,12 +310,10 @@ class _Slice:
             leases.renew(connection, self._claimed.claim)
             self._backlog.await_owner(connection, self._manifest.version, reason.value, self._intake.unsettled)
 
-    def _walk_on(self, **carried: Any) -> SliceResult:
+    def _walk_on(self, *, passing: bool = False, **carried: Any) -> SliceResult:
         """Leave the gaps that could not be settled now, and walk."""
         self._commit()
-        with self._db.begin() as connection:
-            leases.renew(connection, self._claimed.claim)
-            self._backlog.put_off(connection, self._manifest.version, self._policy, self._unsettled, walked=False)
+        self._put_off(self._unsettled, passing=passing)
         return self._continue(None, "walk", **carried)
 
     @property
@@ -370,14 +343,20 @@ class _Slice:
             return self._backlog.has_any(connection)
 
     def _end(
-        self, *, ended_well: bool, cancelled: bool = False, out_of_budget: bool = False, error: str | None = None
+        self,
+        *,
+        ended_well: bool,
+        cancelled: bool = False,
+        out_of_budget: bool = False,
+        passing: bool = False,
+        error: str | None = None,
     ) -> SliceResult:
         ending = Ending(
             walked=self._claimed.kind == "forward",
             ended_well=ended_well or self._plan.phase == "drain",
             cancelled=cancelled,
             out_of_budget=out_of_budget,
-            leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._unsettled),
+            leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._unsettled, passing),
             from_scratch=self._plan.from_scratch,
             went_back=bool(self._claimed.spent.items or self._intake.handed),
             bounded=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from pdpp_worker.protocol.messages import GapToClose
 from pdpp_worker.protocol.reasons import PRESSURE
-from pdpp_worker.store import events
+from pdpp_worker.store import events, leases
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.gaps import RetryPolicy
 
@@ -49,6 +49,18 @@ class DueConnection(NamedTuple):
     streams: int
 
 
+class Standing(NamedTuple):
+    """What keeps a connection's gaps from being tried now."""
+
+    missing: int
+    by_upgrade: int
+    """Of these, those that wait for another version of the connector."""
+    let_go: int
+    """Closed without the item: waived, or absent at the provider."""
+    cooldown_until: datetime | None
+    active_run_id: int | None
+
+
 _PRESSURE = ", ".join(f"'{reason.value}'" for reason in sorted(PRESSURE))
 # now(), not clock_timestamp(): only what is stable can be looked up in an index. While the provider wants a pause, what
 # it refused for its limits waits, and nothing else does.
@@ -79,11 +91,14 @@ _COUNT = text(f"""
 """)
 _ANY = text(f"SELECT 1 {_FOR_RUN} LIMIT 1")
 _REST = text(f"""
-    UPDATE gaps SET next_attempt_at = clock_timestamp() + :wait_s * interval '1 second', leased_by_run_id = NULL
-    WHERE id IN (SELECT gaps.id {_FOR_RUN})
+    UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND status = 'open' AND {_IS_SELECTED}
+        AND next_attempt_at < now() + :wait_s * interval '1 second'
 """)
 _HELD_UNTIL = text(f"""
-    SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now() AND EXISTS (
+    SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now() AND NOT EXISTS (
+        SELECT 1 FROM schedules WHERE schedules.connection_id = :connection_id AND NOT paused
+            AND next_run_at < cooldown_until) AND EXISTS (
         SELECT 1 FROM gaps WHERE gaps.connection_id = :connection_id AND {_IS_TIMELY}
             AND reason IN ({_PRESSURE}) AND {_IS_SELECTED} AND {_IS_TAKEN} AND last_run_id <> :run_id)
 """)
@@ -101,13 +116,25 @@ _DUE_CONNECTIONS = text(f"""
             OR connections.id = ANY(CAST(:connection_ids AS bigint[])))
         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.connection_id = connections.id
             AND runs.status IN ('queued', 'running'))
-        AND (:even_paused OR NOT EXISTS (SELECT 1 FROM schedules
-            WHERE schedules.connection_id = connections.id AND paused))
+        AND (:asked OR NOT EXISTS (SELECT 1 FROM schedules
+            WHERE schedules.connection_id = connections.id AND (paused OR next_run_at <= now())))
     ORDER BY page.first LIMIT :limit
 """)
 _COUNT_DUE = text(f"""
     SELECT count(*) FROM (SELECT 1 FROM gaps JOIN connections ON connections.id = gaps.connection_id
         WHERE gaps.connection_id = :connection_id AND {_IS_DUE} AND {_IS_SELECTED} LIMIT {COUNTED}) AS due
+""")
+_STANDING = text(f"""
+    SELECT held.*,
+        (SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now()) AS cooldown_until,
+        (SELECT id FROM runs WHERE connection_id = :connection_id AND status IN ('queued', 'running')) AS active_run_id
+    FROM (
+        SELECT count(*) FILTER (WHERE closed_at IS NULL) AS missing,
+            count(*) FILTER (WHERE status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'
+                AND next_attempt_at IS NULL) AS by_upgrade,
+            count(*) FILTER (WHERE status IN ('waived', 'absent_upstream')) AS let_go
+        FROM gaps WHERE connection_id = :connection_id AND {_IS_SELECTED}
+    ) AS held
 """)
 # Rows keep their place in the order: what was due before stays before what is made due now.
 _MAKE_DUE = text(f"""
@@ -120,12 +147,14 @@ _MAKE_DUE = text(f"""
         ORDER BY next_attempt_at, id LIMIT :limit
     ) AND (status = 'exhausted' OR next_attempt_at IS NULL OR next_attempt_at > now())
 """)
+# A version that time alone kept from trying has not failed on a gap: it tries again.
 _PUT_OFF = text(f"""
-    UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, connector_version_seen = :version,
-        leased_by_run_id = NULL,
+    UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, leased_by_run_id = NULL,
+        connector_version_seen = CASE WHEN recovery_kind = 'retry_on_connector_upgrade' AND :passing
+            THEN connector_version_seen ELSE :version END,
         status = CASE WHEN recovery_kind = 'retry_by_runtime' AND attempts + 1 >= :max_attempts
             THEN 'exhausted' ELSE 'open' END,
-        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp()
+        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' OR :passing THEN clock_timestamp()
             + least(:max_s, :first_s * (1 + random() / 10) * power(2, least(attempts, 40))) * interval '1 second' END
     FROM connections
     WHERE gaps.connection_id = :connection_id AND connections.id = gaps.connection_id AND {_IS_DUE}
@@ -186,23 +215,34 @@ class Backlog:
         return connection.execute(_ANY, self._values).scalar() is not None
 
     def rest(self, connection: Connection, wait_s: float) -> None:
-        """The owner wants none of them to be asked for now: let them wait, without counting an attempt."""
+        """The owner wants nothing to be asked for now: let all of them wait, in whatever form, without an attempt."""
         connection.execute(_REST, {**self._values, "wait_s": wait_s})
 
     def held_until(self, connection: Connection) -> datetime | None:
-        """When those can be taken that only a pause which the provider wants holds back; None: there are none."""
+        """When those can be taken that only a pause which the provider wants holds back.
+
+        None: there are none, or a walk is due before, which is not to wait for them.
+        """
         until: datetime | None = connection.execute(_HELD_UNTIL, self._values).scalar()
         return until
 
     def put_off(
-        self, connection: Connection, version: str, policy: RetryPolicy, handed: Sequence[int], *, walked: bool
+        self,
+        connection: Connection,
+        version: str,
+        policy: RetryPolicy,
+        handed: Sequence[int],
+        *,
+        walked: bool,
+        passing: bool,
     ) -> None:
         """Count an attempt at gaps that the run left as they were, so that they do not stay due for ever.
 
         Those that it was handed; and where it `walked`, those that the connector cannot be asked for by themselves.
+        `passing`: what kept it from them passes with time, and says nothing about the version.
         """
-        values = {**self._values, **policy._asdict(), "version": version, "handed": list(handed), "walked": walked}
-        connection.execute(_PUT_OFF, values)
+        values = {**self._values, **policy._asdict(), "version": version, "handed": list(handed)}
+        connection.execute(_PUT_OFF, {**values, "walked": walked, "passing": passing})
 
     def await_owner(self, connection: Connection, version: str, reason: str, handed: Sequence[int]) -> None:
         """Let those that the run was handed wait for the owner, without whom none of them can be asked for.
@@ -219,10 +259,13 @@ def due_connections(
     connection_ids: Sequence[int] | None = None,
     selection: Selection = Selection(),  # noqa: B008 - a tuple, which nobody can change
     *,
-    even_paused: bool = False,
+    asked: bool = False,
 ) -> list[DueConnection]:
-    """Connections without a run of their own that have due gaps, longest due first; not those that are paused."""
-    values = {"limit": limit, "connection_ids": connection_ids and list(connection_ids), "even_paused": even_paused}
+    """Connections without a run of their own that have due gaps, longest due first.
+
+    Unless somebody `asked` for them, not those that are paused or have a walk due, which goes back for gaps first.
+    """
+    values = {"limit": limit, "connection_ids": connection_ids and list(connection_ids), "asked": asked}
     return [DueConnection(*row) for row in connection.execute(_DUE_CONNECTIONS, {**values, **_listed(selection)})]
 
 
@@ -232,8 +275,14 @@ def count_due(connection: Connection, connection_id: int, selection: Selection) 
     return int(connection.execute(_COUNT_DUE, values).scalar_one())
 
 
+def standing(connection: Connection, connection_id: int, selection: Selection) -> Standing:
+    """Why the selected gaps of a connection are not tried now."""
+    return Standing(*connection.execute(_STANDING, {"connection_id": connection_id, **_listed(selection)}).one())
+
+
 def make_due(connection: Connection, connection_ids: Sequence[int], selection: Selection, limit: int | None) -> int:
     """Let transient gaps be tried now, those that were given up included; returns how many were not due already."""
+    leases.lock(connection, connection_ids)
     values = {"connection_ids": list(connection_ids), "limit": limit, **_listed(selection)}
     return connection.execute(_MAKE_DUE, values).rowcount
 
@@ -251,6 +300,7 @@ def reopen(connection: Connection, connection_ids: Sequence[int], selection: Sel
 def _by_hand(
     connection: Connection, statement: TextClause, event: str, connection_ids: Sequence[int], selection: Selection
 ) -> int:
+    leases.lock(connection, connection_ids)
     values = {"connection_ids": list(connection_ids), **_listed(selection)}
     changed: dict[tuple[int, str], int] = {}
     for row in connection.execute(statement, values):

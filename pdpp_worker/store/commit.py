@@ -58,7 +58,10 @@ _GO_ON = text("""
         spent_requests = spent_requests + :requests, spent_items = spent_items + :items
     WHERE id = :run_id
 """)
-_COOL_DOWN = text("UPDATE connections SET cooldown_until = greatest(cooldown_until, :until) WHERE id = :id")
+_COOL_DOWN = text("""
+    UPDATE connections SET cooldown_until = greatest(cooldown_until,
+        least(:until, clock_timestamp() + interval '1 day')) WHERE id = :id
+""")
 
 
 def commit_batch(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, text, upd
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import ConfigurationError, NotFoundError
+from pdpp_worker.store.leases import lock
 from pdpp_worker.store.tables import connections, leases, records, schedules
 
 
@@ -82,6 +83,7 @@ def list_all(connection: Connection, connector: str | None = None) -> list[Conne
 
 def set_credentials(connection: Connection, connection_id: int, credentials: dict[str, str]) -> None:
     """Replace the credentials; gaps that waited for the owner's sign-in become due."""
+    lock(connection, [connection_id])
     connection.execute(update(connections).where(connections.c.id == connection_id).values(credentials=credentials))
     connection.execute(
         text("""

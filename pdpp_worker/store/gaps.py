@@ -24,32 +24,38 @@ class RetryPolicy(NamedTuple):
     max_attempts: int
 
 
+# A run that meets the same miss in one slice after another has tried once.
+_ATTEMPTS = """(CASE WHEN held.closed_at IS NOT NULL THEN excluded.attempts
+    WHEN held.last_run_id = excluded.last_run_id THEN held.attempts ELSE held.attempts + excluded.attempts END)"""
+# However long a pause the provider wants, it is asked again after a day.
 # A closed gap that is missed again is the same row, open again, its attempts counted anew. One that the owner waived
 # stays waived.
-_UPSERT = text("""
+_UPSERT = text(f"""
     INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, scope_hash, reason, recovery_kind,
         first_run_id, last_run_id, status, attempts, opened_at, next_attempt_at, retry_after, connector_version_seen,
         connector_version_required, detail_locator, last_error)
     SELECT :connection_id, stream, parent_stream, scope, decode(scope_hash, 'hex'), reason, recovery_kind,
         :run_id, :run_id, CASE WHEN timed AND times >= :max_attempts THEN 'exhausted' ELSE 'open' END, times, now(),
-        CASE WHEN timed THEN greatest(retry_after, clock_timestamp() + interval '1 second'
+        CASE WHEN timed THEN greatest(pause_until, clock_timestamp() + interval '1 second'
             * least(:max_s, :first_s * (1 + random() / 10) * power(2, least(times - 1, 40)))) END,
-        retry_after, :version, version_required, locator, last_error
+        pause_until, :version, version_required, locator, last_error
     FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, scope_hash text,
         reason text, recovery_kind text, times int, timed bool, retry_after timestamptz, version_required text,
-        locator jsonb, last_error text)
+        locator jsonb, last_error text),
+        LATERAL (SELECT CASE WHEN retry_after < clock_timestamp() + interval '1 day' THEN retry_after
+            WHEN retry_after IS NOT NULL THEN clock_timestamp() + interval '1 day' END AS pause_until) AS longest
     ON CONFLICT ON CONSTRAINT uq_gaps_scope DO UPDATE SET
         parent_stream = excluded.parent_stream, scope = excluded.scope, reason = excluded.reason,
         recovery_kind = excluded.recovery_kind, last_run_id = excluded.last_run_id, leased_by_run_id = NULL,
-        attempts = CASE WHEN held.closed_at IS NULL THEN held.attempts ELSE 0 END + excluded.attempts,
+        attempts = {_ATTEMPTS},
         opened_at = CASE WHEN held.closed_at IS NULL THEN held.opened_at ELSE now() END,
         first_run_id = CASE WHEN held.closed_at IS NULL THEN held.first_run_id ELSE excluded.first_run_id END,
         closed_at = NULL,
-        status = CASE WHEN held.closed_at IS NULL AND held.attempts + excluded.attempts >= :max_attempts
+        status = CASE WHEN held.closed_at IS NULL AND {_ATTEMPTS} >= :max_attempts
             AND excluded.next_attempt_at IS NOT NULL THEN 'exhausted' ELSE excluded.status END,
         next_attempt_at = CASE WHEN excluded.next_attempt_at IS NOT NULL THEN greatest(excluded.retry_after,
-            clock_timestamp() + interval '1 second' * least(:max_s, :first_s * (1 + random() / 10) * power(2, least(
-                CASE WHEN held.closed_at IS NULL THEN held.attempts ELSE 0 END + excluded.attempts - 1, 40)))) END,
+            clock_timestamp() + interval '1 second' * least(:max_s,
+                :first_s * (1 + random() / 10) * power(2, least({_ATTEMPTS} - 1, 40)))) END,
         retry_after = excluded.retry_after, connector_version_seen = excluded.connector_version_seen,
         connector_version_required = excluded.connector_version_required,
         detail_locator = coalesce(excluded.detail_locator, held.detail_locator), last_error = excluded.last_error
@@ -62,7 +68,7 @@ _CLOSE = text("""
     RETURNING stream
 """).bindparams(bindparam("ids", type_=ARRAY(BIGINT)))
 # That a resource was read says nothing of a record that was refused: only the record itself proves it.
-_CLOSE_BY_SCOPE = text("""
+_CLOSE_READ = text("""
     UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND scope_hash = ANY(:hashes)
         AND reason <> 'record_rejected'
@@ -82,6 +88,17 @@ _CLOSE_PASSED = text("""
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND last_run_id <> :run_id
         AND NOT scope ? 'resource_id' AND EXISTS (SELECT 1 FROM run_streams
             WHERE run_streams.run_id = :run_id AND run_streams.stream = :stream AND records_emitted > 0)
+    RETURNING stream
+""")
+# A walk without a cursor that met nothing where records are held is not believed.
+_CLOSE_WHOLE = text("""
+    UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND scope_hash = :hash
+        AND (NOT :from_scratch
+            OR EXISTS (SELECT 1 FROM run_streams
+                WHERE run_streams.run_id = :run_id AND run_streams.stream = :stream AND records_emitted > 0)
+            OR NOT EXISTS (SELECT 1 FROM records
+                WHERE records.connection_id = :connection_id AND records.stream = :stream AND deleted_at IS NULL))
     RETURNING stream
 """)
 _MISSING_IN = text("""
@@ -122,12 +139,15 @@ def close(connection: Connection, claim: Claim, closures: Sequence[Closure]) -> 
 def close_resources(connection: Connection, claim: Claim, stream: str, keys: Iterable[str]) -> list[str]:
     """Close the open gaps about resources that were read after all; returns their streams."""
     hashes = [scope_hash(ResourceScope(resource_id=key)) for key in keys]
-    return _close_scopes(connection, claim, stream, hashes)
+    if not hashes:
+        return []
+    return list(connection.execute(_CLOSE_READ, {"stream": stream, "hashes": hashes, **_ids(claim)}).scalars())
 
 
-def close_whole_stream(connection: Connection, claim: Claim, stream: str) -> list[str]:
-    """Close the gap about a whole stream: the run that holds the claim walked it to its end."""
-    return _close_scopes(connection, claim, stream, [scope_hash(WHOLE_STREAM)])
+def close_whole_stream(connection: Connection, claim: Claim, stream: str, *, from_scratch: bool) -> list[str]:
+    """Close the gap about a whole stream: the run walked it to its end, and what it found can be believed."""
+    values = {"stream": stream, "hash": scope_hash(WHOLE_STREAM), "from_scratch": from_scratch}
+    return list(connection.execute(_CLOSE_WHOLE, {**values, **_ids(claim)}).scalars())
 
 
 def close_proved(connection: Connection, claim: Claim, stream: str, proofs: Mapping[str, bool]) -> list[str]:
@@ -159,13 +179,6 @@ def scope_hash(scope: Scope) -> bytes:
 
 def _ids(claim: Claim) -> dict[str, int]:
     return {"connection_id": claim.connection_id, "run_id": claim.run_id}
-
-
-def _close_scopes(connection: Connection, claim: Claim, stream: str, hashes: list[bytes]) -> list[str]:
-    if not hashes:
-        return []
-    values = {"connection_id": claim.connection_id, "run_id": claim.run_id, "stream": stream, "hashes": hashes}
-    return list(connection.execute(_CLOSE_BY_SCOPE, values).scalars())
 
 
 def _values(found: Miss, hashed: bytes, times: int) -> dict[str, Any]:

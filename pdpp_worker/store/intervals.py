@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from pdpp_worker.protocol.scope import TimeRange
-from pdpp_worker.store import events
+from pdpp_worker.store import events, leases
 
 _SEEN = text("""
     INSERT INTO coverage AS held (connection_id, stream, max_seen)
@@ -45,6 +45,14 @@ _DECLARE = text("""
     ON CONFLICT (connection_id, stream) DO UPDATE SET absent_reason = excluded.absent_reason
     WHERE held.absent_reason IS DISTINCT FROM excluded.absent_reason
 """)
+# What was closed because nobody could have it may be had again; the provider says once more what does not exist.
+_REOPEN = text("""
+    UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
+        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp() END
+    WHERE connection_id = :connection_id AND stream = :stream AND status = 'absent_upstream' AND EXISTS (
+        SELECT 1 FROM coverage WHERE coverage.connection_id = :connection_id AND coverage.stream = :stream
+            AND absent_reason IS NOT NULL)
+""")
 _CLOSE_ABSENT = text("""
     UPDATE gaps SET status = 'absent_upstream', closed_at = clock_timestamp(), leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL
@@ -54,19 +62,19 @@ _CLOSE_ABSENT = text("""
 def declare(connection: Connection, connection_id: int, absence: Mapping[str, str | None]) -> int:
     """Keep the rows of these streams, with the reason for which nobody can ever have them (None: they can be had).
 
-    Gaps of what cannot be had are closed; returns how many.
+    Gaps of what cannot be had are closed, and open again once it can; returns how many were closed.
     """
+    leases.lock(connection, [connection_id])
     moved = 0
     for stream, reason in absence.items():
-        values = {"connection_id": connection_id, "stream": stream, "absent_reason": reason}
-        connection.execute(_DECLARE, values)
-        if reason is None:
-            continue
-        closed = connection.execute(_CLOSE_ABSENT, {"connection_id": connection_id, "stream": stream}).rowcount
-        if closed:
-            data = {"count": closed, "why": reason}
-            events.append(connection, connection_id, None, [("gaps_moved", stream, data)])
-        moved += closed
+        place = {"connection_id": connection_id, "stream": stream}
+        changed = connection.execute(_REOPEN if reason is None else _CLOSE_ABSENT, place).rowcount
+        connection.execute(_DECLARE, {**place, "absent_reason": reason})
+        if changed:
+            event = "gaps_reopened" if reason is None else "gaps_moved"
+            data = {"count": changed, **({"why": reason} if reason else {})}
+            events.append(connection, connection_id, None, [(event, stream, data)])
+        moved += changed if reason is not None else 0
     return moved
 
 

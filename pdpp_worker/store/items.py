@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,8 +67,9 @@ _GAP_BY_ID = text(f"{_GAP} WHERE gaps.id = :id")
 _GAP_BY_SCOPE = text(f"{_GAP} WHERE gaps.connection_id = :id AND stream = :stream AND scope_hash = :hash")
 # The narrowest that may be about an item is the one about a part; the whole stream comes last.
 _WIDER_GAP = text(f"""{_GAP}
-    WHERE gaps.connection_id = :id AND stream = :stream AND closed_at IS NULL AND NOT scope ? 'resource_id'
-    ORDER BY scope = '{{"partition": {{}}}}', gaps.id LIMIT 1
+    WHERE gaps.connection_id = :id AND stream = ANY(CAST(:streams AS text[]))
+        AND closed_at IS NULL AND NOT scope ? 'resource_id'
+    ORDER BY array_position(CAST(:streams AS text[]), stream), scope = '{{"partition": {{}}}}', gaps.id LIMIT 1
 """)
 _RECORD = text("""
     SELECT records.*, coalesce(runs.started_at, runs.created_at) AS held_since
@@ -103,9 +105,12 @@ def gap_of(connection: Connection, connection_id: int, stream: str, resource: st
     return None if row is None else build(ItemGap, row)
 
 
-def wider_gap(connection: Connection, connection_id: int, stream: str) -> ItemGap | None:
-    """An unclosed gap about a part of the stream or all of it, which may be about an item of it as well."""
-    row = connection.execute(_WIDER_GAP, {"id": connection_id, "stream": stream}).mappings().one_or_none()
+def wider_gap(connection: Connection, connection_id: int, streams: Sequence[str]) -> ItemGap | None:
+    """An unclosed gap about a part of a stream or all of it, which may be about an item as well.
+
+    `streams`: the item's own, then those that it depends on.
+    """
+    row = connection.execute(_WIDER_GAP, {"id": connection_id, "streams": list(streams)}).mappings().one_or_none()
     return None if row is None else build(ItemGap, row)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, text
 
 from pdpp_worker.errors import LeaseLostError
@@ -19,6 +21,9 @@ _RENEW = text("""
     UPDATE leases SET expires_at = clock_timestamp() + :lease_s * interval '1 second'
     WHERE connection_id = :connection_id AND token = :token
     RETURNING (SELECT cancel_requested FROM runs WHERE runs.id = :run_id)
+""")
+_LOCK = text("""
+    SELECT 1 FROM leases WHERE connection_id = ANY(CAST(:connection_ids AS bigint[])) ORDER BY connection_id FOR UPDATE
 """)
 # The token moves on, so that a heartbeat which waited for this very transaction cannot take the lease back.
 _RELEASE = text("""
@@ -50,6 +55,14 @@ def renew(connection: Connection, claim: Claim) -> bool:
     if row is None:
         raise LeaseLostError(f"The lease for run {claim.run_id} went to another worker; this one stops.")
     return bool(row[0])
+
+
+def lock(connection: Connection, connection_ids: Sequence[int]) -> None:
+    """Let no batch of these connections commit in the time of this transaction, nor wait for its rows half way.
+
+    For whoever changes many of their gaps without holding a lease.
+    """
+    connection.execute(_LOCK, {"connection_ids": list(connection_ids)})
 
 
 def release(connection: Connection, claim: Claim) -> None:

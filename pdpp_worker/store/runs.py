@@ -74,6 +74,10 @@ _CONTINUE = text("""
         idle_slices = 0, phase = :phase, carried = carried || :carried
     WHERE id = :run_id
 """).bindparams(bindparam("carried", type_=JSONB))
+# A version that was installed since the run was queued is the one that is told what it could not read.
+_WORKED_BY = text("""
+    UPDATE runs SET connector_version = :version WHERE id = :run_id AND connector_version <> :version
+""")
 # Fair across connections: whoever waits longest is rung first. A bell rung within the period is not rung again.
 _DUE = text("""
     UPDATE runs SET rung_at = clock_timestamp()
@@ -162,6 +166,16 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         cancel_requested=run["cancel_requested"],
         now=begun.now,
     )
+
+
+def begin_slice(connection: Connection, claim: Claim, version: str) -> None:
+    """Lock the lease for this transaction, and note which version of the connector works from now on.
+
+    Raises:
+        LeaseLostError: another worker holds the connection.
+    """
+    leases.renew(connection, claim)
+    connection.execute(_WORKED_BY, {"run_id": claim.run_id, "version": version})
 
 
 def continue_later(

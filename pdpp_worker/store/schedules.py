@@ -20,10 +20,12 @@ class Due(NamedTuple):
     """The database's time."""
 
 
+# While a recovery is under way the walk stays due, for a recovery does not walk.
 _DUE = text("""
     SELECT connection_id, connector, every_s, cron, jitter_s, clock_timestamp() AS now
     FROM schedules JOIN connections ON connections.id = connection_id
-    WHERE NOT paused AND next_run_at <= clock_timestamp()
+    WHERE NOT paused AND next_run_at <= clock_timestamp() AND NOT EXISTS (SELECT 1 FROM runs
+        WHERE runs.connection_id = schedules.connection_id AND kind = 'recovery' AND status IN ('queued', 'running'))
     ORDER BY next_run_at LIMIT :limit
     FOR UPDATE OF schedules SKIP LOCKED
 """)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from pdpp_worker.store import leases
+
 
 class Waiting(NamedTuple):
     """Gaps of one connection that wait for the same version."""
@@ -63,6 +65,7 @@ def trial(connection: Connection, connection_id: int, version: str, most: int) -
 
 def make_due(connection: Connection, connection_id: int, met: Sequence[Waiting], limit: int) -> int:
     """Let up to `limit` of the gaps that wait for these be tried now, oldest first; returns how many."""
+    leases.lock(connection, [connection_id])
     values = {
         "connection_id": connection_id,
         "seen": [one.seen for one in met],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pdpp_worker import registry
 from pdpp_worker.connector import DetailGap, DetailGapRecovered, Message
 from tests.cli.conftest import Cli
 from tests.support.scripted import Scenario, manifest, record
@@ -70,3 +71,48 @@ def test_a_run_that_went_back_says_how_many_it_healed(cli: Cli, missing: Scenari
     [run] = missing.work()
 
     assert "1.0.0 healed 1 of 1, 0 still fail" in cli.ok("runs", "show", str(run["id"]))
+
+
+class TestNothingToGoBackFor:
+    """`recover` says why nobody goes back now."""
+
+    def test_nothing_is_missing(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"))
+        scenario.run()
+
+        assert "Nothing is known to be missing of mine." in cli.ok("recover", "mine")
+
+    @pytest.mark.usefixtures("missing")
+    def test_nothing_that_was_asked_for(self, cli: Cli) -> None:
+        assert "Nothing that you asked for is known to be missing" in cli.ok("recover", "mine", "--stream", "others")
+
+    @pytest.mark.usefixtures("missing")
+    def test_all_of_it_was_waived(self, cli: Cli) -> None:
+        cli.ok("gaps", "waive", "mine", "--all")
+
+        said = cli.ok("recover", "mine")
+
+        assert "but for 4 that you waived" in said
+        assert "pdpp-worker gaps reopen mine" in said
+
+    def test_it_waits_for_another_version(self, cli: Cli, scenario: Scenario) -> None:
+        scenario.send(record("a"), DetailGap(stream="items", record_key="b", reason="template_unknown"))
+        scenario.run()
+
+        assert "(1) waits for another version of the connector scripted" in cli.ok("recover", "mine")
+
+    def test_a_run_is_active(self, cli: Cli, missing: Scenario) -> None:
+        run_id = missing.queue()
+
+        assert f"Run {run_id} of mine is active" in cli.ok("recover", "mine")
+
+    def test_the_provider_wants_a_pause(self, cli: Cli, missing: Scenario) -> None:
+        missing.execute("UPDATE connections SET cooldown_until = now() + interval '2 hours'")
+
+        assert "The provider of mine wants a pause until" in cli.ok("recover", "mine", "--reason", "rate_limited")
+
+    @pytest.mark.usefixtures("missing")
+    def test_the_connector_is_gone(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(registry, "all_connectors", dict)
+
+        assert "the connector scripted is not installed" in cli.ok("recover", "mine")

@@ -170,7 +170,7 @@ def test_recovery_can_be_asked_for_by_connection_and_by_connector(cli: Cli, scen
     [active, _] = cli.json("runs")
     assert (active["status"], active["trigger"]) == ("queued", "manual")
     assert f"Run {active['id']}" in said
-    assert "a run is at it already" in cli.ok("recover", "mine")
+    assert "Run 2 of mine is active" in cli.ok("recover", "mine")
     assert "neither a connection (mine) nor a connector" in cli.refusal("recover", "nope")
 
 

@@ -22,7 +22,7 @@ from pdpp_worker.connector import (
     Start,
     skip,
 )
-from pdpp_worker.protocol.scope import WHOLE_STREAM
+from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope
 from tests.cli.conftest import Cli
 from tests.support.scripted import Scenario, manifest, record, state
 
@@ -356,6 +356,44 @@ def test_a_stream_that_depends_on_a_failed_one_is_not_complete(cli: Cli, scenari
     verdicts = {row["stream"]: row["verdict"] for row in cli.json("coverage")}
 
     assert verdicts == {"items": "recovering", "details": "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (Reason.SOURCE_PARTITION_FAILED, "recovering"),
+        (Reason.CREDENTIALS_EXPIRED, "waiting_for_owner"),
+        (Reason.SHAPE_CHANGED, "waiting_for_upgrade"),
+    ],
+)
+def test_what_was_not_read_of_a_stream_is_missing_in_those_that_depend_on_it(
+    cli: Cli, scenario: Scenario, reason: Reason, expected: str
+) -> None:
+    reactions = {"name": "reactions", "state_stream": "items", "coverage_strategy": "checkpoint_window"}
+    scenario.manifest = manifest("items", reactions, **TARGETED)
+    part = skip("items", reason, BatchScope(partition={"channel": "C1"}))
+    scenario.send(record("a"), record("r", "reactions"), part, state(1))
+    scenario.run()
+
+    row = {one["stream"]: one for one in cli.json("coverage")}["reactions"]
+
+    assert (row["verdict"], row["missing"], row["open_gaps"]) == (expected, None, {})
+    assert "of the stream items, which it depends on" in row["because"]
+    item = cli.json("why", "mine", "reactions", "r2")
+    assert item["state"] == "maybe_missing"
+    assert "a part of the stream items, which it depends on" in item["because"]
+
+
+def test_a_record_that_was_refused_is_not_missing_in_what_depends_on_it(cli: Cli, scenario: Scenario) -> None:
+    items = {"name": "items", "schema": {"properties": {"size": {"type": "integer"}}}}
+    bodies = {"name": "bodies", "parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"}
+    scenario.manifest = manifest(items, bodies)
+    scenario.send(record("a", size="large"), record("a", "bodies"), state(1))
+    scenario.run()
+
+    verdicts = {row["stream"]: row["verdict"] for row in cli.json("coverage")}
+
+    assert verdicts == {"items": "waiting_for_upgrade", "bodies": "complete"}
 
 
 def test_the_periods_that_were_walked_are_shown(cli: Cli, scenario: Scenario) -> None:

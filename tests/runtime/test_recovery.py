@@ -1,85 +1,27 @@
-"""A run goes back for what is missing within a share of its budget, then walks, then goes back with what is left."""
+"""A recovery run asks for what is missing, and for nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
     AuthExpired,
-    BatchScope,
-    Budget,
     Context,
     DetailGap,
     DetailGapRecovered,
     Message,
-    Reason,
     ResourceScope,
     Start,
-    State,
-    TimeRange,
-    skip,
 )
 from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.store.backlog import Selection, waive
+from tests.support.backlog import TARGETED, failing, healing, missing, statuses, sweep
 from tests.support.scripted import Scenario, manifest, record, state
 
-TARGETED = {"supports_targeted_resource_fetch": True}
-BOTH_FORMS = {**TARGETED, "scopes": ["resource", "batch"]}
-CHANNEL = BatchScope(partition={"channel": "C1"})
-
-
-def missing(*keys: str, reason: str = "rate_limited") -> list[Message]:
-    """Misses of single items."""
-    return [DetailGap(stream="items", record_key=key, reason=reason) for key in keys]
-
-
-def healing(start: Start, _: Context) -> Iterator[Message]:
-    """A connector that gets everything that it is asked for, and finds nothing new when it walks."""
-    for gap in start.detail_gaps:
-        key = gap.scope.resource_id if isinstance(gap.scope, ResourceScope) else "batch"
-        yield record(key)
-        yield DetailGapRecovered(gap_id=gap.gap_id, stream="items", record_key=key)
-
-
-def failing(start: Start, _: Context) -> Iterator[Message]:
-    """A connector to which everything is refused."""
-    for gap in start.detail_gaps:
-        assert isinstance(gap.scope, ResourceScope)
-        yield DetailGap(stream="items", record_key=gap.scope.resource_id, reason="rate_limited", gap_id=gap.gap_id)
-
-
-@pytest.fixture(autouse=True)
-def no_haste(scenario: Scenario) -> None:
-    """What is tried again later is not due again while a test looks, however slow the machine."""
-    scenario.settings = scenario.settings.model_copy(update={"gap_backoff_s": 600.0})
-
-
-@pytest.fixture
-def backlog(scenario: Scenario) -> Scenario:
-    """Ten items are missing and due."""
-    scenario.manifest = manifest(recovery=TARGETED)
-    scenario.send(record("a"), *missing(*(f"m{n}" for n in range(10))), state(1))
-    scenario.run()
-    scenario.elapse()
-    scenario.starts.clear()
-    return scenario
-
-
-def sweep(scenario: Scenario) -> list[dict[str, Any]]:
-    """A transient sweep, and the runs that it starts."""
-    sweep_transient(scenario.settings, scenario.db)
-    return scenario.work()
-
-
-def statuses(scenario: Scenario) -> dict[str, int]:
-    """How many gaps have which status."""
-    rows = scenario.rows("SELECT status, count(*) FROM gaps GROUP BY status")
-    return {row["status"]: row["count"] for row in rows}
+pytestmark = pytest.mark.usefixtures("no_haste")
 
 
 class TestRecoveryRun:
@@ -253,6 +195,7 @@ class TestRecoveryRun:
         [run] = sweep(backlog)
 
         assert (run["status"], run["error"]) == ("partially_completed", "ValueError in the connector")
+        assert (run["spent_items"], run["gaps_closed"]) == (10, 9)
         assert statuses(backlog) == {"recovered": 9, "open": 1}
         assert {gap["attempts"] for gap in backlog.gaps()} == {1, 2}
 
@@ -279,249 +222,6 @@ def test_a_record_that_is_refused_again_is_not_mended_by_another(scenario: Scena
     sweep(scenario)
 
     assert [gap["status"] for gap in scenario.gaps()] == ["open"]
-
-
-class TestForms:
-    """A connector is asked by the form of scope that its manifest names; for anything else it walks."""
-
-    def miss(self, scenario: Scenario, recovery: dict[str, Any], *misses: Message) -> None:
-        scenario.manifest = manifest(recovery=recovery)
-        scenario.send(record("a"), *misses)
-        scenario.run()
-        scenario.elapse()
-        scenario.starts.clear()
-        scenario.install(healing)
-
-    def test_a_batch_goes_to_a_connector_that_takes_batches(self, scenario: Scenario) -> None:
-        self.miss(scenario, BOTH_FORMS, skip("items", Reason.SOURCE_PARTITION_FAILED, CHANNEL))
-
-        [run] = sweep(scenario)
-
-        assert run["kind"] == "recovery"
-        assert [gap.scope for gap in scenario.starts[0].detail_gaps] == [CHANNEL]
-        assert statuses(scenario) == {"recovered": 1}
-
-    def test_a_connector_that_does_not_take_them_walks(self, scenario: Scenario) -> None:
-        self.miss(scenario, TARGETED, skip("items", Reason.SOURCE_PARTITION_FAILED, CHANNEL), *missing("b"))
-
-        [run] = sweep(scenario)
-
-        assert run["kind"] == "forward"
-        assert [[len(start.detail_gaps), start.recovery_only] for start in scenario.starts] == [[1, True], [0, False]]
-        assert [gap["attempts"] for gap in scenario.gaps()] == [2, 1]
-        assert sweep(scenario) == []
-
-    def test_a_whole_stream_is_walked(self, scenario: Scenario) -> None:
-        self.miss(scenario, BOTH_FORMS, skip("items", Reason.UPSTREAM_ERROR, WHOLE_STREAM))
-
-        [run] = sweep(scenario)
-
-        assert (run["kind"], statuses(scenario)) == ("forward", {"recovered": 1})
-
-    def test_a_retry_hint_names_the_parts_that_failed(self, scenario: Scenario) -> None:
-        scenario.send(record("a"), skip("items", Reason.SOURCE_PARTITION_FAILED, CHANNEL))
-
-        run = scenario.run()
-
-        hint = run["retry_hint"]
-        assert (hint["exclude"], hint["why"]) == ([{"channel": "C1"}], "source_partition_failed")
-        assert datetime.fromisoformat(hint["not_before"]) > run["started_at"]
-
-
-class TestWalks:
-    """A walk mends too: what it brings is proof enough, also where a connector cannot be asked for single items."""
-
-    def miss(self, scenario: Scenario, *misses: Message) -> None:
-        scenario.send(record("a"), *misses, state(1))
-        scenario.run()
-
-    def test_the_whole_record_of_what_was_missing_closes_its_gap(self, scenario: Scenario) -> None:
-        self.miss(scenario, *missing("b", "c"))
-        scenario.send(record("b"), state(2))
-
-        scenario.run()
-
-        assert [gap["status"] for gap in scenario.gaps()] == ["recovered", "open"]
-
-    def test_a_part_of_it_does_not(self, scenario: Scenario) -> None:
-        self.miss(scenario, *missing("b"))
-        scenario.send(record("b").model_copy(update={"partial": True}), state(2))
-
-        scenario.run()
-
-        assert [gap["status"] for gap in scenario.gaps()] == ["open"]
-
-    def test_its_deletion_is_the_providers_word_that_there_is_nothing(self, scenario: Scenario) -> None:
-        self.miss(scenario, *missing("b"))
-        scenario.send(record("b").model_copy(update={"op": "delete"}), state(2))
-
-        scenario.run()
-
-        assert [gap["status"] for gap in scenario.gaps()] == ["absent_upstream"]
-
-    @pytest.mark.parametrize("first", ["the gap", "the record"])
-    def test_what_the_run_itself_says_is_missing_stays_so(self, scenario: Scenario, first: str) -> None:
-        scenario.settings = scenario.settings.model_copy(update={"batch_records": 1})
-        sent: list[Message] = [record("b"), *missing("b")]
-        self.miss(scenario, *missing("b"))
-        scenario.send(*(sent if first == "the record" else reversed(sent)), state(2))
-
-        scenario.run()
-
-        assert [gap["status"] for gap in scenario.gaps()] == ["open"]
-
-    def test_a_full_walk_closes_the_gaps_of_parts_that_it_has_passed(self, scenario: Scenario) -> None:
-        self.miss(scenario, skip("items", Reason.SOURCE_PARTITION_FAILED, CHANNEL))
-        scenario.send(record("a"), state(2))
-
-        scenario.run()
-        assert [gap["status"] for gap in scenario.gaps()] == ["open"]
-        scenario.run(full=True)
-
-        assert [gap["status"] for gap in scenario.gaps()] == ["recovered"]
-
-    def test_a_full_walk_that_finds_nothing_closes_nothing(self, scenario: Scenario) -> None:
-        self.miss(scenario, skip("items", Reason.SOURCE_PARTITION_FAILED, CHANNEL))
-        scenario.send()
-
-        scenario.run(full=True)
-
-        assert [gap["status"] for gap in scenario.gaps()] == ["open"]
-
-
-class TestPhases:
-    """A forward run recovers, walks, and recovers again."""
-
-    def test_known_gaps_come_first_and_then_the_walk(self, backlog: Scenario) -> None:
-        backlog.install(healing)
-
-        run = backlog.run()
-
-        assert [start.recovery_only for start in backlog.starts] == [True, False]
-        assert (run["status"], statuses(backlog)) == ("succeeded", {"recovered": 10})
-
-    def test_a_failure_on_the_way_back_does_not_keep_it_from_walking(self, backlog: Scenario) -> None:
-        def collect(start: Start, _: Context) -> Iterator[Message]:
-            if start.recovery_only:
-                raise ValueError("unforeseen")
-            yield record("new")
-            yield state(2)
-
-        backlog.install(collect)
-
-        run = backlog.run()
-
-        assert (run["status"], run["error"]) == ("partially_completed", "ValueError in the connector")
-        assert (backlog.cursors(), sorted(backlog.held())) == ({"items": "2"}, ["a", "new"])
-
-    def test_refusals_on_the_way_back_do_not_end_it(self, backlog: Scenario) -> None:
-        def collect(start: Start, context: Context) -> Iterator[Message]:
-            yield from failing(start, context)
-            if not start.recovery_only:
-                yield state(2)
-
-        backlog.install(collect)
-
-        run = backlog.run()
-
-        assert (run["status"], backlog.cursors()) == ("partially_completed", {"items": "2"})
-
-    def test_gaps_get_a_share_of_the_budget_then_the_walk_then_what_is_left(self, backlog: Scenario) -> None:
-        backlog.settings = backlog.settings.model_copy(update={"recovery_share": 0.4})
-        backlog.install(healing)
-        run_id = backlog.queue()
-        backlog.execute("UPDATE runs SET budget = '{\"items\": 8}'")
-
-        run = backlog.finish(run_id)
-
-        assert [(len(start.detail_gaps), start.recovery_only) for start in backlog.starts] == [
-            (3, True),
-            (0, False),
-            (5, True),
-        ]
-        assert statuses(backlog) == {"recovered": 8, "open": 2}
-        assert (run["status"], run["spent_items"]) == ("succeeded", 8)
-
-    def test_how_the_walk_ended_is_not_forgotten_by_what_follows_it(self, backlog: Scenario) -> None:
-        backlog.settings = backlog.settings.model_copy(update={"recovery_share": 0.1})
-
-        def collect(start: Start, context: Context) -> Iterator[Message]:
-            yield from healing(start, context)
-            if not start.recovery_only:
-                yield skip("items", Reason.UPSTREAM_ERROR, WHOLE_STREAM)
-
-        backlog.install(collect)
-        run_id = backlog.queue()
-        backlog.execute("UPDATE runs SET budget = '{\"items\": 10}'")
-
-        run = backlog.finish(run_id)
-
-        assert [start.recovery_only for start in backlog.starts] == [True, False, True]
-        assert (run["status"], run["unfinished_streams"]) == ("partially_completed", 1)
-
-
-class TestBudgets:
-    """What does not fit is put off, without counting an attempt, and the run says so."""
-
-    def test_items(self, backlog: Scenario) -> None:
-        backlog.install(healing)
-
-        recover(backlog.settings, backlog.db, [backlog.connection_id], budget=Budget(items=4))
-        [run] = backlog.work()
-
-        assert statuses(backlog) == {"recovered": 4, "open": 6}
-        assert (run["status"], run["unreached"], run["spent_items"]) == ("partially_completed", 6, 4)
-        assert run["retry_hint"]["why"] == "run_budget_deferred"
-        assert {gap["attempts"] for gap in backlog.gaps()} == {1}
-
-    def test_what_does_not_fit_keeps_its_place(self, backlog: Scenario) -> None:
-        backlog.execute("UPDATE gaps SET next_attempt_at = next_attempt_at - id * interval '1 hour'")
-        before = {gap["id"]: gap["next_attempt_at"] for gap in backlog.gaps()}
-        backlog.install(healing)
-
-        recover(backlog.settings, backlog.db, [backlog.connection_id], budget=Budget(items=4))
-        backlog.work()
-
-        left = {gap["id"]: gap["next_attempt_at"] for gap in backlog.gaps() if gap["status"] == "open"}
-        assert left == {number: before[number] for number in sorted(before)[:6]}
-
-    def test_seconds(self, backlog: Scenario) -> None:
-        backlog.install(healing)
-        recover(backlog.settings, backlog.db, [backlog.connection_id], budget=Budget(seconds=1))
-        backlog.execute("UPDATE runs SET spent_s = 1")
-
-        [run] = backlog.work()
-
-        assert (run["status"], run["unreached"], backlog.starts) == ("failed", 10, [])
-        assert statuses(backlog) == {"open": 10}
-
-    def test_a_walk_that_outlasts_it_is_gone_on_with_by_the_next_run(self, scenario: Scenario) -> None:
-        scenario.settings = scenario.settings.model_copy(update={"slice_messages": 2, "batch_records": 1})
-
-        def collect(start: Start, _: Context) -> Iterator[Message]:
-            for number in range((start.cursor("items") or 0) + 1, 4):
-                yield record(f"r{number}")
-                yield state(number)
-
-        scenario.install(collect)
-        run_id = scenario.queue()
-        scenario.slice(run_id)
-        scenario.execute("UPDATE runs SET spent_s = :budget", budget=scenario.settings.run_budget_s)
-
-        first, second = scenario.finish(run_id), scenario.run()
-
-        assert (first["status"], first["retry_hint"]["why"]) == ("partially_completed", "run_budget_deferred")
-        assert (second["status"], len(scenario.held())) == ("succeeded", 3)
-
-    def test_a_later_run_gets_what_was_put_off(self, backlog: Scenario) -> None:
-        backlog.install(healing)
-        recover(backlog.settings, backlog.db, [backlog.connection_id], budget=Budget(items=4))
-        backlog.work()
-        backlog.elapse()
-
-        sweep(backlog)
-
-        assert statuses(backlog) == {"recovered": 10}
 
 
 class TestAsking:
@@ -567,6 +267,22 @@ class TestPressure:
         assert (result.status, result.resume_at) == (None, later)
         assert backlog.row(ring.run_id)["status"] == "running"
 
+    def test_a_walk_that_is_due_before_is_not_kept_waiting(self, backlog: Scenario) -> None:
+        later = datetime.now(UTC) + timedelta(hours=1)
+        backlog.recover_with(
+            DetailGap(stream="items", record_key="m0", reason="rate_limited", gap_id="1", retry_after=later)
+        )
+        backlog.execute(
+            "INSERT INTO schedules (connection_id, every_s, next_run_at) "
+            "SELECT id, 3600, now() + interval '30 minutes' FROM connections"
+        )
+
+        [run] = sweep(backlog)
+
+        assert (run["status"], run["slices"]) == ("failed", 1)
+        assert statuses(backlog) == {"open": 10}
+        assert {gap["attempts"] for gap in backlog.gaps() if gap["id"] != 1} == {1}
+
     def test_other_gaps_are_tried_meanwhile(self, scenario: Scenario) -> None:
         later = datetime.now(UTC) + timedelta(hours=1)
         scenario.manifest = manifest(recovery=TARGETED)
@@ -583,105 +299,3 @@ class TestPressure:
             "slow": "recovered",
             "refused": "open",
         }
-
-
-class TestCoverage:
-    """What was walked is known, in periods that merge."""
-
-    def intervals(self, scenario: Scenario) -> list[tuple[Any, Any]]:
-        rows = scenario.rows(
-            "SELECT lower(one) AS since, upper(one) AS until FROM coverage, unnest(intervals) AS one ORDER BY 1"
-        )
-        return [(row["since"], row["until"]) for row in rows]
-
-    def test_a_first_walk_covers_all_that_was_there_when_it_began(self, scenario: Scenario) -> None:
-        scenario.send(record("a"), state(1))
-
-        run = scenario.run()
-
-        assert self.intervals(scenario) == [(None, run["started_at"])]
-
-    def test_the_next_walk_goes_on_from_there(self, scenario: Scenario) -> None:
-        scenario.send(record("a"), state(1))
-        scenario.run()
-
-        run = scenario.run()
-
-        assert self.intervals(scenario) == [(None, run["started_at"])]
-
-    def test_a_walk_of_several_slices_counts_from_its_beginning(self, scenario: Scenario) -> None:
-        scenario.settings = scenario.settings.model_copy(update={"slice_messages": 2, "batch_records": 1})
-
-        def collect(start: Start, _: Context) -> Iterator[Message]:
-            for number in range((start.cursor("items") or 0) + 1, 5):
-                yield record(f"r{number}")
-                yield state(number)
-
-        scenario.install(collect)
-
-        run = scenario.run()
-
-        assert run["slices"] > 1
-        assert self.intervals(scenario) == [(None, run["started_at"])]
-
-    def test_a_walk_that_did_not_end_covers_nothing(self, scenario: Scenario) -> None:
-        scenario.send(record("a"), state(1), skip("items", Reason.UPSTREAM_ERROR, WHOLE_STREAM))
-
-        scenario.run()
-
-        assert self.intervals(scenario) == []
-
-    def test_a_stream_that_shows_only_a_part_of_itself_is_never_covered_by_a_walk(self, scenario: Scenario) -> None:
-        scenario.manifest = manifest({"name": "items", "cursor_semantic": "session_local"})
-        scenario.send(record("a"), state(1))
-
-        scenario.run()
-
-        assert self.intervals(scenario) == []
-
-    def test_periods_that_a_connector_names_merge(self, scenario: Scenario) -> None:
-        scenario.manifest = manifest({"name": "items", "cursor_semantic": "session_local"})
-
-        def covered(since: str, until: str) -> State:
-            period = TimeRange(since=f"{since}T00:00:00Z", until=f"{until}T00:00:00Z")
-            return State(stream="items", cursor=since, covered=period)
-
-        scenario.send(
-            covered("2026-03-01", "2026-04-01"),
-            covered("2026-01-01", "2026-02-01"),
-            covered("2026-02-01", "2026-03-01"),
-        )
-        scenario.run()
-
-        assert self.intervals(scenario) == [(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))]
-
-    @pytest.mark.parametrize(
-        ("since", "until", "why"),
-        [
-            ("2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z", "ends before it begins"),
-            ("0001-01-01T00:00:00+14:00", None, "whose end is no time"),
-            (None, "9999-12-31T23:59:59-14:00", "whose end is no time"),
-        ],
-    )
-    def test_a_period_that_no_calendar_has_is_refused(
-        self, scenario: Scenario, since: str | None, until: str | None, why: str
-    ) -> None:
-        scenario.send(record("a"), State(stream="items", cursor=1, covered=TimeRange(since=since, until=until)))
-
-        assert why in scenario.run()["error"]
-        assert set(scenario.held()) == {"a"}
-
-    def test_a_period_without_a_zone_is_refused(self, scenario: Scenario) -> None:
-        scenario.send(State(stream="items", cursor=1, covered=TimeRange(since="yesterday")))
-
-        assert "covers a period whose end is no time" in scenario.run()["error"]
-
-    def test_the_latest_record_is_remembered(self, scenario: Scenario) -> None:
-        scenario.manifest = manifest({"name": "items", "cursor_field": "at"})
-        scenario.send(record("a", at="2026-01-02T00:00:00Z"), record("b", at="2026-01-01T00:00:00Z"))
-        scenario.run()
-        scenario.send(record("c", at="2025-01-01T00:00:00Z"))
-        scenario.run()
-
-        seen = scenario.one("SELECT max_seen FROM coverage WHERE stream = 'items'")["max_seen"]
-        assert seen == datetime(2026, 1, 2, tzinfo=UTC)

@@ -8,6 +8,7 @@ from pdpp_worker.connector import DetailGap, Reason, SkipResult, skip
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.messages import parse_message
 from pdpp_worker.recovery.structural import sweep_structural
+from pdpp_worker.store import edits
 from tests.support.scripted import Scenario, manifest, record
 
 WHY = "The export has no stars."
@@ -53,6 +54,23 @@ def test_a_stream_that_can_be_had_again_loses_its_reason(scenario: Scenario) -> 
     sweep_structural(scenario.db)
 
     assert reasons(scenario) == {"items": None, "stars": None}
+
+
+def test_what_a_setting_ruled_out_is_missing_again_once_it_does_not(scenario: Scenario) -> None:
+    reason = {"supplied": False, "with": "archive", "reason": "An archive does not hold them."}
+    archive = {"archive": {"type": "path", "title": "Archive"}}
+    scenario.manifest = manifest("items", {"name": "inbox", "availability": reason}, settings=archive)
+    scenario.send(record("a"), DetailGap(stream="inbox", record_key="i", reason="timed_out"))
+    scenario.run()
+
+    status = []
+    for settings in ({"archive": "/here"}, {}):
+        with scenario.db.begin() as connection:
+            edits.set_settings(connection, scenario.connection_id, settings)
+        sweep_structural(scenario.db)
+        status.append(scenario.gaps()[0]["status"])
+
+    assert status == ["absent_upstream", "open"]
 
 
 def test_gaps_of_what_can_be_had_are_left_alone(scenario: Scenario) -> None:

@@ -16,6 +16,7 @@ from pdpp_worker.connector import (
     Reason,
     ResourceScope,
     Start,
+    UpstreamError,
     skip,
 )
 from pdpp_worker.recovery.sweep import sweep_transient
@@ -162,6 +163,35 @@ def test_one_that_waits_for_a_later_version_does_not_go_with_the_others(scenario
 
     assert [gap["attempts"] for gap in scenario.gaps()] == [1, 1, 1, 1]
     assert open_gaps(scenario) == 1
+
+
+def test_a_provider_that_is_down_says_nothing_about_the_version(backlog: Scenario) -> None:
+    def down(_start: Start, _context: Context) -> Iterator[Message]:
+        raise UpstreamError("no connection", reason="network_error")
+        yield
+
+    backlog.install(down, manifest(version="2.0.0", recovery=RECOVERY))
+    sweep_upgrade(backlog.settings, backlog.db)
+    work(backlog)
+    install(backlog, "2.0.0", readable=True)
+    backlog.elapse()
+
+    for _ in range(2):
+        sweep_transient(backlog.settings, backlog.db)
+        sweep_upgrade(backlog.settings, backlog.db)
+        work(backlog)
+
+    assert open_gaps(backlog) == 0
+
+
+def test_what_a_run_could_not_read_is_told_of_the_version_that_worked_it(scenario: Scenario) -> None:
+    scenario.send(record("a"))
+    run_id = scenario.queue()
+    scenario.install(lambda _start, _context: iter(unreadable(1)), manifest(version="2.0.0", recovery=RECOVERY))
+
+    run = scenario.finish(run_id)
+
+    assert (run["connector_version"], scenario.gaps()[0]["connector_version_seen"]) == ("2.0.0", "2.0.0")
 
 
 def test_what_the_named_version_cannot_read_either_waits_for_the_next(scenario: Scenario) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope
-from pdpp_worker.store import backlog, connections
+from pdpp_worker.store import backlog, connections, schedules
 from pdpp_worker.store.backlog import Backlog, Forms, Selection
 from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.engine import Database
@@ -117,7 +117,28 @@ class TestForms:
 
         with desk.db.begin() as connection:
             assert backlog.due_connections(connection, 100, [desk.connection_id]) == []
-            assert len(backlog.due_connections(connection, 100, [desk.connection_id], even_paused=True)) == 1
+            assert len(backlog.due_connections(connection, 100, [desk.connection_id], asked=True)) == 1
+
+    def test_a_walk_that_is_due_comes_before_a_recovery(self, desk: Desk) -> None:
+        desk.miss(missed())
+        desk.elapse()
+        desk.end_runs()
+        desk.execute("INSERT INTO schedules (connection_id, every_s, next_run_at) VALUES (:c, 60, now())")
+
+        with desk.db.begin() as connection:
+            assert backlog.due_connections(connection, 100, [desk.connection_id]) == []
+
+    @pytest.mark.parametrize(("kind", "due"), [("recovery", False), ("forward", True)])
+    def test_a_walk_whose_time_comes_waits_for_a_recovery_and_is_not_lost(
+        self, desk: Desk, kind: str, due: bool
+    ) -> None:
+        desk.execute("UPDATE runs SET kind = :kind WHERE connection_id = :c", kind=kind)
+        desk.execute("INSERT INTO schedules (connection_id, every_s, next_run_at) VALUES (:c, 86400, now())")
+
+        with desk.db.begin() as connection:
+            found = [one.connection_id for one in schedules.claim_due(connection, 1000)]
+
+        assert (desk.connection_id in found) == due
 
 
 class TestLeases:

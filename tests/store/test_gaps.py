@@ -90,6 +90,7 @@ class TestBackoff:
         for _ in expected:
             desk.miss(missed(), policy=policy)
             waits.append(float(desk.gap()["wait_s"]))
+            desk.next_run()
 
         for wait, nominal in zip(waits, expected, strict=True):
             assert nominal - SLACK_S < wait <= min(nominal * JITTER, policy.max_s)
@@ -104,12 +105,25 @@ class TestBackoff:
 
     @pytest.mark.parametrize("times", [1, 2], ids=["first", "again"])
     def test_a_pause_that_the_provider_asked_for_is_kept(self, desk: Desk, times: int) -> None:
-        asked = datetime.now(UTC) + timedelta(days=3)
+        asked = datetime.now(UTC) + timedelta(hours=20)
 
         for _ in range(times):
             desk.miss(missed(retry_after=asked))
 
         assert (desk.gap()["next_attempt_at"], desk.gap()["retry_after"]) == (asked, asked)
+
+    def test_a_run_that_meets_it_slice_after_slice_has_tried_once(self, desk: Desk) -> None:
+        for _ in range(POLICY.max_attempts):
+            desk.miss(missed())
+
+        assert (desk.gap()["status"], desk.gap()["attempts"]) == ("open", 1)
+
+    @pytest.mark.parametrize("times", [1, 2], ids=["first", "again"])
+    def test_a_pause_without_end_is_over_after_a_day(self, desk: Desk, times: int) -> None:
+        for _ in range(times):
+            desk.miss(missed(retry_after=datetime(9999, 12, 31, tzinfo=UTC)))
+
+        assert desk.gap()["wait_s"] <= timedelta(days=1).total_seconds()
 
     def test_a_short_pause_does_not_shorten_the_wait(self, desk: Desk) -> None:
         desk.miss(missed(retry_after=datetime.now(UTC)))
@@ -120,6 +134,7 @@ class TestBackoff:
         for _ in range(POLICY.max_attempts):
             assert desk.rows("SELECT 1 FROM gaps WHERE connection_id = :c AND status = 'exhausted'") == []
             desk.miss(missed())
+            desk.next_run()
         desk.elapse()
 
         gap = desk.gap()
@@ -189,7 +204,7 @@ class TestClosing:
     def test_a_walk_to_the_end_closes_the_gap_of_the_whole_stream_only(self, desk: Desk) -> None:
         desk.miss(missed(scope=WHOLE_STREAM), missed("a"))
         with desk.db.begin() as connection:
-            assert gaps.close_whole_stream(connection, desk.claim, "items") == ["items"]
+            assert gaps.close_whole_stream(connection, desk.claim, "items", from_scratch=False) == ["items"]
 
         assert desk.gap("a")["status"] == "open"
 

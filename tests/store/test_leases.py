@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from pdpp_worker.errors import LeaseLostError
-from pdpp_worker.store import leases, runs
+from pdpp_worker.store import backlog, leases, runs
+from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.batch import Batch, Claim, Closure, Rejection
 from tests.support.desk import Desk, missed, row
 
@@ -30,6 +34,11 @@ def release(desk: Desk, claim: Claim) -> None:
     """Give the lease back."""
     with desk.db.begin() as connection:
         leases.release(connection, claim)
+
+
+def make_due(connection: Connection, connection_ids: Sequence[int], selection: Selection) -> int:
+    """Let all of them be tried now."""
+    return backlog.make_due(connection, connection_ids, selection, None)
 
 
 def full_batch() -> Batch:
@@ -152,3 +161,31 @@ def test_a_writer_keeps_others_out_until_its_transaction_ends(desk: Desk) -> Non
         assert desk.rows(free) == []
 
     assert len(desk.rows(free)) == 1
+
+
+@pytest.mark.parametrize("change", [backlog.waive, backlog.reopen, make_due])
+def test_whoever_changes_many_gaps_and_a_batch_do_not_wait_for_each_other(
+    desk: Desk, change: Callable[[Connection, Sequence[int], Selection], int]
+) -> None:
+    desk.miss(missed("a"), missed("b"))
+    status = "waived" if change is backlog.reopen else "open"
+    desk.execute(
+        "UPDATE gaps SET status = :status, closed_at = CASE WHEN :status = 'waived' THEN now() END "
+        "WHERE connection_id = :c",
+        status=status,
+    )
+    one_by_one = "UPDATE gaps SET last_error = 'seen' WHERE id = :id"
+
+    def by_hand() -> int:
+        with desk.db.begin() as connection:
+            return change(connection, [desk.connection_id], Selection())
+
+    with ThreadPoolExecutor() as pool:
+        with desk.db.begin() as connection:
+            leases.renew(connection, desk.claim)
+            connection.execute(text(one_by_one), {"id": desk.gap("b")["id"]})
+            changing = pool.submit(by_hand)
+            desk.until_somebody_waits()
+            connection.execute(text(one_by_one), {"id": desk.gap("a")["id"]})
+
+        assert changing.result(timeout=20) == 2

@@ -1,0 +1,52 @@
+"""The connector's messages; what its own code raises is told apart from what ours does."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Generator
+
+import httpx
+from pydantic import ValidationError
+
+from pdpp_worker.connector import Context
+from pdpp_worker.errors import LeaseLostError, PacerUnavailableError, PdppError, ProviderError
+from pdpp_worker.logs import get_logger
+from pdpp_worker.protocol.messages import Message, Start, describe
+from pdpp_worker.protocol.reasons import Reason, RecoveryKind, known_reason
+from pdpp_worker.registry import Connector
+
+
+class ConnectorFailedError(Exception):
+    """The connector's own code failed, or broke the protocol."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+    @property
+    def passes(self) -> bool:
+        """Whether time mends it, and nothing is wrong with the connector."""
+        return self.reason.kind is RecoveryKind.RUNTIME
+
+
+def call(connector: Connector, start: Start, context: Context, redact: Callable[[str], str]) -> Generator[Message]:
+    """Hand START to the connector and yield what it sends.
+
+    Raises:
+        ConnectorFailedError: its code failed.
+    """
+    try:
+        yield from connector.load()(start, context)
+    except (PacerUnavailableError, LeaseLostError):
+        raise
+    except ProviderError as error:
+        raise ConnectorFailedError(known_reason(error.reason) or Reason.UPSTREAM_ERROR, str(error)) from error
+    except PdppError as error:
+        raise ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+    except httpx.HTTPError as error:  # what the client makes of an answer, such as redirects without end
+        raise ConnectorFailedError(Reason.UPSTREAM_ERROR, type(error).__name__) from error
+    except ValidationError as error:
+        raise ConnectorFailedError(Reason.PARSE_FAILED, describe(error)) from error
+    except Exception as error:
+        get_logger().error("connector failed", run=int(start.run_id), exception=redact(traceback.format_exc()))
+        raise ConnectorFailedError(Reason.PARSE_FAILED, f"{type(error).__name__} in the connector") from error
