@@ -10,19 +10,27 @@ _SAME = {"us-ascii": "utf-8", "ascii": "utf-8", "iso-8859-1": "cp1252", "latin-1
 
 def decoded(raw: bytes, charset: str | None) -> str:
     """Text in its declared character set; where that is missing or wrong, in UTF-8 or else in Windows-1252."""
-    name = _known(charset)
-    if name is not None and name != "utf-8":
-        return raw.decode(name, "replace")
+    wanted = (charset or "").strip().strip("\"'").lower()
+    name = _known(_SAME.get(wanted, wanted))
+    if name == "utf-8" and wanted not in _SAME:
+        return raw.decode("utf-8", "replace")
+    if name not in (None, "utf-8"):
+        try:
+            return raw.decode(name, "replace")
+        except UnicodeError:  # an encoding of names, not of texts
+            pass
     try:
         return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("utf-8" if name is not None and charset in ("utf-8", "utf8") else "cp1252", "replace")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        if error.reason == "unexpected end of data" and not before.isascii():
+            return before.decode("utf-8")  # a piece of a text, cut within a character
+        return raw.decode("cp1252", "replace")
 
 
-def _known(charset: str | None) -> str | None:
-    wanted = (charset or "").strip().strip("\"'").lower()
+def _known(wanted: str) -> str | None:
     try:
-        info = codecs.lookup(_SAME.get(wanted, wanted)) if wanted else None
+        info = codecs.lookup(wanted) if wanted else None
     except (LookupError, ValueError):
         return None
     return info.name if info is not None and info._is_text_encoding else None  # noqa: SLF001

@@ -12,36 +12,36 @@ from typing import Any
 from imapclient import IMAPClient
 from imapclient.datetime_util import parse_to_datetime
 from imapclient.exceptions import ProtocolError
+from imapclient.imapclient import _quote
 from imapclient.response_parser import parse_response
-
-from connectors.gmail.errors import ShapeError
 
 Answer = dict[str, Any]
 """What the server says of one message: items by their upper-case names."""
 
 # The library keeps the last commands, passwords among them, in its debug log.
 logging.getLogger("imapclient").setLevel(logging.WARNING)
+LARGEST_LITERAL = 128 * 1024 * 1024
+"""Bytes that a server may send in one piece; the standard library believes, and makes room for, any number."""
 # One line of an answer may list every message of a large mailbox; the standard library's limit is 1 MB.
 imaplib._MAXLINE = 32_000_000  # type: ignore[attr-defined]  # noqa: SLF001
 
 _UID = re.compile(rb"\bUID (\d+)")
-_UNREADABLE = (ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+UNREADABLE = (ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What the library makes of an answer that breaks the grammar."""
 
 
 class Client(IMAPClient):  # type: ignore[misc]
-    """One connection to a server."""
+    """One connection to a server. Names of mailboxes are bytes, as the server spells them."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.folder_encode = False
+        self._read_literal = self._imap.read
+        self._imap.read = self._read_bounded
 
     def fetch_by_uid(self, messages: str, items: Sequence[str], changed_since: int | None = None) -> dict[int, Answer]:
-        """What the server says of these messages (a sequence set of UIDs), by UID.
-
-        Raises:
-            ShapeError: the answer cannot be read.
-        """
-        lines = self._uid_fetch(messages, items, changed_since)
-        try:
-            return _by_uid(parse_response(lines))
-        except _UNREADABLE as error:
-            raise ShapeError(f"an answer to FETCH cannot be read ({type(error).__name__})") from error
+        """What the server says of these messages (a sequence set of UIDs), by UID."""
+        return _by_uid(parse_response(self._uid_fetch(messages, items, changed_since)))
 
     def existing(self, messages: str) -> list[int]:
         """Those of these messages that are there, ascending. SEARCH may be cut short by a server; FETCH is not."""
@@ -65,6 +65,14 @@ class Client(IMAPClient):  # type: ignore[misc]
         """What the server said before it hung up, if anything."""
         said = self._imap.untagged_responses.get("BYE") or [b""]
         return str(said[-1].decode("utf-8", "replace"))
+
+    def _read_bounded(self, size: int) -> bytes:
+        if size > LARGEST_LITERAL:
+            raise imaplib.IMAP4.abort(f"the server announced {size} bytes in one piece")
+        return bytes(self._read_literal(size))
+
+    def _normalise_folder(self, folder_name: str | bytes) -> Any:
+        return _quote(folder_name)
 
     def _uid_fetch(self, messages: str, items: Sequence[str], changed_since: int | None) -> list[Any]:
         modifiers = [f"(CHANGEDSINCE {changed_since})"] if changed_since is not None else []

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from connectors.gmail.errors import HungUpError, RefusedError
+from connectors.gmail.errors import HungUpError, RefusedError, ShapeError
 from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, label, listed, to_walk
 from connectors.gmail.place import Place
 from connectors.gmail.reader import DETAILS, Reader
@@ -94,7 +94,7 @@ class _Account:
         for name in names:
             try:
                 yield from self._mailbox(self._session.select(name), alone=len(names) == 1)
-            except (RefusedError, HungUpError) as error:
+            except (RefusedError, HungUpError, ShapeError) as error:
                 if isinstance(error, HungUpError) and len(names) == 1:
                     raise
                 for stream in self._tree():

@@ -17,6 +17,9 @@ LONGEST_LINE = 1 << 20
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_LONE = re.compile(r"<(?![a-zA-Z/!?][^<>]*>)")
+"""What begins no tag that ends; the parser would look for its end again and again."""
 _BLOCKS = frozenset(
     {"p", "div", "br", "tr", "li", "table", "ul", "ol", "blockquote", "pre", "hr"} | {f"h{n}" for n in range(1, 7)}
 )
@@ -47,6 +50,7 @@ def snippet(text: str) -> str | None:
 def stripped(html: str) -> str:
     """The text of an HTML page."""
     reader = _Text()
+    html = _LONE.sub("&lt;", _COMMENT.sub("", html))
     with suppress(AssertionError):  # what the parser makes of some broken declarations
         reader.feed(html)
         reader.close()

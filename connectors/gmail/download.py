@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from connectors.gmail.client import Answer
+from collections.abc import Callable
+
+from connectors.gmail.client import Answer, Client
 from connectors.gmail.decoding import undone
 from connectors.gmail.errors import ShapeError
 from connectors.gmail.files import Files, Stored
 from connectors.gmail.rows import Mail, path_of
-from connectors.gmail.session import Session
 from connectors.gmail.structure import Part
 
 PIECE = 512 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""
 _BASE64 = 1.4
 """At most so many bytes as encoded for one of the content, line ends included."""
+
+
+Ask = Callable[[str, Callable[[Client], dict[int, Answer]]], dict[int, Answer]]
+"""Sends a command that is told by a name, and gives its answers by UID."""
 
 
 class TooLargeError(Exception):
@@ -23,8 +28,8 @@ class TooLargeError(Exception):
 class Downloads:
     """Fetches parts to files; `cap` is the most bytes that a file may have."""
 
-    def __init__(self, session: Session, files: Files, cap: int) -> None:
-        self._session = session
+    def __init__(self, ask: Ask, files: Files, cap: int) -> None:
+        self._ask = ask
         self._files = files
         self._cap = cap
 
@@ -61,7 +66,7 @@ class Downloads:
     def _piece(self, message: Mail, part: Part, offset: int) -> bytes:
         item = f"{path_of(part)}<{offset}.{PIECE}>"
         place = f"FETCH of part {part.path}"
-        answers = self._session.ask(place, lambda client: client.fetch_by_uid(str(message.uid), [item]))
+        answers = self._ask(place, lambda client: client.fetch_by_uid(str(message.uid), [item]))
         answer = answers.get(message.uid)
         if answer is None:
             raise ShapeError("the server told nothing of the message")

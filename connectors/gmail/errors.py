@@ -27,6 +27,15 @@ _THROTTLE = re.compile(
 _SIGN_IN = re.compile(r"application-specific password|invalid credentials|account.*disabled", re.IGNORECASE)
 _OUTAGE = re.compile(r"temporar|try again|lookup failed|system error", re.IGNORECASE)
 
+
+class RefusedError(UpstreamError):
+    """The server said NO or BAD to one command; others may still succeed."""
+
+
+class OutageError(RefusedError):
+    """The server says that something of its own failed: a message or a mailbox perhaps, perhaps everything."""
+
+
 _BY_CODE: dict[str, type[ProviderError]] = {
     "AUTHENTICATIONFAILED": AuthExpired,
     "AUTHORIZATIONFAILED": AuthExpired,
@@ -35,13 +44,9 @@ _BY_CODE: dict[str, type[ProviderError]] = {
     "THROTTLED": Throttled,
     "OVERQUOTA": Throttled,
     "LIMIT": Throttled,
-    "UNAVAILABLE": UpstreamError,
+    "UNAVAILABLE": OutageError,
 }
-_BY_WORDS = ((_CHALLENGE, Challenged), (_THROTTLE, Throttled), (_SIGN_IN, AuthExpired), (_OUTAGE, UpstreamError))
-
-
-class RefusedError(UpstreamError):
-    """The server said NO or BAD to one command; others may still succeed."""
+_BY_WORDS = ((_CHALLENGE, Challenged), (_THROTTLE, Throttled), (_SIGN_IN, AuthExpired), (_OUTAGE, OutageError))
 
 
 class LostError(UpstreamError):
@@ -64,7 +69,7 @@ def typed(said: str, place: str) -> ProviderError | None:
     code = _CODE.search(said)
     kind = _BY_CODE.get(code.group(1).upper()) if code else None
     # A connection limit may hide behind a code that says nothing but "not now".
-    if kind is None or kind is UpstreamError:
+    if kind is None or kind is OutageError:
         kind = next((one for pattern, one in _BY_WORDS if pattern.search(said)), kind)
     if kind is None:
         return None

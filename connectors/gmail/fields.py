@@ -13,6 +13,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any
 
 from imapclient.imap_utf7 import decode as decode_utf7
+from imapclient.imap_utf7 import encode as encode_utf7
 
 from connectors.gmail.charsets import decoded
 
@@ -21,6 +22,7 @@ NAMES = ("FROM", "TO", "CC", "BCC", "REPLY-TO", "SUBJECT", "DATE", "MESSAGE-ID",
 
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _ID = re.compile(r"<[^<>\s]+>")
+_EMAIL = re.compile(r"[^\s<>()\[\]:;,\"@]+@[^\s<>()\[\]:;,\"@]+")
 _PARSER = BytesHeaderParser()
 
 
@@ -62,9 +64,12 @@ class Headers:
 def _loosely_parsed(values: list[str]) -> list[tuple[str, str]]:
     """Newer versions of the standard library give up a whole field for one odd address, unless told otherwise."""
     try:
-        return getaddresses(values, strict=False)
-    except TypeError:
-        return getaddresses(values)
+        try:
+            return getaddresses(values, strict=False)
+        except TypeError:
+            return getaddresses(values)
+    except RecursionError:  # comments within comments, or groups within groups
+        return [("", email) for email in _EMAIL.findall(", ".join(values))]
 
 
 def unworded(raw: str) -> str:
@@ -97,12 +102,12 @@ def iso(moment: datetime | None) -> str | None:
 
 def flags(value: Any) -> list[str]:
     """The flags of a message, sorted."""
-    return sorted(_atom(one) for one in value) if isinstance(value, tuple) else []
+    return sorted(atom(one) for one in value) if isinstance(value, tuple) else []
 
 
 def labels(value: Any) -> list[str]:
     """Gmail's labels of a message, out of modified UTF-7, sorted."""
-    return sorted(_utf7(_atom(one)) for one in value) if isinstance(value, tuple) else []
+    return sorted(_utf7(atom(one)) for one in value) if isinstance(value, tuple) else []
 
 
 def number(value: Any) -> int | None:
@@ -142,26 +147,38 @@ def _joined(name: str, pairs: dict[str, str]) -> str:
                 charset, _, piece = piece.split("'", 2)  # noqa: PLW2901
             raw += _percent_decoded(piece)
         else:
-            raw += piece.encode("utf-8", "surrogateescape")
+            raw += piece.encode("utf-8", "surrogatepass")
     return decoded(raw, charset or "utf-8")
 
 
 def _place(key: str) -> int:
     digits = "".join(one for one in key.partition("*")[2] if one.isascii() and one.isdigit())
-    return int(digits or 0)
+    return int(digits[:9] or 0)
 
 
 def _percent_decoded(text: str) -> bytes:
-    raw = text.encode("utf-8", "surrogateescape")
+    raw = text.encode("utf-8", "surrogatepass")
     return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found.group(1), 16)]), raw)
 
 
 def _text(value: Any) -> str:
-    return unworded(decoded(value, None)) if isinstance(value, bytes) else str(value or "")
+    return unworded(decoded(value, None)) if isinstance(value, bytes) else "" if value is None else str(value)
 
 
-def _atom(value: Any) -> str:
+def atom(value: Any) -> str:
+    """A bare word of an answer; the library reads some as numbers or as nothing."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else "NIL" if value is None else str(value)
+
+
+def mailbox_name(spelled: bytes) -> str:
+    """A mailbox's name out of modified UTF-7 (RFC 3501, 5.1.3); one that is not spelled so is taken as plain text."""
+    try:
+        name = str(decode_utf7(spelled))
+        if encode_utf7(name) == spelled:
+            return name
+    except ValueError:
+        pass
+    return decoded(spelled, None)
 
 
 def _utf7(text: str) -> str:

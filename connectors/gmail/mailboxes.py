@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from connectors.gmail.errors import ShapeError
-from connectors.gmail.fields import checksum
+from connectors.gmail.fields import atom, checksum, mailbox_name
 from connectors.gmail.session import Session
 from pdpp_worker.connector import Context, Message, Record, Start, State
 
@@ -35,11 +35,16 @@ def listed(session: Session) -> list[Mailbox]:
     Raises:
         ShapeError: there is none, although every account has an INBOX.
     """
-    lines: list[tuple[Sequence[bytes], bytes | None, str]] = session.ask("LIST", lambda client: client.list_folders())
-    found = {
-        name: Mailbox(name, delimiter.decode() if delimiter else None, frozenset(one.lower() for one in attributes))
-        for attributes, delimiter, name in lines
-    }
+    lines: list[tuple[Sequence[bytes], bytes | None, Any]] = session.ask("LIST", lambda one: one.list_folders())
+    found: dict[str, Mailbox] = {}
+    for attributes, delimiter, raw in lines:
+        if raw == b"":
+            continue
+        spelled = raw if isinstance(raw, bytes) else atom(raw).encode()
+        name = mailbox_name(spelled)
+        session.spelled[name] = spelled
+        between = delimiter.decode("utf-8", "replace") if delimiter else None
+        found[name] = Mailbox(name, between, frozenset(one.lower() for one in attributes))
     if not found:
         raise ShapeError("the server lists no mailbox")
     return [found[name] for name in sorted(found)]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from connectors.gmail.bodies import Bodies, Text, body_row
-from connectors.gmail.client import Answer, sequence_set
+from connectors.gmail.client import Answer, Client, sequence_set
 from connectors.gmail.download import Downloads, TooLargeError
-from connectors.gmail.errors import HungUpError, RefusedError, ShapeError
+from connectors.gmail.errors import HungUpError, OutageError, RefusedError, ShapeError
 from connectors.gmail.files import Files
 from connectors.gmail.ledger import Entry
 from connectors.gmail.rows import (
@@ -38,8 +38,8 @@ HOPELESS = 20
 """Messages that have to fail together before the server itself is taken to be failing."""
 
 MOST_LOSSES = 8
-"""Times in a row that the server may hang up before the rest of a page is left for another day; a single message that
-makes it do so is found by seven halvings of a page."""
+"""Times in a row that the server may hang up or tell of an outage before the rest of a page is left for another day; a
+single message that makes it do so is found by seven halvings of a page."""
 
 Chosen = Callable[[Mail, str, str], bool]
 """Whether, of this message, the record of a stream with this key is to be read."""
@@ -74,9 +74,9 @@ class Reader:
         self._session = session
         self._now = context.now
         self._losses = 0
-        self._failure: HungUpError | None = None
+        self._failure: HungUpError | OutageError | None = None
         self._details = [stream for stream in DETAILS if start.wants(stream)]
-        self._downloads = Downloads(session, Files(context.files), int(context.settings["max_file_bytes"]))
+        self._downloads = Downloads(self._ask, Files(context.files), int(context.settings["max_file_bytes"]))
         self._bodies = Bodies(self._downloads, whole="message_bodies" in self._details)
 
     @property
@@ -190,24 +190,24 @@ class Reader:
         self, place: str, uids: Sequence[int], items: Sequence[str]
     ) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
         """Answers by UID; a message that spoils the answer of all is found by halving."""
-        failure: ProviderError | None = self._failure if self._losses >= MOST_LOSSES else None
-        if failure is None:
-            try:
-                return self._answers(place, uids, items), {}
-            except (RefusedError, ShapeError, HungUpError) as error:
-                failure = error
-        if len(uids) == 1 or self._losses >= MOST_LOSSES:
-            return {}, dict.fromkeys(uids, failure)
+        messages = sequence_set(uids)
+        try:
+            return self._ask(place, lambda client: client.fetch_by_uid(messages, items)), {}
+        except (RefusedError, ShapeError, HungUpError) as error:
+            if len(uids) == 1 or self._losses >= MOST_LOSSES:
+                return {}, dict.fromkeys(uids, error)
         middle = len(uids) // 2
         found, errors = self._isolated(place, uids[:middle], items)
         more, more_errors = self._isolated(place, uids[middle:], items)
         return {**found, **more}, {**errors, **more_errors}
 
-    def _answers(self, place: str, uids: Sequence[int], items: Sequence[str]) -> dict[int, Answer]:
-        messages = sequence_set(uids)
+    def _ask(self, place: str, command: Callable[[Client], dict[int, Answer]]) -> dict[int, Answer]:
+        """Send a command; after too many losses in a row it is taken for lost as well."""
+        if self._failure is not None and self._losses >= MOST_LOSSES:
+            raise self._failure
         try:
-            answers = self._session.ask(place, lambda client: client.fetch_by_uid(messages, items))
-        except HungUpError as error:
+            answers = self._session.ask(place, command)
+        except (HungUpError, OutageError) as error:
             self._losses, self._failure = self._losses + 1, error
             raise
         self._losses = 0

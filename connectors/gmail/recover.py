@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from connectors.gmail.errors import HungUpError, RefusedError
+from connectors.gmail.errors import HungUpError, RefusedError, ShapeError
 from connectors.gmail.reader import Reader
 from connectors.gmail.rows import Box, Mail
 from connectors.gmail.session import Selected, Session
@@ -62,7 +62,7 @@ class Recovery:
             asked = list(group)
             try:
                 selected = self._session.select(name)
-            except (RefusedError, HungUpError) as error:
+            except (RefusedError, HungUpError, ShapeError) as error:
                 yield from _again([one.known for one in asked], error)
                 continue
             for at in range(0, len(asked), PAGE):

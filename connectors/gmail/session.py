@@ -13,7 +13,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from connectors.gmail.client import Client
+from imapclient.imap_utf7 import encode as encode_utf7
+
+from connectors.gmail.client import UNREADABLE, Client
 from connectors.gmail.errors import (
     APP_PASSWORD,
     HungUpError,
@@ -56,6 +58,8 @@ class Session:
         self._client: Client | None = None
         self._proved = False
         self._selected: Selected | None = None
+        self.spelled: dict[str, bytes] = {}
+        """Names of mailboxes as the server writes them, where it listed them."""
         self.capabilities: frozenset[str] = frozenset()
 
     @property
@@ -84,7 +88,7 @@ class Session:
     def select(self, name: str) -> Selected:
         """Open a mailbox for reading only."""
         self._selected = None
-        self._selected = self.ask(f"EXAMINE of {name!r}", lambda client: _examine(client, name))
+        self._selected = self.ask(f"EXAMINE of {name!r}", lambda client: self._examine(client, name))
         return self._selected
 
     def ask(self, place: str, command: Callable[[Client], T]) -> T:
@@ -108,16 +112,30 @@ class Session:
 
     def _renewed(self) -> Client:
         if self._client is None:
-            client = self._connect()
+            try:
+                client = self._connect()
+            except RefusedError as error:
+                raise UpstreamError(str(error)) from error
             if self._selected is not None:
                 self._open_again(client, self._selected)
             return client
         return self._client
 
     def _open_again(self, client: Client, before: Selected) -> None:
-        now = self._send(f"EXAMINE of {before.name!r}", client, lambda one: _examine(one, before.name))
+        now = self._send(f"EXAMINE of {before.name!r}", client, lambda one: self._examine(one, before.name))
         if now.uidvalidity != before.uidvalidity:
             raise UpstreamError(f"the mailbox {before.name!r} was made anew while it was read")
+
+    def _examine(self, client: Client, name: str) -> Selected:
+        said: dict[bytes, Any] = client.select_folder(self.spelled.get(name, encode_utf7(name)), readonly=True)
+        if b"EXISTS" not in said:
+            raise ShapeError(f"the server does not say how many messages {name!r} has")
+        exists, uidnext = int(said[b"EXISTS"]), said.get(b"UIDNEXT")
+        if uidnext is None:
+            uidnext = max(client.existing("*"), default=0) + 1 if exists else 1
+        return Selected(
+            name, exists, int(said.get(b"UIDVALIDITY", 0)), int(uidnext), said.get(b"HIGHESTMODSEQ") or None
+        )
 
     def _send(self, place: str, client: Client, command: Callable[[Client], T]) -> T:
         refusal: RefusedError | ShapeError | None = None
@@ -125,8 +143,10 @@ class Session:
             with self._context.pace(), _typed(place, client.last_words), _ended_in_time(client.socket()):
                 try:
                     answer = command(client)
-                except (RefusedError, ShapeError) as refused:
-                    refusal = refused
+                except ShapeError as error:
+                    refusal = error
+                except UNREADABLE as error:
+                    refusal = ShapeError(f"{place}: the answer cannot be read ({type(error).__name__})")
                 except imaplib.IMAP4.abort:
                     raise
                 except imaplib.IMAP4.error as error:
@@ -198,15 +218,6 @@ class Session:
         if client is not None:
             with suppress(imaplib.IMAP4.error, OSError):
                 client.shutdown()
-
-
-def _examine(client: Client, name: str) -> Selected:
-    said: dict[bytes, Any] = client.select_folder(name, readonly=True)
-    uidnext = said.get(b"UIDNEXT")
-    if uidnext is None:
-        uidnext = max(client.existing("*"), default=0) + 1
-    modseq = said.get(b"HIGHESTMODSEQ")
-    return Selected(name, int(said.get(b"EXISTS", 0)), int(said.get(b"UIDVALIDITY", 0)), int(uidnext), modseq or None)
 
 
 def _sign_in(client: Client, user: str, sign_in: Callable[[Client, str], None]) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from connectors.gmail.errors import ShapeError
 from connectors.gmail.fields import number, table, word
 
+_LEAF = 7
+"""Fields that describe a part without parts."""
 MOST_TEXTS = 20
 """Parts that are read as text of one kind; further ones count as attachments."""
 
@@ -70,6 +72,8 @@ def _leaves(raw: Any, path: str) -> Iterator[Part]:
         for position, child in enumerate(takewhile(lambda one: isinstance(one, tuple), raw), start=1):
             yield from _leaves(child, f"{path}.{position}" if path else str(position))
         return
+    if isinstance(raw[0], bytes) and not isinstance(raw[1], bytes) and len(raw) < _LEAF:
+        return  # several parts, and none of them there
     yield _leaf(raw, path or "1")
 
 

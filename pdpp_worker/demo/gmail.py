@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import Message as Email
+from functools import lru_cache
 from typing import Any
 
 from imapclient.imap_utf7 import encode as encode_utf7
@@ -65,6 +66,10 @@ class GmailServer:
     """UIDs whose BODYSTRUCTURE breaks the grammar."""
     withheld: set[int] = field(default_factory=set)
     """UIDs that FETCH of more than UIDs leaves out, without a word."""
+    announced: dict[int, int] = field(default_factory=dict)
+    """By UID: how many bytes are announced for each part of a message, whatever it has."""
+    misspelled: list[bytes] = field(default_factory=list)
+    """Mailboxes whose names are not in modified UTF-7."""
     shown_whole: bool = False
     """Send whole parts where pieces were asked for."""
     phantoms: int = 0
@@ -247,7 +252,8 @@ class _Session:
             attribute = "\\All " if server.gmail else ""
             self._say(f'* LIST ({attribute}\\HasNoChildren) "/" {_quoted(server.all_mail)}')
         self._say('* LIST (\\HasNoChildren \\Trash) "/" "[Gmail]/Papierkorb"')
-        self._say(*[f'* LIST (\\HasNoChildren) "/" {_quoted(one)}' for one in server.labels], f"{tag} OK Success")
+        self._say(*[f'* LIST (\\HasNoChildren) "/" {_quoted(one)}' for one in server.labels])
+        self._say(*[b'* LIST (\\HasNoChildren) "/" "' + one + b'"' for one in server.misspelled], f"{tag} OK Success")
 
     def _examine(self, tag: str, command: str) -> None:
         server = self._server
@@ -310,13 +316,13 @@ class _Session:
         if item in plain:
             return plain[item].encode()
         if item == "BODYSTRUCTURE":
-            return b"((" if mail.uid in self._server.garbled else structure(message_from_bytes(mail.raw))
+            return b"((" if mail.uid in self._server.garbled else structure(_parsed(mail.raw))
         section, _, piece = item.removeprefix("BODY.PEEK[").partition("]")
         content = _section(mail.raw, section)
         if piece and not self._server.shown_whole:
             offset, length = map(int, piece[1:-1].split("."))
             content = content[offset : offset + length]
-        return f"{{{len(content)}}}\r\n".encode() + content
+        return f"{{{self._server.announced.get(mail.uid, len(content))}}}\r\n".encode() + content
 
 
 def structure(part: Email) -> bytes:
@@ -336,14 +342,18 @@ def structure(part: Email) -> bytes:
     return f"{head}{lines} NIL {disposition} NIL)".encode()
 
 
+@lru_cache(maxsize=256)
+def _parsed(raw: bytes) -> Email:
+    return message_from_bytes(raw)
+
+
 def _section(raw: bytes, section: str) -> bytes:
-    mail = message_from_bytes(raw)
     if section.startswith("HEADER.FIELDS"):
         names = {one.lower() for one in section.partition("(")[2].rstrip(")").split()}
         head = raw.partition(b"\r\n\r\n")[0] + b"\r\n"
         fields = re.findall(rb"(?m)^([^\s:]+):((?:.*\r\n(?:[ \t].*\r\n)*))", head)
         return b"".join(name + b":" + rest for name, rest in fields if name.decode().lower() in names) + b"\r\n"
-    part = mail
+    part = _parsed(raw)
     for number in map(int, section.split(".")):
         if part.is_multipart():
             part = part.get_payload()[number - 1]  # type: ignore[index, assignment]

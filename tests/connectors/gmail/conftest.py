@@ -21,12 +21,15 @@ from pdpp_worker.runtime.values import with_defaults
 from tests.connectors.gmail import dovecot, gmail_server
 from tests.connectors.gmail.dovecot import Dovecot
 from tests.connectors.gmail.gmail_server import GmailServer
+from tests.connectors.gmail.mails import written
 from tests.support.connectors import context, final_state, start
 
 MANIFEST: Manifest = load_manifest(Path(connectors.gmail.__file__).parent / "manifest.json")
 ALL = [stream.name for stream in MANIFEST.supplied]
 TREE = ["messages", "message_bodies", "attachments"]
 
+FILE = bytes(range(256)) * 4000
+_MAILS = [written(f"mail {number}", files={"big.bin": FILE} if number == 3 else None) for number in range(1, 6)]
 _numbers = itertools.count(1)
 
 
@@ -143,3 +146,11 @@ def gmail() -> Iterator[GmailServer]:
 def inbox(gmail: GmailServer, tmp_path: Path) -> Holder:
     """The connector, signed in at the Gmail."""
     return holder(gmail.settings, tmp_path, password=gmail_server.PASSWORD)
+
+
+@pytest.fixture
+def filled(gmail: GmailServer) -> GmailServer:
+    """Five mails, the third with an attachment of several pieces."""
+    for mail in _MAILS:
+        gmail.add(mail)
+    return gmail

@@ -5,60 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pdpp_worker.connector import BatchScope, Budget, DetailGapRecovered, GapToClose, Reason
 from tests.connectors.gmail import gmail_server
-from tests.connectors.gmail.conftest import ALL, TREE, Holder, gaps, holder, skips, to_close
+from tests.connectors.gmail.conftest import FILE, TREE, Holder, gaps, holder, skips, to_close
+from tests.connectors.gmail.faults import nth, refused, touches, whole
 from tests.connectors.gmail.gmail_server import DROP, Fault, GmailServer
-from tests.connectors.gmail.mails import written
-
-FILE = bytes(range(256)) * 4000
-MAILS = [written(f"mail {number}", files={"big.bin": FILE} if number == 3 else None) for number in range(1, 6)]
-
-
-@pytest.fixture
-def filled(gmail: GmailServer) -> GmailServer:
-    """Five mails, the third with an attachment of several pieces."""
-    for mail in MAILS:
-        gmail.add(mail)
-    return gmail
-
-
-def touches(uid: int, command: str) -> bool:
-    """Whether a command fetches more than the UID of a message."""
-    words = command.split(" ")
-    if words[:2] != ["UID", "FETCH"] or words[3] == "(UID)":
-        return False
-    return any(int(part.split(":")[0]) <= uid <= int(part.split(":")[-1]) for part in words[2].split(","))
-
-
-def refused(uid: int, what: str = "", answer: str = "NO Some messages could not be FETCHed (Failure)") -> Fault:
-    """A server that refuses every FETCH of `what` that touches the message."""
-    return lambda command: answer if touches(uid, command) and what in command else None
-
-
-def nth(number: int, word: str, answer: str) -> Fault:
-    """A server that answers so to the n-th command with the word."""
-    seen: list[str] = []
-
-    def fault(command: str) -> str | None:
-        if word in command:
-            seen.append(command)
-        return answer if len(seen) == number and word in command else None
-
-    return fault
-
-
-def whole(held: Holder) -> bool:
-    return (
-        len(held.held()) == len(held.held("message_bodies")) == 5
-        and len(held.held("attachments")) == 1
-        and all("snippet" in row for row in held.held().values())
-    )
 
 
 def test_a_refused_message_is_a_gap_and_the_others_are_read(filled: GmailServer, inbox: Holder) -> None:
@@ -230,107 +185,6 @@ def test_a_silent_server_is_given_up_after_its_time(filled: GmailServer, tmp_pat
 
     filled.silence.set()
     assert said["messages"].reason == Reason.TIMED_OUT.value
-
-
-@pytest.mark.parametrize("what", ["BODYSTRUCTURE", "BODY.PEEK[1]"])
-def test_a_message_that_makes_the_server_hang_up_costs_only_itself(
-    gmail: GmailServer, inbox: Holder, what: str
-) -> None:
-    for number in range(1, 61):
-        gmail.add(written(f"mail {number}"))
-    gmail.faults += [refused(7, what, "BYE Internal error occurred"), refused(8, what, DROP)]
-
-    said = inbox.run()
-
-    assert skips(said) == {}
-    assert [(gap.detail_locator or {})["uid"] for gap in gaps(said)] == [7, 8]
-    assert len(inbox.held("message_bodies")) == 58
-
-
-def test_a_server_that_hangs_up_on_everything_is_not_called_without_end(gmail: GmailServer, inbox: Holder) -> None:
-    for number in range(120):
-        gmail.add(written(f"mail {number}"))
-    gmail.faults.append(lambda command: DROP if "BODYSTRUCTURE" in command else None)
-
-    said = inbox.run()
-
-    assert len(gaps(said)) == 100
-    assert len(gmail.asked("AUTHENTICATE")) < 20
-    assert skips(said)["messages"].reason == Reason.UPSTREAM_ERROR.value
-
-
-def test_a_mailbox_that_makes_the_server_hang_up_costs_only_itself(filled: GmailServer, inbox: Holder) -> None:
-    filled.gmail = False
-    filled.faults.append(lambda command: DROP if command == 'EXAMINE "INBOX"' else None)
-
-    said = inbox.run()
-
-    assert skips(said)["messages"].scope == BatchScope(partition={"mailbox": "INBOX"})
-    assert len(inbox.held()) == 5
-
-
-REFUSALS = {
-    "NO [THROTTLED] Too fast": Reason.RATE_LIMITED,
-    "NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)": Reason.RATE_LIMITED,
-    "NO [ALERT] Too many simultaneous connections. (Failure)": Reason.RATE_LIMITED,
-    "BYE Too many simultaneous connections": Reason.RATE_LIMITED,
-    "NO [UNAVAILABLE] Temporary System Error": Reason.UPSTREAM_ERROR,
-    "NO [WEBALERT https://accounts.example] Web login required.": Reason.CHALLENGED,
-    "NO [ALERT] Please log in via your web browser": Reason.CHALLENGED,
-    "NO [ALERT] Application-specific password required": Reason.CREDENTIALS_EXPIRED,
-    "NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)": Reason.CREDENTIALS_EXPIRED,
-}
-
-
-@pytest.mark.parametrize("answer", REFUSALS)
-@pytest.mark.parametrize("command", ["GREETING", "AUTHENTICATE", "LIST", "BODYSTRUCTURE"])
-def test_a_refusal_stops_the_asking_and_is_called_by_its_name(
-    filled: GmailServer, inbox: Holder, answer: str, command: str
-) -> None:
-    filled.faults.append(lambda line: answer if command in line else None)
-
-    said = inbox.run()
-
-    assert {one.reason for one in skips(said).values()} == {REFUSALS[answer].value}
-    assert set(skips(said)) == set(ALL if command != "BODYSTRUCTURE" else TREE)
-    assert len(filled.asked(command)) <= 1
-    assert gaps(said) == []
-
-
-def test_a_pause_that_the_server_asks_for_is_passed_on(filled: GmailServer, inbox: Holder) -> None:
-    answer = "BAD Request is throttled. Suggested Backoff Time: 300000 milliseconds"
-    filled.faults.append(lambda line: answer if "BODYSTRUCTURE" in line else None)
-
-    said = skips(inbox.run())["messages"]
-
-    assert said.retry_after is not None
-    assert abs(said.retry_after - datetime.now(UTC) - timedelta(minutes=5)) < timedelta(seconds=20)
-
-
-def test_a_mailbox_that_cannot_be_opened_is_a_gap_of_that_mailbox(filled: GmailServer, inbox: Holder) -> None:
-    filled.gmail = False
-    filled.faults.append(lambda line: "NO [NOPERM] Access denied" if line == 'EXAMINE "INBOX"' else None)
-
-    said = inbox.run()
-    shut = skips(said)["messages"]
-    filled.faults.clear()
-    known = GapToClose(gap_id="7", stream="messages", scope=shut.scope, reason=shut.reason)  # type: ignore[arg-type]
-    mended = inbox.run(gaps=[known])
-
-    assert shut.scope == BatchScope(partition={"mailbox": "INBOX"})
-    assert len(inbox.held()) == 5
-    assert [one.gap_id for one in mended if isinstance(one, DetailGapRecovered)] == ["7"]
-
-
-def test_a_server_that_refuses_everything_is_left_alone_after_a_page(gmail: GmailServer, inbox: Holder) -> None:
-    for number in range(150):
-        gmail.add(written(f"mail {number}"))
-    gmail.faults.append(lambda line: "NO cannot" if "BODYSTRUCTURE" in line else None)
-
-    said = inbox.run()
-
-    assert len(gaps(said)) == 100
-    assert skips(said)["messages"].reason == Reason.UPSTREAM_ERROR.value
 
 
 def test_a_server_that_counts_more_than_it_shows_is_not_believed(filled: GmailServer, inbox: Holder) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pdpp_worker.connector import Reason
 from tests.connectors.gmail.conftest import Holder, holder, records, skips
 from tests.connectors.gmail.gmail_server import TOKEN, GmailServer
@@ -23,6 +25,22 @@ def test_only_all_mail_is_read_whatever_its_name(gmail: GmailServer, inbox: Hold
 
     assert set(inbox.by_subject()) == {"mail 1", "mail 2", "mail 3"}
     assert gmail.asked("EXAMINE") == ['EXAMINE "[Gmail]/Alle Nachrichten"']
+
+
+@pytest.mark.parametrize("spelled", [b"A&B", b"Caf\xc3\xa9", b"&!!!-", b"&2AA-"])
+def test_a_mailbox_with_a_name_out_of_all_rules_is_asked_for_as_the_server_spells_it(
+    gmail: GmailServer, inbox: Holder, spelled: bytes
+) -> None:
+    gmail.gmail = False
+    gmail.misspelled.append(spelled)
+    fill(gmail)
+
+    said = inbox.run()
+
+    assert f'EXAMINE "{spelled.decode()}"' in gmail.asked("EXAMINE")
+    assert spelled.decode() in inbox.held("labels")
+    assert len(inbox.held()) == 3
+    assert skips(said) == {}
 
 
 def test_messages_carry_gmails_ids_and_labels(gmail: GmailServer, inbox: Holder) -> None:

@@ -87,9 +87,10 @@ def test_a_line_of_quoted_printable_without_end_is_not_kept_back() -> None:
     assert max(map(len, pieces)) < len(raw) / 2
 
 
-@given(
-    st.binary(max_size=300), st.sampled_from([None, "utf-8", "us-ascii", "koi8-r", "klingon", "base64", "\0", "utf-16"])
-)
+LABELS = "utf-8 us-ascii koi8-r klingon base64 \0 utf-16 utf-7 undefined idna punycode".split(" ")
+
+
+@given(st.binary(max_size=300), st.sampled_from([None, *LABELS]))
 def test_any_bytes_become_text_whatever_their_label(raw: bytes, charset: str | None) -> None:
     assert isinstance(decoded(raw, charset), str)
 
@@ -102,6 +103,10 @@ def test_any_bytes_become_text_whatever_their_label(raw: bytes, charset: str | N
         ("café".encode(), "x-unknown", "café"),
         (b"\x93hi\x94", "iso-8859-1", "“hi”"),
         (b"a\xffb", "utf-8", "a\ufffdb"),
+        ("é".encode() + b"\xff", "UTF-8", "é\ufffd"),
+        ("éé".encode()[:-1], "UTF-8", "é\ufffd"),
+        ("éé".encode()[:-1], None, "é"),
+        (b"hi", "undefined", "hi"),
     ],
 )
 def test_wrong_labels_are_seen_through(raw: bytes, charset: str | None, text: str) -> None:
@@ -131,6 +136,13 @@ def test_a_header_is_decoded() -> None:
     assert headers.addresses("TO") == [{"name": "Jörg", "email": "j@x.example"}, {"name": None, "email": "k@y.example"}]
     assert headers.date() == "2024-05-06T07:08:09.000Z"
     assert headers.ids("REFERENCES") == ["a@x", "b@x"]
+
+
+@pytest.mark.parametrize("trouble", ["(", "(a", ":", "a:b,"])
+def test_addresses_nested_without_end_are_read_as_far_as_they_go(trouble: str) -> None:
+    headers = Headers(f"To: j@x.example, {trouble * 5000}\r\n".encode())
+
+    assert {"name": None, "email": "j@x.example"} in headers.addresses("TO")
 
 
 def test_a_forged_date_is_none() -> None:
@@ -172,6 +184,8 @@ NOTE = '("TEXT" "PLAIN" ("NAME" "n.txt") NIL NIL "7BIT" 10 1 NIL ("ATTACHMENT" (
         (f'({PLAIN}{MAIL} "MIXED" NIL NIL NIL NIL)', (["1"], [], ["2 message/rfc822 None"])),
         (LONG_NAME, ([], [], ["1 application/pdf übersicht.pdf"])),
         ('("TEXT" "PLAIN" NIL NIL NIL "7BIT" 10 1)', (["1"], [], [])),
+        ('("MIXED" ("BOUNDARY" "b") NIL NIL)', ([], [], [])),
+        (LONG_NAME.replace("FILENAME*1", f"FILENAME*{'9' * 5000}"), ([], [], ["1 application/pdf übersicht.pdf"])),
     ],
 )
 def test_every_part_is_text_or_attachment(text: str, expected: tuple[list[str], list[str], list[str]]) -> None:
@@ -216,7 +230,12 @@ def test_the_text_of_a_page_is_what_one_sees() -> None:
     assert stripped(page).split() == ["One", "&", "two", "three", "4"]
 
 
-@pytest.mark.parametrize("page", ["<!", "<![if x", "<!DOCTYPE [", "<a <b <c", "</", "&#xffffffff;", "<!--" * 2000])
+BROKEN = ["<!", "<![if x", "<!DOCTYPE [", "<a <b <c", "</", "&#xffffffff;"]
+ENDLESS = ["<!--" * 60_000, "<a " * 80_000, "<a b='" * 40_000]
+"""The parser of the standard library works on each of these for minutes or hours."""
+
+
+@pytest.mark.parametrize("page", [*BROKEN, *ENDLESS])
 def test_a_broken_page_is_read_as_far_as_it_goes(page: str) -> None:
     assert stripped(f"before {page}").startswith("before")
 
