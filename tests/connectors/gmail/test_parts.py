@@ -87,7 +87,19 @@ def test_a_line_of_quoted_printable_without_end_is_not_kept_back() -> None:
     assert max(map(len, pieces)) < len(raw) / 2
 
 
-LABELS = "utf-8 us-ascii koi8-r klingon base64 \0 utf-16 utf-7 undefined idna punycode".split(" ")
+LABELS = [
+    "utf-8",
+    "us-ascii",
+    "koi8-r",
+    "klingon",
+    "base64",
+    "\x00",
+    "utf-16",
+    "utf-7",
+    "undefined",
+    "idna",
+    "punycode",
+]
 
 
 @given(st.binary(max_size=300), st.sampled_from([None, *LABELS]))
