@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
-from connectors.usaa.figures import FULL_DATE, plain, read_amount, read_date, read_day, signed_cents
+from connectors.usaa.figures import FULL_DATE, SHORT_DATE, plain, read_amount, read_date, read_day, signed_cents
 from connectors.usaa.identity import Entry, check_number
 from connectors.usaa.ledger import DAY, Span
 
 _COLUMNS = {
     "date": ("date", "posted date", "posting date", "post date", "date posted", "transaction date", "trans date"),
-    "description": ("description", "payee", "name"),
+    "description": ("description", "transaction description", "payee", "merchant", "merchant name", "name"),
     "original": ("original description", "memo", "details"),
     "category": ("category",),
     "amount": ("amount", "transaction amount", "amount usd"),
@@ -39,6 +39,11 @@ _ACCOUNTS = (
 )
 _DELIMITERS = ",;\t|"
 _ROW_WITHIN = re.compile(rf"[\r\n]\W*{FULL_DATE}", re.IGNORECASE)
+_UNPOSTED = re.compile(r"pending|processing|authori[sz]|scheduled|\bhold\b|not posted", re.IGNORECASE)
+_SUMMARY = re.compile(
+    r"(?:sub|grand )?totals?\b|(?:(?:opening|beginning|starting|closing|ending|current|available) )?balance\b",
+    re.IGNORECASE,
+)
 _OUT = frozenset({"debit", "dr", "d"})
 _IN = frozenset({"credit", "cr", "c"})
 
@@ -98,7 +103,7 @@ def read_export(content: bytes) -> Export:
     for line, row in rows[header_at + 1 :]:
         if _is_header(again := _columns(row)):
             columns, width = again, len(row)  # exports that were put one behind the other
-        elif not any(cell.strip() for cell in row):
+        elif _is_note(row):
             continue
         elif _is_damaged(row, width, ends_the_text=line == rows[-1][0] and not text.endswith(("\n", "\r"))):
             export.broken.append(line)
@@ -146,6 +151,14 @@ def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
         raise NotAnExportError("its quotes or cells are broken") from None
 
 
+def _is_note(row: Sequence[str]) -> bool:
+    """Whether a row is empty, a sentence below or between the rows, or a sum of them: none of these has a date."""
+    cells = [cell.strip() for cell in row if cell.strip()]
+    if any(re.match(rf"(?:{FULL_DATE}|{SHORT_DATE})", cell, re.IGNORECASE) for cell in cells):
+        return False
+    return len(cells) < 2 or _SUMMARY.match(cells[0]) is not None
+
+
 def _is_damaged(row: Sequence[str], width: int, *, ends_the_text: bool) -> bool:
     """Whether cells are not what they seem: too many by a stray delimiter, whole rows in one by a quote that is never
     closed, or the last one cut short with the file."""
@@ -183,7 +196,7 @@ def _take(export: Export, line: int, row: list[str], columns: dict[str, int]) ->
     cells = {name: plain(row[at]).strip() if at < len(row) else "" for name, at in columns.items()}
     _refuse_day_first(cells["date"])
     day = read_date(cells["date"])
-    if "pending" in cells.get("status", "").lower() or cells["date"].lower() == "pending":
+    if _UNPOSTED.search(cells.get("status", "")) or _UNPOSTED.fullmatch(cells["date"]):
         export.pending.append(day)
         return
     cents = _cents(cells)

@@ -41,6 +41,8 @@ _NUMERIC = re.compile(r"(\d{1,2})[/.-](\d{1,2})(?:[/.-](\d{4}|\d{2}))?(?:\s+\d{1
 _NAMED = re.compile(rf"({MONTH})\s+(\d{{1,2}})(?:,?\s+(\d{{4}}))?", re.IGNORECASE)
 _DAY_FIRST_NAMED = re.compile(rf"(\d{{1,2}})[\s-]+({MONTH})[\s,-]+(\d{{4}})", re.IGNORECASE)
 _SHORT_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_YEARS = range(1900, 2200)
+"""Years that a bank prints; a day outside them is a slip of the pen."""
 _MONTHS = {name: number for number, name in enumerate(_SHORT_NAMES, 1)}
 
 
@@ -122,7 +124,7 @@ def dated_by(closing: date, found: DayMonth) -> date | None:
 
 def _date(year: int, month: int, day: int) -> date | None:
     try:
-        return date(year, month, day)
+        return date(year, month, day) if year in _YEARS else None
     except ValueError:
         return None
 

@@ -50,6 +50,11 @@ _HEADING_SUBJECT = (
     }
 )
 
+_OWN_ACCOUNT = re.compile(
+    r"(?:[a-z]+ ){0,3}account(?: (?:number|no\.?|#))?(?: ending(?: in)?)?:? *[\d*x\u2022 -]*?(\d{4})", re.IGNORECASE
+)
+_OTHERS_ACCOUNT = re.compile(r"\b(?:from|to|transfer|payment|linked|overdraft|protection|external)\b", re.IGNORECASE)
+
 Sign = Literal[-1, 0, 1]
 
 
@@ -90,6 +95,8 @@ class _Reader:
     skips: bool = False
     columns: dict[Sign, float] = field(default_factory=dict)
     open: _Open | None = None
+    accounts: set[str] = field(default_factory=set)
+    """Last digits of the accounts that headings name."""
 
     def take(self, line: Line) -> None:
         text = plain(line.text)
@@ -159,6 +166,8 @@ class _Reader:
         return re.match(label, text, re.IGNORECASE) is not None
 
     def _heading(self, text: str) -> None:
+        if (own := _OWN_ACCOUNT.fullmatch(text)) is not None and not _OTHERS_ACCOUNT.search(text):
+            self.accounts.add(own[1])
         words = re.findall(r"[a-z]+", text.lower())
         if _TAIL.search(text) or not words or not set(words) <= _HEADING or not _HEADING_SUBJECT & set(words):
             return
@@ -171,12 +180,14 @@ def read_rows(lines: Sequence[Line], template: Template) -> list[Row]:
     """All rows of a statement.
 
     Raises:
-        DoubtfulError: a line is dated and cannot be read as a row.
+        DoubtfulError: a line is dated and cannot be read as a row, or the rows are of several accounts.
     """
     reader = _Reader(template)
     for line in lines:
         reader.take(line)
     reader.close()
+    if len(reader.accounts) > 1:
+        raise DoubtfulError("it is of several accounts")
     return reader.rows
 
 

@@ -37,6 +37,8 @@ def cents(content: bytes) -> list[int]:
         export(["01/05/2026", "GROCERY #12", "4.50", ""], header=("Date", "Description", "Debit", "Credit")),
         export(["01/05/2026", "GROCERY #12", "4.50", "Debit"], header=("Date", "Description", "Amount", "Type")),
         export(["01/05/2026", "GROCERY\u2028#12", "-4.50"], header=("Date Posted", "Description", "Amount")),
+        export(["01/05/2026", "GROCERY #12", "-4.50"], header=("Transaction Date", "Merchant Name", "Amount (USD)")),
+        export(STORE) + b'Total,,,,-4.50,100.00\n"Exported on 01/06/2026"\nEnding balance,100.00\n',
         export(["Posted", "01/05/2026", "GROCERY #12", "($4.50)"], header=("Status", "Date", "Description", "Amount")),
     ],
 )
@@ -211,3 +213,25 @@ def test_an_export_that_came_before_its_statement_moves_to_the_account_it_names(
     assert [row["account_id"] for row in owner.held("transactions")] == ["1234"]
     assert [row["id"] for row in owner.held("accounts")] == ["1234"]
     assert {row["account_id"] for row in owner.held("account_stats")} == {"1234"}
+
+
+@pytest.mark.parametrize("status", ["Pending", "Processing", "Authorized", "Scheduled", "On hold", "Not posted"])
+def test_a_row_that_is_not_posted_in_other_words_is_left(status: str) -> None:
+    content = export(["01/05/2026", "A", "-1.00", status], header=("Date", "Description", "Amount", "Status"))
+
+    assert cents(content) == []
+    assert len(read_export(content).pending) == 1
+
+
+@pytest.mark.parametrize("day", ["12/31/9999", "0001-01-01", "01/01/1066"])
+def test_a_day_of_no_bank_is_a_line_that_cannot_be_read(owner: Owner, inbox: Path, day: str) -> None:
+    (inbox / "a.csv").write_bytes(export(STORE, line(day, "B", "-1.00")))
+
+    owner.run()
+
+    assert [amount for _, amount, _ in transactions(owner)] == [-450]
+    assert owner.reasons() == ["parse_failed"]
+
+
+def test_a_row_without_its_date_is_not_taken_for_a_note() -> None:
+    assert read_export(export(STORE, line("", "COFFEE", "-1.00"))).broken == [3]

@@ -200,3 +200,32 @@ def test_a_leap_day_keeps_its_year(owner: Owner, inbox: Path) -> None:
     owner.run()
 
     assert [day for day, _, _ in transactions(owner)] == ["2024-02-29"]
+
+
+@pytest.mark.parametrize("rows", [[Row("12/20", "TEA", "-5.00"), Row("12/21", "BACK", "5.00")], []])
+def test_a_statement_of_two_accounts_is_not_filed_under_one_even_if_it_adds_up(
+    owner: Owner, inbox: Path, rows: list[Row]
+) -> None:
+    paper = Paper()
+    for account, has in (("1234", []), ("5678", rows)):
+        paper.lines(f"Account Number: ****{account}", "Statement Period: 12/16/2025 - 01/15/2026")
+        paper.lines("Beginning Balance $100.00", "TRANSACTIONS").rows(*has).lines("Ending Balance $100.00").page()
+    (inbox / "a.pdf").write_bytes(paper.pdf())
+
+    sent = owner.run()
+
+    assert transactions(owner) == []
+    assert owner.reasons() == ["template_unknown"]
+    assert "several accounts" in last_errors(sent)[0]
+
+
+def test_another_account_that_a_statement_speaks_of_is_not_its_own(owner: Owner, inbox: Path) -> None:
+    paper = Paper().lines("Account Number: ****1234", "Statement Period: 12/16/2025 - 01/15/2026")
+    paper.lines("Overdraft protection account: ****5678", "Beginning Balance $100.00", "TRANSACTIONS")
+    paper.rows(Row("12/20", "TRANSFER TO A VERY LONG NAME OF ACCOUNT ENDING IN 5678", "-5.00"))
+    (inbox / "a.pdf").write_bytes(paper.lines("Ending Balance $95.00").pdf())
+
+    owner.run()
+
+    assert [amount for _, amount, _ in transactions(owner)] == [-500]
+    assert owner.reasons() == []
