@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from errno import ELOOP
 from typing import Any
 
 from pdpp_worker.connector import DetailCoverage, DetailGap, Reason
@@ -70,4 +71,6 @@ class Books:
 
 def describe_os_error(error: OSError) -> str:
     """What the system said, without a path."""
+    if error.errno == ELOOP:
+        return "a link, which is not followed; put the file itself there"
     return error.strerror or type(error).__name__

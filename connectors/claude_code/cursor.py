@@ -72,6 +72,11 @@ class Entry:
         """Whether the file looks as it did when it was read to its end."""
         return (self.size, self.mtime_ms) == (found.size, found.mtime_ms)
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the file was left at a last line without its end."""
+        return self.size > self.offset
+
     def encode(self, own: str) -> str:
         """The text form; `own` is the session that needs no name."""
         shares = [str(share) if name == own else f"{_escape(name)}={share}" for name, share in self.shares.items()]

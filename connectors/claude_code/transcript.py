@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from errno import EINVAL
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -43,20 +45,28 @@ def open_file(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be read.
     """
-    return open(path, "rb", buffering=BLOCK_BYTES, opener=_open_plainly)
+    file = open(path, "rb", buffering=BLOCK_BYTES, opener=_open_plainly)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(EINVAL, "not a file, but a pipe or a device")
+    return file
 
 
 class Pass:
-    """Reads a transcript and knows at every moment how far it may be taken for read."""
+    """Reads a transcript and knows at every moment how far it may be taken for read.
 
-    def __init__(self, file: BinaryIO, entry: Entry | None) -> None:
-        stat = os.fstat(file.fileno())
+    A last line without its end is left for later, unless it `is_over` with it: nobody writes on.
+    """
+
+    def __init__(self, file: BinaryIO, entry: Entry | None, *, is_over: bool = False) -> None:
+        status = os.fstat(file.fileno())
         self._file = file
-        self._size = stat.st_size
-        self._mtime_ms = stat.st_mtime_ns // _NS_PER_MS
+        self._size = status.st_size
+        self._mtime_ms = status.st_mtime_ns // _NS_PER_MS
         self._anchor = _resume(file, entry)
         self.is_rebuild = entry is not None and self._anchor.offset == 0
         self.entry = entry if entry is not None and not self.is_rebuild else Entry(0, 0, None, "")
+        self._is_over = is_over
         self.ends_unfinished = False
         self.is_torn = False
         """Whether the file was rewritten while it was read; the next run reads it anew."""
@@ -67,7 +77,7 @@ class Pass:
                 self._anchor.advance(line.data)
                 continue
             item = _read(line)
-            if not line.finished and isinstance(item, Broken):
+            if not line.finished and isinstance(item, Broken) and not self._is_over:
                 self.ends_unfinished = True
                 break
             if isinstance(item, Broken) and self._was_rewritten():

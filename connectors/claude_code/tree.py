@@ -128,7 +128,7 @@ def scan_below(root: Path, name: str) -> Tree:
 
 
 def _projects(root: Path, tree: Tree) -> Iterator[os.DirEntry[str]]:
-    """Project directories. A link to one that was moved elsewhere counts; a link to another project does not."""
+    """Project directories. A link to one that was moved elsewhere counts; one that leads back or nowhere does not."""
     inside = root.resolve()
     seen: set[Path] = set()
     with os.scandir(root) as entries:
@@ -141,7 +141,8 @@ def _projects(root: Path, tree: Tree) -> Iterator[os.DirEntry[str]]:
                 tree.others += 1
             continue
         target = Path(os.path.realpath(entry.path))
-        if entry.is_dir() and target not in seen and not target.is_relative_to(inside):
+        is_elsewhere = not target.is_relative_to(inside) and not inside.is_relative_to(target)
+        if is_elsewhere and target not in seen and os.path.isdir(target):  # noqa: PTH112 - it never raises
             seen.add(target)
             yield entry
         else:

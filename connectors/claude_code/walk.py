@@ -15,6 +15,9 @@ from connectors.claude_code.transcript import Broken, Pass, join_broken, open_fi
 from connectors.claude_code.tree import Found, Tree, locate
 from pdpp_worker.connector import DetailGap, Message, Progress, Reason, State
 
+WRITTEN_WITHIN_MS = 60_000
+"""A line is written at once; one that has no end this long after the file's last change will never get one."""
+
 
 class Walk:
     """One walk over a tree, from a cursor."""
@@ -75,17 +78,21 @@ class Walk:
 
     def _transcript(self, found: Found) -> Iterator[Message]:
         entry = self._entries.get(file_key(found))
-        if entry is not None and entry.covers(found):
+        is_over = self._now_ms() - found.mtime_ms > WRITTEN_WITHIN_MS
+        if entry is not None and entry.covers(found) and not (entry.is_unfinished and is_over):
             return
         try:
             with open_file(locate(self._emitter.root, found.name)) as file:
-                yield from self._read(found, Pass(file, entry), entry)
+                yield from self._read(found, Pass(file, entry, is_over=is_over), entry)
         except FileNotFoundError:
             return
         except OSError as error:
             yield self._unreadable(found, error)
         finally:
             self._open = None
+
+    def _now_ms(self) -> int:
+        return int(self._emitter.now().timestamp() * 1000)
 
     def _read(self, found: Found, reading: Pass, before: Entry | None) -> Iterator[Message]:
         self._open = (found, reading)

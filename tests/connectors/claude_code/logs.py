@@ -163,3 +163,8 @@ def to_close(gap: DetailGap, gap_id: str = "7") -> GapToClose:
     return GapToClose(
         gap_id=gap_id, stream=gap.stream, scope=scope, reason=gap.reason, detail_locator=gap.detail_locator
     )
+
+
+def uuids(outcome: Outcome) -> list[str]:
+    """The uuids of the messages, in order."""
+    return [key.rsplit("#", 1)[1] for key in outcome.ids("messages")]
