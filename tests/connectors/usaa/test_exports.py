@@ -44,6 +44,7 @@ def cents(content: bytes) -> list[int]:
 )
 def test_one_row_in_many_forms(content: bytes) -> None:
     assert cents(content) == [-450]
+    assert read_export(content).broken == []
 
 
 @pytest.mark.parametrize(
