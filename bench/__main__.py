@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from bench.chatgpt import command as chatgpt
 from bench.gmail import command as gmail
 from bench.ingest import command as ingest
 from bench.planning import command as planning
 from bench.slack import command as slack
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("chatgpt")(chatgpt.chatgpt)
 app.command("gmail")(gmail.gmail)
 app.command("ingest")(ingest.ingest)
 app.command("planning")(planning.planning)

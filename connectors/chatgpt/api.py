@@ -3,13 +3,16 @@ a renamed key must never pass for an empty account."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connectors.chatgpt.errors import ShapeError
 from connectors.chatgpt.fields import identity, millis
+from connectors.chatgpt.jsonstream import elements
 from connectors.chatgpt.listing import PAGE, Item, Page
-from connectors.chatgpt.session import Session
+from connectors.chatgpt.session import Session, parsed
+from connectors.chatgpt.tree import Conversation
 
 BATCH = 10
 """The most conversations that one request may ask for."""
@@ -20,27 +23,29 @@ class Api:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._get = session.get
 
     def conversations(self, offset: int) -> Page:
         """A page of the list, most recently updated first."""
         answer = self._get("/conversations", offset=offset, limit=PAGE, order="updated")
         return _page(answer, "update_time")
 
-    def conversation(self, key: str) -> dict[str, Any]:
+    def conversation(self, key: str) -> Conversation:
         """One conversation with its whole tree."""
-        detail = self._get(f"/conversation/{key}")
-        if not isinstance(detail, dict) or not isinstance(detail.get("mapping"), dict):
+        path = f"/conversation/{key}"
+        detail = parsed(f"GET {path}", self._session.get(path), Conversation)
+        if not detail.is_whole:
             raise ShapeError("the conversation has no mapping")
         return detail
 
-    def conversation_batch(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def conversation_batch(self, keys: Sequence[str]) -> dict[str, Conversation]:
         """Those of at most `BATCH` conversations that the platform cares to give at once, by id."""
-        answer = self._session.post("/conversations/batch", {"conversation_ids": list(keys)})
-        if not isinstance(answer, list):
-            raise ShapeError("the batch is not an array")
-        given = {key: one for one in answer if (key := _key(one)) is not None and isinstance(one.get("mapping"), dict)}
+        path = "/conversations/batch"
+        answer = self._session.post(path, {"conversation_ids": list(keys)})
+        given = {one.fields.get("id"): one for one in parsed(f"POST {path}", answer, _conversations) if one.is_whole}
         return {key: given[key] for key in keys if key in given}
+
+    def _get(self, path: str, **parameters: Any) -> Any:
+        return parsed(f"GET {path}", self._session.get(path, **parameters))
 
     def memories(self) -> Iterator[Any]:
         """All memories."""
@@ -72,6 +77,10 @@ class Api:
         """A page of shared links, most recently created first."""
         answer = self._get("/shared_conversations", offset=offset, limit=PAGE, order="created")
         return _page(answer, "create_time", "created_at")
+
+
+def _conversations(raw: bytes) -> list[Conversation]:
+    return [Conversation(one) for one in elements(io.BytesIO(raw))]
 
 
 def _array(answer: Any, *names: str) -> list[Any]:

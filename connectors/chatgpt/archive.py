@@ -19,9 +19,11 @@ from connectors.chatgpt.details import coverage, gap, listed, whole
 from connectors.chatgpt.errors import ShapeError
 from connectors.chatgpt.fields import identity, table
 from connectors.chatgpt.gaps import by_conversation, closed
-from connectors.chatgpt.jsonstream import BrokenJsonError, elements
+from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
+from connectors.chatgpt.jsonstream import elements
 from connectors.chatgpt.listing import Item
 from connectors.chatgpt.small_rows import shared_conversation
+from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, Record, ResourceScope, Start, State, skip
 
 SHARES = "shared_conversations"
@@ -77,7 +79,7 @@ class _Importer:
             return
         try:
             with archive.open(name) as member:
-                rows = [shared_conversation(raw) for raw in elements(member)]
+                rows = [shared_conversation(decode(raw)) for raw in elements(member)]
         except BrokenJsonError as error:
             yield skip(SHARES, Reason.PARSE_FAILED, WHOLE_STREAM, f"The shared links are not whole JSON: {error}.")
             return
@@ -100,13 +102,14 @@ class _Importer:
         if not missing:
             return
         for index, raw in _conversations(archive):
-            key = _key(raw, index)
+            detail = Conversation(raw)
+            key = _key(detail, index)
             gaps = missing.pop(key, None)
-            if gaps is not None and _is_whole(raw):
-                yield from self._records(key, raw)
+            if gaps is not None and _is_whole(detail):
+                yield from self._records(key, detail)
                 yield from closed(key, gaps, absent=False)
             elif gaps is not None:
-                yield from (gap(key, table(raw), _SHAPE, gap_id=known.gap_id) for known in gaps)
+                yield from (gap(key, detail.fields, _SHAPE, gap_id=known.gap_id) for known in gaps)
             if not missing:
                 return
 
@@ -118,30 +121,31 @@ class _Importer:
         begin = place.get("position", 0)
         for index, raw in _conversations(archive):
             if index >= begin:
-                yield from self._handle(_key(raw, index), raw)
+                detail = Conversation(raw)
+                yield from self._handle(_key(detail, index), detail)
                 yield self._state(fingerprint, index + 1, through=False)
                 begin = index + 1
         yield self._state(fingerprint, begin, through=True)
 
-    def _handle(self, key: str, raw: Any) -> Iterator[Message]:
-        is_whole, with_messages = _is_whole(raw), "messages" in self._streams
+    def _handle(self, key: str, detail: Conversation) -> Iterator[Message]:
+        is_whole, with_messages = _is_whole(detail), "messages" in self._streams
         if is_whole:
-            yield from self._records(key, raw)
+            yield from self._records(key, detail)
         else:
-            yield from self._broken(key, raw, with_messages=with_messages)
+            yield from self._broken(key, detail.fields, with_messages=with_messages)
         if with_messages:
             yield coverage(key, hydrated=is_whole)
 
-    def _broken(self, key: str, raw: Any, *, with_messages: bool) -> Iterator[Message]:
+    def _broken(self, key: str, fields: dict[str, Any], *, with_messages: bool) -> Iterator[Message]:
         if identity(key) is not None:
-            yield listed(Item(key, None, raw), self._now)
+            yield listed(Item(key, None, fields), self._now)
         if with_messages:
-            yield gap(key, table(raw), _SHAPE)
+            yield gap(key, fields, _SHAPE)
         else:
             yield skip("conversations", Reason.SHAPE_CHANGED, ResourceScope(resource_id=key), str(_SHAPE))
 
-    def _records(self, key: str, raw: dict[str, Any]) -> Iterator[Message]:
-        yield from (record for record in whole(key, raw, raw, self._now) if record.stream in self._streams)
+    def _records(self, key: str, detail: Conversation) -> Iterator[Message]:
+        yield from (record for record in whole(key, {}, detail, self._now) if record.stream in self._streams)
 
     def _state(self, fingerprint: str, position: int, *, through: bool) -> State:
         place = {"fingerprint": fingerprint, "position": position, "through": through}
@@ -155,7 +159,7 @@ def _members(archive: zipfile.ZipFile) -> list[str]:
     return sorted(name for name in archive.namelist() if _MEMBER.fullmatch(name))
 
 
-def _conversations(archive: zipfile.ZipFile) -> Iterator[tuple[int, Any]]:
+def _conversations(archive: zipfile.ZipFile) -> Iterator[tuple[int, bytes]]:
     index = 0
     for name in _members(archive):
         with archive.open(name) as member:
@@ -164,14 +168,14 @@ def _conversations(archive: zipfile.ZipFile) -> Iterator[tuple[int, Any]]:
                 index += 1
 
 
-def _key(raw: Any, index: int) -> str:
+def _key(detail: Conversation, index: int) -> str:
     """The conversation's id, or its number in the export where it has none."""
-    item = table(raw)
-    return identity(item.get("id")) or identity(item.get("conversation_id")) or f"#{index}"
+    fields = detail.fields
+    return identity(fields.get("id")) or identity(fields.get("conversation_id")) or f"#{index}"
 
 
-def _is_whole(raw: Any) -> bool:
-    return isinstance(table(raw).get("mapping"), dict) and not _key(raw, 0).startswith("#")
+def _is_whole(detail: Conversation) -> bool:
+    return detail.is_whole and not _key(detail, 0).startswith("#")
 
 
 def _fingerprint(path: Path, archive: zipfile.ZipFile, streams: list[str]) -> str:

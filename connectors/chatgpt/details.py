@@ -10,6 +10,7 @@ from connectors.chatgpt import rows
 from connectors.chatgpt.api import BATCH, Api
 from connectors.chatgpt.errors import reason_of
 from connectors.chatgpt.listing import Item
+from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
     AuthExpired,
     Challenged,
@@ -39,7 +40,7 @@ class Details:
     def __init__(self, api: Api, left: int | None, *, in_batches: bool = False) -> None:
         self._api = api
         self._left = left
-        self._ahead: dict[str, dict[str, Any]] = {}
+        self._ahead: dict[str, Conversation] = {}
         self.batch = BATCH if in_batches else 1
         """How many conversations may be asked for at once; a batch that fails makes it one."""
         self._failures = 0
@@ -47,7 +48,7 @@ class Details:
         self._gone = 0
         self._proved = False
 
-    def read(self, key: str) -> dict[str, Any]:
+    def read(self, key: str) -> Conversation:
         """One conversation.
 
         Raises:
@@ -117,7 +118,7 @@ class Details:
         return error
 
 
-def whole(key: str, item: dict[str, Any], detail: dict[str, Any], now: Now) -> Iterator[Record]:
+def whole(key: str, item: dict[str, Any], detail: Conversation, now: Now) -> Iterator[Record]:
     """The records of a conversation that was read: its own row, then its messages."""
     row = rows.conversation(key, item, detail)
     yield Record(stream="conversations", key=key, data=row, emitted_at=now())

@@ -7,6 +7,7 @@ from typing import Any
 
 from connectors.chatgpt.content import content_text, raw_text
 from connectors.chatgpt.fields import array, flag, iso, strings, table, text
+from connectors.chatgpt.tree import Conversation
 
 _CONVERSATION = {
     "title": text,
@@ -31,39 +32,20 @@ def listed_conversation(key: str, item: dict[str, Any]) -> dict[str, Any]:
     return {"id": key} | {name: value for name, value in told.items() if value is not None}
 
 
-def conversation(key: str, item: dict[str, Any], detail: dict[str, Any]) -> dict[str, Any]:
+def conversation(key: str, item: dict[str, Any], detail: Conversation) -> dict[str, Any]:
     """The whole row of a conversation whose detail was read; the list fills in what the detail leaves out."""
     row: dict[str, Any] = {"id": key}
     for name, read in _CONVERSATION.items():
-        value = read(detail.get(name))
+        value = read(detail.fields.get(name))
         row[name] = value if value is not None else read(item.get(name))
-    tree = _nodes(detail)
-    row["message_count_on_current_branch"] = sum(
-        tree[node].get("message") is not None for node in _branch(tree, detail.get("current_node"))
-    )
+    row["message_count_on_current_branch"] = detail.messages_on_branch
     return row
 
 
-def messages(key: str, detail: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def messages(key: str, detail: Conversation) -> Iterator[dict[str, Any]]:
     """One row for every node that carries a message, the branches left behind by edits included."""
-    tree = _nodes(detail)
-    branch = _branch(tree, detail.get("current_node"))
-    for node_id, node in tree.items():
-        if node.get("message") is not None:
-            yield _message(key, node_id, node, on_branch=node_id in branch)
-
-
-def _nodes(detail: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    mapping = table(detail.get("mapping"))
-    return {key: node if isinstance(node, dict) else {"message": node} for key, node in mapping.items()}
-
-
-def _branch(tree: dict[str, dict[str, Any]], leaf: Any) -> set[str]:
-    path: set[str] = set()
-    while isinstance(leaf, str) and leaf in tree and leaf not in path:
-        path.add(leaf)
-        leaf = tree[leaf].get("parent")
-    return path
+    for name, node in detail.messages():
+        yield _message(key, name, node, on_branch=name in detail.branch)
 
 
 def _message(key: str, node_id: str, node: dict[str, Any], *, on_branch: bool) -> dict[str, Any]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin
 
 import httpx
-import orjson
 
 from connectors.chatgpt.errors import ShapeError
 from connectors.chatgpt.fields import table, text
+from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
 from pdpp_worker.connector import AuthExpired, Context, UpstreamError
+
+T = TypeVar("T")
 
 UNAUTHORIZED = 401
 SESSION_COOKIE = "__Secure-next-auth.session-token"
@@ -46,13 +47,13 @@ class Session:
             self.close()
             raise
 
-    def get(self, path: str, **parameters: Any) -> Any:
-        """The JSON that a path answers with."""
-        return _json(f"GET {path}", self._signed(lambda: self._client.get(path, params=parameters)))
+    def get(self, path: str, **parameters: Any) -> bytes:
+        """What a path answers with."""
+        return _content(f"GET {path}", self._signed(lambda: self._client.get(path, params=parameters)))
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """The JSON that a path answers a JSON object with."""
-        return _json(f"POST {path}", self._signed(lambda: self._client.post(path, json=body)))
+    def post(self, path: str, body: dict[str, Any]) -> bytes:
+        """What a path answers a JSON object with."""
+        return _content(f"POST {path}", self._signed(lambda: self._client.post(path, json=body)))
 
     def close(self) -> None:
         """Let go of the client."""
@@ -84,7 +85,8 @@ class Session:
         """The access token of the session. The page tells it where the session's own endpoint does not."""
         self._client.headers.pop("authorization", None)
         response = _answered(lambda: self._client.get(urljoin(self._base_url, "/api/auth/session")))
-        session = _json("GET /api/auth/session", response)
+        place = "GET /api/auth/session"
+        session: Any = parsed(place, _content(place, response))
         if not table(session).get("user"):
             raise AuthExpired(SIGNED_OUT)
         self._note_device(response)
@@ -128,15 +130,21 @@ def _answered(send: Callable[[], httpx.Response]) -> httpx.Response:
         raise UpstreamError(f"the answer cannot be used: {type(error).__name__}") from error
 
 
-def _json(place: str, response: httpx.Response) -> Any:
+def _content(place: str, response: httpx.Response) -> bytes:
     if not response.is_success:
         raise UpstreamError(f"{place} answered {response.status_code}", status=response.status_code)
-    with suppress(ValueError):
-        # Never the whole answer as text: with one emoji in it, that takes four bytes for each letter.
-        return orjson.loads(response.content)
+    return response.content
+
+
+def parsed(place: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
+    """What `parse` makes of an answer.
+
+    Raises:
+        UpstreamError: it is no JSON.
+    """
     try:
-        return response.json()  # half surrogate pairs and NaN are let through
-    except (ValueError, RecursionError):
+        return parse(raw)
+    except BrokenJsonError:
         raise UpstreamError(f"{place} answered with something that is not JSON") from None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.chatgpt import jsonstream
-from connectors.chatgpt.jsonstream import BrokenJsonError, elements
+from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
 
 from .test_content import JSON
 
@@ -19,6 +21,10 @@ from .test_content import JSON
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonstream, "CHUNK_BYTES", 3)
+
+
+def elements(source: io.BytesIO) -> Iterator[Any]:
+    return map(decode, jsonstream.elements(source))
 
 
 @given(st.lists(JSON, max_size=5), st.sampled_from([None, 1]), st.booleans())
@@ -62,3 +68,22 @@ def test_a_broken_element_is_noticed_before_the_rest_of_the_file_is_read() -> No
 @pytest.mark.parametrize("awkward", [r'"\ud83d alone"', r'"\u0000"', "123456789012345678901234567890", "1e400"])
 def test_awkward_values_are_read_as_the_standard_decoder_reads_them(awkward: str) -> None:
     assert list(elements(io.BytesIO(f"[{awkward}]".encode()))) == [json.loads(awkward)]
+
+
+def test_large_elements_are_held_as_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonstream, "CHUNK_BYTES", 1 << 16)
+    source = io.BytesIO(json.dumps(["\U0001f600" + "x" * 1_000_000] * 3, ensure_ascii=False).encode())
+
+    tracemalloc.start()
+    try:
+        sizes = [len(one) for one in jsonstream.elements(source)]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert sizes == [1_000_006] * 3
+    assert peak < 3.5 * sizes[0], "the one that was read, the one before it, and the file's own bytes"
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert list(elements(io.BytesIO(b"\xef\xbb\xbf[1]"))) == [1]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.chatgpt import rows
+from connectors.chatgpt.tree import Conversation
 
 from .test_content import JSON
 
@@ -31,17 +33,21 @@ TREE = {
 }
 
 
+def read(detail: dict[str, Any]) -> Conversation:
+    return Conversation(json.dumps(detail).encode())
+
+
 def flags(detail: dict[str, Any]) -> dict[str, bool]:
-    return {row["id"]: row["on_current_branch"] for row in rows.messages("c", detail)}
+    return {row["id"]: row["on_current_branch"] for row in rows.messages("c", read(detail))}
 
 
 def test_every_node_with_a_message_is_a_row_and_the_visible_branch_is_marked() -> None:
     assert flags(TREE) == {"ask": True, "old": False, "new": True}
-    assert rows.conversation("c", {}, TREE)["message_count_on_current_branch"] == 2
+    assert rows.conversation("c", {}, read(TREE))["message_count_on_current_branch"] == 2
 
 
 def test_the_relations_of_the_tree_are_kept() -> None:
-    ask = next(iter(rows.messages("c", TREE)))
+    ask = next(iter(rows.messages("c", read(TREE))))
 
     assert (ask["parent_id"], ask["children_ids"], ask["conversation_id"]) == ("root", ["old", "new"], "c")
 
@@ -59,13 +65,13 @@ def test_a_missing_parent_ends_the_branch() -> None:
 
 
 def test_an_empty_tree_has_no_messages() -> None:
-    assert rows.conversation("c", {}, {"mapping": {}})["message_count_on_current_branch"] == 0
+    assert rows.conversation("c", {}, read({"mapping": {}}))["message_count_on_current_branch"] == 0
 
 
 def test_a_message_to_a_tool_is_told_as_a_tool_call() -> None:
     content = {"content_type": "code", "language": "python", "text": "1+1"}
     message = {"author": {"role": "assistant"}, "recipient": "python", "end_turn": False, "content": content}
-    (row,) = rows.messages("c", {"mapping": {"n": node(None, message=message)}})
+    (row,) = rows.messages("c", read({"mapping": {"n": node(None, message=message)}}))
 
     assert row["finish_reason"] == "tool_calls"
     assert row["tool_calls"] == [
@@ -88,7 +94,7 @@ def test_metadata_is_read() -> None:
         "tool_calls": [{"id": "t"}],
     }
     message = said("assistant", "x", metadata=metadata, create_time=1_700_000_000.5)
-    (row,) = rows.messages("c", {"mapping": {"n": node(None, message=message)}})
+    (row,) = rows.messages("c", read({"mapping": {"n": node(None, message=message)}}))
 
     assert (row["model_slug"], row["finish_reason"]) == ("gpt-4o", "stop")
     assert (row["citations"], row["attachment_ids"], row["tool_calls"]) == (
@@ -100,7 +106,8 @@ def test_metadata_is_read() -> None:
 
 
 def test_the_list_fills_in_what_the_detail_leaves_out() -> None:
-    row = rows.conversation("c", {"title": "listed", "is_starred": True}, {"title": "read", "is_starred": None})
+    detail = read({"title": "read", "is_starred": None})
+    row = rows.conversation("c", {"title": "listed", "is_starred": True}, detail)
 
     assert (row["title"], row["is_starred"]) == ("read", True)
 
@@ -114,10 +121,10 @@ def test_a_row_from_the_list_holds_no_null_and_no_count() -> None:
 @given(st.dictionaries(st.text(max_size=5), JSON, max_size=4), JSON)
 def test_no_tree_breaks_the_reader(mapping: dict[str, Any], current: Any) -> None:
     detail = {"mapping": mapping, "current_node": current}
-    told = list(rows.messages("c", detail))
+    told = list(rows.messages("c", read(detail)))
 
     assert {row["id"] for row in told} <= mapping.keys()
     assert (
         sum(row["on_current_branch"] for row in told)
-        == (rows.conversation("c", {}, detail)["message_count_on_current_branch"])
+        == (rows.conversation("c", {}, read(detail))["message_count_on_current_branch"])
     )

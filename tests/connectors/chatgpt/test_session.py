@@ -71,7 +71,7 @@ def test_the_access_token_is_had_from_the_session_of_the_page(told: dict[str, An
 def test_a_token_that_only_the_page_tells_is_found_there(embedded: str) -> None:
     platform = Platform({"user": {"id": "u"}}, page=f"<html><script>1</script>{embedded}</html>")
 
-    assert Session(within(platform)).get("/conversations") == {"items": []}
+    assert json.loads(Session(within(platform)).get("/conversations")) == {"items": []}
 
 
 @pytest.mark.parametrize("session", [{}, None, {"user": None, "accessToken": "good"}])
@@ -96,7 +96,7 @@ def test_a_token_that_is_refused_on_the_way_is_renewed_once() -> None:
     platform.accepted = "better"
     platform.session = {"user": {"id": "u"}, "accessToken": "better"}
 
-    assert session.get("/conversations") == {"items": []}
+    assert json.loads(session.get("/conversations")) == {"items": []}
 
     platform.accepted = "best"
     with pytest.raises(AuthExpired):

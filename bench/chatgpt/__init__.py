@@ -1,0 +1,1 @@
+"""A very large conversation through a worker process."""

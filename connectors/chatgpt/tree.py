@@ -1,0 +1,77 @@
+"""One conversation as the platform gave it: its fields, and a tree of nodes that is decoded node by node."""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from connectors.chatgpt.fields import table
+from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members
+
+MAPPING = "mapping"
+
+
+class Conversation:
+    """A conversation's JSON; whatever else the JSON may be, it has no fields and is not whole.
+
+    Raises:
+        BrokenJsonError: it is no JSON, in one of its nodes perhaps; once it is made, every part can be read.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw.removeprefix(BOM_UTF8)
+        self._nodes: dict[str, slice] = {}
+        self._parents: dict[str, Any] = {}
+        self._speaking: set[str] = set()
+        self.is_whole = False
+        """Whether it has a tree."""
+        self.fields: dict[str, Any] = self._read()
+
+    @cached_property
+    def branch(self) -> frozenset[str]:
+        """The nodes from the current one up to the root: the branch that the owner sees."""
+        path: dict[str, None] = {}
+        node = self.fields.get("current_node")
+        while isinstance(node, str) and node in self._nodes and node not in path:
+            path[node] = None
+            node = self._parents[node]
+        return frozenset(path)
+
+    @property
+    def messages_on_branch(self) -> int:
+        """How many nodes of the branch carry a message."""
+        return len(self.branch & self._speaking)
+
+    def messages(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every node that carries a message, by its name, in the platform's order."""
+        return ((name, self._node(name)) for name in self._nodes if name in self._speaking)
+
+    def _read(self) -> dict[str, Any]:
+        at = begin(self._raw, 0)
+        if self._raw[at : at + 1] != b"{":
+            return table(decode(self._raw))
+        values, stop = members(self._raw, at)
+        if begin(self._raw, stop) < len(self._raw):
+            raise BrokenJsonError("more follows")
+        tree = values.pop(MAPPING, None)
+        if tree is not None:
+            self._read_tree(tree)
+        return {name: decode(self._raw[value]) for name, value in values.items()}
+
+    def _read_tree(self, tree: slice) -> None:
+        if self._raw[tree.start : tree.start + 1] != b"{":
+            decode(self._raw[tree])
+            return
+        self.is_whole = True
+        self._nodes, _ = members(self._raw, tree.start)
+        for name in self._nodes:
+            node = self._node(name)
+            self._parents[name] = node.get("parent")
+            if node.get("message") is not None:
+                self._speaking.add(name)
+
+    def _node(self, name: str) -> dict[str, Any]:
+        node = decode(self._raw[self._nodes[name]])
+        return node if isinstance(node, dict) else {"message": node}
