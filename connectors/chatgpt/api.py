@@ -16,6 +16,10 @@ from connectors.chatgpt.tree import Conversation
 
 BATCH = 10
 """The most conversations that one request may ask for."""
+MAX_TOTAL = 10**9
+"""A list that claims to be longer does not know how long it is."""
+MAX_BARREN = 20
+"""Pages in a row without anything new after which a list is taken to go on for ever."""
 
 
 class Api:
@@ -53,18 +57,21 @@ class Api:
 
     def gizmos(self) -> Iterator[Any]:
         """All custom GPTs of the owner, in whatever wrapper they come."""
-        cursors: set[str] = set()
+        cursors, barren = set[str](), 0
+        before: list[Any] = []
         parameters = {"limit": PAGE}
         while True:
             answer = self._get("/gizmos/mine", **parameters)
-            yield from _array(answer, "items", "gizmos", "cuts")
+            page = _array(answer, "items", "gizmos", "cuts")
+            yield from page
             cursor = answer.get("cursor")
             if not cursor:
                 return
-            if str(cursor) in cursors:
+            barren = barren + 1 if page in ([], before) else 0
+            if str(cursor) in cursors or barren > MAX_BARREN:
                 raise ShapeError("the list of GPTs goes in a circle")
             cursors.add(str(cursor))
-            parameters["cursor"] = cursor
+            before, parameters["cursor"] = page, cursor
 
     def instructions(self) -> Iterator[Any]:
         """The custom instructions: one object."""
@@ -94,7 +101,8 @@ def _page(answer: Any, *times: str) -> Page:
     raw = _array(answer, "items")
     total = answer.get("total")
     items = [Item(key, _time(one, times), one) for one in raw if (key := _key(one)) is not None]
-    return Page(items, total if isinstance(total, int) and total >= 0 else None, len(raw) - len(items))
+    is_count = isinstance(total, int) and 0 <= total <= MAX_TOTAL
+    return Page(items, total if is_count else None, len(raw) - len(items))
 
 
 def _key(raw: Any) -> str | None:

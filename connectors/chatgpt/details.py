@@ -26,8 +26,9 @@ from pdpp_worker.connector import (
 
 MAX_FAILURES = 5
 """Failures in a row after which no further conversation is asked for."""
-UNPROVED_GONE = 2
-"""How often a 404 is believed before any conversation could be read: the endpoint itself may be gone."""
+UNPROVED = 2
+"""How often a 404, or a 403, is taken to be about one conversation before any could be read: the endpoint itself may be
+gone, or closed to this account."""
 
 FORBIDDEN = 403
 
@@ -45,7 +46,7 @@ class Details:
         """How many conversations may be asked for at once; a batch that fails makes it one."""
         self._failures = 0
         self._error: ProviderError | None = None
-        self._gone = 0
+        self._gone = self._forbidden = 0
         self._proved = False
 
     def read(self, key: str) -> Conversation:
@@ -103,12 +104,15 @@ class Details:
         return self._error.retry_after if isinstance(self._error, Throttled) else None
 
     def _is_about_the_account(self, error: ProviderError) -> bool:
-        """A refusal of one conversation, where others could be read, is about that one alone."""
-        return isinstance(error, AuthExpired) and not (self._proved and error.status == FORBIDDEN)
+        """A refusal of one conversation, where the list or others could be read, is about that one alone."""
+        if not isinstance(error, AuthExpired) or error.status != FORBIDDEN:
+            return isinstance(error, AuthExpired)
+        self._forbidden += 1
+        return not self._proved and self._forbidden > UNPROVED
 
     def _believe(self) -> bool:
         self._gone += 1
-        return self._proved or self._gone <= UNPROVED_GONE
+        return self._proved or self._gone <= UNPROVED
 
     def _error_of(self, error: ProviderError) -> ProviderError:
         if isinstance(error, Gone):

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBER = re.compile(r"\d{9,16}(?:\.\d*)?", re.ASCII)
+_IN_MILLISECONDS = 1e11
+"""From here on a number counts milliseconds: as seconds it would be a year after 5000."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
@@ -42,13 +45,16 @@ def strings(value: Any) -> list[str]:
 
 
 def moment(value: Any) -> datetime | None:
-    """A time given as Unix seconds or as ISO 8601 text; not positive, or not a time, is unknown."""
+    """A time given as Unix seconds (or milliseconds), as a number or as text, or as ISO 8601 text; not positive, or not
+    a time, is unknown."""
     try:
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
+            value = float(value)
         if isinstance(value, str):
             found = datetime.fromisoformat(value)
             found = found if found.tzinfo else found.replace(tzinfo=UTC)
         elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            found = _EPOCH + timedelta(seconds=value)
+            found = _EPOCH + timedelta(seconds=value if value < _IN_MILLISECONDS else value / 1000)
         else:
             return None
         return found.astimezone(UTC) if found > _EPOCH else None

@@ -133,15 +133,18 @@ class Place:
         at_floor = self.floor is not None and self.floor.time == newest
         return replace(self, top=self.floor if at_floor else Mark(newest))
 
-    def has(self, item: Item) -> bool:
-        """Whether the item was handled, by this pass or an earlier walk."""
-        passed = self.mark is not None and self.mark.is_below(item)
-        return passed or (self.floor is not None and self.floor.is_above(item))
+    def is_old(self, item: Item) -> bool:
+        """Whether the item was handled by an earlier walk."""
+        return self.floor is not None and self.floor.is_above(item)
+
+    def is_passed(self, item: Item) -> bool:
+        """Whether the item was handled by this pass, if the list is sorted."""
+        return self.mark is not None and self.mark.is_below(item)
 
     def after(self, item: Item, newest_to_come: int | None, index: int) -> Place:
         """The place once the item is behind; no item from it on is newer than `newest_to_come`."""
         # What came to the very time of the top after the pass had left it is the next pass's.
-        passed = self.mark is not None and self.mark.is_below(item)
+        passed = self.is_passed(item)
         top = self.top.with_item(item) if self.top and not passed else self.top
         mark = self.mark
         if newest_to_come is not None and (mark is None or newest_to_come < mark.time):
@@ -226,9 +229,11 @@ def _joins(page: Page, place: Place) -> bool:
 
 def _page_steps(page: Page, place: Place, offset: int, seen: list[str]) -> Iterator[Step]:
     """The place after each item of the page; the item is left out of those that need no handling."""
-    undated_before = frozenset(seen)
+    met = set(seen)
     for index, (item, newest) in enumerate(zip(page.items, _newest_to_come(page), strict=True), start=offset + 1):
-        known = place.has(item) or (item.time is None and item.id in undated_before)
+        # The mark speaks of a sorted list: what it covers on a page below the first was met on the page above.
+        known = place.is_old(item) or (item.id in met if seen or item.time is None else place.is_passed(item))
+        met.add(item.id)
         place = place.after(item, newest, index)
         yield Step(None if known else item, place, page.total)
 

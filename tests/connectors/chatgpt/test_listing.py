@@ -147,6 +147,15 @@ def test_a_second_walk_hands_out_only_what_changed() -> None:
     assert model.reads - before == 2
 
 
+def test_a_list_that_is_not_sorted_is_handed_out_whole() -> None:
+    times = {f"old-{n}": BEGINNING - (n * 37) % 60 for n in range(60)}
+    items = [Item(name, time, {}) for name, time in times.items()]
+
+    told = {step.item.id for step in walk(lambda at: Page(items[at : at + 10]), Place()) if step.item}
+
+    assert told == times.keys()
+
+
 def test_equal_times_at_the_floor_are_told_apart_by_id() -> None:
     model = Model(100, {"a": BEGINNING, "b": BEGINNING - 1})
     place = list(walk(model.read, Place()))[-1].place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import httpx
@@ -30,10 +31,11 @@ PATHS = {
 
 
 def answering(answers: Mapping[str, Any]) -> Context:
-    """A context whose platform gives fixed answers by path: an httpx.Response, or what becomes its JSON."""
+    """A context whose platform gives fixed answers by path: an httpx.Response, what becomes its JSON, or a function of it."""
 
     def handle(request: httpx.Request) -> httpx.Response:
         answer = answers.get(request.url.path, httpx.Response(404))
+        answer = answer() if callable(answer) else answer
         response = answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
         response.request = request
         failure = outcome_of(response, context().now())
@@ -276,3 +278,24 @@ def test_a_redirect_without_end_is_the_platforms_error() -> None:
 def test_gone_is_what_404_becomes() -> None:
     with pytest.raises(Gone), answering({}).http(base_url="https://platform.test") as client:
         client.get("/nowhere")
+
+
+@pytest.mark.parametrize("items", [[], [{"id": "g-1"}]])
+def test_pages_that_bring_nothing_new_for_ever_come_to_an_end(items: list[Any]) -> None:
+    cursors = count()
+    holder = Holder(answering({PATHS["custom_gpts"]: lambda: {"items": items, "cursor": f"c{next(cursors)}"}}))
+
+    said = holder.run(["custom_gpts"])
+
+    assert skips(said)["custom_gpts"].reason == "shape_changed"
+    assert next(cursors) < 30
+
+
+@pytest.mark.parametrize("total", [10**18, -1, "many", None])
+def test_a_list_that_lies_about_its_length_is_read_all_the_same(total: Any) -> None:
+    page = {"items": [{"id": "c1", "update_time": 1_700_000_000}], "total": total}
+    detail = {"mapping": {"n": {"message": {"content": "hi"}}}}
+    holder = Holder(answering({"/conversations": page, "/conversation/c1": detail}))
+
+    assert skips(holder.run(TREES)) == {}
+    assert set(holder.held("messages")) == {("c1", "n")}

@@ -326,6 +326,28 @@ def test_a_list_that_fails_is_never_a_success_and_keeps_the_place(
     assert holder.state == state
 
 
+def test_the_newest_conversation_alone_refused_is_a_gap_and_the_others_are_read(provide: Provide) -> None:
+    account = Account(7, 12)
+    refused = newest_first(account)[0]
+    holder = Holder(online(provide(12, faults={"status_by_id": {refused: 403}})))
+
+    said = holder.run(TREES)
+
+    assert [(one.record_key, one.reason) for one in gaps(said)] == [(refused, "upstream_error")]
+    assert skips(said) == {}
+    assert_whole(holder, account, besides=[refused])
+
+
+def test_an_account_that_may_read_no_conversation_is_told_so_after_a_few(provide: Provide) -> None:
+    provider = provide(12, faults={"status_by_kind": {"detail": 403}})
+
+    said = Holder(online(provider)).run(TREES)
+
+    assert {one.reason for one in skips(said).values()} == {"credentials_expired"}
+    assert len(gaps(said)) == 2
+    assert len(details_asked(provider)) == 3
+
+
 @pytest.mark.parametrize("faults", [{"challenge_share": 1.0}, {"token_requests": 0}, {"status_by_kind": {"list": 403}}])
 def test_a_lock_on_the_door_stops_every_request(provide: Provide, faults: dict[str, Any]) -> None:
     provider = provide(12, faults=faults)
