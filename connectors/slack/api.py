@@ -18,6 +18,9 @@ from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, Thr
 PAGE = 200
 """Items a page; Slack asks for no more than this."""
 FILES_PAGE = 100
+MAX_BARREN = 100
+"""Pages in a row without anything new after which a list is taken to go on for ever; Slack leaves some empty, where a
+filter passes nothing."""
 KINDS = "public_channel,private_channel,mpim,im"
 
 _SIGNED_OUT = frozenset(
@@ -92,6 +95,8 @@ class Api:
     def __init__(self, client: httpx.Client, context: Context) -> None:
         self._client = client
         self._now = context.now
+        self.hides = False
+        """Whether the plan's limit hides what lies below the last page; it is not gone."""
 
     def identity(self) -> Obj:
         """Who is signed in, and where."""
@@ -153,21 +158,23 @@ class Api:
 
     def _pages(self, method: str, name: str, is_named: Callable[[Any], bool], **parameters: Any) -> Iterator[list[Any]]:
         """All pages; that items had no name by which to keep them is said when the others are taken."""
-        cursors: set[str] = set()
-        nameless = 0
+        cursors, before = set[str](), list[Any]()
+        nameless = barren = 0
         while True:
             answer = self._call(method, **parameters)
             items = _array(answer, name, method)
+            barren = barren + 1 if items in ([], before) else 0
             named = [one for one in items if is_named(one)]
             nameless += len(items) - len(named)
+            self.hides = answer.get("is_limited") is True
             yield named
             cursor = _next_cursor(method, answer)
             if cursor is None:
                 break
-            if cursor in cursors:
+            if cursor in cursors or barren > MAX_BARREN:
                 raise ShapeError(f"the pages of {method} go in a circle")
             cursors.add(cursor)
-            parameters["cursor"] = cursor
+            before, parameters["cursor"] = items, cursor
         refuse_nameless(method, nameless)
 
     def _call(self, method: str, **parameters: Any) -> Obj:

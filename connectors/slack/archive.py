@@ -26,6 +26,9 @@ FILE_NAME = "slackdump.sqlite"
 TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
 """What nothing can be read without; of another table that is not there only its stream suffers."""
 
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""How a damaged archive shows itself: what SQLite says of one may hold bytes of it that are no text."""
+
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _BEGINNING = (0, "")
 
@@ -107,21 +110,27 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """
     if not path.is_file():
         raise ArchiveError(f"there is no {path.name} in the directory that `archive` names")
-    # Without a log beside it the file is whole, and need not be in a directory that can be written.
-    log = path.with_name(f"{path.name}-wal")
-    mode = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, check_same_thread=False)
+        connection = sqlite3.connect(f"file:{quote(str(path))}?{_mode(path)}", uri=True, check_same_thread=False)
         try:
             yield Archive(connection)
         finally:
             connection.close()
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         raise ArchiveError(f"the archive cannot be read: {error}") from error
 
 
+def _mode(path: Path) -> str:
+    """How to open the file, by what lies beside it."""
+    sizes = {name: log.stat().st_size for name in ("wal", "journal") if (log := Path(f"{path}-{name}")).exists()}
+    if sizes.get("journal"):
+        return "mode=rw"  # A writer died in the midst of a transaction, which SQLite takes back when it may write.
+    # Without a log the file is whole, and need not be in a directory that can be written.
+    return "mode=ro" if sizes.get("wal") else "mode=ro&immutable=1"
+
+
 class Archive:
-    """An open archive; every method raises sqlite3.DatabaseError when it cannot be read."""
+    """An open archive; every method raises one of `UNREADABLE` when it cannot be read."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -159,8 +168,8 @@ class Archive:
 
     def newest_message(self) -> int | None:
         """When the newest message was sent, microseconds since 1970."""
-        found: int | None = self.connection.execute("SELECT max(ID) FROM MESSAGE").fetchone()[0]
-        return found
+        found = self.connection.execute("SELECT max(ID) FROM MESSAGE").fetchone()[0]
+        return found if isinstance(found, int) else None
 
     def messages(self, after: tuple[int, int] = (0, -1)) -> Iterator[MessageRow]:
         """The newest version of every message, in the order of chunks."""
@@ -209,10 +218,10 @@ class Archive:
         for row in self._rows(_CHANNELS, after):
             yield row._replace(extra=_day(row.extra))
 
-    def newest_channel_chunk(self, channel: str) -> int:
-        """The chunk of a channel's newest row."""
-        query = "SELECT coalesce(max(CHUNK_ID), 0) FROM CHANNEL WHERE ID = ?"
-        return int(self.connection.execute(query, (channel,)).fetchone()[0])
+    def is_newest_channel(self, row: Row) -> bool:
+        """Whether there is no newer row of a channel."""
+        query = "SELECT 1 FROM CHANNEL WHERE ID = ? AND CHUNK_ID > ? LIMIT 1"
+        return self.connection.execute(query, (row.id, row.chunk)).fetchone() is None
 
     def workspaces(self, chunk: int) -> Iterator[Obj]:
         """The workspace as auth.test described it in chunks above `chunk`, newest last."""
@@ -237,12 +246,20 @@ class Archive:
 
     def _messages(self, query: str, values: Sequence[Any]) -> Iterator[MessageRow]:
         for chunk, key, channel, ts, data, has_earlier in self.connection.execute(query, values):
+            _require("MESSAGE", (chunk, int), (key, int))
             known_ts = ts if micros(ts) is not None else ts_of(key)
             yield MessageRow(chunk, key, channel, known_ts, _decode(data), bool(has_earlier))
 
     def _rows(self, query: str, after: tuple[int, str]) -> Iterator[Row]:
         for chunk, key, data, extra in self.connection.execute(query, after):
+            _require("a table", (chunk, int), (key, str))
             yield Row(chunk, key, _decode(data), extra)
+
+
+def _require(table: str, *values: tuple[Any, type]) -> None:
+    """SQLite keeps in a column what it is given, whatever the column is declared to hold."""
+    if not all(isinstance(value, kind) for value, kind in values):
+        raise sqlite3.DatabaseError(f"{table} has a row whose numbers or ids are of another type than its columns")
 
 
 def _day(loaded: Any) -> str | None:

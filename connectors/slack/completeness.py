@@ -99,7 +99,8 @@ def look(archive: Archive) -> Completeness:
 def _sessions(archive: Archive) -> list[Session]:
     rows = archive.connection.execute("SELECT ID, FINISHED, MODE, ARGS FROM SESSION ORDER BY ID")
     return [
-        Session(key, bool(end), str(mode), frozenset((args or "").split("|")) - {""}) for key, end, mode, args in rows
+        Session(key, bool(end), str(mode), frozenset(str(args or "").split("|")) - {""})
+        for key, end, mode, args in rows
     ]
 
 
@@ -107,7 +108,7 @@ def _walks(archive: Archive) -> dict[str, dict[int, bool]]:
     """Channel to the sessions that read it, each with whether it came to the channel's end."""
     found: defaultdict[str, dict[int, bool]] = defaultdict(dict)
     for channel, session, is_final in archive.connection.execute(_WALKS):
-        found[channel][session] = bool(is_final)
+        found[str(channel)][session] = bool(is_final)
     return dict(found)
 
 
@@ -116,7 +117,8 @@ def _reads_whole(sessions: dict[int, Session], session: int, channel: str) -> bo
 
 
 def _look_at_list(archive: Archive, sessions: dict[int, Session], begun: set[str], found: Completeness) -> None:
-    for channel, session, is_readable, is_member in archive.connection.execute(_LISTED):
+    for key, session, is_readable, is_member in archive.connection.execute(_LISTED):
+        channel = str(key)
         if channel in begun or session not in sessions:
             continue
         if sessions[session].lists(channel, is_member=bool(is_member) or not is_readable):

@@ -8,6 +8,7 @@ Each conversation keeps its own place in the cursor:
     seen    message to what rode on it when last walked (attachments, then "emoji:user"), within the window; met: the
             same for the walk under way. What was seen and is not met again was deleted, and so were its riders.
     run     the run that has walked it to its end
+    failed  the run in which it last failed
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from connectors.slack import rows
 from connectors.slack.api import Api
-from connectors.slack.errors import Refused, ShapeError, reason_of
+from connectors.slack.errors import Refused, ScopeMissing, ShapeError, reason_of
 from connectors.slack.fields import integer, micros, table, tables, text, ts_of
 from connectors.slack.rows import Obj, message_id
 from connectors.slack.streams import ATTACHMENTS, MESSAGES, REACTIONS, Emitter
@@ -45,6 +46,7 @@ MAX_FAILURES = 3
 BEGINNING = "0"
 
 _DAY = 86_400 * 1_000_000
+_NEVER = 10**18
 
 
 class TooManyFailuresError(Exception):
@@ -66,7 +68,9 @@ class Conversations:
         began = self._now().isoformat()
         cursor = table(start.cursor(MESSAGES))
         places = {channel: table(place) for channel, place in table(cursor.get("channels")).items()}
-        for number, channel in enumerate(channels, start=1):
+        # Those that failed come last, so that they never keep the others from being read.
+        in_order = sorted(channels, key=lambda channel: "failed" in places.get(channel, {}))
+        for number, channel in enumerate(in_order, start=1):
             place = places.setdefault(channel, {})
             if place.get("run") != start.run_id:
                 yield from self._conversation(start, channel, place, lambda: {"channels": places})
@@ -107,17 +111,21 @@ class Conversations:
         except ProviderError as error:
             latest = {"latest": place["mark"]} if "mark" in place else {}
             yield _gap({"channel_id": channel}, error, {"oldest": ts_of(self._floor(place)), **latest})
+            place["failed"] = start.run_id
             yield State(stream=MESSAGES, cursor=cursor())
             self._count(error)
         else:
             self._failures = 0
+            place.pop("failed", None)
             yield State(stream=MESSAGES, cursor=cursor())
 
     def _pass(self, start: Start, channel: str, place: Obj, cursor: Callable[[], Obj]) -> Iterator[Message]:
         """From the newest message, or from where an earlier slice left off, down to what was walked before."""
         began = place.setdefault("began", start.run_id)
         floor = self._floor(place)
+        hides = False
         for page in self._api.history(channel, ts_of(floor) if floor else BEGINNING, text(place.get("mark"))):
+            hides = self._api.hides
             messages = [raw for raw in tables(page) if micros(raw.get("ts")) is not None]
             for raw in messages:
                 place.setdefault("top", raw["ts"])
@@ -126,7 +134,7 @@ class Conversations:
             if messages:
                 place["mark"] = messages[-1]["ts"]
             yield State(stream=MESSAGES, cursor=cursor())
-        yield from self._finish(channel, place, floor)
+        yield from self._finish(channel, place, floor, hides=hides)
         if began == start.run_id:
             place["run"] = start.run_id
 
@@ -177,9 +185,14 @@ class Conversations:
                 self._failures = 0
                 known[raw["ts"]] = mark
 
-    def _finish(self, channel: str, place: Obj, floor: int) -> Iterator[Message]:
-        """The end of a pass: what was seen within it and not met again is deleted, and the place moves up."""
+    def _finish(self, channel: str, place: Obj, floor: int, *, hides: bool) -> Iterator[Message]:
+        """The end of a pass: what was seen within it and not met again is deleted, and the place moves up.
+
+        `hides`: what lies below the last message that was met is only out of sight.
+        """
         met = place.pop("met", {})
+        if hides:
+            floor = max(floor, min((micros(ts) or 0 for ts in met), default=_NEVER))
         for ts, riders in table(place.get("seen")).items():
             if (micros(ts) or 0) > floor and ts not in met:
                 yield from self._taken_away(channel, ts, riders, [0])
@@ -198,11 +211,16 @@ class Conversations:
         return (micros(ts) or 0) > newest - self._window
 
     def _count(self, error: ProviderError) -> None:
-        if isinstance(error, Gone | Refused):
+        if is_its_own(error):
             return
         self._failures += 1
         if self._failures >= MAX_FAILURES:
             raise TooManyFailuresError from error
+
+
+def is_its_own(error: ProviderError) -> bool:
+    """Whether a failure is that of one conversation, or of its kind, and says nothing of the others."""
+    return isinstance(error, Gone | Refused | ScopeMissing)
 
 
 def stopped(streams: list[str], error: ProviderError) -> Iterator[Message]:

@@ -22,7 +22,8 @@ def flag(value: Any) -> bool | None:
 
 
 def integer(value: Any) -> int | None:
-    """The whole number as it came."""
+    """The whole number; one that was written with a point counts too."""
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MAX_INTEGER
     return value if fits else None
 

@@ -6,10 +6,9 @@ archive, or one beyond the archive's end, counts for nothing.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 
-from connectors.slack.archive import Archive, MessageRow, Row
+from connectors.slack.archive import UNREADABLE, Archive, MessageRow, Row
 from connectors.slack.fields import table, tables, text
 from connectors.slack.rows import Obj, is_placeholder, message_id
 from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, PARENT, USERS, WORKSPACE, Emitter
@@ -56,7 +55,7 @@ class Ingest:
         """A table that is not there or cannot be read costs its own streams only."""
         try:
             yield from messages
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             reason = Reason.SHAPE_CHANGED if "no such" in str(error) else Reason.SOURCE_PARTITION_FAILED
             for one in (stream, *(rider for rider, parent in PARENT.items() if parent == stream)):
                 if one in self._emitter.wanted:
@@ -122,7 +121,7 @@ class Ingest:
     def _channel(self, row: Row) -> Iterator[Record]:
         if row.raw is None:
             return
-        is_newest = row.chunk == self._archive.newest_channel_chunk(row.id)
+        is_newest = self._archive.is_newest_channel(row)
         for record in self._emitter.channel({**row.raw, "id": row.id}, row.extra or FIRST_SEEN):
             if is_newest or record.stream != CHANNELS:
                 yield record

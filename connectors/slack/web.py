@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
 from connectors.slack.api import Api, refuse_nameless
-from connectors.slack.conversations import Conversations, TooManyFailuresError, stopped
-from connectors.slack.errors import NamelessError, Refused, ShapeError, reason_of
-from connectors.slack.fields import flag, integer, table, tables, text
+from connectors.slack.conversations import (
+    MAX_FAILURES,
+    Conversations,
+    TooManyFailuresError,
+    is_its_own,
+    miss_reason,
+    stopped,
+)
+from connectors.slack.errors import NamelessError, ShapeError, reason_of
+from connectors.slack.fields import flag, integer, strings, table, tables, text
 from connectors.slack.rows import Obj
 from connectors.slack.streams import (
     ATTACHMENTS,
@@ -32,11 +39,9 @@ from pdpp_worker.connector import (
     Context,
     DetailCoverage,
     DetailGap,
-    Gone,
     Message,
     Progress,
     ProviderError,
-    Reason,
     Start,
     State,
     Throttled,
@@ -158,20 +163,34 @@ class Web:
 
     def _memberships(self) -> Iterator[Message]:
         cursor = table(self._start.cursor(MEMBERSHIPS))
-        counts = dict(table(cursor.get("counts")))
-        for channel, count in self._known_channels().items():
-            # A direct message has no count, and its members never change.
-            if counts.get(channel) == count:
-                continue
-            try:
-                yield from self.members(channel)
-            except (Gone, Refused) as error:
-                yield _unread_members(channel, error)
-                continue
-            counts[channel] = count
-            yield _members_read(channel)
-            yield State(stream=MEMBERSHIPS, cursor={"counts": counts})
-        yield State(stream=MEMBERSHIPS, cursor={"counts": counts})
+        counts, failed = dict(table(cursor.get("counts"))), set(strings(cursor.get("failed")))
+        known, failures = self._known_channels(), 0
+        # A direct message has no count, and its members never change. Those that failed come last.
+        due = [channel for channel, count in known.items() if counts.get(channel) != count]
+        for channel in sorted(due, key=failed.__contains__):
+            error = yield from self._members_or_gap(channel)
+            if error is None:
+                failures, counts[channel] = 0, known[channel]
+                failed.discard(channel)
+            else:
+                failures += not is_its_own(error)
+                failed.add(channel)
+            yield State(stream=MEMBERSHIPS, cursor={"counts": counts, "failed": sorted(failed)})
+            if failures >= MAX_FAILURES:
+                raise TooManyFailuresError from error
+        yield State(stream=MEMBERSHIPS, cursor={"counts": counts, "failed": sorted(failed)})
+
+    def _members_or_gap(self, channel: str) -> Generator[Message, None, ProviderError | None]:
+        """The memberships of one conversation, or the gap that they are; returns why there is one."""
+        try:
+            yield from self.members(channel)
+        except (AuthExpired, Challenged):
+            raise
+        except ProviderError as error:
+            yield _unread_members(channel, error)
+            return error
+        yield _members_read(channel)
+        return None
 
     def members(self, channel: str) -> Iterator[Message]:
         """The memberships of one conversation."""
@@ -183,6 +202,8 @@ class Web:
         page, pages, nameless = integer(table(self._start.cursor(FILES)).get("page")) or 1, 1, 0
         while page <= max(pages, 1):
             found, pages = self._api.files(page)
+            if page < pages and not found:
+                raise ShapeError(f"files.list speaks of {pages} pages, and page {page} is empty")
             named = [raw for raw in tables(found) if text(raw.get("id"))]
             nameless += len(found) - len(named)
             for raw in named:
@@ -203,7 +224,8 @@ def _unread_members(channel: str, error: ProviderError) -> DetailGap:
     return DetailGap(
         stream=MEMBERSHIPS,
         record_key=channel,
-        reason=Reason.SOURCE_PARTITION_FAILED.value,
+        reason=miss_reason(error).value,
+        retry_after=error.retry_after if isinstance(error, Throttled) else None,
         detail_locator={"members_of": channel},
         last_error=str(error),
     )

@@ -31,7 +31,7 @@ PATHS = {
 
 
 def answering(answers: Mapping[str, Any]) -> Context:
-    """A context whose platform gives fixed answers by path: an httpx.Response, what becomes its JSON, or a function of it."""
+    """A context whose platform gives fixed answers by path: a response, JSON, or a function that gives either."""
 
     def handle(request: httpx.Request) -> httpx.Response:
         answer = answers.get(request.url.path, httpx.Response(404))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from pdpp_worker.connector import GapToClose, Reason, Record, ResourceScope
 from pdpp_worker.protocol.messages import StartScope
 from pdpp_worker.protocol.scope import StreamScope
 from tests.connectors.slack.account import (
+    OWNER,
     THREAD,
     ArchiveMaker,
     archived,
@@ -441,3 +444,62 @@ def test_a_stream_that_is_asked_for_in_a_narrow_way_does_not_keep_its_parent_fro
 
     assert skips(sent)["reactions"].reason == Reason.SCOPE_NOT_SUPPORTED
     assert "messages" in on_disk.state
+
+
+_DYING = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size = 2")
+database.execute("BEGIN")
+database.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO S_USER "
+    "(ID, CHUNK_ID, IDX, USERNAME, DATA) SELECT 'U' || i, 1, i, hex(randomblob(200)), x'7b7d' FROM n")
+os.kill(os.getpid(), 9)
+"""
+"""A writer without a log that dies in the midst of a transaction."""
+
+
+def test_a_transaction_that_a_dying_writer_left_open_is_taken_back(directory: Path, on_disk: Holder) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.execute("PRAGMA journal_mode = DELETE")
+    maker.close()
+    subprocess.run([sys.executable, "-c", _DYING, str(maker.path)], check=False)
+    assert Path(f"{maker.path}-journal").stat().st_size
+
+    sent = on_disk.run()
+
+    assert skips(sent) == {}
+    assert set(on_disk.held("users")) == {OWNER, "U0OTHER"}
+    assert set(on_disk.held("messages")) == {f"C1:{ONE}"}
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "stream"),
+    [
+        ("MESSAGE", "ID", b"\xff", "messages"),
+        ("MESSAGE", "CHUNK_ID", "abc", "messages"),
+        ("S_USER", "ID", b"\xff", "users"),
+        ("CHANNEL", "CHUNK_ID", "abc", "channels"),
+        ("FILE", "ID", b"\xff", "files"),
+    ],
+)
+def test_a_row_whose_id_is_of_another_type_fails_its_stream(
+    directory: Path, on_disk: Holder, table: str, column: str, value: bytes | str, stream: str
+) -> None:
+    maker = archived(directory, {"C1": [said(ONE), said(TWO)]})
+    maker.files("C1", file("F1"))
+    maker.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = (SELECT max(rowid) FROM {table})", value)  # noqa: S608
+    maker.close()
+
+    assert skips(on_disk.run())[stream].reason == Reason.SOURCE_PARTITION_FAILED
+
+
+def test_a_damaged_schema_is_told_in_a_sentence(directory: Path, on_disk: Holder) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    maker.close()
+    damaged = maker.path.read_bytes().replace(b"CREATE TABLE SESSION (", b"CREATE TAB\xdd\xff SESSION (")
+    maker.path.write_bytes(damaged)
+
+    assert {name: one.reason for name, one in skips(on_disk.run()).items()} == dict.fromkeys(
+        ALL, Reason.SOURCE_PARTITION_FAILED
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
 
+from connectors.slack import api
 from connectors.slack.api import escaped
 from pdpp_worker.connector import BatchScope, Context, GapToClose, Reason, State
 from tests.connectors.slack.account import Obj, file, said, stamp, thread, user
@@ -296,3 +298,99 @@ def test_a_cursor_that_is_none_does_not_pass_for_the_end(slack: Slack, holder: H
     slack.faults["users.list"] = failing(answer)
 
     assert skips(holder.run())["users"].reason == Reason.SHAPE_CHANGED
+
+
+def test_a_scope_that_one_kind_of_conversation_needs_costs_no_other(slack: Slack, holder: Holder) -> None:
+    for at in range(5):
+        slack.add(f"D{at}", [said(stamp(1))], is_im=True)
+    slack.add("C1", [said(stamp(1))])
+    error = {"ok": False, "error": "missing_scope", "needed": "im:history"}
+    slack.faults["conversations.history"] = lambda asked: error if asked["channel"].startswith("D") else None
+
+    sent = holder.run()
+
+    assert {name: told.reason for name, told in gaps(sent).items()} == {
+        f"D{at}": Reason.CREDENTIALS_EXPIRED for at in range(5)
+    }
+    assert skips(sent) == {}
+    assert set(holder.held("messages")) == {f"C1:{stamp(1)}"}
+
+
+def test_conversations_that_fail_in_every_run_do_not_keep_the_others_from_being_read(
+    slack: Slack, holder: Holder
+) -> None:
+    for at in range(5):
+        slack.add(f"C{at}", [said(stamp(1))])
+    error = {"ok": False, "error": "internal_error"}
+    slack.faults["conversations.history"] = lambda asked: error if asked["channel"] < "C3" else None
+    holder.run()
+
+    sent = holder.run()
+
+    assert set(holder.held("messages")) == {f"C3:{stamp(1)}", f"C4:{stamp(1)}"}
+    assert gaps(sent).keys() == {"C0", "C1", "C2"}
+
+
+def test_members_that_cannot_be_read_are_a_gap_of_their_conversation(slack: Slack, holder: Holder) -> None:
+    for at in range(5):
+        slack.add(f"C{at}", [], num_members=1)
+        slack.members[f"C{at}"] = ["U1"]
+    error = {"ok": False, "error": "internal_error"}
+    slack.faults["conversations.members"] = lambda asked: error if asked["channel"] < "C3" else None
+    first = holder.run()
+
+    second = holder.run()
+
+    assert skips(first).keys() == {"channel_memberships"}
+    assert set(holder.held("channel_memberships")) == {"C3:U1", "C4:U1"}
+    assert gaps(second).keys() == {"C0", "C1", "C2"}
+
+
+@pytest.mark.parametrize("members", [[], [user("U1")]])
+def test_pages_that_bring_nothing_new_for_ever_come_to_an_end(
+    slack: Slack, holder: Holder, monkeypatch: pytest.MonkeyPatch, members: list[Obj]
+) -> None:
+    monkeypatch.setattr(api, "MAX_BARREN", 5)
+    cursors = count()
+
+    def page(_: Obj) -> Obj:
+        return {"ok": True, "members": members, "response_metadata": {"next_cursor": f"c{next(cursors)}"}}
+
+    slack.faults["users.list"] = page
+
+    assert skips(holder.run())["users"].reason == Reason.SHAPE_CHANGED
+    assert slack.called("users.list") < 10
+
+
+def test_a_list_of_files_that_lies_about_its_pages_comes_to_an_end(slack: Slack, holder: Holder) -> None:
+    lie = {"paging": {"pages": 10**9}}
+    slack.faults["files.list"] = lambda asked: {
+        "ok": True,
+        "files": [file("F1")] if asked["page"] == "1" else [],
+        **lie,
+    }
+
+    sent = holder.run()
+
+    assert skips(sent)["files"].reason == Reason.SHAPE_CHANGED
+    assert set(holder.held("files")) == {"F1"}
+    assert slack.called("files.list") == 2
+
+
+def test_what_the_plan_hides_is_not_deleted(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", [said(stamp(at)) for at in (1, 2, 3)])
+    holder.run()
+    visible = [said(stamp(3)), said(stamp(4))]
+    slack.faults["conversations.history"] = lambda _: {"ok": True, "messages": visible[::-1], "is_limited": True}
+
+    holder.run()
+
+    assert set(holder.held("messages")) == {f"C1:{stamp(at)}" for at in (1, 2, 3, 4)}
+
+
+def test_times_that_are_written_with_a_point_are_kept(slack: Slack, holder: Holder) -> None:
+    slack.add("C1", [], created=1_767_000_000.0)
+
+    holder.run()
+
+    assert holder.held("channels")["C1"]["created"] == 1_767_000_000
