@@ -451,8 +451,10 @@ import os, sqlite3, sys
 database = sqlite3.connect(sys.argv[1], isolation_level=None)
 database.execute("PRAGMA cache_size = 2")
 database.execute("BEGIN")
-database.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO S_USER "
-    "(ID, CHUNK_ID, IDX, USERNAME, DATA) SELECT 'U' || i, 1, i, hex(randomblob(200)), x'7b7d' FROM n")
+database.execute("DELETE FROM S_USER")
+for _ in range(500):
+    database.execute("INSERT INTO WORKSPACE (CHUNK_ID, TEAM, TEAM_ID, USER_ID, URL, DATA) VALUES (9, '', '', '', '', ?)",
+        ("x" * 1_000,))
 os.kill(os.getpid(), 9)
 """
 """A writer without a log that dies in the midst of a transaction."""
