@@ -453,8 +453,8 @@ database.execute("PRAGMA cache_size = 2")
 database.execute("BEGIN")
 database.execute("DELETE FROM S_USER")
 for _ in range(500):
-    database.execute("INSERT INTO WORKSPACE (CHUNK_ID, TEAM, TEAM_ID, USER_ID, URL, DATA) VALUES (9, '', '', '', '', ?)",
-        ("x" * 1_000,))
+    database.execute("INSERT INTO WORKSPACE (CHUNK_ID, TEAM, TEAM_ID, USER_ID, URL, DATA) "
+        "VALUES (9, '', '', '', '', ?)", ("x" * 1_000,))
 os.kill(os.getpid(), 9)
 """
 """A writer without a log that dies in the midst of a transaction."""
