@@ -65,8 +65,8 @@ class Details:
         except ProviderError as error:
             if self._is_about_the_account(error) or (isinstance(error, Gone) and self._believe()):
                 raise
-            self._failures, self._error = self._failures + 1, error
-            raise self._error_of(error) from None
+            self._failures, self._error = self._failures + 1, self._error_of(error)
+            raise self._error from None
         self._failures, self._proved = 0, True
         return detail
 

@@ -338,6 +338,13 @@ def test_the_newest_conversation_alone_refused_is_a_gap_and_the_others_are_read(
     assert_whole(holder, account, besides=[refused])
 
 
+def test_failures_in_a_row_of_which_one_is_a_refusal_do_not_ask_the_owner_to_sign_in(provide: Provide) -> None:
+    failing = dict(zip(newest_first(Account(7, 12)), [500, 500, 500, 500, 403], strict=False))
+    holder = Holder(online(provide(12, faults={"status_by_id": failing})))
+
+    assert {one.reason for one in skips(holder.run(TREES)).values()} == {"upstream_error"}
+
+
 def test_an_account_that_may_read_no_conversation_is_told_so_after_a_few(provide: Provide) -> None:
     provider = provide(12, faults={"status_by_kind": {"detail": 403}})
 
