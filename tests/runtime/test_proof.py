@@ -69,6 +69,7 @@ class TestRecovery:
         assert [(one["attempts"], one["status"]) for one in scenario.gaps()] == [(2, "open")]
 
 
+@pytest.mark.usefixtures("no_haste")
 def test_a_gap_that_the_connector_says_nothing_about_does_not_stay_due(scenario: Scenario) -> None:
     scenario.manifest = manifest(recovery={"supports_targeted_resource_fetch": True})
     scenario.send(record("a"), DetailGap(stream="items", record_key="b", reason="rate_limited"))
