@@ -84,6 +84,7 @@ def test_a_gap_that_the_connector_says_nothing_about_does_not_stay_due(scenario:
     assert gap["next_attempt_at"] > datetime.now(UTC)
 
 
+@pytest.mark.usefixtures("no_haste")
 def test_a_walk_is_an_attempt_at_every_gap_of_a_connector_that_takes_none(scenario: Scenario) -> None:
     scenario.send(record("a"), DetailGap(stream="items", record_key="b", reason="rate_limited"))
     scenario.run()
