@@ -18,7 +18,7 @@ FIRST_BURST = 3
 USED_SHARE = 0.85
 """How much of the burst is used; the rest is room for what is not known exactly."""
 CUSHION = 2
-"""Requests by which the shadow lags behind the provider's bucket after a refusal."""
+"""Requests by which the shadow lags behind the provider's bucket after a refusal, where that can save them up."""
 MARGIN = 0.004
 CUT, MOST_CUTS = 0.02, 8
 """A rate that is refused without probing falls by CUT, by twice as much the next time, by MOST_CUTS times at most."""
@@ -74,6 +74,8 @@ class TokenBucket:
                 return
         if gain > 1 and (self._count >= SETTLED or self._empty_at is None):
             learned = min(pace, bound) * (1 - MARGIN)
+            if self.burst == 1:
+                learned = min(learned, closest(since))
             self._cuts = max(1.0, self._cuts / 2)
             self._probed = True
         else:
@@ -93,7 +95,7 @@ class TokenBucket:
     def on_empty(self, at: float) -> None:
         """The bucket is empty: the shadow fills up, and a measurement begins."""
         self._begin(at)
-        self._level = 1 + self._credit + min(CUSHION, self.burst)
+        self._level = 1 + self._credit + min(CUSHION, self.burst - 1)
         self._level_at = at
 
     def measure_burst(self) -> None:
@@ -171,6 +173,11 @@ def highest_rate(admitted: Sequence[float], refused_at: float, burst: int, measu
         if all(later - at > span for at, later in zip(admitted, admitted[gaps:], strict=False)):
             return bound, burst
         burst += 1
+
+
+def closest(admitted: Sequence[float]) -> float:
+    """The rate of the two that came closest: where spacing is strict it is sustained, as nothing was saved up."""
+    return 1 / max(min((later - at for at, later in pairwise(admitted)), default=0.0), _INSTANT_S)
 
 
 def burst_seen(admitted: Sequence[float], refused_at: float, rate: float) -> int:

@@ -224,10 +224,14 @@ def test_two_server_errors_are_no_signal_and_three_back_off() -> None:
     assert controller.rate == rate
 
 
-def run_against_interval(controller: Controller, interval_s: float, now: float, count: int) -> tuple[float, int]:
+def run_against_interval(
+    controller: Controller, interval_s: float, now: float, count: int, *, until_refused: bool = False
+) -> tuple[float, int]:
     """A provider that admits one request every `interval_s`; returns when it ended and how many were refused."""
     admitted_at, refused = -math.inf, 0
     for _ in range(count):
+        if refused and until_refused:
+            break
         at = controller.next_send(now)
         controller.on_send(at)
         now = at + 0.1
@@ -238,6 +242,27 @@ def run_against_interval(controller: Controller, interval_s: float, now: float, 
             admitted_at = at
             controller.on_success(now)
     return now, refused
+
+
+def test_a_refusal_under_strict_spacing_costs_no_second_interval() -> None:
+    controller = Controller(CEILING_MS)
+    now, _ = run_against_interval(controller, 0.5, START, 1500)
+    interval_s = controller.interval_ms(now) / 1000
+    sent_at = now + 120
+
+    controller.on_send(sent_at)
+    controller.on_throttle(sent_at)
+
+    assert controller.next_send(sent_at) - sent_at == pytest.approx(interval_s, rel=0.05)
+
+
+def test_a_steep_probe_of_strict_spacing_ends_at_what_was_admitted() -> None:
+    controller = Controller(CEILING_MS)
+    now, _ = run_against_interval(controller, 2.0, START, 300)
+
+    run_against_interval(controller, 0.5, now, 600, until_refused=True)
+
+    assert 1.8 < controller.rate <= 2.0
 
 
 def restart(controller: Controller, now: float, age_s: float) -> tuple[Controller, float]:
