@@ -13,7 +13,7 @@ from typing import Any
 
 from pdpp_worker.pacing.minute_window import WINDOW_S, MinuteWindow, in_last_minute
 from pdpp_worker.pacing.snapshot import VERSION, Snapshot
-from pdpp_worker.pacing.token_bucket import TokenBucket, ago
+from pdpp_worker.pacing.token_bucket import LEAST_LEFT, TokenBucket, ago
 
 FRESH_S = 6 * 3600.0
 """A snapshot that is older says nothing about the provider of today."""
@@ -250,8 +250,7 @@ class Controller:
             return
         shut_until = window.on_refused(self._sent_at, admitted, reset_at)
         if shut_until is None:
+            self._bucket.rate = max(in_last_minute(self._sent_at, admitted) / WINDOW_S, self.rate * LEAST_LEFT)
             self._window = None
-            self._bucket.rate = max(in_last_minute(self._sent_at, admitted), 1) / WINDOW_S
-            self._bucket.measure_burst()
         else:
             self._held_until = max(self._held_until, shut_until)

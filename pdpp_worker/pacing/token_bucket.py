@@ -20,7 +20,7 @@ USED_SHARE = 0.85
 CUSHION = 2
 """Requests by which the shadow lags behind the provider's bucket after a refusal, where that can save them up."""
 MARGIN = 0.004
-CUT, MOST_CUTS = 0.02, 8
+CUT, MOST_CUTS = 0.03, 6
 """A rate that is refused without probing falls by CUT, by twice as much the next time, by MOST_CUTS times at most."""
 LEAST_LEFT = 0.5
 """No single refusal takes away more of the rate: it may have another reason."""

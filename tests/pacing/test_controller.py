@@ -247,13 +247,12 @@ def run_against_interval(
 def test_a_refusal_under_strict_spacing_costs_no_second_interval() -> None:
     controller = Controller(CEILING_MS)
     now, _ = run_against_interval(controller, 0.5, START, 1500)
-    interval_s = controller.interval_ms(now) / 1000
-    sent_at = now + 120
+    sent_at = now + 120  # by then the refusals before it are off the books
 
     controller.on_send(sent_at)
     controller.on_throttle(sent_at)
 
-    assert controller.next_send(sent_at) - sent_at == pytest.approx(interval_s, rel=0.05)
+    assert controller.next_send(sent_at) - sent_at == pytest.approx(controller.interval_ms(sent_at) / 1000)
 
 
 def test_a_steep_probe_of_strict_spacing_ends_at_what_was_admitted() -> None:
@@ -263,6 +262,15 @@ def test_a_steep_probe_of_strict_spacing_ends_at_what_was_admitted() -> None:
     run_against_interval(controller, 0.5, now, 600, until_refused=True)
 
     assert 1.8 < controller.rate <= 2.0
+
+
+def test_a_quota_that_falls_to_a_fifth_is_not_taken_for_one_request_a_minute() -> None:
+    controller = Controller(CEILING_MS)
+    now, _ = run_against_interval(controller, 2.0, START, 700)
+
+    now, _ = run_against_interval(controller, 10.0, now, 100)
+
+    assert controller.quota_per_s == pytest.approx(0.1, rel=0.15)
 
 
 def restart(controller: Controller, now: float, age_s: float) -> tuple[Controller, float]:
