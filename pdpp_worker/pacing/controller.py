@@ -56,7 +56,8 @@ class Controller:
     ) -> None:
         self._ceiling_s = ceiling_ms / 1000
         self._refusal_window_s = refusal_window_s + REFUSAL_MARGIN_S
-        self._bucket = TokenBucket(min(1000 / cold_start_ms, 1 / self._ceiling_s))
+        self._cold_rate = min(1000 / cold_start_ms, 1 / self._ceiling_s)
+        self._bucket = TokenBucket(self._cold_rate)
         self._window: MinuteWindow | None = None
         self._admitted: deque[float] = deque(maxlen=LOG_SIZE)
         self._sent_at = self._held_until = -math.inf
@@ -74,8 +75,9 @@ class Controller:
 
     @property
     def quota_per_s(self) -> float | None:
-        """The same, or None before the first refusal: then it is unknown."""
-        return self.rate if self._throttled else None
+        """The same, or None while no refusal has taught it: the first ones may speak of the burst alone."""
+        taught = self._window is not None or self._bucket.rate != self._cold_rate
+        return self.rate if self._throttled and taught else None
 
     def interval_ms(self, now: float) -> float:  # noqa: ARG002 - the pace changes with what happens
         """The interval between two requests, as learned; the ceiling at least."""

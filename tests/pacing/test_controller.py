@@ -163,6 +163,16 @@ def test_the_quota_is_unknown_before_the_first_refusal_and_measured_after() -> N
     assert controller.quota_per_s == pytest.approx(controller.rate)
 
 
+def test_a_first_refusal_that_speaks_of_the_burst_teaches_no_quota() -> None:
+    controller = Controller(CEILING_MS)
+    now = succeed(controller, 1)
+
+    now = throttle(controller, now)
+
+    assert controller.interval_ms(now) == 1000
+    assert controller.quota_per_s is None
+
+
 def test_retry_after_is_obeyed_once_and_not_summed_with_the_pace() -> None:
     controller = Controller(CEILING_MS)
     now = throttle(controller, succeed(controller, 30), retry_after_s=20.0)
