@@ -254,5 +254,7 @@ class Controller:
         if shut_until is None:
             self._bucket.rate = max(in_last_minute(self._sent_at, admitted) / WINDOW_S, self.rate * LEAST_LEFT)
             self._window = None
+            if self._bucket.burst > 1:  # With the rate in doubt, strict spacing would look like a large burst.
+                self._bucket.measure_burst()
         else:
             self._held_until = max(self._held_until, shut_until)
