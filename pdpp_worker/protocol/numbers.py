@@ -11,8 +11,8 @@ import orjson
 MOST_DIGITS = 400
 """Longer numbers, and those beyond the range of floats, are floats all the same: a database has bounds of its own."""
 
-_RUN = 18
-"""A number that a float does not hold has at least so many digits, its point counted as one."""
+_RUN = 16
+"""A number that a float does not hold has at least so many digits: it holds all of 15."""
 _DIGITS = bytes.maketrans(b"123456789.", b"0" * 10)
 
 

@@ -29,6 +29,7 @@ def data_of(number: str) -> Any:
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=12))
 @example(Decimal(LONG))
 @example(Decimal("-0.10000000000000000001"))
+@example(Decimal("9007.199254740987"))
 def test_a_decimal_of_a_line_is_stored_as_the_same_number(number: Decimal) -> None:
     text = format(number, "f")
 
