@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 from redis import Redis
 from sqlalchemy import text
 
@@ -64,23 +63,18 @@ def ended(db: Database) -> bool:
     return one(db, "SELECT ended_at IS NOT NULL FROM runs ORDER BY id DESC LIMIT 1") is True
 
 
-@pytest.mark.parametrize(
-    ("kwargs", "sentence"),
-    [
-        ('{"connection": "nope"}', "There is no connection named 'nope'"),
-        ('{"conection": "nope"}', "pdpp.run: connection: Field required."),
-    ],
-)
 def test_a_bad_argument_ends_as_a_failed_task_with_one_sentence(
-    settings: Settings, db: Database, tmp_path: Path, kwargs: str, sentence: str
+    settings: Settings, db: Database, tmp_path: Path
 ) -> None:
     with worker(settings, tmp_path) as member:
         member.wait_for("ready.")
 
-        call(settings, "pdpp.run", kwargs)
+        call(settings, "pdpp.run", '{"connection": "nope"}')
+        call(settings, "pdpp.run", '{"conection": "nope"}')
 
-        member.wait_for("raised expected")
-        assert sentence in member.log
+        member.wait_for("There is no connection named 'nope'")
+        member.wait_for("pdpp.run: connection: Field required.")
+        assert member.log.count("raised expected") == 2
         assert "Traceback" not in member.log
 
 
@@ -122,7 +116,7 @@ def test_a_worker_killed_at_any_instant_neither_loses_nor_doubles_a_record(
     small = {"PDPP_BATCH_RECORDS": "500", "PDPP_RUN_ATTEMPTS": "50"}
 
     with beat(settings, tmp_path):
-        for _ in range(4):
+        for _ in range(3):
             with worker(settings, tmp_path, **small) as member:
                 begun = one(db, "SELECT slices FROM runs")
                 until(lambda begun=begun: one(db, "SELECT slices FROM runs") > begun or ended(db), 60)  # type: ignore[misc]

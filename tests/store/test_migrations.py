@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from pdpp_worker.embedded import EmbeddedServers
@@ -144,6 +145,12 @@ def test_a_current_database_is_accepted(store: Database) -> None:
 
     have, need = migrate.revisions(store)
     assert have == need
+
+
+def test_what_is_needed_is_the_last_of_the_migrations(store: Database) -> None:
+    _, need = migrate.revisions(store)
+
+    assert ScriptDirectory(migrate.__file__.replace("migrate.py", "migrations")).get_current_head() == need
 
 
 def test_a_server_that_cannot_be_reached_is_named_in_one_sentence() -> None:
