@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from bench.chatgpt.conversation import large, served, write_export
-from bench.ingest.side import Measure
+from bench.chatgpt.conversation import TOKEN, large, served, write_export
 from bench.machine import this_machine
+from bench.worker import Job, work
 from pdpp_worker.browser.launch import PROGRAMS
-from pdpp_worker.embedded import EmbeddedServers, acquire
+from pdpp_worker.embedded import acquire
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
@@ -49,9 +46,9 @@ def chatgpt(
             with served(conversation) as address:
                 for road, given in _roads(address, export).items():
                     name = f"{road} {letters}".replace(" ", "-").lower()
-                    measure = _load(servers, name, given, folder)
-                    peak = f"{measure.peak_rss / 1e6:.0f}"
-                    table.add_row(road, letters, *_found(db, name), f"{measure.seconds:.1f}", peak)
+                    done = work(servers, Job(name, "chatgpt", given, folder, {"access_token": TOKEN}))
+                    peak = f"{done.peak_rss / 1e6:.0f}"
+                    table.add_row(road, letters, done.status, _held(db, name), f"{done.seconds:.1f}", peak)
         _console.print(table)
         db.close()
 
@@ -63,19 +60,10 @@ def _roads(address: str, export: Path) -> dict[str, dict[str, Any]]:
     return roads
 
 
-def _load(servers: EmbeddedServers, name: str, given: dict[str, Any], folder: str) -> Measure:
-    asked = [name, json.dumps(given), folder, servers.database_url, servers.redis_url]
-    command = [sys.executable, "-m", "bench.chatgpt.side", *asked]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return Measure(**json.loads(done.stdout))
-
-
-def _found(db: Database, name: str) -> tuple[str, str]:
+def _held(db: Database, name: str) -> str:
     query = """
-        SELECT (SELECT status FROM runs WHERE connection_id = c.id ORDER BY id DESC LIMIT 1) AS status,
-            (SELECT count(*) FROM records WHERE stream = 'messages' AND connection_id = c.id) AS messages
-        FROM connections c WHERE c.name = :name
+        SELECT count(*) FROM records JOIN connections ON connections.id = connection_id
+        WHERE stream = 'messages' AND connections.name = :name
     """
     with db.begin() as connection:
-        found = connection.execute(text(query), {"name": name}).mappings().one()
-    return found["status"], f"{found['messages']:,}"
+        return f"{connection.execute(text(query), {'name': name}).scalar_one():,}"

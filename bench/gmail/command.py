@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 from rich.console import Console
 
 from bench.gmail.mailbox import fill
+from bench.worker import Job, Outcome, work
 from pdpp_worker.embedded import acquire
 from pdpp_worker.settings import Settings
+from pdpp_worker.store import migrate
+from pdpp_worker.store.engine import Database
 from tests.connectors.gmail import dovecot
 from tests.support.servers import temporary_data_dir
 
@@ -43,22 +42,15 @@ def gmail(megabytes: Annotated[int, typer.Option(min=1, help="Size of the mailbo
             count = fill(root / "mail" / USER, megabytes * MB, account.pw_uid, account.pw_gid)
             os.chown(root / "mail" / USER, account.pw_uid, account.pw_gid)
             _console.print(f"{count:,} mails, {megabytes:,} MB")
-            given = [servers.database_url, servers.redis_url, str(server.plain_port), str(root / "data")]
+            db = Database(servers.database_url)
+            migrate.upgrade(db)
+            db.close()
+            given = {"user": USER, "host": "127.0.0.1", "port": server.plain_port, "tls": "plain"}
+            job = Job("large", "gmail", given, str(root / "data"), {"password": dovecot.PASSWORD})
             for name in ("first run", "second run"):
-                _measure(name, [sys.executable, "-m", "bench.gmail.side", USER, *given])
+                _show(name, work(servers, job))
 
 
-def _measure(name: str, command: list[str]) -> None:
-    begun = time.monotonic()
-    worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    process, peak = psutil.Process(worker.pid), 0
-    while worker.poll() is None:
-        try:
-            peak = max(peak, process.memory_info().rss)
-        except psutil.NoSuchProcess:
-            break
-        time.sleep(0.05)
-    said = worker.communicate()[0].strip()
-    _console.print(f"{name}: {said}; peak {peak / MB:.0f} MB; {time.monotonic() - begun:.0f} s", highlight=False)
-    if worker.returncode:
-        raise typer.Exit(1)
+def _show(name: str, done: Outcome) -> None:
+    counts = f"{done.status}, {done.slices} slices, {done.new:,} new, {done.unchanged:,} unchanged"
+    _console.print(f"{name}: {counts}; peak {done.peak_rss / MB:.0f} MB; {done.seconds:.0f} s", highlight=False)

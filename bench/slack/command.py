@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from bench.ingest.side import Measure
 from bench.machine import this_machine
 from bench.slack import archive
+from bench.worker import Job, work
 from pdpp_worker.embedded import acquire
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
@@ -43,27 +40,20 @@ def slack(
         size = sum(path.stat().st_size for path in Path(folder).iterdir())
         _console.print(f"{rows:,} rows of {messages:,} messages, {size / 1e6:,.0f} MB", highlight=False)
         table = Table("load", "status", "messages held", "records", "gaps", "s", "archive rows/s", "peak RSS, MiB")
+        job = Job("large", "slack", {"archive": folder, "run_slackdump": False}, str(data_dir / "worker"))
         for load in ("first", "second"):
-            measure = _load(servers.database_url, servers.redis_url, folder)
-            found = _found(db)
-            speed = f"{rows / measure.seconds:,.0f}" if load == "first" else "-"
+            done, found = work(servers, job), _found(db)
+            speed = f"{rows / done.seconds:,.0f}" if load == "first" else "-"
             counts = (f"{found['messages']:,}", f"{found['records']:,}", str(found["gaps"]))
-            peak = f"{measure.peak_rss / 2**20:.0f}"
-            table.add_row(load, found["status"], *counts, f"{measure.seconds:.1f}", speed, peak)
+            peak = f"{done.peak_rss / 2**20:.0f}"
+            table.add_row(load, done.status, *counts, f"{done.seconds:.1f}", speed, peak)
         _console.print(table)
         db.close()
 
 
-def _load(database_url: str, redis_url: str, folder: str) -> Measure:
-    command = [sys.executable, "-m", "bench.slack.side", database_url, redis_url, folder]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return Measure(**json.loads(done.stdout))
-
-
 def _found(db: Database) -> dict[str, Any]:
     query = """
-        SELECT (SELECT status FROM runs ORDER BY id DESC LIMIT 1) AS status,
-            (SELECT count(*) FROM records WHERE stream = 'messages') AS messages,
+        SELECT (SELECT count(*) FROM records WHERE stream = 'messages') AS messages,
             (SELECT count(*) FROM records) AS records, (SELECT count(*) FROM gaps WHERE closed_at IS NULL) AS gaps
     """
     with db.begin() as connection:
