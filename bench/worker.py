@@ -18,7 +18,6 @@ from pydantic import SecretStr
 from bench.ingest.side import peak_rss
 from pdpp_worker import logs
 from pdpp_worker.dispatch import request_run
-from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.runtime.slice import run_slice
@@ -55,9 +54,9 @@ class Outcome:
     peak_rss: int
 
 
-def work(servers: EmbeddedServers, job: Job) -> Outcome:
+def work(database_url: str, redis_url: str, job: Job) -> Outcome:
     """Let a process of its own do the job."""
-    command = [sys.executable, "-m", __name__, servers.database_url, servers.redis_url]
+    command = [sys.executable, "-m", __name__, database_url, redis_url]
     done = subprocess.run(command, input=json.dumps(asdict(job)), stdout=subprocess.PIPE, text=True, check=True)
     return Outcome(**json.loads(done.stdout))
 

@@ -46,7 +46,8 @@ def chatgpt(
             with served(conversation) as address:
                 for road, given in _roads(address, export).items():
                     name = f"{road} {letters}".replace(" ", "-").lower()
-                    done = work(servers, Job(name, "chatgpt", given, folder, {"access_token": TOKEN}))
+                    job = Job(name, "chatgpt", given, folder, {"access_token": TOKEN})
+                    done = work(servers.database_url, servers.redis_url, job)
                     peak = f"{done.peak_rss / 1e6:.0f}"
                     table.add_row(road, letters, done.status, _held(db, name), f"{done.seconds:.1f}", peak)
         _console.print(table)

@@ -48,7 +48,7 @@ def gmail(megabytes: Annotated[int, typer.Option(min=1, help="Size of the mailbo
             given = {"user": USER, "host": "127.0.0.1", "port": server.plain_port, "tls": "plain"}
             job = Job("large", "gmail", given, str(root / "data"), {"password": dovecot.PASSWORD})
             for name in ("first run", "second run"):
-                _show(name, work(servers, job))
+                _show(name, work(servers.database_url, servers.redis_url, job))
 
 
 def _show(name: str, done: Outcome) -> None:

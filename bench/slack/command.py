@@ -42,7 +42,7 @@ def slack(
         table = Table("load", "status", "messages held", "records", "gaps", "s", "archive rows/s", "peak RSS, MiB")
         job = Job("large", "slack", {"archive": folder, "run_slackdump": False}, str(data_dir / "worker"))
         for load in ("first", "second"):
-            done, found = work(servers, job), _found(db)
+            done, found = work(servers.database_url, servers.redis_url, job), _found(db)
             speed = f"{rows / done.seconds:,.0f}" if load == "first" else "-"
             counts = (f"{found['messages']:,}", f"{found['records']:,}", str(found["gaps"]))
             peak = f"{done.peak_rss / 2**20:.0f}"
