@@ -20,8 +20,10 @@ from tests.support.servers import servers
 
 __all__ = ["servers"]
 
-# A loaded machine is no failure of a property.
-hypothesis.settings.register_profile("suite", deadline=None)
+# A loaded machine is no failure of a property. The same code is tried with the same examples, so that what fails is
+# what was changed; `--hypothesis-profile=explore` looks for others.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, derandomize=False)
 hypothesis.settings.load_profile("suite")
 
 _numbers = itertools.count()
