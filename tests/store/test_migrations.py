@@ -106,6 +106,26 @@ def test_down_to_nothing_and_up_again(create_empty: Callable[[str], Database]) -
     assert schema(db) == first
 
 
+def test_what_an_earlier_version_holds_is_brought_along(create_empty: Callable[[str], Database]) -> None:
+    db = create_empty("held_by_an_earlier_version")
+    migrate.upgrade(db, "0001")
+    with db.begin() as connection:
+        connection.execute(text("INSERT INTO connections (name, connector) VALUES ('mine', 'chatgpt')"))
+        connection.execute(
+            text("""
+            INSERT INTO gaps (connection_id, stream, scope, scope_hash, reason, recovery_kind, first_run_id,
+                last_run_id, status, connector_version_seen, next_attempt_at)
+            VALUES (1, 'messages', '{}', '', 'timed_out', 'retry_by_runtime', 1, 1, 'leased', '1.0.0', now())
+            """)
+        )
+
+    migrate.upgrade(db)
+
+    with db.begin() as connection:
+        assert connection.execute(text("SELECT name, cooldown_until FROM connections")).one() == ("mine", None)
+        assert connection.execute(text("SELECT status FROM gaps")).scalar_one() == "open"
+
+
 def test_upgrading_what_is_current_changes_nothing(store: Database) -> None:
     before = schema(store)
 

@@ -23,7 +23,6 @@ def upgrade() -> None:
         sa.Column("settings", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("credentials", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("min_interval_ms", sa.Double(), nullable=True),
-        sa.Column("cooldown_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("min_interval_ms > 0", name=op.f("ck_connections_min_interval_ms")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connections")),
@@ -45,13 +44,6 @@ def upgrade() -> None:
         sa.Column("last_run_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("connection_id", "stream", "key", name=op.f("pk_records")),
     )
-    op.create_index(
-        "ix_records_deleted",
-        "records",
-        ["connection_id", "stream"],
-        unique=False,
-        postgresql_where=sa.text("deleted_at IS NOT NULL"),
-    )
     op.create_table(
         "checkpoints",
         sa.Column("connection_id", sa.BigInteger(), nullable=False),
@@ -68,9 +60,8 @@ def upgrade() -> None:
         "coverage",
         sa.Column("connection_id", sa.BigInteger(), nullable=False),
         sa.Column("stream", sa.Text(), nullable=False),
-        sa.Column("max_seen", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("max_seen", sa.Text(), nullable=True),
         sa.Column("intervals", postgresql.TSTZMULTIRANGE(), server_default="{}", nullable=False),
-        sa.Column("absent_reason", sa.Text(), nullable=True),
         sa.Column("last_walk_run_id", sa.BigInteger(), nullable=True),
         sa.Column("last_walk_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_walk_considered", sa.BigInteger(), nullable=True),
@@ -118,12 +109,14 @@ def upgrade() -> None:
         sa.Column("connector_version_required", sa.Text(), nullable=True),
         sa.Column("detail_locator", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
-        sa.CheckConstraint("(closed_at IS NULL) = (status IN ('open', 'exhausted'))", name=op.f("ck_gaps_closed")),
+        sa.CheckConstraint(
+            "(closed_at IS NULL) = (status IN ('open', 'leased', 'exhausted'))", name=op.f("ck_gaps_closed")
+        ),
         sa.CheckConstraint(
             "recovery_kind IN ('retry_by_runtime', 'retry_on_connector_upgrade')", name=op.f("ck_gaps_recovery_kind")
         ),
         sa.CheckConstraint(
-            "status IN ('open', 'recovered', 'absent_upstream', 'exhausted', 'waived')",
+            "status IN ('open', 'leased', 'recovered', 'absent_upstream', 'exhausted', 'waived')",
             name=op.f("ck_gaps_status"),
         ),
         sa.CheckConstraint("attempts >= 0", name=op.f("ck_gaps_attempts")),
@@ -136,14 +129,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_gaps_due",
         "gaps",
-        ["connection_id", "next_attempt_at", "id"],
+        ["next_attempt_at"],
         unique=False,
         postgresql_where=sa.text("status = 'open'"),
     )
     op.create_index(
         "ix_gaps_waiting",
         "gaps",
-        ["connection_id", "connector_version_seen", "connector_version_required"],
+        ["connection_id"],
         unique=False,
         postgresql_where=sa.text("status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"),
     )
@@ -151,16 +144,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_gaps_unclosed",
         "gaps",
-        ["connection_id", "stream", "id"],
-        unique=False,
-        postgresql_where=sa.text("closed_at IS NULL"),
-    )
-    op.create_index(
-        "ix_gaps_let_go",
-        "gaps",
         ["connection_id", "stream"],
         unique=False,
-        postgresql_where=sa.text("status IN ('waived', 'absent_upstream')"),
+        postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
         "leases",
@@ -210,14 +196,7 @@ def upgrade() -> None:
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), server_default="queued", nullable=False),
         sa.Column("streams", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("phase", sa.Text(), server_default="recover", nullable=False),
-        sa.Column("selection", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
-        sa.Column("carried", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("budget", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
-        sa.Column("spent_s", sa.Double(), server_default="0", nullable=False),
-        sa.Column("spent_requests", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("spent_items", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("gaps_closed", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("connector_version", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
@@ -245,7 +224,7 @@ def upgrade() -> None:
         sa.CheckConstraint("kind IN ('forward', 'recovery')", name=op.f("ck_runs_kind")),
         sa.CheckConstraint("mode IN ('full_refresh', 'incremental')", name=op.f("ck_runs_mode")),
         sa.CheckConstraint(
-            "status <> 'failed' OR (records_durable = 0 AND checkpoints_committed = 0 AND gaps_closed = 0)",
+            "status <> 'failed' OR (records_durable = 0 AND checkpoints_committed = 0)",
             name=op.f("ck_runs_failed_holds_nothing"),
         ),
         sa.CheckConstraint(
@@ -256,7 +235,6 @@ def upgrade() -> None:
             "status IN ('queued', 'running', 'succeeded', 'partially_completed', 'failed', 'cancelled')",
             name=op.f("ck_runs_status"),
         ),
-        sa.CheckConstraint("phase IN ('recover', 'walk', 'drain')", name=op.f("ck_runs_phase")),
         sa.CheckConstraint("trigger IN ('schedule', 'sweep', 'manual', 'upgrade')", name=op.f("ck_runs_trigger")),
         sa.CheckConstraint(
             "ended_at IS NULL OR records_emitted + skipped + unreached = records_flushed + records_unchanged + records_rejected + skipped + unreached",
@@ -341,9 +319,6 @@ def downgrade() -> None:
     op.drop_table("rejections")
     op.drop_table("rate_states")
     op.drop_table("leases")
-    op.drop_index(
-        "ix_gaps_let_go", table_name="gaps", postgresql_where=sa.text("status IN ('waived', 'absent_upstream')")
-    )
     op.drop_index("ix_gaps_unclosed", table_name="gaps", postgresql_where=sa.text("closed_at IS NULL"))
     op.drop_index("ix_gaps_last_run", table_name="gaps")
     op.drop_index(
@@ -358,7 +333,6 @@ def downgrade() -> None:
     op.drop_table("events")
     op.drop_table("coverage")
     op.drop_table("checkpoints")
-    op.drop_index("ix_records_deleted", table_name="records", postgresql_where=sa.text("deleted_at IS NOT NULL"))
     op.drop_table("records")
     op.drop_table("connections")
     # ### end Alembic commands ###
