@@ -60,9 +60,9 @@ def test_turns_keep_the_ceiling(line: Line) -> None:
 
 def test_a_turn_and_an_http_request_share_one_bucket(line: Line, redis: Redis) -> None:
     with line.pacer.turn():
-        sent = time.monotonic()
+        pass
 
-    assert Bucket(redis, 7).reserve(CEILING_MS) >= sent + CEILING_MS / 1000 - time.monotonic() - 0.005
+    assert 30 < Bucket(redis, 7).reserve(60_000) < 60 == Bucket(redis, 8).reserve(60_000)
 
 
 def test_a_refusal_inside_the_block_reaches_the_law_and_the_caller(line: Line) -> None:
