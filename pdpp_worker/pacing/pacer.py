@@ -14,10 +14,11 @@ from typing import Protocol
 
 from pdpp_worker import metrics
 from pdpp_worker.errors import Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.pacing import outage
 from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.hold import Hold
-from pdpp_worker.pacing.lanes import OUTAGE_AFTER, Lanes
+from pdpp_worker.pacing.lanes import Lanes
 
 JITTER, JITTER_MAX_MS = 0.01, 150.0
 """Noise against beating with other periodic traffic: a share of the interval, so that it never sets the rate."""
@@ -27,7 +28,7 @@ next. It costs nothing where the provider's own limit is below the ceiling."""
 HELD_ELSEWHERE = "another worker was told to pause"
 
 Wait = Callable[[float, Hold | None], None]
-"""Waits until a monotonic instant (s), at which a hold ends or an interval is over; raises when the slice ends first."""
+"""Waits until a monotonic instant (s) at which a hold or an interval is over; raises when the slice ends first."""
 
 
 class RateListener(Protocol):
@@ -50,7 +51,7 @@ class Pacer:
         wait: Wait,
         listener: RateListener,
         *,
-        outage_after: int = OUTAGE_AFTER,
+        outage_after: int = outage.AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bucket = bucket

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from pdpp_worker.logs import get_logger
+from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.lanes import Lanes
 from pdpp_worker.store import rates
 from pdpp_worker.store.batch import Claim
@@ -69,19 +70,30 @@ class RateKeeper:
 
     def _state(self) -> dict[str, Any]:
         now = time.monotonic()
-        quota = self.law.quota_per_s
+        lanes = {name: self._lane(name, now) for name in self.law.names()}
+        slowest = max(lanes.values(), key=lambda lane: lane["interval_ms"], default=self._lane("", now))
         return {
+            **slowest,
             "law": self.law.snapshot(now),
-            "interval_ms": round(self.law.interval_ms(now), 1),
             "ceiling_ms": self._ceiling_ms,
-            "quota_per_minute": None if quota is None else round(quota * 60, 1),
             "back_off": self._back_off,
-            "hold": self._hold(now),
+            "hold": min((lane["hold"] for lane in lanes.values()), key=_until, default=None),
+            "lanes": {name: lane for name, lane in lanes.items() if name},
         }
 
-    def _hold(self, now: float) -> dict[str, str] | None:
-        hold = self.law.hold(now)
-        if hold is None:
-            return None
+    def _lane(self, name: str, now: float) -> dict[str, Any]:
+        quota, hold = self.law.quota_per_s(name), self.law.hold(now, name)
+        return {
+            "interval_ms": round(self.law.interval_ms(now, name), 1),
+            "quota_per_minute": None if quota is None else round(quota * 60, 1),
+            "hold": None if hold is None else self._told(hold, now),
+        }
+
+    def _told(self, hold: Hold, now: float) -> dict[str, str]:
         until = self._now() + timedelta(seconds=hold.until - now)
         return {"until": until.isoformat(timespec="milliseconds"), "reason": hold.reason}
+
+
+def _until(hold: dict[str, str] | None) -> str:
+    """When a lane is free; a connection is held until the first of its lanes is."""
+    return "" if hold is None else hold["until"]

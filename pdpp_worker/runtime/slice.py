@@ -22,9 +22,9 @@ from pdpp_worker.errors import (
     ProtocolViolation,
 )
 from pdpp_worker.logs import get_logger
+from pdpp_worker.pacing import outage
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.hold import Hold
-from pdpp_worker.pacing.lanes import OUTAGE_AFTER
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.messages import Done, DoneError
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason
@@ -173,7 +173,7 @@ class _Slice:
             floor,
             self._wait_until,
             keeper,
-            outage_after=OUTAGE_AFTER if self._plan.phase == "walk" else OUTAGE_AFTER_GAPS,
+            outage_after=outage.AFTER if self._plan.phase == "walk" else OUTAGE_AFTER_GAPS,
         )
 
         def close() -> None:
@@ -262,7 +262,7 @@ class _Slice:
         return SliceResult(self._manifest.name, None, pause_s)
 
     def _stop_at(self, over: SliceEnded) -> SliceResult:
-        """Leave the rest to the next slice. A hold that going back for gaps has met is not waited out before the walk."""
+        """Leave the rest to the next slice; after a hold that going back for gaps has met, to the walk."""
         phase: Phase | None = "walk" if over.pause_s > 0 and self._goes_on_to_walk else None
         return self._continue(over.pause_s, phase, why=over.why)
 

@@ -31,7 +31,7 @@ class Line:
 
     def _wait(self, instant: float, _: Hold | None) -> None:
         self.instants.append(instant)
-        time.sleep(max(0.0, min(instant - time.monotonic(), 0.2)))
+        time.sleep(max(0.0, instant - time.monotonic()))
 
     def _listen(self, why: str, retry_after_s: float | None) -> None:
         self.told.append((why, retry_after_s))

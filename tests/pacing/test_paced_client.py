@@ -17,6 +17,7 @@ from pdpp_worker import metrics
 from pdpp_worker.demo.provider.options import FaultOptions, ProviderOptions, QuotaOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
 from pdpp_worker.errors import PacerUnavailableError, Throttled, UpstreamError
+from pdpp_worker.pacing import outage
 from pdpp_worker.pacing.bucket import Bucket, connect
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.lanes import Lanes
@@ -26,6 +27,7 @@ from pdpp_worker.pacing.transport import PacedTransport
 
 CEILING_MS = 60.0
 TOKEN = "token"
+LONGEST_WAIT_S = 20.0
 RESOLUTION_S = 0.03
 """How late a busy machine may write an arrival down. Requests that are not paced come within a few ms."""
 
@@ -40,19 +42,22 @@ def provider() -> Iterator[ProviderProcess]:
 class Client:
     """A paced client, and what it was told and asked to wait for."""
 
-    def __init__(self, redis: Redis, base_url: str) -> None:
+    def __init__(self, redis: Redis, base_url: str, outage_after: int = outage.AFTER) -> None:
         self.waits: list[float] = []
         self.told: list[tuple[str, float | None]] = []
         self.law = Lanes(CEILING_MS, CEILING_MS)
-        self.pacer = Pacer("test", Bucket(redis, 1), self.law, CEILING_MS, self._wait, self._listen)
+        self.pacer = Pacer(
+            "test", Bucket(redis, 1), self.law, CEILING_MS, self._wait, self._listen, outage_after=outage_after
+        )
         transport = RetryingTransport(PacedTransport(httpx.HTTPTransport(), self.pacer), metrics.RETRIED.labels("test"))
         headers = {"authorization": f"Bearer {TOKEN}"}
         self.http = httpx.Client(transport=transport, base_url=base_url, headers=headers, follow_redirects=True)
 
-    def _wait(self, instant: float, _: Hold | None) -> None:
+    def _wait(self, instant: float, hold: Hold | None) -> None:
         left = instant - time.monotonic()
         self.waits.append(left)
-        time.sleep(max(0.0, min(left, 0.2)))
+        assert left < LONGEST_WAIT_S, hold
+        time.sleep(max(0.0, left))
 
     def _listen(self, why: str, retry_after_s: float | None) -> None:
         self.told.append((why, retry_after_s))
@@ -111,12 +116,14 @@ def test_a_second_try_is_paced_like_any_other_request(client: Client, provider: 
     assert smallest_gap_s(provider) >= CEILING_MS / 1000 - RESOLUTION_S
 
 
-def test_second_tries_have_a_budget(client: Client, provider: ProviderProcess) -> None:
+def test_second_tries_have_a_budget(redis: Redis, provider: ProviderProcess) -> None:
+    client = Client(redis, provider.base_url, outage_after=100)
     provider.set_faults(FaultOptions(error_share=1.0))
 
     for _ in range(5):
         with pytest.raises(UpstreamError):
             client.http.get("/conversations")
+    client.http.close()
 
     assert provider.stats().requests == 5 + BUDGET_FLOOR
 

@@ -156,7 +156,7 @@ def test_notes_that_cannot_be_read_are_forgotten(slices: Slices, law: str) -> No
 def test_a_kept_rate_that_cannot_be_is_forgotten(slices: Slices, rate: str) -> None:
     learn(slices.keeper(), 40)
 
-    spoil(slices, "{law,bucket,rate}", rate)
+    spoil(slices, '{law,lanes,"",model,bucket,rate}', rate)
 
     assert slices.interval() == COLD_MS
 
