@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
+from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.minute_window import WINDOW_S, MinuteWindow, in_last_minute
 from pdpp_worker.pacing.snapshot import VERSION, Snapshot
 from pdpp_worker.pacing.token_bucket import LEAST_LEFT, TokenBucket, ago
@@ -107,6 +109,9 @@ class Controller:
         """A request goes out, retries and redirects included."""
         self._bucket.on_send(now, self._pace)
         self._sent_at, self._in_flight = now, True
+
+    def on_announced(self, now: float, limits: Sequence[Announced]) -> None:
+        """The answer under way announces these limits."""
 
     def on_success(self, now: float) -> None:  # noqa: ARG002 - an admission counts from its send
         """It was answered, whatever the answer, and neither for the rate nor by a failing server."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from pdpp_worker import metrics
-from pdpp_worker.errors import Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.errors import Forbidden, Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.controller import Controller
 
@@ -114,6 +115,10 @@ class Pacer:
         """The last of its bytes went out: the next request keeps its distance from here."""
         self._sent_at = time.monotonic()
 
+    def note_announced(self, limits: Sequence[Announced]) -> None:
+        """An answer told of these limits; whether it is a success is noted afterwards."""
+        self._controller.on_announced(time.monotonic(), limits)
+
     def note_success(self) -> None:
         """The provider answered, and not with a failure of its own."""
         self._controller.on_success(time.monotonic())
@@ -127,7 +132,7 @@ class Pacer:
             self._note_throttle(failure, now)
         elif isinstance(failure, UpstreamError):
             self._controller.on_upstream_error(now)
-        elif isinstance(failure, Gone):
+        elif isinstance(failure, Forbidden | Gone):
             self._controller.on_success(now)
         wait = self._controller.next_send(now) - now
         is_held = wait > self._controller.interval_ms(now) / 1000

@@ -5,8 +5,11 @@ Every send pays for its own admission, redirects and second tries included; noth
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import httpx
 
+from pdpp_worker.pacing.announced import announced
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.pacing.typed import LONGEST_ANSWER_S, Judge, TypedTransport
 
@@ -38,6 +41,10 @@ class PacedTransport(TypedTransport):
         request.extensions["trace"] = self._note_send
         with self._pacer.request(request.extensions.get(NOT_BEFORE, float("-inf"))):
             return super().handle_request(request)
+
+    def _met(self, response: httpx.Response, now: datetime) -> None:
+        if limits := announced(response.headers, now):
+            self._pacer.note_announced(limits)
 
     def _note_send(self, event: str, _: object) -> None:
         # A new connection is made before the first byte goes out, so the admission is not yet the send.
