@@ -48,7 +48,9 @@ def network_errors(request: httpx.Request) -> Iterator[None]:
         yield
     except httpx.TimeoutException as error:
         raise UpstreamError(f"{place}: no answer in time", reason=Reason.TIMED_OUT.value) from error
-    except (httpx.RequestError, httpx.InvalidURL) as error:  # a redirect may lead to what is no address
+    except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
+        raise UpstreamError(f"{place} leads nowhere: {type(error).__name__}") from error
+    except httpx.RequestError as error:
         raise UpstreamError(f"{place}: {type(error).__name__}", reason=Reason.NETWORK_ERROR.value) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,19 +12,34 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
-from pdpp_worker.connector import AuthExpired, Budget, Collect, Context, GapToClose, Message, Record, Start, State
+from pdpp_worker.connector import (
+    AuthExpired,
+    Budget,
+    Collect,
+    Context,
+    GapToClose,
+    HttpFactory,
+    Message,
+    Record,
+    Start,
+    State,
+)
 from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.typed import Judge, TypedTransport
 from pdpp_worker.protocol.messages import StartScope
 from pdpp_worker.protocol.scope import StreamScope
 
 
-def connect(
-    *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
-) -> httpx.Client:
-    """A client as the runtime makes it, without pacing."""
-    transport = TypedTransport(httpx.HTTPTransport(), judge=judge)
-    return ProviderClient(transport, base_url=base_url, headers=headers, timeout_s=5.0)
+def unpaced(make_road: Callable[[], httpx.BaseTransport] = httpx.HTTPTransport) -> HttpFactory:
+    """Makes clients as the runtime does, without pacing, that send through what `make_road` makes."""
+
+    def http(
+        *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
+    ) -> httpx.Client:
+        sending = TypedTransport(make_road(), judge=judge)
+        return ProviderClient(sending, base_url=base_url, headers=headers, timeout_s=5.0)
+
+    return http
 
 
 def context(
@@ -40,7 +55,7 @@ def context(
         return SecretStr(secrets[name])
 
     return Context(
-        http=connect,
+        http=unpaced(),
         settings=settings or {},
         secret=secret,
         log=structlog.get_logger(),
