@@ -47,7 +47,9 @@ class Wire:
         self, *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
     ) -> httpx.Client:
         """A client as the runtime makes it."""
-        client = ProviderClient(_Transport(self, judge), base_url=base_url, headers=headers, timeout_s=TIMEOUT_S)
+        client = ProviderClient(
+            _Transport(self, judge), base_url=base_url, headers=headers, timeout_s=TIMEOUT_S, is_practice=True
+        )
         self._clients.callback(client.close)
         return client
 

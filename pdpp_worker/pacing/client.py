@@ -25,9 +25,10 @@ class ProviderClient(httpx.Client):
         headers: Mapping[str, str] | None = None,
         timeout_s: float,
         on_request: Sequence[Callable[[httpx.Request], None]] = (),
+        is_practice: bool = False,
     ) -> None:
         super().__init__(
-            transport=OriginTransport(inner, base_url),
+            transport=OriginTransport(inner, base_url, is_practice=is_practice),
             base_url=base_url,
             headers=headers,
             timeout=timeout_s,

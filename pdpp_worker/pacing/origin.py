@@ -29,10 +29,12 @@ class OriginTransport(httpx.BaseTransport):
     With a `base_url` a client talks to the origin of that (scheme, host and port; RFC 6454, 4) and to nothing else:
     cookies and headers cannot reach another host, nor go over plain http where the address is https. Without one it
     talks to any https address, and carries nothing: no cookie, no body, and no header but those of `_BARE_HEADERS`.
+    `is_practice`: plain http will do for that, as practice providers know no other.
     """
 
-    def __init__(self, inner: httpx.BaseTransport, base_url: str = "") -> None:
+    def __init__(self, inner: httpx.BaseTransport, base_url: str = "", *, is_practice: bool = False) -> None:
         self._inner = inner
+        self._schemes = {"https", "http"} if is_practice else {"https"}
         self._home = origin(httpx.URL(base_url)) if base_url else None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -50,7 +52,7 @@ class OriginTransport(httpx.BaseTransport):
 
     def _bare(self, request: httpx.Request) -> httpx.Response:
         there = origin(request.url)
-        if request.url.scheme != "https":
+        if request.url.scheme not in self._schemes:
             raise UpstreamError(f"{there} is no https address, and no base_url; it was not asked")
         told = {name for name in request.headers if name not in _BARE_HEADERS}
         if told or request.method not in _BARE_METHODS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import httpx
@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pdpp_worker.browser.transport import BrowserTransport
 from pdpp_worker.errors import UpstreamError
 from pdpp_worker.pacing.client import ProviderClient
+from pdpp_worker.pacing.typed import TypedTransport
 
 SECRET = "s3cret-value"
 HOME = "https://site.example/api"
@@ -153,6 +155,32 @@ class TestSignedIn:
         assert answer.headers["location"] == "https://files.example/signed"
 
 
+class FakeBrowser:
+    """Answers the first request with a redirect, as the browser hands one back."""
+
+    def __init__(self, location: str) -> None:
+        self._head = {"status": 302, "headers": [["location", location]], "cookies": ""}
+        self.asked: list[str] = []
+
+    def send(self, request: httpx.Request, on_sent: Callable[[], None]) -> Iterator[dict[str, object]]:
+        self.asked.append(str(request.url))
+        on_sent()
+        yield self._head
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "http://site.example/", "https://mail.example/", "about:blank"]
+)
+def test_the_owners_browser_is_led_away_no_more_than_any_other_road(target: str) -> None:
+    browser = FakeBrowser(target)
+    road = TypedTransport(BrowserTransport(browser))  # type: ignore[arg-type]
+
+    with pytest.raises(UpstreamError):
+        ProviderClient(road, base_url=HOME, timeout_s=1.0).get("/here")
+
+    assert browser.asked == ["https://site.example/api/here"]
+
+
 class TestBare:
     """Without a base_url."""
 
@@ -192,6 +220,15 @@ class TestBare:
             client_of(provider, "").get("https://one.example/x")
 
         assert len(provider.asked) == 1
+
+    def test_a_practice_provider_is_asked_over_plain_http(self) -> None:
+        provider = Provider(redirect("http://127.0.0.1:8000/signed"))
+
+        with pytest.raises(UpstreamError):
+            client_of(provider, "").get("http://127.0.0.1:8000/file")
+        ProviderClient(provider, timeout_s=1.0, is_practice=True).get("http://127.0.0.1:8000/file")
+
+        assert provider.urls == ["http://127.0.0.1:8000/file", "http://127.0.0.1:8000/signed"]
 
     def test_nothing_is_written(self) -> None:
         provider = Provider()
