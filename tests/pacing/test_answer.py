@@ -7,6 +7,7 @@ import resource
 import socket
 import threading
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -88,6 +89,10 @@ class TestUnpacking:
     def test_deflate_without_its_header(self, data: bytes, size: int) -> None:
         assert read(answer(cut(raw_deflate(data), size), "deflate")).content == data
 
+    @pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 65_700, 131_100])
+    def test_the_last_bytes_of_a_bounded_piece(self, size: int) -> None:
+        assert read(answer(iter([raw_deflate(b"a" * size)]), "deflate")).content == b"a" * size
+
     def test_an_answer_without_a_body_need_not_be_packed(self) -> None:
         assert read(answer(iter(()), "gzip")).content == b""
 
@@ -129,6 +134,17 @@ class TestBounds:
 
         assert caught.value.reason == "parse_failed"
         assert response.stream.is_closed  # type: ignore[union-attr]
+
+    def test_memory_while_one_piece_is_unpacked(self) -> None:
+        packed = zeros(64 * MB)
+        tracemalloc.start()
+
+        with pytest.raises(UpstreamError):
+            read(answer(iter([packed]), "gzip"))
+
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 4 * MB
 
     @given(st.integers(-2, 2))
     def test_the_bound_is_kept_exactly(self, more: int) -> None:
