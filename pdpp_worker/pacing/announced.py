@@ -28,8 +28,8 @@ _LONGEST_FIELD = 2000
 """Characters; an honest one has fewer than two hundred."""
 
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
-_ELEMENT = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^",])*)(?:,|$)')
-_PART = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^";])*)(?:;|$)')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^",;]++|[,;]')
+"""A quoted string, a run of plain text, or a separator; never looked at twice, however long."""
 _POLICY = re.compile(r"\d+")
 
 Fields = dict[str, str]
@@ -60,8 +60,10 @@ class _Item:
 
 def announced(headers: httpx.Headers, now: datetime) -> list[Announced]:
     """Every limit that the headers tell of, each once; `now` is the time of the answer."""
-    fields, clock = _fields(headers), _clock(headers, now)
-    policies = _items(fields.get("ratelimit-policy", ""))
+    fields = _fields(headers)
+    if not fields:
+        return []
+    clock, policies = _clock(headers, now), _items(fields.get("ratelimit-policy", ""))
     found = [*_structured(fields, policies), *_dictionary(fields, policies)]
     for family in _FAMILIES:
         for unit in _UNITS:
@@ -128,13 +130,24 @@ def _window_of(limit: int | None, policies: list[_Item]) -> float | None:
 
 def _items(text: str) -> list[_Item]:
     found = []
-    for element in _ELEMENT.findall(text):
-        value, *parts = (part.strip() for part in _PART.findall(element.strip()))
+    for element in _split(text, ","):
+        value, *parts = _split(element, ";")
         pairs = (part.partition("=") for part in parts)
-        parameters = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+        parameters = {name.strip().lower(): told.strip().strip('"') for name, _, told in pairs}
         if value:
             found.append(_Item(value.strip('"'), parameters))
     return found
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts between the separators that stand in no quotes."""
+    parts = [""]
+    for token in _TOKEN.findall(text):
+        if token == separator:
+            parts.append("")
+        else:
+            parts[-1] += token
+    return [part.strip() for part in parts]
 
 
 def _count(text: str | None) -> int | None:

@@ -170,6 +170,10 @@ def test_an_answer_without_any_tells_nothing() -> None:
     assert read(content_type="text/html", x_ratelimit_resource="core") == []
 
 
+def test_a_header_that_is_far_too_long_is_left_out() -> None:
+    assert read(ratelimit='"p";r=5;t=3' + " " * 2000) == []
+
+
 def test_a_reset_may_come_alone() -> None:
     headers = httpx.Headers({"x-ratelimit-reset": str(EPOCH + 5)})
 
