@@ -137,8 +137,13 @@ class Settings(BaseSettings):
         Raises:
             ConfigurationError: the variable is not a positive number of milliseconds.
         """
-        name = f"PDPP_{connector.upper()}_PACING_MIN_INTERVAL_MS"
+        name = self.ceiling_variable(connector)
         return positive_ms(name, os.environ[name]) if name in os.environ else default
+
+    @staticmethod
+    def ceiling_variable(connector: str) -> str:
+        """The variable that holds the rate ceiling of a connector."""
+        return f"PDPP_{connector.upper()}_PACING_MIN_INTERVAL_MS"
 
     @property
     def own_connectors(self) -> Path:

@@ -14,8 +14,11 @@ from redis.exceptions import RedisError
 
 from pdpp_worker import registry
 from pdpp_worker.browser import launch
+from pdpp_worker.cli.coverage import progress
 from pdpp_worker.cli.session import upgrade
 from pdpp_worker.cli.waiting import START_THE_FLEET, served_queues
+from pdpp_worker.coverage import outlook
+from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.embedded import make_directory
 from pdpp_worker.endpoints import Endpoints, resolve
 from pdpp_worker.errors import ConfigurationError, PdppError
@@ -116,12 +119,25 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
         return
     with db.begin() as connection:
         rows = connections.list_all(connection)
+        found = outlook.read(settings, connection)
+    yield from _progress_checks(found)
     vault = Vault(settings)
     for row in rows:
         if row.settings.get("reach") == "browser":
             yield _check(f"browser of {row.name}", lambda: str(launch.require(settings)))
         for name, stored in sorted(row.credentials.items()):
             yield _check(f"credential {name} of {row.name}", partial(_opens, vault, name, stored))
+
+
+def _progress_checks(found: list[Outlook]) -> Iterator[Check]:
+    """A connection that stands still is wrong, and so is a run that gets nowhere without a reason."""
+    kept = [one for one in found if one.still is not None or one.is_fruitless]
+    for one in kept:
+        yield Check(
+            f"progress of {one.view.name}", one.still is None and one.wait is not None, "; ".join(progress(one))
+        )
+    if not kept:
+        yield Check("progress", True, "no connection stands still")
 
 
 def _postgres(db: Database) -> str:
