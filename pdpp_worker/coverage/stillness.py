@@ -62,8 +62,9 @@ def untouched(waits: Waits, *, installed: bool, now: datetime) -> Untouched | No
     found = _of_run(waits.run, now) if waits.run is not None else _without_run(waits, installed=installed, now=now)
     if found is None:
         return None
-    over = [at for at in (waits.touched_at, waits.hold_until, waits.cooldown_until) if at is not None and at <= now]
-    return Untouched(found.cause, max([found.since, *over]), found.run_id)
+    touched = [] if waits.touched_at is None else [min(waits.touched_at, now)]
+    over = [at for at in (waits.hold_until, waits.cooldown_until) if at is not None and at <= now]
+    return Untouched(found.cause, max([found.since, *touched, *over]), found.run_id)
 
 
 def stillness(waits: Waits, *, installed: bool, now: datetime) -> Untouched | None:
