@@ -103,7 +103,8 @@ _DUE = text("""
     RETURNING runs.id, due.connector
 """)
 _CANCEL = text("""
-    UPDATE runs SET cancel_requested = true, not_before = clock_timestamp(), rung_at = NULL
+    UPDATE runs SET cancel_requested = true, not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL,
+        touched_at = least(touched_at, clock_timestamp())
     WHERE connection_id = :connection_id AND status IN ('queued', 'running') RETURNING id
 """)
 

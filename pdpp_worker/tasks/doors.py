@@ -7,6 +7,7 @@ from typing import Any
 from celery.signals import worker_ready
 
 from pdpp_worker import dispatch as dispatching
+from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime.slice import run_slice
@@ -93,6 +94,13 @@ def sweep_structural(**kwargs: Any) -> None:
     """Keep what can never be had in step with the manifests; fetches nothing."""
     read("pdpp.sweep.structural", NoArguments, kwargs)
     structural.sweep_structural(services().db)
+
+
+@app.task(name="pdpp.watch", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def watch(**kwargs: Any) -> None:
+    """Say aloud which connections stand still."""
+    read("pdpp.watch", NoArguments, kwargs)
+    watchdog.watch(services().db)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

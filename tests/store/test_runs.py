@@ -209,6 +209,21 @@ class TestClaiming:
         assert taken is not None
         assert taken.cancel_requested
 
+    def test_a_request_to_stop_ends_the_wait_of_a_run(self, idle: Desk) -> None:
+        slice_ = claim(idle)
+        assert slice_ is not None
+        with idle.db.begin() as connection:
+            later = datetime.now(UTC) + timedelta(hours=1)
+            runs.continue_later(connection, slice_.claim, later, "walk", {}, wait_reason="paused")
+
+            runs.request_cancel(connection, idle.connection_id)
+
+        row = idle.one(
+            "SELECT wait_reason, touched_at < now() + interval '1 minute' AS touched FROM runs WHERE id = :run",
+            run=idle.run_id,
+        )
+        assert row == {"wait_reason": None, "touched": True}
+
     def test_nothing_is_stopped_where_nothing_runs(self, idle: Desk) -> None:
         idle.execute("UPDATE runs SET status = 'cancelled', ended_at = now() WHERE connection_id = :c")
 
