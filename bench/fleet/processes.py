@@ -17,7 +17,8 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 from pdpp_worker.supervisor import ProcessSpec, Supervisor
-from tests.support.servers import until, wait_until_stopped
+from tests.support.servers import wait_until_stopped
+from tests.support.waiting import until
 
 COLLECTORS = 4
 READY = b" ready."

@@ -22,7 +22,7 @@ from tests.browser.conftest import profile_of, through
 from tests.browser.site import PIECE, Site
 from tests.support.browser import needs_browser, row
 from tests.support.fleet import ROOT
-from tests.support.servers import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = needs_browser
 
@@ -113,7 +113,7 @@ def test_a_browser_that_dies_in_the_middle_is_a_network_error_and_is_replaced(
     site.asked_something.clear()
 
     def kill() -> None:
-        site.asked_something.wait(30)
+        site.asked_something.wait(PATIENCE_S)
         for pid in first:
             os.kill(pid, signal.SIGKILL)
 

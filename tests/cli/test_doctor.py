@@ -13,7 +13,7 @@ from pdpp_worker.cli import waiting
 from pdpp_worker.settings import Settings, get_settings
 from tests.cli.conftest import Cli
 from tests.support.fleet import worker
-from tests.support.servers import until
+from tests.support.waiting import until
 
 NOWHERE = "127.0.0.1:1"
 

@@ -18,6 +18,7 @@ from redis import Redis
 from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.errors import PacerUnavailableError
 from pdpp_worker.pacing.bucket import IDLE_MS, Bucket, connect
+from tests.support.waiting import PATIENCE_S
 
 INTERVAL_S = 600.0
 """So long that the time which a test itself takes is nothing beside it."""
@@ -79,7 +80,7 @@ def test_sixteen_processes_never_share_an_instant(
     arguments = [sys.executable, "-c", _PROGRAM, servers.redis_url, str(connection_id), str(INTERVAL_S * 1000)]
     workers = [subprocess.Popen(arguments, stdout=subprocess.PIPE) for _ in range(16)]
 
-    told = [json.loads(worker.communicate(timeout=60)[0]) for worker in workers]
+    told = [json.loads(worker.communicate(timeout=PATIENCE_S)[0]) for worker in workers]
 
     slots = [[slot(delay) for delay in delays] for delays in told]
     assert sorted(itertools.chain(*slots)) == list(range(2, 402))

@@ -20,6 +20,7 @@ from tests.connectors.slack import player
 from tests.connectors.slack.account import ArchiveMaker, Obj, channel, said, stamp, thread
 from tests.connectors.slack.conftest import ALL, Holder, emitted, gaps, recovered, settings, skips
 from tests.support.connectors import context, start
+from tests.support.waiting import PATIENCE_S
 
 BIG = [said(stamp(second)) for second in range(6)]
 SMALL = [said(stamp(0))]
@@ -194,7 +195,7 @@ def test_the_end_of_a_slice_ends_slackdump_and_the_next_slice_resumes(
     holder = connect(program)
     request = start(ALL, {})
     with closing(cast(Generator[Any], collect(request, holder.context))) as messages:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while not is_written(directory):
             next(messages)
             assert time.monotonic() < deadline
