@@ -61,10 +61,10 @@ class RealFleet:
         with Redis.from_url(self._servers.redis_url) as redis:
             redis.flushall()
 
-    def lose_bells(self) -> None:
-        """Throw away the messages that wait for a collect worker."""
-        with Redis.from_url(self._servers.redis_url.replace("db=1", "db=0")) as broker:
-            broker.delete("collect")
+    def lose_bell(self, within_s: float) -> bool:
+        """Take a message that was meant for a collect worker, if one comes in time; returns whether one did."""
+        with Redis.from_url(self._servers.redis_url, db=0) as broker:
+            return broker.blpop(["collect"], timeout=within_s) is not None
 
     def command(self, *arguments: str) -> None:
         """A command of the program, as the owner types it. Raises CalledProcessError."""
