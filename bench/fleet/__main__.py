@@ -54,6 +54,7 @@ def main(
         drains = {}
         if learn:
             drains["cold"] = drain(fleet, provider, ids[:learn])
+            _console.print(f"the rate was learned from {drains['cold'].admitted:,} requests", highlight=False)
         drains["warm" if learn else "cold"] = drain(fleet, provider, ids[learn:], disturb)
     _console.print(
         f"{COLLECTORS} collect workers, {quota:g} requests/s with a burst of {BURST}, ceiling {CEILING_MS} ms"

@@ -47,10 +47,11 @@ class Watch:
         self._first = self.provider.stats().requests
 
     def order(self) -> None:
-        """Ask the fleet to recover all that is missing, and watch from the instant at which that is queued."""
+        """Ask the fleet to recover all that is missing, and watch from the instant at which a run is there for it."""
+        asked = time.time()
         self.fleet.command("recover", NAME)
         with self.fleet.db.begin() as connection:
-            self.begun = connection.execute(_QUEUED).scalar_one()
+            self.begun = max(asked, connection.execute(_QUEUED).scalar_one())
 
     def look(self) -> int:
         """Take down the hold that is in force; returns how many gaps are due."""
