@@ -7,9 +7,7 @@ from collections.abc import Callable
 
 from pdpp_worker.store.runs import Ring
 from pdpp_worker.tasks.alarm import Alarm
-
-PATIENCE_S = 60.0
-"""How long a busy machine may take to let a thread work."""
+from tests.support.waiting import PATIENCE_S
 
 
 def heard(alarm_of: Callable[[Callable[[Ring], object]], Alarm]) -> tuple[Alarm, queue.Queue[int]]:

@@ -18,6 +18,7 @@ from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.errors import PacerUnavailableError
 from pdpp_worker.pacing.bucket import IDLE_MS, LONGEST_HOLD_S, Bucket, connect
 from tests.support.virtual_fleet import VirtualBucket
+from tests.support.waiting import PATIENCE_S
 
 INTERVAL_S = 600.0
 """So long that the time which a test itself takes is nothing beside it."""
@@ -111,7 +112,7 @@ def test_sixteen_processes_keep_the_interval_between_them(
     arguments = [sys.executable, "-c", _PROGRAM, servers.redis_url, str(connection_id), str(spacing_ms)]
     workers = [subprocess.Popen(arguments, stdout=subprocess.PIPE) for _ in range(16)]
 
-    sent = sorted(itertools.chain(*(json.loads(worker.communicate(timeout=120)[0]) for worker in workers)))
+    sent = sorted(itertools.chain(*(json.loads(worker.communicate(timeout=PATIENCE_S)[0]) for worker in workers)))
 
     assert len(sent) == 160
     assert sent[-1] - sent[0] >= 159 * spacing_ms / 1000 - 0.1
