@@ -25,7 +25,7 @@ _MOST_CODINGS = 2
 _OF_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
-def read_whole(response: httpx.Response, deadline: float, largest: int = LARGEST_ANSWER_BYTES) -> httpx.Response:
+def read_whole(response: httpx.Response, deadline: float, largest: int) -> httpx.Response:
     """The same answer with its body read and unpacked, and its connection let go.
 
     Args:

@@ -180,13 +180,13 @@ class TestBounds:
         response = answer(iter([b"x"]))
 
         with pytest.raises(httpx.ReadTimeout):
-            read_whole(response, time.monotonic() - 1)
+            read_whole(response, time.monotonic() - 1, MB)
 
     def test_time_passes_while_a_packed_body_says_nothing(self) -> None:
         response = answer(iter([gzip.compress(b"")[:10]]), "gzip")
 
         with pytest.raises(httpx.ReadTimeout):
-            read_whole(response, time.monotonic() - 1)
+            read_whole(response, time.monotonic() - 1, MB)
 
 
 @contextmanager

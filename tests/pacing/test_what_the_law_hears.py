@@ -11,6 +11,7 @@ import pytest
 
 from pdpp_worker import metrics
 from pdpp_worker.errors import ProviderError, Throttled, UpstreamError
+from pdpp_worker.pacing import typed
 from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.controller import Controller
@@ -151,3 +152,13 @@ def test_a_failure_is_tried_as_often_as_was_said(attempts: int) -> None:
         client_of(law, lambda _: httpx.Response(500), attempts=attempts).get("/")
 
     assert law.heard == ["error"] * attempts
+
+
+def test_an_answer_that_is_too_large_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typed, "LARGEST_ANSWER_BYTES", 10)
+    law = Law()
+
+    with pytest.raises(UpstreamError, match="larger than"):
+        client_of(law, lambda _: httpx.Response(200, content=b"x" * 11), attempts=2).get("/")
+
+    assert law.heard == ["error"]
