@@ -42,7 +42,7 @@ class PacedTransport(TypedTransport):
         with self._pacer.request(request.extensions.get(NOT_BEFORE, float("-inf"))):
             return super().handle_request(request)
 
-    def _met(self, response: httpx.Response, now: datetime) -> None:
+    def _note_answer(self, response: httpx.Response, now: datetime) -> None:
         if limits := announced(response.headers, now):
             self._pacer.note_announced(limits)
 

@@ -41,7 +41,7 @@ class TypedTransport(httpx.BaseTransport):
             response = read_whole(response, time.monotonic() + self._longest_answer_s, LARGEST_ANSWER_BYTES)
         response.request = request
         now = datetime.now(UTC)
-        self._met(response, now)
+        self._note_answer(response, now)
         failure = outcome_of(response, now)
         if failure is None and self._judge is not None:
             failure = self._judge(response)
@@ -53,5 +53,5 @@ class TypedTransport(httpx.BaseTransport):
         """Close the connections."""
         self._inner.close()
 
-    def _met(self, response: httpx.Response, now: datetime) -> None:
+    def _note_answer(self, response: httpx.Response, now: datetime) -> None:
         """An answer came, whatever it says."""
