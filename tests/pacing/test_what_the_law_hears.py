@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from pdpp_worker import metrics
 from pdpp_worker.errors import ProviderError, Throttled, UpstreamError
 from pdpp_worker.pacing import typed
 from pdpp_worker.pacing.announced import Announced
+from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.controller import Controller
 from pdpp_worker.pacing.pacer import Pacer
@@ -21,14 +24,11 @@ from pdpp_worker.pacing.transport import PacedTransport
 from pdpp_worker.pacing.typed import Judge
 
 
-class NoBucket:
-    """Admits at once, and holds nobody."""
+class OpenPacer(Pacer):
+    """Admits at once."""
 
-    def reserve(self, _: float) -> float:
-        return 0.0
-
-    def hold(self, _: float) -> None:
-        """Nothing to hold."""
+    def admit(self, *_: Any, **__: Any) -> None:
+        """Nothing to wait for."""
 
 
 class Law(Controller):
@@ -54,7 +54,7 @@ class Law(Controller):
 def client_of(
     law: Law, answer: Callable[[httpx.Request], httpx.Response], judge: Judge | None = None, attempts: int = 1
 ) -> ProviderClient:
-    pacer = Pacer("test", NoBucket(), law, 1.0, lambda *_: None, lambda *_: None)  # type: ignore[arg-type]
+    pacer = OpenPacer("test", Mock(spec=Bucket), law, 1.0, lambda *_: None, lambda *_: None)
     paced = PacedTransport(httpx.MockTransport(answer), pacer, judge=judge)
     sending = RetryingTransport(paced, metrics.RETRIED.labels("test"), attempts)
     return ProviderClient(sending, base_url="https://site.example", timeout_s=1.0)
