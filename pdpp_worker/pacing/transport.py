@@ -5,6 +5,7 @@ Every send pays for its own admission, redirects and second tries included; noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import httpx
@@ -15,6 +16,14 @@ from pdpp_worker.pacing.typed import LONGEST_ANSWER_S, Judge, TypedTransport
 
 NOT_BEFORE = "pdpp.not_before"
 """Request extension: a monotonic instant (s) that the pacing takes into its own."""
+
+LaneOf = Callable[[str], str]
+"""The lane of a request, by the path of its URL."""
+
+
+def one_lane(_: str) -> str:
+    """The lane of a connector that groups no requests."""
+    return ""
 
 
 class PacedTransport(TypedTransport):
@@ -27,9 +36,11 @@ class PacedTransport(TypedTransport):
         longest_answer_s: float = LONGEST_ANSWER_S,
         *,
         judge: Judge | None = None,
+        lane_of: LaneOf = one_lane,
     ) -> None:
         super().__init__(inner, judge=judge, longest_answer_s=longest_answer_s)
         self._pacer = pacer
+        self._lane_of = lane_of
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Wait for the admission, send, and read the answer.
@@ -39,7 +50,8 @@ class PacedTransport(TypedTransport):
             PacerUnavailableError: Redis cannot be reached; nothing was sent.
         """
         request.extensions["trace"] = self._note_send
-        with self._pacer.request(request.extensions.get(NOT_BEFORE, float("-inf"))):
+        not_before = request.extensions.get(NOT_BEFORE, float("-inf"))
+        with self._pacer.request(not_before, self._lane_of(request.url.path)):
             return super().handle_request(request)
 
     def _note_answer(self, response: httpx.Response, now: datetime) -> None:

@@ -64,7 +64,8 @@ def make_context(
     def http(
         *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
     ) -> httpx.Client:
-        paced = PacedTransport(road(signed_in=bool(base_url)), pacer, judge=judge)
+        inner = road(signed_in=bool(base_url))
+        paced = PacedTransport(inner, pacer, judge=judge, lane_of=manifest.pacing.lane_of)
         client = ProviderClient(
             RetryingTransport(paced, retried, attempts=1 if goes_back else ATTEMPTS),
             base_url=base_url,
