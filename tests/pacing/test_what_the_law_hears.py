@@ -17,7 +17,7 @@ from pdpp_worker.pacing import typed
 from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.client import ProviderClient
-from pdpp_worker.pacing.controller import Controller
+from pdpp_worker.pacing.lanes import Lanes
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.pacing.retry import RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
@@ -31,24 +31,28 @@ class OpenPacer(Pacer):
         """Nothing to wait for."""
 
 
-class Law(Controller):
+class Law(Lanes):
     """Writes down what it hears."""
 
     def __init__(self) -> None:
         super().__init__(1.0, 1.0)
         self.heard: list[object] = []
 
-    def on_announced(self, now: float, limits: Sequence[Announced]) -> None:  # noqa: ARG002 - the law's signature
+    def on_announced(self, now: float, limits: Sequence[Announced], lane: str = "") -> None:
         self.heard.append(list(limits))
+        super().on_announced(now, limits, lane)
 
-    def on_success(self, now: float) -> None:  # noqa: ARG002
+    def on_success(self, now: float, lane: str = "") -> None:
         self.heard.append("success")
+        super().on_success(now, lane)
 
-    def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:  # noqa: ARG002
+    def on_throttle(self, now: float, retry_after_s: float | None = None, lane: str = "") -> None:
         self.heard.append("refusal")
+        super().on_throttle(now, retry_after_s, lane)
 
-    def on_upstream_error(self, now: float) -> None:  # noqa: ARG002
+    def on_upstream_error(self, now: float, lane: str = "", **options: Any) -> None:
         self.heard.append("error")
+        super().on_upstream_error(now, lane, **options)
 
 
 def client_of(
