@@ -103,7 +103,6 @@ def test_a_refusal_is_remembered_at_once(
         member.kill()
 
     learned = one(db, "SELECT state FROM rate_states")
-    assert learned["law"]["throttled"]
-    assert learned["law"]["refused_ago"]
+    assert learned["law"]["shared"]["refused_ago"]
     assert datetime.fromisoformat(learned["back_off"]["at"]) < datetime.now(UTC)
     assert provider.stats().most_refusals_in_60_s <= 2
