@@ -97,7 +97,7 @@ class Outlook:
         pending = self.pending(gaps)
         own = self.pending(of) if of is not None else pending
         interval_ms = self.recovery_interval_ms
-        if not own or interval_ms is None or not self._is_targeted or any(one.resources < one.count for one in own):
+        if not own or interval_ms is None or not self.is_targeted or any(one.resources < one.count for one in own):
             return None
         first_at = min(at for one in pending if (at := self.next_try(one)) is not None)
         last_at = max(at for one in own if (at := self._tried_at(one, one.last_attempt_at)) is not None)
@@ -111,7 +111,8 @@ class Outlook:
         return [one for one in gaps if self.mender(one) is Mender.TIME]
 
     @property
-    def _is_targeted(self) -> bool:
+    def is_targeted(self) -> bool:
+        """Whether the connector can be asked for single items."""
         return self.manifest is not None and taken_forms(self.manifest).resources
 
     def _tried_at(self, gap: Gap, own: datetime | None) -> datetime | None:
