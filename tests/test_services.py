@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tests.support.waiting import PATIENCE_S
+
 LOOK = """
 import os
 from pdpp_worker.tasks.services import stopping
@@ -27,7 +29,7 @@ def test_a_child_that_is_killed_while_it_looks_keeps_nobody_else_from_looking(at
         assert worker.stdout is not None
         os.kill(int(worker.stdout.readline()), signal.SIGKILL)
         try:
-            said, _ = worker.communicate(timeout=20)
+            said, _ = worker.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             worker.kill()
             raise

@@ -14,7 +14,7 @@ import pytest
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.supervisor import ProcessSpec, Supervisor
-from tests.support.servers import until
+from tests.support.waiting import until
 
 _SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 _STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + _SLEEP
@@ -194,7 +194,7 @@ def test_a_second_signal_ends_what_does_not_listen(tmp_path: Path) -> None:
             running.terminate()
             return running.poll() is not None
 
-        until(ended, timeout_s=20.0)
+        until(ended)
 
     assert not psutil.pid_exists(child)
 

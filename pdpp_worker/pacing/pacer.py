@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from pdpp_worker import metrics
-from pdpp_worker.errors import Gone, ProviderError, Throttled, UpstreamError
-from pdpp_worker.pacing import outage
+from pdpp_worker.errors import Forbidden, Gone, ProviderError, Throttled, UpstreamError
 from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.hold import Hold
@@ -40,7 +39,10 @@ class RateListener(Protocol):
 
 
 class Pacer:
-    """Paces one connection for one slice, one request at a time. Instants are monotonic, s."""
+    """Paces one connection for one slice, one request at a time. Instants are monotonic, s.
+
+    `tolerated` failures in a row are no sign of an outage: a run that goes back for what failed before expects some.
+    """
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class Pacer:
         wait: Wait,
         listener: RateListener,
         *,
-        outage_after: int = outage.AFTER,
+        tolerated: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bucket = bucket
@@ -59,7 +61,8 @@ class Pacer:
         self._floor_ms = ceiling_ms + MARGIN_MS
         self._wait = wait
         self._listener = listener
-        self._outage_after = outage_after
+        self._tolerated = tolerated
+        self._failed_in_a_row = 0
         self._clock = clock
         self._spread = random.SystemRandom()
         self._sent_at = float("-inf")
@@ -133,7 +136,7 @@ class Pacer:
         """The provider answered, and not with a failure of its own."""
         now = self._clock()
         self.answered += 1
-        self._law.on_success(now, self._lane)
+        self._note_answer(now)
         self._circuit.set(0)
         self._interval.set(self._law.interval_ms(now, self._lane))
 
@@ -144,9 +147,9 @@ class Pacer:
         if isinstance(failure, Throttled):
             self._note_throttle(failure, now)
         elif isinstance(failure, UpstreamError):
-            self._law.on_upstream_error(now, self._lane, outage_after=self._outage_after)
-        elif isinstance(failure, Gone):
-            self._law.on_success(now, self._lane)
+            self._note_error(now)
+        elif isinstance(failure, Gone | Forbidden):
+            self._note_answer(now)
         hold = self._law.hold(now, self._lane)
         self._circuit.set(int(hold is not None))
         if hold is not None:
@@ -170,6 +173,17 @@ class Pacer:
     def _jitter_s(self, now: float) -> float:
         interval = self._law.interval_ms(now, self._lane)
         return self._spread.uniform(0, min(JITTER_MAX_MS, JITTER * interval)) / 1000
+
+    def _note_answer(self, now: float) -> None:
+        self._failed_in_a_row = 0
+        self._law.on_success(now, self._lane)
+
+    def _note_error(self, now: float) -> None:
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row > self._tolerated:
+            self._law.on_upstream_error(now, self._lane)
+        else:
+            self._law.on_success(now, self._lane)
 
     def _note_throttle(self, failure: Throttled, now: float) -> None:
         asked = (failure.retry_after - datetime.now(UTC)).total_seconds() if failure.retry_after is not None else None

@@ -22,7 +22,6 @@ from pdpp_worker.errors import (
     ProtocolViolation,
 )
 from pdpp_worker.logs import get_logger
-from pdpp_worker.pacing import outage
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.pacer import Pacer
@@ -51,8 +50,8 @@ from pdpp_worker.store.commit import commit_batch
 from pdpp_worker.store.engine import Database
 
 PACER_PAUSE_S = 30.0
-OUTAGE_AFTER_GAPS = 10
-"""Failures in a row that mean an outage while a run goes back for gaps: what failed before may well fail again."""
+TOLERATED = 7
+"""Failures in a row that say nothing of the provider while a run goes back for gaps: what failed may fail again."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,15 @@ class _Slice:
         self._clients = ExitStack()
         self._pacer = self._make_pacer(redis)
         self._context = make_context(
-            settings, self._manifest, claimed, self._pacer, self._redactor, self._clients, guard, answerer
+            settings,
+            self._manifest,
+            claimed,
+            self._pacer,
+            self._redactor,
+            self._clients,
+            guard,
+            answerer,
+            goes_back=self._plan.phase != "walk",
         )
         self._begun_at = self._committed_at = time.monotonic()
         self._accounted = Spent()
@@ -173,7 +180,7 @@ class _Slice:
             floor,
             self._wait_until,
             keeper,
-            outage_after=outage.AFTER if self._plan.phase == "walk" else OUTAGE_AFTER_GAPS,
+            tolerated=0 if self._plan.phase == "walk" else TOLERATED,
         )
 
         def close() -> None:

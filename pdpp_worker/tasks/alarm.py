@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
 
 from pdpp_worker.store.runs import Ring
+
+logger = logging.getLogger(__name__)
 
 
 class Alarm:
@@ -35,7 +38,11 @@ class Alarm:
 
     def _work(self) -> None:
         while True:
-            self._ring(self._next())
+            bell = self._next()
+            try:
+                self._ring(bell)
+            except Exception:  # a bell that is not rung costs time, the others must not pay for it
+                logger.exception("bell not rung for run %s", bell.run_id)
 
     def _next(self) -> Ring:
         with self._changed:

@@ -105,7 +105,7 @@ def watch(**kwargs: Any) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def after_deployment(**_: object) -> None:
-    """A worker that starts may bring newer connectors, or find a run whose bell nobody heard: neither waits for beat."""
+    """A worker that starts may bring newer connectors or find a run whose bell nobody heard: neither waits for beat."""
     for task in (dispatch, sweep_structural, sweep_upgrade):
         task.apply_async(expires=get_settings().sweep_every_s, retry=False)
 

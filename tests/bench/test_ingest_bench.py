@@ -17,6 +17,7 @@ from bench.ingest.side import Measure
 from bench.ingest.summary import summarise
 from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.store.engine import Database
+from tests.support.waiting import PATIENCE_S
 
 RECORDS = 5000
 
@@ -98,7 +99,7 @@ def test_the_command_measures_every_side(tmp_path: Path) -> None:
     out = tmp_path / "report.json"
     command = [sys.executable, "-m", "bench", "ingest", f"--records={RECORDS}", "--rounds=1", f"--json={out}"]
 
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
 
     report = json.loads(out.read_text())
     loads = [(name, load) for name in LOADS for load in LOADS[name]]

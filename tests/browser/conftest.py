@@ -13,6 +13,7 @@ from pdpp_worker.browser.transport import BrowserTransport
 from pdpp_worker.settings import Settings
 from tests.browser.site import Site
 from tests.support.browser import row
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def client(browser: Browser, site: Site) -> Iterator[httpx.Client]:
         yield made
 
 
-def through(browser: Browser, url: str, timeout_s: float = 30.0) -> httpx.Client:
+def through(browser: Browser, url: str, timeout_s: float = PATIENCE_S) -> httpx.Client:
     """A client whose requests go through the browser."""
     return httpx.Client(transport=BrowserTransport(browser), base_url=url, timeout=timeout_s)
 

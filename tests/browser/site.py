@@ -7,6 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.waiting import PATIENCE_S
+
 PIECE = bytes(range(256)) * 256
 
 
@@ -69,12 +71,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(int(status), b"", ("Location", "/echo"), ("Set-Cookie", "met=on-the-way; Path=/"))
 
     def _silence(self, _: str) -> None:
-        self.server.over.wait(30)
+        self.server.over.wait(PATIENCE_S)
 
     def _half(self, _: str) -> None:
         self._head(200, 2 * len(PIECE))
         self.wfile.write(PIECE)
-        self.server.over.wait(30)
+        self.server.over.wait(PATIENCE_S)
 
     def _answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
         self._head(status, len(body), *headers)

@@ -22,7 +22,7 @@ from tests.browser.conftest import profile_of, through
 from tests.browser.site import PIECE, Site
 from tests.support.browser import needs_browser, row
 from tests.support.fleet import ROOT
-from tests.support.servers import until
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = needs_browser
 
@@ -88,14 +88,16 @@ def test_a_redirect_is_handed_back_and_followed_as_a_request_of_its_own(browser:
     assert sends[:2] == ["browser.send_request_headers.started", "browser.send_request_body.complete"]
 
 
-def test_a_provider_that_does_not_answer_is_given_up_and_the_browser_goes_on(browser: Browser, site: Site) -> None:
-    with through(browser, site.url, timeout_s=1.0) as client:
+def test_a_provider_that_does_not_answer_is_given_up_and_the_browser_goes_on(
+    browser: Browser, client: httpx.Client, site: Site
+) -> None:
+    with through(browser, site.url, timeout_s=1.0) as impatient:
         with pytest.raises(httpx.ReadTimeout):
-            client.get("/silence")
+            impatient.get("/silence")
         with pytest.raises(httpx.ReadTimeout):
-            client.get("/half")
+            impatient.get("/half")
 
-        assert client.get("/echo").status_code == 200
+    assert client.get("/echo").status_code == 200
 
 
 def test_a_provider_that_cannot_be_reached_is_a_network_error(browser: Browser, client: httpx.Client) -> None:
@@ -113,7 +115,7 @@ def test_a_browser_that_dies_in_the_middle_is_a_network_error_and_is_replaced(
     site.asked_something.clear()
 
     def kill() -> None:
-        site.asked_something.wait(30)
+        site.asked_something.wait(PATIENCE_S)
         for pid in first:
             os.kill(pid, signal.SIGKILL)
 

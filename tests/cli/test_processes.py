@@ -21,7 +21,7 @@ from pdpp_worker.store.engine import Database
 from tests.support.fleet import ROOT, environment
 from tests.support.logs import write_session
 from tests.support.scripted import Scenario, record
-from tests.support.servers import until
+from tests.support.waiting import PATIENCE_S, until
 
 PROGRAM = (sys.executable, "-m", "pdpp_worker")
 INTERRUPTED = {130, -signal.SIGINT}
@@ -36,7 +36,7 @@ def program(settings: Settings, *arguments: str, **variables: str) -> subprocess
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         stdin=subprocess.DEVNULL,
     )
 
@@ -65,7 +65,7 @@ def up(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             stderr=subprocess.STDOUT,
         )
     try:
-        until(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, 60)
+        until(lambda: "Ctrl-C" in log.read_text(), process)
         yield process
     finally:
         process.kill()
@@ -108,7 +108,7 @@ def test_a_reader_that_leaves_early_is_no_failure_to_talk_about(settings: Settin
 
     assert b"Traceback" not in export.stderr.read()
     export.stderr.close()
-    assert export.wait(60) == 1
+    assert export.wait(PATIENCE_S) == 1
 
 
 def test_up_collects_what_is_added_and_stops_when_told(settings: Settings, redis: Redis, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_up_collects_what_is_added_and_stops_when_told(settings: Settings, redis
         exported = program(settings, "export", "logs", "messages")
         second = program(settings, "up")
         fleet.send_signal(signal.SIGTERM)
-        code = fleet.wait(60)
+        code = fleet.wait(PATIENCE_S)
 
     assert run.returncode == 0, run.stderr
     assert "succeeded" in run.stdout
@@ -140,7 +140,7 @@ def test_up_collects_what_is_added_and_stops_when_told(settings: Settings, redis
 
 @contextmanager
 def following(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A command that goes on, for a minute at most."""
+    """A command that goes on, for so long at most as a test waits."""
     process = subprocess.Popen(
         [*PROGRAM, *arguments],
         env=environment(settings),
@@ -149,7 +149,7 @@ def following(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[
         stderr=subprocess.PIPE,
         text=True,
     )
-    timer = threading.Timer(60, process.kill)
+    timer = threading.Timer(PATIENCE_S, process.kill)
     timer.start()
     try:
         with process:
@@ -168,7 +168,7 @@ def test_events_are_followed_until_ctrl_c(settings: Settings, scenario: Scenario
         second = scenario.run()["id"]
         after = [json.loads(process.stdout.readline())["run_id"] for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
 
     assert second not in before
     assert after == [second] * 3
@@ -182,7 +182,7 @@ def test_ctrl_c_leaves_the_run_alone(settings: Settings, db: Database, redis: Re
     with following(settings, "run", "mine") as process:
         until(lambda: _runs(db))
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode in INTERRUPTED
     assert "Traceback" not in said

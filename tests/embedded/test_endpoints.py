@@ -19,7 +19,7 @@ from pdpp_worker.embedded.valkey import Valkey
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import Settings
 from tests.embedded.conftest import guardians
-from tests.support.servers import until
+from tests.support.waiting import PATIENCE_S, until
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_the_embedded_servers_serve_every_library_that_uses_them(data_dir: Path)
         connection: Any = Connection
         with connection(found.broker_url.get_secret_value()) as broker, broker.SimpleQueue("doorbell") as queue:
             queue.put({"ring": 1})
-            assert queue.get(timeout=5).payload == {"ring": 1}
+            assert queue.get(timeout=PATIENCE_S).payload == {"ring": 1}
         assert client.keys() == [b"paced"]
 
 

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from tests.support.servers import until
+from tests.support.waiting import until
 
 _PARENT = """
 import signal, subprocess, sys

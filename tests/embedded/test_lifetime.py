@@ -19,7 +19,8 @@ from pdpp_worker.embedded.server import Server
 from pdpp_worker.embedded.valkey import Valkey
 from pdpp_worker.errors import PdppError
 from tests.embedded.conftest import guardians, main_process, processes
-from tests.support.servers import temporary_data_dir, until, wait_until_stopped
+from tests.support.servers import temporary_data_dir, wait_until_stopped
+from tests.support.waiting import PATIENCE_S, until
 
 _HOLDER = """
 import sys
@@ -131,7 +132,7 @@ def test_a_server_without_a_guardian_is_replaced(server: Server) -> None:
 
         with closing(Hold(server)):
             assert main_process(server).pid != orphan.pid
-            assert orphan.wait(timeout=10) == 0
+            assert orphan.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize("half_written", ["{pid}\n{data}\n1\n5432\n{sockets}\n\n1 2\nready\n", ""])

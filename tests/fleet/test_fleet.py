@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
 from tests.support.fleet import ROOT, beat, environment, worker
 from tests.support.logs import write_session
-from tests.support.servers import until
+from tests.support.waiting import PATIENCE_S, until
 
 SESSIONS, LINES = 20, 700
 
@@ -35,7 +36,7 @@ def call(settings: Settings, task: str, kwargs: str) -> None:
         cwd=ROOT,
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 
@@ -82,8 +83,8 @@ def test_beat_finds_what_is_due_and_a_worker_collects_it(settings: Settings, db:
     write_session(tmp_path / "projects", 1, 10)
     add_logs(db, tmp_path / "projects", due=True)
 
-    with worker(settings, tmp_path), beat(settings, tmp_path):
-        until(lambda: ended(db), 60)
+    with worker(settings, tmp_path) as member, beat(settings, tmp_path) as clock:
+        until(lambda: ended(db), member, clock)
 
     assert one(db, "SELECT status FROM runs") == "succeeded"
     assert one(db, "SELECT count(*) FROM records WHERE stream = 'messages'") == 10
@@ -97,10 +98,10 @@ def test_emptying_redis_at_any_moment_loses_no_work(
     request_run(db, row, trigger="manual")
     redis.flushall()
 
-    with worker(settings, tmp_path) as member, beat(settings, tmp_path):
+    with worker(settings, tmp_path) as member, beat(settings, tmp_path) as clock:
         member.wait_for("ready.")
         redis.flushall()
-        until(lambda: ended(db), 60)
+        until(lambda: ended(db), member, clock)
 
     assert one(db, "SELECT status FROM runs") == "succeeded"
 
@@ -115,21 +116,26 @@ def test_a_worker_killed_at_any_instant_neither_loses_nor_doubles_a_record(
     spread = random.Random(7)
     small = {"PDPP_BATCH_RECORDS": "500", "PDPP_RUN_ATTEMPTS": "50"}
 
-    with beat(settings, tmp_path):
+    with beat(settings, tmp_path) as clock:
         for _ in range(3):
             with worker(settings, tmp_path, **small) as member:
                 begun = one(db, "SELECT slices FROM runs")
-                until(lambda begun=begun: one(db, "SELECT slices FROM runs") > begun or ended(db), 60)  # type: ignore[misc]
+                until(partial(has_another_slice, db, begun), member, clock)
                 # The instant of the kill is what varies here; nothing is waited for.
                 time.sleep(spread.uniform(0, 0.6))
                 member.kill()
                 cursor_is_covered(db)
-        with worker(settings, tmp_path):
-            until(lambda: ended(db), 40)
+        with worker(settings, tmp_path) as member:
+            until(lambda: ended(db), member, clock)
 
     assert one(db, "SELECT status FROM runs") == "succeeded"
     assert one(db, "SELECT count(*) FROM records WHERE stream = 'messages'") == SESSIONS * LINES
     assert one(db, "SELECT count(DISTINCT key) FROM records WHERE stream = 'messages'") == SESSIONS * LINES
+
+
+def has_another_slice(db: Database, begun: int) -> bool:
+    """Whether the run was taken up again, or is over."""
+    return one(db, "SELECT slices FROM runs") > begun or ended(db)
 
 
 def cursor_is_covered(db: Database) -> None:
@@ -152,14 +158,14 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next(
     row = add_logs(db, tmp_path / "projects")
     request_run(db, row, trigger="manual")
 
-    with beat(settings, tmp_path):
+    with beat(settings, tmp_path) as clock:
         with worker(settings, tmp_path, PDPP_BATCH_RECORDS="500") as member:
-            until(lambda: one(db, "SELECT count(*) FROM records") > 0, 60)
+            until(lambda: one(db, "SELECT count(*) FROM records") > 0, member, clock)
             os.kill(member.process.pid, signal.SIGTERM)
-            member.process.wait(30)
+            member.process.wait(PATIENCE_S)
         stopped_at = one(db, "SELECT count(*) FROM records WHERE stream = 'messages'")
-        with worker(settings, tmp_path):
-            until(lambda: ended(db), 40)
+        with worker(settings, tmp_path) as member:
+            until(lambda: ended(db), member, clock)
 
     assert stopped_at < SESSIONS * LINES
     assert one(db, "SELECT status FROM runs") == "succeeded"

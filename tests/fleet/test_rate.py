@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pdpp_worker.store import connections
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 from tests.support.fleet import beat, worker
-from tests.support.servers import until
+from tests.support.waiting import until
 
 CEILING_MS = 150
 RESOLUTION_S = 0.08
@@ -58,17 +59,17 @@ def test_the_ceiling_holds_through_killed_workers_and_an_emptied_redis(
 ) -> None:
     request_run(db, account, trigger="manual")
 
-    with beat(settings, tmp_path):
+    with beat(settings, tmp_path) as clock:
         members = [worker(settings, tmp_path, f"collect,control,n{number}", **RATE) for number in range(4)]
         running = [member.__enter__() for member in members]
         try:
             for victim in running[:3]:
                 sent = provider.stats().requests
-                until(lambda sent=sent: provider.stats().requests >= sent + 10 or ended(db), 60)  # type: ignore[misc]
+                until(partial(has_sent, provider, sent + 10, db), clock)
                 redis.flushall()
                 holder = next((each for each in running if is_at_it(db, each.process.pid)), victim)
                 holder.kill()
-            until(lambda: ended(db), 120)
+            until(lambda: ended(db), running[3], clock)
         finally:
             for member in members:
                 member.__exit__(None, None, None)
@@ -78,6 +79,11 @@ def test_the_ceiling_holds_through_killed_workers_and_an_emptied_redis(
     assert gap >= CEILING_MS / 1000 - RESOLUTION_S
     assert one(db, "SELECT status FROM runs") == "succeeded"
     assert one(db, "SELECT count(*) FROM records WHERE stream = 'conversations'") == 90
+
+
+def has_sent(provider: ProviderProcess, requests: int, db: Database) -> bool:
+    """Whether so many requests went out, or the run is over."""
+    return provider.stats().requests >= requests or ended(db)
 
 
 def is_at_it(db: Database, pid: int) -> bool:
@@ -92,8 +98,8 @@ def test_a_refusal_is_remembered_at_once(
     provider.set_quota(QuotaOptions(law="bucket", rate_per_s=2, burst=3))
     request_run(db, account, trigger="manual")
 
-    with worker(settings, tmp_path, "collect,control", **RATE) as member, beat(settings, tmp_path):
-        until(lambda: one(db, "SELECT state -> 'back_off' ->> 'why' FROM rate_states") == "rate_limited", 60)
+    with worker(settings, tmp_path, "collect,control", **RATE) as member, beat(settings, tmp_path) as clock:
+        until(lambda: one(db, "SELECT state -> 'back_off' ->> 'why' FROM rate_states") == "rate_limited", member, clock)
         member.kill()
 
     learned = one(db, "SELECT state FROM rate_states")

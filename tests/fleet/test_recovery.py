@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from pdpp_worker.store import connections, gaps
 from pdpp_worker.store.engine import Database
 from tests.fleet.test_fleet import call, ended, one
 from tests.support.fleet import beat, worker
-from tests.support.servers import until
+from tests.support.waiting import until
 
 OPTIONS = ProviderOptions(conversations=60, token="token")
 PACE = {"PDPP_CHATGPT_PACING_MIN_INTERVAL_MS": "30", "PDPP_PACING_COLD_START_MS": "30", "PDPP_BATCH_S": "0.1"}
@@ -59,6 +60,16 @@ def asked(provider: ProviderProcess) -> Counter[str]:
     return Counter(entry.conversation_id for entry in provider.log() if entry.conversation_id is not None)
 
 
+def has_asked_for(provider: ProviderProcess, conversations: int) -> bool:
+    """Whether so many conversations were asked for."""
+    return len(asked(provider)) >= conversations
+
+
+def is_mended(db: Database) -> bool:
+    """Whether nothing is missing any more, and the run that saw to it is over."""
+    return one(db, "SELECT count(*) FROM gaps WHERE closed_at IS NULL") == 0 and ended(db)
+
+
 def open_without_record(db: Database) -> int:
     """Gaps said to be recovered whose conversation is not held."""
     query = """
@@ -72,8 +83,8 @@ def test_two_sweeps_and_an_owner_at_once_fetch_nothing_twice(
     settings: Settings, db: Database, provider: ProviderProcess, missing: list[str], tmp_path: Path
 ) -> None:
     with (
-        worker(settings, tmp_path, "collect,control,a", **PACE),
-        worker(settings, tmp_path, "collect,control,b", **PACE),
+        worker(settings, tmp_path, "collect,control,a", **PACE) as first,
+        worker(settings, tmp_path, "collect,control,b", **PACE) as second,
     ):
         calls = [
             ("pdpp.sweep.transient", "{}"),
@@ -85,7 +96,7 @@ def test_two_sweeps_and_an_owner_at_once_fetch_nothing_twice(
             thread.start()
         for thread in together:
             thread.join()
-        until(lambda: one(db, "SELECT count(*) FROM gaps WHERE closed_at IS NULL") == 0 and ended(db), 60)
+        until(lambda: is_mended(db), first, second)
 
     assert asked(provider) == dict.fromkeys(missing, 1)
 
@@ -93,14 +104,14 @@ def test_two_sweeps_and_an_owner_at_once_fetch_nothing_twice(
 def test_a_kill_half_way_leaves_every_gap_closed_with_its_record_or_open(
     settings: Settings, db: Database, provider: ProviderProcess, missing: list[str], tmp_path: Path
 ) -> None:
-    with beat(settings, tmp_path):
+    with beat(settings, tmp_path) as clock:
         for enough in (10, 30):
             with worker(settings, tmp_path, "collect,control", **PACE) as member:
-                until(lambda enough=enough: len(asked(provider)) >= enough, 60)  # type: ignore[misc]
+                until(partial(has_asked_for, provider, enough), member, clock)
                 member.kill()
             assert open_without_record(db) == 0
-        with worker(settings, tmp_path, "collect,control", **PACE):
-            until(lambda: one(db, "SELECT count(*) FROM gaps WHERE closed_at IS NULL") == 0 and ended(db), 90)
+        with worker(settings, tmp_path, "collect,control", **PACE) as member:
+            until(lambda: is_mended(db), member, clock)
 
     assert open_without_record(db) == 0
     assert asked(provider).keys() == set(missing)

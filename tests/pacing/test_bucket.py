@@ -10,11 +10,15 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis import Redis
 
 from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.errors import PacerUnavailableError
 from pdpp_worker.pacing.bucket import IDLE_MS, LONGEST_HOLD_S, Bucket, connect
+from tests.support.virtual_fleet import VirtualBucket
+from tests.support.waiting import PATIENCE_S
 
 INTERVAL_S = 600.0
 """So long that the time which a test itself takes is nothing beside it."""
@@ -108,7 +112,7 @@ def test_sixteen_processes_keep_the_interval_between_them(
     arguments = [sys.executable, "-c", _PROGRAM, servers.redis_url, str(connection_id), str(spacing_ms)]
     workers = [subprocess.Popen(arguments, stdout=subprocess.PIPE) for _ in range(16)]
 
-    sent = sorted(itertools.chain(*(json.loads(worker.communicate(timeout=120)[0]) for worker in workers)))
+    sent = sorted(itertools.chain(*(json.loads(worker.communicate(timeout=PATIENCE_S)[0]) for worker in workers)))
 
     assert len(sent) == 160
     assert sent[-1] - sent[0] >= 159 * spacing_ms / 1000 - 0.1
@@ -172,6 +176,38 @@ class TestWhatCannotBe:
         write(redis, connection_id, "hold", 2 * LONGEST_HOLD_S)
 
         assert intervals(bucket.hold(3 * INTERVAL_S)) == 3.0
+
+
+instants = st.one_of(st.none(), st.sampled_from([-100, -9, -3, 0, 4, 40, 3600, 2 * 86400]))
+
+
+@given(instants, instants, instants, instants, st.integers(1, 50), st.integers(1, 50), st.sampled_from(["", "users"]))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_bucket_of_virtual_time_answers_as_the_script_does(
+    redis: Redis,
+    last: int | None,
+    of_lane: int | None,
+    hold: int | None,
+    hold_of_lane: int | None,
+    spacing: int,
+    ceiling: int,
+    lane: str,
+) -> None:
+    unit_s = 100.0
+    connection_id, virtual = next(_numbers), VirtualBucket(lambda: 1e9)
+    fields = {"last": last, "last:users": of_lane, "hold": hold, "hold:users": hold_of_lane}
+    for name, ahead in fields.items():
+        if ahead is not None:
+            write(redis, connection_id, name, (ahead - 0.2) * unit_s)
+            part, _, its_lane = name.partition(":")
+            virtual.keep(part, its_lane, 1e9 + (ahead - 0.2) * unit_s)
+
+    waits = [
+        bucket.take(spacing * unit_s * 1000, ceiling * unit_s * 1000, lane) / unit_s
+        for bucket in (Bucket(redis, connection_id), virtual)
+    ]
+
+    assert waits[0] == pytest.approx(waits[1], abs=0.1)
 
 
 class TestLanes:

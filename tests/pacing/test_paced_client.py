@@ -17,7 +17,6 @@ from pdpp_worker import metrics
 from pdpp_worker.demo.provider.options import FaultOptions, ProviderOptions, QuotaOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
 from pdpp_worker.errors import PacerUnavailableError, Throttled, UpstreamError
-from pdpp_worker.pacing import outage
 from pdpp_worker.pacing.bucket import Bucket, connect
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.lanes import Lanes
@@ -42,12 +41,12 @@ def provider() -> Iterator[ProviderProcess]:
 class Client:
     """A paced client, and what it was told and asked to wait for."""
 
-    def __init__(self, redis: Redis, base_url: str, outage_after: int = outage.AFTER) -> None:
+    def __init__(self, redis: Redis, base_url: str, tolerated: int = 0) -> None:
         self.waits: list[float] = []
         self.told: list[tuple[str, float | None]] = []
         self.law = Lanes(CEILING_MS, CEILING_MS)
         self.pacer = Pacer(
-            "test", Bucket(redis, 1), self.law, CEILING_MS, self._wait, self._listen, outage_after=outage_after
+            "test", Bucket(redis, 1), self.law, CEILING_MS, self._wait, self._listen, tolerated=tolerated
         )
         transport = RetryingTransport(PacedTransport(httpx.HTTPTransport(), self.pacer), metrics.RETRIED.labels("test"))
         headers = {"authorization": f"Bearer {TOKEN}"}
@@ -117,7 +116,7 @@ def test_a_second_try_is_paced_like_any_other_request(client: Client, provider: 
 
 
 def test_second_tries_have_a_budget(redis: Redis, provider: ProviderProcess) -> None:
-    client = Client(redis, provider.base_url, outage_after=100)
+    client = Client(redis, provider.base_url, tolerated=100)
     provider.set_faults(FaultOptions(error_share=1.0))
 
     for _ in range(5):

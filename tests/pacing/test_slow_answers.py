@@ -14,6 +14,7 @@ from redis import Redis
 from pdpp_worker.errors import UpstreamError
 from pdpp_worker.pacing.transport import PacedTransport
 from tests.pacing.test_paced_client import Client
+from tests.support.waiting import PATIENCE_S
 
 LONGEST_S = 0.3
 
@@ -43,7 +44,7 @@ def test_an_answer_that_trickles_is_given_up(redis: Redis, trickling: str) -> No
     pacer = Client(redis, trickling).pacer
 
     with (
-        httpx.Client(transport=PacedTransport(httpx.HTTPTransport(), pacer, LONGEST_S), timeout=5.0) as client,
+        httpx.Client(transport=PacedTransport(httpx.HTTPTransport(), pacer, LONGEST_S), timeout=PATIENCE_S) as client,
         pytest.raises(UpstreamError, match="no answer in time") as caught,
     ):
         client.get(trickling)

@@ -10,6 +10,7 @@ import pytest
 from pdpp_worker.demo.provider.account import Account
 from pdpp_worker.demo.provider.options import FaultOptions, ProviderOptions, QuotaOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
+from tests.support.waiting import PATIENCE_S
 
 OPTIONS = ProviderOptions(seed=7, conversations=150)
 
@@ -50,4 +51,4 @@ def client(shared_client: httpx.Client, provider: ProviderProcess) -> httpx.Clie
 def client_for(provider: ProviderProcess, token: str = OPTIONS.token) -> httpx.Client:
     """An unpaced client that is let in."""
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=provider.base_url, headers=headers, trust_env=False, timeout=10)
+    return httpx.Client(base_url=provider.base_url, headers=headers, trust_env=False, timeout=PATIENCE_S)

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -22,15 +20,7 @@ from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOpti
 from pdpp_worker.demo.provider.process import ProviderProcess
 from pdpp_worker.errors import ConfigurationError
 from tests.provider.conftest import client_for
-
-DEADLINE_S = 10.0
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
+from tests.support.waiting import PATIENCE_S, until
 
 
 def test_restart_keeps_port_account_and_log(tmp_path: Path) -> None:
@@ -75,7 +65,7 @@ def test_a_signal_stops_it_cleanly(number: signal.Signals) -> None:
 
         child.send_signal(number)
 
-        assert child.wait(DEADLINE_S) == 0
+        assert child.wait(PATIENCE_S) == 0
         assert child.stderr.read() == ""
     assert announced["base_url"] == f"{announced['url']}/backend-api"
 
@@ -90,11 +80,11 @@ def test_it_ends_with_its_parent() -> None:
         "print(provider.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    parent = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, timeout=DEADLINE_S)
+    parent = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, timeout=PATIENCE_S)
 
     child = int(parent.stdout)
 
-    assert eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")
+    until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")
 
 
 def test_stop_kills_a_child_that_does_not_react(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pdpp_worker.runtime.guard import Guard
 from pdpp_worker.store import runs
 from tests.support.scripted import Scenario
-from tests.support.servers import until
+from tests.support.waiting import until
 
 
 def test_a_connector_that_speaks_again_after_a_long_silence_gets_its_lease_renewed(scenario: Scenario) -> None:

@@ -16,7 +16,7 @@ from pdpp_worker.store.engine import Database
 from tests.connectors.slack import player
 from tests.connectors.slack.account import said, stamp
 from tests.support.fleet import beat, worker
-from tests.support.servers import until
+from tests.support.waiting import until
 
 CHANNELS = {f"C{number}": [said(stamp(number * 1000 + at)) for at in range(40)] for number in range(25)}
 FAILED = "C017NG64T24"
@@ -48,13 +48,13 @@ def test_an_archive_whose_maker_died_is_taken_and_the_failed_part_is_one_gap_tha
     request_run(db, row, trigger="manual")
 
     with worker(settings, tmp_path), beat(settings, tmp_path):
-        until(lambda: ended(db, 1), 90)
+        until(lambda: ended(db, 1))
         [run] = rows(db, "SELECT * FROM runs")
         [gap] = rows(db, "SELECT * FROM gaps")
         held = rows(db, "SELECT count(*) FROM records WHERE stream = 'messages'")[0]["count"]
 
         recover(settings, db, [key])
-        until(lambda: ended(db, 2), 90)
+        until(lambda: ended(db, 2))
 
     assert run["status"] == "partially_completed"
     assert run["skipped_by_reason"] == {"source_partition_failed": 1}

@@ -13,7 +13,7 @@ from pdpp_worker.store.batch import Batch, Closure, Rejection
 from pdpp_worker.store.records import Written
 from tests.store.test_leases import full_batch, written
 from tests.support.desk import Desk, missed, row
-from tests.support.servers import until
+from tests.support.waiting import PATIENCE_S, until
 
 
 def test_all_of_a_batch_is_written_together(desk: Desk) -> None:
@@ -104,7 +104,7 @@ def test_a_backend_that_dies_in_the_middle_leaves_nothing(desk: Desk, monkeypatc
     def pause(*given: Any) -> None:
         append(*given)
         reached.set()
-        assert go_on.wait(30)
+        assert go_on.wait(PATIENCE_S)
 
     monkeypatch.setattr(events, "append", pause)
     failures: list[BaseException] = []
@@ -117,7 +117,7 @@ def test_a_backend_that_dies_in_the_middle_leaves_nothing(desk: Desk, monkeypatc
 
     worker = threading.Thread(target=commit)
     worker.start()
-    assert reached.wait(30)
+    assert reached.wait(PATIENCE_S)
     in_transaction = """
         SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE state = 'idle in transaction' AND datname = current_database() AND pid <> pg_backend_pid()
@@ -125,7 +125,7 @@ def test_a_backend_that_dies_in_the_middle_leaves_nothing(desk: Desk, monkeypatc
     (victim,) = desk.rows(in_transaction)
     until(lambda: not desk.rows("SELECT 1 FROM pg_stat_activity WHERE pid = :pid", pid=victim["pid"]))
     go_on.set()
-    worker.join(30)
+    worker.join(PATIENCE_S)
 
     assert len(failures) == 1
     assert written(desk) == before

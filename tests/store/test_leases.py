@@ -14,6 +14,7 @@ from pdpp_worker.store import backlog, leases, runs
 from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.batch import Batch, Claim, Closure, Rejection
 from tests.support.desk import Desk, missed, row
+from tests.support.waiting import PATIENCE_S
 
 EVERYTHING = ("records", "rejections", "checkpoints", "gaps", "events")
 
@@ -189,4 +190,4 @@ def test_whoever_changes_many_gaps_and_a_batch_do_not_wait_for_each_other(
             desk.until_somebody_waits()
             connection.execute(text(one_by_one), {"id": desk.gap(order[1])["id"]})
 
-        assert changing.result(timeout=20) == 2
+        assert changing.result(timeout=PATIENCE_S) == 2

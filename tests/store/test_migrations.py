@@ -18,6 +18,7 @@ from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.tables import metadata
 from tests.conftest import _fresh
+from tests.support.waiting import PATIENCE_S
 
 # Everything that tells one schema from another: columns, constraints and indexes, as the server itself writes them.
 _SCHEMA = {
@@ -164,7 +165,7 @@ def test_two_programs_that_upgrade_at_once_wait_for_each_other(create_empty: Cal
 
     programs = [subprocess.Popen([sys.executable, "-c", _PROGRAM, url]) for _ in range(2)]
 
-    assert [program.wait(60) for program in programs] == [0, 0]
+    assert [program.wait(PATIENCE_S) for program in programs] == [0, 0]
     migrate.require_current(db)
     assert tables(db) == {*metadata.tables, "alembic_version"}
 

@@ -19,7 +19,7 @@ from pdpp_worker.runtime.slice import SliceResult, run_slice
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
 from tests.support.scripted import Scenario
-from tests.support.servers import until
+from tests.support.waiting import until
 
 HERE = Path(__file__).parent
 
@@ -63,7 +63,7 @@ class Commands(Scenario):
     def nothing_is_left(self) -> None:
         """Every process that was written down has ended."""
         assert self.marked
-        until(lambda: not any(psutil.pid_exists(pid) for pid in self.marked), 20)
+        until(lambda: not any(psutil.pid_exists(pid) for pid in self.marked))
 
 
 def hostile(how: str, *streams: str, **fields: Any) -> Manifest:

@@ -21,7 +21,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
 from tests.subprocess.conftest import HERE, Commands
-from tests.support.servers import until
+from tests.support.waiting import PATIENCE_S, until
 
 WRITER = "import os\nwhile True: os.write(1, b'x' * 1023 + b'\\n')"
 
@@ -54,7 +54,7 @@ def test_the_owner_stops_a_run_whose_command_is_silent_and_ignores_sigterm(comma
 
     with commands.db.begin() as connection:
         runs.request_cancel(connection, commands.connection_id)
-    working.join(30)
+    working.join(PATIENCE_S)
 
     assert (commands.row(run_id)["status"], set(commands.held())) == ("cancelled", {"a"})
     commands.nothing_is_left()
@@ -69,7 +69,7 @@ def test_a_worker_that_lost_its_lease_ends_the_command_and_writes_nothing(comman
 
     with commands.db.begin() as connection:
         connection.execute(text("UPDATE leases SET token = token + 1, holder = 'another'"))
-    working.join(30)
+    working.join(PATIENCE_S)
 
     assert commands.row(run_id)["status"] == "running"
     commands.nothing_is_left()

@@ -20,6 +20,7 @@ from pdpp_worker.connector import Interaction, InteractionResponse
 from pdpp_worker.settings import Settings
 from tests.subprocess.conftest import HERE, Commands, hostile
 from tests.support.fleet import ROOT, environment
+from tests.support.waiting import PATIENCE_S
 
 CODE = "482-913-77"
 
@@ -74,7 +75,7 @@ class Session:
 
     def wait_for(self, text: str) -> None:
         """Read on until the terminal shows the text."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while text not in self.shown and time.monotonic() < deadline and self._read():
             pass
         assert text in self.shown, self.shown
@@ -87,10 +88,10 @@ class Session:
         while self._read():
             pass
         os.close(self._end)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def _read(self) -> bool:
-        select.select([self._end], [], [], 60)
+        select.select([self._end], [], [], PATIENCE_S)
         try:
             chunk = os.read(self._end, 4096)
         except OSError:  # the terminal is gone with its last process

@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 from pdpp_worker.browser import launch
 from pdpp_worker.browser.profile import end_leftovers
 from pdpp_worker.store.connections import ConnectionRow
-from tests.support.servers import until
+from tests.support.waiting import until
 
 needs_browser = pytest.mark.skipif(
     not any(map(shutil.which, launch.PROGRAMS)), reason="no Chromium or Chrome is installed"
@@ -38,7 +38,7 @@ def in_the_window(profile: Path, act: Callable[[str], None]) -> None:
     """Press the page's button in the window that has the profile open, then close the window."""
     port = profile / "DevToolsActivePort"
     try:
-        until(lambda: port.exists() and port.read_text().strip(), 60)
+        until(lambda: port.exists() and port.read_text().strip())
         with sync_playwright() as driver:
             browser = driver.chromium.connect_over_cdp(f"http://127.0.0.1:{port.read_text().split()[0]}")
             [page] = browser.contexts[0].pages

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +18,7 @@ from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import encode
+from tests.support.waiting import until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = RetryPolicy(first_s=60.0, max_s=600.0, max_attempts=5)
@@ -111,9 +111,7 @@ class Desk:
     def until_somebody_waits(self) -> None:
         """Return as soon as another transaction in this database waits for a lock."""
         waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        deadline = time.monotonic() + 20
-        while not self.rows(waiting):
-            assert time.monotonic() < deadline, "nobody waits"
+        until(lambda: self.rows(waiting))
 
     def write(self, *rows: RecordRow) -> Written:
         """Write records of the stream in one transaction."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pdpp_worker.settings import Settings
-from tests.support.servers import until
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,10 +53,16 @@ class Member:
         """What it has written so far."""
         return self._log.read_text(errors="replace")
 
+    def __repr__(self) -> str:
+        return f"{self.process} with the log\n{self.log}\n"
+
+    def poll(self) -> int | None:
+        """Its status, or None while it runs."""
+        return self.process.poll()
+
     def wait_for(self, text: str) -> None:
         """Wait until its log holds the text."""
-        until(lambda: text in self.log or self.process.poll() is not None, 60)
-        assert text in self.log, self.log
+        until(lambda: text in self.log, self)
 
     def kill(self) -> None:
         """End it and its children at once, as a machine that dies would."""

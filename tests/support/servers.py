@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,17 +12,7 @@ import pytest
 
 from pdpp_worker.embedded import EmbeddedServers, acquire, locks
 from pdpp_worker.settings import Settings
-
-_STOP_S = 60.0
-
-
-def until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
-    """Wait for a condition to hold; fails the test after `timeout_s` seconds."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"Still not so after {timeout_s:.0f} s: {condition}")
-        time.sleep(0.02)
+from tests.support.waiting import PATIENCE_S
 
 
 @contextmanager
@@ -44,7 +33,7 @@ def temporary_data_dir() -> Iterator[Path]:
 
 def wait_until_stopped(home: Path) -> None:
     """Wait until the guardian of a server, whose directory is `home`, has ended."""
-    os.close(locks.lock(home / "guardian.lock", timeout_s=_STOP_S))
+    os.close(locks.lock(home / "guardian.lock", timeout_s=PATIENCE_S))
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from pdpp_worker.demo.provider.server import HOST
 from pdpp_worker.errors import ConfigurationError
 
 STOP_TIMEOUT_S = 5.0
-CALL_TIMEOUT_S = 30.0
+CALL_TIMEOUT_S = 60.0
 POLL_S = 0.01
 IMPORT_ROOT = Path(pdpp_worker.__file__).parent.parent
 
@@ -34,7 +34,7 @@ class ProviderProcess:
     up within `start_timeout_s`, or refuses what a lever is given.
     """
 
-    def __init__(self, options: ProviderOptions | None = None, *, start_timeout_s: float = 10.0) -> None:
+    def __init__(self, options: ProviderOptions | None = None, *, start_timeout_s: float = 60.0) -> None:
         self.options = options or ProviderOptions()
         self._start_timeout_s = start_timeout_s
         self._child: subprocess.Popen[bytes] | None = None

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from imapclient import IMAPClient
 
-from tests.support.servers import until
+from tests.support.fleet import Member
+from tests.support.waiting import PATIENCE_S, until
 
 PASSWORD = "open-sesame"
 PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -102,7 +103,7 @@ class Dovecot:
     @contextmanager
     def owner(self) -> Iterator[IMAPClient]:
         """The account's owner at another mail program."""
-        client = IMAPClient("127.0.0.1", self.plain_port, ssl=False, timeout=20)
+        client = IMAPClient("127.0.0.1", self.plain_port, ssl=False, timeout=PATIENCE_S)
         try:
             client.login(self.user, PASSWORD)
             yield client
@@ -111,8 +112,7 @@ class Dovecot:
 
     def log(self) -> str:
         """What the server wrote."""
-        path = self.root / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return (self.root / "log").read_text(errors="replace")
 
 
 @contextmanager
@@ -121,14 +121,14 @@ def running(root: Path, *, connections: int = 4) -> Iterator[Dovecot]:
     assert PROGRAM is not None, ABSENT
     server = Dovecot(root, *_free_ports(2))
     config = _prepare(server, connections)
+    (root / "log").touch()
     process = subprocess.Popen([PROGRAM, "-F", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until(lambda: process.poll() is not None or _answers(server.plain_port))
-        assert process.poll() is None, f"dovecot ended: {server.log()}"
+        until(lambda: _answers(server.plain_port), Member(process, root / "log"))
         yield server
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
 
 
 def _prepare(server: Dovecot, connections: int) -> Path:

@@ -2,7 +2,8 @@
 
 Its plan lies beside the program, as JSON: {"channels": {id: [messages]}, "calls": [{…}, …]}. Each call takes the next
 entry: "fails" (a channel that it dies in after one page, or a thread that it cannot read), "exit", "said" (its last
-words), "stalls" (it goes on without writing). What it was called with stands in `calls.jsonl`.
+words), "stalls" (it goes on without writing, and leaves a file that says so). What it was called with stands in
+`calls.jsonl`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Player:
         number = len(log.read_text().splitlines()) if log.exists() else 0
         with log.open("a") as file:
             file.write(json.dumps(arguments) + "\n")
+        self._stalled = has_stalled(program)
         calls = self._plan["calls"]
         self._call: Obj = calls[number] if number < len(calls) else {}
 
@@ -51,6 +53,7 @@ class Player:
             pass
         maker.close()
         if self._call.get("stalls"):
+            self._stalled.touch()
             threading.Event().wait(600)
         sys.stderr.write(self._call.get("said", ""))
         return int(self._call.get("exit", 0))
@@ -117,6 +120,11 @@ def plan(program: Path, channels: dict[str, list[Obj]], *calls: Obj) -> None:
     """Another workspace, and what becomes of the next calls."""
     done: list[Obj] = [{} for _ in called(program)]
     program.with_name("plan.json").write_text(json.dumps({"channels": channels, "calls": [*done, *calls]}))
+
+
+def has_stalled(program: Path) -> Path:
+    """The file that is there once it writes no more."""
+    return program.with_name("stalled")
 
 
 def called(program: Path) -> list[list[str]]:

@@ -1,0 +1,1 @@
+"""A real fleet against the practice provider over sockets, judged by what the provider wrote down."""
