@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -40,7 +41,7 @@ class Outlook:
     waits: Waits
     now: datetime
 
-    @property
+    @cached_property
     def wait(self) -> Wait | None:
         """The wait that is in force."""
         return wait_of(self.waits, self.now)
@@ -116,7 +117,9 @@ class Outlook:
         return self.manifest is not None and taken_forms(self.manifest).resources
 
     def _tried_at(self, gap: Gap, own: datetime | None) -> datetime | None:
-        return next_try(own, gap.reason, self.waits, self.now) if self.mender(gap) is Mender.TIME else None
+        if self.mender(gap) is not Mender.TIME:
+            return None
+        return next_try(own, gap.reason, self.wait, self.waits.cooldown_until, self.now)
 
     def _is_upgraded(self, gap: Gap) -> bool:
         """Whether the version that it waits for is installed, and does not go back by itself."""
