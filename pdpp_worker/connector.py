@@ -23,6 +23,7 @@ from pdpp_worker.errors import (
     AuthExpired,
     Challenged,
     ConfigurationError,
+    Forbidden,
     Gone,
     ProviderError,
     Throttled,
@@ -66,6 +67,7 @@ __all__ = [
     "DetailGapRecovered",
     "Done",
     "DoneError",
+    "Forbidden",
     "GapToClose",
     "Gone",
     "Interaction",
@@ -91,8 +93,19 @@ __all__ = [
 class HttpFactory(Protocol):
     """Makes the connector's HTTP client; every request through it is paced and its failures are typed."""
 
-    def __call__(self, *, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
-        """A client whose requests raise `Throttled`, `Challenged`, `AuthExpired`, `Gone` or `UpstreamError`."""
+    def __call__(
+        self,
+        *,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        judge: Callable[[httpx.Response], ProviderError | None] | None = None,
+    ) -> httpx.Client:
+        """A client whose requests raise `Throttled`, `Challenged`, `AuthExpired`, `Forbidden`, `Gone`, `UpstreamError`.
+
+        With `base_url` it talks to that origin alone, redirects included. Without one it reads any https address and
+        carries neither cookies nor credentials. `judge` is asked about every answer that is no failure by its status,
+        before it counts as a success: it returns the failure that the body tells of, if any.
+        """
         ...
 
 

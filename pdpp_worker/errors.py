@@ -10,6 +10,7 @@ PdppError
     ├── Throttled          429, or a pause that the provider asked for
     ├── Challenged         a bot check that only the owner can pass
     ├── AuthExpired        the credentials no longer work
+    ├── Forbidden          the account may not read this one resource
     ├── Gone               the resource does not exist at the provider
     └── UpstreamError      5xx, 408, a broken or silent connection
 """
@@ -90,6 +91,13 @@ class AuthExpired(ProviderError):  # noqa: N818 - named as the field names it
 
     slug = "credentials_expired"
     reason = "credentials_expired"
+
+
+class Forbidden(ProviderError):  # noqa: N818 - named as the field names it
+    """The provider accepts the credentials, and refuses this resource to them."""
+
+    slug = "forbidden"
+    reason = "source_partition_failed"
 
 
 class Gone(ProviderError):  # noqa: N818 - named as the field names it

@@ -16,6 +16,9 @@ RETRIED = Counter("pdpp_requests_retried", "Requests that were sent again after 
 INTERVAL_MS = Gauge("pdpp_pacing_interval_ms", "Milliseconds between two requests, as learned.", _LABEL)
 CEILING_MS = Gauge("pdpp_pacing_ceiling_ms", "The owner's least milliseconds between two requests.", _LABEL)
 CIRCUIT_OPEN = Gauge("pdpp_circuit_open", "1 while nothing is sent because the provider refuses in a row.", _LABEL)
+UNTOUCHED_S = Gauge(
+    "pdpp_oldest_eligible_untouched_seconds", "Seconds that work which may go on has not been touched.", _LABEL
+)
 
 
 def serve(port: int) -> None:

@@ -17,7 +17,7 @@ from pdpp_worker.command.collect import collector
 from pdpp_worker.connector import Collect
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
-from pdpp_worker.settings import Settings, get_settings
+from pdpp_worker.settings import Settings, connectors_with_ceilings, get_settings, nearest
 
 ENTRY_POINT_GROUP = "pdpp.connectors"
 _BUILT_IN = "connectors"
@@ -106,13 +106,18 @@ def packaged_connectors() -> dict[str, Connector]:
 
 
 def check_ceilings(settings: Settings) -> None:
-    """Refuse to start with a rate ceiling in the environment that is not one.
+    """Refuse to start with a rate ceiling in the environment that is not one, or is of a connector that is mistyped.
 
     Raises:
         ConfigurationError: naming the variable and what it must be.
     """
-    for name, connector in all_connectors().items():
-        settings.pacing_min_interval_ms(name, connector.manifest.pacing.min_interval_ms)
+    known = {name.upper(): name for name in all_connectors()}
+    for name in connectors_with_ceilings():
+        if name in known:
+            settings.pacing_min_interval_ms(known[name], 0.0)
+        elif (meant := nearest(name, known)) is not None:
+            wrong, right = settings.ceiling_variable(name), settings.ceiling_variable(meant)
+            raise ConfigurationError(f"{wrong} is not a setting; did you mean {right}?")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,6 +41,13 @@ PLATFORM_VARIABLES = (
 )
 """What a connector's command sees of the environment, beside the variables that its manifest names."""
 
+_PREFIX = "PDPP_"
+_CEILING = re.compile(r"PDPP_(\w+)_PACING_MIN_INTERVAL_MS")
+_TOLD_TO_COMMANDS = ("PDPP_RUN_ID", "PDPP_FILES_DIR", "PDPP_PACING_MIN_INTERVAL_MS")
+"""What a connector's command is told; where the command uses this package, it is no setting that is mistyped."""
+_TYPO = 0.8
+"""Names that are as alike as this are taken for the same one, mistyped (`difflib`'s ratio, without the prefix)."""
+
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -61,7 +70,7 @@ def default_data_dir() -> Path:
 class Settings(BaseSettings):
     """The fleet's settings; field `x_y` is the environment variable `PDPP_X_Y`."""
 
-    model_config = SettingsConfigDict(env_prefix="PDPP_", env_ignore_empty=True, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     data_dir: Path = Field(default_factory=default_data_dir)
     connectors_dir: Path | None = None
@@ -137,8 +146,13 @@ class Settings(BaseSettings):
         Raises:
             ConfigurationError: the variable is not a positive number of milliseconds.
         """
-        name = f"PDPP_{connector.upper()}_PACING_MIN_INTERVAL_MS"
+        name = self.ceiling_variable(connector)
         return positive_ms(name, os.environ[name]) if name in os.environ else default
+
+    @staticmethod
+    def ceiling_variable(connector: str) -> str:
+        """The variable that holds the rate ceiling of a connector."""
+        return f"PDPP_{connector.upper()}_PACING_MIN_INTERVAL_MS"
 
     @property
     def own_connectors(self) -> Path:
@@ -181,15 +195,49 @@ def positive_ms(name: str, text: str) -> float:
     return value
 
 
+def unknown_variables() -> list[str]:
+    """The variables of the environment that begin as a setting does, and are none; not the ceilings of connectors.
+
+    They may be meant for somebody else: a credential is kept as a reference to a variable of any name.
+    """
+    known = {*setting_names(), *_TOLD_TO_COMMANDS}
+    names = (name.upper() for name in os.environ if name.upper().startswith(_PREFIX))
+    return sorted(name for name in names if name not in known and not _CEILING.fullmatch(name))
+
+
+def connectors_with_ceilings() -> list[str]:
+    """The connectors, by their names in capitals, whose rate ceiling the environment sets."""
+    return sorted(match[1] for name in os.environ if (match := _CEILING.fullmatch(name.upper())))
+
+
+def setting_names() -> list[str]:
+    """The variable of every setting."""
+    return [f"{_PREFIX}{field.upper()}" for field in Settings.model_fields]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The one of these names that a name is a mistyped form of; None: of none."""
+    return next(iter(get_close_matches(name, list(known), 1, _TYPO)), None)
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """The process's settings.
 
     Raises:
-        ConfigurationError: naming each variable that is wrong and why.
+        ConfigurationError: naming each variable that is wrong and why, or that is mistyped and what it should be.
     """
+    _refuse_mistyped()
     try:
         return Settings()
     except ValidationError as error:
         problems = "; ".join(f"PDPP_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
         raise ConfigurationError(f"The settings are not usable: {problems}.") from None
+
+
+def _refuse_mistyped() -> None:
+    """Only what looks like a setting is refused: a setting that is mistyped would go unheard."""
+    known = [name.removeprefix(_PREFIX) for name in setting_names()]
+    for name in unknown_variables():
+        if (meant := nearest(name.removeprefix(_PREFIX), known)) is not None:
+            raise ConfigurationError(f"{name} is not a setting; did you mean {_PREFIX}{meant}?")

@@ -144,6 +144,17 @@ def test_sql_is_written_in_the_store_only() -> None:
     assert writers == set()
 
 
+CLIENT_MAKERS = (
+    "ProviderClient",
+    "httpx.Client",
+    "httpx.AsyncClient",
+    "httpx.get",
+    "httpx.post",
+    "httpx.request",
+    "httpx.stream",
+)
+
+
 def test_one_file_makes_http_clients() -> None:
     """And the conformance kit, whose clients know no pacing: they only ever meet a practice provider."""
     makers = {
@@ -151,7 +162,7 @@ def test_one_file_makes_http_clients() -> None:
         for path in SOURCES
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in ("httpx.Client", "httpx.AsyncClient", "httpx.get", "httpx.post", "httpx.request")
+        and ast.unparse(node.func) in CLIENT_MAKERS
         and not path.is_relative_to("pdpp_worker/demo")
     }
 

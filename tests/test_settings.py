@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pdpp_worker import registry
 from pdpp_worker.endpoints import resolve
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.settings import get_settings
+from pdpp_worker.settings import get_settings, setting_names
+
+ROOT = Path(__file__).parents[1]
+WRITTEN = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "Procfile", "docs/*.md", "docker/*", "docker/.env.example", "bench/*.md")
+    for path in ROOT.glob(pattern)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +60,60 @@ def test_a_broker_that_celery_does_not_know_is_refused(monkeypatch: pytest.Monke
 
     with pytest.raises(ConfigurationError, match="PDPP_BROKER_URL must start with one of"):
         resolve(get_settings())
+
+
+NAMES = setting_names()
+OTHERS = ("PDPP_BANK_TOKEN", "PDPP_RUN_ID", "PDPP_FILES_DIR", "PDPP_PACING_MIN_INTERVAL_MS")
+
+
+def test_a_setting_that_is_mistyped_is_refused_with_its_right_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDPP_DISPTACH_EVERY_S", "5")
+
+    with pytest.raises(ConfigurationError) as caught:
+        get_settings()
+
+    assert str(caught.value) == "PDPP_DISPTACH_EVERY_S is not a setting; did you mean PDPP_DISPATCH_EVERY_S?"
+
+
+@given(st.sampled_from(NAMES), st.data())
+def test_any_setting_with_two_letters_swapped_is_refused(name: str, data: st.DataObject) -> None:
+    place = data.draw(st.integers(len("PDPP_"), len(name) - 2))
+    typo = name[:place] + name[place + 1] + name[place] + name[place + 2 :]
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(typo, "")
+        get_settings.cache_clear()
+
+        if typo in NAMES:
+            get_settings()
+        else:
+            with pytest.raises(ConfigurationError, match=f"{typo} is not a setting; did you mean PDPP_"):
+                get_settings()
+
+
+@pytest.mark.parametrize("name", [*NAMES, *OTHERS])
+def test_what_is_a_setting_or_looks_like_none_is_not_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "")
+
+    get_settings()
+
+
+def test_a_ceiling_of_a_connector_that_is_mistyped_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDPP_CHATGTP_PACING_MIN_INTERVAL_MS", "500")
+
+    with pytest.raises(ConfigurationError, match="did you mean PDPP_CHATGPT_PACING_MIN_INTERVAL_MS"):
+        registry.check_ceilings(get_settings())
+
+
+def test_a_ceiling_of_a_connector_that_is_not_installed_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDPP_BANK_PACING_MIN_INTERVAL_MS", "500")
+
+    registry.check_ceilings(get_settings())
+
+
+@pytest.mark.parametrize("path", WRITTEN)
+def test_what_is_written_about_settings_names_none_that_is_not_there(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    named = set(re.findall(r"PDPP_[A-Z0-9_]*[A-Z0-9](?![<A-Z0-9_])", text))
+    ceilings = {get_settings().ceiling_variable(name) for name in registry.all_connectors()}
+
+    assert named - {*NAMES, *OTHERS, *ceilings} == set()

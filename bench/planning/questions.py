@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, event
 
-from pdpp_worker.coverage import model
+from pdpp_worker.coverage import model, outlook
 from pdpp_worker.recovery import sweep
-from pdpp_worker.store import backlog, readmodels
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import backlog
 from pdpp_worker.store.backlog import Backlog, Forms, Selection
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
@@ -28,11 +28,11 @@ def _page(connection: Connection) -> object:
 
 
 def _coverage(connection: Connection) -> object:
-    return model.streams(connection, readmodels.connection_views(connection), datetime.now(UTC))
+    return model.streams(connection, outlook.read(Settings(), connection))
 
 
 def _coverage_of_one(connection: Connection) -> object:
-    return model.streams(connection, readmodels.connection_views(connection, [1]), datetime.now(UTC))
+    return model.streams(connection, outlook.read(Settings(), connection, [1]))
 
 
 QUESTIONS: dict[str, Question] = {

@@ -20,6 +20,7 @@ from pdpp_worker.connector import (
     AuthExpired,
     Challenged,
     Context,
+    Forbidden,
     Gone,
     Message,
     ProviderError,
@@ -84,7 +85,7 @@ def _items(stream: SmallStream, api: Api, *, is_held: bool) -> Iterator[Any]:
     """The items; an account without the feature has none. A feature of which items are held has not gone: it fails."""
     try:
         yield from stream.items(api)
-    except (AuthExpired, Gone) as error:
+    except (AuthExpired, Forbidden, Gone) as error:
         is_absent = isinstance(error, Gone) or error.status == FORBIDDEN
         if not (stream.optional and is_absent):
             raise

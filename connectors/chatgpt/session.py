@@ -84,7 +84,7 @@ class Session:
     def _traded(self) -> str:
         """The access token of the session. The page tells it where the session's own endpoint does not."""
         self._client.headers.pop("authorization", None)
-        response = _answered(lambda: self._client.get(urljoin(self._base_url, "/api/auth/session")))
+        response = self._client.get(urljoin(self._base_url, "/api/auth/session"))
         place = "GET /api/auth/session"
         session: Any = parsed(place, _content(place, response))
         if not table(session).get("user"):
@@ -96,7 +96,7 @@ class Session:
         return token
 
     def _embedded_token(self) -> str | None:
-        page = _answered(lambda: self._client.get(urljoin(self._base_url, "/")))
+        page = self._client.get(urljoin(self._base_url, "/"))
         return next(filter(None, map(_token_in, _EMBEDDED.findall(page.text))), None)
 
     def _note_device(self, response: httpx.Response) -> None:
@@ -107,11 +107,11 @@ class Session:
 
     def _signed(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         try:
-            return _answered(send)
+            return send()
         except AuthExpired as error:
             if error.status != UNAUTHORIZED or not self._renewed_token():
                 raise
-        return _answered(send)
+        return send()
 
     def _renewed_token(self) -> bool:
         """Whether another token than the refused one was had; asked once."""
@@ -121,13 +121,6 @@ class Session:
         before = self._client.headers["authorization"]
         self._use(self._traded())
         return self._client.headers["authorization"] != before
-
-
-def _answered(send: Callable[[], httpx.Response]) -> httpx.Response:
-    try:
-        return send()
-    except httpx.RequestError as error:  # what the client itself raises: redirects without end, a broken encoding
-        raise UpstreamError(f"the answer cannot be used: {type(error).__name__}") from error
 
 
 def _content(place: str, response: httpx.Response) -> bytes:

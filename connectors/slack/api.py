@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,6 +21,7 @@ FILES_PAGE = 100
 MAX_BARREN = 100
 """Pages in a row without anything new after which a list is taken to go on for ever; Slack leaves some empty, where a
 filter passes nothing."""
+LONGEST_REFUSAL_BYTES = 4096
 KINDS = "public_channel,private_channel,mpim,im"
 
 _SIGNED_OUT = frozenset(
@@ -80,7 +81,24 @@ def open_client(context: Context) -> httpx.Client:
         # As the web client sends them; the second cookie says when the first was made.
         headers["cookie"] = f"d={escaped(cookie)}; d-s={int(time.time()) - 10}"
         headers["user-agent"] = _BROWSER
-    return context.http(base_url=str(context.settings["base_url"]).rstrip("/"), headers=headers)
+    base_url = str(context.settings["base_url"]).rstrip("/")
+    return context.http(base_url=base_url, headers=headers, judge=lambda answer: rate_refusal(answer, context.now()))
+
+
+def rate_refusal(response: httpx.Response, now: datetime) -> Throttled | None:
+    """The refusal for the rate that an answer 200 can hold."""
+    if len(response.content) > LONGEST_REFUSAL_BYTES:
+        return None
+    try:
+        code = table(response.json()).get("error")
+    except (ValueError, RecursionError):
+        return None
+    if code not in ("ratelimited", "rate_limited"):
+        return None
+    method = response.request.url.path.rpartition("/")[2]
+    seconds = response.headers.get("retry-after", "")
+    due = now + timedelta(seconds=int(seconds[:6])) if seconds.isascii() and seconds.isdigit() else None
+    return Throttled(f"{method} answered {code}", retry_after=due)
 
 
 def escaped(cookie: str) -> str:
@@ -92,9 +110,8 @@ def escaped(cookie: str) -> str:
 class Api:
     """Reads a workspace; every method raises ProviderError of one of its kinds."""
 
-    def __init__(self, client: httpx.Client, context: Context) -> None:
+    def __init__(self, client: httpx.Client) -> None:
         self._client = client
-        self._now = context.now
         self.hides = False
         """Whether the plan's limit hides what lies below the last page; it is not gone."""
 
@@ -178,10 +195,7 @@ class Api:
         refuse_nameless(method, nameless)
 
     def _call(self, method: str, **parameters: Any) -> Obj:
-        try:
-            response = self._client.get(f"/{method}", params=parameters)
-        except httpx.RequestError as error:  # what the client itself raises: redirects without end, a broken encoding
-            raise UpstreamError(f"{method}: {type(error).__name__}") from error
+        response = self._client.get(f"/{method}", params=parameters)
         try:
             answer = response.json()
         except (ValueError, RecursionError):
@@ -191,24 +205,21 @@ class Api:
         if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
             raise ShapeError(f"{method} answered without `ok`")
         if not answer["ok"]:
-            raise self._failure(method, answer, response)
+            raise _failure(method, answer)
         return answer
 
-    def _failure(self, method: str, answer: Obj, response: httpx.Response) -> ProviderError:
-        code = text(answer.get("error")) or "unknown_error"
-        said = f"{method} answered {code}"
-        if code in _SIGNED_OUT:
-            return AuthExpired(f"{said}: renew the token (and, for an xoxc token, the cookie)")
-        if code in _SCOPE:
-            needed = text(answer.get("needed")) or "another kind of token"
-            return ScopeMissing(f"{said}: the token needs {needed}; grant it and set the new token")
-        if code in ("ratelimited", "rate_limited"):
-            seconds = response.headers.get("retry-after", "60")
-            pause = timedelta(seconds=int(seconds[:6]) if seconds.isascii() and seconds.isdigit() else 60)
-            return Throttled(said, retry_after=self._now() + pause)
-        if code in _GONE:
-            return Gone(said)
-        return Refused(said) if code in _REFUSED else UpstreamError(said)
+
+def _failure(method: str, answer: Obj) -> ProviderError:
+    code = text(answer.get("error")) or "unknown_error"
+    said = f"{method} answered {code}"
+    if code in _SIGNED_OUT:
+        return AuthExpired(f"{said}: renew the token (and, for an xoxc token, the cookie)")
+    if code in _SCOPE:
+        needed = text(answer.get("needed")) or "another kind of token"
+        return ScopeMissing(f"{said}: the token needs {needed}; grant it and set the new token")
+    if code in _GONE:
+        return Gone(said)
+    return Refused(said) if code in _REFUSED else UpstreamError(said)
 
 
 def refuse_nameless(method: str, count: int) -> None:

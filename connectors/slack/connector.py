@@ -64,7 +64,7 @@ def _collect_online(start: Start, context: Context, emitter: Emitter, *, walks: 
         yield from (skip(stream, Reason.CREDENTIALS_EXPIRED, WHOLE_STREAM, text) for stream in sorted(emitter.wanted))
         return
     with client:
-        api = Api(client, context)
+        api = Api(client)
         web = Web(api, emitter, start, context)
         due = start.detail_gaps[: start.budget.items]
         phases = [Phase((), lambda: recover(OnlineReader(api, web, emitter), due)), *(web.phases() if walks else [])]

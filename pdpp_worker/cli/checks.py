@@ -14,15 +14,19 @@ from redis.exceptions import RedisError
 
 from pdpp_worker import registry
 from pdpp_worker.browser import launch
+from pdpp_worker.cli.coverage import progress
 from pdpp_worker.cli.session import upgrade
 from pdpp_worker.cli.waiting import START_THE_FLEET, served_queues
+from pdpp_worker.coverage import outlook
+from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.embedded import make_directory
 from pdpp_worker.endpoints import Endpoints, resolve
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.secrets import Vault
-from pdpp_worker.settings import Settings
+from pdpp_worker.settings import Settings, connectors_with_ceilings, unknown_variables
 from pdpp_worker.store import connections, migrate
+from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 
 POSTGRES, REDIS = (14, 0), (6, 2)
@@ -45,6 +49,7 @@ Look = Callable[[], str]
 
 def all_checks(settings: Settings) -> Iterator[Check]:
     """Every check, one by one; what depends on a server that is out of reach is left out."""
+    yield _check("settings", lambda: _ceilings(settings))
     yield _check("data directory", lambda: _data_directory(settings))
     yield _check("disk space", lambda: _disk_space(settings))
     yield from _connector_checks()
@@ -67,6 +72,13 @@ def _check(what: str, look: Look) -> Check:
         return Check(what, True, look())
     except PdppError as error:
         return Check(what, False, str(error))
+
+
+def _ceilings(settings: Settings) -> str:
+    registry.check_ceilings(settings)
+    installed = {name.upper() for name in registry.all_connectors()}
+    unused = [name for name in connectors_with_ceilings() if name not in installed]
+    return f"readable; no connector is installed for the ceiling of {', '.join(unused)}" if unused else "readable"
 
 
 def _data_directory(settings: Settings) -> str:
@@ -116,12 +128,34 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
         return
     with db.begin() as connection:
         rows = connections.list_all(connection)
+        found = outlook.read(settings, connection)
+    yield from _progress_checks(found)
+    yield from _variable_checks(rows)
     vault = Vault(settings)
     for row in rows:
         if row.settings.get("reach") == "browser":
             yield _check(f"browser of {row.name}", lambda: str(launch.require(settings)))
         for name, stored in sorted(row.credentials.items()):
             yield _check(f"credential {name} of {row.name}", partial(_opens, vault, name, stored))
+
+
+def _progress_checks(found: list[Outlook]) -> Iterator[Check]:
+    """A connection that stands still is wrong, and so is a run that gets nowhere without a reason."""
+    kept = [one for one in found if one.still is not None or one.is_fruitless]
+    for one in kept:
+        yield Check(
+            f"progress of {one.view.name}", one.still is None and one.wait is not None, "; ".join(progress(one))
+        )
+    if not kept:
+        yield Check("progress", True, "no connection stands still")
+
+
+def _variable_checks(rows: list[ConnectionRow]) -> Iterator[Check]:
+    """What begins as a setting does and is none is named, unless a credential is kept there."""
+    kept = {stored.removeprefix("env:").upper() for row in rows for stored in row.credentials.values()}
+    for name in unknown_variables():
+        if name not in kept:
+            yield Check(f"variable {name}", True, "is not a setting, and nothing reads it")
 
 
 def _postgres(db: Database) -> str:

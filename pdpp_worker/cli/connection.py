@@ -20,6 +20,7 @@ from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.cli.schedules import Cron, Every, Schedule, read_schedule
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.cli.values import read_settings
+from pdpp_worker.coverage import outlook
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.runtime.values import files_dir
 from pdpp_worker.secrets import Vault
@@ -79,15 +80,12 @@ def list_(json: Json = False) -> None:
 @app.command()
 def show(name: Name, json: Json = False) -> None:
     """Show a connection: settings, where its credentials are kept, schedule, rate ceiling, last run."""
-    with open_session() as session:
-        with session.db.begin() as connection:
-            row = connections.get(connection, name)
-            [found] = readmodels.connection_views(connection, [row.id])
-        ceiling = views.rate_ceiling(session.settings, found.connector, found.min_interval_ms)
+    with open_session() as session, session.db.begin() as connection:
+        [found] = outlook.read(session.settings, connection, [connections.get(connection, name).id])
     if json:
-        print_json(views.document(found, ceiling))
+        print_json(views.document(found.view, found.ceiling))
     else:
-        views.print_one(found, ceiling)
+        views.print_one(found.view, found.ceiling)
 
 
 @app.command("set")

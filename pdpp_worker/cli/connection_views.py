@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from pdpp_worker import registry
 from pdpp_worker.cli.output import print_pairs, print_table
 from pdpp_worker.cli.schedules import describe
 from pdpp_worker.cli.times import due, local, relative
-from pdpp_worker.settings import Settings
+from pdpp_worker.pacing.intervals import Ceiling
 from pdpp_worker.store.readmodels import ConnectionView
-
-
-@dataclass(frozen=True)
-class Ceiling:
-    """The least time between two requests, ms (None: unknown), and who set it."""
-
-    min_interval_ms: float | None
-    source: str
-
-
-def rate_ceiling(settings: Settings, name: str, own_ms: float | None) -> Ceiling:
-    """The rate ceiling of a connection of a connector: its own, else the environment's, else the connector's."""
-    if own_ms is not None:
-        return Ceiling(own_ms, "this connection")
-    from_environment = settings.pacing_min_interval_ms(name, math.inf)
-    if from_environment < math.inf:
-        return Ceiling(from_environment, f"PDPP_{name.upper()}_PACING_MIN_INTERVAL_MS")
-    connector = registry.all_connectors().get(name)
-    if connector is None:
-        return Ceiling(None, "the connector is not installed")
-    return Ceiling(connector.manifest.pacing.min_interval_ms, "the connector's default")
 
 
 def document(view: ConnectionView, ceiling: Ceiling) -> dict[str, Any]:
     """A connection as JSON."""
-    return {**asdict(view), "rate_ceiling": asdict(ceiling)}
+    return {**asdict(view), "rate_ceiling": ceiling._asdict()}
 
 
 def print_list(views: Iterable[ConnectionView]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Annotated
@@ -12,13 +12,15 @@ import typer
 
 from pdpp_worker.cli.output import Json, number, print_json, print_table, say, wrap
 from pdpp_worker.cli.session import Session, open_session, targets
-from pdpp_worker.cli.times import due, duration
+from pdpp_worker.cli.times import clock, due, duration, local
 from pdpp_worker.coverage import model
+from pdpp_worker.coverage.outlook import Outlook
+from pdpp_worker.coverage.outlook import read as read_outlooks
 from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.coverage.when import UNKNOWN
 from pdpp_worker.coverage.words import overall
 from pdpp_worker.recovery.verdict import Supply, Verdict
 from pdpp_worker.store import coverage as store
-from pdpp_worker.store import readmodels
 
 NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR"
 
@@ -43,8 +45,7 @@ def read(session: Session, name: str | None) -> list[StreamCoverage]:
     with session.db.begin() as connection:
         store.take_snapshot(connection)
         ids = None if name is None else [row.id for row in targets(connection, name)]
-        views = readmodels.connection_views(connection, ids)
-        return model.streams(connection, views, datetime.now(UTC))
+        return model.streams(connection, read_outlooks(session.settings, connection, ids))
 
 
 def tries(count: int) -> str:
@@ -58,13 +59,35 @@ def in_words(one: StrEnum) -> str:
 
 
 def when(one: StreamCoverage) -> str:
-    """When the next try comes, and when all that time mends will be here."""
-    if one.next_attempt_at is None:
-        return ""
-    words = f"next try {due(one.next_attempt_at)}"
-    if one.done_at is None:
-        return f"{words}, end unknown"
-    return f"{words}, done {due(one.done_at)} ± {duration(max(1.0, one.done_give_or_take_s or 0))}"
+    """Until when the connection waits, when the next try comes, and when all that time mends will be here."""
+    words = [waiting(one.waits_until, one.wait_reason)] if one.waits_until else []
+    if one.next_attempt_at is not None:
+        words += [f"next try {due(one.next_attempt_at)}", end(one.done_at, one.done_give_or_take_s)]
+    return ", ".join(words)
+
+
+def waiting(until: datetime | None, reason: str | None) -> str:
+    """Until when a connection waits, and why; empty: it does not."""
+    return f"waits until {clock(until)}: {reason}" if until is not None else ""
+
+
+def progress(outlook: Outlook) -> list[str]:
+    """What keeps a connection, in sentences without their full stop; empty: nothing does."""
+    wait, run, still = outlook.wait, outlook.waits.run, outlook.still
+    found = [waiting(wait.until, wait.reason)] if wait else []
+    if run is not None and outlook.is_fruitless:
+        reason = f" ({run.wait_reason or UNKNOWN})" if wait is None else ""
+        found.append(f"no progress in {run.still_slices:,} slices{reason}")
+    if still is not None:
+        found.append(f"stands still since {local(still.since, outlook.now)}: {still.because}")
+    return found
+
+
+def end(done_at: datetime | None, give_or_take_s: float | None) -> str:
+    """When all that time mends will be here."""
+    if done_at is None:
+        return "end unknown"
+    return f"done {due(done_at)} ± {duration(max(1.0, give_or_take_s or 0))}"
 
 
 def print_remarks(found: Iterable[StreamCoverage]) -> None:

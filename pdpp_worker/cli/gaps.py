@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from itertools import groupby, islice
@@ -13,12 +13,16 @@ import typer
 from sqlalchemy import Connection
 from typer.core import TyperGroup
 
+from pdpp_worker.cli.coverage import waiting
 from pdpp_worker.cli.output import Json, console, make_table, print_json_line, say
 from pdpp_worker.cli.selecting import Gaps, Stream, Why, check_reason, selection
 from pdpp_worker.cli.session import open_session, targets
 from pdpp_worker.cli.times import due
+from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage.words import owner_action, version_of
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.protocol.reasons import NEEDS_OWNER, RecoveryKind, known_reason
+from pdpp_worker.protocol.reasons import known_reason
+from pdpp_worker.recovery.verdict import Mender
 from pdpp_worker.store import backlog, readmodels
 from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.readmodels import GapView
@@ -58,12 +62,13 @@ def list_(
     check_reason(reason)
     with open_session() as session, session.db.begin() as connection:
         ids = [row.id for row in targets(connection, name)]
+        outlooks = {one.view.name: one for one in read(session.settings, connection, ids)}
         found = readmodels.gaps(connection, ids, closed_too=status is Which.ALL, reason=reason, limit=limit)
         if json:
             for gap in found:
-                print_json_line(_document(gap))
+                print_json_line(_document(gap, outlooks[gap.connection]))
         else:
-            _print(found, name)
+            _print(found, name, outlooks)
 
 
 @app.command()
@@ -98,27 +103,32 @@ def _change(
     say(f"Gaps of {name} that are {outcome}: {count:,}.")
 
 
-def who_acts(gap: GapView) -> str:
+def who_acts(gap: GapView, outlook: Outlook) -> str:
     """Who mends a gap; how it ended, if it has."""
+    who = outlook.mender(gap)
+    if who is Mender.OWNER:
+        return f"you: {owner_action(gap, outlook).short}"
+    if who is Mender.UPGRADE:
+        return f"version {version_of(gap)}"
     if gap.closed_at is not None:
         return gap.status.replace("_", " ")
-    if gap.status == "exhausted":
-        return "you: recover"
-    if gap.next_attempt_at is not None:
-        return "the fleet"
-    if known_reason(gap.reason) in NEEDS_OWNER:
-        return "you: sign in"
-    if gap.recovery_kind == RecoveryKind.UPGRADE:
-        return f"version {gap.connector_version_required or f'above {gap.connector_version_seen}'}"
-    return "the fleet"
+    return "the fleet" if who is Mender.TIME else "nobody"
 
 
-def _document(gap: GapView) -> dict[str, Any]:
-    reason = known_reason(gap.reason)
-    return {**asdict(gap), "sentence": reason.sentence if reason else None, "who_acts": who_acts(gap)}
+def _document(gap: GapView, outlook: Outlook) -> dict[str, Any]:
+    reason, wait = known_reason(gap.reason), outlook.wait
+    return {
+        **asdict(gap),
+        "next_attempt_at": outlook.next_try(gap),
+        "sentence": reason.sentence if reason else None,
+        "who_acts": who_acts(gap, outlook),
+        "who_mends": outlook.mender(gap),
+        "waits_until": wait.until if wait else None,
+        "wait_reason": wait.reason if wait else None,
+    }
 
 
-def _print(found: Iterator[GapView], name: str) -> None:
+def _print(found: Iterator[GapView], name: str, outlooks: Mapping[str, Outlook]) -> None:
     """A paragraph for each stream; page by page, so that a long list needs no more memory than a short one."""
     met: dict[str, GapView] = {}
     before = None
@@ -126,10 +136,11 @@ def _print(found: Iterator[GapView], name: str) -> None:
         for stream, gaps in groupby(page, key=lambda gap: f"{gap.connection} {gap.stream}"):
             if stream != before:
                 say(*([""] if before else []), stream)
-            _print_gaps(gaps, header=stream != before)
+            _print_gaps(gaps, outlooks, header=stream != before)
             before = stream
         met = {gap.reason: gap for gap in reversed(page)} | met  # the first of each reason
     say("" if before else f"Nothing is known to be missing of {name}.")
+    say(*(f"{name} {waiting(one.wait.until, one.wait.reason)}" for name, one in outlooks.items() if one.wait))
     for reason in sorted(met):
         known = known_reason(reason)
         say(f"{reason}: {known.sentence if known else 'no sentence is known for this reason.'}")
@@ -137,20 +148,22 @@ def _print(found: Iterator[GapView], name: str) -> None:
             say(f"  gap {met[reason].id}: {met[reason].last_error}")
 
 
-def _print_gaps(gaps: Iterable[GapView], *, header: bool) -> None:
+def _print_gaps(gaps: Iterable[GapView], outlooks: Mapping[str, Outlook], *, header: bool) -> None:
     columns = ("gap", "scope", "reason", "tries", "next try", "who acts")
-    table = make_table(columns, map(_cells, gaps), right=("gap", "tries"), whole=("reason", "next try", "who acts"))
+    rows = (_cells(gap, outlooks[gap.connection]) for gap in gaps)
+    table = make_table(columns, rows, right=("gap", "tries"), whole=("reason", "next try", "who acts"))
     table.show_header = header
     console().print(table)
 
 
-def _cells(gap: GapView) -> tuple[str, ...]:
+def _cells(gap: GapView, outlook: Outlook) -> tuple[str, ...]:
+    next_try = outlook.next_try(gap)
     scope = gap.scope.get("resource_id") or json_text.dumps(gap.scope, ensure_ascii=False)
     return (
         str(gap.id),
         "whole stream" if gap.scope == {"partition": {}} else str(scope),
         gap.reason,
         str(gap.attempts),
-        due(gap.next_attempt_at) if gap.next_attempt_at and gap.closed_at is None else "",
-        who_acts(gap),
+        due(next_try) if next_try else "",
+        who_acts(gap, outlook),
     )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from pdpp_worker.cli.connection_views import rate_ceiling
-from pdpp_worker.cli.output import Json, console, make_table, print_json, print_json_line
+from pdpp_worker.cli.coverage import end, waiting
+from pdpp_worker.cli.output import Json, console, make_table, print_json, print_json_line, say
 from pdpp_worker.cli.session import Session, open_session
-from pdpp_worker.cli.times import duration, local, relative
-from pdpp_worker.pacing.forecast import Forecast, forecast
-from pdpp_worker.store import connections, rates, readmodels
+from pdpp_worker.cli.times import relative
+from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.store import connections, rates
+from pdpp_worker.store import coverage as store
+from pdpp_worker.store.coverage import GapGroup, StreamKey
 from pdpp_worker.store.rates import RateRow
 
 WATCH_EVERY_S = 2.0
@@ -36,6 +39,8 @@ class RateView:
     pending: int
     done_at: datetime | None
     done_give_or_take_s: float | None
+    waits_until: datetime | None
+    wait_reason: str | None
 
 
 def rate(
@@ -51,71 +56,53 @@ def rate(
             _show(session, name, json, as_line=True)
 
 
-def cost_of(session: Session, run_id: int) -> str:
-    """What a run that goes back for gaps is expected to take, in one sentence."""
-    with session.db.begin() as connection:
-        view, cost = readmodels.run_view(connection, run_id), readmodels.stated_cost(connection, run_id)
-    expected = forecast(
-        cost["items"], cost["interval_ms"], datetime.now(UTC), learned=cost["learned"], not_before=view.not_before
-    )
-    return f"{view.connection}: {expected.items:,} pending, about {_in_words(expected)}"
-
-
 def _show(session: Session, name: str | None, json: bool, *, as_line: bool) -> None:
     with session.db.begin() as connection:
-        if name is not None:
-            connections.get(connection, name)
-        found = rates.rows(connection, name)
-    views = [_view(session, row) for row in found]
+        store.take_snapshot(connection)
+        ids = None if name is None else [connections.get(connection, name).id]
+        outlooks = read(session.settings, connection, ids)
+        shown = [one.view.id for one in outlooks]
+        learned, missing = rates.rows(connection, shown), store.missing(connection, shown)
+    views = [_view(one, learned.get(one.view.id), _of(one, missing)) for one in outlooks]
     if json and as_line:
         print_json_line(views)
     elif json:
         print_json(views)
     else:
-        console().print(
-            make_table(COLUMNS, [_cells(session, row, view) for row, view in zip(found, views, strict=True)])
-        )
+        console().print(make_table(COLUMNS, map(_cells, views)))
+        say(*(f"{view.connection} {waiting(view.waits_until, view.wait_reason)}" for view in views if view.waits_until))
 
 
-def _view(session: Session, row: RateRow) -> RateView:
-    state: dict[str, Any] = row.state or {}
+def _of(outlook: Outlook, missing: Mapping[StreamKey, list[GapGroup]]) -> list[GapGroup]:
+    """All that is missing of the connection."""
+    return [one for (id_, _), found in missing.items() if id_ == outlook.view.id for one in found]
+
+
+def _view(outlook: Outlook, row: RateRow | None, missing: list[GapGroup]) -> RateView:
+    state: dict[str, Any] = row.state if row else {}
     back_off = state.get("back_off") or {}
-    interval = state.get("interval_ms")
-    expected = _forecast(session, row)
+    interval, wait, expected = state.get("interval_ms"), outlook.wait, outlook.expected(missing)
     return RateView(
-        connection=row.connection,
+        connection=outlook.view.name,
         interval_ms=interval,
         per_minute=None if interval is None else round(60_000 / interval, 1),
-        ceiling_ms=_ceiling(session, row),
+        ceiling_ms=outlook.ceiling.min_interval_ms,
         quota_per_minute=state.get("quota_per_minute"),
         last_back_off_at=datetime.fromisoformat(back_off["at"]) if back_off else None,
         last_back_off_reason=back_off.get("why"),
-        learned_at=row.updated_at,
-        pending=row.pending,
+        learned_at=row.updated_at if row else None,
+        pending=sum(one.count for one in outlook.pending(missing)),
         done_at=expected.done_at if expected else None,
         done_give_or_take_s=expected.spread.total_seconds() if expected else None,
+        waits_until=wait.until if wait else None,
+        wait_reason=wait.reason if wait else None,
     )
 
 
-def _forecast(session: Session, row: RateRow) -> Forecast | None:
-    if row.pending == 0:
-        return None
-    learned = (row.state or {}).get("interval_ms")
-    interval = learned or max(session.settings.pacing_cold_start_ms, _ceiling(session, row) or 0)
-    return forecast(
-        row.pending, interval, datetime.now(UTC), learned=learned is not None, not_before=row.next_attempt_at
-    )
-
-
-def _ceiling(session: Session, row: RateRow) -> float | None:
-    return rate_ceiling(session.settings, row.connector, row.min_interval_ms).min_interval_ms
-
-
-def _cells(session: Session, row: RateRow, view: RateView) -> tuple[str, ...]:
+def _cells(view: RateView) -> tuple[str, ...]:
     back_off = (
         f"{view.last_back_off_reason}, {relative(view.last_back_off_at)}" if view.last_back_off_at else "none known"
     )
-    expected = _forecast(session, row)
     return (
         view.connection,
         _ms(view.interval_ms),
@@ -123,14 +110,9 @@ def _cells(session: Session, row: RateRow, view: RateView) -> tuple[str, ...]:
         _ms(view.ceiling_ms),
         "unknown" if view.quota_per_minute is None else f"{view.quota_per_minute:g}/min",
         back_off if view.learned_at else "unknown",
-        "nothing" if expected is None else f"{view.pending:,}, {_in_words(expected)}",
+        f"{view.pending:,}, {end(view.done_at, view.done_give_or_take_s)}" if view.pending else "nothing",
     )
 
 
 def _ms(value: float | None) -> str:
     return "unknown" if value is None else f"{value:g} ms"
-
-
-def _in_words(expected: Forecast) -> str:
-    spread = duration(max(1.0, expected.spread.total_seconds()))
-    return f"{duration(max(1.0, expected.cost.total_seconds()))}, done {local(expected.done_at)} ± {spread}"

@@ -6,16 +6,19 @@ from typing import Annotated
 
 import typer
 
+from pdpp_worker.cli.coverage import end, waiting
 from pdpp_worker.cli.doorbell import ring
 from pdpp_worker.cli.output import note, say
-from pdpp_worker.cli.rate import cost_of
 from pdpp_worker.cli.selecting import Gaps, Stream, Why, selection
 from pdpp_worker.cli.session import Session, open_session, targets
-from pdpp_worker.cli.times import local
+from pdpp_worker.cli.times import clock, duration
 from pdpp_worker.cli.waiting import START_THE_FLEET
+from pdpp_worker.coverage.outlook import read
+from pdpp_worker.coverage.when import Wait
+from pdpp_worker.pacing.forecast import forecast
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery import sweep
-from pdpp_worker.store import backlog, readmodels
+from pdpp_worker.store import backlog, connections, readmodels
 from pdpp_worker.store.backlog import Selection, Standing
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.runs import Ring
@@ -45,11 +48,30 @@ def recover(
 
 def _start(session: Session, bells: list[Ring]) -> list[bool]:
     """Say what each run will take, then ring for it."""
-    costs = [cost_of(session, bell.run_id) for bell in bells]
+    costs = [_cost_of(session, bell.run_id) for bell in bells]
     heard = [ring(bell) for bell in bells]
     say(*costs)
     say(*(f"Run {bell.run_id} is queued; see: pdpp-worker runs show {bell.run_id}" for bell in bells))
     return heard
+
+
+def _cost_of(session: Session, run_id: int) -> str:
+    """What a run that goes back for gaps is expected to take, and when it will be done."""
+    with session.db.begin() as connection:
+        view, cost = readmodels.run_view(connection, run_id), readmodels.stated_cost(connection, run_id)
+        [outlook] = read(session.settings, connection, [connections.get(connection, view.connection).id])
+    wait = outlook.wait
+    expected = forecast(
+        cost["items"],
+        cost["interval_ms"],
+        outlook.now,
+        learned=cost["learned"],
+        not_before=wait.until if wait else None,
+    )
+    takes = duration(max(1.0, expected.cost.total_seconds()))
+    done = end(expected.done_at if cost["end_known"] else None, expected.spread.total_seconds())
+    waits = f"; {waiting(wait.until, wait.reason)}" if wait else ""
+    return f"{view.connection}: {expected.items:,} pending, about {takes}, {done}{waits}"
 
 
 def _explain(session: Session, rows: list[ConnectionRow], wanted: Selection, bells: list[Ring]) -> None:
@@ -57,10 +79,11 @@ def _explain(session: Session, rows: list[ConnectionRow], wanted: Selection, bel
     with session.db.begin() as connection:
         started = {readmodels.run_view(connection, bell.run_id).connection for bell in bells}
         idle = [row for row in rows if row.name not in started]
-        say(*(_why_not(row, wanted, backlog.standing(connection, row.id, wanted)) for row in idle))
+        waits = {one.view.id: one.wait for one in read(session.settings, connection, [row.id for row in idle])}
+        say(*(_why_not(row, wanted, backlog.standing(connection, row.id, wanted), waits[row.id]) for row in idle))
 
 
-def _why_not(row: ConnectionRow, wanted: Selection, held: Standing) -> str:
+def _why_not(row: ConnectionRow, wanted: Selection, held: Standing, wait: Wait | None) -> str:
     name = row.name
     that = "that you asked for " if wanted != Selection() else ""
     if not held.missing and held.let_go:
@@ -76,10 +99,11 @@ def _why_not(row: ConnectionRow, wanted: Selection, held: Standing) -> str:
             f"{row.connector}; see: pdpp-worker coverage {name}"
         )
     if held.active_run_id is not None:
+        waits = f" and {waiting(wait.until, wait.reason)}" if wait else ""
         return (
-            f"Run {held.active_run_id} of {name} is active; what you asked for is due now, and is tried by it or by "
-            f"the next one; see: pdpp-worker runs show {held.active_run_id}"
+            f"Run {held.active_run_id} of {name} is active{waits}; what you asked for is tried by it or by the next "
+            f"one; see: pdpp-worker runs show {held.active_run_id}"
         )
     if held.cooldown_until is not None:
-        return f"The provider of {name} wants a pause until {local(held.cooldown_until)}; ask again then."
+        return f"The provider of {name} wants a pause until {clock(held.cooldown_until)}; ask again then."
     return f"Nobody can go back for what is missing of {name}: the connector {row.connector} is not installed."

@@ -12,21 +12,19 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from pdpp_worker import registry
 from pdpp_worker.cli.connection_views import last_run, next_run
-from pdpp_worker.cli.coverage import NOTHING_YET, in_words, tries, when
+from pdpp_worker.cli.coverage import NOTHING_YET, in_words, tries, waiting, when
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, counts, plain, say, wrap
 from pdpp_worker.cli.schedules import describe
 from pdpp_worker.cli.session import open_session, targets
 from pdpp_worker.cli.times import due, local
 from pdpp_worker.coverage import model
-from pdpp_worker.coverage.stream import Interval, StreamCoverage, mender_of
+from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage.stream import Interval, StreamCoverage
 from pdpp_worker.coverage.words import overall, sentence
-from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.recovery.verdict import Supply
 from pdpp_worker.store import coverage as store
-from pdpp_worker.store import readmodels
-from pdpp_worker.store.readmodels import ConnectionView, GapView
+from pdpp_worker.store.readmodels import GapView
 
 PERIODS = 3
 """Walked periods that the text names of a stream."""
@@ -39,8 +37,7 @@ _LABEL = 13
 class _Part:
     """A connection's part of the report."""
 
-    view: ConnectionView
-    manifest: Manifest | None
+    outlook: Outlook
     streams: list[StreamCoverage]
 
 
@@ -52,7 +49,8 @@ def report(
     """Write a statement of what is held, what is missing, why, and what happens next."""
     with open_session() as session, session.db.begin() as connection:
         store.take_snapshot(connection)
-        parts = _parts(connection, None if name is None else [row.id for row in targets(connection, name)])
+        ids = None if name is None else [row.id for row in targets(connection, name)]
+        parts = _parts(connection, read(session.settings, connection, ids))
         if json:
             sys.stdout.writelines(_document(connection, parts))
         elif parts:
@@ -61,18 +59,9 @@ def report(
             say(NOTHING_YET)
 
 
-def _parts(connection: Connection, ids: list[int] | None) -> list[_Part]:
-    views = readmodels.connection_views(connection, ids)
-    found = model.streams(connection, views, datetime.now(UTC))
-    connectors = registry.all_connectors()
-    return [
-        _Part(
-            view,
-            connectors[view.connector].manifest if view.connector in connectors else None,
-            [one for one in found if one.connection == view.name],
-        )
-        for view in views
-    ]
+def _parts(connection: Connection, outlooks: list[Outlook]) -> list[_Part]:
+    found = model.streams(connection, outlooks)
+    return [_Part(each, [one for one in found if one.connection == each.view.name]) for each in outlooks]
 
 
 def _answer(parts: Iterable[_Part]) -> str:
@@ -87,29 +76,36 @@ def _document(connection: Connection, parts: list[_Part]) -> Iterator[str]:
 
 
 def _connection(connection: Connection, part: _Part) -> Iterator[str]:
-    view = part.view
+    view, manifest, wait = part.outlook.view, part.outlook.manifest, part.outlook.wait
     head = {
         "connection": view.name,
         "connector": view.connector,
-        "version": part.manifest.version if part.manifest else None,
+        "version": manifest.version if manifest else None,
         "schedule": describe(view.every_s, view.cron, view.paused),
         "paused": view.paused,
         "next_run_at": view.next_run_at,
         "last_run_id": view.last_run_id,
         "last_run_status": view.last_run_status,
         "last_run_at": view.last_run_at,
+        "waits_until": wait.until if wait else None,
+        "wait_reason": wait.reason if wait else None,
     }
     return _object(head, "streams", (_stream(connection, part, one) for one in part.streams))
 
 
 def _stream(connection: Connection, part: _Part, one: StreamCoverage) -> Iterator[str]:
-    found = store.unclosed(connection, part.view.id, one.stream, None)
-    gaps = (iter([_json(_gap(gap, part.manifest, one))]) for gap in found)
+    found = store.unclosed(connection, part.outlook.view.id, one.stream, None)
+    gaps = (iter([_json(_gap(gap, part.outlook))]) for gap in found)
     return _object(asdict(one), "gaps", gaps)
 
 
-def _gap(gap: GapView, manifest: Manifest | None, one: StreamCoverage) -> dict[str, Any]:
-    return {**vars(gap), "sentence": sentence(gap.reason), "who_mends": mender_of(gap, manifest, one.supply)}
+def _gap(gap: GapView, outlook: Outlook) -> dict[str, Any]:
+    return {
+        **vars(gap),
+        "next_attempt_at": outlook.next_try(gap),
+        "sentence": sentence(gap.reason),
+        "who_mends": outlook.mender(gap),
+    }
 
 
 def _object(head: dict[str, Any], name: str, items: Iterable[Iterator[str]]) -> Iterator[str]:
@@ -129,13 +125,16 @@ def _print(connection: Connection, parts: list[_Part], limit: int) -> None:
     say(f"What is held of your data, and what is missing, {datetime.now().astimezone():%Y-%m-%d %H:%M}", "")
     say(*wrap(_answer(parts)))
     for part in parts:
-        version = f" {part.manifest.version}" if part.manifest else ", not installed"
-        say("", f"{part.view.name} ({part.view.connector}{version})")
-        schedule = describe(part.view.every_s, part.view.cron, part.view.paused)
-        say(*wrap(f"Collected {schedule}; next run: {next_run(part.view)}; last run: {last_run(part.view)}.", indent=2))
+        view, manifest, wait = part.outlook.view, part.outlook.manifest, part.outlook.wait
+        version = f" {manifest.version}" if manifest else ", not installed"
+        say("", f"{view.name} ({view.connector}{version})")
+        schedule = describe(view.every_s, view.cron, view.paused)
+        now = f" It {waiting(wait.until, wait.reason)}." if wait else ""
+        said = f"Collected {schedule}; next run: {next_run(view)}; last run: {last_run(view)}.{now}"
+        say(*wrap(said, indent=2))
         for one in part.streams:
             _print_stream(one)
-            _print_gaps(store.unclosed(connection, part.view.id, one.stream, limit), one, limit)
+            _print_gaps(store.unclosed(connection, view.id, one.stream, limit), part.outlook, one, limit)
 
 
 def _print_stream(one: StreamCoverage) -> None:
@@ -176,10 +175,11 @@ def _day(at: datetime) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
-def _print_gaps(gaps: Iterable[GapView], one: StreamCoverage, limit: int) -> None:
+def _print_gaps(gaps: Iterable[GapView], outlook: Outlook, one: StreamCoverage, limit: int) -> None:
     for gap in gaps:
-        time = f", next try {due(gap.next_attempt_at)}" if gap.next_attempt_at and gap.status == "open" else ""
-        given_up = ", given up" if gap.status == "exhausted" else ""
+        next_try = outlook.next_try(gap)
+        time = f", next try {due(next_try)}" if next_try else ""
+        given_up = ", given up" if gap.exhausted else ""
         words = f"gap {gap.id} {_name(gap)}: {gap.reason}, {tries(gap.attempts)}{given_up}{time}"
         say(*wrap(words, indent=6))
     more = sum(one.gaps_by_reason.values()) - limit

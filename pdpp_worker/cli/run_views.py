@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from pdpp_worker.cli.coverage import progress
 from pdpp_worker.cli.output import counts, number, print_pairs, print_table, say
 from pdpp_worker.cli.times import due, duration, local, relative
+from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, known_reason
 from pdpp_worker.store.readmodels import RunStreamView, RunView
 
@@ -46,13 +48,18 @@ def retry(view: RunView) -> str:
     return f"; tried again {due(datetime.fromisoformat(not_before))}" if not_before else ""
 
 
-def document(view: RunView, streams: Iterable[RunStreamView]) -> dict[str, Any]:
-    """A run with its books as JSON."""
-    return {**asdict(view), "streams": [asdict(one) for one in streams]}
+def document(view: RunView, outlook: Outlook) -> dict[str, Any]:
+    """A run as JSON, with the wait that is in force while it is active."""
+    wait = outlook.wait if _is_active(view, outlook) else None
+    return {
+        **asdict(view),
+        "waits_until": wait.until if wait else None,
+        "wait_reason": wait.reason if wait else None,
+    }
 
 
-def print_list(views: Iterable[RunView]) -> None:
-    """A line for each run."""
+def print_list(views: Sequence[RunView], outlooks: Mapping[str, Outlook]) -> None:
+    """A line for each run, then what keeps those that are active."""
     rows = [
         (
             str(view.id),
@@ -70,14 +77,17 @@ def print_list(views: Iterable[RunView]) -> None:
     ]
     columns = ("run", "connection", "kind", "trigger", "status", "new", "unchanged", "missing", "started", "took")
     print_table(columns, rows, right=("run", "new", "unchanged", "missing"), whole=("kind", "trigger", "took"))
+    for view in views:
+        if kept := _kept_by(view, outlooks[view.connection]):
+            say(f"run {view.id} of {view.connection}: {kept}")
 
 
-def print_one(view: RunView, streams: Sequence[RunStreamView]) -> None:
+def print_one(view: RunView, streams: Sequence[RunStreamView], outlook: Outlook) -> None:
     """Everything about one run."""
     rows = [
         ("run", f"{view.id} of {view.connection} ({view.connector} {view.connector_version})"),
         ("what", f"{view.kind}, {view.mode}, started by {view.trigger}"),
-        ("status", _status(view)),
+        ("status", "; ".join(part for part in (_status(view), _kept_by(view, outlook)) if part)),
         ("queued", local(view.created_at)),
         ("started", local(view.started_at) if view.started_at else "not yet"),
         ("ended", local(view.ended_at) if view.ended_at else "not yet"),
@@ -92,6 +102,15 @@ def print_one(view: RunView, streams: Sequence[RunStreamView]) -> None:
         say("")
         _print_books(streams)
         _print_remarks(streams)
+
+
+def _is_active(view: RunView, outlook: Outlook) -> bool:
+    return outlook.waits.run is not None and outlook.waits.run.id == view.id
+
+
+def _kept_by(view: RunView, outlook: Outlook) -> str:
+    """What keeps a run that is active; empty: nothing does, or it is over."""
+    return "; ".join(progress(outlook)) if _is_active(view, outlook) else ""
 
 
 def _healed(view: RunView) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Connection
 from typer.core import TyperGroup
 
 from pdpp_worker.cli import run_views
 from pdpp_worker.cli.output import Json, print_json, say
-from pdpp_worker.cli.session import open_session
+from pdpp_worker.cli.session import Session, open_session
+from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.store import connections, readmodels
+from pdpp_worker.store.readmodels import RunView
 
 
 class _ListByDefault(TyperGroup):
@@ -35,10 +40,11 @@ def list_(
     with open_session() as session, session.db.begin() as connection:
         connection_id = connections.get(connection, name).id if name is not None else None
         found = readmodels.run_views(connection, connection_id, limit)
+        outlooks = _outlooks(session, connection, found)
     if json:
-        print_json(found)
+        print_json([run_views.document(one, outlooks[one.connection]) for one in found])
     elif found:
-        run_views.print_list(found)
+        run_views.print_list(found, outlooks)
     else:
         say("There is no run yet; start one with: pdpp-worker run NAME")
 
@@ -49,7 +55,14 @@ def show(run_id: Annotated[int, typer.Argument(metavar="ID", help="The run's num
     with open_session() as session, session.db.begin() as connection:
         view = readmodels.run_view(connection, run_id)
         streams = readmodels.run_streams(connection, run_id)
+        outlook = _outlooks(session, connection, [view])[view.connection]
     if json:
-        print_json(run_views.document(view, streams))
+        print_json({**run_views.document(view, outlook), "streams": [asdict(one) for one in streams]})
     else:
-        run_views.print_one(view, streams)
+        run_views.print_one(view, streams, outlook)
+
+
+def _outlooks(session: Session, connection: Connection, found: Sequence[RunView]) -> dict[str, Outlook]:
+    """Connection to outlook, of the connections of these runs."""
+    ids = sorted({one.connection_id for one in found})
+    return {one.view.name: one for one in read(session.settings, connection, ids)}

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 
 from pdpp_worker.cli.connection_views import last_run, next_run
-from pdpp_worker.cli.coverage import NOTHING_YET, in_words
+from pdpp_worker.cli.coverage import NOTHING_YET, in_words, progress
 from pdpp_worker.cli.output import Json, counts, print_json, print_table, say
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.cli.times import due
 from pdpp_worker.coverage import model
+from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.recovery.verdict import Supply, Verdict
 from pdpp_worker.store import coverage as store
-from pdpp_worker.store import readmodels
-from pdpp_worker.store.readmodels import ConnectionView
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,28 @@ class StatusRow:
     paused: bool | None
     next_run_at: datetime | None
     next_retry_at: datetime | None
+    done_at: datetime | None
+    waits_until: datetime | None
+    """Until when nothing is asked for at the connection."""
+    wait_reason: str | None
+    still_slices: int
+    """The last slices in a row of its active run that made no progress."""
+    still_since: datetime | None
+    """Since when work that may go on has not been touched; None: it does not stand still."""
+    still_because: str | None
 
 
 def status(json: Json = False) -> None:
     """Show what is held and missing of each stream, and when work goes on."""
     with open_session() as session, session.db.begin() as connection:
         store.take_snapshot(connection)
-        views = {view.name: view for view in readmodels.connection_views(connection)}
-        found = model.streams(connection, list(views.values()), datetime.now(UTC))
-    rows = [(views[one.connection], _row(views[one.connection], one)) for one in found if _is_shown(one)]
+        outlooks = {one.view.name: one for one in read(session.settings, connection)}
+        found = model.streams(connection, list(outlooks.values()))
+    rows = [_row(outlooks[one.connection], one) for one in found if _is_shown(one)]
     if json:
-        print_json([row for _, row in rows])
+        print_json(rows)
     elif rows:
-        _print(rows)
+        _print(rows, outlooks)
     else:
         say(NOTHING_YET)
 
@@ -57,7 +66,8 @@ def _is_shown(one: StreamCoverage) -> bool:
     return one.supply is not Supply.NEVER or bool(one.records)
 
 
-def _row(view: ConnectionView, one: StreamCoverage) -> StatusRow:
+def _row(outlook: Outlook, one: StreamCoverage) -> StatusRow:
+    view, run, still = outlook.view, outlook.waits.run, outlook.still
     return StatusRow(
         connection=view.name,
         stream=one.stream,
@@ -71,15 +81,21 @@ def _row(view: ConnectionView, one: StreamCoverage) -> StatusRow:
         paused=view.paused,
         next_run_at=view.next_run_at,
         next_retry_at=one.next_attempt_at,
+        done_at=one.done_at,
+        waits_until=one.waits_until,
+        wait_reason=one.wait_reason,
+        still_slices=run.still_slices if run else 0,
+        still_since=still.since if still else None,
+        still_because=still.because if still else None,
     )
 
 
-def _print(rows: list[tuple[ConnectionView, StatusRow]]) -> None:
+def _print(rows: list[StatusRow], outlooks: Mapping[str, Outlook]) -> None:
     """A paragraph for each connection: what is true of the whole, then its streams."""
     columns = ("stream", "records", "missing", "verdict", "next retry")
-    for name, of_connection in groupby(rows, key=lambda row: row[1].connection):
-        views, streams = zip(*of_connection, strict=True)
-        say(f"{name}: last run {last_run(views[0])}; next run {next_run(views[0])}")
+    for name, streams in groupby(rows, key=lambda row: row.connection):
+        view = outlooks[name].view
+        say("; ".join([f"{name}: last run {last_run(view)}", f"next run {next_run(view)}", *progress(outlooks[name])]))
         print_table(columns, map(_of_stream, streams), right=("records",), whole=("stream", "next retry"))
         say("")
 

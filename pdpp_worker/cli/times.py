@@ -56,3 +56,12 @@ def due(at: datetime, now: datetime | None = None) -> str:
 def local(at: datetime, now: datetime | None = None) -> str:
     """A time on the owner's clock, and how far it is from now."""
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S} ({relative(at, now)})"
+
+
+def clock(at: datetime, now: datetime | None = None) -> str:
+    """A time on the owner's clock, `20:30`: with seconds if it is near, with its day if that is another."""
+    now = now or datetime.now(UTC)
+    here = at.astimezone()
+    if abs((at - now).total_seconds()) < _SECONDS["h"]:
+        return f"{here:%H:%M:%S}"
+    return f"{here:%H:%M}" if here.date() == now.astimezone().date() else f"{here:%Y-%m-%d %H:%M}"

@@ -12,9 +12,11 @@ from rich.live import Live
 
 from pdpp_worker import registry
 from pdpp_worker.cli.output import console, make_table, note, number
-from pdpp_worker.cli.times import relative
+from pdpp_worker.cli.times import clock
+from pdpp_worker.coverage.when import Wait, wait_of
 from pdpp_worker.errors import PdppError
 from pdpp_worker.store import readmodels
+from pdpp_worker.store import waits as store
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.readmodels import RunStreamView, RunView
 
@@ -33,11 +35,15 @@ def watch(db: Database, run_id: int) -> RunView:
         PdppError: the run waits for a worker, and none answers.
     """
     screen = console(stderr=True)
+    said = None
     try:
         with Live(console=screen, transient=True) if screen.is_terminal else nullcontext() as live:
-            for view, streams in _looks(db, run_id):
+            for view, streams, wait in _looks(db, run_id):
                 if live is not None:
-                    live.update(_progress(view, streams))
+                    live.update(_progress(view, streams, wait))
+                elif wait is not None and wait.reason != said:
+                    said = wait.reason
+                    note(_headline(view, wait))
     except KeyboardInterrupt:
         note(f"The run goes on without being watched; see: pdpp-worker runs show {run_id}")
         raise
@@ -62,13 +68,14 @@ def served_queues(timeout_s: float = _ANSWER_S) -> dict[str, list[str]]:
     return served
 
 
-def _looks(db: Database, run_id: int) -> Iterator[tuple[RunView, list[RunStreamView]]]:
-    """The run now and again, ever less often, until it has ended."""
+def _looks(db: Database, run_id: int) -> Iterator[tuple[RunView, list[RunStreamView], Wait | None]]:
+    """The run with the wait that is in force, now and again, ever less often, until it has ended."""
     pause_s, unheard_since = _FIRST_POLL_S, time.monotonic()
     while True:
         with db.begin() as connection:
             view, streams = readmodels.run_view(connection, run_id), readmodels.run_streams(connection, run_id)
-        yield view, streams
+            [waits] = store.read(connection, [view.connection_id])
+        yield view, streams, wait_of(waits, datetime.now(UTC)) if view.ended_at is None else None
         if view.ended_at is not None:
             return
         if view.leased or view.not_before > datetime.now(UTC):
@@ -95,21 +102,21 @@ def _require_workers(view: RunView) -> None:
         )
 
 
-def _progress(view: RunView, streams: list[RunStreamView]) -> Group:
+def _progress(view: RunView, streams: list[RunStreamView], wait: Wait | None) -> Group:
     rows = [
         (one.stream, _share(one), number(one.records_flushed), number(one.records_unchanged), one.state)
         for one in streams
     ]
     columns = ("stream", "seen", "new or changed", "unchanged", "")
     table = make_table(columns, rows, right=columns[1:4])
-    return Group(_headline(view), table) if rows else Group(_headline(view))
+    return Group(_headline(view, wait), table) if rows else Group(_headline(view, wait))
 
 
-def _headline(view: RunView) -> str:
-    if view.leased:
+def _headline(view: RunView, wait: Wait | None) -> str:
+    if wait is not None:
+        state = f"waits until {clock(wait.until)}: {wait.reason}"
+    elif view.leased:
         state = "collecting"
-    elif view.not_before > datetime.now(UTC):
-        state = f"waits, goes on {relative(view.not_before)}"
     else:
         state = "waits for a worker"
     return f"run {view.id} of {view.connection}: {state}{' (asked to stop)' if view.cancel_requested else ''}"

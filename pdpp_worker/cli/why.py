@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 from sqlalchemy import Connection
 
-from pdpp_worker import registry
-from pdpp_worker.cli.coverage import in_words, print_remarks, tries
+from pdpp_worker.cli.coverage import in_words, print_remarks, tries, waiting
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, wrap
-from pdpp_worker.cli.session import open_session
+from pdpp_worker.cli.session import Session, open_session
 from pdpp_worker.cli.times import due, duration, local
 from pdpp_worker.coverage import item, model
 from pdpp_worker.coverage.item import Answer, Cost
+from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.recovery.verdict import Mender
-from pdpp_worker.store import connections, items, readmodels
+from pdpp_worker.store import connections, items
 from pdpp_worker.store import coverage as store
 
 _MENDS = {
@@ -40,7 +39,11 @@ def why(
     """Say whether one item is here; if not, since when, for what reason, who mends it, when, and at what cost."""
     with open_session() as session, session.db.begin() as connection:
         store.take_snapshot(connection)
-        found = _about_gap(connection, name) if stream is None else _about_item(connection, name, stream, resource)
+        found = (
+            _about_gap(session, connection, name)
+            if stream is None
+            else _about_item(session, connection, name, stream, resource)
+        )
     if json:
         print_json(found)
     elif isinstance(found, Answer):
@@ -49,32 +52,30 @@ def why(
         print_remarks([found])
 
 
-def _about_gap(connection: Connection, number: str) -> Answer:
+def _about_gap(session: Session, connection: Connection, number: str) -> Answer:
     if not number.isdecimal():
         raise ConfigurationError(f"{number!r} is no gap's number; say: pdpp-worker why CONNECTION STREAM [ITEM]")
     gap = items.gap_by_id(connection, int(number))
-    stream, manifest = _stream(connection, gap.connection_id, gap.stream)
-    known = item.about_gap(connection, stream, manifest, gap)
-    return item.answer(known, store.rates(connection, [gap.connection_id])[gap.connection_id])
+    stream, outlook = _stream(session, connection, gap.connection_id, gap.stream)
+    return item.answer(item.about_gap(connection, stream, outlook, gap))
 
 
-def _about_item(connection: Connection, name: str, stream: str, resource: str | None) -> Answer | StreamCoverage:
-    row = connections.get(connection, name)
-    coverage, manifest = _stream(connection, row.id, stream)
+def _about_item(
+    session: Session, connection: Connection, name: str, stream: str, resource: str | None
+) -> Answer | StreamCoverage:
+    coverage, outlook = _stream(session, connection, connections.get(connection, name).id, stream)
     if not resource:
         return coverage
-    known = item.about_resource(connection, row.id, coverage, manifest, resource)
-    return item.answer(known, store.rates(connection, [row.id])[row.id])
+    return item.answer(item.about_resource(connection, coverage, outlook, resource))
 
 
-def _stream(connection: Connection, connection_id: int, name: str) -> tuple[StreamCoverage, Manifest | None]:
-    views = readmodels.connection_views(connection, [connection_id])
-    found = {one.stream: one for one in model.streams(connection, views, datetime.now(UTC))}
+def _stream(session: Session, connection: Connection, connection_id: int, name: str) -> tuple[StreamCoverage, Outlook]:
+    [outlook] = read(session.settings, connection, [connection_id])
+    found = {one.stream: one for one in model.streams(connection, [outlook])}
     if name not in found:
         known = ", ".join(found) or "none is known"
-        raise NotFoundError(f"{views[0].name} has no stream {name!r}; known: {known}.")
-    connector = registry.all_connectors().get(views[0].connector)
-    return found[name], connector.manifest if connector else None
+        raise NotFoundError(f"{outlook.view.name} has no stream {name!r}; known: {known}.")
+    return found[name], outlook
 
 
 def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
@@ -92,6 +93,7 @@ def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
         ("reason", gap.reason if gap else ""),
         ("error", (gap.last_error if gap else None) or ""),
         ("closed", local(gap.closed_at) if gap and gap.closed_at else ""),
+        ("waits", waiting(answer.waits_until, answer.wait_reason).removeprefix("waits ")),
         ("next try", due(answer.next_attempt_at) if answer.next_attempt_at else ""),
         ("cost", _cost(answer.cost) if answer.cost else ""),
         ("here since", f"{_moment(record.held_since)}run {record.first_run_id}" if record else ""),

@@ -31,9 +31,9 @@ def work(session: Session, run_id: int) -> bool:
             result = run_slice(session.settings, session.db, redis, run_id, stopping=stopping, answerer=terminal)
             if result is None:
                 note(f"A worker is at run {run_id} already; what its connector asks is answered there, by nobody.")
-            elif result.resume_at is not None:
+            elif result.pause_s > 0:
                 note(f"Run {run_id} has to wait; the fleet goes on with it, and its connector cannot ask you there.")
-            if result is None or result.status is not None or result.resume_at is not None:
+            if result is None or result.status is not None or result.pause_s > 0:
                 break
         return stopping()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from functools import lru_cache
 
 import httpx
 
-from pdpp_worker.pacing.outcomes import network_errors, outcome_of
+from pdpp_worker.pacing.client import ProviderClient
+from pdpp_worker.pacing.typed import Judge, TypedTransport
 
 TIMEOUT_S = 30.0
 
@@ -43,15 +43,12 @@ class Wire:
         """Whether more was asked after the failure."""
         return self.has_failed and self.asked > (self._number or 0)
 
-    def http(self, *, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
+    def http(
+        self, *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
+    ) -> httpx.Client:
         """A client as the runtime makes it."""
-        client = httpx.Client(
-            transport=_Transport(self),
-            base_url=base_url,
-            headers=headers,
-            timeout=TIMEOUT_S,
-            follow_redirects=True,
-            trust_env=False,
+        client = ProviderClient(
+            _Transport(self, judge), base_url=base_url, headers=headers, timeout_s=TIMEOUT_S, is_practice=True
         )
         self._clients.callback(client.close)
         return client
@@ -77,22 +74,13 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class _Transport(httpx.BaseTransport):
+class _Transport(TypedTransport):
     """Typed outcomes, as connectors know them."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, judge: Judge | None) -> None:
+        super().__init__(httpx.HTTPTransport(verify=_tls()), judge=judge)
         self._wire = wire
-        self._inner = httpx.HTTPTransport(verify=_tls())
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._wire.pass_on()
-        with network_errors(request):
-            response = self._inner.handle_request(request)
-            response.request = request
-            response.read()
-        if (failure := outcome_of(response, datetime.now(UTC))) is not None:
-            raise failure
-        return response
-
-    def close(self) -> None:
-        self._inner.close()
+        return super().handle_request(request)

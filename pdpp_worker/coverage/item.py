@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection
 
-from pdpp_worker.coverage.stream import StreamCoverage, ancestors, mender_of, recovery_interval_ms
+from pdpp_worker.coverage.outlook import Outlook
+from pdpp_worker.coverage.stream import StreamCoverage, ancestors
 from pdpp_worker.coverage.words import NOBODY_GOES_BACK, owner_action, sentence, upgrade_action
-from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.recovery.verdict import Mender, Supply
 from pdpp_worker.store import items
-from pdpp_worker.store.coverage import Rate
 from pdpp_worker.store.items import ItemGap, ItemRecord, ItemRejection
 
 
@@ -62,6 +60,9 @@ class Answer:
     attempts: int | None
     last_tried_at: datetime | None
     next_attempt_at: datetime | None
+    waits_until: datetime | None
+    """Until when nothing is asked for at the connection."""
+    wait_reason: str | None
     fetching: bool
     cost: Cost | None
     record: ItemRecord | None
@@ -74,7 +75,7 @@ class _Known:
     """All rows about the item."""
 
     stream: StreamCoverage
-    manifest: Manifest | None
+    outlook: Outlook
     resource: str | None
     record: ItemRecord | None
     gap: ItemGap | None
@@ -84,36 +85,36 @@ class _Known:
     """What the last ended walk was to walk of the stream."""
 
 
-def about_resource(
-    connection: Connection, connection_id: int, stream: StreamCoverage, manifest: Manifest | None, resource: str
-) -> _Known:
+def about_resource(connection: Connection, stream: StreamCoverage, outlook: Outlook, resource: str) -> _Known:
     """All that is known of an item that somebody names."""
-    name, run_id = stream.stream, stream.last_walk.run_id if stream.last_walk else None
+    connection_id, name = outlook.view.id, stream.stream
+    run_id = stream.last_walk.run_id if stream.last_walk else None
     return _Known(
         stream=stream,
-        manifest=manifest,
+        outlook=outlook,
         resource=resource,
         record=items.record_of(connection, connection_id, name, resource),
         gap=items.gap_of(connection, connection_id, name, resource),
-        wider=items.wider_gap(connection, connection_id, [name, *ancestors(manifest, name)]),
+        wider=items.wider_gap(connection, connection_id, [name, *ancestors(outlook.manifest, name)]),
         rejection=items.rejection_of(connection, connection_id, name, resource),
         asked_for=None if run_id is None else items.asked_for(connection, run_id, name),
     )
 
 
-def about_gap(connection: Connection, stream: StreamCoverage, manifest: Manifest | None, gap: ItemGap) -> _Known:
+def about_gap(connection: Connection, stream: StreamCoverage, outlook: Outlook, gap: ItemGap) -> _Known:
     """All that is known of what a gap is about."""
     resource = gap.scope.get("resource_id")
     if resource is not None:
-        return about_resource(connection, gap.connection_id, stream, manifest, str(resource))
-    return _Known(stream, manifest, None, None, gap, None, None, None)
+        return about_resource(connection, stream, outlook, str(resource))
+    return _Known(stream, outlook, None, None, gap, None, None, None)
 
 
-def answer(known: _Known, rate: Rate) -> Answer:
-    """The answer, with what the next try costs at this rate."""
+def answer(known: _Known) -> Answer:
+    """The answer, with what the next try costs at the learned rate."""
     state = state_of(known)
     gap = known.wider if state is State.MAYBE_MISSING else known.gap
-    who = mender_of(gap, known.manifest, known.stream.supply) if gap is not None and gap.closed_at is None else None
+    who = known.outlook.mender(gap) if gap is not None and gap.closed_at is None else None
+    next_at = known.outlook.next_try(gap) if gap is not None else None
     if state in (State.WAIVED, State.ABSENT_UPSTREAM, State.NEVER_SUPPLIED):
         who = Mender.NOBODY
     return Answer(
@@ -128,11 +129,13 @@ def answer(known: _Known, rate: Rate) -> Answer:
         found_missing_at=gap.opened_at if gap else None,
         attempts=gap.attempts if gap else None,
         last_tried_at=gap.last_tried_at if gap else None,
-        next_attempt_at=gap.next_attempt_at if gap and who is Mender.TIME else None,
+        next_attempt_at=next_at,
+        waits_until=known.stream.waits_until,
+        wait_reason=known.stream.wait_reason,
         fetching=gap is not None and gap.fetching,
-        cost=_cost(gap, who, recovery_interval_ms(rate, known.manifest)),
+        cost=_cost(gap, who, known.outlook.recovery_interval_ms),
         record=known.record,
-        gap=gap,
+        gap=replace(gap, next_attempt_at=next_at) if gap is not None else None,
         rejection=known.rejection,
     )
 
@@ -141,7 +144,7 @@ def state_of(known: _Known) -> State:
     """What is known of the item; what is missing comes first, even where an older version of it is held."""
     gap, record = known.gap, known.record
     if gap is not None and gap.closed_at is None:
-        return State.GIVEN_UP if gap.status == "exhausted" else State.MISSING
+        return State.GIVEN_UP if gap.exhausted else State.MISSING
     if record is not None:
         return State.HELD if record.deleted_at is None else State.DELETED
     if gap is not None:
@@ -174,16 +177,14 @@ def _cost(gap: ItemGap | None, who: Mender | None, interval_ms: float | None) ->
 
 
 def _next(state: State, known: _Known, gap: ItemGap | None, who: Mender | None) -> str:
-    name, connector = known.stream.connection, known.stream.connector
     if known.stream.supply is not Supply.SUPPLIED:
         return known.stream.next
     if gap is not None and who is Mender.OWNER:
-        upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
-        if gap.status == "exhausted":
+        if gap.exhausted:
             return f"Given up after many tries; ask for it again with: {_reopen(gap)}"
-        return owner_action(gap.reason, name, exhausted=False, upgrade=upgrade)
+        return owner_action(gap, known.outlook).sentence
     if gap is not None and who is Mender.UPGRADE:
-        return upgrade_action(gap, connector, name, known.manifest)
+        return upgrade_action(gap, known.outlook)
     if who is Mender.TIME:
         return "It is being fetched now." if gap and gap.fetching else "The fleet goes back for it by itself."
     if who is Mender.NOBODY:

@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from pdpp_worker import registry
+from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.stream import (
     CompleteWalk,
-    Facts,
     Interval,
     StreamCoverage,
     ancestors,
-    mender_of,
     never_supplied,
-    recovery_interval_ms,
-    supply_of,
 )
-from pdpp_worker.coverage.words import because, what_next
-from pdpp_worker.pacing.forecast import Forecast, forecast
-from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.protocol.reasons import PRESSURE, Reason
-from pdpp_worker.recovery.verdict import Mender, StreamFacts, Supply, Walk, verdict
+from pdpp_worker.coverage.words import Facts, because, what_next
+from pdpp_worker.protocol.reasons import Reason
+from pdpp_worker.recovery.verdict import Mender, StreamFacts, Walk, verdict
 from pdpp_worker.store import coverage as store
 from pdpp_worker.store.coverage import EndedWalk, GapGroup, LetGo
-from pdpp_worker.store.readmodels import ConnectionView
 
 _NOTHING_LET_GO = LetGo(0, 0)
 _WORST_FIRST = (Walk.NEVER, Walk.UNFINISHED, Walk.CHECKPOINT_REFUSED, Walk.FINISHED)
 
 
-def streams(connection: Connection, views: Sequence[ConnectionView], now: datetime) -> list[StreamCoverage]:
+def streams(connection: Connection, outlooks: Sequence[Outlook]) -> list[StreamCoverage]:
     """The coverage of every stream of these connections, in their order.
 
     First the streams that the installed connector supplies, then those that it never does, then those of which
     something is known from another version.
     """
-    ids = [view.id for view in views]
+    ids = [one.view.id for one in outlooks]
     rows = _Rows(connection, ids)
-    names = {view.id: list(_streams(view, rows)) for view in views}
+    names = {one.view.id: list(_streams(one, rows)) for one in outlooks}
     rows.ended = store.ended_walks(connection, [(id_, name) for id_, found in names.items() for name in found])
-    return [one for view in views for one in _Account(view, rows, now).streams(names[view.id])]
+    return [found for one in outlooks for found in _Account(one, rows).streams(names[one.view.id])]
 
 
 class _Rows:
@@ -55,37 +46,27 @@ class _Rows:
         self.let_go = store.let_go(connection, ids)
         self.covered = store.covered(connection, ids)
         self.walking = store.walking(connection, ids)
-        self.rates = store.rates(connection, ids)
         self.ended: dict[store.StreamKey, EndedWalk] = {}
 
 
-def _streams(view: ConnectionView, rows: _Rows) -> Iterator[str]:
-    connector = registry.all_connectors().get(view.connector)
-    declared = connector.manifest.streams if connector else []
+def _streams(outlook: Outlook, rows: _Rows) -> Iterator[str]:
+    view = outlook.view
+    declared = outlook.manifest.streams if outlook.manifest else []
     names = [one.name for one in sorted(declared, key=lambda one: never_supplied(one, view.settings) is not None)]
     yield from names
     touched = rows.held.keys() | rows.missing.keys() | rows.let_go.keys() | rows.covered.keys()
     yield from sorted({name for id_, name in touched if id_ == view.id} - set(names))
 
 
-@dataclass(frozen=True)
-class _Pending:
-    """What the fleet goes back for at one connection, through one rate."""
-
-    items: int
-    first_at: datetime | None
-
-
 class _Account:
     """One connection's streams."""
 
-    def __init__(self, view: ConnectionView, rows: _Rows, now: datetime) -> None:
-        connector = registry.all_connectors().get(view.connector)
-        self._view = view
+    def __init__(self, outlook: Outlook, rows: _Rows) -> None:
+        self._outlook = outlook
+        self._view = outlook.view
+        self._manifest = outlook.manifest
         self._rows = rows
-        self._now = now
-        self._manifest: Manifest | None = connector.manifest if connector else None
-        self._rate = rows.rates[view.id]
+        self._all = [one for (id_, _), found in rows.missing.items() if id_ == outlook.view.id for one in found]
 
     def streams(self, names: Iterable[str]) -> list[StreamCoverage]:
         """Their coverage, in this order."""
@@ -96,8 +77,9 @@ class _Account:
         groups = self._rows.missing.get(key, [])
         facts = self._facts(name, groups)
         covered = self._rows.covered.get(key)
-        expected = self._expected(groups)
-        times = [self._due_at(one) for one in groups if self._mender(one) is Mender.TIME]
+        expected = self._outlook.expected(self._all, groups)
+        times = [self._outlook.next_try(one) for one in groups]
+        wait = self._outlook.wait
         judged = verdict(facts.judged)
         return StreamCoverage(
             connection=self._view.name,
@@ -117,6 +99,8 @@ class _Account:
             next_attempt_at=min((at for at in times if at is not None), default=None),
             done_at=expected.done_at if expected else None,
             done_give_or_take_s=expected.spread.total_seconds() if expected else None,
+            waits_until=wait.until if wait else None,
+            wait_reason=wait.reason if wait else None,
             max_seen=covered.max_seen if covered else None,
             intervals=[Interval(*pair) for pair in covered.intervals] if covered else [],
             last_complete_walk=CompleteWalk.of(covered),
@@ -127,12 +111,12 @@ class _Account:
         key = (self._view.id, name)
         walk, blame = self._worst_walk(name)
         let_go = self._rows.let_go.get(key, _NOTHING_LET_GO)
-        menders = {one: self._mender(one) for one in groups}
-        above = {one: self._mender(one) for one in self._above(name)}
+        menders = {one: self._outlook.mender(one) for one in groups}
+        above = {one: self._outlook.mender(one) for one in self._above(name)}
         all_of_it = [*menders.items(), *above.items()]
         counts = {who: sum(one.count for one, found in all_of_it if found is who) for who in Mender}
         judged = StreamFacts(
-            supply=self._supply(name),
+            supply=self._outlook.supply(name),
             walk=walk,
             records=self._rows.held.get(key, 0),
             by_owner=counts[Mender.OWNER],
@@ -142,8 +126,7 @@ class _Account:
             let_go=sum(let_go),
         )
         return Facts(
-            view=self._view,
-            manifest=self._manifest,
+            outlook=self._outlook,
             stream=name,
             judged=judged,
             groups=menders,
@@ -153,17 +136,6 @@ class _Account:
             walking=self._rows.walking.get(self._view.id),
             blame=blame,
         )
-
-    def _supply(self, name: str) -> Supply:
-        return supply_of(self._manifest, name, self._view.settings)
-
-    def _mender(self, group: GapGroup) -> Mender:
-        return mender_of(group, self._manifest, self._supply(group.stream))
-
-    def _due_at(self, group: GapGroup) -> datetime | None:
-        """When the first of them may be tried: what was refused for the provider's limits waits for its pause."""
-        cooldown = self._rate.cooldown_until if group.reason in PRESSURE else None
-        return max((at for at in (group.next_attempt_at, cooldown) if at is not None), default=None)
 
     def _worst_walk(self, name: str) -> tuple[Walk, str]:
         """How the last walk of the stream, or of one that it depends on, ended; and which one that is."""
@@ -188,26 +160,6 @@ class _Account:
         """Whether any run has touched the stream; a zero would claim to know."""
         walked = CompleteWalk.of(self._rows.covered.get(key)) is not None
         return walked or any(key in found for found in (self._rows.held, self._rows.missing, self._rows.ended))
-
-    def _expected(self, groups: list[GapGroup]) -> Forecast | None:
-        """When the fleet will have what it goes back for; None where nobody can tell."""
-        own = [one for one in groups if self._mender(one) is Mender.TIME]
-        interval_ms = recovery_interval_ms(self._rate, self._manifest)
-        targeted = self._manifest is not None and self._manifest.recovery.supports_targeted_resource_fetch
-        if not own or interval_ms is None or not targeted or any(one.resources < one.count for one in own):
-            return None
-        pending = self._pending()
-        expected = forecast(pending.items, interval_ms, self._now, learned=True, not_before=pending.first_at)
-        last_at = max((one.last_attempt_at for one in own if one.last_attempt_at is not None), default=self._now)
-        done_at = max(expected.done_at, last_at + timedelta(milliseconds=interval_ms))
-        return Forecast(expected.items, expected.cost, done_at, expected.spread)
-
-    def _pending(self) -> _Pending:
-        """All streams of a connection share its rate."""
-        groups = [one for (id_, _), found in self._rows.missing.items() if id_ == self._view.id for one in found]
-        timed = [one for one in groups if self._mender(one) is Mender.TIME]
-        first_at = min((at for one in timed if (at := self._due_at(one)) is not None), default=None)
-        return _Pending(sum(one.count for one in timed), first_at)
 
 
 def _items(facts: Facts) -> int | None:

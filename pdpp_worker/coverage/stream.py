@@ -8,11 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
-from pdpp_worker.protocol.reasons import RecoveryKind
-from pdpp_worker.recovery.upgrade import satisfies
-from pdpp_worker.recovery.verdict import GapFacts, Mender, StreamFacts, Supply, Verdict, mender
-from pdpp_worker.store.coverage import Covered, EndedWalk, GapGroup, LetGo, Rate
-from pdpp_worker.store.readmodels import ConnectionView, GapView
+from pdpp_worker.recovery.verdict import Supply, Verdict
+from pdpp_worker.store.coverage import Covered, EndedWalk
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,9 @@ class StreamCoverage:
     next_attempt_at: datetime | None
     done_at: datetime | None
     done_give_or_take_s: float | None
+    waits_until: datetime | None
+    """Until when nothing is asked for at the connection; None: it does not wait."""
+    wait_reason: str | None
     max_seen: datetime | None
     intervals: list[Interval]
     last_complete_walk: CompleteWalk | None
@@ -70,30 +70,6 @@ class StreamCoverage:
     def gaps_by_reason(self) -> dict[str, int]:
         """Reason to the number of unclosed gaps; a reason has one recovery kind."""
         return {reason: count for reasons in self.open_gaps.values() for reason, count in reasons.items()}
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Everything that is said about a stream rests on this."""
-
-    view: ConnectionView
-    manifest: Manifest | None
-    stream: str
-    judged: StreamFacts
-    groups: Mapping[GapGroup, Mender]
-    """The unclosed gaps of the stream."""
-    above: Mapping[GapGroup, Mender]
-    """Those of the streams that it depends on: what was not read there may have some of this one with it."""
-    let_go: LetGo
-    ended: EndedWalk | None
-    walking: int | None
-    """The run that walks the connection now, or is queued to."""
-    blame: str
-    """Whose walk ended worst: the stream itself, or one that it depends on."""
-
-    def mended_by(self, who: Mender) -> list[GapGroup]:
-        """The unclosed gaps that this one mends, those of the stream itself first."""
-        return [group for group, found in [*self.groups.items(), *self.above.items()] if found is who]
 
 
 def ancestors(manifest: Manifest | None, stream: str) -> list[str]:
@@ -113,13 +89,6 @@ def never_supplied(stream: StreamManifest, settings: Mapping[str, Any]) -> str |
     return availability.reason if availability is not None and availability.concerns(settings) else None
 
 
-def recovery_interval_ms(rate: Rate, manifest: Manifest | None) -> float | None:
-    """The interval at which gaps are asked for, ms: the learned one, or the connector's hint if that is longer."""
-    if rate.interval_ms is None:
-        return None
-    return max(rate.interval_ms, manifest.recovery.min_interval_ms if manifest else 0.0)
-
-
 def supply_of(manifest: Manifest | None, stream: str, settings: Mapping[str, Any]) -> Supply:
     """Whether the installed connector supplies a stream to a connection with these settings."""
     if manifest is None:
@@ -128,24 +97,3 @@ def supply_of(manifest: Manifest | None, stream: str, settings: Mapping[str, Any
     if declared is None:
         return Supply.UNDECLARED
     return Supply.SUPPLIED if never_supplied(declared, settings) is None else Supply.NEVER
-
-
-def mender_of(gap: GapGroup | GapView, manifest: Manifest | None, supply: Supply) -> Mender:
-    """Who mends a gap, or gaps that are alike, of the connector with this manifest."""
-    facts = GapFacts(
-        supply=supply,
-        closed=isinstance(gap, GapView) and gap.closed_at is not None,
-        exhausted=gap.exhausted if isinstance(gap, GapGroup) else gap.status == "exhausted",
-        timed=gap.next_attempt_at is not None,
-        upgrade=gap.recovery_kind == RecoveryKind.UPGRADE,
-        upgraded=gap.recovery_kind == RecoveryKind.UPGRADE and _is_upgraded(gap, manifest),
-    )
-    return mender(facts)
-
-
-def _is_upgraded(gap: GapGroup | GapView, manifest: Manifest | None) -> bool:
-    return (
-        manifest is not None
-        and not manifest.recovery.supports_version_bumped_retry
-        and satisfies(manifest.version, gap.connector_version_seen or "", gap.connector_version_required)
-    )

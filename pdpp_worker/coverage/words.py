@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from pdpp_worker.coverage.stream import Facts, never_supplied
-from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.coverage.outlook import Gap, Outlook
+from pdpp_worker.coverage.stream import never_supplied
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
-from pdpp_worker.recovery.verdict import Mender, Supply, Verdict, Walk
-from pdpp_worker.store.coverage import GapGroup
-from pdpp_worker.store.readmodels import GapView
+from pdpp_worker.recovery.verdict import Mender, StreamFacts, Supply, Verdict, Walk
+from pdpp_worker.store.coverage import EndedWalk, GapGroup, LetGo
 
 NOBODY_GOES_BACK = "Nobody goes back for it."
 _ORDER = (Mender.OWNER, Mender.UPGRADE, Mender.TIME)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that is said about a stream rests on this."""
+
+    outlook: Outlook
+    stream: str
+    judged: StreamFacts
+    groups: Mapping[GapGroup, Mender]
+    """The unclosed gaps of the stream."""
+    above: Mapping[GapGroup, Mender]
+    """Those of the streams that it depends on: what was not read there may have some of this one with it."""
+    let_go: LetGo
+    ended: EndedWalk | None
+    walking: int | None
+    """The run that walks the connection now, or is queued to."""
+    blame: str
+    """Whose walk ended worst: the stream itself, or one that it depends on."""
+
+    def mended_by(self, who: Mender) -> list[GapGroup]:
+        """The unclosed gaps that this one mends, those of the stream itself first."""
+        return [group for group, found in [*self.groups.items(), *self.above.items()] if found is who]
+
+
+class OwnerAction(NamedTuple):
+    """What the owner does about a gap, in a word or two and in a sentence."""
+
+    short: str
+    sentence: str
 
 
 def because(judged: Verdict, facts: Facts) -> str:
@@ -31,7 +62,7 @@ def what_next(judged: Verdict, facts: Facts) -> str:
     if judged is Verdict.KNOWN_ABSENT:
         return NOBODY_GOES_BACK
     if facts.judged.supply is Supply.NOT_INSTALLED:
-        return f"Install the connector {facts.view.connector}; its streams are walked again then."
+        return _install(facts.outlook)
     if facts.judged.supply is Supply.UNDECLARED:
         return "What is held stays; no run walks it."
     actions = [_action(facts, group, who) for who in _ORDER for group in facts.mended_by(who)]
@@ -46,30 +77,50 @@ def sentence(reason: str) -> str:
     return known.sentence if known else f"The connector says: {reason}."
 
 
-def owner_action(reason: str, name: str, *, exhausted: bool, upgrade: bool) -> str:
+def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
     """What the owner does about gaps that wait for them."""
-    if exhausted:
-        return f"Given up after many tries; ask for it again with: pdpp-worker recover {name}"
-    if upgrade:
-        return f"The version that may read it is installed; walk again with: pdpp-worker run {name} --full"
-    if reason == Reason.CREDENTIALS_EXPIRED:
-        return f"Renew the sign-in with: pdpp-worker connection secret {name} KEY"
-    if reason in NEEDS_OWNER:
-        return f"Open the account yourself once, then: pdpp-worker recover {name}"
-    return f"It has no time for its next try; give it one with: pdpp-worker recover {name}"
+    name = outlook.view.name
+    if outlook.manifest is None:
+        return OwnerAction("install the connector", _install(outlook))
+    if gap.exhausted:
+        return OwnerAction("recover", f"Given up after many tries; ask for it again with: pdpp-worker recover {name}")
+    if gap.next_attempt_at is not None:
+        return OwnerAction("resume", _resume(outlook))
+    if gap.recovery_kind == RecoveryKind.UPGRADE:
+        return OwnerAction(
+            "run --full", f"The version that may read it is installed; walk again with: pdpp-worker run {name} --full"
+        )
+    if gap.reason == Reason.CREDENTIALS_EXPIRED:
+        return OwnerAction("sign in", f"Renew the sign-in with: pdpp-worker connection secret {name} KEY")
+    if known_reason(gap.reason) in NEEDS_OWNER:
+        return OwnerAction("sign in", f"Open the account yourself once, then: pdpp-worker recover {name}")
+    return OwnerAction("recover", f"It has no time for its next try; give it one with: pdpp-worker recover {name}")
 
 
-def upgrade_action(gap: GapGroup | GapView, connector: str, name: str, manifest: Manifest | None) -> str:
+def version_of(gap: Gap) -> str:
+    """The version of the connector that gaps wait for."""
+    return gap.connector_version_required or f"above {gap.connector_version_seen}"
+
+
+def upgrade_action(gap: Gap, outlook: Outlook) -> str:
     """Which version is waited for, and what happens once it is there."""
-    version = gap.connector_version_required or f"above {gap.connector_version_seen}"
-    by_itself = manifest is not None and manifest.recovery.supports_version_bumped_retry
-    then = "the fleet then goes back for it by itself." if by_itself else f"then: pdpp-worker run {name} --full"
-    return f"Waits for version {version} of the connector {connector}; {then}"
+    by_itself = outlook.manifest is not None and outlook.manifest.recovery.supports_version_bumped_retry
+    again = f"then: pdpp-worker run {outlook.view.name} --full"
+    then = "the fleet then goes back for it by itself." if by_itself else again
+    return f"Waits for version {version_of(gap)} of the connector {outlook.view.connector}; {then}"
+
+
+def _install(outlook: Outlook) -> str:
+    return f"Install the connector {outlook.view.connector}; its streams are walked again then."
+
+
+def _resume(outlook: Outlook) -> str:
+    return f"The connection is paused; go on with: pdpp-worker connection resume {outlook.view.name}"
 
 
 def _absence(facts: Facts) -> str:
-    declared = facts.manifest.stream(facts.stream) if facts.manifest else None
-    if declared is not None and (reason := never_supplied(declared, facts.view.settings)) is not None:
+    declared = facts.outlook.manifest.stream(facts.stream) if facts.outlook.manifest else None
+    if declared is not None and (reason := never_supplied(declared, facts.outlook.view.settings)) is not None:
         return reason
     waived, absent = facts.let_go
     return f"All that was expected was waived by you ({waived:,}) or does not exist at the provider ({absent:,})."
@@ -77,9 +128,10 @@ def _absence(facts: Facts) -> str:
 
 def _supply(facts: Facts) -> Iterator[str]:
     if facts.judged.supply is Supply.NOT_INSTALLED:
-        yield f"The connector {facts.view.connector} is not installed."
-    if facts.judged.supply is Supply.UNDECLARED and facts.manifest is not None:
-        yield f"Version {facts.manifest.version} of the connector {facts.manifest.name} does not know this stream."
+        yield f"The connector {facts.outlook.view.connector} is not installed."
+    manifest = facts.outlook.manifest
+    if facts.judged.supply is Supply.UNDECLARED and manifest is not None:
+        yield f"Version {manifest.version} of the connector {manifest.name} does not know this stream."
 
 
 def _missing(facts: Facts) -> Iterator[str]:
@@ -105,22 +157,20 @@ def _walk(facts: Facts) -> Iterator[str]:
 
 
 def _action(facts: Facts, group: GapGroup, who: Mender) -> str:
-    name = facts.view.name
-    upgrade = group.recovery_kind == RecoveryKind.UPGRADE
     if who is Mender.OWNER:
-        return owner_action(group.reason, name, exhausted=group.exhausted, upgrade=upgrade)
+        return owner_action(group, facts.outlook).sentence
     if who is Mender.UPGRADE:
-        return upgrade_action(group, facts.view.connector, name, facts.manifest)
+        return upgrade_action(group, facts.outlook)
     return "It is being fetched now." if group.fetching else "The fleet goes back for it by itself."
 
 
 def _next_walk(facts: Facts) -> str:
     if facts.walking is not None:
         return f"Run {facts.walking} walks it; see: pdpp-worker runs show {facts.walking}"
-    if facts.view.paused:
-        return f"The connection is paused; go on with: pdpp-worker connection resume {facts.view.name}"
-    if facts.view.next_run_at is None:
-        return f"It has no schedule; walk it with: pdpp-worker run {facts.view.name}"
+    if facts.outlook.view.paused:
+        return _resume(facts.outlook)
+    if facts.outlook.view.next_run_at is None:
+        return f"It has no schedule; walk it with: pdpp-worker run {facts.outlook.view.name}"
     return "The next run on schedule walks it."
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection
 
 from pdpp_worker.cli.output import console, counts, print_table, say
 from pdpp_worker.cli.times import due, duration
-from pdpp_worker.coverage import model
+from pdpp_worker.coverage import model, outlook
 from pdpp_worker.demo.stage import CHATGPT, Stage
 from pdpp_worker.store import readmodels
 from pdpp_worker.store.engine import Database
@@ -70,8 +69,8 @@ class Watch:
 def show_result(db: Database, stage: Stage, runs: Sequence[RunView], seconds: float) -> None:
     """The table at the end: per stream collected, missing, why, next retry."""
     with db.begin() as connection:
-        views = readmodels.connection_views(connection)
-        streams = [one for one in model.streams(connection, views, datetime.now(UTC)) if one.records is not None]
+        found = model.streams(connection, outlook.read(stage.settings, connection))
+        streams = [one for one in found if one.records is not None]
         fetched = _fetched(connection, runs)
     rows = [
         (

@@ -1,8 +1,8 @@
-"""The bucket in Redis: hands out the instant at which a request may be sent.
+"""The bucket in Redis: says at the instant of a send whether the request may go out.
 
-GCRA (ITU-T I.371, generic cell rate algorithm) without burst, in reservation form: one script call per request, on
-Redis' own clock, so that waiters neither poll nor overtake each other. Whatever Redis loses costs time, never the
-ceiling.
+GCRA (generic cell rate algorithm, ITU-T I.371, virtual scheduling) without burst tolerance, on Redis' own clock. It
+remembers requests that went out and holds, never plans: whoever waits and gives up leaves nothing behind. A bucket that
+is lost costs one interval, and an instant that cannot be one is taken for lost.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pdpp_worker.errors import PacerUnavailableError
 
 IDLE_MS = 24 * 3600 * 1000
 """How long an unused bucket is kept; a forgotten one costs the next request one interval."""
+LONGEST_HOLD_S = 24 * 3600.0
+"""A hold that lies further ahead is a mistake, of a clock or of whoever wrote it, and is not believed."""
 
 
 def connect(url: str, timeout_s: float) -> Redis:
@@ -62,25 +64,37 @@ class Script:
 
 
 class Bucket:
-    """One connection's bucket, shared by every worker."""
+    """One connection's bucket, shared by every worker. A lane is a group of requests with a rate of its own."""
 
     def __init__(self, redis: Redis, connection_id: int) -> None:
-        self._last, self._held = (f"pdpp:pace:{{{connection_id}}}:{part}" for part in ("last", "hold"))
-        self._reserve = Script(redis, "reserve.lua")
+        self._name = f"pdpp:pace:{{{connection_id}}}"
+        self._take = Script(redis, "take.lua")
         self._hold = Script(redis, "hold.lua")
 
-    def reserve(self, interval_ms: float) -> float:
-        """Reserve the next instant; returns the seconds until it, counted from this script call.
+    def take(self, spacing_ms: float, ceiling_ms: float, lane: str = "") -> float:
+        """Take the turn of a request that goes out now, `spacing_ms` after the last of its lane at the earliest.
+
+        `ceiling_ms` holds against the last request of any lane. Returns 0 when it may go out; else the seconds after
+        which to ask again, `spacing_ms` at most unless a hold is in force.
 
         Raises:
             PacerUnavailableError: Redis cannot be reached; no request may be sent.
         """
-        return self._reserve(self._last, self._held, f"{interval_ms * 1000:.0f}", IDLE_MS, keys=2) / 1_000_000
+        keys = [self._key(part, one) for part in ("last", "hold") for one in ("", lane)]
+        times = [_micros(seconds) for seconds in (ceiling_ms / 1000, spacing_ms / 1000, LONGEST_HOLD_S)]
+        return self._take(*keys, *times, IDLE_MS, keys=len(keys)) / 1_000_000
 
-    def hold(self, delay_s: float) -> float:
-        """Let nobody send for `delay_s`; returns the seconds that the hold lasts.
+    def hold(self, delay_s: float, lane: str = "") -> float:
+        """Let no request out for `delay_s`, or none of the lane; returns the seconds that the hold lasts.
 
         Raises:
             PacerUnavailableError: Redis cannot be reached.
         """
-        return self._hold(self._held, f"{delay_s * 1_000_000:.0f}", keys=1) / 1_000_000
+        return self._hold(self._key("hold", lane), _micros(delay_s), _micros(LONGEST_HOLD_S), keys=1) / 1_000_000
+
+    def _key(self, part: str, lane: str = "") -> str:
+        return f"{self._name}:{part}:{lane}" if lane else f"{self._name}:{part}"
+
+
+def _micros(seconds: float) -> str:
+    return f"{seconds * 1_000_000:.0f}"

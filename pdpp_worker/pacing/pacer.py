@@ -1,4 +1,4 @@
-"""Where a request waits for its turn: the shared bucket, the learned law and the slice's bounds, in one instant.
+"""Where a request waits for its turn: the learned law, the shared bucket and the slice's bounds, in one instant.
 
 What the law learned lives here for one slice; the runtime hands in what was learned before and keeps what comes out.
 """
@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 from pdpp_worker import metrics
-from pdpp_worker.errors import Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.errors import Forbidden, Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.bucket import Bucket
-from pdpp_worker.pacing.controller import Controller
+from pdpp_worker.pacing.hold import Hold
+from pdpp_worker.pacing.lanes import Lanes
 
-LATE_S = 0.005
-"""A reservation that is this late is given up: the next one may follow it at once."""
 JITTER, JITTER_MAX_MS = 0.01, 150.0
 """Noise against beating with other periodic traffic: a share of the interval, so that it never sets the rate."""
 MARGIN_MS = 10.0
 """Kept above the ceiling: the provider sees arrivals, not sends, and one request may be longer on its way than the
 next. It costs nothing where the provider's own limit is below the ceiling."""
+HELD_ELSEWHERE = "another worker was told to pause"
 
-Wait = Callable[[float, datetime], None]
-"""Waits until a monotonic instant (s), which is the given time of day; raises when the slice ends first."""
+Wait = Callable[[float, Hold | None], None]
+"""Waits until a monotonic instant (s) at which a hold or an interval is over; raises when the slice ends first."""
 
 
 class RateListener(Protocol):
@@ -38,21 +39,38 @@ class RateListener(Protocol):
 
 
 class Pacer:
-    """Paces one connection for one slice."""
+    """Paces one connection for one slice, one request at a time. Instants are monotonic, s.
+
+    `tolerated` failures in a row are no sign of an outage: a run that goes back for what failed before expects some.
+    """
 
     def __init__(
-        self, name: str, bucket: Bucket, controller: Controller, ceiling_ms: float, wait: Wait, listener: RateListener
+        self,
+        name: str,
+        bucket: Bucket,
+        law: Lanes,
+        ceiling_ms: float,
+        wait: Wait,
+        listener: RateListener,
+        *,
+        tolerated: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bucket = bucket
-        self._controller = controller
+        self._law = law
         self._floor_ms = ceiling_ms + MARGIN_MS
         self._wait = wait
         self._listener = listener
+        self._tolerated = tolerated
+        self._failed_in_a_row = 0
+        self._clock = clock
         self._spread = random.SystemRandom()
         self._sent_at = float("-inf")
+        self._lane = ""
         self.sent = 0
         """Requests that went out, retries and redirects included."""
-        self._interval_ms = 0.0
+        self.answered = 0
+        """Requests that were answered, and neither refused nor failed."""
         self._admitted = metrics.ADMITTED.labels(name)
         self._waited = metrics.WAITED_MS.labels(name)
         self._throttled = metrics.THROTTLED.labels(name)
@@ -61,13 +79,13 @@ class Pacer:
         self._circuit = metrics.CIRCUIT_OPEN.labels(name)
 
     @contextmanager
-    def request(self, not_before: float = float("-inf")) -> Iterator[None]:
-        """One request: wait for its turn, and learn from how it went. `not_before`: monotonic, s.
+    def request(self, not_before: float = float("-inf"), lane: str = "") -> Iterator[None]:
+        """One request: wait for its turn, and learn from how it went.
 
         Raises:
             PacerUnavailableError: Redis cannot be reached; no request may be sent.
         """
-        self.admit(not_before)
+        self.admit(not_before, lane)
         try:
             yield
         except ProviderError as failure:
@@ -82,73 +100,95 @@ class Pacer:
             self.note_send()
             yield
 
-    def admit(self, not_before: float = float("-inf")) -> None:
-        """Wait for an instant that is reserved for this request and can be kept.
+    def admit(self, not_before: float = float("-inf"), lane: str = "") -> None:
+        """Wait until the law lets the next request of a lane out, then take its turn in the shared bucket.
 
-        The bucket spaces reservations. What the provider sees are sends, so one that would follow the last send too
-        closely, because that went out late, waits for the rest of the interval. `not_before`: monotonic, s.
+        Nothing is reserved. Whoever gives up leaves no trace, and a wake-up that is late delays this request alone.
 
         Raises:
             PacerUnavailableError: Redis cannot be reached; no request may be sent.
         """
-        begun = time.monotonic()
-        while True:
-            self._interval_ms = self._draw_interval(time.monotonic())
-            delay = self._bucket.reserve(self._interval_ms)
-            now = time.monotonic()
-            since_last = self._sent_at + self._floor_ms / 1000
-            instant = max(now + delay, self._controller.next_send(now), since_last, not_before)
-            self._wait(instant, datetime.now(UTC) + timedelta(seconds=instant - now))
-            if time.monotonic() - instant < LATE_S:
-                break
+        begun = self._clock()
+        self._lane = lane
+        spacing_ms = max(self._law.spacing_ms(begun, lane), self._floor_ms)
+        self._await_law(begun, not_before)
+        while (delay := self._bucket.take(spacing_ms, self._floor_ms, lane)) > 0:
+            until = self._clock() + delay
+            self._wait(until, Hold(until, HELD_ELSEWHERE) if delay > spacing_ms / 1000 else None)
         self._admitted.inc()
-        self._waited.inc((time.monotonic() - begun) * 1000)
+        self._waited.inc((self._clock() - begun) * 1000)
 
     def note_send(self) -> None:
         """The first of the request's bytes goes out now."""
         self.sent += 1
-        self._sent_at = time.monotonic()
-        self._controller.on_send(self._sent_at)
+        self._sent_at = self._clock()
+        self._law.on_send(self._sent_at, self._lane)
 
     def note_sent(self) -> None:
         """The last of its bytes went out: the next request keeps its distance from here."""
-        self._sent_at = time.monotonic()
+        self._sent_at = self._clock()
+
+    def note_announced(self, limits: Sequence[Announced]) -> None:
+        """The answer names the provider's limits; told before how the request went."""
+        self._law.on_announced(self._clock(), limits, self._lane)
 
     def note_success(self) -> None:
         """The provider answered, and not with a failure of its own."""
-        self._controller.on_success(time.monotonic())
+        now = self._clock()
+        self.answered += 1
+        self._note_answer(now)
         self._circuit.set(0)
-        self._interval.set(self._controller.interval_ms(time.monotonic()))
+        self._interval.set(self._law.interval_ms(now, self._lane))
 
     def note_failure(self, failure: ProviderError) -> None:
-        """The provider refused or failed; a wait that follows holds for every worker."""
-        now = time.monotonic()
+        """The provider refused or failed; a hold that follows is one for every worker."""
+        now = self._clock()
+        was_held = self._law.hold(now, self._lane) is not None
         if isinstance(failure, Throttled):
             self._note_throttle(failure, now)
         elif isinstance(failure, UpstreamError):
-            self._controller.on_upstream_error(now)
-        elif isinstance(failure, Gone):
-            self._controller.on_success(now)
-        wait = self._controller.next_send(now) - now
-        is_held = wait > self._controller.interval_ms(now) / 1000
-        self._circuit.set(int(is_held))
-        if is_held:
-            self._bucket.hold(wait)
+            self._note_error(now)
+        elif isinstance(failure, Gone | Forbidden):
+            self._note_answer(now)
+        hold = self._law.hold(now, self._lane)
+        self._circuit.set(int(hold is not None))
+        if hold is not None:
+            self._bucket.hold(hold.until - now, self._lane)
+        if hold is not None and not was_held and not isinstance(failure, Throttled):
+            self._listener(failure.reason, None)
 
     def close(self) -> None:
-        """Tell the bucket of a send that went out late: the next one may be another worker's."""
-        late = self._sent_at + self._interval_ms / 1000 - time.monotonic()
-        if late > 0:
-            self._bucket.hold(late)
+        """Tell the bucket of a send that went out later than its turn: the next one may be another worker's."""
+        left_s = self._sent_at + self._floor_ms / 1000 - self._clock()
+        if left_s > 0:
+            self._bucket.hold(left_s)
+
+    def _await_law(self, now: float, not_before: float) -> None:
+        since_last = self._sent_at + self._floor_ms / 1000
+        instant = max(self._law.next_send(now, self._lane), since_last)
+        if instant > now:
+            instant += self._jitter_s(now)
+        self._wait(max(instant, not_before), self._law.hold(now, self._lane))
+
+    def _jitter_s(self, now: float) -> float:
+        interval = self._law.interval_ms(now, self._lane)
+        return self._spread.uniform(0, min(JITTER_MAX_MS, JITTER * interval)) / 1000
+
+    def _note_answer(self, now: float) -> None:
+        self._failed_in_a_row = 0
+        self._law.on_success(now, self._lane)
+
+    def _note_error(self, now: float) -> None:
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row > self._tolerated:
+            self._law.on_upstream_error(now, self._lane)
+        else:
+            self._law.on_success(now, self._lane)
 
     def _note_throttle(self, failure: Throttled, now: float) -> None:
         asked = (failure.retry_after - datetime.now(UTC)).total_seconds() if failure.retry_after is not None else None
-        self._controller.on_throttle(now, asked)
+        self._law.on_throttle(now, asked, self._lane)
         self._throttled.inc()
         self._asked.inc(max(0.0, asked or 0.0))
-        self._interval.set(self._controller.interval_ms(now))
+        self._interval.set(self._law.interval_ms(now, self._lane))
         self._listener(failure.reason, asked)
-
-    def _draw_interval(self, now: float) -> float:
-        interval = max(self._controller.spacing_ms(now), self._floor_ms)
-        return interval + self._spread.uniform(0, min(JITTER_MAX_MS, JITTER * interval))

@@ -23,13 +23,16 @@ _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 class RetryingTransport(httpx.BaseTransport):
     """Tries again with full jitter (a random wait up to an exponential bound); a refusal for the rate is not retried.
 
+    `attempts` is how often a request is sent at most. It is 1 where what is asked for has a schedule of its own.
+
     A refused resource is a gap and the walk goes on: asking at once for the same thing again would cost the provider
     the request that the next resource could have used.
     """
 
-    def __init__(self, inner: httpx.BaseTransport, retried: Counter) -> None:
+    def __init__(self, inner: httpx.BaseTransport, retried: Counter, attempts: int = ATTEMPTS) -> None:
         self._inner = inner
         self._retried = retried
+        self._attempts = attempts
         self._spread = random.SystemRandom()
         self._requests = 0
         self._retries = 0
@@ -37,7 +40,7 @@ class RetryingTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and send again while that makes sense; raises what the last try raised."""
         self._requests += 1
-        for attempt in range(1, ATTEMPTS):
+        for attempt in range(1, self._attempts):
             try:
                 return self._inner.handle_request(request)
             except UpstreamError:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from pdpp_worker.pacing.snapshot import SLOWEST, BucketSnapshot
+from pdpp_worker.pacing.snapshot import SLOWEST, BucketSnapshot, ago
 
 FIRST_BURST = 3
 USED_SHARE = 0.85
@@ -117,8 +117,8 @@ class TokenBucket:
             "probed": self._probed,
             "level": self._level_after(now, self.rate),
             "count": self._count,
-            "empty_ago": None if self._empty_at is None else round(now - self._empty_at, 3),
-            "from_full": None if full is None else [ago(now, full[0]), round(now - full[1], 3)],
+            "empty_ago": None if self._empty_at is None else ago(now, self._empty_at),
+            "from_full": None if full is None else [[ago(now, at) for at in full[0]], ago(now, full[1])],
         }
 
     def restore(self, snapshot: BucketSnapshot, then: float) -> None:
@@ -148,11 +148,6 @@ class TokenBucket:
 
     def _level_after(self, now: float, pace: float) -> float:
         return max(0.0, self._level - max(0.0, now - self._level_at) * pace)
-
-
-def ago(now: float, instants: Sequence[float]) -> list[float]:
-    """How long ago they were, s, to the millisecond."""
-    return [round(now - at, 3) for at in instants]
 
 
 def highest_rate(admitted: Sequence[float], refused_at: float, burst: int, measured: float) -> tuple[float, int]:

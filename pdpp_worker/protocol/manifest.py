@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -101,10 +102,24 @@ class Recovery(_Part):
         return _UNIT_MS[unit] / float(count)
 
 
+LaneName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$", max_length=64)]
+PathPattern = Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class Pacing(_Part):
-    """The connector's default rate ceiling, ms between two requests."""
+    """The connector's default rate ceiling, and which of its requests the provider limits apart."""
 
     min_interval_ms: Annotated[float, Field(gt=0)] = 1000.0
+    """The ceiling: ms between two requests, of whatever lane."""
+    lanes: dict[LaneName, Annotated[list[PathPattern], Field(min_length=1)]] = {}
+    """Lane to patterns of the URL's path, with `*` and `?`; a request that fits none is in the unnamed lane."""
+
+    def lane_of(self, path: str) -> str:
+        """The lane of a request by its URL's path: the first with a pattern that fits, else the unnamed one."""
+        for lane, patterns in self.lanes.items():
+            if any(fnmatchcase(path, pattern) for pattern in patterns):
+                return lane
+        return ""
 
 
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]

@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pdpp_worker.pacing.intervals import ceiling, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.recovery.policy import taken_forms
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import backlog, rates
 from pdpp_worker.store.backlog import Selection
@@ -21,20 +23,22 @@ def state_cost(
     selection: Selection,
     most: int | None = None,
 ) -> dict[str, Any]:
-    """Due items, at `most` so many, times the learned interval.
+    """Due items, at `most` so many, times the interval at which gaps are asked for.
 
-    Returns `items`, `interval_ms`, `seconds`, and whether the interval is `learned`; where nothing was, it is
-    that of a cold start, under the owner's ceiling.
+    Returns `items`, `interval_ms`, `seconds`, whether the interval is `learned` (where nothing was, it is that of a
+    cold start), and `end_known`: it is learned, and all of them can be asked for one by one.
     """
     due = backlog.count_due(connection, row.id, selection)
-    items = due if most is None else min(due, most)
+    items = due.items if most is None else min(due.items, most)
     held = rates.load(connection, row.id)
     learned = held.state.get("interval_ms") if held is not None else None
-    ceiling = row.min_interval_ms or settings.pacing_min_interval_ms(manifest.name, manifest.pacing.min_interval_ms)
-    interval = max(learned or settings.pacing_cold_start_ms, ceiling, manifest.recovery.min_interval_ms)
+    most_often = ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms
+    interval = recovery_interval_ms(learned or settings.pacing_cold_start_ms, most_often, manifest)
+    one_by_one = taken_forms(manifest).resources and due.resources == due.items
     return {
         "items": items,
         "interval_ms": round(interval, 1),
         "seconds": round(items * interval / 1000, 1),
         "learned": learned is not None,
+        "end_known": learned is not None and one_by_one,
     }

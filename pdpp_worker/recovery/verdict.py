@@ -98,6 +98,8 @@ class GapFacts:
     """Whether only another version can mend it."""
     upgraded: bool
     """Whether that version is installed, and does not go back by itself."""
+    paused: bool = False
+    """Whether no run goes for it until the owner lets the connection go on."""
 
 
 def mender(gap: GapFacts) -> Mender:
@@ -107,5 +109,5 @@ def mender(gap: GapFacts) -> Mender:
     if gap.exhausted or gap.supply is Supply.NOT_INSTALLED:
         return Mender.OWNER
     if gap.timed:
-        return Mender.TIME
+        return Mender.OWNER if gap.paused else Mender.TIME
     return Mender.UPGRADE if gap.upgrade and not gap.upgraded else Mender.OWNER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from pydantic import SecretStr
@@ -17,9 +17,11 @@ from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context, Interaction, InteractionResponse, ask_nobody
 from pdpp_worker.errors import AuthExpired, ConfigurationError
 from pdpp_worker.logs import get_logger
+from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.pacer import Pacer
-from pdpp_worker.pacing.retry import RetryingTransport
+from pdpp_worker.pacing.retry import ATTEMPTS, RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
+from pdpp_worker.pacing.typed import Judge
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.runtime.guard import Guard
 from pdpp_worker.runtime.values import ceiling_ms, files_dir, with_defaults
@@ -41,8 +43,13 @@ def make_context(
     clients: ExitStack,
     guard: Guard,
     answerer: Answerer,
+    *,
+    goes_back: bool = False,
 ) -> Context:
-    """The context of one slice; the HTTP clients it makes share one pacer and are closed with `clients`."""
+    """The context of one slice; the HTTP clients it makes share one pacer and are closed with `clients`.
+
+    `goes_back`: the slice asks for gaps, whose own schedule says when they are tried again; no request is sent twice.
+    """
     row = claimed.connection
     vault = Vault(settings)
     retried = metrics.RETRIED.labels(row.name)
@@ -54,16 +61,17 @@ def make_context(
         # A token may come from the provider itself, and so be in no credential.
         redactor.learn(SecretStr(request.headers.get("authorization", "").rpartition(" ")[2]))
 
-    def http(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
-        # Without the environment's proxies, which would lead around the pacing.
-        client = httpx.Client(
-            transport=RetryingTransport(PacedTransport(road(), pacer), retried),
+    def http(
+        *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
+    ) -> httpx.Client:
+        inner = road(signed_in=bool(base_url))
+        paced = PacedTransport(inner, pacer, judge=judge, lane_of=manifest.pacing.lane_of)
+        client = ProviderClient(
+            RetryingTransport(paced, retried, attempts=1 if goes_back else ATTEMPTS),
             base_url=base_url,
             headers=headers,
-            timeout=settings.http_timeout_s,
-            follow_redirects=True,
-            trust_env=False,
-            event_hooks={"request": [learn]},
+            timeout_s=settings.http_timeout_s,
+            on_request=[learn],
         )
         clients.callback(client.close)
         return client
@@ -97,16 +105,21 @@ def nobody(question: Interaction, _: Callable[[], None]) -> InteractionResponse:
     return ask_nobody(question)
 
 
-def _road(
-    settings: Settings, values: Mapping[str, Any], row: ConnectionRow, clients: ExitStack
-) -> Callable[[], httpx.BaseTransport]:
-    """Makes what a client sends through: connections of its own, or the one browser of the slice."""
+class _Road(Protocol):
+    def __call__(self, *, signed_in: bool) -> httpx.BaseTransport: ...
+
+
+def _road(settings: Settings, values: Mapping[str, Any], row: ConnectionRow, clients: ExitStack) -> _Road:
+    """Makes what a client sends through: connections of its own, or the one browser of the slice.
+
+    The browser would add the owner's own cookies, so a client that is signed in nowhere does without it.
+    """
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     if values.get("reach") != "browser":
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        return lambda: httpx.HTTPTransport(limits=limits)
+        return lambda *, signed_in: httpx.HTTPTransport(limits=limits)  # noqa: ARG005 - a road's signature
     browser = Browser(settings, row)
     clients.callback(browser.close)
-    return lambda: BrowserTransport(browser)
+    return lambda *, signed_in: BrowserTransport(browser) if signed_in else httpx.HTTPTransport(limits=limits)
 
 
 def _made(directory: Path) -> Path:

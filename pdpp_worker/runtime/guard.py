@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
 from pdpp_worker.errors import LeaseLostError, UpstreamError
+from pdpp_worker.pacing.hold import Hold
+from pdpp_worker.runtime.bounds import Bounds, SliceEnded
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
 
 HEARTBEATS_PER_LEASE = 3
 STOP_CHECK_S = 0.5
-
-
-class SliceEnded(BaseException):
-    """The slice is over and its place is kept; `resume_at` is when it is worth going on (None: at once).
-
-    Not an Exception, so that a connector's `except Exception` cannot swallow it.
-    """
-
-    def __init__(self, resume_at: datetime | None = None) -> None:
-        super().__init__("the slice is over")
-        self.resume_at = resume_at
-
-
-class BudgetSpent(SliceEnded):
-    """What the run may spend in this phase is spent."""
 
 
 class Guard:
@@ -42,9 +27,7 @@ class Guard:
     ) -> None:
         self._db = db
         self._claim = claim
-        self._slice_s = slice_s
-        self._deadline = time.monotonic() + slice_s
-        self._allowed_until = math.inf
+        self.bounds = Bounds(slice_s)
         self._silence_s = silence_s
         self._heard_at = time.monotonic()
         self._stopping = stopping
@@ -52,8 +35,6 @@ class Guard:
         self._closed = threading.Event()
         self.lost = False
         self.cancelled = False
-        self.progressed = False
-        """Whether the slice has moved its place; its time does not run out before, so that no run turns in circles."""
         self._thread = threading.Thread(target=self._beat, name=f"lease-{claim.run_id}", daemon=True)
 
     def __enter__(self) -> Guard:
@@ -65,24 +46,10 @@ class Guard:
         self._wake.set()
         self._thread.join()
 
-    def allow(self, seconds: float | None) -> None:
-        """Bound the slice by what is left of the run's budget, s."""
-        self._allowed_until = math.inf if seconds is None else time.monotonic() + seconds
-
-    @property
-    def is_out_of_budget(self) -> bool:
-        """Whether the run's time is used up."""
-        return time.monotonic() >= self._allowed_until
-
-    @property
-    def spent(self) -> bool:
-        """Whether the slice has had its time."""
-        return self.progressed and time.monotonic() >= self._deadline
-
     @property
     def must_stop(self) -> bool:
         """Whether the slice may not go on: lease or budget are gone, the owner cancelled, the worker shuts down."""
-        return self.lost or self.cancelled or self._stopping() or self.is_out_of_budget
+        return self.lost or self.cancelled or self._stopping() or self.bounds.is_out_of_budget
 
     def alive(self) -> None:
         """The connector has shown a sign of life."""
@@ -109,18 +76,14 @@ class Guard:
         """The owner's word, as a commit has read it."""
         self.cancelled = self.cancelled or requested
 
-    def wait_until(self, instant: float, resume_at: datetime) -> None:
-        """Wait until a monotonic instant (s), inside the slice.
+    def wait_until(self, instant: float, hold: Hold | None) -> None:
+        """Wait inside the slice until a monotonic instant (s), at which a hold ends or an interval is over.
 
         Raises:
             BudgetSpent: the instant lies beyond what is left of the run's budget.
-            SliceEnded: the instant lies beyond the slice, or the slice has to stop while it waits.
+            SliceEnded: the wait is too long, or the slice has to stop while it waits.
         """
-        if instant >= self._allowed_until:
-            raise BudgetSpent
-        too_long = instant - time.monotonic() >= self._slice_s
-        if too_long or (self.progressed and instant >= self._deadline):
-            raise SliceEnded(resume_at)
+        self.bounds.check_wait(instant, hold)
         while True:
             if self.must_stop:
                 raise SliceEnded

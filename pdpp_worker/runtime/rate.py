@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from pdpp_worker.logs import get_logger
-from pdpp_worker.pacing.controller import Controller
+from pdpp_worker.pacing.hold import Hold
+from pdpp_worker.pacing.lanes import Lanes
 from pdpp_worker.store import rates
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
@@ -21,27 +22,35 @@ class RateKeeper:
     """Restores the law when a slice begins and keeps it when it ends, and at once when the provider refuses."""
 
     def __init__(
-        self, db: Database, claim: Claim, *, ceiling_ms: float, cold_start_ms: float, emit: Callable[[Event], None]
+        self,
+        db: Database,
+        claim: Claim,
+        *,
+        ceiling_ms: float,
+        cold_start_ms: float,
+        emit: Callable[[Event], None],
+        now: Callable[[], datetime],
     ) -> None:
         self._db = db
         self._claim = claim
         self._ceiling_ms = ceiling_ms
         self._emit = emit
-        self.controller = Controller(ceiling_ms, cold_start_ms)
+        self._now = now
+        self.law = Lanes(ceiling_ms, cold_start_ms)
         with db.begin() as connection:
             held = rates.load(connection, claim.connection_id)
         self._back_off: dict[str, Any] | None = None
         if held is None:
             return
         notes = held.state if isinstance(held.state, dict) else {}
-        if self.controller.restore(notes.get("law"), time.monotonic(), held.age_s):
+        if self.law.restore(notes.get("law"), time.monotonic(), held.age_s):
             self._back_off = notes.get("back_off")
         else:  # Another version's notes: slower for a while is better than a run that cannot begin.
             get_logger().warning("learned rate not readable; starting cold", run=claim.run_id)
 
     def __call__(self, why: str, retry_after_s: float | None) -> None:
         """The law backed off: keep it now, so that a worker that dies takes no refusal with it."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        at = self._now().isoformat(timespec="milliseconds")
         self._back_off = {"at": at, "why": why, "retry_after_s": retry_after_s}
         state = self._state()
         self._emit(("collection_rate", None, {name: state[name] for name in ("interval_ms", "ceiling_ms", "back_off")}))
@@ -61,11 +70,30 @@ class RateKeeper:
 
     def _state(self) -> dict[str, Any]:
         now = time.monotonic()
-        quota = self.controller.quota_per_s
+        lanes = {name: self._lane(name, now) for name in self.law.names()}
+        slowest = max(lanes.values(), key=lambda lane: lane["interval_ms"], default=self._lane("", now))
         return {
-            "law": self.controller.snapshot(now),
-            "interval_ms": round(self.controller.interval_ms(now), 1),
+            **slowest,
+            "law": self.law.snapshot(now),
             "ceiling_ms": self._ceiling_ms,
-            "quota_per_minute": None if quota is None else round(quota * 60, 1),
             "back_off": self._back_off,
+            "hold": min((lane["hold"] for lane in lanes.values()), key=_until, default=None),
+            "lanes": {name: lane for name, lane in lanes.items() if name},
         }
+
+    def _lane(self, name: str, now: float) -> dict[str, Any]:
+        quota, hold = self.law.quota_per_s(name), self.law.hold(now, name)
+        return {
+            "interval_ms": round(self.law.interval_ms(now, name), 1),
+            "quota_per_minute": None if quota is None else round(quota * 60, 1),
+            "hold": None if hold is None else self._told(hold, now),
+        }
+
+    def _told(self, hold: Hold, now: float) -> dict[str, str]:
+        until = self._now() + timedelta(seconds=hold.until - now)
+        return {"until": until.isoformat(timespec="milliseconds"), "reason": hold.reason}
+
+
+def _until(hold: dict[str, str] | None) -> str:
+    """When a lane is free; a connection is held until the first of its lanes is."""
+    return "" if hold is None else hold["until"]

@@ -14,6 +14,7 @@ from typing import Any
 from redis import Redis
 
 from pdpp_worker import metrics, registry
+from pdpp_worker.clock import going_on_from
 from pdpp_worker.errors import (
     ConfigurationError,
     LeaseLostError,
@@ -22,17 +23,19 @@ from pdpp_worker.errors import (
 )
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.bucket import Bucket
+from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.messages import Done, DoneError
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
 from pdpp_worker.runtime.allowance import Phase
+from pdpp_worker.runtime.bounds import BudgetSpent, SliceEnded
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.context import Answerer, make_context, nobody
 from pdpp_worker.runtime.ending import Ending, Leftover, end_run
 from pdpp_worker.runtime.foreign import reason_by_hint
-from pdpp_worker.runtime.guard import BudgetSpent, Guard, SliceEnded
+from pdpp_worker.runtime.guard import Guard
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
 from pdpp_worker.runtime.plan import plan_slice
@@ -40,22 +43,24 @@ from pdpp_worker.runtime.rate import RateKeeper
 from pdpp_worker.runtime.values import ceiling_ms
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import gaps, leases, runs
+from pdpp_worker.store import gaps, leases, runs, schedules
 from pdpp_worker.store.backlog import Backlog
 from pdpp_worker.store.batch import Miss, Spent
 from pdpp_worker.store.commit import commit_batch
 from pdpp_worker.store.engine import Database
 
-PACER_PAUSE = timedelta(seconds=30)
+PACER_PAUSE_S = 30.0
+TOLERATED = 7
+"""Failures in a row that say nothing of the provider while a run goes back for gaps: what failed may fail again."""
 
 
 @dataclass(frozen=True)
 class SliceResult:
-    """How a slice ended: with the run's status, or with the run to be continued (`resume_at` None: at once)."""
+    """How a slice ended: with the run's status, or with the run to be continued after `pause_s`."""
 
     connector: str
     status: RunStatus | None
-    resume_at: datetime | None = None
+    pause_s: float = 0.0
 
 
 def run_slice(
@@ -120,11 +125,19 @@ class _Slice:
         self._clients = ExitStack()
         self._pacer = self._make_pacer(redis)
         self._context = make_context(
-            settings, self._manifest, claimed, self._pacer, self._redactor, self._clients, guard, answerer
+            settings,
+            self._manifest,
+            claimed,
+            self._pacer,
+            self._redactor,
+            self._clients,
+            guard,
+            answerer,
+            goes_back=self._plan.phase != "walk",
         )
         self._begun_at = self._committed_at = time.monotonic()
         self._accounted = Spent()
-        guard.allow(self._plan.allowance.seconds)
+        guard.bounds.allow(self._plan.allowance.seconds)
 
     def work(self) -> SliceResult:
         """Run the connector until it ends or the slice does."""
@@ -137,12 +150,12 @@ class _Slice:
             with self._clients:
                 self._collect()
         except SliceEnded as over:
-            if isinstance(over, BudgetSpent) or self._guard.is_out_of_budget:
+            if isinstance(over, BudgetSpent) or self._guard.bounds.is_out_of_budget:
                 return self._out_of_budget()
-            return self._cancel() if self._guard.cancelled else self._continue(over.resume_at)
+            return self._cancel() if self._guard.cancelled else self._stop_at(over)
         except PacerUnavailableError as error:
             get_logger().warning("no pacing server", run=self._claimed.claim.run_id, error=str(error))
-            return self._continue(self._context.now() + PACER_PAUSE)
+            return self._continue(PACER_PAUSE_S, why="the pacing server cannot be reached")
         except ConnectorFailedError as error:
             return self._fail(error)
         return self._finish(self._intake.done or Done(status="succeeded"))
@@ -158,8 +171,17 @@ class _Slice:
             ceiling_ms=ceiling,
             cold_start_ms=self._settings.pacing_cold_start_ms,
             emit=self._intake.note,
+            now=going_on_from(self._claimed.now),
         )
-        pacer = Pacer(row.name, Bucket(redis, row.id), keeper.controller, floor, self._wait_until, keeper)
+        pacer = Pacer(
+            row.name,
+            Bucket(redis, row.id),
+            keeper.law,
+            floor,
+            self._wait_until,
+            keeper,
+            tolerated=0 if self._plan.phase == "walk" else TOLERATED,
+        )
 
         def close() -> None:
             if pacer.sent:
@@ -169,10 +191,10 @@ class _Slice:
         self._clients.callback(close)
         return pacer
 
-    def _wait_until(self, instant: float, resume_at: datetime) -> None:
+    def _wait_until(self, instant: float, hold: Hold | None) -> None:
         if self._plan.allowance.requests is not None and self._pacer.sent >= self._plan.allowance.requests:
             raise BudgetSpent
-        self._guard.wait_until(instant, resume_at)
+        self._guard.wait_until(instant, hold)
 
     def _collect(self) -> None:
         if self._plan.allowance.is_spent:
@@ -195,7 +217,7 @@ class _Slice:
         """Whether the slice has had its share. A connector whose cursors wait for its end would only begin anew."""
         if self._manifest.checkpoint_commit == "on_done" and not self._start.recovery_only:
             return False
-        return self._guard.spent or (self._guard.progressed and messages >= self._settings.slice_messages)
+        return self._guard.bounds.spent or (self._guard.bounds.progressed and messages >= self._settings.slice_messages)
 
     def _batch_is_full(self) -> bool:
         return (
@@ -216,7 +238,7 @@ class _Slice:
         )
         self._guard.note_cancel(done.cancel_requested)
         if batch.checkpoints or batch.closures or done.gaps_opened or spent.items:
-            self._guard.progressed = True
+            self._guard.bounds.progressed = True
         self._committed_at = time.monotonic()
 
     def _spent_since(self) -> Spent:
@@ -226,16 +248,42 @@ class _Slice:
         before, self._accounted = self._accounted, spent
         return Spent(spent.seconds - before.seconds, spent.requests - before.requests, spent.items - before.items)
 
-    def _continue(self, resume_at: datetime | None, phase: Phase | None = None, **carried: Any) -> SliceResult:
+    def _continue(
+        self, pause_s: float = 0.0, phase: Phase | None = None, *, why: str | None = None, **carried: Any
+    ) -> SliceResult:
         self._commit()
+        if self._stands_before_a_walk():
+            return self._end(ended_well=True, out_of_budget=True)
+        not_before = self._context.now() + timedelta(seconds=pause_s) if pause_s > 0 else None
+        progressed = self._guard.bounds.progressed or self._pacer.answered > 0
         with self._db.begin() as connection:
-            runs.continue_later(connection, self._claimed.claim, resume_at, phase or self._plan.phase, carried)
-        return SliceResult(self._manifest.name, None, resume_at)
+            runs.continue_later(
+                connection,
+                self._claimed.claim,
+                not_before,
+                phase or self._plan.phase,
+                carried,
+                wait_reason=why,
+                progressed=progressed,
+            )
+        return SliceResult(self._manifest.name, None, pause_s)
+
+    def _stop_at(self, over: SliceEnded) -> SliceResult:
+        """Leave the rest to the next slice; after a hold that going back for gaps has met, to the walk."""
+        phase: Phase | None = "walk" if over.pause_s > 0 and self._goes_on_to_walk else None
+        return self._continue(over.pause_s, phase, why=over.why)
+
+    def _stands_before_a_walk(self) -> bool:
+        """Whether this run only goes back for gaps, and a walk has become due that would have to wait for it."""
+        if self._claimed.kind == "forward":
+            return False
+        with self._db.begin() as connection:
+            return schedules.is_due(connection, self._claimed.claim.connection_id)
 
     def _out_of_budget(self) -> SliceResult:
         """What goes back for gaps leaves the rest of the budget to the walk; else the run ends."""
         if self._goes_on_to_walk:
-            return self._continue(None, "walk")
+            return self._continue(phase="walk")
         self._commit()
         return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True)
 
@@ -270,7 +318,7 @@ class _Slice:
         self._intake.settle(str(culprit))
         self._commit()
         self._put_off([culprit], passing=passing)
-        return self._continue(None, recovery_error=text)
+        return self._continue(recovery_error=text)
 
     def _put_off(self, handed: Sequence[int], *, passing: bool) -> None:
         with self._db.begin() as connection:
@@ -294,13 +342,14 @@ class _Slice:
         due = self._has_due()
         if self._plan.phase == "walk":
             drains = due and self._claimed.mode != "full_refresh"
-            return self._continue(None, "drain", walk=self._walk()) if drains else self._end(ended_well=True)
-        if due and self._guard.progressed:
-            return self._continue(None)
+            return self._continue(phase="drain", walk=self._walk()) if drains else self._end(ended_well=True)
+        if due and self._guard.bounds.progressed:
+            return self._continue()
         if self._goes_on_to_walk:
             return self._walk_on()
-        if (pause := self._pause()) is not None:
-            return self._continue(pause)
+        if (held_until := self._held_until()) is not None:
+            pause_s = (held_until - self._context.now()).total_seconds()
+            return self._continue(pause_s, why="the provider asked for a pause")
         return self._end(ended_well=True)
 
     def _await_owner(self, reason: Reason) -> None:
@@ -314,15 +363,15 @@ class _Slice:
         """Leave the gaps that could not be settled now, and walk."""
         self._commit()
         self._put_off(self._unsettled, passing=passing)
-        return self._continue(None, "walk", **carried)
+        return self._continue(phase="walk", **carried)
 
     @property
     def _unsettled(self) -> list[int]:
         return [*self._plan.unasked, *self._intake.unsettled]
 
-    def _pause(self) -> datetime | None:
+    def _held_until(self) -> datetime | None:
         """When a recovery run goes on that the provider wants a pause from."""
-        if self._claimed.kind == "forward" or not self._guard.progressed:
+        if self._claimed.kind == "forward" or not self._guard.bounds.progressed:
             return None
         with self._db.begin() as connection:
             return self._backlog.held_until(connection)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pdpp_worker.pacing.intervals import ceiling
 from pdpp_worker.protocol.manifest import Manifest, SettingSpec
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
@@ -22,9 +23,7 @@ def with_defaults(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) ->
 
 def ceiling_ms(settings: Settings, manifest: Manifest, row: ConnectionRow) -> float:
     """The owner's rate ceiling of a connection, ms between requests: its own, else the connector's."""
-    if row.min_interval_ms is not None:
-        return row.min_interval_ms
-    return settings.pacing_min_interval_ms(manifest.name, manifest.pacing.min_interval_ms)
+    return ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms or 0.0
 
 
 def files_dir(settings: Settings, row: ConnectionRow) -> Path:

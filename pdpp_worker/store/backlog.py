@@ -49,6 +49,13 @@ class DueConnection(NamedTuple):
     streams: int
 
 
+class DueCount(NamedTuple):
+    """Gaps that may be tried now, and how many of them name one resource."""
+
+    items: int
+    resources: int
+
+
 class Standing(NamedTuple):
     """What keeps a connection's gaps from being tried now."""
 
@@ -65,10 +72,11 @@ _PRESSURE = ", ".join(f"'{reason.value}'" for reason in sorted(PRESSURE))
 # now(), not clock_timestamp(): only what is stable can be looked up in an index. While the provider wants a pause, what
 # it refused for its limits waits, and nothing else does.
 _IS_TIMELY = "gaps.status = 'open' AND gaps.next_attempt_at <= now()"
-_IS_DUE = f"""
+IS_DUE = f"""
     {_IS_TIMELY}
     AND (gaps.reason NOT IN ({_PRESSURE}) OR connections.cooldown_until IS NULL OR connections.cooldown_until <= now())
 """
+IS_PRESSED = f"gaps.status = 'open' AND gaps.next_attempt_at IS NOT NULL AND gaps.reason IN ({_PRESSURE})"
 _IS_SELECTED = """
     (CAST(:stream AS text) IS NULL OR gaps.stream = CAST(:stream AS text))
     AND (CAST(:reason AS text) IS NULL OR reason = CAST(:reason AS text))
@@ -78,7 +86,7 @@ _IS_WHOLE_STREAM = """scope = '{"partition": {}}'"""
 _IS_TAKEN = f"CASE WHEN scope ? 'resource_id' THEN :resources ELSE :batches AND NOT {_IS_WHOLE_STREAM} END"
 _FOR_RUN = f"""
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
-    WHERE gaps.connection_id = :connection_id AND {_IS_DUE} AND {_IS_SELECTED} AND {_IS_TAKEN}
+    WHERE gaps.connection_id = :connection_id AND {IS_DUE} AND {_IS_SELECTED} AND {_IS_TAKEN}
         AND last_run_id <> :run_id
 """
 _LEASE = text(f"""
@@ -109,7 +117,7 @@ _DUE_CONNECTIONS = text(f"""
             count(*) FILTER (WHERE NOT scope ? 'resource_id' AND NOT {_IS_WHOLE_STREAM}) AS batches,
             count(*) FILTER (WHERE {_IS_WHOLE_STREAM}) AS streams, min(next_attempt_at) AS first
         FROM (SELECT scope, next_attempt_at FROM gaps
-            WHERE gaps.connection_id = connections.id AND {_IS_DUE} AND {_IS_SELECTED}
+            WHERE gaps.connection_id = connections.id AND {IS_DUE} AND {_IS_SELECTED}
             ORDER BY gaps.next_attempt_at, gaps.id LIMIT {PAGE}) AS due
     ) AS page
     WHERE page.first IS NOT NULL AND (CAST(:connection_ids AS bigint[]) IS NULL
@@ -121,8 +129,9 @@ _DUE_CONNECTIONS = text(f"""
     ORDER BY page.first LIMIT :limit
 """)
 _COUNT_DUE = text(f"""
-    SELECT count(*) FROM (SELECT 1 FROM gaps JOIN connections ON connections.id = gaps.connection_id
-        WHERE gaps.connection_id = :connection_id AND {_IS_DUE} AND {_IS_SELECTED} LIMIT {COUNTED}) AS due
+    SELECT count(*) AS items, count(*) FILTER (WHERE scope ? 'resource_id') AS resources
+    FROM (SELECT scope FROM gaps JOIN connections ON connections.id = gaps.connection_id
+        WHERE gaps.connection_id = :connection_id AND {IS_DUE} AND {_IS_SELECTED} LIMIT {COUNTED}) AS due
 """)
 _STANDING = text(f"""
     SELECT held.*,
@@ -157,7 +166,7 @@ _PUT_OFF = text(f"""
         next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' OR :passing THEN clock_timestamp()
             + least(:max_s, :first_s * (1 + random() / 10) * power(2, least(attempts, 40))) * interval '1 second' END
     FROM connections
-    WHERE gaps.connection_id = :connection_id AND connections.id = gaps.connection_id AND {_IS_DUE}
+    WHERE gaps.connection_id = :connection_id AND connections.id = gaps.connection_id AND {IS_DUE}
         AND last_run_id <> :run_id
         AND (gaps.id = ANY(CAST(:handed AS bigint[])) OR (:walked AND NOT ({_IS_TAKEN})))
 """)
@@ -269,10 +278,10 @@ def due_connections(
     return [DueConnection(*row) for row in connection.execute(_DUE_CONNECTIONS, {**values, **_listed(selection)})]
 
 
-def count_due(connection: Connection, connection_id: int, selection: Selection) -> int:
+def count_due(connection: Connection, connection_id: int, selection: Selection) -> DueCount:
     """How many gaps of a connection may be tried now; at most `COUNTED`."""
     values = {"connection_id": connection_id, **_listed(selection)}
-    return int(connection.execute(_COUNT_DUE, values).scalar_one())
+    return DueCount(*connection.execute(_COUNT_DUE, values).one())
 
 
 def standing(connection: Connection, connection_id: int, selection: Selection) -> Standing:

@@ -54,7 +54,8 @@ _BOOKS = text("""
 """)
 # What is committed again and again does not count, so that a run whose workers always die at the same place ends.
 _GO_ON = text("""
-    UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END, spent_s = spent_s + :seconds,
+    UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END,
+        touched_at = CASE WHEN :touched THEN clock_timestamp() ELSE touched_at END, spent_s = spent_s + :seconds,
         spent_requests = spent_requests + :requests, spent_items = spent_items + :items
     WHERE id = :run_id
 """)
@@ -93,7 +94,9 @@ def commit_batch(
         if batch.cooldown_until is not None:
             connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
         alive = bool(opened or closed or batch.checkpoints or any(one.flushed for one in written.values()))
-        connection.execute(_GO_ON, {"run_id": claim.run_id, "alive": alive, **spent._asdict()})
+        touched = alive or spent.requests > 0 or bool(batch.tallies)
+        values = {"run_id": claim.run_id, "alive": alive, "touched": touched, **spent._asdict()}
+        connection.execute(_GO_ON, values)
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
     return Committed(written, len(opened), len(closed), cancel)
 

@@ -61,15 +61,6 @@ class EndedWalk:
     error: str | None
 
 
-class Rate(NamedTuple):
-    """How fast a connection goes."""
-
-    interval_ms: float | None
-    """The learned interval between two requests; None is unknown."""
-    cooldown_until: datetime | None
-    """Until when what the provider refused for its limits is left alone."""
-
-
 class LetGo(NamedTuple):
     """Gaps of a stream that were closed without the item."""
 
@@ -134,11 +125,6 @@ _WALKING = text("""
     SELECT connection_id, id FROM runs
     WHERE connection_id = ANY(:ids) AND kind = 'forward' AND status IN ('queued', 'running')
 """)
-_RATES = text("""
-    SELECT id, CAST(state ->> 'interval_ms' AS double precision) AS interval_ms,
-        CASE WHEN cooldown_until > clock_timestamp() THEN cooldown_until END AS cooldown_until
-    FROM connections LEFT JOIN rate_states ON connection_id = id WHERE id = ANY(:ids)
-""")
 _UNCLOSED = text("""
     SELECT gaps.*, connections.name AS connection, connections.connector
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
@@ -191,12 +177,6 @@ def ended_walks(connection: Connection, streams: Collection[StreamKey]) -> dict[
 def walking(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """Connection to the run that walks it now, or is queued to."""
     return {row.connection_id: row.id for row in connection.execute(_WALKING, {"ids": list(ids)})}
-
-
-def rates(connection: Connection, ids: Sequence[int]) -> dict[int, Rate]:
-    """Connection to what is known of its rate."""
-    rows = connection.execute(_RATES, {"ids": list(ids)})
-    return {row.id: Rate(row.interval_ms, row.cooldown_until) for row in rows}
 
 
 def unclosed(connection: Connection, connection_id: int, stream: str, limit: int | None) -> Iterator[GapView]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -13,18 +14,11 @@ from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Claim
 
 
-@dataclass(frozen=True)
-class RateRow:
-    """A connection's rate as it was last known; `state` is None as long as nothing was sent."""
+class RateRow(NamedTuple):
+    """A connection's rate as it was last known."""
 
-    connection: str
-    connector: str
-    min_interval_ms: float | None
-    state: dict[str, Any] | None
-    updated_at: datetime | None
-    pending: int
-    """Open gaps that time mends."""
-    next_attempt_at: datetime | None
+    state: dict[str, Any]
+    updated_at: datetime
 
 
 @dataclass(frozen=True)
@@ -44,16 +38,7 @@ _LOAD = text("""
     FROM rate_states WHERE connection_id = :connection_id
 """)
 _ROWS = text("""
-    SELECT connections.name, connector, min_interval_ms, state, rate_states.updated_at,
-        coalesce(missing.pending, 0) AS pending, missing.next_attempt_at
-    FROM connections
-    LEFT JOIN rate_states ON rate_states.connection_id = connections.id
-    LEFT JOIN (
-        SELECT connection_id, count(*) AS pending, min(next_attempt_at) AS next_attempt_at FROM gaps
-        WHERE closed_at IS NULL AND status <> 'exhausted' AND next_attempt_at IS NOT NULL GROUP BY connection_id
-    ) AS missing ON missing.connection_id = connections.id
-    WHERE CAST(:name AS text) IS NULL OR connections.name = :name
-    ORDER BY connections.name
+    SELECT connection_id, state, updated_at FROM rate_states WHERE connection_id = ANY(:ids)
 """)
 
 
@@ -73,6 +58,7 @@ def load(connection: Connection, connection_id: int) -> HeldRate | None:
     return None if row is None else HeldRate(*row)
 
 
-def rows(connection: Connection, name: str | None = None) -> list[RateRow]:
-    """The rates of all connections, or of one."""
-    return [RateRow(*row) for row in connection.execute(_ROWS, {"name": name})]
+def rows(connection: Connection, ids: Sequence[int]) -> dict[int, RateRow]:
+    """Connection to its rate; one that has sent nothing yet is left out."""
+    found = connection.execute(_ROWS, {"ids": list(ids)})
+    return {row.connection_id: RateRow(row.state, row.updated_at) for row in found}

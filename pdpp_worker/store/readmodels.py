@@ -48,6 +48,7 @@ class RunView:
     """A run. Counts grow while it works; what only its end can tell is None until then."""
 
     id: int
+    connection_id: int
     connection: str
     connector: str
     kind: str
@@ -60,6 +61,8 @@ class RunView:
     ended_at: datetime | None
     not_before: datetime
     slices: int
+    still_slices: int
+    """Its last slices in a row that ended in good order without progress."""
     cancel_requested: bool
     leased: bool
     """Whether a worker is at it now."""
@@ -126,6 +129,11 @@ class GapView:
     connector_version_required: str | None
     last_error: str | None
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether it was given up after many tries."""
+        return self.status == "exhausted"
+
 
 @dataclass(frozen=True)
 class EventView:
@@ -167,10 +175,11 @@ _CONNECTIONS = text("""
 """)
 # The books of a run are summed from its streams, which are current while it works.
 _RUNS = """
-    SELECT runs.id, runs.kind, runs.trigger, runs.mode, runs.status, runs.connector_version, runs.created_at,
-        runs.started_at, runs.ended_at, runs.not_before, runs.slices, runs.cancel_requested, runs.skipped_by_reason,
-        runs.records_missing_estimate, runs.retry_hint, runs.error, connections.name AS connection,
-        connections.connector, coalesce(leases.expires_at > clock_timestamp(), false) AS leased, books.*,
+    SELECT runs.id, runs.connection_id, runs.kind, runs.trigger, runs.mode, runs.status, runs.connector_version,
+        runs.created_at, runs.started_at, runs.ended_at, runs.not_before, runs.slices, runs.still_slices,
+        runs.cancel_requested, runs.skipped_by_reason, runs.records_missing_estimate, runs.retry_hint, runs.error,
+        connections.name AS connection, connections.connector, books.*,
+        coalesce(leases.expires_at > clock_timestamp(), false) AS leased,
         runs.spent_items AS gaps_tried, CASE WHEN runs.ended_at IS NOT NULL THEN runs.gaps_closed END AS gaps_closed,
         CASE WHEN runs.ended_at IS NOT NULL THEN runs.skipped END AS skipped,
         CASE WHEN runs.ended_at IS NOT NULL THEN runs.unreached END AS unreached,

@@ -44,6 +44,8 @@ class Slice:
     spent: Spent
     idle_before: int
     """Slices in a row before this one that died without committing anything."""
+    still_before: int
+    """Slices in a row before this one that ended in good order without progress."""
     cancel_requested: bool
     now: datetime
     """The database's time when the slice began."""
@@ -58,8 +60,10 @@ _CREATE = text("""
     bindparam("streams", type_=JSONB), bindparam("selection", type_=JSONB), bindparam("budget", type_=JSONB)
 )
 _ACTIVE = text("SELECT id FROM runs WHERE connection_id = :connection_id AND status IN ('queued', 'running')")
+# A bell may ring a little early, by another clock than the database's; whoever hears it waits out the rest.
 _IF_DUE = """
-    SELECT * FROM runs WHERE id = :run_id AND status IN ('queued', 'running') AND not_before <= clock_timestamp()
+    SELECT * FROM runs WHERE id = :run_id AND status IN ('queued', 'running')
+        AND not_before <= clock_timestamp() + interval '1 second'
 """
 _FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
 _BEGIN_SLICE = text("""
@@ -69,9 +73,13 @@ _BEGIN_SLICE = text("""
                 WHERE checkpoints.connection_id = runs.connection_id)) END
     WHERE id = :run_id RETURNING slices, carried, clock_timestamp() AS now
 """)
+# A wait with a reason is no standstill, so it counts as a touch until it is over; one without a reason does not.
 _CONTINUE = text("""
     UPDATE runs SET not_before = coalesce(:not_before, clock_timestamp()), rung_at = NULL,
-        idle_slices = 0, phase = :phase, carried = carried || :carried
+        wait_reason = :wait_reason, idle_slices = 0, phase = :phase, carried = carried || :carried,
+        still_slices = CASE WHEN :progressed THEN 0 ELSE still_slices + 1 END,
+        touched_at = greatest(touched_at, CASE WHEN :progressed THEN clock_timestamp() END,
+            CASE WHEN CAST(:wait_reason AS text) IS NOT NULL THEN CAST(:not_before AS timestamptz) END)
     WHERE id = :run_id
 """).bindparams(bindparam("carried", type_=JSONB))
 # A version that was installed since the run was queued is the one that is told what it could not read.
@@ -95,7 +103,8 @@ _DUE = text("""
     RETURNING runs.id, due.connector
 """)
 _CANCEL = text("""
-    UPDATE runs SET cancel_requested = true, not_before = clock_timestamp(), rung_at = NULL
+    UPDATE runs SET cancel_requested = true, not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL,
+        touched_at = least(touched_at, clock_timestamp())
     WHERE connection_id = :connection_id AND status IN ('queued', 'running') RETURNING id
 """)
 
@@ -163,6 +172,7 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         budget=run["budget"],
         spent=Spent(run["spent_s"], run["spent_requests"], run["spent_items"]),
         idle_before=run["idle_slices"],
+        still_before=run["still_slices"],
         cancel_requested=run["cancel_requested"],
         now=begun.now,
     )
@@ -179,13 +189,37 @@ def begin_slice(connection: Connection, claim: Claim, version: str) -> None:
 
 
 def continue_later(
-    connection: Connection, claim: Claim, not_before: datetime | None, phase: str, carried: dict[str, Any]
+    connection: Connection,
+    claim: Claim,
+    not_before: datetime | None,
+    phase: str,
+    carried: dict[str, Any],
+    *,
+    wait_reason: str | None = None,
+    progressed: bool = True,
 ) -> None:
-    """End a slice in good order, not its run: the dispatcher finds the rest at `not_before` (None: now)."""
+    """End a slice in good order, not its run: the dispatcher finds the rest at `not_before` (None: now).
+
+    `wait_reason` says why the run waits until then, in a phrase for its owner; None: it waits for a worker only.
+    `progressed` is False for a slice in which no request was answered well and nothing was committed.
+
+    Raises:
+        LeaseLostError: another worker holds the connection.
+    """
     leases.renew(connection, claim)
-    values = {"run_id": claim.run_id, "not_before": not_before, "phase": phase, "carried": carried}
+    values = {
+        "run_id": claim.run_id,
+        "not_before": not_before,
+        "phase": phase,
+        "carried": carried,
+        "wait_reason": wait_reason,
+        "progressed": progressed,
+    }
     connection.execute(_CONTINUE, values)
-    data = {"not_before": not_before.isoformat()} if not_before is not None else {}
+    data = {
+        **({"not_before": not_before.isoformat()} if not_before is not None else {}),
+        **({"wait_reason": wait_reason} if wait_reason is not None else {}),
+    }
     events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])
     leases.release(connection, claim)
 

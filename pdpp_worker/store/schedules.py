@@ -29,6 +29,9 @@ _DUE = text("""
     ORDER BY next_run_at LIMIT :limit
     FOR UPDATE OF schedules SKIP LOCKED
 """)
+_IS_DUE = text("""
+    SELECT 1 FROM schedules WHERE connection_id = :connection_id AND NOT paused AND next_run_at <= clock_timestamp()
+""")
 _ADVANCE = text("UPDATE schedules SET next_run_at = :next_run_at WHERE connection_id = :connection_id")
 _BRING_FORWARD = text("""
     UPDATE schedules SET next_run_at = least(next_run_at, :not_before) WHERE connection_id = :connection_id
@@ -38,6 +41,11 @@ _BRING_FORWARD = text("""
 def claim_due(connection: Connection, limit: int) -> list[Due]:
     """Lock and return schedules that are due; another dispatcher sees the others."""
     return [Due(*row) for row in connection.execute(_DUE, {"limit": limit})]
+
+
+def is_due(connection: Connection, connection_id: int) -> bool:
+    """Whether a walk of the connection is due by its schedule."""
+    return connection.execute(_IS_DUE, {"connection_id": connection_id}).scalar() is not None
 
 
 def advance(connection: Connection, connection_id: int, next_run_at: datetime) -> None:

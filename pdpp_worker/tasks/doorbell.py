@@ -8,6 +8,7 @@ from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.store.runs import Ring
+from pdpp_worker.tasks.alarm import Alarm
 from pdpp_worker.tasks.app import app
 
 UNHEARD_S = 120.0
@@ -23,3 +24,14 @@ def ring(bell: Ring) -> bool:
         get_logger().warning("bell not rung", run=bell.run_id, error=str(error))
         return False
     return True
+
+
+_alarm = Alarm(ring)
+
+
+def ring_after(bell: Ring, pause_s: float) -> None:
+    """Ring at once, or when a pause is over if this process lives until then."""
+    if pause_s > 0:
+        _alarm.set(bell, pause_s)
+    else:
+        ring(bell)

@@ -7,6 +7,7 @@ from typing import Any
 from celery.signals import worker_ready
 
 from pdpp_worker import dispatch as dispatching
+from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime.slice import run_slice
@@ -16,7 +17,7 @@ from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.runs import Ring
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
-from pdpp_worker.tasks.doorbell import ring
+from pdpp_worker.tasks.doorbell import ring, ring_after
 from pdpp_worker.tasks.services import services, stopping
 
 # An expected failure is logged as one sentence, without a traceback.
@@ -38,12 +39,12 @@ def run(**kwargs: Any) -> None:
 
 @app.task(name="pdpp.slice", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def slice_(**kwargs: Any) -> None:
-    """Take up a run for one slice; if it is to go on at once, ring again."""
+    """Take up a run for one slice; if it is to go on, ring again when it is."""
     run_id = read("pdpp.slice", SliceArguments, kwargs).run
     own = services()
     result = run_slice(own.settings, own.db, own.redis, run_id, stopping=stopping)
-    if result is not None and result.status is None and result.resume_at is None and not stopping():
-        ring(Ring(run_id, result.connector))
+    if result is not None and result.status is None and not stopping():
+        ring_after(Ring(run_id, result.connector), result.pause_s)
 
 
 @app.task(name="pdpp.recover", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -95,10 +96,17 @@ def sweep_structural(**kwargs: Any) -> None:
     structural.sweep_structural(services().db)
 
 
+@app.task(name="pdpp.watch", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def watch(**kwargs: Any) -> None:
+    """Say aloud which connections stand still."""
+    read("pdpp.watch", NoArguments, kwargs)
+    watchdog.watch(services().db)
+
+
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def after_deployment(**_: object) -> None:
-    """A worker that starts may bring newer connectors, so what waits for one need not wait for the schedule."""
-    for task in (sweep_structural, sweep_upgrade):
+    """A worker that starts may bring newer connectors or find a run whose bell nobody heard: neither waits for beat."""
+    for task in (dispatch, sweep_structural, sweep_upgrade):
         task.apply_async(expires=get_settings().sweep_every_s, retry=False)
 
 

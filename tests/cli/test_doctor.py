@@ -130,3 +130,20 @@ def test_settings_that_cannot_be_understood_are_one_sentence(cli: Cli, monkeypat
     get_settings.cache_clear()
 
     assert "PDPP_SLICE_S" in cli.refusal("doctor")
+
+
+def test_a_variable_that_only_looks_like_a_setting_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.ok("connection", "add", "mine", "--connector", "chatgpt", "--secret", "access_token=env:PDPP_MY_TOKEN")
+
+    found = _examine(cli, monkeypatch, PDPP_MY_TOKEN="hidden", PDPP_MY_OTHER="x")
+
+    assert [what for what in found if what.startswith("variable ")] == ["variable PDPP_MY_OTHER"]
+    assert found["variable PDPP_MY_OTHER"]["ok"]
+    assert "hidden" not in cli.printed
+
+
+def test_a_ceiling_of_a_connector_that_is_mistyped_is_wrong(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _examine(cli, monkeypatch, PDPP_CHATGTP_PACING_MIN_INTERVAL_MS="500")["settings"]
+
+    assert not found["ok"]
+    assert "did you mean PDPP_CHATGPT_PACING_MIN_INTERVAL_MS" in found["found"]

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from pdpp_worker.connector import DetailGap, Message
 from pdpp_worker.settings import get_settings
 from tests.cli.conftest import Cli
-from tests.support.scripted import Scenario, record
+from tests.support.scripted import Scenario, manifest, record
 
 LEARNED = """
     INSERT INTO rate_states (connection_id, state) VALUES (:id, CAST(:state AS jsonb))
@@ -24,6 +24,7 @@ def learn(scenario: Scenario, state: str) -> None:
 
 def miss(scenario: Scenario, count: int) -> None:
     gaps: list[Message] = [DetailGap(stream="items", record_key=f"k{n}", reason="rate_limited") for n in range(count)]
+    scenario.manifest = manifest(recovery={"supports_targeted_resource_fetch": True})
     scenario.send(record("a"), *gaps)
     scenario.run()
 

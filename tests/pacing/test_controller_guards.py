@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -120,13 +120,13 @@ def test_a_refusal_before_any_send_counts_as_one() -> None:
     life = lived([("throttle", 5.0)])
 
     assert life.controller.next_send(START) >= START + 5
-    assert life.kept(START)["sent_ago"] == 0
+    assert life.kept(START)["lanes"][""]["sent_ago"] == 0
 
 
 def test_what_failed_before_it_was_sent_was_not_admitted() -> None:
     life = lived([("error", 1.0), ("success", 1.0)])
 
-    assert life.kept(life.now)["admitted_ago"] == []
+    assert life.kept(life.now)["lanes"][""]["admitted_ago"] == []
 
 
 def test_a_long_drain_without_a_refusal_stays_at_the_ceiling() -> None:
@@ -153,15 +153,20 @@ def learned() -> dict[str, Any]:
     """A snapshot with everything in it: a bucket that was measured, and the budget of a minute."""
     life = lived([("send", 0.0), ("success", 0.3)] * 40 + [("bare throttle", 0.1), ("send", 0.0), ("throttle", 40.0)])
     kept: dict[str, Any] = life.kept(life.now)
-    assert kept["window"] is not None
+    assert kept["lanes"][""]["model"]["window"] is not None
     return kept
 
 
+def places(part: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key of a snapshot, as the way to it; what is in lists counts as one."""
+    for name, value in part.items() if isinstance(part, dict) else ():
+        if name:  # the unnamed lane itself may be missing
+            yield (*path, name)
+        yield from places(value, (*path, name))
+
+
 LEARNED = learned()
-PLACES = [
-    *[(name,) for name in LEARNED],
-    *[(part, name) for part in ("bucket", "window") for name in LEARNED[part]],
-]
+PLACES = list(places(LEARNED))
 garbage = st.one_of(
     st.none(),
     st.booleans(),
@@ -216,7 +221,7 @@ def test_a_snapshot_with_a_part_missing_is_a_cold_start(place: tuple[str, ...]) 
 
 @pytest.mark.parametrize("rate", [0, -1.0, math.nan, math.inf, -math.inf, "1", None, 1e-9])
 def test_a_rate_that_cannot_be_is_a_cold_start(rate: object) -> None:
-    kept = spoil(("bucket", "rate"), lambda holder, name: holder.__setitem__(name, rate))
+    kept = spoil(("lanes", "", "model", "bucket", "rate"), lambda holder, name: holder.__setitem__(name, rate))
 
     assert not Controller(CEILING_MS).restore(kept, START, 1.0)
 

@@ -12,7 +12,8 @@ from redis import Redis
 
 from pdpp_worker.errors import PacerUnavailableError, Throttled, UpstreamError
 from pdpp_worker.pacing.bucket import Bucket, connect
-from pdpp_worker.pacing.controller import Controller
+from pdpp_worker.pacing.hold import Hold
+from pdpp_worker.pacing.lanes import Lanes
 from pdpp_worker.pacing.pacer import MARGIN_MS, Pacer
 
 CEILING_MS = 40.0
@@ -24,13 +25,13 @@ class Line:
     def __init__(self, redis: Redis) -> None:
         self.instants: list[float] = []
         self.told: list[tuple[str, float | None]] = []
-        self.controller = Controller(CEILING_MS, CEILING_MS)
+        self.law = Lanes(CEILING_MS, CEILING_MS)
         self.bucket = Bucket(redis, 7)
-        self.pacer = Pacer("line", self.bucket, self.controller, CEILING_MS, self._wait, self._listen)
+        self.pacer = Pacer("line", self.bucket, self.law, CEILING_MS, self._wait, self._listen)
 
-    def _wait(self, instant: float, _: datetime) -> None:
+    def _wait(self, instant: float, _: Hold | None) -> None:
         self.instants.append(instant)
-        time.sleep(max(0.0, min(instant - time.monotonic(), 0.2)))
+        time.sleep(max(0.0, instant - time.monotonic()))
 
     def _listen(self, why: str, retry_after_s: float | None) -> None:
         self.told.append((why, retry_after_s))
@@ -62,7 +63,7 @@ def test_a_turn_and_an_http_request_share_one_bucket(line: Line, redis: Redis) -
     with line.pacer.turn():
         pass
 
-    assert 30 < Bucket(redis, 7).reserve(60_000) < 60 == Bucket(redis, 8).reserve(60_000)
+    assert 30 < Bucket(redis, 7).take(60_000, 1.0) < 60 == Bucket(redis, 8).take(60_000, 1.0)
 
 
 def test_a_refusal_inside_the_block_reaches_the_law_and_the_caller(line: Line) -> None:
@@ -73,8 +74,8 @@ def test_a_refusal_inside_the_block_reaches_the_law_and_the_caller(line: Line) -
     ((why, asked),) = line.told
     assert why == "rate_limited"
     assert asked == pytest.approx(30, abs=2)
-    assert line.controller.next_send(time.monotonic()) - time.monotonic() > 25
-    assert line.bucket.reserve(CEILING_MS) > 25
+    assert line.law.next_send(time.monotonic()) - time.monotonic() > 25
+    assert line.bucket.take(CEILING_MS, CEILING_MS) > 25
 
 
 def test_a_failure_of_the_provider_is_no_refusal(line: Line) -> None:
@@ -85,12 +86,12 @@ def test_a_failure_of_the_provider_is_no_refusal(line: Line) -> None:
 
 
 def test_a_fault_of_the_caller_teaches_nothing(line: Line) -> None:
-    before = line.controller.snapshot(0.0)
+    before = line.law.snapshot(0.0)
 
     refuse(KeyError("mine"))(line)
 
     assert line.told == []
-    assert line.controller.snapshot(0.0).get("refused") == before.get("refused")
+    assert line.law.snapshot(0.0).get("refused") == before.get("refused")
 
 
 def test_without_the_pacing_server_the_block_is_not_entered(line: Line) -> None:

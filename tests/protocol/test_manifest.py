@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.protocol.manifest import Manifest, load_manifest
+from pdpp_worker.protocol.manifest import Manifest, Pacing, load_manifest
 
 DETAIL = {"coverage_strategy": "parent_detail_accounting"}
 WINDOW = {"coverage_strategy": "checkpoint_window"}
@@ -261,3 +261,21 @@ def test_a_browser_binding_lets_the_connection_choose_its_road(
 @pytest.mark.parametrize("path", sorted(Path("connectors").glob("*/manifest.json")), ids=lambda path: path.parent.name)
 def test_the_manifests_of_this_project_are_right(path: Path) -> None:
     assert load_manifest(path).name == path.parent.name
+
+
+class TestLanes:
+    """Which of a connector's requests the provider limits apart."""
+
+    PACING = Pacing(lanes={"history": ["*/conversations.history"], "others": ["/api/*"]})
+
+    @pytest.mark.parametrize(
+        ("path", "lane"),
+        [("/api/conversations.history", "history"), ("/api/users.list", "others"), ("/files/1", ""), ("", "")],
+    )
+    def test_a_request_is_in_the_first_lane_that_fits_its_path(self, path: str, lane: str) -> None:
+        assert self.PACING.lane_of(path) == lane
+
+    @pytest.mark.parametrize("lanes", [{"History": ["*"]}, {"": ["*"]}, {"history": []}, {"history": [""]}])
+    def test_a_lane_needs_a_plain_name_and_a_pattern(self, lanes: dict[str, list[str]]) -> None:
+        with pytest.raises(ValidationError):
+            Pacing(lanes=lanes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -31,11 +32,16 @@ class Slices:
 
     def keeper(self, ceiling_ms: float = CEILING_MS) -> RateKeeper:
         return RateKeeper(
-            self.scenario.db, self.claim, ceiling_ms=ceiling_ms, cold_start_ms=COLD_MS, emit=self.events.append
+            self.scenario.db,
+            self.claim,
+            ceiling_ms=ceiling_ms,
+            cold_start_ms=COLD_MS,
+            emit=self.events.append,
+            now=lambda: datetime.now(UTC),
         )
 
     def interval(self, ceiling_ms: float = CEILING_MS) -> float:
-        return self.keeper(ceiling_ms).controller.interval_ms(time.monotonic())
+        return self.keeper(ceiling_ms).law.interval_ms(time.monotonic())
 
     def let_pass(self, hours: float) -> None:
         with self.scenario.db.begin() as connection:
@@ -56,18 +62,18 @@ def learn(keeper: RateKeeper, successes: int) -> float:
     """Let a keeper's law see successes; returns the interval it comes to."""
     now = time.monotonic() - successes
     for _ in range(successes):
-        keeper.controller.on_send(now)
-        keeper.controller.on_success(now)
+        keeper.law.on_send(now)
+        keeper.law.on_success(now)
         now += 1.0
     keeper.save()
-    return keeper.controller.interval_ms(now)
+    return keeper.law.interval_ms(now)
 
 
 def refuse(keeper: RateKeeper, retry_after_s: float | None = None) -> None:
     """Let a keeper's law see one request, and its refusal."""
     now = time.monotonic()
-    keeper.controller.on_send(now)
-    keeper.controller.on_throttle(now, retry_after_s)
+    keeper.law.on_send(now)
+    keeper.law.on_throttle(now, retry_after_s)
 
 
 def test_the_first_slice_starts_cold(slices: Slices) -> None:
@@ -150,7 +156,7 @@ def test_notes_that_cannot_be_read_are_forgotten(slices: Slices, law: str) -> No
 def test_a_kept_rate_that_cannot_be_is_forgotten(slices: Slices, rate: str) -> None:
     learn(slices.keeper(), 40)
 
-    spoil(slices, "{law,bucket,rate}", rate)
+    spoil(slices, '{law,lanes,"",model,bucket,rate}', rate)
 
     assert slices.interval() == COLD_MS
 

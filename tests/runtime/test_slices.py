@@ -17,7 +17,7 @@ from pdpp_worker.connector import (
 )
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.protocol.scope import WHOLE_STREAM
-from pdpp_worker.runtime.guard import SliceEnded
+from pdpp_worker.runtime.bounds import SliceEnded
 from pdpp_worker.store import runs
 from tests.support.scripted import Scenario, record, state
 
@@ -70,12 +70,10 @@ def test_a_worker_that_shuts_down_keeps_the_place_for_the_next(scenario: Scenari
 
 
 def test_a_long_wait_ends_the_slice_and_the_run_goes_on_when_it_is_over(scenario: Scenario) -> None:
-    later = datetime.now(UTC) + timedelta(hours=1)
-
     def waits(_: Start, __: Context) -> Iterator[Message]:
         yield record("a")
         yield state(1)
-        raise SliceEnded(later)
+        raise SliceEnded(3600.0, "asked to pause")
 
     scenario.install(waits)
     run_id = scenario.queue()
@@ -83,8 +81,10 @@ def test_a_long_wait_ends_the_slice_and_the_run_goes_on_when_it_is_over(scenario
     result = scenario.slice(run_id)
 
     assert result is not None
-    assert result.resume_at == later
-    assert scenario.row(run_id)["not_before"] == later
+    assert result.pause_s == 3600.0
+    row = scenario.row(run_id)
+    assert row["not_before"] - datetime.now(UTC) == pytest.approx(timedelta(hours=1), abs=timedelta(minutes=1))
+    assert row["wait_reason"] == "asked to pause"
     assert scenario.cursors() == {"items": "1"}
     assert scenario.slice(run_id) is None
 
@@ -188,7 +188,7 @@ def test_without_the_pacing_server_the_place_is_kept_and_nothing_is_missed(
 
     assert result is not None
     assert (result.status, scenario.row(run_id)["status"]) == (None, "running")
-    assert result.resume_at is not None
+    assert result.pause_s > 0
     assert (scenario.cursors(), scenario.gaps()) == ({"items": "1"}, [])
 
 

@@ -127,6 +127,29 @@ def test_what_an_earlier_version_holds_is_brought_along(create_empty: Callable[[
         assert connection.execute(text("SELECT status FROM gaps")).scalar_one() == "open"
 
 
+def test_a_run_of_an_earlier_version_waits_for_nothing_known(create_empty: Callable[[str], Database]) -> None:
+    db = create_empty("run_of_an_earlier_version")
+    migrate.upgrade(db, "0002")
+    with db.begin() as connection:
+        connection.execute(text("INSERT INTO connections (name, connector) VALUES ('mine', 'chatgpt')"))
+        connection.execute(
+            text("""
+            INSERT INTO runs (connection_id, kind, trigger, mode, streams, connector_version)
+            VALUES (1, 'forward', 'manual', 'incremental', '[]', '1')
+            """)
+        )
+
+    migrate.upgrade(db)
+
+    with db.begin() as connection:
+        assert connection.execute(text("SELECT wait_reason, still_slices, touched_at FROM runs")).one() == (
+            None,
+            0,
+            None,
+        )
+        assert connection.execute(text("SELECT still_cause FROM connections")).scalar_one() is None
+
+
 def test_upgrading_what_is_current_changes_nothing(store: Database) -> None:
     before = schema(store)
 

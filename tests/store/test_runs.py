@@ -144,6 +144,61 @@ class TestClaiming:
             "status": "running",
         }
 
+    def test_a_slice_says_why_the_rest_waits(self, idle: Desk) -> None:
+        first = claim(idle)
+        assert first is not None
+        with idle.db.begin() as connection:
+            later = datetime.now(UTC) + timedelta(hours=1)
+            runs.continue_later(connection, first.claim, later, "walk", {}, wait_reason="answered 503 three times")
+
+        reason = "answered 503 three times"
+        assert idle.one("SELECT wait_reason FROM runs WHERE id = :run", run=idle.run_id) == {"wait_reason": reason}
+        assert idle.one("SELECT data FROM events WHERE connection_id = :c AND type = 'slice_ended'") == {
+            "data": {"not_before": later.isoformat(), "wait_reason": reason}
+        }
+
+    def test_slices_without_progress_are_counted_until_one_makes_some(self, idle: Desk) -> None:
+        before = [self.end_a_slice(idle, progressed=progressed) for progressed in (False, False, True, False)]
+
+        assert before == [0, 1, 2, 0]
+
+    def test_what_was_asked_for_or_kept_is_noted_and_so_is_the_end_of_a_wait_with_a_reason(self, idle: Desk) -> None:
+        later = datetime.now(UTC) + timedelta(hours=1)
+        self.end_a_slice(idle, progressed=False)
+        untouched = self.touched_at(idle)
+        self.end_a_slice(idle, progressed=True)
+        touched = self.touched_at(idle)
+        slice_ = claim(idle)
+        assert slice_ is not None
+        with idle.db.begin() as connection:
+            runs.continue_later(connection, slice_.claim, later, "walk", {}, wait_reason="paused", progressed=False)
+
+        assert untouched is None
+        assert touched is not None
+        assert touched < self.touched_at(idle) == later
+
+    def test_a_wait_without_a_reason_is_no_touch(self, idle: Desk) -> None:
+        slice_ = claim(idle)
+        assert slice_ is not None
+        with idle.db.begin() as connection:
+            later = datetime.now(UTC) + timedelta(hours=1)
+            runs.continue_later(connection, slice_.claim, later, "walk", {}, progressed=False)
+
+        assert self.touched_at(idle) is None
+
+    def touched_at(self, desk: Desk) -> datetime | None:
+        """When the run last asked for or kept anything."""
+        found: datetime | None = desk.one("SELECT touched_at FROM runs WHERE id = :run", run=desk.run_id)["touched_at"]
+        return found
+
+    def end_a_slice(self, desk: Desk, *, progressed: bool) -> int:
+        """Work a slice of the run; returns how many slices in a row had made no progress before it."""
+        slice_ = claim(desk)
+        assert slice_ is not None
+        with desk.db.begin() as connection:
+            runs.continue_later(connection, slice_.claim, None, "walk", {}, progressed=progressed)
+        return slice_.still_before
+
     def test_a_request_to_stop_makes_the_run_due(self, idle: Desk) -> None:
         idle.execute("UPDATE runs SET not_before = now() + interval '1 hour' WHERE connection_id = :c")
 
@@ -153,6 +208,21 @@ class TestClaiming:
         taken = claim(idle)
         assert taken is not None
         assert taken.cancel_requested
+
+    def test_a_request_to_stop_ends_the_wait_of_a_run(self, idle: Desk) -> None:
+        slice_ = claim(idle)
+        assert slice_ is not None
+        with idle.db.begin() as connection:
+            later = datetime.now(UTC) + timedelta(hours=1)
+            runs.continue_later(connection, slice_.claim, later, "walk", {}, wait_reason="paused")
+
+            runs.request_cancel(connection, idle.connection_id)
+
+        row = idle.one(
+            "SELECT wait_reason, touched_at < now() + interval '1 minute' AS touched FROM runs WHERE id = :run",
+            run=idle.run_id,
+        )
+        assert row == {"wait_reason": None, "touched": True}
 
     def test_nothing_is_stopped_where_nothing_runs(self, idle: Desk) -> None:
         idle.execute("UPDATE runs SET status = 'cancelled', ended_at = now() WHERE connection_id = :c")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,29 +12,34 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
-from pdpp_worker.connector import AuthExpired, Budget, Collect, Context, GapToClose, Message, Record, Start, State
-from pdpp_worker.pacing.outcomes import network_errors, outcome_of
+from pdpp_worker.connector import (
+    AuthExpired,
+    Budget,
+    Collect,
+    Context,
+    GapToClose,
+    HttpFactory,
+    Message,
+    Record,
+    Start,
+    State,
+)
+from pdpp_worker.pacing.client import ProviderClient
+from pdpp_worker.pacing.typed import Judge, TypedTransport
 from pdpp_worker.protocol.messages import StartScope
 from pdpp_worker.protocol.scope import StreamScope
 
 
-class TypedTransport(httpx.BaseTransport):
-    """Typed outcomes without pacing."""
+def unpaced(make_road: Callable[[], httpx.BaseTransport] = httpx.HTTPTransport) -> HttpFactory:
+    """Makes clients as the runtime does, without pacing, that send through what `make_road` makes."""
 
-    def __init__(self) -> None:
-        self._inner = httpx.HTTPTransport()
+    def http(
+        *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
+    ) -> httpx.Client:
+        sending = TypedTransport(make_road(), judge=judge)
+        return ProviderClient(sending, base_url=base_url, headers=headers, timeout_s=5.0)
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        with network_errors(request):
-            response = self._inner.handle_request(request)
-            response.request = request
-            response.read()
-        if (failure := outcome_of(response, datetime.now(UTC))) is not None:
-            raise failure
-        return response
-
-    def close(self) -> None:
-        self._inner.close()
+    return http
 
 
 def context(
@@ -49,11 +54,8 @@ def context(
             raise AuthExpired(f"the credential {name} is not set")
         return SecretStr(secrets[name])
 
-    def http(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
-        return httpx.Client(transport=TypedTransport(), base_url=base_url, headers=headers)
-
     return Context(
-        http=http,
+        http=unpaced(),
         settings=settings or {},
         secret=secret,
         log=structlog.get_logger(),

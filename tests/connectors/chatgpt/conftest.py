@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 import pytest
 
 import connectors.chatgpt
@@ -19,7 +18,7 @@ from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOpti
 from pdpp_worker.demo.provider.process import ProviderProcess
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.runtime.intake import Intake
-from tests.support.connectors import TypedTransport, context, final_state, start
+from tests.support.connectors import context, final_state, start
 
 MANIFEST: Manifest = load_manifest(Path(connectors.chatgpt.__file__).parent / "manifest.json")
 ALL = [stream.name for stream in MANIFEST.streams]
@@ -90,20 +89,9 @@ def to_close(found: Sequence[DetailGap]) -> list[GapToClose]:
     ]
 
 
-class ClosingTransport(TypedTransport):
-    """Closes its connections with the client."""
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-def connect(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
-    return httpx.Client(transport=ClosingTransport(), base_url=base_url, headers=headers)
-
-
 def online(provider: ProviderProcess, **secrets: str) -> Context:
     secrets = secrets or {"access_token": provider.options.token}
-    return replace(context({"base_url": provider.base_url}, secrets), http=connect)
+    return context({"base_url": provider.base_url}, secrets)
 
 
 def assert_whole(holder: Holder, account: Account, besides: Sequence[str] = ()) -> None:

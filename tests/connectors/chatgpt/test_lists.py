@@ -15,8 +15,7 @@ from connectors.chatgpt.lists import SMALL_STREAMS
 from pdpp_worker.connector import Context, Gone, Message, Record, State
 from pdpp_worker.demo.provider.options import Change
 from pdpp_worker.demo.provider.process import ProviderProcess
-from pdpp_worker.pacing.outcomes import outcome_of
-from tests.support.connectors import context, start
+from tests.support.connectors import context, start, unpaced
 
 from .conftest import ALL, TREES, Holder, online, skips
 
@@ -36,16 +35,9 @@ def answering(answers: Mapping[str, Any]) -> Context:
     def handle(request: httpx.Request) -> httpx.Response:
         answer = answers.get(request.url.path, httpx.Response(404))
         answer = answer() if callable(answer) else answer
-        response = answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
-        response.request = request
-        failure = outcome_of(response, context().now())
-        if failure is not None:
-            raise failure
-        return response
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
 
-    def http(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
-        return httpx.Client(transport=httpx.MockTransport(handle), base_url=base_url, headers=headers)
-
+    http = unpaced(lambda: httpx.MockTransport(handle))
     return replace(context({"base_url": "https://platform.test"}, {"access_token": "t", "device_id": "d"}), http=http)
 
 
@@ -266,10 +258,7 @@ def test_a_redirect_without_end_is_the_platforms_error() -> None:
     def handle(request: httpx.Request) -> httpx.Response:
         return httpx.Response(302, headers={"location": str(request.url)})
 
-    def http(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
-        transport = httpx.MockTransport(handle)
-        return httpx.Client(transport=transport, base_url=base_url, headers=headers, follow_redirects=True)
-
+    http = unpaced(lambda: httpx.MockTransport(handle))
     holder = Holder(replace(answering({}), http=http))
 
     assert skips(holder.run(["memories"]))["memories"].reason == "upstream_error"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from connectors.chatgpt.session import SIGNED_OUT, Session
 from pdpp_worker.connector import AuthExpired, Context, ProviderError
 from pdpp_worker.demo.provider.options import FaultOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
-from tests.support.connectors import context
+from tests.support.connectors import context, unpaced
 
 from .conftest import TREES, Holder, assert_whole, online, skips, truth
 
@@ -36,14 +36,12 @@ class Platform:
         if request.url.path == "/":
             return httpx.Response(200, text=self.page)
         if request.headers["authorization"] != f"Bearer {self.accepted}":
-            raise AuthExpired("refused", status=401)
+            return httpx.Response(401)
         return httpx.Response(200, json={"items": []})
 
 
 def within(platform: Platform, reach: str = "browser", **secrets: str) -> Context:
-    def http(*, base_url: str = "", headers: Mapping[str, str] | None = None) -> httpx.Client:
-        return httpx.Client(transport=httpx.MockTransport(platform), base_url=base_url, headers=headers)
-
+    http = unpaced(lambda: httpx.MockTransport(platform))
     return replace(context({"base_url": BASE_URL, "reach": reach}, secrets), http=http)
 
 

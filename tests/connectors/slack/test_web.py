@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import httpx
 import pytest
 
 from connectors.slack import api
@@ -17,6 +19,7 @@ from tests.connectors.slack.provider import TOKEN, Slack, serving
 from tests.support.connectors import context
 
 DAY = 86_400
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REACTION = [{"name": "tada", "users": ["U1"], "count": 1}]
 
 
@@ -41,6 +44,13 @@ def connection(slack: Slack, **secrets: str) -> Context:
 def failing(error: Obj | int, **when: str) -> Any:
     """A fault for the requests with these parameters."""
     return lambda asked: error if when.items() <= asked.items() else None
+
+
+def answered(body: Any, **headers: str) -> httpx.Response:
+    """An answer of one method; underscores in the names of headers are hyphens."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = httpx.Request("GET", "https://slack.com/api/conversations.history")
+    return httpx.Response(200, json=body, headers=named, request=request)
 
 
 def known(scope: BatchScope, **locator: str) -> GapToClose:
@@ -394,3 +404,17 @@ def test_times_that_are_written_with_a_point_are_kept(slack: Slack, holder: Hold
     holder.run()
 
     assert holder.held("channels")["C1"]["created"] == 1_767_000_000
+
+
+@pytest.mark.parametrize("code", ["ratelimited", "rate_limited"])
+def test_a_refusal_for_the_rate_is_told_before_the_answer_counts(code: str) -> None:
+    told = api.rate_refusal(answered({"ok": False, "error": code}, retry_after="30"), NOW)
+
+    assert told is not None
+    assert told.retry_after == NOW + timedelta(seconds=30)
+    assert "conversations.history" in str(told)
+
+
+@pytest.mark.parametrize("body", [{"ok": True, "messages": [{"text": "ratelimited"}]}, {"ok": False, "error": "x"}, []])
+def test_no_other_answer_is_a_refusal_for_the_rate(body: Any) -> None:
+    assert api.rate_refusal(answered(body), NOW) is None

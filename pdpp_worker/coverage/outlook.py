@@ -1,0 +1,141 @@
+"""What decides who mends a connection's gaps, when each is tried next, and when all of them will be here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from pdpp_worker import registry
+from pdpp_worker.coverage.stillness import Untouched, is_fruitless, stillness
+from pdpp_worker.coverage.stream import supply_of
+from pdpp_worker.coverage.when import Wait, next_try, wait_of
+from pdpp_worker.pacing.forecast import Forecast, forecast
+from pdpp_worker.pacing.intervals import Ceiling, ceiling, recovery_interval_ms
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.reasons import RecoveryKind
+from pdpp_worker.recovery.policy import taken_forms
+from pdpp_worker.recovery.upgrade import satisfies
+from pdpp_worker.recovery.verdict import GapFacts, Mender, Supply, mender
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import readmodels
+from pdpp_worker.store import waits as store
+from pdpp_worker.store.coverage import GapGroup
+from pdpp_worker.store.readmodels import ConnectionView, GapView
+from pdpp_worker.store.waits import Waits
+
+Gap = GapGroup | GapView
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """One connection at one instant. Every command that says who, when or why asks this."""
+
+    view: ConnectionView
+    manifest: Manifest | None
+    """Of the installed connector; None: there is none."""
+    ceiling: Ceiling
+    waits: Waits
+    now: datetime
+
+    @property
+    def wait(self) -> Wait | None:
+        """The wait that is in force."""
+        return wait_of(self.waits, self.now)
+
+    @property
+    def still(self) -> Untouched | None:
+        """The work that has not been touched for too long; None: the connection does not stand still."""
+        return stillness(self.waits, installed=self.manifest is not None, now=self.now)
+
+    @property
+    def is_fruitless(self) -> bool:
+        """Whether the last slices of its run made no progress."""
+        return is_fruitless(self.waits.run)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether no run goes for anything until the owner lets the connection go on."""
+        return bool(self.view.paused) and self.waits.run is None
+
+    @property
+    def recovery_interval_ms(self) -> float | None:
+        """The interval at which gaps are asked for, ms; None as long as none was learned."""
+        learned = self.waits.interval_ms
+        return None if learned is None else recovery_interval_ms(learned, self.ceiling.min_interval_ms, self.manifest)
+
+    def supply(self, stream: str) -> Supply:
+        """Whether the installed connector supplies a stream to the connection."""
+        return supply_of(self.manifest, stream, self.view.settings)
+
+    def mender(self, gap: Gap) -> Mender:
+        """Who mends a gap, or gaps that are alike."""
+        upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
+        facts = GapFacts(
+            supply=self.supply(gap.stream),
+            closed=isinstance(gap, GapView) and gap.closed_at is not None,
+            exhausted=gap.exhausted,
+            timed=gap.next_attempt_at is not None,
+            upgrade=upgrade,
+            upgraded=upgrade and self._is_upgraded(gap),
+            paused=self.is_paused,
+        )
+        return mender(facts)
+
+    def next_try(self, gap: Gap) -> datetime | None:
+        """When the first of them is tried next; None where time does not mend them."""
+        return self._tried_at(gap, gap.next_attempt_at)
+
+    def expected(self, gaps: Iterable[GapGroup], of: Iterable[GapGroup] | None = None) -> Forecast | None:
+        """When all that time mends among `gaps`, which is all that is missing of the connection, will be here.
+
+        All streams share one rate; `of` are those whose end is asked for (None: all). None where nobody can tell:
+        nothing was learned, or some of them cannot be asked for one by one.
+        """
+        pending = self.pending(gaps)
+        own = self.pending(of) if of is not None else pending
+        interval_ms = self.recovery_interval_ms
+        if not own or interval_ms is None or not self._is_targeted or any(one.resources < one.count for one in own):
+            return None
+        first_at = min(at for one in pending if (at := self.next_try(one)) is not None)
+        last_at = max(at for one in own if (at := self._tried_at(one, one.last_attempt_at)) is not None)
+        items = sum(one.count for one in pending)
+        whole = forecast(items, interval_ms, self.now, learned=True, not_before=first_at)
+        done_at = max(whole.done_at, last_at + timedelta(milliseconds=interval_ms))
+        return Forecast(whole.items, whole.cost, done_at, whole.spread)
+
+    def pending(self, gaps: Iterable[GapGroup]) -> list[GapGroup]:
+        """Those that the fleet goes back for by itself."""
+        return [one for one in gaps if self.mender(one) is Mender.TIME]
+
+    @property
+    def _is_targeted(self) -> bool:
+        return self.manifest is not None and taken_forms(self.manifest).resources
+
+    def _tried_at(self, gap: Gap, own: datetime | None) -> datetime | None:
+        return next_try(own, gap.reason, self.waits, self.now) if self.mender(gap) is Mender.TIME else None
+
+    def _is_upgraded(self, gap: Gap) -> bool:
+        """Whether the version that it waits for is installed, and does not go back by itself."""
+        return (
+            self.manifest is not None
+            and not self.manifest.recovery.supports_version_bumped_retry
+            and satisfies(self.manifest.version, gap.connector_version_seen or "", gap.connector_version_required)
+        )
+
+
+def read(
+    settings: Settings, connection: Connection, ids: Sequence[int] | None = None, now: datetime | None = None
+) -> list[Outlook]:
+    """The outlook of all connections by name, or of those with these ids; `now` None: the time by this machine."""
+    at = now or datetime.now(UTC)
+    waits = {one.connection_id: one for one in store.read(connection, ids)}
+    return [_outlook(settings, view, waits[view.id], at) for view in readmodels.connection_views(connection, ids)]
+
+
+def _outlook(settings: Settings, view: ConnectionView, waits: Waits, now: datetime) -> Outlook:
+    connector = registry.all_connectors().get(view.connector)
+    manifest = connector.manifest if connector else None
+    return Outlook(view, manifest, ceiling(settings, view.connector, manifest, view.min_interval_ms), waits, now)

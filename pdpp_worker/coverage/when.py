@@ -1,0 +1,43 @@
+"""When a connection goes on, and why not before: one rule for all commands. Pure: rows in, answers out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pdpp_worker.protocol.reasons import PRESSURE
+from pdpp_worker.store.waits import Waits
+
+PROVIDERS_PAUSE = "the provider asked for a pause"
+UNKNOWN = "no reason is known"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing is asked for before `until`."""
+
+    until: datetime
+    reason: str
+
+
+def wait_of(waits: Waits, now: datetime) -> Wait | None:
+    """The wait that is in force at a connection; None: it goes on as soon as there is something to do.
+
+    Where several are, the one that ends last. A pause that the provider asked for holds back only what was refused, so
+    it counts only where no run is active.
+    """
+    found = [Wait(waits.hold_until, waits.hold_reason or UNKNOWN)] if waits.hold_until else []
+    if waits.run is not None and not waits.run.leased:
+        found.append(Wait(waits.run.not_before, waits.run.wait_reason or UNKNOWN))
+    if waits.run is None and waits.pressed and waits.cooldown_until is not None:
+        found.append(Wait(waits.cooldown_until, PROVIDERS_PAUSE))
+    return max((one for one in found if one.until > now), key=lambda one: one.until, default=None)
+
+
+def next_try(own: datetime | None, reason: str, waits: Waits, now: datetime) -> datetime | None:
+    """When a gap of this reason, whose own time is `own`, is tried next; None: it has no time."""
+    if own is None:
+        return None
+    wait = wait_of(waits, now)
+    pauses = [wait.until if wait else None, waits.cooldown_until if reason in PRESSURE else None]
+    return max([own, *(at for at in pauses if at is not None and at > now)])

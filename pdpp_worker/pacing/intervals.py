@@ -1,0 +1,38 @@
+"""The owner's rate ceiling, and the interval at which gaps are asked for."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.settings import Settings
+
+
+class Ceiling(NamedTuple):
+    """The least time between two requests, ms (None: unknown), and who set it."""
+
+    min_interval_ms: float | None
+    source: str
+
+
+def ceiling(settings: Settings, connector: str, manifest: Manifest | None, own_ms: float | None) -> Ceiling:
+    """The rate ceiling of a connection: its own, else the environment's, else its connector's (None: not installed).
+
+    Raises:
+        ConfigurationError: the variable of the environment is not a positive number of milliseconds.
+    """
+    if own_ms is not None:
+        return Ceiling(own_ms, "this connection")
+    from_environment = settings.pacing_min_interval_ms(connector, math.inf)
+    if from_environment < math.inf:
+        return Ceiling(from_environment, settings.ceiling_variable(connector))
+    if manifest is None:
+        return Ceiling(None, "the connector is not installed")
+    return Ceiling(manifest.pacing.min_interval_ms, "the connector's default")
+
+
+def recovery_interval_ms(interval_ms: float, ceiling_ms: float | None, manifest: Manifest | None) -> float:
+    """The interval at which gaps are asked for, ms: the longest of this one, the ceiling and the connector's hint."""
+    hint_ms = manifest.recovery.min_interval_ms if manifest is not None else 0.0
+    return max(interval_ms, ceiling_ms or 0.0, hint_ms)

@@ -1,0 +1,69 @@
+"""Where a request may go: a client is signed in at one origin, and nothing of it goes anywhere else."""
+
+from __future__ import annotations
+
+import httpx
+
+from pdpp_worker.errors import UpstreamError
+
+_BARE_METHODS = frozenset({"GET", "HEAD"})
+_BARE_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "connection",
+        "host",
+        "if-modified-since",
+        "if-none-match",
+        "range",
+        "user-agent",
+    }
+)
+"""What a request may say to a stranger: none of it tells who asks."""
+
+
+class OriginTransport(httpx.BaseTransport):
+    """Refuses every request that would leave the client's origin, redirects included, before anything is sent.
+
+    With a `base_url` a client talks to the origin of that (scheme, host and port; RFC 6454, 4) and to nothing else:
+    cookies and headers cannot reach another host, nor go over plain http where the address is https. Without one it
+    talks to any https address, and carries nothing: no cookie, no body, and no header but those of `_BARE_HEADERS`.
+    `is_practice`: plain http will do for that, as practice providers know no other.
+    """
+
+    def __init__(self, inner: httpx.BaseTransport, base_url: str = "", *, is_practice: bool = False) -> None:
+        self._inner = inner
+        self._schemes = {"https", "http"} if is_practice else {"https"}
+        self._home = origin(httpx.URL(base_url)) if base_url else None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass a request on that may be sent; raises UpstreamError for one that may not."""
+        if self._home is None:
+            return self._bare(request)
+        there = origin(request.url)
+        if there != self._home:
+            raise UpstreamError(f"an address leads away from {self._home} to {there}; it was not asked")
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._inner.close()
+
+    def _bare(self, request: httpx.Request) -> httpx.Response:
+        there = origin(request.url)
+        if request.url.scheme not in self._schemes:
+            raise UpstreamError(f"{there} is no https address, and no base_url; it was not asked")
+        told = {name for name in request.headers if name not in _BARE_HEADERS}
+        if told or request.method not in _BARE_METHODS:
+            what = ", ".join(sorted(told)) or request.method
+            raise UpstreamError(f"a client without base_url carries nothing to {there}, but was to send: {what}")
+        response = self._inner.handle_request(request)
+        # Kept, a cookie would go along the next time.
+        response.headers.pop("set-cookie", None)
+        return response
+
+
+def origin(url: httpx.URL) -> str:
+    """Scheme, host and port of an address; the usual port is left out."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"[:300]

@@ -1,0 +1,35 @@
+"""Say aloud which connections stand still: an event when one does and when it moves again, and a metric of each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pdpp_worker import metrics, registry
+from pdpp_worker.coverage.stillness import stillness, untouched
+from pdpp_worker.logs import get_logger
+from pdpp_worker.store import waits
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.waits import Waits
+
+
+def watch(db: Database) -> list[str]:
+    """Look at every connection; returns the names of those that stand still. Any number of watchdogs may look."""
+    installed, now = registry.all_connectors().keys(), datetime.now(UTC)
+    with db.begin() as connection:
+        found = waits.read(connection)
+    metrics.UNTOUCHED_S.clear()
+    return [one.connection for one in found if _look(db, one, installed=one.connector in installed, now=now)]
+
+
+def _look(db: Database, one: Waits, *, installed: bool, now: datetime) -> bool:
+    eligible = untouched(one, installed=installed, now=now)
+    still = stillness(one, installed=installed, now=now)
+    metrics.UNTOUCHED_S.labels(one.connection).set((now - eligible.since).total_seconds() if eligible else 0.0)
+    cause = still.cause.value if still else None
+    data = {"since": still.since.isoformat(), "run": still.run_id, "because": still.because} if still else {}
+    if cause != one.still_cause:
+        with db.begin() as connection:
+            is_news = waits.note(connection, one.connection_id, cause, data)
+        if is_news and still is not None:
+            get_logger().warning("connection stands still", connection=one.connection, cause=cause, **data)
+    return still is not None

@@ -1,0 +1,153 @@
+"""What the law is told of an answer, and in which order: the limits first, then one verdict."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from pdpp_worker import metrics
+from pdpp_worker.errors import ProviderError, Throttled, UpstreamError
+from pdpp_worker.pacing.announced import Announced
+from pdpp_worker.pacing.client import ProviderClient
+from pdpp_worker.pacing.controller import Controller
+from pdpp_worker.pacing.pacer import Pacer
+from pdpp_worker.pacing.retry import RetryingTransport
+from pdpp_worker.pacing.transport import PacedTransport
+from pdpp_worker.pacing.typed import Judge
+
+
+class NoBucket:
+    """Admits at once, and holds nobody."""
+
+    def reserve(self, _: float) -> float:
+        return 0.0
+
+    def hold(self, _: float) -> None:
+        """Nothing to hold."""
+
+
+class Law(Controller):
+    """Writes down what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0, 1.0)
+        self.heard: list[object] = []
+
+    def on_announced(self, now: float, limits: Sequence[Announced]) -> None:  # noqa: ARG002 - the law's signature
+        self.heard.append(list(limits))
+
+    def on_success(self, now: float) -> None:  # noqa: ARG002
+        self.heard.append("success")
+
+    def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:  # noqa: ARG002
+        self.heard.append("refusal")
+
+    def on_upstream_error(self, now: float) -> None:  # noqa: ARG002
+        self.heard.append("error")
+
+
+def client_of(
+    law: Law, answer: Callable[[httpx.Request], httpx.Response], judge: Judge | None = None, attempts: int = 1
+) -> ProviderClient:
+    pacer = Pacer("test", NoBucket(), law, 1.0, lambda *_: None, lambda *_: None)  # type: ignore[arg-type]
+    paced = PacedTransport(httpx.MockTransport(answer), pacer, judge=judge)
+    sending = RetryingTransport(paced, metrics.RETRIED.labels("test"), attempts)
+    return ProviderClient(sending, base_url="https://site.example", timeout_s=1.0)
+
+
+LIMITS = {"ratelimit-limit": "100", "ratelimit-remaining": "7", "ratelimit-reset": "30"}
+ONE_LIMIT = [Announced(7, 30, 100)]
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"), [(200, "success"), (400, "success"), (404, "success"), (429, "refusal"), (500, "error")]
+)
+def test_announced_limits_are_heard_before_the_verdict(status: int, verdict: str) -> None:
+    law = Law()
+
+    with contextlib.suppress(ProviderError):
+        client_of(law, lambda _: httpx.Response(status, headers=LIMITS)).get("/")
+
+    assert law.heard == [ONE_LIMIT, verdict]
+
+
+def test_an_answer_that_announces_nothing_is_heard_once() -> None:
+    law = Law()
+
+    client_of(law, lambda _: httpx.Response(200)).get("/")
+
+    assert law.heard == ["success"]
+
+
+def test_a_resource_that_the_account_may_not_read_is_an_answer() -> None:
+    law = Law()
+
+    with pytest.raises(ProviderError):
+        client_of(law, lambda _: httpx.Response(403, json={"code": "PermissionDenied"})).get("/")
+
+    assert law.heard == ["success"]
+
+
+def refused_in_words(response: httpx.Response) -> ProviderError | None:
+    """A judge: the provider says 200 and means it only without this."""
+    slow = response.json() == {"slow": "down"}
+    return Throttled("slow down", retry_after=datetime(2026, 1, 1, tzinfo=UTC)) if slow else None
+
+
+def test_a_judge_turns_a_good_answer_into_a_refusal_before_it_counts() -> None:
+    law = Law()
+
+    with pytest.raises(Throttled, match="slow down"):
+        client_of(law, lambda _: httpx.Response(200, json={"slow": "down"}), refused_in_words).get("/")
+
+    assert law.heard == ["refusal"]
+
+
+def test_what_a_judge_lets_pass_is_a_success() -> None:
+    law = Law()
+
+    answer = client_of(law, lambda _: httpx.Response(200, json={"items": []}), refused_in_words).get("/")
+
+    assert answer.json() == {"items": []}
+    assert law.heard == ["success"]
+
+
+def test_a_judge_is_not_asked_about_what_is_a_failure_already() -> None:
+    asked: list[httpx.Response] = []
+
+    with pytest.raises(UpstreamError):
+        client_of(Law(), lambda _: httpx.Response(500), asked.append).get("/")
+
+    assert asked == []
+
+
+def test_a_judge_that_breaks_breaks_the_run_and_teaches_nothing() -> None:
+    law = Law()
+
+    with pytest.raises(ValueError, match="Expecting value"):
+        client_of(law, lambda _: httpx.Response(200, content=b"junk"), refused_in_words).get("/")
+
+    assert law.heard == []
+
+
+def test_a_redirect_that_leads_away_costs_one_request_and_teaches_no_failure() -> None:
+    law = Law()
+
+    with pytest.raises(UpstreamError, match="leads away"):
+        client_of(law, lambda _: httpx.Response(302, headers={"location": "https://evil.example"}), attempts=2).get("/")
+
+    assert law.heard == ["success"]
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_a_failure_is_tried_as_often_as_was_said(attempts: int) -> None:
+    law = Law()
+
+    with pytest.raises(UpstreamError):
+        client_of(law, lambda _: httpx.Response(500), attempts=attempts).get("/")
+
+    assert law.heard == ["error"] * attempts
