@@ -26,13 +26,12 @@ def ping(url: str, key: str, per_s: float) -> Acquire:  # noqa: ARG001 - it limi
 
 
 def ours(url: str, key: str, per_s: float) -> Acquire:
-    """The bucket that hands out instants; `key` is hexadecimal."""
+    """The bucket that is asked at the instant of a send; `key` is hexadecimal."""
     bucket = Bucket(connect(url, TIMEOUT_S), int(key[:7], 16))
     interval_ms = 1000 / per_s
 
     def acquire() -> None:
-        delay = bucket.reserve(interval_ms)
-        if delay > 0:
+        while (delay := bucket.take(interval_ms, interval_ms)) > 0:
             time.sleep(delay)
 
     return acquire

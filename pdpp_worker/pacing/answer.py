@@ -11,21 +11,23 @@ from typing import cast
 
 import httpx
 
-from pdpp_worker.errors import UpstreamError
-from pdpp_worker.protocol.reasons import Reason
-
 LARGEST_ANSWER_BYTES = 256 * 1024 * 1024
-"""Unpacked. The longest honest answers, ten long conversations at once, stay below a quarter of it; a few hundred times
-that can hide in 3 MB of gzip."""
+"""Unpacked. Room for the most that is asked for at once, ten conversations of 25 MB; 3 MB of gzip can hold twelve times
+as much."""
 ACCEPTED_CODINGS = "gzip, deflate"
 """What can be unpacked piece by piece with a bound on each piece."""
+
 
 _PIECE_BYTES = 64 * 1024
 _MOST_CODINGS = 2
 _OF_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
-def read_whole(response: httpx.Response, deadline: float, largest: int = LARGEST_ANSWER_BYTES) -> httpx.Response:
+class TooLargeError(httpx.RequestError):
+    """The answer has more bytes than may be held."""
+
+
+def read_whole(response: httpx.Response, deadline: float, largest: int) -> httpx.Response:
     """The same answer with its body read and unpacked, and its connection let go.
 
     Args:
@@ -36,7 +38,7 @@ def read_whole(response: httpx.Response, deadline: float, largest: int = LARGEST
     Raises:
         httpx.ReadTimeout: the deadline came first.
         httpx.DecodingError: the body is not what its content-encoding says, or that was not asked for.
-        UpstreamError: it is too large.
+        TooLargeError: it is.
     """
     held = io.BytesIO()
     with closing(cast(httpx.SyncByteStream, response.stream)) as stream:
@@ -67,8 +69,7 @@ def _bounded(pieces: Iterator[bytes], largest: int) -> Iterator[bytes]:
     for piece in pieces:
         size += len(piece)
         if size > largest:
-            text = f"the answer is larger than {largest} bytes"
-            raise UpstreamError(text, reason=Reason.PARSE_FAILED.value)
+            raise TooLargeError(f"the answer is larger than {largest} bytes")
         yield piece
 
 

@@ -27,7 +27,7 @@ LONGEST_HOLD_S = 24 * 3600.0
 def connect(url: str, timeout_s: float) -> Redis:
     """A client whose every operation is bounded.
 
-    It never sends a command twice by itself: a reservation whose answer was lost is lost, not doubled.
+    It never sends a command twice by itself: a turn whose answer was lost is lost, not taken twice.
     """
     return Redis.from_url(
         url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0), protocol=2

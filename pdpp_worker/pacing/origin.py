@@ -6,6 +6,8 @@ import httpx
 
 from pdpp_worker.errors import UpstreamError
 
+_PLACE = "pdpp.place"
+"""Request extension: method and path of the request that the redirects began with."""
 _BARE_METHODS = frozenset({"GET", "HEAD"})
 _BARE_HEADERS = frozenset(
     {
@@ -39,25 +41,27 @@ class OriginTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Pass a request on that may be sent; raises UpstreamError for one that may not."""
+        # A redirect inherits it, so that what is told is the place that was asked for.
+        place = request.extensions.setdefault(_PLACE, f"{request.method} {request.url.path}")
         if self._home is None:
-            return self._bare(request)
+            return self._bare(request, place)
         there = origin(request.url)
         if there != self._home:
-            raise UpstreamError(f"an address leads away from {self._home} to {there}; it was not asked")
+            raise UpstreamError(f"{place} leads away from {self._home} to {there}, which was not asked")
         return self._inner.handle_request(request)
 
     def close(self) -> None:
         """Close the connections."""
         self._inner.close()
 
-    def _bare(self, request: httpx.Request) -> httpx.Response:
+    def _bare(self, request: httpx.Request, place: str) -> httpx.Response:
         there = origin(request.url)
         if request.url.scheme not in self._schemes:
-            raise UpstreamError(f"{there} is no https address, and no base_url; it was not asked")
+            raise UpstreamError(f"{place} leads to {there}, which is no https address and was not asked")
         told = {name for name in request.headers if name not in _BARE_HEADERS}
         if told or request.method not in _BARE_METHODS:
             what = ", ".join(sorted(told)) or request.method
-            raise UpstreamError(f"a client without base_url carries nothing to {there}, but was to send: {what}")
+            raise UpstreamError(f"{place}: a client without base_url carries nothing, but was to send {there}: {what}")
         response = self._inner.handle_request(request)
         # Kept, a cookie would go along the next time.
         response.headers.pop("set-cookie", None)

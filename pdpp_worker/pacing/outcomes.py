@@ -9,6 +9,7 @@ from datetime import datetime
 import httpx
 
 from pdpp_worker.errors import AuthExpired, Challenged, Forbidden, Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.pacing.answer import TooLargeError
 from pdpp_worker.pacing.refusals import is_about_the_resource, is_refusal, pause
 from pdpp_worker.protocol.reasons import Reason
 
@@ -50,6 +51,8 @@ def network_errors(request: httpx.Request) -> Iterator[None]:
         raise UpstreamError(f"{place}: no answer in time", reason=Reason.TIMED_OUT.value) from error
     except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
         raise UpstreamError(f"{place} leads nowhere: {type(error).__name__}") from error
+    except TooLargeError as error:
+        raise UpstreamError(f"{place}: {error}", reason=Reason.PARSE_FAILED.value) from error
     except httpx.RequestError as error:
         raise UpstreamError(f"{place}: {type(error).__name__}", reason=Reason.NETWORK_ERROR.value) from error
 

@@ -10,6 +10,7 @@ from prometheus_client import Counter
 
 from pdpp_worker.errors import UpstreamError
 from pdpp_worker.pacing.transport import NOT_BEFORE
+from pdpp_worker.protocol.reasons import Reason
 
 ATTEMPTS = 2
 """A resource that fails twice is a gap: a third failure in a row would be taken for an outage of the provider."""
@@ -43,8 +44,10 @@ class RetryingTransport(httpx.BaseTransport):
         for attempt in range(1, self._attempts):
             try:
                 return self._inner.handle_request(request)
-            except UpstreamError:
-                if request.method not in _REPEATABLE or not self._may_retry():
+            except UpstreamError as error:
+                # What is too large to be read will not be smaller the next time.
+                is_lasting = error.reason == Reason.PARSE_FAILED.value
+                if is_lasting or request.method not in _REPEATABLE or not self._may_retry():
                     raise
                 backoff = min(BACKOFF_MAX_S, BACKOFF_S * 2**attempt)
                 request.extensions[NOT_BEFORE] = time.monotonic() + self._spread.uniform(0, backoff)

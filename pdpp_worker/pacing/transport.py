@@ -54,7 +54,7 @@ class PacedTransport(TypedTransport):
         with self._pacer.request(not_before, self._lane_of(request.url.path)):
             return super().handle_request(request)
 
-    def _met(self, response: httpx.Response, now: datetime) -> None:
+    def _note_answer(self, response: httpx.Response, now: datetime) -> None:
         if limits := announced(response.headers, now):
             self._pacer.note_announced(limits)
 

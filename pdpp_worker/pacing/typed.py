@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 
 from pdpp_worker.errors import ProviderError
-from pdpp_worker.pacing.answer import ACCEPTED_CODINGS, read_whole
+from pdpp_worker.pacing.answer import ACCEPTED_CODINGS, LARGEST_ANSWER_BYTES, read_whole
 from pdpp_worker.pacing.outcomes import network_errors, outcome_of
 
 LONGEST_ANSWER_S = 180.0
@@ -38,10 +38,10 @@ class TypedTransport(httpx.BaseTransport):
         request.headers["accept-encoding"] = ACCEPTED_CODINGS
         with network_errors(request):
             response = self._inner.handle_request(request)
-            response = read_whole(response, time.monotonic() + self._longest_answer_s)
+            response = read_whole(response, time.monotonic() + self._longest_answer_s, LARGEST_ANSWER_BYTES)
         response.request = request
         now = datetime.now(UTC)
-        self._met(response, now)
+        self._note_answer(response, now)
         failure = outcome_of(response, now)
         if failure is None and self._judge is not None:
             failure = self._judge(response)
@@ -53,5 +53,5 @@ class TypedTransport(httpx.BaseTransport):
         """Close the connections."""
         self._inner.close()
 
-    def _met(self, response: httpx.Response, now: datetime) -> None:
+    def _note_answer(self, response: httpx.Response, now: datetime) -> None:
         """An answer came, whatever it says."""

@@ -104,7 +104,7 @@ class TestSignedIn:
         with pytest.raises(UpstreamError) as caught:
             client.get("/here")
 
-        assert "leads away from https://site.example to " in str(caught.value)
+        assert str(caught.value).startswith("GET /api/here leads away from https://site.example to ")
         assert SECRET not in str(caught.value)
         assert "/x" not in str(caught.value)
 
@@ -197,7 +197,7 @@ class TestBare:
         client = client_of(provider, "")
         SIGN_IN[way](client)
 
-        with pytest.raises(UpstreamError, match="carries nothing to https") as caught:
+        with pytest.raises(UpstreamError, match="carries nothing") as caught:
             client.get("https://one.example/x")
 
         assert provider.asked == []

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pdpp_worker.errors import AuthExpired, Challenged, Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.pacing.answer import TooLargeError
 from pdpp_worker.pacing.outcomes import network_errors, outcome_of
 from pdpp_worker.pacing.refusals import retry_after
 from pdpp_worker.protocol.reasons import known_reason
@@ -186,7 +187,11 @@ def test_every_failure_of_a_request_has_a_reason(kind: type[Any]) -> None:
     with pytest.raises(UpstreamError) as caught, network_errors(REQUEST):
         raise kind("the library's own words", request=REQUEST)
 
-    reasons = {httpx.TimeoutException: "timed_out", httpx.TooManyRedirects: "upstream_error"}
+    reasons = {
+        httpx.TimeoutException: "timed_out",
+        httpx.TooManyRedirects: "upstream_error",
+        TooLargeError: "parse_failed",
+    }
     expected_reason = next((reason for base, reason in reasons.items() if issubclass(kind, base)), "network_error")
     assert caught.value.reason == expected_reason
     assert known_reason(caught.value.reason) is not None

@@ -5,55 +5,60 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
 
 from pdpp_worker import metrics
 from pdpp_worker.errors import ProviderError, Throttled, UpstreamError
+from pdpp_worker.pacing import typed
 from pdpp_worker.pacing.announced import Announced
+from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.client import ProviderClient
-from pdpp_worker.pacing.controller import Controller
+from pdpp_worker.pacing.lanes import Lanes
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.pacing.retry import RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
 from pdpp_worker.pacing.typed import Judge
 
 
-class NoBucket:
-    """Admits at once, and holds nobody."""
+class OpenPacer(Pacer):
+    """Admits at once."""
 
-    def reserve(self, _: float) -> float:
-        return 0.0
-
-    def hold(self, _: float) -> None:
-        """Nothing to hold."""
+    def admit(self, *_: Any, **__: Any) -> None:
+        """Nothing to wait for."""
 
 
-class Law(Controller):
+class Law(Lanes):
     """Writes down what it hears."""
 
     def __init__(self) -> None:
         super().__init__(1.0, 1.0)
         self.heard: list[object] = []
 
-    def on_announced(self, now: float, limits: Sequence[Announced]) -> None:  # noqa: ARG002 - the law's signature
+    def on_announced(self, now: float, limits: Sequence[Announced], lane: str = "") -> None:
         self.heard.append(list(limits))
+        super().on_announced(now, limits, lane)
 
-    def on_success(self, now: float) -> None:  # noqa: ARG002
+    def on_success(self, now: float, lane: str = "") -> None:
         self.heard.append("success")
+        super().on_success(now, lane)
 
-    def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:  # noqa: ARG002
+    def on_throttle(self, now: float, retry_after_s: float | None = None, lane: str = "") -> None:
         self.heard.append("refusal")
+        super().on_throttle(now, retry_after_s, lane)
 
-    def on_upstream_error(self, now: float) -> None:  # noqa: ARG002
+    def on_upstream_error(self, now: float, lane: str = "", **options: Any) -> None:
         self.heard.append("error")
+        super().on_upstream_error(now, lane, **options)
 
 
 def client_of(
     law: Law, answer: Callable[[httpx.Request], httpx.Response], judge: Judge | None = None, attempts: int = 1
 ) -> ProviderClient:
-    pacer = Pacer("test", NoBucket(), law, 1.0, lambda *_: None, lambda *_: None)  # type: ignore[arg-type]
+    pacer = OpenPacer("test", Mock(spec=Bucket), law, 1.0, lambda *_: None, lambda *_: None)
     paced = PacedTransport(httpx.MockTransport(answer), pacer, judge=judge)
     sending = RetryingTransport(paced, metrics.RETRIED.labels("test"), attempts)
     return ProviderClient(sending, base_url="https://site.example", timeout_s=1.0)
@@ -151,3 +156,13 @@ def test_a_failure_is_tried_as_often_as_was_said(attempts: int) -> None:
         client_of(law, lambda _: httpx.Response(500), attempts=attempts).get("/")
 
     assert law.heard == ["error"] * attempts
+
+
+def test_an_answer_that_is_too_large_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typed, "LARGEST_ANSWER_BYTES", 10)
+    law = Law()
+
+    with pytest.raises(UpstreamError, match="larger than"):
+        client_of(law, lambda _: httpx.Response(200, content=b"x" * 11), attempts=2).get("/")
+
+    assert law.heard == ["error"]

@@ -75,7 +75,7 @@ class NoPacing:
     turn = None
 
     @contextmanager
-    def request(self, _: float) -> Iterator[None]:
+    def request(self, *_: Any, **__: Any) -> Iterator[None]:
         yield
 
     def note_send(self) -> None:
