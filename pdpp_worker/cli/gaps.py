@@ -122,7 +122,7 @@ def _document(gap: GapView, outlook: Outlook) -> dict[str, Any]:
         "next_attempt_at": outlook.next_try(gap),
         "sentence": reason.sentence if reason else None,
         "who_acts": who_acts(gap, outlook),
-        "who_mends": outlook.mender(gap),
+        "who_mends": None if gap.status == "recovered" else outlook.mender(gap),
         "waits_until": wait.until if wait else None,
         "wait_reason": wait.reason if wait else None,
     }

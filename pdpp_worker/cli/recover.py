@@ -18,7 +18,7 @@ from pdpp_worker.coverage.when import Wait
 from pdpp_worker.pacing.forecast import forecast
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery import sweep
-from pdpp_worker.store import backlog, connections, readmodels
+from pdpp_worker.store import backlog, readmodels
 from pdpp_worker.store.backlog import Selection, Standing
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.runs import Ring
@@ -40,27 +40,28 @@ def recover(
         with session.db.begin() as connection:
             rows = targets(connection, name)
         bells = sweep.recover(session.settings, session.db, [row.id for row in rows], wanted, budget)
-        heard = _start(session, bells)
+        heard = _start(session, bells, wanted)
         _explain(session, rows, wanted, bells)
     if not all(heard):
         note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")
 
 
-def _start(session: Session, bells: list[Ring]) -> list[bool]:
+def _start(session: Session, bells: list[Ring], wanted: Selection) -> list[bool]:
     """Say what each run will take, then ring for it."""
-    costs = [_cost_of(session, bell.run_id) for bell in bells]
+    costs = [_cost_of(session, bell.run_id, wanted) for bell in bells]
     heard = [ring(bell) for bell in bells]
     say(*costs)
     say(*(f"Run {bell.run_id} is queued; see: pdpp-worker runs show {bell.run_id}" for bell in bells))
     return heard
 
 
-def _cost_of(session: Session, run_id: int) -> str:
+def _cost_of(session: Session, run_id: int, wanted: Selection) -> str:
     """What a run that goes back for gaps is expected to take, and when it will be done."""
     with session.db.begin() as connection:
         view, cost = readmodels.run_view(connection, run_id), readmodels.stated_cost(connection, run_id)
-        [outlook] = read(session.settings, connection, [connections.get(connection, view.connection).id])
-    wait = outlook.wait
+        [outlook] = read(session.settings, connection, [view.connection_id])
+        due = backlog.count_due(connection, view.connection_id, wanted)
+    wait, one_by_one = outlook.wait, outlook.is_targeted and due.resources == due.items
     expected = forecast(
         cost["items"],
         cost["interval_ms"],
@@ -69,7 +70,7 @@ def _cost_of(session: Session, run_id: int) -> str:
         not_before=wait.until if wait else None,
     )
     takes = duration(max(1.0, expected.cost.total_seconds()))
-    done = end(expected.done_at if cost["end_known"] else None, expected.spread.total_seconds())
+    done = end(expected.done_at if cost["learned"] and one_by_one else None, expected.spread.total_seconds())
     waits = f"; {waiting(wait.until, wait.reason)}" if wait else ""
     return f"{view.connection}: {expected.items:,} pending, about {takes}, {done}{waits}"
 

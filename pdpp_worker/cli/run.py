@@ -11,6 +11,7 @@ from pdpp_worker.cli.output import note, say
 from pdpp_worker.cli.run_views import advice, summary
 from pdpp_worker.cli.session import Session, open_session
 from pdpp_worker.cli.waiting import watch
+from pdpp_worker.coverage.outlook import read
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.store import connections, readmodels, runs
@@ -68,7 +69,9 @@ def _work_here(session: Session, bell: Ring) -> None:
 
 def _await_end(session: Session, bell: Ring) -> NoReturn:
     view = watch(session.db, bell.run_id)
-    say(summary(view), *advice(view))
+    with session.db.begin() as connection:
+        [outlook] = read(session.settings, connection, [view.connection_id])
+    say(summary(view, outlook), *advice(view))
     raise typer.Exit(EXIT_CODES.get(view.status, 1))
 
 

@@ -15,13 +15,13 @@ from pdpp_worker.protocol.reasons import NEEDS_OWNER, known_reason
 from pdpp_worker.store.readmodels import RunStreamView, RunView
 
 
-def summary(view: RunView) -> str:
+def summary(view: RunView, outlook: Outlook) -> str:
     """How a run ended, in one sentence."""
     words = f"Run {view.id} of {view.connection} {view.status.replace('_', ' ')}: {_kept(view)}"
     words += f", missing: {missing(view)}"
     if view.error is not None:
         words += f"; {view.error}"
-    return f"{words}{retry(view)}."
+    return f"{words}{retry(view, outlook)}."
 
 
 def advice(view: RunView) -> list[str]:
@@ -42,10 +42,13 @@ def missing(view: RunView) -> str:
     return f"{view.records_missing_estimate:,}{f' ({by_reason})' if by_reason else ''}"
 
 
-def retry(view: RunView) -> str:
-    """When what is missing is asked for again."""
+def retry(view: RunView, outlook: Outlook) -> str:
+    """When what a run missed is asked for again: as it knew at its end, but not in a wait that is in force since."""
     not_before = (view.retry_hint or {}).get("not_before")
-    return f"; tried again {due(datetime.fromisoformat(not_before))}" if not_before else ""
+    if not_before is None or outlook.is_paused:
+        return ""
+    wait = outlook.wait
+    return f"; tried again {due(max([datetime.fromisoformat(not_before), *([wait.until] if wait else [])]))}"
 
 
 def document(view: RunView, outlook: Outlook) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def print_one(view: RunView, streams: Sequence[RunStreamView], outlook: Outlook)
         ("ended", local(view.ended_at) if view.ended_at else "not yet"),
         ("slices", str(view.slices)),
         ("records", f"{view.records_durable:,} kept ({_kept(view)}); {view.records_rejected:,} refused"),
-        ("missing", missing(view) + retry(view)),
+        ("missing", missing(view) + retry(view, outlook)),
         *([("gaps", _healed(view))] if view.gaps_tried else []),
         ("checkpoints", f"{view.checkpoints_committed} of {view.checkpoints_staged} committed"),
     ]

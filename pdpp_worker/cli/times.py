@@ -9,6 +9,7 @@ from pdpp_worker.errors import ConfigurationError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"(\d+)([smhdw])")
+_SOON_S = 600.0
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -59,9 +60,9 @@ def local(at: datetime, now: datetime | None = None) -> str:
 
 
 def clock(at: datetime, now: datetime | None = None) -> str:
-    """A time on the owner's clock, `20:30`: with seconds if it is near, with its day if that is another."""
+    """A time on the owner's clock: `20:30`, with seconds within ten minutes, with its day if that is another one."""
     now = now or datetime.now(UTC)
     here = at.astimezone()
-    if abs((at - now).total_seconds()) < _SECONDS["h"]:
+    if abs((at - now).total_seconds()) < _SOON_S:
         return f"{here:%H:%M:%S}"
     return f"{here:%H:%M}" if here.date() == now.astimezone().date() else f"{here:%Y-%m-%d %H:%M}"

@@ -79,6 +79,7 @@ def _in_words(overview: Overview) -> str:
         f"runs at work: {overview.runs_working}{taken}",
         f"waiting: {overview.runs_waiting}",
         f"missing: {overview.gaps:,}",
+        *([f"standing still: {overview.still} (see: pdpp-worker doctor)"] if overview.still else []),
     ]
     if overview.next_run_at is not None:
         words.append(f"next run {due(overview.next_run_at)}")

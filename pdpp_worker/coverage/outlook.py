@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -40,7 +41,7 @@ class Outlook:
     waits: Waits
     now: datetime
 
-    @property
+    @cached_property
     def wait(self) -> Wait | None:
         """The wait that is in force."""
         return wait_of(self.waits, self.now)
@@ -97,7 +98,7 @@ class Outlook:
         pending = self.pending(gaps)
         own = self.pending(of) if of is not None else pending
         interval_ms = self.recovery_interval_ms
-        if not own or interval_ms is None or not self._is_targeted or any(one.resources < one.count for one in own):
+        if not own or interval_ms is None or not self.is_targeted or any(one.resources < one.count for one in own):
             return None
         first_at = min(at for one in pending if (at := self.next_try(one)) is not None)
         last_at = max(at for one in own if (at := self._tried_at(one, one.last_attempt_at)) is not None)
@@ -111,11 +112,14 @@ class Outlook:
         return [one for one in gaps if self.mender(one) is Mender.TIME]
 
     @property
-    def _is_targeted(self) -> bool:
+    def is_targeted(self) -> bool:
+        """Whether the connector can be asked for single items."""
         return self.manifest is not None and taken_forms(self.manifest).resources
 
     def _tried_at(self, gap: Gap, own: datetime | None) -> datetime | None:
-        return next_try(own, gap.reason, self.waits, self.now) if self.mender(gap) is Mender.TIME else None
+        if self.mender(gap) is not Mender.TIME:
+            return None
+        return next_try(own, gap.reason, self.wait, self.waits.cooldown_until, self.now)
 
     def _is_upgraded(self, gap: Gap) -> bool:
         """Whether the version that it waits for is installed, and does not go back by itself."""

@@ -34,10 +34,14 @@ def wait_of(waits: Waits, now: datetime) -> Wait | None:
     return max((one for one in found if one.until > now), key=lambda one: one.until, default=None)
 
 
-def next_try(own: datetime | None, reason: str, waits: Waits, now: datetime) -> datetime | None:
-    """When a gap of this reason, whose own time is `own`, is tried next; None: it has no time."""
+def next_try(
+    own: datetime | None, reason: str, wait: Wait | None, cooldown_until: datetime | None, now: datetime
+) -> datetime | None:
+    """When a gap of this reason, whose own time is `own`, is tried next; None: it has no time.
+
+    `wait` is the one in force at its connection, `cooldown_until` the end of the pause that the provider asked for.
+    """
     if own is None:
         return None
-    wait = wait_of(waits, now)
-    pauses = [wait.until if wait else None, waits.cooldown_until if reason in PRESSURE else None]
+    pauses = [wait.until if wait else None, cooldown_until if reason in PRESSURE else None]
     return max([own, *(at for at in pauses if at is not None and at > now)])

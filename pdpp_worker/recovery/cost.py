@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 
 from pdpp_worker.pacing.intervals import ceiling, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.recovery.policy import taken_forms
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import backlog, rates
 from pdpp_worker.store.backlog import Selection
@@ -25,8 +24,8 @@ def state_cost(
 ) -> dict[str, Any]:
     """Due items, at `most` so many, times the interval at which gaps are asked for.
 
-    Returns `items`, `interval_ms`, `seconds`, whether the interval is `learned` (where nothing was, it is that of a
-    cold start), and `end_known`: it is learned, and all of them can be asked for one by one.
+    Returns `items`, `interval_ms`, `seconds`, and whether the interval is `learned`; where nothing was, it is that of a
+    cold start.
     """
     due = backlog.count_due(connection, row.id, selection)
     items = due.items if most is None else min(due.items, most)
@@ -34,11 +33,9 @@ def state_cost(
     learned = held.state.get("interval_ms") if held is not None else None
     most_often = ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms
     interval = recovery_interval_ms(learned or settings.pacing_cold_start_ms, most_often, manifest)
-    one_by_one = taken_forms(manifest).resources and due.resources == due.items
     return {
         "items": items,
         "interval_ms": round(interval, 1),
         "seconds": round(items * interval / 1000, 1),
         "learned": learned is not None,
-        "end_known": learned is not None and one_by_one,
     }

@@ -158,6 +158,8 @@ class Overview:
     records_in_work: int
     """Records that the active runs have taken so far."""
     gaps: int
+    still: int
+    """Connections that the watchdog found to stand still."""
     next_run_at: datetime | None
 
 
@@ -221,6 +223,7 @@ _OVERVIEW = text("""
         count(runs.id) FILTER (WHERE leases.run_id IS NULL) AS runs_waiting,
         coalesce(sum(taken.records), 0)::bigint AS records_in_work,
         (SELECT count(*) FROM gaps WHERE closed_at IS NULL) AS gaps,
+        (SELECT count(*) FROM connections WHERE still_cause IS NOT NULL) AS still,
         (SELECT min(next_run_at) FROM schedules WHERE NOT paused) AS next_run_at
     FROM runs
     LEFT JOIN leases ON leases.run_id = runs.id AND leases.expires_at > clock_timestamp()

@@ -26,9 +26,13 @@ def filled(create_database: object) -> Iterator[Database]:
 
 @pytest.mark.parametrize(
     ("question", "index"),
-    [("which connections are due", "ix_gaps_due"), ("a run's page of 1,000 gaps", "ix_gaps_due")],
+    [
+        ("which connections are due", "ix_gaps_due"),
+        ("which connections stand still", "ix_gaps_due"),
+        ("a run's page of 1,000 gaps", "ix_gaps_due"),
+    ],
 )
-def test_the_sweep_and_a_run_find_their_gaps_by_the_index_of_what_is_due(
+def test_sweep_watchdog_and_run_find_their_gaps_by_the_index_of_what_is_due(
     filled: Database, question: str, index: str
 ) -> None:
     found = list(paths(filled, QUESTIONS[question]))

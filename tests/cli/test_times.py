@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.cli.times import due, duration, parse_duration, relative
+from pdpp_worker.cli.times import clock, due, duration, parse_duration, relative
 from pdpp_worker.errors import ConfigurationError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,3 +45,17 @@ def test_a_time_is_said_by_its_distance(seconds: float, words: str) -> None:
 @given(st.timedeltas(max_value=timedelta(0), min_value=timedelta(days=-1000)))
 def test_what_is_overdue_comes_now(late: timedelta) -> None:
     assert due(NOW + late, NOW) == "now"
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        (timedelta(minutes=5), "12:05:00"),
+        (timedelta(hours=8, minutes=30), "20:30"),
+        (timedelta(hours=20), "2026-01-02 08:00"),
+    ],
+)
+def test_a_time_on_the_clock_is_as_short_as_it_can_be(later: timedelta, words: str) -> None:
+    noon = datetime(2026, 1, 1, 12).astimezone()
+
+    assert clock(noon + later, noon) == words

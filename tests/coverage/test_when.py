@@ -62,7 +62,9 @@ def test_a_wait_that_is_over_is_never_told(given: Waits) -> None:
 
 @given(any_waits, times, st.sampled_from(["rate_limited", "timed_out"]))
 def test_no_gap_is_tried_before_its_time_or_in_a_wait(given: Waits, own: datetime, reason: str) -> None:
-    wait, found = wait_of(given, NOW), next_try(own, reason, given, NOW)
+    wait = wait_of(given, NOW)
+
+    found = next_try(own, reason, wait, given.cooldown_until, NOW)
 
     assert found is not None
     assert found >= own
@@ -70,11 +72,9 @@ def test_no_gap_is_tried_before_its_time_or_in_a_wait(given: Waits, own: datetim
 
 
 def test_what_the_provider_refused_waits_for_its_pause_and_nothing_else_does() -> None:
-    paused = waits(cooldown_until=ahead(30), run=active(leased=True))
-
-    assert next_try(ago(5), "rate_limited", paused, NOW) == ahead(30)
-    assert next_try(ago(5), "timed_out", paused, NOW) == ago(5)
+    assert next_try(ago(5), "rate_limited", None, ahead(30), NOW) == ahead(30)
+    assert next_try(ago(5), "timed_out", None, ahead(30), NOW) == ago(5)
 
 
 def test_what_has_no_time_has_none_in_a_wait_either() -> None:
-    assert next_try(None, "timed_out", waits(hold_until=ahead(5)), NOW) is None
+    assert next_try(None, "timed_out", Wait(ahead(5), "held"), ahead(9), NOW) is None
