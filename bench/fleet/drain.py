@@ -22,6 +22,7 @@ PATIENCE = 2.5
 class Drained:
     """A drain in figures; instants in Unix seconds."""
 
+    begun: float
     asked: int
     """Gaps that were due."""
     left: int
@@ -67,6 +68,7 @@ def _judged(watch: Watch, asked: int, left: int, now: float) -> Drained:
     seconds = ended - watch.begun
     explained = watch.explained(entries)
     return Drained(
+        begun=watch.begun,
         asked=asked,
         left=left,
         admitted=admitted,
