@@ -13,9 +13,10 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.pacing.bucket import connect
-from pdpp_worker.settings import Settings
+from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
+from tests.support.fleet import environment
 from tests.support.servers import servers
 
 __all__ = ["servers"]
@@ -85,6 +86,20 @@ def settings(database_url: str, servers: EmbeddedServers, tmp_path_factory: pyte
         pacing_cold_start_ms=1.0,
         batch_s=0.2,
     )
+
+
+@pytest.fixture
+def own_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """These settings for everything in this process that reads them from the environment, as the Celery app does.
+
+    The app keeps its broker for as long as the process lives: it is the same for every test.
+    """
+    for name, value in environment(settings).items():
+        if name.startswith("PDPP_"):
+            monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
 
 
 def _need_not_survive_a_power_cut(admin: Engine) -> None:

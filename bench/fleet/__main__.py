@@ -90,8 +90,7 @@ def _rows(one: Drained) -> dict[str, str]:
 def _silences(one: Drained) -> str:
     if not one.idle:
         return "none"
-    lengths = [end - begin for begin, end in one.idle]
-    return f"{len(lengths)}, {sum(lengths):.0f} s together, longest {max(lengths):.1f} s"
+    return ", ".join(f"{end - begin:.1f} s at {begin - one.begun:.0f} s" for begin, end in one.idle)
 
 
 def _number(seconds: float | None, scale: float = 1) -> str:

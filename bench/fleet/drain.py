@@ -22,6 +22,7 @@ PATIENCE = 2.5
 class Drained:
     """A drain in figures; instants in Unix seconds."""
 
+    begun: float
     asked: int
     """Gaps that were due."""
     left: int
@@ -65,7 +66,9 @@ def _judged(watch: Watch, asked: int, left: int, now: float) -> Drained:
     ended = now if left else arrivals[-1]
     stopped_s = figures.seconds_of(watch.down)
     seconds = ended - watch.begun
+    explained = watch.explained(entries)
     return Drained(
+        begun=watch.begun,
         asked=asked,
         left=left,
         admitted=admitted,
@@ -74,8 +77,8 @@ def _judged(watch: Watch, asked: int, left: int, now: float) -> Drained:
         refused=len(refusals),
         most_refused_in_60_s=figures.most_within(refusals, 60.0),
         smallest_distance_s=figures.smallest_distance([one.monotonic_ns / 1e9 for one in entries]),
-        idle=figures.unexplained(arrivals, (watch.begun, ended), watch.explained(entries), IDLE_S),
-        hand_overs_s=figures.hand_overs(watch.slices_ready(), arrivals),
+        idle=figures.unexplained(arrivals, (watch.begun, ended), explained, IDLE_S),
+        hand_overs_s=figures.hand_overs(watch.slices_ready(), arrivals, explained),
         stopped_s=stopped_s,
         silence_at_restart_s=_silence(arrivals, [begun for begun, _ in watch.down]),
         silence_at_flush_s=_silence(arrivals, watch.flushed),

@@ -19,10 +19,15 @@ def unexplained(
     return [(begin, end) for begin, end in left if end - begin > longer_than_s]
 
 
-def hand_overs(ready: Iterable[float], arrivals: Sequence[float]) -> list[float]:
-    """How long each slice waited for its first request (s), from the instant at which it could have begun."""
+def hand_overs(ready: Iterable[float], arrivals: Sequence[float], explained: Iterable[Stretch]) -> list[float]:
+    """How long each slice was without its first request (s, in order of length), less what is explained.
+
+    `ready` are the instants at which the slices could have begun.
+    """
+    known = sorted(explained)
     following = ((instant, bisect_left(arrivals, instant)) for instant in ready)
-    return sorted(arrivals[index] - instant for instant, index in following if index < len(arrivals))
+    waits = (_without((instant, arrivals[index]), known) for instant, index in following if index < len(arrivals))
+    return sorted(map(seconds_of, waits))
 
 
 def most_within(instants: Sequence[float], window_s: float) -> int:
@@ -50,6 +55,6 @@ def _without(stretch: Stretch, known: Iterable[Stretch]) -> Iterator[Stretch]:
     begin, end = stretch
     for known_from, known_until in known:
         if known_until > begin and known_from < end:
-            yield begin, known_from
+            yield begin, max(begin, known_from)
             begin = known_until
-    yield begin, end
+    yield begin, max(begin, end)

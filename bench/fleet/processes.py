@@ -64,7 +64,7 @@ class RealFleet:
     def lose_bell(self, within_s: float) -> bool:
         """Take a message that was meant for a collect worker, if one comes in time; returns whether one did."""
         with Redis.from_url(self._servers.redis_url, db=0) as broker:
-            return broker.blpop(["collect"], timeout=within_s) is not None
+            return broker.blpop(["pdpp:collect"], timeout=within_s) is not None
 
     def command(self, *arguments: str) -> None:
         """A command of the program, as the owner types it. Raises CalledProcessError."""

@@ -37,7 +37,11 @@ def test_every_second_is_near_an_arrival_or_explained_or_silent(arrivals: list[f
 
 
 def test_a_hand_over_lasts_until_the_next_request() -> None:
-    assert figures.hand_overs([1.0, 5.0, 9.0], [0.5, 1.25, 7.0]) == [0.25, 2.0]
+    assert figures.hand_overs([1.0, 5.0, 9.0], [0.5, 1.25, 7.0], []) == [0.25, 2.0]
+
+
+def test_a_hold_is_no_part_of_a_hand_over() -> None:
+    assert figures.hand_overs([1.0], [9.0], [(0.0, 7.0), (8.5, 20.0)]) == [1.5]
 
 
 @given(instants, st.integers(1, 50))

@@ -14,9 +14,8 @@ from typer.testing import CliRunner, Result
 
 from pdpp_worker import logs
 from pdpp_worker.cli.program import app
-from pdpp_worker.settings import Settings, get_settings
+from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
-from tests.support.fleet import environment
 from tests.support.scripted import Scenario
 
 
@@ -57,17 +56,12 @@ class Cli:
 
 
 @pytest.fixture
-def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+def cli(own_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """The command line, with this test's settings."""
-    for name, value in environment(settings).items():
-        if name.startswith("PDPP_"):
-            monkeypatch.setenv(name, value)
     # The runner takes standard error away after each command, and logs would go on writing to it.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
     monkeypatch.setattr(logs, "configure", lambda _: None)
-    get_settings.cache_clear()
     yield Cli()
-    get_settings.cache_clear()
     structlog.reset_defaults()
 
 

@@ -172,7 +172,7 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next(
     assert one(db, "SELECT count(*) FROM records WHERE stream = 'messages'") == SESSIONS * LINES
 
 
-def test_every_beat_entry_names_a_task_that_exists(settings: Settings) -> None:
+def test_every_beat_entry_names_a_task_that_exists(settings: Settings, own_environment: None) -> None:
     from beat_schedule import beat_schedule
     from pdpp_worker.tasks import doors
 
