@@ -111,10 +111,14 @@ class Controller:
         self._refusals.on_success()
         self._failures.on_success()
 
-    def on_upstream_error(self, now: float, *, outage_after: int = outage.AFTER) -> None:
-        """It failed at the provider or on the way: no rate signal, and after `outage_after` in a row an outage."""
+    def on_upstream_error(self, now: float, *, counts: bool = True) -> None:
+        """It failed at the provider or on the way: no rate signal, and after some in a row an outage.
+
+        One that was to be expected does not count, neither for an outage nor against it.
+        """
         self._admit()
-        self._failures.on_failure(now, outage_after)
+        if counts:
+            self._failures.on_failure(now)
 
     def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:
         """It was refused for the rate; `retry_after_s` is the wait that the provider asks for, obeyed up to a day.

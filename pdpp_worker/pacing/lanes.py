@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pdpp_worker.pacing import outage
 from pdpp_worker.pacing.allowance import WINDOW_S, Allowance
 from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.controller import Controller
@@ -64,9 +63,9 @@ class Lanes:
         """It was answered, whatever the answer, and neither for the rate nor by a failing server."""
         self._lane(lane).on_success(now)
 
-    def on_upstream_error(self, now: float, lane: str = "", *, outage_after: int = outage.AFTER) -> None:
-        """It failed at the provider or on the way; `outage_after` in a row, of any lane, are an outage."""
-        self._lane(lane).on_upstream_error(now, outage_after=outage_after)
+    def on_upstream_error(self, now: float, lane: str = "", *, counts: bool = True) -> None:
+        """It failed at the provider or on the way; three in a row that count, of any lane, are an outage."""
+        self._lane(lane).on_upstream_error(now, counts=counts)
 
     def on_throttle(self, now: float, retry_after_s: float | None = None, lane: str = "") -> None:
         """It was refused for the rate; `retry_after_s`, the wait that the provider asks for, holds this lane alone."""

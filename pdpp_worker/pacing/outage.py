@@ -23,14 +23,14 @@ class Outage:
         self.in_a_row = 0
         self._began = self._until = -math.inf
 
-    def on_failure(self, now: float, after: int = AFTER) -> bool:
-        """One more; returns whether it is an outage, which `after` failures in a row are."""
+    def on_failure(self, now: float) -> bool:
+        """One more; returns whether it is an outage, which `AFTER` failures in a row are."""
         if not self.in_a_row:
             self._began = now
         self.in_a_row += 1
-        if self.in_a_row < after:
+        if self.in_a_row < AFTER:
             return False
-        usual = min(FIRST_S * 2 ** min(self.in_a_row - after, 10), USUAL_S)
+        usual = min(FIRST_S * 2 ** min(self.in_a_row - AFTER, 10), USUAL_S)
         self._until = now + max(usual, min(SHARE * (now - self._began), LONGEST_S))
         return True
 

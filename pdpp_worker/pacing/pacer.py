@@ -66,7 +66,7 @@ class Pacer:
         self._clock = clock
         self._spread = random.SystemRandom()
         self._sent_at = float("-inf")
-        self._lane = ""
+        self._lane, self._is_second_try = "", False
         self.sent = 0
         """Requests that went out, retries and redirects included."""
         self.answered = 0
@@ -80,7 +80,7 @@ class Pacer:
 
     @contextmanager
     def request(self, not_before: float = float("-inf"), lane: str = "") -> Iterator[None]:
-        """One request: wait for its turn, and learn from how it went.
+        """One request: wait for its turn, and learn from how it went. `not_before` is that of a second try.
 
         Raises:
             PacerUnavailableError: Redis cannot be reached; no request may be sent.
@@ -109,7 +109,7 @@ class Pacer:
             PacerUnavailableError: Redis cannot be reached; no request may be sent.
         """
         begun = self._clock()
-        self._lane = lane
+        self._lane, self._is_second_try = lane, not_before > float("-inf")
         spacing_ms = max(self._law.spacing_ms(begun, lane), self._floor_ms)
         self._await_law(begun, not_before)
         while (delay := self._bucket.take(spacing_ms, self._floor_ms, lane)) > 0:
@@ -179,11 +179,10 @@ class Pacer:
         self._law.on_success(now, self._lane)
 
     def _note_error(self, now: float) -> None:
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row > self._tolerated:
-            self._law.on_upstream_error(now, self._lane)
-        else:
-            self._law.on_success(now, self._lane)
+        """What fails again right after it failed, or was known to fail, says nothing more of the provider."""
+        self._failed_in_a_row += not self._is_second_try
+        counts = not self._is_second_try and self._failed_in_a_row > self._tolerated
+        self._law.on_upstream_error(now, self._lane, counts=counts)
 
     def _note_throttle(self, failure: Throttled, now: float) -> None:
         asked = (failure.retry_after - datetime.now(UTC)).total_seconds() if failure.retry_after is not None else None

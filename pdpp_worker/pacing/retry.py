@@ -13,7 +13,7 @@ from pdpp_worker.pacing.transport import NOT_BEFORE
 from pdpp_worker.protocol.reasons import Reason
 
 ATTEMPTS = 2
-"""A resource that fails twice is a gap: a third failure in a row would be taken for an outage of the provider."""
+"""A resource that fails twice is a gap."""
 BACKOFF_S, BACKOFF_MAX_S = 1.0, 16.0
 BUDGET_RATIO, BUDGET_FLOOR = 0.1, 3
 """At most a tenth of the requests may be second tries, and three in any case: a failing provider is not asked twice

@@ -87,14 +87,24 @@ def test_failures_of_different_lanes_in_a_row_are_one_outage() -> None:
     assert hold.until == pytest.approx(now + 30)
 
 
-def test_more_failures_make_an_outage_where_failures_are_expected() -> None:
+def test_failures_that_were_to_be_expected_are_no_outage() -> None:
     lanes, now = Lanes(CEILING_MS), START
-    for _ in range(9):
+    for _ in range(20):
         now = lanes.next_send(now)
         lanes.on_send(now)
-        lanes.on_upstream_error(now, outage_after=10)
+        lanes.on_upstream_error(now, counts=False)
 
     assert lanes.hold(now) is None
+
+
+def test_a_failure_that_was_to_be_expected_does_not_end_an_outage() -> None:
+    lanes, now = Lanes(CEILING_MS), START
+    for counts in (True, True, False, True):
+        now = lanes.next_send(now)
+        lanes.on_send(now)
+        lanes.on_upstream_error(now, counts=counts)
+
+    assert lanes.hold(now) is not None
 
 
 def test_lanes_go_on_from_what_they_left() -> None:

@@ -115,6 +115,22 @@ def test_a_second_try_is_paced_like_any_other_request(client: Client, provider: 
     assert smallest_gap_s(provider) >= CEILING_MS / 1000 - RESOLUTION_S
 
 
+def test_an_outage_is_three_requests_that_fail_and_not_their_second_tries(
+    client: Client, provider: ProviderProcess
+) -> None:
+    provider.set_faults(FaultOptions(error_share=1.0))
+
+    for _ in range(2):
+        with pytest.raises(UpstreamError):
+            client.http.get("/conversations")
+    held_before = client.law.hold(time.monotonic())
+    with pytest.raises(UpstreamError):
+        client.http.post("/conversations/batch", json={"conversation_ids": []})
+
+    assert held_before is None
+    assert client.law.hold(time.monotonic()) is not None
+
+
 def test_second_tries_have_a_budget(redis: Redis, provider: ProviderProcess) -> None:
     client = Client(redis, provider.base_url, tolerated=100)
     provider.set_faults(FaultOptions(error_share=1.0))
