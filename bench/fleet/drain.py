@@ -26,7 +26,7 @@ class Drained:
     asked: int
     """Gaps that were due."""
     left: int
-    """Of them, still due when the drain was given up."""
+    """Of them, not asked for when the drain was given up."""
     admitted: int
     seconds: float
     """From the order to the last request; to the end where the drain was given up."""
