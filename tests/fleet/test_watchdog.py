@@ -59,4 +59,4 @@ def test_a_run_that_no_worker_takes_is_told_and_so_is_the_worker_that_comes(
         assert seconds_untouched(port) > 590
         with worker(settings, tmp_path, "local") as other:
             until(lambda: events(db)[-1:] == [("moving", None)], other.process)
-        until(lambda: seconds_untouched(port) == 0, member.process)
+            until(lambda: seconds_untouched(port) == 0, member.process, other.process)

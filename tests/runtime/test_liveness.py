@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,16 @@ from pdpp_worker.errors import ProviderError, Throttled, UpstreamError
 from tests.support.virtual_fleet import CEILING_MS, START, Fleet, Mischief
 
 ROUNDING_S = 1e-3
+
+
+class Step(NamedTuple):
+    """One request: how it is answered, what happens while it waits, how long the fleet rested before, its lane."""
+
+    answer: ProviderError | None
+    happens: list[Mischief]
+    rest_s: float
+    lane: str
+
 
 mischief = st.builds(
     Mischief,
@@ -42,20 +53,22 @@ answers = st.one_of(
     st.just(UpstreamError("failed")),
     st.sampled_from([None, 0.0, 1.0, 70.0, 600.0, 3600.0, 86400.0]).map(refusal),
 )
-steps = st.lists(st.tuples(answers, st.lists(mischief, max_size=5), st.sampled_from([0.0, 0.0, 0.0, 3600.0, 30_000.0])))
+rests = st.sampled_from([0.0, 0.0, 0.0, 3600.0, 30_000.0])
+lanes = st.sampled_from(["", "", "history", "users"])
+scripts = st.lists(st.builds(Step, answers, st.lists(mischief, max_size=5), rests, lanes))
 
 
-def work(fleet: Fleet, script: list[tuple[ProviderError | None, list[Mischief], float]]) -> None:
+def work(fleet: Fleet, script: list[Step]) -> None:
     """Send one request after the other, through all that happens."""
-    for answer, happens, idle_s in script:
-        if idle_s:
-            fleet.rest(idle_s)
-        fleet.request(lambda _, answer=answer: answer, *happens)  # type: ignore[misc]
+    for step in script:
+        if step.rest_s:
+            fleet.rest(step.rest_s)
+        fleet.request(lambda _, step=step: step.answer, *step.happens, lane=step.lane)  # type: ignore[misc]
 
 
-@given(steps)
+@given(scripts)
 def test_the_next_request_goes_out_within_one_interval_of_the_last_hold(
-    script: list[tuple[ProviderError | None, list[Mischief], float]],
+    script: list[Step],
 ) -> None:
     fleet = Fleet()
 
@@ -64,9 +77,9 @@ def test_the_next_request_goes_out_within_one_interval_of_the_last_hold(
     assert [one for one in fleet.sent if one.unexplained_s > ROUNDING_S] == []
 
 
-@given(steps)
+@given(scripts)
 def test_nothing_that_happens_to_a_wait_breaks_the_ceiling(
-    script: list[tuple[ProviderError | None, list[Mischief], float]],
+    script: list[Step],
 ) -> None:
     fleet = Fleet()
 
