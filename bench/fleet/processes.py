@@ -89,7 +89,7 @@ def running(data_dir: Path, variables: dict[str, str]) -> Iterator[RealFleet]:
 
 
 def prefer(provider: ProviderProcess) -> None:
-    """Let the provider run before all others, where this user may ask for it, so that it writes arrivals down in time."""
+    """Let the provider run before all others, where this user may ask for that: it writes arrivals down in time."""
     assert provider.pid is not None
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, provider.pid, -15)
