@@ -82,6 +82,7 @@ def _rows(one: Drained) -> dict[str, str]:
         "smallest distance of two arrivals, ms": _number(one.smallest_distance_s, 1000),
         f"unexplained silences above {IDLE_S:g} s": _silences(one),
         "hand-overs, p50 s, longest s": f"{len(overs)}, {median(overs):.2f}, {overs[-1]:.2f}" if overs else "none",
+        "held back, s": f"{one.held_s:.1f}",
         "stopped by the restart, s": f"{one.stopped_s:.1f}",
         "silence around the restart, s": _number(one.silence_at_restart_s),
         "silence around the emptying, s": _number(one.silence_at_flush_s),
