@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bench.fleet import account
 from bench.fleet.drain import IDLE_S, Drained, drain
-from bench.fleet.processes import COLLECTORS, busy, running
+from bench.fleet.processes import COLLECTORS, busy, prefer, running
 from bench.fleet.watch import Watch
 from bench.machine import this_machine
 from pdpp_worker.demo.provider.options import ProviderOptions, QuotaOptions
@@ -49,6 +49,7 @@ def main(
         running(data_dir, variables) as fleet,
         busy(BUSY if with_busy else 0),
     ):
+        prefer(provider)
         _console.print(str(this_machine(fleet.db.check())), highlight=False)
         account.connect(fleet.db, Vault(fleet.settings), provider)
         drains = {}
@@ -73,7 +74,7 @@ def _table(drains: dict[str, Drained]) -> Table:
 def _rows(one: Drained) -> dict[str, str]:
     overs = one.hand_overs_s
     return {
-        "gaps, of them left": f"{one.asked:,}, {one.left:,}",
+        "gaps, of them not asked for": f"{one.asked:,}, {one.left:,}",
         "time, s": f"{one.seconds:.1f}",
         "admitted requests": f"{one.admitted:,}",
         "share of the quota": f"{one.share:.2f}",
@@ -81,6 +82,7 @@ def _rows(one: Drained) -> dict[str, str]:
         "smallest distance of two arrivals, ms": _number(one.smallest_distance_s, 1000),
         f"unexplained silences above {IDLE_S:g} s": _silences(one),
         "hand-overs, p50 s, longest s": f"{len(overs)}, {median(overs):.2f}, {overs[-1]:.2f}" if overs else "none",
+        "held back, s": f"{one.held_s:.1f}",
         "stopped by the restart, s": f"{one.stopped_s:.1f}",
         "silence around the restart, s": _number(one.silence_at_restart_s),
         "silence around the emptying, s": _number(one.silence_at_flush_s),

@@ -26,7 +26,7 @@ class Drained:
     asked: int
     """Gaps that were due."""
     left: int
-    """Of them, still due when the drain was given up."""
+    """Of them, not asked for when the drain was given up."""
     admitted: int
     seconds: float
     """From the order to the last request; to the end where the drain was given up."""
@@ -38,6 +38,8 @@ class Drained:
     idle: list[Stretch]
     hand_overs_s: list[float]
     """In order of length."""
+    held_s: float
+    """In which a hold, a Retry-After or the stopped fleet let nothing be sent."""
     stopped_s: float
     silence_at_restart_s: float | None
     silence_at_flush_s: float | None
@@ -79,6 +81,7 @@ def _judged(watch: Watch, asked: int, left: int, now: float) -> Drained:
         smallest_distance_s=figures.smallest_distance([one.monotonic_ns / 1e9 for one in entries]),
         idle=figures.unexplained(arrivals, (watch.begun, ended), explained, IDLE_S),
         hand_overs_s=figures.hand_overs(watch.slices_ready(), arrivals, explained),
+        held_s=figures.covered_s((watch.begun, ended), explained),
         stopped_s=stopped_s,
         silence_at_restart_s=_silence(arrivals, [begun for begun, _ in watch.down]),
         silence_at_flush_s=_silence(arrivals, watch.flushed),

@@ -46,6 +46,11 @@ def silence_at(instant: float, arrivals: Sequence[float]) -> float | None:
     return arrivals[index] - arrivals[index - 1] if 0 < index < len(arrivals) else None
 
 
+def covered_s(stretch: Stretch, known: Iterable[Stretch]) -> float:
+    """How much of a stretch is covered by others, which may overlap."""
+    return stretch[1] - stretch[0] - seconds_of(_without(stretch, sorted(known)))
+
+
 def seconds_of(stretches: Iterable[Stretch]) -> float:
     """The time that these stretches last together."""
     return sum(end - begin for begin, end in stretches)

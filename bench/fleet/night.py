@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bench.fleet import account, figures
 from bench.fleet.figures import Stretch
-from bench.fleet.processes import running
+from bench.fleet.processes import prefer, running
 from bench.fleet.watch import Watch
 from pdpp_worker.demo.provider.options import FaultOptions, ProviderOptions, QuotaOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
@@ -50,6 +50,7 @@ def main(
     duration = hours * 3600
     options = ProviderOptions(conversations=int(SPARE * QUOTA.rate_per_s * duration), quota=QUOTA)
     with temporary_data_dir() as data_dir, ProviderProcess(options) as provider, running(data_dir, {}) as fleet:
+        prefer(provider)
         account.connect(fleet.db, Vault(fleet.settings), provider)
         account.miss(fleet.db, account.conversation_ids(options))
         watch = Watch(fleet, provider)

@@ -15,7 +15,8 @@ from pdpp_worker.demo.provider.log import Entry
 from pdpp_worker.demo.provider.process import ProviderProcess
 
 LOOK_EVERY_S = 0.5
-_DUE = text("SELECT count(*) FROM gaps WHERE status = 'open' AND next_attempt_at <= clock_timestamp()")
+# One that was refused is tried again after a minute at the earliest, which is no part of the drain.
+_UNTRIED = text("SELECT count(*) FROM gaps WHERE status = 'open' AND attempts = 1")
 _QUEUED = text("SELECT extract(epoch FROM max(created_at))::float8 FROM runs")
 _HOLD = text("""
     SELECT extract(epoch FROM updated_at)::float8 AS since,
@@ -54,7 +55,7 @@ class Watch:
             self.begun = max(asked, connection.execute(_QUEUED).scalar_one())
 
     def look(self) -> int:
-        """Take down the hold that is in force; returns how many gaps are due."""
+        """Take down the hold that is in force; returns how many gaps were not asked for yet."""
         if self.bells_to_lose:
             self.bells_to_lose -= self.fleet.lose_bell(LOOK_EVERY_S)
         else:
@@ -62,7 +63,7 @@ class Watch:
         self.fleet.poll()
         with self.fleet.db.begin() as connection:
             self.holds.update((row.since, row.until) for row in connection.execute(_HOLD))
-            return int(connection.execute(_DUE).scalar_one())
+            return int(connection.execute(_UNTRIED).scalar_one())
 
     def restart(self) -> None:
         """Stop the fleet with its servers and start it again."""

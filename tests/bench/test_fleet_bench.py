@@ -44,6 +44,10 @@ def test_a_hold_is_no_part_of_a_hand_over() -> None:
     assert figures.hand_overs([1.0], [9.0], [(0.0, 7.0), (8.5, 20.0)]) == [1.5]
 
 
+def test_holds_that_overlap_are_counted_once() -> None:
+    assert figures.covered_s((0.0, 30.0), [(-5.0, 10.0), (5.0, 12.0), (20.0, 40.0)]) == 22.0
+
+
 @given(instants, st.integers(1, 50))
 def test_the_densest_window_is_found(arrivals: list[float], window_s: int) -> None:
     counts = (sum(first <= one < first + window_s for one in arrivals) for first in arrivals)

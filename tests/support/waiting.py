@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 Found = TypeVar("Found")
 
-PATIENCE_S = 120.0
+PATIENCE_S = 180.0
 """The bound on every wait. A busy machine brings what is waited for late; only what never comes takes so long."""
 _LOOK_EVERY_S = 0.02
 
