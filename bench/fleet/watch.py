@@ -41,7 +41,6 @@ class Watch:
     down: list[Stretch] = field(default_factory=list)
     """While the fleet was stopped, from the first signal until all workers listened again."""
     flushed: list[float] = field(default_factory=list)
-
     bells_to_lose: int = 0
 
     def __post_init__(self) -> None:
