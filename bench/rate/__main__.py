@@ -13,7 +13,8 @@ from rich.table import Table
 from bench.rate.compare import Figures, compare, run
 from bench.rate.picture import draw
 from bench.rate.policies import POLICIES
-from bench.rate.providers import SCENARIOS, SINE_DEPTH, Scenario, Sine
+from bench.rate.providers import SINE_DEPTH, Sine
+from bench.rate.scenarios import SCENARIOS, Scenario
 from bench.rate.simulator import Setting
 
 FIRST_SEED = 5000
@@ -30,6 +31,8 @@ def main(
     scenarios: Annotated[list[str] | None, typer.Option(help="Part of a scenario's name; again for more.")] = None,
     first_seed: Annotated[int, typer.Option(help="Seeds are counted from here.")] = FIRST_SEED,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer items, two seeds.")] = False,
+    cold: Annotated[bool, typer.Option("--cold", help="Runs that begin with nothing learned as well.")] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the work.")] = 1,
     picture: Annotated[Path | None, typer.Option(help="Draw the intervals over time into this SVG.")] = None,
 ) -> None:
     """Throughput as a share of the all-knowing client's, and what it cost in refusals."""
@@ -41,7 +44,7 @@ def main(
     setting = QUICK if quick else Setting()
     numbers = range(first_seed, first_seed + (2 if quick else seeds))
     with _console.status("running"):
-        figures = list(compare(chosen, names, numbers, setting))
+        figures = list(compare(chosen, names, numbers, setting, cold=cold, processes=processes))
     _console.print(_table(figures))
     if picture is not None:
         picture.write_text(_picture(next(one for one in SCENARIOS if one.name == PICTURED), names, first_seed))
@@ -76,7 +79,7 @@ def _picture(scenario: Scenario, names: Sequence[str], seed: int) -> str:
     traces = {name: run(scenario, name, seed, Setting(), trace=True).trace for name in names}
     first, last = min(trace[0][0] for trace in traces.values()), max(trace[-1][0] for trace in traces.values())
     instants = [first + (last - first) * step / STEPS for step in range(STEPS + 1)]
-    quota = scenario.provider(seed).open_law
+    quota = scenario.open_law(seed)
     assert isinstance(quota, Sine)
     return draw(
         f"Gaps between requests while the quota swings by {SINE_DEPTH:.0%} (dashed: what the provider sustains)",

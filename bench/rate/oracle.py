@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from pdpp_worker.demo.provider.laws import Law
+from pdpp_worker.pacing.announced import Announced
 
 LOOK_S = 0.5
 """How far it trusts a law's wait: a quota that drifts may open sooner."""
@@ -24,7 +26,7 @@ class Oracle:
         if self._granted_at > self._sent_at:
             return max(at, self._granted_at)
         while (decision := self._law.admit(at)).verdict.refuses:
-            at += min(decision.wait_s + 1e-9, LOOK_S)
+            at += min(decision.wait_s + 1e-9, max(LOOK_S, decision.wait_s / 20))
         self._granted_at = at
         return at
 
@@ -34,6 +36,9 @@ class Oracle:
 
     def on_success(self, now: float) -> None:
         """Nothing to learn."""
+
+    def on_announced(self, now: float, limits: Sequence[Announced]) -> None:
+        """It knows."""
 
     def on_throttle(self, now: float, retry_after_s: float | None) -> None:
         """Never happens."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.rate.published import PublishedPacing
+from pdpp_worker.pacing.announced import Announced
 
 
 class Peer:
@@ -35,6 +36,9 @@ class Peer:
     def on_success(self, now: float) -> None:  # noqa: ARG002
         """It was answered."""
         self._refused_in_a_row = 0
+
+    def on_announced(self, now: float, limits: Sequence[Announced]) -> None:
+        """None of them looks at it."""
 
     def on_throttle(self, now: float, retry_after_s: float | None) -> None:  # noqa: ARG002
         """It was refused for the rate."""

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from bench.rate.peers import AutoThrottle, BotocoreAdaptive, FixedInterval, FullJitter, Peer, Published
-from bench.rate.simulator import Policy, Setting
+from bench.rate.simulator import Client, Policy
 from pdpp_worker.pacing.controller import Controller
 
-Make = Callable[[Setting, random.Random], Policy]
+Make = Callable[[Client, random.Random], Policy]
 
 
-def _ours(setting: Setting, rng: random.Random) -> Policy:  # noqa: ARG001 - it draws nothing
-    return Controller(setting.ceiling_s * 1000)
+def _ours(client: Client, rng: random.Random) -> Policy:  # noqa: ARG001 - it draws nothing
+    return Controller(client.ceiling_s * 1000)
 
 
 def _peer(build: Callable[[float, random.Random], Peer]) -> Make:
-    return lambda setting, rng: build(setting.ceiling_s, rng)
+    return lambda client, rng: build(client.ceiling_s, rng)
 
 
 POLICIES: Mapping[str, Make] = {

@@ -1,38 +1,50 @@
-"""Providers to collect from: the demonstration's quota laws, with parameters drawn from a seed."""
+"""What a provider is to one client: a quota law, and the manner in which it refuses, fails and tells."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
-from pdpp_worker.demo.provider.laws import (
-    Decision,
-    Drift,
-    FixedWindow,
-    Law,
-    PenaltyBox,
-    SlidingWindow,
-    TokenBucket,
-    Verdict,
-)
+from pdpp_worker.demo.provider.laws import Decision, Law, Left, Verdict
 
-WINDOW_S = 60.0
-RUN_S, EVERY_S = 900.0, 3600.0
 SINE_PERIOD_S = 4 * 3600.0
 SINE_DEPTH = 0.6
 
+Tell = Callable[[float], float | None]
+"""The Retry-After, s, of a refusal whose true wait is so long."""
+
+
+def silent(wait_s: float) -> None:
+    """No Retry-After."""
+
+
+def honest(wait_s: float) -> float:
+    """Whole seconds, rounded up, at least one."""
+    return max(1.0, math.ceil(wait_s))
+
+
+def always(_: float, told_s: float) -> float:
+    """The same, whatever the wait."""
+    return told_s
+
+
+class Announcing(Protocol):
+    """A law that can say what is left."""
+
+    def left(self, now: float) -> Left:
+        """Requests left until the reset."""
+        ...
+
 
 class Provider:
-    """A quota law and what goes with it: Retry-After, server errors, the place of the first run in its time."""
+    """A law as it is met; `phase_s` is the place of the first run in its time."""
 
-    def __init__(
-        self, law: Law, phase_s: float, *, tells_wait: bool, error_share: float, open_law: Law | None = None
-    ) -> None:
-        self.phase_s, self.error_share = phase_s, error_share
-        self._law, self._tells_wait = law, tells_wait
-        self.open_law = open_law or law
+    def __init__(self, law: Law, phase_s: float, tell: Tell = silent, error_share: float = 0.0) -> None:
+        self.phase_s, self.error_share, self.retry_after = phase_s, error_share, tell
+        self.announcing: Announcing | None = None
+        self._law = law
         self.flags = 0
 
     def admit(self, now: float) -> Decision:
@@ -41,10 +53,6 @@ class Provider:
         if decision.verdict is Verdict.FLAGGED:
             self.flags += 1
         return decision
-
-    def retry_after(self, wait_s: float) -> float | None:
-        """The header's value: whole seconds, rounded up, at least one."""
-        return max(1.0, math.ceil(wait_s)) if self._tells_wait else None
 
 
 class Sine:
@@ -67,84 +75,67 @@ class Sine:
         self._law.set_rate(rate_per_s, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """One seed's parameters."""
+class Shedding:
+    """Another law, beside which a share of the requests is refused at random."""
 
-    rate_per_s: float
-    burst: int
-    phase_s: float
-    step_s: float
-    errors: bool = False
+    def __init__(self, law: Law, share: float, rng: random.Random) -> None:
+        self._law, self._share, self._rng = law, share, rng
 
+    def admit(self, now: float) -> Decision:
+        """Refuse some whatever the rate; they are not charged."""
+        return Decision(Verdict.REFUSED) if self._rng.random() < self._share else self._law.admit(now)
 
-Build = Callable[[Draw], tuple[Law, Law | None]]
-
-
-def _open(make: Callable[[Draw], Law]) -> Build:
-    return lambda draw: (make(draw), None)
+    def set_rate(self, rate_per_s: float, now: float) -> None:
+        """Change the rate of the law inside."""
+        self._law.set_rate(rate_per_s, now)
 
 
-def _bucket(draw: Draw) -> Law:
-    return TokenBucket(draw.rate_per_s, draw.burst, 0.0)
+class BadItem:
+    """Another law, beside which one item is asked for again after so many requests, twice, and always refused."""
+
+    def __init__(self, law: Law, every: int, tries: int = 2) -> None:
+        self._law, self._every, self._tries = law, every, tries
+        self._seen = 0
+
+    def admit(self, now: float) -> Decision:
+        """Refuse the item whatever the rate."""
+        self._seen += 1
+        bad = (self._seen + self._tries) % self._every < self._tries
+        return Decision(Verdict.REFUSED) if bad else self._law.admit(now)
+
+    def set_rate(self, rate_per_s: float, now: float) -> None:
+        """Change the rate of the law inside."""
+        self._law.set_rate(rate_per_s, now)
 
 
-def _steps(draw: Draw) -> Law:
-    """The steps come while the client collects, at the same places of every schedule of runs."""
-    first, second = (draw.phase_s + _wall_s(active) for active in (draw.step_s, 2.5 * draw.step_s))
-    return Drift(TokenBucket(1.0, draw.burst, 0.0), ((first, 0.4), (second, 1.3)), 0.0)
+class ByHand:
+    """Another law, which the owner of the account uses as well: pages looked at in sittings, a few requests each."""
+
+    def __init__(self, law: Law, rng: random.Random, start: float) -> None:
+        self._law = law
+        self._uses = sitting_uses(rng, start)
+        self._next = next(self._uses)
+
+    def admit(self, now: float) -> Decision:
+        """Charge what the owner did until now, and decide."""
+        while self._next <= now:
+            self._law.admit(self._next)
+            self._next = next(self._uses)
+        return self._law.admit(now)
+
+    def set_rate(self, rate_per_s: float, now: float) -> None:
+        """Change the rate of the law inside."""
+        self._law.set_rate(rate_per_s, now)
 
 
-def _wall_s(active_s: float) -> float:
-    return active_s // RUN_S * EVERY_S + active_s % RUN_S
-
-
-def _boxed(refusals: int, penalty_s: float) -> Build:
-    return lambda draw: (PenaltyBox(_bucket(draw), refusals, penalty_s), _bucket(draw))
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A family of providers, one for each seed."""
-
-    name: str
-    build: Build
-    tells_wait: bool = False
-    error_share: float = 0.0
-    rates: tuple[float, float] = (0.4, 2.5)
-    bursts: tuple[int, int] = (1, 30)
-
-    def provider(self, seed: int) -> Provider:
-        """The provider of one seed."""
-        rng = random.Random(f"{seed}")
-        low, high = self.rates
-        draw = Draw(
-            rate_per_s=math.exp(rng.uniform(math.log(low), math.log(high))),
-            burst=rng.randint(*self.bursts),
-            phase_s=rng.uniform(0, SINE_PERIOD_S),
-            step_s=rng.uniform(600, 1800),
-        )
-        law, open_law = self.build(draw)
-        return Provider(law, draw.phase_s, tells_wait=self.tells_wait, error_share=self.error_share, open_law=open_law)
-
-
-SLOW = (3 / 60, 6 / 60)
-
-SCENARIOS = (
-    Scenario("bucket", _open(_bucket)),
-    Scenario("bucket, Retry-After", _open(_bucket), tells_wait=True),
-    Scenario("sliding minute", _open(lambda d: SlidingWindow(d.rate_per_s, WINDOW_S))),
-    Scenario("sliding minute, Retry-After", _open(lambda d: SlidingWindow(d.rate_per_s, WINDOW_S)), tells_wait=True),
-    Scenario("fixed minute", _open(lambda d: FixedWindow(d.rate_per_s, WINDOW_S))),
-    Scenario("fixed minute, Retry-After", _open(lambda d: FixedWindow(d.rate_per_s, WINDOW_S)), tells_wait=True),
-    Scenario("strict spacing", _open(_bucket), bursts=(1, 1)),
-    Scenario("steps 1, 0.4, 1.3", _open(_steps)),
-    Scenario("sine", _open(lambda d: Sine(_bucket(d), d.rate_per_s))),
-    Scenario("box 5 a minute", _boxed(5, 600.0)),
-    Scenario("box 3 a minute", _boxed(3, 1800.0)),
-    Scenario("bucket, 1 % errors", _open(_bucket), error_share=0.01),
-    Scenario("slow bucket", _open(_bucket), rates=SLOW),
-    Scenario("slow fixed minute", _open(lambda d: FixedWindow(d.rate_per_s, WINDOW_S)), rates=SLOW),
-    Scenario("slow sliding minute", _open(lambda d: SlidingWindow(d.rate_per_s, WINDOW_S)), rates=SLOW),
-    Scenario("225, then one a minute", _open(_bucket), rates=(1 / 60, 1 / 60), bursts=(225, 225)),
-)
+def sitting_uses(rng: random.Random, start: float) -> Iterator[float]:
+    """Instants of requests by hand: about every half hour ten minutes, in which 1 to 8 come about every minute."""
+    at = start
+    while True:
+        at += rng.expovariate(1 / 1800)
+        end = at + rng.expovariate(1 / 600)
+        while at < end:
+            for _ in range(rng.randint(1, 8)):
+                at += rng.uniform(0.05, 0.5)
+                yield at
+            at += rng.expovariate(1 / 60)

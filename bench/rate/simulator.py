@@ -9,29 +9,36 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bench.rate.providers import Provider
+from pdpp_worker.pacing.announced import Announced
 
 MINUTE_S = 60.0
 TOLERANCE_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What is the same for every policy. Times in seconds."""
+class Client:
+    """How fast it may send, how soon it is answered (median and spread of a lognormal), when it runs; all in s."""
 
-    items: int = 4188
-    run_s: float = 900.0
-    every_s: float = 3600.0
-    runs: int = 400
-    sends: int = 20_000
-    """Where a drain is cut short; its throughput is that of the time until then."""
     ceiling_s: float = 0.25
     latency_s: float = 0.3
     latency_sigma: float = 0.5
+    run_s: float = 900.0
+    every_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How much is collected, and where that is given up."""
+
+    items: int = 4188
+    runs: int = 400
+    sends: int = 20_000
+    """Where a drain is cut short; its throughput is that of the time until then."""
 
 
 class Policy(Protocol):
@@ -43,6 +50,10 @@ class Policy(Protocol):
 
     def on_send(self, now: float) -> None:
         """A request goes out."""
+        ...
+
+    def on_announced(self, now: float, limits: Sequence[Announced]) -> None:
+        """The answer says what is left; its outcome follows."""
         ...
 
     def on_success(self, now: float) -> None:
@@ -102,6 +113,7 @@ def drain(
     make: Callable[[], Policy],
     provider: Provider,
     setting: Setting,
+    client: Client,
     *,
     seed: int,
     warm: bool = True,
@@ -109,28 +121,30 @@ def drain(
 ) -> Drain:
     """Collect all items; without `warm`, every run begins with a policy that knows nothing."""
     result = Drain()
-    client = _Client(provider, setting, random.Random(seed), result, trace=trace)
+    session = _Session(provider, setting, client, random.Random(seed), result, trace=trace)
     left: tuple[dict[str, Any], float] | None = None
     for number in range(setting.runs):
-        start = provider.phase_s + number * setting.every_s
+        start = provider.phase_s + number * client.every_s
         policy = make()
         if warm and left is not None:
             policy.restore(left[0], start, start - left[1])
         before = result.items
-        end = client.run(policy, start)
+        end = session.run(policy, start)
         if number and end - start >= MINUTE_S:
             result.later_minutes += 1
-            result.later_minute_items += client.items_after_a_minute - before
+            result.later_minute_items += session.items_after_a_minute - before
         left = policy.snapshot(end), end
         result.active_s += end - start
-        if client.is_done:
+        if session.is_done:
             break
     return result
 
 
-class _Client:
-    def __init__(self, provider: Provider, setting: Setting, rng: random.Random, result: Drain, *, trace: bool) -> None:
-        self._provider, self._setting, self._result = provider, setting, result
+class _Session:
+    def __init__(
+        self, provider: Provider, setting: Setting, client: Client, rng: random.Random, result: Drain, *, trace: bool
+    ) -> None:
+        self._provider, self._setting, self._client, self._result = provider, setting, client, result
         self._rng, self._trace = rng, trace
         self.items_after_a_minute = 0
         self._sent_at = -math.inf
@@ -138,7 +152,7 @@ class _Client:
 
     def run(self, policy: Policy, start: float) -> float:
         """One run; returns when it ended."""
-        now, end = start, start + self._setting.run_s
+        now, end = start, start + self._client.run_s
         self.items_after_a_minute = 0
         while not self.is_done:
             if now - start < MINUTE_S:
@@ -156,7 +170,7 @@ class _Client:
 
     def _send(self, policy: Policy, at: float) -> float:
         result, provider = self._result, self._provider
-        if at - self._sent_at < self._setting.ceiling_s - TOLERANCE_S:
+        if at - self._sent_at < self._client.ceiling_s - TOLERANCE_S:
             result.too_close += 1
         policy.on_send(at)
         decision = provider.admit(at)
@@ -165,7 +179,10 @@ class _Client:
             result.trace.append((at, at - self._sent_at, refused))
         self._sent_at = at
         result.sends += 1
-        answered = at + self._rng.lognormvariate(math.log(self._setting.latency_s), self._setting.latency_sigma)
+        answered = at + self._rng.lognormvariate(math.log(self._client.latency_s), self._client.latency_sigma)
+        if provider.announcing is not None:
+            left = provider.announcing.left(at)
+            policy.on_announced(answered, [Announced(left.remaining, max(0.0, left.reset_s - (answered - at)))])
         if refused:
             self._count_refusal(at)
             policy.on_throttle(answered, provider.retry_after(decision.wait_s - (answered - at)))

@@ -16,8 +16,9 @@ from typing import Any
 from pdpp_worker.pacing import outage
 from pdpp_worker.pacing.allowance import WINDOW_S, Allowance
 from pdpp_worker.pacing.announced import Announced
+from pdpp_worker.pacing.announcement import Announcement
 from pdpp_worker.pacing.hold import Hold, longest
-from pdpp_worker.pacing.model import Model
+from pdpp_worker.pacing.model import Model, Refusal
 from pdpp_worker.pacing.outage import Outage
 from pdpp_worker.pacing.snapshot import (
     LONGEST_HOLD_S,
@@ -32,8 +33,8 @@ from pdpp_worker.pacing.snapshot import (
 
 FRESH_S = 6 * 3600.0
 """A snapshot that is older says nothing about the provider of today."""
-LOG_SIZE = 300
-"""More than a minute at the usual ceilings, and more than one patience."""
+LOG_SIZE = 1000
+"""A minute at the ceilings that connectors set, and more than one patience."""
 
 
 class Controller:
@@ -57,6 +58,7 @@ class Controller:
         self._refusals = Outage("refused")
         self._model = Model(min(1000 / cold_start_ms, 1 / self._ceiling_s), 1 / self._ceiling_s)
         self._before = self._model
+        self._announcement = Announcement()
         self._admitted: deque[float] = deque(maxlen=LOG_SIZE)
         self._sent_at = self._asked_until = -math.inf
         self._in_flight = False
@@ -71,24 +73,30 @@ class Controller:
         """The same, or None while no refusal has taught it."""
         return self._model.quota_per_s
 
-    def interval_ms(self, now: float) -> float:  # noqa: ARG002 - the pace changes with what happens
+    def interval_ms(self, now: float) -> float:
         """The interval between two requests, as learned; the ceiling at least."""
-        return max(self._ceiling_s, 1 / self._model.pace(self._allowance.left_at(), self._sent_at)) * 1000
+        announced_s = self._announcement.interval_s(now)
+        return max(self._ceiling_s, announced_s or 1 / self._model.pace(now)) * 1000
 
     def spacing_ms(self, now: float) -> float:
         """How far the next request stays from the last one: from the ceiling, where credit is left, to the interval."""
         interval_ms = self.interval_ms(now)
+        if self._announcement.interval_s(now) is not None:
+            return self._ceiling_s * 1000
         if not self._admitted:
             return interval_ms
         return min(interval_ms, max(self._ceiling_s, self._due(now).until - self._sent_at) * 1000)
 
     def hold(self, now: float) -> Hold | None:
         """What the next request has to wait for beyond its interval, and why; None if nothing."""
+        announced = self._announcement.hold(now)
         asked = Hold(self._asked_until, "asked to pause (Retry-After)")
-        spent = self._due(now) if self._admitted else None
+        spent = self._due(now) if self._admitted and self._announcement.interval_s(now) is None else None
         if spent is not None and spent.until <= max(now, self._sent_at + self.interval_ms(now) / 1000):
             spent = None
-        return longest((asked, spent, self._allowance.hold(), self._refusals.hold(), self._failures.hold()), now)
+        return longest(
+            (announced, asked, spent, self._allowance.hold(), self._refusals.hold(), self._failures.hold()), now
+        )
 
     def next_send(self, now: float) -> float:
         """The earliest instant of the next request: after the last one and the hold, if there is one."""
@@ -98,16 +106,19 @@ class Controller:
 
     def on_send(self, now: float) -> None:
         """A request goes out, retries and redirects included."""
-        self._model.on_send(now, self._sent_at, self._allowance.left_at())
+        self._model.on_send(now)
+        self._announcement.on_send(now)
         self._sent_at, self._in_flight = now, True
 
     def on_announced(self, now: float, limits: Sequence[Announced]) -> None:
         """An answer tells what is left; called before its outcome."""
+        self._announcement.on_announced(now, limits)
 
     def on_success(self, now: float) -> None:  # noqa: ARG002 - an admission counts from its send
         """It was answered, whatever the answer, and neither for the rate nor by a failing server."""
         self._admit()
-        self._model.on_success(self._sent_at, self._allowance.left_at())
+        self._model.on_success(self._sent_at)
+        self._announcement.on_success()
         self._refusals.on_success()
         self._failures.on_success()
 
@@ -128,8 +139,8 @@ class Controller:
         if not self._in_flight:
             self.on_send(now)
         self._in_flight = False
-        wary_until = self._allowance.left_at()
         self._allowance.on_refused(now)
+        self._announcement.on_refused(now)
         if retry_after_s is not None:
             self._asked_until = max(self._asked_until, now + min(retry_after_s, LONGEST_HOLD_S))
         if self._refusals.on_failure(now):
@@ -140,10 +151,7 @@ class Controller:
         again = self._refusals.in_a_row > 1
         if not again:
             self._before = deepcopy(self._model)
-        told = None if retry_after_s is None else now + retry_after_s
-        self._model.on_refused(
-            self._sent_at, list(self._admitted), retry_after_s, told, wary_until, self._before, again=again
-        )
+        self._model.on_refused(Refusal(self._sent_at, now, retry_after_s, again), list(self._admitted))
 
     def snapshot(self, now: float) -> dict[str, Any]:
         """What was learned, for JSON; instants as seconds ago."""
@@ -173,6 +181,7 @@ class Controller:
         return {
             "model": self._model.snapshot(now),
             "before": self._before.snapshot(now) if is_open else None,
+            "announcement": self._announcement.snapshot(now),
             "admitted_ago": [ago(now, at) for at in self._admitted],
             "sent_ago": None if self._sent_at == -math.inf else max(0.0, now - self._sent_at),
             "asked_s": ahead(now, self._asked_until),
@@ -191,6 +200,7 @@ class Controller:
         self._sent_at = -math.inf if kept.sent_ago is None else then - kept.sent_ago
         self._asked_until = then + kept.asked_s
         self._refusals.restore(kept.refusals, then)
+        self._announcement.restore(kept.announcement, then)
         if age_s > FRESH_S:
             return
         self._model.restore(kept.model, then, age_s)
@@ -201,7 +211,7 @@ class Controller:
         self._admitted.extend(then - one for one in kept.admitted_ago)
 
     def _due(self, now: float) -> Hold:
-        return self._model.due(now, self._sent_at, self._admitted, self._allowance.left_at())
+        return self._model.due(now, self._sent_at, self._admitted)
 
     def _admit(self) -> None:
         if self._in_flight:  # what failed before it was sent was not admitted

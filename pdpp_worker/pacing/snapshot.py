@@ -43,9 +43,8 @@ class BucketSnapshot(_Checked):
 
     rate: Rate
     burst: Some
-    cuts: Annotated[float, Field(ge=1, le=_MOST)]
-    probed: bool
     level: Seconds
+    level_ago: Seconds | None
     count: Count
     empty_ago: Seconds | None
     from_full: Annotated[tuple[list[Seconds], Seconds], Field(strict=False)] | None
@@ -55,9 +54,30 @@ class WindowSnapshot(_Checked):
     """Of a window's budget; its next reset may be ahead, so that `reset_ago` may be negative."""
 
     limit: Some
+    length: Annotated[float, Field(ge=1, le=LONGEST_HOLD_S)]
     reset_ago: float | None
     width: Seconds
     doubts: Count
+
+
+class ProbingSnapshot(_Checked):
+    """Of the place between two probes."""
+
+    throttled: bool
+    successes: Count
+    patience: Count
+    doubt_s: Wait
+
+
+class SlowingSnapshot(_Checked):
+    """Of refusals without probing; `spans` are admissions and the time that they took."""
+
+    spans: list[Annotated[tuple[Count, Annotated[float, Field(gt=0)]], Field(strict=False)]]
+    close: Count
+    ask: Some
+    peak: Annotated[float, Field(ge=0, le=_FASTEST)]
+    best: Annotated[float, Field(ge=0, le=_FASTEST)]
+    best_ago: Seconds
 
 
 class ModelSnapshot(_Checked):
@@ -65,11 +85,21 @@ class ModelSnapshot(_Checked):
 
     bucket: BucketSnapshot
     window: WindowSnapshot | None
-    throttled: bool
-    wary: bool
-    successes: Count
-    patience: Count
+    probing: ProbingSnapshot
+    slowing: SlowingSnapshot
+    probed: bool
+    told_s: float | None
+    refused_ago: list[Seconds]
     shut_s: Wait
+
+
+class AnnouncementSnapshot(_Checked):
+    """Of what was announced."""
+
+    remaining: Count
+    reset_s: Wait
+    agreed: Count
+    needed: Count
 
 
 class OutageSnapshot(_Checked):
@@ -85,6 +115,7 @@ class LaneSnapshot(_Checked):
 
     model: ModelSnapshot
     before: ModelSnapshot | None
+    announcement: AnnouncementSnapshot
     admitted_ago: list[Seconds]
     sent_ago: Seconds | None
     asked_s: Wait
@@ -121,12 +152,12 @@ def read(kept: object) -> Snapshot:
 
 
 def _from_version_1(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """One rate for the whole connection, and one wait whatever its reason."""
+    """One rate for the whole connection, one wait whatever its reason, and windows of a minute only."""
     quiet = {"in_a_row": 0, "lasted_s": 0.0, "held_s": 0.0}
-    learned = ("bucket", "window", "throttled", "wary", "successes", "patience")
     lane = {
-        "model": {name: kept[name] for name in learned} | {"shut_s": 0.0},
+        "model": _model_from_version_1(kept),
         "before": None,
+        "announcement": {"remaining": 0, "reset_s": 0.0, "agreed": 0, "needed": 0},
         "admitted_ago": kept["admitted_ago"],
         "sent_ago": kept["sent_ago"],
         "asked_s": min(kept["held_s"], LONGEST_HOLD_S),
@@ -136,4 +167,25 @@ def _from_version_1(kept: Mapping[str, Any]) -> dict[str, Any]:
         "version": VERSION,
         "shared": {"refused_ago": kept["refused_ago"], "failures": quiet},
         "lanes": {"": lane},
+    }
+
+
+def _model_from_version_1(kept: Mapping[str, Any]) -> dict[str, Any]:
+    bucket = {name: value for name, value in kept["bucket"].items() if name not in ("cuts", "probed")}
+    bucket["level_ago"] = 0.0
+    window = kept["window"]
+    return {
+        "bucket": bucket,
+        "window": None if window is None else {"length": 60.0, **window},
+        "probing": {
+            "throttled": kept["throttled"],
+            "successes": kept["successes"],
+            "patience": kept["patience"],
+            "doubt_s": 60.0 if kept["wary"] else 0.0,
+        },
+        "slowing": {"spans": [], "close": 0, "ask": 5, "peak": 0.0, "best": 0.0, "best_ago": 0.0},
+        "probed": kept["bucket"]["probed"],
+        "told_s": None,
+        "refused_ago": [],
+        "shut_s": 0.0,
     }

@@ -12,25 +12,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from pdpp_worker.pacing.snapshot import SLOWEST, BucketSnapshot, ago
+from pdpp_worker.pacing.snapshot import BucketSnapshot, ago
 
 FIRST_BURST = 3
 USED_SHARE = 0.85
 """How much of the burst is used; the rest is room for what is not known exactly."""
 CUSHION = 2
 """Requests by which the shadow lags behind the provider's bucket after a refusal, where that can save them up."""
-MARGIN = 0.004
-CUT, MOST_CUTS = 0.03, 6
-"""A rate that is refused without probing falls by CUT, by twice as much the next time, by MOST_CUTS times at most."""
-LEAST_LEFT = 0.5
-"""No single refusal takes away more of the rate: it may have another reason."""
-SETTLED = 30
-"""Admissions after which a refusal while probing is news, not an after-effect of the last one."""
 RATE_NOT_BURST = 0.7
 """A rate that would have to fall below this share to explain a refusal is not the reason: the burst was smaller."""
 REFILL_S = 30.0
 """The shortest pause after which the bucket is taken for full."""
-_INSTANT_S = 1e-3
+INSTANT_S = 1e-3
 
 
 class TokenBucket:
@@ -38,12 +31,11 @@ class TokenBucket:
 
     def __init__(self, rate: float) -> None:
         self.rate, self.burst = rate, FIRST_BURST
+        self.count = 0
+        """Requests admitted since it was last empty or full."""
         self._level, self._level_at = 0.0, -math.inf
-        self._count = 0
         self._empty_at: float | None = None
         self._from_full: tuple[list[float], float] | None = None
-        self._cuts = 1.0
-        self._probed = False
 
     def due(self, now: float, pace: float) -> float:
         """When the shadow, leaking at `pace`, has room for the next request."""
@@ -53,44 +45,38 @@ class TokenBucket:
         """Take the room; after a long pause the provider's bucket is full again."""
         if now - self._level_at > max(REFILL_S, (self.burst + 1) / self.rate):
             self._begin(None)
-        self._level = self._level_after(now, pace) + 1
+        self._level = min(self._level_after(now, pace), self._credit + CUSHION) + 1
         self._level_at = now
 
     def on_admitted(self) -> None:
         """The request sent last was admitted."""
-        self._count += 1
+        self.count += 1
 
-    def on_refused(self, sent_at: float, admitted: Sequence[float], gain: float, pace: float) -> None:
-        """Learn from the request refused: of the rate where it is news of the rate, else of the burst.
+    @property
+    def was_full(self) -> bool:
+        """Whether it was last seen full, not empty."""
+        return self._empty_at is None
 
-        `admitted` are the sends that were admitted, the latest last; `gain` is how far `pace` is above the rate.
-        """
-        since = admitted[max(0, len(admitted) - self._count) :]
-        bound = self._bound(sent_at, since)
-        if self._empty_at is None:
-            self._from_full = (list(since), sent_at)
-            if bound < RATE_NOT_BURST * self.rate and self.burst > 1:
-                self.burst = max(1, min(self.burst - 1, burst_seen(since, sent_at, self.rate)))
-                return
-        if gain > 1 and (self._count >= SETTLED or self._empty_at is None):
-            learned = min(pace, bound) * (1 - MARGIN)
-            if self.burst == 1:
-                learned = min(learned, closest(since))
-            self._cuts = max(1.0, self._cuts / 2)
-            self._probed = True
-        else:
-            # What a probe taught did not even hold: with too small a burst, a probe makes the rate look too high.
-            self.burst += self._probed and self._empty_at is not None
-            self._probed = False
-            learned = min(self.rate * (1 - CUT * self._cuts), bound or self.rate)
-            self._cuts = min(self._cuts * 2, MOST_CUTS)
-        self.rate = max(learned, self.rate * LEAST_LEFT, SLOWEST)
-        if self._empty_at is not None and self._count >= FIRST_BURST:
-            self.measure_burst()
+    def bound(self, refused_at: float, admitted: Sequence[float]) -> float:
+        """The highest rate that refuses now; a burst that would have refused what was admitted grows by one."""
+        lasted_s = self.lasted_s(refused_at)
+        measured = 0.0 if lasted_s is None else self.count / lasted_s
+        rate, burst = highest_rate(self.since(admitted), refused_at, self.burst, measured)
+        self.burst = min(burst, self.burst + 1)
+        return rate
 
-    def on_refused_again(self) -> None:
-        """It was refused twice in a row: far too fast."""
-        self.rate = max(self.rate / 2, SLOWEST)
+    def lasted_s(self, refused_at: float) -> float | None:
+        """The time from empty to empty; None if it has been full since."""
+        return None if self._empty_at is None else max(refused_at - self._empty_at, INSTANT_S)
+
+    def is_smaller(self, refused_at: float, admitted: Sequence[float], bound: float) -> bool:
+        """Whether a refusal after it was full speaks of the burst alone, which then is smaller."""
+        since = self.since(admitted)
+        self._from_full = (list(since), refused_at)
+        if bound >= RATE_NOT_BURST * self.rate or self.burst == 1:
+            return False
+        self.burst = max(1, min(self.burst - 1, burst_seen(since, refused_at, self.rate)))
+        return True
 
     def on_empty(self, at: float) -> None:
         """The bucket is empty: the shadow fills up, and a measurement begins."""
@@ -113,33 +99,30 @@ class TokenBucket:
         return {
             "rate": self.rate,
             "burst": self.burst,
-            "cuts": self._cuts,
-            "probed": self._probed,
-            "level": self._level_after(now, self.rate),
-            "count": self._count,
+            "level": self._level,
+            "level_ago": None if self._level_at == -math.inf else max(0.0, now - self._level_at),
+            "count": self.count,
             "empty_ago": None if self._empty_at is None else ago(now, self._empty_at),
             "from_full": None if full is None else [[ago(now, at) for at in full[0]], ago(now, full[1])],
         }
 
-    def restore(self, snapshot: BucketSnapshot, then: float) -> None:
+    def restore(self, kept: BucketSnapshot, then: float) -> None:
         """Go on from a snapshot that was taken at `then`."""
-        self.rate, self.burst, self._cuts = snapshot.rate, snapshot.burst, min(snapshot.cuts, MOST_CUTS)
-        self._probed = snapshot.probed
-        self._level, self._level_at = min(snapshot.level, 1 + self._credit + CUSHION), then
-        self._count = snapshot.count
-        self._empty_at = None if snapshot.empty_ago is None else then - snapshot.empty_ago
-        if snapshot.from_full is not None:
-            admitted, refused = snapshot.from_full
+        self.rate, self.burst, self.count = kept.rate, kept.burst, kept.count
+        self._level, self._level_at = min(kept.level, 1 + self._credit + CUSHION), -math.inf
+        if kept.level_ago is not None:
+            self._level_at = then - kept.level_ago
+        self._empty_at = None if kept.empty_ago is None else then - kept.empty_ago
+        if kept.from_full is not None:
+            admitted, refused = kept.from_full
             self._from_full = [then - one for one in admitted], then - refused
 
-    def _bound(self, refused_at: float, since: Sequence[float]) -> float:
-        measured = 0.0 if self._empty_at is None else self._count / max(refused_at - self._empty_at, _INSTANT_S)
-        rate, burst = highest_rate(since, refused_at, self.burst, measured)
-        self.burst = min(burst, self.burst + 1)
-        return rate
+    def since(self, admitted: Sequence[float]) -> Sequence[float]:
+        """What was admitted since it was last empty or full."""
+        return admitted[max(0, len(admitted) - self.count) :]
 
     def _begin(self, empty_at: float | None) -> None:
-        self._count = 0
+        self.count = 0
         self._empty_at = empty_at
 
     @property
@@ -159,12 +142,12 @@ def highest_rate(admitted: Sequence[float], refused_at: float, burst: int, measu
     """
     count = len(admitted)
     while True:
-        bounds = [(count - i + 1 - burst) / max(refused_at - at, _INSTANT_S) for i, at in enumerate(admitted)]
+        bounds = [(count - i + 1 - burst) / max(refused_at - at, INSTANT_S) for i, at in enumerate(admitted)]
         bound = max(bounds, default=0.0)
         if bound <= measured:
             return measured, burst
         first = bounds.index(bound)
-        gaps, span = count - first, refused_at - admitted[first] + _INSTANT_S / 1000
+        gaps, span = count - first, refused_at - admitted[first] + INSTANT_S / 1000
         if all(later - at > span for at, later in zip(admitted, admitted[gaps:], strict=False)):
             return bound, burst
         burst += 1
@@ -172,7 +155,7 @@ def highest_rate(admitted: Sequence[float], refused_at: float, burst: int, measu
 
 def closest(admitted: Sequence[float]) -> float:
     """The rate of the two that came closest: where spacing is strict it is sustained, as nothing was saved up."""
-    return 1 / max(min((later - at for at, later in pairwise(admitted)), default=0.0), _INSTANT_S)
+    return 1 / max(min((later - at for at, later in pairwise(admitted)), default=0.0), INSTANT_S)
 
 
 def burst_seen(admitted: Sequence[float], refused_at: float, rate: float) -> int:

@@ -12,8 +12,8 @@ from bench import rate
 from bench.rate.compare import Figures, compare, run
 from bench.rate.picture import draw
 from bench.rate.policies import POLICIES
-from bench.rate.providers import SCENARIOS, Scenario
 from bench.rate.published import PublishedPacing
+from bench.rate.scenarios import DRIFTING, SCENARIOS, STATIONARY, Scenario
 from bench.rate.simulator import Setting
 
 SEEDS = (7001, 7002)
@@ -27,7 +27,7 @@ def named(name: str) -> Scenario:
 
 @pytest.fixture(scope="module")
 def ours() -> dict[str, Figures]:
-    return {one.scenario: one for one in compare(SCENARIOS, ["ours"], SEEDS, SETTING)}
+    return {one.scenario: one for one in compare([*STATIONARY, *DRIFTING], ["ours"], SEEDS, SETTING)}
 
 
 def test_the_ceiling_is_never_crossed(ours: dict[str, Figures]) -> None:

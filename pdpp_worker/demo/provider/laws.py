@@ -41,6 +41,14 @@ class Decision:
     wait_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a provider that announces its limit would say: requests left until the reset, and s until it."""
+
+    remaining: int
+    reset_s: float
+
+
 ADMITTED = Decision(Verdict.ADMITTED)
 UNCHARGED = Decision(Verdict.UNCHARGED)
 
@@ -79,16 +87,25 @@ class TokenBucket:
         self._rate, self._burst = rate_per_s, burst
         self._tokens, self._filled_at = burst, start
 
+    def wait_s(self, now: float, cost: float = 1.0) -> float:
+        """How long a request would have to wait, s; nothing is taken."""
+        self._refill(now)
+        return max(0.0, (cost - self._tokens) / self._rate)
+
+    def left(self, now: float) -> Left:
+        """The whole tokens that are there, and the time until the bucket is full."""
+        self._refill(now)
+        return Left(int(self._tokens), (self._burst - self._tokens) / self._rate)
+
     def _refill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
 
-    def admit(self, now: float) -> Decision:
-        """Take a token if there is a whole one."""
-        self._refill(now)
-        if self._tokens < 1:
-            return _refused((1 - self._tokens) / self._rate)
-        self._tokens -= 1
+    def admit(self, now: float, cost: float = 1.0) -> Decision:
+        """Take the tokens if they are all there."""
+        if wait_s := self.wait_s(now, cost):
+            return _refused(wait_s)
+        self._tokens -= cost
         return ADMITTED
 
     def set_rate(self, rate_per_s: float, now: float) -> None:
@@ -105,12 +122,23 @@ class SlidingWindow:
         self._admitted: deque[float] = deque()
         self._limit = _window_limit(rate_per_s, window_s)
 
-    def admit(self, now: float) -> Decision:
-        """Admit unless the window that ends now is full."""
+    def wait_s(self, now: float) -> float:
+        """How long a request would have to wait, s; nothing is taken."""
         while self._admitted and now - self._admitted[0] >= self._window:
             self._admitted.popleft()
-        if len(self._admitted) >= self._limit:
-            return _refused(self._admitted[-self._limit] + self._window - now)
+        full = len(self._admitted) >= self._limit
+        return self._admitted[-self._limit] + self._window - now if full else 0.0
+
+    def left(self, now: float) -> Left:
+        """The room that is left, and the time until there is one more."""
+        wait_s = self.wait_s(now)
+        oldest = self._admitted[0] + self._window - now if self._admitted else 0.0
+        return Left(max(0, self._limit - len(self._admitted)), max(wait_s, oldest))
+
+    def admit(self, now: float) -> Decision:
+        """Admit unless the window that ends now is full."""
+        if wait_s := self.wait_s(now):
+            return _refused(wait_s)
         self._admitted.append(now)
         return ADMITTED
 
@@ -127,13 +155,22 @@ class FixedWindow:
         self._limit = _window_limit(rate_per_s, window_s)
         self._number, self._used = -1, 0
 
-    def admit(self, now: float) -> Decision:
-        """Admit unless the current window is used up."""
+    def wait_s(self, now: float) -> float:
+        """How long a request would have to wait, s; nothing is taken."""
         number = int(now // self._window)
         if number != self._number:
             self._number, self._used = number, 0
-        if self._used >= self._limit:
-            return _refused((number + 1) * self._window - now)
+        return (number + 1) * self._window - now if self._used >= self._limit else 0.0
+
+    def left(self, now: float) -> Left:
+        """What is left of the window, and the time until the next one."""
+        self.wait_s(now)
+        return Left(max(0, self._limit - self._used), (self._number + 1) * self._window - now)
+
+    def admit(self, now: float) -> Decision:
+        """Admit unless the current window is used up."""
+        if wait_s := self.wait_s(now):
+            return _refused(wait_s)
         self._used += 1
         return ADMITTED
 
@@ -163,6 +200,55 @@ class Drift:
     def set_rate(self, rate_per_s: float, now: float) -> None:
         """Change the rate until the next step."""
         self._law.set_rate(rate_per_s, now)
+
+
+class Peekable(Protocol):
+    """A law that can be asked before anything is taken."""
+
+    def wait_s(self, now: float) -> float:
+        """How long a request would have to wait, s."""
+        ...
+
+    def admit(self, now: float) -> Decision:
+        """Decide on a request that arrives at `now` (s)."""
+        ...
+
+
+class Nested:
+    """Several limits at once, as by the minute and by the day: a request is charged to all or to none."""
+
+    def __init__(self, *laws: Peekable) -> None:
+        self._laws = laws
+
+    def admit(self, now: float) -> Decision:
+        """Admit what every limit admits."""
+        if wait_s := max(law.wait_s(now) for law in self._laws):
+            return _refused(wait_s)
+        for law in self._laws:
+            law.admit(now)
+        return ADMITTED
+
+    def set_rate(self, rate_per_s: float, now: float) -> None:
+        """Its limits do not change."""
+
+
+class Costs:
+    """A bucket whose requests take different numbers of tokens, in turn; one that was refused is asked for again."""
+
+    def __init__(self, bucket: TokenBucket, costs: tuple[float, ...]) -> None:
+        self._bucket = bucket
+        self._costs = deque(costs)
+
+    def admit(self, now: float) -> Decision:
+        """Charge what the next request costs."""
+        decision = self._bucket.admit(now, self._costs[0])
+        if not decision.verdict.refuses:
+            self._costs.rotate(-1)
+        return decision
+
+    def set_rate(self, rate_per_s: float, now: float) -> None:
+        """Refill at another rate from `now` on."""
+        self._bucket.set_rate(rate_per_s, now)
 
 
 class PenaltyBox:
