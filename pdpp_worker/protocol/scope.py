@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -47,6 +48,20 @@ def scope_json(scope: Scope) -> dict[str, Any]:
 def scope_key(scope: Scope) -> str:
     """The canonical JSON of a scope: the same miss always has the same key. Plain ASCII."""
     return json.dumps(scope_json(scope), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def scope_hash(scope: Scope) -> bytes:
+    """A digest of the canonical scope, so that a scope of any length fits an index."""
+    return _digest(scope_key(scope))
+
+
+def resource_hash(resource_id: str) -> bytes:
+    """The digest of the scope of one resource, without making the scope."""
+    return _digest(f'{{"resource_id":{json.dumps(resource_id)}}}')
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode(), digest_size=16).digest()
 
 
 class StreamScope(BaseModel):

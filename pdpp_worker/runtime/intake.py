@@ -32,7 +32,8 @@ from pdpp_worker.runtime.accounts import DetailAccounts
 from pdpp_worker.runtime.foreign import reason_of
 from pdpp_worker.runtime.rules import check_accounts_for_place, check_covered, check_in_scope, moment_of, resource_of
 from pdpp_worker.store import values
-from pdpp_worker.store.batch import Batch, Closure, Miss, RecordRow, Rejection
+from pdpp_worker.store.batch import Batch, RecordRow, Rejection
+from pdpp_worker.store.effects import Closure, Miss, Proof, Read
 from pdpp_worker.store.events import Event
 
 CURSOR_BYTES = 64 * 1024 * 1024
@@ -63,10 +64,12 @@ class Intake:
         self.handed = len(self._gaps)
         """Gaps that START handed over."""
         self._proofs: set[tuple[str, str]] = set()
-        self._refused: set[tuple[str, str]] = set()
         self._accounts = DetailAccounts()
         self._staged: dict[str, str] = {}
         self._staged_periods: dict[str, list[TimeRange]] = {}
+        self._detailed = {parent for one in manifest.streams if one.state_stream is None for parent in one.parents}
+        self._held_back: dict[str, tuple[str, TimeRange | None]] = {}
+        """Checkpoint stream to its latest checkpoint, which a detail that turns out to be owed withholds yet."""
         self._redact = redact
         self._missing_in = set(missing_in)
         self.batch = Batch()
@@ -125,10 +128,21 @@ class Intake:
         full, self.batch, self.size, self.rows = self.batch, Batch(), 0, 0
         return full
 
-    def commit_staged(self, excluding: Collection[str]) -> None:
-        """Put the staged checkpoints in the batch: the connector ended well, but for the excluded streams."""
+    @property
+    def holds_back(self) -> bool:
+        """Whether a checkpoint waits for what is said of its details."""
+        return bool(self._held_back)
+
+    def release(self) -> None:
+        """Nothing more is said in this slice: put what was held back in the batch, but for what owes details."""
         for stream in self._accounts.owing:
             self._withhold(stream)
+        for stream in list(self._held_back):
+            self._release(stream)
+
+    def commit_staged(self, excluding: Collection[str]) -> None:
+        """Put the staged checkpoints in the batch: the connector ended well, but for the excluded streams."""
+        self.release()
         for stream, cursor in self._staged.items():
             if stream not in excluding:
                 self.batch.checkpoints[stream] = cursor
@@ -156,7 +170,7 @@ class Intake:
         if self._gaps and not row.deleted:
             self._proofs.add((record.stream, row.key))
         if record.stream in self._missing_in and not row.partial and not self._recovery_only:
-            self.batch.proofs.setdefault(record.stream, {})[row.key] = row.deleted
+            self.batch.effects.append(Proof(record.stream, row.key, row.deleted))
 
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
         if isinstance(record, LongRecord):
@@ -185,8 +199,6 @@ class Intake:
         key = values.storable(name[: values.KEY_BYTES])
         self.batch.rejections.append(Rejection(record.stream, key, self._redact(text), raw))
         reason = Reason.RECORD_REJECTED
-        if self._gaps:  # whatever else proves that the resource was read, this record of it was not taken
-            self._refused.add((record.stream, scope_key(ResourceScope(resource_id=name))))
         self._miss(record.stream, ResourceScope(resource_id=name), reason, error=text)
 
     def _state(self, state: State) -> None:
@@ -209,18 +221,29 @@ class Intake:
         if cursor is None:
             return
         self.checkpoint_errors.pop(state.stream, None)
-        target = self.batch.checkpoints if self._incremental else self._staged
-        target[state.stream] = cursor
-        self._cover(state)
-
-    def _cover(self, state: State) -> None:
-        if state.covered is None:
-            return
-        check_covered(state.covered, state.stream)
-        if self._incremental:
-            self.batch.covered.append((state.stream, state.covered))
+        if state.covered is not None:
+            check_covered(state.covered, state.stream)
+        self._release(state.stream)
+        if not self._incremental:
+            self._stage(state.stream, cursor, state.covered)
+        elif state.stream in self._detailed:
+            self._held_back[state.stream] = cursor, state.covered
         else:
-            self._staged_periods.setdefault(state.stream, []).append(state.covered)
+            self._keep(state.stream, cursor, state.covered)
+
+    def _stage(self, stream: str, cursor: str, covered: TimeRange | None) -> None:
+        self._staged[stream] = cursor
+        if covered is not None:
+            self._staged_periods.setdefault(stream, []).append(covered)
+
+    def _keep(self, stream: str, cursor: str, covered: TimeRange | None) -> None:
+        self.batch.checkpoints[stream] = cursor
+        if covered is not None:
+            self.batch.covered.append((stream, covered))
+
+    def _release(self, stream: str) -> None:
+        if stream in self._held_back:
+            self._keep(stream, *self._held_back.pop(stream))
 
     def _cursor(self, state: State) -> str | None:
         """The cursor as text, or None when it cannot be kept; the records before it are durable all the same."""
@@ -237,19 +260,19 @@ class Intake:
         self.batch.events.append(("checkpoint_refused", stream, {"why": why}))
 
     def _withhold(self, stream: str) -> None:
-        """At the end a detail of this checkpoint is owed: what of it is not durable yet may not become so."""
+        """A detail of this checkpoint is owed at the end: what of it waits for that may not become durable."""
         why = self._accounts.why_withheld(stream)
         if why is None or stream not in self._scopes or self._recovery_only:
             return
         self._staged.pop(stream, None)
-        self.batch.checkpoints.pop(stream, None)
-        self.batch.covered = [one for one in self.batch.covered if one[0] != stream]
+        self._held_back.pop(stream, None)
         self.batch.tally(stream).state_staged, self.batch.tally(stream).state_committed = True, False
         self._refuse(stream, why)
 
     def _judge_cursor(self, state: State) -> tuple[str, str | None]:
         """The cursor as text, and why it may not be kept, if so."""
         if self._incremental and (withheld := self._accounts.why_withheld(state.stream)) is not None:
+            self._held_back.pop(state.stream, None)
             return "", withheld
         if self._incremental and (failed := self._failed_of(state.stream)) is not None:
             return "", f"{failed} failed before it, and a cursor must not move past that"
@@ -316,16 +339,14 @@ class Intake:
                 f"no record of stream {message.stream!r} with its record_key was accepted in this slice"
             )
         gap = self._gaps[message.gap_id]
-        if (gap.stream, scope_key(gap.scope)) not in self._refused:
-            self.batch.closures.append(Closure(int(message.gap_id), message.absent))
+        self.batch.effects.append(Closure(gap.stream, gap.scope, message.absent))
         self.settle(message.gap_id)
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
         check_accounts_for_place(coverage, self._streams[coverage.stream])
         self._accounts.add_coverage(coverage)
-        if coverage.hydrated_keys:
-            self.batch.hydrated.setdefault(coverage.stream, []).extend(coverage.hydrated_keys)
+        self.batch.effects += [Read(coverage.stream, key) for key in coverage.hydrated_keys]
 
     def _progress(self, progress: Progress) -> None:
         if progress.stream is not None and progress.stream in self._scopes:
@@ -354,11 +375,9 @@ class Intake:
         locator: dict[str, Any] | None = None,
     ) -> None:
         self.batch.tally(stream)
-        if isinstance(scope, ResourceScope):
-            self.batch.proofs.get(stream, {}).pop(scope.resource_id, None)
         if reason in PRESSURE and retry_after is not None:
             self.batch.cooldown_until = max(retry_after, self.batch.cooldown_until or retry_after)
-        self.batch.misses.append(
+        self.batch.effects.append(
             Miss(
                 stream=stream,
                 scope=scope,
@@ -379,7 +398,6 @@ class Intake:
             self._gaps.pop(gap_id, None)
         if not self._gaps:
             self._proofs.clear()
-            self._refused.clear()
 
     def _check_place(self, message: str, stream: str, scope: Scope, locator: dict[str, Any] | None) -> None:
         try:

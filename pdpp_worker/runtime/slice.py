@@ -45,8 +45,9 @@ from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import gaps, leases, runs, schedules
 from pdpp_worker.store.backlog import Backlog
-from pdpp_worker.store.batch import Miss, Spent
+from pdpp_worker.store.batch import Spent
 from pdpp_worker.store.commit import commit_batch
+from pdpp_worker.store.effects import Miss
 from pdpp_worker.store.engine import Database
 
 PACER_PAUSE_S = 30.0
@@ -237,9 +238,14 @@ class _Slice:
             spent=spent,
         )
         self._guard.note_cancel(done.cancel_requested)
-        if batch.checkpoints or batch.closures or done.gaps_opened or spent.items:
+        if batch.checkpoints or done.gaps_closed or done.gaps_opened or spent.items or self._intake.holds_back:
             self._guard.bounds.progressed = True
         self._committed_at = time.monotonic()
+
+    def _commit_last(self) -> None:
+        """The connector says nothing more in this slice."""
+        self._intake.release()
+        self._commit()
 
     def _spent_since(self) -> Spent:
         """What was spent since it was last accounted for."""
@@ -251,7 +257,7 @@ class _Slice:
     def _continue(
         self, pause_s: float = 0.0, phase: Phase | None = None, *, why: str | None = None, **carried: Any
     ) -> SliceResult:
-        self._commit()
+        self._commit_last()
         if self._stands_before_a_walk():
             return self._end(ended_well=True, out_of_budget=True)
         not_before = self._context.now() + timedelta(seconds=pause_s) if pause_s > 0 else None
@@ -284,7 +290,7 @@ class _Slice:
         """What goes back for gaps leaves the rest of the budget to the walk; else the run ends."""
         if self._goes_on_to_walk:
             return self._continue(phase="walk")
-        self._commit()
+        self._commit_last()
         return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True)
 
     @property
@@ -292,7 +298,7 @@ class _Slice:
         return self._plan.phase == "recover" and self._claimed.kind == "forward"
 
     def _cancel(self) -> SliceResult:
-        self._commit()
+        self._commit_last()
         return self._end(ended_well=False, cancelled=True)
 
     def _fail(self, error: ConnectorFailedError) -> SliceResult:
@@ -309,8 +315,8 @@ class _Slice:
             if not self._start.recovery_only and scope.name not in self._intake.failed_streams:
                 self._intake.failed_streams[scope.name] = error.reason.value
                 self._intake.batch.tally(scope.name)
-                self._intake.batch.misses.append(_whole_stream_miss(scope.name, error.reason, text))
-        self._commit()
+                self._intake.batch.effects.append(_whole_stream_miss(scope.name, error.reason, text))
+        self._commit_last()
         return self._end(ended_well=False, passing=error.passes, error=text)
 
     def _go_on_without(self, culprit: int, text: str, *, passing: bool) -> SliceResult:

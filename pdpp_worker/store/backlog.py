@@ -158,7 +158,7 @@ _MAKE_DUE = text(f"""
 """)
 # A version that time alone kept from trying has not failed on a gap: it tries again.
 _PUT_OFF = text(f"""
-    UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, leased_by_run_id = NULL,
+    UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, tried_run_id = :run_id, leased_by_run_id = NULL,
         connector_version_seen = CASE WHEN recovery_kind = 'retry_on_connector_upgrade' AND :passing
             THEN connector_version_seen ELSE :version END,
         status = CASE WHEN recovery_kind = 'retry_by_runtime' AND attempts + 1 >= :max_attempts

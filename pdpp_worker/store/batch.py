@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pdpp_worker.protocol.scope import Scope, TimeRange
+from pdpp_worker.protocol.scope import TimeRange
+from pdpp_worker.store.effects import Effect
 
 
 class RecordRow(NamedTuple):
@@ -31,30 +32,6 @@ class Rejection:
     key: str | None
     error: str
     raw: bytes
-
-
-@dataclass(frozen=True)
-class Miss:
-    """Something expected and not obtained."""
-
-    stream: str
-    scope: Scope
-    reason: str
-    recovery_kind: str
-    parent_stream: str | None = None
-    retry_after: datetime | None = None
-    connector_version_required: str | None = None
-    detail_locator: dict[str, Any] | None = None
-    last_error: str | None = None
-    waits_for_owner: bool = False
-
-
-@dataclass(frozen=True)
-class Closure:
-    """A gap that is closed, by its id."""
-
-    gap_id: int
-    absent: bool
 
 
 @dataclass
@@ -84,12 +61,8 @@ class Batch:
     rejections: list[Rejection] = field(default_factory=list)
     checkpoints: dict[str, str] = field(default_factory=dict)
     """Stream to cursor, as exact JSON."""
-    misses: list[Miss] = field(default_factory=list)
-    closures: list[Closure] = field(default_factory=list)
-    hydrated: dict[str, list[str]] = field(default_factory=dict)
-    """Detail stream to the keys that were read; an open gap about one of them is thereby closed."""
-    proofs: dict[str, dict[str, bool]] = field(default_factory=dict)
-    """Stream to the keys of whole records, and whether each says that there is nothing: an open gap about it closes."""
+    effects: list[Effect] = field(default_factory=list)
+    """What was said of gaps, in its order."""
     tallies: defaultdict[str, StreamTally] = field(default_factory=lambda: defaultdict(StreamTally))
     seen: dict[str, float] = field(default_factory=dict)
     """Stream to the latest time of its records, Unix s."""

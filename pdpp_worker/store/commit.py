@@ -80,12 +80,7 @@ def commit_batch(
             for stream, rows in batch.records.items()
         }
         _write_rejections(connection, claim, batch.rejections)
-        opened = gaps.miss(connection, claim, version, policy, batch.misses)
-        closed = gaps.close(connection, claim, batch.closures)
-        for stream, keys in batch.hydrated.items():
-            closed += gaps.close_resources(connection, claim, stream, keys)
-        for stream, proofs in batch.proofs.items():
-            closed += gaps.close_proved(connection, claim, stream, proofs)
+        opened, closed = gaps.apply(connection, claim, version, policy, batch.effects)
         for stream, cursor in batch.checkpoints.items():
             values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
             connection.execute(_CHECKPOINT, values)

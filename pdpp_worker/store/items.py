@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.protocol.scope import ResourceScope
-from pdpp_worker.store.gaps import scope_hash
+from pdpp_worker.protocol.keys import canonical_key
+from pdpp_worker.protocol.scope import resource_hash
 from pdpp_worker.store.readmodels import GapView, build
 from pdpp_worker.store.values import KEY_BYTES, NotRepresentableError, key_text, storable
 
@@ -100,7 +100,7 @@ def gap_by_id(connection: Connection, gap_id: int) -> ItemGap:
 
 def gap_of(connection: Connection, connection_id: int, stream: str, resource: str) -> ItemGap | None:
     """The gap about one resource, however it ended."""
-    values = {"id": connection_id, "stream": stream, "hash": scope_hash(ResourceScope(resource_id=resource))}
+    values = {"id": connection_id, "stream": stream, "hash": resource_hash(canonical_key(resource))}
     row = connection.execute(_GAP_BY_SCOPE, values).mappings().one_or_none()
     return None if row is None else build(ItemGap, row)
 

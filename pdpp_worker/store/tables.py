@@ -254,6 +254,8 @@ gaps = Table(
     Column("attempts", Integer, nullable=False, server_default="1"),
     Column("first_run_id", BigInteger, nullable=False),
     Column("last_run_id", BigInteger, nullable=False),
+    # The run that counted the last attempt: each counts one, however often it says so.
+    Column("tried_run_id", BigInteger),
     Column("leased_by_run_id", BigInteger),
     _moment("opened_at", default=True),
     _moment("closed_at"),
