@@ -18,7 +18,7 @@ from pdpp_worker.protocol.messages import GapToClose
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash
 from pdpp_worker.store.batch import Batch, RecordRow
-from pdpp_worker.store.effects import Closure, Effect, Miss, Place, Read, place_of
+from pdpp_worker.store.effects import Closure, Effect, Miss, Place, Read, Row, place_of, standing
 from pdpp_worker.store.versions import Content, as_stored, play
 
 Held = dict[str, dict[str, Any]]
@@ -67,9 +67,10 @@ class Ledger:
 
     def commit(self, batch: Batch) -> None:
         """Take a whole batch."""
-        for stream, rows in batch.records.items():
-            self._write(stream, rows)
-        for effect in batch.effects:
+        outdated = frozenset(
+            Row(stream, at) for stream, rows in batch.records.items() for at in self._write(stream, rows)
+        )
+        for effect in standing(batch.effects, outdated):
             self._apply(effect)
         self.cursors.update({stream: json.loads(cursor) for stream, cursor in batch.checkpoints.items()})
 
@@ -99,7 +100,8 @@ class Ledger:
         kept = {gap.gap_id for gap in gaps}
         self.gaps = {key: gap for key, gap in self.gaps.items() if gap.gap_id in kept}
 
-    def _write(self, stream: str, rows: list[RecordRow]) -> None:
+    def _write(self, stream: str, rows: list[RecordRow]) -> list[int]:
+        """Returns the places of rows that are older than what is held."""
         held = self._rows[stream]
         stored = {key: as_stored(row) for key, row in held.items()}
         contents = {
@@ -107,9 +109,11 @@ class Ledger:
             for row in rows
             if row.partial and row.key in held
         }
-        for key, row in play(rows, stored, contents).changed.items():
+        played = play(rows, stored, contents)
+        for key, row in played.changed.items():
             kept = held.get(key)
             held[key] = row if row.text or kept is None else kept._replace(deleted=True, version=row.version)
+        return played.outdated
 
     def _apply(self, effect: Effect) -> None:
         place = place_of(effect)

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _COULD_BE_JSON = frozenset('["')
+
+
+def _not_empty(text: str) -> str:
+    # Not as a minimal length, for which pydantic refuses names of files that are no UTF-8.
+    if not text:
+        raise ValueError("String should have at least 1 character")
+    return text
+
+
+ItemName = Annotated[str, AfterValidator(_not_empty)]
+"""What a resource is called; any text but the empty one, lone surrogates included."""
 
 
 def canonical_key(text: str) -> str:
@@ -52,5 +66,9 @@ def names_of(key: str | list[str]) -> set[str]:
     """What a record of this key may be called: its whole key in the one form, or the first part of a compound one."""
     if isinstance(key, str) and key[:1] not in _COULD_BE_JSON:
         return {key}
-    whole = compound_key(key) if isinstance(key, list) else canonical_key(key)
-    return {whole, parts_of(key)[0]}
+    return {whole_name(key), parts_of(key)[0]}
+
+
+def whole_name(key: str | list[str]) -> str:
+    """The key of a record in its one form."""
+    return compound_key(key) if isinstance(key, list) else canonical_key(key)

@@ -92,6 +92,9 @@ class Recovery(_Part):
     scopes: Annotated[frozenset[Literal["resource", "batch"]], Field(min_length=1)] = frozenset({"resource"})
     supports_version_bumped_retry: bool = False
     targeted_fetch_rate_hint: Annotated[str, Field(pattern=_RATE)] | None = None
+    proof: Literal["record", "source"] = "record"
+    """What a gap about one resource names: the record that closes it, or a source of records such as a document, so
+    that any of its records does."""
 
     @property
     def min_interval_ms(self) -> float:

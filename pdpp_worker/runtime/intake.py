@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema_rs
 
 from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.keys import canonical_key, names_of, whole_name
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
 from pdpp_worker.protocol.messages import (
     STREAM_FAILED,
@@ -16,6 +17,7 @@ from pdpp_worker.protocol.messages import (
     DetailGap,
     DetailGapRecovered,
     Done,
+    GapToClose,
     Interaction,
     LongRecord,
     LongState,
@@ -27,13 +29,20 @@ from pdpp_worker.protocol.messages import (
     State,
 )
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason, known_reason
-from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, TimeRange, scope_key
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, scope_key
 from pdpp_worker.runtime.accounts import DetailAccounts
 from pdpp_worker.runtime.foreign import reason_of
-from pdpp_worker.runtime.rules import check_accounts_for_place, check_covered, check_in_scope, moment_of, resource_of
+from pdpp_worker.runtime.rules import (
+    check_accounts_for_place,
+    check_in_scope,
+    check_is_about,
+    moment_of,
+    period_of,
+    resource_of,
+)
 from pdpp_worker.store import values
-from pdpp_worker.store.batch import Batch, RecordRow, Rejection
-from pdpp_worker.store.effects import Closure, Miss, Proof, Read
+from pdpp_worker.store.batch import Batch, Period, RecordRow, Rejection
+from pdpp_worker.store.effects import Closure, Miss, Proof, Read, Row
 from pdpp_worker.store.events import Event
 
 CURSOR_BYTES = 64 * 1024 * 1024
@@ -63,12 +72,16 @@ class Intake:
         self._gaps = {gap.gap_id: gap for gap in start.detail_gaps}
         self.handed = len(self._gaps)
         """Gaps that START handed over."""
-        self._proofs: set[tuple[str, str]] = set()
+        self._needs_own_record = manifest.recovery.proof == "record"
+        self._rows: dict[tuple[str, str, bool], list[Row]] = {}
+        """Stream, name of an item, and whether whole ones only, to its records in the batch at hand."""
+        self._durable: dict[tuple[str, str, bool], bool] = {}
+        """The same of those that are committed: whether one of them is no older than what was held."""
         self._accounts = DetailAccounts()
         self._staged: dict[str, str] = {}
-        self._staged_periods: dict[str, list[TimeRange]] = {}
+        self._staged_periods: dict[str, list[Period]] = {}
         self._detailed = {parent for one in manifest.streams if one.state_stream is None for parent in one.parents}
-        self._held_back: dict[str, tuple[str, TimeRange | None]] = {}
+        self._held_back: dict[str, tuple[str, Period | None]] = {}
         """Checkpoint stream to its latest checkpoint, which a detail that turns out to be owed withholds yet."""
         self._redact = redact
         self._missing_in = set(missing_in)
@@ -97,6 +110,13 @@ class Intake:
         if self.done is not None:
             raise ProtocolViolation("a message came after DONE; DONE is the last one")
         handler(self, message)
+
+    def confirm(self, outdated: Collection[Row]) -> None:
+        """The last batch is durable, but for these records, which are older than what was held."""
+        for said, rows in self._rows.items():
+            current = any(row not in outdated for row in rows)
+            self._durable[said] = current or self._durable.get(said, False)
+        self._rows = {}
 
     def note(self, event: Event) -> None:
         """Let an event commit with the batch at hand."""
@@ -167,10 +187,16 @@ class Intake:
         self.batch.records.setdefault(record.stream, []).append(row)
         self.size += len(row.text)
         self.rows += 1
-        if self._gaps and not row.deleted:
-            self._proofs.add((record.stream, row.key))
-        if record.stream in self._missing_in and not row.partial and not self._recovery_only:
-            self.batch.effects.append(Proof(record.stream, row.key, row.deleted))
+        self._note_proof(record, Row(record.stream, len(self.batch.records[record.stream]) - 1))
+
+    def _note_proof(self, record: Record, row: Row) -> None:
+        """A record may be what a gap waits for; a recovery says by itself which."""
+        if self._gaps and record.op == "upsert":
+            for name in names_of(record.key):
+                for whole in {not record.partial, False}:
+                    self._rows.setdefault((record.stream, name, whole), []).append(row)
+        if record.stream in self._missing_in and not record.partial and not self._recovery_only:
+            self.batch.effects.append(Proof(record.stream, whole_name(record.key), record.op == "delete", row))
 
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
         if isinstance(record, LongRecord):
@@ -221,22 +247,21 @@ class Intake:
         if cursor is None:
             return
         self.checkpoint_errors.pop(state.stream, None)
-        if state.covered is not None:
-            check_covered(state.covered, state.stream)
+        covered = None if state.covered is None else period_of(state.covered, state.stream)
         self._release(state.stream)
         if not self._incremental:
-            self._stage(state.stream, cursor, state.covered)
+            self._stage(state.stream, cursor, covered)
         elif state.stream in self._detailed:
-            self._held_back[state.stream] = cursor, state.covered
+            self._held_back[state.stream] = cursor, covered
         else:
-            self._keep(state.stream, cursor, state.covered)
+            self._keep(state.stream, cursor, covered)
 
-    def _stage(self, stream: str, cursor: str, covered: TimeRange | None) -> None:
+    def _stage(self, stream: str, cursor: str, covered: Period | None) -> None:
         self._staged[stream] = cursor
         if covered is not None:
             self._staged_periods.setdefault(stream, []).append(covered)
 
-    def _keep(self, stream: str, cursor: str, covered: TimeRange | None) -> None:
+    def _keep(self, stream: str, cursor: str, covered: Period | None) -> None:
         self.batch.checkpoints[stream] = cursor
         if covered is not None:
             self.batch.covered.append((stream, covered))
@@ -314,6 +339,11 @@ class Intake:
 
     def _detail_gap(self, gap: DetailGap) -> None:
         self._in_scope(gap.stream, "DETAIL_GAP")
+        if gap.gap_id in self._gaps and gap.stream != self._gaps[gap.gap_id].stream:
+            raise ProtocolViolation(
+                f"DETAIL_GAP names gap {gap.gap_id}, which is about stream {self._gaps[gap.gap_id].stream!r}, "
+                f"as one of stream {gap.stream!r}"
+            )
         self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
         self._check_place("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator)
         known = known_reason(gap.reason)
@@ -333,20 +363,31 @@ class Intake:
     def _recovered(self, message: DetailGapRecovered) -> None:
         if message.gap_id not in self._gaps:
             raise ProtocolViolation(f"DETAIL_GAP_RECOVERED names gap {message.gap_id}, which START did not hand over")
-        if not message.absent and (message.stream, values.key_text(message.record_key)) not in self._proofs:
+        gap = self._gaps[message.gap_id]
+        whole = self._needs_own_record and isinstance(gap.scope, ResourceScope)
+        said = message.stream, canonical_key(message.record_key), whole
+        if not message.absent and said not in self._rows and said not in self._durable:
             raise ProtocolViolation(
                 f"DETAIL_GAP_RECOVERED for gap {message.gap_id} is not proved: "
-                f"no record of stream {message.stream!r} with its record_key was accepted in this slice"
+                f"no record of stream {message.stream!r} with its record_key was accepted "
+                f"{'whole ' if whole else ''}in this slice"
             )
-        gap = self._gaps[message.gap_id]
-        self.batch.effects.append(Closure(gap.stream, gap.scope, message.absent))
+        if self._needs_own_record:
+            check_is_about(message, gap)
+        if message.absent or self._durable.get(said):
+            self.batch.effects.append(Closure(gap.stream, gap.scope, message.absent))
+        else:
+            rests_on = tuple(self._rows.get(said, ()))
+            self.batch.effects.append(
+                Closure(gap.stream, gap.scope, absent=False, rests_on=rests_on, instead=_missed_again(gap))
+            )
         self.settle(message.gap_id)
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
         check_accounts_for_place(coverage, self._streams[coverage.stream])
         self._accounts.add_coverage(coverage)
-        self.batch.effects += [Read(coverage.stream, key) for key in coverage.hydrated_keys]
+        self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
 
     def _progress(self, progress: Progress) -> None:
         if progress.stream is not None and progress.stream in self._scopes:
@@ -397,7 +438,8 @@ class Intake:
         if gap_id is not None:
             self._gaps.pop(gap_id, None)
         if not self._gaps:
-            self._proofs.clear()
+            self._rows.clear()
+            self._durable.clear()
 
     def _check_place(self, message: str, stream: str, scope: Scope, locator: dict[str, Any] | None) -> None:
         try:
@@ -428,3 +470,17 @@ class Intake:
         Interaction: _interaction,
         Done: _done,
     }
+
+
+def _missed_again(gap: GapToClose) -> Miss:
+    """What a claim comes to that rests on nothing but an older version than the one that is held."""
+    reason = known_reason(gap.reason) or Reason.UPSTREAM_ERROR
+    return Miss(
+        stream=gap.stream,
+        scope=gap.scope,
+        reason=reason.value,
+        recovery_kind=reason.kind.value,
+        detail_locator=gap.detail_locator,
+        last_error="what came is older than the version that is held",
+        waits_for_owner=reason in NEEDS_OWNER,
+    )

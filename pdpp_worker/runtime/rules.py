@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.keys import names_of
 from pdpp_worker.protocol.manifest import StreamManifest
-from pdpp_worker.protocol.messages import DetailCoverage, Record
-from pdpp_worker.protocol.scope import StreamScope, TimeRange
+from pdpp_worker.protocol.messages import DetailCoverage, DetailGapRecovered, GapToClose, Record
+from pdpp_worker.protocol.scope import ResourceScope, StreamScope, TimeRange
+from pdpp_worker.store.batch import Period
 
 
 def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None) -> None:
@@ -52,22 +54,45 @@ def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest) -
         )
 
 
-def check_covered(period: TimeRange, stream: str) -> None:
-    """Refuse a covered period that is none.
+def check_is_about(message: DetailGapRecovered, gap: GapToClose) -> None:
+    """Refuse to close a gap about one record by another one. A gap about a part is closed by any record of its stream.
+
+    Raises:
+        ProtocolViolation: naming the gap and what is different.
+    """
+    what = f"DETAIL_GAP_RECOVERED names gap {message.gap_id}"
+    if message.stream != gap.stream:
+        raise ProtocolViolation(f"{what}, which is about stream {gap.stream!r}, as one of stream {message.stream!r}")
+    if isinstance(gap.scope, ResourceScope) and gap.scope.resource_id not in names_of(message.record_key):
+        raise ProtocolViolation(f"{what} with a record_key that is another one than the gap's")
+
+
+def period_of(period: TimeRange, stream: str) -> Period:
+    """A covered period, in UTC.
 
     Raises:
         ProtocolViolation: naming the stream and what is wrong with its ends.
     """
-    since, until = moment_of(period.since), moment_of(period.until)
+    since, until = instant_of(period.since), instant_of(period.until)
     if (since is None) != (period.since is None) or (until is None) != (period.until is None):
         raise ProtocolViolation(f"STATE of stream {stream!r} covers a period whose end is no time")
     if since is not None and until is not None and until < since:
         raise ProtocolViolation(f"STATE of stream {stream!r} covers a period that ends before it begins")
+    return Period(since, until)
 
 
 def resource_of(record: Record) -> str:
     """The resource a record is: its key, or the first part of a compound key."""
     return record.key if isinstance(record.key, str) else record.key[0]
+
+
+def instant_of(text: str | None) -> datetime | None:
+    """A time in ISO 8601 with a zone, in UTC; None when it is none, or in UTC of no year."""
+    try:
+        parsed = datetime.fromisoformat(text or "")
+        return parsed.astimezone(UTC) if parsed.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def moment_of(value: Any) -> float | None:
@@ -77,9 +102,7 @@ def moment_of(value: Any) -> float | None:
     try:
         if isinstance(value, int | float | Decimal):
             return float(value)
-        if not isinstance(value, str):
-            return None
-        parsed = datetime.fromisoformat(value)
-        return parsed.astimezone(UTC).timestamp() if parsed.tzinfo else None
+        instant = instant_of(value) if isinstance(value, str) else None
+        return None if instant is None else instant.timestamp()
     except (ValueError, OverflowError):
         return None

@@ -238,6 +238,7 @@ class _Slice:
             spent=spent,
         )
         self._guard.note_cancel(done.cancel_requested)
+        self._intake.confirm(done.outdated)
         if batch.checkpoints or done.gaps_closed or done.gaps_opened or spent.items or self._intake.holds_back:
             self._guard.bounds.progressed = True
         self._committed_at = time.monotonic()

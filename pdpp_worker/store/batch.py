@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pdpp_worker.protocol.scope import TimeRange
 from pdpp_worker.store.effects import Effect
 
 
@@ -32,6 +31,13 @@ class Rejection:
     key: str | None
     error: str
     raw: bytes
+
+
+class Period(NamedTuple):
+    """Half-open, `[since, until)`; None where an end is open, which an open `until` is up to now."""
+
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass
@@ -66,7 +72,7 @@ class Batch:
     tallies: defaultdict[str, StreamTally] = field(default_factory=lambda: defaultdict(StreamTally))
     seen: dict[str, float] = field(default_factory=dict)
     """Stream to the latest time of its records, Unix s."""
-    covered: list[tuple[str, TimeRange]] = field(default_factory=list)
+    covered: list[tuple[str, Period]] = field(default_factory=list)
     """Periods that the connector has walked whole, but for known gaps."""
     cooldown_until: datetime | None = None
     """Until when the provider wants a pause from what it refused for its limits."""

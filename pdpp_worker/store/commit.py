@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, text
 
 from pdpp_worker.store import events, gaps, intervals, leases
 from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
+from pdpp_worker.store.effects import Row, standing
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
@@ -29,6 +30,8 @@ class Committed(NamedTuple):
     gaps_opened: int
     gaps_closed: int
     cancel_requested: bool
+    outdated: frozenset[Row]
+    """Records that are older than what is held."""
 
 
 _CHECKPOINT = text("""
@@ -80,7 +83,8 @@ def commit_batch(
             for stream, rows in batch.records.items()
         }
         _write_rejections(connection, claim, batch.rejections)
-        opened, closed = gaps.apply(connection, claim, version, policy, batch.effects)
+        outdated = frozenset(Row(stream, at) for stream, one in written.items() for at in one.outdated)
+        opened, closed = gaps.apply(connection, claim, version, policy, standing(batch.effects, outdated))
         for stream, cursor in batch.checkpoints.items():
             values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
             connection.execute(_CHECKPOINT, values)
@@ -93,7 +97,7 @@ def commit_batch(
         values = {"run_id": claim.run_id, "alive": alive, "touched": touched, **spent._asdict()}
         connection.execute(_GO_ON, values)
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
-    return Committed(written, len(opened), len(closed), cancel)
+    return Committed(written, len(opened), len(closed), cancel, outdated)
 
 
 def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejection]) -> None:
@@ -109,7 +113,7 @@ def _keep_books(connection: Connection, claim: Claim, batch: Batch, written: dic
     refused = Counter(one.stream for one in batch.rejections)
     rows: list[dict[str, Any]] = []
     for stream, tally in batch.tallies.items():
-        flushed, unchanged = written.get(stream, Written(0, 0))
+        flushed, unchanged, _ = written.get(stream, Written(0, 0))
         rows.append(
             {
                 "run_id": claim.run_id,

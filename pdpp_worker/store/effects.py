@@ -5,12 +5,20 @@ The outcome is the same however the messages are divided into batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from pdpp_worker.protocol.scope import Scope, resource_hash, scope_hash
+
+
+class Row(NamedTuple):
+    """The place of a record in its batch."""
+
+    stream: str
+    position: int
+
 
 Place = tuple[str, bytes]
 """A gap: its stream, and the digest of its canonical scope."""
@@ -34,11 +42,16 @@ class Miss:
 
 @dataclass(frozen=True)
 class Closure:
-    """A gap that START handed over is mended, or its item does not exist."""
+    """A gap that START handed over is mended, or its item does not exist.
+
+    It rests on any of these records of its batch; where all of them are older than what is held, this is said instead.
+    """
 
     stream: str
     scope: Scope
     absent: bool
+    rests_on: tuple[Row, ...] = ()
+    instead: Miss | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,7 @@ class Proof:
     stream: str
     resource: str
     absent: bool
+    row: Row
 
 
 Close = Closure | Read | Proof
@@ -69,6 +83,15 @@ class Word(NamedTuple):
     closes: list[Close]
 
 
+def standing(effects: Iterable[Effect], outdated: frozenset[Row]) -> Iterator[Effect]:
+    """The effects of a batch of which these records are older than what is held: nothing rests on them."""
+    for effect in effects:
+        if isinstance(effect, Closure) and effect.instead and outdated.issuperset(effect.rests_on):
+            yield effect.instead
+        elif not (isinstance(effect, Proof) and effect.row in outdated):
+            yield effect
+
+
 def last_words(effects: Iterable[Effect]) -> dict[Place, Word]:
     """The words of a batch, by gap.
 
@@ -80,9 +103,14 @@ def last_words(effects: Iterable[Effect]) -> dict[Place, Word]:
         before = words.get(place, _NOTHING)
         if isinstance(effect, Miss):
             words[place] = Word(_followed(before.miss, effect), [])
-        elif effect not in before.closes:
+        elif not any(_is_same(effect, said) for said in before.closes):
             words[place] = Word(before.miss, [*before.closes, effect])
     return words
+
+
+def _is_same(one: Close, other: Close) -> bool:
+    """Whether two of them close the same gap in the same way."""
+    return type(one) is type(other) and (isinstance(one, Read) or one.absent == getattr(other, "absent", None))
 
 
 def place_of(effect: Effect) -> Place:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash, scope_key
+from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash, scope_json
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.effects import Close, Closure, Effect, Miss, Place, Proof, Read, last_words
-from pdpp_worker.store.values import storable, storable_json
+from pdpp_worker.store.values import encode, storable, storable_json
 
 
 class RetryPolicy(NamedTuple):
@@ -32,23 +32,23 @@ _ATTEMPTS = f"""(CASE WHEN {_IS_ANEW} THEN 1
 # A closed gap that is missed again is the same row, open again, its attempts counted anew. One that the owner waived
 # stays waived.
 _UPSERT = text(f"""
-    INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, scope_hash, reason, recovery_kind,
-        first_run_id, last_run_id, tried_run_id, status, attempts, opened_at, next_attempt_at, retry_after,
-        connector_version_seen, connector_version_required, detail_locator, last_error)
-    SELECT :connection_id, stream, parent_stream, scope, decode(scope_hash, 'hex'), reason, recovery_kind,
+    INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, exact_scope, scope_hash, reason,
+        recovery_kind, first_run_id, last_run_id, tried_run_id, status, attempts, opened_at, next_attempt_at,
+        retry_after, connector_version_seen, connector_version_required, detail_locator, last_error)
+    SELECT :connection_id, stream, parent_stream, scope, exact_scope, decode(scope_hash, 'hex'), reason, recovery_kind,
         :run_id, :run_id, :run_id, CASE WHEN timed AND :max_attempts <= 1 THEN 'exhausted' ELSE 'open' END, 1, now(),
         CASE WHEN timed THEN greatest(pause_until, clock_timestamp() + interval '1 second'
             * least(:max_s, :first_s * (1 + random() / 10))) END,
         pause_until, :version, version_required, locator, last_error
-    FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, scope_hash text,
-        reason text, recovery_kind text, timed bool, retry_after timestamptz, version_required text,
+    FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, exact_scope text,
+        scope_hash text, reason text, recovery_kind text, timed bool, retry_after timestamptz, version_required text,
         locator jsonb, last_error text),
         LATERAL (SELECT CASE WHEN retry_after < clock_timestamp() + interval '1 day' THEN retry_after
             WHEN retry_after IS NOT NULL THEN clock_timestamp() + interval '1 day' END AS pause_until) AS longest
     ON CONFLICT ON CONSTRAINT uq_gaps_scope DO UPDATE SET
-        parent_stream = excluded.parent_stream, scope = excluded.scope, reason = excluded.reason,
-        recovery_kind = excluded.recovery_kind, last_run_id = excluded.last_run_id, leased_by_run_id = NULL,
-        tried_run_id = excluded.tried_run_id, attempts = {_ATTEMPTS},
+        parent_stream = excluded.parent_stream, scope = excluded.scope, exact_scope = excluded.exact_scope,
+        reason = excluded.reason, recovery_kind = excluded.recovery_kind, last_run_id = excluded.last_run_id,
+        leased_by_run_id = NULL, tried_run_id = excluded.tried_run_id, attempts = {_ATTEMPTS},
         opened_at = CASE WHEN {_IS_ANEW} THEN now() ELSE held.opened_at END,
         first_run_id = CASE WHEN {_IS_ANEW} THEN excluded.first_run_id ELSE held.first_run_id END,
         closed_at = NULL,
@@ -108,7 +108,7 @@ _MISSING_IN = text("""
 
 
 def apply(
-    connection: Connection, claim: Claim, version: str, policy: RetryPolicy, effects: Sequence[Effect]
+    connection: Connection, claim: Claim, version: str, policy: RetryPolicy, effects: Iterable[Effect]
 ) -> tuple[list[Miss], list[str]]:
     """Apply what a batch says of gaps, in its order; returns the misses that are newly open, and the streams of gaps
     that were closed.
@@ -178,10 +178,12 @@ def _ids(claim: Claim) -> dict[str, int]:
 
 
 def _values(found: Miss, hashed: bytes) -> dict[str, Any]:
+    scope = encode(scope_json(found.scope))
     return {
         "stream": found.stream,
         "parent_stream": found.parent_stream,
-        "scope": json.loads(storable_json(json.loads(scope_key(found.scope)))),
+        "scope": json.loads(scope.text),
+        "exact_scope": None if scope.raw is None else scope.raw.decode(),
         "scope_hash": hashed.hex(),
         "reason": found.reason,
         "recovery_kind": found.recovery_kind,

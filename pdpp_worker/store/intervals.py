@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.protocol.scope import TimeRange
 from pdpp_worker.store import events, leases
+from pdpp_worker.store.batch import Period
 
 _SEEN = text("""
     INSERT INTO coverage AS held (connection_id, stream, max_seen)
@@ -79,7 +79,7 @@ def declare(connection: Connection, connection_id: int, absence: Mapping[str, st
 
 
 def note(
-    connection: Connection, connection_id: int, seen: Mapping[str, float], covered: Sequence[tuple[str, TimeRange]]
+    connection: Connection, connection_id: int, seen: Mapping[str, float], covered: Sequence[tuple[str, Period]]
 ) -> None:
     """Note the time of the latest record of each stream, Unix s, and periods walked whole."""
     for stream, moment in seen.items():

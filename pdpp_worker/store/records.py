@@ -8,7 +8,7 @@ rows of it. Changed rows go through COPY into a temporary table and one UPDATE.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -22,10 +22,11 @@ from pdpp_worker.store.versions import Content, Stored, play
 
 
 class Written(NamedTuple):
-    """How the rows of a batch ended."""
+    """How the rows of a batch ended; `outdated` are the places of those that are older than what is held."""
 
     flushed: int
     unchanged: int
+    outdated: Sequence[int] = ()
 
 
 _COLUMNS = (
@@ -89,7 +90,7 @@ def write_records(
             _copy(cursor, "staged", connection_id, run_id, stream, changed)
             cursor.execute(_CHANGE)
             cursor.execute("TRUNCATE staged")
-    return Written(played.flushed, len(rows) - played.flushed)
+    return Written(played.flushed, len(rows) - played.flushed, tuple(played.outdated))
 
 
 def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, Stored]:

@@ -247,6 +247,8 @@ gaps = Table(
     Column("stream", Text, nullable=False),
     Column("parent_stream", Text),
     Column("scope", JSONB, nullable=False),
+    # The exact JSON of a scope that jsonb would give back in another form.
+    Column("exact_scope", Text),
     Column("scope_hash", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),
     Column("recovery_kind", Text, nullable=False),

@@ -28,10 +28,11 @@ class Content(NamedTuple):
 
 
 class Played(NamedTuple):
-    """The rows to write, one for a key, and how many of the batch's rows were news."""
+    """The rows to write, one for a key, how many of the batch's rows were news, and which are older than what stood."""
 
     changed: dict[str, RecordRow]
     flushed: int
+    outdated: list[int]
 
 
 def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mapping[str, Content]) -> Played:
@@ -44,9 +45,13 @@ def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mappin
     partly = {row.key for row in rows if row.partial}
     changed: dict[str, RecordRow] = {}
     flushed = 0
-    for sent in rows:
+    outdated: list[int] = []
+    for position, sent in enumerate(rows):
         before = standing.get(sent.key)
         row = _complete(sent, before, known.get(sent.key))
+        if is_older(row, before):
+            outdated.append(position)
+            continue
         if not is_news(row, before):
             continue
         if row.deleted:
@@ -56,14 +61,19 @@ def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mappin
         standing[row.key] = as_stored(row)
         if row.key in partly and row.text:
             known[row.key] = Content(json.loads(row.raw or row.text, parse_float=exact_float), row.partial)
-    return Played(changed, flushed)
+    return Played(changed, flushed, outdated)
+
+
+def is_older(row: RecordRow, held: Stored | None) -> bool:
+    """Whether a newer version than the row is held, which it never replaces."""
+    return held is not None and row.version is not None and held.version is not None and row.version < held.version
 
 
 def is_news(row: RecordRow, held: Stored | None) -> bool:
     """Whether the row changes what is held. An older version never replaces a newer one."""
     if held is None:
         return True
-    if row.version is not None and held.version is not None and row.version < held.version:
+    if is_older(row, held):
         return False
     if row.deleted:
         return not held.deleted
