@@ -253,8 +253,8 @@ def _settle(manifest: Manifest, attempt: Attempt, intake: Intake, ledger: Ledger
     attempt.rejections = [f"{one.stream} {one.key}: {one.error}" for one in intake.batch.rejections]
     if attempt.ended:
         failed = set(intake.failed_streams)
-        parents = {parent for stream in manifest.streams if stream.name in failed for parent in stream.parents}
-        intake.commit_staged(excluding=failed | parents)
+        keepers = {keeper for name in failed for keeper in manifest.keepers(name)}
+        intake.commit_staged(excluding=failed | keepers)
     intake.release()
     ledger.commit(intake.next_batch())
     if attempt.error is not None and not attempt.start.recovery_only:

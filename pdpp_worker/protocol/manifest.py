@@ -220,6 +220,13 @@ class Manifest(_Part):
         """The stream of that name, or None."""
         return next((stream for stream in self.streams if stream.name == name), None)
 
+    def keepers(self, name: str) -> list[str]:
+        """The streams whose cursors keep a stream's place: its own, or those of the streams that it hangs on."""
+        declared = self.stream(name)
+        if declared is None or declared.is_checkpoint:
+            return [name]
+        return list(dict.fromkeys(keeper for parent in declared.parents for keeper in self.keepers(parent)))
+
     @property
     def supplied(self) -> list[StreamManifest]:
         """The streams that the connector can supply to some connection, in the manifest's order."""

@@ -25,13 +25,15 @@ class DetailAccounts:
         self._gaps.setdefault(gap.stream, set()).add(key)
         self._pay({(gap.stream, key)})
 
-    def add_coverage(self, coverage: DetailCoverage) -> None:
-        """What a page requires, and what became of it."""
+    def add_coverage(self, coverage: DetailCoverage, keepers: Iterable[str]) -> None:
+        """What a page requires, and what became of it; `keepers` are the streams whose cursors wait for it."""
         self._pay({(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys})
         said = self._gaps.get(coverage.stream, set())
         unsaid = {canonical_key(key) for key in coverage.gap_keys} - said
-        for key in {canonical_key(key) for key in coverage.unaccounted_keys} | unsaid:
-            self._owed.setdefault(coverage.state_stream, set()).add((coverage.stream, key))
+        owed = {canonical_key(key) for key in coverage.unaccounted_keys} | unsaid
+        if owed:
+            for keeper in keepers:
+                self._owed.setdefault(keeper, set()).update((coverage.stream, key) for key in owed)
 
     def forget_gaps(self, streams: Iterable[str]) -> None:
         """The checkpoint of these streams was taken: coverage of what lies before it does not come any more."""

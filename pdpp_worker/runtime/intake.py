@@ -80,7 +80,10 @@ class Intake:
         self._accounts = DetailAccounts()
         self._staged: dict[str, str] = {}
         self._staged_periods: dict[str, list[Period]] = {}
-        self._detailed = {parent for one in manifest.streams if one.state_stream is None for parent in one.parents}
+        self._keepers = {name: manifest.keepers(name) for name in self._streams}
+        self._detailed = {
+            keeper for one in manifest.streams if one.parent_streams is not None for keeper in self._keepers[one.name]
+        }
         self._held_back: dict[str, tuple[str, Period | None]] = {}
         """Checkpoint stream to its latest checkpoint, which a detail that turns out to be owed withholds yet."""
         self._redact = redact
@@ -235,13 +238,12 @@ class Intake:
             raise ProtocolViolation(f"STATE of stream {state.stream!r} in a recovery, which never moves a cursor")
         if not stream.is_checkpoint:
             raise ProtocolViolation(
-                f"STATE of stream {state.stream!r} is not taken: its place is kept by {', '.join(stream.parents)}"
+                f"STATE of stream {state.stream!r} is not taken: its place is kept by "
+                f"{', '.join(self._keepers[state.stream])}"
             )
         cursor = self._cursor(state)
         if self._incremental:
-            self._accounts.forget_gaps(
-                name for name, one in self._streams.items() if (one.parents or [name]) == [state.stream]
-            )
+            self._accounts.forget_gaps(name for name, keepers in self._keepers.items() if keepers == [state.stream])
         tally = self.batch.tally(state.stream)
         tally.state_staged, tally.state_committed = True, cursor is not None and self._incremental
         if cursor is None:
@@ -313,9 +315,7 @@ class Intake:
 
     def _failed_of(self, checkpoint: str) -> str | None:
         """A stream of this checkpoint that failed, if one did."""
-        return next(
-            (name for name in self.failed_streams if checkpoint in (self._streams[name].parents or [name])), None
-        )
+        return next((name for name in self.failed_streams if checkpoint in self._keepers[name]), None)
 
     def _skip(self, skip: SkipResult) -> None:
         self._in_scope(skip.stream, "SKIP_RESULT")
@@ -385,8 +385,9 @@ class Intake:
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
-        check_accounts_for_place(coverage, self._streams[coverage.stream])
-        self._accounts.add_coverage(coverage)
+        keepers = self._keepers[coverage.stream]
+        check_accounts_for_place(coverage, self._streams[coverage.stream], keepers)
+        self._accounts.add_coverage(coverage, self._keepers[coverage.state_stream])
         self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
 
     def _progress(self, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -35,7 +36,7 @@ def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None)
             )
 
 
-def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest) -> None:
+def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest, keepers: Sequence[str]) -> None:
     """Refuse an account of details that holds back another cursor than the one that would move past them.
 
     Raises:
@@ -46,8 +47,7 @@ def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest) -
             f"DETAIL_COVERAGE of stream {stream.name!r} is not taken: it has the coverage_strategy checkpoint_window, "
             f"so the STATE of {stream.state_stream} says by itself what of it was read"
         )
-    keepers = stream.parents or [stream.name]
-    if coverage.state_stream not in keepers:
+    if coverage.state_stream not in {*stream.parents, *keepers}:
         raise ProtocolViolation(
             f"DETAIL_COVERAGE of stream {stream.name!r} names state_stream {coverage.state_stream!r}; "
             f"by the manifest its place is kept by {' or '.join(keepers)}"

@@ -391,8 +391,7 @@ class _Slice:
     def _uncertain_streams(self) -> set[str]:
         """Checkpoint streams that cover a failed stream; their cursors must not move past it."""
         failed = set(self._intake.failed_streams)
-        parents = {parent for stream in self._manifest.streams if stream.name in failed for parent in stream.parents}
-        return failed | parents
+        return failed | {keeper for name in failed for keeper in self._manifest.keepers(name)}
 
     def _has_due(self) -> bool:
         with self._db.begin() as connection:
@@ -407,6 +406,8 @@ class _Slice:
         passing: bool = False,
         error: str | None = None,
     ) -> SliceResult:
+        walk, streams = self._walk(), [scope.name for scope in self._start.scope.streams]
+        refused = walk["checkpoint_errors"].keys()
         ending = Ending(
             walked=self._claimed.kind == "forward",
             ended_well=ended_well or self._plan.phase == "drain",
@@ -416,10 +417,10 @@ class _Slice:
             from_scratch=self._plan.from_scratch,
             went_back=bool(self._claimed.spent.items or self._intake.handed),
             bounded=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],
+            unkept=[name for name in streams if not refused.isdisjoint(self._manifest.keepers(name))],
             error=error or self._claimed.carried.get("recovery_error"),
-            **self._walk(),
+            **walk,
         )
-        streams = [scope.name for scope in self._start.scope.streams]
         status = end_run(self._db, self._claimed.claim, streams, ending)
         get_logger().info("run ended", run=self._claimed.claim.run_id, status=status.value, error=error)
         return SliceResult(self._manifest.name, status)

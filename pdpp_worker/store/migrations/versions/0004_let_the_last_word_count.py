@@ -21,6 +21,11 @@ def upgrade() -> None:
     op.execute("UPDATE gaps SET tried_run_id = last_run_id WHERE closed_at IS NULL")
     op.add_column("gaps", sa.Column("exact_scope", sa.Text()))
     _rewrite_scopes(op.get_bind())
+    # Nothing is walked that is still to come.
+    op.execute("""
+        UPDATE coverage SET intervals = intervals * tstzmultirange(tstzrange(NULL, clock_timestamp()))
+        WHERE upper_inf(intervals)
+    """)
 
 
 # Scopes that may have another canonical form now, or that the database gave back in another form than they came in.
