@@ -36,8 +36,8 @@ from pdpp_worker.runtime.rules import (
     check_accounts_for_place,
     check_in_scope,
     check_is_about,
-    moment_of,
     period_of,
+    place_among_versions,
     resource_of,
 )
 from pdpp_worker.store import values
@@ -212,11 +212,11 @@ class Intake:
             checked = record.data if encoded.raw is None else json.loads(encoded.text)
             self._validators[record.stream].validate(checked)
         field = stream.cursor_field
-        version = moment_of(record.data.get(field)) if field is not None else record.emitted_at.timestamp()
-        if field is not None and isinstance(record.data.get(field), str) and version is not None:
+        version, digits = (None, None) if field is None else place_among_versions(record.data.get(field))
+        if version is not None:
             self.batch.seen[record.stream] = max(version, self.batch.seen.get(record.stream, version))
         deleted = record.op == "delete"
-        return RecordRow(key, *encoded, version, record.emitted_at, deleted, record.partial)
+        return RecordRow(key, *encoded, version, record.emitted_at, deleted, record.partial, digits)
 
     def _reject(self, record: Record, error: Exception) -> None:
         if isinstance(error, jsonschema_rs.ValidationError):

@@ -95,6 +95,12 @@ def instant_of(text: str | None) -> datetime | None:
         return None
 
 
+def place_among_versions(value: Any) -> tuple[float | None, str | None]:
+    """What a cursor field says of a record's place among its versions: a time, Unix s, or the digits of a number."""
+    moment = moment_of(value)
+    return (moment, None) if moment is None or isinstance(value, str) else (None, str(value))
+
+
 def moment_of(value: Any) -> float | None:
     """A time in any of the forms platforms use, as Unix seconds; None when it is none, or in UTC of no year."""
     if isinstance(value, bool) or value is None:

@@ -11,7 +11,11 @@ from pdpp_worker.store.effects import Effect
 
 
 class RecordRow(NamedTuple):
-    """One RECORD, checked and encoded. `version` orders the versions of a key; None is unknown."""
+    """One RECORD, checked and encoded.
+
+    Its place among the versions of its key is a time (`version`, Unix s) or a number (`digits`), which are not compared
+    with each other. Without either, versions stand in the order of their receipt.
+    """
 
     key: str
     text: str
@@ -21,6 +25,7 @@ class RecordRow(NamedTuple):
     emitted_at: datetime
     deleted: bool
     partial: bool
+    digits: str | None = None
 
 
 @dataclass(frozen=True)

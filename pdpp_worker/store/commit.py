@@ -78,12 +78,14 @@ def commit_batch(
     """
     with db.begin() as connection:
         cancel = leases.renew(connection, claim)
-        written = {
-            stream: write_records(connection, claim.connection_id, claim.run_id, stream, rows)
-            for stream, rows in batch.records.items()
-        }
+        written: dict[str, Written] = {}
+        older: dict[str, list[int]] = {}
+        for stream, rows in batch.records.items():
+            older[stream] = []
+            ids = claim.connection_id, claim.run_id
+            written[stream] = write_records(connection, *ids, stream, rows, older[stream])
         _write_rejections(connection, claim, batch.rejections)
-        outdated = frozenset(Row(stream, at) for stream, one in written.items() for at in one.outdated)
+        outdated = frozenset(Row(stream, at) for stream, places in older.items() for at in places)
         opened, closed = gaps.apply(connection, claim, version, policy, standing(batch.effects, outdated))
         for stream, cursor in batch.checkpoints.items():
             values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
@@ -113,7 +115,7 @@ def _keep_books(connection: Connection, claim: Claim, batch: Batch, written: dic
     refused = Counter(one.stream for one in batch.rejections)
     rows: list[dict[str, Any]] = []
     for stream, tally in batch.tallies.items():
-        flushed, unchanged, _ = written.get(stream, Written(0, 0))
+        flushed, unchanged = written.get(stream, Written(0, 0))
         rows.append(
             {
                 "run_id": claim.run_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pdpp_worker.protocol.numbers import exact_float
@@ -18,6 +19,7 @@ class Stored(NamedTuple):
     version: float | None
     deleted: bool
     partial: bool
+    digits: str | None = None
 
 
 class Content(NamedTuple):
@@ -66,7 +68,12 @@ def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mappin
 
 def is_older(row: RecordRow, held: Stored | None) -> bool:
     """Whether a newer version than the row is held, which it never replaces."""
-    return held is not None and row.version is not None and held.version is not None and row.version < held.version
+    if held is None:
+        return False
+    if row.digits is not None and held.digits is not None:
+        return Decimal(row.digits) < Decimal(held.digits)
+    in_time = row.digits is None and held.digits is None
+    return in_time and row.version is not None and held.version is not None and row.version < held.version
 
 
 def is_news(row: RecordRow, held: Stored | None) -> bool:
@@ -88,18 +95,24 @@ def merge(row: RecordRow, held: Content) -> RecordRow:
 
 def as_stored(row: RecordRow) -> Stored:
     """What is held once the row is written."""
-    return Stored(row.digest, row.version, row.deleted, row.partial)
+    return Stored(row.digest, row.version, row.deleted, row.partial, row.digits)
 
 
 def _complete(row: RecordRow, before: Stored | None, content: Content | None) -> RecordRow:
-    """The row with what it leaves open taken from what is held: its version, and the other fields of a partial one."""
-    if row.version is None and before is not None:
-        row = row._replace(version=before.version)
-    return merge(row, content) if row.partial and content is not None and not row.deleted else row
+    """The row with what it leaves open taken from what is held: its version, and the other fields of a partial one.
+
+    Of what was deleted only the old fields are known, so that a partial row over it stays partial.
+    """
+    if row.version is None and row.digits is None and before is not None:
+        row = row._replace(version=before.version, digits=before.digits)
+    if not row.partial or content is None or row.deleted:
+        return row
+    merged = merge(row, content)
+    return merged._replace(partial=True) if before is not None and before.deleted else merged
 
 
 def _keep_content(row: RecordRow, earlier: RecordRow | None, *, in_table: bool) -> RecordRow:
     """A deletion that keeps the content: what the batch brought before it, else what the table holds (empty text)."""
     if earlier is not None:
-        return earlier._replace(deleted=True, emitted_at=row.emitted_at, version=row.version)
+        return earlier._replace(deleted=True, emitted_at=row.emitted_at, version=row.version, digits=row.digits)
     return row._replace(text="", raw=None, digest=b"") if in_table else row

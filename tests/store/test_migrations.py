@@ -184,6 +184,27 @@ def test_a_miss_that_had_two_rows_for_two_forms_of_its_scope_keeps_one(
     ]
 
 
+def test_a_version_that_is_no_time_becomes_a_number(create_empty: Callable[[str], Database]) -> None:
+    db = create_empty("versions_of_an_earlier_version")
+    migrate.upgrade(db, "0003")
+    with db.begin() as connection:
+        connection.execute(
+            text("""
+            INSERT INTO records (connection_id, stream, key, data, content_hash, version, partial, emitted_at,
+                first_run_id, last_run_id)
+            SELECT 1, 'items', version, '{}', '', CAST(version AS float8), false, now(), 1, 1
+            FROM unnest(CAST(:versions AS text[])) AS version
+            """),
+            {"versions": ["1700000000.5", "1700000000000", "1e300"]},
+        )
+
+    migrate.upgrade(db)
+
+    with db.begin() as connection:
+        held = connection.execute(text("SELECT version, version_digits FROM records ORDER BY version, key")).all()
+    assert [tuple(row) for row in held] == [(1700000000.5, None), (None, "1700000000000"), (None, None)]
+
+
 def test_upgrading_what_is_current_changes_nothing(store: Database) -> None:
     before = schema(store)
 

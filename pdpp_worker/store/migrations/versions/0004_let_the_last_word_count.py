@@ -1,4 +1,4 @@
-"""Let the last word count: which run counted a gap's last attempt, and scopes that read back exactly
+"""Let the last word count: which run counted a gap's last attempt, scopes that read back exactly, numbers as versions
 
 Old code still runs while this is applied: what it writes stays valid.
 """
@@ -21,6 +21,13 @@ def upgrade() -> None:
     op.execute("UPDATE gaps SET tried_run_id = last_run_id WHERE closed_at IS NULL")
     op.add_column("gaps", sa.Column("exact_scope", sa.Text()))
     _rewrite_scopes(op.get_bind())
+    op.add_column("records", sa.Column("version_digits", sa.Text()))
+    # A number that is no time; one that a float may not hold orders nothing.
+    op.execute("""
+        UPDATE records SET version = NULL,
+            version_digits = CASE WHEN version <= 9007199254740992 THEN CAST(CAST(version AS numeric) AS text) END
+        WHERE version >= 253402300800
+    """)
     # Nothing is walked that is still to come.
     op.execute("""
         UPDATE coverage SET intervals = intervals * tstzmultirange(tstzrange(NULL, clock_timestamp()))
@@ -77,5 +84,6 @@ def _one_form(key: str) -> str:
 
 
 def downgrade() -> None:
+    op.drop_column("records", "version_digits")
     op.drop_column("gaps", "exact_scope")
     op.drop_column("gaps", "tried_run_id")
