@@ -30,7 +30,7 @@ _ATTEMPTS = f"""(CASE WHEN {_IS_ANEW} THEN 1
     WHEN held.tried_run_id = excluded.tried_run_id THEN held.attempts ELSE held.attempts + 1 END)"""
 # However long a pause the provider wants, it is asked again after a day.
 # A closed gap that is missed again is the same row, open again, its attempts counted anew. One that the owner waived
-# stays waived.
+# stays waived; a whole stream only for that reason, and not for one that asks for the owner, which is new each time.
 _UPSERT = text(f"""
     INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, exact_scope, scope_hash, reason,
         recovery_kind, first_run_id, last_run_id, tried_run_id, status, attempts, opened_at, next_attempt_at,
@@ -60,7 +60,10 @@ _UPSERT = text(f"""
         retry_after = excluded.retry_after, connector_version_seen = excluded.connector_version_seen,
         connector_version_required = excluded.connector_version_required,
         detail_locator = coalesce(excluded.detail_locator, held.detail_locator), last_error = excluded.last_error
-    WHERE held.status <> 'waived'
+    WHERE held.status <> 'waived' OR (held.last_run_id <> excluded.last_run_id
+        AND held.scope = '{{"partition": {{}}}}'
+        AND (held.reason <> excluded.reason OR (excluded.recovery_kind = 'retry_by_runtime'
+            AND excluded.next_attempt_at IS NULL)))
     RETURNING stream, scope_hash, opened_at = now() AS opened
 """).bindparams(bindparam("misses", type_=JSONB))
 _CLOSE = """

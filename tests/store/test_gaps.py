@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, TimeRange
 from pdpp_worker.store import gaps
+from pdpp_worker.store.backlog import Selection, waive
 from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import Closure, Read
 from pdpp_worker.store.engine import Database
@@ -249,3 +250,34 @@ def test_a_row_of_a_closed_gap_always_says_when_it_was_closed(desk: Desk) -> Non
     for broken in ("status = 'recovered'", "closed_at = now()"):
         with pytest.raises(IntegrityError, match="ck_gaps_closed"):
             desk.execute(f"UPDATE gaps SET {broken} WHERE connection_id = :c")  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    ("again", "status"),
+    [
+        ({"reason": "timed_out"}, "waived"),
+        ({"reason": "upstream_error"}, "open"),
+        ({"reason": "challenged", "waits_for_owner": True}, "open"),
+    ],
+    ids=["the same", "another", "one that asks for the owner"],
+)
+def test_a_waived_whole_stream_silences_that_miss_and_no_other(desk: Desk, again: dict[str, Any], status: str) -> None:
+    desk.miss(missed(scope=WHOLE_STREAM, reason="timed_out"))
+    with desk.db.begin() as connection:
+        waive(connection, [desk.connection_id], Selection())
+    desk.next_run()
+
+    desk.miss(missed(scope=WHOLE_STREAM, **again))
+
+    assert desk.one("SELECT status FROM gaps WHERE connection_id = :c") == {"status": status}
+
+
+def test_an_item_that_the_owner_does_without_stays_waived_for_any_reason(desk: Desk) -> None:
+    desk.miss(missed(reason="timed_out"))
+    with desk.db.begin() as connection:
+        waive(connection, [desk.connection_id], Selection())
+    desk.next_run()
+
+    desk.miss(missed(reason="upstream_error"))
+
+    assert desk.gap()["status"] == "waived"
