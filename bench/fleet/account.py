@@ -9,9 +9,9 @@ from sqlalchemy import text
 from pdpp_worker.demo.provider.account import Account
 from pdpp_worker.demo.provider.options import ProviderOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
-from pdpp_worker.protocol.scope import ResourceScope
+from pdpp_worker.protocol.scope import ResourceScope, scope_hash
 from pdpp_worker.secrets import Vault
-from pdpp_worker.store import connections, gaps
+from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
 
 NAME = "account"
@@ -40,6 +40,6 @@ def connect(db: Database, vault: Vault, provider: ProviderProcess) -> None:
 def miss(db: Database, ids: Sequence[str]) -> None:
     """Open a gap, due now, for each of these conversations."""
     scopes = [ResourceScope(resource_id=name) for name in ids]
-    values = {"scopes": [one.model_dump_json() for one in scopes], "hashes": [gaps.scope_hash(one) for one in scopes]}
+    values = {"scopes": [one.model_dump_json() for one in scopes], "hashes": [scope_hash(one) for one in scopes]}
     with db.begin() as connection:
         connection.execute(_MISSING, {"name": NAME, **values})

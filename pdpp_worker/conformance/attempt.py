@@ -31,7 +31,7 @@ from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, 
 from pdpp_worker.registry import Connector
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.values import with_defaults
-from pdpp_worker.store.batch import Miss
+from pdpp_worker.store.effects import Miss
 
 _SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}
 
@@ -253,8 +253,9 @@ def _settle(manifest: Manifest, attempt: Attempt, intake: Intake, ledger: Ledger
     attempt.rejections = [f"{one.stream} {one.key}: {one.error}" for one in intake.batch.rejections]
     if attempt.ended:
         failed = set(intake.failed_streams)
-        parents = {parent for stream in manifest.streams if stream.name in failed for parent in stream.parents}
-        intake.commit_staged(excluding=failed | parents)
+        keepers = {keeper for name in failed for keeper in manifest.keepers(name)}
+        intake.commit_staged(excluding=failed | keepers)
+    intake.release()
     ledger.commit(intake.next_batch())
     if attempt.error is not None and not attempt.start.recovery_only:
         _miss_all(attempt, intake, ledger)
@@ -268,7 +269,7 @@ def _miss_all(attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
     batch = intake.next_batch()
     for stream, word in attempt.failed_streams.items():
         reason = known_reason(word) or Reason.UPSTREAM_ERROR
-        batch.misses.append(
+        batch.effects.append(
             Miss(stream, WHOLE_STREAM, reason.value, reason.kind.value, waits_for_owner=reason in NEEDS_OWNER)
         )
     ledger.commit(batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -16,8 +16,9 @@ from typing import Any
 
 from pdpp_worker.protocol.messages import GapToClose
 from pdpp_worker.protocol.reasons import RecoveryKind
-from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, scope_key
-from pdpp_worker.store.batch import Batch, Miss, RecordRow
+from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash
+from pdpp_worker.store.batch import Batch, RecordRow
+from pdpp_worker.store.effects import Closure, Effect, Miss, Place, Read, Row, place_of, standing
 from pdpp_worker.store.versions import Content, as_stored, play
 
 Held = dict[str, dict[str, Any]]
@@ -50,8 +51,8 @@ class Ledger:
     files: Path
     """The connection's own directory."""
     cursors: dict[str, Any] = field(default_factory=dict)
-    gaps: dict[tuple[str, str], Gap] = field(default_factory=dict)
-    """Open gaps by stream and canonical scope."""
+    gaps: dict[Place, Gap] = field(default_factory=dict)
+    """Open gaps."""
     absent: list[int] = field(default_factory=list)
     """Gaps that were closed because the provider affirmed that there is nothing."""
     _rows: dict[str, dict[str, RecordRow]] = field(default_factory=lambda: defaultdict(dict))
@@ -66,21 +67,17 @@ class Ledger:
 
     def commit(self, batch: Batch) -> None:
         """Take a whole batch."""
-        for stream, rows in batch.records.items():
-            self._write(stream, rows)
-        for missed in batch.misses:
-            self._open(missed)
-        for closure in batch.closures:
-            self._close(key for key, gap in self.gaps.items() if gap.gap_id == closure.gap_id)
-            if closure.absent:
-                self.absent.append(closure.gap_id)
-        for stream, keys in batch.hydrated.items():
-            self._close((stream, scope_key(ResourceScope(resource_id=key))) for key in keys)
+        outdated = frozenset(
+            Row(stream, at) for stream, rows in batch.records.items() for at in self._write(stream, rows)
+        )
+        for effect in standing(batch.effects, outdated):
+            self._apply(effect)
         self.cursors.update({stream: json.loads(cursor) for stream, cursor in batch.checkpoints.items()})
 
     def end_walk(self, streams: Collection[str]) -> None:
         """These streams were walked to their end: a gap about the whole of one is closed."""
-        self._close((stream, scope_key(WHOLE_STREAM)) for stream in streams)
+        for stream in streams:
+            self.gaps.pop((stream, scope_hash(WHOLE_STREAM)), None)
 
     def held(self) -> Held:
         """The records."""
@@ -103,7 +100,8 @@ class Ledger:
         kept = {gap.gap_id for gap in gaps}
         self.gaps = {key: gap for key, gap in self.gaps.items() if gap.gap_id in kept}
 
-    def _write(self, stream: str, rows: list[RecordRow]) -> None:
+    def _write(self, stream: str, rows: list[RecordRow]) -> list[int]:
+        """Returns the places of rows that are older than what is held."""
         held = self._rows[stream]
         stored = {key: as_stored(row) for key, row in held.items()}
         contents = {
@@ -111,18 +109,24 @@ class Ledger:
             for row in rows
             if row.partial and row.key in held
         }
-        for key, row in play(rows, stored, contents).changed.items():
+        played = play(rows, stored, contents)
+        for key, row in played.changed.items():
             kept = held.get(key)
             held[key] = row if row.text or kept is None else kept._replace(deleted=True, version=row.version)
+        return played.outdated
 
-    def _open(self, missed: Miss) -> None:
-        key = (missed.stream, scope_key(missed.scope))
+    def _apply(self, effect: Effect) -> None:
+        place = place_of(effect)
+        if isinstance(effect, Miss):
+            self._open(place, effect)
+        elif isinstance(effect, Closure | Read):
+            gap = self.gaps.pop(place, None)
+            if gap is not None and isinstance(effect, Closure) and effect.absent:
+                self.absent.append(gap.gap_id)
+
+    def _open(self, key: Place, missed: Miss) -> None:
         known = self.gaps.get(key)
         if known is None:
             self.gaps[key] = Gap(next(self._ids), missed)
         else:
             known.miss = missed
-
-    def _close(self, keys: Iterable[tuple[str, str]]) -> None:
-        for key in list(keys):
-            self.gaps.pop(key, None)

@@ -92,6 +92,9 @@ class Recovery(_Part):
     scopes: Annotated[frozenset[Literal["resource", "batch"]], Field(min_length=1)] = frozenset({"resource"})
     supports_version_bumped_retry: bool = False
     targeted_fetch_rate_hint: Annotated[str, Field(pattern=_RATE)] | None = None
+    proof: Literal["record", "source"] = "record"
+    """What a gap about one resource names: the record that closes it, or a source of records such as a document, so
+    that any of its records does."""
 
     @property
     def min_interval_ms(self) -> float:
@@ -216,6 +219,13 @@ class Manifest(_Part):
     def stream(self, name: str) -> StreamManifest | None:
         """The stream of that name, or None."""
         return next((stream for stream in self.streams if stream.name == name), None)
+
+    def keepers(self, name: str) -> list[str]:
+        """The streams whose cursors keep a stream's place: its own, or those of the streams that it hangs on."""
+        declared = self.stream(name)
+        if declared is None or declared.is_checkpoint:
+            return [name]
+        return list(dict.fromkeys(keeper for parent in declared.parents for keeper in self.keepers(parent)))
 
     @property
     def supplied(self) -> list[StreamManifest]:

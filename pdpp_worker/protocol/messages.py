@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.keys import ItemName
 from pdpp_worker.protocol.numbers import exact_float, may_be_long
 from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, RecoveryKind, known_reason
 from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope, TimeRange
@@ -144,7 +145,7 @@ class DetailGap(_Message):
     type: Literal["DETAIL_GAP"] = "DETAIL_GAP"
     stream: Name
     parent_stream: Name | None = None
-    record_key: Annotated[str, Field(min_length=1)]
+    record_key: ItemName
     reason: Annotated[str, Field(min_length=1)]
     retryable: StrictBool = True
     retry_after: Moment | None = None
@@ -164,7 +165,7 @@ class DetailGapRecovered(_Message):
     type: Literal["DETAIL_GAP_RECOVERED"] = "DETAIL_GAP_RECOVERED"
     gap_id: str
     stream: Name
-    record_key: Annotated[str, Field(min_length=1)]
+    record_key: ItemName
     absent: StrictBool = False
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from pdpp_worker.protocol.keys import ItemName, canonical_key
 
 
 class TimeRange(BaseModel):
@@ -18,11 +21,11 @@ class TimeRange(BaseModel):
 
 
 class ResourceScope(BaseModel):
-    """One resource, by the provider's own id."""
+    """One resource, by the provider's own id, in the one form of a key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    resource_id: Annotated[str, Field(min_length=1)]
+    resource_id: Annotated[ItemName, AfterValidator(canonical_key)]
 
 
 class BatchScope(BaseModel):
@@ -33,6 +36,15 @@ class BatchScope(BaseModel):
     partition: dict[str, JsonValue]
     range: TimeRange | None = None
 
+    @field_validator("partition")
+    @classmethod
+    def _is_json(cls, partition: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        try:
+            json.dumps(partition, allow_nan=False)
+        except ValueError:
+            raise ValueError("a number is none that JSON has") from None
+        return partition
+
 
 Scope = ResourceScope | BatchScope
 
@@ -40,13 +52,28 @@ WHOLE_STREAM = BatchScope(partition={})
 
 
 def scope_json(scope: Scope) -> dict[str, Any]:
-    """The scope as plain JSON, without empty fields."""
-    return scope.model_dump(mode="json", exclude_none=True)
+    """The scope as plain JSON, without empty fields. A period without either end leaves nothing out, so it is none."""
+    fields = scope.model_dump(mode="json", exclude_none=True)
+    return {name: value for name, value in fields.items() if value != {} or name == "partition"}
 
 
 def scope_key(scope: Scope) -> str:
     """The canonical JSON of a scope: the same miss always has the same key. Plain ASCII."""
     return json.dumps(scope_json(scope), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def scope_hash(scope: Scope) -> bytes:
+    """A digest of the canonical scope, so that a scope of any length fits an index."""
+    return _digest(scope_key(scope))
+
+
+def resource_hash(resource_id: str) -> bytes:
+    """The digest of the scope of one resource, without making the scope."""
+    return _digest(f'{{"resource_id":{json.dumps(resource_id)}}}')
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode(), digest_size=16).digest()
 
 
 class StreamScope(BaseModel):

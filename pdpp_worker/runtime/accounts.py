@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pdpp_worker.protocol.keys import canonical_key
 from pdpp_worker.protocol.messages import DetailCoverage, DetailGap
 
 
@@ -20,16 +21,19 @@ class DetailAccounts:
 
     def add_gap(self, gap: DetailGap) -> None:
         """A detail could not be read, which accounts for it."""
-        self._gaps.setdefault(gap.stream, set()).add(gap.record_key)
-        self._pay({(gap.stream, gap.record_key)})
+        key = canonical_key(gap.record_key)
+        self._gaps.setdefault(gap.stream, set()).add(key)
+        self._pay({(gap.stream, key)})
 
-    def add_coverage(self, coverage: DetailCoverage) -> None:
-        """What a page requires, and what became of it."""
-        self._pay({(coverage.stream, key) for key in coverage.hydrated_keys})
+    def add_coverage(self, coverage: DetailCoverage, keepers: Iterable[str]) -> None:
+        """What a page requires, and what became of it; `keepers` are the streams whose cursors wait for it."""
+        self._pay({(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys})
         said = self._gaps.get(coverage.stream, set())
-        unsaid = [key for key in coverage.gap_keys if key not in said]
-        for key in [*coverage.unaccounted_keys, *unsaid]:
-            self._owed.setdefault(coverage.state_stream, set()).add((coverage.stream, key))
+        unsaid = {canonical_key(key) for key in coverage.gap_keys} - said
+        owed = {canonical_key(key) for key in coverage.unaccounted_keys} | unsaid
+        if owed:
+            for keeper in keepers:
+                self._owed.setdefault(keeper, set()).update((coverage.stream, key) for key in owed)
 
     def forget_gaps(self, streams: Iterable[str]) -> None:
         """The checkpoint of these streams was taken: coverage of what lies before it does not come any more."""

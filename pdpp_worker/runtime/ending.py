@@ -56,6 +56,8 @@ class Ending:
     """Whether the run asked for gaps too, so that what it brought was not all found by its walk."""
     bounded: Collection[str] = ()
     """Streams that show only a part of themselves, so that a walk says nothing of the rest."""
+    unkept: Collection[str] = ()
+    """Streams of whose place a checkpoint was refused, so that the next walk comes by here again."""
     error: str | None = None
 
 
@@ -94,7 +96,7 @@ def _walks(streams: Collection[str], ending: Ending) -> dict[str, Walk]:
     if not (ending.walked and ending.ended_well):
         return {}
     return {
-        stream: Walk(stream in ending.from_scratch, stream in ending.bounded)
+        stream: Walk(stream in ending.from_scratch, stream in ending.bounded or stream in ending.unkept)
         for stream in streams
         if stream not in ending.failed_streams
     }
@@ -102,7 +104,7 @@ def _walks(streams: Collection[str], ending: Ending) -> dict[str, Walk]:
 
 def _close_walked(connection: Connection, claim: Claim, walks: Mapping[str, Walk], ending: Ending) -> None:
     """Close the gaps about streams, or parts of them, that were walked whole and whose place is kept."""
-    for stream in sorted(walks.keys() - ending.checkpoint_errors.keys()):
+    for stream in sorted(walks.keys() - set(ending.unkept)):
         walk = walks[stream]
         closed = gaps.close_whole_stream(connection, claim, stream, from_scratch=walk.from_scratch)
         if walk.from_scratch and not walk.bounded and not ending.went_back:

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema_rs
 
 from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.keys import canonical_key, names_of, whole_name
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
 from pdpp_worker.protocol.messages import (
     STREAM_FAILED,
@@ -16,6 +17,7 @@ from pdpp_worker.protocol.messages import (
     DetailGap,
     DetailGapRecovered,
     Done,
+    GapToClose,
     Interaction,
     LongRecord,
     LongState,
@@ -27,12 +29,20 @@ from pdpp_worker.protocol.messages import (
     State,
 )
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason, known_reason
-from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, TimeRange, scope_key
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, scope_key
 from pdpp_worker.runtime.accounts import DetailAccounts
 from pdpp_worker.runtime.foreign import reason_of
-from pdpp_worker.runtime.rules import check_accounts_for_place, check_covered, check_in_scope, moment_of, resource_of
+from pdpp_worker.runtime.rules import (
+    check_accounts_for_place,
+    check_in_scope,
+    check_is_about,
+    period_of,
+    place_among_versions,
+    resource_of,
+)
 from pdpp_worker.store import values
-from pdpp_worker.store.batch import Batch, Closure, Miss, RecordRow, Rejection
+from pdpp_worker.store.batch import Batch, Period, RecordRow, Rejection
+from pdpp_worker.store.effects import Closure, Miss, Proof, Read, Row
 from pdpp_worker.store.events import Event
 
 CURSOR_BYTES = 64 * 1024 * 1024
@@ -62,11 +72,20 @@ class Intake:
         self._gaps = {gap.gap_id: gap for gap in start.detail_gaps}
         self.handed = len(self._gaps)
         """Gaps that START handed over."""
-        self._proofs: set[tuple[str, str]] = set()
-        self._refused: set[tuple[str, str]] = set()
+        self._needs_own_record = manifest.recovery.proof == "record"
+        self._rows: dict[tuple[str, str, bool], list[Row]] = {}
+        """Stream, name of an item, and whether whole ones only, to its records in the batch at hand."""
+        self._durable: dict[tuple[str, str, bool], bool] = {}
+        """The same of those that are committed: whether one of them is no older than what was held."""
         self._accounts = DetailAccounts()
         self._staged: dict[str, str] = {}
-        self._staged_periods: dict[str, list[TimeRange]] = {}
+        self._staged_periods: dict[str, list[Period]] = {}
+        self._keepers = {name: manifest.keepers(name) for name in self._streams}
+        self._detailed = {
+            keeper for one in manifest.streams if one.parent_streams is not None for keeper in self._keepers[one.name]
+        }
+        self._held_back: dict[str, tuple[str, Period | None]] = {}
+        """Checkpoint stream to its latest checkpoint, which a detail that turns out to be owed withholds yet."""
         self._redact = redact
         self._missing_in = set(missing_in)
         self.batch = Batch()
@@ -94,6 +113,13 @@ class Intake:
         if self.done is not None:
             raise ProtocolViolation("a message came after DONE; DONE is the last one")
         handler(self, message)
+
+    def confirm(self, outdated: Collection[Row]) -> None:
+        """The last batch is durable, but for these records, which are older than what was held."""
+        for said, rows in self._rows.items():
+            current = any(row not in outdated for row in rows)
+            self._durable[said] = current or self._durable.get(said, False)
+        self._rows = {}
 
     def note(self, event: Event) -> None:
         """Let an event commit with the batch at hand."""
@@ -125,10 +151,21 @@ class Intake:
         full, self.batch, self.size, self.rows = self.batch, Batch(), 0, 0
         return full
 
-    def commit_staged(self, excluding: Collection[str]) -> None:
-        """Put the staged checkpoints in the batch: the connector ended well, but for the excluded streams."""
+    @property
+    def holds_back(self) -> bool:
+        """Whether a checkpoint waits for what is said of its details."""
+        return bool(self._held_back)
+
+    def release(self) -> None:
+        """Nothing more is said in this slice: put what was held back in the batch, but for what owes details."""
         for stream in self._accounts.owing:
             self._withhold(stream)
+        for stream in list(self._held_back):
+            self._release(stream)
+
+    def commit_staged(self, excluding: Collection[str]) -> None:
+        """Put the staged checkpoints in the batch: the connector ended well, but for the excluded streams."""
+        self.release()
         for stream, cursor in self._staged.items():
             if stream not in excluding:
                 self.batch.checkpoints[stream] = cursor
@@ -153,10 +190,16 @@ class Intake:
         self.batch.records.setdefault(record.stream, []).append(row)
         self.size += len(row.text)
         self.rows += 1
-        if self._gaps and not row.deleted:
-            self._proofs.add((record.stream, row.key))
-        if record.stream in self._missing_in and not row.partial and not self._recovery_only:
-            self.batch.proofs.setdefault(record.stream, {})[row.key] = row.deleted
+        self._note_proof(record, Row(record.stream, len(self.batch.records[record.stream]) - 1))
+
+    def _note_proof(self, record: Record, row: Row) -> None:
+        """A record may be what a gap waits for; a recovery says by itself which."""
+        if self._gaps and record.op == "upsert":
+            for name in names_of(record.key):
+                for whole in {not record.partial, False}:
+                    self._rows.setdefault((record.stream, name, whole), []).append(row)
+        if record.stream in self._missing_in and not record.partial and not self._recovery_only:
+            self.batch.effects.append(Proof(record.stream, whole_name(record.key), record.op == "delete", row))
 
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
         if isinstance(record, LongRecord):
@@ -169,11 +212,11 @@ class Intake:
             checked = record.data if encoded.raw is None else json.loads(encoded.text)
             self._validators[record.stream].validate(checked)
         field = stream.cursor_field
-        version = moment_of(record.data.get(field)) if field is not None else record.emitted_at.timestamp()
-        if field is not None and isinstance(record.data.get(field), str) and version is not None:
+        version, digits = (None, None) if field is None else place_among_versions(record.data.get(field))
+        if version is not None:
             self.batch.seen[record.stream] = max(version, self.batch.seen.get(record.stream, version))
         deleted = record.op == "delete"
-        return RecordRow(key, *encoded, version, record.emitted_at, deleted, record.partial)
+        return RecordRow(key, *encoded, version, record.emitted_at, deleted, record.partial, digits)
 
     def _reject(self, record: Record, error: Exception) -> None:
         if isinstance(error, jsonschema_rs.ValidationError):
@@ -185,8 +228,6 @@ class Intake:
         key = values.storable(name[: values.KEY_BYTES])
         self.batch.rejections.append(Rejection(record.stream, key, self._redact(text), raw))
         reason = Reason.RECORD_REJECTED
-        if self._gaps:  # whatever else proves that the resource was read, this record of it was not taken
-            self._refused.add((record.stream, scope_key(ResourceScope(resource_id=name))))
         self._miss(record.stream, ResourceScope(resource_id=name), reason, error=text)
 
     def _state(self, state: State) -> None:
@@ -197,30 +238,39 @@ class Intake:
             raise ProtocolViolation(f"STATE of stream {state.stream!r} in a recovery, which never moves a cursor")
         if not stream.is_checkpoint:
             raise ProtocolViolation(
-                f"STATE of stream {state.stream!r} is not taken: its place is kept by {', '.join(stream.parents)}"
+                f"STATE of stream {state.stream!r} is not taken: its place is kept by "
+                f"{', '.join(self._keepers[state.stream])}"
             )
         cursor = self._cursor(state)
         if self._incremental:
-            self._accounts.forget_gaps(
-                name for name, one in self._streams.items() if (one.parents or [name]) == [state.stream]
-            )
+            self._accounts.forget_gaps(name for name, keepers in self._keepers.items() if keepers == [state.stream])
         tally = self.batch.tally(state.stream)
         tally.state_staged, tally.state_committed = True, cursor is not None and self._incremental
         if cursor is None:
             return
         self.checkpoint_errors.pop(state.stream, None)
-        target = self.batch.checkpoints if self._incremental else self._staged
-        target[state.stream] = cursor
-        self._cover(state)
-
-    def _cover(self, state: State) -> None:
-        if state.covered is None:
-            return
-        check_covered(state.covered, state.stream)
-        if self._incremental:
-            self.batch.covered.append((state.stream, state.covered))
+        covered = None if state.covered is None else period_of(state.covered, state.stream)
+        self._release(state.stream)
+        if not self._incremental:
+            self._stage(state.stream, cursor, covered)
+        elif state.stream in self._detailed:
+            self._held_back[state.stream] = cursor, covered
         else:
-            self._staged_periods.setdefault(state.stream, []).append(state.covered)
+            self._keep(state.stream, cursor, covered)
+
+    def _stage(self, stream: str, cursor: str, covered: Period | None) -> None:
+        self._staged[stream] = cursor
+        if covered is not None:
+            self._staged_periods.setdefault(stream, []).append(covered)
+
+    def _keep(self, stream: str, cursor: str, covered: Period | None) -> None:
+        self.batch.checkpoints[stream] = cursor
+        if covered is not None:
+            self.batch.covered.append((stream, covered))
+
+    def _release(self, stream: str) -> None:
+        if stream in self._held_back:
+            self._keep(stream, *self._held_back.pop(stream))
 
     def _cursor(self, state: State) -> str | None:
         """The cursor as text, or None when it cannot be kept; the records before it are durable all the same."""
@@ -237,19 +287,19 @@ class Intake:
         self.batch.events.append(("checkpoint_refused", stream, {"why": why}))
 
     def _withhold(self, stream: str) -> None:
-        """At the end a detail of this checkpoint is owed: what of it is not durable yet may not become so."""
+        """A detail of this checkpoint is owed at the end: what of it waits for that may not become durable."""
         why = self._accounts.why_withheld(stream)
         if why is None or stream not in self._scopes or self._recovery_only:
             return
         self._staged.pop(stream, None)
-        self.batch.checkpoints.pop(stream, None)
-        self.batch.covered = [one for one in self.batch.covered if one[0] != stream]
+        self._held_back.pop(stream, None)
         self.batch.tally(stream).state_staged, self.batch.tally(stream).state_committed = True, False
         self._refuse(stream, why)
 
     def _judge_cursor(self, state: State) -> tuple[str, str | None]:
         """The cursor as text, and why it may not be kept, if so."""
         if self._incremental and (withheld := self._accounts.why_withheld(state.stream)) is not None:
+            self._held_back.pop(state.stream, None)
             return "", withheld
         if self._incremental and (failed := self._failed_of(state.stream)) is not None:
             return "", f"{failed} failed before it, and a cursor must not move past that"
@@ -265,9 +315,7 @@ class Intake:
 
     def _failed_of(self, checkpoint: str) -> str | None:
         """A stream of this checkpoint that failed, if one did."""
-        return next(
-            (name for name in self.failed_streams if checkpoint in (self._streams[name].parents or [name])), None
-        )
+        return next((name for name in self.failed_streams if checkpoint in self._keepers[name]), None)
 
     def _skip(self, skip: SkipResult) -> None:
         self._in_scope(skip.stream, "SKIP_RESULT")
@@ -291,6 +339,11 @@ class Intake:
 
     def _detail_gap(self, gap: DetailGap) -> None:
         self._in_scope(gap.stream, "DETAIL_GAP")
+        if gap.gap_id in self._gaps and gap.stream != self._gaps[gap.gap_id].stream:
+            raise ProtocolViolation(
+                f"DETAIL_GAP names gap {gap.gap_id}, which is about stream {self._gaps[gap.gap_id].stream!r}, "
+                f"as one of stream {gap.stream!r}"
+            )
         self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
         self._check_place("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator)
         known = known_reason(gap.reason)
@@ -310,22 +363,32 @@ class Intake:
     def _recovered(self, message: DetailGapRecovered) -> None:
         if message.gap_id not in self._gaps:
             raise ProtocolViolation(f"DETAIL_GAP_RECOVERED names gap {message.gap_id}, which START did not hand over")
-        if not message.absent and (message.stream, values.key_text(message.record_key)) not in self._proofs:
+        gap = self._gaps[message.gap_id]
+        whole = self._needs_own_record and isinstance(gap.scope, ResourceScope)
+        said = message.stream, canonical_key(message.record_key), whole
+        if not message.absent and said not in self._rows and said not in self._durable:
             raise ProtocolViolation(
                 f"DETAIL_GAP_RECOVERED for gap {message.gap_id} is not proved: "
-                f"no record of stream {message.stream!r} with its record_key was accepted in this slice"
+                f"no record of stream {message.stream!r} with its record_key was accepted "
+                f"{'whole ' if whole else ''}in this slice"
             )
-        gap = self._gaps[message.gap_id]
-        if (gap.stream, scope_key(gap.scope)) not in self._refused:
-            self.batch.closures.append(Closure(int(message.gap_id), message.absent))
+        if self._needs_own_record:
+            check_is_about(message, gap)
+        if message.absent or self._durable.get(said):
+            self.batch.effects.append(Closure(gap.stream, gap.scope, message.absent))
+        else:
+            rests_on = tuple(self._rows.get(said, ()))
+            self.batch.effects.append(
+                Closure(gap.stream, gap.scope, absent=False, rests_on=rests_on, instead=_missed_again(gap))
+            )
         self.settle(message.gap_id)
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
-        check_accounts_for_place(coverage, self._streams[coverage.stream])
-        self._accounts.add_coverage(coverage)
-        if coverage.hydrated_keys:
-            self.batch.hydrated.setdefault(coverage.stream, []).extend(coverage.hydrated_keys)
+        keepers = self._keepers[coverage.stream]
+        check_accounts_for_place(coverage, self._streams[coverage.stream], keepers)
+        self._accounts.add_coverage(coverage, self._keepers[coverage.state_stream])
+        self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
 
     def _progress(self, progress: Progress) -> None:
         if progress.stream is not None and progress.stream in self._scopes:
@@ -354,11 +417,9 @@ class Intake:
         locator: dict[str, Any] | None = None,
     ) -> None:
         self.batch.tally(stream)
-        if isinstance(scope, ResourceScope):
-            self.batch.proofs.get(stream, {}).pop(scope.resource_id, None)
         if reason in PRESSURE and retry_after is not None:
             self.batch.cooldown_until = max(retry_after, self.batch.cooldown_until or retry_after)
-        self.batch.misses.append(
+        self.batch.effects.append(
             Miss(
                 stream=stream,
                 scope=scope,
@@ -378,8 +439,8 @@ class Intake:
         if gap_id is not None:
             self._gaps.pop(gap_id, None)
         if not self._gaps:
-            self._proofs.clear()
-            self._refused.clear()
+            self._rows.clear()
+            self._durable.clear()
 
     def _check_place(self, message: str, stream: str, scope: Scope, locator: dict[str, Any] | None) -> None:
         try:
@@ -410,3 +471,17 @@ class Intake:
         Interaction: _interaction,
         Done: _done,
     }
+
+
+def _missed_again(gap: GapToClose) -> Miss:
+    """What a claim comes to that rests on nothing but an older version than the one that is held."""
+    reason = known_reason(gap.reason) or Reason.UPSTREAM_ERROR
+    return Miss(
+        stream=gap.stream,
+        scope=gap.scope,
+        reason=reason.value,
+        recovery_kind=reason.kind.value,
+        detail_locator=gap.detail_locator,
+        last_error="what came is older than the version that is held",
+        waits_for_owner=reason in NEEDS_OWNER,
+    )

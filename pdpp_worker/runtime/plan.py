@@ -29,7 +29,7 @@ class Plan:
     unasked: list[int]
     """Gaps of streams that are not in scope: the manifest lost them since."""
     from_scratch: set[str]
-    """Streams that the run walks without a place to go on from, their own or their parents'."""
+    """Streams that the run walks without a place to go on from, their own or that of their keepers."""
 
 
 def plan_slice(
@@ -86,7 +86,7 @@ def _cursorless(claimed: runs.Slice, manifest: Manifest, names: set[str]) -> set
     return {
         stream.name
         for stream in manifest.streams
-        if stream.name in names and not any(one in known for one in stream.parents or [stream.name])
+        if stream.name in names and not any(one in known for one in manifest.keepers(stream.name))
     }
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.keys import names_of
 from pdpp_worker.protocol.manifest import StreamManifest
-from pdpp_worker.protocol.messages import DetailCoverage, Record
-from pdpp_worker.protocol.scope import StreamScope, TimeRange
+from pdpp_worker.protocol.messages import DetailCoverage, DetailGapRecovered, GapToClose, Record
+from pdpp_worker.protocol.scope import ResourceScope, StreamScope, TimeRange
+from pdpp_worker.store.batch import Period
 
 
 def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None) -> None:
@@ -33,7 +36,7 @@ def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None)
             )
 
 
-def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest) -> None:
+def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest, keepers: Sequence[str]) -> None:
     """Refuse an account of details that holds back another cursor than the one that would move past them.
 
     Raises:
@@ -44,30 +47,58 @@ def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest) -
             f"DETAIL_COVERAGE of stream {stream.name!r} is not taken: it has the coverage_strategy checkpoint_window, "
             f"so the STATE of {stream.state_stream} says by itself what of it was read"
         )
-    keepers = stream.parents or [stream.name]
-    if coverage.state_stream not in keepers:
+    if coverage.state_stream not in {*stream.parents, *keepers}:
         raise ProtocolViolation(
             f"DETAIL_COVERAGE of stream {stream.name!r} names state_stream {coverage.state_stream!r}; "
             f"by the manifest its place is kept by {' or '.join(keepers)}"
         )
 
 
-def check_covered(period: TimeRange, stream: str) -> None:
-    """Refuse a covered period that is none.
+def check_is_about(message: DetailGapRecovered, gap: GapToClose) -> None:
+    """Refuse to close a gap about one record by another one. A gap about a part is closed by any record of its stream.
+
+    Raises:
+        ProtocolViolation: naming the gap and what is different.
+    """
+    what = f"DETAIL_GAP_RECOVERED names gap {message.gap_id}"
+    if message.stream != gap.stream:
+        raise ProtocolViolation(f"{what}, which is about stream {gap.stream!r}, as one of stream {message.stream!r}")
+    if isinstance(gap.scope, ResourceScope) and gap.scope.resource_id not in names_of(message.record_key):
+        raise ProtocolViolation(f"{what} with a record_key that is another one than the gap's")
+
+
+def period_of(period: TimeRange, stream: str) -> Period:
+    """A covered period, in UTC.
 
     Raises:
         ProtocolViolation: naming the stream and what is wrong with its ends.
     """
-    since, until = moment_of(period.since), moment_of(period.until)
+    since, until = instant_of(period.since), instant_of(period.until)
     if (since is None) != (period.since is None) or (until is None) != (period.until is None):
         raise ProtocolViolation(f"STATE of stream {stream!r} covers a period whose end is no time")
     if since is not None and until is not None and until < since:
         raise ProtocolViolation(f"STATE of stream {stream!r} covers a period that ends before it begins")
+    return Period(since, until)
 
 
 def resource_of(record: Record) -> str:
     """The resource a record is: its key, or the first part of a compound key."""
     return record.key if isinstance(record.key, str) else record.key[0]
+
+
+def instant_of(text: str | None) -> datetime | None:
+    """A time in ISO 8601 with a zone, in UTC; None when it is none, or in UTC of no year."""
+    try:
+        parsed = datetime.fromisoformat(text or "")
+        return parsed.astimezone(UTC) if parsed.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def place_among_versions(value: Any) -> tuple[float | None, str | None]:
+    """What a cursor field says of a record's place among its versions: a time, Unix s, or the digits of a number."""
+    moment = moment_of(value)
+    return (moment, None) if moment is None or isinstance(value, str) else (None, str(value))
 
 
 def moment_of(value: Any) -> float | None:
@@ -77,9 +108,7 @@ def moment_of(value: Any) -> float | None:
     try:
         if isinstance(value, int | float | Decimal):
             return float(value)
-        if not isinstance(value, str):
-            return None
-        parsed = datetime.fromisoformat(value)
-        return parsed.astimezone(UTC).timestamp() if parsed.tzinfo else None
+        instant = instant_of(value) if isinstance(value, str) else None
+        return None if instant is None else instant.timestamp()
     except (ValueError, OverflowError):
         return None

@@ -45,8 +45,9 @@ from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import gaps, leases, runs, schedules
 from pdpp_worker.store.backlog import Backlog
-from pdpp_worker.store.batch import Miss, Spent
+from pdpp_worker.store.batch import Spent
 from pdpp_worker.store.commit import commit_batch
+from pdpp_worker.store.effects import Miss
 from pdpp_worker.store.engine import Database
 
 PACER_PAUSE_S = 30.0
@@ -237,9 +238,15 @@ class _Slice:
             spent=spent,
         )
         self._guard.note_cancel(done.cancel_requested)
-        if batch.checkpoints or batch.closures or done.gaps_opened or spent.items:
+        self._intake.confirm(done.outdated)
+        if batch.checkpoints or done.gaps_closed or done.gaps_opened or spent.items or self._intake.holds_back:
             self._guard.bounds.progressed = True
         self._committed_at = time.monotonic()
+
+    def _commit_last(self) -> None:
+        """The connector says nothing more in this slice."""
+        self._intake.release()
+        self._commit()
 
     def _spent_since(self) -> Spent:
         """What was spent since it was last accounted for."""
@@ -251,7 +258,7 @@ class _Slice:
     def _continue(
         self, pause_s: float = 0.0, phase: Phase | None = None, *, why: str | None = None, **carried: Any
     ) -> SliceResult:
-        self._commit()
+        self._commit_last()
         if self._stands_before_a_walk():
             return self._end(ended_well=True, out_of_budget=True)
         not_before = self._context.now() + timedelta(seconds=pause_s) if pause_s > 0 else None
@@ -284,7 +291,7 @@ class _Slice:
         """What goes back for gaps leaves the rest of the budget to the walk; else the run ends."""
         if self._goes_on_to_walk:
             return self._continue(phase="walk")
-        self._commit()
+        self._commit_last()
         return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True)
 
     @property
@@ -292,7 +299,7 @@ class _Slice:
         return self._plan.phase == "recover" and self._claimed.kind == "forward"
 
     def _cancel(self) -> SliceResult:
-        self._commit()
+        self._commit_last()
         return self._end(ended_well=False, cancelled=True)
 
     def _fail(self, error: ConnectorFailedError) -> SliceResult:
@@ -309,8 +316,8 @@ class _Slice:
             if not self._start.recovery_only and scope.name not in self._intake.failed_streams:
                 self._intake.failed_streams[scope.name] = error.reason.value
                 self._intake.batch.tally(scope.name)
-                self._intake.batch.misses.append(_whole_stream_miss(scope.name, error.reason, text))
-        self._commit()
+                self._intake.batch.effects.append(_whole_stream_miss(scope.name, error.reason, text))
+        self._commit_last()
         return self._end(ended_well=False, passing=error.passes, error=text)
 
     def _go_on_without(self, culprit: int, text: str, *, passing: bool) -> SliceResult:
@@ -384,8 +391,7 @@ class _Slice:
     def _uncertain_streams(self) -> set[str]:
         """Checkpoint streams that cover a failed stream; their cursors must not move past it."""
         failed = set(self._intake.failed_streams)
-        parents = {parent for stream in self._manifest.streams if stream.name in failed for parent in stream.parents}
-        return failed | parents
+        return failed | {keeper for name in failed for keeper in self._manifest.keepers(name)}
 
     def _has_due(self) -> bool:
         with self._db.begin() as connection:
@@ -400,6 +406,8 @@ class _Slice:
         passing: bool = False,
         error: str | None = None,
     ) -> SliceResult:
+        walk, streams = self._walk(), [scope.name for scope in self._start.scope.streams]
+        refused = walk["checkpoint_errors"].keys()
         ending = Ending(
             walked=self._claimed.kind == "forward",
             ended_well=ended_well or self._plan.phase == "drain",
@@ -409,10 +417,10 @@ class _Slice:
             from_scratch=self._plan.from_scratch,
             went_back=bool(self._claimed.spent.items or self._intake.handed),
             bounded=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],
+            unkept=[name for name in streams if not refused.isdisjoint(self._manifest.keepers(name))],
             error=error or self._claimed.carried.get("recovery_error"),
-            **self._walk(),
+            **walk,
         )
-        streams = [scope.name for scope in self._start.scope.streams]
         status = end_run(self._db, self._claimed.claim, streams, ending)
         get_logger().info("run ended", run=self._claimed.claim.run_id, status=status.value, error=error)
         return SliceResult(self._manifest.name, status)

@@ -6,6 +6,7 @@ those that were not, and a fresh gap sorts behind the old ones: no page of faili
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -92,7 +93,7 @@ _FOR_RUN = f"""
 _LEASE = text(f"""
     WITH page AS (SELECT gaps.id {_FOR_RUN} ORDER BY gaps.next_attempt_at, gaps.id LIMIT :limit)
     UPDATE gaps SET leased_by_run_id = :run_id FROM page WHERE gaps.id = page.id
-    RETURNING gaps.id, stream, scope, reason, detail_locator, next_attempt_at
+    RETURNING gaps.id, stream, scope, exact_scope, reason, detail_locator, next_attempt_at
 """)
 _COUNT = text(f"""
     SELECT stream, count(*) AS missing FROM (SELECT stream {_FOR_RUN} LIMIT {COUNTED}) AS waiting GROUP BY stream
@@ -158,7 +159,7 @@ _MAKE_DUE = text(f"""
 """)
 # A version that time alone kept from trying has not failed on a gap: it tries again.
 _PUT_OFF = text(f"""
-    UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, leased_by_run_id = NULL,
+    UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, tried_run_id = :run_id, leased_by_run_id = NULL,
         connector_version_seen = CASE WHEN recovery_kind = 'retry_on_connector_upgrade' AND :passing
             THEN connector_version_seen ELSE :version END,
         status = CASE WHEN recovery_kind = 'retry_by_runtime' AND attempts + 1 >= :max_attempts
@@ -208,7 +209,7 @@ class Backlog:
             GapToClose(
                 gap_id=str(row.id),
                 stream=row.stream,
-                scope=row.scope,
+                scope=row.scope if row.exact_scope is None else json.loads(row.exact_scope),
                 reason=row.reason,
                 detail_locator=row.detail_locator,
             )

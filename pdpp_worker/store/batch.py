@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pdpp_worker.protocol.scope import Scope, TimeRange
+from pdpp_worker.store.effects import Effect
 
 
 class RecordRow(NamedTuple):
-    """One RECORD, checked and encoded. `version` orders the versions of a key; None is unknown."""
+    """One RECORD, checked and encoded.
+
+    Its place among the versions of its key is a time (`version`, Unix s) or a number (`digits`), which are not compared
+    with each other. Without either, versions stand in the order of their receipt.
+    """
 
     key: str
     text: str
@@ -21,6 +25,7 @@ class RecordRow(NamedTuple):
     emitted_at: datetime
     deleted: bool
     partial: bool
+    digits: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,28 +38,11 @@ class Rejection:
     raw: bytes
 
 
-@dataclass(frozen=True)
-class Miss:
-    """Something expected and not obtained."""
+class Period(NamedTuple):
+    """Half-open, `[since, until)`; None where an end is open, which an open `until` is up to now."""
 
-    stream: str
-    scope: Scope
-    reason: str
-    recovery_kind: str
-    parent_stream: str | None = None
-    retry_after: datetime | None = None
-    connector_version_required: str | None = None
-    detail_locator: dict[str, Any] | None = None
-    last_error: str | None = None
-    waits_for_owner: bool = False
-
-
-@dataclass(frozen=True)
-class Closure:
-    """A gap that is closed, by its id."""
-
-    gap_id: int
-    absent: bool
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass
@@ -84,16 +72,12 @@ class Batch:
     rejections: list[Rejection] = field(default_factory=list)
     checkpoints: dict[str, str] = field(default_factory=dict)
     """Stream to cursor, as exact JSON."""
-    misses: list[Miss] = field(default_factory=list)
-    closures: list[Closure] = field(default_factory=list)
-    hydrated: dict[str, list[str]] = field(default_factory=dict)
-    """Detail stream to the keys that were read; an open gap about one of them is thereby closed."""
-    proofs: dict[str, dict[str, bool]] = field(default_factory=dict)
-    """Stream to the keys of whole records, and whether each says that there is nothing: an open gap about it closes."""
+    effects: list[Effect] = field(default_factory=list)
+    """What was said of gaps, in its order."""
     tallies: defaultdict[str, StreamTally] = field(default_factory=lambda: defaultdict(StreamTally))
     seen: dict[str, float] = field(default_factory=dict)
     """Stream to the latest time of its records, Unix s."""
-    covered: list[tuple[str, TimeRange]] = field(default_factory=list)
+    covered: list[tuple[str, Period]] = field(default_factory=list)
     """Periods that the connector has walked whole, but for known gaps."""
     cooldown_until: datetime | None = None
     """Until when the provider wants a pause from what it refused for its limits."""

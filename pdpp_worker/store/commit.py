@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, text
 
 from pdpp_worker.store import events, gaps, intervals, leases
 from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
+from pdpp_worker.store.effects import Row, standing
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
@@ -29,6 +30,8 @@ class Committed(NamedTuple):
     gaps_opened: int
     gaps_closed: int
     cancel_requested: bool
+    outdated: frozenset[Row]
+    """Records that are older than what is held."""
 
 
 _CHECKPOINT = text("""
@@ -75,17 +78,15 @@ def commit_batch(
     """
     with db.begin() as connection:
         cancel = leases.renew(connection, claim)
-        written = {
-            stream: write_records(connection, claim.connection_id, claim.run_id, stream, rows)
-            for stream, rows in batch.records.items()
-        }
+        written: dict[str, Written] = {}
+        older: dict[str, list[int]] = {}
+        for stream, rows in batch.records.items():
+            older[stream] = []
+            ids = claim.connection_id, claim.run_id
+            written[stream] = write_records(connection, *ids, stream, rows, older[stream])
         _write_rejections(connection, claim, batch.rejections)
-        opened = gaps.miss(connection, claim, version, policy, batch.misses)
-        closed = gaps.close(connection, claim, batch.closures)
-        for stream, keys in batch.hydrated.items():
-            closed += gaps.close_resources(connection, claim, stream, keys)
-        for stream, proofs in batch.proofs.items():
-            closed += gaps.close_proved(connection, claim, stream, proofs)
+        outdated = frozenset(Row(stream, at) for stream, places in older.items() for at in places)
+        opened, closed = gaps.apply(connection, claim, version, policy, standing(batch.effects, outdated))
         for stream, cursor in batch.checkpoints.items():
             values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
             connection.execute(_CHECKPOINT, values)
@@ -98,7 +99,7 @@ def commit_batch(
         values = {"run_id": claim.run_id, "alive": alive, "touched": touched, **spent._asdict()}
         connection.execute(_GO_ON, values)
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
-    return Committed(written, len(opened), len(closed), cancel)
+    return Committed(written, len(opened), len(closed), cancel, outdated)
 
 
 def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejection]) -> None:

@@ -46,7 +46,7 @@ class StreamEnd:
 
 
 class Walk(NamedTuple):
-    """A stream was walked to its end: whether without a cursor, and whether it shows only a part of itself."""
+    """A stream was walked to its end: whether without a cursor, and whether the walk says nothing of the rest of it."""
 
     from_scratch: bool
     bounded: bool

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, BYTEA, JSONB
+from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 
-from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, scope_key
-from pdpp_worker.store.batch import Claim, Closure, Miss
-from pdpp_worker.store.values import storable, storable_json
+from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash, scope_json
+from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.effects import Close, Closure, Effect, Miss, Place, Proof, Read, last_words
+from pdpp_worker.store.values import encode, storable, storable_json
 
 
 class RetryPolicy(NamedTuple):
@@ -24,64 +23,67 @@ class RetryPolicy(NamedTuple):
     max_attempts: int
 
 
-# A run that meets the same miss in one slice after another has tried once.
-_ATTEMPTS = """(CASE WHEN held.closed_at IS NOT NULL THEN excluded.attempts
-    WHEN held.last_run_id = excluded.last_run_id THEN held.attempts ELSE held.attempts + excluded.attempts END)"""
+# A run tries a gap once, however often it says so. One that a run closes and misses again is as if it had only missed
+# it; one that an earlier run closed is open anew.
+_IS_ANEW = "(held.closed_at IS NOT NULL AND held.last_run_id <> excluded.last_run_id)"
+_ATTEMPTS = f"""(CASE WHEN {_IS_ANEW} THEN 1
+    WHEN held.tried_run_id = excluded.tried_run_id THEN held.attempts ELSE held.attempts + 1 END)"""
 # However long a pause the provider wants, it is asked again after a day.
 # A closed gap that is missed again is the same row, open again, its attempts counted anew. One that the owner waived
-# stays waived.
+# stays waived; a whole stream only for that reason, and not for one that asks for the owner, which is new each time.
 _UPSERT = text(f"""
-    INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, scope_hash, reason, recovery_kind,
-        first_run_id, last_run_id, status, attempts, opened_at, next_attempt_at, retry_after, connector_version_seen,
-        connector_version_required, detail_locator, last_error)
-    SELECT :connection_id, stream, parent_stream, scope, decode(scope_hash, 'hex'), reason, recovery_kind,
-        :run_id, :run_id, CASE WHEN timed AND times >= :max_attempts THEN 'exhausted' ELSE 'open' END, times, now(),
+    INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, exact_scope, scope_hash, reason,
+        recovery_kind, first_run_id, last_run_id, tried_run_id, status, attempts, opened_at, next_attempt_at,
+        retry_after, connector_version_seen, connector_version_required, detail_locator, last_error)
+    SELECT :connection_id, stream, parent_stream, scope, exact_scope, decode(scope_hash, 'hex'), reason, recovery_kind,
+        :run_id, :run_id, :run_id, CASE WHEN timed AND :max_attempts <= 1 THEN 'exhausted' ELSE 'open' END, 1, now(),
         CASE WHEN timed THEN greatest(pause_until, clock_timestamp() + interval '1 second'
-            * least(:max_s, :first_s * (1 + random() / 10) * power(2, least(times - 1, 40)))) END,
+            * least(:max_s, :first_s * (1 + random() / 10))) END,
         pause_until, :version, version_required, locator, last_error
-    FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, scope_hash text,
-        reason text, recovery_kind text, times int, timed bool, retry_after timestamptz, version_required text,
+    FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, exact_scope text,
+        scope_hash text, reason text, recovery_kind text, timed bool, retry_after timestamptz, version_required text,
         locator jsonb, last_error text),
         LATERAL (SELECT CASE WHEN retry_after < clock_timestamp() + interval '1 day' THEN retry_after
             WHEN retry_after IS NOT NULL THEN clock_timestamp() + interval '1 day' END AS pause_until) AS longest
     ON CONFLICT ON CONSTRAINT uq_gaps_scope DO UPDATE SET
-        parent_stream = excluded.parent_stream, scope = excluded.scope, reason = excluded.reason,
-        recovery_kind = excluded.recovery_kind, last_run_id = excluded.last_run_id, leased_by_run_id = NULL,
-        attempts = {_ATTEMPTS},
-        opened_at = CASE WHEN held.closed_at IS NULL THEN held.opened_at ELSE now() END,
-        first_run_id = CASE WHEN held.closed_at IS NULL THEN held.first_run_id ELSE excluded.first_run_id END,
+        parent_stream = excluded.parent_stream, scope = excluded.scope, exact_scope = excluded.exact_scope,
+        reason = excluded.reason, recovery_kind = excluded.recovery_kind, last_run_id = excluded.last_run_id,
+        leased_by_run_id = NULL, tried_run_id = excluded.tried_run_id, attempts = {_ATTEMPTS},
+        opened_at = CASE WHEN {_IS_ANEW} THEN now() ELSE held.opened_at END,
+        first_run_id = CASE WHEN {_IS_ANEW} THEN excluded.first_run_id ELSE held.first_run_id END,
         closed_at = NULL,
-        status = CASE WHEN held.closed_at IS NULL AND {_ATTEMPTS} >= :max_attempts
-            AND excluded.next_attempt_at IS NOT NULL THEN 'exhausted' ELSE excluded.status END,
+        status = CASE WHEN {_ATTEMPTS} >= :max_attempts AND excluded.next_attempt_at IS NOT NULL
+            THEN 'exhausted' ELSE excluded.status END,
         next_attempt_at = CASE WHEN excluded.next_attempt_at IS NOT NULL THEN greatest(excluded.retry_after,
             clock_timestamp() + interval '1 second' * least(:max_s,
                 :first_s * (1 + random() / 10) * power(2, least({_ATTEMPTS} - 1, 40)))) END,
         retry_after = excluded.retry_after, connector_version_seen = excluded.connector_version_seen,
         connector_version_required = excluded.connector_version_required,
         detail_locator = coalesce(excluded.detail_locator, held.detail_locator), last_error = excluded.last_error
-    WHERE held.status <> 'waived'
+    WHERE held.status <> 'waived' OR (held.last_run_id <> excluded.last_run_id
+        AND held.scope = '{{"partition": {{}}}}'
+        AND (held.reason <> excluded.reason OR (excluded.recovery_kind = 'retry_by_runtime'
+            AND excluded.next_attempt_at IS NULL)))
     RETURNING stream, scope_hash, opened_at = now() AS opened
 """).bindparams(bindparam("misses", type_=JSONB))
-_CLOSE = text("""
+_CLOSE = """
     UPDATE gaps SET status = :status, closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
-    WHERE id = ANY(:ids) AND connection_id = :connection_id AND closed_at IS NULL
+    FROM unnest(CAST(:streams AS text[]), CAST(:hashes AS bytea[])) AS said (said_stream, said_hash)
+    WHERE connection_id = :connection_id AND stream = said_stream AND scope_hash = said_hash AND closed_at IS NULL
+        AND {proved}
     RETURNING stream
-""").bindparams(bindparam("ids", type_=ARRAY(BIGINT)))
-# That a resource was read says nothing of a record that was refused: only the record itself proves it.
-_CLOSE_READ = text("""
-    UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
-    WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND scope_hash = ANY(:hashes)
-        AND reason <> 'record_rejected'
-    RETURNING stream
-""").bindparams(bindparam("hashes", type_=ARRAY(BYTEA)))
-# A refused record waits for a version and is never given up: saying so lets a small index answer.
-# What the run has said itself to be missing stays so: a record of the same name may only be what is left of it.
-_CLOSE_PROVED = text("""
-    UPDATE gaps SET status = :status, closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
-    WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND scope_hash = ANY(:hashes)
-        AND last_run_id <> :run_id
-    RETURNING stream
-""").bindparams(bindparam("hashes", type_=ARRAY(BYTEA)))
+"""
+_PROVED: Mapping[type[Close], TextClause] = {
+    kind: text(_CLOSE.format(proved=proved))
+    for kind, proved in (
+        # Whatever else shows that the item was read, the record of it was refused in this run.
+        (Closure, "(reason <> 'record_rejected' OR last_run_id <> :run_id)"),
+        # That a resource was read says nothing of a record that was refused: only the record itself proves it.
+        (Read, "reason <> 'record_rejected'"),
+        # What the run has said itself to be missing stays so: a record of the same name may be what is left of it.
+        (Proof, "last_run_id <> :run_id"),
+    )
+}
 # A walk of the whole stream from its beginning has passed every part of it; what it missed again, it said itself.
 _CLOSE_PASSED = text("""
     UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
@@ -108,57 +110,59 @@ _MISSING_IN = text("""
 """)
 
 
-def miss(connection: Connection, claim: Claim, version: str, policy: RetryPolicy, misses: Sequence[Miss]) -> list[Miss]:
-    """Open gaps, or count another attempt at those that are known. Returns those that are newly open."""
+def apply(
+    connection: Connection, claim: Claim, version: str, policy: RetryPolicy, effects: Iterable[Effect]
+) -> tuple[list[Miss], list[str]]:
+    """Apply what a batch says of gaps, in its order; returns the misses that are newly open, and the streams of gaps
+    that were closed.
+    """
+    words = last_words(effects)
+    opened = _open(connection, claim, version, policy, {place: one.miss for place, one in words.items() if one.miss})
+    closes = {place: word.closes for place, word in words.items() if word.closes}
+    closed: list[str] = []
+    while closes:
+        closed += _close(connection, claim, {place: left[0] for place, left in closes.items()})
+        closes = {place: left[1:] for place, left in closes.items() if left[1:]}
+    return opened, closed
+
+
+def _open(
+    connection: Connection, claim: Claim, version: str, policy: RetryPolicy, misses: Mapping[Place, Miss]
+) -> list[Miss]:
+    """Open gaps, or count another attempt at those that are known; returns those that are newly open."""
     if not misses:
         return []
-    latest = {(found.stream, scope_hash(found.scope)): found for found in misses}
-    times = Counter((found.stream, scope_hash(found.scope)) for found in misses)
     values = {
-        "connection_id": claim.connection_id,
-        "run_id": claim.run_id,
         "version": version,
+        **_ids(claim),
         **policy._asdict(),
-        "misses": [_values(found, key[1], times[key]) for key, found in latest.items()],
+        "misses": [_values(found, place[1]) for place, found in misses.items()],
     }
     rows = connection.execute(_UPSERT, values).all()
-    return [latest[row.stream, bytes(row.scope_hash)] for row in rows if row.opened]
+    return [misses[row.stream, bytes(row.scope_hash)] for row in rows if row.opened]
 
 
-def close(connection: Connection, claim: Claim, closures: Sequence[Closure]) -> list[str]:
-    """Close gaps by id; returns their streams. A gap that is closed already is left alone."""
+def _close(connection: Connection, claim: Claim, closes: Mapping[Place, Close]) -> list[str]:
+    """Close gaps that are proved; returns their streams. One that is closed already is left alone."""
+    kinds: dict[tuple[type[Close], bool], list[Place]] = {}
+    for place, close in closes.items():
+        absent = not isinstance(close, Read) and close.absent
+        kinds.setdefault((type(close), absent), []).append(place)
     closed: list[str] = []
-    for status, absent in (("recovered", False), ("absent_upstream", True)):
-        ids = [closure.gap_id for closure in closures if closure.absent == absent]
-        if ids:
-            values = {"ids": ids, "status": status, "run_id": claim.run_id, "connection_id": claim.connection_id}
-            closed += connection.execute(_CLOSE, values).scalars()
+    for (kind, absent), places in kinds.items():
+        values = {
+            "status": "absent_upstream" if absent else "recovered",
+            "streams": [stream for stream, _ in places],
+            "hashes": [hashed for _, hashed in places],
+        }
+        closed += connection.execute(_PROVED[kind], {**values, **_ids(claim)}).scalars()
     return closed
-
-
-def close_resources(connection: Connection, claim: Claim, stream: str, keys: Iterable[str]) -> list[str]:
-    """Close the open gaps about resources that were read after all; returns their streams."""
-    hashes = [scope_hash(ResourceScope(resource_id=key)) for key in keys]
-    if not hashes:
-        return []
-    return list(connection.execute(_CLOSE_READ, {"stream": stream, "hashes": hashes, **_ids(claim)}).scalars())
 
 
 def close_whole_stream(connection: Connection, claim: Claim, stream: str, *, from_scratch: bool) -> list[str]:
     """Close the gap about a whole stream: the run walked it to its end, and what it found can be believed."""
     values = {"stream": stream, "hash": scope_hash(WHOLE_STREAM), "from_scratch": from_scratch}
     return list(connection.execute(_CLOSE_WHOLE, {**values, **_ids(claim)}).scalars())
-
-
-def close_proved(connection: Connection, claim: Claim, stream: str, proofs: Mapping[str, bool]) -> list[str]:
-    """Close the open gaps about records that came whole (False), or were said not to exist (True)."""
-    closed: list[str] = []
-    for status, absent in (("recovered", False), ("absent_upstream", True)):
-        hashes = [scope_hash(ResourceScope(resource_id=key)) for key, gone in proofs.items() if gone == absent]
-        if hashes:
-            values = {"status": status, "stream": stream, "hashes": hashes}
-            closed += connection.execute(_CLOSE_PROVED, {**values, **_ids(claim)}).scalars()
-    return closed
 
 
 def close_passed(connection: Connection, claim: Claim, stream: str) -> list[str]:
@@ -172,24 +176,20 @@ def missing_in(connection: Connection, connection_id: int, streams: Iterable[str
     return set(connection.execute(_MISSING_IN, values).scalars())
 
 
-def scope_hash(scope: Scope) -> bytes:
-    """The gap's key: a digest of its canonical scope, so that a scope of any length fits an index."""
-    return blake2b(scope_key(scope).encode(), digest_size=16).digest()
-
-
 def _ids(claim: Claim) -> dict[str, int]:
     return {"connection_id": claim.connection_id, "run_id": claim.run_id}
 
 
-def _values(found: Miss, hashed: bytes, times: int) -> dict[str, Any]:
+def _values(found: Miss, hashed: bytes) -> dict[str, Any]:
+    scope = encode(scope_json(found.scope))
     return {
         "stream": found.stream,
         "parent_stream": found.parent_stream,
-        "scope": json.loads(storable_json(json.loads(scope_key(found.scope)))),
+        "scope": json.loads(scope.text),
+        "exact_scope": None if scope.raw is None else scope.raw.decode(),
         "scope_hash": hashed.hex(),
         "reason": found.reason,
         "recovery_kind": found.recovery_kind,
-        "times": times,
         "timed": found.recovery_kind == "retry_by_runtime" and not found.waits_for_owner,
         "retry_after": None if found.retry_after is None else found.retry_after.isoformat(),
         "version_required": found.connector_version_required,

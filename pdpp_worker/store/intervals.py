@@ -9,18 +9,20 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.protocol.scope import TimeRange
 from pdpp_worker.store import events, leases
+from pdpp_worker.store.batch import Period
 
 _SEEN = text("""
     INSERT INTO coverage AS held (connection_id, stream, max_seen)
     VALUES (:connection_id, :stream, to_timestamp(:moment))
     ON CONFLICT (connection_id, stream) DO UPDATE SET max_seen = greatest(held.max_seen, excluded.max_seen)
 """)
+# Nobody has walked what is still to come: an open end is the time at which the period was said to be walked.
 _COVERED = text("""
     INSERT INTO coverage AS held (connection_id, stream, intervals)
     VALUES (:connection_id, :stream,
-        tstzmultirange(tstzrange(CAST(:since AS timestamptz), CAST(:until AS timestamptz))))
+        tstzmultirange(tstzrange(CAST(:since AS timestamptz), greatest(CAST(:since AS timestamptz),
+            coalesce(CAST(:until AS timestamptz), clock_timestamp())))))
     ON CONFLICT (connection_id, stream) DO UPDATE SET intervals = held.intervals + excluded.intervals
 """)
 # A walk that went on from a cursor covers what came since the walk before it; without one, nothing is known of before.
@@ -32,7 +34,8 @@ _WALKED = text("""
         id, clock_timestamp(), :considered
     FROM runs WHERE id = :run_id
     ON CONFLICT (connection_id, stream) DO UPDATE SET
-        intervals = CASE WHEN :bounded OR (isempty(held.intervals) AND NOT :from_scratch) THEN held.intervals
+        intervals = CASE WHEN :bounded OR upper_inf(held.intervals)
+                OR (isempty(held.intervals) AND NOT :from_scratch) THEN held.intervals
             ELSE held.intervals + tstzmultirange(tstzrange(
                 CASE WHEN :from_scratch THEN NULL ELSE upper(held.intervals) END,
                 greatest(upper(held.intervals), (SELECT started_at FROM runs WHERE id = :run_id)))) END,
@@ -79,7 +82,7 @@ def declare(connection: Connection, connection_id: int, absence: Mapping[str, st
 
 
 def note(
-    connection: Connection, connection_id: int, seen: Mapping[str, float], covered: Sequence[tuple[str, TimeRange]]
+    connection: Connection, connection_id: int, seen: Mapping[str, float], covered: Sequence[tuple[str, Period]]
 ) -> None:
     """Note the time of the latest record of each stream, Unix s, and periods walked whole."""
     for stream, moment in seen.items():

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.protocol.scope import ResourceScope
-from pdpp_worker.store.gaps import scope_hash
+from pdpp_worker.protocol.keys import canonical_key, parts_of
+from pdpp_worker.protocol.scope import resource_hash
 from pdpp_worker.store.readmodels import GapView, build
 from pdpp_worker.store.values import KEY_BYTES, NotRepresentableError, key_text, storable
 
@@ -74,7 +74,8 @@ _WIDER_GAP = text(f"""{_GAP}
 _RECORD = text("""
     SELECT records.*, coalesce(runs.started_at, runs.created_at) AS held_since
     FROM records LEFT JOIN runs ON runs.id = first_run_id
-    WHERE records.connection_id = :id AND stream = :stream AND key = :key
+    WHERE records.connection_id = :id AND stream = :stream AND key = ANY(CAST(:keys AS text[]))
+    ORDER BY key LIMIT 1
 """)
 _REJECTION = text("""
     SELECT id, run_id, error, octet_length(raw) AS bytes, created_at FROM rejections
@@ -100,7 +101,7 @@ def gap_by_id(connection: Connection, gap_id: int) -> ItemGap:
 
 def gap_of(connection: Connection, connection_id: int, stream: str, resource: str) -> ItemGap | None:
     """The gap about one resource, however it ended."""
-    values = {"id": connection_id, "stream": stream, "hash": scope_hash(ResourceScope(resource_id=resource))}
+    values = {"id": connection_id, "stream": stream, "hash": resource_hash(canonical_key(resource))}
     row = connection.execute(_GAP_BY_SCOPE, values).mappings().one_or_none()
     return None if row is None else build(ItemGap, row)
 
@@ -115,19 +116,25 @@ def wider_gap(connection: Connection, connection_id: int, streams: Sequence[str]
 
 
 def record_of(connection: Connection, connection_id: int, stream: str, resource: str) -> ItemRecord | None:
-    """The record of that key."""
-    try:
-        key = key_text(resource)
-    except NotRepresentableError:
-        return None
-    values = {"id": connection_id, "stream": stream, "key": key}
+    """The record of that key, in whatever form the key is given."""
+    values = {"id": connection_id, "stream": stream, "keys": _stored_forms(resource)}
     row = connection.execute(_RECORD, values).mappings().one_or_none()
     return None if row is None else build(ItemRecord, row)
 
 
+def _stored_forms(resource: str) -> list[str]:
+    """How the table may write a key that somebody names: as it stands, or as the JSON that it stands for."""
+    key = canonical_key(resource)
+    parts = parts_of(key)
+    try:
+        return [key_text(key)] if parts == [key] else [key_text(key), key_text(parts)]
+    except NotRepresentableError:
+        return []
+
+
 def rejection_of(connection: Connection, connection_id: int, stream: str, resource: str) -> ItemRejection | None:
     """The latest refusal of a record of that key."""
-    values = {"id": connection_id, "stream": stream, "key": storable(resource[:KEY_BYTES])}
+    values = {"id": connection_id, "stream": stream, "key": storable(canonical_key(resource)[:KEY_BYTES])}
     row = connection.execute(_REJECTION, values).mappings().one_or_none()
     return None if row is None else build(ItemRejection, row)
 

@@ -29,7 +29,7 @@ class Written(NamedTuple):
 
 
 _COLUMNS = (
-    "connection_id, stream, key, data, raw, content_hash, version, partial, emitted_at, deleted_at, "
+    "connection_id, stream, key, data, raw, content_hash, version, version_digits, partial, emitted_at, deleted_at, "
     "first_run_id, last_run_id"
 )
 _TYPES = (
@@ -40,6 +40,7 @@ _TYPES = (
     "bytea",
     "bytea",
     "float8",
+    "text",
     "bool",
     "timestamptz",
     "timestamptz",
@@ -49,7 +50,7 @@ _TYPES = (
 
 # The keys come as one JSON text: an array of thousands of parameters is dear to write and to plan for.
 _HELD = """
-    SELECT key, content_hash, version, deleted_at IS NOT NULL, partial FROM records
+    SELECT key, content_hash, version, deleted_at IS NOT NULL, partial, version_digits FROM records
     WHERE connection_id = %s AND stream = %s AND key = ANY (ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
 """
 _DATA = """
@@ -66,7 +67,8 @@ _CHANGE = """
         raw = CASE WHEN staged.data IS NULL THEN records.raw ELSE staged.raw END,
         content_hash = coalesce(staged.content_hash, records.content_hash),
         partial = CASE WHEN staged.data IS NULL THEN records.partial ELSE staged.partial END,
-        version = staged.version, emitted_at = staged.emitted_at, deleted_at = staged.deleted_at,
+        version = staged.version, version_digits = staged.version_digits,
+        emitted_at = staged.emitted_at, deleted_at = staged.deleted_at,
         last_run_id = staged.last_run_id
     FROM staged
     WHERE records.connection_id = staged.connection_id AND records.stream = staged.stream AND records.key = staged.key
@@ -74,9 +76,17 @@ _CHANGE = """
 
 
 def write_records(
-    connection: Connection, connection_id: int, run_id: int, stream: str, rows: list[RecordRow]
+    connection: Connection,
+    connection_id: int,
+    run_id: int,
+    stream: str,
+    rows: list[RecordRow],
+    outdated: list[int] | None = None,
 ) -> Written:
-    """Write one stream's rows of a batch, in their order, and count what changed."""
+    """Write one stream's rows of a batch, in their order, and count what changed.
+
+    `outdated` is filled with the places of rows that are older than what is held.
+    """
     with _cursor(connection) as cursor:
         held = _held(cursor, connection_id, stream, {row.key for row in rows})
         contents = _contents(cursor, connection_id, stream, {row.key for row in rows if row.partial})
@@ -89,12 +99,14 @@ def write_records(
             _copy(cursor, "staged", connection_id, run_id, stream, changed)
             cursor.execute(_CHANGE)
             cursor.execute("TRUNCATE staged")
+    if outdated is not None:
+        outdated += played.outdated
     return Written(played.flushed, len(rows) - played.flushed)
 
 
 def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, Stored]:
     cursor.execute(_HELD, (connection_id, stream, exact_json(list(keys))), binary=True)
-    return {key: Stored(digest, version, deleted, partial) for key, digest, version, deleted, partial in cursor}
+    return {key: Stored(*stored) for key, *stored in cursor}
 
 
 def _contents(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collection[str]) -> dict[str, Content]:
@@ -120,6 +132,7 @@ def _copy(cursor: Cursor[Any], table: str, connection_id: int, run_id: int, stre
                     row.raw,
                     row.digest or None,
                     row.version,
+                    row.digits,
                     row.partial,
                     row.emitted_at,
                     deleted_at,

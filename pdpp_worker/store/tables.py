@@ -191,7 +191,9 @@ records = Table(
     Column("data", JSONB, nullable=False),
     Column("raw", LargeBinary),
     Column("content_hash", LargeBinary, nullable=False),
+    # What orders the versions of a key: a time, Unix s, or the digits of a number, which a float may not hold.
     Column("version", Double),
+    Column("version_digits", Text),
     Column("partial", Boolean, nullable=False),
     Column("emitted_at", DateTime(timezone=True), nullable=False),
     Column("deleted_at", DateTime(timezone=True)),
@@ -247,6 +249,8 @@ gaps = Table(
     Column("stream", Text, nullable=False),
     Column("parent_stream", Text),
     Column("scope", JSONB, nullable=False),
+    # The exact JSON of a scope that jsonb would give back in another form.
+    Column("exact_scope", Text),
     Column("scope_hash", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),
     Column("recovery_kind", Text, nullable=False),
@@ -254,6 +258,8 @@ gaps = Table(
     Column("attempts", Integer, nullable=False, server_default="1"),
     Column("first_run_id", BigInteger, nullable=False),
     Column("last_run_id", BigInteger, nullable=False),
+    # The run that counted the last attempt: each counts one, however often it says so.
+    Column("tried_run_id", BigInteger),
     Column("leased_by_run_id", BigInteger),
     _moment("opened_at", default=True),
     _moment("closed_at"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pdpp_worker.protocol.numbers import exact_float
@@ -18,6 +19,7 @@ class Stored(NamedTuple):
     version: float | None
     deleted: bool
     partial: bool
+    digits: str | None = None
 
 
 class Content(NamedTuple):
@@ -28,10 +30,11 @@ class Content(NamedTuple):
 
 
 class Played(NamedTuple):
-    """The rows to write, one for a key, and how many of the batch's rows were news."""
+    """The rows to write, one for a key, how many of the batch's rows were news, and which are older than what stood."""
 
     changed: dict[str, RecordRow]
     flushed: int
+    outdated: list[int]
 
 
 def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mapping[str, Content]) -> Played:
@@ -44,9 +47,13 @@ def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mappin
     partly = {row.key for row in rows if row.partial}
     changed: dict[str, RecordRow] = {}
     flushed = 0
-    for sent in rows:
+    outdated: list[int] = []
+    for position, sent in enumerate(rows):
         before = standing.get(sent.key)
         row = _complete(sent, before, known.get(sent.key))
+        if is_older(row, before):
+            outdated.append(position)
+            continue
         if not is_news(row, before):
             continue
         if row.deleted:
@@ -56,14 +63,24 @@ def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mappin
         standing[row.key] = as_stored(row)
         if row.key in partly and row.text:
             known[row.key] = Content(json.loads(row.raw or row.text, parse_float=exact_float), row.partial)
-    return Played(changed, flushed)
+    return Played(changed, flushed, outdated)
+
+
+def is_older(row: RecordRow, held: Stored | None) -> bool:
+    """Whether a newer version than the row is held, which it never replaces."""
+    if held is None:
+        return False
+    if row.digits is not None and held.digits is not None:
+        return Decimal(row.digits) < Decimal(held.digits)
+    in_time = row.digits is None and held.digits is None
+    return in_time and row.version is not None and held.version is not None and row.version < held.version
 
 
 def is_news(row: RecordRow, held: Stored | None) -> bool:
     """Whether the row changes what is held. An older version never replaces a newer one."""
     if held is None:
         return True
-    if row.version is not None and held.version is not None and row.version < held.version:
+    if is_older(row, held):
         return False
     if row.deleted:
         return not held.deleted
@@ -78,18 +95,24 @@ def merge(row: RecordRow, held: Content) -> RecordRow:
 
 def as_stored(row: RecordRow) -> Stored:
     """What is held once the row is written."""
-    return Stored(row.digest, row.version, row.deleted, row.partial)
+    return Stored(row.digest, row.version, row.deleted, row.partial, row.digits)
 
 
 def _complete(row: RecordRow, before: Stored | None, content: Content | None) -> RecordRow:
-    """The row with what it leaves open taken from what is held: its version, and the other fields of a partial one."""
-    if row.version is None and before is not None:
-        row = row._replace(version=before.version)
-    return merge(row, content) if row.partial and content is not None and not row.deleted else row
+    """The row with what it leaves open taken from what is held: its version, and the other fields of a partial one.
+
+    Of what was deleted only the old fields are known, so that a partial row over it stays partial.
+    """
+    if row.version is None and row.digits is None and before is not None:
+        row = row._replace(version=before.version, digits=before.digits)
+    if not row.partial or content is None or row.deleted:
+        return row
+    merged = merge(row, content)
+    return merged._replace(partial=True) if before is not None and before.deleted else merged
 
 
 def _keep_content(row: RecordRow, earlier: RecordRow | None, *, in_table: bool) -> RecordRow:
     """A deletion that keeps the content: what the batch brought before it, else what the table holds (empty text)."""
     if earlier is not None:
-        return earlier._replace(deleted=True, emitted_at=row.emitted_at, version=row.version)
+        return earlier._replace(deleted=True, emitted_at=row.emitted_at, version=row.version, digits=row.digits)
     return row._replace(text="", raw=None, digest=b"") if in_table else row

@@ -14,10 +14,10 @@ from sqlalchemy import text
 from pdpp_worker.demo.provider.account import Account
 from pdpp_worker.demo.provider.options import ProviderOptions
 from pdpp_worker.demo.provider.process import ProviderProcess
-from pdpp_worker.protocol.scope import ResourceScope
+from pdpp_worker.protocol.scope import ResourceScope, scope_hash
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import connections, gaps
+from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
 from tests.fleet.test_fleet import call, ended, one
 from tests.support.fleet import beat, worker
@@ -50,7 +50,7 @@ def missing(settings: Settings, db: Database, provider: ProviderProcess) -> list
         for name in ids:
             scope = ResourceScope(resource_id=name)
             connection.execute(
-                _MISSING, {"connection_id": mine, "scope": scope.model_dump_json(), "hash": gaps.scope_hash(scope)}
+                _MISSING, {"connection_id": mine, "scope": scope.model_dump_json(), "hash": scope_hash(scope)}
             )
     return ids
 

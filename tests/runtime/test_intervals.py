@@ -16,8 +16,10 @@ from pdpp_worker.connector import (
     Start,
     State,
     TimeRange,
+    UpstreamError,
     skip,
 )
+from pdpp_worker.protocol.messages import DetailCoverage
 from tests.support.scripted import Scenario, manifest, record, state
 
 pytestmark = pytest.mark.usefixtures("no_haste")
@@ -121,3 +123,38 @@ class TestCoverage:
 
         seen = scenario.one("SELECT max_seen FROM coverage WHERE stream = 'items'")["max_seen"]
         assert seen == datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_a_refused_checkpoint_covers_nothing(scenario: Scenario) -> None:
+    details = {"name": "details", "parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"}
+    owed = DetailCoverage(stream="details", state_stream="items", required_keys=["x"], hydrated_keys=[])
+    scenario.manifest = manifest("items", details)
+    scenario.send(record("a"), owed, state(1))
+
+    scenario.run()
+
+    assert {row["intervals"] for row in scenario.rows("SELECT intervals::text FROM coverage")} == {"{}"}
+
+
+def test_a_period_without_end_ends_when_it_was_walked(scenario: Scenario) -> None:
+    def broken(_start: Start, _context: Context) -> Iterator[Message]:
+        yield record("a")
+        yield State(stream="items", cursor=1, covered=TimeRange(since="2026-01-01T00:00:00Z"))
+        raise UpstreamError("broken", reason="network_error")
+
+    scenario.install(broken)
+    scenario.run()
+    scenario.send(record("b"), state(2))
+    run = scenario.run()
+
+    [held] = scenario.rows("SELECT lower(intervals) AS since, upper(intervals) AS until FROM coverage")
+    assert held == {"since": datetime(2026, 1, 1, tzinfo=UTC), "until": run["started_at"]}
+
+
+def test_a_period_that_is_still_to_come_covers_nothing(scenario: Scenario) -> None:
+    later = State(stream="items", cursor=1, covered=TimeRange(since="2999-01-01T00:00:00Z"))
+    scenario.manifest = manifest({"name": "items", "cursor_semantic": "session_local"})
+    scenario.send(record("a"), later)
+
+    assert scenario.run()["status"] == "succeeded"
+    assert scenario.one("SELECT intervals::text FROM coverage") == {"intervals": "{}"}

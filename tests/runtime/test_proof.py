@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from sqlalchemy import text
@@ -13,9 +14,14 @@ from pdpp_worker.connector import (
     DetailGap,
     DetailGapRecovered,
     Message,
+    Record,
     Start,
+    State,
 )
-from tests.support.scripted import Scenario, manifest, record, state
+from pdpp_worker.protocol.scope import TimeRange
+from pdpp_worker.recovery.sweep import sweep_transient
+from tests.support.backlog import TARGETED, missing
+from tests.support.scripted import NOW, Scenario, manifest, record, state
 
 
 def make_due(scenario: Scenario) -> None:
@@ -118,3 +124,72 @@ def test_a_run_leaves_the_gaps_that_it_met_itself_to_the_next(scenario: Scenario
     assert run["error"] is None
     assert run["slices"] > 1
     assert set(scenario.held()) == {"n0", "n1", "n2", "n3"}
+
+
+@pytest.mark.usefixtures("no_haste")
+class TestWhatProvesNothing:
+    """A gap that is not mended stays open, whatever its connector claims."""
+
+    def missed(self, scenario: Scenario) -> None:
+        scenario.manifest = manifest({"name": "items", "cursor_field": "v"}, recovery=TARGETED)
+        scenario.send(record("b", v=5), *missing("b"))
+        scenario.run()
+        scenario.elapse()
+
+    def claim(self, scenario: Scenario, sent: Record) -> list[str]:
+        def mend(start: Start, _: Context) -> Iterator[Message]:
+            for gap in start.detail_gaps:
+                yield sent
+                yield DetailGapRecovered(gap_id=gap.gap_id, stream="items", record_key=str(sent.key))
+
+        scenario.install(mend)
+        sweep_transient(scenario.settings, scenario.db)
+        scenario.work()
+        return [gap["status"] for gap in scenario.gaps()]
+
+    @pytest.mark.parametrize("batch_records", [1, 4000])
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            Record(stream="items", key="b", data={"id": "b", "v": 6}, emitted_at=NOW, partial=True),
+            record("another", v=6),
+            record("b", v=3),
+        ],
+        ids=["a part of it", "another record", "an older version than the one that is held"],
+    )
+    def test_a_claim_rests_on_a_whole_and_current_record_of_the_item(
+        self, scenario: Scenario, sent: Record, batch_records: int
+    ) -> None:
+        scenario.settings = scenario.settings.model_copy(update={"batch_records": batch_records})
+        self.missed(scenario)
+
+        assert self.claim(scenario, sent) == ["open"]
+
+    def test_the_whole_and_current_record_does(self, scenario: Scenario) -> None:
+        self.missed(scenario)
+
+        assert self.claim(scenario, record("b", v=5)) == ["recovered"]
+
+    @pytest.mark.parametrize("op", ["upsert", "delete"])
+    def test_a_walk_that_meets_an_older_version_or_deletion_closes_nothing(
+        self, scenario: Scenario, op: Literal["upsert", "delete"]
+    ) -> None:
+        scenario.manifest = manifest({"name": "items", "cursor_field": "v"})
+        scenario.send(record("b", v=5), *missing("b"))
+        scenario.run()
+
+        scenario.send(Record(stream="items", key="b", data={"id": "b", "v": 3}, emitted_at=NOW, op=op))
+        scenario.run()
+
+        assert [gap["status"] for gap in scenario.gaps()] == ["open"]
+
+
+@pytest.mark.parametrize("field", ["since", "until"])
+@pytest.mark.parametrize(
+    "moment",
+    ["2024-W05-1T00:00:00+00:00", "2024-01-01T00:00:00,5+00:00", "20240101T000000Z", "2024-01-01T00:00:00+23:30"],
+)
+def test_a_period_in_any_form_of_iso_8601_is_covered(scenario: Scenario, field: str, moment: str) -> None:
+    scenario.send(record("a"), State(stream="items", cursor=1, covered=TimeRange(**{field: moment})))
+
+    assert scenario.run()["status"] == "succeeded"

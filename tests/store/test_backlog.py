@@ -12,6 +12,7 @@ from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope
 from pdpp_worker.store import backlog, connections, schedules
 from pdpp_worker.store.backlog import Backlog, Forms, Selection
 from pdpp_worker.store.batch import Batch
+from pdpp_worker.store.effects import Read
 from pdpp_worker.store.engine import Database
 from tests.support.desk import POLICY, Desk, missed
 
@@ -243,7 +244,7 @@ class TestTheOwnersWord:
         assert desk.due() == ["a", "b"]
 
     def test_recovering_by_hand_makes_all_transient_gaps_due_and_forgives_their_attempts(self, desk: Desk) -> None:
-        desk.miss(missed("tired"), missed("tired"), policy=POLICY._replace(max_attempts=2))
+        desk.miss(missed("tired"), policy=POLICY._replace(max_attempts=1))
         desk.miss(missed("waiting"), missed("challenged", reason="challenged", waits_for_owner=True))
         desk.miss(missed("later", reason="parse_failed", kind="retry_on_connector_upgrade"))
 
@@ -297,7 +298,7 @@ class TestTheOwnersWord:
 
     def test_what_is_held_by_now_is_not_reopened(self, desk: Desk) -> None:
         desk.miss(missed())
-        desk.commit(Batch(hydrated={"items": ["a"]}))
+        desk.say(Read("items", "a"))
 
         assert change(desk, backlog.reopen, Selection()) == 0
 

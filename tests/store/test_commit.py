@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from pdpp_worker.store import events
-from pdpp_worker.store.batch import Batch, Closure, Rejection
+from pdpp_worker.store.batch import Batch, Rejection
+from pdpp_worker.store.effects import Read
 from pdpp_worker.store.records import Written
 from tests.store.test_leases import full_batch, written
 from tests.support.desk import Desk, missed, row
@@ -36,7 +37,7 @@ def test_all_of_a_batch_is_written_together(desk: Desk) -> None:
 def test_the_events_of_a_batch_tell_what_it_did(desk: Desk) -> None:
     desk.miss(missed("known"))
     batch = full_batch()
-    batch.closures.append(Closure(desk.gap("known")["id"], absent=False))
+    batch.effects.append(Read("items", "known"))
 
     desk.commit(batch)
 
@@ -58,7 +59,7 @@ def spoiled(part: str) -> Batch:
     if part == "rejection":
         batch.rejections[0] = batch.rejections[0].__class__(None, "b", "no stream", b"")  # type: ignore[arg-type]
     if part == "gap":
-        batch.misses.append(missed("d", kind="permanent_structural"))
+        batch.effects.append(missed("d", kind="permanent_structural"))
     if part == "checkpoint":
         batch.checkpoints["others"] = None  # type: ignore[assignment]
     if part == "books":

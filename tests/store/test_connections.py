@@ -22,7 +22,7 @@ def test_removal_takes_the_records_that_a_worker_was_still_writing(desk: Desk) -
             removed = owner.submit(remove, desk)
             desk.until_somebody_waits()
             write_records(worker, desk.connection_id, desk.run_id, "items", [row("b")])
-            gaps.miss(worker, desk.claim, "1.0.0", POLICY, [missed("c")])
+            gaps.apply(worker, desk.claim, "1.0.0", POLICY, [missed("c")])
 
         assert removed.result() == 2
     assert desk.held() == {}

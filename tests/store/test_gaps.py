@@ -10,7 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, TimeRange
 from pdpp_worker.store import gaps
-from pdpp_worker.store.batch import Batch, Closure
+from pdpp_worker.store.backlog import Selection, waive
+from pdpp_worker.store.batch import Batch
+from pdpp_worker.store.effects import Closure, Read
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 from tests.support.desk import POLICY, Desk, missed
@@ -21,9 +23,8 @@ SLACK_S = 30.0
 
 
 def close(desk: Desk, name: str = "a", *, absent: bool = False) -> list[str]:
-    """Close a gap by its id."""
-    with desk.db.begin() as connection:
-        return gaps.close(connection, desk.claim, [Closure(desk.gap(name)["id"], absent)])
+    """Close a gap that was handed over."""
+    return desk.say(Closure("items", ResourceScope(resource_id=name), absent))
 
 
 class TestOpening:
@@ -58,7 +59,7 @@ class TestOpening:
 
         desk.miss(missed(scope=one), missed(scope=other))
 
-        assert desk.one("SELECT attempts FROM gaps WHERE connection_id = :c") == {"attempts": 2}
+        assert len(desk.rows("SELECT 1 FROM gaps WHERE connection_id = :c")) == 1
 
     def test_other_scopes_and_streams_are_other_gaps(self, desk: Desk) -> None:
         scopes = [ResourceScope(resource_id="a"), BatchScope(partition={"resource_id": "a"}), WHOLE_STREAM]
@@ -72,7 +73,7 @@ class TestOpening:
         opened = desk.miss(missed(name), missed(name, detail_locator={"at": name}, last_error=name))
 
         assert len(opened) == 1
-        assert desk.one("SELECT attempts FROM gaps WHERE connection_id = :c") == {"attempts": 2}
+        assert desk.one("SELECT attempts FROM gaps WHERE connection_id = :c") == {"attempts": 1}
 
     @pytest.mark.parametrize("kind", ["permanent_structural", "filter_applied"])
     def test_what_is_no_skip_is_refused_by_the_database(self, desk: Desk, kind: str) -> None:
@@ -182,15 +183,15 @@ class TestClosing:
     def test_a_gap_of_another_connection_is_left_alone(self, desk: Desk, store: Database) -> None:
         other = Desk(store)
         other.miss(missed())
-        with store.begin() as connection:
-            assert gaps.close(connection, desk.claim, [Closure(other.gap()["id"], absent=False)]) == []
+
+        assert close(desk) == []
 
         assert other.gap()["status"] == "open"
 
     def test_a_resource_that_was_read_after_all_closes_its_gap(self, desk: Desk) -> None:
         desk.miss(missed("a"), missed("b"), missed("c"))
 
-        done = desk.commit(Batch(hydrated={"items": ["a", "b", "never missed"]}))
+        done = desk.commit(Batch(effects=[Read("items", name) for name in ("a", "b", "never missed")]))
 
         assert done.gaps_closed == 2
         assert [desk.gap(name)["status"] for name in "abc"] == ["recovered", "recovered", "open"]
@@ -198,7 +199,7 @@ class TestClosing:
     def test_a_resource_that_was_read_proves_nothing_of_a_record_that_was_refused(self, desk: Desk) -> None:
         desk.miss(missed("a", reason="record_rejected", kind="retry_on_connector_upgrade"))
 
-        assert desk.commit(Batch(hydrated={"items": ["a"]})).gaps_closed == 0
+        assert desk.commit(Batch(effects=[Read("items", "a")])).gaps_closed == 0
         assert desk.gap("a")["status"] == "open"
 
     def test_a_walk_to_the_end_closes_the_gap_of_the_whole_stream_only(self, desk: Desk) -> None:
@@ -209,7 +210,7 @@ class TestClosing:
         assert desk.gap("a")["status"] == "open"
 
     def test_an_exhausted_gap_can_still_be_recovered(self, desk: Desk) -> None:
-        desk.miss(missed(), missed(), policy=POLICY._replace(max_attempts=2))
+        desk.miss(missed(), policy=POLICY._replace(max_attempts=1))
         assert desk.gap()["status"] == "exhausted"
 
         close(desk)
@@ -217,7 +218,9 @@ class TestClosing:
         assert desk.gap()["status"] == "recovered"
 
     def test_what_is_missed_again_later_is_the_same_row_opened_anew(self, desk: Desk) -> None:
-        desk.miss(missed(), missed(), missed())
+        desk.miss(missed())
+        desk.next_run()
+        desk.miss(missed())
         before = desk.gap()
         close(desk)
         run_id = desk.next_run()
@@ -236,7 +239,7 @@ def test_streams_with_open_gaps_are_known(desk: Desk) -> None:
 
     with desk.db.begin() as connection:
         assert gaps.missing_in(connection, desk.connection_id, ["items", "others"]) == {"items"}
-    desk.commit(Batch(hydrated={"items": ["a"]}))
+    desk.commit(Batch(effects=[Read("items", "a")]))
     with desk.db.begin() as connection:
         assert gaps.missing_in(connection, desk.connection_id, ["items", "others"]) == set()
 
@@ -247,3 +250,34 @@ def test_a_row_of_a_closed_gap_always_says_when_it_was_closed(desk: Desk) -> Non
     for broken in ("status = 'recovered'", "closed_at = now()"):
         with pytest.raises(IntegrityError, match="ck_gaps_closed"):
             desk.execute(f"UPDATE gaps SET {broken} WHERE connection_id = :c")  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    ("again", "status"),
+    [
+        ({"reason": "timed_out"}, "waived"),
+        ({"reason": "upstream_error"}, "open"),
+        ({"reason": "challenged", "waits_for_owner": True}, "open"),
+    ],
+    ids=["the same", "another", "one that asks for the owner"],
+)
+def test_a_waived_whole_stream_silences_that_miss_and_no_other(desk: Desk, again: dict[str, Any], status: str) -> None:
+    desk.miss(missed(scope=WHOLE_STREAM, reason="timed_out"))
+    with desk.db.begin() as connection:
+        waive(connection, [desk.connection_id], Selection())
+    desk.next_run()
+
+    desk.miss(missed(scope=WHOLE_STREAM, **again))
+
+    assert desk.one("SELECT status FROM gaps WHERE connection_id = :c") == {"status": status}
+
+
+def test_an_item_that_the_owner_does_without_stays_waived_for_any_reason(desk: Desk) -> None:
+    desk.miss(missed(reason="timed_out"))
+    with desk.db.begin() as connection:
+        waive(connection, [desk.connection_id], Selection())
+    desk.next_run()
+
+    desk.miss(missed(reason="upstream_error"))
+
+    assert desk.gap()["status"] == "waived"

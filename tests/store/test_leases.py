@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 from pdpp_worker.errors import LeaseLostError
 from pdpp_worker.store import backlog, leases, runs
 from pdpp_worker.store.backlog import Selection
-from pdpp_worker.store.batch import Batch, Claim, Closure, Rejection
+from pdpp_worker.store.batch import Batch, Claim, Rejection
+from pdpp_worker.store.effects import Read
 from tests.support.desk import Desk, missed, row
 from tests.support.waiting import PATIENCE_S
 
@@ -48,7 +49,7 @@ def full_batch() -> Batch:
         records={"items": [row("a", {"id": "a"})]},
         rejections=[Rejection("items", "b", "it breaks the schema", b"{}")],
         checkpoints={"items": '{"at":1}'},
-        misses=[missed("c")],
+        effects=[missed("c")],
         events=[("stream_skipped", "items", {})],
     )
     batch.tally("items").emitted = 2
@@ -132,13 +133,11 @@ def test_the_loser_cannot_give_back_what_another_holds(desk: Desk) -> None:
 
 def test_the_loser_writes_nothing_at_all(desk: Desk) -> None:
     desk.miss(missed("known"))
-    gap_id = desk.gap("known")["id"]
     lost = desk.claim
     desk.take("another")
     before = written(desk)
     batch = full_batch()
-    batch.closures.append(Closure(gap_id, absent=False))
-    batch.hydrated["items"] = ["known"]
+    batch.effects.append(Read("items", "known"))
 
     with pytest.raises(LeaseLostError, match=f"The lease for run {desk.run_id} went to another worker"):
         desk.commit(batch, lost)

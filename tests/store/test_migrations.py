@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, scope_hash, scope_json
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.tables import metadata
@@ -40,6 +41,7 @@ _SCHEMA = {
 
 _PROGRAM = """
 import sys
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, scope_hash, scope_json
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 migrate.upgrade(Database(sys.argv[1]))
@@ -148,6 +150,59 @@ def test_a_run_of_an_earlier_version_waits_for_nothing_known(create_empty: Calla
             None,
         )
         assert connection.execute(text("SELECT still_cause FROM connections")).scalar_one() is None
+
+
+def test_a_miss_that_had_two_rows_for_two_forms_of_its_scope_keeps_one(
+    create_empty: Callable[[str], Database],
+) -> None:
+    db = create_empty("scopes_of_an_earlier_version")
+    migrate.upgrade(db, "0003")
+    with db.begin() as connection:
+        connection.execute(text("INSERT INTO connections (name, connector) VALUES ('mine', 'chatgpt')"))
+        connection.execute(
+            text("""
+            INSERT INTO gaps (connection_id, stream, scope, scope_hash, reason, recovery_kind, first_run_id,
+                last_run_id, connector_version_seen)
+            SELECT 1, 'messages', scope, decode(md5(scope::text), 'hex'), 'timed_out', 'retry_by_runtime', 1, 1, '1.0'
+            FROM unnest(CAST(:scopes AS jsonb[])) AS scope
+            """),
+            {
+                "scopes": [
+                    '{"partition": {}, "range": {}}',
+                    '{"partition": {}}',
+                    '{"resource_id": "[\\"a\\", \\"b\\"]"}',
+                ]
+            },
+        )
+
+    migrate.upgrade(db)
+
+    with db.begin() as connection:
+        held = connection.execute(text("SELECT scope, scope_hash FROM gaps ORDER BY id")).all()
+    assert [(row.scope, bytes(row.scope_hash)) for row in held] == [
+        (scope_json(scope), scope_hash(scope)) for scope in (WHOLE_STREAM, ResourceScope(resource_id='["a","b"]'))
+    ]
+
+
+def test_a_version_that_is_no_time_becomes_a_number(create_empty: Callable[[str], Database]) -> None:
+    db = create_empty("versions_of_an_earlier_version")
+    migrate.upgrade(db, "0003")
+    with db.begin() as connection:
+        connection.execute(
+            text("""
+            INSERT INTO records (connection_id, stream, key, data, content_hash, version, partial, emitted_at,
+                first_run_id, last_run_id)
+            SELECT 1, 'items', version, '{}', '', CAST(version AS float8), false, now(), 1, 1
+            FROM unnest(CAST(:versions AS text[])) AS version
+            """),
+            {"versions": ["1700000000.5", "1700000000000", "1e300"]},
+        )
+
+    migrate.upgrade(db)
+
+    with db.begin() as connection:
+        held = connection.execute(text("SELECT version, version_digits FROM records ORDER BY version, key")).all()
+    assert [tuple(row) for row in held] == [(1700000000.5, None), (None, "1700000000000"), (None, None)]
 
 
 def test_upgrading_what_is_current_changes_nothing(store: Database) -> None:

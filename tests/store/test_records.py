@@ -62,7 +62,7 @@ class Model:
         if sent.op == "delete":
             after = replace(held, deleted=True)
         elif partial:
-            after = replace(held, deleted=False, data={**held.data, **data})
+            after = replace(held, deleted=False, data={**held.data, **data}, partial=held.partial or held.deleted)
         else:
             after = replace(held, deleted=False, data=data, partial=False)
         if after == held:
