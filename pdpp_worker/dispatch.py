@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
+
+from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.scheduling import next_time
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import connections, runs, schedules
+from pdpp_worker.store import connections, leases, runs, schedules
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.runs import Ring
@@ -28,8 +31,8 @@ def dispatch(settings: Settings, db: Database) -> list[Ring]:
     A run that was rung within the dispatcher's period is not rung again.
     """
     _start_scheduled(db)
-    with db.begin() as connection:
-        return runs.take_due(connection, PAGE, timedelta(seconds=settings.dispatch_every_s))
+    again = timedelta(seconds=settings.dispatch_every_s)
+    return db.transact(lambda connection: runs.take_due(connection, PAGE, again))
 
 
 def full_scope(connector: registry.Connector, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -41,34 +44,46 @@ def request_run(db: Database, row: ConnectionRow, *, trigger: str, full: bool = 
     """Queue a run that walks all streams; returns the run's id, and whether it is new.
 
     Raises:
-        NotFoundError: the connector of the connection is not installed.
+        NotFoundError: the connector of the connection is not installed, or the connection was removed.
     """
     connector = registry.get(row.connector)
-    with db.begin() as connection:
+
+    def create(connection: Connection) -> tuple[int, bool]:
+        leases.lock(connection, [row.id])
         return runs.create(
             connection,
             row.id,
             trigger=trigger,
             mode="full_refresh" if full else "incremental",
-            streams=full_scope(connector, row.settings),
+            streams=full_scope(connector, connections.by_id(connection, row.id).settings),
             version=connector.manifest.version,
         )
+
+    return db.transact(create)
 
 
 def _start_scheduled(db: Database) -> None:
     with db.begin() as connection:
-        for due in schedules.claim_due(connection, PAGE):
-            following = next_time(due.now, every_s=due.every_s, cron=due.cron, jitter_s=due.jitter_s, spread=_spread)
-            schedules.advance(connection, due.connection_id, following)
-            try:
-                connector = registry.get(due.connector)
-            except ConfigurationError as error:
-                get_logger().error("cannot be scheduled", connector=due.connector, error=str(error))
-                continue
-            runs.create(
-                connection,
-                due.connection_id,
-                trigger="schedule",
-                streams=full_scope(connector, connections.by_id(connection, due.connection_id).settings),
-                version=connector.manifest.version,
-            )
+        due = schedules.due(connection, PAGE)
+    for connection_id in due:
+        db.transact(partial(_start_one, connection_id=connection_id))
+
+
+def _start_one(connection: Connection, connection_id: int) -> None:
+    due = schedules.claim(connection, connection_id)
+    if due is None:
+        return
+    following = next_time(due.now, every_s=due.every_s, cron=due.cron, jitter_s=due.jitter_s, spread=_spread)
+    try:
+        connector = registry.get(due.connector)
+    except ConfigurationError as error:
+        get_logger().error("cannot be scheduled", connector=due.connector, error=str(error))
+    else:
+        runs.create(
+            connection,
+            due.connection_id,
+            trigger="schedule",
+            streams=full_scope(connector, connections.by_id(connection, due.connection_id).settings),
+            version=connector.manifest.version,
+        )
+    schedules.advance(connection, due.connection_id, following)

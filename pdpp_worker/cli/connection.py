@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -162,8 +163,7 @@ def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not a
             held = readmodels.records_held(connection, row.id)
         if not yes:
             _confirm(f"Remove {name} and its {held:,} records for good?")
-        with session.db.begin() as connection:
-            gone = connections.remove(connection, row.id)
+        gone = session.db.transact(partial(connections.remove, connection_id=row.id))
         profile.remove(session.settings, row)
         shutil.rmtree(files_dir(session.settings, row), ignore_errors=True)
     say(f"Removed {name} and {gone:,} records.")

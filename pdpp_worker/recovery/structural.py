@@ -7,6 +7,7 @@ there; gaps that an older version stored for it are closed, since nobody can eve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pdpp_worker import registry
@@ -25,8 +26,7 @@ def sweep_structural(db: Database) -> int:
         if (connector := known.get(row.connector)) is None:
             continue
         reasons = {stream.name: _absence(stream, row.settings) for stream in connector.manifest.streams}
-        with db.begin() as connection:
-            moved += intervals.declare(connection, row.id, reasons)
+        moved += db.transact(partial(intervals.declare, connection_id=row.id, absence=reasons))
     return moved
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import Connection
+
 from pdpp_worker import registry
 from pdpp_worker.dispatch import full_scope
 from pdpp_worker.errors import ConfigurationError
@@ -12,7 +14,7 @@ from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery.cost import state_cost
 from pdpp_worker.recovery.policy import taken_forms
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, connections, runs
+from pdpp_worker.store import backlog, connections, leases, runs
 from pdpp_worker.store.backlog import DueConnection, Selection
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.runs import Ring
@@ -43,11 +45,14 @@ def recover(
     """
     if not connection_ids:
         return []
-    with db.begin() as connection:
+
+    def make_due(connection: Connection) -> list[DueConnection]:
+        leases.lock(connection, connection_ids)
         for connection_id in connection_ids:
             backlog.make_due(connection, [connection_id], selection, budget.items)
-        due = backlog.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
-    return start_runs(settings, db, due, "manual", selection, budget)
+        return backlog.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
+
+    return start_runs(settings, db, db.transact(make_due), "manual", selection, budget)
 
 
 def start_runs(
@@ -75,9 +80,11 @@ def _start_run(
         get_logger().error("cannot be recovered", connector=due.connector, error=str(error))
         return None
     targeted = _is_targeted(connector, due)
-    with db.begin() as connection:
+
+    def create(connection: Connection) -> tuple[int, bool]:
+        leases.lock(connection, [due.connection_id])
         row = connections.by_id(connection, due.connection_id)
-        run_id, created = runs.create(
+        return runs.create(
             connection,
             due.connection_id,
             kind="recovery" if targeted else "forward",
@@ -89,6 +96,8 @@ def _start_run(
             budget=budget.model_dump(exclude_none=True),
             cost=state_cost(settings, connection, row, connector.manifest, selection, budget.items),
         )
+
+    run_id, created = db.transact(create)
     return Ring(run_id, due.connector) if created else None
 
 

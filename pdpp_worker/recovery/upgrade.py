@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from packaging.version import InvalidVersion, Version
+from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.recovery.sweep import start_runs
@@ -60,6 +61,9 @@ def _eligible(db: Database) -> dict[tuple[int, str], list[Waiting]]:
 
 def _open(db: Database, connection_id: int, version: str, met: list[Waiting]) -> int:
     """A canary that a walk has begun by itself, meeting some of the gaps again, is filled up."""
-    with db.begin() as connection:
+
+    def open_(connection: Connection) -> int:
         tried, healed = upgrades.trial(connection, connection_id, version, CANARY)
         return upgrades.make_due(connection, connection_id, met, ALL if healed else CANARY - tried)
+
+    return db.transact(open_)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.outcome import RunStatus, close_stream, derive_status
-from pdpp_worker.store import endings, events, gaps, leases
+from pdpp_worker.store import endings, events, gaps, leases, schedules
 from pdpp_worker.store.backlog import Backlog
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.endings import StreamEnd, Walk
@@ -65,8 +65,10 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
     """
-    with db.begin() as connection:
+
+    def end(connection: Connection) -> RunStatus:
         cancelled = leases.renew(connection, claim) or ending.cancelled
+        schedules.lock(connection, claim.connection_id)
         walks = _walks(streams, ending)
         if not cancelled:
             _close_walked(connection, claim, walks, ending)
@@ -86,7 +88,9 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
             error=ending.error,
             retry_hint=None if cancelled else _retry_hint(connection, claim, ends, ending),
         )
-    return status
+        return status
+
+    return db.transact(end)
 
 
 def _walks(streams: Collection[str], ending: Ending) -> dict[str, Walk]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis import Redis
+from sqlalchemy import Connection
 
 from pdpp_worker import metrics, registry
 from pdpp_worker.clock import going_on_from
@@ -77,8 +78,8 @@ def run_slice(
     `stopping` says that the worker is shutting down; the slice then ends at the next message. `answerer` answers what a
     connector asks its owner.
     """
-    with db.begin() as connection:
-        claimed = runs.claim_slice(connection, run_id, f"{socket.gethostname()}:{os.getpid()}", settings.lease_s)
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    claimed = db.transact(lambda connection: runs.claim_slice(connection, run_id, holder, settings.lease_s))
     if claimed is None:
         return None
     guard = Guard(db, claimed.claim, slice_s=settings.slice_s, silence_s=settings.silence_s, stopping=stopping)
@@ -116,9 +117,11 @@ class _Slice:
         self._redactor = Redactor()
         self._policy = retry_policy(settings)
         self._backlog = Backlog(claimed.claim, taken_forms(self._manifest), claimed.selection)
+        self._plan = db.transact(
+            lambda connection: plan_slice(connection, settings, claimed, self._manifest, self._backlog)
+        )
+        names = [scope["name"] for scope in claimed.streams]
         with db.begin() as connection:
-            self._plan = plan_slice(connection, settings, claimed, self._manifest, self._backlog)
-            names = [scope["name"] for scope in claimed.streams]
             missing_in = gaps.missing_in(connection, claimed.connection.id, names)
         self._start = self._plan.start
         self._intake = Intake(self._manifest, self._start, self._redactor, missing_in)
@@ -256,8 +259,8 @@ class _Slice:
             return self._end(ended_well=True, out_of_budget=True)
         not_before = self._context.now() + timedelta(seconds=pause_s) if pause_s > 0 else None
         progressed = self._guard.bounds.progressed or self._pacer.answered > 0
-        with self._db.begin() as connection:
-            runs.continue_later(
+        self._db.transact(
+            lambda connection: runs.continue_later(
                 connection,
                 self._claimed.claim,
                 not_before,
@@ -266,6 +269,7 @@ class _Slice:
                 wait_reason=why,
                 progressed=progressed,
             )
+        )
         return SliceResult(self._manifest.name, None, pause_s)
 
     def _stop_at(self, over: SliceEnded) -> SliceResult:
@@ -321,11 +325,13 @@ class _Slice:
         return self._continue(recovery_error=text)
 
     def _put_off(self, handed: Sequence[int], *, passing: bool) -> None:
-        with self._db.begin() as connection:
+        def put_off(connection: Connection) -> None:
             leases.renew(connection, self._claimed.claim)
             self._backlog.put_off(
                 connection, self._manifest.version, self._policy, handed, walked=False, passing=passing
             )
+
+        self._db.transact(put_off)
 
     def _finish(self, done: Done) -> SliceResult:
         if done.status != "succeeded" and not self._intake.is_certified:
@@ -354,10 +360,13 @@ class _Slice:
 
     def _await_owner(self, reason: Reason) -> None:
         """Without the owner none of the gaps can be asked for, which is no failure of theirs."""
-        self._commit()
-        with self._db.begin() as connection:
+
+        def await_owner(connection: Connection) -> None:
             leases.renew(connection, self._claimed.claim)
             self._backlog.await_owner(connection, self._manifest.version, reason.value, self._intake.unsettled)
+
+        self._commit()
+        self._db.transact(await_owner)
 
     def _walk_on(self, *, passing: bool = False, **carried: Any) -> SliceResult:
         """Leave the gaps that could not be settled now, and walk."""

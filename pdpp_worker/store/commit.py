@@ -73,7 +73,8 @@ def commit_batch(
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
     """
-    with db.begin() as connection:
+
+    def write(connection: Connection) -> Committed:
         cancel = leases.renew(connection, claim)
         written = {
             stream: write_records(connection, claim.connection_id, claim.run_id, stream, rows)
@@ -98,7 +99,9 @@ def commit_batch(
         values = {"run_id": claim.run_id, "alive": alive, "touched": touched, **spent._asdict()}
         connection.execute(_GO_ON, values)
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
-    return Committed(written, len(opened), len(closed), cancel)
+        return Committed(written, len(opened), len(closed), cancel)
+
+    return db.transact(write)
 
 
 def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejection]) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, text, upd
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.store.leases import lock
-from pdpp_worker.store.tables import connections, leases, records, schedules
+from pdpp_worker.store import leases
+from pdpp_worker.store.tables import connections, records, schedules
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,11 @@ def add(
     }
     try:
         with connection.begin_nested():
-            return int(connection.execute(insert(connections).values(values).returning(connections.c.id)).scalar_one())
+            new = connection.execute(insert(connections).values(values).returning(connections.c.id)).scalar_one()
     except IntegrityError:
         raise ConfigurationError(f"A connection named {name!r} exists already; choose another name.") from None
+    leases.create(connection, new)
+    return int(new)
 
 
 def get(connection: Connection, name: str) -> ConnectionRow:
@@ -69,8 +71,15 @@ def get(connection: Connection, name: str) -> ConnectionRow:
 
 
 def by_id(connection: Connection, connection_id: int) -> ConnectionRow:
-    """The connection with that id, which must exist."""
-    return _row(connection.execute(select(connections).where(connections.c.id == connection_id)).mappings().one())
+    """The connection with that id.
+
+    Raises:
+        NotFoundError: it was removed.
+    """
+    row = connection.execute(select(connections).where(connections.c.id == connection_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"Connection {connection_id} was removed.")
+    return _row(row)
 
 
 def list_all(connection: Connection, connector: str | None = None) -> list[ConnectionRow]:
@@ -83,8 +92,7 @@ def list_all(connection: Connection, connector: str | None = None) -> list[Conne
 
 def set_credentials(connection: Connection, connection_id: int, credentials: dict[str, str]) -> None:
     """Replace the credentials; gaps that waited for the owner's sign-in become due."""
-    lock(connection, [connection_id])
-    connection.execute(update(connections).where(connections.c.id == connection_id).values(credentials=credentials))
+    leases.lock(connection, [connection_id])
     connection.execute(
         text("""
             UPDATE gaps SET next_attempt_at = clock_timestamp()
@@ -92,16 +100,18 @@ def set_credentials(connection: Connection, connection_id: int, credentials: dic
         """),
         {"id": connection_id},
     )
+    connection.execute(update(connections).where(connections.c.id == connection_id).values(credentials=credentials))
 
 
 def remove(connection: Connection, connection_id: int) -> int:
     """Remove a connection with all that is held for it; returns how many records went with it.
 
-    Its lease goes first: that waits for a worker which is writing, and shuts out every later one.
+    Its lease is locked first: that waits for a worker which is writing, and goes with the rest.
     """
-    connection.execute(delete(leases).where(leases.c.connection_id == connection_id))
+    leases.lock(connection, [connection_id])
+    gone = connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount
     connection.execute(delete(connections).where(connections.c.id == connection_id))
-    return int(connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount)
+    return int(gone)
 
 
 def schedule(
@@ -114,6 +124,7 @@ def schedule(
     next_run_at: datetime,
 ) -> None:
     """Set when the connection is collected: an interval or a cron line."""
+    leases.lock(connection, [connection_id])
     values = {"every_s": every_s, "cron": cron, "jitter_s": jitter_s, "next_run_at": next_run_at}
     changed = connection.execute(
         update(schedules).where(schedules.c.connection_id == connection_id).values(values)

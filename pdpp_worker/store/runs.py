@@ -51,15 +51,16 @@ class Slice:
     """The database's time when the slice began."""
 
 
+# One statement: a run that is active is locked and changes nothing, and one that ends meanwhile is none. A row that was
+# inserted has no xmax yet.
 _CREATE = text("""
     INSERT INTO runs (connection_id, kind, trigger, mode, streams, selection, budget, connector_version)
     VALUES (:connection_id, :kind, :trigger, :mode, :streams, :selection, :budget, :version)
-    ON CONFLICT (connection_id) WHERE status IN ('queued', 'running') DO NOTHING
-    RETURNING id
+    ON CONFLICT (connection_id) WHERE status IN ('queued', 'running') DO UPDATE SET trigger = runs.trigger
+    RETURNING id, xmax = 0 AS created
 """).bindparams(
     bindparam("streams", type_=JSONB), bindparam("selection", type_=JSONB), bindparam("budget", type_=JSONB)
 )
-_ACTIVE = text("SELECT id FROM runs WHERE connection_id = :connection_id AND status IN ('queued', 'running')")
 # A bell may ring a little early, by another clock than the database's; whoever hears it waits out the rest.
 _IF_DUE = """
     SELECT * FROM runs WHERE id = :run_id AND status IN ('queued', 'running')
@@ -136,12 +137,11 @@ def create(
         "selection": {name: value for name, value in selection._asdict().items() if value is not None},
         "budget": budget or {},
     }
-    created = connection.execute(_CREATE, values).scalar()
-    if created is not None:
+    run_id, created = connection.execute(_CREATE, values).one()
+    if created:
         data = {"kind": kind, "trigger": trigger, "mode": mode, **({"cost": cost} if cost else {})}
-        events.append(connection, connection_id, created, [("run_queued", None, data)])
-        return int(created), True
-    return int(connection.execute(_ACTIVE, {"connection_id": connection_id}).scalar_one()), False
+        events.append(connection, connection_id, run_id, [("run_queued", None, data)])
+    return run_id, created
 
 
 def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float) -> Slice | None:
