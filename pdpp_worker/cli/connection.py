@@ -98,12 +98,17 @@ def set_(
 ) -> None:
     """Change settings or the schedule."""
     schedule = read_schedule(every, cron)
-    with open_session() as session, session.db.begin() as connection:
+
+    def change(connection: Connection) -> None:
         row = connections.get(connection, name)
+        _store_schedule(connection, row.id, schedule)
         if settings:
             values = read_settings(registry.get(row.connector).manifest, settings, row.settings)
-            edits.set_settings(connection, row.id, values)
-        _store_schedule(connection, row.id, schedule)
+            named = {assignment.partition("=")[0] for assignment in settings}
+            edits.change_settings(connection, row.id, {key: values.get(key) for key in named})
+
+    with open_session() as session:
+        session.db.transact(change)
     say(f"Changed {name}; its next run works with it.")
 
 
@@ -131,9 +136,7 @@ def secret(
             row = connections.get(connection, name)
         manifest = registry.get(row.connector).manifest
         stored = read_source(Vault(session.settings), manifest, check_name(manifest, key), source)
-        with session.db.begin() as connection:
-            row = connections.get(connection, name)
-            connections.set_credentials(connection, row.id, {**row.credentials, key: stored})
+        session.db.transact(lambda connection: connections.set_credentials(connection, row.id, {key: stored}))
     say(f"Replaced {key} of {name}; what waited for it is due now.")
 
 

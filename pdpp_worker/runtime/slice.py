@@ -259,7 +259,7 @@ class _Slice:
             return self._end(ended_well=True, out_of_budget=True)
         not_before = self._context.now() + timedelta(seconds=pause_s) if pause_s > 0 else None
         progressed = self._guard.bounds.progressed or self._pacer.answered > 0
-        self._db.transact(
+        cancelled = self._db.transact(
             lambda connection: runs.continue_later(
                 connection,
                 self._claimed.claim,
@@ -270,7 +270,7 @@ class _Slice:
                 progressed=progressed,
             )
         )
-        return SliceResult(self._manifest.name, None, pause_s)
+        return SliceResult(self._manifest.name, None, 0.0 if cancelled else pause_s)
 
     def _stop_at(self, over: SliceEnded) -> SliceResult:
         """Leave the rest to the next slice; after a hold that going back for gaps has met, to the walk."""

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.store import leases
 from pdpp_worker.store.tables import connections, records, schedules
+
+_SET_CREDENTIALS = text("""
+    UPDATE connections SET credentials = credentials || :given, credentials_version = credentials_version + 1
+    WHERE id = :id
+""").bindparams(bindparam("given", type_=JSONB))
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,10 @@ def list_all(connection: Connection, connector: str | None = None) -> list[Conne
 
 
 def set_credentials(connection: Connection, connection_id: int, credentials: dict[str, str]) -> None:
-    """Replace the credentials; gaps that waited for the owner's sign-in become due."""
+    """Lay these credentials over those that are held; gaps that waited for the owner's sign-in become due.
+
+    They are another version from then on, even where none is given: a sign-in in the browser counts too.
+    """
     leases.lock(connection, [connection_id])
     connection.execute(
         text("""
@@ -100,7 +109,7 @@ def set_credentials(connection: Connection, connection_id: int, credentials: dic
         """),
         {"id": connection_id},
     )
-    connection.execute(update(connections).where(connections.c.id == connection_id).values(credentials=credentials))
+    connection.execute(_SET_CREDENTIALS, {"id": connection_id, "given": credentials})
 
 
 def remove(connection: Connection, connection_id: int) -> int:

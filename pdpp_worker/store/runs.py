@@ -197,8 +197,10 @@ def continue_later(
     *,
     wait_reason: str | None = None,
     progressed: bool = True,
-) -> None:
+) -> bool:
     """End a slice in good order, not its run: the dispatcher finds the rest at `not_before` (None: now).
+
+    Returns whether the owner asked the run to stop meanwhile: then it waits for nothing.
 
     `wait_reason` says why the run waits until then, in a phrase for its owner; None: it waits for a worker only.
     `progressed` is False for a slice in which no request was answered well and nothing was committed.
@@ -206,7 +208,9 @@ def continue_later(
     Raises:
         LeaseLostError: another worker holds the connection.
     """
-    leases.renew(connection, claim)
+    cancelled = leases.renew(connection, claim)
+    if cancelled:
+        not_before = wait_reason = None
     values = {
         "run_id": claim.run_id,
         "not_before": not_before,
@@ -222,6 +226,7 @@ def continue_later(
     }
     events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])
     leases.release(connection, claim)
+    return cancelled
 
 
 def take_due(connection: Connection, limit: int, again: timedelta) -> list[Ring]:

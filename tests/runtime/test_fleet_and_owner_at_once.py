@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from sqlalchemy import Connection, event
 from pdpp_worker import dispatch as dispatching
 from pdpp_worker.dispatch import dispatch, request_run
 from pdpp_worker.recovery.sweep import recover
-from pdpp_worker.store import backlog, connections, endings
+from pdpp_worker.store import backlog, connections, edits, endings, runs
 from pdpp_worker.store import commit as committing
 from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store.batch import Claim
 from tests.support.backlog import TARGETED, missing
 from tests.support.schedule import is_due, plan
 from tests.support.scripted import Scenario, manifest, record, state
@@ -147,3 +149,69 @@ def test_a_run_of_a_connection_that_was_removed_meanwhile_is_refused(scenario: S
 
     with pytest.raises(Exception, match=f"Connection {row.id} was removed"):
         request_run(scenario.db, row, trigger="manual")
+
+
+def test_a_run_that_is_asked_to_stop_while_its_slice_ends_waits_for_nothing(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario.send(record("a"))
+    run_id = scenario.queue()
+    in_two_hours = datetime.now(UTC) + timedelta(hours=2)
+    real = runs.continue_later
+
+    def cancelled_before(connection: Connection, claim: Claim, _: Any, *args: Any, **kwargs: Any) -> bool:
+        with scenario.db.begin() as owner:
+            runs.request_cancel(owner, scenario.connection_id)
+        return real(connection, claim, in_two_hours, *args, **{**kwargs, "wait_reason": "asked to pause"})
+
+    monkeypatch.setattr(runs, "continue_later", cancelled_before)
+    result = scenario.slice(run_id, stopping=True)
+
+    row = scenario.row(run_id)
+    assert row["not_before"] < in_two_hours
+    assert row["wait_reason"] is None
+    assert result is not None
+    assert result.pause_s == 0
+
+
+def test_a_run_cannot_be_asked_to_stop_while_its_end_is_written(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario.send(record("a"))
+    run_id = scenario.queue()
+
+    def cancel() -> int | None:
+        with scenario.db.begin() as connection:
+            return runs.request_cancel(connection, scenario.connection_id)
+
+    with ThreadPoolExecutor() as pool:
+        owner = Meanwhile(scenario, pool, cancel)
+        monkeypatch.setattr(endings, "end", owner.before(endings.end))
+        scenario.slice(run_id)
+
+        assert owner.result() is None
+    assert scenario.row(run_id)["status"] == "succeeded"
+
+
+def test_two_credentials_that_are_given_at_once_are_both_kept(scenario: Scenario) -> None:
+    with scenario.db.begin() as one, scenario.db.begin() as other:
+        for owner in (one, other):
+            connections.get(owner, "mine")
+        connections.set_credentials(one, scenario.connection_id, {"x": "env:X"})
+        one.commit()
+        connections.set_credentials(other, scenario.connection_id, {"y": "env:Y"})
+
+    assert scenario.one("SELECT credentials FROM connections")["credentials"] == {"x": "env:X", "y": "env:Y"}
+
+
+def test_two_settings_that_are_changed_at_once_are_both_changed(scenario: Scenario) -> None:
+    scenario.execute("""UPDATE connections SET settings = '{"x": 1, "z": 1}'""")
+
+    with scenario.db.begin() as one, scenario.db.begin() as other:
+        for owner in (one, other):
+            connections.get(owner, "mine")
+        edits.change_settings(one, scenario.connection_id, {"x": 2, "z": None})
+        one.commit()
+        edits.change_settings(other, scenario.connection_id, {"y": 2})
+
+    assert scenario.one("SELECT settings FROM connections")["settings"] == {"x": 2, "y": 2}

@@ -86,7 +86,7 @@ def by_hand(scenario: Scenario) -> None:
         plan_anew = {"every_s": 60.0, "cron": None, "jitter_s": 0.0}
         now = connection.execute(text("SELECT now()")).scalar_one()
         connections.schedule(connection, scenario.connection_id, **plan_anew, next_run_at=now)
-        edits.set_settings(connection, scenario.connection_id, {"archive": "x"})
+        edits.change_settings(connection, scenario.connection_id, {"archive": "x"})
     with scenario.db.begin() as connection:
         connections.remove(connection, scenario.connection_id)
 
