@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.logs import get_logger
+from pdpp_worker.isolation import each, reason
 from pdpp_worker.scheduling import next_time
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections, leases, runs, schedules
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.schedules import Due
 
 PAGE = 500
+AGAIN_S = 900.0
+"""A connection for which no run could be started is looked at again after so long."""
+WITHOUT_A_TIME = timedelta(days=1)
+"""A schedule from which no next time follows is followed once a day."""
 
 _spread = random.SystemRandom()
 
@@ -65,25 +69,40 @@ def request_run(db: Database, row: ConnectionRow, *, trigger: str, full: bool = 
 def _start_scheduled(db: Database) -> None:
     with db.begin() as connection:
         due = schedules.due(connection, PAGE)
-    for connection_id in due:
-        db.transact(partial(_start_one, connection_id=connection_id))
+    each("cannot be scheduled", due, lambda connection_id: _start_one(db, connection_id), name=int)
 
 
-def _start_one(connection: Connection, connection_id: int) -> None:
+def _start_one(db: Database, connection_id: int) -> None:
+    """Start what is due of one connection; a failure is kept with its schedule, where its owner sees it."""
+    try:
+        db.transact(lambda connection: _start(connection, connection_id))
+    except Exception as error:
+        why = reason(error)
+        db.transact(lambda connection: schedules.put_off(connection, connection_id, AGAIN_S, why))
+        raise
+
+
+def _start(connection: Connection, connection_id: int) -> None:
     due = schedules.claim(connection, connection_id)
     if due is None:
         return
-    following = next_time(due.now, every_s=due.every_s, cron=due.cron, jitter_s=due.jitter_s, spread=_spread)
+    connector = registry.get(due.connector)
+    runs.create(
+        connection,
+        connection_id,
+        trigger="schedule",
+        streams=full_scope(connector, connections.by_id(connection, connection_id).settings),
+        version=connector.manifest.version,
+    )
+    schedules.advance(connection, connection_id, *_following(due))
+
+
+def _following(due: Due) -> tuple[datetime, str | None]:
+    """The next time, and why it is not the one that the owner set, if none follows from that."""
     try:
-        connector = registry.get(due.connector)
-    except ConfigurationError as error:
-        get_logger().error("cannot be scheduled", connector=due.connector, error=str(error))
-    else:
-        runs.create(
-            connection,
-            due.connection_id,
-            trigger="schedule",
-            streams=full_scope(connector, connections.by_id(connection, due.connection_id).settings),
-            version=connector.manifest.version,
+        return (
+            next_time(due.now, every_s=due.every_s, cron=due.cron, jitter_s=due.jitter_s, spread=_spread),
+            None,
         )
-    schedules.advance(connection, due.connection_id, following)
+    except ConfigurationError as error:
+        return due.now + WITHOUT_A_TIME, str(error)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.dispatch import full_scope
-from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.logs import get_logger
+from pdpp_worker.isolation import each
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery.cost import state_cost
 from pdpp_worker.recovery.policy import taken_forms
@@ -67,18 +67,19 @@ def start_runs(
 
     A connection that has a run already gets no other one.
     """
-    started = [_start_run(settings, db, one, trigger, selection, budget) for one in due]
+    started = each(
+        "cannot be recovered",
+        due,
+        lambda one: _start_run(settings, db, one, trigger, selection, budget),
+        name=attrgetter("connection_id"),
+    )
     return [ring for ring in started if ring is not None]
 
 
 def _start_run(
     settings: Settings, db: Database, due: DueConnection, trigger: str, selection: Selection, budget: Budget
 ) -> Ring | None:
-    try:
-        connector = registry.get(due.connector)
-    except ConfigurationError as error:
-        get_logger().error("cannot be recovered", connector=due.connector, error=str(error))
-        return None
+    connector = registry.get(due.connector)
     targeted = _is_targeted(connector, due)
 
     def create(connection: Connection) -> tuple[int, bool]:

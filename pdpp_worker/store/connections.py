@@ -134,7 +134,7 @@ def schedule(
 ) -> None:
     """Set when the connection is collected: an interval or a cron line."""
     leases.lock(connection, [connection_id])
-    values = {"every_s": every_s, "cron": cron, "jitter_s": jitter_s, "next_run_at": next_run_at}
+    values = {"every_s": every_s, "cron": cron, "jitter_s": jitter_s, "next_run_at": next_run_at, "error": None}
     changed = connection.execute(
         update(schedules).where(schedules.c.connection_id == connection_id).values(values)
     ).rowcount

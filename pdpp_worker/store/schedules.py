@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pdpp_worker.store import leases
+from pdpp_worker.store.values import storable
 
 
 class Due(NamedTuple):
@@ -38,7 +39,13 @@ _LOCK = text("SELECT 1 FROM schedules WHERE connection_id = :connection_id FOR N
 _IS_DUE = text("""
     SELECT 1 FROM schedules WHERE connection_id = :connection_id AND NOT paused AND next_run_at <= clock_timestamp()
 """)
-_ADVANCE = text("UPDATE schedules SET next_run_at = :next_run_at WHERE connection_id = :connection_id")
+_ADVANCE = text("""
+    UPDATE schedules SET next_run_at = :next_run_at, error = :error WHERE connection_id = :connection_id
+""")
+_PUT_OFF = text("""
+    UPDATE schedules SET next_run_at = clock_timestamp() + :wait_s * interval '1 second', error = :error
+    WHERE connection_id = :connection_id
+""")
 _BRING_FORWARD = text("""
     UPDATE schedules SET next_run_at = least(next_run_at, :not_before) WHERE connection_id = :connection_id
 """)
@@ -67,9 +74,17 @@ def is_due(connection: Connection, connection_id: int) -> bool:
     return connection.execute(_IS_DUE, {"connection_id": connection_id}).scalar() is not None
 
 
-def advance(connection: Connection, connection_id: int, next_run_at: datetime) -> None:
-    """Set the next time; times that were missed meanwhile are caught up by the one run that is due."""
-    connection.execute(_ADVANCE, {"connection_id": connection_id, "next_run_at": next_run_at})
+def advance(connection: Connection, connection_id: int, next_run_at: datetime, error: str | None) -> None:
+    """Set the next time, and what is wrong with the schedule, if something is.
+
+    Times that were missed meanwhile are caught up by the one run that is due.
+    """
+    connection.execute(_ADVANCE, {"connection_id": connection_id, "next_run_at": next_run_at, "error": error})
+
+
+def put_off(connection: Connection, connection_id: int, wait_s: float, error: str) -> None:
+    """Nothing could be started for it: look again in `wait_s`, and say until then why."""
+    connection.execute(_PUT_OFF, {"connection_id": connection_id, "wait_s": wait_s, "error": storable(error)})
 
 
 def bring_forward(connection: Connection, connection_id: int, not_before: datetime) -> None:
