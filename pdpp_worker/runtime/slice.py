@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from redis import Redis
@@ -17,18 +18,17 @@ from sqlalchemy import Connection
 from pdpp_worker import metrics, registry
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.errors import (
-    ConfigurationError,
     LeaseLostError,
     PacerUnavailableError,
     ProtocolViolation,
 )
+from pdpp_worker.isolation import reason as why
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.pacer import Pacer
-from pdpp_worker.protocol.messages import Done, DoneError
+from pdpp_worker.protocol.messages import Done, DoneError, Message
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason
-from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
 from pdpp_worker.runtime.allowance import Phase
 from pdpp_worker.runtime.bounds import BudgetSpent, SliceEnded
@@ -36,6 +36,7 @@ from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.context import Answerer, make_context, nobody
 from pdpp_worker.runtime.ending import Ending, Leftover, end_run
 from pdpp_worker.runtime.foreign import reason_by_hint
+from pdpp_worker.runtime.giving_up import NOTHING_IN_SCOPE, give_up, whole_stream_miss, why_given_up
 from pdpp_worker.runtime.guard import Guard
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
@@ -46,8 +47,8 @@ from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import gaps, leases, runs, schedules
 from pdpp_worker.store.backlog import Backlog
-from pdpp_worker.store.batch import Miss, Spent
-from pdpp_worker.store.commit import commit_batch
+from pdpp_worker.store.batch import Spent
+from pdpp_worker.store.commit import commit_batch, why_unstorable
 from pdpp_worker.store.engine import Database
 
 PACER_PAUSE_S = 30.0
@@ -85,21 +86,26 @@ def run_slice(
     guard = Guard(db, claimed.claim, slice_s=settings.slice_s, silence_s=settings.silence_s, stopping=stopping)
     try:
         with guard:
-            return _Slice(settings, db, redis, claimed, guard, answerer).work()
+            return _work(settings, db, redis, claimed, guard, answerer)
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
         return None
-    except ConfigurationError as error:
-        if claimed.idle_before < settings.run_attempts:
+
+
+def _work(
+    settings: Settings, db: Database, redis: Redis, claimed: runs.Slice, guard: Guard, answerer: Answerer
+) -> SliceResult:
+    if not claimed.streams:
+        return SliceResult(claimed.connection.connector, give_up(db, claimed, NOTHING_IN_SCOPE))
+    try:
+        begun = _Slice(settings, db, redis, claimed, guard, answerer)
+    except LeaseLostError:
+        raise
+    except Exception as error:
+        if why_given_up(claimed, settings.run_attempts) is None:
             raise
-        return _give_up(db, claimed, str(error))
-
-
-def _give_up(db: Database, claimed: runs.Slice, why: str) -> SliceResult:
-    """End a run that no worker can even begin: its connector is nowhere installed."""
-    streams = [scope["name"] for scope in claimed.streams]
-    status = end_run(db, claimed.claim, streams, Ending(walked=False, ended_well=False, error=why))
-    return SliceResult(claimed.connection.connector, status)
+        return SliceResult(claimed.connection.connector, give_up(db, claimed, why(error)))
+    return begun.work()
 
 
 class _Slice:
@@ -144,9 +150,14 @@ class _Slice:
 
     def work(self) -> SliceResult:
         """Run the connector until it ends or the slice does."""
-        if self._claimed.idle_before >= self._settings.run_attempts:
-            text = f"{self._claimed.idle_before} slices in a row died before they committed anything"
-            return self._fail(ConnectorFailedError(Reason.PARSE_FAILED, text))
+        try:
+            return self._work()
+        except ConnectorFailedError as error:
+            return self._fail(error)
+
+    def _work(self) -> SliceResult:
+        if (text := why_given_up(self._claimed, self._settings.run_attempts)) is not None:
+            raise ConnectorFailedError(Reason.PARSE_FAILED, text)
         if self._claimed.cancel_requested:
             return self._cancel()
         try:
@@ -159,8 +170,6 @@ class _Slice:
         except PacerUnavailableError as error:
             get_logger().warning("no pacing server", run=self._claimed.claim.run_id, error=str(error))
             return self._continue(PACER_PAUSE_S, why="the pacing server cannot be reached")
-        except ConnectorFailedError as error:
-            return self._fail(error)
         return self._finish(self._intake.done or Done(status="succeeded"))
 
     def _make_pacer(self, redis: Redis) -> Pacer:
@@ -207,14 +216,21 @@ class _Slice:
         with closing(call(self._connector, self._start, self._context, self._redactor)) as messages:
             for count, message in enumerate(messages, start=1):
                 self._guard.alive()
-                try:
-                    self._intake.take(message)
-                except ProtocolViolation as error:
-                    raise ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+                self._take(message)
                 if self._batch_is_full():
                     self._commit()
                 if self._guard.must_stop or self._may_be_cut(count):
                     raise SliceEnded
+
+    def _take(self, message: Message) -> None:
+        """What a message breaks costs the rest of the run, and nothing that came before it."""
+        try:
+            self._intake.take(message)
+        except ProtocolViolation as error:
+            raise ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+        except Exception as error:
+            text = f"{type(message).__name__} cannot be taken ({why(error)})"
+            raise ConnectorFailedError(Reason.PARSE_FAILED, text) from error
 
     def _may_be_cut(self, messages: int) -> bool:
         """Whether the slice has had its share. A connector whose cursors wait for its end would only begin anew."""
@@ -231,14 +247,16 @@ class _Slice:
 
     def _commit(self) -> None:
         batch, spent = self._intake.next_batch(), self._spent_since()
-        done = commit_batch(
-            self._db,
-            self._claimed.claim,
-            batch,
-            version=self._manifest.version,
-            policy=self._policy,
-            spent=spent,
+        write = partial(
+            commit_batch, self._db, self._claimed.claim, version=self._manifest.version, policy=self._policy
         )
+        try:
+            done = write(batch, spent=spent)
+        except Exception as error:
+            if (wrong := why_unstorable(error)) is None:
+                raise
+            write(batch.records_only(), spent=spent)
+            raise ConnectorFailedError(Reason.PARSE_FAILED, f"a message cannot be stored ({wrong})") from error
         self._guard.note_cancel(done.cancel_requested)
         if batch.checkpoints or batch.closures or done.gaps_opened or spent.items:
             self._guard.bounds.progressed = True
@@ -313,7 +331,7 @@ class _Slice:
             if not self._start.recovery_only and scope.name not in self._intake.failed_streams:
                 self._intake.failed_streams[scope.name] = error.reason.value
                 self._intake.batch.tally(scope.name)
-                self._intake.batch.misses.append(_whole_stream_miss(scope.name, error.reason, text))
+                self._intake.batch.misses.append(whole_stream_miss(scope.name, error.reason, text))
         self._commit()
         return self._end(ended_well=False, passing=error.passes, error=text)
 
@@ -425,14 +443,3 @@ class _Slice:
         status = end_run(self._db, self._claimed.claim, streams, ending)
         get_logger().info("run ended", run=self._claimed.claim.run_id, status=status.value, error=error)
         return SliceResult(self._manifest.name, status)
-
-
-def _whole_stream_miss(stream: str, reason: Reason, text: str) -> Miss:
-    return Miss(
-        stream=stream,
-        scope=WHOLE_STREAM,
-        reason=reason.value,
-        recovery_kind=reason.kind.value,
-        last_error=text,
-        waits_for_owner=reason in NEEDS_OWNER,
-    )

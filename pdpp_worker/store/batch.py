@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.scope import Scope, TimeRange
 
 
@@ -99,6 +100,14 @@ class Batch:
     """Until when the provider wants a pause from what it refused for its limits."""
     events: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
     """(type, stream, data)."""
+
+    def records_only(self) -> Batch:
+        """Its records, with the way back to those that were refused; what else was said is left out."""
+        kept = Batch(records=self.records, rejections=self.rejections)
+        kept.misses = [miss for miss in self.misses if miss.reason == Reason.RECORD_REJECTED]
+        for stream, tally in self.tallies.items():
+            kept.tallies[stream] = replace(tally, state_committed=False)
+        return kept
 
     def tally(self, stream: str) -> StreamTally:
         """The books of a stream in this batch."""

@@ -6,10 +6,12 @@ A crash at any instant leaves all of it or none of it, and a worker that lost it
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, text
+from sqlalchemy.exc import DBAPIError
 
 from pdpp_worker.store import events, gaps, intervals, leases
 from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
@@ -31,10 +33,16 @@ class Committed(NamedTuple):
     cancel_requested: bool
 
 
+_UNSTORABLE = ("22", "23", "54")
+"""SQLSTATE classes: data that are wrong, that break a constraint, that are too large."""
+# What the subquery reads is what was held before.
 _CHECKPOINT = text("""
-    INSERT INTO checkpoints (connection_id, stream, cursor, run_id) VALUES (:connection_id, :stream, :cursor, :run_id)
+    INSERT INTO checkpoints AS held (connection_id, stream, cursor, run_id)
+    VALUES (:connection_id, :stream, :cursor, :run_id)
     ON CONFLICT (connection_id, stream) DO UPDATE SET
         cursor = excluded.cursor, run_id = excluded.run_id, updated_at = clock_timestamp()
+    RETURNING cursor IS DISTINCT FROM (SELECT before.cursor FROM checkpoints AS before
+        WHERE before.connection_id = held.connection_id AND before.stream = held.stream) AS moved
 """)
 _BOOKS = text("""
     INSERT INTO run_streams AS held (run_id, stream, records_emitted, records_flushed, records_unchanged,
@@ -87,14 +95,12 @@ def commit_batch(
             closed += gaps.close_resources(connection, claim, stream, keys)
         for stream, proofs in batch.proofs.items():
             closed += gaps.close_proved(connection, claim, stream, proofs)
-        for stream, cursor in batch.checkpoints.items():
-            values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
-            connection.execute(_CHECKPOINT, values)
+        moved = _write_checkpoints(connection, claim, batch.checkpoints)
         _keep_books(connection, claim, batch, written)
         intervals.note(connection, claim.connection_id, batch.seen, batch.covered)
         if batch.cooldown_until is not None:
             connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
-        alive = bool(opened or closed or batch.checkpoints or any(one.flushed for one in written.values()))
+        alive = bool(opened or closed or moved or any(one.flushed for one in written.values()))
         touched = alive or spent.requests > 0 or bool(batch.tallies)
         values = {"run_id": claim.run_id, "alive": alive, "touched": touched, **spent._asdict()}
         connection.execute(_GO_ON, values)
@@ -102,6 +108,24 @@ def commit_batch(
         return Committed(written, len(opened), len(closed), cancel)
 
     return db.transact(write)
+
+
+def why_unstorable(error: Exception) -> str | None:
+    """What is wrong with a batch that was refused for what is in it; None: it was refused for something else."""
+    if isinstance(error, DBAPIError):
+        code = str(getattr(error.orig, "sqlstate", None))
+        return type(error.orig).__name__ if code.startswith(_UNSTORABLE) else None
+    return type(error).__name__ if isinstance(error, ValueError) else None
+
+
+def _write_checkpoints(connection: Connection, claim: Claim, cursors: Mapping[str, str]) -> bool:
+    """Write the cursors; whether any of them is another than before."""
+    place = {"connection_id": claim.connection_id, "run_id": claim.run_id}
+    moved = [
+        connection.execute(_CHECKPOINT, {**place, "stream": stream, "cursor": cursor}).scalar_one()
+        for stream, cursor in cursors.items()
+    ]
+    return any(moved)
 
 
 def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejection]) -> None:

@@ -109,7 +109,8 @@ _END_RUN = text("""
 
 def books(connection: Connection, claim: Claim, streams: Collection[str]) -> list[StreamBooks]:
     """Count what the run did, stream by stream; every stream in scope has a row, touched or not."""
-    connection.execute(_ENSURE, [{"run_id": claim.run_id, "stream": stream} for stream in sorted(streams)])
+    for stream in sorted(streams):
+        connection.execute(_ENSURE, {"run_id": claim.run_id, "stream": stream})
     rows = connection.execute(_BOOKS, {"run_id": claim.run_id, "connection_id": claim.connection_id})
     return [
         StreamBooks(

@@ -44,6 +44,8 @@ class Slice:
     spent: Spent
     idle_before: int
     """Slices in a row before this one that died without committing anything."""
+    died_before: int
+    """Slices in a row before this one that did not end in good order."""
     still_before: int
     """Slices in a row before this one that ended in good order without progress."""
     cancel_requested: bool
@@ -69,7 +71,8 @@ _IF_DUE = """
 _FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
 _BEGIN_SLICE = text("""
     UPDATE runs SET status = 'running', started_at = coalesce(started_at, clock_timestamp()), slices = slices + 1,
-        idle_slices = idle_slices + 1, rung_at = clock_timestamp(), carried = CASE WHEN slices > 0 THEN carried
+        idle_slices = idle_slices + 1, died_slices = died_slices + 1, rung_at = clock_timestamp(),
+        carried = CASE WHEN slices > 0 THEN carried
             ELSE jsonb_build_object('cursors', (SELECT coalesce(jsonb_agg(stream), '[]') FROM checkpoints
                 WHERE checkpoints.connection_id = runs.connection_id)) END
     WHERE id = :run_id RETURNING slices, carried, clock_timestamp() AS now
@@ -77,7 +80,7 @@ _BEGIN_SLICE = text("""
 # A wait with a reason is no standstill, so it counts as a touch until it is over; one without a reason does not.
 _CONTINUE = text("""
     UPDATE runs SET not_before = coalesce(:not_before, clock_timestamp()), rung_at = NULL,
-        wait_reason = :wait_reason, idle_slices = 0, phase = :phase, carried = carried || :carried,
+        wait_reason = :wait_reason, idle_slices = 0, died_slices = 0, phase = :phase, carried = carried || :carried,
         still_slices = CASE WHEN :progressed THEN 0 ELSE still_slices + 1 END,
         touched_at = greatest(touched_at, CASE WHEN :progressed THEN clock_timestamp() END,
             CASE WHEN CAST(:wait_reason AS text) IS NOT NULL THEN CAST(:not_before AS timestamptz) END)
@@ -172,6 +175,7 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         budget=run["budget"],
         spent=Spent(run["spent_s"], run["spent_requests"], run["spent_items"]),
         idle_before=run["idle_slices"],
+        died_before=run["died_slices"],
         still_before=run["still_slices"],
         cancel_requested=run["cancel_requested"],
         now=begun.now,

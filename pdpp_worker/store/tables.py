@@ -134,6 +134,7 @@ runs = Table(
     _moment("rung_at"),
     Column("slices", Integer, nullable=False, server_default="0"),
     Column("idle_slices", Integer, nullable=False, server_default="0"),
+    Column("died_slices", Integer, nullable=False, server_default="0"),
     Column("still_slices", Integer, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False, server_default="false"),
     *_counts(),

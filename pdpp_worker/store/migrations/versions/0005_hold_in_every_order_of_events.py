@@ -1,4 +1,4 @@
-"""A lease for every connection, credentials by version, why a schedule fails, what was removed, rejections kept once
+"""A lease for each connection, credentials by version, why a schedule fails, deaths of slices, removals, rejections once
 
 Old code still runs while this is applied: what it writes stays valid.
 """
@@ -18,6 +18,7 @@ def upgrade() -> None:
         SELECT id, 0, '', 0, clock_timestamp() FROM connections ON CONFLICT (connection_id) DO NOTHING
     """)
     op.add_column("connections", sa.Column("credentials_version", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column("runs", sa.Column("died_slices", sa.Integer(), server_default="0", nullable=False))
     op.add_column("schedules", sa.Column("error", sa.Text()))
     op.create_table(
         "removals",
@@ -40,4 +41,5 @@ def downgrade() -> None:
     op.create_index("ix_rejections_connection_id", "rejections", ["connection_id"])
     op.drop_table("removals")
     op.drop_column("schedules", "error")
+    op.drop_column("runs", "died_slices")
     op.drop_column("connections", "credentials_version")
