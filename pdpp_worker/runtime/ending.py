@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.outcome import RunStatus, close_stream, derive_status
-from pdpp_worker.store import endings, events, gaps, leases, schedules
+from pdpp_worker.store import backlog, endings, events, gaps, leases, schedules
 from pdpp_worker.store.backlog import Backlog
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.endings import StreamEnd, Walk
@@ -72,6 +72,8 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
         walks = _walks(streams, ending)
         if not cancelled:
             _close_walked(connection, claim, walks, ending)
+            if walks:
+                backlog.signed_in(connection, claim)
         deferred = {} if ending.leftover is None else _leave(connection, ending, ending.leftover, cancelled=cancelled)
         books = endings.books(connection, claim, streams)
         ends = [_close(one, ending, deferred.get(one.stream, 0)) for one in books]

@@ -123,3 +123,5 @@ class Claim:
     token: int
     holder: str
     lease_s: float
+    credentials_version: int = 0
+    """Which credentials the slice works with."""

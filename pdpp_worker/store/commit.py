@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError
 
-from pdpp_worker.store import events, gaps, intervals, leases
-from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
+from pdpp_worker.store import connections, events, gaps, intervals, leases
+from pdpp_worker.store.batch import Batch, Claim, Miss, Rejection, Spent
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
@@ -89,7 +89,7 @@ def commit_batch(
             for stream, rows in batch.records.items()
         }
         _write_rejections(connection, claim, batch.rejections)
-        opened = gaps.miss(connection, claim, version, policy, batch.misses)
+        opened = gaps.miss(connection, claim, version, policy, _judged(connection, claim, batch.misses))
         closed = gaps.close(connection, claim, batch.closures)
         for stream, keys in batch.hydrated.items():
             closed += gaps.close_resources(connection, claim, stream, keys)
@@ -126,6 +126,15 @@ def _write_checkpoints(connection: Connection, claim: Claim, cursors: Mapping[st
         for stream, cursor in cursors.items()
     ]
     return any(moved)
+
+
+def _judged(connection: Connection, claim: Claim, misses: list[Miss]) -> list[Miss]:
+    """What was refused to credentials that have been replaced since does not wait for the owner, who has acted."""
+    if not any(miss.waits_for_owner for miss in misses):
+        return misses
+    if connections.credentials_version(connection, claim.connection_id) == claim.credentials_version:
+        return misses
+    return [replace(miss, waits_for_owner=False) for miss in misses]
 
 
 def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejection]) -> None:

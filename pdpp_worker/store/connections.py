@@ -31,6 +31,8 @@ class ConnectionRow:
     credentials: dict[str, str]
     min_interval_ms: float | None
     created_at: datetime
+    credentials_version: int = 0
+    """Grows with every change of the credentials, and with every sign-in."""
 
 
 def add(
@@ -110,6 +112,12 @@ def set_credentials(connection: Connection, connection_id: int, credentials: dic
         {"id": connection_id},
     )
     connection.execute(_SET_CREDENTIALS, {"id": connection_id, "given": credentials})
+
+
+def credentials_version(connection: Connection, connection_id: int) -> int:
+    """Which credentials are held now."""
+    query = select(connections.c.credentials_version).where(connections.c.id == connection_id)
+    return int(connection.execute(query).scalar_one())
 
 
 def remove(connection: Connection, connection_id: int) -> int:

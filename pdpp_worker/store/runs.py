@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -163,9 +163,10 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
     begun = connection.execute(_BEGIN_SLICE, {"run_id": run_id}).one()
     kind = "run_started" if begun.slices == 1 else "slice_started"
     events.append(connection, claim.connection_id, run_id, [(kind, None, {"slice": begun.slices, "holder": holder})])
+    row = by_id(connection, claim.connection_id)
     return Slice(
-        claim=claim,
-        connection=by_id(connection, claim.connection_id),
+        claim=replace(claim, credentials_version=row.credentials_version),
+        connection=row,
         kind=run["kind"],
         mode=run["mode"],
         streams=run["streams"],
