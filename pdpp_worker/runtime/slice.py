@@ -15,8 +15,7 @@ from typing import Any
 from redis import Redis
 from sqlalchemy import Connection
 
-from pdpp_worker import metrics, registry
-from pdpp_worker.clock import going_on_from
+from pdpp_worker import registry
 from pdpp_worker.errors import (
     LeaseLostError,
     PacerUnavailableError,
@@ -24,7 +23,6 @@ from pdpp_worker.errors import (
 )
 from pdpp_worker.isolation import reason as why
 from pdpp_worker.logs import get_logger
-from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.messages import Done, DoneError, Message
@@ -40,9 +38,8 @@ from pdpp_worker.runtime.giving_up import NOTHING_IN_SCOPE, give_up, whole_strea
 from pdpp_worker.runtime.guard import Guard
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
+from pdpp_worker.runtime.pace import make_pacer
 from pdpp_worker.runtime.plan import plan_slice
-from pdpp_worker.runtime.rate import RateKeeper
-from pdpp_worker.runtime.values import ceiling_ms
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import gaps, leases, runs, schedules
@@ -131,6 +128,7 @@ class _Slice:
             missing_in = gaps.missing_in(connection, claimed.connection.id, names)
         self._start = self._plan.start
         self._intake = Intake(self._manifest, self._start, self._redactor, missing_in)
+        self._handed = set(self._intake.unsettled)
         self._clients = ExitStack()
         self._pacer = self._make_pacer(redis)
         self._context = make_context(
@@ -173,35 +171,19 @@ class _Slice:
         return self._finish(self._intake.done or Done(status="succeeded"))
 
     def _make_pacer(self, redis: Redis) -> Pacer:
-        row = self._claimed.connection
-        ceiling = ceiling_ms(self._settings, self._manifest, row)
-        floor = ceiling if self._plan.phase == "walk" else max(ceiling, self._manifest.recovery.min_interval_ms)
-        metrics.CEILING_MS.labels(row.name).set(ceiling)
-        keeper = RateKeeper(
+        walks = self._plan.phase == "walk"
+        return make_pacer(
+            self._settings,
             self._db,
-            self._claimed.claim,
-            ceiling_ms=ceiling,
-            cold_start_ms=self._settings.pacing_cold_start_ms,
+            redis,
+            self._claimed,
+            self._manifest,
+            walks=walks,
+            tolerated=0 if walks else TOLERATED,
             emit=self._intake.note,
-            now=going_on_from(self._claimed.now),
+            wait_until=self._wait_until,
+            clients=self._clients,
         )
-        pacer = Pacer(
-            row.name,
-            Bucket(redis, row.id),
-            keeper.law,
-            floor,
-            self._wait_until,
-            keeper,
-            tolerated=0 if self._plan.phase == "walk" else TOLERATED,
-        )
-
-        def close() -> None:
-            if pacer.sent:
-                keeper.save()
-                pacer.close()
-
-        self._clients.callback(close)
-        return pacer
 
     def _wait_until(self, instant: float, hold: Hold | None) -> None:
         if self._plan.allowance.requests is not None and self._pacer.sent >= self._plan.allowance.requests:
@@ -261,6 +243,14 @@ class _Slice:
         if batch.checkpoints or batch.closures or done.gaps_opened or spent.items:
             self._guard.bounds.progressed = True
         self._committed_at = time.monotonic()
+        self._put_off_settled()
+
+    def _put_off_settled(self) -> None:
+        """A gap that was asked for is not asked for again in its run, even if what was said of it changed nothing."""
+        settled = self._handed.difference(self._intake.unsettled)
+        self._handed -= settled
+        if settled:
+            self._put_off(sorted(settled), passing=False)
 
     def _spent_since(self) -> Spent:
         """What was spent since it was last accounted for."""
@@ -297,7 +287,7 @@ class _Slice:
 
     def _stands_before_a_walk(self) -> bool:
         """Whether this run only goes back for gaps, and a walk has become due that would have to wait for it."""
-        if self._claimed.kind == "forward":
+        if self._claimed.kind == "forward" and self._plan.phase != "drain":
             return False
         with self._db.begin() as connection:
             return schedules.is_due(connection, self._claimed.claim.connection_id)
@@ -307,7 +297,9 @@ class _Slice:
         if self._goes_on_to_walk:
             return self._continue(phase="walk")
         self._commit()
-        return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True)
+        keeps_place = self._plan.phase != "walk" or self._manifest.checkpoint_commit == "incremental"
+        short_of_s = None if keeps_place else self._claimed.spent.seconds + self._accounted.seconds
+        return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True, short_of_s=short_of_s)
 
     @property
     def _goes_on_to_walk(self) -> bool:
@@ -337,9 +329,9 @@ class _Slice:
 
     def _go_on_without(self, culprit: int, text: str, *, passing: bool) -> SliceResult:
         """One item on which the connector fails costs itself an attempt, and not those behind it."""
+        self._put_off([culprit], passing=passing)
         self._intake.settle(str(culprit))
         self._commit()
-        self._put_off([culprit], passing=passing)
         return self._continue(recovery_error=text)
 
     def _put_off(self, handed: Sequence[int], *, passing: bool) -> None:
@@ -424,6 +416,7 @@ class _Slice:
         ended_well: bool,
         cancelled: bool = False,
         out_of_budget: bool = False,
+        short_of_s: float | None = None,
         passing: bool = False,
         error: str | None = None,
     ) -> SliceResult:
@@ -432,6 +425,7 @@ class _Slice:
             ended_well=ended_well or self._plan.phase == "drain",
             cancelled=cancelled,
             out_of_budget=out_of_budget,
+            short_of_s=short_of_s,
             leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._unsettled, passing),
             from_scratch=self._plan.from_scratch,
             went_back=bool(self._claimed.spent.items or self._intake.handed),

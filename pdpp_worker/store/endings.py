@@ -65,7 +65,7 @@ _BOOKS = text("""
             min(next_attempt_at) AS next_attempt_at
         FROM (
             SELECT stream, reason, count(*), bool_and(scope ? 'resource_id') AS resources,
-                min(next_attempt_at) AS next_attempt_at
+                min(next_attempt_at) FILTER (WHERE status = 'open') AS next_attempt_at
             FROM gaps WHERE last_run_id = :run_id AND closed_at IS NULL AND reason <> 'record_rejected'
             GROUP BY stream, reason
         ) AS counted GROUP BY stream

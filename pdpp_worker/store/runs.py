@@ -106,6 +106,22 @@ _DUE = text("""
     WHERE runs.id = due.id
     RETURNING runs.id, due.connector
 """)
+# A wait of a run that only goes back for gaps is over when a walk is due, for which it makes room.
+_WAKE = text("""
+    UPDATE runs SET not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL
+    FROM (
+        SELECT runs.id FROM runs JOIN schedules ON schedules.connection_id = runs.connection_id
+        WHERE runs.status IN ('queued', 'running') AND runs.not_before > clock_timestamp()
+            AND (kind = 'recovery' OR phase = 'drain') AND NOT paused AND next_run_at <= clock_timestamp()
+        FOR UPDATE OF runs SKIP LOCKED
+    ) AS waiting
+    WHERE runs.id = waiting.id
+""")
+_NEEDED_BUDGET = text("""
+    SELECT CAST(retry_hint ->> 'budget_s' AS double precision) FROM runs
+    WHERE connection_id = :connection_id AND kind = 'forward' AND (status = 'succeeded' OR retry_hint ? 'budget_s')
+    ORDER BY id DESC LIMIT 1
+""")
 _CANCEL = text("""
     UPDATE runs SET cancel_requested = true, not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL,
         touched_at = least(touched_at, clock_timestamp())
@@ -236,6 +252,7 @@ def continue_later(
 
 def take_due(connection: Connection, limit: int, again: timedelta) -> list[Ring]:
     """The runs whose bell should be rung now, marked as rung."""
+    connection.execute(_WAKE)
     rows = connection.execute(_DUE, {"limit": limit, "again_s": again.total_seconds()})
     return [Ring(*row) for row in rows]
 
@@ -244,6 +261,12 @@ def request_cancel(connection: Connection, connection_id: int) -> int | None:
     """Ask the active run of a connection to stop; None when there is none."""
     run_id: int | None = connection.execute(_CANCEL, {"connection_id": connection_id}).scalar()
     return run_id
+
+
+def needed_budget_s(connection: Connection, connection_id: int) -> float | None:
+    """The working time, s, that the last walk of a connection was short of; None: it had enough."""
+    needed: float | None = connection.execute(_NEEDED_BUDGET, {"connection_id": connection_id}).scalar()
+    return needed
 
 
 def committed_state(connection: Connection, connection_id: int) -> dict[str, tuple[str, int]]:
