@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated
 
 import typer
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
-from pdpp_worker.browser import profile
 from pdpp_worker.cli import connection_views as views
-from pdpp_worker.cli import login
+from pdpp_worker.cli import login, removal
 from pdpp_worker.cli.credentials import FORMS, check_name, read_credentials, read_source
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.cli.schedules import Cron, Every, Schedule, read_schedule
@@ -23,7 +20,6 @@ from pdpp_worker.cli.session import open_session
 from pdpp_worker.cli.values import read_settings
 from pdpp_worker.coverage import outlook
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.runtime.values import files_dir
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.store import connections, edits, readmodels
@@ -159,17 +155,8 @@ def resume(name: Name) -> None:
 
 @app.command()
 def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Remove a connection with all records and files that are held of it."""
-    with open_session() as session:
-        with session.db.begin() as connection:
-            row = connections.get(connection, name)
-            held = readmodels.records_held(connection, row.id)
-        if not yes:
-            _confirm(f"Remove {name} and its {held:,} records for good?")
-        gone = session.db.transact(partial(connections.remove, connection_id=row.id))
-        profile.remove(session.settings, row)
-        shutil.rmtree(files_dir(session.settings, row), ignore_errors=True)
-    say(f"Removed {name} and {gone:,} records.")
+    """Remove a connection with all records and files that are held of it; it can be repeated."""
+    removal.remove(name, confirm=(lambda _: None) if yes else _confirm)
 
 
 def _confirm(question: str) -> None:

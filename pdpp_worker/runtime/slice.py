@@ -28,6 +28,7 @@ from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.messages import Done, DoneError, Message
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
+from pdpp_worker.runtime import leftovers
 from pdpp_worker.runtime.allowance import Phase
 from pdpp_worker.runtime.bounds import BudgetSpent, SliceEnded
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
@@ -87,6 +88,8 @@ def run_slice(
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
         return None
+    finally:
+        leftovers.clean(settings, db)
 
 
 def _work(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.exc import DBAPIError
 
 from pdpp_worker.store import connections, events, gaps, intervals, leases
@@ -18,7 +19,6 @@ from pdpp_worker.store.batch import Batch, Claim, Miss, Rejection, Spent
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
-from pdpp_worker.store.tables import rejections
 from pdpp_worker.store.values import storable
 
 NOTHING = Spent()
@@ -60,6 +60,26 @@ _BOOKS = text("""
         progress_count = coalesce(excluded.progress_count, held.progress_count),
         progress_total = coalesce(excluded.progress_total, held.progress_total)
 """)
+# One content is kept once: the lease is locked, so nobody else adds the same one.
+_REJECT = text("""
+    WITH given AS (
+        SELECT DISTINCT ON (stream, key, sha256(raw)) stream, key, error, raw, place
+        FROM unnest(:streams, :keys, :errors, :raws) WITH ORDINALITY AS given (stream, key, error, raw, place)
+    ), known AS (
+        UPDATE rejections AS held SET run_id = :run_id, error = given.error FROM given
+        WHERE held.connection_id = :connection_id AND held.stream = given.stream
+            AND sha256(held.raw) = sha256(given.raw) AND held.key IS NOT DISTINCT FROM given.key
+        RETURNING place
+    )
+    INSERT INTO rejections (connection_id, run_id, stream, key, error, raw)
+    SELECT :connection_id, :run_id, stream, key, error, raw FROM given
+    WHERE place NOT IN (SELECT place FROM known) ORDER BY place
+""").bindparams(
+    bindparam("streams", type_=ARRAY(Text)),
+    bindparam("keys", type_=ARRAY(Text)),
+    bindparam("errors", type_=ARRAY(Text)),
+    bindparam("raws", type_=ARRAY(BYTEA)),
+)
 # What is committed again and again does not count, so that a run whose workers always die at the same place ends.
 _GO_ON = text("""
     UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END,
@@ -139,11 +159,15 @@ def _judged(connection: Connection, claim: Claim, misses: list[Miss]) -> list[Mi
 
 def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejection]) -> None:
     if rejected:
-        rows = [
-            {**asdict(one), "error": storable(one.error), "connection_id": claim.connection_id, "run_id": claim.run_id}
-            for one in rejected
-        ]
-        connection.execute(insert(rejections), rows)
+        values = {
+            "connection_id": claim.connection_id,
+            "run_id": claim.run_id,
+            "streams": [one.stream for one in rejected],
+            "keys": [one.key for one in rejected],
+            "errors": [storable(one.error) for one in rejected],
+            "raws": [one.raw for one in rejected],
+        }
+        connection.execute(_REJECT, values)
 
 
 def _keep_books(connection: Connection, claim: Claim, batch: Batch, written: dict[str, Written]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.store import leases
+from pdpp_worker.store import leases, removals
 from pdpp_worker.store.tables import connections, records, schedules
 
 _SET_CREDENTIALS = text("""
@@ -123,11 +123,13 @@ def credentials_version(connection: Connection, connection_id: int) -> int:
 def remove(connection: Connection, connection_id: int) -> int:
     """Remove a connection with all that is held for it; returns how many records went with it.
 
-    Its lease is locked first: that waits for a worker which is writing, and goes with the rest.
+    Its lease is locked first: that waits for a worker which is writing, and goes with the rest. What hosts
+    keep of it outside of the database they drop themselves, by the note that is left of it.
     """
     leases.lock(connection, [connection_id])
     gone = connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount
     connection.execute(delete(connections).where(connections.c.id == connection_id))
+    removals.note(connection, connection_id)
     return int(gone)
 
 
