@@ -187,15 +187,21 @@ _SIGNED_IN = text(f"""
                 AND refused.reason IN ({_NEEDS_OWNER}) AND refused.closed_at IS NULL)
 """)
 _MATCHING = f"connection_id = ANY(CAST(:connection_ids AS bigint[])) AND {_IS_SELECTED}"
-_WAIVE = text(f"""
+# Counted by the server: of a million gaps only their number is sent.
+_COUNTED = "WITH changed AS ({} RETURNING connection_id, stream) SELECT *, count(*) AS count FROM changed GROUP BY 1, 2"
+_WAIVE = text(
+    _COUNTED.format(f"""
     UPDATE gaps SET status = 'waived', closed_at = clock_timestamp(), leased_by_run_id = NULL
-    WHERE closed_at IS NULL AND {_MATCHING} RETURNING connection_id, stream
+    WHERE closed_at IS NULL AND {_MATCHING}
 """)
-_REOPEN = text(f"""
+)
+_REOPEN = text(
+    _COUNTED.format(f"""
     UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
         next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp() END
-    WHERE status IN ('waived', 'exhausted', 'absent_upstream') AND {_MATCHING} RETURNING connection_id, stream
+    WHERE status IN ('waived', 'exhausted', 'absent_upstream') AND {_MATCHING}
 """)
+)
 
 
 class Backlog:
@@ -328,12 +334,10 @@ def _by_hand(
 ) -> int:
     leases.lock(connection, connection_ids)
     values = {"connection_ids": list(connection_ids), **_listed(selection)}
-    changed: dict[tuple[int, str], int] = {}
-    for row in connection.execute(statement, values):
-        changed[row.connection_id, row.stream] = changed.get((row.connection_id, row.stream), 0) + 1
-    for (connection_id, stream), count in changed.items():
+    changed = connection.execute(statement, values).all()
+    for connection_id, stream, count in changed:
         events.append(connection, connection_id, None, [(event, stream, {"count": count})])
-    return sum(changed.values())
+    return sum(row[2] for row in changed)
 
 
 def _listed(selection: Selection) -> dict[str, Any]:

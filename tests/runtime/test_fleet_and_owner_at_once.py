@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +12,14 @@ import pytest
 from sqlalchemy import Connection, event
 
 from pdpp_worker import dispatch as dispatching
+from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.dispatch import dispatch, request_run
 from pdpp_worker.recovery.sweep import recover
-from pdpp_worker.store import backlog, connections, edits, endings, runs
+from pdpp_worker.store import backlog, connections, edits, endings, engine, leases, runs
 from pdpp_worker.store import commit as committing
 from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.engine import Database
 from tests.support.backlog import TARGETED, missing
 from tests.support.schedule import is_due, plan
 from tests.support.scripted import Scenario, manifest, record, state
@@ -215,3 +218,37 @@ def test_two_settings_that_are_changed_at_once_are_both_changed(scenario: Scenar
         edits.change_settings(other, scenario.connection_id, {"y": 2})
 
     assert scenario.one("SELECT settings FROM connections")["settings"] == {"x": 2, "y": 2}
+
+
+def test_a_batch_outwaits_an_owner_who_changes_very_many_gaps(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LOCK_TIMEOUT_S", 1)
+    scenario.db = Database(scenario.db.engine.url.render_as_string(hide_password=False))
+    tries: list[Connection] = []
+    event.listen(scenario.db.engine, "begin", tries.append)
+    scenario.settings = scenario.settings.model_copy(update={"batch_records": 1})
+    holds, may_end = threading.Event(), threading.Event()
+
+    def waive() -> None:
+        with scenario.db.begin() as connection:
+            leases.lock(connection, [scenario.connection_id])
+            holds.set()
+            may_end.wait(PATIENCE_S)
+
+    def collect(_: Start, __: Context) -> Iterator[Message]:
+        owner = pool.submit(waive)
+        assert holds.wait(PATIENCE_S)
+        begun = len(tries)
+        pool.submit(lambda: until(lambda: len(tries) > begun + 3)).add_done_callback(lambda _: may_end.set())
+        yield record("a")  # its commit begins again and again
+        owner.result(PATIENCE_S)
+        yield record("b")
+
+    with ThreadPoolExecutor() as pool:
+        scenario.install(collect)
+        run = scenario.run()
+    scenario.db.close()
+
+    assert run["status"] == "succeeded"
+    assert run["records_flushed"] == 2
