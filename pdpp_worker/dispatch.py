@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.logs import get_logger
+from pdpp_worker.isolation import each, reason
 from pdpp_worker.scheduling import next_time
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import connections, runs, schedules
+from pdpp_worker.store import connections, leases, runs, schedules
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.schedules import Due
 
 PAGE = 500
+AGAIN_S = 900.0
+"""A connection for which no run could be started is looked at again after so long."""
+WITHOUT_A_TIME = timedelta(days=1)
+"""A schedule from which no next time follows is followed once a day."""
 
 _spread = random.SystemRandom()
 
@@ -28,8 +35,8 @@ def dispatch(settings: Settings, db: Database) -> list[Ring]:
     A run that was rung within the dispatcher's period is not rung again.
     """
     _start_scheduled(db)
-    with db.begin() as connection:
-        return runs.take_due(connection, PAGE, timedelta(seconds=settings.dispatch_every_s))
+    again = timedelta(seconds=settings.dispatch_every_s)
+    return db.transact(lambda connection: runs.take_due(connection, PAGE, again))
 
 
 def full_scope(connector: registry.Connector, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -41,34 +48,61 @@ def request_run(db: Database, row: ConnectionRow, *, trigger: str, full: bool = 
     """Queue a run that walks all streams; returns the run's id, and whether it is new.
 
     Raises:
-        NotFoundError: the connector of the connection is not installed.
+        NotFoundError: the connector of the connection is not installed, or the connection was removed.
     """
     connector = registry.get(row.connector)
-    with db.begin() as connection:
+
+    def create(connection: Connection) -> tuple[int, bool]:
+        leases.lock(connection, [row.id])
         return runs.create(
             connection,
             row.id,
             trigger=trigger,
             mode="full_refresh" if full else "incremental",
-            streams=full_scope(connector, row.settings),
+            streams=full_scope(connector, connections.by_id(connection, row.id).settings),
             version=connector.manifest.version,
         )
+
+    return db.transact(create)
 
 
 def _start_scheduled(db: Database) -> None:
     with db.begin() as connection:
-        for due in schedules.claim_due(connection, PAGE):
-            following = next_time(due.now, every_s=due.every_s, cron=due.cron, jitter_s=due.jitter_s, spread=_spread)
-            schedules.advance(connection, due.connection_id, following)
-            try:
-                connector = registry.get(due.connector)
-            except ConfigurationError as error:
-                get_logger().error("cannot be scheduled", connector=due.connector, error=str(error))
-                continue
-            runs.create(
-                connection,
-                due.connection_id,
-                trigger="schedule",
-                streams=full_scope(connector, connections.by_id(connection, due.connection_id).settings),
-                version=connector.manifest.version,
-            )
+        due = schedules.due(connection, PAGE)
+    each("cannot be scheduled", due, lambda connection_id: _start_one(db, connection_id), name=int)
+
+
+def _start_one(db: Database, connection_id: int) -> None:
+    """Start what is due of one connection; a failure is kept with its schedule, where its owner sees it."""
+    try:
+        db.transact(lambda connection: _start(connection, connection_id))
+    except Exception as error:
+        why = reason(error)
+        db.transact(lambda connection: schedules.put_off(connection, connection_id, AGAIN_S, why))
+        raise
+
+
+def _start(connection: Connection, connection_id: int) -> None:
+    due = schedules.claim(connection, connection_id)
+    if due is None:
+        return
+    connector = registry.get(due.connector)
+    runs.create(
+        connection,
+        connection_id,
+        trigger="schedule",
+        streams=full_scope(connector, connections.by_id(connection, connection_id).settings),
+        version=connector.manifest.version,
+    )
+    schedules.advance(connection, connection_id, *_following(due))
+
+
+def _following(due: Due) -> tuple[datetime, str | None]:
+    """The next time, and why it is not the one that the owner set, if none follows from that."""
+    try:
+        return (
+            next_time(due.now, every_s=due.every_s, cron=due.cron, jitter_s=due.jitter_s, spread=_spread),
+            None,
+        )
+    except ConfigurationError as error:
+        return due.now + WITHOUT_A_TIME, str(error)

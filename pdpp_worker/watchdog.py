@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from pdpp_worker import metrics, registry
 from pdpp_worker.coverage.stillness import stillness, untouched
+from pdpp_worker.isolation import each
 from pdpp_worker.logs import get_logger
 from pdpp_worker.store import waits
 from pdpp_worker.store.engine import Database
@@ -18,7 +20,11 @@ def watch(db: Database) -> list[str]:
     with db.begin() as connection:
         found = waits.read(connection)
     metrics.UNTOUCHED_S.clear()
-    return [one.connection for one in found if _look(db, one, installed=one.connector in installed, now=now)]
+
+    def look(one: Waits) -> tuple[str, bool]:
+        return one.connection, _look(db, one, installed=one.connector in installed, now=now)
+
+    return [name for name, still in each("cannot be watched", found, look, name=attrgetter("connection_id")) if still]
 
 
 def _look(db: Database, one: Waits, *, installed: bool, now: datetime) -> bool:

@@ -75,3 +75,15 @@ def test_what_is_no_cron_line_says_so_with_an_example(line: str) -> None:
     text = str(caught.value)
     assert text.startswith(f"{line!r} is not a cron line: ")
     assert "'30 4 * * *' (every day at 04:30 UTC)" in text
+
+
+@pytest.mark.parametrize("every_s", [0.0, -1.0, 1e300, float("inf"), float("nan")])
+def test_an_interval_from_which_no_time_follows_is_refused(every_s: float) -> None:
+    with pytest.raises(ConfigurationError, match="is no interval"):
+        following(every_s=every_s)
+
+
+@pytest.mark.parametrize("line", ["0 0 */29 2 1#5", "0 0 31 4 *"])
+def test_a_cron_line_that_never_comes_is_refused(line: str) -> None:
+    with pytest.raises(ConfigurationError):
+        following(cron=line)

@@ -14,12 +14,18 @@ from pdpp_worker.embedded import locks, make_directory
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 
+ROOT = "browser"
 _END_S = 10.0
+
+
+def root(settings: Settings) -> Path:
+    """Where the profiles of all connections live."""
+    return settings.data_dir / ROOT
 
 
 def profile_dir(settings: Settings, row: ConnectionRow) -> Path:
     """Where the profile of a connection lives; the id keeps an account that takes over a name apart."""
-    return settings.data_dir / "browser" / f"{row.id}-{row.name}"
+    return root(settings) / f"{row.id}-{row.name}"
 
 
 @contextmanager
@@ -71,9 +77,19 @@ def users(profile: Path) -> list[psutil.Process]:
 
 
 def remove(settings: Settings, row: ConnectionRow) -> None:
-    """Remove the profile of a connection, and the sign-in with it."""
+    """Remove the profile of a connection, and the sign-in with it; raises as `remove_at` does."""
     profile = profile_dir(settings, row)
     if profile.exists():
-        with opened(profile, timeout_s=_END_S):
-            shutil.rmtree(profile, ignore_errors=True)
-        profile.with_name(f"{profile.name}.lock").unlink(missing_ok=True)
+        remove_at(profile, timeout_s=_END_S)
+
+
+def remove_at(profile: Path, *, timeout_s: float = 0.0) -> None:
+    """Remove a profile by its place.
+
+    Raises:
+        OSError: a part of it cannot be removed.
+        TimeoutError: somebody used it all the while.
+    """
+    with opened(profile, timeout_s=timeout_s):
+        shutil.rmtree(profile)
+    profile.with_name(f"{profile.name}.lock").unlink(missing_ok=True)

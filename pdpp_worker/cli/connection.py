@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,9 +11,8 @@ import typer
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
-from pdpp_worker.browser import profile
 from pdpp_worker.cli import connection_views as views
-from pdpp_worker.cli import login
+from pdpp_worker.cli import login, removal
 from pdpp_worker.cli.credentials import FORMS, check_name, read_credentials, read_source
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.cli.schedules import Cron, Every, Schedule, read_schedule
@@ -22,7 +20,6 @@ from pdpp_worker.cli.session import open_session
 from pdpp_worker.cli.values import read_settings
 from pdpp_worker.coverage import outlook
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.runtime.values import files_dir
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.store import connections, edits, readmodels
@@ -97,12 +94,17 @@ def set_(
 ) -> None:
     """Change settings or the schedule."""
     schedule = read_schedule(every, cron)
-    with open_session() as session, session.db.begin() as connection:
+
+    def change(connection: Connection) -> None:
         row = connections.get(connection, name)
+        _store_schedule(connection, row.id, schedule)
         if settings:
             values = read_settings(registry.get(row.connector).manifest, settings, row.settings)
-            edits.set_settings(connection, row.id, values)
-        _store_schedule(connection, row.id, schedule)
+            named = {assignment.partition("=")[0] for assignment in settings}
+            edits.change_settings(connection, row.id, {key: values.get(key) for key in named})
+
+    with open_session() as session:
+        session.db.transact(change)
     say(f"Changed {name}; its next run works with it.")
 
 
@@ -130,9 +132,7 @@ def secret(
             row = connections.get(connection, name)
         manifest = registry.get(row.connector).manifest
         stored = read_source(Vault(session.settings), manifest, check_name(manifest, key), source)
-        with session.db.begin() as connection:
-            row = connections.get(connection, name)
-            connections.set_credentials(connection, row.id, {**row.credentials, key: stored})
+        session.db.transact(lambda connection: connections.set_credentials(connection, row.id, {key: stored}))
     say(f"Replaced {key} of {name}; what waited for it is due now.")
 
 
@@ -155,18 +155,8 @@ def resume(name: Name) -> None:
 
 @app.command()
 def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Remove a connection with all records and files that are held of it."""
-    with open_session() as session:
-        with session.db.begin() as connection:
-            row = connections.get(connection, name)
-            held = readmodels.records_held(connection, row.id)
-        if not yes:
-            _confirm(f"Remove {name} and its {held:,} records for good?")
-        with session.db.begin() as connection:
-            gone = connections.remove(connection, row.id)
-        profile.remove(session.settings, row)
-        shutil.rmtree(files_dir(session.settings, row), ignore_errors=True)
-    say(f"Removed {name} and {gone:,} records.")
+    """Remove a connection with all records and files that are held of it; it can be repeated."""
+    removal.remove(name, confirm=(lambda _: None) if yes else _confirm)
 
 
 def _confirm(question: str) -> None:

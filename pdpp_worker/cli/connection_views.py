@@ -36,6 +36,7 @@ def print_one(view: ConnectionView, ceiling: Ceiling) -> None:
         *((f"setting {name}", str(value)) for name, value in sorted(view.settings.items())),
         *((f"credential {name}", form) for name, form in view.credentials.items()),
         ("schedule", describe(view.every_s, view.cron, view.paused)),
+        *([("schedule fails", view.schedule_error)] if view.schedule_error else []),
         ("next run", next_run(view)),
         ("rate ceiling", f"{interval} ({ceiling.source})"),
         ("added", local(view.created_at)),

@@ -97,9 +97,11 @@ def _chosen(stream: str | None, reason: str | None, ids: list[int] | None, every
 def _change(
     name: str, chosen: Selection, change: Callable[[Connection, list[int], Selection], int], outcome: str
 ) -> None:
-    with open_session() as session, session.db.begin() as connection:
-        ids = [row.id for row in targets(connection, name)]
-        count = change(connection, ids, chosen)
+    def apply(connection: Connection) -> int:
+        return change(connection, [row.id for row in targets(connection, name)], chosen)
+
+    with open_session() as session:
+        count = session.db.transact(apply)
     say(f"Gaps of {name} that are {outcome}: {count:,}.")
 
 

@@ -29,9 +29,7 @@ def login(name: Annotated[str, typer.Argument(help="The connection's name.")]) -
         program = program_with_window(session.settings)
         note(f"Opening {page}; sign in there, then close the browser.")
         sign_in(program, session.settings, row, page)
-        with session.db.begin() as connection:
-            row = connections.get(connection, name)
-            connections.set_credentials(connection, row.id, row.credentials)
+        session.db.transact(lambda connection: connections.set_credentials(connection, row.id, {}))
     say(f"The browser of {name} is signed in as you left it; what waited for that is due now.")
     if values["reach"] != "browser":
         say(f"It is used from now on if you say: pdpp-worker connection set {name} reach=browser")

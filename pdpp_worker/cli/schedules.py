@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from pdpp_worker.cli.times import duration, parse_duration
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.scheduling import parse_cron
+from pdpp_worker.scheduling import next_time
 
 JITTER = 0.1
 """Share of an interval by which a run may be late, so that connections do not all start at once."""
@@ -32,15 +33,19 @@ def read_schedule(every: str | None, cron: str | None, default_s: float | None =
     """The schedule that the options ask for, else an interval of `default_s`, else None.
 
     Raises:
-        ConfigurationError: both forms are given, or one cannot be read.
+        ConfigurationError: both forms are given, or no next time follows from the one that is.
     """
     if every is not None and cron is not None:
         raise ConfigurationError("Give either --every or --cron, not both.")
-    if cron is not None:
-        parse_cron(cron, datetime.now(UTC))
-        return Schedule(None, cron, 0.0)
     every_s = parse_duration(every) if every is not None else default_s
-    return None if every_s is None else Schedule(every_s, None, every_s * JITTER)
+    if cron is not None:
+        schedule = Schedule(None, cron, 0.0)
+    elif every_s is not None:
+        schedule = Schedule(every_s, None, every_s * JITTER)
+    else:
+        return None
+    next_time(datetime.now(UTC), **asdict(schedule), spread=random.SystemRandom())
+    return schedule
 
 
 def describe(every_s: float | None, cron: str | None, paused: bool | None) -> str:

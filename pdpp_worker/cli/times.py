@@ -20,10 +20,10 @@ def parse_duration(text: str) -> float:
         ConfigurationError: the text is not a duration, or is zero.
     """
     parts = _PART.findall(text)
-    seconds = sum(int(number) * _SECONDS[unit] for number, unit in parts)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != text or not seconds:
         raise ConfigurationError(f"{text!r} is not a duration; write it as 90s, 15m, 1h30m, 1d or 2w.")
-    return float(seconds)
+    return seconds
 
 
 def duration(seconds: float) -> str:

@@ -67,6 +67,7 @@ class Bucket:
     """One connection's bucket, shared by every worker. A lane is a group of requests with a rate of its own."""
 
     def __init__(self, redis: Redis, connection_id: int) -> None:
+        self._redis = redis
         self._name = f"pdpp:pace:{{{connection_id}}}"
         self._take = Script(redis, "take.lua")
         self._hold = Script(redis, "hold.lua")
@@ -91,6 +92,11 @@ class Bucket:
             PacerUnavailableError: Redis cannot be reached.
         """
         return self._hold(self._key("hold", lane), _micros(delay_s), _micros(LONGEST_HOLD_S), keys=1) / 1_000_000
+
+    def forget(self) -> None:
+        """Drop the bucket of a connection that is gone; raises RedisError."""
+        if keys := list(self._redis.scan_iter(match=f"{self._name}:*", count=1000)):
+            self._redis.delete(*keys)
 
     def _key(self, part: str, lane: str = "") -> str:
         return f"{self._name}:{part}:{lane}" if lane else f"{self._name}:{part}"

@@ -7,27 +7,30 @@ there; gaps that an older version stored for it are closed, since nobody can eve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from pdpp_worker import registry
+from pdpp_worker.isolation import each
 from pdpp_worker.protocol.manifest import StreamManifest
 from pdpp_worker.store import connections, intervals
+from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 
 
 def sweep_structural(db: Database) -> int:
     """Bring all connections in step with the installed manifests; returns how many gaps were moved."""
-    moved = 0
-    known = registry.all_connectors()
     with db.begin() as connection:
         rows = connections.list_all(connection, None)
-    for row in rows:
-        if (connector := known.get(row.connector)) is None:
-            continue
-        reasons = {stream.name: _absence(stream, row.settings) for stream in connector.manifest.streams}
-        with db.begin() as connection:
-            moved += intervals.declare(connection, row.id, reasons)
-    return moved
+    return sum(each("cannot be declared", rows, lambda row: _declare(db, row), name=attrgetter("id")))
+
+
+def _declare(db: Database, row: ConnectionRow) -> int:
+    connector = registry.all_connectors().get(row.connector)
+    if connector is None:
+        return 0
+    reasons = {stream.name: _absence(stream, row.settings) for stream in connector.manifest.streams}
+    return db.transact(lambda connection: intervals.declare(connection, row.id, reasons))
 
 
 def _absence(stream: StreamManifest, settings: Mapping[str, Any]) -> str | None:

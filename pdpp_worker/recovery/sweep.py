@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
+
+from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.dispatch import full_scope
-from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.logs import get_logger
+from pdpp_worker.isolation import each
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery.cost import state_cost
 from pdpp_worker.recovery.policy import taken_forms
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, connections, runs
+from pdpp_worker.store import backlog, connections, leases, runs
 from pdpp_worker.store.backlog import DueConnection, Selection
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.runs import Ring
@@ -43,11 +45,14 @@ def recover(
     """
     if not connection_ids:
         return []
-    with db.begin() as connection:
+
+    def make_due(connection: Connection) -> list[DueConnection]:
+        leases.lock(connection, connection_ids)
         for connection_id in connection_ids:
             backlog.make_due(connection, [connection_id], selection, budget.items)
-        due = backlog.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
-    return start_runs(settings, db, due, "manual", selection, budget)
+        return backlog.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
+
+    return start_runs(settings, db, db.transact(make_due), "manual", selection, budget)
 
 
 def start_runs(
@@ -62,22 +67,25 @@ def start_runs(
 
     A connection that has a run already gets no other one.
     """
-    started = [_start_run(settings, db, one, trigger, selection, budget) for one in due]
+    started = each(
+        "cannot be recovered",
+        due,
+        lambda one: _start_run(settings, db, one, trigger, selection, budget),
+        name=attrgetter("connection_id"),
+    )
     return [ring for ring in started if ring is not None]
 
 
 def _start_run(
     settings: Settings, db: Database, due: DueConnection, trigger: str, selection: Selection, budget: Budget
 ) -> Ring | None:
-    try:
-        connector = registry.get(due.connector)
-    except ConfigurationError as error:
-        get_logger().error("cannot be recovered", connector=due.connector, error=str(error))
-        return None
+    connector = registry.get(due.connector)
     targeted = _is_targeted(connector, due)
-    with db.begin() as connection:
+
+    def create(connection: Connection) -> tuple[int, bool]:
+        leases.lock(connection, [due.connection_id])
         row = connections.by_id(connection, due.connection_id)
-        run_id, created = runs.create(
+        return runs.create(
             connection,
             due.connection_id,
             kind="recovery" if targeted else "forward",
@@ -89,6 +97,8 @@ def _start_run(
             budget=budget.model_dump(exclude_none=True),
             cost=state_cost(settings, connection, row, connector.manifest, selection, budget.items),
         )
+
+    run_id, created = db.transact(create)
     return Ring(run_id, due.connector) if created else None
 
 

@@ -7,10 +7,13 @@ read either waits for the next one.
 from __future__ import annotations
 
 from collections import defaultdict
+from operator import itemgetter
 
 from packaging.version import InvalidVersion, Version
+from sqlalchemy import Connection
 
 from pdpp_worker import registry
+from pdpp_worker.isolation import each
 from pdpp_worker.recovery.sweep import start_runs
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import backlog, upgrades
@@ -32,11 +35,13 @@ def satisfies(installed: str, seen: str, required: str | None) -> bool:
 
 def sweep_upgrade(settings: Settings, db: Database) -> list[Ring]:
     """Let gaps be tried that the installed versions may mend; returns the bells to ring."""
-    opened = {
-        connection_id
-        for (connection_id, version), met in _eligible(db).items()
-        if _open(db, connection_id, version, met)
-    }
+
+    def open_(connection_id: int, version: str, met: list[Waiting]) -> int | None:
+        return connection_id if _open(db, connection_id, version, met) else None
+
+    eligible = _eligible(db).items()
+    found = each("cannot be opened", eligible, lambda one: open_(*one[0], one[1]), name=itemgetter(0))
+    opened = {connection_id for connection_id in found if connection_id is not None}
     if not opened:
         return []
     with db.begin() as connection:
@@ -60,6 +65,9 @@ def _eligible(db: Database) -> dict[tuple[int, str], list[Waiting]]:
 
 def _open(db: Database, connection_id: int, version: str, met: list[Waiting]) -> int:
     """A canary that a walk has begun by itself, meeting some of the gaps again, is filled up."""
-    with db.begin() as connection:
+
+    def open_(connection: Connection) -> int:
         tried, healed = upgrades.trial(connection, connection_id, version, CANARY)
         return upgrades.make_due(connection, connection_id, met, ALL if healed else CANARY - tried)
+
+    return db.transact(open_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.outcome import RunStatus, close_stream, derive_status
-from pdpp_worker.store import endings, events, gaps, leases
+from pdpp_worker.store import backlog, endings, events, gaps, leases, schedules
 from pdpp_worker.store.backlog import Backlog
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.endings import StreamEnd, Walk
@@ -20,6 +20,10 @@ from pdpp_worker.store.gaps import RetryPolicy
 
 CANCELLED_S = 3600.0
 """A recovery that the owner stopped is not begun anew for so long."""
+SPARE = 1.25
+"""A budget that follows from progress has so much to spare."""
+LONGEST_BUDGET_S = 86_400.0
+"""No run gets more by itself, s."""
 NAMED_PARTITIONS = 20
 """A retry hint names so many failed parts of the source."""
 
@@ -47,6 +51,8 @@ class Ending:
     """Whether the connector came to its own end, or that of its walk."""
     cancelled: bool = False
     out_of_budget: bool = False
+    short_of_s: float | None = None
+    """The working time that the run has spent, s, where that was not enough and it keeps no place to go on from."""
     failed_streams: Mapping[str, str] = field(default_factory=dict)
     checkpoint_errors: Mapping[str, str] = field(default_factory=dict)
     leftover: Leftover | None = None
@@ -67,14 +73,20 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
     """
-    with db.begin() as connection:
+
+    def end(connection: Connection) -> RunStatus:
         cancelled = leases.renew(connection, claim) or ending.cancelled
+        schedules.lock(connection, claim.connection_id)
         walks = _walks(streams, ending)
         if not cancelled:
             _close_walked(connection, claim, walks, ending)
+            if walks:
+                backlog.signed_in(connection, claim)
         deferred = {} if ending.leftover is None else _leave(connection, ending, ending.leftover, cancelled=cancelled)
         books = endings.books(connection, claim, streams)
-        ends = [_close(one, ending, deferred.get(one.stream, 0)) for one in books]
+        needed_s = None if ending.short_of_s is None else needed_budget_s(ending.short_of_s, books)
+        told = ending if needed_s is None else replace(ending, error=_too_short(ending.short_of_s or 0.0, needed_s))
+        ends = [_close(one, told, deferred.get(one.stream, 0)) for one in books]
         closed = endings.gaps_closed(connection, claim)
         status = derive_status(ends, cancelled=cancelled, gaps_closed=closed)
         endings.end(
@@ -82,13 +94,15 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], ending: Ending
             claim,
             ends,
             walks=walks,
-            bring_forward=ending.walked,
+            bring_forward=ending.walked and needed_s is None,
             status=status.value,
             gaps_closed=closed,
-            error=ending.error,
-            retry_hint=None if cancelled else _retry_hint(connection, claim, ends, ending),
+            error=told.error,
+            retry_hint=None if cancelled else _retry_hint(connection, claim, ends, ending, needed_s),
         )
-    return status
+        return status
+
+    return db.transact(end)
 
 
 def _walks(streams: Collection[str], ending: Ending) -> dict[str, Walk]:
@@ -137,8 +151,22 @@ def _close(books: endings.StreamBooks, ending: Ending, deferred: int) -> StreamE
     )
 
 
+def needed_budget_s(spent_s: float, books: Collection[endings.StreamBooks]) -> float:
+    """The working time, s, that a run needs which was short of it: by its progress, and at least twice as much."""
+    told = [(one.progress_count, one.progress_total) for one in books if one.progress_count and one.progress_total]
+    done, total = (sum(numbers) for numbers in zip(*told, strict=True)) if told else (1, 1)
+    return min(LONGEST_BUDGET_S, spent_s * max(2.0, SPARE * total / done))
+
+
+def _too_short(spent_s: float, needed_s: float) -> str:
+    return (
+        f"{spent_s:,.0f} s were not enough for a connector that keeps its place only at its end: "
+        f"its next run gets {needed_s:,.0f} s"
+    )
+
+
 def _retry_hint(
-    connection: Connection, claim: Claim, ends: Collection[StreamEnd], ending: Ending
+    connection: Connection, claim: Claim, ends: Collection[StreamEnd], ending: Ending, needed_s: float | None
 ) -> dict[str, Any] | None:
     """When it is worth going on, without what, and why; None when time alone mends nothing."""
     times: list[datetime] = [one.books.next_attempt_at for one in ends if one.books.next_attempt_at is not None]
@@ -154,4 +182,5 @@ def _retry_hint(
         "exclude": endings.failed_partitions(connection, claim, NAMED_PARTITIONS),
         "remaining_estimate": sum(known) if len(known) == len(ends) else None,
         "why": ", ".join(sorted(reasons)),
+        **({"budget_s": needed_s} if needed_s is not None else {}),
     }

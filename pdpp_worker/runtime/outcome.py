@@ -20,12 +20,13 @@ class RunStatus(StrEnum):
 def derive_status(streams: Sequence[StreamEnd], *, cancelled: bool, gaps_closed: int = 0) -> RunStatus:
     """The status that the streams' outcomes add up to.
 
-    Succeeded: every stream walked to its end, every staged checkpoint committed, nothing missing. Partially completed:
-    something durable (a record, a checkpoint, a gap that was closed) and something missing. Failed: nothing durable.
+    Succeeded: there is a stream, every one was walked to its end, every staged checkpoint committed, nothing missing.
+    Partially completed: something durable (a record, a checkpoint, a gap that was closed) and something missing.
+    Failed: nothing durable.
     """
     if cancelled:
         return RunStatus.CANCELLED
-    if all(misses_nothing(one) for one in streams):
+    if streams and all(misses_nothing(one) for one in streams):
         return RunStatus.SUCCEEDED
     durable = gaps_closed or any(one.books.flushed + one.books.unchanged + one.books.committed for one in streams)
     return RunStatus.PARTIALLY_COMPLETED if durable else RunStatus.FAILED

@@ -41,7 +41,8 @@ def plan_slice(
         LeaseLostError: another worker holds the connection.
     """
     runs.begin_slice(connection, claimed.claim, manifest.version)
-    phase, allowance, due = _choose(connection, settings, claimed, backlog)
+    budget_s = _budget_s(connection, settings, claimed, manifest)
+    phase, allowance, due = _choose(connection, settings, claimed, backlog, budget_s)
     names = {scope["name"] for scope in claimed.streams}
     state = _usable_state(claimed, runs.committed_state(connection, claimed.connection.id))
     start = Start(
@@ -58,11 +59,22 @@ def plan_slice(
     return Plan(phase, allowance, start, unasked, _cursorless(claimed, manifest, names))
 
 
+def _budget_s(connection: Connection, settings: Settings, claimed: runs.Slice, manifest: Manifest) -> float:
+    """The working time of a run, s: that of the settings, or what the last one was short of with nothing to go on from.
+
+    Else a connector that keeps its place only at its end would begin anew for ever.
+    """
+    if manifest.checkpoint_commit == "incremental" or claimed.kind != "forward":
+        return settings.run_budget_s
+    needed = runs.needed_budget_s(connection, claimed.connection.id)
+    return settings.run_budget_s if needed is None else max(settings.run_budget_s, needed)
+
+
 def _choose(
-    connection: Connection, settings: Settings, claimed: runs.Slice, backlog: Backlog
+    connection: Connection, settings: Settings, claimed: runs.Slice, backlog: Backlog, budget_s: float
 ) -> tuple[Phase, Allowance, list[GapToClose]]:
     """A run begins with its walk where no gaps are due, no budget is left for them, or everything is walked anyway."""
-    budget = tightest(Budget.model_validate(claimed.budget), settings.run_budget_s)
+    budget = tightest(Budget.model_validate(claimed.budget), budget_s)
     whole = Allowance(budget, claimed.spent)
     if claimed.phase == "walk" or claimed.mode == "full_refresh":
         return "walk", whole, []

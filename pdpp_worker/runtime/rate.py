@@ -63,8 +63,8 @@ class RateKeeper:
             LeaseLostError: another worker holds the connection.
         """
         try:
-            with self._db.begin() as connection:
-                rates.save(connection, self._claim, self._state())
+            state = self._state()
+            self._db.transact(lambda connection: rates.save(connection, self._claim, state))
         except DBAPIError as error:
             get_logger().warning("rate not kept", run=self._claim.run_id, error=type(error).__name__)
 

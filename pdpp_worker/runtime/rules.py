@@ -47,6 +47,9 @@ def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest, k
             f"DETAIL_COVERAGE of stream {stream.name!r} is not taken: it has the coverage_strategy checkpoint_window, "
             f"so the STATE of {stream.state_stream} says by itself what of it was read"
         )
+    for field in ("required_keys", "hydrated_keys", "gap_keys"):
+        if "" in (getattr(coverage, field) or ()):
+            raise ProtocolViolation(f"DETAIL_COVERAGE of stream {stream.name!r} has an empty key in {field}")
     if coverage.state_stream not in {*stream.parents, *keepers}:
         raise ProtocolViolation(
             f"DETAIL_COVERAGE of stream {stream.name!r} names state_stream {coverage.state_stream!r}; "

@@ -9,45 +9,44 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from redis import Redis
+from sqlalchemy import Connection
 
-from pdpp_worker import metrics, registry
-from pdpp_worker.clock import going_on_from
+from pdpp_worker import registry
 from pdpp_worker.errors import (
-    ConfigurationError,
     LeaseLostError,
     PacerUnavailableError,
     ProtocolViolation,
 )
+from pdpp_worker.isolation import reason as why
 from pdpp_worker.logs import get_logger
-from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.pacer import Pacer
-from pdpp_worker.protocol.messages import Done, DoneError
+from pdpp_worker.protocol.messages import Done, DoneError, Message
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason
-from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
+from pdpp_worker.runtime import leftovers
 from pdpp_worker.runtime.allowance import Phase
 from pdpp_worker.runtime.bounds import BudgetSpent, SliceEnded
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.context import Answerer, make_context, nobody
 from pdpp_worker.runtime.ending import Ending, Leftover, end_run
 from pdpp_worker.runtime.foreign import reason_by_hint
+from pdpp_worker.runtime.giving_up import NOTHING_IN_SCOPE, give_up, whole_stream_miss, why_given_up
 from pdpp_worker.runtime.guard import Guard
 from pdpp_worker.runtime.intake import Intake
 from pdpp_worker.runtime.outcome import RunStatus
+from pdpp_worker.runtime.pace import make_pacer
 from pdpp_worker.runtime.plan import plan_slice
-from pdpp_worker.runtime.rate import RateKeeper
-from pdpp_worker.runtime.values import ceiling_ms
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import gaps, leases, runs, schedules
 from pdpp_worker.store.backlog import Backlog
 from pdpp_worker.store.batch import Spent
-from pdpp_worker.store.commit import commit_batch
-from pdpp_worker.store.effects import Miss
+from pdpp_worker.store.commit import commit_batch, why_unstorable
 from pdpp_worker.store.engine import Database
 
 PACER_PAUSE_S = 30.0
@@ -78,28 +77,35 @@ def run_slice(
     `stopping` says that the worker is shutting down; the slice then ends at the next message. `answerer` answers what a
     connector asks its owner.
     """
-    with db.begin() as connection:
-        claimed = runs.claim_slice(connection, run_id, f"{socket.gethostname()}:{os.getpid()}", settings.lease_s)
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    claimed = db.transact(lambda connection: runs.claim_slice(connection, run_id, holder, settings.lease_s))
     if claimed is None:
         return None
     guard = Guard(db, claimed.claim, slice_s=settings.slice_s, silence_s=settings.silence_s, stopping=stopping)
     try:
         with guard:
-            return _Slice(settings, db, redis, claimed, guard, answerer).work()
+            return _work(settings, db, redis, claimed, guard, answerer)
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
         return None
-    except ConfigurationError as error:
-        if claimed.idle_before < settings.run_attempts:
+    finally:
+        leftovers.clean(settings, db)
+
+
+def _work(
+    settings: Settings, db: Database, redis: Redis, claimed: runs.Slice, guard: Guard, answerer: Answerer
+) -> SliceResult:
+    if not claimed.streams:
+        return SliceResult(claimed.connection.connector, give_up(db, claimed, NOTHING_IN_SCOPE))
+    try:
+        begun = _Slice(settings, db, redis, claimed, guard, answerer)
+    except LeaseLostError:
+        raise
+    except Exception as error:
+        if why_given_up(claimed, settings.run_attempts) is None:
             raise
-        return _give_up(db, claimed, str(error))
-
-
-def _give_up(db: Database, claimed: runs.Slice, why: str) -> SliceResult:
-    """End a run that no worker can even begin: its connector is nowhere installed."""
-    streams = [scope["name"] for scope in claimed.streams]
-    status = end_run(db, claimed.claim, streams, Ending(walked=False, ended_well=False, error=why))
-    return SliceResult(claimed.connection.connector, status)
+        return SliceResult(claimed.connection.connector, give_up(db, claimed, why(error)))
+    return begun.work()
 
 
 class _Slice:
@@ -117,12 +123,15 @@ class _Slice:
         self._redactor = Redactor()
         self._policy = retry_policy(settings)
         self._backlog = Backlog(claimed.claim, taken_forms(self._manifest), claimed.selection)
+        self._plan = db.transact(
+            lambda connection: plan_slice(connection, settings, claimed, self._manifest, self._backlog)
+        )
+        names = [scope["name"] for scope in claimed.streams]
         with db.begin() as connection:
-            self._plan = plan_slice(connection, settings, claimed, self._manifest, self._backlog)
-            names = [scope["name"] for scope in claimed.streams]
             missing_in = gaps.missing_in(connection, claimed.connection.id, names)
         self._start = self._plan.start
         self._intake = Intake(self._manifest, self._start, self._redactor, missing_in)
+        self._handed = set(self._intake.unsettled)
         self._clients = ExitStack()
         self._pacer = self._make_pacer(redis)
         self._context = make_context(
@@ -142,9 +151,14 @@ class _Slice:
 
     def work(self) -> SliceResult:
         """Run the connector until it ends or the slice does."""
-        if self._claimed.idle_before >= self._settings.run_attempts:
-            text = f"{self._claimed.idle_before} slices in a row died before they committed anything"
-            return self._fail(ConnectorFailedError(Reason.PARSE_FAILED, text))
+        try:
+            return self._work()
+        except ConnectorFailedError as error:
+            return self._fail(error)
+
+    def _work(self) -> SliceResult:
+        if (text := why_given_up(self._claimed, self._settings.run_attempts)) is not None:
+            raise ConnectorFailedError(Reason.PARSE_FAILED, text)
         if self._claimed.cancel_requested:
             return self._cancel()
         try:
@@ -157,40 +171,22 @@ class _Slice:
         except PacerUnavailableError as error:
             get_logger().warning("no pacing server", run=self._claimed.claim.run_id, error=str(error))
             return self._continue(PACER_PAUSE_S, why="the pacing server cannot be reached")
-        except ConnectorFailedError as error:
-            return self._fail(error)
         return self._finish(self._intake.done or Done(status="succeeded"))
 
     def _make_pacer(self, redis: Redis) -> Pacer:
-        row = self._claimed.connection
-        ceiling = ceiling_ms(self._settings, self._manifest, row)
-        floor = ceiling if self._plan.phase == "walk" else max(ceiling, self._manifest.recovery.min_interval_ms)
-        metrics.CEILING_MS.labels(row.name).set(ceiling)
-        keeper = RateKeeper(
+        walks = self._plan.phase == "walk"
+        return make_pacer(
+            self._settings,
             self._db,
-            self._claimed.claim,
-            ceiling_ms=ceiling,
-            cold_start_ms=self._settings.pacing_cold_start_ms,
+            redis,
+            self._claimed,
+            self._manifest,
+            walks=walks,
+            tolerated=0 if walks else TOLERATED,
             emit=self._intake.note,
-            now=going_on_from(self._claimed.now),
+            wait_until=self._wait_until,
+            clients=self._clients,
         )
-        pacer = Pacer(
-            row.name,
-            Bucket(redis, row.id),
-            keeper.law,
-            floor,
-            self._wait_until,
-            keeper,
-            tolerated=0 if self._plan.phase == "walk" else TOLERATED,
-        )
-
-        def close() -> None:
-            if pacer.sent:
-                keeper.save()
-                pacer.close()
-
-        self._clients.callback(close)
-        return pacer
 
     def _wait_until(self, instant: float, hold: Hold | None) -> None:
         if self._plan.allowance.requests is not None and self._pacer.sent >= self._plan.allowance.requests:
@@ -205,14 +201,21 @@ class _Slice:
         with closing(call(self._connector, self._start, self._context, self._redactor)) as messages:
             for count, message in enumerate(messages, start=1):
                 self._guard.alive()
-                try:
-                    self._intake.take(message)
-                except ProtocolViolation as error:
-                    raise ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+                self._take(message)
                 if self._batch_is_full():
                     self._commit()
                 if self._guard.must_stop or self._may_be_cut(count):
                     raise SliceEnded
+
+    def _take(self, message: Message) -> None:
+        """What a message breaks costs the rest of the run, and nothing that came before it."""
+        try:
+            self._intake.take(message)
+        except ProtocolViolation as error:
+            raise ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
+        except Exception as error:
+            text = f"{type(message).__name__} cannot be taken ({why(error)})"
+            raise ConnectorFailedError(Reason.PARSE_FAILED, text) from error
 
     def _may_be_cut(self, messages: int) -> bool:
         """Whether the slice has had its share. A connector whose cursors wait for its end would only begin anew."""
@@ -229,19 +232,29 @@ class _Slice:
 
     def _commit(self) -> None:
         batch, spent = self._intake.next_batch(), self._spent_since()
-        done = commit_batch(
-            self._db,
-            self._claimed.claim,
-            batch,
-            version=self._manifest.version,
-            policy=self._policy,
-            spent=spent,
+        write = partial(
+            commit_batch, self._db, self._claimed.claim, version=self._manifest.version, policy=self._policy
         )
+        try:
+            done = write(batch, spent=spent)
+        except Exception as error:
+            if (wrong := why_unstorable(error)) is None:
+                raise
+            write(batch.records_only(), spent=spent)
+            raise ConnectorFailedError(Reason.PARSE_FAILED, f"a message cannot be stored ({wrong})") from error
         self._guard.note_cancel(done.cancel_requested)
         self._intake.confirm(done.outdated)
         if batch.checkpoints or done.gaps_closed or done.gaps_opened or spent.items or self._intake.holds_back:
             self._guard.bounds.progressed = True
         self._committed_at = time.monotonic()
+        self._put_off_settled()
+
+    def _put_off_settled(self) -> None:
+        """A gap that was asked for is not asked for again in its run, even if what was said of it changed nothing."""
+        settled = self._handed.difference(self._intake.unsettled)
+        self._handed -= settled
+        if settled:
+            self._put_off(sorted(settled), passing=False)
 
     def _commit_last(self) -> None:
         """The connector says nothing more in this slice."""
@@ -263,8 +276,8 @@ class _Slice:
             return self._end(ended_well=True, out_of_budget=True)
         not_before = self._context.now() + timedelta(seconds=pause_s) if pause_s > 0 else None
         progressed = self._guard.bounds.progressed or self._pacer.answered > 0
-        with self._db.begin() as connection:
-            runs.continue_later(
+        cancelled = self._db.transact(
+            lambda connection: runs.continue_later(
                 connection,
                 self._claimed.claim,
                 not_before,
@@ -273,7 +286,8 @@ class _Slice:
                 wait_reason=why,
                 progressed=progressed,
             )
-        return SliceResult(self._manifest.name, None, pause_s)
+        )
+        return SliceResult(self._manifest.name, None, 0.0 if cancelled else pause_s)
 
     def _stop_at(self, over: SliceEnded) -> SliceResult:
         """Leave the rest to the next slice; after a hold that going back for gaps has met, to the walk."""
@@ -282,7 +296,7 @@ class _Slice:
 
     def _stands_before_a_walk(self) -> bool:
         """Whether this run only goes back for gaps, and a walk has become due that would have to wait for it."""
-        if self._claimed.kind == "forward":
+        if self._claimed.kind == "forward" and self._plan.phase != "drain":
             return False
         with self._db.begin() as connection:
             return schedules.is_due(connection, self._claimed.claim.connection_id)
@@ -292,7 +306,9 @@ class _Slice:
         if self._goes_on_to_walk:
             return self._continue(phase="walk")
         self._commit_last()
-        return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True)
+        keeps_place = self._plan.phase != "walk" or self._manifest.checkpoint_commit == "incremental"
+        short_of_s = None if keeps_place else self._claimed.spent.seconds + self._accounted.seconds
+        return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True, short_of_s=short_of_s)
 
     @property
     def _goes_on_to_walk(self) -> bool:
@@ -316,23 +332,25 @@ class _Slice:
             if not self._start.recovery_only and scope.name not in self._intake.failed_streams:
                 self._intake.failed_streams[scope.name] = error.reason.value
                 self._intake.batch.tally(scope.name)
-                self._intake.batch.effects.append(_whole_stream_miss(scope.name, error.reason, text))
+                self._intake.batch.effects.append(whole_stream_miss(scope.name, error.reason, text))
         self._commit_last()
         return self._end(ended_well=False, passing=error.passes, error=text)
 
     def _go_on_without(self, culprit: int, text: str, *, passing: bool) -> SliceResult:
         """One item on which the connector fails costs itself an attempt, and not those behind it."""
+        self._put_off([culprit], passing=passing)
         self._intake.settle(str(culprit))
         self._commit()
-        self._put_off([culprit], passing=passing)
         return self._continue(recovery_error=text)
 
     def _put_off(self, handed: Sequence[int], *, passing: bool) -> None:
-        with self._db.begin() as connection:
+        def put_off(connection: Connection) -> None:
             leases.renew(connection, self._claimed.claim)
             self._backlog.put_off(
                 connection, self._manifest.version, self._policy, handed, walked=False, passing=passing
             )
+
+        self._db.transact(put_off)
 
     def _finish(self, done: Done) -> SliceResult:
         if done.status != "succeeded" and not self._intake.is_certified:
@@ -361,10 +379,13 @@ class _Slice:
 
     def _await_owner(self, reason: Reason) -> None:
         """Without the owner none of the gaps can be asked for, which is no failure of theirs."""
-        self._commit()
-        with self._db.begin() as connection:
+
+        def await_owner(connection: Connection) -> None:
             leases.renew(connection, self._claimed.claim)
             self._backlog.await_owner(connection, self._manifest.version, reason.value, self._intake.unsettled)
+
+        self._commit()
+        self._db.transact(await_owner)
 
     def _walk_on(self, *, passing: bool = False, **carried: Any) -> SliceResult:
         """Leave the gaps that could not be settled now, and walk."""
@@ -403,6 +424,7 @@ class _Slice:
         ended_well: bool,
         cancelled: bool = False,
         out_of_budget: bool = False,
+        short_of_s: float | None = None,
         passing: bool = False,
         error: str | None = None,
     ) -> SliceResult:
@@ -413,6 +435,7 @@ class _Slice:
             ended_well=ended_well or self._plan.phase == "drain",
             cancelled=cancelled,
             out_of_budget=out_of_budget,
+            short_of_s=short_of_s,
             leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._unsettled, passing),
             from_scratch=self._plan.from_scratch,
             went_back=bool(self._claimed.spent.items or self._intake.handed),
@@ -424,14 +447,3 @@ class _Slice:
         status = end_run(self._db, self._claimed.claim, streams, ending)
         get_logger().info("run ended", run=self._claimed.claim.run_id, status=status.value, error=error)
         return SliceResult(self._manifest.name, status)
-
-
-def _whole_stream_miss(stream: str, reason: Reason, text: str) -> Miss:
-    return Miss(
-        stream=stream,
-        scope=WHOLE_STREAM,
-        reason=reason.value,
-        recovery_kind=reason.kind.value,
-        last_error=text,
-        waits_for_owner=reason in NEEDS_OWNER,
-    )

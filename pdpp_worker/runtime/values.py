@@ -26,6 +26,11 @@ def ceiling_ms(settings: Settings, manifest: Manifest, row: ConnectionRow) -> fl
     return ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms or 0.0
 
 
+def files_root(settings: Settings) -> Path:
+    """Where all connections keep their files."""
+    return settings.data_dir / "files"
+
+
 def files_dir(settings: Settings, row: ConnectionRow) -> Path:
     """Where a connection keeps its files; the id keeps an account that takes over a name apart."""
-    return settings.data_dir / "files" / f"{row.id}-{row.name}"
+    return files_root(settings) / f"{row.id}-{row.name}"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, TextClause, text
 
 from pdpp_worker.protocol.messages import GapToClose
-from pdpp_worker.protocol.reasons import PRESSURE
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE
 from pdpp_worker.store import events, leases
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.gaps import RetryPolicy
@@ -171,21 +171,38 @@ _PUT_OFF = text(f"""
         AND last_run_id <> :run_id
         AND (gaps.id = ANY(CAST(:handed AS bigint[])) OR (:walked AND NOT ({_IS_TAKEN})))
 """)
+# With other credentials than the run had, the owner has acted already.
 _AWAIT_OWNER = text("""
-    UPDATE gaps SET reason = :reason, recovery_kind = 'retry_by_runtime', next_attempt_at = NULL, last_run_id = :run_id,
+    UPDATE gaps SET reason = :reason, recovery_kind = 'retry_by_runtime', last_run_id = :run_id,
+        next_attempt_at = (SELECT clock_timestamp() FROM connections
+            WHERE id = :connection_id AND credentials_version <> :credentials_version),
         connector_version_seen = :version, leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND id = ANY(CAST(:handed AS bigint[])) AND status = 'open'
 """)
-_MATCHING = f"connection_id = ANY(CAST(:connection_ids AS bigint[])) AND {_IS_SELECTED}"
-_WAIVE = text(f"""
-    UPDATE gaps SET status = 'waived', closed_at = clock_timestamp(), leased_by_run_id = NULL
-    WHERE closed_at IS NULL AND {_MATCHING} RETURNING connection_id, stream
+_NEEDS_OWNER = ", ".join(f"'{reason.value}'" for reason in sorted(NEEDS_OWNER))
+_SIGNED_IN = text(f"""
+    UPDATE gaps SET next_attempt_at = clock_timestamp()
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at IS NULL AND last_run_id <> :run_id
+        AND reason IN ({_NEEDS_OWNER}) AND NOT EXISTS (SELECT 1 FROM gaps AS refused
+            WHERE refused.last_run_id = :run_id AND refused.connection_id = :connection_id
+                AND refused.reason IN ({_NEEDS_OWNER}) AND refused.closed_at IS NULL)
 """)
-_REOPEN = text(f"""
+_MATCHING = f"connection_id = ANY(CAST(:connection_ids AS bigint[])) AND {_IS_SELECTED}"
+# Counted by the server: of a million gaps only their number is sent.
+_COUNTED = "WITH changed AS ({} RETURNING connection_id, stream) SELECT *, count(*) AS count FROM changed GROUP BY 1, 2"
+_WAIVE = text(
+    _COUNTED.format(f"""
+    UPDATE gaps SET status = 'waived', closed_at = clock_timestamp(), leased_by_run_id = NULL
+    WHERE closed_at IS NULL AND {_MATCHING}
+""")
+)
+_REOPEN = text(
+    _COUNTED.format(f"""
     UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
         next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp() END
-    WHERE status IN ('waived', 'exhausted', 'absent_upstream') AND {_MATCHING} RETURNING connection_id, stream
+    WHERE status IN ('waived', 'exhausted', 'absent_upstream') AND {_MATCHING}
 """)
+)
 
 
 class Backlog:
@@ -195,6 +212,7 @@ class Backlog:
         self._values: dict[str, Any] = {
             "connection_id": claim.connection_id,
             "run_id": claim.run_id,
+            "credentials_version": claim.credentials_version,
             **forms._asdict(),
             **_listed(selection),
         }
@@ -263,6 +281,11 @@ class Backlog:
         connection.execute(_AWAIT_OWNER, values)
 
 
+def signed_in(connection: Connection, claim: Claim) -> None:
+    """A run has walked well: unless it was refused anything itself, what waited for the owner's sign-in is due."""
+    connection.execute(_SIGNED_IN, {"connection_id": claim.connection_id, "run_id": claim.run_id})
+
+
 def due_connections(
     connection: Connection,
     limit: int,
@@ -312,12 +335,10 @@ def _by_hand(
 ) -> int:
     leases.lock(connection, connection_ids)
     values = {"connection_ids": list(connection_ids), **_listed(selection)}
-    changed: dict[tuple[int, str], int] = {}
-    for row in connection.execute(statement, values):
-        changed[row.connection_id, row.stream] = changed.get((row.connection_id, row.stream), 0) + 1
-    for (connection_id, stream), count in changed.items():
+    changed = connection.execute(statement, values).all()
+    for connection_id, stream, count in changed:
         events.append(connection, connection_id, None, [(event, stream, {"count": count})])
-    return sum(changed.values())
+    return sum(row[2] for row in changed)
 
 
 def _listed(selection: Selection) -> dict[str, Any]:

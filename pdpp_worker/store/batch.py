@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pdpp_worker.store.effects import Effect
+from pdpp_worker.protocol.reasons import Reason
+from pdpp_worker.store.effects import Effect, Miss
 
 
 class RecordRow(NamedTuple):
@@ -84,6 +85,14 @@ class Batch:
     events: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
     """(type, stream, data)."""
 
+    def records_only(self) -> Batch:
+        """Its records, with the way back to those that were refused; what else was said is left out."""
+        kept = Batch(records=self.records, rejections=self.rejections)
+        kept.effects = [one for one in self.effects if isinstance(one, Miss) and one.reason == Reason.RECORD_REJECTED]
+        for stream, tally in self.tallies.items():
+            kept.tallies[stream] = replace(tally, state_committed=False)
+        return kept
+
     def tally(self, stream: str) -> StreamTally:
         """The books of a stream in this batch."""
         return self.tallies[stream]
@@ -98,3 +107,5 @@ class Claim:
     token: int
     holder: str
     lease_s: float
+    credentials_version: int = 0
+    """Which credentials the slice works with."""

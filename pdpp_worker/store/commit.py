@@ -6,18 +6,20 @@ A crash at any instant leaves all of it or none of it, and a worker that lost it
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+from sqlalchemy.exc import DBAPIError
 
-from pdpp_worker.store import events, gaps, intervals, leases
+from pdpp_worker.store import connections, events, gaps, intervals, leases
 from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
-from pdpp_worker.store.effects import Row, standing
+from pdpp_worker.store.effects import Effect, Miss, Row, standing
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
-from pdpp_worker.store.tables import rejections
 from pdpp_worker.store.values import storable
 
 NOTHING = Spent()
@@ -34,10 +36,16 @@ class Committed(NamedTuple):
     """Records that are older than what is held."""
 
 
+_UNSTORABLE = ("22", "23", "54")
+"""SQLSTATE classes: data that are wrong, that break a constraint, that are too large."""
+# What the subquery reads is what was held before.
 _CHECKPOINT = text("""
-    INSERT INTO checkpoints (connection_id, stream, cursor, run_id) VALUES (:connection_id, :stream, :cursor, :run_id)
+    INSERT INTO checkpoints AS held (connection_id, stream, cursor, run_id)
+    VALUES (:connection_id, :stream, :cursor, :run_id)
     ON CONFLICT (connection_id, stream) DO UPDATE SET
         cursor = excluded.cursor, run_id = excluded.run_id, updated_at = clock_timestamp()
+    RETURNING cursor IS DISTINCT FROM (SELECT before.cursor FROM checkpoints AS before
+        WHERE before.connection_id = held.connection_id AND before.stream = held.stream) AS moved
 """)
 _BOOKS = text("""
     INSERT INTO run_streams AS held (run_id, stream, records_emitted, records_flushed, records_unchanged,
@@ -55,6 +63,26 @@ _BOOKS = text("""
         progress_count = coalesce(excluded.progress_count, held.progress_count),
         progress_total = coalesce(excluded.progress_total, held.progress_total)
 """)
+# One content is kept once: the lease is locked, so nobody else adds the same one.
+_REJECT = text("""
+    WITH given AS (
+        SELECT DISTINCT ON (stream, key, sha256(raw)) stream, key, error, raw, place
+        FROM unnest(:streams, :keys, :errors, :raws) WITH ORDINALITY AS given (stream, key, error, raw, place)
+    ), known AS (
+        UPDATE rejections AS held SET run_id = :run_id, error = given.error FROM given
+        WHERE held.connection_id = :connection_id AND held.stream = given.stream
+            AND sha256(held.raw) = sha256(given.raw) AND held.key IS NOT DISTINCT FROM given.key
+        RETURNING place
+    )
+    INSERT INTO rejections (connection_id, run_id, stream, key, error, raw)
+    SELECT :connection_id, :run_id, stream, key, error, raw FROM given
+    WHERE place NOT IN (SELECT place FROM known) ORDER BY place
+""").bindparams(
+    bindparam("streams", type_=ARRAY(Text)),
+    bindparam("keys", type_=ARRAY(Text)),
+    bindparam("errors", type_=ARRAY(Text)),
+    bindparam("raws", type_=ARRAY(BYTEA)),
+)
 # What is committed again and again does not count, so that a run whose workers always die at the same place ends.
 _GO_ON = text("""
     UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END,
@@ -76,7 +104,8 @@ def commit_batch(
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
     """
-    with db.begin() as connection:
+
+    def write(connection: Connection) -> Committed:
         cancel = leases.renew(connection, claim)
         written: dict[str, Written] = {}
         older: dict[str, list[int]] = {}
@@ -86,29 +115,61 @@ def commit_batch(
             written[stream] = write_records(connection, *ids, stream, rows, older[stream])
         _write_rejections(connection, claim, batch.rejections)
         outdated = frozenset(Row(stream, at) for stream, places in older.items() for at in places)
-        opened, closed = gaps.apply(connection, claim, version, policy, standing(batch.effects, outdated))
-        for stream, cursor in batch.checkpoints.items():
-            values = {"connection_id": claim.connection_id, "stream": stream, "cursor": cursor, "run_id": claim.run_id}
-            connection.execute(_CHECKPOINT, values)
+        effects = _judged(connection, claim, batch.effects)
+        opened, closed = gaps.apply(connection, claim, version, policy, standing(effects, outdated))
+        moved = _write_checkpoints(connection, claim, batch.checkpoints)
         _keep_books(connection, claim, batch, written)
         intervals.note(connection, claim.connection_id, batch.seen, batch.covered)
         if batch.cooldown_until is not None:
             connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
-        alive = bool(opened or closed or batch.checkpoints or any(one.flushed for one in written.values()))
+        alive = bool(opened or closed or moved or any(one.flushed for one in written.values()))
         touched = alive or spent.requests > 0 or bool(batch.tallies)
         values = {"run_id": claim.run_id, "alive": alive, "touched": touched, **spent._asdict()}
         connection.execute(_GO_ON, values)
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
-    return Committed(written, len(opened), len(closed), cancel, outdated)
+        return Committed(written, len(opened), len(closed), cancel, outdated)
+
+    return db.transact(write)
+
+
+def why_unstorable(error: Exception) -> str | None:
+    """What is wrong with a batch that was refused for what is in it; None: it was refused for something else."""
+    if isinstance(error, DBAPIError):
+        code = str(getattr(error.orig, "sqlstate", None))
+        return type(error.orig).__name__ if code.startswith(_UNSTORABLE) else None
+    return type(error).__name__ if isinstance(error, ValueError) else None
+
+
+def _write_checkpoints(connection: Connection, claim: Claim, cursors: Mapping[str, str]) -> bool:
+    """Write the cursors; whether any of them is another than before."""
+    place = {"connection_id": claim.connection_id, "run_id": claim.run_id}
+    moved = [
+        connection.execute(_CHECKPOINT, {**place, "stream": stream, "cursor": cursor}).scalar_one()
+        for stream, cursor in cursors.items()
+    ]
+    return any(moved)
+
+
+def _judged(connection: Connection, claim: Claim, effects: list[Effect]) -> list[Effect]:
+    """What was refused to credentials that have been replaced since does not wait for the owner, who has acted."""
+    if not any(isinstance(one, Miss) and one.waits_for_owner for one in effects):
+        return effects
+    if connections.credentials_version(connection, claim.connection_id) == claim.credentials_version:
+        return effects
+    return [replace(one, waits_for_owner=False) if isinstance(one, Miss) else one for one in effects]
 
 
 def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejection]) -> None:
     if rejected:
-        rows = [
-            {**asdict(one), "error": storable(one.error), "connection_id": claim.connection_id, "run_id": claim.run_id}
-            for one in rejected
-        ]
-        connection.execute(insert(rejections), rows)
+        values = {
+            "connection_id": claim.connection_id,
+            "run_id": claim.run_id,
+            "streams": [one.stream for one in rejected],
+            "keys": [one.key for one in rejected],
+            "errors": [storable(one.error) for one in rejected],
+            "raws": [one.raw for one in rejected],
+        }
+        connection.execute(_REJECT, values)
 
 
 def _keep_books(connection: Connection, claim: Claim, batch: Batch, written: dict[str, Written]) -> None:

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.store.leases import lock
-from pdpp_worker.store.tables import connections, leases, records, schedules
+from pdpp_worker.store import leases, removals
+from pdpp_worker.store.tables import connections, records, schedules
+
+_SET_CREDENTIALS = text("""
+    UPDATE connections SET credentials = credentials || :given, credentials_version = credentials_version + 1
+    WHERE id = :id
+""").bindparams(bindparam("given", type_=JSONB))
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,8 @@ class ConnectionRow:
     credentials: dict[str, str]
     min_interval_ms: float | None
     created_at: datetime
+    credentials_version: int = 0
+    """Grows with every change of the credentials, and with every sign-in."""
 
 
 def add(
@@ -49,9 +57,11 @@ def add(
     }
     try:
         with connection.begin_nested():
-            return int(connection.execute(insert(connections).values(values).returning(connections.c.id)).scalar_one())
+            new = connection.execute(insert(connections).values(values).returning(connections.c.id)).scalar_one()
     except IntegrityError:
         raise ConfigurationError(f"A connection named {name!r} exists already; choose another name.") from None
+    leases.create(connection, new)
+    return int(new)
 
 
 def get(connection: Connection, name: str) -> ConnectionRow:
@@ -69,8 +79,15 @@ def get(connection: Connection, name: str) -> ConnectionRow:
 
 
 def by_id(connection: Connection, connection_id: int) -> ConnectionRow:
-    """The connection with that id, which must exist."""
-    return _row(connection.execute(select(connections).where(connections.c.id == connection_id)).mappings().one())
+    """The connection with that id.
+
+    Raises:
+        NotFoundError: it was removed.
+    """
+    row = connection.execute(select(connections).where(connections.c.id == connection_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"Connection {connection_id} was removed.")
+    return _row(row)
 
 
 def list_all(connection: Connection, connector: str | None = None) -> list[ConnectionRow]:
@@ -82,9 +99,11 @@ def list_all(connection: Connection, connector: str | None = None) -> list[Conne
 
 
 def set_credentials(connection: Connection, connection_id: int, credentials: dict[str, str]) -> None:
-    """Replace the credentials; gaps that waited for the owner's sign-in become due."""
-    lock(connection, [connection_id])
-    connection.execute(update(connections).where(connections.c.id == connection_id).values(credentials=credentials))
+    """Lay these credentials over those that are held; gaps that waited for the owner's sign-in become due.
+
+    They are another version from then on, even where none is given: a sign-in in the browser counts too.
+    """
+    leases.lock(connection, [connection_id])
     connection.execute(
         text("""
             UPDATE gaps SET next_attempt_at = clock_timestamp()
@@ -92,16 +111,26 @@ def set_credentials(connection: Connection, connection_id: int, credentials: dic
         """),
         {"id": connection_id},
     )
+    connection.execute(_SET_CREDENTIALS, {"id": connection_id, "given": credentials})
+
+
+def credentials_version(connection: Connection, connection_id: int) -> int:
+    """Which credentials are held now."""
+    query = select(connections.c.credentials_version).where(connections.c.id == connection_id)
+    return int(connection.execute(query).scalar_one())
 
 
 def remove(connection: Connection, connection_id: int) -> int:
     """Remove a connection with all that is held for it; returns how many records went with it.
 
-    Its lease goes first: that waits for a worker which is writing, and shuts out every later one.
+    Its lease is locked first: that waits for a worker which is writing, and goes with the rest. What hosts
+    keep of it outside of the database they drop themselves, by the note that is left of it.
     """
-    connection.execute(delete(leases).where(leases.c.connection_id == connection_id))
+    leases.lock(connection, [connection_id])
+    gone = connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount
     connection.execute(delete(connections).where(connections.c.id == connection_id))
-    return int(connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount)
+    removals.note(connection, connection_id)
+    return int(gone)
 
 
 def schedule(
@@ -114,7 +143,8 @@ def schedule(
     next_run_at: datetime,
 ) -> None:
     """Set when the connection is collected: an interval or a cron line."""
-    values = {"every_s": every_s, "cron": cron, "jitter_s": jitter_s, "next_run_at": next_run_at}
+    leases.lock(connection, [connection_id])
+    values = {"every_s": every_s, "cron": cron, "jitter_s": jitter_s, "next_run_at": next_run_at, "error": None}
     changed = connection.execute(
         update(schedules).where(schedules.c.connection_id == connection_id).values(values)
     ).rowcount

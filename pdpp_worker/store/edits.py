@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 
+from pdpp_worker.store import leases
 from pdpp_worker.store.tables import connections
+
+# In SQL, so that two who change different settings at once both do.
+_CHANGE = text("""
+    UPDATE connections SET settings = jsonb_strip_nulls(settings || :changes) WHERE id = :id
+""").bindparams(bindparam("changes", type_=JSONB))
+
+
+def change_settings(connection: Connection, connection_id: int, changes: dict[str, Any]) -> None:
+    """Lay changes over the settings; None takes one away, which is then the default."""
+    leases.lock(connection, [connection_id])
+    connection.execute(_CHANGE, {"id": connection_id, "changes": changes})
 
 
 def set_settings(connection: Connection, connection_id: int, settings: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ _BOOKS = text("""
             min(next_attempt_at) AS next_attempt_at
         FROM (
             SELECT stream, reason, count(*), bool_and(scope ? 'resource_id') AS resources,
-                min(next_attempt_at) AS next_attempt_at
+                min(next_attempt_at) FILTER (WHERE status = 'open') AS next_attempt_at
             FROM gaps WHERE last_run_id = :run_id AND closed_at IS NULL AND reason <> 'record_rejected'
             GROUP BY stream, reason
         ) AS counted GROUP BY stream
@@ -109,7 +109,8 @@ _END_RUN = text("""
 
 def books(connection: Connection, claim: Claim, streams: Collection[str]) -> list[StreamBooks]:
     """Count what the run did, stream by stream; every stream in scope has a row, touched or not."""
-    connection.execute(_ENSURE, [{"run_id": claim.run_id, "stream": stream} for stream in sorted(streams)])
+    for stream in sorted(streams):
+        connection.execute(_ENSURE, {"run_id": claim.run_id, "stream": stream})
     rows = connection.execute(_BOOKS, {"run_id": claim.run_id, "connection_id": claim.connection_id})
     return [
         StreamBooks(

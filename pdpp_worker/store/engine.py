@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pdpp_worker.errors import ConfigurationError
 
 POOL_SIZE = 10
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
+TRIES = 10
+"""How often a transaction that lost to another one is begun: with the lock timeout, five minutes of waiting at most."""
+_LOST = ("40P01", "40001", "55P03")
+"""SQLSTATE of a deadlock, of a serialization failure, and of a lock that did not come free in time."""
+
+T = TypeVar("T")
 
 
 class Database:
@@ -43,6 +50,22 @@ class Database:
         """One transaction: committed at the end, rolled back on any error."""
         with self.engine.begin() as connection:
             yield connection
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in one transaction and return what it returns.
+
+        A transaction that lost to another one has written nothing and is begun anew, up to `TRIES` times in all. So
+        `work` has to be repeatable: it changes nothing but the database.
+        """
+        for _ in range(TRIES - 1):
+            try:
+                with self.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _LOST:
+                    raise
+        with self.begin() as connection:
+            return work(connection)
 
     def check(self) -> str:
         """The server's version.

@@ -1,10 +1,15 @@
-"""The lease of a connection: who may write for it now. A fencing token that only grows shuts out whoever lost it."""
+"""The lease of a connection: who may write for it now. A fencing token that only grows shuts out whoever lost it.
+
+Its row is also the connection's lock: whoever changes rows of several tables locks it first, so that nobody waits for a
+row of somebody who waits for them. The whole order of locks is in docs/architecture.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import LeaseLostError
 from pdpp_worker.store.batch import Claim
@@ -20,11 +25,18 @@ _ACQUIRE = text("""
 _RENEW = text("""
     UPDATE leases SET expires_at = clock_timestamp() + :lease_s * interval '1 second'
     WHERE connection_id = :connection_id AND token = :token
-    RETURNING (SELECT cancel_requested FROM runs WHERE runs.id = :run_id)
+    RETURNING 1
 """)
-_LOCK = text("""
+# Locked, so that what the owner asks for while this transaction works is not passed over at its end.
+_CANCELLED = text("SELECT cancel_requested FROM runs WHERE id = :run_id FOR NO KEY UPDATE")
+_CREATE = text("""
+    INSERT INTO leases (connection_id, token, holder, run_id, expires_at)
+    VALUES (:connection_id, 0, '', 0, clock_timestamp())
+""")
+_LOCK_ROWS = """
     SELECT 1 FROM leases WHERE connection_id = ANY(CAST(:connection_ids AS bigint[])) ORDER BY connection_id FOR UPDATE
-""")
+"""
+_LOCK, _TRY_LOCK = text(_LOCK_ROWS), text(f"{_LOCK_ROWS} SKIP LOCKED")
 # The token moves on, so that a heartbeat which waited for this very transaction cannot take the lease back.
 _RELEASE = text("""
     UPDATE leases SET expires_at = clock_timestamp(), token = token + 1
@@ -32,15 +44,26 @@ _RELEASE = text("""
 """)
 
 
+def create(connection: Connection, connection_id: int) -> None:
+    """Add the lease of a new connection, which nobody holds."""
+    connection.execute(_CREATE, {"connection_id": connection_id})
+
+
 def acquire(connection: Connection, connection_id: int, run_id: int, holder: str, lease_s: float) -> Claim | None:
-    """Take the lease if nobody holds it; None when somebody does."""
+    """Take the lease if nobody holds it; None when somebody does, or the connection was removed meanwhile."""
     values = {"connection_id": connection_id, "run_id": run_id, "holder": holder, "lease_s": lease_s}
-    token = connection.execute(_ACQUIRE, values).scalar()
+    try:
+        with connection.begin_nested():
+            token = connection.execute(_ACQUIRE, values).scalar()
+    except IntegrityError:
+        return None
     return None if token is None else Claim(connection_id, run_id, token, holder, lease_s)
 
 
 def renew(connection: Connection, claim: Claim) -> bool:
-    """Check the token, lock the lease for this transaction and extend it. Returns whether the owner asked to stop.
+    """Check the token, lock the lease and the run for this transaction, and extend the lease.
+
+    Returns whether the owner asked the run to stop.
 
     Raises:
         LeaseLostError: another worker holds the lease now; nothing may be written.
@@ -49,20 +72,24 @@ def renew(connection: Connection, claim: Claim) -> bool:
         "connection_id": claim.connection_id,
         "token": claim.token,
         "lease_s": claim.lease_s,
-        "run_id": claim.run_id,
     }
-    row = connection.execute(_RENEW, values).one_or_none()
-    if row is None:
+    if connection.execute(_RENEW, values).one_or_none() is None:
         raise LeaseLostError(f"The lease for run {claim.run_id} went to another worker; this one stops.")
-    return bool(row[0])
+    return bool(connection.execute(_CANCELLED, {"run_id": claim.run_id}).scalar())
 
 
 def lock(connection: Connection, connection_ids: Sequence[int]) -> None:
-    """Let no batch of these connections commit in the time of this transaction, nor wait for its rows half way.
+    """Let nobody else change these connections in the time of this transaction, nor wait for its rows half way.
 
-    For whoever changes many of their gaps without holding a lease.
+    For whoever changes their rows without holding a lease. All of a transaction's connections are locked at once, in
+    the order of their ids.
     """
     connection.execute(_LOCK, {"connection_ids": list(connection_ids)})
+
+
+def try_lock(connection: Connection, connection_id: int) -> bool:
+    """The same for one connection, for whoever comes again: False, and nothing is locked, where another is at it."""
+    return connection.execute(_TRY_LOCK, {"connection_ids": [connection_id]}).scalar() is not None
 
 
 def release(connection: Connection, claim: Claim) -> None:

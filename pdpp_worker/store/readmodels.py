@@ -35,6 +35,8 @@ class ConnectionView:
     jitter_s: float | None
     paused: bool | None
     next_run_at: datetime | None
+    schedule_error: str | None
+    """Why the schedule could not be followed the last time it came round."""
     last_run_id: int | None
     last_run_status: str | None
     last_run_at: datetime | None
@@ -164,7 +166,8 @@ class Overview:
 
 
 _CONNECTIONS = text("""
-    SELECT connections.*, every_s, cron, jitter_s, paused, next_run_at, last.id AS last_run_id,
+    SELECT connections.*, every_s, cron, jitter_s, paused, next_run_at, schedules.error AS schedule_error,
+        last.id AS last_run_id,
         last.status AS last_run_status, coalesce(last.ended_at, last.started_at, last.created_at) AS last_run_at,
         coalesce(leases.expires_at > clock_timestamp(), false) AS last_run_leased
     FROM connections LEFT JOIN schedules ON schedules.connection_id = connections.id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -44,6 +44,8 @@ class Slice:
     spent: Spent
     idle_before: int
     """Slices in a row before this one that died without committing anything."""
+    died_before: int
+    """Slices in a row before this one that did not end in good order."""
     still_before: int
     """Slices in a row before this one that ended in good order without progress."""
     cancel_requested: bool
@@ -51,15 +53,16 @@ class Slice:
     """The database's time when the slice began."""
 
 
+# One statement: a run that is active is locked and changes nothing, and one that ends meanwhile is none. A row that was
+# inserted has no xmax yet.
 _CREATE = text("""
     INSERT INTO runs (connection_id, kind, trigger, mode, streams, selection, budget, connector_version)
     VALUES (:connection_id, :kind, :trigger, :mode, :streams, :selection, :budget, :version)
-    ON CONFLICT (connection_id) WHERE status IN ('queued', 'running') DO NOTHING
-    RETURNING id
+    ON CONFLICT (connection_id) WHERE status IN ('queued', 'running') DO UPDATE SET trigger = runs.trigger
+    RETURNING id, xmax = 0 AS created
 """).bindparams(
     bindparam("streams", type_=JSONB), bindparam("selection", type_=JSONB), bindparam("budget", type_=JSONB)
 )
-_ACTIVE = text("SELECT id FROM runs WHERE connection_id = :connection_id AND status IN ('queued', 'running')")
 # A bell may ring a little early, by another clock than the database's; whoever hears it waits out the rest.
 _IF_DUE = """
     SELECT * FROM runs WHERE id = :run_id AND status IN ('queued', 'running')
@@ -68,7 +71,8 @@ _IF_DUE = """
 _FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
 _BEGIN_SLICE = text("""
     UPDATE runs SET status = 'running', started_at = coalesce(started_at, clock_timestamp()), slices = slices + 1,
-        idle_slices = idle_slices + 1, rung_at = clock_timestamp(), carried = CASE WHEN slices > 0 THEN carried
+        idle_slices = idle_slices + 1, died_slices = died_slices + 1, rung_at = clock_timestamp(),
+        carried = CASE WHEN slices > 0 THEN carried
             ELSE jsonb_build_object('cursors', (SELECT coalesce(jsonb_agg(stream), '[]') FROM checkpoints
                 WHERE checkpoints.connection_id = runs.connection_id)) END
     WHERE id = :run_id RETURNING slices, carried, clock_timestamp() AS now
@@ -76,7 +80,7 @@ _BEGIN_SLICE = text("""
 # A wait with a reason is no standstill, so it counts as a touch until it is over; one without a reason does not.
 _CONTINUE = text("""
     UPDATE runs SET not_before = coalesce(:not_before, clock_timestamp()), rung_at = NULL,
-        wait_reason = :wait_reason, idle_slices = 0, phase = :phase, carried = carried || :carried,
+        wait_reason = :wait_reason, idle_slices = 0, died_slices = 0, phase = :phase, carried = carried || :carried,
         still_slices = CASE WHEN :progressed THEN 0 ELSE still_slices + 1 END,
         touched_at = greatest(touched_at, CASE WHEN :progressed THEN clock_timestamp() END,
             CASE WHEN CAST(:wait_reason AS text) IS NOT NULL THEN CAST(:not_before AS timestamptz) END)
@@ -101,6 +105,22 @@ _DUE = text("""
     ) AS due
     WHERE runs.id = due.id
     RETURNING runs.id, due.connector
+""")
+# A wait of a run that only goes back for gaps is over when a walk is due, for which it makes room.
+_WAKE = text("""
+    UPDATE runs SET not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL
+    FROM (
+        SELECT runs.id FROM runs JOIN schedules ON schedules.connection_id = runs.connection_id
+        WHERE runs.status IN ('queued', 'running') AND runs.not_before > clock_timestamp()
+            AND (kind = 'recovery' OR phase = 'drain') AND NOT paused AND next_run_at <= clock_timestamp()
+        FOR UPDATE OF runs SKIP LOCKED
+    ) AS waiting
+    WHERE runs.id = waiting.id
+""")
+_NEEDED_BUDGET = text("""
+    SELECT CAST(retry_hint ->> 'budget_s' AS double precision) FROM runs
+    WHERE connection_id = :connection_id AND kind = 'forward' AND (status = 'succeeded' OR retry_hint ? 'budget_s')
+    ORDER BY id DESC LIMIT 1
 """)
 _CANCEL = text("""
     UPDATE runs SET cancel_requested = true, not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL,
@@ -136,12 +156,11 @@ def create(
         "selection": {name: value for name, value in selection._asdict().items() if value is not None},
         "budget": budget or {},
     }
-    created = connection.execute(_CREATE, values).scalar()
-    if created is not None:
+    run_id, created = connection.execute(_CREATE, values).one()
+    if created:
         data = {"kind": kind, "trigger": trigger, "mode": mode, **({"cost": cost} if cost else {})}
-        events.append(connection, connection_id, created, [("run_queued", None, data)])
-        return int(created), True
-    return int(connection.execute(_ACTIVE, {"connection_id": connection_id}).scalar_one()), False
+        events.append(connection, connection_id, run_id, [("run_queued", None, data)])
+    return run_id, created
 
 
 def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float) -> Slice | None:
@@ -160,9 +179,10 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
     begun = connection.execute(_BEGIN_SLICE, {"run_id": run_id}).one()
     kind = "run_started" if begun.slices == 1 else "slice_started"
     events.append(connection, claim.connection_id, run_id, [(kind, None, {"slice": begun.slices, "holder": holder})])
+    row = by_id(connection, claim.connection_id)
     return Slice(
-        claim=claim,
-        connection=by_id(connection, claim.connection_id),
+        claim=replace(claim, credentials_version=row.credentials_version),
+        connection=row,
         kind=run["kind"],
         mode=run["mode"],
         streams=run["streams"],
@@ -172,6 +192,7 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         budget=run["budget"],
         spent=Spent(run["spent_s"], run["spent_requests"], run["spent_items"]),
         idle_before=run["idle_slices"],
+        died_before=run["died_slices"],
         still_before=run["still_slices"],
         cancel_requested=run["cancel_requested"],
         now=begun.now,
@@ -197,8 +218,10 @@ def continue_later(
     *,
     wait_reason: str | None = None,
     progressed: bool = True,
-) -> None:
+) -> bool:
     """End a slice in good order, not its run: the dispatcher finds the rest at `not_before` (None: now).
+
+    Returns whether the owner asked the run to stop meanwhile: then it waits for nothing.
 
     `wait_reason` says why the run waits until then, in a phrase for its owner; None: it waits for a worker only.
     `progressed` is False for a slice in which no request was answered well and nothing was committed.
@@ -206,7 +229,9 @@ def continue_later(
     Raises:
         LeaseLostError: another worker holds the connection.
     """
-    leases.renew(connection, claim)
+    cancelled = leases.renew(connection, claim)
+    if cancelled:
+        not_before = wait_reason = None
     values = {
         "run_id": claim.run_id,
         "not_before": not_before,
@@ -222,10 +247,12 @@ def continue_later(
     }
     events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])
     leases.release(connection, claim)
+    return cancelled
 
 
 def take_due(connection: Connection, limit: int, again: timedelta) -> list[Ring]:
     """The runs whose bell should be rung now, marked as rung."""
+    connection.execute(_WAKE)
     rows = connection.execute(_DUE, {"limit": limit, "again_s": again.total_seconds()})
     return [Ring(*row) for row in rows]
 
@@ -234,6 +261,12 @@ def request_cancel(connection: Connection, connection_id: int) -> int | None:
     """Ask the active run of a connection to stop; None when there is none."""
     run_id: int | None = connection.execute(_CANCEL, {"connection_id": connection_id}).scalar()
     return run_id
+
+
+def needed_budget_s(connection: Connection, connection_id: int) -> float | None:
+    """The working time, s, that the last walk of a connection was short of; None: it had enough."""
+    needed: float | None = connection.execute(_NEEDED_BUDGET, {"connection_id": connection_id}).scalar()
+    return needed
 
 
 def committed_state(connection: Connection, connection_id: int) -> dict[str, tuple[str, int]]:

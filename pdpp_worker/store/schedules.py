@@ -1,4 +1,4 @@
-"""Which connections are due, claimed so that any number of dispatchers may tick."""
+"""Which connections are due, claimed one by one so that any number of dispatchers may tick."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
+
+from pdpp_worker.store import leases
+from pdpp_worker.store.values import storable
 
 
 class Due(NamedTuple):
@@ -20,27 +23,50 @@ class Due(NamedTuple):
     """The database's time."""
 
 
-# While a recovery is under way the walk stays due, for a recovery does not walk.
-_DUE = text("""
+# While a run only goes back for gaps the walk stays due, for that run does not walk any more.
+_IS_DUE_NOW = """
+    NOT paused AND next_run_at <= clock_timestamp() AND NOT EXISTS (SELECT 1 FROM runs
+        WHERE runs.connection_id = schedules.connection_id AND status IN ('queued', 'running')
+            AND (kind = 'recovery' OR phase = 'drain'))
+"""
+_DUE = text(f"SELECT connection_id FROM schedules WHERE {_IS_DUE_NOW} ORDER BY next_run_at LIMIT :limit")
+_CLAIM = text(f"""
     SELECT connection_id, connector, every_s, cron, jitter_s, clock_timestamp() AS now
     FROM schedules JOIN connections ON connections.id = connection_id
-    WHERE NOT paused AND next_run_at <= clock_timestamp() AND NOT EXISTS (SELECT 1 FROM runs
-        WHERE runs.connection_id = schedules.connection_id AND kind = 'recovery' AND status IN ('queued', 'running'))
-    ORDER BY next_run_at LIMIT :limit
-    FOR UPDATE OF schedules SKIP LOCKED
+    WHERE connection_id = :connection_id AND {_IS_DUE_NOW}
 """)
+_LOCK = text("SELECT 1 FROM schedules WHERE connection_id = :connection_id FOR NO KEY UPDATE")
 _IS_DUE = text("""
     SELECT 1 FROM schedules WHERE connection_id = :connection_id AND NOT paused AND next_run_at <= clock_timestamp()
 """)
-_ADVANCE = text("UPDATE schedules SET next_run_at = :next_run_at WHERE connection_id = :connection_id")
+_ADVANCE = text("""
+    UPDATE schedules SET next_run_at = :next_run_at, error = :error WHERE connection_id = :connection_id
+""")
+_PUT_OFF = text("""
+    UPDATE schedules SET next_run_at = clock_timestamp() + :wait_s * interval '1 second', error = :error
+    WHERE connection_id = :connection_id
+""")
 _BRING_FORWARD = text("""
     UPDATE schedules SET next_run_at = least(next_run_at, :not_before) WHERE connection_id = :connection_id
 """)
 
 
-def claim_due(connection: Connection, limit: int) -> list[Due]:
-    """Lock and return schedules that are due; another dispatcher sees the others."""
-    return [Due(*row) for row in connection.execute(_DUE, {"limit": limit})]
+def due(connection: Connection, limit: int) -> list[int]:
+    """The connections whose schedules are due, longest due first."""
+    return list(connection.execute(_DUE, {"limit": limit}).scalars())
+
+
+def claim(connection: Connection, connection_id: int) -> Due | None:
+    """Lock the connection; None when its schedule is not due (any more), or somebody is at work on it."""
+    if not leases.try_lock(connection, connection_id):
+        return None
+    found = connection.execute(_CLAIM, {"connection_id": connection_id}).one_or_none()
+    return None if found is None else Due(*found)
+
+
+def lock(connection: Connection, connection_id: int) -> None:
+    """Lock the schedule in its place in the order of locks, for a transaction that may bring it forward."""
+    connection.execute(_LOCK, {"connection_id": connection_id})
 
 
 def is_due(connection: Connection, connection_id: int) -> bool:
@@ -48,9 +74,17 @@ def is_due(connection: Connection, connection_id: int) -> bool:
     return connection.execute(_IS_DUE, {"connection_id": connection_id}).scalar() is not None
 
 
-def advance(connection: Connection, connection_id: int, next_run_at: datetime) -> None:
-    """Set the next time; times that were missed meanwhile are caught up by the one run that is due."""
-    connection.execute(_ADVANCE, {"connection_id": connection_id, "next_run_at": next_run_at})
+def advance(connection: Connection, connection_id: int, next_run_at: datetime, error: str | None) -> None:
+    """Set the next time, and what is wrong with the schedule, if something is.
+
+    Times that were missed meanwhile are caught up by the one run that is due.
+    """
+    connection.execute(_ADVANCE, {"connection_id": connection_id, "next_run_at": next_run_at, "error": error})
+
+
+def put_off(connection: Connection, connection_id: int, wait_s: float, error: str) -> None:
+    """Nothing could be started for it: look again in `wait_s`, and say until then why."""
+    connection.execute(_PUT_OFF, {"connection_id": connection_id, "wait_s": wait_s, "error": storable(error)})
 
 
 def bring_forward(connection: Connection, connection_id: int, not_before: datetime) -> None:

@@ -86,6 +86,7 @@ connections = Table(
     Column("min_interval_ms", Double),
     _moment("cooldown_until"),
     Column("still_cause", Text),
+    Column("credentials_version", BigInteger, nullable=False, server_default="0"),
     _moment("created_at", default=True),
     CheckConstraint("min_interval_ms > 0", name="min_interval_ms"),
 )
@@ -99,6 +100,7 @@ schedules = Table(
     Column("jitter_s", Double, nullable=False, server_default="0"),
     Column("paused", Boolean, nullable=False, server_default="false"),
     _moment("next_run_at", nullable=False),
+    Column("error", Text),
     CheckConstraint("(every_s IS NULL) <> (cron IS NULL)", name="one_form"),
     CheckConstraint("every_s > 0", name="every_s"),
     Index("ix_schedules_due", "next_run_at", postgresql_where=text("NOT paused")),
@@ -132,6 +134,7 @@ runs = Table(
     _moment("rung_at"),
     Column("slices", Integer, nullable=False, server_default="0"),
     Column("idle_slices", Integer, nullable=False, server_default="0"),
+    Column("died_slices", Integer, nullable=False, server_default="0"),
     Column("still_slices", Integer, nullable=False, server_default="0"),
     Column("cancel_requested", Boolean, nullable=False, server_default="false"),
     *_counts(),
@@ -214,7 +217,7 @@ rejections = Table(
     Column("raw", LargeBinary, nullable=False),
     _moment("created_at", default=True),
     Index("ix_rejections_run", "run_id"),
-    Index("ix_rejections_connection_id", "connection_id"),
+    Index("ix_rejections_content", "connection_id", "stream", text("sha256(raw)")),
 )
 
 checkpoints = Table(
@@ -297,6 +300,14 @@ leases = Table(
     Column("holder", Text, nullable=False),
     Column("run_id", BigInteger, nullable=False),
     _moment("expires_at", nullable=False),
+)
+
+# Connections that are gone: every host drops what it keeps of one. Ids are never given twice.
+removals = Table(
+    "removals",
+    metadata,
+    Column("connection_id", BigInteger, primary_key=True, autoincrement=False),
+    _moment("removed_at", default=True),
 )
 
 rate_states = Table(

@@ -10,6 +10,7 @@ from pdpp_worker import dispatch as dispatching
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.recovery import structural, sweep, upgrade
+from pdpp_worker.runtime import leftovers
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.settings import get_settings
 from pdpp_worker.store import connections, events
@@ -67,6 +68,7 @@ def dispatch(**kwargs: Any) -> None:
     """Find what is due and ring for it."""
     read("pdpp.dispatch", NoArguments, kwargs)
     own = services()
+    leftovers.clean(own.settings, own.db)
     for bell in dispatching.dispatch(own.settings, own.db):
         ring(bell)
 

@@ -129,15 +129,18 @@ class TestForms:
         with desk.db.begin() as connection:
             assert backlog.due_connections(connection, 100, [desk.connection_id]) == []
 
-    @pytest.mark.parametrize(("kind", "due"), [("recovery", False), ("forward", True)])
-    def test_a_walk_whose_time_comes_waits_for_a_recovery_and_is_not_lost(
-        self, desk: Desk, kind: str, due: bool
+    @pytest.mark.parametrize(
+        ("kind", "phase", "due"),
+        [("recovery", "recover", False), ("forward", "drain", False), ("forward", "walk", True)],
+    )
+    def test_a_walk_whose_time_comes_waits_for_a_run_that_only_goes_back_and_is_not_lost(
+        self, desk: Desk, kind: str, phase: str, due: bool
     ) -> None:
-        desk.execute("UPDATE runs SET kind = :kind WHERE connection_id = :c", kind=kind)
+        desk.execute("UPDATE runs SET kind = :kind, phase = :phase WHERE connection_id = :c", kind=kind, phase=phase)
         desk.execute("INSERT INTO schedules (connection_id, every_s, next_run_at) VALUES (:c, 86400, now())")
 
         with desk.db.begin() as connection:
-            found = [one.connection_id for one in schedules.claim_due(connection, 1000)]
+            found = schedules.due(connection, 1000)
 
         assert (desk.connection_id in found) == due
 

@@ -180,3 +180,30 @@ def test_only_a_batch_that_changes_something_shows_that_the_run_gets_on(desk: De
     desk.commit(Batch())
 
     assert (after_news, desk.one(idle)) == ({"idle_slices": 0}, {"idle_slices": 3})
+
+
+class TestRejections:
+    """One content is kept once, with the run that met it last."""
+
+    def test_the_same_content_again(self, desk: Desk) -> None:
+        first, last = (Rejection("items", "a", error, b"{}") for error in ("no field a", "no field b"))
+        desk.commit(Batch(rejections=[first]))
+        run_id = desk.next_run()
+        desk.commit(Batch(rejections=[last, last]))
+
+        kept = desk.rows("SELECT run_id, error FROM rejections WHERE connection_id = :c")
+        assert kept == [{"run_id": run_id, "error": "no field b"}]
+
+    def test_another_content_stream_or_key(self, desk: Desk) -> None:
+        other = [
+            Rejection("items", "a", "wrong", b"{}"),
+            Rejection("items", "a", "wrong", b"[]"),
+            Rejection("others", "a", "wrong", b"{}"),
+            Rejection("items", "b", "wrong", b"{}"),
+            Rejection("items", None, "wrong", b"{}"),
+        ]
+
+        desk.commit(Batch(rejections=other))
+        desk.commit(Batch(rejections=other))
+
+        assert len(desk.rows("SELECT 1 FROM rejections WHERE connection_id = :c")) == 5

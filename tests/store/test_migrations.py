@@ -257,3 +257,28 @@ def test_a_server_that_cannot_be_reached_is_named_in_one_sentence() -> None:
 
     with pytest.raises(ConfigurationError, match=r"PostgreSQL cannot be reached: .*Check PDPP_DATABASE_URL"):
         db.check()
+
+
+def test_a_connection_of_an_earlier_version_gets_its_lease_and_keeps_one_copy_of_a_rejection(
+    create_empty: Callable[[str], Database],
+) -> None:
+    db = create_empty("connection_without_a_lease")
+    migrate.upgrade(db, "0003")
+    with db.begin() as connection:
+        connection.execute(text("INSERT INTO connections (name, connector) VALUES ('mine', 'chatgpt')"))
+        for run_id, key in ((1, "a"), (2, "a"), (2, "b")):
+            connection.execute(
+                text("""
+                INSERT INTO rejections (connection_id, run_id, stream, key, error, raw)
+                VALUES (1, :run_id, 'items', :key, 'wrong', 'same')
+                """),
+                {"run_id": run_id, "key": key},
+            )
+
+    migrate.upgrade(db)
+
+    with db.begin() as connection:
+        free = "SELECT connection_id, token, expires_at <= clock_timestamp() FROM leases"
+        assert connection.execute(text(free)).all() == [(1, 0, True)]
+        kept = connection.execute(text("SELECT key, run_id FROM rejections ORDER BY key")).all()
+        assert kept == [("a", 2), ("b", 2)]

@@ -1,0 +1,33 @@
+"""One of many that fails costs itself, and not those behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from pdpp_worker.errors import PdppError
+from pdpp_worker.logs import get_logger
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def each(
+    what: str, items: Iterable[Item], work: Callable[[Item], Result], *, name: Callable[[Item], object]
+) -> list[Result]:
+    """Do `work` for every item and return what it returned; a failure is logged as `what` and left out.
+
+    `name` is what a log may say of an item.
+    """
+    done: list[Result] = []
+    for item in items:
+        try:
+            done.append(work(item))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next item has nothing to do with it
+            get_logger().error(what, of=name(item), error=reason(error))
+    return done
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, in words that may be shown: of a foreign error only its kind: its text may tell more."""
+    return str(error) if isinstance(error, PdppError) else type(error).__name__
