@@ -50,8 +50,10 @@ from pdpp_worker.store.commit import commit_batch
 from pdpp_worker.store.engine import Database
 
 PACER_PAUSE_S = 30.0
-TOLERATED = 7
-"""Failures in a row that say nothing of the provider while a run goes back for gaps: what failed may fail again."""
+KNOWN_FAILURES_WEIGH = 0.25
+"""What a failure tells of the provider while a run goes back for gaps: what failed before may well fail again."""
+MOST_FAILURES = 10
+"""Failures in a row after which a run leaves the gaps that it goes back for to a later time, and walks."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ class _Slice:
             floor,
             self._wait_until,
             keeper,
-            tolerated=0 if self._plan.phase == "walk" else TOLERATED,
+            failures_weigh=1.0 if self._plan.phase == "walk" else KNOWN_FAILURES_WEIGH,
         )
 
         def close() -> None:
@@ -194,6 +196,8 @@ class _Slice:
     def _wait_until(self, instant: float, hold: Hold | None) -> None:
         if self._plan.allowance.requests is not None and self._pacer.sent >= self._plan.allowance.requests:
             raise BudgetSpent
+        if self._has_failed_enough:
+            raise SliceEnded
         self._guard.wait_until(instant, hold)
 
     def _collect(self) -> None:
@@ -269,8 +273,9 @@ class _Slice:
         return SliceResult(self._manifest.name, None, pause_s)
 
     def _stop_at(self, over: SliceEnded) -> SliceResult:
-        """Leave the rest to the next slice; after a hold that going back for gaps has met, to the walk."""
-        phase: Phase | None = "walk" if over.pause_s > 0 and self._goes_on_to_walk else None
+        """Leave the rest to the next slice, or to the walk where going back for gaps has met a hold or only fails."""
+        gives_way = self._goes_on_to_walk and (over.pause_s > 0 or self._has_failed_enough)
+        phase: Phase | None = "walk" if gives_way else None
         return self._continue(over.pause_s, phase, why=over.why)
 
     def _stands_before_a_walk(self) -> bool:
@@ -286,6 +291,10 @@ class _Slice:
             return self._continue(phase="walk")
         self._commit()
         return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True)
+
+    @property
+    def _has_failed_enough(self) -> bool:
+        return self._goes_on_to_walk and self._pacer.failed_in_a_row >= MOST_FAILURES
 
     @property
     def _goes_on_to_walk(self) -> bool:
