@@ -17,7 +17,7 @@ from pdpp_worker.command.collect import collector
 from pdpp_worker.connector import Collect
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
-from pdpp_worker.settings import Settings, connectors_with_ceilings, get_settings, nearest
+from pdpp_worker.settings import Settings, connectors_with_ceilings, get_settings, nearest, unknown_variables
 
 ENTRY_POINT_GROUP = "pdpp.connectors"
 _BUILT_IN = "connectors"
@@ -118,6 +118,10 @@ def check_ceilings(settings: Settings) -> None:
         elif (meant := nearest(name, known)) is not None:
             wrong, right = settings.ceiling_variable(name), settings.ceiling_variable(meant)
             raise ConfigurationError(f"{wrong} is not a setting; did you mean {right}?")
+    ceilings = [settings.ceiling_variable(name) for name in known]
+    for name in unknown_variables():
+        if (ceiling := nearest(name, ceilings)) is not None:
+            raise ConfigurationError(f"{name} is not a setting; did you mean {ceiling}?")
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ _PREFIX = "PDPP_"
 _CEILING = re.compile(r"PDPP_(\w+)_PACING_MIN_INTERVAL_MS")
 _TOLD_TO_COMMANDS = ("PDPP_RUN_ID", "PDPP_FILES_DIR", "PDPP_PACING_MIN_INTERVAL_MS")
 """What a connector's command is told; where the command uses this package, it is no setting that is mistyped."""
-_TYPO = 0.8
+_TYPO = 0.7
 """Names that are as alike as this are taken for the same one, mistyped (`difflib`'s ratio, without the prefix)."""
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -147,7 +147,8 @@ class Settings(BaseSettings):
             ConfigurationError: the variable is not a positive number of milliseconds.
         """
         name = self.ceiling_variable(connector)
-        return positive_ms(name, os.environ[name]) if name in os.environ else default
+        text = next((value for given, value in os.environ.items() if given.upper() == name), None)
+        return default if text is None else positive_ms(name, text)
 
     @staticmethod
     def ceiling_variable(connector: str) -> str:

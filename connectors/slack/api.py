@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -82,11 +81,11 @@ def open_client(context: Context) -> httpx.Client:
         headers["cookie"] = f"d={escaped(cookie)}; d-s={int(time.time()) - 10}"
         headers["user-agent"] = _BROWSER
     base_url = str(context.settings["base_url"]).rstrip("/")
-    return context.http(base_url=base_url, headers=headers, judge=lambda answer: rate_refusal(answer, context.now()))
+    return context.http(base_url=base_url, headers=headers, judge=rate_refusal)
 
 
-def rate_refusal(response: httpx.Response, now: datetime) -> Throttled | None:
-    """The refusal for the rate that an answer 200 can hold."""
+def rate_refusal(response: httpx.Response) -> Throttled | None:
+    """The refusal for the rate that an answer 200 can hold; the client reads when to come back."""
     if len(response.content) > LONGEST_REFUSAL_BYTES:
         return None
     try:
@@ -96,9 +95,7 @@ def rate_refusal(response: httpx.Response, now: datetime) -> Throttled | None:
     if code not in ("ratelimited", "rate_limited"):
         return None
     method = response.request.url.path.rpartition("/")[2]
-    seconds = response.headers.get("retry-after", "")
-    due = now + timedelta(seconds=int(seconds[:6])) if seconds.isascii() and seconds.isdigit() else None
-    return Throttled(f"{method} answered {code}", retry_after=due)
+    return Throttled(f"{method} answered {code}")
 
 
 def escaped(cookie: str) -> str:

@@ -71,6 +71,14 @@ def announced(headers: httpx.Headers, now: datetime) -> list[Announced]:
     return list(dict.fromkeys(found))
 
 
+def is_used_up(headers: httpx.Headers, now: datetime) -> bool:
+    """Whether a limit that the headers tell of has nothing left, with or without a word on when it begins anew."""
+    bare = (value for name, value in _fields(headers).items() if name.endswith("-remaining"))
+    return any(_count(value.strip()) == 0 for value in bare) or any(
+        one.remaining == 0 for one in announced(headers, now)
+    )
+
+
 def reset_alone(headers: httpx.Headers, now: datetime) -> float | None:
     """The seconds to a reset that comes without a word on what remains, as some refusals have it."""
     fields, clock = _fields(headers), _clock(headers, now)

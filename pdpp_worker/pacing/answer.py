@@ -11,9 +11,12 @@ from typing import cast
 
 import httpx
 
-LARGEST_ANSWER_BYTES = 256 * 1024 * 1024
-"""Unpacked. Room for the most that is asked for at once, ten conversations of 25 MB; 3 MB of gzip can hold twelve times
-as much."""
+LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
+"""Unpacked. Room for the largest item, a conversation of 25 MB. Read as JSON it can take thirty times as much."""
+DENSEST = 100
+"""Times its bytes; no honest answer of some size unpacks to more. Text packs to a tenth, zeros to a thousandth."""
+DENSE_FREE_BYTES = 8 * 1024 * 1024
+"""Below this, unpacked, an answer may be as dense as it likes."""
 ACCEPTED_CODINGS = "gzip, deflate"
 """What can be unpacked piece by piece with a bound on each piece."""
 
@@ -58,19 +61,36 @@ def _unpacked(pieces: Iterator[bytes], encoding: str, largest: int) -> Iterator[
     codings = [name for one in encoding.lower().split(",") if (name := one.strip()) not in ("", "identity")]
     if len(codings) > _MOST_CODINGS or not {"gzip", "x-gzip", "deflate"}.issuperset(codings):
         raise httpx.DecodingError("the answer is encoded in a way that was not asked for")
-    pieces = _bounded(pieces, largest)
+    packed = _Size(largest)
+    pieces = packed.bounded(pieces)
     for coding in reversed(codings):
-        pieces = _bounded(_inflated(pieces, is_gzip="gzip" in coding), largest)
+        pieces = _Size(largest, packed).bounded(_inflated(pieces, is_gzip="gzip" in coding))
     return pieces
 
 
-def _bounded(pieces: Iterator[bytes], largest: int) -> Iterator[bytes]:
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > largest:
-            raise TooLargeError(f"the answer is larger than {largest} bytes")
-        yield piece
+class _Size:
+    """The bytes that have passed, bounded by themselves and by what they were unpacked from."""
+
+    def __init__(self, largest: int, packed: _Size | None = None) -> None:
+        self._largest = largest
+        self._packed = packed
+        self.bytes = 0
+
+    def bounded(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Pass pieces on; raises TooLargeError."""
+        for piece in pieces:
+            self.bytes += len(piece)
+            if self.bytes > self._largest:
+                raise TooLargeError(f"the answer is larger than {self._largest} bytes")
+            if self._is_too_dense:
+                raise TooLargeError(f"the answer unpacks to more than {DENSEST} times its bytes")
+            yield piece
+
+    @property
+    def _is_too_dense(self) -> bool:
+        if self._packed is None or self.bytes <= DENSE_FREE_BYTES:
+            return False
+        return self.bytes > DENSEST * self._packed.bytes
 
 
 def _inflated(pieces: Iterator[bytes], *, is_gzip: bool) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from pdpp_worker.pacing.model import Model, Refusal
 from pdpp_worker.pacing.outage import Outage
 from pdpp_worker.pacing.snapshot import (
     LONGEST_HOLD_S,
+    SLOWEST,
     VERSION,
     LaneSnapshot,
     SharedSnapshot,
@@ -56,7 +57,7 @@ class Controller:
         self._allowance = allowance or Allowance(refusal_window_s)
         self._failures = failures or Outage("failed")
         self._refusals = Outage("refused")
-        self._model = Model(min(1000 / cold_start_ms, 1 / self._ceiling_s), 1 / self._ceiling_s)
+        self._model = Model(max(min(1000 / cold_start_ms, 1 / self._ceiling_s), SLOWEST), 1 / self._ceiling_s)
         self._before = self._model
         self._announcement = Announcement()
         self._admitted: deque[float] = deque(maxlen=LOG_SIZE)
@@ -122,14 +123,13 @@ class Controller:
         self._refusals.on_success()
         self._failures.on_success()
 
-    def on_upstream_error(self, now: float, *, counts: bool = True) -> None:
-        """It failed at the provider or on the way: no rate signal, and after some in a row an outage.
+    def on_upstream_error(self, now: float, *, weight: float = 1.0) -> None:
+        """It failed at the provider or on the way: no rate signal, and after three in a row an outage.
 
-        One that was to be expected does not count, neither for an outage nor against it.
+        One that was to be expected says less of the provider, as its `weight` tells: from 0 to 1.
         """
         self._admit()
-        if counts:
-            self._failures.on_failure(now)
+        self._failures.on_failure(now, weight)
 
     def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:
         """It was refused for the rate; `retry_after_s` is the wait that the provider asks for, obeyed up to a day.

@@ -26,6 +26,11 @@ class Lanes:
         self._lanes: dict[str, Controller] = {}
         self._sent_at = -math.inf
 
+    @property
+    def failed_in_a_row(self) -> int:
+        """How many requests have failed at the provider or on the way since the last that was answered."""
+        return self._failures.in_a_row
+
     def names(self) -> Sequence[str]:
         """The lanes that were used."""
         return list(self._lanes)
@@ -63,9 +68,9 @@ class Lanes:
         """It was answered, whatever the answer, and neither for the rate nor by a failing server."""
         self._lane(lane).on_success(now)
 
-    def on_upstream_error(self, now: float, lane: str = "", *, counts: bool = True) -> None:
-        """It failed at the provider or on the way; three in a row that count, of any lane, are an outage."""
-        self._lane(lane).on_upstream_error(now, counts=counts)
+    def on_upstream_error(self, now: float, lane: str = "", *, weight: float = 1.0) -> None:
+        """It failed at the provider or on the way; three in a row, of any lane and of full weight, are an outage."""
+        self._lane(lane).on_upstream_error(now, weight=weight)
 
     def on_throttle(self, now: float, retry_after_s: float | None = None, lane: str = "") -> None:
         """It was refused for the rate; `retry_after_s`, the wait that the provider asks for, holds this lane alone."""

@@ -21,22 +21,24 @@ class Outage:
     def __init__(self, what: str) -> None:
         self._what = what
         self.in_a_row = 0
+        self._evidence = 0.0
         self._began = self._until = -math.inf
 
-    def on_failure(self, now: float) -> bool:
-        """One more; returns whether it is an outage, which `AFTER` failures in a row are."""
+    def on_failure(self, now: float, weight: float = 1.0) -> bool:
+        """One more, which says as much as its `weight`; returns whether it is an outage, as `AFTER` in a row are."""
         if not self.in_a_row:
             self._began = now
         self.in_a_row += 1
-        if self.in_a_row < AFTER:
+        self._evidence += weight
+        if self._evidence < AFTER:
             return False
-        usual = min(FIRST_S * 2 ** min(self.in_a_row - AFTER, 10), USUAL_S)
+        usual = min(FIRST_S * 2 ** min(self._evidence - AFTER, 10), USUAL_S)
         self._until = now + max(usual, min(SHARE * (now - self._began), LONGEST_S))
         return True
 
     def on_success(self) -> None:
         """It is over."""
-        self.in_a_row = 0
+        self.in_a_row, self._evidence = 0, 0.0
 
     def hold(self) -> Hold:
         """The wait for it to be over."""
@@ -46,11 +48,12 @@ class Outage:
         """What is kept for the next run."""
         return {
             "in_a_row": self.in_a_row,
+            "evidence": self._evidence,
             "lasted_s": ago(now, self._began) if self.in_a_row else 0.0,
             "held_s": ahead(now, self._until),
         }
 
     def restore(self, kept: OutageSnapshot, then: float) -> None:
         """Go on from a snapshot that was taken at `then`."""
-        self.in_a_row = kept.in_a_row
+        self.in_a_row, self._evidence = kept.in_a_row, kept.evidence
         self._began, self._until = then - kept.lasted_s, then + kept.held_s

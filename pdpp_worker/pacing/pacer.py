@@ -41,7 +41,8 @@ class RateListener(Protocol):
 class Pacer:
     """Paces one connection for one slice, one request at a time. Instants are monotonic, s.
 
-    `tolerated` failures in a row are no sign of an outage: a run that goes back for what failed before expects some.
+    `failures_weigh`, from 0 to 1, says how much a failure tells of the provider: a run that goes back for what failed
+    before expects some.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Pacer:
         wait: Wait,
         listener: RateListener,
         *,
-        tolerated: int = 0,
+        failures_weigh: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bucket = bucket
@@ -61,8 +62,7 @@ class Pacer:
         self._floor_ms = ceiling_ms + MARGIN_MS
         self._wait = wait
         self._listener = listener
-        self._tolerated = tolerated
-        self._failed_in_a_row = 0
+        self._failures_weigh = failures_weigh
         self._clock = clock
         self._spread = random.SystemRandom()
         self._sent_at = float("-inf")
@@ -136,7 +136,7 @@ class Pacer:
         """The provider answered, and not with a failure of its own."""
         now = self._clock()
         self.answered += 1
-        self._note_answer(now)
+        self._law.on_success(now, self._lane)
         self._circuit.set(0)
         self._interval.set(self._law.interval_ms(now, self._lane))
 
@@ -147,15 +147,22 @@ class Pacer:
         if isinstance(failure, Throttled):
             self._note_throttle(failure, now)
         elif isinstance(failure, UpstreamError):
-            self._note_error(now)
+            # What fails again right after it failed tells nothing more of the provider.
+            weight = 0.0 if self._is_second_try else self._failures_weigh
+            self._law.on_upstream_error(now, self._lane, weight=weight)
         elif isinstance(failure, Gone | Forbidden):
-            self._note_answer(now)
+            self._law.on_success(now, self._lane)
         hold = self._law.hold(now, self._lane)
         self._circuit.set(int(hold is not None))
         if hold is not None:
             self._bucket.hold(hold.until - now, self._lane)
         if hold is not None and not was_held and not isinstance(failure, Throttled):
             self._listener(failure.reason, None)
+
+    @property
+    def failed_in_a_row(self) -> int:
+        """How many requests have failed since the last that was answered, those of earlier slices included."""
+        return self._law.failed_in_a_row
 
     def close(self) -> None:
         """Tell the bucket of a send that went out later than its turn: the next one may be another worker's."""
@@ -173,16 +180,6 @@ class Pacer:
     def _jitter_s(self, now: float) -> float:
         interval = self._law.interval_ms(now, self._lane)
         return self._spread.uniform(0, min(JITTER_MAX_MS, JITTER * interval)) / 1000
-
-    def _note_answer(self, now: float) -> None:
-        self._failed_in_a_row = 0
-        self._law.on_success(now, self._lane)
-
-    def _note_error(self, now: float) -> None:
-        """What fails again right after it failed, or was known to fail, says nothing more of the provider."""
-        self._failed_in_a_row += not self._is_second_try
-        counts = not self._is_second_try and self._failed_in_a_row > self._tolerated
-        self._law.on_upstream_error(now, self._lane, counts=counts)
 
     def _note_throttle(self, failure: Throttled, now: float) -> None:
         asked = (failure.retry_after - datetime.now(UTC)).total_seconds() if failure.retry_after is not None else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from pdpp_worker.pacing.announced import Announced, announced, reset_alone
+from pdpp_worker.pacing.announced import Announced, announced, is_used_up, reset_alone
 
 LONGEST_PAUSE = timedelta(days=1)
 """A longer pause is taken for a mistake of the provider's: after a day one request asks again."""
@@ -78,10 +78,12 @@ def is_refusal(response: httpx.Response, now: datetime) -> bool:
         return True
     if status < httpx.codes.BAD_REQUEST:
         return False
-    if status in (403, 503) and asks_for_a_pause(headers):
+    if asks_for_a_pause(headers) and (status == httpx.codes.FORBIDDEN or response.is_server_error):
         return True
-    if status == httpx.codes.FORBIDDEN and any(one.remaining == 0 for one in announced(headers, now)):
+    if status == httpx.codes.FORBIDDEN and is_used_up(headers, now):
         return True
+    if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+        return False
     texts = list(error_texts(response))
     if not _RATE_CODES.isdisjoint(map(_code, texts)):
         return True
@@ -147,6 +149,7 @@ def error_texts(response: httpx.Response) -> Iterator[str]:
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
+        yield response.content[:1000].decode(errors="replace")
         return
     found = _texts(body, _DEEPEST)
     yield from (text for text, _ in zip(found, range(_MOST_TEXTS), strict=False))

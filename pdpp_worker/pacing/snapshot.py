@@ -106,6 +106,7 @@ class OutageSnapshot(_Checked):
     """Of failures in a row."""
 
     in_a_row: Count
+    evidence: Annotated[float, Field(ge=0, le=_MOST)]
     lasted_s: Seconds
     held_s: Wait
 
@@ -153,7 +154,7 @@ def read(kept: object) -> Snapshot:
 
 def _from_version_1(kept: Mapping[str, Any]) -> dict[str, Any]:
     """One rate for the whole connection, one wait whatever its reason, and windows of a minute only."""
-    quiet = {"in_a_row": 0, "lasted_s": 0.0, "held_s": 0.0}
+    quiet = {"in_a_row": 0, "evidence": 0.0, "lasted_s": 0.0, "held_s": 0.0}
     lane = {
         "model": _model_from_version_1(kept),
         "before": None,

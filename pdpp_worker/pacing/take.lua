@@ -2,7 +2,7 @@
 -- (GCRA, ITU-T I.371, virtual scheduling without burst tolerance).
 -- KEYS[1]  the last request of the connection, µs
 -- KEYS[2]  the last request of the lane, µs
--- KEYS[3]  no request of the connection before this instant, µs; there only while somebody holds it
+-- KEYS[3]  no request of the connection before this instant, µs, and when that was said; there only while it is held
 -- KEYS[4]  the same for the lane
 -- ARGV[1]  shortest time between two requests of the connection, µs
 -- ARGV[2]  time between two requests of the lane, µs
@@ -19,6 +19,14 @@ local function instant(key, latest)
   if at and at >= 0 and at <= latest then return at end
 end
 
+-- A hold that was said later than now was written before the clock was set back.
+local function hold(key)
+  local value = redis.pcall('GET', key)
+  local till, said = string.match(type(value) == 'string' and value or '', '^(%d+):?(%d*)$')
+  till, said = tonumber(till), tonumber(said) or 0
+  return till and till <= now + ARGV[3] and said <= now and till or 0
+end
+
 local function note(key)
   redis.call('SET', key, string.format('%.0f', now), 'PX', ARGV[4])
 end
@@ -31,9 +39,7 @@ if not last then
   return string.format('%.0f', math.max(ARGV[1], ARGV[2]))
 end
 local lane = instant(KEYS[2], now) or 0
-local latest = now + ARGV[3]
-local hold = math.max(instant(KEYS[3], latest) or 0, instant(KEYS[4], latest) or 0)
-local due = math.max(last + ARGV[1], lane + ARGV[2], hold)
+local due = math.max(last + ARGV[1], lane + ARGV[2], hold(KEYS[3]), hold(KEYS[4]))
 if due > now then return string.format('%.0f', due - now) end
 note(KEYS[1])
 note(KEYS[2])

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import httpx
 
-from pdpp_worker.errors import ProviderError
+from pdpp_worker.errors import ProviderError, Throttled
 from pdpp_worker.pacing.answer import ACCEPTED_CODINGS, LARGEST_ANSWER_BYTES, read_whole
 from pdpp_worker.pacing.outcomes import network_errors, outcome_of
+from pdpp_worker.pacing.refusals import pause
 
 LONGEST_ANSWER_S = 180.0
 """From the first line of an answer to its end; the client's own timeout bounds only the pauses within."""
@@ -45,6 +46,8 @@ class TypedTransport(httpx.BaseTransport):
         failure = outcome_of(response, now)
         if failure is None and self._judge is not None:
             failure = self._judge(response)
+        if isinstance(failure, Throttled) and failure.retry_after is None:
+            failure.retry_after = pause(response.headers, now)
         if failure is not None:
             raise failure
         return response

@@ -57,16 +57,19 @@ class Bounds:
         """Let the slice wait until `instant`, at which a hold ends or an interval is over, or end it here.
 
         A slice that has not moved its place waits out every interval itself: the next one would begin anew, and so on
-        for ever. What is left of a short wait is the next slice's, which begins at once.
+        for ever. A long hold is no working time, so it spends no budget. What is left of a short wait is the next
+        slice's, which begins at once.
 
         Raises:
             BudgetSpent: the instant lies beyond what is left of the run's budget.
             SliceEnded: the wait is too long for the slice, or its time is over before.
         """
+        left = instant - self._clock()
+        if hold is not None and left >= self._slice_s:
+            raise SliceEnded(left, hold.reason)
         if instant >= self._allowed_until:
             raise BudgetSpent
-        left = instant - self._clock()
-        if left >= self._slice_s and (hold is not None or self.progressed):
-            raise SliceEnded(left, PACED if hold is None else hold.reason)
+        if left >= self._slice_s and self.progressed:
+            raise SliceEnded(left, PACED)
         if self.progressed and instant >= self._deadline:
             raise SliceEnded

@@ -29,7 +29,7 @@ def make_pacer(
     manifest: Manifest,
     *,
     walks: bool,
-    tolerated: int,
+    failures_weigh: float,
     emit: Callable[[Event], None],
     wait_until: Callable[[float, Hold | None], None],
     clients: ExitStack,
@@ -47,7 +47,8 @@ def make_pacer(
         emit=emit,
         now=going_on_from(claimed.now),
     )
-    pacer = Pacer(row.name, Bucket(redis, row.id), keeper.law, floor, wait_until, keeper, tolerated=tolerated)
+    bucket = Bucket(redis, row.id)
+    pacer = Pacer(row.name, bucket, keeper.law, floor, wait_until, keeper, failures_weigh=failures_weigh)
 
     def close() -> None:
         if pacer.sent:

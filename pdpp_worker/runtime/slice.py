@@ -50,8 +50,10 @@ from pdpp_worker.store.commit import commit_batch, why_unstorable
 from pdpp_worker.store.engine import Database
 
 PACER_PAUSE_S = 30.0
-TOLERATED = 7
-"""Failures in a row that say nothing of the provider while a run goes back for gaps: what failed may fail again."""
+KNOWN_FAILURES_WEIGH = 0.25
+"""What a failure tells of the provider while a run goes back for gaps: what failed before may well fail again."""
+MOST_FAILURES = 10
+"""Failures in a row after which a run leaves the gaps that it goes back for to a later time, and walks."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ class _Slice:
             self._claimed,
             self._manifest,
             walks=walks,
-            tolerated=0 if walks else TOLERATED,
+            failures_weigh=1.0 if walks else KNOWN_FAILURES_WEIGH,
             emit=self._intake.note,
             wait_until=self._wait_until,
             clients=self._clients,
@@ -191,6 +193,8 @@ class _Slice:
     def _wait_until(self, instant: float, hold: Hold | None) -> None:
         if self._plan.allowance.requests is not None and self._pacer.sent >= self._plan.allowance.requests:
             raise BudgetSpent
+        if self._has_failed_enough:
+            raise SliceEnded
         self._guard.wait_until(instant, hold)
 
     def _collect(self) -> None:
@@ -290,8 +294,9 @@ class _Slice:
         return SliceResult(self._manifest.name, None, 0.0 if cancelled else pause_s)
 
     def _stop_at(self, over: SliceEnded) -> SliceResult:
-        """Leave the rest to the next slice; after a hold that going back for gaps has met, to the walk."""
-        phase: Phase | None = "walk" if over.pause_s > 0 and self._goes_on_to_walk else None
+        """Leave the rest to the next slice, or to the walk where going back for gaps has met a hold or only fails."""
+        gives_way = self._goes_on_to_walk and (over.pause_s > 0 or self._has_failed_enough)
+        phase: Phase | None = "walk" if gives_way else None
         return self._continue(over.pause_s, phase, why=over.why)
 
     def _stands_before_a_walk(self) -> bool:
@@ -309,6 +314,10 @@ class _Slice:
         keeps_place = self._plan.phase != "walk" or self._manifest.checkpoint_commit == "incremental"
         short_of_s = None if keeps_place else self._claimed.spent.seconds + self._accounted.seconds
         return self._end(ended_well=self._plan.phase != "walk", out_of_budget=True, short_of_s=short_of_s)
+
+    @property
+    def _has_failed_enough(self) -> bool:
+        return self._goes_on_to_walk and self._pacer.failed_in_a_row >= MOST_FAILURES
 
     @property
     def _goes_on_to_walk(self) -> bool:

@@ -222,11 +222,24 @@ def test_a_megabyte_that_unpacks_to_a_gigabyte_takes_no_more_than_the_bound() ->
 
     assert (caught.value.reason, str(caught.value)) == (
         "parse_failed",
-        "GET /things: the answer is larger than 268435456 bytes",
+        "GET /things: the answer unpacks to more than 100 times its bytes",
     )
 
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert grown < LARGEST_ANSWER_BYTES * 1.5
+
+
+def test_an_answer_that_is_large_and_no_bomb_is_given_up_at_the_bound() -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"x" * MB
+
+    with (
+        saying(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n", endless()) as url,
+        client_of(url) as client,
+        pytest.raises(UpstreamError, match=f"larger than {LARGEST_ANSWER_BYTES} bytes"),
+    ):
+        client.get("/things")
 
 
 def test_headers_without_end_are_given_up() -> None:

@@ -170,6 +170,16 @@ class TestWhatCannotBe:
 
         assert bucket.take(INTERVAL_MS, 1.0) == 0.0
 
+    def test_a_hold_that_was_said_before_the_clock_was_set_back(
+        self, redis: Redis, bucket: Bucket, connection_id: int
+    ) -> None:
+        now = now_us(redis)
+        hour_us = 3_600_000_000
+        redis.set(f"pdpp:pace:{{{connection_id}}}:hold", f"{now + 6 * hour_us + 30_000_000}:{now + 6 * hour_us}")
+
+        assert bucket.take(INTERVAL_MS, 1.0) == 0.0
+        assert intervals(bucket.hold(3 * INTERVAL_S)) == 3.0
+
     def test_a_hold_longer_than_any_does_not_outlive_the_next_one(
         self, redis: Redis, bucket: Bucket, connection_id: int
     ) -> None:

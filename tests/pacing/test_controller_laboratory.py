@@ -13,11 +13,12 @@ from bench.rate.compare import Figures, compare, run
 from bench.rate.picture import draw
 from bench.rate.policies import POLICIES
 from bench.rate.published import PublishedPacing
-from bench.rate.scenarios import DRIFTING, SCENARIOS, STATIONARY, Scenario
+from bench.rate.scenarios import ANNOUNCED, DRIFTING, LYING, QUICK, SCENARIOS, STATIONARY, UNRELATED, Scenario
 from bench.rate.simulator import Setting
+from bench.rate.tiers import one_lane, oracle, walk
 
 SEEDS = (7001, 7002)
-SETTING = Setting(items=1200, runs=40)
+SETTING, SHORT = Setting(items=1200, runs=40), Setting(items=800, runs=20)
 VECTORS = json.loads((Path(rate.__file__).parent / "vectors.json").read_text())["vectors"]
 
 
@@ -55,6 +56,41 @@ def test_the_first_minute_of_a_later_run_is_as_fast_as_the_rest(ours: dict[str, 
     stationary = ("bucket", "sliding minute", "fixed minute", "strict spacing")
 
     assert min(ours[name].first_minute for name in stationary) >= 0.9
+
+
+@pytest.fixture(scope="module")
+def others() -> dict[str, Figures]:
+    kinds = [*QUICK, *UNRELATED, *LYING, *ANNOUNCED, named("fixed 10 min, Retry-After"), named("second and hour")]
+    return {one.scenario: one for one in compare(kinds, ["ours"], SEEDS, SHORT, cold=False)}
+
+
+def test_nor_is_anything_broken_by_providers_of_other_kinds(others: dict[str, Figures]) -> None:
+    assert {name: one.too_close for name, one in others.items()} == dict.fromkeys(others, 0)
+    assert max(one.most_refused for one in others.values()) <= 2
+
+
+def test_announced_limits_need_no_refusal(others: dict[str, Figures]) -> None:
+    announced = [others[one.name] for one in ANNOUNCED]
+
+    assert max(one.refused_worst for one in announced) == 0
+    assert min(one.of_oracle for one in announced) > 0.95
+
+
+def test_waits_that_are_over_already_cost_nothing(others: dict[str, Figures]) -> None:
+    assert others["Retry-After in the past"].of_oracle > 0.9
+    assert others["Retry-After always 0"].of_oracle > 0.85
+
+
+def test_an_owner_who_uses_the_account_leaves_most_of_the_rest(others: dict[str, Figures]) -> None:
+    assert others["used by hand"].of_oracle > 0.85
+
+
+def test_lanes_come_close_to_the_all_knowing_client_where_one_rate_does_not() -> None:
+    lanes, one_rate = walk(SEEDS[0], str), walk(SEEDS[0], one_lane)
+    best = oracle(SEEDS[0])
+
+    assert best / lanes.lasted_s > 0.8 > 0.5 > best / one_rate.lasted_s
+    assert (lanes.most_refused, lanes.too_close) <= (2, 0)
 
 
 def test_a_policy_that_hammers_is_flagged_where_ours_is_not() -> None:

@@ -92,17 +92,17 @@ def test_failures_that_were_to_be_expected_are_no_outage() -> None:
     for _ in range(20):
         now = lanes.next_send(now)
         lanes.on_send(now)
-        lanes.on_upstream_error(now, counts=False)
+        lanes.on_upstream_error(now, weight=0.0)
 
     assert lanes.hold(now) is None
 
 
 def test_a_failure_that_was_to_be_expected_does_not_end_an_outage() -> None:
     lanes, now = Lanes(CEILING_MS), START
-    for counts in (True, True, False, True):
+    for weight in (1.0, 1.0, 0.0, 1.0):
         now = lanes.next_send(now)
         lanes.on_send(now)
-        lanes.on_upstream_error(now, counts=counts)
+        lanes.on_upstream_error(now, weight=weight)
 
     assert lanes.hold(now) is not None
 

@@ -41,12 +41,12 @@ def provider() -> Iterator[ProviderProcess]:
 class Client:
     """A paced client, and what it was told and asked to wait for."""
 
-    def __init__(self, redis: Redis, base_url: str, tolerated: int = 0) -> None:
+    def __init__(self, redis: Redis, base_url: str, failures_weigh: float = 1.0) -> None:
         self.waits: list[float] = []
         self.told: list[tuple[str, float | None]] = []
         self.law = Lanes(CEILING_MS, CEILING_MS)
         self.pacer = Pacer(
-            "test", Bucket(redis, 1), self.law, CEILING_MS, self._wait, self._listen, tolerated=tolerated
+            "test", Bucket(redis, 1), self.law, CEILING_MS, self._wait, self._listen, failures_weigh=failures_weigh
         )
         transport = RetryingTransport(PacedTransport(httpx.HTTPTransport(), self.pacer), metrics.RETRIED.labels("test"))
         headers = {"authorization": f"Bearer {TOKEN}"}
@@ -132,7 +132,7 @@ def test_an_outage_is_three_requests_that_fail_and_not_their_second_tries(
 
 
 def test_second_tries_have_a_budget(redis: Redis, provider: ProviderProcess) -> None:
-    client = Client(redis, provider.base_url, tolerated=100)
+    client = Client(redis, provider.base_url, failures_weigh=0.0)
     provider.set_faults(FaultOptions(error_share=1.0))
 
     for _ in range(5):

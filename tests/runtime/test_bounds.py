@@ -72,6 +72,17 @@ def test_a_slice_that_has_not_moved_goes_on_beyond_its_time(bounds: Bounds, time
     assert not bounds.spent
 
 
+def test_a_long_hold_spends_no_budget(bounds: Bounds, time: Time) -> None:
+    bounds.allow(10)
+    until = time.now + 20_000
+
+    with pytest.raises(SliceEnded) as ended:
+        bounds.check_wait(until, Hold(until, "asked to pause"))
+
+    assert not isinstance(ended.value, BudgetSpent)
+    assert ended.value.pause_s == 20_000
+
+
 def test_a_wait_beyond_the_budget_ends_the_phase(bounds: Bounds, time: Time) -> None:
     bounds.allow(10)
 

@@ -38,6 +38,7 @@ class VirtualBucket(Bucket):
         self.lost = 0
         """How often a request has met a bucket that was lost, or an instant that could not be."""
         self._kept: dict[str, float] = {}
+        self._said: dict[str, float] = {}
 
     @property
     def now(self) -> float:
@@ -47,6 +48,7 @@ class VirtualBucket(Bucket):
     def keep(self, part: str, lane: str, at: float) -> None:
         """Write a field, an instant of Redis' own time."""
         self._kept[self._key(part, lane)] = at
+        self._said[self._key(part, lane)] = self.now
 
     def flush(self) -> None:
         """Empty Redis."""
@@ -61,7 +63,7 @@ class VirtualBucket(Bucket):
             self._note(lane)
             return max(spacing_ms, ceiling_ms) / 1000
         of_lane = self._instant("last", lane, now) or 0.0
-        holds = [self._instant("hold", one, now + LONGEST_HOLD_S) or 0.0 for one in ("", lane)]
+        holds = [self._held_until(one) for one in ("", lane)]
         due = max(last + ceiling_ms / 1000, of_lane + spacing_ms / 1000, *holds)
         if due - now > 1e-6:  # the scripts count whole microseconds
             return due - now
@@ -71,13 +73,17 @@ class VirtualBucket(Bucket):
     def hold(self, delay_s: float, lane: str = "") -> float:
         """See hold.lua."""
         latest = self.now + LONGEST_HOLD_S
-        until = max(min(self.now + delay_s, latest), self._instant("hold", lane, latest) or 0.0)
+        until = max(min(self.now + delay_s, latest), self._held_until(lane))
         self.keep("hold", lane, until)
         return until - self.now
 
     def held_s(self, lane: str = "") -> float:
         """How long the hold that is in force lasts, s."""
-        return max(0.0, (self._instant("hold", lane, self.now + LONGEST_HOLD_S) or 0.0) - self.now)
+        return max(0.0, self._held_until(lane) - self.now)
+
+    def _held_until(self, lane: str) -> float:
+        was_said = self._said.get(self._key("hold", lane), 0.0) <= self.now
+        return (was_said and self._instant("hold", lane, self.now + LONGEST_HOLD_S)) or 0.0
 
     def _instant(self, part: str, lane: str, latest: float) -> float | None:
         at = self._kept.get(self._key(part, lane))
