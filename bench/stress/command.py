@@ -12,7 +12,7 @@ from rich.console import Console
 from bench.stress.connector import NAME
 from bench.stress.connector import stress as make_connector
 from bench.stress.play import Outcome, Play
-from pdpp_worker import registry
+from pdpp_worker import logs, registry
 from pdpp_worker.embedded import acquire
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.settings import Settings
@@ -32,6 +32,7 @@ def stress(
         db = Database(servers.database_url)
         migrate.upgrade(db)
         settings = Settings(data_dir=data_dir, database_url=SecretStr(servers.database_url), log_level="CRITICAL")
+        logs.configure(settings)
         redis = connect(servers.redis_url, settings.broker_timeout_s)
         with patch.object(registry, "all_connectors", lambda: {NAME: make_connector(seed)}):
             outcome = Play(settings, db, redis, seed).run(seconds=seconds)

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 
 from bench.stress.connector import NAME, Died
 from pdpp_worker.dispatch import dispatch, request_run
-from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.recovery.structural import sweep_structural
 from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.recovery.upgrade import sweep_upgrade
@@ -184,7 +184,8 @@ class Play:
         self._given.get(row.id, set()).update({first, second, third})
 
     def _set(self, connection_id: int, key: str) -> None:
-        self._db.transact(partial(edits.change_settings, connection_id=connection_id, changes={key: 1}))
+        with suppress(NotFoundError):  # it was removed meanwhile
+            self._db.transact(partial(edits.change_settings, connection_id=connection_id, changes={key: 1}))
 
     def _plan(self, chance: Random, row: ConnectionRow, _: list[ConnectionRow]) -> None:
         def plan(connection: Connection) -> None:
