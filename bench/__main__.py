@@ -9,6 +9,7 @@ from bench.gmail import command as gmail
 from bench.ingest import command as ingest
 from bench.planning import command as planning
 from bench.slack import command as slack
+from bench.stress import command as stress
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("chatgpt")(chatgpt.chatgpt)
@@ -16,6 +17,7 @@ app.command("gmail")(gmail.gmail)
 app.command("ingest")(ingest.ingest)
 app.command("planning")(planning.planning)
 app.command("slack")(slack.slack)
+app.command("stress")(stress.stress)
 
 
 @app.callback()

@@ -98,12 +98,25 @@ def list_all(connection: Connection, connector: str | None = None) -> list[Conne
     return [_row(row) for row in connection.execute(query).mappings()]
 
 
+def lock(connection: Connection, connection_id: int) -> None:
+    """Let nobody else change the connection in the time of this transaction.
+
+    Raises:
+        NotFoundError: it was removed meanwhile.
+    """
+    leases.lock(connection, [connection_id])
+    by_id(connection, connection_id)
+
+
 def set_credentials(connection: Connection, connection_id: int, credentials: dict[str, str]) -> None:
     """Lay these credentials over those that are held; gaps that waited for the owner's sign-in become due.
 
     They are another version from then on, even where none is given: a sign-in in the browser counts too.
+
+    Raises:
+        NotFoundError: the connection was removed meanwhile.
     """
-    leases.lock(connection, [connection_id])
+    lock(connection, connection_id)
     connection.execute(
         text("""
             UPDATE gaps SET next_attempt_at = clock_timestamp()
@@ -142,8 +155,12 @@ def schedule(
     jitter_s: float,
     next_run_at: datetime,
 ) -> None:
-    """Set when the connection is collected: an interval or a cron line."""
-    leases.lock(connection, [connection_id])
+    """Set when the connection is collected: an interval or a cron line.
+
+    Raises:
+        NotFoundError: the connection was removed meanwhile.
+    """
+    lock(connection, connection_id)
     values = {"every_s": every_s, "cron": cron, "jitter_s": jitter_s, "next_run_at": next_run_at, "error": None}
     changed = connection.execute(
         update(schedules).where(schedules.c.connection_id == connection_id).values(values)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pdpp_worker.store import leases
+from pdpp_worker.store.connections import lock
 from pdpp_worker.store.tables import connections
 
 # In SQL, so that two who change different settings at once both do.
@@ -17,8 +17,12 @@ _CHANGE = text("""
 
 
 def change_settings(connection: Connection, connection_id: int, changes: dict[str, Any]) -> None:
-    """Lay changes over the settings; None takes one away, which is then the default."""
-    leases.lock(connection, [connection_id])
+    """Lay changes over the settings; None takes one away, which is then the default.
+
+    Raises:
+        NotFoundError: the connection was removed meanwhile.
+    """
+    lock(connection, connection_id)
     connection.execute(_CHANGE, {"id": connection_id, "changes": changes})
 
 

@@ -29,9 +29,13 @@ _RENEW = text("""
 """)
 # Locked, so that what the owner asks for while this transaction works is not passed over at its end.
 _CANCELLED = text("SELECT cancel_requested FROM runs WHERE id = :run_id FOR NO KEY UPDATE")
+# Every connection has its row, but for one that an older version added since the migration.
 _CREATE = text("""
     INSERT INTO leases (connection_id, token, holder, run_id, expires_at)
-    VALUES (:connection_id, 0, '', 0, clock_timestamp())
+    SELECT id, 0, '', 0, clock_timestamp() FROM connections
+    WHERE id = ANY(CAST(:connection_ids AS bigint[]))
+        AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.connection_id = connections.id)
+    ORDER BY id ON CONFLICT (connection_id) DO NOTHING
 """)
 _LOCK_ROWS = """
     SELECT 1 FROM leases WHERE connection_id = ANY(CAST(:connection_ids AS bigint[])) ORDER BY connection_id FOR UPDATE
@@ -46,7 +50,7 @@ _RELEASE = text("""
 
 def create(connection: Connection, connection_id: int) -> None:
     """Add the lease of a new connection, which nobody holds."""
-    connection.execute(_CREATE, {"connection_id": connection_id})
+    connection.execute(_CREATE, {"connection_ids": [connection_id]})
 
 
 def acquire(connection: Connection, connection_id: int, run_id: int, holder: str, lease_s: float) -> Claim | None:
@@ -84,11 +88,13 @@ def lock(connection: Connection, connection_ids: Sequence[int]) -> None:
     For whoever changes their rows without holding a lease. All of a transaction's connections are locked at once, in
     the order of their ids.
     """
+    connection.execute(_CREATE, {"connection_ids": list(connection_ids)})
     connection.execute(_LOCK, {"connection_ids": list(connection_ids)})
 
 
 def try_lock(connection: Connection, connection_id: int) -> bool:
     """The same for one connection, for whoever comes again: False, and nothing is locked, where another is at it."""
+    create(connection, connection_id)
     return connection.execute(_TRY_LOCK, {"connection_ids": [connection_id]}).scalar() is not None
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, event
 from pdpp_worker import dispatch as dispatching
 from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.dispatch import dispatch, request_run
+from pdpp_worker.errors import NotFoundError
 from pdpp_worker.recovery.sweep import recover
 from pdpp_worker.store import backlog, connections, edits, endings, engine, leases, runs
 from pdpp_worker.store import commit as committing
@@ -150,7 +151,7 @@ def test_a_run_of_a_connection_that_was_removed_meanwhile_is_refused(scenario: S
     scenario.send(record("a"))
     remove(scenario)
 
-    with pytest.raises(Exception, match=f"Connection {row.id} was removed"):
+    with pytest.raises(NotFoundError, match=f"Connection {row.id} was removed"):
         request_run(scenario.db, row, trigger="manual")
 
 
@@ -252,3 +253,20 @@ def test_a_batch_outwaits_an_owner_who_changes_very_many_gaps(
 
     assert run["status"] == "succeeded"
     assert run["records_flushed"] == 2
+
+
+@pytest.mark.parametrize("change", [edits.change_settings, connections.set_credentials])
+def test_a_change_to_a_connection_that_was_removed_meanwhile_is_refused(
+    scenario: Scenario, change: Callable[[Connection, int, dict[str, Any]], None]
+) -> None:
+    remove(scenario)
+
+    with scenario.db.begin() as connection, pytest.raises(NotFoundError, match="was removed"):
+        change(connection, scenario.connection_id, {"x": "env:X"})
+
+
+def test_a_schedule_for_a_connection_that_was_removed_meanwhile_is_refused(scenario: Scenario) -> None:
+    remove(scenario)
+
+    with pytest.raises(NotFoundError, match="was removed"):
+        plan(scenario)
