@@ -19,7 +19,6 @@ from pdpp_worker.store.runs import Ring
 from pdpp_worker.store.upgrades import Waiting
 
 CANARY = 20
-ALL = 1_000_000
 
 
 def satisfies(installed: str, seen: str, required: str | None) -> bool:
@@ -62,4 +61,6 @@ def _open(db: Database, connection_id: int, version: str, met: list[Waiting]) ->
     """A canary that a walk has begun by itself, meeting some of the gaps again, is filled up."""
     with db.begin() as connection:
         tried, healed = upgrades.trial(connection, connection_id, version, CANARY)
-        return upgrades.make_due(connection, connection_id, met, ALL if healed else CANARY - tried)
+        if tried >= CANARY and not healed:
+            return 0
+        return upgrades.open_trial(connection, connection_id, version, met, CANARY)

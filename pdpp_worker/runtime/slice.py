@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from packaging.version import Version
 from redis import Redis
 
 from pdpp_worker import metrics, registry
@@ -51,6 +52,7 @@ from pdpp_worker.store.effects import Miss
 from pdpp_worker.store.engine import Database
 
 PACER_PAUSE_S = 30.0
+NEWER_PAUSE_S = 30.0
 TOLERATED = 7
 """Failures in a row that say nothing of the provider while a run goes back for gaps: what failed may fail again."""
 
@@ -85,6 +87,8 @@ def run_slice(
     guard = Guard(db, claimed.claim, slice_s=settings.slice_s, silence_s=settings.silence_s, stopping=stopping)
     try:
         with guard:
+            if (result := _leave_to_newer(settings, db, claimed)) is not None:
+                return result
             return _Slice(settings, db, redis, claimed, guard, answerer).work()
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
@@ -93,6 +97,21 @@ def run_slice(
         if claimed.idle_before < settings.run_attempts:
             raise
         return _give_up(db, claimed, str(error))
+
+
+def _leave_to_newer(settings: Settings, db: Database, claimed: runs.Slice) -> SliceResult | None:
+    """Leave a run to a worker with the version that it belongs to, while there may be one.
+
+    None where this version works it: it is no older, or nobody with a newer one came for several slices.
+    """
+    manifest = registry.get(claimed.connection.connector).manifest
+    if Version(manifest.version) >= Version(claimed.version) or claimed.still_before >= settings.run_attempts:
+        return None
+    why = f"it waits for a worker with version {claimed.version} of the connector"
+    with db.begin() as connection:
+        until = claimed.now + timedelta(seconds=NEWER_PAUSE_S)
+        runs.continue_later(connection, claimed.claim, until, claimed.phase, {}, wait_reason=why, progressed=False)
+    return SliceResult(manifest.name, None, NEWER_PAUSE_S)
 
 
 def _give_up(db: Database, claimed: runs.Slice, why: str) -> SliceResult:
@@ -116,7 +135,7 @@ class _Slice:
         self._manifest = self._connector.manifest
         self._redactor = Redactor()
         self._policy = retry_policy(settings)
-        self._backlog = Backlog(claimed.claim, taken_forms(self._manifest), claimed.selection)
+        self._backlog = Backlog(claimed.claim, taken_forms(self._manifest), claimed.selection, self._manifest.version)
         with db.begin() as connection:
             self._plan = plan_slice(connection, settings, claimed, self._manifest, self._backlog)
             names = [scope["name"] for scope in claimed.streams]
@@ -406,7 +425,11 @@ class _Slice:
         passing: bool = False,
         error: str | None = None,
     ) -> SliceResult:
-        walk, streams = self._walk(), [scope.name for scope in self._start.scope.streams]
+        walk, streams = self._walk(), [scope["name"] for scope in self._claimed.streams]
+        asked = {scope.name for scope in self._start.scope.streams}
+        unknown = dict.fromkeys(
+            (name for name in streams if name not in asked), f"version {self._manifest.version} does not know it"
+        )
         refused = walk["checkpoint_errors"].keys()
         ending = Ending(
             walked=self._claimed.kind == "forward",
@@ -419,7 +442,7 @@ class _Slice:
             bounded=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],
             unkept=[name for name in streams if not refused.isdisjoint(self._manifest.keepers(name))],
             error=error or self._claimed.carried.get("recovery_error"),
-            **walk,
+            **{**walk, "failed_streams": {**walk["failed_streams"], **unknown}},
         )
         status = end_run(self._db, self._claimed.claim, streams, ending)
         get_logger().info("run ended", run=self._claimed.claim.run_id, status=status.value, error=error)
