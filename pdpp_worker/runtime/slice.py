@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from packaging.version import Version
 from redis import Redis
 
 from pdpp_worker import metrics, registry
@@ -31,6 +30,7 @@ from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
 from pdpp_worker.runtime.allowance import Phase
+from pdpp_worker.runtime.belonging import NEWER_PAUSE_S, left_to_newer
 from pdpp_worker.runtime.bounds import BudgetSpent, SliceEnded
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.context import Answerer, make_context, nobody
@@ -52,7 +52,6 @@ from pdpp_worker.store.effects import Miss
 from pdpp_worker.store.engine import Database
 
 PACER_PAUSE_S = 30.0
-NEWER_PAUSE_S = 30.0
 TOLERATED = 7
 """Failures in a row that say nothing of the provider while a run goes back for gaps: what failed may fail again."""
 
@@ -87,8 +86,8 @@ def run_slice(
     guard = Guard(db, claimed.claim, slice_s=settings.slice_s, silence_s=settings.silence_s, stopping=stopping)
     try:
         with guard:
-            if (result := _leave_to_newer(settings, db, claimed)) is not None:
-                return result
+            if left_to_newer(settings, db, claimed):
+                return SliceResult(claimed.connection.connector, None, NEWER_PAUSE_S)
             return _Slice(settings, db, redis, claimed, guard, answerer).work()
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
@@ -97,21 +96,6 @@ def run_slice(
         if claimed.idle_before < settings.run_attempts:
             raise
         return _give_up(db, claimed, str(error))
-
-
-def _leave_to_newer(settings: Settings, db: Database, claimed: runs.Slice) -> SliceResult | None:
-    """Leave a run to a worker with the version that it belongs to, while there may be one.
-
-    None where this version works it: it is no older, or nobody with a newer one came for several slices.
-    """
-    manifest = registry.get(claimed.connection.connector).manifest
-    if Version(manifest.version) >= Version(claimed.version) or claimed.still_before >= settings.run_attempts:
-        return None
-    why = f"it waits for a worker with version {claimed.version} of the connector"
-    with db.begin() as connection:
-        until = claimed.now + timedelta(seconds=NEWER_PAUSE_S)
-        runs.continue_later(connection, claimed.claim, until, claimed.phase, {}, wait_reason=why, progressed=False)
-    return SliceResult(manifest.name, None, NEWER_PAUSE_S)
 
 
 def _give_up(db: Database, claimed: runs.Slice, why: str) -> SliceResult:
