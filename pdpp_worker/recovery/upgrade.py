@@ -22,7 +22,6 @@ from pdpp_worker.store.runs import Ring
 from pdpp_worker.store.upgrades import Waiting
 
 CANARY = 20
-ALL = 1_000_000
 
 
 def satisfies(installed: str, seen: str, required: str | None) -> bool:
@@ -68,6 +67,8 @@ def _open(db: Database, connection_id: int, version: str, met: list[Waiting]) ->
 
     def open_(connection: Connection) -> int:
         tried, healed = upgrades.trial(connection, connection_id, version, CANARY)
-        return upgrades.make_due(connection, connection_id, met, ALL if healed else CANARY - tried)
+        if tried >= CANARY and not healed:
+            return 0
+        return upgrades.open_trial(connection, connection_id, version, met, CANARY)
 
     return db.transact(open_)

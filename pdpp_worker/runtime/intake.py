@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.keys import canonical_key, names_of, whole_name
+from pdpp_worker.protocol.keys import canonical_key, whole_name
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
 from pdpp_worker.protocol.messages import (
     STREAM_FAILED,
@@ -17,7 +17,6 @@ from pdpp_worker.protocol.messages import (
     DetailGap,
     DetailGapRecovered,
     Done,
-    GapToClose,
     Interaction,
     LongRecord,
     LongState,
@@ -31,18 +30,18 @@ from pdpp_worker.protocol.messages import (
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, scope_key
 from pdpp_worker.runtime.accounts import DetailAccounts
+from pdpp_worker.runtime.claims import Claims
 from pdpp_worker.runtime.foreign import reason_of
 from pdpp_worker.runtime.rules import (
     check_accounts_for_place,
     check_in_scope,
-    check_is_about,
     period_of,
     place_among_versions,
     resource_of,
 )
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Batch, Period, RecordRow, Rejection
-from pdpp_worker.store.effects import Closure, Miss, Proof, Read, Row
+from pdpp_worker.store.effects import Miss, Proof, Read, Row
 from pdpp_worker.store.events import Event
 
 CURSOR_BYTES = 64 * 1024 * 1024
@@ -69,14 +68,9 @@ class Intake:
             for name in self._scopes
             if name in self._streams
         }
-        self._gaps = {gap.gap_id: gap for gap in start.detail_gaps}
-        self.handed = len(self._gaps)
+        self._claims = Claims(start.detail_gaps, own_record=manifest.recovery.proof == "record")
+        self.handed = len(start.detail_gaps)
         """Gaps that START handed over."""
-        self._needs_own_record = manifest.recovery.proof == "record"
-        self._rows: dict[tuple[str, str, bool], list[Row]] = {}
-        """Stream, name of an item, and whether whole ones only, to its records in the batch at hand."""
-        self._durable: dict[tuple[str, str, bool], bool] = {}
-        """The same of those that are committed: whether one of them is no older than what was held."""
         self._accounts = DetailAccounts()
         self._staged: dict[str, str] = {}
         self._staged_periods: dict[str, list[Period]] = {}
@@ -116,10 +110,7 @@ class Intake:
 
     def confirm(self, outdated: Collection[Row]) -> None:
         """The last batch is durable, but for these records, which are older than what was held."""
-        for said, rows in self._rows.items():
-            current = any(row not in outdated for row in rows)
-            self._durable[said] = current or self._durable.get(said, False)
-        self._rows = {}
+        self._claims.confirm(outdated)
 
     def note(self, event: Event) -> None:
         """Let an event commit with the batch at hand."""
@@ -128,12 +119,12 @@ class Intake:
     @property
     def unsettled(self) -> list[int]:
         """The gaps that START handed over and of which nothing was said."""
-        return [int(gap_id) for gap_id in self._gaps]
+        return [int(gap_id) for gap_id in self._claims.gaps]
 
     @property
     def has_settled(self) -> bool:
         """Whether something was said of any of those."""
-        return len(self._gaps) < self.handed
+        return len(self._claims.gaps) < self.handed
 
     @property
     def has_staged(self) -> bool:
@@ -194,10 +185,7 @@ class Intake:
 
     def _note_proof(self, record: Record, row: Row) -> None:
         """A record may be what a gap waits for; a recovery says by itself which."""
-        if self._gaps and record.op == "upsert":
-            for name in names_of(record.key):
-                for whole in {not record.partial, False}:
-                    self._rows.setdefault((record.stream, name, whole), []).append(row)
+        self._claims.note(record, row)
         if record.stream in self._missing_in and not record.partial and not self._recovery_only:
             self.batch.effects.append(Proof(record.stream, whole_name(record.key), record.op == "delete", row))
 
@@ -339,9 +327,10 @@ class Intake:
 
     def _detail_gap(self, gap: DetailGap) -> None:
         self._in_scope(gap.stream, "DETAIL_GAP")
-        if gap.gap_id in self._gaps and gap.stream != self._gaps[gap.gap_id].stream:
+        handed = None if gap.gap_id is None else self._claims.gaps.get(gap.gap_id)
+        if handed is not None and gap.stream != handed.stream:
             raise ProtocolViolation(
-                f"DETAIL_GAP names gap {gap.gap_id}, which is about stream {self._gaps[gap.gap_id].stream!r}, "
+                f"DETAIL_GAP names gap {gap.gap_id}, which is about stream {handed.stream!r}, "
                 f"as one of stream {gap.stream!r}"
             )
         self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
@@ -351,7 +340,7 @@ class Intake:
         self._accounts.add_gap(gap)
         self._miss(
             gap.stream,
-            self._gaps[gap.gap_id].scope if gap.gap_id in self._gaps else gap.scope,
+            gap.scope if handed is None else handed.scope,
             reason,
             parent=gap.parent_stream,
             error=gap.last_error if known else f"{gap.reason}: {gap.last_error or ''}",
@@ -361,26 +350,7 @@ class Intake:
         self.settle(gap.gap_id)
 
     def _recovered(self, message: DetailGapRecovered) -> None:
-        if message.gap_id not in self._gaps:
-            raise ProtocolViolation(f"DETAIL_GAP_RECOVERED names gap {message.gap_id}, which START did not hand over")
-        gap = self._gaps[message.gap_id]
-        whole = self._needs_own_record and isinstance(gap.scope, ResourceScope)
-        said = message.stream, canonical_key(message.record_key), whole
-        if not message.absent and said not in self._rows and said not in self._durable:
-            raise ProtocolViolation(
-                f"DETAIL_GAP_RECOVERED for gap {message.gap_id} is not proved: "
-                f"no record of stream {message.stream!r} with its record_key was accepted "
-                f"{'whole ' if whole else ''}in this slice"
-            )
-        if self._needs_own_record:
-            check_is_about(message, gap)
-        if message.absent or self._durable.get(said):
-            self.batch.effects.append(Closure(gap.stream, gap.scope, message.absent))
-        else:
-            rests_on = tuple(self._rows.get(said, ()))
-            self.batch.effects.append(
-                Closure(gap.stream, gap.scope, absent=False, rests_on=rests_on, instead=_missed_again(gap))
-            )
+        self.batch.effects.append(self._claims.closing(message))
         self.settle(message.gap_id)
 
     def _coverage(self, coverage: DetailCoverage) -> None:
@@ -436,11 +406,7 @@ class Intake:
 
     def settle(self, gap_id: str | None) -> None:
         """Nothing more is to be said of a gap that START handed over."""
-        if gap_id is not None:
-            self._gaps.pop(gap_id, None)
-        if not self._gaps:
-            self._rows.clear()
-            self._durable.clear()
+        self._claims.settle(gap_id)
 
     def _check_place(self, message: str, stream: str, scope: Scope, locator: dict[str, Any] | None) -> None:
         try:
@@ -471,17 +437,3 @@ class Intake:
         Interaction: _interaction,
         Done: _done,
     }
-
-
-def _missed_again(gap: GapToClose) -> Miss:
-    """What a claim comes to that rests on nothing but an older version than the one that is held."""
-    reason = known_reason(gap.reason) or Reason.UPSTREAM_ERROR
-    return Miss(
-        stream=gap.stream,
-        scope=gap.scope,
-        reason=reason.value,
-        recovery_kind=reason.kind.value,
-        detail_locator=gap.detail_locator,
-        last_error="what came is older than the version that is held",
-        waits_for_owner=reason in NEEDS_OWNER,
-    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Budget, GapToClose, Start, StartScope
 from pdpp_worker.protocol.scope import StreamScope
@@ -39,16 +40,20 @@ def plan_slice(
 
     Raises:
         LeaseLostError: another worker holds the connection.
+        ConfigurationError: the connector knows none of the streams.
     """
     runs.begin_slice(connection, claimed.claim, manifest.version)
     budget_s = _budget_s(connection, settings, claimed, manifest)
     phase, allowance, due = _choose(connection, settings, claimed, backlog, budget_s)
-    names = {scope["name"] for scope in claimed.streams}
+    known = [scope for scope in claimed.streams if manifest.stream(scope["name"])]
+    if claimed.streams and not known:
+        raise ConfigurationError(f"Version {manifest.version} of {manifest.name} knows no stream that is asked for.")
+    names = {scope["name"] for scope in known}
     state = _usable_state(claimed, runs.committed_state(connection, claimed.connection.id))
     start = Start(
         run_id=str(claimed.claim.run_id),
         collection_mode=claimed.mode,  # type: ignore[arg-type]
-        scope=StartScope(streams=[StreamScope.model_validate(scope) for scope in claimed.streams]),
+        scope=StartScope(streams=[StreamScope.model_validate(scope) for scope in known]),
         state=state or None,
         bindings={binding: {} for binding in manifest.bindings},
         detail_gaps=[gap for gap in due if gap.stream in names],

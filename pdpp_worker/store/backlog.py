@@ -85,11 +85,18 @@ _IS_SELECTED = """
 """
 _IS_WHOLE_STREAM = """scope = '{"partition": {}}'"""
 _IS_TAKEN = f"CASE WHEN scope ? 'resource_id' THEN :resources ELSE :batches AND NOT {_IS_WHOLE_STREAM} END"
+_IS_ANOTHERS = """(gaps.recovery_kind = 'retry_on_connector_upgrade'
+    AND coalesce(gaps.connector_version_seen = CAST(:version AS text), false))"""
 _FOR_RUN = f"""
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
     WHERE gaps.connection_id = :connection_id AND {IS_DUE} AND {_IS_SELECTED} AND {_IS_TAKEN}
-        AND last_run_id <> :run_id
+        AND last_run_id <> :run_id AND NOT {_IS_ANOTHERS}
 """
+# What a newer version is to try is nothing for one that could not read it.
+_HAND_BACK = text(f"""
+    UPDATE gaps SET next_attempt_at = NULL
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at IS NOT NULL AND {_IS_ANOTHERS}
+""")
 _LEASE = text(f"""
     WITH page AS (SELECT gaps.id {_FOR_RUN} ORDER BY gaps.next_attempt_at, gaps.id LIMIT :limit)
     UPDATE gaps SET leased_by_run_id = :run_id FROM page WHERE gaps.id = page.id
@@ -208,11 +215,13 @@ _REOPEN = text(
 class Backlog:
     """The gaps that one run may try, in their order."""
 
-    def __init__(self, claim: Claim, forms: Forms, selection: Selection) -> None:
+    def __init__(self, claim: Claim, forms: Forms, selection: Selection, version: str | None = None) -> None:
+        """`version`: that of the connector which is to try them."""
         self._values: dict[str, Any] = {
             "connection_id": claim.connection_id,
             "run_id": claim.run_id,
             "credentials_version": claim.credentials_version,
+            "version": version,
             **forms._asdict(),
             **_listed(selection),
         }
@@ -220,8 +229,11 @@ class Backlog:
     def lease(self, connection: Connection, limit: int) -> list[GapToClose]:
         """Take the first ones for this run, for as long as its lease of the connection lives.
 
+        What waits for another version is handed back to the sweep of that version.
+
         What the run has met itself is left to the next one, or its own failures would keep it from walking on.
         """
+        connection.execute(_HAND_BACK, self._values)
         rows = connection.execute(_LEASE, {**self._values, "limit": limit}).all()
         return [
             GapToClose(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.protocol.scope import Scope, resource_hash, scope_hash
 
 
@@ -77,9 +78,9 @@ Effect = Miss | Close
 
 
 class Word(NamedTuple):
-    """What a batch says of one gap: the last miss, if any, and then what may close it, each kind once."""
+    """What a batch says of one gap: what is left of its misses, and then what may close it, each kind once."""
 
-    miss: Miss | None
+    misses: list[Miss]
     closes: list[Close]
 
 
@@ -102,9 +103,9 @@ def last_words(effects: Iterable[Effect]) -> dict[Place, Word]:
         place = place_of(effect)
         before = words.get(place, _NOTHING)
         if isinstance(effect, Miss):
-            words[place] = Word(_followed(before.miss, effect), [])
+            words[place] = Word(_followed(before.misses, effect), [])
         elif not any(_is_same(effect, said) for said in before.closes):
-            words[place] = Word(before.miss, [*before.closes, effect])
+            words[place] = Word(before.misses, [*before.closes, effect])
     return words
 
 
@@ -120,11 +121,15 @@ def place_of(effect: Effect) -> Place:
     return effect.stream, scope_hash(effect.scope)
 
 
-def _followed(earlier: Miss | None, miss: Miss) -> Miss:
-    """A miss that is said again; it keeps the way back to the item."""
-    if earlier is None or miss.detail_locator is not None:
-        return miss
-    return replace(miss, detail_locator=earlier.detail_locator)
+def _followed(earlier: list[Miss], miss: Miss) -> list[Miss]:
+    """A miss that is said again. It keeps the way back to the item, and what it could not be read for before it."""
+    if not earlier:
+        return [miss]
+    last = earlier[-1]
+    if miss.detail_locator is None:
+        miss = replace(miss, detail_locator=last.detail_locator)
+    unreadable = [one for one in earlier if one.recovery_kind == RecoveryKind.UPGRADE]
+    return [*unreadable, miss] if miss.recovery_kind != RecoveryKind.UPGRADE else [miss]
 
 
-_NOTHING = Word(None, [])
+_NOTHING = Word([], [])

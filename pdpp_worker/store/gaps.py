@@ -28,6 +28,10 @@ class RetryPolicy(NamedTuple):
 _IS_ANEW = "(held.closed_at IS NOT NULL AND held.last_run_id <> excluded.last_run_id)"
 _ATTEMPTS = f"""(CASE WHEN {_IS_ANEW} THEN 1
     WHEN held.tried_run_id = excluded.tried_run_id THEN held.attempts ELSE held.attempts + 1 END)"""
+# What passes with time says nothing of whether this version can read what an earlier one could not: it goes on trying.
+_IS_TRIED = f"""(NOT {_IS_ANEW} AND held.recovery_kind = 'retry_on_connector_upgrade'
+    AND excluded.recovery_kind = 'retry_by_runtime' AND excluded.next_attempt_at IS NOT NULL
+    AND held.connector_version_seen <> excluded.connector_version_seen)"""
 # However long a pause the provider wants, it is asked again after a day.
 # A closed gap that is missed again is the same row, open again, its attempts counted anew. One that the owner waived
 # stays waived; a whole stream only for that reason, and not for one that asks for the owner, which is new each time.
@@ -47,18 +51,23 @@ _UPSERT = text(f"""
             WHEN retry_after IS NOT NULL THEN clock_timestamp() + interval '1 day' END AS pause_until) AS longest
     ON CONFLICT ON CONSTRAINT uq_gaps_scope DO UPDATE SET
         parent_stream = excluded.parent_stream, scope = excluded.scope, exact_scope = excluded.exact_scope,
-        reason = excluded.reason, recovery_kind = excluded.recovery_kind, last_run_id = excluded.last_run_id,
-        leased_by_run_id = NULL, tried_run_id = excluded.tried_run_id, attempts = {_ATTEMPTS},
+        reason = CASE WHEN {_IS_TRIED} THEN held.reason ELSE excluded.reason END,
+        recovery_kind = CASE WHEN {_IS_TRIED} THEN held.recovery_kind ELSE excluded.recovery_kind END,
+        last_run_id = excluded.last_run_id, leased_by_run_id = NULL,
+        tried_run_id = excluded.tried_run_id, attempts = {_ATTEMPTS},
         opened_at = CASE WHEN {_IS_ANEW} THEN now() ELSE held.opened_at END,
         first_run_id = CASE WHEN {_IS_ANEW} THEN excluded.first_run_id ELSE held.first_run_id END,
         closed_at = NULL,
-        status = CASE WHEN {_ATTEMPTS} >= :max_attempts AND excluded.next_attempt_at IS NOT NULL
+        status = CASE WHEN {_ATTEMPTS} >= :max_attempts AND excluded.next_attempt_at IS NOT NULL AND NOT {_IS_TRIED}
             THEN 'exhausted' ELSE excluded.status END,
         next_attempt_at = CASE WHEN excluded.next_attempt_at IS NOT NULL THEN greatest(excluded.retry_after,
             clock_timestamp() + interval '1 second' * least(:max_s,
                 :first_s * (1 + random() / 10) * power(2, least({_ATTEMPTS} - 1, 40)))) END,
-        retry_after = excluded.retry_after, connector_version_seen = excluded.connector_version_seen,
-        connector_version_required = excluded.connector_version_required,
+        retry_after = excluded.retry_after,
+        connector_version_seen = CASE WHEN {_IS_TRIED}
+            THEN held.connector_version_seen ELSE excluded.connector_version_seen END,
+        connector_version_required = CASE WHEN {_IS_TRIED}
+            THEN held.connector_version_required ELSE excluded.connector_version_required END,
         detail_locator = coalesce(excluded.detail_locator, held.detail_locator), last_error = excluded.last_error
     WHERE held.status <> 'waived' OR (held.last_run_id <> excluded.last_run_id
         AND held.scope = '{{"partition": {{}}}}'
@@ -117,7 +126,11 @@ def apply(
     that were closed.
     """
     words = last_words(effects)
-    opened = _open(connection, claim, version, policy, {place: one.miss for place, one in words.items() if one.miss})
+    opened: list[Miss] = []
+    misses = {place: word.misses for place, word in words.items() if word.misses}
+    while misses:
+        opened += _open(connection, claim, version, policy, {place: left[0] for place, left in misses.items()})
+        misses = {place: left[1:] for place, left in misses.items() if left[1:]}
     closes = {place: word.closes for place, word in words.items() if word.closes}
     closed: list[str] = []
     while closes:

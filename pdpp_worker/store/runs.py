@@ -51,6 +51,8 @@ class Slice:
     cancel_requested: bool
     now: datetime
     """The database's time when the slice began."""
+    version: str
+    """Of the connector that the run belongs to: the one that worked it last, or for which it was queued."""
 
 
 # One statement: a run that is active is locked and changes nothing, and one that ends meanwhile is none. A row that was
@@ -196,6 +198,7 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         still_before=run["still_slices"],
         cancel_requested=run["cancel_requested"],
         now=begun.now,
+        version=run["connector_version"],
     )
 
 

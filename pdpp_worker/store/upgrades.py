@@ -21,11 +21,13 @@ class Waiting(NamedTuple):
     """The version that mends them, where the connector knew it."""
 
 
+ALL = 1_000_000
 _WAITING = text("""
     SELECT DISTINCT gaps.connection_id, connections.connector, connector_version_seen, connector_version_required
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
     WHERE recovery_kind = 'retry_on_connector_upgrade' AND gaps.status = 'open' AND next_attempt_at IS NULL
 """)
+# Healed are those that another version opened and this one closed: its own trouble proves nothing.
 # Tried are those that it tries now, and those that it failed on though it did not open them.
 _TRIAL = text("""
     SELECT
@@ -35,9 +37,11 @@ _TRIAL = text("""
             AND recovery_kind = 'retry_on_connector_upgrade' AND (next_attempt_at IS NOT NULL
                 OR (connector_version_seen = :version AND runs.connector_version <> :version)) LIMIT :most) AS first
         ) AS tried,
-        EXISTS (SELECT 1 FROM gaps JOIN runs ON runs.id = gaps.last_run_id
+        EXISTS (SELECT 1 FROM gaps JOIN runs AS first ON first.id = gaps.first_run_id
+            JOIN runs AS last ON last.id = gaps.last_run_id
             WHERE gaps.connection_id = :connection_id AND recovery_kind = 'retry_on_connector_upgrade'
-            AND gaps.status IN ('recovered', 'absent_upstream') AND runs.connector_version = :version) AS healed
+            AND gaps.status IN ('recovered', 'absent_upstream')
+            AND first.connector_version <> :version AND last.connector_version = :version) AS healed
 """)
 _MAKE_DUE = text("""
     UPDATE gaps SET next_attempt_at = clock_timestamp() WHERE id IN (
@@ -58,18 +62,27 @@ def waiting(connection: Connection) -> list[Waiting]:
 
 def trial(connection: Connection, connection_id: int, version: str, most: int) -> tuple[int, bool]:
     """How many gaps of older versions a version tries or failed on, at most so many; and whether it healed any."""
-    values = {"connection_id": connection_id, "version": version, "most": most}
-    row = connection.execute(_TRIAL, values).one()
-    return row.tried, row.healed
+    return _trial(connection, connection_id, version, most)
 
 
-def make_due(connection: Connection, connection_id: int, met: Sequence[Waiting], limit: int) -> int:
-    """Let up to `limit` of the gaps that wait for these be tried now, oldest first; returns how many."""
+def open_trial(connection: Connection, connection_id: int, version: str, met: Sequence[Waiting], canary: int) -> int:
+    """Let a version try the gaps that wait for these, oldest first: a canary, or all once it has healed any.
+
+    Returns how many it may try now. The lease is locked before they are counted, so that the sweeps of several workers
+    open one canary.
+    """
     leases.lock(connection, [connection_id])
+    tried, healed = _trial(connection, connection_id, version, canary)
     values = {
         "connection_id": connection_id,
         "seen": [one.seen for one in met],
         "required": [one.required for one in met],
-        "limit": limit,
+        "limit": ALL if healed else canary - tried,
     }
     return connection.execute(_MAKE_DUE, values).rowcount
+
+
+def _trial(connection: Connection, connection_id: int, version: str, most: int) -> tuple[int, bool]:
+    values = {"connection_id": connection_id, "version": version, "most": most}
+    row = connection.execute(_TRIAL, values).one()
+    return row.tried, row.healed

@@ -11,7 +11,7 @@ import pytest
 
 from pdpp_worker.connector import Context, DetailGap, Message, ProviderError, Start
 from pdpp_worker.recovery.sweep import sweep_transient
-from pdpp_worker.runtime.slice import MOST_FAILURES
+from pdpp_worker.runtime.one_slice import MOST_FAILURES
 from tests.support.backlog import TARGETED, missing
 from tests.support.scripted import Scenario, manifest, record, state
 

@@ -1,0 +1,29 @@
+"""Which version of a connector a run belongs to, while workers with several of them are at work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from packaging.version import Version
+
+from pdpp_worker import registry
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import runs
+from pdpp_worker.store.engine import Database
+
+NEWER_PAUSE_S = 30.0
+
+
+def left_to_newer(settings: Settings, db: Database, claimed: runs.Slice) -> bool:
+    """Leave a run to a worker with the version that it belongs to, while there may be one.
+
+    False where this version works it: it is no older, or nobody with a newer one came for several slices.
+    """
+    version = registry.get(claimed.connection.connector).manifest.version
+    if Version(version) >= Version(claimed.version) or claimed.still_before >= settings.run_attempts:
+        return False
+    until = claimed.now + timedelta(seconds=NEWER_PAUSE_S)
+    why = f"it waits for a worker with version {claimed.version} of the connector"
+    with db.begin() as connection:
+        runs.continue_later(connection, claimed.claim, until, claimed.phase, {}, wait_reason=why, progressed=False)
+    return True

@@ -1,0 +1,138 @@
+"""Workers with two versions of a connector: a run belongs to the version that can work it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from sqlalchemy import Connection
+
+from pdpp_worker.connector import Context, DetailGap, Message, Start
+from pdpp_worker.coverage import model, outlook
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.recovery.upgrade import CANARY, sweep_upgrade
+from pdpp_worker.store import upgrades
+from tests.support.backlog import TARGETED, failing, missing
+from tests.support.scripted import Scenario, manifest, record
+from tests.support.waiting import PATIENCE_S
+
+UPGRADES = {**TARGETED, "supports_version_bumped_retry": True}
+pytestmark = pytest.mark.usefixtures("no_haste")
+
+
+def of(version: str, *streams: str) -> Manifest:
+    """The manifest of a version."""
+    return manifest(*streams or ("items",), version=version, recovery=UPGRADES)
+
+
+def one_record(_start: Start, _context: Context) -> Iterator[Message]:
+    yield record("a")
+
+
+def unreadable(start: Start, _: Context) -> Iterator[Message]:
+    """Nothing that is asked for can be read."""
+    for gap in start.detail_gaps:
+        key = gap.scope.resource_id  # type: ignore[union-attr]
+        yield DetailGap(stream="items", record_key=key, reason="template_unknown", gap_id=gap.gap_id)
+
+
+def many_are_unreadable(scenario: Scenario, count: int) -> None:
+    """Version 1.0.0 could not read so many items."""
+    scenario.manifest = of("1.0.0")
+    scenario.send(record("a"), *missing(*(f"d{n:03}" for n in range(count)), reason="template_unknown"))
+    scenario.run()
+
+
+def test_an_older_worker_leaves_the_run_to_a_newer_one_and_says_so(scenario: Scenario) -> None:
+    scenario.install(one_record, of("2.0.0"))
+    run_id = scenario.queue()
+
+    scenario.install(one_record, of("1.0.0"))
+    scenario.slice(run_id)
+
+    row = scenario.row(run_id)
+    assert (row["connector_version"], row["wait_reason"], scenario.starts) == (
+        "2.0.0",
+        "it waits for a worker with version 2.0.0 of the connector",
+        [],
+    )
+
+
+def test_what_the_working_version_does_not_know_is_not_walked_and_not_complete(scenario: Scenario) -> None:
+    new = of("2.0.0", "items", "extra")
+    scenario.install(one_record, new)
+    run_id = scenario.queue()
+
+    scenario.install(one_record, of("1.0.0"))
+    run = scenario.finish(run_id)
+
+    assert (run["status"], scenario.stream(run_id, "extra")["error"]) == (
+        "partially_completed",
+        "version 1.0.0 does not know it",
+    )
+    scenario.install(one_record, new)
+    with scenario.db.begin() as connection:
+        streams = model.streams(connection, outlook.read(scenario.settings, connection))
+    assert {one.stream: one.verdict for one in streams} == {"items": "complete", "extra": "unknown"}
+
+
+def test_an_older_worker_takes_no_canary_of_a_newer_version(scenario: Scenario) -> None:
+    many_are_unreadable(scenario, CANARY + 5)
+
+    for _ in range(3):
+        scenario.install(unreadable, of("2.0.0"))
+        sweep_upgrade(scenario.settings, scenario.db)
+        scenario.install(unreadable, of("1.0.0"))
+        scenario.work()
+
+    assert sum(len(start.detail_gaps) for start in scenario.starts) == 0
+    assert {gap["attempts"] for gap in scenario.gaps()} == {1}
+
+
+def test_canaries_that_are_refused_for_the_rate_are_still_the_canary(scenario: Scenario) -> None:
+    many_are_unreadable(scenario, 3 * CANARY)
+    scenario.install(failing, of("2.0.0"))
+
+    for _ in range(3):
+        sweep_upgrade(scenario.settings, scenario.db)
+        scenario.work()
+
+    tried = [gap for gap in scenario.gaps() if gap["attempts"] > 1]
+    assert len(tried) == CANARY
+    assert {(gap["reason"], gap["recovery_kind"]) for gap in tried} == {
+        ("template_unknown", "retry_on_connector_upgrade")
+    }
+
+
+def test_sweeps_of_several_workers_open_one_canary(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    many_are_unreadable(scenario, 3 * CANARY)
+    scenario.install(failing, of("2.0.0"))
+    workers = 3
+    barrier, look = Barrier(workers, timeout=PATIENCE_S), upgrades.trial
+
+    def together(connection: Connection, connection_id: int, version: str, most: int) -> tuple[int, bool]:
+        found = look(connection, connection_id, version, most)
+        barrier.wait()
+        return found
+
+    monkeypatch.setattr(upgrades, "trial", together)
+    with ThreadPoolExecutor(workers) as threads:
+        for one in [threads.submit(sweep_upgrade, scenario.settings, scenario.db) for _ in range(workers)]:
+            one.result()
+
+    due = scenario.rows("SELECT 1 FROM gaps WHERE status = 'open' AND next_attempt_at IS NOT NULL")
+    assert len(due) == CANARY
+
+
+def test_a_versions_own_trouble_is_no_proof_for_it(scenario: Scenario) -> None:
+    many_are_unreadable(scenario, 3 * CANARY)
+    for said in (missing("fresh", reason="parse_failed"), [record("fresh")]):
+        scenario.install(lambda start, _, said=said: iter(() if start.recovery_only else said), of("2.0.0"))
+        scenario.run()
+
+    sweep_upgrade(scenario.settings, scenario.db)
+
+    due = scenario.rows("SELECT 1 FROM gaps WHERE status = 'open' AND next_attempt_at IS NOT NULL")
+    assert len(due) == CANARY
