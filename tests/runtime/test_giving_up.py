@@ -12,7 +12,7 @@ import pytest
 from pdpp_worker import registry
 from pdpp_worker.connector import Context, DetailGap, Message, Start
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.runtime import slice as slices
+from pdpp_worker.runtime import one_slice as slices
 from pdpp_worker.store import leases, runs
 from tests.support.scripted import Scenario, manifest, record, state
 
