@@ -19,7 +19,10 @@ def left_to_newer(settings: Settings, db: Database, claimed: runs.Slice) -> bool
 
     False where this version works it: it is no older, or nobody with a newer one came for several slices.
     """
-    version = registry.get(claimed.connection.connector).manifest.version
+    connector = registry.all_connectors().get(claimed.connection.connector)
+    if connector is None:
+        return False
+    version = connector.manifest.version
     if Version(version) >= Version(claimed.version) or claimed.still_before >= settings.run_attempts:
         return False
     until = claimed.now + timedelta(seconds=NEWER_PAUSE_S)
