@@ -9,6 +9,7 @@ from typing import Any
 from pdpp_worker.cli.output import print_pairs, print_table
 from pdpp_worker.cli.schedules import describe
 from pdpp_worker.cli.times import due, local, relative
+from pdpp_worker.coverage.when import Wait
 from pdpp_worker.pacing.intervals import Ceiling
 from pdpp_worker.store.readmodels import ConnectionView
 
@@ -45,10 +46,12 @@ def print_one(view: ConnectionView, ceiling: Ceiling) -> None:
     print_pairs(rows)
 
 
-def next_run(view: ConnectionView) -> str:
-    """When the schedule comes round again."""
+def next_run(view: ConnectionView, wait: Wait | None = None) -> str:
+    """When the schedule comes round again; `wait` is the one that is in force at the connection."""
     if view.paused or view.next_run_at is None:
         return "paused" if view.paused else "none"
+    if wait is not None and view.next_run_at <= wait.until:
+        return "after the wait"
     return due(view.next_run_at)
 
 

@@ -81,12 +81,13 @@ def _of(outlook: Outlook, missing: Mapping[StreamKey, list[GapGroup]]) -> list[G
 def _view(outlook: Outlook, row: RateRow | None, missing: list[GapGroup]) -> RateView:
     state: dict[str, Any] = row.state if row else {}
     back_off = state.get("back_off") or {}
-    interval, wait, expected = state.get("interval_ms"), outlook.wait, outlook.expected(missing)
+    ceiling_ms, wait, expected = outlook.ceiling.min_interval_ms, outlook.wait, outlook.expected(missing)
+    interval = max(state["interval_ms"], ceiling_ms or 0.0) if "interval_ms" in state else None
     return RateView(
         connection=outlook.view.name,
         interval_ms=interval,
         per_minute=None if interval is None else round(60_000 / interval, 1),
-        ceiling_ms=outlook.ceiling.min_interval_ms,
+        ceiling_ms=ceiling_ms,
         quota_per_minute=state.get("quota_per_minute"),
         last_back_off_at=datetime.fromisoformat(back_off["at"]) if back_off else None,
         last_back_off_reason=back_off.get("why"),

@@ -130,7 +130,7 @@ def _print(connection: Connection, parts: list[_Part], limit: int) -> None:
         say("", f"{view.name} ({view.connector}{version})")
         schedule = describe(view.every_s, view.cron, view.paused)
         now = f" It {waiting(wait.until, wait.reason)}." if wait else ""
-        said = f"Collected {schedule}; next run: {next_run(view)}; last run: {last_run(view)}.{now}"
+        said = f"Collected {schedule}; next run: {next_run(view, wait)}; last run: {last_run(view)}.{now}"
         say(*wrap(said, indent=2))
         for one in part.streams:
             _print_stream(one)

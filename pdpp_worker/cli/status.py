@@ -94,8 +94,12 @@ def _print(rows: list[StatusRow], outlooks: Mapping[str, Outlook]) -> None:
     """A paragraph for each connection: what is true of the whole, then its streams."""
     columns = ("stream", "records", "missing", "verdict", "next retry")
     for name, streams in groupby(rows, key=lambda row: row.connection):
-        view = outlooks[name].view
-        say("; ".join([f"{name}: last run {last_run(view)}", f"next run {next_run(view)}", *progress(outlooks[name])]))
+        view, wait = outlooks[name].view, outlooks[name].wait
+        say(
+            "; ".join(
+                [f"{name}: last run {last_run(view)}", f"next run {next_run(view, wait)}", *progress(outlooks[name])]
+            )
+        )
         print_table(columns, map(_of_stream, streams), right=("records",), whole=("stream", "next retry"))
         say("")
 
