@@ -40,13 +40,22 @@ def test_what_was_never_learned_is_unknown_and_not_zero(cli: Cli, scenario: Scen
 
 def test_the_learned_rate_is_shown_under_its_ceiling(cli: Cli, scenario: Scenario) -> None:
     scenario.send()
-    state = '{"interval_ms": 400, "law": {}, "back_off": {"at": "2026-01-01T00:00:00+00:00", "why": "rate_limited"}}'
+    state = '{"interval_ms": 4000, "law": {}, "back_off": {"at": "2026-01-01T00:00:00+00:00", "why": "rate_limited"}}'
     learn(scenario, state)
 
     [shown] = cli.json("rate", "mine")
 
-    assert (shown["interval_ms"], shown["per_minute"], shown["ceiling_ms"]) == (400, 150, 1000)
+    assert (shown["interval_ms"], shown["per_minute"], shown["ceiling_ms"]) == (4000, 15, 1000)
     assert shown["last_back_off_reason"] == "rate_limited"
+
+
+def test_no_interval_is_shown_that_the_ceiling_does_not_allow(cli: Cli, scenario: Scenario) -> None:
+    scenario.send()
+    learn(scenario, '{"interval_ms": 400, "law": {}, "back_off": null}')
+
+    [shown] = cli.json("rate", "mine")
+
+    assert (shown["interval_ms"], shown["per_minute"]) == (1000, 60)
 
 
 def test_pending_work_has_a_forecast(cli: Cli, scenario: Scenario) -> None:
