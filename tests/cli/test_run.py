@@ -183,7 +183,7 @@ def test_a_run_that_waits_for_its_time_is_not_taken_for_unheard(
     monkeypatch.setattr(waiting, "_require_workers", lambda run: was_due.append(run.not_before <= datetime.now(UTC)))
     _succeeds(scenario)
     run_id = scenario.queue()
-    scenario.rows("UPDATE runs SET not_before = now() + interval '1 second' RETURNING id")
+    scenario.rows("UPDATE runs SET not_before = now() + interval '6 seconds' RETURNING id")
 
     with at_work(scenario):
         result = cli("run", "mine")
