@@ -117,3 +117,13 @@ def test_what_is_written_about_settings_names_none_that_is_not_there(path: str) 
     ceilings = {get_settings().ceiling_variable(name) for name in registry.all_connectors()}
 
     assert named - {*NAMES, *OTHERS, *ceilings} == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["PDPP_CHATGPT_PACING_MIN_INTERVAL", "PDPP_CHATGPT_PACNIG_MIN_INTERVAL_MS", "PDPP_CHATGPT_MIN_INTERVAL_MS"]
+)
+def test_a_ceiling_whose_own_words_are_mistyped_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "500")
+
+    with pytest.raises(ConfigurationError, match="did you mean PDPP_CHATGPT_PACING_MIN_INTERVAL_MS"):
+        registry.check_ceilings(get_settings())
