@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.store.silence import WatchedConnection
 
 POOL_SIZE = 10
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
+STATEMENT_TIMEOUT_S = 600
+IDLE_IN_TRANSACTION_S = 15
+"""How long a transaction may do nothing: a host that is cut off in the middle of one keeps its locks no longer."""
+_SOCKET = {"keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""A peer is given up 14 s after its last packet, or 10 s (in ms) after one that it did not acknowledge."""
 TRIES = 10
 """How often a transaction that lost to another one is begun: with the lock timeout, five minutes of waiting at most."""
 _LOST = ("40P01", "40001", "55P03")
@@ -40,9 +46,11 @@ class Database:
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "pdpp-worker",
-                "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c timezone=UTC",
+                "options": " ".join(f"-c {name}={value}" for name, value in _session().items()),
+                **_SOCKET,
             },
         )
+        event.listen(self.engine, "do_connect", _connect)
         os.register_at_fork(after_in_child=lambda: self.engine.dispose(close=False))
 
     @contextmanager
@@ -86,3 +94,18 @@ class Database:
     def close(self) -> None:
         """Close the pool."""
         self.engine.dispose()
+
+
+def _session() -> dict[str, str | int]:
+    """The server's side of every bound; what ends with the server's own default would hold locks for hours."""
+    return {
+        "timezone": "UTC",
+        "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
+        **{name if name.startswith("tcp") else f"tcp_{name}": value for name, value in _SOCKET.items()},
+    }
+
+
+def _connect(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> WatchedConnection:
+    return WatchedConnection.open(dict(parameters))

@@ -26,12 +26,15 @@ _RECORDS = text("""
     FROM records WHERE connection_id = :id AND stream = :stream AND (:deleted OR deleted_at IS NULL)
     ORDER BY key
 """).execution_options(stream_results=True, yield_per=PAGE)
+# Who reads may be slow, a pager say.
+_WAIT_FOR_THE_READER = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 _HAS_STREAM = text("SELECT EXISTS (SELECT 1 FROM records WHERE connection_id = :id AND stream = :stream)")
 
 
 def records(connection: Connection, connection_id: int, stream: str, *, deleted: bool) -> Iterator[ExportedRecord]:
     """The records of a stream by key, streamed from the server; with `deleted`, those that the source removed too."""
     values = {"id": connection_id, "stream": stream, "deleted": deleted}
+    connection.execute(_WAIT_FOR_THE_READER)
     for row in connection.execute(_RECORDS, values):
         yield ExportedRecord(*row)
 

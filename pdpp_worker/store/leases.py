@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pdpp_worker.errors import LeaseLostError
 from pdpp_worker.store.batch import Claim
@@ -22,6 +22,11 @@ _ACQUIRE = text("""
     WHERE leases.expires_at <= clock_timestamp()
     RETURNING token
 """)
+_WAIT_FOR_ROW = "2s"
+"""Whoever holds a lease row locked for longer is at work with it, or cut off: the run is found again later."""
+_LOCK_NOT_AVAILABLE = "55P03"
+_LOCK_TIMEOUT = text("SELECT current_setting('lock_timeout')")
+_SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :value, true)")
 _RENEW = text("""
     UPDATE leases SET expires_at = clock_timestamp() + :lease_s * interval '1 second'
     WHERE connection_id = :connection_id AND token = :token
@@ -54,12 +59,23 @@ def create(connection: Connection, connection_id: int) -> None:
 
 
 def acquire(connection: Connection, connection_id: int, run_id: int, holder: str, lease_s: float) -> Claim | None:
-    """Take the lease if nobody holds it; None when somebody does, or the connection was removed meanwhile."""
+    """Take the lease if nobody holds it.
+
+    None when somebody holds it, has locked its row for longer than a moment, or removed the connection meanwhile: so a
+    transaction that hangs keeps a thread of nobody else.
+    """
     values = {"connection_id": connection_id, "run_id": run_id, "holder": holder, "lease_s": lease_s}
+    patience = connection.execute(_LOCK_TIMEOUT).scalar_one()
     try:
         with connection.begin_nested():
+            connection.execute(_SET_LOCK_TIMEOUT, {"value": _WAIT_FOR_ROW})
             token = connection.execute(_ACQUIRE, values).scalar()
+            connection.execute(_SET_LOCK_TIMEOUT, {"value": patience})
     except IntegrityError:
+        return None
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
         return None
     return None if token is None else Claim(connection_id, run_id, token, holder, lease_s)
 

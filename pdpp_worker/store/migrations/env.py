@@ -10,6 +10,7 @@ ADVISORY_LOCK = 7_305_013_902
 
 connection = context.config.attributes["connection"]
 connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+connection.execute(text("SET LOCAL statement_timeout = 0"))
 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
 context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
 with context.begin_transaction():
