@@ -23,9 +23,10 @@ from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import connections, readmodels
+from pdpp_worker.store import connections
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.views import readmodels
 
 CEILING_MS = 1.0
 """The providers are this machine's own."""

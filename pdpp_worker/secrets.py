@@ -10,8 +10,8 @@ from tempfile import NamedTemporaryFile
 from cryptography.fernet import Fernet, InvalidToken
 from pydantic import SecretStr
 
-from pdpp_worker.embedded import make_directory
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.settings import Settings
 
 MASK = "[secret]"

@@ -19,7 +19,7 @@ import httpx
 import pdpp_worker
 from pdpp_worker.browser import launch, profile
 from pdpp_worker.browser.wire import HEADER, Kind, json_frame
-from pdpp_worker.embedded.leash import leashed
+from pdpp_worker.local.embedded.parent_death import leashed
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 

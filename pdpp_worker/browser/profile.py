@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from pdpp_worker.embedded import locks, make_directory
+from pdpp_worker.local.embedded import locks, make_directory
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 

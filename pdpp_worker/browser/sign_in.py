@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from pdpp_worker.browser import launch, profile
-from pdpp_worker.embedded.leash import leashed
 from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.local.embedded.parent_death import leashed
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 

@@ -14,14 +14,14 @@ from redis.exceptions import RedisError
 
 from pdpp_worker import registry
 from pdpp_worker.browser import launch
-from pdpp_worker.cli.coverage import progress
-from pdpp_worker.cli.session import upgrade
-from pdpp_worker.cli.waiting import START_THE_FLEET, served_queues
+from pdpp_worker.cli.commands.coverage import progress
+from pdpp_worker.cli.progress import START_THE_FLEET, served_queues
 from pdpp_worker.coverage import outlook
 from pdpp_worker.coverage.outlook import Outlook
-from pdpp_worker.embedded import make_directory
-from pdpp_worker.endpoints import Endpoints, resolve
 from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.local.embedded import make_directory
+from pdpp_worker.local.endpoints import Endpoints, resolve
+from pdpp_worker.owner.session import upgrade
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings, connectors_with_ceilings, unknown_variables

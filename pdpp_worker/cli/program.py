@@ -10,7 +10,7 @@ import typer
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
-from pdpp_worker.cli import (
+from pdpp_worker.cli.commands import (
     connection,
     connector,
     connectors,

@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.stream import StreamCoverage, ancestors
+from pdpp_worker.coverage.verdict import Mender, Supply
 from pdpp_worker.coverage.words import NOBODY_GOES_BACK, owner_action, sentence, upgrade_action
-from pdpp_worker.recovery.verdict import Mender, Supply
-from pdpp_worker.store import items
-from pdpp_worker.store.items import ItemGap, ItemRecord, ItemRejection
+from pdpp_worker.store.views import item_views
+from pdpp_worker.store.views.item_views import ItemGap, ItemRecord, ItemRejection
 
 
 class State(StrEnum):
@@ -93,11 +93,11 @@ def about_resource(connection: Connection, stream: StreamCoverage, outlook: Outl
         stream=stream,
         outlook=outlook,
         resource=resource,
-        record=items.record_of(connection, connection_id, name, resource),
-        gap=items.gap_of(connection, connection_id, name, resource),
-        wider=items.wider_gap(connection, connection_id, [name, *ancestors(outlook.manifest, name)]),
-        rejection=items.rejection_of(connection, connection_id, name, resource),
-        asked_for=None if run_id is None else items.asked_for(connection, run_id, name),
+        record=item_views.record_of(connection, connection_id, name, resource),
+        gap=item_views.gap_of(connection, connection_id, name, resource),
+        wider=item_views.wider_gap(connection, connection_id, [name, *ancestors(outlook.manifest, name)]),
+        rejection=item_views.rejection_of(connection, connection_id, name, resource),
+        asked_for=None if run_id is None else item_views.asked_for(connection, run_id, name),
     )
 
 

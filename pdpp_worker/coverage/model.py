@@ -14,11 +14,11 @@ from pdpp_worker.coverage.stream import (
     ancestors,
     never_supplied,
 )
+from pdpp_worker.coverage.verdict import Mender, StreamFacts, Walk, verdict
 from pdpp_worker.coverage.words import Facts, because, what_next
 from pdpp_worker.protocol.reasons import Reason
-from pdpp_worker.recovery.verdict import Mender, StreamFacts, Walk, verdict
-from pdpp_worker.store import coverage as store
-from pdpp_worker.store.coverage import EndedWalk, GapGroup, LetGo
+from pdpp_worker.store.views import stream_views as store
+from pdpp_worker.store.views.stream_views import EndedWalk, GapGroup, LetGo
 
 _NOTHING_LET_GO = LetGo(0, 0)
 _WORST_FIRST = (Walk.NEVER, Walk.UNFINISHED, Walk.CHECKPOINT_REFUSED, Walk.FINISHED)

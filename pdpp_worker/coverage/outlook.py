@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from pdpp_worker import registry
 from pdpp_worker.coverage.stillness import Untouched, is_fruitless, stillness
 from pdpp_worker.coverage.stream import supply_of
+from pdpp_worker.coverage.verdict import GapFacts, Mender, Supply, mender
 from pdpp_worker.coverage.when import Wait, next_try, wait_of
 from pdpp_worker.pacing.forecast import Forecast, forecast
 from pdpp_worker.pacing.intervals import Ceiling, ceiling, recovery_interval_ms
@@ -19,13 +20,12 @@ from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.recovery.policy import taken_forms
 from pdpp_worker.recovery.upgrade import satisfies
-from pdpp_worker.recovery.verdict import GapFacts, Mender, Supply, mender
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import readmodels
-from pdpp_worker.store import waits as store
-from pdpp_worker.store.coverage import GapGroup
-from pdpp_worker.store.readmodels import ConnectionView, GapView
-from pdpp_worker.store.waits import Waits
+from pdpp_worker.store.views import readmodels
+from pdpp_worker.store.views import wait_views as store
+from pdpp_worker.store.views.readmodels import ConnectionView, GapView
+from pdpp_worker.store.views.stream_views import GapGroup
+from pdpp_worker.store.views.wait_views import Waits
 
 Gap = GapGroup | GapView
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pdpp_worker.store.waits import ActiveRun, Waits
+from pdpp_worker.store.views.wait_views import ActiveRun, Waits
 
 LEAST_BOUND = timedelta(minutes=5)
 INTERVALS = 10

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pdpp_worker.coverage.verdict import Supply, Verdict
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
-from pdpp_worker.recovery.verdict import Supply, Verdict
-from pdpp_worker.store.coverage import Covered, EndedWalk
+from pdpp_worker.store.views.stream_views import Covered, EndedWalk
 
 
 @dataclass(frozen=True)

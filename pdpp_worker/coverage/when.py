@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pdpp_worker.protocol.reasons import PRESSURE
-from pdpp_worker.store.waits import Waits
+from pdpp_worker.store.views.wait_views import Waits
 
 PROVIDERS_PAUSE = "the provider asked for a pause"
 UNKNOWN = "no reason is known"

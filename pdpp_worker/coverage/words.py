@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from pdpp_worker.coverage.outlook import Gap, Outlook
 from pdpp_worker.coverage.stream import never_supplied
+from pdpp_worker.coverage.verdict import Mender, StreamFacts, Supply, Verdict, Walk
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
-from pdpp_worker.recovery.verdict import Mender, StreamFacts, Supply, Verdict, Walk
-from pdpp_worker.store.coverage import EndedWalk, GapGroup, LetGo
+from pdpp_worker.store.views.stream_views import EndedWalk, GapGroup, LetGo
 
 NOBODY_GOES_BACK = "Nobody goes back for it."
 _ORDER = (Mender.OWNER, Mender.UPGRADE, Mender.TIME)

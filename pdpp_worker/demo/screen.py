@@ -12,9 +12,9 @@ from pdpp_worker.cli.output import console, counts, print_table, say
 from pdpp_worker.cli.times import due, duration
 from pdpp_worker.coverage import model, outlook
 from pdpp_worker.demo.stage import CHATGPT, Stage
-from pdpp_worker.store import readmodels
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.readmodels import RunView
+from pdpp_worker.store.views import readmodels
+from pdpp_worker.store.views.readmodels import RunView
 
 SAY_EVERY_S = 5.0
 

@@ -101,8 +101,8 @@ def test_names_of_others_cannot_steer_the_terminal(cli: Cli, scenario: Scenario)
 
 def test_it_is_of_one_moment(cli: Cli, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     """What commits while the report is written does not make its parts disagree."""
-    from pdpp_worker.cli import report as module
-    from pdpp_worker.store import coverage as store
+    from pdpp_worker.cli.commands import report as module
+    from pdpp_worker.store.views import stream_views as store
 
     collect(scenario)
     unclosed = store.unclosed
@@ -133,7 +133,7 @@ def test_without_a_connection_there_is_nothing_to_report(cli: Cli) -> None:
 
 def test_counts_use_the_index_of_what_is_unclosed(scenario: Scenario) -> None:
     """A long history of closed gaps costs nothing."""
-    from pdpp_worker.store import coverage as store
+    from pdpp_worker.store.views import stream_views as store
 
     execute(scenario, ENLARGE, id=scenario.connection_id, count=5000)
     execute(scenario, "UPDATE gaps SET status = 'recovered', closed_at = now() WHERE id % 50 <> 0")

@@ -8,16 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.recovery.verdict import (
-    GapFacts,
-    Mender,
-    StreamFacts,
-    Supply,
-    Verdict,
-    Walk,
-    mender,
-    verdict,
-)
+from pdpp_worker.coverage.verdict import GapFacts, Mender, StreamFacts, Supply, Verdict, Walk, mender, verdict
 
 counts = st.integers(0, 3)
 any_facts = st.builds(

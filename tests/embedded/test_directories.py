@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pdpp_worker.embedded import EmbeddedServers
-from pdpp_worker.embedded.account import make_directory, make_owned_directory, reachable_copy
-from pdpp_worker.embedded.hold import Hold
-from pdpp_worker.embedded.postgres import Postgres
-from pdpp_worker.embedded.server import Server
-from pdpp_worker.embedded.valkey import Valkey
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.embedded import EmbeddedServers
+from pdpp_worker.local.embedded.account import make_directory, make_owned_directory, reachable_copy
+from pdpp_worker.local.embedded.postgres import Postgres
+from pdpp_worker.local.embedded.reference import Hold
+from pdpp_worker.local.embedded.server import Server
+from pdpp_worker.local.embedded.valkey import Valkey
 from pdpp_worker.settings import Settings
 from tests.support.servers import temporary_data_dir
 

@@ -13,10 +13,10 @@ from kombu.connection import Connection
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
-from pdpp_worker import endpoints
-from pdpp_worker.embedded.postgres import Postgres
-from pdpp_worker.embedded.valkey import Valkey
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local import endpoints
+from pdpp_worker.local.embedded.postgres import Postgres
+from pdpp_worker.local.embedded.valkey import Valkey
 from pdpp_worker.settings import Settings
 from tests.embedded.conftest import guardians
 from tests.support.waiting import PATIENCE_S, until

@@ -12,7 +12,7 @@ from tests.support.waiting import until
 
 _PARENT = """
 import signal, subprocess, sys
-from pdpp_worker.embedded.leash import leashed
+from pdpp_worker.local.embedded.parent_death import leashed
 child = subprocess.Popen(leashed([sys.executable, "-c", "import time; time.sleep(60)"], signal.SIGTERM))
 print(child.pid, flush=True)
 child.wait()

@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pdpp_worker.embedded.account import make_directory
-from pdpp_worker.embedded.hold import Hold
-from pdpp_worker.embedded.leash import leashed
-from pdpp_worker.embedded.postgres import Postgres
-from pdpp_worker.embedded.server import Server
-from pdpp_worker.embedded.valkey import Valkey
 from pdpp_worker.errors import PdppError
+from pdpp_worker.local.embedded.account import make_directory
+from pdpp_worker.local.embedded.parent_death import leashed
+from pdpp_worker.local.embedded.postgres import Postgres
+from pdpp_worker.local.embedded.reference import Hold
+from pdpp_worker.local.embedded.server import Server
+from pdpp_worker.local.embedded.valkey import Valkey
 from tests.embedded.conftest import guardians, main_process, processes
 from tests.support.servers import temporary_data_dir, wait_until_stopped
 from tests.support.waiting import PATIENCE_S, until
@@ -25,9 +25,9 @@ from tests.support.waiting import PATIENCE_S, until
 _HOLDER = """
 import sys
 from pathlib import Path
-from pdpp_worker.embedded.account import make_directory
-from pdpp_worker.embedded.hold import Hold
-from pdpp_worker.embedded.guardian import KINDS
+from pdpp_worker.local.embedded.account import make_directory
+from pdpp_worker.local.embedded.reference import Hold
+from pdpp_worker.local.embedded.server_supervisor import KINDS
 hold = Hold(KINDS[sys.argv[1]](Path(sys.argv[2])))
 print("held", flush=True)
 sys.stdin.read()

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from pdpp_worker import dispatch as dispatching
-from pdpp_worker.cli.schedules import read_schedule
+from pdpp_worker.cli.schedule_options import read_schedule
 from pdpp_worker.dispatch import dispatch
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.recovery import sweep
 from pdpp_worker.recovery.sweep import sweep_transient
-from pdpp_worker.store import connections, readmodels
-from pdpp_worker.store.readmodels import ConnectionView
+from pdpp_worker.store import connections
+from pdpp_worker.store.views import readmodels
+from pdpp_worker.store.views.readmodels import ConnectionView
 from tests.cli.conftest import Cli, cli
 from tests.support.backlog import TARGETED, missing
 from tests.support.schedule import plan

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pdpp_worker.embedded import EmbeddedServers, acquire, locks
+from pdpp_worker.local.embedded import EmbeddedServers, acquire, locks
 from pdpp_worker.settings import Settings
 from tests.support.waiting import PATIENCE_S
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pdpp_worker.store.waits import ActiveRun, Waits
+from pdpp_worker.store.views.wait_views import ActiveRun, Waits
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

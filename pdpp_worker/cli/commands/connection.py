@@ -1,0 +1,184 @@
+"""`pdpp-worker connection`: the accounts that are collected."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from pdpp_worker import registry
+from pdpp_worker.cli import connection_tables as views
+from pdpp_worker.cli.commands import login
+from pdpp_worker.cli.credential_options import FORMS, check_name, read_credentials, read_source
+from pdpp_worker.cli.output import Json, print_json, say
+from pdpp_worker.cli.schedule_options import Cron, Every, Schedule, read_schedule
+from pdpp_worker.coverage import outlook
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner import removal
+from pdpp_worker.owner.session import open_session
+from pdpp_worker.owner.setting_values import read_settings
+from pdpp_worker.secrets import Vault
+from pdpp_worker.settings import positive_ms
+from pdpp_worker.store import connections, edits
+from pdpp_worker.store.views import readmodels
+
+app = typer.Typer(help="Add, change and remove the accounts that are collected.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The connection's name.")]
+MinInterval = Annotated[
+    str | None, typer.Option(help="Rate ceiling: least time between two requests, ms.", metavar="MS")
+]
+
+_NAME = re.compile(r"\w[\w.@+-]{0,99}")
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="A name of your choice for the account.")],
+    connector: Annotated[str, typer.Option(help="Which platform; see: pdpp-worker connectors.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting.", metavar="KEY=VALUE")] = None,
+    secret: Annotated[list[str] | None, typer.Option(help=f"A credential: {FORMS}.", metavar="KEY=SOURCE")] = None,
+    every: Every = None,
+    cron: Cron = None,
+    min_interval_ms: MinInterval = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Do not collect on schedule yet.")] = False,
+) -> None:
+    """Add an account; it is collected at once and then on schedule."""
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"{name!r} cannot be a name; use up to 100 letters, digits and any of . _ @ + -")
+    manifest = registry.get(connector).manifest
+    values = read_settings(manifest, settings or [])
+    schedule = read_schedule(every, cron, manifest.schedule_every_s)
+    interval = None if min_interval_ms is None else positive_ms("--min-interval-ms", min_interval_ms)
+    with open_session() as session:
+        credentials = read_credentials(Vault(session.settings), manifest, secret or [])
+        with session.db.begin() as connection:
+            new = connections.add(connection, name, connector, values, credentials, interval)
+            _store_schedule(connection, new, schedule)
+            connections.pause(connection, new, paused)
+    say(f"Added {name}. {'It is paused.' if paused else 'It is collected by the fleet from now on: pdpp-worker up'}")
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List the connections."""
+    with open_session() as session, session.db.begin() as connection:
+        found = readmodels.connection_views(connection)
+    if json:
+        print_json(found)
+    elif found:
+        views.print_list(found)
+    else:
+        say("There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR")
+
+
+@app.command()
+def show(name: Name, json: Json = False) -> None:
+    """Show a connection: settings, where its credentials are kept, schedule, rate ceiling, last run."""
+    with open_session() as session, session.db.begin() as connection:
+        [found] = outlook.read(session.settings, connection, [connections.get(connection, name).id])
+    if json:
+        print_json(views.document(found.view, found.ceiling))
+    else:
+        views.print_one(found.view, found.ceiling)
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    settings: Annotated[list[str] | None, typer.Argument(help="Settings; KEY= for the default.")] = None,
+    every: Every = None,
+    cron: Cron = None,
+) -> None:
+    """Change settings or the schedule."""
+    schedule = read_schedule(every, cron)
+
+    def change(connection: Connection) -> None:
+        row = connections.get(connection, name)
+        _store_schedule(connection, row.id, schedule)
+        if settings:
+            values = read_settings(registry.get(row.connector).manifest, settings, row.settings)
+            named = {assignment.partition("=")[0] for assignment in settings}
+            edits.change_settings(connection, row.id, {key: values.get(key) for key in named})
+
+    with open_session() as session:
+        session.db.transact(change)
+    say(f"Changed {name}; its next run works with it.")
+
+
+@app.command("set-rate")
+def set_rate(
+    name: Name,
+    min_interval_ms: Annotated[str, typer.Argument(help="Least ms between two requests, or 'default'.")],
+) -> None:
+    """Set the connection's own rate ceiling: no request follows another sooner."""
+    interval = None if min_interval_ms == "default" else positive_ms("The rate ceiling", min_interval_ms)
+    with open_session() as session, session.db.begin() as connection:
+        edits.set_min_interval(connection, connections.get(connection, name).id, interval)
+    say(f"Changed the rate ceiling of {name}; its next slice keeps to it. See: pdpp-worker rate {name}")
+
+
+@app.command()
+def secret(
+    name: Name,
+    key: Annotated[str, typer.Argument(help="Which credential.")],
+    source: Annotated[str, typer.Argument(help=f"{FORMS}.")] = "-",
+) -> None:
+    """Replace a credential; what waited for it is tried again."""
+    with open_session() as session:
+        with session.db.begin() as connection:
+            row = connections.get(connection, name)
+        manifest = registry.get(row.connector).manifest
+        stored = read_source(Vault(session.settings), manifest, check_name(manifest, key), source)
+        session.db.transact(lambda connection: connections.set_credentials(connection, row.id, {key: stored}))
+    say(f"Replaced {key} of {name}; what waited for it is due now.")
+
+
+app.command()(login.login)
+
+
+@app.command()
+def pause(name: Name) -> None:
+    """Stop scheduled runs; an active run goes on."""
+    _pause(name, True)
+    say(f"{name} is paused; go on with: pdpp-worker connection resume {name}")
+
+
+@app.command()
+def resume(name: Name) -> None:
+    """Let scheduled runs start again."""
+    _pause(name, False)
+    say(f"{name} is collected on schedule again.")
+
+
+@app.command()
+def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Remove a connection with all records and files that are held of it; it can be repeated."""
+    removal.remove(name, confirm=(lambda _: None) if yes else _confirm)
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"{question} Nobody is there to answer; say --yes.")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _pause(name: str, paused: bool) -> None:
+    with open_session() as session, session.db.begin() as connection:
+        connections.pause(connection, connections.get(connection, name).id, paused)
+
+
+def _store_schedule(connection: Connection, connection_id: int, schedule: Schedule | None) -> None:
+    if schedule is not None:
+        connections.schedule(
+            connection,
+            connection_id,
+            every_s=schedule.every_s,
+            cron=schedule.cron,
+            jitter_s=schedule.jitter_s,
+            next_run_at=datetime.now(UTC),
+        )
