@@ -9,6 +9,7 @@ from pdpp_worker import metrics, registry
 from pdpp_worker.coverage.stillness import stillness, untouched
 from pdpp_worker.isolation import each
 from pdpp_worker.logs import get_logger
+from pdpp_worker.store import standstills
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views import wait_views
 from pdpp_worker.store.views.wait_views import Waits
@@ -35,7 +36,7 @@ def _look(db: Database, one: Waits, *, installed: bool, now: datetime) -> bool:
     data = {"since": still.since.isoformat(), "run": still.run_id, "because": still.because} if still else {}
     if cause != one.still_cause:
         with db.begin() as connection:
-            is_news = wait_views.note(connection, one.connection_id, cause, data)
-        if is_news and still is not None:
+            changed = standstills.note(connection, one.connection_id, cause, data)
+        if changed and still is not None:
             get_logger().warning("connection stands still", connection=one.connection, cause=cause, **data)
     return still is not None

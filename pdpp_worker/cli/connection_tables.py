@@ -11,7 +11,7 @@ from pdpp_worker.cli.schedule_options import describe
 from pdpp_worker.cli.times import due, local, relative
 from pdpp_worker.coverage.when import Wait
 from pdpp_worker.pacing.intervals import Ceiling
-from pdpp_worker.store.views.readmodels import ConnectionView
+from pdpp_worker.store.views.connection_views import ConnectionView
 
 
 def document(view: ConnectionView, ceiling: Ceiling) -> dict[str, Any]:

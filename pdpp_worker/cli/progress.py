@@ -16,9 +16,9 @@ from pdpp_worker.cli.times import clock
 from pdpp_worker.coverage.when import Wait, wait_of
 from pdpp_worker.errors import PdppError
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.views import readmodels
+from pdpp_worker.store.views import run_views
 from pdpp_worker.store.views import wait_views as store
-from pdpp_worker.store.views.readmodels import RunStreamView, RunView
+from pdpp_worker.store.views.run_views import RunStreamView, RunView
 
 START_THE_FLEET = "Start the fleet with: pdpp-worker up"
 
@@ -73,7 +73,7 @@ def _looks(db: Database, run_id: int) -> Iterator[tuple[RunView, list[RunStreamV
     pause_s, unheard_since = _FIRST_POLL_S, time.monotonic()
     while True:
         with db.begin() as connection:
-            view, streams = readmodels.run_view(connection, run_id), readmodels.run_streams(connection, run_id)
+            view, streams = run_views.one(connection, run_id), run_views.streams(connection, run_id)
             [waits] = store.read(connection, [view.connection_id])
         yield view, streams, wait_of(waits, datetime.now(UTC)) if view.ended_at is None else None
         if view.ended_at is not None:

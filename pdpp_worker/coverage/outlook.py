@@ -21,9 +21,10 @@ from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.recovery.policy import taken_forms
 from pdpp_worker.recovery.upgrade import satisfies
 from pdpp_worker.settings import Settings
-from pdpp_worker.store.views import readmodels
+from pdpp_worker.store.views import connection_views
 from pdpp_worker.store.views import wait_views as store
-from pdpp_worker.store.views.readmodels import ConnectionView, GapView
+from pdpp_worker.store.views.connection_views import ConnectionView
+from pdpp_worker.store.views.gap_views import GapView
 from pdpp_worker.store.views.stream_views import GapGroup
 from pdpp_worker.store.views.wait_views import Waits
 
@@ -136,7 +137,7 @@ def read(
     """The outlook of all connections by name, or of those with these ids; `now` None: the time by this machine."""
     at = now or datetime.now(UTC)
     waits = {one.connection_id: one for one in store.read(connection, ids)}
-    return [_outlook(settings, view, waits[view.id], at) for view in readmodels.connection_views(connection, ids)]
+    return [_outlook(settings, view, waits[view.id], at) for view in connection_views.read(connection, ids)]
 
 
 def _outlook(settings: Settings, view: ConnectionView, waits: Waits, now: datetime) -> Outlook:

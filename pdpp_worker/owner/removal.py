@@ -14,7 +14,7 @@ from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.runtime import leftovers
 from pdpp_worker.store import connections
 from pdpp_worker.store.connections import ConnectionRow
-from pdpp_worker.store.views import readmodels
+from pdpp_worker.store.views import connection_views
 
 
 def remove(name: str, *, confirm: Callable[[str], None]) -> None:
@@ -41,7 +41,7 @@ def remove(name: str, *, confirm: Callable[[str], None]) -> None:
 def _remove_rows(session: Session, name: str, confirm: Callable[[str], None]) -> tuple[ConnectionRow, int]:
     with session.db.begin() as connection:
         row = connections.get(connection, name)
-        held = readmodels.records_held(connection, row.id)
+        held = connection_views.records_held(connection, row.id)
     confirm(f"Remove {name} and its {held:,} records for good?")
     return row, session.db.transact(partial(connections.remove, connection_id=row.id))
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Claim
-
-
-class RateRow(NamedTuple):
-    """A connection's rate as it was last known."""
-
-    state: dict[str, Any]
-    updated_at: datetime
 
 
 @dataclass(frozen=True)
@@ -37,9 +28,6 @@ _LOAD = text("""
     SELECT state, CAST(extract(epoch FROM clock_timestamp() - updated_at) AS double precision) AS age_s
     FROM rate_states WHERE connection_id = :connection_id
 """)
-_ROWS = text("""
-    SELECT connection_id, state, updated_at FROM rate_states WHERE connection_id = ANY(:ids)
-""")
 
 
 def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
@@ -56,9 +44,3 @@ def load(connection: Connection, connection_id: int) -> HeldRate | None:
     """What was learned last, or None."""
     row = connection.execute(_LOAD, {"connection_id": connection_id}).one_or_none()
     return None if row is None else HeldRate(*row)
-
-
-def rows(connection: Connection, ids: Sequence[int]) -> dict[int, RateRow]:
-    """Connection to its rate; one that has sent nothing yet is left out."""
-    found = connection.execute(_ROWS, {"ids": list(ids)})
-    return {row.connection_id: RateRow(row.state, row.updated_at) for row in found}

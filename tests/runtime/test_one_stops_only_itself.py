@@ -14,8 +14,8 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.recovery import sweep
 from pdpp_worker.recovery.sweep import sweep_transient
 from pdpp_worker.store import connections
-from pdpp_worker.store.views import readmodels
-from pdpp_worker.store.views.readmodels import ConnectionView
+from pdpp_worker.store.views import connection_views
+from pdpp_worker.store.views.connection_views import ConnectionView
 from tests.cli.conftest import Cli, cli
 from tests.support.backlog import TARGETED, missing
 from tests.support.schedule import plan
@@ -41,7 +41,7 @@ def add_other(scenario: Scenario, connector: str = "scripted", **schedule: Any) 
 def view(scenario: Scenario, name: str) -> ConnectionView:
     """A connection as its owner sees it."""
     with scenario.db.begin() as connection:
-        return next(one for one in readmodels.connection_views(connection) if one.name == name)
+        return next(one for one in connection_views.read(connection) if one.name == name)
 
 
 def queued(scenario: Scenario) -> set[int]:

@@ -24,7 +24,7 @@ from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.store import connections, edits
-from pdpp_worker.store.views import readmodels
+from pdpp_worker.store.views import connection_views
 
 app = typer.Typer(help="Add, change and remove the accounts that are collected.", no_args_is_help=True)
 
@@ -67,7 +67,7 @@ def add(
 def list_(json: Json = False) -> None:
     """List the connections."""
     with open_session() as session, session.db.begin() as connection:
-        found = readmodels.connection_views(connection)
+        found = connection_views.read(connection)
     if json:
         print_json(found)
     elif found:

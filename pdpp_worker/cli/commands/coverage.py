@@ -20,7 +20,7 @@ from pdpp_worker.coverage.verdict import Supply, Verdict
 from pdpp_worker.coverage.when import UNKNOWN
 from pdpp_worker.coverage.words import overall
 from pdpp_worker.owner.session import Session, open_session, targets
-from pdpp_worker.store.views import stream_views as store
+from pdpp_worker.store.views.rows import take_snapshot
 
 NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR"
 
@@ -43,7 +43,7 @@ def coverage(
 def read(session: Session, name: str | None) -> list[StreamCoverage]:
     """The coverage of all connections, or of those that the name means."""
     with session.db.begin() as connection:
-        store.take_snapshot(connection)
+        take_snapshot(connection)
         ids = None if name is None else [row.id for row in targets(connection, name)]
         return model.streams(connection, read_outlooks(session.settings, connection, ids))
 

@@ -11,8 +11,8 @@ import typer
 from pdpp_worker.cli.output import Json, print_json_line, say
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store import connections
-from pdpp_worker.store.views import readmodels
-from pdpp_worker.store.views.readmodels import EventView
+from pdpp_worker.store.views import event_views
+from pdpp_worker.store.views.event_views import EventView
 
 _POLL_S = 1.0
 _LATE = 1_000
@@ -40,7 +40,7 @@ def _print_new(
     """Print events that were not seen, and return the ids that the next look may meet again."""
     first = min(seen, default=0)
     with session.db.begin() as connection:
-        found = readmodels.events(connection, connection_id, after=first - 1, limit=limit)
+        found = event_views.latest(connection, connection_id, after=first - 1, limit=limit)
     for event in found:
         if event.id not in seen:
             print_json_line(event) if json else _print(event)

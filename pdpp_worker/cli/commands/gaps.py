@@ -25,8 +25,9 @@ from pdpp_worker.owner.session import open_session, targets
 from pdpp_worker.protocol.reasons import known_reason
 from pdpp_worker.store import backlog
 from pdpp_worker.store.backlog import Selection
-from pdpp_worker.store.views import readmodels
-from pdpp_worker.store.views.readmodels import GapView
+from pdpp_worker.store.views import gap_views
+from pdpp_worker.store.views.gap_views import GapView
+from pdpp_worker.store.views.rows import PAGE
 
 Target = Annotated[str, typer.Argument(help="A connection, or a connector for all of its connections.")]
 Everything = Annotated[bool, typer.Option("--all", help="All of them.")]
@@ -64,7 +65,7 @@ def list_(
     with open_session() as session, session.db.begin() as connection:
         ids = [row.id for row in targets(connection, name)]
         outlooks = {one.view.name: one for one in read(session.settings, connection, ids)}
-        found = readmodels.gaps(connection, ids, closed_too=status is Which.ALL, reason=reason, limit=limit)
+        found = gap_views.of_connections(connection, ids, closed_too=status is Which.ALL, reason=reason, limit=limit)
         if json:
             for gap in found:
                 print_json_line(_document(gap, outlooks[gap.connection]))
@@ -135,7 +136,7 @@ def _print(found: Iterator[GapView], name: str, outlooks: Mapping[str, Outlook])
     """A paragraph for each stream; page by page, so that a long list needs no more memory than a short one."""
     met: dict[str, GapView] = {}
     before = None
-    while page := list(islice(found, readmodels.PAGE)):
+    while page := list(islice(found, PAGE)):
         for stream, gaps in groupby(page, key=lambda gap: f"{gap.connection} {gap.stream}"):
             if stream != before:
                 say(*([""] if before else []), stream)

@@ -15,9 +15,11 @@ from pdpp_worker.cli.output import Json, console, make_table, print_json, print_
 from pdpp_worker.cli.times import relative
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.owner.session import Session, open_session
-from pdpp_worker.store import connections, rates
-from pdpp_worker.store.rates import RateRow
+from pdpp_worker.store import connections
+from pdpp_worker.store.views import rate_views
 from pdpp_worker.store.views import stream_views as store
+from pdpp_worker.store.views.rate_views import RateRow
+from pdpp_worker.store.views.rows import take_snapshot
 from pdpp_worker.store.views.stream_views import GapGroup, StreamKey
 
 WATCH_EVERY_S = 2.0
@@ -58,11 +60,11 @@ def rate(
 
 def _show(session: Session, name: str | None, json: bool, *, as_line: bool) -> None:
     with session.db.begin() as connection:
-        store.take_snapshot(connection)
+        take_snapshot(connection)
         ids = None if name is None else [connections.get(connection, name).id]
         outlooks = read(session.settings, connection, ids)
         shown = [one.view.id for one in outlooks]
-        learned, missing = rates.rows(connection, shown), store.missing(connection, shown)
+        learned, missing = rate_views.read(connection, shown), store.missing(connection, shown)
     views = [_view(one, learned.get(one.view.id), _of(one, missing)) for one in outlooks]
     if json and as_line:
         print_json_line(views)

@@ -22,7 +22,7 @@ from pdpp_worker.store import backlog
 from pdpp_worker.store.backlog import Selection, Standing
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.runs import Ring
-from pdpp_worker.store.views import readmodels
+from pdpp_worker.store.views import run_views
 
 
 def recover(
@@ -59,7 +59,7 @@ def _start(session: Session, bells: list[Ring], wanted: Selection) -> list[bool]
 def _cost_of(session: Session, run_id: int, wanted: Selection) -> str:
     """What a run that goes back for gaps is expected to take, and when it will be done."""
     with session.db.begin() as connection:
-        view, cost = readmodels.run_view(connection, run_id), readmodels.stated_cost(connection, run_id)
+        view, cost = run_views.one(connection, run_id), run_views.stated_cost(connection, run_id)
         [outlook] = read(session.settings, connection, [view.connection_id])
         due = backlog.count_due(connection, view.connection_id, wanted)
     wait, one_by_one = outlook.wait, outlook.is_targeted and due.resources == due.items
@@ -79,7 +79,7 @@ def _cost_of(session: Session, run_id: int, wanted: Selection) -> str:
 def _explain(session: Session, rows: list[ConnectionRow], wanted: Selection, bells: list[Ring]) -> None:
     """Of each connection that got no run, say why not."""
     with session.db.begin() as connection:
-        started = {readmodels.run_view(connection, bell.run_id).connection for bell in bells}
+        started = {run_views.one(connection, bell.run_id).connection for bell in bells}
         idle = [row for row in rows if row.name not in started]
         waits = {one.view.id: one.wait for one in read(session.settings, connection, [row.id for row in idle])}
         say(*(_why_not(row, wanted, backlog.standing(connection, row.id, wanted), waits[row.id]) for row in idle))

@@ -23,8 +23,9 @@ from pdpp_worker.coverage.stream import Interval, StreamCoverage
 from pdpp_worker.coverage.verdict import Supply
 from pdpp_worker.coverage.words import overall, sentence
 from pdpp_worker.owner.session import open_session, targets
-from pdpp_worker.store.views import stream_views as store
-from pdpp_worker.store.views.readmodels import GapView
+from pdpp_worker.store.views import gap_views
+from pdpp_worker.store.views.gap_views import GapView
+from pdpp_worker.store.views.rows import take_snapshot
 
 PERIODS = 3
 """Walked periods that the text names of a stream."""
@@ -48,7 +49,7 @@ def report(
 ) -> None:
     """Write a statement of what is held, what is missing, why, and what happens next."""
     with open_session() as session, session.db.begin() as connection:
-        store.take_snapshot(connection)
+        take_snapshot(connection)
         ids = None if name is None else [row.id for row in targets(connection, name)]
         parts = _parts(connection, read(session.settings, connection, ids))
         if json:
@@ -94,7 +95,7 @@ def _connection(connection: Connection, part: _Part) -> Iterator[str]:
 
 
 def _stream(connection: Connection, part: _Part, one: StreamCoverage) -> Iterator[str]:
-    found = store.unclosed(connection, part.outlook.view.id, one.stream, None)
+    found = gap_views.unclosed_of_stream(connection, part.outlook.view.id, one.stream, None)
     gaps = (iter([_json(_gap(gap, part.outlook))]) for gap in found)
     return _object(asdict(one), "gaps", gaps)
 
@@ -134,7 +135,7 @@ def _print(connection: Connection, parts: list[_Part], limit: int) -> None:
         say(*wrap(said, indent=2))
         for one in part.streams:
             _print_stream(one)
-            _print_gaps(store.unclosed(connection, view.id, one.stream, limit), part.outlook, one, limit)
+            _print_gaps(gap_views.unclosed_of_stream(connection, view.id, one.stream, limit), part.outlook, one, limit)
 
 
 def _print_stream(one: StreamCoverage) -> None:

@@ -16,7 +16,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store import connections, runs
 from pdpp_worker.store.runs import Ring
-from pdpp_worker.store.views import readmodels
+from pdpp_worker.store.views import run_views
 
 EXIT_CODES = {"succeeded": 0, "partially_completed": 3}
 """Of `run`, by the run's status; any other end is 1."""
@@ -82,7 +82,7 @@ def _queue(session: Session, name: str, full: bool) -> Ring:
     run_id, created = request_run(session.db, row, trigger="manual", full=full)
     if not created:
         with session.db.begin() as connection:
-            active = readmodels.run_view(connection, run_id)
+            active = run_views.one(connection, run_id)
         if full and active.mode != "full_refresh":
             raise ConfigurationError(
                 f"Run {run_id} of {name} is active and walks only what is new; stop it first with: "

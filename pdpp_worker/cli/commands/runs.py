@@ -15,8 +15,8 @@ from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store import connections
-from pdpp_worker.store.views import readmodels
-from pdpp_worker.store.views.readmodels import RunView
+from pdpp_worker.store.views import run_views
+from pdpp_worker.store.views.run_views import RunView
 
 
 class _ListByDefault(TyperGroup):
@@ -40,7 +40,7 @@ def list_(
     """List the latest runs, newest first. The word `list` may be left out."""
     with open_session() as session, session.db.begin() as connection:
         connection_id = connections.get(connection, name).id if name is not None else None
-        found = readmodels.run_views(connection, connection_id, limit)
+        found = run_views.latest(connection, connection_id, limit)
         outlooks = _outlooks(session, connection, found)
     if json:
         print_json([run_tables.document(one, outlooks[one.connection]) for one in found])
@@ -54,8 +54,8 @@ def list_(
 def show(run_id: Annotated[int, typer.Argument(metavar="ID", help="The run's number.")], json: Json = False) -> None:
     """Show a run with the books of its streams."""
     with open_session() as session, session.db.begin() as connection:
-        view = readmodels.run_view(connection, run_id)
-        streams = readmodels.run_streams(connection, run_id)
+        view = run_views.one(connection, run_id)
+        streams = run_views.streams(connection, run_id)
         outlook = _outlooks(session, connection, [view])[view.connection]
     if json:
         print_json({**run_tables.document(view, outlook), "streams": [asdict(one) for one in streams]})

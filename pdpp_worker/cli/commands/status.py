@@ -16,7 +16,7 @@ from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Supply, Verdict
 from pdpp_worker.owner.session import open_session
-from pdpp_worker.store.views import stream_views as store
+from pdpp_worker.store.views.rows import take_snapshot
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class StatusRow:
 def status(json: Json = False) -> None:
     """Show what is held and missing of each stream, and when work goes on."""
     with open_session() as session, session.db.begin() as connection:
-        store.take_snapshot(connection)
+        take_snapshot(connection)
         outlooks = {one.view.name: one for one in read(session.settings, connection)}
         found = model.streams(connection, list(outlooks.values()))
     rows = [_row(outlooks[one.connection], one) for one in found if _is_shown(one)]

@@ -14,8 +14,8 @@ from pdpp_worker.cli.times import due
 from pdpp_worker.local.fleet import Fleet
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.views import readmodels
-from pdpp_worker.store.views.readmodels import Overview
+from pdpp_worker.store.views import overview
+from pdpp_worker.store.views.overview import Overview
 
 _LOOK_EVERY_S = 2.0
 
@@ -67,7 +67,7 @@ class _Look:
             return f"starting again: {', '.join(down)}"
         try:
             with self._db.begin() as connection:
-                return _in_words(readmodels.overview(connection))
+                return _in_words(overview.read(connection))
         except SQLAlchemyError:
             return "the database does not answer"
 

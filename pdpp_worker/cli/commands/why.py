@@ -21,7 +21,7 @@ from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store import connections
 from pdpp_worker.store.views import item_views
-from pdpp_worker.store.views import stream_views as store
+from pdpp_worker.store.views.rows import take_snapshot
 
 _MENDS = {
     Mender.TIME: "the fleet, in time",
@@ -39,7 +39,7 @@ def why(
 ) -> None:
     """Say whether one item is here; if not, since when, for what reason, who mends it, when, and at what cost."""
     with open_session() as session, session.db.begin() as connection:
-        store.take_snapshot(connection)
+        take_snapshot(connection)
         found = (
             _about_gap(session, connection, name)
             if stream is None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store.views.readmodels import PAGE, GapView, build
+from pdpp_worker.store.views.rows import build
 
 StreamKey = tuple[int, str]
 """(connection id, stream)."""
@@ -68,8 +68,6 @@ class LetGo(NamedTuple):
     absent_upstream: int
 
 
-# One state of the database for all questions of a command.
-_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 # Both counts come from indexes alone: a record is wide, and reading all of them to count them would take minutes.
 _HELD = text("""
     SELECT connection_id, stream, kept.records - coalesce(gone.records, 0) AS records
@@ -125,17 +123,6 @@ _WALKING = text("""
     SELECT connection_id, id FROM runs
     WHERE connection_id = ANY(:ids) AND kind = 'forward' AND status IN ('queued', 'running')
 """)
-_UNCLOSED = text("""
-    SELECT gaps.*, connections.name AS connection, connections.connector
-    FROM gaps JOIN connections ON connections.id = gaps.connection_id
-    WHERE gaps.connection_id = :id AND stream = :stream AND closed_at IS NULL
-    ORDER BY gaps.connection_id, stream, gaps.id LIMIT :limit
-""").execution_options(stream_results=True, yield_per=PAGE)
-
-
-def take_snapshot(connection: Connection) -> None:
-    """Let all that follows in this transaction see one state of the database; call it first."""
-    connection.execute(_SNAPSHOT)
 
 
 def records_held(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, int]:
@@ -177,10 +164,3 @@ def ended_walks(connection: Connection, streams: Collection[StreamKey]) -> dict[
 def walking(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """Connection to the run that walks it now, or is queued to."""
     return {row.connection_id: row.id for row in connection.execute(_WALKING, {"ids": list(ids)})}
-
-
-def unclosed(connection: Connection, connection_id: int, stream: str, limit: int | None) -> Iterator[GapView]:
-    """The unclosed gaps of a stream, oldest first, streamed from the server."""
-    values = {"id": connection_id, "stream": stream, "limit": limit}
-    for row in connection.execute(_UNCLOSED, values).mappings():
-        yield build(GapView, row)

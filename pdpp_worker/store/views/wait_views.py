@@ -9,9 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store import events
 from pdpp_worker.store.backlog import IS_DUE, IS_PRESSED
-from pdpp_worker.store.views.readmodels import build
+from pdpp_worker.store.views.rows import build
 
 
 @dataclass(frozen=True)
@@ -80,27 +79,12 @@ _WAITS = text(f"""
     WHERE CAST(:ids AS bigint[]) IS NULL OR connections.id = ANY(CAST(:ids AS bigint[]))
     ORDER BY connections.name
 """)
-_NOTE = text("""
-    UPDATE connections SET still_cause = :cause WHERE id = :id AND still_cause IS DISTINCT FROM :cause RETURNING 1
-""")
 
 
 def read(connection: Connection, ids: Sequence[int] | None = None) -> list[Waits]:
     """All connections by name, or those with these ids."""
     rows = connection.execute(_WAITS, {"ids": None if ids is None else list(ids)}).mappings()
     return [_waits(dict(row)) for row in rows]
-
-
-def note(connection: Connection, connection_id: int, cause: str | None, data: dict[str, Any]) -> bool:
-    """Note that a connection stands still for this cause, or (None) no longer does; an event tells of each change.
-
-    Returns whether that was news. Two watchdogs that see the same note it once.
-    """
-    if connection.execute(_NOTE, {"id": connection_id, "cause": cause}).scalar() is None:
-        return False
-    event = ("moving", None, {}) if cause is None else ("still", None, {"cause": cause, **data})
-    events.append(connection, connection_id, None, [event])
-    return True
 
 
 def _waits(row: dict[str, Any]) -> Waits:
