@@ -21,13 +21,12 @@ from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.local.endpoints import Endpoints, resolve
-from pdpp_worker.owner.session import upgrade
+from pdpp_worker.owner import accounts, schema
+from pdpp_worker.owner.accounts import ConnectionRow
+from pdpp_worker.owner.session import Database
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings, connectors_with_ceilings, unknown_variables
-from pdpp_worker.store import connections, migrate
-from pdpp_worker.store.connections import ConnectionRow
-from pdpp_worker.store.engine import Database
 
 POSTGRES, REDIS = (14, 0), (6, 2)
 """Oldest versions that will do."""
@@ -122,12 +121,12 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
     yield server
     if not server.ok:
         return
-    schema = _check("schema", lambda: _schema(settings, db))
-    yield schema
-    if not schema.ok:
+    current = _check("schema", lambda: _schema(settings, db))
+    yield current
+    if not current.ok:
         return
     with db.begin() as connection:
-        rows = connections.list_all(connection)
+        rows = accounts.list_all(connection)
         found = outlook.read(settings, connection)
     yield from _progress_checks(found)
     yield from _variable_checks(rows)
@@ -167,9 +166,9 @@ def _postgres(db: Database) -> str:
 def _schema(settings: Settings, db: Database) -> str:
     """The embedded server's schema is brought up to date by every command that uses it."""
     if settings.database_url is None:
-        upgrade(db)
-    migrate.require_current(db)
-    return f"revision {migrate.revisions(db)[0]}"
+        schema.upgrade(db)
+    schema.require_current(db)
+    return f"revision {schema.revisions(db)[0]}"
 
 
 def _opens(vault: Vault, name: str, stored: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 from typing import Any
 
 import typer
@@ -11,11 +10,13 @@ from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
 from pdpp_worker.cli.commands import (
+    cancel,
     connection,
     connector,
     connectors,
     coverage,
     db,
+    demo,
     doctor,
     events,
     export,
@@ -27,9 +28,10 @@ from pdpp_worker.cli.commands import (
     runs,
     status,
     up,
+    version,
     why,
 )
-from pdpp_worker.cli.output import note, say
+from pdpp_worker.cli.output import note
 from pdpp_worker.errors import ConfigurationError, PdppError
 
 
@@ -62,7 +64,7 @@ app.add_typer(connection.app, name="connection")
 app.command()(connectors.connectors)
 app.add_typer(connector.app, name="connector")
 app.command()(run.run)
-app.command()(run.cancel)
+app.command()(cancel.cancel)
 app.command()(recover.recover)
 app.command()(status.status)
 app.command()(coverage.coverage)
@@ -75,23 +77,8 @@ app.command()(events.events)
 app.command()(export.export)
 app.add_typer(db.app, name="db")
 app.command()(doctor.doctor)
-
-
-@app.command()
-def demo() -> None:
-    """Collect a practice account from a provider on this machine, and watch."""
-    from pdpp_worker.demo.run import main as run_demo
-
-    raise typer.Exit(run_demo())
-
-
-@app.command()
-def version() -> None:
-    """Show the version."""
-    try:
-        say(f"pdpp-worker {metadata.version('pdpp-worker')}")
-    except metadata.PackageNotFoundError:
-        say("pdpp-worker, from a checkout")
+app.command()(demo.demo)
+app.command()(version.version)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pdpp_worker.cli.output import console, make_table, note, number
 from pdpp_worker.cli.times import clock
 from pdpp_worker.coverage.when import Wait, wait_of
 from pdpp_worker.errors import PdppError
-from pdpp_worker.store.engine import Database
+from pdpp_worker.owner.session import Database
 from pdpp_worker.store.views import run_views
 from pdpp_worker.store.views import wait_views as store
 from pdpp_worker.store.views.run_views import RunStreamView, RunView

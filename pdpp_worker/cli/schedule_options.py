@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from pdpp_worker.cli.times import duration, parse_duration
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.scheduling import next_time
-
-JITTER = 0.1
-"""Share of an interval by which a run may be late, so that connections do not all start at once."""
+from pdpp_worker.owner import schedule_rules
+from pdpp_worker.owner.schedule_rules import Schedule
 
 Every = Annotated[str | None, typer.Option(help="Collect at this interval: 15m, 1h, 1d.", metavar="DURATION")]
 Cron = Annotated[str | None, typer.Option(help="Collect at these times (five fields, UTC).", metavar="LINE")]
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """An interval with its jitter, s, or a cron line."""
-
-    every_s: float | None
-    cron: str | None
-    jitter_s: float
-
-
 def read_schedule(every: str | None, cron: str | None, default_s: float | None = None) -> Schedule | None:
-    """The schedule that the options ask for, else an interval of `default_s`, else None.
+    """Read the schedule that the options ask for, else an interval of `default_s`, else None.
 
     Raises:
         ConfigurationError: both forms are given, or no next time follows from the one that is.
@@ -39,13 +25,8 @@ def read_schedule(every: str | None, cron: str | None, default_s: float | None =
         raise ConfigurationError("Give either --every or --cron, not both.")
     every_s = parse_duration(every) if every is not None else default_s
     if cron is not None:
-        schedule = Schedule(None, cron, 0.0)
-    elif every_s is not None:
-        schedule = Schedule(every_s, None, every_s * JITTER)
-    else:
-        return None
-    next_time(datetime.now(UTC), **asdict(schedule), spread=random.SystemRandom())
-    return schedule
+        return schedule_rules.at_times(cron)
+    return None if every_s is None else schedule_rules.at_interval(every_s)
 
 
 def describe(every_s: float | None, cron: str | None, paused: bool | None) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 
 from sqlalchemy import Connection
@@ -25,6 +25,7 @@ from pdpp_worker.store.views import connection_views
 from pdpp_worker.store.views import wait_views as store
 from pdpp_worker.store.views.connection_views import ConnectionView
 from pdpp_worker.store.views.gap_views import GapView
+from pdpp_worker.store.views.run_views import RunCost
 from pdpp_worker.store.views.stream_views import GapGroup
 from pdpp_worker.store.views.wait_views import Waits
 
@@ -104,9 +105,17 @@ class Outlook:
         first_at = min(at for one in pending if (at := self.next_try(one)) is not None)
         last_at = max(at for one in own if (at := self._tried_at(one, one.last_attempt_at)) is not None)
         items = sum(one.count for one in pending)
-        whole = forecast(items, interval_ms, self.now, learned=True, not_before=first_at)
-        done_at = max(whole.done_at, last_at + timedelta(milliseconds=interval_ms))
-        return Forecast(whole.items, whole.cost, done_at, whole.spread)
+        return forecast(items, interval_ms, self.now, learned=True, not_before=first_at, last_at=last_at)
+
+    def expected_of_run(self, cost: RunCost, *, single_items: bool) -> Forecast:
+        """What a run that retries gaps takes, from the wait that is in force; its end is unknown where `expected` is.
+
+        `single_items`: whether each of its gaps names one item.
+        """
+        not_before = self.wait.until if self.wait else None
+        found = forecast(cost.items, cost.interval_ms, self.now, learned=cost.learned, not_before=not_before)
+        is_known = cost.learned and single_items and self.is_targeted
+        return found if is_known else replace(found, done_at=None)
 
     def pending(self, gaps: Iterable[GapGroup]) -> list[GapGroup]:
         """Those that the fleet goes back for by itself."""

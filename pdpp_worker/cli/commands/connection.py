@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.cli import connection_tables as views
 from pdpp_worker.cli.commands import login
 from pdpp_worker.cli.credential_options import FORMS, check_name, read_credentials, read_source
 from pdpp_worker.cli.output import Json, print_json, say
-from pdpp_worker.cli.schedule_options import Cron, Every, Schedule, read_schedule
+from pdpp_worker.cli.removing import remove as remove_account
+from pdpp_worker.cli.schedule_options import Cron, Every, read_schedule
 from pdpp_worker.coverage import outlook
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner import removal
+from pdpp_worker.owner import accounts
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import positive_ms
-from pdpp_worker.store import connections, edits
 from pdpp_worker.store.views import connection_views
 
 app = typer.Typer(help="Add, change and remove the accounts that are collected.", no_args_is_help=True)
@@ -32,8 +29,6 @@ Name = Annotated[str, typer.Argument(help="The connection's name.")]
 MinInterval = Annotated[
     str | None, typer.Option(help="Rate ceiling: least time between two requests, ms.", metavar="MS")
 ]
-
-_NAME = re.compile(r"\w[\w.@+-]{0,99}")
 
 
 @app.command()
@@ -48,18 +43,23 @@ def add(
     paused: Annotated[bool, typer.Option("--paused", help="Do not collect on schedule yet.")] = False,
 ) -> None:
     """Add an account; it is collected at once and then on schedule."""
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"{name!r} cannot be a name; use up to 100 letters, digits and any of . _ @ + -")
+    accounts.check_name(name)
     manifest = registry.get(connector).manifest
     values = read_settings(manifest, settings or [])
     schedule = read_schedule(every, cron, manifest.schedule_every_s)
     interval = None if min_interval_ms is None else positive_ms("--min-interval-ms", min_interval_ms)
     with open_session() as session:
         credentials = read_credentials(Vault(session.settings), manifest, secret or [])
-        with session.db.begin() as connection:
-            new = connections.add(connection, name, connector, values, credentials, interval)
-            _store_schedule(connection, new, schedule)
-            connections.pause(connection, new, paused)
+        accounts.add(
+            session.db,
+            name,
+            connector,
+            settings=values,
+            credentials=credentials,
+            schedule=schedule,
+            min_interval_ms=interval,
+            paused=paused,
+        )
     say(f"Added {name}. {'It is paused.' if paused else 'It is collected by the fleet from now on: pdpp-worker up'}")
 
 
@@ -80,7 +80,7 @@ def list_(json: Json = False) -> None:
 def show(name: Name, json: Json = False) -> None:
     """Show a connection: settings, where its credentials are kept, schedule, rate ceiling, last run."""
     with open_session() as session, session.db.begin() as connection:
-        [found] = outlook.read(session.settings, connection, [connections.get(connection, name).id])
+        [found] = outlook.read(session.settings, connection, [accounts.find(connection, name).id])
     if json:
         print_json(views.document(found.view, found.ceiling))
     else:
@@ -96,17 +96,8 @@ def set_(
 ) -> None:
     """Change settings or the schedule."""
     schedule = read_schedule(every, cron)
-
-    def change(connection: Connection) -> None:
-        row = connections.get(connection, name)
-        _store_schedule(connection, row.id, schedule)
-        if settings:
-            values = read_settings(registry.get(row.connector).manifest, settings, row.settings)
-            named = {assignment.partition("=")[0] for assignment in settings}
-            edits.change_settings(connection, row.id, {key: values.get(key) for key in named})
-
     with open_session() as session:
-        session.db.transact(change)
+        accounts.change(session.db, name, settings or [], schedule)
     say(f"Changed {name}; its next run works with it.")
 
 
@@ -117,8 +108,8 @@ def set_rate(
 ) -> None:
     """Set the connection's own rate ceiling: no request follows another sooner."""
     interval = None if min_interval_ms == "default" else positive_ms("The rate ceiling", min_interval_ms)
-    with open_session() as session, session.db.begin() as connection:
-        edits.set_min_interval(connection, connections.get(connection, name).id, interval)
+    with open_session() as session:
+        accounts.set_rate(session.db, name, interval)
     say(f"Changed the rate ceiling of {name}; its next slice keeps to it. See: pdpp-worker rate {name}")
 
 
@@ -131,10 +122,10 @@ def secret(
     """Replace a credential; what waited for it is tried again."""
     with open_session() as session:
         with session.db.begin() as connection:
-            row = connections.get(connection, name)
+            row = accounts.find(connection, name)
         manifest = registry.get(row.connector).manifest
         stored = read_source(Vault(session.settings), manifest, check_name(manifest, key), source)
-        session.db.transact(lambda connection: connections.set_credentials(connection, row.id, {key: stored}))
+        accounts.set_credentials(session.db, row, {key: stored})
     say(f"Replaced {key} of {name}; what waited for it is due now.")
 
 
@@ -158,7 +149,7 @@ def resume(name: Name) -> None:
 @app.command()
 def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Remove a connection with all records and files that are held of it; it can be repeated."""
-    removal.remove(name, confirm=(lambda _: None) if yes else _confirm)
+    remove_account(name, confirm=(lambda _: None) if yes else _confirm)
 
 
 def _confirm(question: str) -> None:
@@ -168,17 +159,5 @@ def _confirm(question: str) -> None:
 
 
 def _pause(name: str, paused: bool) -> None:
-    with open_session() as session, session.db.begin() as connection:
-        connections.pause(connection, connections.get(connection, name).id, paused)
-
-
-def _store_schedule(connection: Connection, connection_id: int, schedule: Schedule | None) -> None:
-    if schedule is not None:
-        connections.schedule(
-            connection,
-            connection_id,
-            every_s=schedule.every_s,
-            cron=schedule.cron,
-            jitter_s=schedule.jitter_s,
-            next_run_at=datetime.now(UTC),
-        )
+    with open_session() as session:
+        accounts.pause(session.db, name, paused)

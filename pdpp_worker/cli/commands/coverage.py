@@ -19,7 +19,8 @@ from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Supply, Verdict
 from pdpp_worker.coverage.when import UNKNOWN
 from pdpp_worker.coverage.words import overall
-from pdpp_worker.owner.session import Session, open_session, targets
+from pdpp_worker.owner import accounts
+from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views.rows import take_snapshot
 
 NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR"
@@ -44,7 +45,7 @@ def read(session: Session, name: str | None) -> list[StreamCoverage]:
     """The coverage of all connections, or of those that the name means."""
     with session.db.begin() as connection:
         take_snapshot(connection)
-        ids = None if name is None else [row.id for row in targets(connection, name)]
+        ids = None if name is None else [row.id for row in accounts.targets(connection, name)]
         return model.streams(connection, read_outlooks(session.settings, connection, ids))
 
 

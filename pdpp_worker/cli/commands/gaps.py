@@ -10,21 +10,20 @@ from itertools import groupby, islice
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Connection
 from typer.core import TyperGroup
 
 from pdpp_worker.cli.commands.coverage import waiting
-from pdpp_worker.cli.gap_options import Gaps, Stream, Why, check_reason, selection
+from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.output import Json, console, make_table, print_json_line, say
 from pdpp_worker.cli.times import due
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.verdict import Mender
 from pdpp_worker.coverage.words import owner_action, version_of
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner.session import open_session, targets
+from pdpp_worker.owner import accounts, gap_changes
+from pdpp_worker.owner.gap_changes import GapFilter
+from pdpp_worker.owner.session import Database, open_session
 from pdpp_worker.protocol.reasons import known_reason
-from pdpp_worker.store import backlog
-from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.views import gap_views
 from pdpp_worker.store.views.gap_views import GapView
 from pdpp_worker.store.views.rows import PAGE
@@ -61,9 +60,9 @@ def list_(
     json: Json = False,
 ) -> None:
     """List what is missing, with the reason, the attempts, the next one and who acts. --json prints JSON lines."""
-    check_reason(reason)
+    gap_changes.check_reason(reason)
     with open_session() as session, session.db.begin() as connection:
-        ids = [row.id for row in targets(connection, name)]
+        ids = [row.id for row in accounts.targets(connection, name)]
         outlooks = {one.view.name: one for one in read(session.settings, connection, ids)}
         found = gap_views.of_connections(connection, ids, closed_too=status is Which.ALL, reason=reason, limit=limit)
         if json:
@@ -78,7 +77,7 @@ def waive(
     name: Target, stream: Stream = None, reason: Why = None, gap: Gaps = None, everything: Everything = False
 ) -> None:
     """Do without what is missing: it is no longer asked for, nor counted as missing."""
-    _change(name, _chosen(stream, reason, gap, everything), backlog.waive, "waived")
+    _change(name, _chosen(stream, reason, gap, everything), gap_changes.waive, "waived")
 
 
 @app.command()
@@ -86,24 +85,19 @@ def reopen(
     name: Target, stream: Stream = None, reason: Why = None, gap: Gaps = None, everything: Everything = False
 ) -> None:
     """Ask again for what was waived, given up after many attempts, or said not to exist."""
-    _change(name, _chosen(stream, reason, gap, everything), backlog.reopen, "open again")
+    _change(name, _chosen(stream, reason, gap, everything), gap_changes.reopen, "open again")
 
 
-def _chosen(stream: str | None, reason: str | None, ids: list[int] | None, everything: bool) -> Selection:
-    chosen = selection(stream, reason, ids)
-    if chosen == Selection() and not everything:
+def _chosen(stream: str | None, reason: str | None, ids: list[int] | None, everything: bool) -> GapFilter:
+    chosen = gap_changes.gap_filter(stream, reason, ids)
+    if chosen == gap_changes.ALL and not everything:
         raise ConfigurationError("Say which gaps: --gap, --stream or --reason, or --all for all of them.")
     return chosen
 
 
-def _change(
-    name: str, chosen: Selection, change: Callable[[Connection, list[int], Selection], int], outcome: str
-) -> None:
-    def apply(connection: Connection) -> int:
-        return change(connection, [row.id for row in targets(connection, name)], chosen)
-
+def _change(name: str, chosen: GapFilter, change: Callable[[Database, str, GapFilter], int], outcome: str) -> None:
     with open_session() as session:
-        count = session.db.transact(apply)
+        count = change(session.db, name, chosen)
     say(f"Gaps of {name} that are {outcome}: {count:,}.")
 
 

@@ -14,8 +14,8 @@ from pdpp_worker.cli.commands.coverage import end, waiting
 from pdpp_worker.cli.output import Json, console, make_table, print_json, print_json_line, say
 from pdpp_worker.cli.times import relative
 from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.owner import accounts
 from pdpp_worker.owner.session import Session, open_session
-from pdpp_worker.store import connections
 from pdpp_worker.store.views import rate_views
 from pdpp_worker.store.views import stream_views as store
 from pdpp_worker.store.views.rate_views import RateRow
@@ -61,7 +61,7 @@ def rate(
 def _show(session: Session, name: str | None, json: bool, *, as_line: bool) -> None:
     with session.db.begin() as connection:
         take_snapshot(connection)
-        ids = None if name is None else [connections.get(connection, name).id]
+        ids = None if name is None else [accounts.find(connection, name).id]
         outlooks = read(session.settings, connection, ids)
         shown = [one.view.id for one in outlooks]
         learned, missing = rate_views.read(connection, shown), store.missing(connection, shown)

@@ -7,21 +7,19 @@ from typing import Annotated
 import typer
 
 from pdpp_worker.cli.commands.coverage import end, waiting
-from pdpp_worker.cli.doorbell import ring
-from pdpp_worker.cli.gap_options import Gaps, Stream, Why, selection
+from pdpp_worker.cli.gap_options import Gaps, Stream, Why
+from pdpp_worker.cli.notify import notify
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.cli.progress import START_THE_FLEET
 from pdpp_worker.cli.times import clock, duration
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.when import Wait
-from pdpp_worker.owner.session import Session, open_session, targets
-from pdpp_worker.pacing.forecast import forecast
+from pdpp_worker.owner import accounts, gap_changes, run_requests
+from pdpp_worker.owner.accounts import ConnectionRow
+from pdpp_worker.owner.gap_changes import GapFilter
+from pdpp_worker.owner.run_requests import GapSummary, Ring
+from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.protocol.messages import Budget
-from pdpp_worker.recovery import sweep
-from pdpp_worker.store import backlog
-from pdpp_worker.store.backlog import Selection, Standing
-from pdpp_worker.store.connections import ConnectionRow
-from pdpp_worker.store.runs import Ring
 from pdpp_worker.store.views import run_views
 
 
@@ -35,59 +33,57 @@ def recover(
     seconds: Annotated[float | None, typer.Option(help="At most so much work for each connection.", min=1)] = None,
 ) -> None:
     """Go back now for what is missing, given-up items included."""
-    wanted = selection(stream, reason, gap)
+    chosen = gap_changes.gap_filter(stream, reason, gap)
     budget = Budget(seconds=seconds, requests=requests, items=items)
     with open_session() as session:
         with session.db.begin() as connection:
-            rows = targets(connection, name)
-        bells = sweep.recover(session.settings, session.db, [row.id for row in rows], wanted, budget)
-        heard = _start(session, bells, wanted)
-        _explain(session, rows, wanted, bells)
+            rows = accounts.targets(connection, name)
+        queued = run_requests.recover(session.settings, session.db, rows, chosen, budget)
+        heard = _start(session, queued, chosen)
+        _explain(session, rows, chosen, queued)
     if not all(heard):
         note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")
 
 
-def _start(session: Session, bells: list[Ring], wanted: Selection) -> list[bool]:
-    """Say what each run will take, then ring for it."""
-    costs = [_cost_of(session, bell.run_id, wanted) for bell in bells]
-    heard = [ring(bell) for bell in bells]
+def _start(session: Session, queued: list[Ring], chosen: GapFilter) -> list[bool]:
+    """Say what each run will take, then notify the workers."""
+    costs = [_cost_of(session, run.run_id, chosen) for run in queued]
+    heard = [notify(run) for run in queued]
     say(*costs)
-    say(*(f"Run {bell.run_id} is queued; see: pdpp-worker runs show {bell.run_id}" for bell in bells))
+    say(*(f"Run {run.run_id} is queued; see: pdpp-worker runs show {run.run_id}" for run in queued))
     return heard
 
 
-def _cost_of(session: Session, run_id: int, wanted: Selection) -> str:
-    """What a run that goes back for gaps is expected to take, and when it will be done."""
+def _cost_of(session: Session, run_id: int, chosen: GapFilter) -> str:
+    """What a run that retries gaps is expected to take, and when it will be done."""
     with session.db.begin() as connection:
         view, cost = run_views.one(connection, run_id), run_views.stated_cost(connection, run_id)
         [outlook] = read(session.settings, connection, [view.connection_id])
-        due = backlog.count_due(connection, view.connection_id, wanted)
-    wait, one_by_one = outlook.wait, outlook.is_targeted and due.resources == due.items
-    expected = forecast(
-        cost["items"],
-        cost["interval_ms"],
-        outlook.now,
-        learned=cost["learned"],
-        not_before=wait.until if wait else None,
-    )
+        single = run_requests.names_single_items(connection, view.connection_id, chosen)
+    expected, wait = outlook.expected_of_run(cost, single_items=single), outlook.wait
     takes = duration(max(1.0, expected.cost.total_seconds()))
-    done = end(expected.done_at if cost["learned"] and one_by_one else None, expected.spread.total_seconds())
+    done = end(expected.done_at, expected.spread.total_seconds())
     waits = f"; {waiting(wait.until, wait.reason)}" if wait else ""
     return f"{view.connection}: {expected.items:,} pending, about {takes}, {done}{waits}"
 
 
-def _explain(session: Session, rows: list[ConnectionRow], wanted: Selection, bells: list[Ring]) -> None:
+def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, queued: list[Ring]) -> None:
     """Of each connection that got no run, say why not."""
     with session.db.begin() as connection:
-        started = {run_views.one(connection, bell.run_id).connection for bell in bells}
+        started = {run_views.one(connection, run.run_id).connection for run in queued}
         idle = [row for row in rows if row.name not in started]
         waits = {one.view.id: one.wait for one in read(session.settings, connection, [row.id for row in idle])}
-        say(*(_why_not(row, wanted, backlog.standing(connection, row.id, wanted), waits[row.id]) for row in idle))
+        say(
+            *(
+                _why_not(row, chosen, run_requests.gap_summary(connection, row.id, chosen), waits[row.id])
+                for row in idle
+            )
+        )
 
 
-def _why_not(row: ConnectionRow, wanted: Selection, held: Standing, wait: Wait | None) -> str:
+def _why_not(row: ConnectionRow, chosen: GapFilter, held: GapSummary, wait: Wait | None) -> str:
     name = row.name
-    that = "that you asked for " if wanted != Selection() else ""
+    that = "that you asked for " if chosen != gap_changes.ALL else ""
     if not held.missing and held.let_go:
         return (
             f"Nothing {that}is missing of {name}, but for {held.let_go:,} that you waived or that do not exist at the "

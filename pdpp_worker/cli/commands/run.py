@@ -1,4 +1,4 @@
-"""`pdpp-worker run` and `cancel`: ask the fleet to collect, or to stop."""
+"""`pdpp-worker run`: ask the fleet to collect."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pdpp_worker.cli.doorbell import ring
+from pdpp_worker.cli.notify import notify
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.cli.progress import watch
 from pdpp_worker.cli.run_tables import advice, summary
 from pdpp_worker.coverage.outlook import read
-from pdpp_worker.dispatch import request_run
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner import run_requests
+from pdpp_worker.owner.run_requests import Ring
 from pdpp_worker.owner.session import Session, open_session
-from pdpp_worker.store import connections, runs
-from pdpp_worker.store.runs import Ring
 from pdpp_worker.store.views import run_views
 
 EXIT_CODES = {"succeeded": 0, "partially_completed": 3}
@@ -32,44 +31,30 @@ def run(
 ) -> None:
     """Collect a connection now. Exit code: 0 succeeded, 3 partially completed, 1 failed."""
     with open_session() as session:
-        bell = _queue(session, name, full)
+        queued = _queue(session, name, full)
         if interactive:
-            _work_here(session, bell)
+            _work_here(session, queued)
             return
-        heard = ring(bell)
-        if not heard:
-            note(f"The broker cannot be reached; run {bell.run_id} is queued, and the dispatcher will find it.")
+        if not notify(queued):
+            note(f"The broker cannot be reached; run {queued.run_id} is queued, and the dispatcher will find it.")
         if not wait:
-            say(f"Run {bell.run_id} of {name} is queued; see: pdpp-worker runs show {bell.run_id}")
+            say(f"Run {queued.run_id} of {name} is queued; see: pdpp-worker runs show {queued.run_id}")
             return
-        _await_end(session, bell)
+        _await_end(session, queued)
 
 
-def cancel(name: Annotated[str, typer.Argument(help="The connection whose run is to stop.")]) -> None:
-    """Stop the active run of a connection; what it has taken stays."""
-    with open_session() as session:
-        with session.db.begin() as connection:
-            row = connections.get(connection, name)
-            run_id = runs.request_cancel(connection, row.id)
-        if run_id is None:
-            say(f"{name} has no active run.")
-            return
-        ring(Ring(run_id, row.connector))
-    say(f"Run {run_id} of {name} is asked to stop; what it has taken stays.")
-
-
-def _work_here(session: Session, bell: Ring) -> None:
+def _work_here(session: Session, queued: Ring) -> None:
     from pdpp_worker.cli.foreground_run import work  # needs what the runtime needs
 
-    if work(session, bell.run_id):
-        ring(bell)
-        note(f"The fleet goes on with run {bell.run_id}; see: pdpp-worker runs show {bell.run_id}")
+    if work(session, queued.run_id):
+        notify(queued)
+        note(f"The fleet goes on with run {queued.run_id}; see: pdpp-worker runs show {queued.run_id}")
         raise typer.Exit(130)
-    _await_end(session, bell)
+    _await_end(session, queued)
 
 
-def _await_end(session: Session, bell: Ring) -> NoReturn:
-    view = watch(session.db, bell.run_id)
+def _await_end(session: Session, queued: Ring) -> NoReturn:
+    view = watch(session.db, queued.run_id)
     with session.db.begin() as connection:
         [outlook] = read(session.settings, connection, [view.connection_id])
     say(summary(view, outlook), *advice(view))
@@ -77,16 +62,14 @@ def _await_end(session: Session, bell: Ring) -> NoReturn:
 
 
 def _queue(session: Session, name: str, full: bool) -> Ring:
-    with session.db.begin() as connection:
-        row = connections.get(connection, name)
-    run_id, created = request_run(session.db, row, trigger="manual", full=full)
+    queued, created = run_requests.request(session.db, name, full=full)
     if not created:
         with session.db.begin() as connection:
-            active = run_views.one(connection, run_id)
+            active = run_views.one(connection, queued.run_id)
         if full and active.mode != "full_refresh":
             raise ConfigurationError(
-                f"Run {run_id} of {name} is active and walks only what is new; stop it first with: "
+                f"Run {active.id} of {name} is active and walks only what is new; stop it first with: "
                 f"pdpp-worker cancel {name}"
             )
-        note(f"Run {run_id} of {name} is active already.")
-    return Ring(run_id, row.connector)
+        note(f"Run {active.id} of {name} is active already.")
+    return queued

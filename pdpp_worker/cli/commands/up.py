@@ -12,8 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pdpp_worker.cli.output import console, say
 from pdpp_worker.cli.times import due
 from pdpp_worker.local.fleet import Fleet
-from pdpp_worker.owner.session import open_session
-from pdpp_worker.store.engine import Database
+from pdpp_worker.owner.session import Database, open_session
 from pdpp_worker.store.views import overview
 from pdpp_worker.store.views.overview import Overview
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -52,6 +52,14 @@ class RunView:
     gaps_closed: int | None
     retry_hint: dict[str, Any] | None
     error: str | None
+
+
+class RunCost(NamedTuple):
+    """Items to ask for, one every `interval_ms`; `learned` is False where the interval is that of a cold start."""
+
+    items: int
+    interval_ms: float
+    learned: bool
 
 
 @dataclass(frozen=True)
@@ -126,10 +134,10 @@ def one(connection: Connection, run_id: int) -> RunView:
     return build(RunView, row)
 
 
-def stated_cost(connection: Connection, run_id: int) -> dict[str, Any]:
-    """What a run that goes back for gaps was expected to take when it was queued: items, interval_ms, seconds."""
+def stated_cost(connection: Connection, run_id: int) -> RunCost:
+    """What a run that retries gaps was expected to take when it was queued."""
     cost: dict[str, Any] = connection.execute(_STATED_COST, {"run_id": run_id}).scalar_one()
-    return cost
+    return RunCost(cost["items"], cost["interval_ms"], cost["learned"])
 
 
 def streams(connection: Connection, run_id: int) -> list[RunStreamView]:
