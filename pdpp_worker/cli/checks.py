@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from pdpp_worker import registry
 from pdpp_worker.browser import launch
-from pdpp_worker.cli.commands.coverage import progress
+from pdpp_worker.cli.phrases import obstacles
 from pdpp_worker.cli.progress import START_THE_FLEET, served_queues
 from pdpp_worker.coverage import outlook
 from pdpp_worker.coverage.outlook import Outlook
@@ -143,7 +143,7 @@ def _progress_checks(found: list[Outlook]) -> Iterator[Check]:
     kept = [one for one in found if one.still is not None or one.is_fruitless]
     for one in kept:
         yield Check(
-            f"progress of {one.view.name}", one.still is None and one.wait is not None, "; ".join(progress(one))
+            f"progress of {one.view.name}", one.still is None and one.wait is not None, "; ".join(obstacles(one))
         )
     if not kept:
         yield Check("progress", True, "no connection stands still")

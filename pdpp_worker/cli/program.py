@@ -36,7 +36,7 @@ from pdpp_worker.errors import ConfigurationError, PdppError
 
 
 class _Program(TyperGroup):
-    """Expected failures end in one sentence: exit code 2 where the owner can mend the call, 1 otherwise."""
+    """Expected failures end in one sentence: exit code 2 where the owner can correct the call, 1 otherwise."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -53,7 +53,7 @@ class _Program(TyperGroup):
 
 app = typer.Typer(
     cls=_Program,
-    help="Collects your own data from the platforms you use, says what is missing and why, and goes back for it.",
+    help="Collects your own data from the platforms you use, says what is missing and why, and retries it.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from pdpp_worker import registry
 from pdpp_worker.cli.output import console, make_table, note, number
-from pdpp_worker.cli.times import clock
+from pdpp_worker.cli.phrases import waiting
 from pdpp_worker.coverage.when import Wait, wait_of
 from pdpp_worker.errors import PdppError
 from pdpp_worker.owner.session import Database
@@ -114,7 +114,7 @@ def _progress(view: RunView, streams: list[RunStreamView], wait: Wait | None) ->
 
 def _headline(view: RunView, wait: Wait | None) -> str:
     if wait is not None:
-        state = f"waits until {clock(wait.until)}: {wait.reason}"
+        state = waiting(wait.until, wait.reason)
     elif view.leased:
         state = "collecting"
     else:

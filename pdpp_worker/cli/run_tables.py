@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from pdpp_worker.cli.commands.coverage import progress
 from pdpp_worker.cli.output import counts, number, print_pairs, print_table, say
+from pdpp_worker.cli.phrases import obstacles
 from pdpp_worker.cli.times import due, duration, local, relative
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, known_reason
@@ -97,13 +97,13 @@ def print_one(view: RunView, streams: Sequence[RunStreamView], outlook: Outlook)
         ("slices", str(view.slices)),
         ("records", f"{view.records_durable:,} kept ({_kept(view)}); {view.records_rejected:,} refused"),
         ("missing", missing(view) + retry(view, outlook)),
-        *([("gaps", _healed(view))] if view.gaps_tried else []),
+        *([("gaps", _retried(view))] if view.gaps_tried else []),
         ("checkpoints", f"{view.checkpoints_committed} of {view.checkpoints_staged} committed"),
     ]
     print_pairs(rows + ([("error", view.error)] if view.error else []))
     if streams:
         say("")
-        _print_books(streams)
+        _print_counts(streams)
         _print_remarks(streams)
 
 
@@ -113,16 +113,16 @@ def _is_active(view: RunView, outlook: Outlook) -> bool:
 
 def _kept_by(view: RunView, outlook: Outlook) -> str:
     """What keeps a run that is active; empty: nothing does, or it is over."""
-    return "; ".join(progress(outlook)) if _is_active(view, outlook) else ""
+    return "; ".join(obstacles(outlook)) if _is_active(view, outlook) else ""
 
 
-def _healed(view: RunView) -> str:
-    """What became of the gaps that the run went back for."""
+def _retried(view: RunView) -> str:
+    """The outcome of the gaps that the run retried."""
     closed = view.gaps_closed
     if closed is None:
         return f"{view.gaps_tried:,} tried so far"
     still = max(0, view.gaps_tried - closed)
-    return f"{view.connector_version} healed {closed:,} of {max(view.gaps_tried, closed):,}, {still:,} still fail"
+    return f"{view.connector_version} fixed {closed:,} of {max(view.gaps_tried, closed):,}, {still:,} still fail"
 
 
 def missing_count(view: RunView) -> str:
@@ -132,7 +132,7 @@ def missing_count(view: RunView) -> str:
     return "0" if view.status == "succeeded" else number(view.records_missing_estimate)
 
 
-def _print_books(streams: Iterable[RunStreamView]) -> None:
+def _print_counts(streams: Iterable[RunStreamView]) -> None:
     columns = ("stream", "considered", "flushed", "unchanged", "refused", "skipped", "unreached", "missing", "cursor")
     rows = [
         (

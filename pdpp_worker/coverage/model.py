@@ -1,4 +1,4 @@
-"""What is held and missing of each stream, the verdict on it, and when what is missing will be here."""
+"""Coverage of each stream: what is held and missing, the verdict, and when what is missing will be here."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pdpp_worker.coverage.stream import (
     ancestors,
     never_supplied,
 )
-from pdpp_worker.coverage.verdict import Mender, StreamFacts, Walk, verdict
+from pdpp_worker.coverage.verdict import Resolver, StreamFacts, Walk, verdict
 from pdpp_worker.coverage.words import Facts, because, what_next
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.store.views import stream_views as store
-from pdpp_worker.store.views.stream_views import EndedWalk, GapGroup, LetGo
+from pdpp_worker.store.views.stream_views import ClosedWithoutItem, EndedWalk, GapGroup
 
-_NOTHING_LET_GO = LetGo(0, 0)
+_NONE_CLOSED = ClosedWithoutItem(0, 0)
 _WORST_FIRST = (Walk.NEVER, Walk.UNFINISHED, Walk.CHECKPOINT_REFUSED, Walk.FINISHED)
 
 
@@ -43,7 +43,7 @@ class _Rows:
     def __init__(self, connection: Connection, ids: Sequence[int]) -> None:
         self.held = store.records_held(connection, ids)
         self.missing = store.missing(connection, ids)
-        self.let_go = store.let_go(connection, ids)
+        self.closed_without_item = store.closed_without_item(connection, ids)
         self.covered = store.covered(connection, ids)
         self.walking = store.walking(connection, ids)
         self.ended: dict[store.StreamKey, EndedWalk] = {}
@@ -54,7 +54,7 @@ def _streams(outlook: Outlook, rows: _Rows) -> Iterator[str]:
     declared = outlook.manifest.streams if outlook.manifest else []
     names = [one.name for one in sorted(declared, key=lambda one: never_supplied(one, view.settings) is not None)]
     yield from names
-    touched = rows.held.keys() | rows.missing.keys() | rows.let_go.keys() | rows.covered.keys()
+    touched = rows.held.keys() | rows.missing.keys() | rows.closed_without_item.keys() | rows.covered.keys()
     yield from sorted({name for id_, name in touched if id_ == view.id} - set(names))
 
 
@@ -85,7 +85,7 @@ class _Account:
             connection=self._view.name,
             connector=self._view.connector,
             stream=name,
-            supply=facts.judged.supply,
+            supply=facts.judged.availability,
             verdict=judged,
             because=because(judged, facts),
             next=what_next(judged, facts),
@@ -94,8 +94,8 @@ class _Account:
             open_gaps=_by_kind(groups),
             exhausted=sum(one.count for one in groups if one.exhausted),
             fetching=sum(one.count for one in groups if one.fetching),
-            waived=facts.let_go.waived,
-            absent_upstream=facts.let_go.absent_upstream,
+            waived=facts.closed_without_item.waived,
+            absent_upstream=facts.closed_without_item.absent_upstream,
             next_attempt_at=min((at for at in times if at is not None), default=None),
             done_at=expected.done_at if expected else None,
             done_give_or_take_s=expected.spread.total_seconds() if expected else None,
@@ -110,28 +110,28 @@ class _Account:
     def _facts(self, name: str, groups: list[GapGroup]) -> Facts:
         key = (self._view.id, name)
         walk, blame = self._worst_walk(name)
-        let_go = self._rows.let_go.get(key, _NOTHING_LET_GO)
-        menders = {one: self._outlook.mender(one) for one in groups}
-        above = {one: self._outlook.mender(one) for one in self._above(name)}
-        all_of_it = [*menders.items(), *above.items()]
-        counts = {who: sum(one.count for one, found in all_of_it if found is who) for who in Mender}
+        closed_without_item = self._rows.closed_without_item.get(key, _NONE_CLOSED)
+        resolvers = {one: self._outlook.resolver(one) for one in groups}
+        above = {one: self._outlook.resolver(one) for one in self._above(name)}
+        all_of_it = [*resolvers.items(), *above.items()]
+        counts = {who: sum(one.count for one, found in all_of_it if found is who) for who in Resolver}
         judged = StreamFacts(
-            supply=self._outlook.supply(name),
+            availability=self._outlook.availability(name),
             walk=walk,
             records=self._rows.held.get(key, 0),
-            by_owner=counts[Mender.OWNER],
-            by_upgrade=counts[Mender.UPGRADE],
-            by_time=counts[Mender.TIME],
+            by_owner=counts[Resolver.OWNER],
+            by_upgrade=counts[Resolver.UPGRADE],
+            by_time=counts[Resolver.TIME],
             whole_stream=any(one.whole_stream for one in groups),
-            let_go=sum(let_go),
+            closed_without_item=sum(closed_without_item),
         )
         return Facts(
             outlook=self._outlook,
             stream=name,
             judged=judged,
-            groups=menders,
+            groups=resolvers,
             above=above,
-            let_go=let_go,
+            closed_without_item=closed_without_item,
             ended=self._rows.ended.get(key),
             walking=self._rows.walking.get(self._view.id),
             blame=blame,

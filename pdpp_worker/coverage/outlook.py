@@ -1,4 +1,4 @@
-"""What decides who mends a connection's gaps, when each is tried next, and when all of them will be here."""
+"""The outlook of a connection: who resolves its gaps, when each is retried, and when all of them will be here."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.coverage.stillness import Untouched, is_fruitless, stillness
-from pdpp_worker.coverage.stream import supply_of
-from pdpp_worker.coverage.verdict import GapFacts, Mender, Supply, mender
+from pdpp_worker.coverage.stream import availability_of
+from pdpp_worker.coverage.verdict import Availability, GapFacts, Resolver, resolver
 from pdpp_worker.coverage.when import Wait, next_try, wait_of
 from pdpp_worker.pacing.forecast import Forecast, forecast
 from pdpp_worker.pacing.intervals import Ceiling, ceiling, recovery_interval_ms
@@ -34,7 +34,7 @@ Gap = GapGroup | GapView
 
 @dataclass(frozen=True)
 class Outlook:
-    """One connection at one instant. Every command that says who, when or why asks this."""
+    """One connection at one instant. Every command that says who, when or why gets it from here."""
 
     view: ConnectionView
     manifest: Manifest | None
@@ -50,7 +50,7 @@ class Outlook:
 
     @property
     def still(self) -> Untouched | None:
-        """The work that has not been touched for too long; None: the connection does not stand still."""
+        """Work that has not been touched for too long; None: the connection does not stand still."""
         return stillness(self.waits, installed=self.manifest is not None, now=self.now)
 
     @property
@@ -64,20 +64,26 @@ class Outlook:
         return bool(self.view.paused) and self.waits.run is None
 
     @property
+    def interval_ms(self) -> float | None:
+        """The interval between two requests, ms: the learned one, never below the ceiling; None: none was learned."""
+        learned = self.waits.interval_ms
+        return None if learned is None else max(learned, self.ceiling.min_interval_ms or 0.0)
+
+    @property
     def recovery_interval_ms(self) -> float | None:
         """The interval at which gaps are asked for, ms; None as long as none was learned."""
         learned = self.waits.interval_ms
         return None if learned is None else recovery_interval_ms(learned, self.ceiling.min_interval_ms, self.manifest)
 
-    def supply(self, stream: str) -> Supply:
+    def availability(self, stream: str) -> Availability:
         """Whether the installed connector supplies a stream to the connection."""
-        return supply_of(self.manifest, stream, self.view.settings)
+        return availability_of(self.manifest, stream, self.view.settings)
 
-    def mender(self, gap: Gap) -> Mender:
-        """Who mends a gap, or gaps that are alike."""
+    def resolver(self, gap: Gap) -> Resolver:
+        """Who resolves a gap, or gaps that are alike."""
         upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
         facts = GapFacts(
-            supply=self.supply(gap.stream),
+            availability=self.availability(gap.stream),
             closed=isinstance(gap, GapView) and gap.closed_at is not None,
             exhausted=gap.exhausted,
             timed=gap.next_attempt_at is not None,
@@ -85,17 +91,22 @@ class Outlook:
             upgraded=upgrade and self._is_upgraded(gap),
             paused=self.is_paused,
         )
-        return mender(facts)
+        return resolver(facts)
+
+    def who_mends(self, gap: GapView) -> Resolver | None:
+        """Who resolves a gap, as `who_mends` in JSON; None once it was recovered, and nothing is left to do."""
+        return None if gap.status == "recovered" else self.resolver(gap)
 
     def next_try(self, gap: Gap) -> datetime | None:
-        """When the first of them is tried next; None where time does not mend them."""
+        """When the first of them is retried; None where the fleet does not retry them by itself."""
         return self._tried_at(gap, gap.next_attempt_at)
 
     def expected(self, gaps: Iterable[GapGroup], of: Iterable[GapGroup] | None = None) -> Forecast | None:
-        """When all that time mends among `gaps`, which is all that is missing of the connection, will be here.
+        """When all that the fleet retries by itself will be here; None where nobody can tell.
 
-        All streams share one rate; `of` are those whose end is asked for (None: all). None where nobody can tell:
-        nothing was learned, or some of them cannot be asked for one by one.
+        `gaps` is all that is missing of the connection, since its streams share one rate; `of` are the gaps whose end
+        is asked for (None: all). Nobody can tell where no rate was learned, or where some of them stand for an unknown
+        number of items.
         """
         pending = self.pending(gaps)
         own = self.pending(of) if of is not None else pending
@@ -118,8 +129,8 @@ class Outlook:
         return found if is_known else replace(found, done_at=None)
 
     def pending(self, gaps: Iterable[GapGroup]) -> list[GapGroup]:
-        """Those that the fleet goes back for by itself."""
-        return [one for one in gaps if self.mender(one) is Mender.TIME]
+        """The gaps that the fleet retries by itself."""
+        return [one for one in gaps if self.resolver(one) is Resolver.TIME]
 
     @property
     def is_targeted(self) -> bool:
@@ -127,12 +138,12 @@ class Outlook:
         return self.manifest is not None and taken_forms(self.manifest).resources
 
     def _tried_at(self, gap: Gap, own: datetime | None) -> datetime | None:
-        if self.mender(gap) is not Mender.TIME:
+        if self.resolver(gap) is not Resolver.TIME:
             return None
         return next_try(own, gap.reason, self.wait, self.waits.cooldown_until, self.now)
 
     def _is_upgraded(self, gap: Gap) -> bool:
-        """Whether the version that it waits for is installed, and does not go back by itself."""
+        """Whether the version that it waits for is installed, and does not retry by itself."""
         return (
             self.manifest is not None
             and not self.manifest.recovery.supports_version_bumped_retry

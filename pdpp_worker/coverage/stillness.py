@@ -31,7 +31,7 @@ class Cause(StrEnum):
 
 _BECAUSE = {
     Cause.NOT_DISPATCHED: "nobody dispatches it: is the fleet up?",
-    Cause.NO_WORKER: "it is rung for, and no worker takes it",
+    Cause.NO_WORKER: "workers were notified of it, and none takes it",
     Cause.SILENT: "a worker is at it, and asks for nothing",
     Cause.NO_REASON: "it waits, and no reason is known",
     Cause.NO_RUN: "it is due, and no run goes for it",
@@ -99,7 +99,7 @@ def _cause_of_due(run: ActiveRun, now: datetime) -> Cause:
 
 
 def _without_run(waits: Waits, *, installed: bool, now: datetime) -> Untouched | None:
-    """What is due and has no run yet: the walk on schedule, which goes back for gaps first, or gaps."""
+    """Work that is due and has no run yet: the walk on schedule, which retries gaps first, or gaps."""
     if waits.paused or not installed:
         return None
     due = [at for at in (waits.next_run_at, waits.due_at) if at is not None and at <= now]

@@ -1,4 +1,4 @@
-"""The read model in sentences that an owner can read: why a verdict is as it is, and what happens next."""
+"""Sentences for the owner: why a verdict is as it is, and what happens next."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from typing import NamedTuple
 
 from pdpp_worker.coverage.outlook import Gap, Outlook
 from pdpp_worker.coverage.stream import never_supplied
-from pdpp_worker.coverage.verdict import Mender, StreamFacts, Supply, Verdict, Walk
+from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Verdict, Walk
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
-from pdpp_worker.store.views.stream_views import EndedWalk, GapGroup, LetGo
+from pdpp_worker.store.views.stream_views import ClosedWithoutItem, EndedWalk, GapGroup
 
-NOBODY_GOES_BACK = "Nobody goes back for it."
-_ORDER = (Mender.OWNER, Mender.UPGRADE, Mender.TIME)
+NOBODY_RETRIES = "Nobody retries it."
+_ORDER = (Resolver.OWNER, Resolver.UPGRADE, Resolver.TIME)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that is said about a stream rests on this."""
+    """Facts about a stream that its sentences rest on."""
 
     outlook: Outlook
     stream: str
     judged: StreamFacts
-    groups: Mapping[GapGroup, Mender]
+    groups: Mapping[GapGroup, Resolver]
     """The unclosed gaps of the stream."""
-    above: Mapping[GapGroup, Mender]
-    """Those of the streams that it depends on: what was not read there may have some of this one with it."""
-    let_go: LetGo
+    above: Mapping[GapGroup, Resolver]
+    """Unclosed gaps of the streams that it depends on: an item missing there may have items of this stream."""
+    closed_without_item: ClosedWithoutItem
     ended: EndedWalk | None
     walking: int | None
     """The run that walks the connection now, or is queued to."""
     blame: str
-    """Whose walk ended worst: the stream itself, or one that it depends on."""
+    """The stream whose walk ended worst: the stream itself, or one that it depends on."""
 
-    def mended_by(self, who: Mender) -> list[GapGroup]:
-        """The unclosed gaps that this one mends, those of the stream itself first."""
+    def resolved_by(self, who: Resolver) -> list[GapGroup]:
+        """The unclosed gaps that `who` resolves, those of the stream itself first."""
         return [group for group, found in [*self.groups.items(), *self.above.items()] if found is who]
 
 
 class OwnerAction(NamedTuple):
-    """What the owner does about a gap, in a word or two and in a sentence."""
+    """An action of the owner, in a word or two and in a sentence."""
 
     short: str
     sentence: str
@@ -50,22 +50,23 @@ def because(judged: Verdict, facts: Facts) -> str:
     """Why the verdict on a stream is as it is."""
     if judged is Verdict.COMPLETE:
         run = facts.ended.run_id if facts.ended else None
-        besides = f", but for {sum(facts.let_go):,} that were let go" if any(facts.let_go) else ""
+        closed = sum(facts.closed_without_item)
+        besides = f", but for {closed:,} that you waived or that do not exist at the provider" if closed else ""
         return f"Run {run} walked it to its end, and all that was ever met is here{besides}."
     if judged is Verdict.KNOWN_ABSENT:
         return _absence(facts)
-    return " ".join(dict.fromkeys([*_supply(facts), *_missing(facts), *_walk(facts)]))
+    return " ".join(dict.fromkeys([*_availability(facts), *_missing(facts), *_walk(facts)]))
 
 
 def what_next(judged: Verdict, facts: Facts) -> str:
     """What happens next, and what the owner can do about it; the most urgent first."""
     if judged is Verdict.KNOWN_ABSENT:
-        return NOBODY_GOES_BACK
-    if facts.judged.supply is Supply.NOT_INSTALLED:
+        return NOBODY_RETRIES
+    if facts.judged.availability is Availability.NOT_INSTALLED:
         return _install(facts.outlook)
-    if facts.judged.supply is Supply.UNDECLARED:
+    if facts.judged.availability is Availability.UNDECLARED:
         return "What is held stays; no run walks it."
-    actions = [_action(facts, group, who) for who in _ORDER for group in facts.mended_by(who)]
+    actions = [_action(facts, group, who) for who in _ORDER for group in facts.resolved_by(who)]
     if judged in (Verdict.UNKNOWN, Verdict.COMPLETE):
         actions.append(_next_walk(facts))
     return " ".join(dict.fromkeys(actions))
@@ -106,7 +107,7 @@ def upgrade_action(gap: Gap, outlook: Outlook) -> str:
     """Which version is waited for, and what happens once it is there."""
     by_itself = outlook.manifest is not None and outlook.manifest.recovery.supports_version_bumped_retry
     again = f"then: pdpp-worker run {outlook.view.name} --full"
-    then = "the fleet then goes back for it by itself." if by_itself else again
+    then = "the fleet then retries it by itself." if by_itself else again
     return f"Waits for version {version_of(gap)} of the connector {outlook.view.connector}; {then}"
 
 
@@ -122,21 +123,21 @@ def _absence(facts: Facts) -> str:
     declared = facts.outlook.manifest.stream(facts.stream) if facts.outlook.manifest else None
     if declared is not None and (reason := never_supplied(declared, facts.outlook.view.settings)) is not None:
         return reason
-    waived, absent = facts.let_go
+    waived, absent = facts.closed_without_item
     return f"All that was expected was waived by you ({waived:,}) or does not exist at the provider ({absent:,})."
 
 
-def _supply(facts: Facts) -> Iterator[str]:
-    if facts.judged.supply is Supply.NOT_INSTALLED:
+def _availability(facts: Facts) -> Iterator[str]:
+    if facts.judged.availability is Availability.NOT_INSTALLED:
         yield f"The connector {facts.outlook.view.connector} is not installed."
     manifest = facts.outlook.manifest
-    if facts.judged.supply is Supply.UNDECLARED and manifest is not None:
+    if facts.judged.availability is Availability.UNDECLARED and manifest is not None:
         yield f"Version {manifest.version} of the connector {manifest.name} does not know this stream."
 
 
 def _missing(facts: Facts) -> Iterator[str]:
     for who in _ORDER:
-        for group in facts.mended_by(who):
+        for group in facts.resolved_by(who):
             if group.stream != facts.stream:
                 yield f"Something is missing of the stream {group.stream}, which it depends on."
             yield f"Given up: {group.reason}." if group.exhausted else sentence(group.reason)
@@ -156,12 +157,12 @@ def _walk(facts: Facts) -> Iterator[str]:
         yield f"The last walk (run {facts.ended.run_id}) {status}, and {place}{error}."
 
 
-def _action(facts: Facts, group: GapGroup, who: Mender) -> str:
-    if who is Mender.OWNER:
+def _action(facts: Facts, group: GapGroup, who: Resolver) -> str:
+    if who is Resolver.OWNER:
         return owner_action(group, facts.outlook).sentence
-    if who is Mender.UPGRADE:
+    if who is Resolver.UPGRADE:
         return upgrade_action(group, facts.outlook)
-    return "It is being fetched now." if group.fetching else "The fleet goes back for it by itself."
+    return "It is being fetched now." if group.fetching else "The fleet retries it by itself."
 
 
 def _next_walk(facts: Facts) -> str:

@@ -72,7 +72,7 @@ def test_the_text_says_what_is_held_and_missing_and_why_and_what_happens_next(cl
         "missing  3 (rate_limited 2, template_unknown 1)",
         "stars: known absent",
         "The export has none.",
-        "Nobody goes back for it.",
+        "Nobody retries it.",
     ):
         assert words in written
     assert max(map(len, written.splitlines())) <= 80

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pdpp_worker.cli.commands.coverage import waiting
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.output import Json, console, make_table, print_json_line, say
+from pdpp_worker.cli.phrases import waiting
 from pdpp_worker.cli.times import due
 from pdpp_worker.coverage.outlook import Outlook, read
-from pdpp_worker.coverage.verdict import Mender
+from pdpp_worker.coverage.verdict import Resolver
 from pdpp_worker.coverage.words import owner_action, version_of
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import accounts, gap_changes
@@ -102,15 +102,15 @@ def _change(name: str, chosen: GapFilter, change: Callable[[Database, str, GapFi
 
 
 def who_acts(gap: GapView, outlook: Outlook) -> str:
-    """Who mends a gap; how it ended, if it has."""
-    who = outlook.mender(gap)
-    if who is Mender.OWNER:
+    """Who acts on a gap; how it ended, if it has."""
+    who = outlook.resolver(gap)
+    if who is Resolver.OWNER:
         return f"you: {owner_action(gap, outlook).short}"
-    if who is Mender.UPGRADE:
+    if who is Resolver.UPGRADE:
         return f"version {version_of(gap)}"
     if gap.closed_at is not None:
         return gap.status.replace("_", " ")
-    return "the fleet" if who is Mender.TIME else "nobody"
+    return "the fleet" if who is Resolver.TIME else "nobody"
 
 
 def _document(gap: GapView, outlook: Outlook) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _document(gap: GapView, outlook: Outlook) -> dict[str, Any]:
         "next_attempt_at": outlook.next_try(gap),
         "sentence": reason.sentence if reason else None,
         "who_acts": who_acts(gap, outlook),
-        "who_mends": None if gap.status == "recovered" else outlook.mender(gap),
+        "who_mends": outlook.who_mends(gap),
         "waits_until": wait.until if wait else None,
         "wait_reason": wait.reason if wait else None,
     }

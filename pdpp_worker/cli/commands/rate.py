@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pdpp_worker.cli.commands.coverage import end, waiting
 from pdpp_worker.cli.output import Json, console, make_table, print_json, print_json_line, say
+from pdpp_worker.cli.phrases import end, waiting
 from pdpp_worker.cli.times import relative
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.owner import accounts
@@ -83,13 +83,12 @@ def _of(outlook: Outlook, missing: Mapping[StreamKey, list[GapGroup]]) -> list[G
 def _view(outlook: Outlook, row: RateRow | None, missing: list[GapGroup]) -> RateView:
     state: dict[str, Any] = row.state if row else {}
     back_off = state.get("back_off") or {}
-    ceiling_ms, wait, expected = outlook.ceiling.min_interval_ms, outlook.wait, outlook.expected(missing)
-    interval = max(state["interval_ms"], ceiling_ms or 0.0) if "interval_ms" in state else None
+    interval, wait, expected = outlook.interval_ms, outlook.wait, outlook.expected(missing)
     return RateView(
         connection=outlook.view.name,
         interval_ms=interval,
         per_minute=None if interval is None else round(60_000 / interval, 1),
-        ceiling_ms=ceiling_ms,
+        ceiling_ms=outlook.ceiling.min_interval_ms,
         quota_per_minute=state.get("quota_per_minute"),
         last_back_off_at=datetime.fromisoformat(back_off["at"]) if back_off else None,
         last_back_off_reason=back_off.get("why"),

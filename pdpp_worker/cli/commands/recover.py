@@ -1,4 +1,4 @@
-"""`pdpp-worker recover`: go back for what is missing, or say why nobody does."""
+"""`pdpp-worker recover`: retry what is missing, or say why nobody does."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from pdpp_worker.cli.commands.coverage import end, waiting
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.notify import notify
 from pdpp_worker.cli.output import note, say
+from pdpp_worker.cli.phrases import end, waiting
 from pdpp_worker.cli.progress import START_THE_FLEET
 from pdpp_worker.cli.times import clock, duration
 from pdpp_worker.coverage.outlook import read
@@ -32,7 +32,7 @@ def recover(
     requests: Annotated[int | None, typer.Option(help="At most so many requests for each connection.", min=1)] = None,
     seconds: Annotated[float | None, typer.Option(help="At most so much work for each connection.", min=1)] = None,
 ) -> None:
-    """Go back now for what is missing, given-up items included."""
+    """Retry now what is missing, given-up items included."""
     chosen = gap_changes.gap_filter(stream, reason, gap)
     budget = Budget(seconds=seconds, requests=requests, items=items)
     with open_session() as session:
@@ -104,4 +104,4 @@ def _why_not(row: ConnectionRow, chosen: GapFilter, held: GapSummary, wait: Wait
         )
     if held.cooldown_until is not None:
         return f"The provider of {name} wants a pause until {clock(held.cooldown_until)}; ask again then."
-    return f"Nobody can go back for what is missing of {name}: the connector {row.connector} is not installed."
+    return f"Nobody can retry what is missing of {name}: the connector {row.connector} is not installed."

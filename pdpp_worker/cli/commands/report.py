@@ -12,15 +12,15 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from pdpp_worker.cli.commands.coverage import NOTHING_YET, in_words, tries, waiting, when
 from pdpp_worker.cli.connection_tables import last_run, next_run
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, counts, plain, say, wrap
+from pdpp_worker.cli.phrases import NOTHING_YET, in_words, tries, waiting, when
 from pdpp_worker.cli.schedule_options import describe
 from pdpp_worker.cli.times import due, local
 from pdpp_worker.coverage import model
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import Interval, StreamCoverage
-from pdpp_worker.coverage.verdict import Supply
+from pdpp_worker.coverage.verdict import Availability
 from pdpp_worker.coverage.words import overall, sentence
 from pdpp_worker.owner import accounts
 from pdpp_worker.owner.session import open_session
@@ -106,7 +106,7 @@ def _gap(gap: GapView, outlook: Outlook) -> dict[str, Any]:
         **vars(gap),
         "next_attempt_at": outlook.next_try(gap),
         "sentence": sentence(gap.reason),
-        "who_mends": outlook.mender(gap),
+        "who_mends": outlook.who_mends(gap),
     }
 
 
@@ -157,11 +157,11 @@ def _facts(one: StreamCoverage) -> Iterator[tuple[str, str]]:
         more = len(one.intervals) - PERIODS
         periods = [_period(interval) for interval in one.intervals[:PERIODS]]
         yield "covered", "; ".join([*periods, f"and {more:,} more"] if more > 0 else periods)
-    if one.gaps_by_reason or (one.missing is None and one.supply is not Supply.NEVER):
+    if one.gaps_by_reason or (one.missing is None and one.supply is not Availability.NEVER):
         by_reason = f" ({counts(one.gaps_by_reason)})" if one.gaps_by_reason else ""
         yield "missing", f"{'nobody knows how many' if one.missing is None else f'{one.missing:,}'}{by_reason}"
     if one.waived or one.absent_upstream:
-        yield "let go", f"{one.waived:,} waived by you, {one.absent_upstream:,} gone at the provider"
+        yield "closed", f"{one.waived:,} waived by you, {one.absent_upstream:,} gone at the provider"
     yield "because", one.because
     time = when(one)
     yield "next", f"{one.next}{f' {time[0].upper()}{time[1:]}.' if time else ''}"

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from pdpp_worker.cli.commands.coverage import NOTHING_YET, in_words, progress
 from pdpp_worker.cli.connection_tables import last_run, next_run
 from pdpp_worker.cli.output import Json, counts, print_json, print_table, say
+from pdpp_worker.cli.phrases import NOTHING_YET, in_words, obstacles
 from pdpp_worker.cli.times import due
 from pdpp_worker.coverage import model
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import StreamCoverage
-from pdpp_worker.coverage.verdict import Supply, Verdict
+from pdpp_worker.coverage.verdict import Availability, Verdict
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.store.views.rows import take_snapshot
 
@@ -63,7 +63,7 @@ def status(json: Json = False) -> None:
 
 def _is_shown(one: StreamCoverage) -> bool:
     """What is never supplied and of which nothing is held belongs into the coverage only."""
-    return one.supply is not Supply.NEVER or bool(one.records)
+    return one.supply is not Availability.NEVER or bool(one.records)
 
 
 def _row(outlook: Outlook, one: StreamCoverage) -> StatusRow:
@@ -97,7 +97,7 @@ def _print(rows: list[StatusRow], outlooks: Mapping[str, Outlook]) -> None:
         view, wait = outlooks[name].view, outlooks[name].wait
         say(
             "; ".join(
-                [f"{name}: last run {last_run(view)}", f"next run {next_run(view, wait)}", *progress(outlooks[name])]
+                [f"{name}: last run {last_run(view)}", f"next run {next_run(view, wait)}", *obstacles(outlooks[name])]
             )
         )
         print_table(columns, map(_of_stream, streams), right=("records",), whole=("stream", "next retry"))

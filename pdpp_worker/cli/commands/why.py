@@ -1,4 +1,4 @@
-"""`pdpp-worker why`: is this one item here, and if not, why, and who goes back for it?"""
+"""`pdpp-worker why`: is this one item here, and if not, why, and who retries it?"""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from pdpp_worker.cli.commands.coverage import in_words, print_remarks, tries, waiting
-from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, wrap
+from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, say, wrap
+from pdpp_worker.cli.phrases import in_words, remarks, tries, waiting
 from pdpp_worker.cli.times import due, duration, local
 from pdpp_worker.coverage import item, model
 from pdpp_worker.coverage.item import Answer, Cost
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import StreamCoverage
-from pdpp_worker.coverage.verdict import Mender
+from pdpp_worker.coverage.verdict import Resolver
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import accounts
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import item_views
 from pdpp_worker.store.views.rows import take_snapshot
 
-_MENDS = {
-    Mender.TIME: "the fleet, in time",
-    Mender.UPGRADE: "a newer version of the connector",
-    Mender.OWNER: "you",
-    Mender.NOBODY: "nobody",
+_RESOLVED_BY = {
+    Resolver.TIME: "the fleet, in time",
+    Resolver.UPGRADE: "a newer version of the connector",
+    Resolver.OWNER: "you",
+    Resolver.NOBODY: "nobody",
 }
 
 
@@ -37,7 +37,7 @@ def why(
     resource: Annotated[str | None, typer.Argument(help="The item's id at the provider; none: the stream.")] = None,
     json: Json = False,
 ) -> None:
-    """Say whether one item is here; if not, since when, for what reason, who mends it, when, and at what cost."""
+    """Say whether one item is here; if not, since when, for what reason, who resolves it, when, and at what cost."""
     with open_session() as session, session.db.begin() as connection:
         take_snapshot(connection)
         found = (
@@ -50,7 +50,7 @@ def why(
     elif isinstance(found, Answer):
         print_pairs(_facts(found))
     else:
-        print_remarks([found])
+        say(*remarks([found]))
 
 
 def _about_gap(session: Session, connection: Connection, number: str) -> Answer:
@@ -88,7 +88,7 @@ def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
         ("state", in_words(answer.state)),
         ("because", answer.because),
         ("next", answer.next),
-        ("who mends", _MENDS[answer.who_mends] if answer.who_mends else ""),
+        ("resolved by", _RESOLVED_BY[answer.who_mends] if answer.who_mends else ""),
         ("found missing", f"{local(gap.opened_at)}, run {gap.first_run_id}" if gap else ""),
         ("last tried", f"{_moment(gap.last_tried_at)}run {gap.last_run_id}, {tries(gap.attempts)}" if gap else ""),
         ("reason", gap.reason if gap else ""),

@@ -61,7 +61,7 @@ class EndedWalk:
     error: str | None
 
 
-class LetGo(NamedTuple):
+class ClosedWithoutItem(NamedTuple):
     """Gaps of a stream that were closed without the item."""
 
     waived: int
@@ -95,7 +95,7 @@ _OTHERS = _GROUPS.format(
 )
 _WAITING = _GROUPS.format(versions="connector_version_seen, connector_version_required", which=_WAITS)
 _MISSING = text(f"{_OTHERS} UNION ALL {_WAITING} ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9")
-_LET_GO = text("""
+_CLOSED_WITHOUT_ITEM = text("""
     SELECT connection_id, stream, count(*) FILTER (WHERE status = 'waived') AS waived,
         count(*) FILTER (WHERE status = 'absent_upstream') AS absent_upstream
     FROM gaps WHERE status IN ('waived', 'absent_upstream') AND connection_id = ANY(:ids)
@@ -139,10 +139,10 @@ def missing(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, list[
     return found
 
 
-def let_go(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, LetGo]:
+def closed_without_item(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, ClosedWithoutItem]:
     """The gaps of each stream that were closed without the item."""
-    rows = connection.execute(_LET_GO, {"ids": list(ids)})
-    return {(row.connection_id, row.stream): LetGo(row.waived, row.absent_upstream) for row in rows}
+    rows = connection.execute(_CLOSED_WITHOUT_ITEM, {"ids": list(ids)})
+    return {(row.connection_id, row.stream): ClosedWithoutItem(row.waived, row.absent_upstream) for row in rows}
 
 
 def covered(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, Covered]:
