@@ -16,8 +16,9 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.local.embedded import locks, make_directory
-from pdpp_worker.local.embedded.parent_death import leashed
+from pdpp_worker.local import locks
+from pdpp_worker.local.embedded import make_directory
+from pdpp_worker.local.parent_death import with_parent_death_signal
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ class Supervisor:
             log.replace(log.with_suffix(".log.1"))
         with log.open("ab") as output:
             process.popen = subprocess.Popen(
-                leashed(process.spec.command, signal.SIGTERM),
+                with_parent_death_signal(process.spec.command, signal.SIGTERM),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

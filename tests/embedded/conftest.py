@@ -49,6 +49,6 @@ def main_process(server: Server) -> psutil.Process:
     return found
 
 
-def guardians(server: Server) -> list[psutil.Process]:
+def supervisors(server: Server) -> list[psutil.Process]:
     arguments = ["pdpp_worker.local.embedded.server_supervisor", server.name, str(server.home.parent.parent)]
     return [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-3:] == arguments]

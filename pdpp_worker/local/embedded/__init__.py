@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Self
 
 from pdpp_worker.local.embedded.account import make_directory
 from pdpp_worker.local.embedded.postgres import Postgres
-from pdpp_worker.local.embedded.reference import Hold
+from pdpp_worker.local.embedded.reference import Reference
 from pdpp_worker.local.embedded.valkey import Valkey
 
-if TYPE_CHECKING:  # the guardian, which runs for as long as the servers do, stays small without it
+if TYPE_CHECKING:  # the server supervisor, which runs for as long as the servers do, stays small without it
     from pdpp_worker.settings import Settings
 
 __all__ = ["EmbeddedServers", "acquire", "make_directory"]
@@ -33,33 +33,33 @@ class EmbeddedServers:
         self._postgres = Postgres(settings.data_dir)
         self._valkey = Valkey(settings.data_dir)
         self._stack = ExitStack()
-        self._holds: list[Hold] = []
+        self._references: list[Reference] = []
 
     @cached_property
     def database_url(self) -> str:
         """The database's URL, for SQLAlchemy and psycopg."""
-        self._hold(self._postgres)
+        self._refer_to(self._postgres)
         return self._postgres.url
 
     @cached_property
     def redis_url(self) -> str:
         """The pacing database's URL, for redis-py."""
-        self._hold(self._valkey)
+        self._refer_to(self._valkey)
         return self._valkey.url
 
     @cached_property
     def broker_url(self) -> str:
         """The broker's URL, for Celery: another database of the pacing server."""
-        self._hold(self._valkey)
+        self._refer_to(self._valkey)
         return self._valkey.broker_url
 
-    def _hold(self, server: Postgres | Valkey) -> None:
-        self._holds.append(self._stack.enter_context(closing(Hold(server))))
+    def _refer_to(self, server: Postgres | Valkey) -> None:
+        self._references.append(self._stack.enter_context(closing(Reference(server))))
 
     def ensure(self) -> None:
         """Start again, under the same URLs, what was asked for and no longer runs; raises as the URLs do."""
-        for hold in self._holds:
-            hold.ensure()
+        for reference in self._references:
+            reference.ensure()
 
     def close(self) -> None:
         """Let go of the servers; each stops when no process uses it."""

@@ -1,4 +1,4 @@
-"""Servers that outlived the guardian that started them."""
+"""Servers that outlived the supervisor that started them."""
 
 from __future__ import annotations
 

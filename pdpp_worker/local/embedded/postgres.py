@@ -56,7 +56,7 @@ class Postgres(Server):
 
     def answers(self) -> bool:
         import psycopg
-        from psycopg import conninfo  # the guardian, which never connects, stays small without them
+        from psycopg import conninfo  # the server supervisor, which never connects, stays small without them
 
         place = conninfo.make_conninfo(host=str(self.socket_directory), port=_PORT, user=_USER, dbname=_DATABASE)
         try:

@@ -1,4 +1,4 @@
-"""A process's hold on an embedded server: while one exists, the server runs."""
+"""A process's reference to an embedded server: while one exists, the server runs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pdpp_worker
 from pdpp_worker.errors import ConfigurationError, PdppError
-from pdpp_worker.local.embedded import locks
+from pdpp_worker.local import locks
 from pdpp_worker.local.embedded.account import make_directory
-from pdpp_worker.local.embedded.server import Server
+from pdpp_worker.local.embedded.server import SUPERVISOR_LOCK, Server
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _LOOK_EVERY_S = 0.05
 _LOG_LINES = 20
 
 
-class Hold:
+class Reference:
     """Keeps an embedded server running until `close`, or the end of this process and those it forked.
 
     Raises:
@@ -53,23 +53,23 @@ class Hold:
     def _ensure(self) -> None:
         started = time.monotonic()
         said = spawned = False
-        while not (guarded := self._is_guarded()) or not self._server.answers():
+        while not (supervised := self._is_supervised()) or not self._server.answers():
             waited = time.monotonic() - started
-            if waited > _START_S or (spawned and not guarded):
+            if waited > _START_S or (spawned and not supervised):
                 raise _not_started(self._server)
-            if not guarded:
-                self._spawn_guardian()
+            if not supervised:
+                self._spawn_supervisor()
                 spawned = True
             if waited > _SAY_SO_AFTER_S and not said:
                 logger.warning("waiting for %s to start; its log is %s", self._server.name, self._server.log)
                 said = True
             time.sleep(_LOOK_EVERY_S)
 
-    def _is_guarded(self) -> bool:
-        """Whether the server has a guardian. Ask under the start lock: the question locks for a moment."""
-        return locks.is_locked(self._server.home / "guardian.lock")
+    def _is_supervised(self) -> bool:
+        """Whether the server has a supervisor. Ask under the start lock: the question locks for a moment."""
+        return locks.is_locked(self._server.home / SUPERVISOR_LOCK)
 
-    def _spawn_guardian(self) -> None:
+    def _spawn_supervisor(self) -> None:
         self._server.prepare()
         data_dir = self._server.home.parent.parent
         command = [
@@ -90,7 +90,7 @@ class Hold:
 
 
 def _join(server: Server) -> int:
-    """Become one of the server's users, once a guardian that is stopping it has done so: the lock's descriptor."""
+    """Become one of the server's users, once a supervisor that is stopping it has done so: the lock's descriptor."""
     try:
         make_directory(server.home)
         return locks.lock(server.home / "users.lock", shared=True, timeout_s=_STOP_S)

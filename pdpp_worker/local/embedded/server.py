@@ -1,4 +1,4 @@
-"""What the two embedded servers have in common: their place, their account, their socket."""
+"""An embedded server of either kind: its directory, its account, its socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from pdpp_worker.local.embedded.account import Account, account_for, check_reach
 _SOCKET_PATH = re.compile(r"[A-Za-z0-9/._-]{1,103}")
 
 ENVIRONMENT = {"PATH": os.defpath}
-"""What a server sees of the environment: nothing that could change it, and none of the owner's secrets."""
+"""The environment of a server: nothing that could change it, and none of the owner's secrets."""
+SUPERVISOR_LOCK = "guardian.lock"
+"""The lock of a server's supervisor. Supervisors that other versions started hold it by this name."""
 
 
 class Server(ABC):
@@ -33,9 +35,9 @@ class Server(ABC):
     """
 
     name: ClassVar[str]
-    """Of the server's directory."""
+    """The name of the server's directory."""
     program_name: ClassVar[str]
-    """Of the server's process."""
+    """The name of the server's process."""
     distribution: ClassVar[str]
     """The package that carries the program."""
     socket_name: ClassVar[str]
@@ -84,7 +86,7 @@ class Server(ABC):
         return self.socket_directory / self.socket_name
 
     def prepare(self) -> None:
-        """Make all that the server needs in order to start.
+        """Make all that the server needs to start.
 
         Raises:
             ConfigurationError: the package is missing, or a directory cannot be used.
@@ -102,7 +104,7 @@ class Server(ABC):
         make_owned_directory(self.data, self.account)
 
     def clear(self) -> None:
-        """Remove what an earlier server left behind, the server itself included."""
+        """Remove the remains of an earlier server, the server itself included."""
         orphans.stop(self.data, self.program_name)
         for stale in self.socket_directory.glob(f"{self.socket_name}*"):
             stale.unlink()

@@ -1,9 +1,9 @@
-"""The process that owns one embedded server for as long as somebody uses it.
+"""Server supervisor: the process that owns one embedded server for as long as somebody uses it.
 
     python -m pdpp_worker.local.embedded.server_supervisor postgres|valkey DATA_DIR
 
-Every user holds a shared lock on the server's `users.lock`; the guardian tries for the exclusive one, and when it gets
-it nobody uses the server any more. The kernel keeps the count, so users that were killed are counted right.
+Every user holds a shared lock on the server's `users.lock`. The supervisor tries for the exclusive one; when it gets it,
+nobody uses the server any more. The kernel keeps the count, so users that were killed are counted right.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from pdpp_worker.local.embedded import locks
-from pdpp_worker.local.embedded.parent_death import leashed
+from pdpp_worker.local import locks
 from pdpp_worker.local.embedded.postgres import Postgres
-from pdpp_worker.local.embedded.server import ENVIRONMENT, Server
+from pdpp_worker.local.embedded.server import ENVIRONMENT, SUPERVISOR_LOCK, Server
 from pdpp_worker.local.embedded.valkey import Valkey
+from pdpp_worker.local.parent_death import with_parent_death_signal
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _STOP_S = 120.0
 _LOG_BYTES = 5_000_000
 
 
-class Guardian:
+class ServerSupervisor:
     """Runs a server, starts it again when it dies, and stops it when it is no longer used."""
 
     def __init__(self, server: Server) -> None:
@@ -73,7 +73,9 @@ class Guardian:
         self._starts.append(time.monotonic())
         # SIGINT: PostgreSQL's fast shutdown, and Valkey's ordinary one.
         account = self._server.account
-        command = leashed(self._server.command(), signal.SIGINT, (account.uid, account.gid) if account else None)
+        command = with_parent_death_signal(
+            self._server.command(), signal.SIGINT, (account.uid, account.gid) if account else None
+        )
         return subprocess.Popen(
             command, cwd=self._server.data, env=ENVIRONMENT, stdin=subprocess.DEVNULL, start_new_session=True
         )
@@ -112,16 +114,16 @@ def detach(log: Path) -> None:
 
 
 def main(kind: str, data_dir: str) -> int:
-    """Become the guardian of a server, unless it has one; returns the exit status."""
+    """Become the supervisor of a server, unless it has one; returns the exit status."""
     server = KINDS[kind](Path(data_dir))
-    if locks.try_lock(server.home / "guardian.lock") is None:
+    if locks.try_lock(server.home / SUPERVISOR_LOCK) is None:
         return 0
     detach(server.log)
-    logging.basicConfig(format="%(asctime)s guardian %(levelname)s %(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(asctime)s supervisor %(levelname)s %(message)s", level=logging.INFO)
     try:
-        return Guardian(server).run()
+        return ServerSupervisor(server).run()
     except Exception:
-        logger.exception("the guardian of %s failed", server.name)
+        logger.exception("the supervisor of %s failed", server.name)
         return 1
 
 

@@ -50,7 +50,7 @@ class Valkey(Server):
     def answers(self) -> bool:
         import redis
         from redis.backoff import NoBackoff
-        from redis.retry import Retry  # the guardian, which never connects, stays small without them
+        from redis.retry import Retry  # the server supervisor, which never connects, stays small without them
 
         once = Retry(NoBackoff(), retries=0)
         with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, retry=once) as client:

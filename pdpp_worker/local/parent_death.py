@@ -1,6 +1,6 @@
 """Become another program that ends when its parent does.
 
-    leash.py PARENT_PID SIGNAL UID:GID|- PROGRAM ARGUMENT...
+    parent_death.py PARENT_PID SIGNAL UID:GID|- PROGRAM ARGUMENT...
 
 Between fork and exec no Python code of ours may run safely, so a process that must not outlive its parent is started
 through this file: it drops to the given account, asks Linux to send SIGNAL when the parent dies, and becomes PROGRAM.
@@ -18,12 +18,12 @@ from collections.abc import Sequence
 _PR_SET_PDEATHSIG = 1
 
 
-def leashed(
+def with_parent_death_signal(
     command: Sequence[str], on_parent_death: signal.Signals, account: tuple[int, int] | None = None
 ) -> list[str]:
-    """The command line that runs `command` on a leash held by the calling process, as `account` (uid, gid).
+    """The command line that runs `command` as `account` (uid, gid), and sends it a signal when its parent ends.
 
-    The leash is held by the calling *thread*: Linux sends the signal when that ends.
+    Linux takes the calling *thread* for the parent.
     """
     identity = f"{account[0]}:{account[1]}" if account else "-"
     interpreter = [sys.executable, "-I", "-S", __file__]

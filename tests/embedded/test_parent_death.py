@@ -1,4 +1,4 @@
-"""A process on a leash ends with its parent."""
+"""A process with a parent-death signal ends with its parent."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from tests.support.waiting import until
 
 _PARENT = """
 import signal, subprocess, sys
-from pdpp_worker.local.embedded.parent_death import leashed
-child = subprocess.Popen(leashed([sys.executable, "-c", "import time; time.sleep(60)"], signal.SIGTERM))
+from pdpp_worker.local.parent_death import with_parent_death_signal
+command = with_parent_death_signal([sys.executable, "-c", "import time; time.sleep(60)"], signal.SIGTERM)
+child = subprocess.Popen(command)
 print(child.pid, flush=True)
 child.wait()
 """
