@@ -58,7 +58,7 @@ class PacerUnavailableError(PdppError):
 
 
 class ProviderError(PdppError):
-    """What the provider answered; `reason` is the gap reason it leads to."""
+    """The provider's answer; `reason` is the gap reason it leads to."""
 
     slug = "provider"
     reason: str = "upstream_error"

@@ -35,7 +35,7 @@ FREE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, whether it will do, and what was found; if it will not do, what to do."""
+    """Result of a check: the thing looked at, whether it will do, and the finding or what to do about it."""
 
     what: str
     ok: bool
@@ -43,11 +43,11 @@ class Check:
 
 
 Look = Callable[[], str]
-"""Says what it found; raises PdppError, saying what to do, when that will not do."""
+"""Returns the finding; raises PdppError, saying what to do, when that will not do."""
 
 
 def all_checks(settings: Settings) -> Iterator[Check]:
-    """Every check, one by one; what depends on a server that is out of reach is left out."""
+    """Run the checks one by one; those of a server that is out of reach are left out."""
     yield _check("settings", lambda: _ceilings(settings))
     yield _check("data directory", lambda: _data_directory(settings))
     yield _check("disk space", lambda: _disk_space(settings))
@@ -150,7 +150,7 @@ def _progress_checks(found: list[Outlook]) -> Iterator[Check]:
 
 
 def _variable_checks(rows: list[ConnectionRow]) -> Iterator[Check]:
-    """What begins as a setting does and is none is named, unless a credential is kept there."""
+    """Name each variable that begins as a setting does and is none, unless a credential is kept there."""
     kept = {stored.removeprefix("env:").upper() for row in rows for stored in row.credentials.values()}
     for name in unknown_variables():
         if name not in kept:

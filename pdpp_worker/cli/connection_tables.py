@@ -1,4 +1,4 @@
-"""How connections are shown."""
+"""Tables of connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def document(view: ConnectionView, ceiling: Ceiling) -> dict[str, Any]:
 
 
 def print_list(views: Iterable[ConnectionView]) -> None:
-    """A line for each connection."""
+    """Print a line for each connection."""
     rows = [
         (view.name, view.connector, describe(view.every_s, view.cron, view.paused), next_run(view), last_run(view))
         for view in views
@@ -29,7 +29,7 @@ def print_list(views: Iterable[ConnectionView]) -> None:
 
 
 def print_one(view: ConnectionView, ceiling: Ceiling) -> None:
-    """Everything about one connection."""
+    """Print everything about one connection."""
     interval = "unknown" if ceiling.min_interval_ms is None else f"{ceiling.min_interval_ms:g} ms between requests"
     rows: list[tuple[str, str]] = [
         ("connection", view.name),
@@ -47,7 +47,7 @@ def print_one(view: ConnectionView, ceiling: Ceiling) -> None:
 
 
 def next_run(view: ConnectionView, wait: Wait | None = None) -> str:
-    """When the schedule comes round again; `wait` is the one that is in force at the connection."""
+    """The next time of the schedule; `wait` is the one that is in force at the connection."""
     if view.paused or view.next_run_at is None:
         return "paused" if view.paused else "none"
     if wait is not None and view.next_run_at <= wait.until:
@@ -56,7 +56,7 @@ def next_run(view: ConnectionView, wait: Wait | None = None) -> str:
 
 
 def last_run(view: ConnectionView) -> str:
-    """How and when the last run ended, or since when it works or waits."""
+    """The end of the last run, or the time since which it works or waits."""
     if view.last_run_status is None or view.last_run_at is None:
         return "none yet"
     if view.last_run_status == "running" and not view.last_run_leased:

@@ -16,7 +16,7 @@ NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection 
 
 
 def tries(count: int) -> str:
-    """How often something was tried."""
+    """The number of tries."""
     return "1 try" if count == 1 else f"{count:,} tries"
 
 
@@ -26,7 +26,7 @@ def in_words(one: StrEnum) -> str:
 
 
 def when(one: StreamCoverage) -> str:
-    """Until when the connection waits, when the next retry comes, and when all that is retried will be here."""
+    """The wait of a connection, the next retry, and the time at which all that is retried will be here."""
     words = [waiting(one.waits_until, one.wait_reason)] if one.waits_until else []
     if one.next_attempt_at is not None:
         words += [f"next try {due(one.next_attempt_at)}", end(one.done_at, one.done_give_or_take_s)]
@@ -34,12 +34,12 @@ def when(one: StreamCoverage) -> str:
 
 
 def waiting(until: datetime | None, reason: str | None) -> str:
-    """Until when a connection waits, and why; empty: it does not."""
+    """The wait of a connection and its reason; empty: it does not wait."""
     return f"waits until {clock(until)}: {reason}" if until is not None else ""
 
 
 def obstacles(outlook: Outlook) -> list[str]:
-    """What keeps a connection from going on, as phrases; empty: nothing does."""
+    """Reasons why a connection does not go on; empty: there is none."""
     wait, run, still = outlook.wait, outlook.waits.run, outlook.still
     found = [waiting(wait.until, wait.reason)] if wait else []
     if run is not None and outlook.is_fruitless:
@@ -51,7 +51,7 @@ def obstacles(outlook: Outlook) -> list[str]:
 
 
 def end(done_at: datetime | None, give_or_take_s: float | None) -> str:
-    """When all that is retried by itself will be here."""
+    """The time at which all that is retried will be here."""
     if done_at is None:
         return "end unknown"
     return f"done {due(done_at)} ± {duration(max(1.0, give_or_take_s or 0))}"

@@ -1,4 +1,4 @@
-"""Answers what a connector asks its owner: at the terminal, in this process, kept nowhere."""
+"""Prompts of a connector for its owner, answered at the terminal, in this process, and kept nowhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_S = 900.0
 """An owner who has not answered by then has gone away, whatever time the connector gives."""
 
 _FIELDS = {"credentials": ("username", "password"), "otp": ("code",), "manual_action": ()}
-"""What is asked for where the connector says nothing of it."""
+"""Fields of a prompt for which the connector gives no schema."""
 _LOOK_EVERY_S = 0.25
 
 

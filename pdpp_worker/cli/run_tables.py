@@ -1,4 +1,4 @@
-"""How runs are shown."""
+"""Tables of runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pdpp_worker.store.views.run_views import RunStreamView, RunView
 
 
 def summary(view: RunView, outlook: Outlook) -> str:
-    """How a run ended, in one sentence."""
+    """The end of a run in one sentence."""
     words = f"Run {view.id} of {view.connection} {view.status.replace('_', ' ')}: {_kept(view)}"
     words += f", missing: {missing(view)}"
     if view.error is not None:
@@ -25,13 +25,13 @@ def summary(view: RunView, outlook: Outlook) -> str:
 
 
 def advice(view: RunView) -> list[str]:
-    """What the owner can do about a run's misses, a sentence each."""
+    """Actions of the owner that help, a sentence each."""
     known = (known_reason(reason) for reason in view.skipped_by_reason)
     return [reason.sentence for reason in known if reason in NEEDS_OWNER]
 
 
 def missing(view: RunView) -> str:
-    """What the run did not obtain, as far as anybody knows."""
+    """Items that the run did not obtain, as far as anybody knows."""
     if view.status == "succeeded":
         return "nothing"
     if view.ended_at is None:
@@ -43,7 +43,7 @@ def missing(view: RunView) -> str:
 
 
 def retry(view: RunView, outlook: Outlook) -> str:
-    """When what a run missed is asked for again: as it knew at its end, but not in a wait that is in force since."""
+    """The next try of a run's gaps: as the run knew it at its end, but not in a wait that is in force since."""
     not_before = (view.retry_hint or {}).get("not_before")
     if not_before is None or outlook.is_paused:
         return ""
@@ -62,7 +62,7 @@ def document(view: RunView, outlook: Outlook) -> dict[str, Any]:
 
 
 def print_list(views: Sequence[RunView], outlooks: Mapping[str, Outlook]) -> None:
-    """A line for each run, then what keeps those that are active."""
+    """Print a line for each run, then what keeps active ones from going on."""
     rows = [
         (
             str(view.id),
@@ -86,7 +86,7 @@ def print_list(views: Sequence[RunView], outlooks: Mapping[str, Outlook]) -> Non
 
 
 def print_one(view: RunView, streams: Sequence[RunStreamView], outlook: Outlook) -> None:
-    """Everything about one run."""
+    """Print everything about one run."""
     rows = [
         ("run", f"{view.id} of {view.connection} ({view.connector} {view.connector_version})"),
         ("what", f"{view.kind}, {view.mode}, started by {view.trigger}"),
@@ -112,7 +112,7 @@ def _is_active(view: RunView, outlook: Outlook) -> bool:
 
 
 def _kept_by(view: RunView, outlook: Outlook) -> str:
-    """What keeps a run that is active; empty: nothing does, or it is over."""
+    """Reasons why an active run does not go on; empty: there is none, or it is over."""
     return "; ".join(obstacles(outlook)) if _is_active(view, outlook) else ""
 
 

@@ -1,4 +1,4 @@
-"""When a connection is collected, from the command line's options."""
+"""Schedules from the command line's options."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Answer:
     last_tried_at: datetime | None
     next_attempt_at: datetime | None
     waits_until: datetime | None
-    """Until when nothing is asked for at the connection."""
+    """End of the wait in which nothing is asked for at the connection."""
     wait_reason: str | None
     fetching: bool
     cost: Cost | None

@@ -138,12 +138,12 @@ class _Account:
         )
 
     def _worst_walk(self, name: str) -> tuple[Walk, str]:
-        """How the last walk of the stream, or of one that it depends on, ended; and which one that is."""
+        """The worst end of a last walk among the stream and those that it depends on, and whose it is."""
         walks = [(self._walk(one), one) for one in (name, *ancestors(self._manifest, name))]
         return min(walks, key=lambda walk: _WORST_FIRST.index(walk[0]))
 
     def _above(self, name: str) -> list[GapGroup]:
-        """What is missing of the streams that it depends on, but for records that were read and refused."""
+        """Gaps of the streams that it depends on, without records that were read and refused."""
         keys = [(self._view.id, parent) for parent in ancestors(self._manifest, name)]
         found = [one for key in keys for one in self._rows.missing.get(key, [])]
         return [one for one in found if one.reason != Reason.RECORD_REJECTED]
@@ -163,7 +163,7 @@ class _Account:
 
 
 def _items(facts: Facts) -> int | None:
-    """How many items are missing; None where nobody can tell."""
+    """The number of missing items; None where nobody can tell."""
     if facts.above or facts.judged.walk is not Walk.FINISHED or any(one.resources < one.count for one in facts.groups):
         return None
     return sum(one.count for one in facts.groups)

@@ -38,7 +38,7 @@ class Outlook:
 
     view: ConnectionView
     manifest: Manifest | None
-    """Of the installed connector; None: there is none."""
+    """The installed connector's manifest; None: it is not installed."""
     ceiling: Ceiling
     waits: Waits
     now: datetime
@@ -80,7 +80,7 @@ class Outlook:
         return availability_of(self.manifest, stream, self.view.settings)
 
     def resolver(self, gap: Gap) -> Resolver:
-        """Who resolves a gap, or gaps that are alike."""
+        """Tell who resolves a gap, or gaps that are alike."""
         upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
         facts = GapFacts(
             availability=self.availability(gap.stream),
@@ -94,15 +94,15 @@ class Outlook:
         return resolver(facts)
 
     def who_mends(self, gap: GapView) -> Resolver | None:
-        """Who resolves a gap, as `who_mends` in JSON; None once it was recovered, and nothing is left to do."""
+        """Tell who resolves a gap, as `who_mends` in JSON; None once it was recovered, and nothing is left to do."""
         return None if gap.status == "recovered" else self.resolver(gap)
 
     def next_try(self, gap: Gap) -> datetime | None:
-        """When the first of them is retried; None where the fleet does not retry them by itself."""
+        """The next try of the first of them; None where the fleet does not retry them by itself."""
         return self._tried_at(gap, gap.next_attempt_at)
 
     def expected(self, gaps: Iterable[GapGroup], of: Iterable[GapGroup] | None = None) -> Forecast | None:
-        """When all that the fleet retries by itself will be here; None where nobody can tell.
+        """The end of all that the fleet retries by itself; None where nobody can tell.
 
         `gaps` is all that is missing of the connection, since its streams share one rate; `of` are the gaps whose end
         is asked for (None: all). Nobody can tell where no rate was learned, or where some of them stand for an unknown
@@ -119,7 +119,7 @@ class Outlook:
         return forecast(items, interval_ms, self.now, learned=True, not_before=first_at, last_at=last_at)
 
     def expected_of_run(self, cost: RunCost, *, single_items: bool) -> Forecast:
-        """What a run that retries gaps takes, from the wait that is in force; its end is unknown where `expected` is.
+        """The cost and the end of a run that retries gaps, counted from the wait in force; the end can be unknown, too.
 
         `single_items`: whether each of its gaps names one item.
         """

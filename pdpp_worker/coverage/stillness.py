@@ -14,13 +14,13 @@ from pdpp_worker.store.views.wait_views import ActiveRun, Waits
 
 LEAST_BOUND = timedelta(minutes=5)
 INTERVALS = 10
-"""So many learned intervals without a touch are too long, where they are longer than `LEAST_BOUND`."""
+"""Learned intervals without a touch that are too long, where they are longer than `LEAST_BOUND`."""
 FRUITLESS_SLICES = 5
 """A run says so when so many of its slices in a row made no progress."""
 
 
 class Cause(StrEnum):
-    """What keeps eligible work from being touched."""
+    """Cause for which eligible work is not touched."""
 
     NOT_DISPATCHED = "not_dispatched"
     NO_WORKER = "no_worker"
@@ -74,7 +74,7 @@ def stillness(waits: Waits, *, installed: bool, now: datetime) -> Untouched | No
 
 
 def bound(interval_ms: float | None) -> timedelta:
-    """How long eligible work may stay untouched where one request goes out each `interval_ms`."""
+    """The longest time that eligible work may stay untouched where one request goes out each `interval_ms`."""
     return max(LEAST_BOUND, timedelta(milliseconds=INTERVALS * (interval_ms or 0.0)))
 
 

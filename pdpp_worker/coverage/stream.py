@@ -59,7 +59,7 @@ class StreamCoverage:
     done_at: datetime | None
     done_give_or_take_s: float | None
     waits_until: datetime | None
-    """Until when nothing is asked for at the connection; None: it does not wait."""
+    """End of the wait in which nothing is asked for at the connection; None: it does not wait."""
     wait_reason: str | None
     max_seen: datetime | None
     intervals: list[Interval]
@@ -84,7 +84,7 @@ def ancestors(manifest: Manifest | None, stream: str) -> list[str]:
 
 
 def never_supplied(stream: StreamManifest, settings: Mapping[str, Any]) -> str | None:
-    """Why a connection with these settings never gets the stream; None if it does."""
+    """The reason why a connection with these settings never gets the stream; None if it does."""
     availability = stream.availability
     return availability.reason if availability is not None and availability.concerns(settings) else None
 

@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 
 class Resolver(StrEnum):
-    """Who resolves a gap."""
+    """Resolver of a gap."""
 
     TIME = "time"
     UPGRADE = "upgrade"
@@ -39,7 +39,7 @@ class Availability(StrEnum):
 
 
 class Walk(StrEnum):
-    """How the last ended walk of a stream went, or of a stream that it depends on if that went worse."""
+    """End of the last walk of a stream, or of a stream that it depends on if that ended worse."""
 
     NEVER = "never"
     UNFINISHED = "unfinished"
@@ -103,7 +103,7 @@ class GapFacts:
 
 
 def resolver(gap: GapFacts) -> Resolver:
-    """Who resolves a gap: nobody once it is closed; the owner where nothing happens without them."""
+    """Tell who resolves a gap: nobody once it is closed; the owner where nothing happens without them."""
     if gap.closed or gap.availability in (Availability.NEVER, Availability.UNDECLARED):
         return Resolver.NOBODY
     if gap.exhausted or gap.availability is Availability.NOT_INSTALLED:

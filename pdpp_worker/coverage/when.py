@@ -1,4 +1,4 @@
-"""When a connection goes on, and why not before: one rule for all commands. Pure: rows in, answers out."""
+"""The wait of a connection and the next try of a gap: one rule for all commands. Pure: rows in, answers out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wait_of(waits: Waits, now: datetime) -> Wait | None:
 def next_try(
     own: datetime | None, reason: str, wait: Wait | None, cooldown_until: datetime | None, now: datetime
 ) -> datetime | None:
-    """When a gap of this reason, whose own time is `own`, is tried next; None: it has no time.
+    """The next try of a gap of this reason, whose own time is `own`; None: it has no time.
 
     `wait` is the one in force at its connection, `cooldown_until` the end of the pause that the provider asked for.
     """

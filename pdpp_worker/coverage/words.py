@@ -47,7 +47,7 @@ class OwnerAction(NamedTuple):
 
 
 def because(judged: Verdict, facts: Facts) -> str:
-    """Why the verdict on a stream is as it is."""
+    """Explain the verdict on a stream."""
     if judged is Verdict.COMPLETE:
         run = facts.ended.run_id if facts.ended else None
         closed = sum(facts.closed_without_item)
@@ -59,7 +59,7 @@ def because(judged: Verdict, facts: Facts) -> str:
 
 
 def what_next(judged: Verdict, facts: Facts) -> str:
-    """What happens next, and what the owner can do about it; the most urgent first."""
+    """Tell what happens next, and what the owner can do about it; the most urgent first."""
     if judged is Verdict.KNOWN_ABSENT:
         return NOBODY_RETRIES
     if facts.judged.availability is Availability.NOT_INSTALLED:
@@ -79,7 +79,7 @@ def sentence(reason: str) -> str:
 
 
 def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
-    """What the owner does about gaps that wait for them."""
+    """The action of the owner about gaps that wait for them."""
     name = outlook.view.name
     if outlook.manifest is None:
         return OwnerAction("install the connector", _install(outlook))

@@ -1,4 +1,4 @@
-"""Where this process's servers are: the owner's own, or the embedded ones."""
+"""Endpoints of this process's servers: the owner's own, or the embedded ones."""
 
 from __future__ import annotations
 

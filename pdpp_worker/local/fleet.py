@@ -38,7 +38,7 @@ class Fleet(Supervisor):
         processes = fleet_processes(settings)
         super().__init__(processes, settings.data_dir, environment)
         self.flower_url = next((_url_of(one, settings) for one in processes if one.name == "flower"), None)
-        """Where Flower listens, where it is installed."""
+        """Flower's URL, where it is installed."""
         self._settings = settings
         self._servers_due_at = 0.0
 

@@ -23,7 +23,7 @@ from pdpp_worker.local.parent_death import with_parent_death_signal
 logger = logging.getLogger(__name__)
 
 GRACE_S = 30.0
-"""How long the processes may take to end by themselves: a worker finishes the batch it is at."""
+"""Time that the processes have to end by themselves: a worker finishes the batch it is at."""
 _LOOK_EVERY_S = 0.2
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 60.0
@@ -51,7 +51,7 @@ class _Process:
 
 @dataclass(frozen=True)
 class ProcessState:
-    """What the supervisor knows of a process; `pid` is None while it waits to be started again."""
+    """State of a process; `pid` is None while it waits to be started again."""
 
     name: str
     pid: int | None

@@ -1,4 +1,4 @@
-"""When pending work will be done, as far as the learned rate can tell."""
+"""Forecast of the end of pending work, as far as the learned rate can tell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 LEAST_SPREAD = 0.1
-"""Even a rate that is well known is not known better than to a tenth."""
+"""The spread of a rate that is well known."""
 SEED_SPREAD = 0.5
 """The spread of a rate that was not learned, and so is a guess."""
 

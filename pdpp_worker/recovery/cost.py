@@ -1,4 +1,4 @@
-"""What going back for gaps is expected to take, stated before it begins."""
+"""Expected cost of retrying gaps, stated before it begins."""
 
 from __future__ import annotations
 

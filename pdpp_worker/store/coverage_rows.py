@@ -1,4 +1,4 @@
-"""What has been walked: the latest record's time, and the periods that hold all there was but for known gaps.
+"""Rows of the table `coverage`: the latest record's time, and the periods that hold all there was but for known gaps.
 
 Adjacent and overlapping periods merge as they are written: that is what a multirange does.
 """

@@ -1,4 +1,4 @@
-"""The spine: an append-only list of what happened."""
+"""The event log: an append-only list of what happened."""
 
 from __future__ import annotations
 

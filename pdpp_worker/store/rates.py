@@ -1,4 +1,4 @@
-"""What was learned about a connection's rate: one row, written at every slice's end and at every refusal."""
+"""Learned rates: one row a connection, written at every slice's end and at every refusal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pdpp_worker.store.batch import Claim
 
 @dataclass(frozen=True)
 class HeldRate:
-    """What was learned, and how long ago by the database's clock, s."""
+    """A learned rate and its age by the database's clock, s."""
 
     state: dict[str, Any]
     age_s: float
@@ -31,7 +31,7 @@ _LOAD = text("""
 
 
 def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
-    """Keep what was learned.
+    """Keep a learned rate.
 
     Raises:
         LeaseLostError: another worker holds the connection, and knows better by now.
@@ -41,6 +41,6 @@ def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
 
 
 def load(connection: Connection, connection_id: int) -> HeldRate | None:
-    """What was learned last, or None."""
+    """Load the rate that was learned last, or None."""
     row = connection.execute(_LOAD, {"connection_id": connection_id}).one_or_none()
     return None if row is None else HeldRate(*row)

@@ -16,7 +16,7 @@ from pdpp_worker.store.views.event_views import EventView
 
 _POLL_S = 1.0
 _LATE = 1_000
-"""How far back each look goes: ids are given out before their transactions commit, so an event can appear late."""
+"""Events read again at each look: ids are given out before their transactions commit, so one can appear late."""
 
 
 def events(

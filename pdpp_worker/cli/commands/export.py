@@ -26,7 +26,7 @@ from pdpp_worker.store.views.record_views import ExportedRecord
 
 
 class Format(StrEnum):
-    """How records are written."""
+    """Format of a file of records."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -50,7 +50,7 @@ def export(
 
 
 def _records(connection: Connection, row: ConnectionRow, stream: str, *, deleted: bool) -> Iterator[ExportedRecord]:
-    """What is held of a stream; the threads of mail are put together from its messages."""
+    """The records of a stream; the threads of mail are put together from its messages."""
     if (row.connector, stream) == ("gmail", "threads"):
         return threads.threads(connection, row.id)
     return record_views.records(connection, row.id, stream, deleted=deleted)

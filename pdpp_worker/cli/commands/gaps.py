@@ -102,7 +102,7 @@ def _change(name: str, chosen: GapFilter, change: Callable[[Database, str, GapFi
 
 
 def who_acts(gap: GapView, outlook: Outlook) -> str:
-    """Who acts on a gap; how it ended, if it has."""
+    """Name who acts on a gap, or how it ended."""
     who = outlook.resolver(gap)
     if who is Resolver.OWNER:
         return f"you: {owner_action(gap, outlook).short}"

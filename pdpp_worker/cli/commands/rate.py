@@ -76,7 +76,7 @@ def _show(session: Session, name: str | None, json: bool, *, as_line: bool) -> N
 
 
 def _of(outlook: Outlook, missing: Mapping[StreamKey, list[GapGroup]]) -> list[GapGroup]:
-    """All that is missing of the connection."""
+    """The gap groups of the connection."""
     return [one for (id_, _), found in missing.items() if id_ == outlook.view.id for one in found]
 
 

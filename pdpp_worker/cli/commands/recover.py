@@ -55,7 +55,7 @@ def _start(session: Session, queued: list[Ring], chosen: GapFilter) -> list[bool
 
 
 def _cost_of(session: Session, run_id: int, chosen: GapFilter) -> str:
-    """What a run that retries gaps is expected to take, and when it will be done."""
+    """State the expected cost of a run that retries gaps, and when it will be done."""
     with session.db.begin() as connection:
         view, cost = run_views.one(connection, run_id), run_views.stated_cost(connection, run_id)
         [outlook] = read(session.settings, connection, [view.connection_id])
@@ -68,7 +68,7 @@ def _cost_of(session: Session, run_id: int, chosen: GapFilter) -> str:
 
 
 def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, queued: list[Ring]) -> None:
-    """Of each connection that got no run, say why not."""
+    """Say of each connection that got no run why not."""
     with session.db.begin() as connection:
         started = {run_views.one(connection, run.run_id).connection for run in queued}
         idle = [row for row in rows if row.name not in started]

@@ -18,7 +18,7 @@ from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import run_views
 
 EXIT_CODES = {"succeeded": 0, "partially_completed": 3}
-"""Of `run`, by the run's status; any other end is 1."""
+"""Exit codes of `run` by the run's status; any other end is 1."""
 
 
 def run(

@@ -37,12 +37,12 @@ class StatusRow:
     next_retry_at: datetime | None
     done_at: datetime | None
     waits_until: datetime | None
-    """Until when nothing is asked for at the connection."""
+    """End of the wait in which nothing is asked for at the connection."""
     wait_reason: str | None
     still_slices: int
     """The last slices in a row of its active run that made no progress."""
     still_since: datetime | None
-    """Since when work that may go on has not been touched; None: it does not stand still."""
+    """Time since which work that may go on has not been touched; None: it does not stand still."""
     still_because: str | None
 
 
@@ -62,7 +62,7 @@ def status(json: Json = False) -> None:
 
 
 def _is_shown(one: StreamCoverage) -> bool:
-    """What is never supplied and of which nothing is held belongs into the coverage only."""
+    """Whether the stream is shown; one that is never supplied, and of which nothing is held, is not."""
     return one.supply is not Availability.NEVER or bool(one.records)
 
 

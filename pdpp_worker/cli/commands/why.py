@@ -80,7 +80,7 @@ def _stream(session: Session, connection: Connection, connection_id: int, name: 
 
 
 def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
-    """What is known of an item, a fact a line."""
+    """Facts about an item, one a line."""
     gap, record, rejection = answer.gap, answer.record, answer.rejection
     rows = [
         ("item", answer.resource_id or "not one resource"),

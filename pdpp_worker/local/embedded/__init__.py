@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey without installing either: started for whoever uses them, stopped with the last one.
+"""PostgreSQL and Valkey without installing either: started for the first user, stopped with the last one.
 
 with acquire(settings) as servers:
     connect(servers.database_url)

@@ -20,7 +20,7 @@ _STEPS: tuple[tuple[signal.Signals, float], ...] = (
     (signal.SIGQUIT, 10.0),
     (signal.SIGKILL, 10.0),
 )
-"""What to send in turn, and how many seconds it gets; to PostgreSQL they mean a fast, an immediate and no shutdown."""
+"""Signals to send in turn, and seconds that each gets; to PostgreSQL they mean a fast, an immediate and no shutdown."""
 
 
 def running_in(directory: Path, name: str) -> list[psutil.Process]:

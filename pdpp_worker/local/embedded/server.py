@@ -73,7 +73,7 @@ class Server(ABC):
 
     @cached_property
     def socket_directory(self) -> Path:
-        """Where the server's socket is: in `home`, or among the temporary files if that path will not do."""
+        """The directory of the server's socket: in `home`, or among the temporary files if that path will not do."""
         near = self.home / "socket"
         if _SOCKET_PATH.fullmatch(str(near / self.socket_name)):
             return near

@@ -2,8 +2,8 @@
 
     python -m pdpp_worker.local.embedded.server_supervisor postgres|valkey DATA_DIR
 
-Every user holds a shared lock on the server's `users.lock`. The supervisor tries for the exclusive one; when it gets it,
-nobody uses the server any more. The kernel keeps the count, so users that were killed are counted right.
+Every user holds a shared lock on the server's `users.lock`. The supervisor tries for the exclusive one; once it has
+it, nobody uses the server any more. The kernel keeps the count, so users that were killed are counted right.
 """
 
 from __future__ import annotations

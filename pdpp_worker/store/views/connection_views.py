@@ -31,11 +31,11 @@ class ConnectionView:
     paused: bool | None
     next_run_at: datetime | None
     schedule_error: str | None
-    """Why the schedule could not be followed the last time it came round."""
+    """The reason why the schedule could not be followed the last time it came round."""
     last_run_id: int | None
     last_run_status: str | None
     last_run_at: datetime | None
-    """When the last run ended, else when it started or was queued."""
+    """The time at which the last run ended, else at which it started or was queued."""
     last_run_leased: bool
     """Whether a worker is at it."""
 
@@ -64,7 +64,7 @@ def read(connection: Connection, ids: Sequence[int] | None = None) -> list[Conne
 
 
 def records_held(connection: Connection, connection_id: int) -> int:
-    """How many records are kept of a connection, deleted ones included."""
+    """Count the records that are kept of a connection, deleted ones included."""
     return int(connection.execute(_RECORDS_HELD, {"id": connection_id}).scalar_one())
 
 

@@ -1,4 +1,4 @@
-"""What is known of one item: its record, its gap, its rejection, and how far the walk that would meet it came."""
+"""One item: its record, its gap, its rejection, and the scope of the walk that would meet it."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class ItemGap(GapView):
     fetching: bool
     """Whether a run that works now holds it."""
     last_tried_at: datetime | None
-    """When the run that met it last ended, or else began."""
+    """The time at which the run that met it last ended, or else began."""
 
 
 @dataclass(frozen=True)
 class ItemRecord:
-    """What is kept of a record, without its content."""
+    """A record without its content."""
 
     first_run_id: int
     last_run_id: int
     held_since: datetime | None
-    """When the run that brought it first began; None once that run is no longer known."""
+    """The time at which the run that brought it first began; None once that run is no longer known."""
     emitted_at: datetime
     deleted_at: datetime | None
     partial: bool
@@ -54,7 +54,7 @@ class ItemRejection:
 
 
 MAX_ID = 2**63 - 1
-"""Of PostgreSQL's bigint."""
+"""The greatest value of PostgreSQL's bigint."""
 
 _GAP = """
     SELECT gaps.*, connections.name AS connection, connections.connector,
@@ -124,7 +124,7 @@ def record_of(connection: Connection, connection_id: int, stream: str, resource:
 
 
 def _stored_forms(resource: str) -> list[str]:
-    """How the table may write a key that somebody names: as it stands, or as the JSON that it stands for."""
+    """Forms in which the table may write a key that somebody names: as it stands, or as the JSON that it stands for."""
     key = canonical_key(resource)
     parts = parts_of(key)
     try:
@@ -141,6 +141,6 @@ def rejection_of(connection: Connection, connection_id: int, stream: str, resour
 
 
 def asked_for(connection: Connection, run_id: int, stream: str) -> dict[str, Any] | None:
-    """What a run was to walk of a stream; None when it was to leave the stream alone."""
+    """The scope of a stream in a run; None when the run was to leave the stream alone."""
     found: dict[str, Any] | None = connection.execute(_ASKED_FOR, {"run_id": run_id, "stream": stream}).scalar()
     return found

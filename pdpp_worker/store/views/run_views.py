@@ -14,7 +14,7 @@ from pdpp_worker.store.views.rows import build
 
 @dataclass(frozen=True)
 class RunView:
-    """A run. Counts grow while it works; what only its end can tell is None until then."""
+    """A run. Counts grow while it works; those that only its end can tell are None until then."""
 
     id: int
     connection_id: int
@@ -64,7 +64,7 @@ class RunCost(NamedTuple):
 
 @dataclass(frozen=True)
 class RunStreamView:
-    """The books of one stream of a run; `considered` is None until they are closed."""
+    """The counts of one stream of a run; `considered` is None until the stream is over."""
 
     stream: str
     state: str
@@ -135,11 +135,11 @@ def one(connection: Connection, run_id: int) -> RunView:
 
 
 def stated_cost(connection: Connection, run_id: int) -> RunCost:
-    """What a run that retries gaps was expected to take when it was queued."""
+    """The cost that a run which retries gaps was expected to have when it was queued."""
     cost: dict[str, Any] = connection.execute(_STATED_COST, {"run_id": run_id}).scalar_one()
     return RunCost(cost["items"], cost["interval_ms"], cost["learned"])
 
 
 def streams(connection: Connection, run_id: int) -> list[RunStreamView]:
-    """The books of a run, stream by stream."""
+    """The counts of a run, stream by stream."""
     return [build(RunStreamView, row) for row in connection.execute(_RUN_STREAMS, {"run_id": run_id}).mappings()]

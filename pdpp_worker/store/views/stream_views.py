@@ -1,4 +1,4 @@
-"""What is held and missing of each stream, counted by the server; the facts that the verdict on it rests on."""
+"""Facts about each stream, counted by the server: records held, gaps, walks."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class GapGroup:
     connector_version_required: str | None
     count: int
     resources: int
-    """How many name one resource; each other one stands for nobody knows how many."""
+    """Gaps that name one resource; each other one stands for an unknown number of items."""
     whole_stream: bool
     next_attempt_at: datetime | None
     last_attempt_at: datetime | None
-    """When the last of them is due."""
+    """The time at which the last of them is due."""
 
 
 @dataclass(frozen=True)
 class Covered:
-    """What was walked of a stream so far; `intervals` are `[since, until)`, None where an end is open."""
+    """Walked part of a stream; `intervals` are `[since, until)`, None where an end is open."""
 
     max_seen: datetime | None
     intervals: list[tuple[datetime | None, datetime | None]]
@@ -126,7 +126,7 @@ _WALKING = text("""
 
 
 def records_held(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, int]:
-    """How many records are held of each stream, without those that the source deleted."""
+    """Count the records of each stream, without those that the source deleted."""
     return {(row.connection_id, row.stream): row.records for row in connection.execute(_HELD, {"ids": list(ids)})}
 
 
@@ -146,7 +146,7 @@ def closed_without_item(connection: Connection, ids: Sequence[int]) -> dict[Stre
 
 
 def covered(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, Covered]:
-    """What was walked of each stream."""
+    """The walked part of each stream."""
     found: dict[StreamKey, Covered] = {}
     for row in connection.execute(_COVERED, {"ids": list(ids)}).mappings():
         intervals = list(zip(row["since"], row["until"], strict=True))

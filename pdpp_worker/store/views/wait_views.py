@@ -1,4 +1,4 @@
-"""What decides when a connection goes on: its holds, its active run, what is due, and when it last got anywhere."""
+"""Facts that decide when a connection goes on: its holds, its active run, due work, and its last progress."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ActiveRun:
     created_at: datetime
     not_before: datetime
     wait_reason: str | None
-    """Why it waits until `not_before`; None: for a worker only."""
+    """The reason why it waits until `not_before`; None: it waits for a worker only."""
     rung_at: datetime | None
-    """When a worker was last called for it."""
+    """The time at which workers were last notified of it."""
     leased: bool
     """Whether a worker is at it."""
     still_slices: int
@@ -42,14 +42,14 @@ class Waits:
     hold_until: datetime | None
     hold_reason: str | None
     cooldown_until: datetime | None
-    """Until when what the provider refused for its limits is left alone."""
+    """End of the pause for gaps that the provider refused for its limits."""
     pressed: bool
     """Whether there is a gap that waits for it."""
     run: ActiveRun | None
     touched_at: datetime | None
-    """When the last run that got anywhere last asked for or kept anything, or a wait of it that has a reason ends."""
+    """The last request or commit of the last run that got anywhere, or the end of a wait of it that has a reason."""
     due_at: datetime | None
-    """Since when a gap may be tried; a connection with an active run has none."""
+    """The time since which a gap may be tried; None where a run is active."""
     paused: bool
     next_run_at: datetime | None
     still_cause: str | None
