@@ -1,7 +1,7 @@
 """The error tree.
 
 PdppError
-├── ConfigurationError     a setting, manifest or argument is wrong; the owner can mend it
+├── ConfigurationError     a setting, manifest or argument is wrong; the owner can correct it
 │   └── NotFoundError      the named connection, run, stream or connector does not exist
 ├── ProtocolViolation      a connector broke the Collection Profile
 ├── LeaseLostError         another worker holds the connection now; nothing more may be written

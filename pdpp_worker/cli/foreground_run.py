@@ -22,7 +22,7 @@ def work(session: Session, run_id: int) -> bool:
     """Work slice after slice until the run ends, waits, or turns out to be at work elsewhere.
 
     Returns:
-        Whether the owner stopped it with Ctrl-C; its place is kept then.
+        Whether the owner stopped it with Ctrl-C; its position is kept then.
     """
     redis = connect(resolve(session.settings).redis_url.get_secret_value(), session.settings.broker_timeout_s)
     terminal = Terminal()

@@ -114,5 +114,5 @@ def plain(value: object) -> object:
 
 
 def _one_line(text: str) -> str:
-    """Text that cannot steer a terminal, whoever wrote it."""
+    """Text as one line without control characters, which could steer a terminal."""
     return _CONTROL.sub("�", text.replace("\n", " "))

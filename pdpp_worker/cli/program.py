@@ -84,6 +84,6 @@ app.command()(version.version)
 def main() -> None:
     """Run the program and end the process."""
     for stream in (sys.stdout, sys.stderr):
-        # What this terminal's encoding lacks is shown as an escape, and is no reason to fail.
+        # Characters that this terminal's encoding lacks are shown as escapes, and are no reason to fail.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app(prog_name="pdpp-worker")

@@ -34,10 +34,10 @@ def watch(db: Database, run_id: int) -> RunView:
     Raises:
         PdppError: the run waits for a worker, and none answers.
     """
-    screen = console(stderr=True)
+    terminal = console(stderr=True)
     said = None
     try:
-        with Live(console=screen, transient=True) if screen.is_terminal else nullcontext() as live:
+        with Live(console=terminal, transient=True) if terminal.is_terminal else nullcontext() as live:
             for view, streams, wait in _looks(db, run_id):
                 if live is not None:
                     live.update(_progress(view, streams, wait))

@@ -153,8 +153,8 @@ def _walk(facts: Facts) -> Iterator[str]:
     else:
         error = f": {facts.ended.error.rstrip('.')}" if facts.ended.error else ""
         status = facts.ended.status.replace("_", " ")
-        place = "its end was not reached" if not facts.ended.finished else "the place that it reached was not kept"
-        yield f"The last walk (run {facts.ended.run_id}) {status}, and {place}{error}."
+        how = "its end was not reached" if not facts.ended.finished else "the position that it reached was not kept"
+        yield f"The last walk (run {facts.ended.run_id}) {status}, and {how}{error}."
 
 
 def _action(facts: Facts, group: GapGroup, who: Resolver) -> str:

@@ -62,7 +62,7 @@ def ensure(settings: Settings) -> None:
 
 
 def release() -> None:
-    """Forget all answers and let go of the embedded servers."""
+    """Forget all answers and release the embedded servers."""
     with _resolving:
         while _resolved:
             _resolved.popitem()[1].embedded.close()

@@ -44,7 +44,7 @@ def open_session(*, migrating: bool = False) -> Iterator[Session]:
 
 @contextmanager
 def connected() -> Iterator[Session]:
-    """Open the database whatever its schema is, and let go of it and of the embedded servers afterwards.
+    """Open the database whatever its schema is, and release it and the embedded servers afterwards.
 
     Raises:
         ConfigurationError: a setting is wrong, or the database is out of reach.

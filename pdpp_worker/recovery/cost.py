@@ -29,10 +29,10 @@ def state_cost(
     """
     due = backlog.count_due(connection, row.id, selection)
     items = due.items if most is None else min(due.items, most)
-    held = rates.load(connection, row.id)
-    learned = held.state.get("interval_ms") if held is not None else None
-    most_often = ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms
-    interval = recovery_interval_ms(learned or settings.pacing_cold_start_ms, most_often, manifest)
+    rate = rates.load(connection, row.id)
+    learned = rate.state.get("interval_ms") if rate is not None else None
+    ceiling_ms = ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms
+    interval = recovery_interval_ms(learned or settings.pacing_cold_start_ms, ceiling_ms, manifest)
     return {
         "items": items,
         "interval_ms": round(interval, 1),

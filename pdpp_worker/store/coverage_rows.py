@@ -17,7 +17,7 @@ _SEEN = text("""
     VALUES (:connection_id, :stream, to_timestamp(:moment))
     ON CONFLICT (connection_id, stream) DO UPDATE SET max_seen = greatest(held.max_seen, excluded.max_seen)
 """)
-# Nobody has walked what is still to come: an open end is the time at which the period was said to be walked.
+# The future is not walked: an open end is the time at which the period was said to be walked.
 _COVERED = text("""
     INSERT INTO coverage AS held (connection_id, stream, intervals)
     VALUES (:connection_id, :stream,
@@ -48,7 +48,7 @@ _DECLARE = text("""
     ON CONFLICT (connection_id, stream) DO UPDATE SET absent_reason = excluded.absent_reason
     WHERE held.absent_reason IS DISTINCT FROM excluded.absent_reason
 """)
-# What was closed because nobody could have it may be had again; the provider says once more what does not exist.
+# Gaps that were closed because nobody could have the item; the provider says once more what does not exist.
 _REOPEN = text("""
     UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
         next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp() END
@@ -70,9 +70,9 @@ def declare(connection: Connection, connection_id: int, absence: Mapping[str, st
     leases.lock(connection, [connection_id])
     moved = 0
     for stream, reason in absence.items():
-        place = {"connection_id": connection_id, "stream": stream}
-        changed = connection.execute(_REOPEN if reason is None else _CLOSE_ABSENT, place).rowcount
-        connection.execute(_DECLARE, {**place, "absent_reason": reason})
+        key = {"connection_id": connection_id, "stream": stream}
+        changed = connection.execute(_REOPEN if reason is None else _CLOSE_ABSENT, key).rowcount
+        connection.execute(_DECLARE, {**key, "absent_reason": reason})
         if changed:
             event = "gaps_reopened" if reason is None else "gaps_moved"
             data = {"count": changed, **({"why": reason} if reason else {})}

@@ -119,14 +119,14 @@ def secret(
     key: Annotated[str, typer.Argument(help="Which credential.")],
     source: Annotated[str, typer.Argument(help=f"{FORMS}.")] = "-",
 ) -> None:
-    """Replace a credential; what waited for it is tried again."""
+    """Replace a credential; gaps that waited for it are retried."""
     with open_session() as session:
         with session.db.begin() as connection:
             row = accounts.find(connection, name)
         manifest = registry.get(row.connector).manifest
         stored = read_source(Vault(session.settings), manifest, check_name(manifest, key), source)
         accounts.set_credentials(session.db, row, {key: stored})
-    say(f"Replaced {key} of {name}; what waited for it is due now.")
+    say(f"Replaced {key} of {name}; gaps that waited for it are due now.")
 
 
 app.command()(login.login)

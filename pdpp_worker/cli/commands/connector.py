@@ -42,10 +42,10 @@ def new(
     """Write the beginning of a connector that passes the check at once."""
     from pdpp_worker.conformance.new import COMMAND, PYTHON, write
 
-    place = directory or Path(name)
-    for path in write(name, place, COMMAND if command else PYTHON):
+    target = directory or Path(name)
+    for path in write(name, target, COMMAND if command else PYTHON):
         say(str(path))
-    say(f"Check it with: pdpp-worker connector check {place}")
+    say(f"Check it with: pdpp-worker connector check {target}")
 
 
 @app.command()

@@ -29,8 +29,8 @@ def connectors(json: Json = False) -> None:
 def _print_unsupplied(manifest: Manifest) -> None:
     for stream in manifest.streams:
         if stream.availability is not None:
-            road = f" with {stream.availability.with_}" if stream.availability.with_ else ""
-            say(f"{manifest.name}{road} never supplies {stream.name}: {stream.availability.reason}")
+            way = f" with {stream.availability.with_}" if stream.availability.with_ else ""
+            say(f"{manifest.name}{way} never supplies {stream.name}: {stream.availability.reason}")
 
 
 def _document(manifest: Manifest) -> dict[str, Any]:

@@ -51,9 +51,9 @@ def _counts(one: StreamCoverage) -> tuple[str, str]:
 def _print(found: Sequence[StreamCoverage]) -> None:
     columns = ("connection", "stream", "held", "missing", "verdict")
     rows = [
-        ("" if place else connection, one.stream, *_counts(one), in_words(one.verdict))
+        ("" if index else connection, one.stream, *_counts(one), in_words(one.verdict))
         for connection, streams in groupby(found, key=lambda one: one.connection)
-        for place, one in enumerate(streams)
+        for index, one in enumerate(streams)
     ]
     print_table(columns, rows, right=("held", "missing"), whole=("verdict",))
     say(*remarks(one for one in found if one.verdict is not Verdict.COMPLETE))

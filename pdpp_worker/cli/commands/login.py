@@ -17,7 +17,7 @@ from pdpp_worker.runtime.values import with_defaults
 
 
 def login(name: Annotated[str, typer.Argument(help="The connection's name.")]) -> None:
-    """Open the connection's browser; sign in there and close it. What waited for that is tried again."""
+    """Open the connection's browser; sign in there and close it. Gaps that waited for that are retried."""
     with open_session() as session:
         with session.db.begin() as connection:
             row = accounts.find(connection, name)
@@ -30,6 +30,6 @@ def login(name: Annotated[str, typer.Argument(help="The connection's name.")]) -
         note(f"Opening {page}; sign in there, then close the browser.")
         sign_in(program, session.settings, row, page)
         accounts.set_credentials(session.db, row, {})
-    say(f"The browser of {name} is signed in as you left it; what waited for that is due now.")
+    say(f"The browser of {name} is signed in as you left it; gaps that waited for that are due now.")
     if values["reach"] != "browser":
         say(f"It is used from now on if you say: pdpp-worker connection set {name} reach=browser")

@@ -113,8 +113,8 @@ def _gap(gap: GapView, outlook: Outlook) -> dict[str, Any]:
 def _object(head: dict[str, Any], name: str, items: Iterable[Iterator[str]]) -> Iterator[str]:
     """A JSON object whose last member is a list that is read as it is written."""
     yield f"{_json(head)[:-1]}, {_json(name)}: ["
-    for place, item in enumerate(items):
-        yield ",\n" if place else "\n"
+    for index, item in enumerate(items):
+        yield ",\n" if index else "\n"
         yield from item
     yield "]}"
 

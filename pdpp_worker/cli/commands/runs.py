@@ -52,7 +52,7 @@ def list_(
 
 @app.command()
 def show(run_id: Annotated[int, typer.Argument(metavar="ID", help="The run's number.")], json: Json = False) -> None:
-    """Show a run with the books of its streams."""
+    """Show a run with the counts of its streams."""
     with open_session() as session, session.db.begin() as connection:
         view = run_views.one(connection, run_id)
         streams = run_views.streams(connection, run_id)

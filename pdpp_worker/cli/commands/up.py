@@ -23,8 +23,8 @@ def up() -> None:
     """Start everything and stay in the foreground; Ctrl-C stops everything."""
     with open_session(migrating=True) as session:
         fleet = Fleet(session.settings)
-        screen = console()
-        with Status("starting", console=screen) if screen.is_terminal else nullcontext() as line:
+        terminal = console()
+        with Status("starting", console=terminal) if terminal.is_terminal else nullcontext() as line:
             fleet.run(_Look(session.db, fleet, line.update if line else None))
     say("Stopped.")
 

@@ -43,8 +43,8 @@ class Postgres(Server):
     @property
     def url(self) -> str:
         """The database's URL, for SQLAlchemy and psycopg."""
-        place = urlencode({"host": self.socket_directory, "port": _PORT})
-        return f"postgresql+psycopg://{_USER}@/{_DATABASE}?{place}"
+        address = urlencode({"host": self.socket_directory, "port": _PORT})
+        return f"postgresql+psycopg://{_USER}@/{_DATABASE}?{address}"
 
     def program(self) -> Path:
         return packaged_file(self.distribution, "pginstall/bin/postgres")
@@ -58,9 +58,9 @@ class Postgres(Server):
         import psycopg
         from psycopg import conninfo  # the server supervisor, which never connects, stays small without them
 
-        place = conninfo.make_conninfo(host=str(self.socket_directory), port=_PORT, user=_USER, dbname=_DATABASE)
+        address = conninfo.make_conninfo(host=str(self.socket_directory), port=_PORT, user=_USER, dbname=_DATABASE)
         try:
-            psycopg.connect(place, connect_timeout=5).close()
+            psycopg.connect(address, connect_timeout=5).close()
         except psycopg.OperationalError:
             return False
         return True

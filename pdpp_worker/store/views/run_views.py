@@ -89,7 +89,7 @@ _RUNS = """
     SELECT runs.id, runs.connection_id, runs.kind, runs.trigger, runs.mode, runs.status, runs.connector_version,
         runs.created_at, runs.started_at, runs.ended_at, runs.not_before, runs.slices, runs.still_slices,
         runs.cancel_requested, runs.skipped_by_reason, runs.records_missing_estimate, runs.retry_hint, runs.error,
-        connections.name AS connection, connections.connector, books.*,
+        connections.name AS connection, connections.connector, counts.*,
         coalesce(leases.expires_at > clock_timestamp(), false) AS leased,
         runs.spent_items AS gaps_tried, CASE WHEN runs.ended_at IS NOT NULL THEN runs.gaps_closed END AS gaps_closed,
         CASE WHEN runs.ended_at IS NOT NULL THEN runs.skipped END AS skipped,
@@ -106,7 +106,7 @@ _RUNS = """
             coalesce(sum(checkpoints_staged), 0)::bigint AS checkpoints_staged,
             coalesce(sum(checkpoints_committed), 0)::bigint AS checkpoints_committed
         FROM run_streams WHERE run_id = runs.id
-    ) AS books
+    ) AS counts
 """
 _RECENT_RUNS = text(
     f"{_RUNS} WHERE CAST(:id AS bigint) IS NULL OR runs.connection_id = :id ORDER BY runs.id DESC LIMIT :limit"

@@ -56,7 +56,7 @@ class Waits:
     """The standstill that was last noted."""
 
 
-# What is due is looked for only where no run is active: there its run decides. Gaps are read in their order, so
+# Due gaps are looked for only where no run is active: an active run decides itself. Gaps are read in their order, so
 # that the first one of the index is enough.
 _WAITS = text(f"""
     SELECT connections.id AS connection_id, connections.name AS connection, connections.connector, still_cause,
