@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from pdpp_worker.coverage import model, outlook
+from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.recovery import sweep
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import backlog
@@ -29,11 +29,11 @@ def _page(connection: Connection) -> object:
 
 
 def _coverage(connection: Connection) -> object:
-    return model.streams(connection, outlook.read(Settings(), connection))
+    return all_streams.read(connection, outlook.read(Settings(), connection))
 
 
 def _coverage_of_one(connection: Connection) -> object:
-    return model.streams(connection, outlook.read(Settings(), connection, [1]))
+    return all_streams.read(connection, outlook.read(Settings(), connection, [1]))
 
 
 QUESTIONS: dict[str, Question] = {

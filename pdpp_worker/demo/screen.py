@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker.cli.output import console, counts, print_table, say
 from pdpp_worker.cli.times import due, duration
-from pdpp_worker.coverage import model, outlook
+from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.demo.stage import CHATGPT, Stage
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views import run_views
@@ -69,7 +69,7 @@ class Watch:
 def show_result(db: Database, stage: Stage, runs: Sequence[RunView], seconds: float) -> None:
     """The table at the end: per stream collected, missing, why, next retry."""
     with db.begin() as connection:
-        found = model.streams(connection, outlook.read(stage.settings, connection))
+        found = all_streams.read(connection, outlook.read(stage.settings, connection))
         streams = [one for one in found if one.records is not None]
         fetched = _fetched(connection, runs)
     rows = [

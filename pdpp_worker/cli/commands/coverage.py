@@ -10,7 +10,7 @@ import typer
 
 from pdpp_worker.cli.output import Json, number, print_json, print_table, say, wrap
 from pdpp_worker.cli.phrases import NOTHING_YET, in_words, remarks
-from pdpp_worker.coverage import model
+from pdpp_worker.coverage import all_streams
 from pdpp_worker.coverage.outlook import read as read_outlooks
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Availability, Verdict
@@ -40,7 +40,7 @@ def read(session: Session, name: str | None) -> list[StreamCoverage]:
     with session.db.begin() as connection:
         take_snapshot(connection)
         ids = None if name is None else [row.id for row in accounts.targets(connection, name)]
-        return model.streams(connection, read_outlooks(session.settings, connection, ids))
+        return all_streams.read(connection, read_outlooks(session.settings, connection, ids))
 
 
 def _counts(one: StreamCoverage) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from pdpp_worker.cli.output import PROSE_WIDTH, Json, counts, plain, say, wrap
 from pdpp_worker.cli.phrases import NOTHING_YET, in_words, tries, waiting, when
 from pdpp_worker.cli.schedule_options import describe
 from pdpp_worker.cli.times import due, local
-from pdpp_worker.coverage import model
+from pdpp_worker.coverage import all_streams
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import Interval, StreamCoverage
 from pdpp_worker.coverage.verdict import Availability
@@ -62,7 +62,7 @@ def report(
 
 
 def _parts(connection: Connection, outlooks: list[Outlook]) -> list[_Part]:
-    found = model.streams(connection, outlooks)
+    found = all_streams.read(connection, outlooks)
     return [_Part(each, [one for one in found if one.connection == each.view.name]) for each in outlooks]
 
 

@@ -11,7 +11,7 @@ from pdpp_worker.cli.connection_tables import last_run, next_run
 from pdpp_worker.cli.output import Json, counts, print_json, print_table, say
 from pdpp_worker.cli.phrases import NOTHING_YET, in_words, obstacles
 from pdpp_worker.cli.times import due
-from pdpp_worker.coverage import model
+from pdpp_worker.coverage import all_streams
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Availability, Verdict
@@ -51,7 +51,7 @@ def status(json: Json = False) -> None:
     with open_session() as session, session.db.begin() as connection:
         take_snapshot(connection)
         outlooks = {one.view.name: one for one in read(session.settings, connection)}
-        found = model.streams(connection, list(outlooks.values()))
+        found = all_streams.read(connection, list(outlooks.values()))
     rows = [_row(outlooks[one.connection], one) for one in found if _is_shown(one)]
     if json:
         print_json(rows)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, say, wrap
 from pdpp_worker.cli.phrases import in_words, remarks, tries, waiting
 from pdpp_worker.cli.times import due, duration, local
-from pdpp_worker.coverage import item, model
+from pdpp_worker.coverage import all_streams, item
 from pdpp_worker.coverage.item import Answer, Cost
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import StreamCoverage
@@ -72,7 +72,7 @@ def _about_item(
 
 def _stream(session: Session, connection: Connection, connection_id: int, name: str) -> tuple[StreamCoverage, Outlook]:
     [outlook] = read(session.settings, connection, [connection_id])
-    found = {one.stream: one for one in model.streams(connection, [outlook])}
+    found = {one.stream: one for one in all_streams.read(connection, [outlook])}
     if name not in found:
         known = ", ".join(found) or "none is known"
         raise NotFoundError(f"{outlook.view.name} has no stream {name!r}; known: {known}.")

@@ -24,7 +24,7 @@ _NONE_CLOSED = ClosedWithoutItem(0, 0)
 _WORST_FIRST = (Walk.NEVER, Walk.UNFINISHED, Walk.CHECKPOINT_REFUSED, Walk.FINISHED)
 
 
-def streams(connection: Connection, outlooks: Sequence[Outlook]) -> list[StreamCoverage]:
+def read(connection: Connection, outlooks: Sequence[Outlook]) -> list[StreamCoverage]:
     """The coverage of every stream of these connections, in their order.
 
     First the streams that the installed connector supplies, then those that it never does, then those of which
