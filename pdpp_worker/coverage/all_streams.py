@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -74,13 +75,10 @@ class _Account:
 
     def _stream(self, name: str) -> StreamCoverage:
         key = (self._view.id, name)
-        groups = self._rows.missing.get(key, [])
+        groups, covered = self._rows.missing.get(key, []), self._rows.covered.get(key)
         facts = self._facts(name, groups)
-        covered = self._rows.covered.get(key)
-        expected = self._outlook.expected(self._all, groups)
-        times = [self._outlook.next_try(one) for one in groups]
-        wait = self._outlook.wait
         judged = verdict(facts.judged)
+        expected, wait = self._outlook.expected(self._all, groups), self._outlook.wait
         return StreamCoverage(
             connection=self._view.name,
             connector=self._view.connector,
@@ -96,7 +94,7 @@ class _Account:
             fetching=sum(one.count for one in groups if one.fetching),
             waived=facts.closed_without_item.waived,
             absent_upstream=facts.closed_without_item.absent_upstream,
-            next_attempt_at=min((at for at in times if at is not None), default=None),
+            next_attempt_at=self._next_try(groups),
             done_at=expected.done_at if expected else None,
             done_give_or_take_s=expected.spread.total_seconds() if expected else None,
             waits_until=wait.until if wait else None,
@@ -136,6 +134,10 @@ class _Account:
             walking=self._rows.walking.get(self._view.id),
             blame=blame,
         )
+
+    def _next_try(self, groups: Iterable[GapGroup]) -> datetime | None:
+        times = (self._outlook.next_try(one) for one in groups)
+        return min((at for at in times if at is not None), default=None)
 
     def _worst_walk(self, name: str) -> tuple[Walk, str]:
         """The worst end of a last walk among the stream and those that it depends on, and whose it is."""
