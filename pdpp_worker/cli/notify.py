@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pdpp_worker.owner.run_requests import Ring
+from pdpp_worker.owner.run_requests import DueRun
 
 
-def notify(run: Ring) -> bool:
+def notify(run: DueRun) -> bool:
     """Notify the workers of a run; returns whether the broker took it. Only commands that notify load Celery."""
     from pdpp_worker.tasks import doorbell
 

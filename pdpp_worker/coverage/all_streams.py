@@ -18,8 +18,8 @@ from pdpp_worker.coverage.stream import (
 from pdpp_worker.coverage.verdict import Resolver, StreamFacts, Walk, verdict
 from pdpp_worker.coverage.words import Facts, because, what_next
 from pdpp_worker.protocol.reasons import Reason
-from pdpp_worker.store.views import stream_views as store
-from pdpp_worker.store.views.stream_views import ClosedWithoutItem, EndedWalk, GapGroup
+from pdpp_worker.store.views import coverage_views as store
+from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
 
 _NONE_CLOSED = ClosedWithoutItem(0, 0)
 _WORST_FIRST = (Walk.NEVER, Walk.UNFINISHED, Walk.CHECKPOINT_REFUSED, Walk.FINISHED)

@@ -24,9 +24,9 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store.views import connection_views
 from pdpp_worker.store.views import wait_views as store
 from pdpp_worker.store.views.connection_views import ConnectionView
+from pdpp_worker.store.views.coverage_views import GapGroup
 from pdpp_worker.store.views.gap_views import GapView
 from pdpp_worker.store.views.run_views import RunCost
-from pdpp_worker.store.views.stream_views import GapGroup
 from pdpp_worker.store.views.wait_views import Waits
 
 Gap = GapGroup | GapView

@@ -9,7 +9,7 @@ from typing import Any
 
 from pdpp_worker.coverage.verdict import Availability, Verdict
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
-from pdpp_worker.store.views.stream_views import Covered, EndedWalk
+from pdpp_worker.store.views.coverage_views import Covered, EndedWalk
 
 
 @dataclass(frozen=True)

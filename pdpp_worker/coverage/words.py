@@ -10,7 +10,7 @@ from pdpp_worker.coverage.outlook import Gap, Outlook
 from pdpp_worker.coverage.stream import never_supplied
 from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Verdict, Walk
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
-from pdpp_worker.store.views.stream_views import ClosedWithoutItem, EndedWalk, GapGroup
+from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
 
 NOBODY_RETRIES = "Nobody retries it."
 _ORDER = (Resolver.OWNER, Resolver.UPGRADE, Resolver.TIME)

@@ -16,15 +16,15 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import backlog, runs
 from pdpp_worker.store.backlog import Standing as GapSummary
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.runs import Ring as DueRun
 
-__all__ = ["GapSummary", "Requested", "Ring", "cancel", "gap_summary", "names_single_items", "recover", "request"]
+__all__ = ["DueRun", "GapSummary", "Requested", "cancel", "gap_summary", "names_single_items", "recover", "request"]
 
 
 class Requested(NamedTuple):
     """A run, and whether it is new: a connection has one active run at most."""
 
-    run: Ring
+    run: DueRun
     created: bool
 
 
@@ -37,17 +37,17 @@ def request(db: Database, name: str, *, full: bool = False) -> Requested:
     with db.begin() as connection:
         row = find(connection, name)
     run_id, created = request_run(db, row, trigger="manual", full=full)
-    return Requested(Ring(run_id, row.connector), created)
+    return Requested(DueRun(run_id, row.connector), created)
 
 
 def recover(
     settings: Settings, db: Database, rows: Sequence[ConnectionRow], chosen: GapFilter, budget: Budget
-) -> list[Ring]:
+) -> list[DueRun]:
     """Make the chosen gaps of these connections due, given-up ones included; returns the runs that retry them."""
     return sweep.recover(settings, db, [row.id for row in rows], chosen, budget)
 
 
-def cancel(db: Database, name: str) -> Ring | None:
+def cancel(db: Database, name: str) -> DueRun | None:
     """Ask the active run of a connection to stop; None: it has none.
 
     Raises:
@@ -56,7 +56,7 @@ def cancel(db: Database, name: str) -> Ring | None:
     with db.begin() as connection:
         row = find(connection, name)
         run_id = runs.request_cancel(connection, row.id)
-    return None if run_id is None else Ring(run_id, row.connector)
+    return None if run_id is None else DueRun(run_id, row.connector)
 
 
 def gap_summary(connection: Connection, connection_id: int, chosen: GapFilter) -> GapSummary:

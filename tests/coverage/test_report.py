@@ -132,13 +132,13 @@ def test_without_a_connection_there_is_nothing_to_report(cli: Cli) -> None:
 
 def test_counts_use_the_index_of_what_is_unclosed(scenario: Scenario) -> None:
     """A long history of closed gaps costs nothing."""
-    from pdpp_worker.store.views import stream_views
+    from pdpp_worker.store.views import coverage_views
 
     execute(scenario, ENLARGE, id=scenario.connection_id, count=5000)
     execute(scenario, "UPDATE gaps SET status = 'recovered', closed_at = now() WHERE id % 50 <> 0")
     with scenario.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE gaps"))
-        statement = text(f"EXPLAIN (FORMAT JSON) {stream_views._MISSING.text}")
+        statement = text(f"EXPLAIN (FORMAT JSON) {coverage_views._MISSING.text}")
         [plan] = connection.execute(statement, {"ids": [scenario.connection_id]}).scalars()
 
     of_gaps = [node["Node Type"] for node in _nodes(plan[0]["Plan"]) if node.get("Relation Name") == "gaps"]

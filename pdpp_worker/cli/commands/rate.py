@@ -16,11 +16,11 @@ from pdpp_worker.cli.times import relative
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.owner import accounts
 from pdpp_worker.owner.session import Session, open_session
+from pdpp_worker.store.views import coverage_views as store
 from pdpp_worker.store.views import rate_views
-from pdpp_worker.store.views import stream_views as store
+from pdpp_worker.store.views.coverage_views import GapGroup, StreamKey
 from pdpp_worker.store.views.rate_views import RateRow
 from pdpp_worker.store.views.rows import take_snapshot
-from pdpp_worker.store.views.stream_views import GapGroup, StreamKey
 
 WATCH_EVERY_S = 2.0
 COLUMNS = ("connection", "interval", "per minute", "ceiling", "quota", "last back-off", "pending")

@@ -17,7 +17,7 @@ from pdpp_worker.coverage.when import Wait
 from pdpp_worker.owner import accounts, gap_changes, run_requests
 from pdpp_worker.owner.accounts import ConnectionRow
 from pdpp_worker.owner.gap_changes import GapFilter
-from pdpp_worker.owner.run_requests import GapSummary, Ring
+from pdpp_worker.owner.run_requests import DueRun, GapSummary
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.store.views import run_views
@@ -45,7 +45,7 @@ def recover(
         note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")
 
 
-def _start(session: Session, queued: list[Ring], chosen: GapFilter) -> list[bool]:
+def _start(session: Session, queued: list[DueRun], chosen: GapFilter) -> list[bool]:
     """Say what each run will take, then notify the workers."""
     costs = [_cost_of(session, run.run_id, chosen) for run in queued]
     heard = [notify(run) for run in queued]
@@ -67,7 +67,7 @@ def _cost_of(session: Session, run_id: int, chosen: GapFilter) -> str:
     return f"{view.connection}: {expected.items:,} pending, about {takes}, {done}{waits}"
 
 
-def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, queued: list[Ring]) -> None:
+def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, queued: list[DueRun]) -> None:
     """Say of each connection that got no run why not."""
     with session.db.begin() as connection:
         started = {run_views.one(connection, run.run_id).connection for run in queued}

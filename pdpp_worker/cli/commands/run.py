@@ -13,7 +13,7 @@ from pdpp_worker.cli.run_tables import advice, summary
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import run_requests
-from pdpp_worker.owner.run_requests import Ring
+from pdpp_worker.owner.run_requests import DueRun
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import run_views
 
@@ -43,7 +43,7 @@ def run(
         _await_end(session, queued)
 
 
-def _work_here(session: Session, queued: Ring) -> None:
+def _work_here(session: Session, queued: DueRun) -> None:
     from pdpp_worker.cli.foreground_run import work  # needs what the runtime needs
 
     if work(session, queued.run_id):
@@ -53,7 +53,7 @@ def _work_here(session: Session, queued: Ring) -> None:
     _await_end(session, queued)
 
 
-def _await_end(session: Session, queued: Ring) -> NoReturn:
+def _await_end(session: Session, queued: DueRun) -> NoReturn:
     view = watch(session.db, queued.run_id)
     with session.db.begin() as connection:
         [outlook] = read(session.settings, connection, [view.connection_id])
@@ -61,7 +61,7 @@ def _await_end(session: Session, queued: Ring) -> NoReturn:
     raise typer.Exit(EXIT_CODES.get(view.status, 1))
 
 
-def _queue(session: Session, name: str, full: bool) -> Ring:
+def _queue(session: Session, name: str, full: bool) -> DueRun:
     queued, created = run_requests.request(session.db, name, full=full)
     if not created:
         with session.db.begin() as connection:
