@@ -11,6 +11,7 @@ from pdpp_worker.cli.output import counts, number, print_pairs, print_table, say
 from pdpp_worker.cli.phrases import obstacles
 from pdpp_worker.cli.times import due, duration, local, relative
 from pdpp_worker.coverage.outlook import Outlook
+from pdpp_worker.coverage.when import after_wait
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, known_reason
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
 
@@ -47,8 +48,7 @@ def retry(view: RunView, outlook: Outlook) -> str:
     not_before = (view.retry_hint or {}).get("not_before")
     if not_before is None or outlook.is_paused:
         return ""
-    wait = outlook.wait
-    return f"; tried again {due(max([datetime.fromisoformat(not_before), *([wait.until] if wait else [])]))}"
+    return f"; tried again {due(after_wait(datetime.fromisoformat(not_before), outlook.wait))}"
 
 
 def document(view: RunView, outlook: Outlook) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.stream import StreamCoverage, ancestors
 from pdpp_worker.coverage.verdict import Availability, Resolver
 from pdpp_worker.coverage.words import NOBODY_RETRIES, owner_action, sentence, upgrade_action
+from pdpp_worker.pacing.forecast import cost_of
 from pdpp_worker.store.views import item_views
 from pdpp_worker.store.views.item_views import ItemGap, ItemRecord, ItemRejection
 
@@ -177,7 +178,7 @@ def _is_filtered(known: _Known) -> bool:
 def _cost(gap: ItemGap | None, who: Resolver | None, interval_ms: float | None) -> Cost | None:
     if gap is None or who in (None, Resolver.NOBODY) or "resource_id" not in gap.scope:
         return None
-    return Cost(1, None if interval_ms is None else interval_ms / 1000)
+    return Cost(1, None if interval_ms is None else cost_of(1, interval_ms).total_seconds())
 
 
 def _next(state: State, known: _Known, gap: ItemGap | None, who: Resolver | None) -> str:

@@ -15,7 +15,7 @@ from pdpp_worker.coverage.stream import availability_of
 from pdpp_worker.coverage.verdict import Availability, GapFacts, Resolver, resolver
 from pdpp_worker.coverage.when import Wait, next_try, wait_of
 from pdpp_worker.pacing.forecast import Forecast, forecast
-from pdpp_worker.pacing.intervals import Ceiling, ceiling, recovery_interval_ms
+from pdpp_worker.pacing.intervals import Ceiling, ceiling, paced_interval_ms, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.recovery.policy import taken_forms
@@ -67,7 +67,7 @@ class Outlook:
     def interval_ms(self) -> float | None:
         """The interval between two requests, ms: the learned one, never below the ceiling; None: none was learned."""
         learned = self.waits.interval_ms
-        return None if learned is None else max(learned, self.ceiling.min_interval_ms or 0.0)
+        return None if learned is None else paced_interval_ms(learned, self.ceiling.min_interval_ms)
 
     @property
     def recovery_interval_ms(self) -> float | None:

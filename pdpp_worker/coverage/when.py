@@ -43,5 +43,11 @@ def next_try(
     """
     if own is None:
         return None
-    pauses = [wait.until if wait else None, cooldown_until if reason in PRESSURE else None]
-    return max([own, *(at for at in pauses if at is not None and at > now)])
+    if reason in PRESSURE and cooldown_until is not None and cooldown_until > now:
+        own = max(own, cooldown_until)
+    return after_wait(own, wait)
+
+
+def after_wait(at: datetime, wait: Wait | None) -> datetime:
+    """A time, or the end of the wait in force if that is later."""
+    return at if wait is None else max(at, wait.until)

@@ -24,6 +24,11 @@ class Forecast:
     spread: timedelta
 
 
+def cost_of(items: int, interval_ms: float) -> timedelta:
+    """The time that `items` requests take at one every `interval_ms`."""
+    return timedelta(milliseconds=items * interval_ms)
+
+
 def forecast(
     items: int,
     interval_ms: float,
@@ -33,13 +38,13 @@ def forecast(
     not_before: datetime | None,
     last_at: datetime | None = None,
 ) -> Forecast:
-    """The time that `items` requests take at one every `interval_ms`, from now or from when they may begin.
+    """Forecast the end of `items` requests at one every `interval_ms`, from now or from the time they may begin.
 
     `last_at`: when the last of them may be sent; it is done one interval later at the earliest.
     """
-    cost = timedelta(milliseconds=items * interval_ms)
+    cost = cost_of(items, interval_ms)
     begin = max(now, not_before) if not_before is not None else now
     done_at = begin + cost
     if last_at is not None:
-        done_at = max(done_at, last_at + timedelta(milliseconds=interval_ms))
+        done_at = max(done_at, last_at + cost_of(1, interval_ms))
     return Forecast(items, cost, done_at, cost * (LEAST_SPREAD if learned else SEED_SPREAD))

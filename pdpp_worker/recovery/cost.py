@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pdpp_worker.pacing.forecast import cost_of
 from pdpp_worker.pacing.intervals import ceiling, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.settings import Settings
@@ -36,6 +37,6 @@ def state_cost(
     return {
         "items": items,
         "interval_ms": round(interval, 1),
-        "seconds": round(items * interval / 1000, 1),
+        "seconds": round(cost_of(items, interval).total_seconds(), 1),
         "learned": learned is not None,
     }
