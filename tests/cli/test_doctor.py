@@ -40,7 +40,7 @@ def _workers(cli: Cli) -> dict[str, Any]:
 
 
 def _all_is_well(cli: Cli) -> str:
-    """What the doctor says, where it finds nothing wrong; a busy worker may be late with its answer."""
+    """The doctor's output where nothing is wrong; a busy worker may be late with its answer."""
     result = cli("doctor")
     return result.stdout if result.exit_code == 0 else ""
 

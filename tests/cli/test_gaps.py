@@ -1,4 +1,4 @@
-"""What an owner does with gaps by hand: ask for a part of them, do without them, want them after all."""
+"""Gaps that an owner changes: a part of them retried, waived, opened again."""
 
 from __future__ import annotations
 

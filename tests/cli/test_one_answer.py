@@ -38,7 +38,7 @@ TOLERANCE = timedelta(minutes=1)
 
 @dataclass
 class Said:
-    """What a command says; what it does not speak of is left out."""
+    """The answer of a command; questions that it does not answer are left out."""
 
     wait: list[tuple[str | None, str | None]] = field(default_factory=list)
     """Until when nothing is asked for, and why."""
@@ -345,7 +345,7 @@ def test_recover_says_it_too(cli: Cli, scenario: Scenario, arrange: Callable[[Sc
 
 
 class TestWhen:
-    """What the one answer is."""
+    """The one answer."""
 
     def test_a_gap_that_is_held_is_not_due_now(self, cli: Cli, scenario: Scenario) -> None:
         held(scenario)
@@ -388,7 +388,7 @@ class TestWhen:
 
 
 class TestWho:
-    """Who resolves a gap."""
+    """The resolver of a gap."""
 
     @pytest.mark.parametrize(
         ("arrange", "reason", "who", "acts"),

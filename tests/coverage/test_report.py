@@ -100,7 +100,7 @@ def test_names_of_others_cannot_steer_the_terminal(cli: Cli, scenario: Scenario)
 
 
 def test_it_is_of_one_moment(cli: Cli, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What commits while the report is written does not make its parts disagree."""
+    """A commit while the report is written does not make its parts disagree."""
     from pdpp_worker.store.views import gap_views
 
     collect(scenario)

@@ -21,7 +21,7 @@ def ahead(minutes: float) -> datetime:
 
 
 def active(**fields: Any) -> ActiveRun:
-    """A run that was queued an hour ago, is due since, and was rung for just now."""
+    """A run that was queued an hour ago, is due since, and was notified of just now."""
     base = {
         "id": 7,
         "created_at": ago(60),
