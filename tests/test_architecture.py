@@ -54,7 +54,7 @@ NAMED_AFTER_A_PROGRAM = (
     "pdpp_worker/demo",
     "pdpp_worker/singer",
 )
-ALSO_SAME = {"__init__", "__main__", "accounts", "allowance", "transport", "values"}
+ALSO_SAME = {"__init__", "__main__", "allowance", "transport", "values"}
 """File names that stand twice in the core."""
 
 LONGEST_FUNCTION = 40

@@ -21,8 +21,8 @@ from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.local.endpoints import Endpoints, resolve
-from pdpp_worker.owner import accounts, schema
-from pdpp_worker.owner.accounts import ConnectionRow
+from pdpp_worker.owner import lookup, schema
+from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.session import Database
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.secrets import Vault
@@ -126,7 +126,7 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
     if not current.ok:
         return
     with db.begin() as connection:
-        rows = accounts.list_all(connection)
+        rows = lookup.list_all(connection)
         found = outlook.read(settings, connection)
     yield from _progress_checks(found)
     yield from _variable_checks(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pdpp_worker.owner.run_requests import DueRun
+from pdpp_worker.owner.manual_runs import DueRun
 
 
 def notify(run: DueRun) -> bool:

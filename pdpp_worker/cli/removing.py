@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.owner import accounts, removal
-from pdpp_worker.owner.accounts import ConnectionRow
+from pdpp_worker.owner import lookup, removal
+from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.removal import Cleaned
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import connection_views
@@ -36,7 +36,7 @@ def remove(name: str, *, confirm: Callable[[str], None]) -> None:
 
 def _remove_rows(session: Session, name: str, confirm: Callable[[str], None]) -> tuple[ConnectionRow, int]:
     with session.db.begin() as connection:
-        row = accounts.find(connection, name)
+        row = lookup.find(connection, name)
         held = connection_views.records_held(connection, row.id)
     confirm(f"Remove {name} and its {held:,} records for good?")
     return row, removal.remove_rows(session.db, row)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner.accounts import targets
+from pdpp_worker.owner.lookup import targets
 from pdpp_worker.protocol.reasons import Reason, known_reason
 from pdpp_worker.store import backlog
 from pdpp_worker.store.backlog import Selection as GapFilter

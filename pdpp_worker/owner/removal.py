@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pdpp_worker.browser import profile
 from pdpp_worker.local import endpoints
-from pdpp_worker.owner.accounts import ConnectionRow
+from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.runtime import leftovers
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections

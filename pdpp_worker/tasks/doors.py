@@ -9,7 +9,7 @@ from celery.signals import worker_ready
 from pdpp_worker import dispatch as dispatching
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
-from pdpp_worker.owner import accounts, gap_changes, run_requests
+from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import leftovers
 from pdpp_worker.runtime.slice import run_slice
@@ -30,7 +30,7 @@ def run(**kwargs: Any) -> None:
     """Collect a connection now."""
     arguments = read("pdpp.run", RunArguments, kwargs)
     name = arguments.connection
-    bell, created = run_requests.request(services().db, name, full=arguments.full)
+    bell, created = manual_runs.request(services().db, name, full=arguments.full)
     if arguments.full and not created:
         raise ConfigurationError(f"Run {bell.run_id} of {name} is active; ask for a full one when it has ended.")
     ring(bell)
@@ -53,11 +53,11 @@ def recover(**kwargs: Any) -> None:
     own = services()
     with own.db.begin() as connection:
         if arguments.connection is not None:
-            rows = [accounts.find(connection, arguments.connection)]
+            rows = [lookup.find(connection, arguments.connection)]
         else:
-            rows = accounts.list_all(connection, arguments.connector)
+            rows = lookup.list_all(connection, arguments.connector)
     chosen = gap_changes.gap_filter(arguments.stream, arguments.reason, arguments.ids)
-    for bell in run_requests.recover(own.settings, own.db, rows, chosen, arguments.budget):
+    for bell in manual_runs.recover(own.settings, own.db, rows, chosen, arguments.budget):
         ring(bell)
 
 

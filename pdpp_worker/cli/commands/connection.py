@@ -16,7 +16,7 @@ from pdpp_worker.cli.removing import remove as remove_account
 from pdpp_worker.cli.schedule_options import Cron, Every, read_schedule
 from pdpp_worker.coverage import outlook
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner import accounts
+from pdpp_worker.owner import connection_changes, lookup
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.secrets import Vault
@@ -43,14 +43,14 @@ def add(
     paused: Annotated[bool, typer.Option("--paused", help="Do not collect on schedule yet.")] = False,
 ) -> None:
     """Add an account; it is collected at once and then on schedule."""
-    accounts.check_name(name)
+    connection_changes.check_name(name)
     manifest = registry.get(connector).manifest
     values = read_settings(manifest, settings or [])
     schedule = read_schedule(every, cron, manifest.schedule_every_s)
     interval = None if min_interval_ms is None else positive_ms("--min-interval-ms", min_interval_ms)
     with open_session() as session:
         credentials = read_credentials(Vault(session.settings), manifest, secret or [])
-        accounts.add(
+        connection_changes.add(
             session.db,
             name,
             connector,
@@ -80,7 +80,7 @@ def list_(json: Json = False) -> None:
 def show(name: Name, json: Json = False) -> None:
     """Show a connection: settings, where its credentials are kept, schedule, rate ceiling, last run."""
     with open_session() as session, session.db.begin() as connection:
-        [found] = outlook.read(session.settings, connection, [accounts.find(connection, name).id])
+        [found] = outlook.read(session.settings, connection, [lookup.find(connection, name).id])
     if json:
         print_json(views.document(found.view, found.ceiling))
     else:
@@ -97,7 +97,7 @@ def set_(
     """Change settings or the schedule."""
     schedule = read_schedule(every, cron)
     with open_session() as session:
-        accounts.change(session.db, name, settings or [], schedule)
+        connection_changes.change(session.db, name, settings or [], schedule)
     say(f"Changed {name}; its next run works with it.")
 
 
@@ -109,7 +109,7 @@ def set_rate(
     """Set the connection's own rate ceiling: no request follows another sooner."""
     interval = None if min_interval_ms == "default" else positive_ms("The rate ceiling", min_interval_ms)
     with open_session() as session:
-        accounts.set_rate(session.db, name, interval)
+        connection_changes.set_rate(session.db, name, interval)
     say(f"Changed the rate ceiling of {name}; its next slice keeps to it. See: pdpp-worker rate {name}")
 
 
@@ -122,10 +122,10 @@ def secret(
     """Replace a credential; gaps that waited for it are retried."""
     with open_session() as session:
         with session.db.begin() as connection:
-            row = accounts.find(connection, name)
+            row = lookup.find(connection, name)
         manifest = registry.get(row.connector).manifest
         stored = read_source(Vault(session.settings), manifest, check_name(manifest, key), source)
-        accounts.set_credentials(session.db, row, {key: stored})
+        connection_changes.set_credentials(session.db, row, {key: stored})
     say(f"Replaced {key} of {name}; gaps that waited for it are due now.")
 
 
@@ -160,4 +160,4 @@ def _confirm(question: str) -> None:
 
 def _pause(name: str, paused: bool) -> None:
     with open_session() as session:
-        accounts.pause(session.db, name, paused)
+        connection_changes.pause(session.db, name, paused)

@@ -15,9 +15,9 @@ from pdpp_worker.coverage.outlook import read as read_outlooks
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Availability, Verdict
 from pdpp_worker.coverage.words import overall
-from pdpp_worker.owner import accounts
+from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
-from pdpp_worker.store.views.rows import take_snapshot
+from pdpp_worker.store.views.reading import take_snapshot
 
 
 def coverage(
@@ -39,7 +39,7 @@ def read(session: Session, name: str | None) -> list[StreamCoverage]:
     """The coverage of all connections, or of those that the name means."""
     with session.db.begin() as connection:
         take_snapshot(connection)
-        ids = None if name is None else [row.id for row in accounts.targets(connection, name)]
+        ids = None if name is None else [row.id for row in lookup.targets(connection, name)]
         return all_streams.read(connection, read_outlooks(session.settings, connection, ids))
 
 

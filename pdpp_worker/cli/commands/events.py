@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pdpp_worker.cli.output import Json, print_json_line, say
-from pdpp_worker.owner import accounts
+from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import event_views
 from pdpp_worker.store.views.event_views import EventView
@@ -58,4 +58,4 @@ def _connection_id(session: Session, name: str | None) -> int | None:
     if name is None:
         return None
     with session.db.begin() as connection:
-        return accounts.find(connection, name).id
+        return lookup.find(connection, name).id

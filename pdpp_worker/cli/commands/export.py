@@ -17,8 +17,8 @@ from pdpp_worker import registry
 from pdpp_worker.cli.formats import WRITERS
 from pdpp_worker.cli.output import note
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.owner import accounts
-from pdpp_worker.owner.accounts import ConnectionRow
+from pdpp_worker.owner import lookup
+from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.store import threads
 from pdpp_worker.store.views import record_views
@@ -41,7 +41,7 @@ def export(
 ) -> None:
     """Write the records of a stream to a file or to standard output."""
     with open_session() as session, session.db.begin() as connection:
-        row = accounts.find(connection, name)
+        row = lookup.find(connection, name)
         fields = _fields(connection, row, stream)
         found = _records(connection, row, stream, deleted=deleted)
         with _open(output) as out:

@@ -20,13 +20,13 @@ from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.verdict import Resolver
 from pdpp_worker.coverage.words import owner_action, version_of
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner import accounts, gap_changes
+from pdpp_worker.owner import gap_changes, lookup
 from pdpp_worker.owner.gap_changes import GapFilter
 from pdpp_worker.owner.session import Database, open_session
 from pdpp_worker.protocol.reasons import known_reason
 from pdpp_worker.store.views import gap_views
 from pdpp_worker.store.views.gap_views import GapView
-from pdpp_worker.store.views.rows import PAGE
+from pdpp_worker.store.views.reading import PAGE
 
 Target = Annotated[str, typer.Argument(help="A connection, or a connector for all of its connections.")]
 Everything = Annotated[bool, typer.Option("--all", help="All of them.")]
@@ -62,7 +62,7 @@ def list_(
     """List what is missing, with the reason, the attempts, the next one and who acts. --json prints JSON lines."""
     gap_changes.check_reason(reason)
     with open_session() as session, session.db.begin() as connection:
-        ids = [row.id for row in accounts.targets(connection, name)]
+        ids = [row.id for row in lookup.targets(connection, name)]
         outlooks = {one.view.name: one for one in read(session.settings, connection, ids)}
         found = gap_views.of_connections(connection, ids, closed_too=status is Which.ALL, reason=reason, limit=limit)
         if json:

@@ -14,13 +14,13 @@ from pdpp_worker.cli.output import Json, console, make_table, print_json, print_
 from pdpp_worker.cli.phrases import end, waiting
 from pdpp_worker.cli.times import relative
 from pdpp_worker.coverage.outlook import Outlook, read
-from pdpp_worker.owner import accounts
+from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import coverage_views as store
 from pdpp_worker.store.views import rate_views
 from pdpp_worker.store.views.coverage_views import GapGroup, StreamKey
 from pdpp_worker.store.views.rate_views import RateRow
-from pdpp_worker.store.views.rows import take_snapshot
+from pdpp_worker.store.views.reading import take_snapshot
 
 WATCH_EVERY_S = 2.0
 COLUMNS = ("connection", "interval", "per minute", "ceiling", "quota", "last back-off", "pending")
@@ -61,7 +61,7 @@ def rate(
 def _show(session: Session, name: str | None, json: bool, *, as_line: bool) -> None:
     with session.db.begin() as connection:
         take_snapshot(connection)
-        ids = None if name is None else [accounts.find(connection, name).id]
+        ids = None if name is None else [lookup.find(connection, name).id]
         outlooks = read(session.settings, connection, ids)
         shown = [one.view.id for one in outlooks]
         learned, missing = rate_views.read(connection, shown), store.missing(connection, shown)

@@ -14,10 +14,10 @@ from pdpp_worker.cli.progress import START_THE_FLEET
 from pdpp_worker.cli.times import clock, duration
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.when import Wait
-from pdpp_worker.owner import accounts, gap_changes, run_requests
-from pdpp_worker.owner.accounts import ConnectionRow
+from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.owner.gap_changes import GapFilter
-from pdpp_worker.owner.run_requests import DueRun, GapSummary
+from pdpp_worker.owner.lookup import ConnectionRow
+from pdpp_worker.owner.manual_runs import DueRun, GapSummary
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.store.views import run_views
@@ -37,8 +37,8 @@ def recover(
     budget = Budget(seconds=seconds, requests=requests, items=items)
     with open_session() as session:
         with session.db.begin() as connection:
-            rows = accounts.targets(connection, name)
-        queued = run_requests.recover(session.settings, session.db, rows, chosen, budget)
+            rows = lookup.targets(connection, name)
+        queued = manual_runs.recover(session.settings, session.db, rows, chosen, budget)
         heard = _start(session, queued, chosen)
         _explain(session, rows, chosen, queued)
     if not all(heard):
@@ -59,7 +59,7 @@ def _cost_of(session: Session, run_id: int, chosen: GapFilter) -> str:
     with session.db.begin() as connection:
         view, cost = run_views.one(connection, run_id), run_views.stated_cost(connection, run_id)
         [outlook] = read(session.settings, connection, [view.connection_id])
-        single = run_requests.names_single_items(connection, view.connection_id, chosen)
+        single = manual_runs.names_single_items(connection, view.connection_id, chosen)
     expected, wait = outlook.expected_of_run(cost, single_items=single), outlook.wait
     takes = duration(max(1.0, expected.cost.total_seconds()))
     done = end(expected.done_at, expected.spread.total_seconds())
@@ -74,10 +74,7 @@ def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, que
         idle = [row for row in rows if row.name not in started]
         waits = {one.view.id: one.wait for one in read(session.settings, connection, [row.id for row in idle])}
         say(
-            *(
-                _why_not(row, chosen, run_requests.gap_summary(connection, row.id, chosen), waits[row.id])
-                for row in idle
-            )
+            *(_why_not(row, chosen, manual_runs.gap_summary(connection, row.id, chosen), waits[row.id]) for row in idle)
         )
 
 

@@ -22,11 +22,11 @@ from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import Interval, StreamCoverage
 from pdpp_worker.coverage.verdict import Availability
 from pdpp_worker.coverage.words import overall, sentence
-from pdpp_worker.owner import accounts
+from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.store.views import gap_views
 from pdpp_worker.store.views.gap_views import GapView
-from pdpp_worker.store.views.rows import take_snapshot
+from pdpp_worker.store.views.reading import take_snapshot
 
 PERIODS = 3
 """Walked periods that the text names of a stream."""
@@ -51,7 +51,7 @@ def report(
     """Write a statement of what is held, what is missing, why, and what happens next."""
     with open_session() as session, session.db.begin() as connection:
         take_snapshot(connection)
-        ids = None if name is None else [row.id for row in accounts.targets(connection, name)]
+        ids = None if name is None else [row.id for row in lookup.targets(connection, name)]
         parts = _parts(connection, read(session.settings, connection, ids))
         if json:
             sys.stdout.writelines(_document(connection, parts))

@@ -12,8 +12,8 @@ from pdpp_worker.cli.progress import watch
 from pdpp_worker.cli.run_tables import advice, summary
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner import run_requests
-from pdpp_worker.owner.run_requests import DueRun
+from pdpp_worker.owner import manual_runs
+from pdpp_worker.owner.manual_runs import DueRun
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import run_views
 
@@ -62,7 +62,7 @@ def _await_end(session: Session, queued: DueRun) -> NoReturn:
 
 
 def _queue(session: Session, name: str, full: bool) -> DueRun:
-    queued, created = run_requests.request(session.db, name, full=full)
+    queued, created = manual_runs.request(session.db, name, full=full)
     if not created:
         with session.db.begin() as connection:
             active = run_views.one(connection, queued.run_id)

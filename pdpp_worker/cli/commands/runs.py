@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from pdpp_worker.cli import run_tables
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.coverage.outlook import Outlook, read
-from pdpp_worker.owner import accounts
+from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import run_views
 from pdpp_worker.store.views.run_views import RunView
@@ -39,7 +39,7 @@ def list_(
 ) -> None:
     """List the latest runs, newest first. The word `list` may be left out."""
     with open_session() as session, session.db.begin() as connection:
-        connection_id = accounts.find(connection, name).id if name is not None else None
+        connection_id = lookup.find(connection, name).id if name is not None else None
         found = run_views.latest(connection, connection_id, limit)
         outlooks = _outlooks(session, connection, found)
     if json:

@@ -16,7 +16,7 @@ from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Availability, Verdict
 from pdpp_worker.owner.session import open_session
-from pdpp_worker.store.views.rows import take_snapshot
+from pdpp_worker.store.views.reading import take_snapshot
 
 
 @dataclass(frozen=True)

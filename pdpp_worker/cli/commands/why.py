@@ -18,10 +18,10 @@ from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Resolver
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.owner import accounts
+from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import item_views
-from pdpp_worker.store.views.rows import take_snapshot
+from pdpp_worker.store.views.reading import take_snapshot
 
 _RESOLVED_BY = {
     Resolver.TIME: "the fleet, in time",
@@ -64,7 +64,7 @@ def _about_gap(session: Session, connection: Connection, number: str) -> Answer:
 def _about_item(
     session: Session, connection: Connection, name: str, stream: str, resource: str | None
 ) -> Answer | StreamCoverage:
-    coverage, outlook = _stream(session, connection, accounts.find(connection, name).id, stream)
+    coverage, outlook = _stream(session, connection, lookup.find(connection, name).id, stream)
     if not resource:
         return coverage
     return item.answer(item.about_resource(connection, coverage, outlook, resource))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store.views.rows import build
+from pdpp_worker.store.views.reading import build
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store.views.rows import PAGE, build
+from pdpp_worker.store.views.reading import PAGE, build
 
 
 @dataclass(frozen=True)

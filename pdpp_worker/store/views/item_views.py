@@ -14,7 +14,7 @@ from pdpp_worker.protocol.keys import canonical_key, parts_of
 from pdpp_worker.protocol.scope import resource_hash
 from pdpp_worker.store.values import KEY_BYTES, NotRepresentableError, key_text, storable
 from pdpp_worker.store.views.gap_views import GapView
-from pdpp_worker.store.views.rows import build
+from pdpp_worker.store.views.reading import build
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store.views.rows import build
+from pdpp_worker.store.views.reading import build
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.store.views.rows import build
+from pdpp_worker.store.views.reading import build
 
 
 @dataclass(frozen=True)

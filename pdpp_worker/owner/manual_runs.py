@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from pdpp_worker.dispatch import request_run
-from pdpp_worker.owner.accounts import ConnectionRow, find
 from pdpp_worker.owner.gap_changes import GapFilter
+from pdpp_worker.owner.lookup import ConnectionRow, find
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery import sweep
 from pdpp_worker.settings import Settings

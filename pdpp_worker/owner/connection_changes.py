@@ -10,43 +10,15 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
-from pdpp_worker.errors import ConfigurationError, NotFoundError
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner.lookup import find
 from pdpp_worker.owner.schedule_rules import Schedule
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.store import connections, edits
-from pdpp_worker.store.connections import ConnectionRow, list_all
-from pdpp_worker.store.connections import get as find
+from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 
-__all__ = [
-    "ConnectionRow",
-    "add",
-    "change",
-    "check_name",
-    "find",
-    "list_all",
-    "pause",
-    "set_credentials",
-    "set_rate",
-    "targets",
-]
-
 _NAME = re.compile(r"\w[\w.@+-]{0,99}")
-
-
-def targets(connection: Connection, name: str) -> list[ConnectionRow]:
-    """The connection of that name, else all connections of the connector of that name.
-
-    Raises:
-        NotFoundError: the name is neither.
-    """
-    found = [row for row in list_all(connection) if row.name == name] or list_all(connection, name)
-    if found:
-        return found
-    if name in registry.all_connectors():
-        raise NotFoundError(f"There is no connection of the connector {name} yet; see: pdpp-worker connection add")
-    known = ", ".join(row.name for row in list_all(connection)) or "none"
-    raise NotFoundError(f"{name!r} is neither a connection ({known}) nor a connector that one uses.")
 
 
 def check_name(name: str) -> None:
