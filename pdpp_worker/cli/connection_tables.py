@@ -9,7 +9,7 @@ from typing import Any
 from pdpp_worker.cli.output import print_pairs, print_table
 from pdpp_worker.cli.schedule_options import describe
 from pdpp_worker.cli.times import due, local, relative
-from pdpp_worker.coverage.when import Wait
+from pdpp_worker.coverage.waits import Wait
 from pdpp_worker.pacing.intervals import Ceiling
 from pdpp_worker.store.views.connection_views import ConnectionView
 

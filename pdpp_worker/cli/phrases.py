@@ -10,7 +10,7 @@ from pdpp_worker.cli.output import wrap
 from pdpp_worker.cli.times import clock, due, duration, local
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.stream import StreamCoverage
-from pdpp_worker.coverage.when import UNKNOWN
+from pdpp_worker.coverage.waits import UNKNOWN
 
 NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR"
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from pdpp_worker import registry
 from pdpp_worker.cli.output import console, make_table, note, number
 from pdpp_worker.cli.phrases import waiting
-from pdpp_worker.coverage.when import Wait, wait_of
+from pdpp_worker.coverage.waits import Wait, wait_of
 from pdpp_worker.errors import PdppError
 from pdpp_worker.owner.session import Database
 from pdpp_worker.store.views import run_views

@@ -11,7 +11,7 @@ from pdpp_worker.cli.output import counts, number, print_pairs, print_table, say
 from pdpp_worker.cli.phrases import obstacles
 from pdpp_worker.cli.times import due, duration, local, relative
 from pdpp_worker.coverage.outlook import Outlook
-from pdpp_worker.coverage.when import after_wait
+from pdpp_worker.coverage.waits import after_wait
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, known_reason
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from pdpp_worker.coverage.outlook import Outlook
+from pdpp_worker.coverage.sentences import Facts, because, what_next
 from pdpp_worker.coverage.stream import (
     CompleteWalk,
     Interval,
@@ -15,14 +16,13 @@ from pdpp_worker.coverage.stream import (
     ancestors,
     never_supplied,
 )
-from pdpp_worker.coverage.verdict import Resolver, StreamFacts, Walk, verdict
-from pdpp_worker.coverage.words import Facts, because, what_next
+from pdpp_worker.coverage.verdict import Resolver, StreamFacts, WalkEnd, verdict
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.store.views import coverage_views as store
 from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
 
 _NONE_CLOSED = ClosedWithoutItem(0, 0)
-_WORST_FIRST = (Walk.NEVER, Walk.UNFINISHED, Walk.CHECKPOINT_REFUSED, Walk.FINISHED)
+_WORST_FIRST = (WalkEnd.NEVER, WalkEnd.UNFINISHED, WalkEnd.CHECKPOINT_REFUSED, WalkEnd.FINISHED)
 
 
 def read(connection: Connection, outlooks: Sequence[Outlook]) -> list[StreamCoverage]:
@@ -139,7 +139,7 @@ class _Account:
         times = (self._outlook.next_try(one) for one in groups)
         return min((at for at in times if at is not None), default=None)
 
-    def _worst_walk(self, name: str) -> tuple[Walk, str]:
+    def _worst_walk(self, name: str) -> tuple[WalkEnd, str]:
         """The worst end of a last walk among the stream and those that it depends on, and whose it is."""
         walks = [(self._walk(one), one) for one in (name, *ancestors(self._manifest, name))]
         return min(walks, key=lambda walk: _WORST_FIRST.index(walk[0]))
@@ -150,13 +150,13 @@ class _Account:
         found = [one for key in keys for one in self._rows.missing.get(key, [])]
         return [one for one in found if one.reason != Reason.RECORD_REJECTED]
 
-    def _walk(self, name: str) -> Walk:
+    def _walk(self, name: str) -> WalkEnd:
         ended = self._rows.ended.get((self._view.id, name))
         if ended is None:
-            return Walk.NEVER
+            return WalkEnd.NEVER
         if not ended.finished:
-            return Walk.UNFINISHED
-        return Walk.CHECKPOINT_REFUSED if ended.checkpoint_refused else Walk.FINISHED
+            return WalkEnd.UNFINISHED
+        return WalkEnd.CHECKPOINT_REFUSED if ended.checkpoint_refused else WalkEnd.FINISHED
 
     def _is_known(self, key: store.StreamKey) -> bool:
         """Whether any run has touched the stream; a zero would claim to know."""
@@ -166,7 +166,11 @@ class _Account:
 
 def _items(facts: Facts) -> int | None:
     """The number of missing items; None where nobody can tell."""
-    if facts.above or facts.judged.walk is not Walk.FINISHED or any(one.resources < one.count for one in facts.groups):
+    if (
+        facts.above
+        or facts.judged.walk is not WalkEnd.FINISHED
+        or any(one.resources < one.count for one in facts.groups)
+    ):
         return None
     return sum(one.count for one in facts.groups)
 

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pdpp_worker.coverage.outlook import Outlook
+from pdpp_worker.coverage.sentences import NOBODY_RETRIES, owner_action, sentence, upgrade_action
 from pdpp_worker.coverage.stream import StreamCoverage, ancestors
 from pdpp_worker.coverage.verdict import Availability, Resolver
-from pdpp_worker.coverage.words import NOBODY_RETRIES, owner_action, sentence, upgrade_action
 from pdpp_worker.pacing.forecast import cost_of
 from pdpp_worker.store.views import item_views
 from pdpp_worker.store.views.item_views import ItemGap, ItemRecord, ItemRejection

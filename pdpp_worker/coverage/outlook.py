@@ -13,7 +13,7 @@ from pdpp_worker import registry
 from pdpp_worker.coverage.stillness import Untouched, is_fruitless, stillness
 from pdpp_worker.coverage.stream import availability_of
 from pdpp_worker.coverage.verdict import Availability, GapFacts, Resolver, resolver
-from pdpp_worker.coverage.when import Wait, next_try, wait_of
+from pdpp_worker.coverage.waits import Wait, next_try, wait_of
 from pdpp_worker.pacing.forecast import Forecast, forecast
 from pdpp_worker.pacing.intervals import Ceiling, ceiling, paced_interval_ms, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest

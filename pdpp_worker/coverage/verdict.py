@@ -38,7 +38,7 @@ class Availability(StrEnum):
     """There is no such connector."""
 
 
-class Walk(StrEnum):
+class WalkEnd(StrEnum):
     """End of the last walk of a stream, or of a stream that it depends on if that ended worse."""
 
     NEVER = "never"
@@ -52,7 +52,7 @@ class StreamFacts:
     """Facts that the verdict on a stream depends on."""
 
     availability: Availability
-    walk: Walk
+    walk: WalkEnd
     records: int
     """Held, without those that the source deleted."""
     by_owner: int
@@ -73,7 +73,7 @@ def verdict(facts: StreamFacts) -> Verdict:
         return Verdict.KNOWN_ABSENT
     if facts.availability is Availability.NOT_INSTALLED or facts.by_owner:
         return Verdict.WAITING_FOR_OWNER
-    if facts.availability is Availability.UNDECLARED or (facts.walk is not Walk.FINISHED and not facts.whole_stream):
+    if facts.availability is Availability.UNDECLARED or (facts.walk is not WalkEnd.FINISHED and not facts.whole_stream):
         return Verdict.UNKNOWN
     if facts.by_upgrade:
         return Verdict.WAITING_FOR_UPGRADE

@@ -25,7 +25,7 @@ _COVERED = text("""
             coalesce(CAST(:until AS timestamptz), clock_timestamp())))))
     ON CONFLICT (connection_id, stream) DO UPDATE SET intervals = held.intervals + excluded.intervals
 """)
-# A walk that went on from a cursor covers what came since the walk before it; without one, nothing is known of before.
+# A walk from a cursor covers the time since the walk before it; without one, nothing is known of the time before.
 _WALKED = text("""
     INSERT INTO coverage AS held (connection_id, stream, intervals, last_walk_run_id, last_walk_at,
         last_walk_considered)

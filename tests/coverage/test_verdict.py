@@ -8,13 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.coverage.verdict import Availability, GapFacts, Resolver, StreamFacts, Verdict, Walk, resolver, verdict
+from pdpp_worker.coverage.verdict import (
+    Availability,
+    GapFacts,
+    Resolver,
+    StreamFacts,
+    Verdict,
+    WalkEnd,
+    resolver,
+    verdict,
+)
 
 counts = st.integers(0, 3)
 any_facts = st.builds(
     StreamFacts,
     availability=st.sampled_from(Availability),
-    walk=st.sampled_from(Walk),
+    walk=st.sampled_from(WalkEnd),
     records=counts,
     by_owner=counts,
     by_upgrade=counts,
@@ -34,7 +43,7 @@ any_gap = st.builds(
 
 WHOLE = StreamFacts(
     availability=Availability.SUPPLIED,
-    walk=Walk.FINISHED,
+    walk=WalkEnd.FINISHED,
     records=5,
     by_owner=0,
     by_upgrade=0,
@@ -52,19 +61,19 @@ WHOLE = StreamFacts(
         ({"closed_without_item": 2}, Verdict.COMPLETE),
         ({"records": 0, "closed_without_item": 2}, Verdict.KNOWN_ABSENT),
         ({"availability": Availability.NEVER}, Verdict.KNOWN_ABSENT),
-        ({"availability": Availability.NEVER, "walk": Walk.NEVER, "by_time": 1}, Verdict.KNOWN_ABSENT),
+        ({"availability": Availability.NEVER, "walk": WalkEnd.NEVER, "by_time": 1}, Verdict.KNOWN_ABSENT),
         ({"by_time": 1}, Verdict.RECOVERING),
-        ({"by_time": 1, "walk": Walk.UNFINISHED, "whole_stream": True}, Verdict.RECOVERING),
-        ({"by_time": 1, "walk": Walk.UNFINISHED}, Verdict.UNKNOWN),
+        ({"by_time": 1, "walk": WalkEnd.UNFINISHED, "whole_stream": True}, Verdict.RECOVERING),
+        ({"by_time": 1, "walk": WalkEnd.UNFINISHED}, Verdict.UNKNOWN),
         ({"by_time": 1, "by_upgrade": 1}, Verdict.WAITING_FOR_UPGRADE),
-        ({"by_upgrade": 1, "walk": Walk.UNFINISHED, "whole_stream": True}, Verdict.WAITING_FOR_UPGRADE),
-        ({"walk": Walk.NEVER}, Verdict.UNKNOWN),
-        ({"walk": Walk.UNFINISHED}, Verdict.UNKNOWN),
-        ({"walk": Walk.CHECKPOINT_REFUSED}, Verdict.UNKNOWN),
+        ({"by_upgrade": 1, "walk": WalkEnd.UNFINISHED, "whole_stream": True}, Verdict.WAITING_FOR_UPGRADE),
+        ({"walk": WalkEnd.NEVER}, Verdict.UNKNOWN),
+        ({"walk": WalkEnd.UNFINISHED}, Verdict.UNKNOWN),
+        ({"walk": WalkEnd.CHECKPOINT_REFUSED}, Verdict.UNKNOWN),
         ({"availability": Availability.UNDECLARED}, Verdict.UNKNOWN),
         ({"availability": Availability.UNDECLARED, "by_time": 1}, Verdict.UNKNOWN),
         ({"availability": Availability.NOT_INSTALLED}, Verdict.WAITING_FOR_OWNER),
-        ({"by_owner": 1, "by_upgrade": 1, "by_time": 1, "walk": Walk.NEVER}, Verdict.WAITING_FOR_OWNER),
+        ({"by_owner": 1, "by_upgrade": 1, "by_time": 1, "walk": WalkEnd.NEVER}, Verdict.WAITING_FOR_OWNER),
     ],
 )
 def test_the_most_serious_one_is_said(change: dict[str, object], expected: Verdict) -> None:
@@ -75,7 +84,7 @@ def test_the_most_serious_one_is_said(change: dict[str, object], expected: Verdi
 def test_complete_means_walked_to_the_end_with_nothing_unclosed(facts: StreamFacts) -> None:
     whole = (
         facts.availability is Availability.SUPPLIED
-        and facts.walk is Walk.FINISHED
+        and facts.walk is WalkEnd.FINISHED
         and facts.by_owner == facts.by_upgrade == facts.by_time == 0
     )
 

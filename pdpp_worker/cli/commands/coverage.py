@@ -12,9 +12,9 @@ from pdpp_worker.cli.output import Json, number, print_json, print_table, say, w
 from pdpp_worker.cli.phrases import NOTHING_YET, in_words, remarks
 from pdpp_worker.coverage import all_streams
 from pdpp_worker.coverage.outlook import read as read_outlooks
+from pdpp_worker.coverage.sentences import overall
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Availability, Verdict
-from pdpp_worker.coverage.words import overall
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views.reading import take_snapshot

@@ -17,8 +17,8 @@ from pdpp_worker.cli.output import Json, console, make_table, print_json_line, s
 from pdpp_worker.cli.phrases import waiting
 from pdpp_worker.cli.times import due
 from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage.sentences import owner_action, version_of
 from pdpp_worker.coverage.verdict import Resolver
-from pdpp_worker.coverage.words import owner_action, version_of
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import gap_changes, lookup
 from pdpp_worker.owner.gap_changes import GapFilter

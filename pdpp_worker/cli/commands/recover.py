@@ -13,7 +13,7 @@ from pdpp_worker.cli.phrases import end, waiting
 from pdpp_worker.cli.progress import START_THE_FLEET
 from pdpp_worker.cli.times import clock, duration
 from pdpp_worker.coverage.outlook import read
-from pdpp_worker.coverage.when import Wait
+from pdpp_worker.coverage.waits import Wait
 from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.owner.gap_changes import GapFilter
 from pdpp_worker.owner.lookup import ConnectionRow

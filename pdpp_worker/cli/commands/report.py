@@ -19,9 +19,9 @@ from pdpp_worker.cli.schedule_options import describe
 from pdpp_worker.cli.times import due, local
 from pdpp_worker.coverage import all_streams
 from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage.sentences import overall, sentence
 from pdpp_worker.coverage.stream import Interval, StreamCoverage
 from pdpp_worker.coverage.verdict import Availability
-from pdpp_worker.coverage.words import overall, sentence
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.store.views import gap_views

@@ -13,7 +13,7 @@ _PORT = "5432"
 _USER = "postgres"
 _DATABASE = "pdpp"
 
-# Only who may enter the socket's directory can connect, so the server asks for no password. It logs neither statements
+# Only accounts that may enter the socket's directory can connect, so the server asks for no password. It logs neither statements
 # nor the rows that an error is about: those are the owner's data.
 _SETTINGS = {
     "listen_addresses": "",

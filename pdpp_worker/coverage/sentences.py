@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pdpp_worker.coverage.outlook import Gap, Outlook
 from pdpp_worker.coverage.stream import never_supplied
-from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Verdict, Walk
+from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Verdict, WalkEnd
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
 from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
 
@@ -144,7 +144,7 @@ def _missing(facts: Facts) -> Iterator[str]:
 
 
 def _walk(facts: Facts) -> Iterator[str]:
-    if facts.judged.walk is Walk.FINISHED:
+    if facts.judged.walk is WalkEnd.FINISHED:
         return
     if facts.blame != facts.stream:
         yield f"The stream {facts.blame}, which it depends on, was not walked to its end."

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.coverage.when import PROVIDERS_PAUSE, UNKNOWN, Wait, next_try, wait_of
+from pdpp_worker.coverage.waits import PROVIDERS_PAUSE, UNKNOWN, Wait, next_try, wait_of
 from pdpp_worker.store.views.wait_views import Waits
 from tests.support.waits import NOW, active, ago, ahead, waits
 
