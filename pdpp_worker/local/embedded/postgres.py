@@ -13,8 +13,8 @@ _PORT = "5432"
 _USER = "postgres"
 _DATABASE = "pdpp"
 
-# Only accounts that may enter the socket's directory can connect, so the server asks for no password. It logs neither statements
-# nor the rows that an error is about: those are the owner's data.
+# Only accounts that may enter the socket's directory can connect, so the server asks for no password. It logs neither
+# statements nor the rows that an error is about: those are the owner's data.
 _SETTINGS = {
     "listen_addresses": "",
     "port": _PORT,
