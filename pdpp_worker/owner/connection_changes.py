@@ -45,8 +45,9 @@ def add(
     """Add a connection; it is due at once.
 
     Raises:
-        ConfigurationError: the name is taken.
+        ConfigurationError: the name is taken, or cannot be one.
     """
+    check_name(name)
     with db.begin() as connection:
         new = connections.add(connection, name, connector, dict(settings), dict(credentials), min_interval_ms)
         _store_schedule(connection, new, schedule)

@@ -43,7 +43,7 @@ def add(
     paused: Annotated[bool, typer.Option("--paused", help="Do not collect on schedule yet.")] = False,
 ) -> None:
     """Add an account; it is collected at once and then on schedule."""
-    connection_changes.check_name(name)
+    connection_changes.check_name(name)  # before it asks for credentials
     manifest = registry.get(connector).manifest
     values = read_settings(manifest, settings or [])
     schedule = read_schedule(every, cron, manifest.schedule_every_s)
