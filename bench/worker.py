@@ -23,9 +23,10 @@ from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import connections, readmodels
+from pdpp_worker.store import connections
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.views import run_views
 
 CEILING_MS = 1.0
 """The providers are this machine's own."""
@@ -79,7 +80,7 @@ def main(database_url: str, redis_url: str) -> None:
         continue
     seconds = time.perf_counter() - began
     with db.begin() as connection:
-        view = readmodels.run_view(connection, run_id)
+        view = run_views.one(connection, run_id)
     outcome = Outcome(view.status, view.slices, view.records_flushed, view.records_unchanged, seconds, peak_rss())
     print(json.dumps(asdict(outcome)))
     redis.close()

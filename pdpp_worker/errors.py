@@ -1,7 +1,7 @@
 """The error tree.
 
 PdppError
-├── ConfigurationError     a setting, manifest or argument is wrong; the owner can mend it
+├── ConfigurationError     a setting, manifest or argument is wrong; the owner can correct it
 │   └── NotFoundError      the named connection, run, stream or connector does not exist
 ├── ProtocolViolation      a connector broke the Collection Profile
 ├── LeaseLostError         another worker holds the connection now; nothing more may be written
@@ -58,7 +58,7 @@ class PacerUnavailableError(PdppError):
 
 
 class ProviderError(PdppError):
-    """What the provider answered; `reason` is the gap reason it leads to."""
+    """The provider's answer; `reason` is the gap reason it leads to."""
 
     slug = "provider"
     reason: str = "upstream_error"

@@ -29,5 +29,5 @@ def each(
 
 
 def reason(error: Exception) -> str:
-    """Why something failed, in words that may be shown: of a foreign error only its kind: its text may tell more."""
+    """Say why something failed; of a foreign error only its kind, since its text may tell too much."""
     return str(error) if isinstance(error, PdppError) else type(error).__name__

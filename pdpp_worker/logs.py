@@ -28,7 +28,7 @@ def configure(settings: Settings) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # These tell of every request: what stands in its URL and its headers is the owner's.
+    # These log every request, and its URL and headers are the owner's.
     for library in ("httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.WARNING)
 

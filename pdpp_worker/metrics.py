@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus: counters and gauges by connection, never content."""
+"""Metrics of a worker for Prometheus: counters and gauges by connection, never content."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from tempfile import NamedTemporaryFile
 from cryptography.fernet import Fernet, InvalidToken
 from pydantic import SecretStr
 
-from pdpp_worker.embedded import make_directory
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.settings import Settings
 
 MASK = "[secret]"
@@ -28,7 +28,7 @@ class Vault:
         self._settings = settings
 
     def seal(self, value: str) -> str:
-        """What is stored for a credential: references as they are, anything else encrypted."""
+        """The stored form of a credential: references as they are, anything else encrypted."""
         if value.startswith(("env:", "file:")):
             return value
         return "enc:" + self._fernet().encrypt(value.encode()).decode()
@@ -98,7 +98,7 @@ class Redactor:
 
 
 def _make_key(path: Path) -> None:
-    """Put a key there, whole or not at all, that only its owner can read; whoever comes second leaves the first."""
+    """Put a key there, whole or not at all, that only its owner can read; the first one to be put there stays."""
     make_directory(path.parent)
     with NamedTemporaryFile(dir=path.parent) as file:
         file.write(Fernet.generate_key())

@@ -1,4 +1,4 @@
-"""Every setting of the program, read once from the environment (prefix `PDPP_`)."""
+"""Settings of the program, read once from the environment (prefix `PDPP_`)."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ PLATFORM_VARIABLES = (
     "SSL_CERT_DIR",
     "NODE_EXTRA_CA_CERTS",
 )
-"""What a connector's command sees of the environment, beside the variables that its manifest names."""
+"""Variables that a connector's command sees, beside those that its manifest names."""
 
 _PREFIX = "PDPP_"
 _CEILING = re.compile(r"PDPP_(\w+)_PACING_MIN_INTERVAL_MS")
 _TOLD_TO_COMMANDS = ("PDPP_RUN_ID", "PDPP_FILES_DIR", "PDPP_PACING_MIN_INTERVAL_MS")
-"""What a connector's command is told; where the command uses this package, it is no setting that is mistyped."""
+"""Variables that a connector's command is told; where the command uses this package, none is a mistyped setting."""
 _TYPO = 0.7
 """Names that are as alike as this are taken for the same one, mistyped (`difflib`'s ratio, without the prefix)."""
 
@@ -52,7 +52,7 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def default_data_dir() -> Path:
-    """Where the embedded servers, logs and keys live.
+    """The directory of the embedded servers, logs and keys.
 
     A checkout gets a directory of its own, so that two checkouts never share a database. Root gets a place under
     `/var/lib`: PostgreSQL refuses to run as root, and the account it runs as cannot enter root's home.
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=default_data_dir)
     connectors_dir: Path | None = None
-    """Where the owner's own connectors are, a folder each; unset: `connectors` in the data directory."""
+    """Directory of the owner's own connectors, a folder each; unset: `connectors` in the data directory."""
     database_url: SecretStr | None = None
     """PostgreSQL 14 or newer; unset: the embedded server."""
     redis_url: SecretStr | None = None
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     broker_timeout_s: PositiveSeconds = 5.0
     """Bound on every single operation on the broker and the pacing server."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Where a worker answers Prometheus, on loopback; 0: nowhere."""
+    """Port on loopback where a worker answers Prometheus; 0: none."""
     flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555
     flower_basic_auth: SecretStr | None = None
     """`user:password`; required to let Flower listen beyond loopback."""
@@ -161,7 +161,7 @@ class Settings(BaseSettings):
         return (self.connectors_dir or self.data_dir / "connectors").expanduser().absolute()
 
     def platform_environment(self) -> dict[str, str]:
-        """What any program needs of this process's environment, and nothing that is the owner's."""
+        """The environment that any program needs, and nothing of it that is the owner's."""
         return {name: os.environ[name] for name in PLATFORM_VARIABLES if name in os.environ}
 
     def credential_variable(self, name: str) -> str | None:

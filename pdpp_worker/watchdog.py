@@ -9,16 +9,17 @@ from pdpp_worker import metrics, registry
 from pdpp_worker.coverage.stillness import stillness, untouched
 from pdpp_worker.isolation import each
 from pdpp_worker.logs import get_logger
-from pdpp_worker.store import waits
+from pdpp_worker.store import standstills
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.waits import Waits
+from pdpp_worker.store.views import wait_views
+from pdpp_worker.store.views.wait_views import Waits
 
 
 def watch(db: Database) -> list[str]:
     """Look at every connection; returns the names of those that stand still. Any number of watchdogs may look."""
     installed, now = registry.all_connectors().keys(), datetime.now(UTC)
     with db.begin() as connection:
-        found = waits.read(connection)
+        found = wait_views.read(connection)
     metrics.UNTOUCHED_S.clear()
 
     def look(one: Waits) -> tuple[str, bool]:
@@ -35,7 +36,7 @@ def _look(db: Database, one: Waits, *, installed: bool, now: datetime) -> bool:
     data = {"since": still.since.isoformat(), "run": still.run_id, "because": still.because} if still else {}
     if cause != one.still_cause:
         with db.begin() as connection:
-            is_news = waits.note(connection, one.connection_id, cause, data)
-        if is_news and still is not None:
+            changed = standstills.note(connection, one.connection_id, cause, data)
+        if changed and still is not None:
             get_logger().warning("connection stands still", connection=one.connection, cause=cause, **data)
     return still is not None

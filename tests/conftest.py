@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from redis import Redis
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from pdpp_worker.embedded import EmbeddedServers
+from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store import migrate

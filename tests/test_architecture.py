@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,16 +25,43 @@ BROKER = ("celery", "kombu", "billiard", "pdpp_worker.tasks", "pdpp_worker.celer
 SQL = ("sqlalchemy", "psycopg", "alembic")
 HTTP = ("httpx", "requests", "urllib.request", "http.client")
 
+PEOPLE = ("pdpp_worker.cli", "pdpp_worker.owner")
+
 # Room to what it must never know.
 FORBIDDEN = {
     "pdpp_worker/protocol": (*BROKER, *SQL, *HTTP, "redis", "connectors", "pdpp_worker.store", "pdpp_worker.runtime"),
     "pdpp_worker/pacing": (*BROKER, *SQL, "connectors", "pdpp_worker.runtime"),
-    "pdpp_worker/runtime": (*BROKER, "connectors"),
-    "pdpp_worker/recovery": (*BROKER, "connectors"),
+    "pdpp_worker/runtime": (*BROKER, *PEOPLE, "connectors"),
+    "pdpp_worker/recovery": (*BROKER, *PEOPLE, "connectors"),
     "pdpp_worker/store": (*BROKER, *HTTP, "redis", "connectors", "pdpp_worker.runtime", "pdpp_worker.pacing"),
-    "pdpp_worker/tasks": (*SQL, "connectors"),
+    "pdpp_worker/coverage": (*BROKER, *HTTP, *PEOPLE, "redis", "connectors", "pdpp_worker.runtime"),
+    "pdpp_worker/owner": (*BROKER, *HTTP, "connectors", "pdpp_worker.cli", "pdpp_worker.coverage"),
+    "pdpp_worker/cli": (*HTTP, "connectors", "pdpp_worker.dispatch", "pdpp_worker.recovery"),
+    "pdpp_worker/local": (*BROKER, *PEOPLE, "connectors", "pdpp_worker.store", "pdpp_worker.runtime"),
+    "pdpp_worker/tasks": (
+        *SQL,
+        "connectors",
+        "pdpp_worker.cli",
+        "pdpp_worker.store.connections",
+        "pdpp_worker.store.edits",
+    ),
+    "pdpp_worker/browser": (*BROKER, *PEOPLE, *SQL, "redis", "connectors", "pdpp_worker.runtime"),
+    "pdpp_worker/command": (*BROKER, *PEOPLE, *SQL, *HTTP, "redis", "pdpp_worker.store", "pdpp_worker.runtime"),
+    "pdpp_worker/conformance": (*BROKER, *PEOPLE, *SQL, "redis", "pdpp_worker.recovery"),
+    "pdpp_worker/demo": (*BROKER, *SQL[1:], "redis", "connectors", "pdpp_worker.runtime"),
+    "pdpp_worker/singer": (*BROKER, *PEOPLE, *SQL, *HTTP, "redis", "pdpp_worker.store", "pdpp_worker.runtime"),
     "connectors": (*BROKER, *SQL, "redis"),
 }
+
+# Folders whose files are named after the program that they belong to: a command, or a tool beside the fleet.
+NAMED_AFTER_A_PROGRAM = (
+    "pdpp_worker/cli/commands",
+    "pdpp_worker/conformance",
+    "pdpp_worker/demo",
+    "pdpp_worker/singer",
+)
+ALSO_SAME = {"__init__", "__main__", "allowance", "transport", "values"}
+"""File names that stand twice in the core."""
 
 LONGEST_FUNCTION = 40
 LONGEST_TASK = 15
@@ -95,6 +123,39 @@ def test_a_room_does_not_know_what_it_must_not(folder: str) -> None:
     assert known == set()
 
 
+def test_every_package_has_its_rule() -> None:
+    packages = {str(path.parent) for path in room("pdpp_worker") if path.name == "__init__.py" and len(path.parts) == 3}
+
+    assert packages <= FORBIDDEN.keys()
+
+
+def test_commands_know_views_and_the_owners_service_only() -> None:
+    """The view of threads is the only one that lies elsewhere."""
+    known = {
+        f"{path}: {name}"
+        for path in room("pdpp_worker/cli")
+        for name in imports(path)
+        if within(name, ("pdpp_worker.store",))
+        and not within(name, ("pdpp_worker.store.views", "pdpp_worker.store.threads"))
+    }
+
+    assert known == set()
+
+
+def test_views_only_read() -> None:
+    writing = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM|FOR UPDATE)\b")
+    writers = {str(path) for path in room("pdpp_worker/store/views") if writing.search((ROOT / path).read_text())}
+
+    assert writers == set()
+
+
+def test_no_two_files_of_the_core_have_one_name() -> None:
+    core = [path.stem for path in room("pdpp_worker") if not any(map(path.is_relative_to, NAMED_AFTER_A_PROGRAM))]
+    numbered = [name for name in core if not name[0].isdigit()]
+
+    assert {name for name in numbered if numbered.count(name) > 1} <= ALSO_SAME
+
+
 def test_a_connector_knows_only_the_authors_interface_and_itself() -> None:
     """Its practice world may use the kit and the practice providers as well."""
     practice = ("pdpp_worker.conformance", "pdpp_worker.demo")
@@ -136,7 +197,7 @@ def test_sql_is_written_in_the_store_only() -> None:
     writers = {
         f"{path}: {name}"
         for path in SOURCES
-        if path.parent.name not in ("store", "migrations", "versions", "embedded")
+        if path.parent.name not in ("store", "views", "migrations", "versions", "embedded")
         for name in imports(path)
         if within(name, SQL) and not within(name, harmless)
     }

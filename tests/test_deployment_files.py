@@ -16,7 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pdpp_worker.fleet import fleet_processes
+from pdpp_worker.local.fleet import fleet_processes
 from pdpp_worker.settings import Settings
 from pdpp_worker.tasks.app import QUEUES
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.fleet import Fleet, fleet_processes
+from pdpp_worker.local.fleet import Fleet, fleet_processes
 from pdpp_worker.settings import Settings
 
 

@@ -1,4 +1,4 @@
-"""What stands in a log is for anybody's eyes."""
+"""Logs are for anybody's eyes."""
 
 from __future__ import annotations
 

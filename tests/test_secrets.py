@@ -33,14 +33,14 @@ def keyed(tmp_path: Path, key: str) -> Vault:
 
 
 def refusal(vault: Vault, stored: str) -> str:
-    """What the vault says when it cannot open a credential."""
+    """The vault's sentence when it cannot open a credential."""
     with pytest.raises(ConfigurationError) as caught:
         vault.open("token", stored)
     return str(caught.value)
 
 
 class TestSealing:
-    """What is stored gives nothing away."""
+    """The stored form gives nothing away."""
 
     @given(texts.filter(lambda text: not text.startswith(("env:", "file:"))))
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

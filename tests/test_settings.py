@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdpp_worker import registry
-from pdpp_worker.endpoints import resolve
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.endpoints import resolve
 from pdpp_worker.settings import get_settings, setting_names
 
 ROOT = Path(__file__).parents[1]

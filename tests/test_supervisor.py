@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.supervisor import ProcessSpec, Supervisor
+from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
 from tests.support.waiting import until
 
 _SLEEP = "import time; print('up', flush=True); time.sleep(60)"
@@ -22,7 +22,7 @@ _PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_SL
 _SUPERVISE = """
 import os, sys
 from pathlib import Path
-from pdpp_worker.supervisor import ProcessSpec, Supervisor
+from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
 spec = ProcessSpec("child", (sys.executable, "-c", sys.argv[2]))
 supervisor = Supervisor([spec], Path(sys.argv[1]), os.environ)
 supervisor.run(lambda: print(supervisor.states[0].pid, flush=True))

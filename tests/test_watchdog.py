@@ -38,7 +38,7 @@ def told(scenario: Scenario) -> list[tuple[str, str | None]]:
 
 
 def untouched_s(scenario: Scenario) -> float:
-    """What the metric says of the connection."""
+    """The metric of the connection."""
     return float(metrics.UNTOUCHED_S.labels("mine")._value.get())
 
 
@@ -54,7 +54,7 @@ def missing(scenario: Scenario) -> Scenario:
 
 @pytest.fixture
 def stuck(missing: Scenario) -> Scenario:
-    """A run that was queued ten minutes ago, and was just rung for."""
+    """A run that was queued ten minutes ago, and of which workers were just notified."""
     missing.queue()
     missing.execute(
         "UPDATE runs SET created_at = now() - interval '10 minutes', not_before = now() - interval '10 minutes', "

@@ -16,7 +16,7 @@ from bench.chatgpt.conversation import TOKEN, large, served, write_export
 from bench.machine import this_machine
 from bench.worker import Job, work
 from pdpp_worker.browser.launch import PROGRAMS
-from pdpp_worker.embedded import acquire
+from pdpp_worker.local.embedded import acquire
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database

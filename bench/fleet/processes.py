@@ -12,12 +12,12 @@ from pathlib import Path
 from redis import Redis
 
 from pdpp_worker.demo.provider.process import ProviderProcess
-from pdpp_worker.embedded import acquire
-from pdpp_worker.fleet import fleet_processes
+from pdpp_worker.local.embedded import acquire
+from pdpp_worker.local.fleet import fleet_processes
+from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
-from pdpp_worker.supervisor import ProcessSpec, Supervisor
 from tests.support.servers import wait_until_stopped
 from tests.support.waiting import until
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.gmail.mailbox import fill
 from bench.worker import Job, Outcome, work
-from pdpp_worker.embedded import acquire
+from pdpp_worker.local.embedded import acquire
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database

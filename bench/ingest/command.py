@@ -15,7 +15,7 @@ from rich.console import Console
 from bench.ingest.rounds import LOADS, Result, run
 from bench.ingest.summary import Figure, as_table, summarise
 from bench.machine import Machine, this_machine
-from pdpp_worker.embedded import acquire
+from pdpp_worker.local.embedded import acquire
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
 from tests.support.servers import temporary_data_dir

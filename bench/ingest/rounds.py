@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from bench.ingest import data, side, side_copy
 from bench.ingest.side import Measure
-from pdpp_worker.embedded import EmbeddedServers
+from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 

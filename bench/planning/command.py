@@ -16,7 +16,7 @@ from bench.machine import this_machine
 from bench.planning import backlog, statement
 from bench.planning.questions import QUESTIONS, Answered, ask
 from bench.planning.statement import Written
-from pdpp_worker.embedded import EmbeddedServers, acquire
+from pdpp_worker.local.embedded import EmbeddedServers, acquire
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database

@@ -11,13 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from pdpp_worker.coverage import model, outlook
+from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.recovery import sweep
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, waits
+from pdpp_worker.store import backlog
 from pdpp_worker.store.backlog import Backlog, Forms, Selection
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.views import wait_views
 
 Question = Callable[[Connection], object]
 
@@ -28,16 +29,16 @@ def _page(connection: Connection) -> object:
 
 
 def _coverage(connection: Connection) -> object:
-    return model.streams(connection, outlook.read(Settings(), connection))
+    return all_streams.read(connection, outlook.read(Settings(), connection))
 
 
 def _coverage_of_one(connection: Connection) -> object:
-    return model.streams(connection, outlook.read(Settings(), connection, [1]))
+    return all_streams.read(connection, outlook.read(Settings(), connection, [1]))
 
 
 QUESTIONS: dict[str, Question] = {
     "which connections are due": lambda connection: backlog.due_connections(connection, sweep.PAGE),
-    "which connections stand still": waits.read,
+    "which connections stand still": wait_views.read,
     "a run's page of 1,000 gaps": _page,
     "coverage of one connection": _coverage_of_one,
     "coverage of all streams": _coverage,

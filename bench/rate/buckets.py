@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.rate.limiters import LIMITERS, Acquire, installed
-from pdpp_worker.embedded import acquire
+from pdpp_worker.local.embedded import acquire
 from pdpp_worker.settings import Settings
 from tests.support.servers import temporary_data_dir
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from bench.machine import this_machine
 from bench.slack import archive
 from bench.worker import Job, work
-from pdpp_worker.embedded import acquire
+from pdpp_worker.local.embedded import acquire
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database

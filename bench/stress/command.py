@@ -13,7 +13,7 @@ from bench.stress.connector import NAME
 from bench.stress.connector import stress as make_connector
 from bench.stress.play import Outcome, Play
 from pdpp_worker import logs, registry
-from pdpp_worker.embedded import acquire
+from pdpp_worker.local.embedded import acquire
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate

@@ -19,7 +19,7 @@ import httpx
 import pdpp_worker
 from pdpp_worker.browser import launch, profile
 from pdpp_worker.browser.wire import HEADER, Kind, json_frame
-from pdpp_worker.embedded.leash import leashed
+from pdpp_worker.local.parent_death import with_parent_death_signal
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 
@@ -102,7 +102,7 @@ class Browser:
             command = [sys.executable, "-m", "pdpp_worker.browser.host", json.dumps(self._options)]
             process = subprocess.Popen(
                 # Ends with this worker, however that ends; what the browser started ends with it.
-                leashed(command, signal.SIGTERM),
+                with_parent_death_signal(command, signal.SIGTERM),
                 cwd=Path(pdpp_worker.__file__).parent.parent,
                 env=self._environment,
                 stdin=theirs.fileno(),

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from pdpp_worker.embedded import locks, make_directory
+from pdpp_worker.local import locks
+from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 

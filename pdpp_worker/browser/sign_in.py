@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from pdpp_worker.browser import launch, profile
-from pdpp_worker.embedded.leash import leashed
 from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.local.parent_death import with_parent_death_signal
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 
@@ -42,7 +42,7 @@ def sign_in(program: Path, settings: Settings, row: ConnectionRow, url: str) -> 
     try:
         with profile.opened(directory, timeout_s=_PROFILE_S):
             done = subprocess.run(
-                leashed(command, signal.SIGTERM),
+                with_parent_death_signal(command, signal.SIGTERM),
                 env=settings.browser_environment(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

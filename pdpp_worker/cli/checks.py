@@ -14,20 +14,19 @@ from redis.exceptions import RedisError
 
 from pdpp_worker import registry
 from pdpp_worker.browser import launch
-from pdpp_worker.cli.coverage import progress
-from pdpp_worker.cli.session import upgrade
-from pdpp_worker.cli.waiting import START_THE_FLEET, served_queues
+from pdpp_worker.cli.phrases import obstacles
+from pdpp_worker.cli.progress import START_THE_FLEET, served_queues
 from pdpp_worker.coverage import outlook
 from pdpp_worker.coverage.outlook import Outlook
-from pdpp_worker.embedded import make_directory
-from pdpp_worker.endpoints import Endpoints, resolve
 from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.local.embedded import make_directory
+from pdpp_worker.local.endpoints import Endpoints, resolve
+from pdpp_worker.owner import lookup, schema
+from pdpp_worker.owner.lookup import ConnectionRow
+from pdpp_worker.owner.session import Database
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings, connectors_with_ceilings, unknown_variables
-from pdpp_worker.store import connections, migrate
-from pdpp_worker.store.connections import ConnectionRow
-from pdpp_worker.store.engine import Database
 
 POSTGRES, REDIS = (14, 0), (6, 2)
 """Oldest versions that will do."""
@@ -36,7 +35,7 @@ FREE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, whether it will do, and what was found; if it will not do, what to do."""
+    """Result of a check: the thing looked at, whether it will do, and the finding or what to do about it."""
 
     what: str
     ok: bool
@@ -44,11 +43,11 @@ class Check:
 
 
 Look = Callable[[], str]
-"""Says what it found; raises PdppError, saying what to do, when that will not do."""
+"""Returns the finding; raises PdppError, saying what to do, when that will not do."""
 
 
 def all_checks(settings: Settings) -> Iterator[Check]:
-    """Every check, one by one; what depends on a server that is out of reach is left out."""
+    """Run the checks one by one; those of a server that is out of reach are left out."""
     yield _check("settings", lambda: _ceilings(settings))
     yield _check("data directory", lambda: _data_directory(settings))
     yield _check("disk space", lambda: _disk_space(settings))
@@ -122,12 +121,12 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
     yield server
     if not server.ok:
         return
-    schema = _check("schema", lambda: _schema(settings, db))
-    yield schema
-    if not schema.ok:
+    current = _check("schema", lambda: _schema(settings, db))
+    yield current
+    if not current.ok:
         return
     with db.begin() as connection:
-        rows = connections.list_all(connection)
+        rows = lookup.list_all(connection)
         found = outlook.read(settings, connection)
     yield from _progress_checks(found)
     yield from _variable_checks(rows)
@@ -144,14 +143,14 @@ def _progress_checks(found: list[Outlook]) -> Iterator[Check]:
     kept = [one for one in found if one.still is not None or one.is_fruitless]
     for one in kept:
         yield Check(
-            f"progress of {one.view.name}", one.still is None and one.wait is not None, "; ".join(progress(one))
+            f"progress of {one.view.name}", one.still is None and one.wait is not None, "; ".join(obstacles(one))
         )
     if not kept:
         yield Check("progress", True, "no connection stands still")
 
 
 def _variable_checks(rows: list[ConnectionRow]) -> Iterator[Check]:
-    """What begins as a setting does and is none is named, unless a credential is kept there."""
+    """Name each variable that begins as a setting does and is none, unless a credential is kept there."""
     kept = {stored.removeprefix("env:").upper() for row in rows for stored in row.credentials.values()}
     for name in unknown_variables():
         if name not in kept:
@@ -167,9 +166,9 @@ def _postgres(db: Database) -> str:
 def _schema(settings: Settings, db: Database) -> str:
     """The embedded server's schema is brought up to date by every command that uses it."""
     if settings.database_url is None:
-        upgrade(db)
-    migrate.require_current(db)
-    return f"revision {migrate.revisions(db)[0]}"
+        schema.upgrade(db)
+    schema.require_current(db)
+    return f"revision {schema.revisions(db)[0]}"
 
 
 def _opens(vault: Vault, name: str, stored: str) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from pdpp_worker.store.exporting import ExportedRecord
+from pdpp_worker.store.views.record_views import ExportedRecord
 
 _SEPARATORS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 """Characters that JSON allows as they are, and at which many readers of lines end a line."""

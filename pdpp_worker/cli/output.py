@@ -1,4 +1,4 @@
-"""What commands print: plain tables for people, JSON for programs."""
+"""Output of commands: plain tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def print_table(
 
 
 def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
-    """Print what something is, a fact a line."""
+    """Print facts, one a line."""
     table = make_table(("", ""), rows)
     table.show_header = False
     console().print(table)
@@ -105,7 +105,7 @@ def number(value: int | None) -> str:
 
 
 def plain(value: object) -> object:
-    """The JSON form of what JSON has none of."""
+    """Convert a value that JSON has no form of."""
     if isinstance(value, datetime):
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
@@ -114,5 +114,5 @@ def plain(value: object) -> object:
 
 
 def _one_line(text: str) -> str:
-    """Text that cannot steer a terminal, whoever wrote it."""
+    """Text as one line without control characters, which could steer a terminal."""
     return _CONTROL.sub("�", text.replace("\n", " "))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 from typing import Any
 
 import typer
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
-from pdpp_worker.cli import (
+from pdpp_worker.cli.commands import (
+    cancel,
     connection,
     connector,
     connectors,
     coverage,
     db,
+    demo,
     doctor,
     events,
     export,
@@ -27,14 +28,15 @@ from pdpp_worker.cli import (
     runs,
     status,
     up,
+    version,
     why,
 )
-from pdpp_worker.cli.output import note, say
+from pdpp_worker.cli.output import note
 from pdpp_worker.errors import ConfigurationError, PdppError
 
 
 class _Program(TyperGroup):
-    """Expected failures end in one sentence: exit code 2 where the owner can mend the call, 1 otherwise."""
+    """Expected failures end in one sentence: exit code 2 where the owner can correct the call, 1 otherwise."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -51,7 +53,7 @@ class _Program(TyperGroup):
 
 app = typer.Typer(
     cls=_Program,
-    help="Collects your own data from the platforms you use, says what is missing and why, and goes back for it.",
+    help="Collects your own data from the platforms you use, says what is missing and why, and retries it.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -62,7 +64,7 @@ app.add_typer(connection.app, name="connection")
 app.command()(connectors.connectors)
 app.add_typer(connector.app, name="connector")
 app.command()(run.run)
-app.command()(run.cancel)
+app.command()(cancel.cancel)
 app.command()(recover.recover)
 app.command()(status.status)
 app.command()(coverage.coverage)
@@ -75,28 +77,13 @@ app.command()(events.events)
 app.command()(export.export)
 app.add_typer(db.app, name="db")
 app.command()(doctor.doctor)
-
-
-@app.command()
-def demo() -> None:
-    """Collect a practice account from a provider on this machine, and watch."""
-    from pdpp_worker.demo.run import main as run_demo
-
-    raise typer.Exit(run_demo())
-
-
-@app.command()
-def version() -> None:
-    """Show the version."""
-    try:
-        say(f"pdpp-worker {metadata.version('pdpp-worker')}")
-    except metadata.PackageNotFoundError:
-        say("pdpp-worker, from a checkout")
+app.command()(demo.demo)
+app.command()(version.version)
 
 
 def main() -> None:
     """Run the program and end the process."""
     for stream in (sys.stdout, sys.stderr):
-        # What this terminal's encoding lacks is shown as an escape, and is no reason to fail.
+        # Characters that this terminal's encoding lacks are shown as escapes, and are no reason to fail.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app(prog_name="pdpp-worker")

@@ -39,7 +39,7 @@ def duration(seconds: float) -> str:
 
 
 def relative(at: datetime, now: datetime | None = None) -> str:
-    """How far a time is from now, in its largest unit: `in 4 min`, `3 h ago`, `now`."""
+    """The distance of a time from now, in its largest unit: `in 4 min`, `3 h ago`, `now`."""
     seconds = round((at - (now or datetime.now(UTC))).total_seconds())
     size, unit = next((each for each in _UNITS if abs(seconds) >= each[0]), (1, "s"))
     distance = f"{abs(seconds) // size} {unit}"
@@ -49,7 +49,7 @@ def relative(at: datetime, now: datetime | None = None) -> str:
 
 
 def due(at: datetime, now: datetime | None = None) -> str:
-    """When something that waits for its time comes: what is overdue comes now."""
+    """The distance of a time that something waits for; an overdue one is `now`."""
     now = now or datetime.now(UTC)
     return relative(max(at, now), now)
 

@@ -1,1 +1,1 @@
-"""Is anything missing? The read model that answers, stream by stream, from rows alone."""
+"""Coverage: the read model that tells, stream by stream and from rows alone, whether anything is missing."""

@@ -1,4 +1,4 @@
-"""Why one item is here or is not: found missing when, tried when, for what reason, and who goes back for it."""
+"""One item: whether it is here, since when it is missing, why, and who retries it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pdpp_worker.coverage.outlook import Outlook
+from pdpp_worker.coverage.sentences import NOBODY_RETRIES, owner_action, sentence, upgrade_action
 from pdpp_worker.coverage.stream import StreamCoverage, ancestors
-from pdpp_worker.coverage.words import NOBODY_GOES_BACK, owner_action, sentence, upgrade_action
-from pdpp_worker.recovery.verdict import Mender, Supply
-from pdpp_worker.store import items
-from pdpp_worker.store.items import ItemGap, ItemRecord, ItemRejection
+from pdpp_worker.coverage.verdict import Availability, Resolver
+from pdpp_worker.pacing.forecast import cost_of
+from pdpp_worker.store.views import item_views
+from pdpp_worker.store.views.item_views import ItemGap, ItemRecord, ItemRejection
 
 
 class State(StrEnum):
-    """What is known of an item."""
+    """State of an item, as far as it is known."""
 
     HELD = "held"
     DELETED = "deleted"
@@ -37,7 +38,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Cost:
-    """What the next try takes; `seconds` is None as long as the rate is unknown."""
+    """Cost of the next try; `seconds` is None as long as the rate is unknown."""
 
     requests: int
     seconds: float | None
@@ -54,14 +55,14 @@ class Answer:
     state: State
     because: str
     next: str
-    who_mends: Mender | None
-    """None where nothing is to be mended."""
+    who_mends: Resolver | None
+    """None: nothing is left to do."""
     found_missing_at: datetime | None
     attempts: int | None
     last_tried_at: datetime | None
     next_attempt_at: datetime | None
     waits_until: datetime | None
-    """Until when nothing is asked for at the connection."""
+    """End of the wait in which nothing is asked for at the connection."""
     wait_reason: str | None
     fetching: bool
     cost: Cost | None
@@ -82,27 +83,27 @@ class _Known:
     wider: ItemGap | None
     rejection: ItemRejection | None
     asked_for: Mapping[str, Any] | None
-    """What the last ended walk was to walk of the stream."""
+    """The scope that the last ended walk had of the stream."""
 
 
 def about_resource(connection: Connection, stream: StreamCoverage, outlook: Outlook, resource: str) -> _Known:
-    """All that is known of an item that somebody names."""
+    """Collect all that is known of an item that somebody names."""
     connection_id, name = outlook.view.id, stream.stream
     run_id = stream.last_walk.run_id if stream.last_walk else None
     return _Known(
         stream=stream,
         outlook=outlook,
         resource=resource,
-        record=items.record_of(connection, connection_id, name, resource),
-        gap=items.gap_of(connection, connection_id, name, resource),
-        wider=items.wider_gap(connection, connection_id, [name, *ancestors(outlook.manifest, name)]),
-        rejection=items.rejection_of(connection, connection_id, name, resource),
-        asked_for=None if run_id is None else items.asked_for(connection, run_id, name),
+        record=item_views.record_of(connection, connection_id, name, resource),
+        gap=item_views.gap_of(connection, connection_id, name, resource),
+        wider=item_views.wider_gap(connection, connection_id, [name, *ancestors(outlook.manifest, name)]),
+        rejection=item_views.rejection_of(connection, connection_id, name, resource),
+        asked_for=None if run_id is None else item_views.asked_for(connection, run_id, name),
     )
 
 
 def about_gap(connection: Connection, stream: StreamCoverage, outlook: Outlook, gap: ItemGap) -> _Known:
-    """All that is known of what a gap is about."""
+    """Collect all that is known of the item of a gap."""
     resource = gap.scope.get("resource_id")
     if resource is not None:
         return about_resource(connection, stream, outlook, str(resource))
@@ -113,10 +114,8 @@ def answer(known: _Known) -> Answer:
     """The answer, with what the next try costs at the learned rate."""
     state = state_of(known)
     gap = known.wider if state is State.MAYBE_MISSING else known.gap
-    who = known.outlook.mender(gap) if gap is not None and gap.closed_at is None else None
+    who = _resolver(state, known.outlook, gap)
     next_at = known.outlook.next_try(gap) if gap is not None else None
-    if state in (State.WAIVED, State.ABSENT_UPSTREAM, State.NEVER_SUPPLIED):
-        who = Mender.NOBODY
     return Answer(
         connection=known.stream.connection,
         connector=known.stream.connector,
@@ -140,8 +139,14 @@ def answer(known: _Known) -> Answer:
     )
 
 
+def _resolver(state: State, outlook: Outlook, gap: ItemGap | None) -> Resolver | None:
+    if state is State.NEVER_SUPPLIED:
+        return Resolver.NOBODY
+    return None if gap is None or state in (State.HELD, State.DELETED) else outlook.who_mends(gap)
+
+
 def state_of(known: _Known) -> State:
-    """What is known of the item; what is missing comes first, even where an older version of it is held."""
+    """The state of the item; a gap comes first, even where an older version of the item is held."""
     gap, record = known.gap, known.record
     if gap is not None and gap.closed_at is None:
         return State.GIVEN_UP if gap.exhausted else State.MISSING
@@ -153,8 +158,8 @@ def state_of(known: _Known) -> State:
 
 
 def _state_by_stream(known: _Known) -> State:
-    """Nothing is known of the item itself; what its stream says of it."""
-    if known.stream.supply is Supply.NEVER:
+    """The state of an item of which no row is known, by what its stream says."""
+    if known.stream.supply is Availability.NEVER:
         return State.NEVER_SUPPLIED
     if known.wider is not None:
         return State.MAYBE_MISSING
@@ -170,25 +175,25 @@ def _is_filtered(known: _Known) -> bool:
     return (resources is not None and known.resource not in resources) or asked_for.get("time_range") is not None
 
 
-def _cost(gap: ItemGap | None, who: Mender | None, interval_ms: float | None) -> Cost | None:
-    if gap is None or who in (None, Mender.NOBODY) or "resource_id" not in gap.scope:
+def _cost(gap: ItemGap | None, who: Resolver | None, interval_ms: float | None) -> Cost | None:
+    if gap is None or who in (None, Resolver.NOBODY) or "resource_id" not in gap.scope:
         return None
-    return Cost(1, None if interval_ms is None else interval_ms / 1000)
+    return Cost(1, None if interval_ms is None else cost_of(1, interval_ms).total_seconds())
 
 
-def _next(state: State, known: _Known, gap: ItemGap | None, who: Mender | None) -> str:
-    if known.stream.supply is not Supply.SUPPLIED:
+def _next(state: State, known: _Known, gap: ItemGap | None, who: Resolver | None) -> str:
+    if known.stream.supply is not Availability.SUPPLIED:
         return known.stream.next
-    if gap is not None and who is Mender.OWNER:
+    if gap is not None and who is Resolver.OWNER:
         if gap.exhausted:
             return f"Given up after many tries; ask for it again with: {_reopen(gap)}"
         return owner_action(gap, known.outlook).sentence
-    if gap is not None and who is Mender.UPGRADE:
+    if gap is not None and who is Resolver.UPGRADE:
         return upgrade_action(gap, known.outlook)
-    if who is Mender.TIME:
-        return "It is being fetched now." if gap and gap.fetching else "The fleet goes back for it by itself."
-    if who is Mender.NOBODY:
-        return f"{NOBODY_GOES_BACK} Ask for it after all with: {_reopen(gap)}" if gap else NOBODY_GOES_BACK
+    if who is Resolver.TIME:
+        return "It is being fetched now." if gap and gap.fetching else "The fleet retries it by itself."
+    if who is Resolver.NOBODY:
+        return f"{NOBODY_RETRIES} Ask for it after all with: {_reopen(gap)}" if gap else NOBODY_RETRIES
     waits_for_walk = state in (State.NEVER_WALKED, State.NOT_KNOWN, State.FILTERED)
     return known.stream.next if waits_for_walk else "Nothing is to be done."
 

@@ -1,42 +1,44 @@
-"""What decides who mends a connection's gaps, when each is tried next, and when all of them will be here."""
+"""The outlook of a connection: who resolves its gaps, when each is retried, and when all of them will be here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.coverage.stillness import Untouched, is_fruitless, stillness
-from pdpp_worker.coverage.stream import supply_of
-from pdpp_worker.coverage.when import Wait, next_try, wait_of
+from pdpp_worker.coverage.stream import availability_of
+from pdpp_worker.coverage.verdict import Availability, GapFacts, Resolver, resolver
+from pdpp_worker.coverage.waits import Wait, next_try, wait_of
 from pdpp_worker.pacing.forecast import Forecast, forecast
-from pdpp_worker.pacing.intervals import Ceiling, ceiling, recovery_interval_ms
+from pdpp_worker.pacing.intervals import Ceiling, ceiling, paced_interval_ms, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.recovery.policy import taken_forms
 from pdpp_worker.recovery.upgrade import satisfies
-from pdpp_worker.recovery.verdict import GapFacts, Mender, Supply, mender
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import readmodels
-from pdpp_worker.store import waits as store
-from pdpp_worker.store.coverage import GapGroup
-from pdpp_worker.store.readmodels import ConnectionView, GapView
-from pdpp_worker.store.waits import Waits
+from pdpp_worker.store.views import connection_views
+from pdpp_worker.store.views import wait_views as store
+from pdpp_worker.store.views.connection_views import ConnectionView
+from pdpp_worker.store.views.coverage_views import GapGroup
+from pdpp_worker.store.views.gap_views import GapView
+from pdpp_worker.store.views.run_views import RunCost
+from pdpp_worker.store.views.wait_views import Waits
 
 Gap = GapGroup | GapView
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """One connection at one instant. Every command that says who, when or why asks this."""
+    """One connection at one instant. Every command that says who, when or why gets it from here."""
 
     view: ConnectionView
     manifest: Manifest | None
-    """Of the installed connector; None: there is none."""
+    """The installed connector's manifest; None: it is not installed."""
     ceiling: Ceiling
     waits: Waits
     now: datetime
@@ -48,7 +50,7 @@ class Outlook:
 
     @property
     def still(self) -> Untouched | None:
-        """The work that has not been touched for too long; None: the connection does not stand still."""
+        """Work that has not been touched for too long; None: the connection does not stand still."""
         return stillness(self.waits, installed=self.manifest is not None, now=self.now)
 
     @property
@@ -62,20 +64,26 @@ class Outlook:
         return bool(self.view.paused) and self.waits.run is None
 
     @property
+    def interval_ms(self) -> float | None:
+        """The interval between two requests, ms: the learned one, never below the ceiling; None: none was learned."""
+        learned = self.waits.interval_ms
+        return None if learned is None else paced_interval_ms(learned, self.ceiling.min_interval_ms)
+
+    @property
     def recovery_interval_ms(self) -> float | None:
         """The interval at which gaps are asked for, ms; None as long as none was learned."""
         learned = self.waits.interval_ms
         return None if learned is None else recovery_interval_ms(learned, self.ceiling.min_interval_ms, self.manifest)
 
-    def supply(self, stream: str) -> Supply:
+    def availability(self, stream: str) -> Availability:
         """Whether the installed connector supplies a stream to the connection."""
-        return supply_of(self.manifest, stream, self.view.settings)
+        return availability_of(self.manifest, stream, self.view.settings)
 
-    def mender(self, gap: Gap) -> Mender:
-        """Who mends a gap, or gaps that are alike."""
+    def resolver(self, gap: Gap) -> Resolver:
+        """Tell who resolves a gap, or gaps that are alike."""
         upgrade = gap.recovery_kind == RecoveryKind.UPGRADE
         facts = GapFacts(
-            supply=self.supply(gap.stream),
+            availability=self.availability(gap.stream),
             closed=isinstance(gap, GapView) and gap.closed_at is not None,
             exhausted=gap.exhausted,
             timed=gap.next_attempt_at is not None,
@@ -83,17 +91,22 @@ class Outlook:
             upgraded=upgrade and self._is_upgraded(gap),
             paused=self.is_paused,
         )
-        return mender(facts)
+        return resolver(facts)
+
+    def who_mends(self, gap: GapView) -> Resolver | None:
+        """Tell who resolves a gap, as `who_mends` in JSON; None once it was recovered, and nothing is left to do."""
+        return None if gap.status == "recovered" else self.resolver(gap)
 
     def next_try(self, gap: Gap) -> datetime | None:
-        """When the first of them is tried next; None where time does not mend them."""
+        """The next try of the first of them; None where the fleet does not retry them by itself."""
         return self._tried_at(gap, gap.next_attempt_at)
 
     def expected(self, gaps: Iterable[GapGroup], of: Iterable[GapGroup] | None = None) -> Forecast | None:
-        """When all that time mends among `gaps`, which is all that is missing of the connection, will be here.
+        """The end of all that the fleet retries by itself; None where nobody can tell.
 
-        All streams share one rate; `of` are those whose end is asked for (None: all). None where nobody can tell:
-        nothing was learned, or some of them cannot be asked for one by one.
+        `gaps` is all that is missing of the connection, since its streams share one rate; `of` are the gaps whose end
+        is asked for (None: all). Nobody can tell where no rate was learned, or where some of them stand for an unknown
+        number of items.
         """
         pending = self.pending(gaps)
         own = self.pending(of) if of is not None else pending
@@ -103,13 +116,21 @@ class Outlook:
         first_at = min(at for one in pending if (at := self.next_try(one)) is not None)
         last_at = max(at for one in own if (at := self._tried_at(one, one.last_attempt_at)) is not None)
         items = sum(one.count for one in pending)
-        whole = forecast(items, interval_ms, self.now, learned=True, not_before=first_at)
-        done_at = max(whole.done_at, last_at + timedelta(milliseconds=interval_ms))
-        return Forecast(whole.items, whole.cost, done_at, whole.spread)
+        return forecast(items, interval_ms, self.now, learned=True, not_before=first_at, last_at=last_at)
+
+    def expected_of_run(self, cost: RunCost, *, single_items: bool) -> Forecast:
+        """The cost and the end of a run that retries gaps, counted from the wait in force; the end can be unknown, too.
+
+        `single_items`: whether each of its gaps names one item.
+        """
+        not_before = self.wait.until if self.wait else None
+        found = forecast(cost.items, cost.interval_ms, self.now, learned=cost.learned, not_before=not_before)
+        is_known = cost.learned and single_items and self.is_targeted
+        return found if is_known else replace(found, done_at=None)
 
     def pending(self, gaps: Iterable[GapGroup]) -> list[GapGroup]:
-        """Those that the fleet goes back for by itself."""
-        return [one for one in gaps if self.mender(one) is Mender.TIME]
+        """The gaps that the fleet retries by itself."""
+        return [one for one in gaps if self.resolver(one) is Resolver.TIME]
 
     @property
     def is_targeted(self) -> bool:
@@ -117,12 +138,12 @@ class Outlook:
         return self.manifest is not None and taken_forms(self.manifest).resources
 
     def _tried_at(self, gap: Gap, own: datetime | None) -> datetime | None:
-        if self.mender(gap) is not Mender.TIME:
+        if self.resolver(gap) is not Resolver.TIME:
             return None
         return next_try(own, gap.reason, self.wait, self.waits.cooldown_until, self.now)
 
     def _is_upgraded(self, gap: Gap) -> bool:
-        """Whether the version that it waits for is installed, and does not go back by itself."""
+        """Whether the version that it waits for is installed, and does not retry by itself."""
         return (
             self.manifest is not None
             and not self.manifest.recovery.supports_version_bumped_retry
@@ -136,7 +157,7 @@ def read(
     """The outlook of all connections by name, or of those with these ids; `now` None: the time by this machine."""
     at = now or datetime.now(UTC)
     waits = {one.connection_id: one for one in store.read(connection, ids)}
-    return [_outlook(settings, view, waits[view.id], at) for view in readmodels.connection_views(connection, ids)]
+    return [_outlook(settings, view, waits[view.id], at) for view in connection_views.read(connection, ids)]
 
 
 def _outlook(settings: Settings, view: ConnectionView, waits: Waits, now: datetime) -> Outlook:

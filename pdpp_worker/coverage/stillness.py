@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pdpp_worker.store.waits import ActiveRun, Waits
+from pdpp_worker.store.views.wait_views import ActiveRun, Waits
 
 LEAST_BOUND = timedelta(minutes=5)
 INTERVALS = 10
-"""So many learned intervals without a touch are too long, where they are longer than `LEAST_BOUND`."""
+"""Learned intervals without a touch that are too long, where they are longer than `LEAST_BOUND`."""
 FRUITLESS_SLICES = 5
 """A run says so when so many of its slices in a row made no progress."""
 
 
 class Cause(StrEnum):
-    """What keeps eligible work from being touched."""
+    """Cause for which eligible work is not touched."""
 
     NOT_DISPATCHED = "not_dispatched"
     NO_WORKER = "no_worker"
@@ -31,7 +31,7 @@ class Cause(StrEnum):
 
 _BECAUSE = {
     Cause.NOT_DISPATCHED: "nobody dispatches it: is the fleet up?",
-    Cause.NO_WORKER: "it is rung for, and no worker takes it",
+    Cause.NO_WORKER: "workers were notified of it, and none takes it",
     Cause.SILENT: "a worker is at it, and asks for nothing",
     Cause.NO_REASON: "it waits, and no reason is known",
     Cause.NO_RUN: "it is due, and no run goes for it",
@@ -74,7 +74,7 @@ def stillness(waits: Waits, *, installed: bool, now: datetime) -> Untouched | No
 
 
 def bound(interval_ms: float | None) -> timedelta:
-    """How long eligible work may stay untouched where one request goes out each `interval_ms`."""
+    """The longest time that eligible work may stay untouched where one request goes out each `interval_ms`."""
     return max(LEAST_BOUND, timedelta(milliseconds=INTERVALS * (interval_ms or 0.0)))
 
 
@@ -99,7 +99,7 @@ def _cause_of_due(run: ActiveRun, now: datetime) -> Cause:
 
 
 def _without_run(waits: Waits, *, installed: bool, now: datetime) -> Untouched | None:
-    """What is due and has no run yet: the walk on schedule, which goes back for gaps first, or gaps."""
+    """Work that is due and has no run yet: the walk on schedule, which retries gaps first, or gaps."""
     if waits.paused or not installed:
         return None
     due = [at for at in (waits.next_run_at, waits.due_at) if at is not None and at <= now]

@@ -1,4 +1,4 @@
-"""The read model's rows: one stream of one connection."""
+"""Rows of the coverage: one stream of one connection."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pdpp_worker.coverage.verdict import Availability, Verdict
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
-from pdpp_worker.recovery.verdict import Supply, Verdict
-from pdpp_worker.store.coverage import Covered, EndedWalk
+from pdpp_worker.store.views.coverage_views import Covered, EndedWalk
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class CompleteWalk:
 
 @dataclass(frozen=True)
 class StreamCoverage:
-    """What is held and missing of one stream. These names are the keys of `--json`; None is unknown."""
+    """Coverage of one stream. These names are the keys of `--json`; None is unknown."""
 
     connection: str
     connector: str
     stream: str
-    supply: Supply
+    supply: Availability
     verdict: Verdict
     because: str
     next: str
@@ -59,7 +59,7 @@ class StreamCoverage:
     done_at: datetime | None
     done_give_or_take_s: float | None
     waits_until: datetime | None
-    """Until when nothing is asked for at the connection; None: it does not wait."""
+    """End of the wait in which nothing is asked for at the connection; None: it does not wait."""
     wait_reason: str | None
     max_seen: datetime | None
     intervals: list[Interval]
@@ -84,16 +84,16 @@ def ancestors(manifest: Manifest | None, stream: str) -> list[str]:
 
 
 def never_supplied(stream: StreamManifest, settings: Mapping[str, Any]) -> str | None:
-    """Why a connection with these settings never gets the stream; None if it does."""
+    """The reason why a connection with these settings never gets the stream; None if it does."""
     availability = stream.availability
     return availability.reason if availability is not None and availability.concerns(settings) else None
 
 
-def supply_of(manifest: Manifest | None, stream: str, settings: Mapping[str, Any]) -> Supply:
+def availability_of(manifest: Manifest | None, stream: str, settings: Mapping[str, Any]) -> Availability:
     """Whether the installed connector supplies a stream to a connection with these settings."""
     if manifest is None:
-        return Supply.NOT_INSTALLED
+        return Availability.NOT_INSTALLED
     declared = manifest.stream(stream)
     if declared is None:
-        return Supply.UNDECLARED
-    return Supply.SUPPLIED if never_supplied(declared, settings) is None else Supply.NEVER
+        return Availability.UNDECLARED
+    return Availability.SUPPLIED if never_supplied(declared, settings) is None else Availability.NEVER

@@ -6,11 +6,12 @@ import os
 import sys
 import time
 
-from pdpp_worker import endpoints, logs
+from pdpp_worker import logs
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.demo.screen import Watch, show_result
 from pdpp_worker.demo.stage import CHATGPT, CLAUDE_CODE, FLEET, Stage, demo_settings, make_provider, set_stage
-from pdpp_worker.fleet import Fleet
+from pdpp_worker.local import endpoints
+from pdpp_worker.local.fleet import Fleet
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database

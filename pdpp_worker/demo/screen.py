@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from pdpp_worker.cli.output import console, counts, print_table, say
 from pdpp_worker.cli.times import due, duration
-from pdpp_worker.coverage import model, outlook
+from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.demo.stage import CHATGPT, Stage
-from pdpp_worker.store import readmodels
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.readmodels import RunView
+from pdpp_worker.store.views import run_views
+from pdpp_worker.store.views.run_views import RunView
 
 SAY_EVERY_S = 5.0
 
@@ -26,7 +26,7 @@ class Watch:
         self._db = db
         self._expected = expected
         with db.begin() as connection:
-            self._after = max((run.id for run in readmodels.run_views(connection, None, 1)), default=0)
+            self._after = max((run.id for run in run_views.latest(connection, None, 1)), default=0)
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -42,7 +42,7 @@ class Watch:
     def look(self) -> list[RunView] | None:
         """Show how far the runs are; the runs once each connection's walk has ended, else None."""
         with self._db.begin() as connection:
-            runs = [run for run in readmodels.run_views(connection, None, 50) if run.id > self._after]
+            runs = [run for run in run_views.latest(connection, None, 50) if run.id > self._after]
             lines = [line for run in runs for line in self._show(connection, run)]
         if self._bars.disable and time.monotonic() - self._said_at >= SAY_EVERY_S:
             self._said_at = time.monotonic()
@@ -55,7 +55,7 @@ class Watch:
         self._bars.stop()
 
     def _show(self, connection: Connection, run: RunView) -> Iterator[str]:
-        for stream in readmodels.run_streams(connection, run.id):
+        for stream in run_views.streams(connection, run.id):
             if stream.progress_total is None:
                 continue
             name = f"{run.connection} {stream.stream}"
@@ -69,7 +69,7 @@ class Watch:
 def show_result(db: Database, stage: Stage, runs: Sequence[RunView], seconds: float) -> None:
     """The table at the end: per stream collected, missing, why, next retry."""
     with db.begin() as connection:
-        found = model.streams(connection, outlook.read(stage.settings, connection))
+        found = all_streams.read(connection, outlook.read(stage.settings, connection))
         streams = [one for one in found if one.records is not None]
         fetched = _fetched(connection, runs)
     rows = [
@@ -101,7 +101,7 @@ def show_result(db: Database, stage: Stage, runs: Sequence[RunView], seconds: fl
 def _fetched(connection: Connection, runs: Sequence[RunView]) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
     for run in runs:
-        for stream in readmodels.run_streams(connection, run.id):
+        for stream in run_views.streams(connection, run.id):
             key = (run.connection, stream.stream)
             found[key] = found.get(key, 0) + stream.records_flushed
     return found

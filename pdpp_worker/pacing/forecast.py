@@ -1,4 +1,4 @@
-"""When pending work will be done, as far as the learned rate can tell."""
+"""Forecast of the end of pending work, as far as the learned rate can tell."""
 
 from __future__ import annotations
 
@@ -6,23 +6,45 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 LEAST_SPREAD = 0.1
-"""Even a rate that is well known is not known better than to a tenth."""
+"""The spread of a rate that is well known."""
 SEED_SPREAD = 0.5
-"""Nothing was learned yet, so the rate is a guess."""
+"""The spread of a rate that was not learned, and so is a guess."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """`items` are done at `done_at`, give or take `spread`; `cost` is the time that they take."""
+    """`items` are done at `done_at`, give or take `spread`; `cost` is the time that they take.
+
+    `done_at` is None where no rate tells it.
+    """
 
     items: int
     cost: timedelta
-    done_at: datetime
+    done_at: datetime | None
     spread: timedelta
 
 
-def forecast(items: int, interval_ms: float, now: datetime, *, learned: bool, not_before: datetime | None) -> Forecast:
-    """The time that `items` requests take at one every `interval_ms`, from now or from when they may begin."""
-    cost = timedelta(milliseconds=items * interval_ms)
+def cost_of(items: int, interval_ms: float) -> timedelta:
+    """The time that `items` requests take at one every `interval_ms`."""
+    return timedelta(milliseconds=items * interval_ms)
+
+
+def forecast(
+    items: int,
+    interval_ms: float,
+    now: datetime,
+    *,
+    learned: bool,
+    not_before: datetime | None,
+    last_at: datetime | None = None,
+) -> Forecast:
+    """Forecast the end of `items` requests at one every `interval_ms`, from now or from the time they may begin.
+
+    `last_at`: when the last of them may be sent; it is done one interval later at the earliest.
+    """
+    cost = cost_of(items, interval_ms)
     begin = max(now, not_before) if not_before is not None else now
-    return Forecast(items, cost, begin + cost, cost * (LEAST_SPREAD if learned else SEED_SPREAD))
+    done_at = begin + cost
+    if last_at is not None:
+        done_at = max(done_at, last_at + cost_of(1, interval_ms))
+    return Forecast(items, cost, done_at, cost * (LEAST_SPREAD if learned else SEED_SPREAD))

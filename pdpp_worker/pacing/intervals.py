@@ -1,4 +1,4 @@
-"""The owner's rate ceiling, and the interval at which gaps are asked for."""
+"""Intervals between two requests: the owner's ceiling, the paced interval, and that at which gaps are asked for."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ def ceiling(settings: Settings, connector: str, manifest: Manifest | None, own_m
     return Ceiling(manifest.pacing.min_interval_ms, "the connector's default")
 
 
+def paced_interval_ms(learned_ms: float, ceiling_ms: float | None) -> float:
+    """The interval at which requests go out, ms: the learned one, but never below the ceiling."""
+    return max(learned_ms, ceiling_ms or 0.0)
+
+
 def recovery_interval_ms(interval_ms: float, ceiling_ms: float | None, manifest: Manifest | None) -> float:
     """The interval at which gaps are asked for, ms: the longest of this one, the ceiling and the connector's hint."""
     hint_ms = manifest.recovery.min_interval_ms if manifest is not None else 0.0
-    return max(interval_ms, ceiling_ms or 0.0, hint_ms)
+    return max(paced_interval_ms(interval_ms, ceiling_ms), hint_ms)

@@ -1,4 +1,4 @@
-"""What going back for gaps is expected to take, stated before it begins."""
+"""Expected cost of retrying gaps, stated before it begins."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from pdpp_worker.pacing.forecast import cost_of
 from pdpp_worker.pacing.intervals import ceiling, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.settings import Settings
@@ -29,13 +30,13 @@ def state_cost(
     """
     due = backlog.count_due(connection, row.id, selection)
     items = due.items if most is None else min(due.items, most)
-    held = rates.load(connection, row.id)
-    learned = held.state.get("interval_ms") if held is not None else None
-    most_often = ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms
-    interval = recovery_interval_ms(learned or settings.pacing_cold_start_ms, most_often, manifest)
+    rate = rates.load(connection, row.id)
+    learned = rate.state.get("interval_ms") if rate is not None else None
+    ceiling_ms = ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms
+    interval = recovery_interval_ms(learned or settings.pacing_cold_start_ms, ceiling_ms, manifest)
     return {
         "items": items,
         "interval_ms": round(interval, 1),
-        "seconds": round(items * interval / 1000, 1),
+        "seconds": round(cost_of(items, interval).total_seconds(), 1),
         "learned": learned is not None,
     }

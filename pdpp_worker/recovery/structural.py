@@ -13,7 +13,7 @@ from typing import Any
 from pdpp_worker import registry
 from pdpp_worker.isolation import each
 from pdpp_worker.protocol.manifest import StreamManifest
-from pdpp_worker.store import connections, intervals
+from pdpp_worker.store import connections, coverage_rows
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 
@@ -30,7 +30,7 @@ def _declare(db: Database, row: ConnectionRow) -> int:
     if connector is None:
         return 0
     reasons = {stream.name: _absence(stream, row.settings) for stream in connector.manifest.streams}
-    return db.transact(lambda connection: intervals.declare(connection, row.id, reasons))
+    return db.transact(lambda connection: coverage_rows.declare(connection, row.id, reasons))
 
 
 def _absence(stream: StreamManifest, settings: Mapping[str, Any]) -> str | None:

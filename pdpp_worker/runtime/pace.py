@@ -11,6 +11,7 @@ from pdpp_worker import metrics
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.hold import Hold
+from pdpp_worker.pacing.intervals import recovery_interval_ms
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.runtime.rate import RateKeeper
@@ -37,7 +38,7 @@ def make_pacer(
     """Make it; what it learns is kept when `clients` are closed. The manifest may slow down what goes back for gaps."""
     row = claimed.connection
     ceiling = ceiling_ms(settings, manifest, row)
-    floor = ceiling if walks else max(ceiling, manifest.recovery.min_interval_ms)
+    floor = ceiling if walks else recovery_interval_ms(ceiling, ceiling, manifest)
     metrics.CEILING_MS.labels(row.name).set(ceiling)
     keeper = RateKeeper(
         db,

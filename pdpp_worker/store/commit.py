@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.exc import DBAPIError
 
-from pdpp_worker.store import connections, events, gaps, intervals, leases
+from pdpp_worker.store import connections, coverage_rows, events, gaps, leases
 from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
 from pdpp_worker.store.effects import Effect, Miss, Row, standing
 from pdpp_worker.store.engine import Database
@@ -119,7 +119,7 @@ def commit_batch(
         opened, closed = gaps.apply(connection, claim, version, policy, standing(effects, outdated))
         moved = _write_checkpoints(connection, claim, batch.checkpoints)
         _keep_books(connection, claim, batch, written)
-        intervals.note(connection, claim.connection_id, batch.seen, batch.covered)
+        coverage_rows.note(connection, claim.connection_id, batch.seen, batch.covered)
         if batch.cooldown_until is not None:
             connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
         alive = bool(opened or closed or moved or any(one.flushed for one in written.values()))

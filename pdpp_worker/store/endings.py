@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pdpp_worker.store import events, intervals, leases, schedules
+from pdpp_worker.store import coverage_rows, events, leases, schedules
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.values import storable
 
@@ -195,7 +195,7 @@ def _end_stream(connection: Connection, claim: Claim, one: StreamEnd, walk: Walk
     }
     connection.execute(_END_STREAM, values)
     if walk is not None and one.finished:
-        intervals.walked(
+        coverage_rows.walked(
             connection,
             claim.connection_id,
             claim.run_id,

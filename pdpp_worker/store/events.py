@@ -1,4 +1,4 @@
-"""The spine: an append-only list of what happened."""
+"""The event log: an append-only list of what happened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRIM = text("DELETE FROM events WHERE at < clock_timestamp() - :days * interval
 
 
 def trim(connection: Connection, days: int) -> int:
-    """Drop events older than `days`; returns how many. What is held and missing does not depend on them."""
+    """Drop events older than `days`; returns how many. Records and gaps do not depend on them."""
     return connection.execute(_TRIM, {"days": days}).rowcount
 
 

@@ -1,11 +1,9 @@
-"""What was learned about a connection's rate: one row, written at every slice's end and at every refusal."""
+"""Learned rates: one row a connection, written at every slice's end and at every refusal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -14,16 +12,9 @@ from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Claim
 
 
-class RateRow(NamedTuple):
-    """A connection's rate as it was last known."""
-
-    state: dict[str, Any]
-    updated_at: datetime
-
-
 @dataclass(frozen=True)
 class HeldRate:
-    """What was learned, and how long ago by the database's clock, s."""
+    """A learned rate and its age by the database's clock, s."""
 
     state: dict[str, Any]
     age_s: float
@@ -37,13 +28,10 @@ _LOAD = text("""
     SELECT state, CAST(extract(epoch FROM clock_timestamp() - updated_at) AS double precision) AS age_s
     FROM rate_states WHERE connection_id = :connection_id
 """)
-_ROWS = text("""
-    SELECT connection_id, state, updated_at FROM rate_states WHERE connection_id = ANY(:ids)
-""")
 
 
 def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
-    """Keep what was learned.
+    """Keep a learned rate.
 
     Raises:
         LeaseLostError: another worker holds the connection, and knows better by now.
@@ -53,12 +41,6 @@ def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
 
 
 def load(connection: Connection, connection_id: int) -> HeldRate | None:
-    """What was learned last, or None."""
+    """Load the rate that was learned last, or None."""
     row = connection.execute(_LOAD, {"connection_id": connection_id}).one_or_none()
     return None if row is None else HeldRate(*row)
-
-
-def rows(connection: Connection, ids: Sequence[int]) -> dict[int, RateRow]:
-    """Connection to its rate; one that has sent nothing yet is left out."""
-    found = connection.execute(_ROWS, {"ids": list(ids)})
-    return {row.connection_id: RateRow(row.state, row.updated_at) for row in found}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store.exporting import PAGE, ExportedRecord
+from pdpp_worker.store.views.record_views import PAGE, ExportedRecord
 
 _THREADS = text("""
     SELECT thread_id, jsonb_build_object(

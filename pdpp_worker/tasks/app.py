@@ -8,7 +8,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from pdpp_worker import registry
-from pdpp_worker.endpoints import resolve
+from pdpp_worker.local.endpoints import resolve
 from pdpp_worker.settings import Settings, get_settings
 
 CONTROL, COLLECT, LOCAL = "control", "collect", "local"

@@ -9,12 +9,12 @@ from celery.signals import worker_ready
 from pdpp_worker import dispatch as dispatching
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import leftovers
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.settings import get_settings
-from pdpp_worker.store import connections, events
-from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store import events
 from pdpp_worker.store.runs import Ring
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
@@ -29,13 +29,11 @@ EXPECTED = (PdppError,)
 def run(**kwargs: Any) -> None:
     """Collect a connection now."""
     arguments = read("pdpp.run", RunArguments, kwargs)
-    db = services().db
-    with db.begin() as connection:
-        row = connections.get(connection, arguments.connection)
-    run_id, created = dispatching.request_run(db, row, trigger="manual", full=arguments.full)
+    name = arguments.connection
+    bell, created = manual_runs.request(services().db, name, full=arguments.full)
     if arguments.full and not created:
-        raise ConfigurationError(f"Run {run_id} of {row.name} is active; ask for a full one when it has ended.")
-    ring(Ring(run_id, row.connector))
+        raise ConfigurationError(f"Run {bell.run_id} of {name} is active; ask for a full one when it has ended.")
+    ring(bell)
 
 
 @app.task(name="pdpp.slice", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -55,11 +53,11 @@ def recover(**kwargs: Any) -> None:
     own = services()
     with own.db.begin() as connection:
         if arguments.connection is not None:
-            ids = [connections.get(connection, arguments.connection).id]
+            rows = [lookup.find(connection, arguments.connection)]
         else:
-            ids = [row.id for row in connections.list_all(connection, arguments.connector)]
-    selection = Selection(arguments.stream, arguments.reason, arguments.ids)
-    for bell in sweep.recover(own.settings, own.db, ids, selection, arguments.budget):
+            rows = lookup.list_all(connection, arguments.connector)
+    chosen = gap_changes.gap_filter(arguments.stream, arguments.reason, arguments.ids)
+    for bell in manual_runs.recover(own.settings, own.db, rows, chosen, arguments.budget):
         ring(bell)
 
 

@@ -10,7 +10,7 @@ from celery.signals import celeryd_init, worker_ready, worker_shutting_down
 from redis import Redis
 
 from pdpp_worker import logs, metrics
-from pdpp_worker.endpoints import resolve
+from pdpp_worker.local.endpoints import resolve
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store.engine import Database

@@ -15,7 +15,7 @@ from bench.ingest import data, rounds, side
 from bench.ingest.rounds import LOADS, Result, WrongResultError
 from bench.ingest.side import Measure
 from bench.ingest.summary import summarise
-from pdpp_worker.embedded import EmbeddedServers
+from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.store.engine import Database
 from tests.support.waiting import PATIENCE_S
 

@@ -9,7 +9,7 @@ import pytest
 from bench.planning import backlog
 from bench.planning.command import measure
 from bench.planning.questions import QUESTIONS, ask, paths
-from pdpp_worker.embedded import EmbeddedServers
+from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.store.engine import Database
 
 OPEN, CONNECTIONS = 4_000, 20

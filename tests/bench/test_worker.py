@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.worker import Job, work
-from pdpp_worker.embedded import EmbeddedServers
+from pdpp_worker.local.embedded import EmbeddedServers
 from tests.support.logs import write_session
 
 

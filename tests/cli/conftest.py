@@ -33,7 +33,7 @@ class Cli:
         return result
 
     def ok(self, *arguments: str, stdin: str = "") -> str:
-        """What a command that succeeds prints to standard output."""
+        """The standard output of a command that succeeds."""
         result = self(*arguments, stdin=stdin)
         assert result.exit_code == 0, result.output
         return result.stdout

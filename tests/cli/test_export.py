@@ -1,4 +1,4 @@
-"""Whatever went in comes out."""
+"""Every record that went in comes out."""
 
 from __future__ import annotations
 

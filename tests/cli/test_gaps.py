@@ -1,4 +1,4 @@
-"""What an owner does with gaps by hand: ask for a part of them, do without them, want them after all."""
+"""Gaps that an owner changes: a part of them retried, waived, opened again."""
 
 from __future__ import annotations
 
@@ -63,18 +63,18 @@ def test_recovery_of_single_gaps_is_asked_for_by_number(cli: Cli, missing: Scena
     assert (run["selection"], run["budget"]) == ({"ids": [gap_id]}, {"seconds": 30, "requests": 5})
 
 
-def test_a_run_that_went_back_says_how_many_it_healed(cli: Cli, missing: Scenario) -> None:
+def test_a_run_that_went_back_says_how_many_it_fixed(cli: Cli, missing: Scenario) -> None:
     gap = missing.gaps()[0]
-    healed = DetailGapRecovered(gap_id=str(gap["id"]), stream="items", record_key="b")
-    missing.recover_with(record("b"), healed)
+    recovered = DetailGapRecovered(gap_id=str(gap["id"]), stream="items", record_key="b")
+    missing.recover_with(record("b"), recovered)
     cli.ok("recover", "mine")
     [run] = missing.work()
 
-    assert "1.0.0 healed 1 of 1, 0 still fail" in cli.ok("runs", "show", str(run["id"]))
+    assert "1.0.0 fixed 1 of 1, 0 still fail" in cli.ok("runs", "show", str(run["id"]))
 
 
 class TestNothingToGoBackFor:
-    """`recover` says why nobody goes back now."""
+    """`recover` says why nobody retries now."""
 
     def test_nothing_is_missing(self, cli: Cli, scenario: Scenario) -> None:
         scenario.send(record("a"))

@@ -38,18 +38,18 @@ TOLERANCE = timedelta(minutes=1)
 
 @dataclass
 class Said:
-    """What a command says; what it does not speak of is left out."""
+    """The answer of a command; questions that it does not answer are left out."""
 
     wait: list[tuple[str | None, str | None]] = field(default_factory=list)
     """Until when nothing is asked for, and why."""
     tries: dict[int, str | None] = field(default_factory=dict)
     """Gap to its next try."""
-    menders: dict[int, str | None] = field(default_factory=dict)
-    """Gap to who mends it, of all gaps; a report has those that are open."""
+    resolvers: dict[int, str | None] = field(default_factory=dict)
+    """Gap to who resolves it, of all gaps; a report has those that are open."""
     next_at: list[str | None] = field(default_factory=list)
     """The next try of the one stream."""
     done_at: list[str | None] = field(default_factory=list)
-    """When all that time mends will be here."""
+    """When all that is retried will be here."""
 
 
 def wait_of(found: dict[str, Any]) -> tuple[str | None, str | None]:
@@ -72,7 +72,7 @@ def by_report(cli: Cli) -> Said:
     return Said(
         wait=[wait_of(part), wait_of(row)],
         tries={gap["id"]: gap["next_attempt_at"] for gap in row["gaps"]},
-        menders={gap["id"]: gap["who_mends"] for gap in row["gaps"]},
+        resolvers={gap["id"]: gap["who_mends"] for gap in row["gaps"]},
         next_at=[row["next_attempt_at"]],
         done_at=[row["done_at"]],
     )
@@ -88,7 +88,7 @@ def by_gaps(cli: Cli) -> Said:
     return Said(
         wait=[wait_of(gap) for gap in found],
         tries={gap["id"]: gap["next_attempt_at"] for gap in found},
-        menders={gap["id"]: gap["who_mends"] for gap in found},
+        resolvers={gap["id"]: gap["who_mends"] for gap in found},
     )
 
 
@@ -98,11 +98,11 @@ def by_why(cli: Cli) -> Said:
         found = cli.json("why", str(gap["id"]))
         said.wait.append(wait_of(found))
         said.tries[gap["id"]] = found["next_attempt_at"]
-        said.menders[gap["id"]] = found["who_mends"]
+        said.resolvers[gap["id"]] = found["who_mends"]
         assert found["gap"]["next_attempt_at"] == found["next_attempt_at"]
     stream = cli.json("why", "mine", "items")
     return Said(
-        [*said.wait, wait_of(stream)], said.tries, said.menders, [stream["next_attempt_at"]], [stream["done_at"]]
+        [*said.wait, wait_of(stream)], said.tries, said.resolvers, [stream["next_attempt_at"]], [stream["done_at"]]
     )
 
 
@@ -294,10 +294,10 @@ def test_all_commands_give_one_answer(cli: Cli, scenario: Scenario, arrange: Cal
     said = {name: view(cli) for name, view in VIEWS.items()}
 
     assert len({wait for one in said.values() for wait in one.wait}) == 1, said
-    tries, menders = said["gaps list"].tries, said["gaps list"].menders
+    tries, resolvers = said["gaps list"].tries, said["gaps list"].resolvers
     assert all(one.tries.items() <= tries.items() for one in said.values()), said
-    assert all(one.menders.items() <= menders.items() for one in said.values()), said
-    assert said["why"].menders == menders
+    assert all(one.resolvers.items() <= resolvers.items() for one in said.values()), said
+    assert said["why"].resolvers == resolvers
     first = min((at for at in tries.values() if at is not None), default=None)
     assert {at for one in said.values() for at in one.next_at} == {first}, said
     assert_one_instant([at for one in said.values() for at in one.done_at])
@@ -345,7 +345,7 @@ def test_recover_says_it_too(cli: Cli, scenario: Scenario, arrange: Callable[[Sc
 
 
 class TestWhen:
-    """What the one answer is."""
+    """The one answer."""
 
     def test_a_gap_that_is_held_is_not_due_now(self, cli: Cli, scenario: Scenario) -> None:
         held(scenario)
@@ -388,7 +388,7 @@ class TestWhen:
 
 
 class TestWho:
-    """Who mends a gap."""
+    """The resolver of a gap."""
 
     @pytest.mark.parametrize(
         ("arrange", "reason", "who", "acts"),

@@ -1,4 +1,4 @@
-"""What the read commands say, for people and for programs."""
+"""Output of the read commands, for people and for programs."""
 
 from __future__ import annotations
 

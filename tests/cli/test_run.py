@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pdpp_worker.cli import waiting
+from pdpp_worker.cli import progress
 from pdpp_worker.connector import Context, Message, Reason, ResourceScope, Start, skip
 from pdpp_worker.store import runs
 from tests.cli.conftest import Cli
@@ -109,8 +109,8 @@ def test_without_waiting_the_run_is_left_in_the_queue(cli: Cli, scenario: Scenar
 def test_a_run_that_no_worker_takes_says_how_to_start_one(
     cli: Cli, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_UNHEARD_S", 0.1)
-    monkeypatch.setattr(waiting, "_ANSWER_S", 0.1)
+    monkeypatch.setattr(progress, "_UNHEARD_S", 0.1)
+    monkeypatch.setattr(progress, "_ANSWER_S", 0.1)
     _succeeds(scenario)
 
     result = cli("run", "mine")
@@ -179,8 +179,8 @@ def test_a_run_that_waits_for_its_time_is_not_taken_for_unheard(
 ) -> None:
     """The provider asked for a pause; nobody has to start anything."""
     was_due = []
-    monkeypatch.setattr(waiting, "_UNHEARD_S", 0.0)
-    monkeypatch.setattr(waiting, "_require_workers", lambda run: was_due.append(run.not_before <= datetime.now(UTC)))
+    monkeypatch.setattr(progress, "_UNHEARD_S", 0.0)
+    monkeypatch.setattr(progress, "_require_workers", lambda run: was_due.append(run.not_before <= datetime.now(UTC)))
     _succeeds(scenario)
     run_id = scenario.queue()
     scenario.rows("UPDATE runs SET not_before = now() + interval '6 seconds' RETURNING id")

@@ -323,7 +323,7 @@ class TestKnownAbsent:
         rows = cli.json("coverage")
 
         assert [(row["stream"], row["verdict"]) for row in rows] == [("items", "complete"), ("stars", "known_absent")]
-        assert (rows[1]["because"], rows[1]["next"]) == ("The export has none.", "Nobody goes back for it.")
+        assert (rows[1]["because"], rows[1]["next"]) == ("The export has none.", "Nobody retries it.")
         assert "Nothing that can be had is known to be missing" in cli.ok("coverage")
 
     def test_a_stream_of_which_the_owner_waived_all(self, cli: Cli, scenario: Scenario) -> None:
@@ -342,7 +342,7 @@ class TestKnownAbsent:
         execute(scenario, "UPDATE gaps SET status = 'waived', closed_at = now()")
 
         assert (only(cli)["verdict"], only(cli)["missing"]) == ("complete", 0)
-        assert "but for 1 that were let go" in only(cli)["because"]
+        assert "but for 1 that you waived or that do not exist at the provider" in only(cli)["because"]
 
 
 def test_a_stream_that_depends_on_a_failed_one_is_not_complete(cli: Cli, scenario: Scenario) -> None:

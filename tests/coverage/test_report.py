@@ -72,7 +72,7 @@ def test_the_text_says_what_is_held_and_missing_and_why_and_what_happens_next(cl
         "missing  3 (rate_limited 2, template_unknown 1)",
         "stars: known absent",
         "The export has none.",
-        "Nobody goes back for it.",
+        "Nobody retries it.",
     ):
         assert words in written
     assert max(map(len, written.splitlines())) <= 80
@@ -100,18 +100,17 @@ def test_names_of_others_cannot_steer_the_terminal(cli: Cli, scenario: Scenario)
 
 
 def test_it_is_of_one_moment(cli: Cli, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What commits while the report is written does not make its parts disagree."""
-    from pdpp_worker.cli import report as module
-    from pdpp_worker.store import coverage as store
+    """A commit while the report is written does not make its parts disagree."""
+    from pdpp_worker.store.views import gap_views
 
     collect(scenario)
-    unclosed = store.unclosed
+    unclosed = gap_views.unclosed_of_stream
 
     def late(*arguments: Any) -> Any:
         execute(scenario, "UPDATE gaps SET status = 'recovered', closed_at = now()")
         return unclosed(*arguments)
 
-    monkeypatch.setattr(module.store, "unclosed", late)
+    monkeypatch.setattr(gap_views, "unclosed_of_stream", late)
 
     items = report(cli)["connections"][0]["streams"][0]
 
@@ -133,13 +132,13 @@ def test_without_a_connection_there_is_nothing_to_report(cli: Cli) -> None:
 
 def test_counts_use_the_index_of_what_is_unclosed(scenario: Scenario) -> None:
     """A long history of closed gaps costs nothing."""
-    from pdpp_worker.store import coverage as store
+    from pdpp_worker.store.views import coverage_views
 
     execute(scenario, ENLARGE, id=scenario.connection_id, count=5000)
     execute(scenario, "UPDATE gaps SET status = 'recovered', closed_at = now() WHERE id % 50 <> 0")
     with scenario.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE gaps"))
-        statement = text(f"EXPLAIN (FORMAT JSON) {store._MISSING.text}")
+        statement = text(f"EXPLAIN (FORMAT JSON) {coverage_views._MISSING.text}")
         [plan] = connection.execute(statement, {"ids": [scenario.connection_id]}).scalars()
 
     of_gaps = [node["Node Type"] for node in _nodes(plan[0]["Plan"]) if node.get("Relation Name") == "gaps"]

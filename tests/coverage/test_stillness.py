@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdpp_worker.coverage.stillness import INTERVALS, LEAST_BOUND, Cause, bound, stillness, untouched
-from pdpp_worker.store.waits import Waits
+from pdpp_worker.store.views.wait_views import Waits
 from tests.support.waits import NOW, active, ago, ahead, waits
 
 times = st.integers(-600, 600).map(ago)

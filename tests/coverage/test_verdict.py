@@ -8,32 +8,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.recovery.verdict import (
+from pdpp_worker.coverage.verdict import (
+    Availability,
     GapFacts,
-    Mender,
+    Resolver,
     StreamFacts,
-    Supply,
     Verdict,
-    Walk,
-    mender,
+    WalkEnd,
+    resolver,
     verdict,
 )
 
 counts = st.integers(0, 3)
 any_facts = st.builds(
     StreamFacts,
-    supply=st.sampled_from(Supply),
-    walk=st.sampled_from(Walk),
+    availability=st.sampled_from(Availability),
+    walk=st.sampled_from(WalkEnd),
     records=counts,
     by_owner=counts,
     by_upgrade=counts,
     by_time=counts,
     whole_stream=st.booleans(),
-    let_go=counts,
+    closed_without_item=counts,
 ).filter(lambda facts: not facts.whole_stream or facts.by_owner + facts.by_upgrade + facts.by_time > 0)
 any_gap = st.builds(
     GapFacts,
-    supply=st.sampled_from(Supply),
+    availability=st.sampled_from(Availability),
     closed=st.booleans(),
     exhausted=st.booleans(),
     timed=st.booleans(),
@@ -42,14 +42,14 @@ any_gap = st.builds(
 )
 
 WHOLE = StreamFacts(
-    supply=Supply.SUPPLIED,
-    walk=Walk.FINISHED,
+    availability=Availability.SUPPLIED,
+    walk=WalkEnd.FINISHED,
     records=5,
     by_owner=0,
     by_upgrade=0,
     by_time=0,
     whole_stream=False,
-    let_go=0,
+    closed_without_item=0,
 )
 
 
@@ -58,22 +58,22 @@ WHOLE = StreamFacts(
     [
         ({}, Verdict.COMPLETE),
         ({"records": 0}, Verdict.COMPLETE),
-        ({"let_go": 2}, Verdict.COMPLETE),
-        ({"records": 0, "let_go": 2}, Verdict.KNOWN_ABSENT),
-        ({"supply": Supply.NEVER}, Verdict.KNOWN_ABSENT),
-        ({"supply": Supply.NEVER, "walk": Walk.NEVER, "by_time": 1}, Verdict.KNOWN_ABSENT),
+        ({"closed_without_item": 2}, Verdict.COMPLETE),
+        ({"records": 0, "closed_without_item": 2}, Verdict.KNOWN_ABSENT),
+        ({"availability": Availability.NEVER}, Verdict.KNOWN_ABSENT),
+        ({"availability": Availability.NEVER, "walk": WalkEnd.NEVER, "by_time": 1}, Verdict.KNOWN_ABSENT),
         ({"by_time": 1}, Verdict.RECOVERING),
-        ({"by_time": 1, "walk": Walk.UNFINISHED, "whole_stream": True}, Verdict.RECOVERING),
-        ({"by_time": 1, "walk": Walk.UNFINISHED}, Verdict.UNKNOWN),
+        ({"by_time": 1, "walk": WalkEnd.UNFINISHED, "whole_stream": True}, Verdict.RECOVERING),
+        ({"by_time": 1, "walk": WalkEnd.UNFINISHED}, Verdict.UNKNOWN),
         ({"by_time": 1, "by_upgrade": 1}, Verdict.WAITING_FOR_UPGRADE),
-        ({"by_upgrade": 1, "walk": Walk.UNFINISHED, "whole_stream": True}, Verdict.WAITING_FOR_UPGRADE),
-        ({"walk": Walk.NEVER}, Verdict.UNKNOWN),
-        ({"walk": Walk.UNFINISHED}, Verdict.UNKNOWN),
-        ({"walk": Walk.CHECKPOINT_REFUSED}, Verdict.UNKNOWN),
-        ({"supply": Supply.UNDECLARED}, Verdict.UNKNOWN),
-        ({"supply": Supply.UNDECLARED, "by_time": 1}, Verdict.UNKNOWN),
-        ({"supply": Supply.NOT_INSTALLED}, Verdict.WAITING_FOR_OWNER),
-        ({"by_owner": 1, "by_upgrade": 1, "by_time": 1, "walk": Walk.NEVER}, Verdict.WAITING_FOR_OWNER),
+        ({"by_upgrade": 1, "walk": WalkEnd.UNFINISHED, "whole_stream": True}, Verdict.WAITING_FOR_UPGRADE),
+        ({"walk": WalkEnd.NEVER}, Verdict.UNKNOWN),
+        ({"walk": WalkEnd.UNFINISHED}, Verdict.UNKNOWN),
+        ({"walk": WalkEnd.CHECKPOINT_REFUSED}, Verdict.UNKNOWN),
+        ({"availability": Availability.UNDECLARED}, Verdict.UNKNOWN),
+        ({"availability": Availability.UNDECLARED, "by_time": 1}, Verdict.UNKNOWN),
+        ({"availability": Availability.NOT_INSTALLED}, Verdict.WAITING_FOR_OWNER),
+        ({"by_owner": 1, "by_upgrade": 1, "by_time": 1, "walk": WalkEnd.NEVER}, Verdict.WAITING_FOR_OWNER),
     ],
 )
 def test_the_most_serious_one_is_said(change: dict[str, object], expected: Verdict) -> None:
@@ -83,8 +83,8 @@ def test_the_most_serious_one_is_said(change: dict[str, object], expected: Verdi
 @given(any_facts)
 def test_complete_means_walked_to_the_end_with_nothing_unclosed(facts: StreamFacts) -> None:
     whole = (
-        facts.supply is Supply.SUPPLIED
-        and facts.walk is Walk.FINISHED
+        facts.availability is Availability.SUPPLIED
+        and facts.walk is WalkEnd.FINISHED
         and facts.by_owner == facts.by_upgrade == facts.by_time == 0
     )
 
@@ -92,9 +92,9 @@ def test_complete_means_walked_to_the_end_with_nothing_unclosed(facts: StreamFac
 
 
 @given(any_facts)
-def test_recovering_means_that_the_fleet_alone_mends_all_of_it(facts: StreamFacts) -> None:
+def test_recovering_means_that_the_fleet_alone_retries_all_of_it(facts: StreamFacts) -> None:
     if verdict(facts) is Verdict.RECOVERING:
-        assert facts.supply is Supply.SUPPLIED
+        assert facts.availability is Availability.SUPPLIED
         assert facts.by_time > 0
         assert facts.by_owner == facts.by_upgrade == 0
 
@@ -109,39 +109,41 @@ def test_one_more_miss_never_makes_a_verdict_better(facts: StreamFacts, field: s
 
 @given(any_facts)
 def test_known_absent_hides_nothing_that_can_be_had(facts: StreamFacts) -> None:
-    if verdict(facts) is Verdict.KNOWN_ABSENT and facts.supply is not Supply.NEVER:
+    if verdict(facts) is Verdict.KNOWN_ABSENT and facts.availability is not Availability.NEVER:
         assert facts.records == facts.by_owner == facts.by_upgrade == facts.by_time == 0
 
 
 @given(any_gap)
-def test_time_mends_only_what_has_a_next_attempt(gap: GapFacts) -> None:
-    if mender(gap) is Mender.TIME:
+def test_time_resolves_only_what_has_a_next_attempt(gap: GapFacts) -> None:
+    if resolver(gap) is Resolver.TIME:
         assert gap.timed
         assert not gap.exhausted
 
 
 @given(any_gap)
-def test_somebody_mends_whatever_is_not_closed_and_can_be_had(gap: GapFacts) -> None:
-    can_be_had = gap.supply in (Supply.SUPPLIED, Supply.NOT_INSTALLED)
+def test_somebody_resolves_whatever_is_not_closed_and_can_be_had(gap: GapFacts) -> None:
+    can_be_had = gap.availability in (Availability.SUPPLIED, Availability.NOT_INSTALLED)
 
-    assert (mender(gap) is not Mender.NOBODY) == (can_be_had and not gap.closed)
+    assert (resolver(gap) is not Resolver.NOBODY) == (can_be_had and not gap.closed)
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"timed": True}, Mender.TIME),
-        ({}, Mender.OWNER),
-        ({"timed": True, "exhausted": True}, Mender.OWNER),
-        ({"upgrade": True}, Mender.UPGRADE),
-        ({"upgrade": True, "timed": True}, Mender.TIME),
-        ({"upgrade": True, "upgraded": True}, Mender.OWNER),
-        ({"closed": True, "timed": True}, Mender.NOBODY),
-        ({"supply": Supply.UNDECLARED, "timed": True}, Mender.NOBODY),
-        ({"supply": Supply.NOT_INSTALLED, "timed": True}, Mender.OWNER),
+        ({"timed": True}, Resolver.TIME),
+        ({}, Resolver.OWNER),
+        ({"timed": True, "exhausted": True}, Resolver.OWNER),
+        ({"upgrade": True}, Resolver.UPGRADE),
+        ({"upgrade": True, "timed": True}, Resolver.TIME),
+        ({"upgrade": True, "upgraded": True}, Resolver.OWNER),
+        ({"closed": True, "timed": True}, Resolver.NOBODY),
+        ({"availability": Availability.UNDECLARED, "timed": True}, Resolver.NOBODY),
+        ({"availability": Availability.NOT_INSTALLED, "timed": True}, Resolver.OWNER),
     ],
 )
-def test_who_mends_a_gap(change: dict[str, object], expected: Mender) -> None:
-    plain = GapFacts(supply=Supply.SUPPLIED, closed=False, exhausted=False, timed=False, upgrade=False, upgraded=False)
+def test_who_mends_a_gap(change: dict[str, object], expected: Resolver) -> None:
+    plain = GapFacts(
+        availability=Availability.SUPPLIED, closed=False, exhausted=False, timed=False, upgrade=False, upgraded=False
+    )
 
-    assert mender(replace(plain, **change)) is expected  # type: ignore[arg-type]
+    assert resolver(replace(plain, **change)) is expected  # type: ignore[arg-type]

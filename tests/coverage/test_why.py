@@ -1,4 +1,4 @@
-"""`why`: is one item here, and if not, since when, for what reason, who mends it, when, and at what cost."""
+"""`why`: is one item here, and if not, since when, for what reason, who resolves it, when, and at what cost."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_cost_is_unknown_as_long_as_the_rate_is(cli: Cli, scenario: Scenario
         (Reason.CHALLENGED, "owner", "recover mine"),
     ],
 )
-def test_what_time_does_not_mend(cli: Cli, scenario: Scenario, reason: Reason, who: str, action: str) -> None:
+def test_what_time_does_not_resolve(cli: Cli, scenario: Scenario, reason: Reason, who: str, action: str) -> None:
     scenario.send(record("b"), *miss("a", reason=reason))
     scenario.run()
 

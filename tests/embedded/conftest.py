@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pdpp_worker.embedded import leftovers
-from pdpp_worker.embedded.postgres import Postgres
-from pdpp_worker.embedded.server import Server
-from pdpp_worker.embedded.valkey import Valkey
+from pdpp_worker.local.embedded import orphans
+from pdpp_worker.local.embedded.postgres import Postgres
+from pdpp_worker.local.embedded.server import Server
+from pdpp_worker.local.embedded.valkey import Valkey
 from tests.support.servers import temporary_data_dir, wait_until_stopped
 
 
@@ -41,14 +41,14 @@ def server(request: pytest.FixtureRequest, data_dir: Path) -> Server:
 
 
 def processes(server: Server) -> list[psutil.Process]:
-    return leftovers.running_in(server.data, server.program_name)
+    return orphans.running_in(server.data, server.program_name)
 
 
 def main_process(server: Server) -> psutil.Process:
-    (found,) = (process for process in processes(server) if not leftovers._is_backend(process))
+    (found,) = (process for process in processes(server) if not orphans._is_backend(process))
     return found
 
 
-def guardians(server: Server) -> list[psutil.Process]:
-    arguments = ["pdpp_worker.embedded.guardian", server.name, str(server.home.parent.parent)]
+def supervisors(server: Server) -> list[psutil.Process]:
+    arguments = ["pdpp_worker.local.embedded.server_supervisor", server.name, str(server.home.parent.parent)]
     return [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-3:] == arguments]

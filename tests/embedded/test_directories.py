@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pdpp_worker.embedded import EmbeddedServers
-from pdpp_worker.embedded.account import make_directory, make_owned_directory, reachable_copy
-from pdpp_worker.embedded.hold import Hold
-from pdpp_worker.embedded.postgres import Postgres
-from pdpp_worker.embedded.server import Server
-from pdpp_worker.embedded.valkey import Valkey
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.embedded import EmbeddedServers
+from pdpp_worker.local.embedded.account import make_directory, make_owned_directory, reachable_copy
+from pdpp_worker.local.embedded.postgres import Postgres
+from pdpp_worker.local.embedded.reference import Reference
+from pdpp_worker.local.embedded.server import Server
+from pdpp_worker.local.embedded.valkey import Valkey
 from pdpp_worker.settings import Settings
 from tests.support.servers import temporary_data_dir
 
@@ -31,14 +31,14 @@ def mode(path: Path) -> int:
 def test_a_path_that_is_unfit_for_a_socket_is_no_obstacle(name: str) -> None:
     with temporary_data_dir() as data_dir:
         server = Valkey(data_dir / name)
-        with closing(Hold(server)):
+        with closing(Reference(server)):
             assert server.answers()
             assert server.socket.parent.parent == Path(tempfile.gettempdir()).resolve()
             assert mode(server.socket_directory) == 0o700
 
 
 def test_only_the_account_of_the_server_may_enter_its_directories(server: Server) -> None:
-    with closing(Hold(server)):
+    with closing(Reference(server)):
         assert mode(server.data) == 0o700
         assert mode(server.socket_directory) == 0o700
 
@@ -69,7 +69,7 @@ def test_root_is_told_which_directory_keeps_the_servers_out(tmp_path: Path) -> N
     tmp_path.chmod(0o711)
 
     with pytest.raises(ConfigurationError, match=r"cannot enter .*PDPP_DATA_DIR"):
-        Hold(Valkey(barred / "data"))
+        Reference(Valkey(barred / "data"))
 
     assert mode(barred) == 0o700
 
@@ -96,7 +96,7 @@ def test_a_data_directory_that_cannot_be_made_is_a_matter_of_configuration(tmp_p
     (tmp_path / "file").write_text("")
 
     with pytest.raises(ConfigurationError, match="PDPP_DATA_DIR"):
-        Hold(Valkey(tmp_path / "file" / "data"))
+        Reference(Valkey(tmp_path / "file" / "data"))
 
 
 @pytest.mark.parametrize("kind", [Postgres, Valkey])

@@ -13,12 +13,12 @@ from kombu.connection import Connection
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
-from pdpp_worker import endpoints
-from pdpp_worker.embedded.postgres import Postgres
-from pdpp_worker.embedded.valkey import Valkey
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local import endpoints
+from pdpp_worker.local.embedded.postgres import Postgres
+from pdpp_worker.local.embedded.valkey import Valkey
 from pdpp_worker.settings import Settings
-from tests.embedded.conftest import guardians
+from tests.embedded.conftest import supervisors
 from tests.support.waiting import PATIENCE_S, until
 
 
@@ -64,16 +64,16 @@ def test_the_answer_is_kept(data_dir: Path) -> None:
 def test_only_the_server_that_is_needed_is_started(data_dir: Path) -> None:
     endpoints.resolve(Settings(data_dir=data_dir, database_url=SecretStr("postgresql://h/d")))
 
-    assert not guardians(Postgres(data_dir))
-    assert guardians(Valkey(data_dir))
+    assert not supervisors(Postgres(data_dir))
+    assert supervisors(Valkey(data_dir))
 
 
 def test_what_died_can_be_started_again_under_the_same_url(data_dir: Path) -> None:
     settings = Settings(data_dir=data_dir, redis_url=SecretStr("redis://h"))
     before = endpoints.resolve(settings)
-    (guardian,) = guardians(Postgres(data_dir))
-    guardian.kill()
-    until(lambda: not guardians(Postgres(data_dir)))
+    (supervisor,) = supervisors(Postgres(data_dir))
+    supervisor.kill()
+    until(lambda: not supervisors(Postgres(data_dir)))
 
     endpoints.ensure(settings)
 

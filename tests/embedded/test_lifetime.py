@@ -11,24 +11,24 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pdpp_worker.embedded.account import make_directory
-from pdpp_worker.embedded.hold import Hold
-from pdpp_worker.embedded.leash import leashed
-from pdpp_worker.embedded.postgres import Postgres
-from pdpp_worker.embedded.server import Server
-from pdpp_worker.embedded.valkey import Valkey
 from pdpp_worker.errors import PdppError
-from tests.embedded.conftest import guardians, main_process, processes
+from pdpp_worker.local.embedded.account import make_directory
+from pdpp_worker.local.embedded.postgres import Postgres
+from pdpp_worker.local.embedded.reference import Reference
+from pdpp_worker.local.embedded.server import Server
+from pdpp_worker.local.embedded.valkey import Valkey
+from pdpp_worker.local.parent_death import with_parent_death_signal
+from tests.embedded.conftest import main_process, processes, supervisors
 from tests.support.servers import temporary_data_dir, wait_until_stopped
 from tests.support.waiting import PATIENCE_S, until
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from pdpp_worker.embedded.account import make_directory
-from pdpp_worker.embedded.hold import Hold
-from pdpp_worker.embedded.guardian import KINDS
-hold = Hold(KINDS[sys.argv[1]](Path(sys.argv[2])))
+from pdpp_worker.local.embedded.account import make_directory
+from pdpp_worker.local.embedded.reference import Reference
+from pdpp_worker.local.embedded.server_supervisor import KINDS
+reference = Reference(KINDS[sys.argv[1]](Path(sys.argv[2])))
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -41,25 +41,25 @@ def holder(server: Server) -> subprocess.Popen[str]:
 
 
 def test_a_server_answers_while_it_is_held_and_is_gone_afterwards(server: Server) -> None:
-    with closing(Hold(server)):
+    with closing(Reference(server)):
         assert server.answers()
 
     wait_until_stopped(server.home)
 
     assert not server.answers()
     assert not processes(server)
-    assert not guardians(server)
+    assert not supervisors(server)
 
 
 def test_a_server_runs_on_until_its_last_user_lets_go(server: Server) -> None:
-    first, second = Hold(server), Hold(server)
-    guardian = guardians(server)
+    first, second = Reference(server), Reference(server)
+    supervisor = supervisors(server)
 
     first.close()
 
     with closing(second):
         second.ensure()
-        assert guardians(server) == guardian
+        assert supervisors(server) == supervisor
 
 
 def test_a_user_that_is_killed_counts_no_longer(server: Server) -> None:
@@ -69,7 +69,7 @@ def test_a_user_that_is_killed_counts_no_longer(server: Server) -> None:
 
         user.kill()
 
-    until(lambda: not guardians(server))
+    until(lambda: not supervisors(server))
     assert not processes(server)
 
 
@@ -80,7 +80,7 @@ def test_users_that_come_at_once_share_one_server(server: Server) -> None:
             assert user.stdout is not None
             assert user.stdout.readline() == "held\n"
 
-        assert len(guardians(server)) == 1
+        assert len(supervisors(server)) == 1
         assert main_process(server)
 
         for user in users:
@@ -88,56 +88,58 @@ def test_users_that_come_at_once_share_one_server(server: Server) -> None:
 
 
 def test_a_server_that_is_killed_is_started_again(server: Server) -> None:
-    with closing(Hold(server)):
-        killed, guardian = main_process(server), guardians(server)
+    with closing(Reference(server)):
+        killed, supervisor = main_process(server), supervisors(server)
 
         killed.kill()
 
         until(lambda: not killed.is_running() and server.answers())
-        assert guardians(server) == guardian
+        assert supervisors(server) == supervisor
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
-def test_a_server_ends_when_its_guardian_is_killed(server: Server) -> None:
-    with closing(Hold(server)):
-        (guardian,) = guardians(server)
+def test_a_server_ends_when_its_supervisor_is_killed(server: Server) -> None:
+    with closing(Reference(server)):
+        (supervisor,) = supervisors(server)
 
-        guardian.kill()
+        supervisor.kill()
 
         until(lambda: not processes(server))
 
 
-def test_a_user_can_have_the_server_back_after_guardian_and_server_were_killed(server: Server) -> None:
-    with closing(Hold(server)) as hold:
-        for process in (*guardians(server), *processes(server)):
+def test_a_user_can_have_the_server_back_after_supervisor_and_server_were_killed(server: Server) -> None:
+    with closing(Reference(server)) as reference:
+        for process in (*supervisors(server), *processes(server)):
             with suppress(psutil.NoSuchProcess):  # the end of one may have taken it along
                 process.kill()
 
-        until(lambda: not processes(server) and not guardians(server))
+        until(lambda: not processes(server) and not supervisors(server))
 
-        hold.ensure()
+        reference.ensure()
 
         assert server.answers()
-        assert len(guardians(server)) == 1
+        assert len(supervisors(server)) == 1
 
 
-def test_a_server_without_a_guardian_is_replaced(server: Server) -> None:
-    Hold(server).close()
+def test_a_server_without_a_supervisor_is_replaced(server: Server) -> None:
+    Reference(server).close()
     wait_until_stopped(server.home)
     server.prepare()
     account = server.account
-    command = leashed(server.command(), signal.SIGINT, account=(account.uid, account.gid) if account else None)
+    command = with_parent_death_signal(
+        server.command(), signal.SIGINT, account=(account.uid, account.gid) if account else None
+    )
     with subprocess.Popen(command, cwd=server.data, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as orphan:
         until(server.answers)
 
-        with closing(Hold(server)):
+        with closing(Reference(server)):
             assert main_process(server).pid != orphan.pid
             assert orphan.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize("half_written", ["{pid}\n{data}\n1\n5432\n{sockets}\n\n1 2\nready\n", ""])
 def test_stale_files_are_no_obstacle_and_the_process_they_name_is_left_alone(server: Server, half_written: str) -> None:
-    Hold(server).close()
+    Reference(server).close()
     wait_until_stopped(server.home)
     server.prepare()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as innocent:
@@ -145,7 +147,7 @@ def test_stale_files_are_no_obstacle_and_the_process_they_name_is_left_alone(ser
         for stale in (server.data / "postmaster.pid", server.socket, Path(f"{server.socket}.lock")):
             stale.write_text(text)
 
-        with closing(Hold(server)):
+        with closing(Reference(server)):
             assert server.answers()
 
         assert innocent.poll() is None
@@ -155,7 +157,7 @@ def test_stale_files_are_no_obstacle_and_the_process_they_name_is_left_alone(ser
 def test_two_data_directories_have_servers_of_their_own(data_dir: Path) -> None:
     with temporary_data_dir() as elsewhere:
         one, other = Valkey(data_dir), Valkey(elsewhere)
-        with closing(Hold(one)), closing(Hold(other)):
+        with closing(Reference(one)), closing(Reference(other)):
             assert main_process(one) != main_process(other)
             assert other.answers()
 
@@ -167,20 +169,20 @@ def test_a_server_that_cannot_start_says_why(postgres: Postgres) -> None:
     vital.rename(away)
 
     with pytest.raises(PdppError, match=r"(?s)postgres did not start.*could not find the database system"):
-        Hold(postgres)
+        Reference(postgres)
 
     away.rename(vital)
 
 
 def test_a_server_listens_on_no_network_port(server: Server) -> None:
-    with closing(Hold(server)):
+    with closing(Reference(server)):
         assert [c for process in processes(server) for c in process.net_connections("inet")] == []
 
 
 def test_a_server_sees_nothing_of_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PDPP_TEST_TOKEN", "secret")
     monkeypatch.setenv("PGPORT", "1")
-    with closing(Hold(server)):
+    with closing(Reference(server)):
         environment = psutil.Process(main_process(server).pid).environ()
 
     assert "PDPP_TEST_TOKEN" not in environment

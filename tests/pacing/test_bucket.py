@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.errors import PacerUnavailableError
+from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.pacing.bucket import IDLE_MS, LONGEST_HOLD_S, Bucket, connect
 from tests.support.virtual_fleet import VirtualBucket
 from tests.support.waiting import PATIENCE_S

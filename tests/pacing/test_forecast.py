@@ -31,3 +31,9 @@ def test_a_guess_is_less_sure_than_what_was_learned() -> None:
     learned = forecast(100, 1000, NOW, learned=True, not_before=None)
 
     assert guessed.spread > learned.spread > timedelta(0)
+
+
+def test_nothing_is_done_before_its_last_request_may_go_out() -> None:
+    later = NOW + timedelta(hours=1)
+
+    assert forecast(2, 1000, NOW, learned=True, not_before=None, last_at=later).done_at == later + timedelta(seconds=1)

@@ -20,7 +20,7 @@ from pdpp_worker.connector import (
     Start,
     skip,
 )
-from pdpp_worker.coverage import model, outlook
+from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.protocol.messages import DetailCoverage
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.sweep import sweep_transient
@@ -133,7 +133,7 @@ def answer(gap_id: str, key: str, word: str) -> Message:
 def outcome(scenario: Scenario) -> dict[str, Any]:
     """All that an owner can learn of the connection, but for times and the numbers of gaps."""
     with scenario.db.begin() as connection:
-        streams = model.streams(connection, outlook.read(scenario.settings, connection))
+        streams = all_streams.read(connection, outlook.read(scenario.settings, connection))
     return {
         "verdicts": {one.stream: (one.verdict, one.missing, one.records) for one in streams},
         "cursors": scenario.cursors(),

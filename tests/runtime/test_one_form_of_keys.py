@@ -20,7 +20,7 @@ from pdpp_worker.connector import (
 )
 from pdpp_worker.protocol.messages import parse_message
 from pdpp_worker.recovery.sweep import sweep_transient
-from pdpp_worker.store import items
+from pdpp_worker.store.views import item_views
 from tests.support.backlog import BOTH_FORMS, TARGETED, failing, missing
 from tests.support.scripted import NOW, Scenario, manifest, record, state
 
@@ -98,7 +98,7 @@ def test_an_owner_finds_a_compound_record_however_it_is_spaced(scenario: Scenari
     scenario.run()
 
     with scenario.db.begin() as connection:
-        assert items.record_of(connection, scenario.connection_id, "items", asked) is not None
+        assert item_views.record_of(connection, scenario.connection_id, "items", asked) is not None
 
 
 def test_a_period_without_ends_is_the_whole_stream(scenario: Scenario) -> None:

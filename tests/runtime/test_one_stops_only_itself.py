@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from pdpp_worker import dispatch as dispatching
-from pdpp_worker.cli.schedules import read_schedule
+from pdpp_worker.cli.schedule_options import read_schedule
 from pdpp_worker.dispatch import dispatch
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.recovery import sweep
 from pdpp_worker.recovery.sweep import sweep_transient
-from pdpp_worker.store import connections, readmodels
-from pdpp_worker.store.readmodels import ConnectionView
+from pdpp_worker.store import connections
+from pdpp_worker.store.views import connection_views
+from pdpp_worker.store.views.connection_views import ConnectionView
 from tests.cli.conftest import Cli, cli
 from tests.support.backlog import TARGETED, missing
 from tests.support.schedule import plan
@@ -40,7 +41,7 @@ def add_other(scenario: Scenario, connector: str = "scripted", **schedule: Any) 
 def view(scenario: Scenario, name: str) -> ConnectionView:
     """A connection as its owner sees it."""
     with scenario.db.begin() as connection:
-        return next(one for one in readmodels.connection_views(connection) if one.name == name)
+        return next(one for one in connection_views.read(connection) if one.name == name)
 
 
 def queued(scenario: Scenario) -> set[int]:

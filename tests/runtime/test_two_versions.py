@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from pdpp_worker.connector import Context, DetailGap, Message, Start
-from pdpp_worker.coverage import model, outlook
+from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.recovery.upgrade import CANARY, sweep_upgrade
 from pdpp_worker.store import upgrades
@@ -74,7 +74,7 @@ def test_what_the_working_version_does_not_know_is_not_walked_and_not_complete(s
     )
     scenario.install(one_record, new)
     with scenario.db.begin() as connection:
-        streams = model.streams(connection, outlook.read(scenario.settings, connection))
+        streams = all_streams.read(connection, outlook.read(scenario.settings, connection))
     assert {one.stream: one.verdict for one in streams} == {"items": "complete", "extra": "unknown"}
 
 

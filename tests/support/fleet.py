@@ -50,7 +50,7 @@ class Member:
 
     @property
     def log(self) -> str:
-        """What it has written so far."""
+        """Its output so far."""
         return self._log.read_text(errors="replace")
 
     def __repr__(self) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pdpp_worker.embedded import EmbeddedServers, acquire, locks
+from pdpp_worker.local import locks
+from pdpp_worker.local.embedded import EmbeddedServers, acquire
+from pdpp_worker.local.embedded.server import SUPERVISOR_LOCK
 from pdpp_worker.settings import Settings
 from tests.support.waiting import PATIENCE_S
 
@@ -32,8 +34,8 @@ def temporary_data_dir() -> Iterator[Path]:
 
 
 def wait_until_stopped(home: Path) -> None:
-    """Wait until the guardian of a server, whose directory is `home`, has ended."""
-    os.close(locks.lock(home / "guardian.lock", timeout_s=PATIENCE_S))
+    """Wait until the supervisor of a server, whose directory is `home`, has ended."""
+    os.close(locks.lock(home / SUPERVISOR_LOCK, timeout_s=PATIENCE_S))
 
 
 @pytest.fixture(scope="session")

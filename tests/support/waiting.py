@@ -14,7 +14,7 @@ _LOOK_EVERY_S = 0.02
 
 
 class Process(Protocol):
-    """What can be asked whether it has ended."""
+    """Something that can be asked whether it has ended."""
 
     def poll(self) -> int | None:
         """Its status, or None while it runs."""

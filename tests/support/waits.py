@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pdpp_worker.store.waits import ActiveRun, Waits
+from pdpp_worker.store.views.wait_views import ActiveRun, Waits
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def ahead(minutes: float) -> datetime:
 
 
 def active(**fields: Any) -> ActiveRun:
-    """A run that was queued an hour ago, is due since, and was rung for just now."""
+    """A run that was queued an hour ago, is due since, and was notified of just now."""
     base = {
         "id": 7,
         "created_at": ago(60),

@@ -1,0 +1,163 @@
+"""`pdpp-worker connection`: the accounts that are collected."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pdpp_worker import registry
+from pdpp_worker.cli import connection_tables as views
+from pdpp_worker.cli.commands import login
+from pdpp_worker.cli.credential_options import FORMS, check_name, read_credentials, read_source
+from pdpp_worker.cli.output import Json, print_json, say
+from pdpp_worker.cli.removing import remove as remove_account
+from pdpp_worker.cli.schedule_options import Cron, Every, read_schedule
+from pdpp_worker.coverage import outlook
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner import connection_changes, lookup
+from pdpp_worker.owner.session import open_session
+from pdpp_worker.owner.setting_values import read_settings
+from pdpp_worker.secrets import Vault
+from pdpp_worker.settings import positive_ms
+from pdpp_worker.store.views import connection_views
+
+app = typer.Typer(help="Add, change and remove the accounts that are collected.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The connection's name.")]
+MinInterval = Annotated[
+    str | None, typer.Option(help="Rate ceiling: least time between two requests, ms.", metavar="MS")
+]
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="A name of your choice for the account.")],
+    connector: Annotated[str, typer.Option(help="Which platform; see: pdpp-worker connectors.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting.", metavar="KEY=VALUE")] = None,
+    secret: Annotated[list[str] | None, typer.Option(help=f"A credential: {FORMS}.", metavar="KEY=SOURCE")] = None,
+    every: Every = None,
+    cron: Cron = None,
+    min_interval_ms: MinInterval = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Do not collect on schedule yet.")] = False,
+) -> None:
+    """Add an account; it is collected at once and then on schedule."""
+    connection_changes.check_name(name)  # before it asks for credentials
+    manifest = registry.get(connector).manifest
+    values = read_settings(manifest, settings or [])
+    schedule = read_schedule(every, cron, manifest.schedule_every_s)
+    interval = None if min_interval_ms is None else positive_ms("--min-interval-ms", min_interval_ms)
+    with open_session() as session:
+        credentials = read_credentials(Vault(session.settings), manifest, secret or [])
+        connection_changes.add(
+            session.db,
+            name,
+            connector,
+            settings=values,
+            credentials=credentials,
+            schedule=schedule,
+            min_interval_ms=interval,
+            paused=paused,
+        )
+    say(f"Added {name}. {'It is paused.' if paused else 'It is collected by the fleet from now on: pdpp-worker up'}")
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List the connections."""
+    with open_session() as session, session.db.begin() as connection:
+        found = connection_views.read(connection)
+    if json:
+        print_json(found)
+    elif found:
+        views.print_list(found)
+    else:
+        say("There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR")
+
+
+@app.command()
+def show(name: Name, json: Json = False) -> None:
+    """Show a connection: settings, where its credentials are kept, schedule, rate ceiling, last run."""
+    with open_session() as session, session.db.begin() as connection:
+        [found] = outlook.read(session.settings, connection, [lookup.find(connection, name).id])
+    if json:
+        print_json(views.document(found.view, found.ceiling))
+    else:
+        views.print_one(found.view, found.ceiling)
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    settings: Annotated[list[str] | None, typer.Argument(help="Settings; KEY= for the default.")] = None,
+    every: Every = None,
+    cron: Cron = None,
+) -> None:
+    """Change settings or the schedule."""
+    schedule = read_schedule(every, cron)
+    with open_session() as session:
+        connection_changes.change(session.db, name, settings or [], schedule)
+    say(f"Changed {name}; its next run works with it.")
+
+
+@app.command("set-rate")
+def set_rate(
+    name: Name,
+    min_interval_ms: Annotated[str, typer.Argument(help="Least ms between two requests, or 'default'.")],
+) -> None:
+    """Set the connection's own rate ceiling: no request follows another sooner."""
+    interval = None if min_interval_ms == "default" else positive_ms("The rate ceiling", min_interval_ms)
+    with open_session() as session:
+        connection_changes.set_rate(session.db, name, interval)
+    say(f"Changed the rate ceiling of {name}; its next slice keeps to it. See: pdpp-worker rate {name}")
+
+
+@app.command()
+def secret(
+    name: Name,
+    key: Annotated[str, typer.Argument(help="Which credential.")],
+    source: Annotated[str, typer.Argument(help=f"{FORMS}.")] = "-",
+) -> None:
+    """Replace a credential; gaps that waited for it are retried."""
+    with open_session() as session:
+        with session.db.begin() as connection:
+            row = lookup.find(connection, name)
+        manifest = registry.get(row.connector).manifest
+        stored = read_source(Vault(session.settings), manifest, check_name(manifest, key), source)
+        connection_changes.set_credentials(session.db, row, {key: stored})
+    say(f"Replaced {key} of {name}; gaps that waited for it are due now.")
+
+
+app.command()(login.login)
+
+
+@app.command()
+def pause(name: Name) -> None:
+    """Stop scheduled runs; an active run goes on."""
+    _pause(name, True)
+    say(f"{name} is paused; go on with: pdpp-worker connection resume {name}")
+
+
+@app.command()
+def resume(name: Name) -> None:
+    """Let scheduled runs start again."""
+    _pause(name, False)
+    say(f"{name} is collected on schedule again.")
+
+
+@app.command()
+def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Remove a connection with all records and files that are held of it; it can be repeated."""
+    remove_account(name, confirm=(lambda _: None) if yes else _confirm)
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"{question} Nobody is there to answer; say --yes.")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _pause(name: str, paused: bool) -> None:
+    with open_session() as session:
+        connection_changes.pause(session.db, name, paused)

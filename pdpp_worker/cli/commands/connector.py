@@ -1,0 +1,71 @@
+"""`pdpp-worker connector`: check a connector against the rules, and begin a new one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdpp_worker.cli.output import Json, print_json, print_table, say
+
+app = typer.Typer(help="For authors of connectors: check one, begin a new one.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    connector: Annotated[str, typer.Argument(help="An installed connector's name, or the directory of one.")],
+    json: Json = False,
+) -> None:
+    """Run a connector against its practice account. Exit code 1 if a check fails."""
+    from pdpp_worker.conformance.report import Ending, examine  # needs what the runtime needs
+
+    results = list(examine(connector))
+    if json:
+        print_json([asdict(one) for one in results])
+    else:
+        marks = {Ending.PASSED: "passed", Ending.FAILED: "FAILED", Ending.NOT_CHECKED: "not checked"}
+        print_table(("check", "", "found"), [(one.check, marks[one.ending], one.found) for one in results], whole=("",))
+        numbers = [sum(one.ending is ending for one in results) for ending in Ending]
+        say(f"{numbers[0]} passed, {numbers[1]} failed, {numbers[2]} not checked.")
+    if any(one.ending is Ending.FAILED for one in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Small letters, digits and _.")],
+    directory: Annotated[Path | None, typer.Option(help="Where to; a new one of that name if left out.")] = None,
+    command: Annotated[bool, typer.Option("--command", help="A program of any language.")] = False,
+) -> None:
+    """Write the beginning of a connector that passes the check at once."""
+    from pdpp_worker.conformance.new import COMMAND, PYTHON, write
+
+    target = directory or Path(name)
+    for path in write(name, target, COMMAND if command else PYTHON):
+        say(str(path))
+    say(f"Check it with: pdpp-worker connector check {target}")
+
+
+@app.command()
+def singer(
+    tap: Annotated[str, typer.Argument(help="The tap's program, such as ~/taps/github/bin/tap-github.")],
+    config: Annotated[Path, typer.Option(help="Its configuration file; secrets in it are read and not kept.")],
+    name: Annotated[str | None, typer.Option(help="The connector's name; default: the tap's.")] = None,
+    secret: Annotated[list[str] | None, typer.Option(help="A key of the configuration that is a secret.")] = None,
+    stream: Annotated[
+        list[str] | None, typer.Option(help="A stream to collect; default: what the tap chooses.")
+    ] = None,
+    version: Annotated[str, typer.Option(help="The tap's version, a higher one than before after an upgrade.")] = "1.0",
+    replace: Annotated[bool, typer.Option("--replace", help="Write over the connector of that name.")] = False,
+) -> None:
+    """Make a connector out of a Singer tap."""
+    from pdpp_worker.singer.making import make
+
+    made = make(tap, config, name=name, version=version, secrets=secret or [], streams=stream or [], replace=replace)
+    credentials = ", ".join(made.manifest.credentials) or "none"
+    say(
+        f"Made the connector {made.manifest.name} of {len(made.manifest.streams)} streams; credentials: {credentials}.",
+        f"Add an account with: pdpp-worker connection add NAME --connector {made.manifest.name}",
+    )

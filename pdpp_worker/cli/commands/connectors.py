@@ -1,0 +1,53 @@
+"""`pdpp-worker connectors`: what can be collected, and what never can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pdpp_worker import registry
+from pdpp_worker.cli.output import Json, note, print_json, print_table, say
+from pdpp_worker.protocol.manifest import Manifest
+
+
+def connectors(json: Json = False) -> None:
+    """List the installed connectors with their streams."""
+    manifests = [connector.manifest for _, connector in sorted(registry.all_connectors().items())]
+    if json:
+        print_json([_document(manifest) for manifest in manifests])
+        return
+    rows = [
+        (manifest.name, manifest.version, manifest.queue, ", ".join(stream.name for stream in manifest.supplied))
+        for manifest in manifests
+    ]
+    print_table(("connector", "version", "queue", "streams"), rows)
+    for manifest in manifests:
+        _print_unsupplied(manifest)
+    for why in registry.refused_connectors().values():
+        note(why)
+
+
+def _print_unsupplied(manifest: Manifest) -> None:
+    for stream in manifest.streams:
+        if stream.availability is not None:
+            way = f" with {stream.availability.with_}" if stream.availability.with_ else ""
+            say(f"{manifest.name}{way} never supplies {stream.name}: {stream.availability.reason}")
+
+
+def _document(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "title": manifest.title,
+        "queue": manifest.queue,
+        "settings": {name: spec.model_dump() for name, spec in manifest.settings.items()},
+        "credentials": {name: credential.model_dump() for name, credential in manifest.credentials.items()},
+        "streams": [
+            {
+                "name": stream.name,
+                "supplied": stream in manifest.supplied,
+                "not_with": stream.availability.with_ if stream.availability else None,
+                "reason": stream.availability.reason if stream.availability else None,
+            }
+            for stream in manifest.streams
+        ],
+    }

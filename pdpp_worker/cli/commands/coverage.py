@@ -1,0 +1,60 @@
+"""`pdpp-worker coverage`: is anything missing?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Annotated
+
+import typer
+
+from pdpp_worker.cli.output import Json, number, print_json, print_table, say, wrap
+from pdpp_worker.cli.phrases import NOTHING_YET, in_words, remarks
+from pdpp_worker.coverage import all_streams
+from pdpp_worker.coverage.outlook import read as read_outlooks
+from pdpp_worker.coverage.sentences import overall
+from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.coverage.verdict import Availability, Verdict
+from pdpp_worker.owner import lookup
+from pdpp_worker.owner.session import Session, open_session
+from pdpp_worker.store.views.reading import take_snapshot
+
+
+def coverage(
+    name: Annotated[str | None, typer.Argument(help="Only this connection, or those of this connector.")] = None,
+    json: Json = False,
+) -> None:
+    """Say of each stream whether anything is missing, why, and what happens next."""
+    with open_session() as session:
+        found = read(session, name)
+    if json:
+        print_json(found)
+    elif found:
+        _print(found)
+    else:
+        say(NOTHING_YET)
+
+
+def read(session: Session, name: str | None) -> list[StreamCoverage]:
+    """The coverage of all connections, or of those that the name means."""
+    with session.db.begin() as connection:
+        take_snapshot(connection)
+        ids = None if name is None else [row.id for row in lookup.targets(connection, name)]
+        return all_streams.read(connection, read_outlooks(session.settings, connection, ids))
+
+
+def _counts(one: StreamCoverage) -> tuple[str, str]:
+    never = one.supply is Availability.NEVER and one.records is None
+    return ("-", "-") if never else (number(one.records), number(one.missing))
+
+
+def _print(found: Sequence[StreamCoverage]) -> None:
+    columns = ("connection", "stream", "held", "missing", "verdict")
+    rows = [
+        ("" if index else connection, one.stream, *_counts(one), in_words(one.verdict))
+        for connection, streams in groupby(found, key=lambda one: one.connection)
+        for index, one in enumerate(streams)
+    ]
+    print_table(columns, rows, right=("held", "missing"), whole=("verdict",))
+    say(*remarks(one for one in found if one.verdict is not Verdict.COMPLETE))
+    say("", *wrap(overall(one.verdict for one in found)))

@@ -1,0 +1,104 @@
+"""`pdpp-worker recover`: retry what is missing, or say why nobody does."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pdpp_worker.cli.gap_options import Gaps, Stream, Why
+from pdpp_worker.cli.notify import notify
+from pdpp_worker.cli.output import note, say
+from pdpp_worker.cli.phrases import end, waiting
+from pdpp_worker.cli.progress import START_THE_FLEET
+from pdpp_worker.cli.times import clock, duration
+from pdpp_worker.coverage.outlook import read
+from pdpp_worker.coverage.waits import Wait
+from pdpp_worker.owner import gap_changes, lookup, manual_runs
+from pdpp_worker.owner.gap_changes import GapFilter
+from pdpp_worker.owner.lookup import ConnectionRow
+from pdpp_worker.owner.manual_runs import DueRun, GapSummary
+from pdpp_worker.owner.session import Session, open_session
+from pdpp_worker.protocol.messages import Budget
+from pdpp_worker.store.views import run_views
+
+
+def recover(
+    name: Annotated[str, typer.Argument(help="A connection, or a connector for all of its connections.")],
+    stream: Stream = None,
+    reason: Why = None,
+    gap: Gaps = None,
+    items: Annotated[int | None, typer.Option(help="At most so many of each connection.", min=1)] = None,
+    requests: Annotated[int | None, typer.Option(help="At most so many requests for each connection.", min=1)] = None,
+    seconds: Annotated[float | None, typer.Option(help="At most so much work for each connection.", min=1)] = None,
+) -> None:
+    """Retry now what is missing, given-up items included."""
+    chosen = gap_changes.gap_filter(stream, reason, gap)
+    budget = Budget(seconds=seconds, requests=requests, items=items)
+    with open_session() as session:
+        with session.db.begin() as connection:
+            rows = lookup.targets(connection, name)
+        queued = manual_runs.recover(session.settings, session.db, rows, chosen, budget)
+        heard = _start(session, queued, chosen)
+        _explain(session, rows, chosen, queued)
+    if not all(heard):
+        note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")
+
+
+def _start(session: Session, queued: list[DueRun], chosen: GapFilter) -> list[bool]:
+    """Say what each run will take, then notify the workers."""
+    costs = [_cost_of(session, run.run_id, chosen) for run in queued]
+    heard = [notify(run) for run in queued]
+    say(*costs)
+    say(*(f"Run {run.run_id} is queued; see: pdpp-worker runs show {run.run_id}" for run in queued))
+    return heard
+
+
+def _cost_of(session: Session, run_id: int, chosen: GapFilter) -> str:
+    """State the expected cost of a run that retries gaps, and when it will be done."""
+    with session.db.begin() as connection:
+        view, cost = run_views.one(connection, run_id), run_views.stated_cost(connection, run_id)
+        [outlook] = read(session.settings, connection, [view.connection_id])
+        single = manual_runs.names_single_items(connection, view.connection_id, chosen)
+    expected, wait = outlook.expected_of_run(cost, single_items=single), outlook.wait
+    takes = duration(max(1.0, expected.cost.total_seconds()))
+    done = end(expected.done_at, expected.spread.total_seconds())
+    waits = f"; {waiting(wait.until, wait.reason)}" if wait else ""
+    return f"{view.connection}: {expected.items:,} pending, about {takes}, {done}{waits}"
+
+
+def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, queued: list[DueRun]) -> None:
+    """Say of each connection that got no run why not."""
+    with session.db.begin() as connection:
+        started = {run_views.one(connection, run.run_id).connection for run in queued}
+        idle = [row for row in rows if row.name not in started]
+        waits = {one.view.id: one.wait for one in read(session.settings, connection, [row.id for row in idle])}
+        say(
+            *(_why_not(row, chosen, manual_runs.gap_summary(connection, row.id, chosen), waits[row.id]) for row in idle)
+        )
+
+
+def _why_not(row: ConnectionRow, chosen: GapFilter, held: GapSummary, wait: Wait | None) -> str:
+    name = row.name
+    that = "that you asked for " if chosen != gap_changes.ALL else ""
+    if not held.missing and held.let_go:
+        return (
+            f"Nothing {that}is missing of {name}, but for {held.let_go:,} that you waived or that do not exist at the "
+            f"provider; ask for them after all with: pdpp-worker gaps reopen {name}"
+        )
+    if not held.missing:
+        return f"Nothing {that}is known to be missing of {name}."
+    if held.by_upgrade == held.missing:
+        return (
+            f"All that is missing of {name} ({held.missing:,}) waits for another version of the connector "
+            f"{row.connector}; see: pdpp-worker coverage {name}"
+        )
+    if held.active_run_id is not None:
+        waits = f" and {waiting(wait.until, wait.reason)}" if wait else ""
+        return (
+            f"Run {held.active_run_id} of {name} is active{waits}; what you asked for is tried by it or by the next "
+            f"one; see: pdpp-worker runs show {held.active_run_id}"
+        )
+    if held.cooldown_until is not None:
+        return f"The provider of {name} wants a pause until {clock(held.cooldown_until)}; ask again then."
+    return f"Nobody can retry what is missing of {name}: the connector {row.connector} is not installed."

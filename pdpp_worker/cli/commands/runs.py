@@ -1,0 +1,69 @@
+"""`pdpp-worker runs`: what was attempted, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection
+from typer.core import TyperGroup
+
+from pdpp_worker.cli import run_tables
+from pdpp_worker.cli.output import Json, print_json, say
+from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.owner import lookup
+from pdpp_worker.owner.session import Session, open_session
+from pdpp_worker.store.views import run_views
+from pdpp_worker.store.views.run_views import RunView
+
+
+class _ListByDefault(TyperGroup):
+    """A group whose command `list` need not be written."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in (*self.commands, "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_ListByDefault, help="List the latest runs: runs [NAME]; or show one: runs show ID.")
+
+
+@app.command("list")
+def list_(
+    name: Annotated[str | None, typer.Argument(help="Only the runs of this connection.")] = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
+    json: Json = False,
+) -> None:
+    """List the latest runs, newest first. The word `list` may be left out."""
+    with open_session() as session, session.db.begin() as connection:
+        connection_id = lookup.find(connection, name).id if name is not None else None
+        found = run_views.latest(connection, connection_id, limit)
+        outlooks = _outlooks(session, connection, found)
+    if json:
+        print_json([run_tables.document(one, outlooks[one.connection]) for one in found])
+    elif found:
+        run_tables.print_list(found, outlooks)
+    else:
+        say("There is no run yet; start one with: pdpp-worker run NAME")
+
+
+@app.command()
+def show(run_id: Annotated[int, typer.Argument(metavar="ID", help="The run's number.")], json: Json = False) -> None:
+    """Show a run with the counts of its streams."""
+    with open_session() as session, session.db.begin() as connection:
+        view = run_views.one(connection, run_id)
+        streams = run_views.streams(connection, run_id)
+        outlook = _outlooks(session, connection, [view])[view.connection]
+    if json:
+        print_json({**run_tables.document(view, outlook), "streams": [asdict(one) for one in streams]})
+    else:
+        run_tables.print_one(view, streams, outlook)
+
+
+def _outlooks(session: Session, connection: Connection, found: Sequence[RunView]) -> dict[str, Outlook]:
+    """Connection to outlook, of the connections of these runs."""
+    ids = sorted({one.connection_id for one in found})
+    return {one.view.name: one for one in read(session.settings, connection, ids)}

@@ -1,0 +1,188 @@
+"""Sentences for the owner: why a verdict is as it is, and what happens next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pdpp_worker.coverage.outlook import Gap, Outlook
+from pdpp_worker.coverage.stream import never_supplied
+from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Verdict, WalkEnd
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
+from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
+
+NOBODY_RETRIES = "Nobody retries it."
+_ORDER = (Resolver.OWNER, Resolver.UPGRADE, Resolver.TIME)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts about a stream that its sentences rest on."""
+
+    outlook: Outlook
+    stream: str
+    judged: StreamFacts
+    groups: Mapping[GapGroup, Resolver]
+    """The unclosed gaps of the stream."""
+    above: Mapping[GapGroup, Resolver]
+    """Unclosed gaps of the streams that it depends on: an item missing there may have items of this stream."""
+    closed_without_item: ClosedWithoutItem
+    ended: EndedWalk | None
+    walking: int | None
+    """The run that walks the connection now, or is queued to."""
+    blame: str
+    """The stream whose walk ended worst: the stream itself, or one that it depends on."""
+
+    def resolved_by(self, who: Resolver) -> list[GapGroup]:
+        """The unclosed gaps that `who` resolves, those of the stream itself first."""
+        return [group for group, found in [*self.groups.items(), *self.above.items()] if found is who]
+
+
+class OwnerAction(NamedTuple):
+    """An action of the owner, in a word or two and in a sentence."""
+
+    short: str
+    sentence: str
+
+
+def because(judged: Verdict, facts: Facts) -> str:
+    """Explain the verdict on a stream."""
+    if judged is Verdict.COMPLETE:
+        run = facts.ended.run_id if facts.ended else None
+        closed = sum(facts.closed_without_item)
+        besides = f", but for {closed:,} that you waived or that do not exist at the provider" if closed else ""
+        return f"Run {run} walked it to its end, and all that was ever met is here{besides}."
+    if judged is Verdict.KNOWN_ABSENT:
+        return _absence(facts)
+    return " ".join(dict.fromkeys([*_availability(facts), *_missing(facts), *_walk(facts)]))
+
+
+def what_next(judged: Verdict, facts: Facts) -> str:
+    """Tell what happens next, and what the owner can do about it; the most urgent first."""
+    if judged is Verdict.KNOWN_ABSENT:
+        return NOBODY_RETRIES
+    if facts.judged.availability is Availability.NOT_INSTALLED:
+        return _install(facts.outlook)
+    if facts.judged.availability is Availability.UNDECLARED:
+        return "What is held stays; no run walks it."
+    actions = [_action(facts, group, who) for who in _ORDER for group in facts.resolved_by(who)]
+    if judged in (Verdict.UNKNOWN, Verdict.COMPLETE):
+        actions.append(_next_walk(facts))
+    return " ".join(dict.fromkeys(actions))
+
+
+def sentence(reason: str) -> str:
+    """A reason in one sentence."""
+    known = known_reason(reason)
+    return known.sentence if known else f"The connector says: {reason}."
+
+
+def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
+    """The action of the owner about gaps that wait for them."""
+    name = outlook.view.name
+    if outlook.manifest is None:
+        return OwnerAction("install the connector", _install(outlook))
+    if gap.exhausted:
+        return OwnerAction("recover", f"Given up after many tries; ask for it again with: pdpp-worker recover {name}")
+    if gap.next_attempt_at is not None:
+        return OwnerAction("resume", _resume(outlook))
+    if gap.recovery_kind == RecoveryKind.UPGRADE:
+        return OwnerAction(
+            "run --full", f"The version that may read it is installed; walk again with: pdpp-worker run {name} --full"
+        )
+    if gap.reason == Reason.CREDENTIALS_EXPIRED:
+        return OwnerAction("sign in", f"Renew the sign-in with: pdpp-worker connection secret {name} KEY")
+    if known_reason(gap.reason) in NEEDS_OWNER:
+        return OwnerAction("sign in", f"Open the account yourself once, then: pdpp-worker recover {name}")
+    return OwnerAction("recover", f"It has no time for its next try; give it one with: pdpp-worker recover {name}")
+
+
+def version_of(gap: Gap) -> str:
+    """The version of the connector that gaps wait for."""
+    return gap.connector_version_required or f"above {gap.connector_version_seen}"
+
+
+def upgrade_action(gap: Gap, outlook: Outlook) -> str:
+    """Which version is waited for, and what happens once it is there."""
+    by_itself = outlook.manifest is not None and outlook.manifest.recovery.supports_version_bumped_retry
+    again = f"then: pdpp-worker run {outlook.view.name} --full"
+    then = "the fleet then retries it by itself." if by_itself else again
+    return f"Waits for version {version_of(gap)} of the connector {outlook.view.connector}; {then}"
+
+
+def _install(outlook: Outlook) -> str:
+    return f"Install the connector {outlook.view.connector}; its streams are walked again then."
+
+
+def _resume(outlook: Outlook) -> str:
+    return f"The connection is paused; go on with: pdpp-worker connection resume {outlook.view.name}"
+
+
+def _absence(facts: Facts) -> str:
+    declared = facts.outlook.manifest.stream(facts.stream) if facts.outlook.manifest else None
+    if declared is not None and (reason := never_supplied(declared, facts.outlook.view.settings)) is not None:
+        return reason
+    waived, absent = facts.closed_without_item
+    return f"All that was expected was waived by you ({waived:,}) or does not exist at the provider ({absent:,})."
+
+
+def _availability(facts: Facts) -> Iterator[str]:
+    if facts.judged.availability is Availability.NOT_INSTALLED:
+        yield f"The connector {facts.outlook.view.connector} is not installed."
+    manifest = facts.outlook.manifest
+    if facts.judged.availability is Availability.UNDECLARED and manifest is not None:
+        yield f"Version {manifest.version} of the connector {manifest.name} does not know this stream."
+
+
+def _missing(facts: Facts) -> Iterator[str]:
+    for who in _ORDER:
+        for group in facts.resolved_by(who):
+            if group.stream != facts.stream:
+                yield f"Something is missing of the stream {group.stream}, which it depends on."
+            yield f"Given up: {group.reason}." if group.exhausted else sentence(group.reason)
+
+
+def _walk(facts: Facts) -> Iterator[str]:
+    if facts.judged.walk is WalkEnd.FINISHED:
+        return
+    if facts.blame != facts.stream:
+        yield f"The stream {facts.blame}, which it depends on, was not walked to its end."
+    elif facts.ended is None:
+        yield "It was never walked to its end." if facts.walking is None else f"Run {facts.walking} walks it."
+    else:
+        error = f": {facts.ended.error.rstrip('.')}" if facts.ended.error else ""
+        status = facts.ended.status.replace("_", " ")
+        how = "its end was not reached" if not facts.ended.finished else "the position that it reached was not kept"
+        yield f"The last walk (run {facts.ended.run_id}) {status}, and {how}{error}."
+
+
+def _action(facts: Facts, group: GapGroup, who: Resolver) -> str:
+    if who is Resolver.OWNER:
+        return owner_action(group, facts.outlook).sentence
+    if who is Resolver.UPGRADE:
+        return upgrade_action(group, facts.outlook)
+    return "It is being fetched now." if group.fetching else "The fleet retries it by itself."
+
+
+def _next_walk(facts: Facts) -> str:
+    if facts.walking is not None:
+        return f"Run {facts.walking} walks it; see: pdpp-worker runs show {facts.walking}"
+    if facts.outlook.view.paused:
+        return _resume(facts.outlook)
+    if facts.outlook.view.next_run_at is None:
+        return f"It has no schedule; walk it with: pdpp-worker run {facts.outlook.view.name}"
+    return "The next run on schedule walks it."
+
+
+def overall(verdicts: Iterable[Verdict]) -> str:
+    """The answer to "am I missing anything?" over many streams."""
+    found = list(verdicts)
+    if not found:
+        return "Nothing is collected yet."
+    counts = {one: found.count(one) for one in Verdict if one in found}
+    whole = counts.get(Verdict.COMPLETE, 0) + counts.get(Verdict.KNOWN_ABSENT, 0)
+    said = ", ".join(f"{one.replace('_', ' ')} {count}" for one, count in counts.items())
+    if whole == len(found):
+        return f"Nothing that can be had is known to be missing ({said})."
+    return f"Not everything is here: of {len(found)} streams, {said}."

@@ -1,0 +1,1 @@
+"""The fleet on this machine: its processes, and the servers that it uses."""

@@ -1,0 +1,131 @@
+"""The fleet's processes on one machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import logging
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.local import endpoints
+from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
+from pdpp_worker.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_SERVERS_EVERY_S = 10.0
+
+
+class Fleet(Supervisor):
+    """The workers, beat and Flower, kept running together with the embedded servers that they use.
+
+    Use it from the main thread. `extra` are variables that the processes get beyond this one's environment.
+
+    Raises:
+        ConfigurationError: Flower would listen beyond loopback without a password.
+    """
+
+    def __init__(self, settings: Settings, extra: Mapping[str, str] | None = None) -> None:
+        own = {"PDPP_DATA_DIR": str(settings.data_dir)}
+        if settings.flower_basic_auth is not None:
+            own["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
+        environment = settings.child_environment({**own, **(extra or {})})
+        processes = fleet_processes(settings)
+        super().__init__(processes, settings.data_dir, environment)
+        self.flower_url = next((_url_of(one, settings) for one in processes if one.name == "flower"), None)
+        """Flower's URL, where it is installed."""
+        self._settings = settings
+        self._servers_due_at = 0.0
+
+    def poll(self) -> None:
+        """Notice the processes and embedded servers that ended, and start those that are due."""
+        if time.monotonic() >= self._servers_due_at:
+            self._ensure_servers()
+            self._servers_due_at = time.monotonic() + _SERVERS_EVERY_S
+        super().poll()
+
+    def _ensure_servers(self) -> None:
+        try:
+            endpoints.ensure(self._settings)
+        except PdppError:
+            logger.exception("the embedded servers are not running; trying again")
+
+
+def fleet_processes(settings: Settings) -> tuple[ProcessSpec, ...]:
+    """A worker for each queue, beat, and Flower where it is installed.
+
+    Raises:
+        ConfigurationError: Flower would listen beyond loopback without a password.
+    """
+    level = settings.log_level
+    processes = (
+        _worker("control", level, "--pool=threads", "--concurrency=2"),
+        _worker("collect", level, "--pool=threads", f"--concurrency={settings.collect_threads}"),
+        _worker("local", level, "--pool=prefork", f"--concurrency={settings.local_processes}"),
+        # Beat only ticks, so it has nothing to remember from one start to the next.
+        ProcessSpec(
+            "beat",
+            _celery("beat", "--scheduler=celery.beat:Scheduler", "--enable-remote-control", f"--loglevel={level}"),
+        ),
+    )
+    if importlib.util.find_spec("flower") is None:
+        logger.warning("Flower is not installed, so the fleet runs without it")
+        return processes
+    return (*processes, _flower(settings))
+
+
+def _celery(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "celery", "-A", "pdpp_worker", *arguments)
+
+
+def _worker(queue: str, level: str, *pool: str) -> ProcessSpec:
+    # Workers agree through Postgres, so they need not hear from each other; Flower wants their events.
+    alone = ("--task-events", "--without-gossip", "--without-mingle")
+    named = (f"--queues={queue}", f"--hostname={queue}@%h", f"--loglevel={level}")
+    return ProcessSpec(queue, _celery("worker", *named, *pool, *alone))
+
+
+def _flower(settings: Settings) -> ProcessSpec:
+    address = settings.flower_address
+    if not _is_loopback(address) and settings.flower_basic_auth is None:
+        raise ConfigurationError(
+            f"Flower would listen on {address} without a password. Set PDPP_FLOWER_BASIC_AUTH to user:password, or "
+            "leave PDPP_FLOWER_ADDRESS at 127.0.0.1."
+        )
+    port = _port_of_flower(settings)
+    return ProcessSpec("flower", _celery("flower", f"--address={address}", f"--port={port}"))
+
+
+def _url_of(flower: ProcessSpec, settings: Settings) -> str:
+    return f"http://{settings.flower_address}:{flower.command[-1].partition('=')[2]}"
+
+
+def _port_of_flower(settings: Settings) -> int:
+    """The port of the settings, or a free one: another fleet on this machine may have it already."""
+    for port in (settings.flower_port, 0):
+        with suppress(OSError):
+            return _bindable(settings.flower_address, port)
+    raise ConfigurationError(
+        f"Flower cannot listen on {settings.flower_address}; set PDPP_FLOWER_ADDRESS to an address of this machine."
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _bindable(address: str, port: int) -> int:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address, port))
+        free: int = probe.getsockname()[1]
+        return free

@@ -1,0 +1,214 @@
+"""Keeps a set of processes running, and leaves none behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local import locks
+from pdpp_worker.local.embedded import make_directory
+from pdpp_worker.local.parent_death import with_parent_death_signal
+
+logger = logging.getLogger(__name__)
+
+GRACE_S = 30.0
+"""Time that the processes have to end by themselves: a worker finishes the batch it is at."""
+_LOOK_EVERY_S = 0.2
+_FIRST_DELAY_S = 1.0
+_LONGEST_DELAY_S = 60.0
+_STABLE_S = 60.0
+"""After a crash, a process that had run this long is taken to have crashed for the first time."""
+_LOG_BYTES = 10_000_000
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """A process to keep running: its name, and the command line that runs it."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass
+class _Process:
+    spec: ProcessSpec
+    popen: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    due_at: float = 0.0
+    crashes: int = 0
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """State of a process; `pid` is None while it waits to be started again."""
+
+    name: str
+    pid: int | None
+    crashes: int
+    """In a row."""
+
+
+class Supervisor:
+    """Runs processes, each with a log and a process group of its own, and starts again those that end.
+
+    Wants `start`, then `poll` a few times a second, then `stop`; `run` does all three. On Linux the processes end with
+    the thread that started them, even when it is killed, so that must be the main thread.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ProcessSpec],
+        data_dir: Path,
+        environment: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._processes = [_Process(spec) for spec in specs]
+        self._data_dir = data_dir
+        self._environment = dict(environment)
+        self._clock = clock
+        self._lock: int | None = None
+        self._signals = 0
+        self._told = threading.Event()
+
+    def log_path(self, name: str) -> Path:
+        """The log of the process called `name`."""
+        return self._data_dir / "logs" / f"{name}.log"
+
+    @property
+    def states(self) -> list[ProcessState]:
+        """The processes as `poll` last saw them."""
+        return [ProcessState(p.spec.name, p.popen.pid if p.popen else None, p.crashes) for p in self._processes]
+
+    def start(self) -> None:
+        """Start every process.
+
+        Raises:
+            ConfigurationError: another supervisor has this data directory.
+        """
+        make_directory(self._data_dir)
+        (self._data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
+        self._lock = locks.try_lock(self._data_dir / "fleet.lock")
+        if self._lock is None:
+            raise ConfigurationError(
+                f"A fleet already runs in {self._data_dir}. Stop that one, or set PDPP_DATA_DIR to another directory."
+            )
+        self.poll()
+
+    def poll(self) -> None:
+        """Notice the processes that ended, and start those that are due."""
+        now = self._clock()
+        for process in self._processes:
+            if process.popen is not None and process.popen.poll() is not None:
+                self._bury(process, now)
+            if process.popen is None and process.due_at <= now:
+                self._launch(process, now)
+
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """End every process: politely, and after `grace_s` seconds, or a second signal to `run`, by force."""
+        running = [process.popen for process in self._processes if process.popen is not None]
+        for popen in running:
+            popen.terminate()
+        deadline = time.monotonic() + grace_s
+        while any(popen.poll() is None for popen in running) and time.monotonic() < deadline and self._signals < 2:
+            time.sleep(_LOOK_EVERY_S / 4)
+        for popen in running:
+            _kill_group(popen)
+        for process in self._processes:
+            process.popen = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def run(self, on_poll: Callable[[], None] = lambda: None) -> None:
+        """Keep the processes running until SIGINT, SIGTERM or SIGHUP; `on_poll` is called after each look at them.
+
+        Raises:
+            ConfigurationError: another supervisor has this data directory.
+        """
+        with self._signals_counted(), self:
+            while not self._told.wait(_LOOK_EVERY_S):
+                self.poll()
+                on_poll()
+
+    def end(self) -> None:
+        """Let `run` return after this look."""
+        self._told.set()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @contextmanager
+    def _signals_counted(self) -> Iterator[None]:
+        watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, self._on_signal) for number in watched}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        self._told.set()
+
+    def _launch(self, process: _Process, now: float) -> None:
+        log = self.log_path(process.spec.name)
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        with log.open("ab") as output:
+            process.popen = subprocess.Popen(
+                with_parent_death_signal(process.spec.command, signal.SIGTERM),
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+        process.started_at = now
+
+    def _bury(self, process: _Process, now: float) -> None:
+        """Clean up after a process that ended, and say when it is started again."""
+        popen = process.popen
+        if popen is None:
+            return
+        _kill_group(popen)
+        process.popen = None
+        process.crashes = 1 if now - process.started_at > _STABLE_S else process.crashes + 1
+        delay = min(_FIRST_DELAY_S * 2 ** (process.crashes - 1), _LONGEST_DELAY_S)
+        process.due_at = now + delay
+        logger.warning(
+            "%s ended with status %d; starting it again in %.0f s; its log is %s",
+            process.spec.name,
+            popen.returncode,
+            delay,
+            self.log_path(process.spec.name),
+        )
+
+
+def _kill_group(popen: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of a process's group, and reap the process."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(popen.pid, signal.SIGKILL)
+    popen.wait()

@@ -1,0 +1,114 @@
+"""Connections as their owner changes them: added, edited, paused, given other credentials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pdpp_worker import registry
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner.lookup import find
+from pdpp_worker.owner.schedule_rules import Schedule
+from pdpp_worker.owner.setting_values import read_settings
+from pdpp_worker.store import connections, edits
+from pdpp_worker.store.connections import ConnectionRow
+from pdpp_worker.store.engine import Database
+
+_NAME = re.compile(r"\w[\w.@+-]{0,99}")
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that a new connection cannot have.
+
+    Raises:
+        ConfigurationError: it is too long, or holds other characters than it may.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"{name!r} cannot be a name; use up to 100 letters, digits and any of . _ @ + -")
+
+
+def add(
+    db: Database,
+    name: str,
+    connector: str,
+    *,
+    settings: Mapping[str, Any],
+    credentials: Mapping[str, str],
+    schedule: Schedule | None,
+    min_interval_ms: float | None,
+    paused: bool,
+) -> None:
+    """Add a connection; it is due at once.
+
+    Raises:
+        ConfigurationError: the name is taken, or cannot be one.
+    """
+    check_name(name)
+    with db.begin() as connection:
+        new = connections.add(connection, name, connector, dict(settings), dict(credentials), min_interval_ms)
+        _store_schedule(connection, new, schedule)
+        connections.pause(connection, new, paused)
+
+
+def change(db: Database, name: str, assignments: Sequence[str], schedule: Schedule | None) -> None:
+    """Change the settings that `key=value` assignments name (`key=`: to the default), and the schedule.
+
+    Raises:
+        ConfigurationError: a setting is unknown or cannot have that value.
+        NotFoundError: there is no such connection.
+    """
+
+    def apply(connection: Connection) -> None:
+        row = find(connection, name)
+        _store_schedule(connection, row.id, schedule)
+        if assignments:
+            values = read_settings(registry.get(row.connector).manifest, assignments, row.settings)
+            named = {assignment.partition("=")[0] for assignment in assignments}
+            edits.change_settings(connection, row.id, {key: values.get(key) for key in named})
+
+    db.transact(apply)
+
+
+def set_rate(db: Database, name: str, min_interval_ms: float | None) -> None:
+    """Set the connection's own rate ceiling, ms between two requests; None: the connector's.
+
+    Raises:
+        NotFoundError: there is no such connection.
+    """
+    with db.begin() as connection:
+        edits.set_min_interval(connection, find(connection, name).id, min_interval_ms)
+
+
+def set_credentials(db: Database, row: ConnectionRow, stored: Mapping[str, str]) -> None:
+    """Replace these credentials (none: the owner signed in by browser); gaps that waited for them become due.
+
+    Raises:
+        NotFoundError: the connection was removed meanwhile.
+    """
+    db.transact(lambda connection: connections.set_credentials(connection, row.id, dict(stored)))
+
+
+def pause(db: Database, name: str, paused: bool) -> None:
+    """Stop or resume scheduled runs.
+
+    Raises:
+        NotFoundError: there is no such connection.
+    """
+    with db.begin() as connection:
+        connections.pause(connection, find(connection, name).id, paused)
+
+
+def _store_schedule(connection: Connection, connection_id: int, schedule: Schedule | None) -> None:
+    if schedule is not None:
+        connections.schedule(
+            connection,
+            connection_id,
+            every_s=schedule.every_s,
+            cron=schedule.cron,
+            jitter_s=schedule.jitter_s,
+            next_run_at=datetime.now(UTC),
+        )

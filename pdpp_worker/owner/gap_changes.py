@@ -1,0 +1,62 @@
+"""Gaps as their owner changes them: waived, or opened again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner.lookup import targets
+from pdpp_worker.protocol.reasons import Reason, known_reason
+from pdpp_worker.store import backlog
+from pdpp_worker.store.backlog import Selection as GapFilter
+from pdpp_worker.store.engine import Database
+
+__all__ = ["ALL", "GapFilter", "check_reason", "gap_filter", "reopen", "waive"]
+
+ALL = GapFilter()
+
+
+def gap_filter(stream: str | None, reason: str | None, ids: Sequence[int] | None) -> GapFilter:
+    """Make a filter of gaps; None is all.
+
+    Raises:
+        ConfigurationError: there is no such reason; names those that there are.
+    """
+    check_reason(reason)
+    return GapFilter(stream, reason, ids or None)
+
+
+def check_reason(reason: str | None) -> None:
+    """Refuse a reason that is none.
+
+    Raises:
+        ConfigurationError: names those that there are.
+    """
+    if reason is not None and known_reason(reason) is None:
+        raise ConfigurationError(f"{reason!r} is not a reason; known: {', '.join(one.value for one in Reason)}.")
+
+
+def waive(db: Database, name: str, chosen: GapFilter) -> int:
+    """Close the chosen gaps of a connection, or of all connections of a connector; returns how many.
+
+    Raises:
+        NotFoundError: the name is neither.
+    """
+    return _change(db, name, chosen, backlog.waive)
+
+
+def reopen(db: Database, name: str, chosen: GapFilter) -> int:
+    """Open again the chosen gaps that were waived, given up or said not to exist; returns how many.
+
+    Raises:
+        NotFoundError: the name is neither a connection nor a connector of one.
+    """
+    return _change(db, name, chosen, backlog.reopen)
+
+
+def _change(
+    db: Database, name: str, chosen: GapFilter, statement: Callable[[Connection, list[int], GapFilter], int]
+) -> int:
+    return db.transact(lambda connection: statement(connection, [row.id for row in targets(connection, name)], chosen))

@@ -1,0 +1,44 @@
+"""Schedules that an owner asks for: an interval or a cron line, checked before it is stored."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from pdpp_worker.scheduling import next_time
+
+JITTER = 0.1
+"""Share of an interval by which a run may be late, so that connections do not all start at once."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """An interval with its jitter, s, or a cron line."""
+
+    every_s: float | None
+    cron: str | None
+    jitter_s: float
+
+
+def at_interval(every_s: float) -> Schedule:
+    """Make a schedule with this interval, s.
+
+    Raises:
+        ConfigurationError: the interval is none, or longer than ten years.
+    """
+    return _checked(Schedule(every_s, None, every_s * JITTER))
+
+
+def at_times(cron: str) -> Schedule:
+    """Make a schedule from a cron line (five fields, UTC).
+
+    Raises:
+        ConfigurationError: the line is not one, or its time never comes.
+    """
+    return _checked(Schedule(None, cron, 0.0))
+
+
+def _checked(schedule: Schedule) -> Schedule:
+    next_time(datetime.now(UTC), **asdict(schedule), spread=random.SystemRandom())
+    return schedule

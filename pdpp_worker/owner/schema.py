@@ -1,0 +1,20 @@
+"""The database schema: its revision, and bringing it up to date."""
+
+from __future__ import annotations
+
+from pdpp_worker.store import migrate
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.migrate import require_current, revisions
+
+__all__ = ["require_current", "revisions", "upgrade"]
+
+
+def upgrade(db: Database) -> None:
+    """Bring the schema to the version that this code needs.
+
+    Raises:
+        ConfigurationError: the schema was made by a newer version.
+    """
+    have, need = revisions(db)
+    if have != need:
+        migrate.upgrade(db)

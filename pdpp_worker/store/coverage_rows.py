@@ -1,0 +1,117 @@
+"""Rows of the table `coverage`: the latest record's time, and the periods that hold all there was but for known gaps.
+
+Adjacent and overlapping periods merge as they are written: that is what a multirange does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, text
+
+from pdpp_worker.store import events, leases
+from pdpp_worker.store.batch import Period
+
+_SEEN = text("""
+    INSERT INTO coverage AS held (connection_id, stream, max_seen)
+    VALUES (:connection_id, :stream, to_timestamp(:moment))
+    ON CONFLICT (connection_id, stream) DO UPDATE SET max_seen = greatest(held.max_seen, excluded.max_seen)
+""")
+# The future is not walked: an open end is the time at which the period was said to be walked.
+_COVERED = text("""
+    INSERT INTO coverage AS held (connection_id, stream, intervals)
+    VALUES (:connection_id, :stream,
+        tstzmultirange(tstzrange(CAST(:since AS timestamptz), greatest(CAST(:since AS timestamptz),
+            coalesce(CAST(:until AS timestamptz), clock_timestamp())))))
+    ON CONFLICT (connection_id, stream) DO UPDATE SET intervals = held.intervals + excluded.intervals
+""")
+# A walk from a cursor covers the time since the walk before it; without one, nothing is known of the time before.
+_WALKED = text("""
+    INSERT INTO coverage AS held (connection_id, stream, intervals, last_walk_run_id, last_walk_at,
+        last_walk_considered)
+    SELECT :connection_id, :stream,
+        CASE WHEN :from_scratch THEN tstzmultirange(tstzrange(NULL, started_at)) ELSE '{}' END,
+        id, clock_timestamp(), :considered
+    FROM runs WHERE id = :run_id
+    ON CONFLICT (connection_id, stream) DO UPDATE SET
+        intervals = CASE WHEN :bounded OR upper_inf(held.intervals)
+                OR (isempty(held.intervals) AND NOT :from_scratch) THEN held.intervals
+            ELSE held.intervals + tstzmultirange(tstzrange(
+                CASE WHEN :from_scratch THEN NULL ELSE upper(held.intervals) END,
+                greatest(upper(held.intervals), (SELECT started_at FROM runs WHERE id = :run_id)))) END,
+        last_walk_run_id = excluded.last_walk_run_id, last_walk_at = excluded.last_walk_at,
+        last_walk_considered = excluded.last_walk_considered
+""")
+_DECLARE = text("""
+    INSERT INTO coverage AS held (connection_id, stream, absent_reason)
+    VALUES (:connection_id, :stream, :absent_reason)
+    ON CONFLICT (connection_id, stream) DO UPDATE SET absent_reason = excluded.absent_reason
+    WHERE held.absent_reason IS DISTINCT FROM excluded.absent_reason
+""")
+# Gaps that were closed because nobody could have the item; the provider says once more what does not exist.
+_REOPEN = text("""
+    UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
+        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp() END
+    WHERE connection_id = :connection_id AND stream = :stream AND status = 'absent_upstream' AND EXISTS (
+        SELECT 1 FROM coverage WHERE coverage.connection_id = :connection_id AND coverage.stream = :stream
+            AND absent_reason IS NOT NULL)
+""")
+_CLOSE_ABSENT = text("""
+    UPDATE gaps SET status = 'absent_upstream', closed_at = clock_timestamp(), leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL
+""")
+
+
+def declare(connection: Connection, connection_id: int, absence: Mapping[str, str | None]) -> int:
+    """Keep the rows of these streams, with the reason for which nobody can ever have them (None: they can be had).
+
+    Gaps of what cannot be had are closed, and open again once it can; returns how many were closed.
+    """
+    leases.lock(connection, [connection_id])
+    moved = 0
+    for stream, reason in absence.items():
+        key = {"connection_id": connection_id, "stream": stream}
+        changed = connection.execute(_REOPEN if reason is None else _CLOSE_ABSENT, key).rowcount
+        connection.execute(_DECLARE, {**key, "absent_reason": reason})
+        if changed:
+            event = "gaps_reopened" if reason is None else "gaps_moved"
+            data = {"count": changed, **({"why": reason} if reason else {})}
+            events.append(connection, connection_id, None, [(event, stream, data)])
+        moved += changed if reason is not None else 0
+    return moved
+
+
+def note(
+    connection: Connection, connection_id: int, seen: Mapping[str, float], covered: Sequence[tuple[str, Period]]
+) -> None:
+    """Note the time of the latest record of each stream, Unix s, and periods walked whole."""
+    for stream, moment in seen.items():
+        connection.execute(_SEEN, {"connection_id": connection_id, "stream": stream, "moment": moment})
+    for stream, period in covered:
+        values = {"connection_id": connection_id, "stream": stream, "since": period.since, "until": period.until}
+        connection.execute(_COVERED, values)
+
+
+def walked(
+    connection: Connection,
+    connection_id: int,
+    run_id: int,
+    stream: str,
+    *,
+    considered: int,
+    from_scratch: bool,
+    bounded: bool,
+) -> None:
+    """A run walked the stream to its end: all that there was when it began is held, or in a gap.
+
+    `bounded`: the stream shows only a part of itself (a session, a period), so a walk says nothing of the rest.
+    """
+    values = {
+        "connection_id": connection_id,
+        "run_id": run_id,
+        "stream": stream,
+        "considered": considered,
+        "from_scratch": from_scratch and not bounded,
+        "bounded": bounded,
+    }
+    connection.execute(_WALKED, values)

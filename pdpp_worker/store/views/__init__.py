@@ -1,0 +1,1 @@
+"""Read models: rows that people and commands ask for. Nothing here writes."""

@@ -1,0 +1,74 @@
+"""Connections with their schedule and their last run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from pdpp_worker.store.views.reading import build
+
+STORED = "stored (encrypted)"
+
+
+@dataclass(frozen=True)
+class ConnectionView:
+    """A connection with its schedule and its last run; `credentials` says where each one is kept, never what it is."""
+
+    id: int
+    name: str
+    connector: str
+    settings: dict[str, Any]
+    credentials: dict[str, str]
+    min_interval_ms: float | None
+    created_at: datetime
+    every_s: float | None
+    cron: str | None
+    jitter_s: float | None
+    paused: bool | None
+    next_run_at: datetime | None
+    schedule_error: str | None
+    """The reason why the schedule could not be followed the last time it came round."""
+    last_run_id: int | None
+    last_run_status: str | None
+    last_run_at: datetime | None
+    """The time at which the last run ended, else at which it started or was queued."""
+    last_run_leased: bool
+    """Whether a worker is at it."""
+
+
+_CONNECTIONS = text("""
+    SELECT connections.*, every_s, cron, jitter_s, paused, next_run_at, schedules.error AS schedule_error,
+        last.id AS last_run_id,
+        last.status AS last_run_status, coalesce(last.ended_at, last.started_at, last.created_at) AS last_run_at,
+        coalesce(leases.expires_at > clock_timestamp(), false) AS last_run_leased
+    FROM connections LEFT JOIN schedules ON schedules.connection_id = connections.id
+    LEFT JOIN LATERAL (
+        SELECT * FROM runs WHERE runs.connection_id = connections.id ORDER BY runs.id DESC LIMIT 1
+    ) AS last ON true
+    LEFT JOIN leases ON leases.connection_id = connections.id AND leases.run_id = last.id
+    WHERE CAST(:ids AS bigint[]) IS NULL OR connections.id = ANY(:ids)
+    ORDER BY connections.name
+""")
+_RECORDS_HELD = text("SELECT count(*) FROM records WHERE connection_id = :id")
+
+
+def read(connection: Connection, ids: Sequence[int] | None = None) -> list[ConnectionView]:
+    """All connections by name, or those with these ids."""
+    values = {"ids": list(ids) if ids is not None else None}
+    rows = connection.execute(_CONNECTIONS, values).mappings()
+    return [build(ConnectionView, {**row, "credentials": _forms(row["credentials"])}) for row in rows]
+
+
+def records_held(connection: Connection, connection_id: int) -> int:
+    """Count the records that are kept of a connection, deleted ones included."""
+    return int(connection.execute(_RECORDS_HELD, {"id": connection_id}).scalar_one())
+
+
+def _forms(credentials: dict[str, str]) -> dict[str, str]:
+    return {
+        name: stored if stored.startswith(("env:", "file:")) else STORED for name, stored in sorted(credentials.items())
+    }

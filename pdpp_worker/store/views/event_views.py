@@ -1,0 +1,38 @@
+"""The event log: what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from pdpp_worker.store.views.reading import build
+
+
+@dataclass(frozen=True)
+class EventView:
+    """One line of what happened."""
+
+    id: int
+    at: datetime
+    connection: str
+    run_id: int | None
+    stream: str | None
+    type: str
+    data: dict[str, Any]
+
+
+_EVENTS = text("""
+    SELECT events.*, connections.name AS connection
+    FROM events JOIN connections ON connections.id = events.connection_id
+    WHERE events.id > :after AND (CAST(:id AS bigint) IS NULL OR events.connection_id = :id)
+    ORDER BY events.id DESC LIMIT :limit
+""")
+
+
+def latest(connection: Connection, connection_id: int | None, *, after: int, limit: int) -> list[EventView]:
+    """The latest events with an id above `after`, oldest first, of one connection or of all."""
+    rows = connection.execute(_EVENTS, {"id": connection_id, "after": after, "limit": limit}).mappings().all()
+    return [build(EventView, row) for row in reversed(rows)]

@@ -1,0 +1,25 @@
+"""Rows as dataclasses, and the one moment that all questions of a command see."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, RowMapping, text
+
+PAGE = 500
+"""Rows held at once by a reader of many."""
+
+Row = TypeVar("Row")
+
+_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+def take_snapshot(connection: Connection) -> None:
+    """Let all that follows in this transaction see one state of the database; call it first."""
+    connection.execute(_SNAPSHOT)
+
+
+def build(model: type[Row], row: RowMapping | dict[str, Any]) -> Row:
+    """Make a dataclass from the columns of a row that have its fields' names."""
+    return model(**{field.name: row[field.name] for field in fields(model)})  # type: ignore[arg-type]

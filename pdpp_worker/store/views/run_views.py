@@ -1,0 +1,145 @@
+"""Runs and their stream counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from pdpp_worker.errors import NotFoundError
+from pdpp_worker.store.views.reading import build
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run. Counts grow while it works; those that only its end can tell are None until then."""
+
+    id: int
+    connection_id: int
+    connection: str
+    connector: str
+    kind: str
+    trigger: str
+    mode: str
+    status: str
+    connector_version: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    not_before: datetime
+    slices: int
+    still_slices: int
+    """Its last slices in a row that ended in good order without progress."""
+    cancel_requested: bool
+    leased: bool
+    """Whether a worker is at it now."""
+    records_emitted: int
+    records_flushed: int
+    records_unchanged: int
+    records_rejected: int
+    records_durable: int
+    checkpoints_staged: int
+    checkpoints_committed: int
+    skipped: int | None
+    unreached: int | None
+    unfinished_streams: int | None
+    records_missing_estimate: int | None
+    skipped_by_reason: dict[str, int]
+    gaps_tried: int
+    """Known gaps that were asked for."""
+    gaps_closed: int | None
+    retry_hint: dict[str, Any] | None
+    error: str | None
+
+
+class RunCost(NamedTuple):
+    """Items to ask for, one every `interval_ms`; `learned` is False where the interval is that of a cold start."""
+
+    items: int
+    interval_ms: float
+    learned: bool
+
+
+@dataclass(frozen=True)
+class RunStreamView:
+    """The counts of one stream of a run; `considered` is None until the stream is over."""
+
+    stream: str
+    state: str
+    considered: int | None
+    records_emitted: int
+    records_flushed: int
+    records_unchanged: int
+    records_rejected: int
+    skipped: int
+    unreached: int
+    records_missing_estimate: int | None
+    skipped_by_reason: dict[str, int]
+    checkpoints_staged: int
+    checkpoints_committed: int
+    progress_count: int | None
+    progress_total: int | None
+    error: str | None
+
+
+# The stream counts of a run are summed from its streams, which are current while it works.
+_RUNS = """
+    SELECT runs.id, runs.connection_id, runs.kind, runs.trigger, runs.mode, runs.status, runs.connector_version,
+        runs.created_at, runs.started_at, runs.ended_at, runs.not_before, runs.slices, runs.still_slices,
+        runs.cancel_requested, runs.skipped_by_reason, runs.records_missing_estimate, runs.retry_hint, runs.error,
+        connections.name AS connection, connections.connector, counts.*,
+        coalesce(leases.expires_at > clock_timestamp(), false) AS leased,
+        runs.spent_items AS gaps_tried, CASE WHEN runs.ended_at IS NOT NULL THEN runs.gaps_closed END AS gaps_closed,
+        CASE WHEN runs.ended_at IS NOT NULL THEN runs.skipped END AS skipped,
+        CASE WHEN runs.ended_at IS NOT NULL THEN runs.unreached END AS unreached,
+        CASE WHEN runs.ended_at IS NOT NULL THEN runs.unfinished_streams END AS unfinished_streams
+    FROM runs JOIN connections ON connections.id = runs.connection_id
+    LEFT JOIN leases ON leases.connection_id = runs.connection_id AND leases.run_id = runs.id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(records_emitted), 0)::bigint AS records_emitted,
+            coalesce(sum(records_flushed), 0)::bigint AS records_flushed,
+            coalesce(sum(records_unchanged), 0)::bigint AS records_unchanged,
+            coalesce(sum(records_rejected), 0)::bigint AS records_rejected,
+            coalesce(sum(records_flushed + records_unchanged), 0)::bigint AS records_durable,
+            coalesce(sum(checkpoints_staged), 0)::bigint AS checkpoints_staged,
+            coalesce(sum(checkpoints_committed), 0)::bigint AS checkpoints_committed
+        FROM run_streams WHERE run_id = runs.id
+    ) AS counts
+"""
+_RECENT_RUNS = text(
+    f"{_RUNS} WHERE CAST(:id AS bigint) IS NULL OR runs.connection_id = :id ORDER BY runs.id DESC LIMIT :limit"
+)
+_RUN = text(f"{_RUNS} WHERE runs.id = :run_id")
+_RUN_STREAMS = text("SELECT * FROM run_streams WHERE run_id = :run_id ORDER BY stream")
+_STATED_COST = text("SELECT data -> 'cost' FROM events WHERE run_id = :run_id AND type = 'run_queued'")
+
+
+def latest(connection: Connection, connection_id: int | None, limit: int) -> list[RunView]:
+    """The latest runs, newest first, of one connection or of all."""
+    rows = connection.execute(_RECENT_RUNS, {"id": connection_id, "limit": limit}).mappings()
+    return [build(RunView, row) for row in rows]
+
+
+def one(connection: Connection, run_id: int) -> RunView:
+    """One run.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    row = connection.execute(_RUN, {"run_id": run_id}).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no run {run_id}; see: pdpp-worker runs")
+    return build(RunView, row)
+
+
+def stated_cost(connection: Connection, run_id: int) -> RunCost:
+    """The cost that a run which retries gaps was expected to have when it was queued."""
+    cost: dict[str, Any] = connection.execute(_STATED_COST, {"run_id": run_id}).scalar_one()
+    return RunCost(cost["items"], cost["interval_ms"], cost["learned"])
+
+
+def streams(connection: Connection, run_id: int) -> list[RunStreamView]:
+    """The counts of a run, stream by stream."""
+    return [build(RunStreamView, row) for row in connection.execute(_RUN_STREAMS, {"run_id": run_id}).mappings()]
