@@ -11,8 +11,8 @@ from sqlalchemy import text
 from bench.fleet.account import NAME
 from bench.fleet.figures import Stretch
 from bench.fleet.processes import RealFleet
-from pdpp_worker.demo.provider.log import Entry
-from pdpp_worker.demo.provider.process import ProviderProcess
+from connectors.chatgpt.practice.log import Entry
+from connectors.chatgpt.practice.process import ProviderProcess
 
 LOOK_EVERY_S = 0.5
 # One that was refused is tried again after a minute at the earliest, which is no part of the drain.

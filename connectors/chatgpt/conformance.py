@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from connectors.chatgpt.practice import extras
+from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
+from connectors.chatgpt.practice.rendering import gizmo_id
 from connectors.chatgpt.small_rows import INSTRUCTIONS_ID
 from pdpp_worker.conformance.world import Fault, Piece, Request, World
-from pdpp_worker.demo.provider import extras
-from pdpp_worker.demo.provider.account import Account
-from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
-from pdpp_worker.demo.provider.rendering import gizmo_id
 
 CONVERSATIONS = 5
 TOKEN = "practice-access-token"  # noqa: S105 - opens a made-up account on loopback

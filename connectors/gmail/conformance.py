@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from email.message import EmailMessage
 
+from connectors.gmail.practice.account import PASSWORD, GmailServer, Stored
+from connectors.gmail.practice.server import running
 from pdpp_worker.conformance.world import Fault, Piece, Request, World
-from pdpp_worker.demo.gmail import PASSWORD, GmailServer, Stored, running
 
 _MAILS = 6
 _WITH_FILE = (1, 4)

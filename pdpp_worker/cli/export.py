@@ -18,7 +18,7 @@ from pdpp_worker.cli.formats import WRITERS
 from pdpp_worker.cli.output import note
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.store import connections, exporting, threads
+from pdpp_worker.store import connections, exporting, stream_views
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.exporting import ExportedRecord
 
@@ -48,9 +48,11 @@ def export(
 
 
 def _records(connection: Connection, row: ConnectionRow, stream: str, *, deleted: bool) -> Iterator[ExportedRecord]:
-    """What is held of a stream; the threads of mail are put together from its messages."""
-    if (row.connector, stream) == ("gmail", "threads"):
-        return threads.threads(connection, row.id)
+    """The records of a stream, stored or computed."""
+    connector = registry.all_connectors().get(row.connector)
+    view = connector.view(stream) if connector else None
+    if view is not None:
+        return stream_views.records(connection, row.id, view)
     return exporting.records(connection, row.id, stream, deleted=deleted)
 
 

@@ -12,10 +12,10 @@ import pytest
 
 import connectors.chatgpt
 from connectors.chatgpt.connector import collect
+from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.connector import Context, DetailGap, GapToClose, Message, Record, SkipResult, Start
-from pdpp_worker.demo.provider.account import Account
-from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.runtime.intake import Intake
 from tests.support.connectors import context, final_state, start

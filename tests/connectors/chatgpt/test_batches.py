@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.options import FaultOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.connector import Budget, Context, DetailGapRecovered
-from pdpp_worker.demo.provider.account import Account
-from pdpp_worker.demo.provider.options import FaultOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 
 from .conftest import TREES, Holder, assert_whole, gaps, online, skips, to_close, truth
 

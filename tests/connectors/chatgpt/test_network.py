@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from connectors.chatgpt.gaps import BACKLOG
+from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.options import Change, FaultOptions
+from connectors.chatgpt.practice.process import ProviderProcess
+from pdpp_worker.conformance.quota.options import QuotaOptions
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     BatchScope,
@@ -20,9 +24,6 @@ from pdpp_worker.connector import (
     Record,
     State,
 )
-from pdpp_worker.demo.provider.account import Account
-from pdpp_worker.demo.provider.options import Change, FaultOptions, QuotaOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 
 from .conftest import ALL, TREES, Holder, assert_whole, gaps, online, skips, to_close, truth
 
@@ -193,7 +194,7 @@ def test_an_endpoint_that_answers_every_conversation_as_absent_is_not_believed(p
 
 
 def test_a_refused_conversation_is_a_gap_that_knows_when_to_come_back(provide: Provide) -> None:
-    provider = provide(12, quota=QuotaOptions(law="bucket", rate_per_s=0.01, burst=9, retry_after="seconds"))
+    provider = provide(12, quota=QuotaOptions(model="bucket", rate_per_s=0.01, burst=9, retry_after="seconds"))
     holder = Holder(online(provider))
 
     said = holder.run(TREES)
@@ -204,7 +205,7 @@ def test_a_refused_conversation_is_a_gap_that_knows_when_to_come_back(provide: P
 
 
 def test_five_refusals_in_a_row_put_the_rest_off_and_keep_the_place(provide: Provide) -> None:
-    provider = provide(30, quota=QuotaOptions(law="bucket", rate_per_s=0.01, burst=10))
+    provider = provide(30, quota=QuotaOptions(model="bucket", rate_per_s=0.01, burst=10))
     holder = Holder(online(provider))
 
     said = holder.run(TREES)

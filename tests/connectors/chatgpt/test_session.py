@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from connectors.chatgpt.practice.options import FaultOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from connectors.chatgpt.session import SIGNED_OUT, Session
 from pdpp_worker.connector import AuthExpired, Context, ProviderError
-from pdpp_worker.demo.provider.options import FaultOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 from tests.support.connectors import context, unpaced
 
 from .conftest import TREES, Holder, assert_whole, online, skips, truth
