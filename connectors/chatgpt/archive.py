@@ -17,7 +17,7 @@ from typing import Any
 
 from connectors.chatgpt.details import coverage, gap, listed, whole
 from connectors.chatgpt.errors import ShapeError
-from connectors.chatgpt.fields import identity, table
+from connectors.chatgpt.fields import identity
 from connectors.chatgpt.gaps import by_conversation, closed
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
 from connectors.chatgpt.jsonstream import elements
@@ -25,6 +25,7 @@ from connectors.chatgpt.listing import Item
 from connectors.chatgpt.small_rows import shared_conversation
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, Record, ResourceScope, Start, State, skip
+from pdpp_worker.connector.fields import table
 
 SHARES = "shared_conversations"
 SUPPLIED = ("conversations", "messages", SHARES)
@@ -134,7 +135,7 @@ class _Importer:
         else:
             yield from self._broken(key, detail.fields, with_messages=with_messages)
         if with_messages:
-            yield coverage(key, hydrated=is_whole)
+            yield coverage(key, is_read=is_whole)
 
     def _broken(self, key: str, fields: dict[str, Any], *, with_messages: bool) -> Iterator[Message]:
         if identity(key) is not None:

@@ -9,27 +9,24 @@ from typing import Any
 
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.details import Details, coverage, deleted, gap, listed, whole
-from connectors.chatgpt.errors import reason_of
-from connectors.chatgpt.fields import identity, iso, table
+from connectors.chatgpt.fields import identity, iso
 from connectors.chatgpt.gaps import BACKLOG, by_conversation, closed, is_backlog
 from connectors.chatgpt.listing import Item, Page, Place, Step, walk
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    AuthExpired,
     BatchScope,
-    Challenged,
     Context,
     Gone,
     Message,
+    NeedsOwner,
     Progress,
     ProviderError,
     Reason,
     Start,
     State,
-    Throttled,
     TimeRange,
     skip,
 )
+from pdpp_worker.connector.fields import table
 
 
 def recover(start: Start, context: Context, details: Details) -> Iterator[Message]:
@@ -43,7 +40,7 @@ def recover(start: Start, context: Context, details: Details) -> Iterator[Messag
         item = table(table(gaps[0].detail_locator).get("item"))
         try:
             detail = details.read(key)
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except Gone:
             yield deleted(key, context.now)
@@ -59,15 +56,7 @@ def recover(start: Start, context: Context, details: Details) -> Iterator[Messag
 def forward(start: Start, context: Context, api: Api, details: Details) -> Iterator[Message]:
     """Walk the list from the saved place, and read what is new on it."""
     details.forgive()
-    walker = _Walker(start, context, api, details)
-    try:
-        yield from walker.walk()
-    except (AuthExpired, Challenged):
-        raise
-    except ProviderError as error:
-        due = error.retry_after if isinstance(error, Throttled) else None
-        for stream in walker.streams:
-            yield skip(stream, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
+    yield from _Walker(start, context, api, details).walk()
 
 
 class _Walker:
@@ -77,7 +66,6 @@ class _Walker:
         self._api = api
         self._details = details
         self._hydrates = start.wants("messages")
-        self.streams = ["conversations", "messages"] if self._hydrates else ["conversations"]
         self._cursor = table(start.cursor("conversations"))
         self._newest: Item | None = None
         self._unusable = 0
@@ -142,17 +130,17 @@ class _Walker:
             return
         try:
             detail = self._details.read(item.id)
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except Gone:
             yield deleted(item.id, self._context.now)
         except ProviderError as error:
             yield listed(item, self._context.now)
             yield gap(item.id, item.raw, error)
-            yield coverage(item.id, hydrated=False)
+            yield coverage(item.id, is_read=False)
         else:
             yield from whole(item.id, item.raw, detail, self._context.now)
-            yield coverage(item.id, hydrated=True)
+            yield coverage(item.id, is_read=True)
 
     def _deferred(self, reason: Reason, place: Place) -> Message:
         since = _time(place.floor.time) if place.floor else None

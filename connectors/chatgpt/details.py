@@ -8,7 +8,6 @@ from typing import Any
 
 from connectors.chatgpt import rows
 from connectors.chatgpt.api import BATCH, Api
-from connectors.chatgpt.errors import reason_of
 from connectors.chatgpt.listing import Item
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
@@ -17,11 +16,15 @@ from pdpp_worker.connector import (
     DetailCoverage,
     DetailGap,
     Gone,
+    NeedsOwner,
     ProviderError,
     Reason,
     Record,
     Throttled,
     UpstreamError,
+    detail_coverage,
+    gap_for,
+    reason_for,
 )
 
 MAX_FAILURES = 5
@@ -74,13 +77,13 @@ class Details:
         """Ask for several conversations at once; those that are not given are asked for one by one.
 
         Raises:
-            AuthExpired, Challenged: nothing further may be asked for.
+            NeedsOwner: nothing further may be asked for.
         """
         if self.batch == 1 or not keys or self.why_stop is not None:
             return
         try:
             self._ahead = self._api.conversation_batch(keys[: self._left])
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except ProviderError:
             self.batch, self._ahead = 1, {}
@@ -96,12 +99,12 @@ class Details:
             return Reason.RUN_BUDGET_DEFERRED
         if self._error is None or self._failures < MAX_FAILURES:
             return None
-        return Reason.UPSTREAM_PRESSURE if isinstance(self._error, Throttled) else reason_of(self._error)
+        return Reason.UPSTREAM_PRESSURE if isinstance(self._error, Throttled) else reason_for(self._error)
 
     @property
     def retry_after(self) -> datetime | None:
         """When the platform last said to come back, if it refused for the rate."""
-        return self._error.retry_after if isinstance(self._error, Throttled) else None
+        return None if self._error is None else self._error.retry_after
 
     def _is_about_the_account(self, error: ProviderError) -> bool:
         """A refusal of one conversation, where the list or others could be read, is about that one alone."""
@@ -143,24 +146,10 @@ def deleted(key: str, now: Now) -> Record:
 
 def gap(key: str, item: dict[str, Any], error: ProviderError, *, gap_id: str | None = None) -> DetailGap:
     """A conversation whose messages could not be read, with all that is needed to ask for it again."""
-    return DetailGap(
-        stream="messages",
-        parent_stream="conversations",
-        record_key=key,
-        reason=error.reason,
-        retry_after=error.retry_after if isinstance(error, Throttled) else None,
-        detail_locator={"kind": "chatgpt.conversation", "conversation_id": key, "item": rows.listed_fields(item)},
-        last_error=str(error),
-        gap_id=gap_id,
-    )
+    locator = {"kind": "chatgpt.conversation", "conversation_id": key, "item": rows.listed_fields(item)}
+    return gap_for(error, "messages", key, parent_stream="conversations", detail_locator=locator, gap_id=gap_id)
 
 
-def coverage(key: str, *, hydrated: bool) -> DetailCoverage:
-    """Whether the messages of a listed conversation were read, or are a gap."""
-    return DetailCoverage(
-        stream="messages",
-        state_stream="conversations",
-        required_keys=[key],
-        hydrated_keys=[key] if hydrated else [],
-        gap_keys=[] if hydrated else [key],
-    )
+def coverage(key: str, *, is_read: bool) -> DetailCoverage:
+    """Accounts for the messages of a listed conversation: they were read, or are a gap."""
+    return detail_coverage("messages", "conversations", key, is_read=is_read)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from connectors.chatgpt.content import content_text, raw_text
-from connectors.chatgpt.fields import array, flag, iso, strings, table, text
+from connectors.chatgpt.fields import iso
 from connectors.chatgpt.tree import Conversation
+from pdpp_worker.connector.fields import array, flag, strings, table, text
 
 _CONVERSATION = {
     "title": text,

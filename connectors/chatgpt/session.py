@@ -14,9 +14,9 @@ from urllib.parse import unquote, urljoin
 import httpx
 
 from connectors.chatgpt.errors import ShapeError
-from connectors.chatgpt.fields import table, text
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
 from pdpp_worker.connector import AuthExpired, Context, UpstreamError
+from pdpp_worker.connector.fields import table, text
 
 T = TypeVar("T")
 

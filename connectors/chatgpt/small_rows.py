@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.chatgpt.fields import array, flag, identity, iso, strings, table, text
+from connectors.chatgpt.fields import identity, iso
+from pdpp_worker.connector.fields import array, flag, strings, table, text
 
 INSTRUCTIONS_ID = "user_custom_instructions"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from connectors.chatgpt.fields import table
 from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members
+from pdpp_worker.connector.fields import table
 
 MAPPING = "mapping"
 

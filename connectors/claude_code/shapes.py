@@ -15,6 +15,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+from pdpp_worker.connector.fields import iso_utc
+
 Obj = dict[str, Any]
 
 MESSAGE_TYPES = frozenset({"user", "assistant"})
@@ -73,7 +75,7 @@ def iso_time(ms: int | None) -> str | None:
     """Ms since 1970 as ISO 8601 UTC with milliseconds."""
     if ms is None:
         return None
-    return (_EPOCH + ms * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_utc(_EPOCH + ms * _MS)
 
 
 def is_message(line: Obj) -> bool:

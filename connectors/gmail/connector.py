@@ -16,21 +16,23 @@ from connectors.gmail.session import Selected, Session
 from connectors.gmail.walk import Walk, beginning, partition, vanished
 from pdpp_worker.connector import (
     WHOLE_STREAM,
-    AuthExpired,
     BatchScope,
-    Challenged,
     Context,
     DetailGapRecovered,
     GapToClose,
     Message,
+    NeedsOwner,
     Progress,
     ProviderError,
     Reason,
     Record,
     Start,
     State,
-    Throttled,
+    closed_as_absent,
+    narrowed_streams,
+    refuse,
     skip,
+    skip_for,
 )
 
 TREE = ("messages", *DETAILS)
@@ -41,8 +43,7 @@ EVERYTHING = "\\All"
 def collect(start: Start, context: Context) -> Iterator[Message]:
     """Everything that START asks for and the server gives; what it does not give is said."""
     refused = _not_supported(start)
-    for stream, why in refused.items():
-        yield skip(stream, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, why)
+    yield from refuse(refused)
     kept = [one for one in start.scope.streams if one.name not in refused]
     start = start.model_copy(update={"scope": start.scope.model_copy(update={"streams": kept})})
     account = _Account(start, context, [one.name for one in kept])
@@ -66,7 +67,7 @@ class _Account:
         with closing(self._session):
             try:
                 yield from self._work()
-            except (AuthExpired, Challenged) as error:
+            except NeedsOwner as error:
                 yield from self._stopped(error)
             except ProviderError as error:
                 if not self._start.recovery_only:
@@ -121,7 +122,7 @@ class _Account:
         there = {one.name for one in mailboxes}
         for known, mailbox in self._batches():
             if mailbox not in there:
-                yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=mailbox, absent=True)
+                yield closed_as_absent(known, mailbox)
 
     def _mended(self, mailbox: Mailbox) -> Iterator[Message]:
         """The mailbox was walked to its end; its label is the proof that the server gave it."""
@@ -152,19 +153,12 @@ class _Account:
         return [stream for stream in TREE if stream in self.unfinished]
 
     def _stopped(self, error: ProviderError) -> Iterator[Message]:
-        reason = next(one for one in Reason if one.value == error.reason)
-        due = error.retry_after if isinstance(error, Throttled) else None
-        for stream in self.unfinished:
-            yield skip(stream, reason, WHOLE_STREAM, str(error), retry_after=due)
+        return (skip_for(error, stream) for stream in self.unfinished)
 
 
 def _not_supported(start: Start) -> dict[str, str]:
     """Streams that are asked for in a way that cannot be honoured, and why."""
-    narrowed = {
-        scope.name: "This stream is collected whole; ask for it without resources, time range or fields."
-        for scope in start.scope.streams
-        if (scope.resources, scope.time_range, scope.fields) != (None, None, None)
-    }
+    narrowed = narrowed_streams(start)
     if start.wants("messages") and "messages" not in narrowed:
         return narrowed
     alone = {one: "It is collected with its messages; ask for both." for one in DETAILS if start.wants(one)}

@@ -25,12 +25,13 @@ from connectors.gmail.rows import (
 from connectors.gmail.session import Session
 from pdpp_worker.connector import (
     Context,
-    DetailCoverage,
     DetailGap,
     Message,
     ProviderError,
     Record,
     Start,
+    detail_coverage,
+    gap_for,
 )
 
 DETAILS = ("message_bodies", "attachments")
@@ -166,7 +167,7 @@ class Reader:
             yield self._gap(message.box, message.uid, message.gm, stream, message.key, text)
         elif stream == "message_bodies":
             yield self._record(stream, message.key, body_row(message, text))
-        yield _coverage(stream, message.key, is_read=isinstance(text, Text))
+        yield detail_coverage(stream, "messages", message.key, is_read=isinstance(text, Text))
 
     def _attachments(self, message: Mail, chosen: Chosen) -> Iterator[Message]:
         for index, part in enumerate(message.parts.attachments):
@@ -181,10 +182,10 @@ class Reader:
             except (RefusedError, ShapeError, HungUpError) as error:
                 yield self._record("attachments", key, row, partial=True)
                 yield self._gap(message.box, message.uid, message.gm, "attachments", key, error)
-                yield _coverage("attachments", key, is_read=False)
+                yield detail_coverage("attachments", "messages", key, is_read=False)
                 continue
             yield self._record("attachments", key, {**row, **fetched})
-            yield _coverage("attachments", key, is_read=True)
+            yield detail_coverage("attachments", "messages", key, is_read=True)
 
     def _isolated(
         self, place: str, uids: Sequence[int], items: Sequence[str]
@@ -217,26 +218,10 @@ class Reader:
         return Record(stream=stream, key=key, data=data, emitted_at=self._now(), partial=partial)
 
     def _gap(self, box: Box, uid: int, gm: int, stream: str, key: str, error: ProviderError) -> DetailGap:
-        return DetailGap(
-            stream=stream,
-            parent_stream="messages" if stream in DETAILS else None,
-            record_key=key,
-            reason=error.reason,
-            detail_locator=box.locator(uid, gm),
-            last_error=str(error),
-        )
+        parent = "messages" if stream in DETAILS else None
+        return gap_for(error, stream, key, parent_stream=parent, detail_locator=box.locator(uid, gm))
 
 
 def unread_key(box: Box, uid: int) -> str:
     """The name of a message whose id is not known because nothing of it could be read."""
     return Box(box.name, box.uidvalidity, gmail=False).key(uid, 0)
-
-
-def _coverage(stream: str, key: str, *, is_read: bool) -> DetailCoverage:
-    return DetailCoverage(
-        stream=stream,
-        state_stream="messages",
-        required_keys=[key],
-        hydrated_keys=[key] if is_read else [],
-        gap_keys=[] if is_read else [key],
-    )

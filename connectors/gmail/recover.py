@@ -19,7 +19,9 @@ from pdpp_worker.connector import (
     Record,
     ResourceScope,
     Start,
-    Throttled,
+    closed_as_absent,
+    resource_of,
+    still_missing,
 )
 
 PAGE = 50
@@ -81,14 +83,14 @@ class Recovery:
         for one in asked:
             uid = self._uid(box, one.target)
             if uid is None:
-                yield _absent(one.known)
+                yield closed_as_absent(one.known)
             else:
                 by_uid.setdefault(uid, []).append(one.known)
         if by_uid:
             yield from self._messages(box, by_uid)
 
     def _messages(self, box: Box, by_uid: dict[int, list[GapToClose]]) -> Iterator[Message]:
-        wanted = {(known.stream, _resource(known)) for gaps in by_uid.values() for known in gaps}
+        wanted = {(known.stream, resource_of(known)) for gaps in by_uid.values() for known in gaps}
         whole = {uid for uid, gaps in by_uid.items() if any(known.stream == "messages" for known in gaps)}
 
         def chosen(message: Mail, stream: str, key: str) -> bool:
@@ -114,7 +116,7 @@ class Recovery:
         for uid, gaps in by_uid.items():
             for known in gaps:
                 if uid not in keys and uid not in outcome.failed:
-                    yield _absent(known)
+                    yield closed_as_absent(known)
                 else:
                     yield _settled(known, keys.get(uid), proofs, failures)
 
@@ -135,7 +137,7 @@ class Recovery:
             gm = int(place.get("gm_msgid") or 0)
             name = self._mailboxes[0] if self._session.speaks_gmail and gm and self._mailboxes else place["mailbox"]
             return Target(name, int(place["uidvalidity"]), int(place["uid"]), gm)
-        return self._named(_resource(known).partition(":")[0])
+        return self._named(resource_of(known).partition(":")[0])
 
     def _named(self, key: str) -> Target | None:
         """The place of a message by its id alone."""
@@ -155,13 +157,13 @@ def _settled(
     proofs: set[tuple[str, str]],
     failures: dict[tuple[str, str], DetailGap],
 ) -> Message:
-    proof = key if known.stream == "messages" and key is not None else _resource(known)
+    proof = key if known.stream == "messages" and key is not None else resource_of(known)
     if (known.stream, proof) in proofs:
         return DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=proof)
     failed = failures.get((known.stream, proof)) or next(iter(failures.values()), None)
     return DetailGap(
         stream=known.stream,
-        record_key=_resource(known),
+        record_key=resource_of(known),
         reason=failed.reason if failed else known.reason,
         detail_locator=known.detail_locator,
         last_error=failed.last_error if failed else "the message is there and does not have this part any more",
@@ -170,21 +172,4 @@ def _settled(
 
 
 def _again(gaps: Sequence[GapToClose], error: ProviderError) -> Iterator[DetailGap]:
-    for known in gaps:
-        yield DetailGap(
-            stream=known.stream,
-            record_key=_resource(known),
-            reason=error.reason,
-            retry_after=error.retry_after if isinstance(error, Throttled) else None,
-            detail_locator=known.detail_locator,
-            last_error=str(error),
-            gap_id=known.gap_id,
-        )
-
-
-def _absent(known: GapToClose) -> DetailGapRecovered:
-    return DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=_resource(known), absent=True)
-
-
-def _resource(known: GapToClose) -> str:
-    return known.scope.resource_id if isinstance(known.scope, ResourceScope) else ""
+    return (still_missing(error, known) for known in gaps)

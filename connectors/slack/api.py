@@ -10,9 +10,10 @@ from urllib.parse import quote_plus
 import httpx
 
 from connectors.slack.errors import NamelessError, Refused, ScopeMissing, ShapeError
-from connectors.slack.fields import micros, table, text
+from connectors.slack.fields import micros, text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.connector.fields import table
 
 PAGE = 200
 """Items a page; Slack asks for no more than this."""

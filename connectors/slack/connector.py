@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from connectors.slack.api import Api, open_client
 from connectors.slack.archive import open_archive
-from connectors.slack.errors import ArchiveError, reason_named, reason_of
-from connectors.slack.fields import iso, table
+from connectors.slack.errors import ArchiveError
+from connectors.slack.fields import iso
 from connectors.slack.ingest import Ingest
 from connectors.slack.recovery import ArchiveReader, OnlineReader, recover
 from connectors.slack.refresh import Source, due_entities, refresh, warn_of_pace
@@ -22,21 +22,26 @@ from connectors.slack.streams import (
     USERS,
     Emitter,
 )
-from connectors.slack.web import Phase, Web
+from connectors.slack.web import Web
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     AuthExpired,
-    Challenged,
     Context,
     Message,
+    Phase,
     Progress,
     Reason,
     SkipResult,
     Start,
     State,
     TimeRange,
+    known_reason,
+    narrowed_streams,
+    refuse,
+    run_phases,
     skip,
 )
+from pdpp_worker.connector.fields import table
 
 _TABLES = {USERS: "S_USER", CHANNELS: "CHANNEL", MESSAGES: "MESSAGE"}
 """What no workspace is without: where an unfinished archive holds none of it, it was not come to."""
@@ -52,8 +57,7 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     else:
         yield from _collect_online(start, context, emitter, walks=not start.recovery_only)
     # No place is kept after the word that a stream failed, nor one of the stream that it rides on.
-    for stream, why in refused.items():
-        yield skip(stream, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, why)
+    yield from refuse(refused)
 
 
 def _collect_online(start: Start, context: Context, emitter: Emitter, *, walks: bool) -> Iterator[Message]:
@@ -68,18 +72,7 @@ def _collect_online(start: Start, context: Context, emitter: Emitter, *, walks: 
         web = Web(api, emitter, start, context)
         due = start.detail_gaps[: start.budget.items]
         phases = [Phase((), lambda: recover(OnlineReader(api, web, emitter), due)), *(web.phases() if walks else [])]
-        yield from _work_through(phases, sorted(emitter.wanted))
-
-
-def _work_through(phases: list[Phase], everything: list[str]) -> Iterator[Message]:
-    """One phase after the other; where only the owner can mend it, nothing further is asked for."""
-    for number, phase in enumerate(phases):
-        try:
-            yield from phase.messages()
-        except (AuthExpired, Challenged) as error:
-            late = [stream for one in phases[number:] for stream in one.streams] or everything
-            yield from (skip(stream, reason_of(error), WHOLE_STREAM, str(error)) for stream in late)
-            return
+        yield from run_phases(phases, otherwise=sorted(emitter.wanted))
 
 
 class _Offline:
@@ -154,7 +147,9 @@ class _Offline:
             failed = dict.fromkeys(empty, (Reason.SOURCE_PARTITION_FAILED, text))
             if cursor.get("failed"):
                 reason, why = cursor["failed"]
-                failed |= dict.fromkeys((MESSAGES, ATTACHMENTS, REACTIONS), (reason_named(reason), why))
+                failed |= dict.fromkeys(
+                    (MESSAGES, ATTACHMENTS, REACTIONS), (known_reason(reason) or Reason.SOURCE_PARTITION_FAILED, why)
+                )
             yield from self._skips(failed)
 
     def _skips(self, failed: dict[str, tuple[Reason, str]]) -> Iterator[SkipResult]:
@@ -182,11 +177,7 @@ def _notes(cursor: Obj) -> Obj:
 
 def _not_supported(start: Start) -> dict[str, str]:
     """Streams that are asked for in a way that cannot be honoured, and why."""
-    narrowed = {
-        scope.name: "This stream is collected whole; ask for it without resources, time range or fields."
-        for scope in start.scope.streams
-        if (scope.resources, scope.time_range, scope.fields) != (None, None, None)
-    }
+    narrowed = narrowed_streams(start)
     asked = {scope.name for scope in start.scope.streams} - narrowed.keys()
     alone = {
         stream: f"It is collected with {parent}; ask for both."

@@ -13,23 +13,21 @@ Each conversation keeps its own place in the cursor:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from connectors.slack import rows
 from connectors.slack.api import Api
-from connectors.slack.errors import Refused, ScopeMissing, ShapeError, reason_of
-from connectors.slack.fields import integer, micros, table, tables, text, ts_of
+from connectors.slack.errors import Refused, ScopeMissing, ShapeError
+from connectors.slack.fields import integer, micros, text, ts_of
 from connectors.slack.rows import Obj, message_id
 from connectors.slack.streams import ATTACHMENTS, MESSAGES, REACTIONS, Emitter
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    AuthExpired,
     BatchScope,
-    Challenged,
     Context,
     Gone,
     Message,
+    NeedsOwner,
     Progress,
     ProviderError,
     Reason,
@@ -38,8 +36,10 @@ from pdpp_worker.connector import (
     State,
     Throttled,
     TimeRange,
-    skip,
+    reason_for,
+    skip_for,
 )
+from pdpp_worker.connector.fields import table, tables
 
 MAX_FAILURES = 3
 """Conversations or threads in a row that may fail before the walk stops: then it is not they that are at fault."""
@@ -106,7 +106,7 @@ class Conversations:
         try:
             while place.get("run") != start.run_id:
                 yield from self._pass(start, channel, place, cursor)
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except ProviderError as error:
             latest = {"latest": place["mark"]} if "mark" in place else {}
@@ -174,7 +174,7 @@ class Conversations:
                 continue
             try:
                 yield from self.thread(channel, raw["ts"])
-            except (AuthExpired, Challenged):
+            except NeedsOwner:
                 raise
             except Gone:
                 known[raw["ts"]] = mark
@@ -223,25 +223,20 @@ def is_its_own(error: ProviderError) -> bool:
     return isinstance(error, Gone | Refused | ScopeMissing)
 
 
-def stopped(streams: list[str], error: ProviderError) -> Iterator[Message]:
+def stopped(streams: Iterable[str], error: ProviderError) -> Iterator[Message]:
     """The walk could not go on; the next one does from its place."""
-    due = error.retry_after if isinstance(error, Throttled) else None
-    reason = Reason.UPSTREAM_PRESSURE if isinstance(error, Throttled) else reason_of(error)
-    for stream in streams:
-        yield skip(stream, reason, WHOLE_STREAM, str(error), retry_after=due)
+    reason = Reason.UPSTREAM_PRESSURE if isinstance(error, Throttled) else None
+    return (skip_for(error, stream, reason=reason) for stream in streams)
 
 
 def _gap(partition: dict[str, Any], error: ProviderError, detail: Obj | None = None) -> SkipResult:
     """A conversation or thread that could not be read to its end."""
-    due = error.retry_after if isinstance(error, Throttled) else None
-    return skip(
-        MESSAGES, miss_reason(error), BatchScope(partition=partition), str(error), retry_after=due, detail=detail
-    )
+    return skip_for(error, MESSAGES, BatchScope(partition=partition), reason=miss_reason(error), detail=detail)
 
 
 def miss_reason(error: ProviderError) -> Reason:
     """Why a part is missing; one that is listed and is said not to exist may only be out of sight."""
-    return Reason.SOURCE_PARTITION_FAILED if isinstance(error, Gone) else reason_of(error)
+    return Reason.SOURCE_PARTITION_FAILED if isinstance(error, Gone) else reason_for(error)
 
 
 def _riders(channel: str, ts: str, raw: Obj) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What can go wrong, beyond what every connector meets."""
+"""Failures beyond those that every connector meets."""
 
 from __future__ import annotations
 
@@ -43,13 +43,3 @@ class ArchiveError(Exception):
     def __init__(self, text: str, reason: Reason = Reason.SOURCE_PARTITION_FAILED) -> None:
         super().__init__(text)
         self.reason = reason
-
-
-def reason_of(error: ProviderError) -> Reason:
-    """The reason that an outcome leads to."""
-    return reason_named(error.reason)
-
-
-def reason_named(value: str) -> Reason:
-    """The reason of that value."""
-    return next(reason for reason in Reason if reason.value == value)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from connectors.slack.archive import UNREADABLE, Archive, MessageRow, Row
-from connectors.slack.fields import table, tables, text
+from connectors.slack.fields import text
 from connectors.slack.rows import Obj, is_placeholder, message_id
 from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, PARENT, USERS, WORKSPACE, Emitter
 from pdpp_worker.connector import WHOLE_STREAM, DetailGap, Message, Progress, Reason, Record, Start, State, skip
+from pdpp_worker.connector.fields import table, tables
 
 RECORDS_PER_STATE = 2_000
 

@@ -9,7 +9,7 @@ from connectors.slack.api import Api
 from connectors.slack.archive import Archive
 from connectors.slack.conversations import BEGINNING, miss_reason
 from connectors.slack.errors import Refused, Unreadable
-from connectors.slack.fields import table, text
+from connectors.slack.fields import text
 from connectors.slack.ingest import FIRST_SEEN, Ingest
 from connectors.slack.refresh import entity_of
 from connectors.slack.rows import Obj
@@ -27,19 +27,19 @@ from connectors.slack.streams import (
 )
 from connectors.slack.web import Web
 from pdpp_worker.connector import (
-    AuthExpired,
-    Challenged,
-    DetailGap,
-    DetailGapRecovered,
     GapToClose,
     Gone,
     Message,
+    NeedsOwner,
     ProviderError,
     Reason,
     Record,
     ResourceScope,
-    Throttled,
+    closed_as_absent,
+    closed_by,
+    still_missing,
 )
+from pdpp_worker.connector.fields import table
 
 _IN_MESSAGES = frozenset({MESSAGES, ATTACHMENTS, REACTIONS})
 
@@ -68,7 +68,7 @@ def recover(reader: Reader, gaps: Iterable[GapToClose]) -> Iterator[Message]:
     """Try each gap: its records and the word that it is closed, or the gap again.
 
     Raises:
-        AuthExpired, Challenged: nothing further can be asked for.
+        NeedsOwner: nothing further can be asked for.
     """
     for known in gaps:
         messages = _messages_of(reader, known)
@@ -99,36 +99,24 @@ def _try(known: GapToClose, key: str, messages: Iterator[Message]) -> Iterator[M
             if isinstance(message, Record) and message.op == "upsert" and (proof is None or message.stream == MESSAGES):
                 proof = message
             yield message
-    except (AuthExpired, Challenged):
+    except NeedsOwner:
         raise
     except Gone:
-        yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=key, absent=True)
+        yield closed_as_absent(known, key)
         return
     except ProviderError as error:
-        yield _again(known, key, error)
+        yield still_missing(error, known, key, reason=miss_reason(error))
         return
     if known.reason == Reason.RECORD_REJECTED:
         return  # The record's own acceptance is the proof.
     if proof is None:
-        yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=key, absent=True)
+        yield closed_as_absent(known, key)
     else:
-        yield DetailGapRecovered(gap_id=known.gap_id, stream=proof.stream, record_key=str(proof.key))
+        yield closed_by(proof, known)
 
 
 def _name_of(known: GapToClose) -> str:
     return known.scope.resource_id if isinstance(known.scope, ResourceScope) else entity_of(known) or known.stream
-
-
-def _again(known: GapToClose, key: str, error: ProviderError) -> DetailGap:
-    return DetailGap(
-        stream=known.stream,
-        record_key=key,
-        reason=miss_reason(error).value,
-        retry_after=error.retry_after if isinstance(error, Throttled) else None,
-        detail_locator=known.detail_locator,
-        last_error=str(error),
-        gap_id=known.gap_id,
-    )
 
 
 class OnlineReader:

@@ -16,7 +16,7 @@ from typing import Any
 from connectors.slack.archive import FILE_NAME, database_of, open_archive
 from connectors.slack.completeness import ENTITY, Completeness, look
 from connectors.slack.errors import ArchiveError
-from connectors.slack.fields import table, text
+from connectors.slack.fields import text
 from connectors.slack.rows import Obj
 from connectors.slack.slackdump import SLOWEST_MS, Exit, Slackdump, find, reading, size
 from connectors.slack.streams import MESSAGES
@@ -32,6 +32,7 @@ from pdpp_worker.connector import (
     Start,
     skip,
 )
+from pdpp_worker.connector.fields import table
 
 PAUSE = timedelta(minutes=10)
 """slackdump has tried a part many times before it gives up."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from connectors.slack.fields import integer, iso, micros, strings, table, tables, text
+from connectors.slack.fields import integer, iso, micros, strings, text
+from pdpp_worker.connector.fields import table, tables
 
 Obj = dict[str, Any]
 

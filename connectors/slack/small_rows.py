@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.slack.fields import flag, integer, iso_of_seconds, strings, table, text
+from connectors.slack.fields import integer, iso_of_seconds, strings, text
+from pdpp_worker.connector.fields import flag, table
 
 Obj = dict[str, Any]
 

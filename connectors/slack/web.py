@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from connectors.slack.api import Api, refuse_nameless
 from connectors.slack.conversations import (
@@ -16,8 +15,8 @@ from connectors.slack.conversations import (
     miss_reason,
     stopped,
 )
-from connectors.slack.errors import NamelessError, ShapeError, reason_of
-from connectors.slack.fields import flag, integer, strings, table, tables, text
+from connectors.slack.errors import NamelessError, ShapeError
+from connectors.slack.fields import integer, strings, text
 from connectors.slack.rows import Obj
 from connectors.slack.streams import (
     ATTACHMENTS,
@@ -33,27 +32,18 @@ from connectors.slack.streams import (
     Emitter,
 )
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    AuthExpired,
-    Challenged,
     Context,
-    DetailCoverage,
-    DetailGap,
     Message,
+    NeedsOwner,
+    Phase,
     Progress,
     ProviderError,
     Start,
     State,
-    Throttled,
-    skip,
+    detail_coverage,
+    gap_for,
 )
-
-
-class Phase(NamedTuple):
-    """A part of the work, and the streams that suffer when it cannot be done."""
-
-    streams: tuple[str, ...]
-    messages: Callable[[], Iterator[Message]]
+from pdpp_worker.connector.fields import flag, table, tables
 
 
 class Web:
@@ -83,20 +73,14 @@ class Web:
     def _guarded(
         self, streams: tuple[str, ...], go: Callable[[], Iterator[Message]]
     ) -> Callable[[], Iterator[Message]]:
-        """The same, with a failure of the whole part as the skip that it is."""
+        """The same, with its streams skipped after too many failures in a row."""
 
         def messages() -> Iterator[Message]:
             try:
                 yield from go()
-            except (AuthExpired, Challenged):
-                raise
             except TooManyFailuresError as error:
                 if isinstance(error.__cause__, ProviderError):
-                    yield from stopped(list(streams), error.__cause__)
-            except ProviderError as error:
-                due = error.retry_after if isinstance(error, Throttled) else None
-                for stream in streams:
-                    yield skip(stream, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
+                    yield from stopped(streams, error.__cause__)
 
         return messages
 
@@ -184,12 +168,13 @@ class Web:
         """The memberships of one conversation, or the gap that they are; returns why there is one."""
         try:
             yield from self.members(channel)
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except ProviderError as error:
-            yield _unread_members(channel, error)
+            locator = {"members_of": channel}
+            yield gap_for(error, MEMBERSHIPS, channel, detail_locator=locator, reason=miss_reason(error))
             return error
-        yield _members_read(channel)
+        yield detail_coverage(MEMBERSHIPS, MEMBERSHIPS, channel, is_read=True)
         return None
 
     def members(self, channel: str) -> Iterator[Message]:
@@ -218,20 +203,3 @@ class Web:
     def _messages(self) -> Iterator[Message]:
         yield from self.conversations.walk(self._start, list(self._known_channels()))
         self._refuse_nameless()
-
-
-def _unread_members(channel: str, error: ProviderError) -> DetailGap:
-    return DetailGap(
-        stream=MEMBERSHIPS,
-        record_key=channel,
-        reason=miss_reason(error).value,
-        retry_after=error.retry_after if isinstance(error, Throttled) else None,
-        detail_locator={"members_of": channel},
-        last_error=str(error),
-    )
-
-
-def _members_read(channel: str) -> DetailCoverage:
-    return DetailCoverage(
-        stream=MEMBERSHIPS, state_stream=MEMBERSHIPS, required_keys=[channel], hydrated_keys=[channel]
-    )

@@ -16,9 +16,10 @@ from pdpp_worker.connector import (
     Context,
     Message,
     Reason,
-    SkipResult,
     Start,
     State,
+    narrowed_streams,
+    refuse,
     skip,
 )
 
@@ -30,10 +31,10 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
 
 def collect_with(templates: Sequence[Template], start: Start, context: Context) -> Iterator[Message]:
     """Close the gaps that are due, then walk the inbox, or the site where no inbox is set."""
-    refused = list(_unsupported(start))
+    refused = _not_supported(start)
     if not start.recovery_only:
-        yield from refused
-    wanted = frozenset(scope.name for scope in start.scope.streams) - {one.stream for one in refused}
+        yield from refuse(refused)
+    wanted = frozenset(scope.name for scope in start.scope.streams) - refused.keys()
     emitter = Emitter(wanted, context.now)
     if not context.settings.get("inbox"):
         yield from collect_site(start, context, emitter, templates)
@@ -41,21 +42,14 @@ def collect_with(templates: Sequence[Template], start: Start, context: Context) 
         yield from _collect_inbox(start, context, emitter, templates)
 
 
-def _unsupported(start: Start) -> Iterator[SkipResult]:
-    """Streams whose scope cannot be held; all that documents give comes with their transactions."""
-    narrowed = {
-        scope.name
-        for scope in start.scope.streams
-        if (scope.resources, scope.time_range, scope.fields) != (None, None, None)
-    }
-    has_transactions = start.wants(TRANSACTIONS) and TRANSACTIONS not in narrowed
-    for scope in start.scope.streams:
-        if scope.name in narrowed:
-            text = "This stream is collected whole; ask for it without resources, time range or fields."
-            yield skip(scope.name, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, text)
-        elif not has_transactions:
-            text = "Ask for the whole stream transactions as well: it keeps the place."
-            yield skip(scope.name, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, text)
+def _not_supported(start: Start) -> dict[str, str]:
+    """Streams whose scope cannot be held, and why; all that documents give comes with their transactions."""
+    narrowed = narrowed_streams(start)
+    asked = {scope.name for scope in start.scope.streams} - narrowed.keys()
+    return {**narrowed, **(dict.fromkeys(asked, _ALONE) if TRANSACTIONS not in asked else {})}
+
+
+_ALONE = "Ask for the whole stream transactions as well: it keeps the place."
 
 
 def _collect_inbox(

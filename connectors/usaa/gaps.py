@@ -24,6 +24,9 @@ from pdpp_worker.connector import (
     ResourceScope,
     SkipResult,
     TimeRange,
+    closed_as_absent,
+    closed_by,
+    resource_of,
     skip,
 )
 
@@ -66,7 +69,7 @@ class Gaps:
         for key in obtained:
             handed = self._resources.pop((TRANSACTIONS, key), None)
             if handed is not None and proof is not None:
-                yield DetailGapRecovered(gap_id=handed.gap_id, stream=proof.stream, record_key=str(proof.key))
+                yield closed_by(proof, handed)
         yield DetailCoverage(
             stream=TRANSACTIONS,
             state_stream=TRANSACTIONS,
@@ -77,9 +80,8 @@ class Gaps:
 
     def vanished(self, gap: GapToClose) -> DetailGapRecovered:
         """What the gap is about is not there any more."""
-        key = gap.scope.resource_id if isinstance(gap.scope, ResourceScope) else "range"
-        self._resources.pop((gap.stream, key), None)
-        return DetailGapRecovered(gap_id=gap.gap_id, stream=gap.stream, record_key=key, absent=True)
+        self._resources.pop((gap.stream, resource_of(gap)), None)
+        return closed_as_absent(gap, resource_of(gap) or "range")
 
 
 def covered_by(ledger: Ledger) -> TimeRange | None:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 
 from connectors.usaa.documents import UnreadError
 from connectors.usaa.gaps import shortened, still_shortened, window_of
 from connectors.usaa.ladder import OVERLAP, Ask, Exported, climb, fill
 from connectors.usaa.ledger import Account, Window
-from connectors.usaa.pages import EXPORTED, SiteAccount, reason_of
+from connectors.usaa.pages import EXPORTED, SiteAccount
 from connectors.usaa.world import World
 from pdpp_worker.connector import (
-    AuthExpired,
-    Challenged,
-    DetailGapRecovered,
     GapToClose,
     Message,
+    NeedsOwner,
     ProviderError,
     Reason,
-    ResourceScope,
-    Throttled,
+    closed_by,
+    reason_for,
+    resource_of,
 )
 
 
@@ -57,10 +55,10 @@ def _export(world: World, account: SiteAccount) -> Iterator[Message]:
     ask: Ask = partial(world.site.export, account)
     try:
         done = climb(ask, since, world.today, since if through is None else through)
-    except (AuthExpired, Challenged):
+    except NeedsOwner:
         raise
     except ProviderError as error:
-        yield from world.gaps.missed(_key(account), _unread(error), _locator(account), _due(error))
+        yield from world.gaps.missed(_key(account), _unread(error), _locator(account), error.retry_after)
         return
     yield from _taken(world, account, done)
     yield from _new_windows(account, state, done.why_shorter)
@@ -77,10 +75,10 @@ def _fill(world: World, accounts: dict[str, SiteAccount], gap: GapToClose) -> It
     state = world.ledger.account(account.id, world.promised)
     try:
         done = fill(partial(world.site.export, account), *window)
-    except (AuthExpired, Challenged):
+    except NeedsOwner:
         raise
     except ProviderError as error:
-        yield still_shortened(gap, account.id, str(error), _due(error))
+        yield still_shortened(gap, account.id, str(error), error.retry_after)
         return
     world.proof = None
     yield from _taken(world, account, done)
@@ -116,7 +114,7 @@ def _closed(world: World, gap: GapToClose) -> Iterator[Message]:
         # The site said that there is nothing in this period.
         yield world.gaps.vanished(gap)
     else:
-        yield DetailGapRecovered(gap_id=gap.gap_id, stream=proof.stream, record_key=str(proof.key))
+        yield closed_by(proof, gap)
 
 
 def _new_windows(account: SiteAccount, state: Account, why: str | None) -> Iterator[Message]:
@@ -133,21 +131,17 @@ def _go_on(done: Exported) -> None:
     Raises:
         ProviderError: only the owner can mend it.
     """
-    if isinstance(done.stopped, AuthExpired | Challenged):
+    if isinstance(done.stopped, NeedsOwner):
         raise done.stopped
 
 
 def _unread(error: ProviderError) -> UnreadError:
-    return UnreadError(reason_of(error), str(error))
-
-
-def _due(error: ProviderError) -> datetime | None:
-    return error.retry_after if isinstance(error, Throttled) else None
+    return UnreadError(reason_for(error), str(error))
 
 
 def _handed(world: World) -> set[str]:
     """What the gaps to close are about."""
-    return {gap.scope.resource_id for gap in world.gaps.resources() if isinstance(gap.scope, ResourceScope)}
+    return {resource_of(gap) for gap in world.gaps.resources()}
 
 
 _KEY = "account:"

@@ -17,7 +17,18 @@ from connectors.usaa.gaps import Gaps, covered_by, shortened, still_shortened, w
 from connectors.usaa.identity import identified
 from connectors.usaa.ledger import Account
 from connectors.usaa.templates import Template, knowledge
-from pdpp_worker.connector import DetailGapRecovered, Message, Progress, Reason, Record, Start, State, TimeRange
+from pdpp_worker.connector import (
+    GapToClose,
+    Message,
+    Progress,
+    Reason,
+    Record,
+    Start,
+    State,
+    TimeRange,
+    closed_by,
+    resource_of,
+)
 
 RECORDS_PER_STATE = 2_000
 FILES_PER_STATE = 20
@@ -82,7 +93,7 @@ class Inbox:
         keys = {found.name, None if held is None else held.statement}
         for gap in self._gaps.resources():
             locator = gap.detail_locator or {}
-            if keys & {locator.get("file"), getattr(gap.scope, "resource_id", None)} - {None}:
+            if keys & {locator.get("file"), resource_of(gap)} - {None}:
                 return found.name
         return None
 
@@ -92,11 +103,7 @@ class Inbox:
         for gap in self._gaps.resources():
             locator = gap.detail_locator or {}
             is_named = locator.get("kind") == _LOCATOR
-            if (
-                is_named
-                and locator.get("file") not in names
-                and getattr(gap.scope, "resource_id", "") not in statements
-            ):
+            if is_named and locator.get("file") not in names and resource_of(gap) not in statements:
                 yield self._gaps.vanished(gap)
 
     def _forget_vanished(self, found: Sequence[Found]) -> None:
@@ -251,12 +258,12 @@ class Inbox:
                 yield still_shortened(gap, account, _ADD, self._emitter.now() + RETRY)
             else:
                 yield from self._new_windows(account, state)
-                yield from self._proved(account, gap.gap_id)
+                yield from self._proved(account, gap)
 
-    def _proved(self, account: str, gap_id: str) -> Iterator[Message]:
+    def _proved(self, account: str, gap: GapToClose) -> Iterator[Message]:
         for record in self._emitter.account(account):
             yield record
-            yield DetailGapRecovered(gap_id=gap_id, stream=record.stream, record_key=str(record.key))
+            yield closed_by(record, gap)
 
     def _sent(self, records: Iterator[Record]) -> Iterator[Record]:
         for record in records:

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from connectors.usaa.documents import Read
 from connectors.usaa.ledger import DAY, Span
 from connectors.usaa.pages import NotWiredError
-from pdpp_worker.connector import AuthExpired, Challenged, ProviderError, Reason, Throttled
+from pdpp_worker.connector import NeedsOwner, ProviderError, Reason, Throttled
 
 OVERLAP = timedelta(days=5)
 """A transaction may show up so many days after its date."""
@@ -120,7 +120,7 @@ def _is_all(ask: Ask, done: Exported, since: date, earliest: date) -> bool:
 
 def _may_be_the_period(error: ProviderError) -> bool:
     """Whether a shorter period may fare better."""
-    if isinstance(error, AuthExpired | Challenged | Throttled | NotWiredError):
+    if isinstance(error, NeedsOwner | Throttled | NotWiredError):
         return False
     return error.reason != Reason.NETWORK_ERROR.value
 

@@ -32,11 +32,6 @@ class ShapeError(ProviderError):
     reason = Reason.SHAPE_CHANGED.value
 
 
-def reason_of(error: ProviderError) -> Reason:
-    """The gap reason that a failure leads to."""
-    return next(reason for reason in Reason if reason.value == error.reason)
-
-
 class NotWiredError(ProviderError):
     """A page offers no export that this version can work."""
 

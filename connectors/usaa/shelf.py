@@ -9,10 +9,16 @@ from typing import Any
 from connectors.usaa.documents import Paper, Read, UnreadError, open_paper, read_paper
 from connectors.usaa.emitter import STATEMENTS
 from connectors.usaa.export import account_in
-from connectors.usaa.pages import Listed, NotWiredError, read_documents, reason_of
+from connectors.usaa.pages import Listed, NotWiredError, read_documents
 from connectors.usaa.templates import knowledge
 from connectors.usaa.world import World
-from pdpp_worker.connector import AuthExpired, Challenged, Message, ProviderError, Throttled
+from pdpp_worker.connector import (
+    Message,
+    NeedsOwner,
+    ProviderError,
+    reason_for,
+    resource_of,
+)
 
 DOCUMENTS = "/my/documents"
 
@@ -21,7 +27,7 @@ def walk(world: World) -> Iterator[Message]:
     """Every listed document, and the PDF of each statement that was not read yet."""
     for listed in read_documents(world.site.page(DOCUMENTS)):
         held = world.statements.get(listed.id)
-        handed = any(getattr(gap.scope, "resource_id", None) == listed.id for gap in world.gaps.resources())
+        handed = any(resource_of(gap) == listed.id for gap in world.gaps.resources())
         if listed.is_statement and (handed or held not in ("", knowledge(world.templates))):
             yield from _fetch(world, listed)
             yield world.state()
@@ -32,7 +38,7 @@ def walk(world: World) -> Iterator[Message]:
 
 def recover(world: World) -> Iterator[Message]:
     """Exactly the statements that gaps name; only the list tells where they are."""
-    keys = {getattr(gap.scope, "resource_id", None) for gap in world.gaps.resources() if _is_ours(gap.detail_locator)}
+    keys = {resource_of(gap) for gap in world.gaps.resources() if _is_ours(gap.detail_locator)}
     if keys:
         for listed in read_documents(world.site.page(DOCUMENTS)):
             if listed.id in keys:
@@ -46,12 +52,13 @@ def _fetch(world: World, listed: Listed) -> Iterator[Message]:
         paper = _paper(world, listed)
         data |= paper.facts()
         read = read_paper(paper, world.templates)
-    except (AuthExpired, Challenged):
+    except NeedsOwner:
         raise
     except ProviderError as error:
-        due = error.retry_after if isinstance(error, Throttled) else None
         yield from world.emitter.record(STATEMENTS, data, partial=True)
-        yield from world.gaps.missed(listed.id, UnreadError(reason_of(error), str(error)), _locator(listed), due)
+        yield from world.gaps.missed(
+            listed.id, UnreadError(reason_for(error), str(error)), _locator(listed), error.retry_after
+        )
         return
     except UnreadError as error:
         world.statements[listed.id] = knowledge(world.templates)

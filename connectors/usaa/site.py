@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 from connectors.usaa import history, shelf
 from connectors.usaa.client import Site
@@ -19,58 +20,46 @@ from connectors.usaa.emitter import (
 )
 from connectors.usaa.figures import signed_cents
 from connectors.usaa.gaps import covered_by
-from connectors.usaa.pages import SiteAccount, read_billing, read_messages, reason_of
+from connectors.usaa.pages import SiteAccount, read_billing, read_messages
 from connectors.usaa.templates import Template
 from connectors.usaa.world import World, make_world
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    AuthExpired,
-    Challenged,
     Context,
     Message,
-    ProviderError,
+    Phase,
     Start,
     State,
-    Throttled,
-    skip,
+    run_phases,
 )
-
-
-class Part(NamedTuple):
-    """A part of the work, and the streams that suffer when it cannot be done."""
-
-    streams: tuple[str, ...]
-    messages: Callable[[World], Iterator[Message]]
 
 
 def collect_site(start: Start, context: Context, emitter: Emitter, templates: Sequence[Template]) -> Iterator[Message]:
     """Close the known gaps, then walk every page. The first word that the session is over ends all asking."""
     with context.http(base_url=str(context.settings["base_url"]), headers={"accept": "*/*"}) as client:
         world = make_world(start, context, emitter, templates, Site(client))
-        parts = _RECOVERY if start.recovery_only else _WALK
-        failed: dict[str, ProviderError] = {}
-        for number, part in enumerate(parts):
-            if not emitter.wanted.intersection(part.streams):
-                continue
-            try:
-                yield from part.messages(world)
-            except (AuthExpired, Challenged) as error:
-                left = {stream for late in parts[number:] for stream in late.streams}
-                yield from _missed(left & emitter.wanted, error)
-                return
-            except ProviderError as error:
-                failed = dict.fromkeys(emitter.wanted.intersection(part.streams), error) | failed
-        if not start.recovery_only:
-            # No place is kept after the word that its stream failed, so that word comes last.
-            yield from _states(world, failed)
-            for stream, why in failed.items():
-                yield from _missed({stream}, why)
+        if start.recovery_only:
+            phases = [Phase((), partial(messages, world)) for messages in (history.recover, shelf.recover)]
+            yield from run_phases(phases if TRANSACTIONS in emitter.wanted else [], otherwise=[TRANSACTIONS])
+            return
+        # No place is kept after the word that its stream failed, so that word comes last.
+        yield from run_phases(_phases(world), finish=partial(_states, world))
 
 
-def _missed(streams: set[str] | frozenset[str], error: ProviderError) -> Iterator[Message]:
-    due = error.retry_after if isinstance(error, Throttled) else None
-    for stream in sorted(streams):
-        yield skip(stream, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
+def _phases(world: World) -> list[Phase]:
+    parts: tuple[tuple[tuple[str, ...], Callable[[World], Iterator[Message]]], ...] = (
+        ((ACCOUNTS, STATS), _accounts),
+        ((TRANSACTIONS,), history.recover),
+        ((TRANSACTIONS,), history.walk),
+        ((STATEMENTS, TRANSACTIONS), shelf.walk),
+        ((MESSAGES,), _messages),
+        ((BILLING, BILLING_STATS), _billing),
+    )
+    wanted = world.emitter.wanted
+    return [
+        Phase(tuple(one for one in streams if one in wanted), partial(messages, world))
+        for streams, messages in parts
+        if wanted.intersection(streams)
+    ]
 
 
 def _states(world: World, failed: Collection[str]) -> Iterator[Message]:
@@ -131,14 +120,3 @@ def _balances(world: World, account: SiteAccount, terms: dict[str, str]) -> dict
         "billing_status": status,
         "minimum_payment_met": None if status is None else "payment met" in status.lower() or None,
     }
-
-
-_WALK = (
-    Part((ACCOUNTS, STATS), _accounts),
-    Part((TRANSACTIONS,), history.recover),
-    Part((TRANSACTIONS,), history.walk),
-    Part((STATEMENTS, TRANSACTIONS), shelf.walk),
-    Part((MESSAGES,), _messages),
-    Part((BILLING, BILLING_STATS), _billing),
-)
-_RECOVERY = (Part((TRANSACTIONS,), history.recover), Part((TRANSACTIONS,), shelf.recover))

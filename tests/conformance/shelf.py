@@ -11,7 +11,6 @@ from pdpp_worker.conformance.world import Fault, Piece, Request, World
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     AuthExpired,
-    Challenged,
     Collect,
     Context,
     DetailGap,
@@ -19,6 +18,7 @@ from pdpp_worker.connector import (
     GapToClose,
     Gone,
     Message,
+    NeedsOwner,
     ProviderError,
     Reason,
     Record,
@@ -123,7 +123,7 @@ class Keeper:
                 yield from self.recover(start, context, scope.name)
                 if not start.recovery_only:
                     yield from self.walk(start, context, scope.name)
-            except (AuthExpired, Challenged) as error:
+            except NeedsOwner as error:
                 for late in start.scope.streams[number:]:
                     yield skip(late.name, self.reason_of(error), WHOLE_STREAM, str(error))
                 return
@@ -141,7 +141,7 @@ class Keeper:
             yield self.record(gap.stream, self.shelf.read(context, key), context)
         except Gone:
             yield DetailGapRecovered(gap_id=gap.gap_id, stream=gap.stream, record_key=key, absent=True)
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except ProviderError as error:
             yield self.gap(gap.stream, key, error.reason, gap.gap_id)
@@ -162,7 +162,7 @@ class Keeper:
             return
         try:
             data = self.shelf.read(context, key)
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except ProviderError as error:
             yield self.gap(stream, key, error.reason)

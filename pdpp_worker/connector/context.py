@@ -1,12 +1,4 @@
-"""All that a connector in Python imports: the messages it yields and the context it is handed.
-
-A connector is a folder with `manifest.json` and a module `connector.py` that defines
-
-    def collect(start: Start, context: Context) -> Iterator[Message]: ...
-
-It has no database, no sleep and no retry loop of its own; it yields messages and the runtime does the rest. A DONE is
-implied when the iterator ends; an exception ends the run as failed, and what was committed before stays.
-"""
+"""The context that a connector gets beside START: requests, settings, secrets, files, time."""
 
 from __future__ import annotations
 
@@ -19,75 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import SecretStr
 
-from pdpp_worker.errors import (
-    AuthExpired,
-    Challenged,
-    ConfigurationError,
-    Forbidden,
-    Gone,
-    ProviderError,
-    Throttled,
-    UpstreamError,
-)
-from pdpp_worker.protocol.messages import (
-    Budget,
-    DetailCoverage,
-    DetailGap,
-    DetailGapRecovered,
-    Done,
-    DoneError,
-    GapToClose,
-    Interaction,
-    InteractionResponse,
-    Message,
-    Progress,
-    Record,
-    SkipResult,
-    Start,
-    State,
-)
-from pdpp_worker.protocol.reasons import Reason, RecoveryKind
-from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
+from pdpp_worker.errors import ProviderError
+from pdpp_worker.protocol.messages import Interaction, InteractionResponse, Message, Start
 
 if TYPE_CHECKING:  # named, not used: half of the connectors send no request
     import httpx
     from structlog.typing import FilteringBoundLogger
-
-__all__ = [
-    "WHOLE_STREAM",
-    "AuthExpired",
-    "BatchScope",
-    "Budget",
-    "Challenged",
-    "Collect",
-    "ConfigurationError",
-    "Context",
-    "DetailCoverage",
-    "DetailGap",
-    "DetailGapRecovered",
-    "Done",
-    "DoneError",
-    "Forbidden",
-    "GapToClose",
-    "Gone",
-    "Interaction",
-    "InteractionResponse",
-    "Message",
-    "Progress",
-    "ProviderError",
-    "Reason",
-    "Record",
-    "RecoveryKind",
-    "ResourceScope",
-    "Scope",
-    "SkipResult",
-    "Start",
-    "State",
-    "Throttled",
-    "TimeRange",
-    "UpstreamError",
-    "skip",
-]
 
 
 class HttpFactory(Protocol):
@@ -120,7 +49,7 @@ def nothing_to_check() -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """What a connector is handed beside START."""
+    """The tools of one slice, beside START."""
 
     http: HttpFactory
     settings: Mapping[str, Any]
@@ -135,7 +64,7 @@ class Context:
     files: Path
     """This connection's own directory for what is too big for the store; made before the connector is called."""
     check: Callable[[], None] = nothing_to_check
-    """To be called at least every second by whoever waits for anything but `http`: raises what ends the slice."""
+    """Call it at least every second while waiting for anything but `http`: it raises what ends the slice."""
     ask: Callable[[Interaction], InteractionResponse] = ask_nobody
     """Asks the owner and waits; `timeout` at once where nobody is at the terminal (`run --interactive`)."""
     min_interval_ms: float = 1000.0
@@ -143,24 +72,3 @@ class Context:
 
 
 Collect = Callable[[Start, Context], Iterator[Message]]
-
-
-def skip(
-    stream: str,
-    reason: Reason,
-    scope: Scope,
-    message: str = "",
-    *,
-    retry_after: datetime | None = None,
-    detail: dict[str, Any] | None = None,
-) -> SkipResult:
-    """A SKIP_RESULT whose recovery kind follows from its reason."""
-    return SkipResult(
-        stream=stream,
-        reason=reason.value,
-        message=message,
-        scope=scope,
-        recovery_kind=reason.kind,
-        retry_after=retry_after,
-        detail=detail,
-    )
