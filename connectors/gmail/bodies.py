@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.gmail.client import Answer
-from connectors.gmail.decoding import snippet, stripped, text_of
+from connectors.gmail.decoding import snippet, text_of
 from connectors.gmail.download import Downloads, TooLargeError, content
 from connectors.gmail.files import Stored
+from connectors.gmail.html_text import html_text
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.structure import Part
 
@@ -36,7 +37,7 @@ class Text:
 
     def readable(self) -> str:
         """The text as a person reads it."""
-        return "\n".join(self.plain) if self.plain else stripped("\n".join(self.html))
+        return "\n".join(self.plain) if self.plain else html_text("\n".join(self.html))
 
     def snippet(self) -> str | None:
         """The beginning of it."""

@@ -12,7 +12,6 @@ from typing import Any
 from imapclient import IMAPClient
 from imapclient.datetime_util import parse_to_datetime
 from imapclient.exceptions import ProtocolError
-from imapclient.imapclient import _quote
 from imapclient.response_parser import parse_response
 
 Answer = dict[str, Any]
@@ -72,7 +71,8 @@ class Client(IMAPClient):  # type: ignore[misc]
         return bytes(self._read_literal(size))
 
     def _normalise_folder(self, folder_name: str | bytes) -> Any:
-        return _quote(folder_name)
+        spelled = folder_name.encode("ascii") if isinstance(folder_name, str) else folder_name
+        return b'"' + spelled.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
     def _uid_fetch(self, messages: str, items: Sequence[str], changed_since: int | None) -> list[Any]:
         modifiers = [f"(CHANGEDSINCE {changed_since})"] if changed_since is not None else []

@@ -1,4 +1,8 @@
-"""The parts of a message, out of its BODYSTRUCTURE (RFC 3501, 7.4.2): what is its text, and what is attached to it."""
+"""The parts of a message, out of its BODYSTRUCTURE (RFC 3501, 7.4.2): text or attachment.
+
+IMAPClient's own `BodyData` only groups the parts of a multipart, and gives up where one of several parts is NIL; paths,
+names (RFC 2231) and dispositions are read here.
+"""
 
 from __future__ import annotations
 

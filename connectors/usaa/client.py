@@ -37,8 +37,8 @@ class Site:
             ProviderError: it is not one, or the session is over.
         """
         response = self._checked(self._send("GET", href))
-        page = html.parse(response.text)
-        if any(one.attributes.get("type", "").lower() == "password" for one in page.every("input")):
+        page = _parsed(response)
+        if html.asks_for_password(page):
             raise AuthExpired(f"{response.url.path} asks for a password: the session at the site is over")
         return page
 
@@ -105,11 +105,18 @@ def _read_export(response: httpx.Response) -> Read:
             return read_csv(response.content)
         except UnreadError as error:
             raise ShapeError(str(error)) from None
-    page = html.parse(response.text) if "html" in response.headers.get("content-type", "") else None
-    if page is None:
+    if "html" not in response.headers.get("content-type", ""):
         raise ShapeError("the export is no CSV of a known shape")
-    if _NOTHING.search(page.text):
+    page = _parsed(response)
+    if _NOTHING.search(html.text_of(page)):
         return _NONE
-    if any(one.attributes.get("type", "").lower() == "password" for one in page.every("input")):
+    if html.asks_for_password(page):
         raise AuthExpired("the site asks to sign in: the session is over")
     raise RangeRefusedError("the export was answered with a page")
+
+
+def _parsed(response: httpx.Response) -> Node:
+    try:
+        return html.parse(response.text)
+    except html.UnreadablePageError as error:
+        raise ShapeError(f"{response.url.path} is no page that can be read: {error}") from None

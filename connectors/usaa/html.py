@@ -1,57 +1,29 @@
-"""Just enough of a web page: its elements, their text, and what a form would send."""
+"""A web page as a tree, the text that it shows, and the values that a form would send."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from dataclasses import dataclass
+from typing import Any
 
-_VOID = frozenset(
-    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
+from lxml import etree, html
+
+Node = Any
+"""An element of a page (`lxml.html.HtmlElement`)."""
+
+_SHOWN = etree.XPath(
+    "descendant::text()[not(ancestor::script or ancestor::style or ancestor::template or ancestor::noscript)]"
 )
-_SILENT = frozenset(("script", "style", "template", "noscript"))
+_NO_VALUE = frozenset(("submit", "button", "reset", "file", "image"))
 
 
-@dataclass(slots=True, eq=False)
-class Node:
-    """An element; children are elements and text."""
-
-    tag: str
-    attributes: dict[str, str] = field(default_factory=dict)
-    children: list[Node | str] = field(default_factory=list)
-
-    def every(self, *tags: str) -> Iterator[Node]:
-        """All elements below this one with one of the tags, in the page's order."""
-        stack: list[Node | str] = self.children[::-1]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, Node):
-                if node.tag in tags:
-                    yield node
-                stack += node.children[::-1]
-
-    def pieces(self) -> list[str]:
-        """The text that is shown, piece by piece."""
-        found: list[str] = []
-        stack: list[Node | str] = self.children[::-1]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, str):
-                if text := " ".join(node.split()):
-                    found.append(text)
-            elif node.tag not in _SILENT:
-                stack += node.children[::-1]
-        return found
-
-    @property
-    def text(self) -> str:
-        """All of the text, one space between two pieces."""
-        return " ".join(self.pieces())
+class UnreadablePageError(Exception):
+    """A page that holds no element, or nests them so deeply that a part of it would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a form would send, and where to."""
+    """The values that a form would send, and where to."""
 
     action: str
     method: str
@@ -61,58 +33,66 @@ class Form:
 
 
 def parse(content: str) -> Node:
-    """A page as a tree; a broken page gives whatever can be made of it."""
-    builder = _Builder()
-    builder.feed(content)
-    builder.close()
-    return builder.root
+    """A page as a tree; a broken page gives whatever can be made of it.
+
+    Raises:
+        UnreadablePageError: it is none, or some of it would be lost.
+    """
+    parser = html.HTMLParser(encoding="utf-8", huge_tree=True)
+    try:
+        page = html.document_fromstring(content.encode("utf-8", "replace"), parser=parser)
+    except etree.ParserError as error:
+        raise UnreadablePageError(str(error)) from None
+    if any(one.type_name == "ERR_RESOURCE_LIMIT" for one in parser.error_log):
+        raise UnreadablePageError("it is nested too deeply")
+    return page
+
+
+def every(node: Node, *tags: str) -> Iterator[Node]:
+    """All elements below a node with one of the tags, in the page's order."""
+    return iter(node.iterdescendants(*tags))
+
+
+def pieces(node: Node) -> list[str]:
+    """The text that is shown, piece by piece."""
+    return [text for one in _SHOWN(node) if (text := " ".join(one.split()))]
+
+
+def text_of(node: Node) -> str:
+    """All of the text that is shown, one space between two pieces."""
+    return " ".join(pieces(node))
+
+
+def asks_for_password(page: Node) -> bool:
+    """Whether the page has a field for a password."""
+    return any(one.get("type", "").lower() == "password" for one in every(page, "input"))
 
 
 def rows(table: Node) -> list[list[Node]]:
     """The cells of a table, row by row."""
-    return [list(row.every("td", "th")) for row in table.every("tr")]
+    return [list(every(row, "td", "th")) for row in every(table, "tr")]
 
 
 def form_of(node: Node) -> Form:
-    """What a form sends as it stands."""
-    values: dict[str, str] = {}
-    choices: dict[str, list[str]] = {}
-    for one in node.every("input", "select", "textarea"):
-        name, kind = one.attributes.get("name", ""), one.attributes.get("type", "text").lower()
-        if not name or kind in ("submit", "button", "reset", "file", "image"):
+    """A form as it stands."""
+    form = Form(node.get("action", ""), node.get("method", "get").lower(), {}, {})
+    for field in every(node, "input", "select", "textarea"):
+        name, kind = field.get("name", ""), field.get("type", "text").lower()
+        if not name or kind in _NO_VALUE:
             continue
-        if one.tag == "select":
-            options = [each.attributes.get("value", each.text) for each in one.every("option")]
-            chosen = [
-                each.attributes.get("value", each.text) for each in one.every("option") if "selected" in each.attributes
-            ]
-            choices[name] = options
-            values[name] = (chosen or options or [""])[0]
+        if field.tag == "select":
+            _add_select(form, name, field)
         elif kind in ("radio", "checkbox"):
-            choices.setdefault(name, []).append(one.attributes.get("value", "on"))
-            if "checked" in one.attributes:
-                values[name] = one.attributes.get("value", "on")
+            form.choices.setdefault(name, []).append(field.get("value", "on"))
+            if field.get("checked") is not None:
+                form.values[name] = field.get("value", "on")
         else:
-            values[name] = one.attributes.get("value", "")
-    return Form(node.attributes.get("action", ""), node.attributes.get("method", "get").lower(), values, choices)
+            form.values[name] = field.get("value", "")
+    return form
 
 
-class _Builder(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.root = Node("page")
-        self._open = [self.root]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        node = Node(tag, {name: value or "" for name, value in attrs})
-        self._open[-1].children.append(node)
-        if tag not in _VOID:
-            self._open.append(node)
-
-    def handle_endtag(self, tag: str) -> None:
-        if any(node.tag == tag for node in self._open[1:]):
-            while self._open.pop().tag != tag:
-                pass
-
-    def handle_data(self, data: str) -> None:
-        self._open[-1].children.append(data)
+def _add_select(form: Form, name: str, field: Node) -> None:
+    options = {one: one.get("value", text_of(one)) for one in every(field, "option")}
+    chosen = [value for one, value in options.items() if one.get("selected") is not None]
+    form.choices[name] = list(options.values())
+    form.values[name] = (chosen or form.choices[name] or [""])[0]

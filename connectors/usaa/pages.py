@@ -72,7 +72,7 @@ def read_accounts(page: Node) -> list[SiteAccount]:
     Raises:
         ShapeError: it links none.
     """
-    found = {account.id: account for link in page.every("a") if (account := _account(link)) is not None}
+    found = {account.id: account for link in html.every(page, "a") if (account := _account(link)) is not None}
     if not found:
         raise ShapeError("the dashboard links no account")
     return list(found.values())
@@ -80,14 +80,14 @@ def read_accounts(page: Node) -> list[SiteAccount]:
 
 def find_export(page: Node) -> Form | None:
     """The form that exports transactions of a period, if the page has one."""
-    forms = (html.form_of(node) for node in page.every("form"))
+    forms = (html.form_of(node) for node in html.every(page, "form"))
     return next((one for one in forms if "selectionType" in {**one.values, **one.choices}), None)
 
 
 def export_link(page: Node) -> str | None:
     """The link that leads to the export, if the page has one."""
-    links = (link for link in page.every("a") if link.text.strip().lower().startswith("export"))
-    return next((link.attributes["href"] for link in links if link.attributes.get("href")), None)
+    links = (link for link in html.every(page, "a") if html.text_of(link).lower().startswith("export"))
+    return next((link.get("href") for link in links if link.get("href")), None)
 
 
 def filled(form: Form, since: date, until: date) -> dict[str, str]:
@@ -125,7 +125,7 @@ def read_messages(page: Node, today: date) -> Iterator[dict[str, Any]]:
     wanted = {"status": ("status",), "date": ("date",), "message": ("message", "subject")}
     cells, columns = _table(page, wanted)
     for row in cells:
-        texts = {name: row[at].text if at < len(row) else "" for name, at in columns.items()}
+        texts = {name: html.text_of(row[at]) if at < len(row) else "" for name, at in columns.items()}
         day = None if (found := read_day(texts["date"])) is None else dated_by(today, found)
         received = None if day is None else day.isoformat()
         yield {
@@ -143,7 +143,7 @@ def read_billing(page: Node) -> dict[str, str]:
     Raises:
         ShapeError: not one of the known labels is there.
     """
-    pieces = page.pieces()
+    pieces = html.pieces(page)
     found: dict[str, str] = {}
     for piece, following in pairwise([*pieces, ""]):
         label = piece.strip(" :").lower()
@@ -170,12 +170,12 @@ _BILLING = frozenset(
 
 
 def _account(link: Node) -> SiteAccount | None:
-    href = link.attributes.get("href", "")
+    href = link.get("href", "")
     path = _ACCOUNT_PATH.search(urlsplit(href).path)
     if path is None:
         return None
     query = {name.lower(): values[0] for name, values in parse_qs(urlsplit(href).query).items()}
-    text = plain(link.text)
+    text = plain(html.text_of(link))
     last_four = None if (found := _LAST_FOUR.search(text)) is None else found[1]
     name = _LAST_FOUR.split(text)[0].strip(" -:") or None
     key = query.get("accountid") or query.get("acctid") or last_four or digest(text)
@@ -187,7 +187,7 @@ def _account(link: Node) -> SiteAccount | None:
 
 def _table(page: Node, wanted: Mapping[str, Sequence[str]]) -> tuple[list[list[Node]], dict[str, int]]:
     """The rows below a header that names the wanted columns; the first of them may be missing from no table."""
-    for table in page.every("table"):
+    for table in html.every(page, "table"):
         cells = html.rows(table)
         for at, row in enumerate(cells):
             columns = _columns(row, wanted)
@@ -197,7 +197,7 @@ def _table(page: Node, wanted: Mapping[str, Sequence[str]]) -> tuple[list[list[N
 
 
 def _columns(row: Sequence[Node], wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    heads = [cell.text.lower() for cell in row]
+    heads = [html.text_of(cell).lower() for cell in row]
     found: dict[str, int] = {}
     for name, spellings in wanted.items():
         at = next((at for at, head in enumerate(heads) if any(one in head for one in spellings)), None)
@@ -207,8 +207,8 @@ def _columns(row: Sequence[Node], wanted: Mapping[str, Sequence[str]]) -> dict[s
 
 
 def _listed(row: Sequence[Node], columns: dict[str, int]) -> Listed:
-    texts = {name: row[at].text if at < len(row) else "" for name, at in columns.items()}
-    links = [link.attributes.get("href", "") for cell in row for link in cell.every("a")]
+    texts = {name: html.text_of(row[at]) if at < len(row) else "" for name, at in columns.items()}
+    links = [link.get("href", "") for cell in row for link in html.every(cell, "a")]
     day = read_day(texts["date"])
     return Listed(
         digest(texts.get("account", ""), texts["date"], texts["title"]),
