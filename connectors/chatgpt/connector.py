@@ -78,7 +78,7 @@ _PASS = {
     True: "Open the browser and pass the check yourself: pdpp-worker connection login NAME",
     False: "Collect through your own browser: pdpp-worker connection set NAME reach=browser; connection login NAME",
 }
-"""What the owner can do about a bot check, by whether requests go through the browser."""
+"""Advice about a bot check, by whether requests go through the browser."""
 
 
 def _not_supported(start: Start) -> dict[str, str]:

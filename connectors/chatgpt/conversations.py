@@ -11,7 +11,7 @@ from connectors.chatgpt.api import Api
 from connectors.chatgpt.details import Details, coverage, deleted, gap, listed, whole
 from connectors.chatgpt.fields import identity, iso
 from connectors.chatgpt.gaps import BACKLOG, by_conversation, closed, is_backlog
-from connectors.chatgpt.listing import Item, Page, Place, Step, walk
+from connectors.chatgpt.listing import Item, Page, Position, Step, walk
 from pdpp_worker.connector import (
     BatchScope,
     Context,
@@ -54,7 +54,7 @@ def recover(start: Start, context: Context, details: Details) -> Iterator[Messag
 
 
 def forward(start: Start, context: Context, api: Api, details: Details) -> Iterator[Message]:
-    """Walk the list from the saved place, and read what is new on it."""
+    """Walk the list from the saved position, and read what is new on it."""
     details.forgive()
     yield from _Walker(start, context, api, details).walk()
 
@@ -71,16 +71,16 @@ class _Walker:
         self._unusable = 0
 
     def walk(self) -> Iterator[Message]:
-        place = self._saved_place()
-        for step in self._read_ahead(walk(self._read, place)):
+        position = self._saved_position()
+        for step in self._read_ahead(walk(self._read, position)):
             if step.item is not None and (reason := self._details.why_stop) is not None:
-                yield self._deferred(reason, place)
+                yield self._deferred(reason, position)
                 return
             yield from self._report_unusable()
             if step.item is not None:
                 yield from self._handle(step.item)
-            place = step.place
-            yield State(stream="conversations", cursor=self._cursor_at(place))
+            position = step.position
+            yield State(stream="conversations", cursor=self._cursor_at(position))
             yield from self._progress(step)
         yield from self._close_backlogs()
 
@@ -96,13 +96,13 @@ class _Walker:
                 yield from held
                 held.clear()
 
-    def _saved_place(self) -> Place:
+    def _saved_position(self) -> Position:
         # A walk that read no messages has not come anywhere for one that does.
         usable = self._cursor.get("hydrated", False) or not self._hydrates
-        return Place.from_json(self._cursor.get("list") if usable else None)
+        return Position.from_json(self._cursor.get("list") if usable else None)
 
-    def _cursor_at(self, place: Place) -> dict[str, Any]:
-        return {**self._cursor, "list": place.as_json(), "hydrated": self._hydrates}
+    def _cursor_at(self, position: Position) -> dict[str, Any]:
+        return {**self._cursor, "list": position.as_json(), "hydrated": self._hydrates}
 
     def _read(self, offset: int) -> Page:
         page = self._api.conversations(offset)
@@ -118,10 +118,10 @@ class _Walker:
             self._unusable = 0
 
     def _progress(self, step: Step) -> Iterator[Message]:
-        # On the way down to a floor nobody knows how many items are still to come.
+        # On the way down to a low watermark nobody knows how many items are still to come.
         is_through = step.item is None
-        if step.total is not None and (is_through or step.place.floor is None):
-            count = step.total if is_through else min(step.place.index, step.total)
+        if step.total is not None and (is_through or step.position.low_watermark is None):
+            count = step.total if is_through else min(step.position.index, step.total)
             yield Progress(stream="conversations", count=count, total=step.total)
 
     def _handle(self, item: Item) -> Iterator[Message]:
@@ -142,11 +142,11 @@ class _Walker:
             yield from whole(item.id, item.raw, detail, self._context.now)
             yield coverage(item.id, is_read=True)
 
-    def _deferred(self, reason: Reason, place: Place) -> Message:
-        since = _time(place.floor.time) if place.floor else None
-        until = _time(place.mark.time) if place.mark else None
+    def _deferred(self, reason: Reason, position: Position) -> Message:
+        since = _time(position.low_watermark.time) if position.low_watermark else None
+        until = _time(position.boundary.time) if position.boundary else None
         scope = BatchScope(partition=dict(BACKLOG), range=TimeRange(since=since, until=until))
-        message = "The walk stopped here; the next one goes on from this place."
+        message = "The walk stopped here; the next one goes on from this position."
         return skip("conversations", reason, scope, message, retry_after=self._details.retry_after)
 
     def _close_backlogs(self) -> Iterator[Message]:

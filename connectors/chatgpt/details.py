@@ -30,7 +30,7 @@ from pdpp_worker.connector import (
 MAX_FAILURES = 5
 """Failures in a row after which no further conversation is asked for."""
 UNPROVED = 2
-"""How often a 404, or a 403, is taken to be about one conversation before any could be read: the endpoint itself may be
+"""Number of 404s, or 403s, taken to be about one conversation before any could be read: the endpoint itself may be
 gone, or closed to this account."""
 
 FORBIDDEN = 403
@@ -46,7 +46,7 @@ class Details:
         self._left = left
         self._ahead: dict[str, Conversation] = {}
         self.batch = BATCH if in_batches else 1
-        """How many conversations may be asked for at once; a batch that fails makes it one."""
+        """Most conversations that are asked for at once; a batch that fails makes it one."""
         self._failures = 0
         self._error: ProviderError | None = None
         self._gone = self._forbidden = 0
@@ -94,7 +94,7 @@ class Details:
 
     @property
     def why_stop(self) -> Reason | None:
-        """Why no further conversation should be asked for now, if so."""
+        """The reason not to ask for a further conversation now, if there is one."""
         if self._left is not None and self._left <= 0:
             return Reason.RUN_BUDGET_DEFERRED
         if self._error is None or self._failures < MAX_FAILURES:
@@ -103,7 +103,7 @@ class Details:
 
     @property
     def retry_after(self) -> datetime | None:
-        """When the platform last said to come back, if it refused for the rate."""
+        """The time at which the platform last said to come back, if it refused for the rate."""
         return None if self._error is None else self._error.retry_after
 
     def _is_about_the_account(self, error: ProviderError) -> bool:
@@ -134,7 +134,7 @@ def whole(key: str, item: dict[str, Any], detail: Conversation, now: Now) -> Ite
 
 
 def listed(item: Item, now: Now) -> Record:
-    """What the list says of a conversation, to be merged over what is held."""
+    """The list's fields of a conversation, to be merged over the record held."""
     data = rows.listed_conversation(item.id, item.raw)
     return Record(stream="conversations", key=item.id, data=data, emitted_at=now(), partial=True)
 

@@ -13,7 +13,7 @@ from typing import Any
 from connectors.chatgpt import small_rows
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.errors import ListEmptiedError, ShapeError
-from connectors.chatgpt.listing import Page, Place, one_pass
+from connectors.chatgpt.listing import Page, Position, one_pass
 from pdpp_worker.connector import (
     AuthExpired,
     Context,
@@ -94,7 +94,7 @@ def _shares(api: Api) -> Iterator[Any]:
         unusable += page.unusable
         return page
 
-    yield from (step.item.raw for step in one_pass(read, Place()) if step.item is not None)
+    yield from (step.item.raw for step in one_pass(read, Position()) if step.item is not None)
     yield from [None] * unusable
 
 

@@ -1,4 +1,4 @@
-"""How the account is signed in: with an access token that was given, or with one that the platform gives for a session.
+"""Signs the account in: with an access token that was given, or with one that the platform gives for a session.
 
 The session is that of the browser profile, or a session cookie. A token that is refused on the way is renewed once.
 """
@@ -48,11 +48,11 @@ class Session:
             raise
 
     def get(self, path: str, **parameters: Any) -> bytes:
-        """What a path answers with."""
+        """The body of the answer to a GET."""
         return _content(f"GET {path}", self._signed(lambda: self._client.get(path, params=parameters)))
 
     def post(self, path: str, body: dict[str, Any]) -> bytes:
-        """What a path answers a JSON object with."""
+        """The body of the answer to a POST of a JSON object."""
         return _content(f"POST {path}", self._signed(lambda: self._client.post(path, json=body)))
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ def _content(place: str, response: httpx.Response) -> bytes:
 
 
 def parsed(place: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
-    """What `parse` makes of an answer.
+    """An answer, read by `parse`.
 
     Raises:
         UpstreamError: it is no JSON.

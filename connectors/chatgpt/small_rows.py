@@ -53,7 +53,7 @@ def custom_gpt(raw: Any) -> dict[str, Any] | None:
 
 
 def custom_instructions(raw: Any) -> dict[str, Any] | None:
-    """What the owner told the platform about themselves and how it should answer; there is one."""
+    """The owner's custom instructions; there is one record."""
     item = table(raw)
     return {
         "id": INSTRUCTIONS_ID,

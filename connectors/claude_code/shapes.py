@@ -38,8 +38,8 @@ _DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a line stands."""
+class LineOrigin:
+    """The origin of a line."""
 
     file: str
     """Name of the transcript."""
@@ -84,9 +84,9 @@ def is_message(line: Obj) -> bool:
     return isinstance(kind, str) and kind in MESSAGE_TYPES
 
 
-def message_record(line: Obj, place: Place, offset: int, raw: bytes) -> Obj:
+def message_record(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> Obj:
     """A `user` or `assistant` line."""
-    record, rest = _common(line, place, offset, raw)
+    record, rest = _common(line, origin, offset, raw)
     record["role"] = rest.pop("type")
     body = rest.get("message")
     if isinstance(body, dict):
@@ -95,9 +95,9 @@ def message_record(line: Obj, place: Place, offset: int, raw: bytes) -> Obj:
     return _with_rest(record, rest)
 
 
-def attachment_record(line: Obj, place: Place, offset: int, raw: bytes) -> Obj:
+def attachment_record(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> Obj:
     """A line of any other type, known or not; `event_type` is its type."""
-    record, rest = _common(line, place, offset, raw)
+    record, rest = _common(line, origin, offset, raw)
     record["event_type"] = rest.pop("type") if isinstance(rest.get("type"), str) else "untyped"
     holder = rest
     if isinstance(rest.get("attachment"), dict):
@@ -132,12 +132,12 @@ def record_id(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def _common(line: Obj, place: Place, offset: int, raw: bytes) -> tuple[Obj, Obj]:
+def _common(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> tuple[Obj, Obj]:
     rest = dict(line)
-    session = place.session_of(line)
+    session = origin.session_of(line)
     if rest.get("sessionId") == session:
         del rest["sessionId"]
-    record: Obj = {"session_id": session, "file": place.file}
+    record: Obj = {"session_id": session, "file": origin.file}
     for name, field, kind in _LIFTED:
         if isinstance(rest.get(name), kind):
             record[field] = rest.pop(name)
@@ -145,17 +145,17 @@ def _common(line: Obj, place: Place, offset: int, raw: bytes) -> tuple[Obj, Obj]
     if ms is not None:
         exact = _EXACT_TIME.fullmatch(rest["timestamp"])
         record["timestamp"] = rest.pop("timestamp") if exact else iso_time(ms)
-    record["id"] = _line_id(record.get("uuid"), place, offset, raw)
+    record["id"] = _line_id(record.get("uuid"), origin, offset, raw)
     return record, rest
 
 
-def _line_id(uuid: str | None, place: Place, offset: int, raw: bytes) -> str:
+def _line_id(uuid: str | None, origin: LineOrigin, offset: int, raw: bytes) -> str:
     """One uuid may stand in several files after a resume or a fork, so the file is part of the key.
 
-    A line without a uuid is known by its place and its bytes: a rewritten file never replaces one line by another.
+    A line without a uuid is known by its origin and its bytes: a rewritten file never replaces one line by another.
     """
     mark = uuid or f"{offset}-{blake2b(raw.rstrip(), digest_size=4).hexdigest()}"
-    return record_id(f"{place.file.removesuffix('.jsonl')}#{mark}")
+    return record_id(f"{origin.file.removesuffix('.jsonl')}#{mark}")
 
 
 def _spoken(body: Obj) -> Obj:

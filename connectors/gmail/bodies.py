@@ -26,7 +26,7 @@ BUNDLE = 4 * 1024 * 1024
 
 @dataclass
 class Text:
-    """What was read of a message's text."""
+    """The text of a message, as far as it was read."""
 
     plain: list[str] = field(default_factory=list)
     html: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Bodies:
         return texts if self._whole else (message.parts.plain or message.parts.html)[:1]
 
     def items(self, paths: Sequence[Part]) -> list[str]:
-        """What to FETCH for parts of these places."""
+        """The items to FETCH for parts at these paths."""
         return ["UID", *(f"{path_of(part)}<0.{self._limit}>" for part in paths)]
 
     def bundles(self, messages: Sequence[Mail]) -> Iterator[list[Mail]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 
 _SAME = {"us-ascii": "utf-8", "ascii": "utf-8", "iso-8859-1": "cp1252", "latin-1": "cp1252", "x-unknown": "utf-8"}
-"""What is written under these names is as a rule the wider set."""
+"""Character sets that are as a rule meant as a wider one."""
 
 
 def decoded(raw: bytes, charset: str | None) -> str:

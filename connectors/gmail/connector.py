@@ -8,12 +8,12 @@ from typing import Any
 
 from connectors.gmail.errors import HungUpError, RefusedError, ShapeError
 from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, label, listed, to_walk
-from connectors.gmail.place import Place
+from connectors.gmail.position import MailboxPosition
 from connectors.gmail.reader import DETAILS, Reader
 from connectors.gmail.recover import Recovery
 from connectors.gmail.rows import Box
 from connectors.gmail.session import Selected, Session
-from connectors.gmail.walk import Walk, beginning, partition, vanished
+from connectors.gmail.walk import MailboxWalk, beginning, partition, vanished
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     BatchScope,
@@ -59,7 +59,7 @@ class _Account:
         self._context = context
         self._session = Session(context)
         self._reader = Reader(start, context, self._session)
-        self._places: dict[str, Any] = dict((start.cursor("messages") or {}).get("mailboxes", {}))
+        self._positions: dict[str, Any] = dict((start.cursor("messages") or {}).get("mailboxes", {}))
         self.unfinished = wanted
 
     def collect(self) -> Iterator[Message]:
@@ -104,20 +104,20 @@ class _Account:
             yield from self._mended(next(one for one in mailboxes if one.name == name))
 
     def _mailbox(self, selected: Selected, *, alone: bool) -> Iterator[Message]:
-        saved = self._places.get(self._slot(selected.name))
-        place = beginning(Place.from_json(saved) if saved else None, selected, self._reader.details)
+        saved = self._positions.get(self._slot(selected.name))
+        position = beginning(MailboxPosition.from_json(saved) if saved else None, selected, self._reader.details)
         box = Box(selected.name, selected.uidvalidity, self._session.speaks_gmail)
-        walk = Walk(self._context, self._session, self._reader, box, selected, place)
+        walk = MailboxWalk(self._context, self._session, self._reader, box, selected, position)
         for message in walk.messages(lambda now: self._checkpoint(selected.name, now)):
             yield message
             if alone and isinstance(message, State):
-                total = max(selected.exists, place.count)
-                yield Progress(stream="messages", count=place.count, total=total)
+                total = max(selected.exists, position.count)
+                yield Progress(stream="messages", count=position.count, total=total)
 
     def _vanished(self, mailboxes: Sequence[Mailbox], names: Sequence[str]) -> Iterator[Message]:
         """Mailboxes that were walked before and are no longer there, with all that they held."""
-        for name in self._places.keys() - {self._slot(one) for one in names}:
-            yield from vanished(self._reader, name, Place.from_json(self._places.pop(name)))
+        for name in self._positions.keys() - {self._slot(one) for one in names}:
+            yield from vanished(self._reader, name, MailboxPosition.from_json(self._positions.pop(name)))
             yield self._cursor()
         there = {one.name for one in mailboxes}
         for known, mailbox in self._batches():
@@ -139,12 +139,12 @@ class _Account:
             if isinstance(known.scope, BatchScope) and isinstance(name := known.scope.partition.get("mailbox"), str):
                 yield known, name
 
-    def _checkpoint(self, name: str, place: Place) -> State:
-        self._places[self._slot(name)] = place.as_json()
+    def _checkpoint(self, name: str, position: MailboxPosition) -> State:
+        self._positions[self._slot(name)] = position.as_json()
         return self._cursor()
 
     def _cursor(self) -> State:
-        return State(stream="messages", cursor={"mailboxes": dict(self._places)})
+        return State(stream="messages", cursor={"mailboxes": dict(self._positions)})
 
     def _slot(self, name: str) -> str:
         return EVERYTHING if self._session.speaks_gmail else name

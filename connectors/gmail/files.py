@@ -1,4 +1,4 @@
-"""What is too large for the store: kept on disk under the name of its content, and fetched in pieces that are kept."""
+"""Files that are too large for the store: kept on disk under the name of their content, and fetched in pieces."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Stored:
 
 
 class Partial:
-    """What has come of a download so far, as it came; it outlives the slice and the worker."""
+    """The bytes of a download so far, as they came; they outlive the slice and the worker."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -10,7 +10,7 @@ from connectors.gmail.client import Answer, Client, sequence_set
 from connectors.gmail.download import Downloads, TooLargeError
 from connectors.gmail.errors import HungUpError, OutageError, RefusedError, ShapeError
 from connectors.gmail.files import Files
-from connectors.gmail.ledger import Entry
+from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.rows import (
     GMAIL_ITEMS,
     METADATA_ITEMS,
@@ -53,7 +53,7 @@ def everything(_message: Mail, _stream: str, _key: str) -> bool:
 
 @dataclass
 class Outcome:
-    """What became of the messages that were asked for."""
+    """The results for the messages that were asked for."""
 
     read: list[Mail] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Reader:
             yield from self._attachments(message, chosen)
         return outcome
 
-    def gone(self, box: Box, entry: Entry) -> Iterator[Record]:
+    def gone(self, box: Box, entry: MessageEntry) -> Iterator[Record]:
         """A message that the server no longer has, with all that hung on it."""
         key = box.key(entry.uid, entry.gm)
         keys = {"messages": [key], "message_bodies": [key]}
@@ -188,26 +188,26 @@ class Reader:
             yield detail_coverage("attachments", "messages", key, is_read=True)
 
     def _isolated(
-        self, place: str, uids: Sequence[int], items: Sequence[str]
+        self, label: str, uids: Sequence[int], items: Sequence[str]
     ) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
         """Answers by UID; a message that spoils the answer of all is found by halving."""
         messages = sequence_set(uids)
         try:
-            return self._ask(place, lambda client: client.fetch_by_uid(messages, items)), {}
+            return self._ask(label, lambda client: client.fetch_by_uid(messages, items)), {}
         except (RefusedError, ShapeError, HungUpError) as error:
             if len(uids) == 1 or self._losses >= MOST_LOSSES:
                 return {}, dict.fromkeys(uids, error)
         middle = len(uids) // 2
-        found, errors = self._isolated(place, uids[:middle], items)
-        more, more_errors = self._isolated(place, uids[middle:], items)
+        found, errors = self._isolated(label, uids[:middle], items)
+        more, more_errors = self._isolated(label, uids[middle:], items)
         return {**found, **more}, {**errors, **more_errors}
 
-    def _ask(self, place: str, command: Callable[[Client], dict[int, Answer]]) -> dict[int, Answer]:
+    def _ask(self, label: str, command: Callable[[Client], dict[int, Answer]]) -> dict[int, Answer]:
         """Send a command; after too many losses in a row it is taken for lost as well."""
         if self._failure is not None and self._losses >= MOST_LOSSES:
             raise self._failure
         try:
-            answers = self._session.ask(place, command)
+            answers = self._session.ask(label, command)
         except (HungUpError, OutageError) as error:
             self._losses, self._failure = self._losses + 1, error
             raise

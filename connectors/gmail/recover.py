@@ -29,7 +29,7 @@ PAGE = 50
 
 
 class Target(NamedTuple):
-    """Where a missing message is."""
+    """The address of a missing message."""
 
     mailbox: str
     uidvalidity: int

@@ -114,7 +114,7 @@ class Api:
         """Whether the plan's limit hides what lies below the last page; it is not gone."""
 
     def identity(self) -> Obj:
-        """Who is signed in, and where."""
+        """The signed-in user, and the workspace."""
         return self._call("auth.test")
 
     def users(self) -> Iterator[Obj]:
@@ -221,7 +221,7 @@ def _failure(method: str, answer: Obj) -> ProviderError:
 
 
 def refuse_nameless(method: str, count: int) -> None:
-    """Say that items were passed over.
+    """Report items that were passed over.
 
     Raises:
         NamelessError: there were any.

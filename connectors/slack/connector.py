@@ -20,7 +20,7 @@ from connectors.slack.streams import (
     PARENT,
     REACTIONS,
     USERS,
-    Emitter,
+    RecordFactory,
 )
 from connectors.slack.web import Web
 from pdpp_worker.connector import (
@@ -44,44 +44,44 @@ from pdpp_worker.connector import (
 from pdpp_worker.connector.fields import table
 
 _TABLES = {USERS: "S_USER", CHANNELS: "CHANNEL", MESSAGES: "MESSAGE"}
-"""What no workspace is without: where an unfinished archive holds none of it, it was not come to."""
+"""Tables that no workspace is without: where an unfinished archive holds none of it, it was not reached."""
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
     """Close the known gaps, then read what is new or changed."""
     refused = {} if start.recovery_only else _not_supported(start)
     wanted = frozenset(scope.name for scope in start.scope.streams if scope.name not in refused)
-    emitter = Emitter(wanted, context.now)
+    factory = RecordFactory(wanted, context.now)
     if context.settings.get("archive"):
-        yield from _Offline(start, context, emitter).collect()
+        yield from _Offline(start, context, factory).collect()
     else:
-        yield from _collect_online(start, context, emitter, walks=not start.recovery_only)
-    # No place is kept after the word that a stream failed, nor one of the stream that it rides on.
+        yield from _collect_online(start, context, factory, walks=not start.recovery_only)
+    # No position is kept after the word that a stream failed, nor one of the stream that it rides on.
     yield from refuse(refused)
 
 
-def _collect_online(start: Start, context: Context, emitter: Emitter, *, walks: bool) -> Iterator[Message]:
+def _collect_online(start: Start, context: Context, factory: RecordFactory, *, walks: bool) -> Iterator[Message]:
     try:
         client = open_client(context)
     except AuthExpired as error:
         text = f"{error}; or set `archive` to a directory of slackdump's"
-        yield from (skip(stream, Reason.CREDENTIALS_EXPIRED, WHOLE_STREAM, text) for stream in sorted(emitter.wanted))
+        yield from (skip(stream, Reason.CREDENTIALS_EXPIRED, WHOLE_STREAM, text) for stream in sorted(factory.wanted))
         return
     with client:
         api = Api(client)
-        web = Web(api, emitter, start, context)
+        web = Web(api, factory, start, context)
         due = start.detail_gaps[: start.budget.items]
-        phases = [Phase((), lambda: recover(OnlineReader(api, web, emitter), due)), *(web.phases() if walks else [])]
-        yield from run_phases(phases, otherwise=sorted(emitter.wanted))
+        phases = [Phase((), lambda: recover(OnlineReader(api, web, factory), due)), *(web.phases() if walks else [])]
+        yield from run_phases(phases, otherwise=sorted(factory.wanted))
 
 
 class _Offline:
     """The road through slackdump's archive, for one slice."""
 
-    def __init__(self, start: Start, context: Context, emitter: Emitter) -> None:
+    def __init__(self, start: Start, context: Context, factory: RecordFactory) -> None:
         self._start = start
         self._context = context
-        self._emitter = emitter
+        self._factory = factory
         self._source = Source.of(context)
         self._program = self._source.slackdump(context)
 
@@ -98,7 +98,7 @@ class _Offline:
 
     def _recover(self) -> Iterator[Message]:
         if self._has_token:
-            yield from _collect_online(self._start, self._context, self._emitter, walks=False)
+            yield from _collect_online(self._start, self._context, self._factory, walks=False)
             return
         # What the archive holds whole by now needs no asking.
         entities = sorted(due_entities(self._start) & self._source.look().unfinished.keys())
@@ -110,11 +110,11 @@ class _Offline:
 
     def _forward(self) -> Iterator[Message]:
         cursor = dict(table(self._start.cursor(MESSAGES)))
-        if MESSAGES in self._emitter.wanted and cursor.get("run") != self._start.run_id:
+        if MESSAGES in self._factory.wanted and cursor.get("run") != self._start.run_id:
             yield from refresh(self._source, self._start, self._context, cursor)
             yield State(stream=MESSAGES, cursor=dict(cursor))
         if self._program is None and self._has_token and self._start.detail_gaps:
-            yield from _collect_online(self._start, self._context, self._emitter, walks=False)
+            yield from _collect_online(self._start, self._context, self._factory, walks=False)
         elif self._start.detail_gaps:
             yield from self._settle()
         yield from self._read(cursor)
@@ -125,24 +125,24 @@ class _Offline:
         why = "slackdump did not bring it to an end" if result is None or result.is_clean else str(result)
         unfinished = self._source.look().unfinished
         with reading(self._source.database.parent), open_archive(self._source.database) as archive:
-            ingest = Ingest(archive, self._emitter, self._start)
-            reader = ArchiveReader(archive, ingest, self._emitter, unfinished, why)
+            ingest = Ingest(archive, self._factory, self._start)
+            reader = ArchiveReader(archive, ingest, self._factory, unfinished, why)
             yield from recover(reader, self._start.detail_gaps[: self._start.budget.items])
 
     def _read(self, cursor: Obj) -> Iterator[Message]:
         with reading(self._source.database.parent), open_archive(self._source.database) as archive:
-            ingest = Ingest(archive, self._emitter, self._start)
+            ingest = Ingest(archive, self._factory, self._start)
             empty = frozenset(
                 stream
                 for stream, name in _TABLES.items()
-                if not archive.is_finished and stream in self._emitter.wanted and not archive.holds(name)
+                if not archive.is_finished and stream in self._factory.wanted and not archive.holds(name)
             )
             yield from ingest.small_streams(empty)
-            if MESSAGES in self._emitter.wanted:
-                place = {**_notes(cursor), **ingest.cursor(MESSAGES)}
-                yield from ingest.messages(place)
+            if MESSAGES in self._factory.wanted:
+                position = {**_notes(cursor), **ingest.cursor(MESSAGES)}
+                yield from ingest.messages(position)
                 covered = TimeRange(until=iso(archive.newest_message()))
-                yield State(stream=MESSAGES, cursor=place, covered=None if cursor.get("failed") else covered)
+                yield State(stream=MESSAGES, cursor=position, covered=None if cursor.get("failed") else covered)
             text = "slackdump ended before it had read any of this"
             failed = dict.fromkeys(empty, (Reason.SOURCE_PARTITION_FAILED, text))
             if cursor.get("failed"):
@@ -153,13 +153,13 @@ class _Offline:
             yield from self._skips(failed)
 
     def _skips(self, failed: dict[str, tuple[Reason, str]]) -> Iterator[SkipResult]:
-        for stream in sorted(self._emitter.wanted):
+        for stream in sorted(self._factory.wanted):
             found = failed.get(stream) or failed.get(PARENT.get(stream, ""))
             if found is not None:
                 yield skip(stream, found[0], WHOLE_STREAM, found[1])
 
     def _skip_all(self, error: ArchiveError) -> Iterator[SkipResult]:
-        yield from (skip(stream, error.reason, WHOLE_STREAM, str(error)) for stream in sorted(self._emitter.wanted))
+        yield from (skip(stream, error.reason, WHOLE_STREAM, str(error)) for stream in sorted(self._factory.wanted))
 
     @property
     def _has_token(self) -> bool:
@@ -171,7 +171,7 @@ class _Offline:
 
 
 def _notes(cursor: Obj) -> Obj:
-    """What the cursor holds beside the place."""
+    """The cursor's fields beside the position."""
     return {name: cursor[name] for name in ("run", "reported", "failed") if name in cursor}
 
 

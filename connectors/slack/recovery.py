@@ -23,7 +23,7 @@ from connectors.slack.streams import (
     MESSAGES,
     REACTIONS,
     USERS,
-    Emitter,
+    RecordFactory,
 )
 from connectors.slack.web import Web
 from pdpp_worker.connector import (
@@ -60,7 +60,7 @@ class Reader(Protocol):
         ...
 
     def members(self, channel: str) -> Iterator[Message]:
-        """Who is in a channel."""
+        """The members of a channel."""
         ...
 
 
@@ -130,10 +130,10 @@ class OnlineReader:
         (CANVASES, ("files.info", "file", "file")),
     )
 
-    def __init__(self, api: Api, web: Web, emitter: Emitter) -> None:
+    def __init__(self, api: Api, web: Web, factory: RecordFactory) -> None:
         self._api = api
         self._web = web
-        self._emitter = emitter
+        self._factory = factory
 
     def entity(self, entity: str, locator: Obj) -> Iterator[Message]:
         """All of a thread, or of a channel between the times that its gap names."""
@@ -151,10 +151,10 @@ class OnlineReader:
         """One channel, person or file."""
         method, name, parameter = dict(self._METHODS)[stream]
         raw = self._api.info(method, name, **{parameter: key})
-        yield from _emit(self._emitter, stream, raw, self._emitter.now().date().isoformat())
+        yield from _emit(self._factory, stream, raw, self._factory.now().date().isoformat())
 
     def members(self, channel: str) -> Iterator[Message]:
-        """Who is in a channel."""
+        """The members of a channel."""
         return self._web.members(channel)
 
 
@@ -169,10 +169,12 @@ class ArchiveReader:
         (CANVASES, "FILE"),
     )
 
-    def __init__(self, archive: Archive, ingest: Ingest, emitter: Emitter, unfinished: Iterable[str], why: str) -> None:
+    def __init__(
+        self, archive: Archive, ingest: Ingest, factory: RecordFactory, unfinished: Iterable[str], why: str
+    ) -> None:
         self._archive = archive
         self._ingest = ingest
-        self._emitter = emitter
+        self._factory = factory
         self._unfinished = frozenset(unfinished)
         self._why = why
 
@@ -198,16 +200,16 @@ class ArchiveReader:
             raise Gone("the archive does not hold it any more")
         if row.raw is None:
             raise Unreadable("the archive's row is not a JSON object")
-        yield from _emit(self._emitter, stream, {**row.raw, "id": key}, row.extra or FIRST_SEEN)
+        yield from _emit(self._factory, stream, {**row.raw, "id": key}, row.extra or FIRST_SEEN)
 
     def members(self, channel: str) -> Iterator[Message]:
-        """Who is in a channel."""
+        """The members of a channel."""
         for crowd in self._archive.crowds(-1, ""):
             if crowd.channel == channel:
-                yield from (self._emitter.membership(channel, user) for user in crowd.members)
+                yield from (self._factory.membership(channel, user) for user in crowd.members)
 
 
-def _emit(emitter: Emitter, stream: str, raw: Obj, day: str) -> Iterator[Record]:
+def _emit(factory: RecordFactory, stream: str, raw: Obj, day: str) -> Iterator[Record]:
     if stream == USERS:
-        return emitter.user(raw)
-    return emitter.channel(raw, day) if stream in (CHANNELS, CHANNEL_STATS) else emitter.file(raw)
+        return factory.user(raw)
+    return factory.channel(raw, day) if stream in (CHANNELS, CHANNEL_STATS) else factory.file(raw)

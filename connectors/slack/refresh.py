@@ -42,7 +42,7 @@ LEFT_OUT = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Source:
-    """Where the archive lies, and what is to be done about it."""
+    """The archive's location, and the settings for bringing it up to date."""
 
     database: Path
     program: str | None
@@ -72,7 +72,7 @@ class Source:
         return Slackdump(self.program, self.database.parent, self.stall_s, *secrets)
 
     def look(self) -> Completeness:
-        """What the archive lacks; nothing is known of one that is not there."""
+        """The missing parts of the archive; none are known of one that is not there."""
         if not self.database.is_file():
             return Completeness()
         with reading(self.database.parent), open_archive(self.database) as archive:
@@ -109,7 +109,7 @@ def refresh(source: Source, start: Start, context: Context, cursor: Obj) -> Iter
 
 
 def warn_of_pace(context: Context) -> Iterator[Progress]:
-    """Say so where slackdump cannot keep to the owner's rate ceiling: its limits know no slower pace than Slack's."""
+    """Warn where slackdump cannot keep to the owner's rate ceiling: its limits know no slower pace than Slack's."""
     if context.min_interval_ms > SLOWEST_MS:
         text = (
             f"slackdump cannot be held to your ceiling of {context.min_interval_ms:g} ms between requests: it asks for "
@@ -182,7 +182,7 @@ def gap(entity: str, reason: Reason, why: str, context: Context) -> SkipResult:
 
 
 def partition(entity: str) -> dict[str, Any]:
-    """How a gap names a channel, or a thread of one."""
+    """The partition by which a gap names a channel, or a thread of one."""
     channel, _, thread = entity.partition(":")
     return {"channel_id": channel, **({"thread_ts": thread} if thread else {})}
 

@@ -26,7 +26,7 @@ from connectors.slack.errors import ArchiveError
 from pdpp_worker.connector import Reason
 
 POLL_S = 2.0
-"""How often the runtime hears that slackdump lives."""
+"""Seconds between two signs of life of slackdump."""
 GRACE_S = 5.0
 """From the request to stop until it is stopped by force."""
 LOCK_NAME = ".pdpp-lock"
@@ -63,7 +63,7 @@ BUSY = "a slackdump that was started before still writes to the archive"
 
 _TAIL_BYTES = 64 * 1024
 _NOT_STARTED = frozenset({126, 127})
-"""What `env` ends with when it cannot start a program."""
+"""Exit codes of `env` when it cannot start a program."""
 _FAILED = re.compile(rf"channel ({ENTITY.pattern})\b")
 _SIGN_IN = re.compile(r"invalid_auth|not_authed|token_revoked|token_expired|account_inactive|auth error", re.IGNORECASE)
 
@@ -86,7 +86,7 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Exit:
-    """How a call of slackdump ended."""
+    """The end of a call of slackdump."""
 
     code: int | None
     """None: it could not be started."""
@@ -104,7 +104,7 @@ class Exit:
 
     @property
     def reason(self) -> Reason:
-        """What a miss is put down to."""
+        """The reason for parts that are missing after it."""
         if self.stalled:
             return Reason.TIMED_OUT
         if self.busy:
@@ -138,7 +138,7 @@ class Slackdump:
     token: str | None = None
     cookie: str | None = None
     result: Exit = field(default=Exit(None), init=False)
-    """How the last call ended."""
+    """The end of the last call."""
 
     def archive(self, entities: Sequence[str] = (), *, member_only: bool) -> Iterator[None]:
         """Read these channels and threads whole, all channels if none is named; yields while that goes on."""
@@ -270,7 +270,7 @@ def reading(directory: Path) -> Iterator[None]:
 
 
 def size(directory: Path) -> int:
-    """How large the archive is by now, bytes."""
+    """The size of the archive by now, bytes."""
     return sum(size for size, _ in _sizes(directory))
 
 
@@ -321,7 +321,7 @@ def _sizes(directory: Path) -> list[tuple[int, int]]:
 
 
 def _last_growth(directory: Path) -> float:
-    """When the archive, or else its lock, was last written to, Unix seconds."""
+    """The time at which the archive, or else its lock, was last written to, Unix seconds."""
     times = [changed for _, changed in _sizes(directory)] or [(directory / LOCK_NAME).stat().st_mtime_ns]
     return max(times) / 1e9
 

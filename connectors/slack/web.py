@@ -29,7 +29,7 @@ from connectors.slack.streams import (
     REACTIONS,
     USERS,
     WORKSPACE,
-    Emitter,
+    RecordFactory,
 )
 from pdpp_worker.connector import (
     Context,
@@ -49,12 +49,12 @@ from pdpp_worker.connector.fields import flag, table, tables
 class Web:
     """Reads a workspace over the Web API for one slice."""
 
-    def __init__(self, api: Api, emitter: Emitter, start: Start, context: Context) -> None:
+    def __init__(self, api: Api, factory: RecordFactory, start: Start, context: Context) -> None:
         self._api = api
-        self._emitter = emitter
+        self._factory = factory
         self._start = start
         self._context = context
-        self.conversations = Conversations(api, emitter, context)
+        self.conversations = Conversations(api, factory, context)
 
     def phases(self) -> list[Phase]:
         """The forward walk, in order; each reads one stream and what rides on it."""
@@ -66,7 +66,7 @@ class Web:
             Phase((FILES, CANVASES), self._files),
             Phase((MESSAGES, ATTACHMENTS, REACTIONS), self._messages),
         ]
-        wanted = self._emitter.wanted
+        wanted = self._factory.wanted
         asked = [Phase(tuple(one for one in streams if one in wanted), go) for streams, go in all_phases]
         return [Phase(streams, self._guarded(streams, go)) for streams, go in asked if streams]
 
@@ -91,7 +91,7 @@ class Web:
     def _workspace(self) -> Iterator[Message]:
         if self._is_done(WORKSPACE):
             return
-        records = list(self._emitter.workspace(self._api.identity()))
+        records = list(self._factory.workspace(self._api.identity()))
         if not records:
             raise ShapeError("auth.test names no workspace")
         yield from records
@@ -101,7 +101,7 @@ class Web:
         if self._is_done(USERS):
             return
         for number, raw in enumerate(self._api.users(), start=1):
-            yield from self._emitter.user(table(raw))
+            yield from self._factory.user(table(raw))
             if number % 1000 == 0:
                 yield Progress(stream=USERS, count=number)
         yield State(stream=USERS, cursor={"run": self._start.run_id})
@@ -115,12 +115,12 @@ class Web:
             for raw in self._api.channels():
                 if self._is_ours(raw):
                     ids[raw["id"]] = integer(raw.get("num_members")) or 0
-                    yield from self._emitter.channel(raw, day)
+                    yield from self._factory.channel(raw, day)
         except NamelessError as error:
             self._nameless = error
         self._listed = ids
         self._refuse_nameless()
-        if CHANNELS in self._emitter.wanted:
+        if CHANNELS in self._factory.wanted:
             yield State(stream=CHANNELS, cursor={"run": self._start.run_id, "ids": ids})
 
     def _is_ours(self, raw: Obj) -> bool:
@@ -129,7 +129,7 @@ class Web:
         return raw.get("is_im") is True or raw.get("is_mpim") is True or flag(raw.get("is_member")) is not False
 
     def _refuse_nameless(self) -> None:
-        """Say that the list of channels had some that cannot be named, now that the others are taken."""
+        """Report channels of the list that cannot be named, now that the others are taken."""
         if self._nameless is not None:
             raise self._nameless
 
@@ -179,7 +179,7 @@ class Web:
 
     def members(self, channel: str) -> Iterator[Message]:
         """The memberships of one conversation."""
-        yield from (self._emitter.membership(channel, user) for user in self._api.members(channel) if text(user))
+        yield from (self._factory.membership(channel, user) for user in self._api.members(channel) if text(user))
 
     def _files(self) -> Iterator[Message]:
         if self._is_done(FILES):
@@ -192,12 +192,12 @@ class Web:
             named = [raw for raw in tables(found) if text(raw.get("id"))]
             nameless += len(found) - len(named)
             for raw in named:
-                yield from self._emitter.file(raw)
+                yield from self._factory.file(raw)
             page += 1
-            if FILES in self._emitter.wanted:
+            if FILES in self._factory.wanted:
                 yield State(stream=FILES, cursor={"page": page})
         refuse_nameless("files.list", nameless)
-        if FILES in self._emitter.wanted:
+        if FILES in self._factory.wanted:
             yield State(stream=FILES, cursor={"run": self._start.run_id})
 
     def _messages(self) -> Iterator[Message]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from connectors.usaa import files
-from connectors.usaa.emitter import TRANSACTIONS, Emitter
-from connectors.usaa.inbox import Inbox
-from connectors.usaa.site import collect_site
-from connectors.usaa.templates import TEMPLATES, Template
+from connectors.usaa.documents.templates import TEMPLATES, Template
+from connectors.usaa.inbox import files
+from connectors.usaa.inbox.walk import Inbox
+from connectors.usaa.records import TRANSACTIONS, RecordFactory
+from connectors.usaa.site.collect import collect_site
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     Context,
@@ -35,11 +35,11 @@ def collect_with(templates: Sequence[Template], start: Start, context: Context) 
     if not start.recovery_only:
         yield from refuse(refused)
     wanted = frozenset(scope.name for scope in start.scope.streams) - refused.keys()
-    emitter = Emitter(wanted, context.now)
+    factory = RecordFactory(wanted, context.now)
     if not context.settings.get("inbox"):
-        yield from collect_site(start, context, emitter, templates)
+        yield from collect_site(start, context, factory, templates)
     elif TRANSACTIONS in wanted:
-        yield from _collect_inbox(start, context, emitter, templates)
+        yield from _collect_inbox(start, context, factory, templates)
 
 
 def _not_supported(start: Start) -> dict[str, str]:
@@ -53,30 +53,30 @@ _ALONE = "Ask for the whole stream transactions as well: it keeps the place."
 
 
 def _collect_inbox(
-    start: Start, context: Context, emitter: Emitter, templates: Sequence[Template]
+    start: Start, context: Context, factory: RecordFactory, templates: Sequence[Template]
 ) -> Iterator[Message]:
     root = Path(str(context.settings["inbox"])).expanduser()
     history = timedelta(days=int(context.settings["history_days"]))
-    inbox = Inbox(root, start, emitter, templates, history)
+    inbox = Inbox(root, start, factory, templates, history)
     try:
         found = files.scan(root)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        yield from _nothing(start, emitter, f"The inbox cannot be listed: {why}. Correct the setting `inbox`.")
+        yield from _nothing(start, factory, f"The inbox cannot be listed: {why}. Correct the setting `inbox`.")
         return
     if not found and inbox.is_new:
-        yield from _nothing(start, emitter, "The inbox is empty: put CSV exports and PDF statements into it.")
+        yield from _nothing(start, factory, "The inbox is empty: put CSV exports and PDF statements into it.")
         return
     if start.recovery_only:
         yield from inbox.recover(found)
         return
     yield from inbox.walk(found)
-    yield from _places(emitter.wanted)
+    yield from _places(factory.wanted)
 
 
-def _nothing(start: Start, emitter: Emitter, why: str) -> Iterator[Message]:
+def _nothing(start: Start, factory: RecordFactory, why: str) -> Iterator[Message]:
     if not start.recovery_only:
-        for stream in sorted(emitter.wanted):
+        for stream in sorted(factory.wanted):
             yield skip(stream, Reason.SOURCE_PARTITION_FAILED, WHOLE_STREAM, why)
 
 

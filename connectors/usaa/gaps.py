@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 
-from connectors.usaa.documents import UnreadError
-from connectors.usaa.emitter import TRANSACTIONS
+from connectors.usaa.documents.reading import UnreadError
 from connectors.usaa.ledger import Ledger, Window
+from connectors.usaa.records import TRANSACTIONS
 from pdpp_worker.connector import (
     BatchScope,
     DetailCoverage,
@@ -79,7 +79,7 @@ class Gaps:
         )
 
     def vanished(self, gap: GapToClose) -> DetailGapRecovered:
-        """What the gap is about is not there any more."""
+        """Closes a gap whose resource is not there any more."""
         self._resources.pop((gap.stream, resource_of(gap)), None)
         return closed_as_absent(gap, resource_of(gap) or "range")
 

@@ -1,4 +1,4 @@
-"""What a store would hold after the batches of some runs: records, cursors and gaps, in memory."""
+"""A store in memory: the records, cursors and gaps after the batches of some runs."""
 
 from __future__ import annotations
 

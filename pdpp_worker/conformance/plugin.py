@@ -42,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def pdpp_examinations() -> Iterator[Callable[[str], Examination]]:
-    """Opens each connector's world once, and closes all of them at the end."""
+    """Opens each connector's account once, and closes all of them at the end."""
     from pdpp_worker.conformance.report import begin
 
     opened: dict[str, Examination] = {}

@@ -1,4 +1,4 @@
-"""Where the variety comes from: everything is a function of the seed and a name."""
+"""Random values as functions of a seed and a name."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a complete collection holds of one conversation: the ids of all nodes with a message, in order."""
+    """One conversation of a complete collection: the ids of all nodes with a message, in order."""
 
     conversation_id: str
     update_time: float

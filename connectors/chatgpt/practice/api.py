@@ -95,7 +95,7 @@ class Endpoint(RequestHandler):
 
 
 class Session(Endpoint):
-    """Who is logged in, with the access token; an empty object when nobody is."""
+    """The session of the signed-in user, with the access token; an empty object when nobody is signed in."""
 
     kind = "session"
 
@@ -128,7 +128,7 @@ class SignIn(Endpoint):
 
 
 class SignedIn(Endpoint):
-    """What the button of the page does."""
+    """Signs in, as the page's button does."""
 
     kind = "login"
     method = "POST"
@@ -207,7 +207,7 @@ class ConversationBatch(Endpoint):
 
 
 class Memories(Endpoint):
-    """What the platform remembers about its user."""
+    """The platform's memories of its user."""
 
     kind = "memories"
 

@@ -1,4 +1,4 @@
-"""What stands between a request and its answer: bot check, token, quota, faults; and the log of it all."""
+"""Decides on each request: bot check, token, quota, faults; and logs it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from connectors.chatgpt.practice.answers import (
     too_many_requests,
 )
 from connectors.chatgpt.practice.faults import Fault, FaultPlan
-from connectors.chatgpt.practice.log import AnchoredClock, Arrival, Entry, Journal
+from connectors.chatgpt.practice.log import AnchoredClock, Arrival, Journal, LoggedRequest
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.quota import Quota
 from connectors.chatgpt.practice.state import load_account, save_account
@@ -120,8 +120,8 @@ class Backend:
         return allowed is None or self._token_uses <= allowed
 
 
-def _entry(arrival: Arrival, call: Call, answer: Answer, decision: Decision, fault: Fault | None) -> Entry:
-    return Entry(
+def _entry(arrival: Arrival, call: Call, answer: Answer, decision: Decision, fault: Fault | None) -> LoggedRequest:
+    return LoggedRequest(
         n=arrival.n,
         at=arrival.at,
         monotonic_ns=arrival.monotonic_ns,

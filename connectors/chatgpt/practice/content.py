@@ -1,4 +1,4 @@
-"""What messages say: one builder for each content type of the platform, and the texts that break careless readers."""
+"""Content of messages: one builder for each content type of the platform, and texts that break careless readers."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def code(rng: random.Random) -> Content:
 
 
 def execution_output(rng: random.Random) -> Content:
-    """What the program printed."""
+    """The output of a program."""
     return {"content_type": "execution_output", "text": "\n".join(rng.sample(WORDS, 3))}
 
 
@@ -89,7 +89,7 @@ def thoughts(rng: random.Random) -> Content:
 
 
 def reasoning_recap(rng: random.Random) -> Content:
-    """How long the reasoning took."""
+    """The duration of the reasoning."""
     return {"content_type": "reasoning_recap", "content": f"Thought for {rng.randint(2, 90)} seconds"}
 
 
@@ -118,7 +118,7 @@ def tether_quote(rng: random.Random) -> Content:
 
 
 def model_editable_context(rng: random.Random) -> Content:
-    """What the model noted down."""
+    """Notes of the model."""
     return {
         "content_type": "model_editable_context",
         "model_set_context": sentence(rng),

@@ -16,7 +16,7 @@ Options = TypeVar("Options", Change, FaultOptions, QuotaOptions)
 
 
 class Control(RequestHandler):
-    """What cannot be used of a request is answered with 422 and the reason."""
+    """A control request; one that cannot be used is answered with 422 and the reason."""
 
     def initialize(self, backend: Backend) -> None:
         """Take the backend from the route."""
@@ -49,7 +49,7 @@ class Control(RequestHandler):
 
 
 class Advance(Control):
-    """What happens to the account between two visits."""
+    """Changes the account between two visits."""
 
     post = Control.reply
 

@@ -26,22 +26,22 @@ class Conversation:
     id: str
     first_update: float
     revisions: tuple[float, ...] = ()
-    """When turns were added after the conversation first appeared."""
+    """The times at which turns were added after the conversation first appeared."""
 
     @property
     def create_time(self) -> float:
-        """When it began: within the month before its first update, mostly shortly before."""
+        """The time at which it began: within the month before its first update, mostly shortly before."""
         lasted = 30 + fraction(self.seed, "lasted", self.index) ** 4 * LONGEST_S
         return round(self.first_update - lasted, 6)
 
     @property
     def update_time(self) -> float:
-        """When the last turn was added."""
+        """The time at which the last turn was added."""
         return self.revisions[-1] if self.revisions else self.first_update
 
     @property
     def awkward(self) -> str | None:
-        """How this conversation is hard to read, if it is."""
+        """The difficulty in reading this conversation, if there is one."""
         place = self.index % AWKWARD_PERIOD
         return AWKWARD[place] if place < len(AWKWARD) else None
 

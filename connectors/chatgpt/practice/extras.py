@@ -1,4 +1,4 @@
-"""What the account has besides conversations: memories, own GPTs, custom instructions and shared links."""
+"""The account beside its conversations: memories, own GPTs, custom instructions and shared links."""
 
 from __future__ import annotations
 

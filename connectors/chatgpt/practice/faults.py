@@ -1,4 +1,4 @@
-"""Which request goes wrong, and how: a function of the seed and the number of the request."""
+"""Chooses the requests that go wrong, by the seed and the number of the request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pdpp_worker.conformance.seeding import fraction
 
 
 class Fault(StrEnum):
-    """What a request can meet."""
+    """A fault that a request can meet."""
 
     CHALLENGE = "challenge"
     ERROR = "error"

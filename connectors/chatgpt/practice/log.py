@@ -37,7 +37,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LoggedRequest:
     """One line of the log. `path` has the query with it; `retry_after` is the header as sent."""
 
     n: int
@@ -74,7 +74,7 @@ class Journal:
 
     def __init__(self, path: Path | None, clock: AnchoredClock) -> None:
         self._clock = clock
-        self._entries: list[Entry] = []
+        self._entries: list[LoggedRequest] = []
         self._file = path.open("a", encoding="utf-8") if path else None
         self._arrivals = 0
         self._last_ns: int | None = None
@@ -92,7 +92,7 @@ class Journal:
         self._arrivals += 1
         return Arrival(self._arrivals, self._clock.at(now), now)
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: LoggedRequest) -> None:
         """Keep an entry; it is in the file when this returns."""
         self._entries.append(entry)
         if entry.status == 429:
@@ -101,7 +101,7 @@ class Journal:
             self._file.write(json.dumps(asdict(entry)) + "\n")
             self._file.flush()
 
-    def since(self, n: int) -> list[Entry]:
+    def since(self, n: int) -> list[LoggedRequest]:
         """The entries after number `n`, in order."""
         return self._entries[max(0, n) :]
 
@@ -130,9 +130,9 @@ class Journal:
         self._most_refusals = max(self._most_refusals, len(self._refused_at))
 
 
-def entry_from_json(row: dict[str, Any]) -> Entry:
+def request_from_json(row: dict[str, Any]) -> LoggedRequest:
     """An entry from a line of the log."""
-    return Entry(**row)
+    return LoggedRequest(**row)
 
 
 def stats_from_json(row: dict[str, Any]) -> Stats:

@@ -11,7 +11,7 @@ from pdpp_worker.conformance.quota.options import QuotaOptions, require
 
 @dataclass(frozen=True, slots=True)
 class FaultOptions:
-    """What goes wrong, as shares of all requests in [0, 1]; a request meets one fault at most.
+    """Faults, as shares of all requests in [0, 1]; a request meets one fault at most.
 
     Raises ValueError for a value that has no meaning.
     """
@@ -55,7 +55,7 @@ class FaultOptions:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happened to the account between two visits; counts of conversations."""
+    """A change of the account between two visits; counts of conversations."""
 
     updates: int = 0
     new: int = 0
@@ -79,7 +79,7 @@ class ProviderOptions:
     log: Path | None = None
     ready_file: Path | None = None
     state: Path | None = None
-    """Where `advance` is kept, so that a restart shows the same account."""
+    """The file that keeps each `advance`, so that a restart shows the same account."""
     watch_stdin: bool = False
     """Stop when standard input ends: a child with a pipe from its parent never outlives it."""
     quota: QuotaOptions = field(default_factory=QuotaOptions)

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from connectors.chatgpt.practice.account import Advanced
 from connectors.chatgpt.practice.cli import arguments
-from connectors.chatgpt.practice.log import Entry, Stats, entry_from_json, stats_from_json
+from connectors.chatgpt.practice.log import LoggedRequest, Stats, request_from_json, stats_from_json
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.server import HOST
 from pdpp_worker.conformance.quota.options import QuotaOptions
@@ -101,9 +101,9 @@ class ProviderProcess:
         """The log in figures."""
         return stats_from_json(self._call("GET", "stats"))
 
-    def log(self, since: int = 0) -> list[Entry]:
+    def log(self, since: int = 0) -> list[LoggedRequest]:
         """The requests after number `since`."""
-        return [entry_from_json(row) for row in self._call("GET", f"log?since={since}")["entries"]]
+        return [request_from_json(row) for row in self._call("GET", f"log?since={since}")["entries"]]
 
     def advance(self, change: Change) -> Advanced:
         """Let the account change."""

@@ -64,4 +64,4 @@ def _stop_request(options: ProviderOptions) -> asyncio.Event:
 
 
 def _no_access_log(handler: RequestHandler) -> None:
-    """Say nothing: the backend has written the request down."""
+    """Writes no access log: the backend has written the request down."""

@@ -1,4 +1,4 @@
-"""What happened to the account, kept in a file so that a restart shows the same account."""
+"""Keeps the account's changes in a file, so that a restart shows the same account."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def write_sample(directory: Path, seed: int) -> None:
 
 
 def append_activity(directory: Path, seed: int) -> None:
-    """What happens between two runs: work goes on, the half line is completed, the locked transcript opens.
+    """Continue the logs between two runs: work goes on, the half line is completed, the locked transcript opens.
 
     Each call adds another piece of work.
     """

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 DAY = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
-"""When a message was received, where nothing else is said."""
+"""The time at which a message was received, where nothing else is said."""
 USER, PASSWORD, TOKEN = "owner@gmail.com", "abcdefghijklmnop", "ya29.token"
 DROP = "DROP"
 """A fault's answer: hang up without a word."""
 
 Fault = Callable[[str], str | None]
-"""Says for a command, without its tag, what to answer instead (NO …, BAD …, BYE …, DROP), or None."""
+"""From a command, without its tag, to the answer to give instead (NO …, BAD …, BYE …, DROP), or None."""
 
 
 @dataclass

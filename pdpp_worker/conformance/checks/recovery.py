@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from pdpp_worker.conformance.account import Fault
 from pdpp_worker.conformance.attempt import Ask, Attempt
 from pdpp_worker.conformance.case import Case, gaps_about
-from pdpp_worker.conformance.checks.plain import require_truth
+from pdpp_worker.conformance.checks.plain import require_expected
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Gap, Ledger
 from pdpp_worker.conformance.names import plural, some
-from pdpp_worker.conformance.world import Fault
 from pdpp_worker.protocol.messages import Budget, DetailGap, DetailGapRecovered
 from pdpp_worker.protocol.scope import ResourceScope, scope_key
 
@@ -30,10 +30,10 @@ def check_recovery(case: Case) -> str:
         if closed := ledger.gaps.keys() - vain.gaps.keys():
             raise Defect(f"it closes a gap while its resource is still {fault.value}: {some(closed)}")
     found = ["still missing: said again"]
-    if Fault.GONE in case.world.faults:
+    if Fault.GONE in case.account.faults:
         _try_gone(case, ledger.copy(), broken)
         found.append("gone: closed as absent")
-    if Fault.SIGNED_OUT in case.world.faults:
+    if Fault.SIGNED_OUT in case.account.faults:
         _try_signed_out(case, ledger.copy())
         found.append("signed out: asks no more")
     _recover(case, ledger)
@@ -44,8 +44,8 @@ def check_recovery(case: Case) -> str:
 def check_targeted(case: Case) -> str:
     """Whether a recovery run asks the provider for the gaps' resources only, within its budget; counted there."""
     fault, broken = _need(case)
-    if case.world.requests() is None:
-        raise NotChecked("The world does not count what is asked of the provider.")
+    if case.account.requests() is None:
+        raise NotChecked("The practice account does not count what is asked of the provider.")
     with _during(case, fault, broken):
         ledger = _with_gaps(case)
     ledger.keep(_by_resource(ledger))
@@ -67,11 +67,11 @@ def _need(case: Case) -> tuple[Fault, list[str]]:
 
 @contextmanager
 def _during(case: Case, fault: Fault, broken: list[str]) -> Iterator[None]:
-    case.world.inject(fault, broken)
+    case.account.inject(fault, broken)
     try:
         yield
     finally:
-        case.world.mend()
+        case.account.mend()
 
 
 def _with_gaps(case: Case) -> Ledger:
@@ -94,9 +94,11 @@ def _recover(case: Case, ledger: Ledger) -> None:
     if ledger.cursors != cursors:
         raise Defect("it moves a cursor in a recovery run")
     recovered = {gap.miss.stream for gap in handed}
-    require_truth(ledger, [one for one in case.world.truth() if one.stream in recovered], "after the recovery run")
+    require_expected(
+        ledger, [one for one in case.account.expected_records() if one.stream in recovered], "after the recovery run"
+    )
     case.runner.run(ledger, Ask(run_id="forward"))
-    require_truth(ledger, case.world.truth(), "after the recovery run and the next walk")
+    require_expected(ledger, case.account.expected_records(), "after the recovery run and the next walk")
 
 
 def _try_signed_out(case: Case, ledger: Ledger) -> None:
@@ -135,7 +137,7 @@ def _asked(case: Case, ledger: Ledger, budget: Budget, broken: Collection[str]) 
     """The resources that a recovery run asks the provider for."""
     mark = case.mark()
     case.runner.run(ledger, Ask(run_id="recovery", gaps=True, recovery_only=True, budget=budget))
-    requests = (case.world.requests() or [])[mark:]
+    requests = (case.account.requests() or [])[mark:]
     for request in requests:
         if not request.resources:
             raise Defect(f"it lists instead of fetching in a recovery run: {request.text}")
@@ -151,7 +153,7 @@ def _by_resource(ledger: Ledger) -> list[Gap]:
 
 
 def _resources(case: Case) -> int:
-    return len({piece.resource for piece in case.world.truth()} - {None})
+    return len({group.resource for group in case.account.expected_records()} - {None})
 
 
 def _place(gap: Gap) -> str:

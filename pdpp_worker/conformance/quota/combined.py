@@ -36,7 +36,7 @@ class Peekable(Protocol):
     """A model that can be asked before anything is taken."""
 
     def wait_s(self, now: float) -> float:
-        """How long a request would have to wait, s."""
+        """The wait of a request, s."""
         ...
 
     def admit(self, now: float) -> Decision:

@@ -42,7 +42,7 @@ class TokenBucket:
         self._tokens, self._filled_at = burst, start
 
     def wait_s(self, now: float, cost: float = 1.0) -> float:
-        """How long a request would have to wait, s; nothing is taken."""
+        """The wait of a request, s; nothing is taken."""
         self._refill(now)
         return max(0.0, (cost - self._tokens) / self._rate)
 
@@ -77,7 +77,7 @@ class SlidingWindow:
         self._limit = _window_limit(rate_per_s, window_s)
 
     def wait_s(self, now: float) -> float:
-        """How long a request would have to wait, s; nothing is taken."""
+        """The wait of a request, s; nothing is taken."""
         while self._admitted and now - self._admitted[0] >= self._window:
             self._admitted.popleft()
         full = len(self._admitted) >= self._limit
@@ -110,14 +110,14 @@ class FixedWindow:
         self._number, self._used = -1, 0
 
     def wait_s(self, now: float) -> float:
-        """How long a request would have to wait, s; nothing is taken."""
+        """The wait of a request, s; nothing is taken."""
         number = int(now // self._window)
         if number != self._number:
             self._number, self._used = number, 0
         return (number + 1) * self._window - now if self._used >= self._limit else 0.0
 
     def left(self, now: float) -> Left:
-        """What is left of the window, and the time until the next one."""
+        """The rest of the window, and the time until the next one."""
         self.wait_s(now)
         return Left(max(0, self._limit - self._used), (self._number + 1) * self._window - now)
 

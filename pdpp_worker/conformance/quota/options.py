@@ -22,7 +22,7 @@ def require(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class QuotaOptions:
-    """How many requests the provider admits.
+    """The number of requests that the provider admits.
 
     A window admits `rate_per_s * window_s` requests, at least one; `burst` belongs to the bucket alone.
     Raises ValueError for a value that has no meaning.

@@ -27,7 +27,7 @@ TREES = ["conversations", "messages"]
 
 @dataclass
 class Holder:
-    """What a store would hold: the messages of all slices so far, and the cursors they left."""
+    """A store: the messages of all slices so far, and the cursors they left."""
 
     context: Context
     sent: list[Message] = field(default_factory=list)

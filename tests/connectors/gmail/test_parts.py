@@ -19,13 +19,13 @@ from connectors.gmail.errors import ShapeError, typed
 from connectors.gmail.fields import NAMES, Headers, labels
 from connectors.gmail.files import Files
 from connectors.gmail.html_text import html_text
-from connectors.gmail.ledger import BLOCK, Entry, Ledger
+from connectors.gmail.ledger import BLOCK, Ledger, MessageEntry
 from connectors.gmail.rows import HEADER_BYTES
 from connectors.gmail.structure import structure
 from pdpp_worker.connector import Throttled
 
 ENTRIES = st.builds(
-    Entry,
+    MessageEntry,
     uid=st.integers(1, 2**32 - 1),
     gm=st.integers(0, 2**64 - 1),
     attachments=st.integers(0, 300),
@@ -38,7 +38,7 @@ def spread(raw: bytes, size: int) -> Iterator[bytes]:
 
 
 @given(st.lists(st.lists(ENTRIES, max_size=30), max_size=5), st.sets(st.integers(1, 2**32 - 1)))
-def test_a_ledger_holds_what_a_table_would(pages: list[list[Entry]], dropped: set[int]) -> None:
+def test_a_ledger_holds_what_a_table_would(pages: list[list[MessageEntry]], dropped: set[int]) -> None:
     ledger, table = Ledger(), {}
     for page in pages:
         ledger.add(page)
@@ -55,7 +55,9 @@ def test_a_ledger_holds_what_a_table_would(pages: list[list[Entry]], dropped: se
 def test_a_ledger_of_a_large_mailbox_is_small() -> None:
     ledger = Ledger()
     for first in range(1, 20_001, 100):
-        ledger.add(Entry(uid, 1_700_000_000_000 + uid * 977, uid % 9 == 0, 0) for uid in range(first, first + 100))
+        ledger.add(
+            MessageEntry(uid, 1_700_000_000_000 + uid * 977, uid % 9 == 0, 0) for uid in range(first, first + 100)
+        )
 
     assert ledger.size == 20_000 // BLOCK
     assert len(json.dumps(ledger.as_json())) < 20_000 * 6

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.usaa.connector import collect_with
-from connectors.usaa.templates import TEMPLATES, Template
+from connectors.usaa.documents.templates import TEMPLATES, Template
 from pdpp_worker.connector import (
     Context,
     DetailCoverage,
@@ -119,7 +119,7 @@ def transactions(owner: Owner) -> list[tuple[str, int, str]]:
 
 
 def last_errors(sent: Sequence[Message]) -> list[str]:
-    """What the gaps of a run say."""
+    """The errors in the gaps of a run."""
     return [one.last_error or "" for one in sent if isinstance(one, DetailGap)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.usaa import html
+from connectors.usaa.site import html
 
 
 def test_a_page_shows_its_text_without_scripts_and_styles() -> None:

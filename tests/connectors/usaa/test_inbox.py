@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.usaa.templates import TEMPLATES
+from connectors.usaa.documents.templates import TEMPLATES
 from pdpp_worker.connector import DetailGapRecovered, Record, SkipResult, State
 from tests.connectors.usaa.owner import Owner, emitted, last_errors, transactions
 from tests.connectors.usaa.papers import FEBRUARY, Paper, Row, checking, export, line, strange

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.gmail.ledger import Entry, Ledger
+from connectors.gmail.ledger import Ledger, MessageEntry
 from connectors.gmail.rows import Box
 
 
@@ -27,7 +27,7 @@ class Numbers:
 
 @dataclass
 class Earlier:
-    """What was read before the mailbox had to be walked anew, and is not compared with the new walk yet."""
+    """Messages read before the mailbox had to be walked anew, and not compared with the new walk yet."""
 
     uidvalidity: int
     ledger: Ledger
@@ -39,8 +39,8 @@ class Earlier:
 
 
 @dataclass
-class Place:
-    """How far one mailbox was read, in one of its lives."""
+class MailboxPosition:
+    """The progress through one mailbox, under one UIDVALIDITY."""
 
     uidvalidity: int
     details: list[str]
@@ -57,7 +57,7 @@ class Place:
     earlier: list[Earlier] = field(default_factory=list)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Place:
+    def from_json(cls, value: dict[str, Any]) -> MailboxPosition:
         """Read what `as_json` wrote."""
         return cls(
             uidvalidity=value["uidvalidity"],
@@ -73,7 +73,7 @@ class Place:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The place as JSON carries it; a modseq has 63 bits, more than other languages' numbers."""
+        """The position as JSON carries it; a modseq has 63 bits, more than other languages' numbers."""
         return {
             "uidvalidity": self.uidvalidity,
             "details": self.details,
@@ -85,10 +85,10 @@ class Place:
             "earlier": [one.as_json() for one in self.earlier],
         }
 
-    def anew(self, uidvalidity: int, details: Sequence[str]) -> Place:
-        """The place from which the mailbox is walked again from its beginning."""
+    def anew(self, uidvalidity: int, details: Sequence[str]) -> MailboxPosition:
+        """The position from which the mailbox is walked again from its beginning."""
         earlier = [*self.earlier, Earlier(self.uidvalidity, self.ledger, self.details)]
-        return Place(uidvalidity, list(details), earlier=earlier)
+        return MailboxPosition(uidvalidity, list(details), earlier=earlier)
 
     def covers(self, details: Sequence[str]) -> bool:
         """Whether the walk so far read these detail streams too."""
@@ -100,15 +100,15 @@ class Place:
         return len(self.ledger) + len(self.unread)
 
 
-def still_held(box: Box, place: Place, earlier: Earlier) -> Numbers:
+def still_held(box: Box, position: MailboxPosition, earlier: Earlier) -> Numbers:
     """The identities, among those of the earlier walk, that the new walk has found again."""
     if box.gmail:
-        return Numbers(entry.gm for entry in place.ledger.entries())
+        return Numbers(entry.gm for entry in position.ledger.entries())
     if earlier.uidvalidity == box.uidvalidity:
-        return Numbers(entry.uid for entry in place.ledger.entries())
+        return Numbers(entry.uid for entry in position.ledger.entries())
     return Numbers()
 
 
-def identity(box: Box, entry: Entry) -> int:
-    """What makes a message the same one in two walks."""
+def identity(box: Box, entry: MessageEntry) -> int:
+    """The number by which a message is the same one in two walks."""
     return entry.gm if box.gmail else entry.uid

@@ -1,4 +1,4 @@
-"""What one slice on the road of the site knows: the accounts, the books of what is held, the gaps to close."""
+"""The state of one slice at the site: the accounts, the coverage, the gaps to close."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from connectors.usaa.client import Site
-from connectors.usaa.documents import Read
-from connectors.usaa.emitter import TRANSACTIONS, Emitter
+from connectors.usaa.documents.identity import identified
+from connectors.usaa.documents.reading import Read
+from connectors.usaa.documents.templates import Template
 from connectors.usaa.gaps import Gaps
-from connectors.usaa.identity import identified
 from connectors.usaa.ledger import Ledger
-from connectors.usaa.pages import SiteAccount, read_accounts
-from connectors.usaa.templates import Template
+from connectors.usaa.records import TRANSACTIONS, RecordFactory
+from connectors.usaa.site.client import Site
+from connectors.usaa.site.pages import SiteAccount, read_accounts
 from pdpp_worker.connector import Context, Record, Start, State, TimeRange
 
 VERSION = 1
 
 
 @dataclass(slots=True)
-class World:
+class SiteSession:
     """Shared by the parts of one slice."""
 
     start: Start
     site: Site
-    emitter: Emitter
+    factory: RecordFactory
     gaps: Gaps
     templates: Sequence[Template]
     today: date
@@ -63,16 +63,18 @@ class World:
     def sent(self, account: str, read: Read) -> Iterator[Record]:
         """The transactions and the balance that a document gives; the last one is kept as proof."""
         for key, entry in identified(account, read.entries):
-            for record in self.emitter.transaction(account, key, entry, read.source):
+            for record in self.factory.transaction(account, key, entry, read.source):
                 self.proof = record
                 yield record
         if read.balance is not None:
-            yield from self.emitter.balance(account, *read.balance)
+            yield from self.factory.balance(account, *read.balance)
 
 
-def make_world(start: Start, context: Context, emitter: Emitter, templates: Sequence[Template], site: Site) -> World:
-    """What a slice begins with."""
+def open_session(
+    start: Start, context: Context, factory: RecordFactory, templates: Sequence[Template], site: Site
+) -> SiteSession:
+    """The state with which a slice begins."""
     today = context.now().date()
     promised = today - timedelta(days=int(context.settings["history_days"]))
     gaps = Gaps(start.detail_gaps[: start.budget.items])
-    return World(start, site, emitter, gaps, templates, today, promised)
+    return SiteSession(start, site, factory, gaps, templates, today, promised)

@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from connectors.usaa import html
-from connectors.usaa.figures import AMOUNT, dated_by, plain, read_day, signed_cents
-from connectors.usaa.html import Form, Node
-from connectors.usaa.identity import digest
+from connectors.usaa.documents.figures import AMOUNT, dated_by, plain, read_day, signed_cents
+from connectors.usaa.documents.identity import digest
+from connectors.usaa.site import html
+from connectors.usaa.site.html import Form, Node
 from pdpp_worker.connector import ProviderError, Reason
 
 _ACCOUNT_PATH = re.compile(r"/my/(checking|savings|credit-card|loan|mortgage|investing|retirement)\b")
@@ -91,7 +91,7 @@ def export_link(page: Node) -> str | None:
 
 
 def filled(form: Form, since: date, until: date) -> dict[str, str]:
-    """What the form sends for a period, both days included.
+    """The values that the form sends for a period, both days included.
 
     Raises:
         NotWiredError: it has no fields for a period.

@@ -10,8 +10,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
-from connectors.usaa.figures import FULL_DATE, SHORT_DATE, plain, read_amount, read_date, read_day, signed_cents
-from connectors.usaa.identity import Entry, check_number
+from connectors.usaa.documents.figures import (
+    FULL_DATE,
+    SHORT_DATE,
+    plain,
+    read_amount,
+    read_date,
+    read_day,
+    signed_cents,
+)
+from connectors.usaa.documents.identity import Posting, check_number
 from connectors.usaa.ledger import DAY, Span
 
 _COLUMNS = {
@@ -54,9 +62,9 @@ class NotAnExportError(Exception):
 
 @dataclass(slots=True)
 class Export:
-    """What one export holds."""
+    """The content of one export."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Posting] = field(default_factory=list)
     broken: list[int] = field(default_factory=list)
     """Lines that could not be read, numbered from 1."""
     pending: list[date | None] = field(default_factory=list)
@@ -206,7 +214,7 @@ def _take(export: Export, line: int, row: list[str], columns: dict[str, int]) ->
         return
     number = cells.get("check") or ""
     export.entries.append(
-        Entry(
+        Posting(
             day,
             cents,
             text,
@@ -243,7 +251,7 @@ def _refuse_day_first(text: str) -> None:
         raise NotAnExportError("its dates are not month first")
 
 
-def _chains(rows: Sequence[Entry]) -> bool:
+def _chains(rows: Sequence[Posting]) -> bool:
     if any(entry.balance_cents is None for entry in rows):
         return False
     return all((one.balance_cents or 0) + other.cents == other.balance_cents for one, other in pairwise(rows))

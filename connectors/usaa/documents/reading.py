@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from connectors.usaa.emitter import FROM_EXPORT, source_of
-from connectors.usaa.export import Export, NotAnExportError, read_export
-from connectors.usaa.identity import Entry, digest
+from connectors.usaa.documents.export import Export, NotAnExportError, read_export
+from connectors.usaa.documents.identity import Posting, digest
+from connectors.usaa.documents.pdf import Document, UnreadablePdfError, read_pdf
+from connectors.usaa.documents.statement import Statement, UnknownTemplateError, read_statement
+from connectors.usaa.documents.templates import Template, fingerprint
 from connectors.usaa.ledger import DAY, Span
-from connectors.usaa.pdf import Document, UnreadablePdfError, read_pdf
-from connectors.usaa.statement import Statement, UnknownTemplateError, read_statement
-from connectors.usaa.templates import Template, fingerprint
+from connectors.usaa.records import FROM_EXPORT, source_of
 from pdpp_worker.connector import Reason
 
 
@@ -32,9 +32,9 @@ class UnreadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a document gives."""
+    """The content of a document."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[Posting]
     source: str
     account: str | None
     """Last four digits of the account, where the document names it."""
@@ -66,7 +66,7 @@ class Paper:
         return digest("statement", self.text_sha256, self.document.pages)
 
     def facts(self) -> dict[str, str | int]:
-        """What is known of the file itself, for its record."""
+        """The facts about the file itself, for its record."""
         return {
             "pdf_sha256": self.sha256,
             "pdf_text_sha256": self.text_sha256,

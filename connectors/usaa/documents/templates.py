@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from connectors.usaa.figures import AMOUNT, FULL_DATE, SHORT_DATE
-from connectors.usaa.identity import digest
-from connectors.usaa.pdf import Line
+from connectors.usaa.documents.figures import AMOUNT, FULL_DATE, SHORT_DATE
+from connectors.usaa.documents.identity import digest
+from connectors.usaa.documents.pdf import Line
 
 Kind = Literal["checking", "savings", "credit_card"]
 
@@ -79,7 +79,7 @@ TEMPLATES: tuple[Template, ...] = (
 
 
 def knowledge(templates: Iterable[Template]) -> str:
-    """What stands for a set of templates: another set, another text."""
+    """A text that stands for a set of templates: another set, another text."""
     return digest(*(repr(one) for one in templates))[:16]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.claude_code.lines import MAX_LINE_BYTES
-from connectors.claude_code.shapes import Obj, Place, attachment_record, is_message, message_record, result_record
+from connectors.claude_code.shapes import LineOrigin, Obj, attachment_record, is_message, message_record, result_record
 from connectors.claude_code.transcript import Good, open_file
 from connectors.claude_code.tree import Found, locate
 from pdpp_worker.connector import Record
@@ -21,7 +21,7 @@ class TooLargeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Emitter:
+class RecordFactory:
     """Makes the records of one slice."""
 
     root: Path
@@ -37,12 +37,12 @@ class Emitter:
         """A record whose key is its id."""
         return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now(), partial=partial)
 
-    def line(self, good: Good, place: Place) -> Record | None:
+    def line(self, good: Good, origin: LineOrigin) -> Record | None:
         """The record of a line, or None when its stream was not asked for."""
         stream, shape = (MESSAGES, message_record) if is_message(good.line) else (ATTACHMENTS, attachment_record)
         if stream not in self.wanted:
             return None
-        return self.record(stream, shape(good.line, place, good.offset, good.raw))
+        return self.record(stream, shape(good.line, origin, good.offset, good.raw))
 
     def result(self, found: Found) -> Record:
         """The record of a tool's output.
@@ -58,6 +58,6 @@ class Emitter:
         return self.record(ATTACHMENTS, result_record(found.name, found.session, content, found.mtime_ms))
 
 
-def place_of(found: Found) -> Place:
-    """Where the lines of a transcript stand."""
-    return Place(found.name, found.session, found.is_inside_session)
+def origin_of(found: Found) -> LineOrigin:
+    """The origin of the lines of a transcript."""
+    return LineOrigin(found.name, found.session, found.is_inside_session)

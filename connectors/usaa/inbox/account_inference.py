@@ -1,21 +1,21 @@
-"""Whose file is it? What to conclude for a document that names no account, from the documents around it."""
+"""Whose file is it? What to infer for a document that names no account, from the documents around it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from connectors.usaa.cursor import Entry
-from connectors.usaa.files import Found
+from connectors.usaa.inbox.cursor import FileEntry
+from connectors.usaa.inbox.files import Found
 
 UNNAMED = "unnamed"
 """The account of documents of which nothing tells whose they are."""
 
 
-class Census:
+class AccountInference:
     """The accounts that documents name, by the folder in which these lie."""
 
-    def __init__(self, held: Mapping[str, Entry]) -> None:
+    def __init__(self, held: Mapping[str, FileEntry]) -> None:
         self._by_folder: dict[str, set[str]] = {}
         self._all: set[str] = set()
         for name, entry in held.items():
@@ -23,7 +23,7 @@ class Census:
                 self._all.add(entry.account)
                 self._by_folder.setdefault(name.rpartition("/")[0], set()).add(entry.account)
 
-    def conclude(self, found: Found) -> str:
+    def infer(self, found: Found) -> str:
         """The only account that documents of the same folder name; else the folder; else the only account of all."""
         siblings = self._by_folder.get(found.folder, set())
         if len(siblings) == 1:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pdpp_worker.conformance.world import Fault, Piece, Request, World
+from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     AuthExpired,
@@ -62,7 +62,7 @@ ERRORS: dict[Fault, type[ProviderError]] = {
 }
 
 
-class Shelf(World):
+class Shelf(PracticeAccount):
     """Notes and drafts, in the order in which they were written."""
 
     faults = frozenset(Fault)
@@ -74,8 +74,8 @@ class Shelf(World):
         self.log: list[Request] = []
         self.broken: dict[str, Fault] = {}
 
-    def truth(self) -> Sequence[Piece]:
-        return [Piece(stream, frozenset({key}), key) for stream, keys in self.items.items() for key in keys]
+    def expected_records(self) -> Sequence[RecordGroup]:
+        return [RecordGroup(stream, frozenset({key}), key) for stream, keys in self.items.items() for key in keys]
 
     def requests(self) -> Sequence[Request]:
         return self.log
@@ -138,7 +138,7 @@ class Keeper:
 
     def close(self, gap: GapToClose, key: str, context: Context) -> Iterator[Message]:
         try:
-            yield self.record(gap.stream, self.shelf.read(context, key), context)
+            yield self.record(gap.stream, self.notes.read(context, key), context)
         except Gone:
             yield DetailGapRecovered(gap_id=gap.gap_id, stream=gap.stream, record_key=key, absent=True)
         except NeedsOwner:
@@ -150,7 +150,7 @@ class Keeper:
 
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         place = (start.cursor(stream) or {"after": 0})["after"]
-        while keys := self.shelf.list(context, stream, place):
+        while keys := self.notes.list(context, stream, place):
             for key in keys:
                 yield from self.item(start, context, stream, key)
             place += len(keys)
@@ -161,7 +161,7 @@ class Keeper:
         if scope.resources is not None and key not in scope.resources:
             return
         try:
-            data = self.shelf.read(context, key)
+            data = self.notes.read(context, key)
         except NeedsOwner:
             raise
         except ProviderError as error:
@@ -200,12 +200,12 @@ class OnShelf(Connector):
 
 
 class ShelfSubject:
-    """What the kit is to check: a keeper of a shelf."""
+    """The connector to check, and its account."""
 
     def __init__(self, keeper: type[Keeper], manifest: Manifest = MANIFEST) -> None:
         self._shelf = Shelf()
         self.connector = OnShelf(manifest, "shelf", keeper(self._shelf).collect)
 
     @contextmanager
-    def world(self) -> Iterator[World]:
+    def open_account(self) -> Iterator[PracticeAccount]:
         yield self._shelf

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from connectors.usaa.documents import UnreadError
+from connectors.usaa.documents.reading import UnreadError
 from connectors.usaa.gaps import shortened, still_shortened, window_of
-from connectors.usaa.ladder import OVERLAP, Ask, Exported, climb, fill
 from connectors.usaa.ledger import Account, Window
-from connectors.usaa.pages import EXPORTED, SiteAccount
-from connectors.usaa.world import World
+from connectors.usaa.site.export_ranges import OVERLAP, Ask, Exported, fill, request_longest
+from connectors.usaa.site.pages import EXPORTED, SiteAccount
+from connectors.usaa.site.session import SiteSession
 from pdpp_worker.connector import (
     GapToClose,
     Message,
@@ -23,96 +23,96 @@ from pdpp_worker.connector import (
 )
 
 
-def walk(world: World) -> Iterator[Message]:
+def walk(session: SiteSession) -> Iterator[Message]:
     """Every account from where it is covered on, then its missing periods."""
-    for account in world.find_accounts():
+    for account in session.find_accounts():
         if account.kind in EXPORTED:
-            yield from _export(world, account)
-            yield world.state()
+            yield from _export(session, account)
+            yield session.state()
 
 
-def recover(world: World) -> Iterator[Message]:
+def recover(session: SiteSession) -> Iterator[Message]:
     """The periods that gaps name; in a run for gaps only, the accounts that gaps name as well."""
-    if world.gaps.ranges:
-        accounts = {account.id: account for account in world.find_accounts()}
-        for gap in world.gaps.ranges:
-            yield from _fill(world, accounts, gap)
-    if world.start.recovery_only:
-        keys = {key.removesuffix(_ROWS) for key in _handed(world) if key.startswith(_KEY)}
+    if session.gaps.ranges:
+        accounts = {account.id: account for account in session.find_accounts()}
+        for gap in session.gaps.ranges:
+            yield from _fill(session, accounts, gap)
+    if session.start.recovery_only:
+        keys = {key.removesuffix(_ROWS) for key in _handed(session) if key.startswith(_KEY)}
         if keys:
-            for account in world.find_accounts():
+            for account in session.find_accounts():
                 if _key(account) in keys:
-                    yield from _export(world, account)
+                    yield from _export(session, account)
 
 
-def _export(world: World, account: SiteAccount) -> Iterator[Message]:
-    state = world.ledger.account(account.id, world.promised)
+def _export(session: SiteSession, account: SiteAccount) -> Iterator[Message]:
+    state = session.ledger.account(account.id, session.promised)
     rows_key = f"{_key(account)}{_ROWS}"
-    is_afresh = rows_key in _handed(world)
+    is_afresh = rows_key in _handed(session)
     through = None if is_afresh else state.through
-    world.proof = None
-    since = world.promised if through is None else through - OVERLAP
-    ask: Ask = partial(world.site.export, account)
+    session.proof = None
+    since = session.promised if through is None else through - OVERLAP
+    ask: Ask = partial(session.site.export, account)
     try:
-        done = climb(ask, since, world.today, since if through is None else through)
+        done = request_longest(ask, since, session.today, since if through is None else through)
     except NeedsOwner:
         raise
     except ProviderError as error:
-        yield from world.gaps.missed(_key(account), _unread(error), _locator(account), error.retry_after)
+        yield from session.gaps.missed(_key(account), _unread(error), _locator(account), error.retry_after)
         return
-    yield from _taken(world, account, done)
+    yield from _taken(session, account, done)
     yield from _new_windows(account, state, done.why_shorter)
     is_whole = is_afresh and not any(read.broken for read in done.reads)
-    yield from world.gaps.obtained([_key(account), *([rows_key] if is_whole else [])], world.proof)
+    yield from session.gaps.obtained([_key(account), *([rows_key] if is_whole else [])], session.proof)
     _go_on(done)
 
 
-def _fill(world: World, accounts: dict[str, SiteAccount], gap: GapToClose) -> Iterator[Message]:
+def _fill(session: SiteSession, accounts: dict[str, SiteAccount], gap: GapToClose) -> Iterator[Message]:
     about = window_of(gap)
     if about is None or about[0] not in accounts:
         return
     account, window = accounts[about[0]], about[1]
-    state = world.ledger.account(account.id, world.promised)
+    state = session.ledger.account(account.id, session.promised)
     try:
-        done = fill(partial(world.site.export, account), *window)
+        done = fill(partial(session.site.export, account), *window)
     except NeedsOwner:
         raise
     except ProviderError as error:
         yield still_shortened(gap, account.id, str(error), error.retry_after)
         return
-    world.proof = None
-    yield from _taken(world, account, done)
+    session.proof = None
+    yield from _taken(session, account, done)
     if done.span is None or done.span.since >= window.until:
         yield still_shortened(gap, account.id, done.why_shorter or "")
     else:
         yield from _narrowed(account, window, done)
-        yield from _closed(world, gap)
+        yield from _closed(session, gap)
         state.missing = state.holes()
     _go_on(done)
 
 
-def _taken(world: World, account: SiteAccount, done: Exported) -> Iterator[Message]:
+def _taken(session: SiteSession, account: SiteAccount, done: Exported) -> Iterator[Message]:
     for read in done.reads:
-        yield from world.sent(account.id, read)
+        yield from session.sent(account.id, read)
         if read.broken:
             why = f"{len(read.broken)} rows of the export cannot be read"
             key = f"{_key(account)}{_ROWS}"
-            yield from world.gaps.missed(key, UnreadError(Reason.PARSE_FAILED, why), _locator(account))
+            yield from session.gaps.missed(key, UnreadError(Reason.PARSE_FAILED, why), _locator(account))
     if done.span is not None:
-        world.ledger.account(account.id, world.promised).cover(done.span)
+        session.ledger.account(account.id, session.promised).cover(done.span)
 
 
 def _narrowed(account: SiteAccount, window: Window, done: Exported) -> Iterator[Message]:
-    """What is still missing of a period, as a gap of its own."""
+    """A gap for the rest of a period that is still missing."""
     if done.span is not None and done.span.since > window.since:
         yield shortened(account.id, Window(window.since, done.span.since), done.why_shorter or "")
 
 
-def _closed(world: World, gap: GapToClose) -> Iterator[Message]:
-    proof = world.proof
+def _closed(session: SiteSession, gap: GapToClose) -> Iterator[Message]:
+    proof = session.proof
     if proof is None:
         # The site said that there is nothing in this period.
-        yield world.gaps.vanished(gap)
+        yield session.gaps.vanished(gap)
     else:
         yield closed_by(proof, gap)
 
@@ -139,9 +139,9 @@ def _unread(error: ProviderError) -> UnreadError:
     return UnreadError(reason_for(error), str(error))
 
 
-def _handed(world: World) -> set[str]:
-    """What the gaps to close are about."""
-    return {resource_of(gap) for gap in world.gaps.resources()}
+def _handed(session: SiteSession) -> set[str]:
+    """The resources of the gaps to close."""
+    return {resource_of(gap) for gap in session.gaps.resources()}
 
 
 _KEY = "account:"

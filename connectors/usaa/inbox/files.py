@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from connectors.usaa.export import account_in, looks_like_export
+from connectors.usaa.documents.export import account_in, looks_like_export
 
 MAX_BYTES = 32 * 1024 * 1024
 """Longest file that is read; a statement or export of one account is far shorter."""

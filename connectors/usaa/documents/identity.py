@@ -1,4 +1,4 @@
-"""What makes a transaction the same one, whichever document shows it.
+"""Identifies transactions, so that one is the same whichever document shows it.
 
 Export and statement print one transaction differently: amounts with or without signs and separators, text in other
 case, with other spaces and line breaks. So the identity is taken from whole cents, from the letters and digits of the
@@ -21,7 +21,7 @@ _ID_CHARS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Posting:
     """One posted transaction as a document shows it; cents are negative where money leaves the owner."""
 
     day: date
@@ -33,7 +33,7 @@ class Entry:
     check_number: str | None = None
     balance_cents: int | None = None
     made_on: date | None = None
-    """When a card was used, where the document tells it from the day it was posted."""
+    """The day on which a card was used, where the document tells it from the day it was posted."""
 
 
 def canonical(text: str) -> str:
@@ -53,7 +53,7 @@ def check_number(text: str) -> str | None:
     return None if found is None else found[1]
 
 
-def identified(account: str, entries: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
+def identified(account: str, entries: Iterable[Posting]) -> Iterator[tuple[str, Posting]]:
     """Each entry of one document with its id; the document's order of equal entries does not matter."""
     counts: Counter[tuple[date, int, str]] = Counter()
     for entry in sorted(entries, key=_order):
@@ -62,5 +62,5 @@ def identified(account: str, entries: Iterable[Entry]) -> Iterator[tuple[str, En
         counts[same] += 1
 
 
-def _order(entry: Entry) -> tuple[date, int, str, bool, int]:
+def _order(entry: Posting) -> tuple[date, int, str, bool, int]:
     return entry.day, entry.cents, canonical(entry.text), entry.balance_cents is None, entry.balance_cents or 0

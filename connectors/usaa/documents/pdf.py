@@ -48,7 +48,7 @@ class Line:
 
     @property
     def x0(self) -> float:
-        """Where the line begins."""
+        """The left end of the line."""
         return self.words[0].x0
 
 

@@ -7,16 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from connectors.usaa import files
-from connectors.usaa.accounts import Census
-from connectors.usaa.cursor import Cursor, Entry, Place
-from connectors.usaa.documents import Paper, Read, UnreadError, open_paper, read_csv, read_paper
-from connectors.usaa.emitter import ACCOUNTS, STATEMENTS, STATS, TRANSACTIONS, Emitter
-from connectors.usaa.files import Content, Found, UnreadableFileError
+from connectors.usaa.documents.identity import identified
+from connectors.usaa.documents.reading import Paper, Read, UnreadError, open_paper, read_csv, read_paper
+from connectors.usaa.documents.templates import Template, knowledge
 from connectors.usaa.gaps import Gaps, covered_by, shortened, still_shortened, window_of
-from connectors.usaa.identity import identified
+from connectors.usaa.inbox import files
+from connectors.usaa.inbox.account_inference import AccountInference
+from connectors.usaa.inbox.cursor import Cursor, FileEntry, RowPosition
+from connectors.usaa.inbox.files import Content, Found, UnreadableFileError
 from connectors.usaa.ledger import Account
-from connectors.usaa.templates import Template, knowledge
+from connectors.usaa.records import ACCOUNTS, STATEMENTS, STATS, TRANSACTIONS, RecordFactory
 from pdpp_worker.connector import (
     GapToClose,
     Message,
@@ -41,17 +41,17 @@ class Inbox:
     """One walk over the inbox, or one recovery of the files that gaps name."""
 
     def __init__(
-        self, root: Path, start: Start, emitter: Emitter, templates: Sequence[Template], history: timedelta
+        self, root: Path, start: Start, factory: RecordFactory, templates: Sequence[Template], history: timedelta
     ) -> None:
         self._root = root
-        self._emitter = emitter
+        self._factory = factory
         self._templates = templates
         self._knowledge = knowledge(templates)
-        self._promised = (emitter.now() - history).date()
+        self._promised = (factory.now() - history).date()
         self._raw = start.cursor(TRANSACTIONS)
         self._cursor = Cursor.load(self._raw)
         self._gaps = Gaps(start.detail_gaps[: start.budget.items])
-        self._census = Census(self._cursor.files)
+        self._inference = AccountInference(self._cursor.files)
         self._walks = not start.recovery_only
         self._proof: Record | None = None
         self._records = 0
@@ -109,7 +109,7 @@ class Inbox:
     def _forget_vanished(self, found: Sequence[Found]) -> None:
         names = {one.name for one in found}
         self._cursor.files = {name: held for name, held in self._cursor.files.items() if name in names}
-        self._census = Census(self._cursor.files)
+        self._inference = AccountInference(self._cursor.files)
 
     def _in_order(self, found: Sequence[Found]) -> Iterator[Found]:
         """Statements first: they tell which accounts there are."""
@@ -131,20 +131,20 @@ class Inbox:
             content = files.read(found)
         except UnreadableFileError as error:
             sha256 = files.fingerprint(found) or ""
-            self._note(found, Entry(sha256, unread_by=self._knowledge))
-            trouble = UnreadError(Reason.SOURCE_PARTITION_FAILED, f"{found.name}: {error}")
-            yield from self._gaps.missed(found.name, trouble, _locator(found))
+            self._note(found, FileEntry(sha256, unread_by=self._knowledge))
+            unread = UnreadError(Reason.SOURCE_PARTITION_FAILED, f"{found.name}: {error}")
+            yield from self._gaps.missed(found.name, unread, _locator(found))
             return
         yield from self._take(found, content, held)
 
-    def _is_done(self, found: Found, held: Entry) -> bool:
+    def _is_done(self, found: Found, held: FileEntry) -> bool:
         if held.sha256 != (files.fingerprint(found) or ""):
             return False
         if held.unread_by is not None:
             return held.unread_by == self._knowledge
-        return held.is_named or held.account is None or held.account == self._census.conclude(found)
+        return held.is_named or held.account is None or held.account == self._inference.infer(found)
 
-    def _take(self, found: Found, content: Content, held: Entry | None) -> Iterator[Message]:
+    def _take(self, found: Found, content: Content, held: FileEntry | None) -> Iterator[Message]:
         key = found.name
         try:
             if content.kind == "export":
@@ -156,7 +156,7 @@ class Inbox:
                 read = read_paper(paper, self._templates)
         except UnreadError as error:
             statement = key if key != found.name else None
-            self._note(found, Entry(content.sha256, statement=statement, unread_by=self._knowledge))
+            self._note(found, FileEntry(content.sha256, statement=statement, unread_by=self._knowledge))
             named = UnreadError(error.reason, f"{found.name}: {error}", error.fingerprint)
             yield from self._gaps.missed(key, named, _locator(found))
             if key != found.name:
@@ -167,58 +167,58 @@ class Inbox:
             yield from self._paper(found, paper, (account, read))
         yield from self._entries(content.sha256, account, read, self._moved_from(held, content, account))
         yield from self._about(account, read)
-        self._note(found, Entry(content.sha256, account, is_named, key if key != found.name else None))
+        self._note(found, FileEntry(content.sha256, account, is_named, key if key != found.name else None))
         yield from self._settle(found, key, read)
 
     def _account_of(self, found: Found, read: Read) -> tuple[str, bool]:
         named = (found.account or read.account) if read.statement is None else (read.account or found.account)
-        return (named, True) if named is not None else (self._census.conclude(found), False)
+        return (named, True) if named is not None else (self._inference.infer(found), False)
 
     def _paper(self, found: Found, paper: Paper, known: tuple[str, Read] | None) -> Iterator[Message]:
         """The statement's own record, before its layout is known and, fuller, after."""
         data: dict[str, Any] = {"id": paper.key, "title": found.path.stem, "pdf_path": found.name, **paper.facts()}
         if known is not None and known[1].statement is not None:
-            data |= self._emitter.statement_facts(known[0], known[1].statement)
-        yield from self._sent(self._emitter.record(STATEMENTS, data))
+            data |= self._factory.statement_facts(known[0], known[1].statement)
+        yield from self._sent(self._factory.record(STATEMENTS, data))
 
-    def _moved_from(self, held: Entry | None, content: Content, account: str) -> str | None:
+    def _moved_from(self, held: FileEntry | None, content: Content, account: str) -> str | None:
         """The account under which the same file was taken in before, when it is another one now."""
         if held is None or held.sha256 != content.sha256 or held.account in (None, account):
             return None
         return held.account
 
     def _entries(self, sha256: str, account: str, read: Read, moved_from: str | None) -> Iterator[Message]:
-        place = self._cursor.place
-        done = place.row if place is not None and (place.sha256, place.account) == (sha256, account) else 0
+        position = self._cursor.position
+        done = position.row if position is not None and (position.sha256, position.account) == (sha256, account) else 0
         stale = identified(moved_from, read.entries) if moved_from is not None else iter(())
         gone = [key for key, _ in stale]
         for row, (key, entry) in enumerate(identified(account, read.entries), start=1):
             if row <= done:
                 continue
             if gone:
-                yield from self._emitter.deletion(TRANSACTIONS, gone[row - 1])
-            yield from self._sent(self._emitter.transaction(account, key, entry, read.source))
+                yield from self._factory.deletion(TRANSACTIONS, gone[row - 1])
+            yield from self._sent(self._factory.transaction(account, key, entry, read.source))
             if self._records >= RECORDS_PER_STATE and self._walks:
-                self._cursor.place = Place(sha256, account, row)
+                self._cursor.position = RowPosition(sha256, account, row)
                 yield self._state()
-        self._cursor.place = None
+        self._cursor.position = None
         if moved_from is not None:
             yield from self._leave(moved_from, read)
 
     def _leave(self, account: str, read: Read) -> Iterator[Message]:
         """An account that was only a stand-in goes when its last file has left it."""
         if read.balance is not None:
-            yield from self._emitter.deletion(STATS, f"{account}:{read.balance[0]}")
+            yield from self._factory.deletion(STATS, f"{account}:{read.balance[0]}")
         if sum(held.account == account for held in self._cursor.files.values()) <= 1:
             self._cursor.ledger.accounts.pop(account, None)
-            yield from self._emitter.deletion(ACCOUNTS, account)
+            yield from self._factory.deletion(ACCOUNTS, account)
 
     def _about(self, account: str, read: Read) -> Iterator[Message]:
         kind = None if read.statement is None else read.statement.kind
         last_four = account if account.isdigit() and len(account) == 4 else None
-        yield from self._sent(self._emitter.account(account, type=kind, last_four=last_four))
+        yield from self._sent(self._factory.account(account, type=kind, last_four=last_four))
         if read.balance is not None:
-            yield from self._sent(self._emitter.balance(account, *read.balance))
+            yield from self._sent(self._factory.balance(account, *read.balance))
         if read.span is not None:
             self._cursor.ledger.account(account, self._promised).cover(read.span)
         self._pending += read.pending
@@ -242,7 +242,7 @@ class Inbox:
         holes = state.holes()
         for window in holes:
             if window not in state.missing:
-                yield shortened(account, window, _ADD, self._emitter.now() + RETRY)
+                yield shortened(account, window, _ADD, self._factory.now() + RETRY)
         state.missing = holes
 
     def _handed_ranges(self) -> Iterator[Message]:
@@ -255,13 +255,13 @@ class Inbox:
             if state is None:
                 yield self._gaps.vanished(gap)
             elif state.left_of(window) == [window]:
-                yield still_shortened(gap, account, _ADD, self._emitter.now() + RETRY)
+                yield still_shortened(gap, account, _ADD, self._factory.now() + RETRY)
             else:
                 yield from self._new_windows(account, state)
                 yield from self._proved(account, gap)
 
     def _proved(self, account: str, gap: GapToClose) -> Iterator[Message]:
-        for record in self._emitter.account(account):
+        for record in self._factory.account(account):
             yield record
             yield closed_by(record, gap)
 
@@ -271,9 +271,9 @@ class Inbox:
             self._records += 1
             yield record
 
-    def _note(self, found: Found, entry: Entry) -> None:
+    def _note(self, found: Found, entry: FileEntry) -> None:
         self._cursor.files[found.name] = entry
-        self._census = Census(self._cursor.files)
+        self._inference = AccountInference(self._cursor.files)
 
     def _state(self, covered: TimeRange | None = None) -> State:
         self._records = self._files = 0

@@ -1,11 +1,11 @@
-"""The world of a connector: a practice account that the kit may read, break and mend.
+"""The practice account of a connector: the kit may read it, break it and restore it.
 
-A connector brings its world in a module `conformance.py` beside its manifest, which defines
+A connector brings its practice account in a module `conformance.py` beside its manifest, which defines
 
-    def world() -> AbstractContextManager[World]: ...
+    def open_account() -> AbstractContextManager[PracticeAccount]: ...
 
-Whatever the world needs (a server, a directory) begins when it is entered and is gone when it is left. The account must
-be small (some ten resources), and the same every time.
+All that the practice account needs (a server, a directory) begins when it is entered and is gone when it is left. It
+must be small (some ten resources), and the same every time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Key = str | tuple[str, ...]
 
 
 class Fault(StrEnum):
-    """What a world can let go wrong."""
+    """A failure that a practice account can produce."""
 
     FAILING = "failing"
     """The resource cannot be read now: an answer of the 5xx kind, a file that does not open. Time mends it."""
@@ -37,7 +37,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Piece:
+class RecordGroup:
     """Records that the account holds and that come, or are missing, together.
 
     `resource` is the id by which the provider gives them alone, and by which a fault hits them; None if there is none.
@@ -59,24 +59,24 @@ class Request:
     resources: frozenset[str] = frozenset()
 
 
-class World(ABC):
-    """A practice account, its truth and its levers. What a world leaves out is reported as not checked."""
+class PracticeAccount(ABC):
+    """A practice account, its expected records and fault switches. Parts that it leaves out are reported as not checked."""
 
     settings: Mapping[str, Any] = {}
     """The connection's settings; the manifest's defaults fill in the rest."""
     secrets: Mapping[str, str] = {}
     """The connection's credentials: texts of 8 characters or more that stand nowhere in the account's data."""
     faults: frozenset[Fault] = frozenset()
-    """What `inject` can do."""
+    """The faults that `inject` can produce."""
     can_change: bool = False
     """Whether `change` can do something."""
 
     @abstractmethod
-    def truth(self) -> Sequence[Piece]:
-        """What a complete collection of the account, as it is now without any fault, holds: all streams."""
+    def expected_records(self) -> Sequence[RecordGroup]:
+        """The records of a complete collection of the account, as it is now without any fault: all streams."""
 
     def requests(self) -> Sequence[Request] | None:
-        """All that was asked of the provider since the world began, in order; None if nobody counts.
+        """All that was asked of the provider since the practice account began, in order; None if nobody counts.
 
         What any session needs before the first question (a sign-in, the choice of a mailbox) is left out.
         """
@@ -92,9 +92,9 @@ class World(ABC):
         """Let something happen to the account between two visits: something new, something changed."""
 
 
-class WorldFactory(Protocol):
-    """What `conformance.world` is."""
+class AccountFactory(Protocol):
+    """The function `conformance.open_account` of a connector."""
 
-    def __call__(self) -> AbstractContextManager[World]:
-        """A world, to be entered and left."""
+    def __call__(self) -> AbstractContextManager[PracticeAccount]:
+        """A practice account, to be entered and left."""
         ...

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import Any
 
-from connectors.usaa.identity import Entry
-from connectors.usaa.statement import Statement
+from connectors.usaa.documents.identity import Posting
+from connectors.usaa.documents.statement import Statement
 from pdpp_worker.connector import Record
 
 ACCOUNTS, STATS, TRANSACTIONS, STATEMENTS = "accounts", "account_stats", "transactions", "statements"
@@ -16,7 +16,7 @@ MESSAGES, BILLING, BILLING_STATS = "inbox_messages", "credit_card_billing", "cre
 FROM_EXPORT = "csv_export"
 
 
-class Emitter:
+class RecordFactory:
     """Makes records of the streams that are wanted; of another stream nothing is made."""
 
     def __init__(self, wanted: frozenset[str], now: Callable[[], datetime]) -> None:
@@ -33,7 +33,7 @@ class Emitter:
         if stream in self.wanted:
             yield Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
 
-    def transaction(self, account: str, key: str, entry: Entry, source: str) -> Iterator[Record]:
+    def transaction(self, account: str, key: str, entry: Posting, source: str) -> Iterator[Record]:
         """A transaction, as far as the document tells; another document's fields stay as they are."""
         told = {
             "description": entry.description,
@@ -65,7 +65,7 @@ class Emitter:
         yield from self.record(STATS, data)
 
     def statement_facts(self, account: str, statement: Statement) -> dict[str, Any]:
-        """What a statement says of itself, for its record."""
+        """The fields of a statement's record that the statement itself tells."""
         return {
             "account_id": account,
             "period_start": statement.since.isoformat(),

@@ -11,13 +11,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from connectors.usaa.export import account_in
-from connectors.usaa.figures import AMOUNT, FULL_DATE, SHORT_DATE, dated_by, plain, read_date, read_day, signed_cents
-from connectors.usaa.identity import Entry
+from connectors.usaa.documents.export import account_in
+from connectors.usaa.documents.figures import (
+    AMOUNT,
+    FULL_DATE,
+    SHORT_DATE,
+    dated_by,
+    plain,
+    read_date,
+    read_day,
+    signed_cents,
+)
+from connectors.usaa.documents.identity import Posting
+from connectors.usaa.documents.pdf import Document
+from connectors.usaa.documents.tables import DoubtfulError, Row, read_rows
+from connectors.usaa.documents.templates import Kind, Template
 from connectors.usaa.ledger import DAY
-from connectors.usaa.pdf import Document
-from connectors.usaa.tables import DoubtfulError, Row, read_rows
-from connectors.usaa.templates import Kind, Template
 
 _JOIN = r"\s*(?:-|to|through|thru)\s*"
 _ANY_DATE = rf"(?:{FULL_DATE}|{SHORT_DATE})"
@@ -47,7 +56,7 @@ class Statement:
     closed_on: date
     opening: int
     closing: int
-    entries: list[Entry]
+    entries: list[Posting]
 
 
 def read_statement(document: Document, templates: Iterable[Template]) -> Statement:
@@ -83,12 +92,12 @@ def _read(document: Document, text: str, template: Template) -> Statement:
     )
 
 
-def _entry(row: Row, closed_on: date) -> Entry:
+def _entry(row: Row, closed_on: date) -> Posting:
     days = [None if (found := read_day(text)) is None else dated_by(closed_on, found) for text in row.days]
     if None in days:
         raise DoubtfulError("a row has a date that is none")
     known = [day for day in days if day is not None]
-    return Entry(
+    return Posting(
         known[-1],
         row.cents,
         row.text,

@@ -7,12 +7,12 @@ from datetime import date
 
 import httpx
 
-from connectors.usaa import html
-from connectors.usaa.documents import Read, UnreadError, read_csv
-from connectors.usaa.emitter import FROM_EXPORT
-from connectors.usaa.export import looks_like_export
-from connectors.usaa.html import Form, Node
-from connectors.usaa.pages import NotWiredError, ShapeError, SiteAccount, export_link, filled, find_export
+from connectors.usaa.documents.export import looks_like_export
+from connectors.usaa.documents.reading import Read, UnreadError, read_csv
+from connectors.usaa.records import FROM_EXPORT
+from connectors.usaa.site import html
+from connectors.usaa.site.html import Form, Node
+from connectors.usaa.site.pages import NotWiredError, ShapeError, SiteAccount, export_link, filled, find_export
 from pdpp_worker.connector import AuthExpired, UpstreamError
 
 _SIGN_IN = re.compile(r"^/(my/logon|access-management)\b")

@@ -1,4 +1,4 @@
-"""What the walk has done since its last STATE: when the next is due, and which details it accounts for."""
+"""Counts the work since the last STATE: it tells when the next one is due, and which details that accounts for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ work between two of them."""
 
 
 @dataclass(slots=True)
-class Books:
+class StreamCounts:
     """Counts and detail keys since the last STATE."""
 
     parent: str
@@ -57,7 +57,7 @@ class Books:
         )
 
     def coverage(self) -> Iterator[DetailCoverage]:
-        """The account of every stream; the books start anew."""
+        """The account of every stream; the counts start anew."""
         for stream, keys in self._keys.items():
             yield DetailCoverage(
                 stream=stream,
@@ -70,7 +70,7 @@ class Books:
 
 
 def describe_os_error(error: OSError) -> str:
-    """What the system said, without a path."""
+    """The system's message, without a path."""
     if error.errno == ELOOP:
         return "a link, which is not followed; put the file itself there"
     return error.strerror or type(error).__name__

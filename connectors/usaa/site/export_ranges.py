@@ -12,14 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from connectors.usaa.documents import Read
+from connectors.usaa.documents.reading import Read
 from connectors.usaa.ledger import DAY, Span
-from connectors.usaa.pages import NotWiredError
+from connectors.usaa.site.pages import NotWiredError
 from pdpp_worker.connector import NeedsOwner, ProviderError, Reason, Throttled
 
 OVERLAP = timedelta(days=5)
 """A transaction may show up so many days after its date."""
-_RUNGS = tuple(timedelta(days=days) for days in (5 * 365, 2 * 365, 365, 90))
+_RANGES = tuple(timedelta(days=days) for days in (5 * 365, 2 * 365, 365, 90))
 _STEPS_BACK = 24
 """Most answers in a row that may each begin later than asked."""
 
@@ -29,13 +29,13 @@ Ask = Callable[[date, date], Read]
 
 @dataclass(slots=True)
 class Exported:
-    """What the exports of one account gave, and the period that they cover."""
+    """The exports of one account, and the period that they cover."""
 
     reads: list[Read] = field(default_factory=list)
     span: Span | None = None
     why_shorter: str | None = None
     stopped: ProviderError | None = None
-    """Why nothing further should be asked, where that came after the first answer."""
+    """The failure after which nothing further should be asked, where it came after the first answer."""
 
     @property
     def earliest(self) -> date | None:
@@ -43,12 +43,12 @@ class Exported:
         return min((entry.day for read in self.reads for entry in read.entries), default=None)
 
 
-def rungs(since: date, today: date) -> list[date]:
+def candidate_ranges(since: date, today: date) -> list[date]:
     """The days from which on to ask, the longest period first."""
-    return [since, *(first for rung in _RUNGS if (first := today - rung) > since)]
+    return [since, *(first for length in _RANGES if (first := today - length) > since)]
 
 
-def climb(ask: Ask, since: date, today: date, known_until: date) -> Exported:
+def request_longest(ask: Ask, since: date, today: date, known_until: date) -> Exported:
     """Export an account from a day on, or from as early as the site allows.
 
     `known_until`: up to this day it is held already, so an answer need not reach further back.
@@ -58,7 +58,7 @@ def climb(ask: Ask, since: date, today: date, known_until: date) -> Exported:
     """
     done = Exported()
     last: ProviderError | None = None
-    for first in rungs(since, today):
+    for first in candidate_ranges(since, today):
         try:
             read = ask(first, today)
         except ProviderError as error:

@@ -1,4 +1,4 @@
-"""What the inbox's cursor holds: which files were read and which could not be, and what each account is covered by."""
+"""The inbox's cursor: the files that were read, those that could not be, and the coverage of each account."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FileEntry:
     """A file that was looked at."""
 
     sha256: str
@@ -25,8 +25,8 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Place:
-    """How far into a long file the committed records go."""
+class RowPosition:
+    """The row of a long file up to which its records are committed."""
 
     sha256: str
     account: str
@@ -35,11 +35,11 @@ class Place:
 
 @dataclass(slots=True)
 class Cursor:
-    """The place of the walk over the inbox."""
+    """The position of the walk over the inbox."""
 
-    files: dict[str, Entry] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
-    place: Place | None = None
+    position: RowPosition | None = None
 
     @classmethod
     def load(cls, raw: Any) -> Cursor:
@@ -47,11 +47,11 @@ class Cursor:
         held = raw.get("inbox") if isinstance(raw, dict) else None
         if not isinstance(held, dict) or held.get("version") != VERSION:
             return cls()
-        place = held.get("place")
+        position = held.get("place")
         return cls(
-            {name: Entry(**one) for name, one in held["files"].items()},
+            {name: FileEntry(**one) for name, one in held["files"].items()},
             Ledger.load(held["accounts"]),
-            None if place is None else Place(**place),
+            None if position is None else RowPosition(**position),
         )
 
     def dump(self) -> dict[str, Any]:
@@ -61,6 +61,6 @@ class Cursor:
                 "version": VERSION,
                 "files": {name: asdict(one) for name, one in self.files.items()},
                 "accounts": self.ledger.dump(),
-                "place": None if self.place is None else asdict(self.place),
+                "place": None if self.position is None else asdict(self.position),
             }
         }

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from connectors.usaa.figures import AMOUNT, FULL_DATE, SHORT_DATE, plain, read_amount, signed_cents
-from connectors.usaa.identity import check_number
-from connectors.usaa.pdf import Line
-from connectors.usaa.templates import Template
+from connectors.usaa.documents.figures import AMOUNT, FULL_DATE, SHORT_DATE, plain, read_amount, signed_cents
+from connectors.usaa.documents.identity import check_number
+from connectors.usaa.documents.pdf import Line
+from connectors.usaa.documents.templates import Template
 
 _DAY = re.compile(rf"({FULL_DATE}|{SHORT_DATE})(?:\s+|$)", re.IGNORECASE)
 _AMOUNT = re.compile(AMOUNT, re.IGNORECASE)
@@ -192,7 +192,7 @@ def read_rows(lines: Sequence[Line], template: Template) -> list[Row]:
 
 
 def _columns(line: Line) -> dict[Sign, float] | None:
-    """Where the columns of money in and money out end, when the line heads such columns; empty for other headings."""
+    """The ends of the columns of money in and money out, if the line heads such columns; empty for other headings."""
     words = [re.sub(r"\W", "", word.text.lower()) for word in line.words]
     if "description" not in words or "date" not in words:
         return None
@@ -230,7 +230,7 @@ def _split_amounts(text: str) -> tuple[str, list[str]]:
 
 
 def _ends(line: Line, amounts: Sequence[str]) -> list[float]:
-    """Where each of the amounts at a line's end ends, points."""
+    """The right end of each amount at a line's end, points."""
     numbers = [word for word in line.words if re.search(r"\d\.\d\d", word.text)]
     return [word.x1 for word in numbers[-len(amounts) :]]
 
