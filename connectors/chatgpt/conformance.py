@@ -58,7 +58,7 @@ class ChatAccount(PracticeAccount):
         else:
             self._provider.set_faults(FaultOptions(status_by_id=dict.fromkeys(resources, _STATUS[fault])))
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Answer as usual."""
         self._provider.set_token(TOKEN)
         self._provider.set_faults(FaultOptions())

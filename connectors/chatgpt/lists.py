@@ -1,7 +1,7 @@
 """The small streams, each read whole once a run: memories, custom GPTs, custom instructions and shared links.
 
-What is no longer there is deleted, but only after a scan without any trouble. A list that is suddenly empty is more
-often a broken source than an emptied account, so it is believed only when the next run finds it empty too.
+An item that is no longer there is deleted, but only after a scan without any failure. A list that is suddenly empty is
+more often a broken source than an emptied account, so it is believed only when the next run finds it empty too.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class StreamCounts:
     _keys: dict[str, dict[str, bool]] = field(default_factory=dict)
 
     def count(self, size: int) -> bool:
-        """Add one record or miss of so many bytes; whether a STATE is due now."""
+        """Add one record or gap of so many bytes; whether a STATE is due now."""
         self.records += 1
         self.bytes += size
         return self.is_due

@@ -54,7 +54,7 @@ class Mailbox(PracticeAccount):
         else:
             self._gone = [self._server.messages.pop(uid) for uid in uids]
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """All is well again."""
         self._server.faults = []
         self._server.messages |= {mail.uid: mail for mail in self._gone}

@@ -101,7 +101,7 @@ class _Account:
                 for stream in self._tree():
                     yield skip(stream, Reason.SOURCE_PARTITION_FAILED, partition(name), str(error))
                 continue
-            yield from self._mended(next(one for one in mailboxes if one.name == name))
+            yield from self._resolved(next(one for one in mailboxes if one.name == name))
 
     def _mailbox(self, selected: Selected, *, alone: bool) -> Iterator[Message]:
         saved = self._positions.get(self._slot(selected.name))
@@ -124,13 +124,13 @@ class _Account:
             if mailbox not in there:
                 yield closed_as_absent(known, mailbox)
 
-    def _mended(self, mailbox: Mailbox) -> Iterator[Message]:
+    def _resolved(self, mailbox: Mailbox) -> Iterator[Message]:
         """The mailbox was walked to its end; its label is the proof that the server gave it."""
-        mended = [known for known, name in self._batches() if name == mailbox.name]
-        if mended and self._start.wants("labels"):
+        resolved = [known for known, name in self._batches() if name == mailbox.name]
+        if resolved and self._start.wants("labels"):
             now = self._context.now()
             yield Record(stream="labels", key=mailbox.name, data=label(mailbox), emitted_at=now)
-            for known in mended:
+            for known in resolved:
                 yield DetailGapRecovered(gap_id=known.gap_id, stream="labels", record_key=mailbox.name)
 
     def _batches(self) -> Iterator[tuple[GapToClose, str]]:

@@ -1,4 +1,4 @@
-"""The gaps that START hands over: exactly their messages are asked for, by UID or by Gmail's id."""
+"""The gaps that START assigns: exactly their messages are asked for, by UID or by Gmail's id."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Recovery:
                 if uid not in keys and uid not in outcome.failed:
                     yield closed_as_absent(known)
                 else:
-                    yield _settled(known, keys.get(uid), proofs, failures)
+                    yield _resolution(known, keys.get(uid), proofs, failures)
 
     def _uid(self, box: Box, target: Target) -> int | None:
         """The UID of the message now; None when the server no longer has it."""
@@ -151,7 +151,7 @@ class Recovery:
         return next((Target(name, uidvalidity, uid, 0) for name in same), None)
 
 
-def _settled(
+def _resolution(
     known: GapToClose,
     key: str | None,
     proofs: set[tuple[str, str]],

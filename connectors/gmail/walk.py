@@ -239,5 +239,5 @@ def beginning(before: MailboxPosition | None, selected: Selected, details: Seque
 
 
 def partition(mailbox: str) -> BatchScope:
-    """The scope of a miss that is about a whole mailbox."""
+    """The scope of a gap that is about a whole mailbox."""
     return BatchScope(partition={"mailbox": mailbox})

@@ -59,7 +59,7 @@ class Workspace(PracticeAccount):
         self._is_signed_out = fault is Fault.SIGNED_OUT
         self._broken = dict.fromkeys(resources, fault)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """All is well again."""
         self._is_signed_out, self._broken = False, {}
 

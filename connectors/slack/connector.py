@@ -76,7 +76,7 @@ def _collect_online(start: Start, context: Context, factory: RecordFactory, *, w
 
 
 class _Offline:
-    """The road through slackdump's archive, for one slice."""
+    """The archive of slackdump as the source of one slice."""
 
     def __init__(self, start: Start, context: Context, factory: RecordFactory) -> None:
         self._start = start
@@ -106,7 +106,7 @@ class _Offline:
             yield from warn_of_pace(self._context)
             for _ in self._program.archive(entities, member_only=False):
                 yield Progress(stream=MESSAGES, message=f"slackdump reads {len(entities)} channels and threads again")
-        yield from self._settle()
+        yield from self._resolve()
 
     def _forward(self) -> Iterator[Message]:
         cursor = dict(table(self._start.cursor(MESSAGES)))
@@ -116,10 +116,10 @@ class _Offline:
         if self._program is None and self._has_token and self._start.detail_gaps:
             yield from _collect_online(self._start, self._context, self._factory, walks=False)
         elif self._start.detail_gaps:
-            yield from self._settle()
+            yield from self._resolve()
         yield from self._read(cursor)
 
-    def _settle(self) -> Iterator[Message]:
+    def _resolve(self) -> Iterator[Message]:
         """Close what is due out of the archive as it is now."""
         result = self._program.result if self._program is not None else None
         why = "slackdump did not bring it to an end" if result is None or result.is_clean else str(result)

@@ -34,23 +34,23 @@ _PARTITION = "account_id"
 
 
 class Gaps:
-    """The gaps that START handed over, by what they are about; and the words for new ones."""
+    """The gaps that START assigned, by what they are about; and the words for new ones."""
 
-    def __init__(self, handed: Sequence[GapToClose]) -> None:
+    def __init__(self, assigned: Sequence[GapToClose]) -> None:
         self._resources: dict[tuple[str, str], GapToClose] = {
-            (gap.stream, gap.scope.resource_id): gap for gap in handed if isinstance(gap.scope, ResourceScope)
+            (gap.stream, gap.scope.resource_id): gap for gap in assigned if isinstance(gap.scope, ResourceScope)
         }
-        self.ranges = [gap for gap in handed if window_of(gap) is not None]
+        self.ranges = [gap for gap in assigned if window_of(gap) is not None]
 
     def resources(self, stream: str = TRANSACTIONS) -> list[GapToClose]:
-        """The handed gaps about one resource of a stream that are not settled yet."""
+        """The assigned gaps about one resource of a stream that are not resolved yet."""
         return [gap for (name, _), gap in self._resources.items() if name == stream]
 
     def missed(
         self, key: str, error: UnreadError, locator: dict[str, object], retry_after: datetime | None = None
     ) -> Iterator[Message]:
         """A document gave nothing, or not all of it."""
-        handed = self._resources.pop((TRANSACTIONS, key), None)
+        assigned = self._resources.pop((TRANSACTIONS, key), None)
         if error.fingerprint is not None:
             locator = {**locator, "template_fingerprint": error.fingerprint}
         yield DetailGap(
@@ -60,16 +60,16 @@ class Gaps:
             retry_after=retry_after,
             detail_locator=locator,
             last_error=str(error),
-            gap_id=None if handed is None else handed.gap_id,
+            gap_id=None if assigned is None else assigned.gap_id,
         )
 
     def obtained(self, keys: Iterable[str], proof: Record | None, *, missed: Iterable[str] = ()) -> Iterator[Message]:
-        """Documents were read; any gap about them is closed, by the record that proves it where the gap was handed."""
+        """Account for documents that were read, and close assigned gaps about them by the record that proves it."""
         obtained, gap_keys = list(dict.fromkeys(keys)), list(dict.fromkeys(missed))
         for key in obtained:
-            handed = self._resources.pop((TRANSACTIONS, key), None)
-            if handed is not None and proof is not None:
-                yield closed_by(proof, handed)
+            assigned = self._resources.pop((TRANSACTIONS, key), None)
+            if assigned is not None and proof is not None:
+                yield closed_by(proof, assigned)
         yield DetailCoverage(
             stream=TRANSACTIONS,
             state_stream=TRANSACTIONS,

@@ -25,11 +25,11 @@ class Fault(StrEnum):
     """A failure that a practice account can produce."""
 
     FAILING = "failing"
-    """The resource cannot be read now: an answer of the 5xx kind, a file that does not open. Time mends it."""
+    """The resource cannot be read now: an answer of the 5xx kind, a file that does not open. A later run reads it."""
     REFUSED = "refused"
     """The resource is refused for the rate."""
     GARBLED = "garbled"
-    """The resource comes in a form that this version of the connector cannot read. Only a newer version mends it."""
+    """The resource comes in a form that this version of the connector cannot read. Only a newer version reads it."""
     GONE = "gone"
     """The provider affirms that the resource does not exist."""
     SIGNED_OUT = "signed_out"
@@ -60,7 +60,7 @@ class Request:
 
 
 class PracticeAccount(ABC):
-    """A practice account, its expected records and fault switches. Parts that it leaves out are reported as not checked."""
+    """A practice account, its expected records and fault switches. Missing parts are reported as not checked."""
 
     settings: Mapping[str, Any] = {}
     """The connection's settings; the manifest's defaults fill in the rest."""
@@ -83,10 +83,10 @@ class PracticeAccount(ABC):
         return None
 
     def inject(self, fault: Fault, resources: Sequence[str]) -> None:  # noqa: B027 - optional
-        """Let a fault hit these resources from now on, until `mend`."""
+        """Let a fault hit these resources from now on, until `restore`."""
 
-    def mend(self) -> None:  # noqa: B027 - optional
-        """Take every fault back."""
+    def restore(self) -> None:  # noqa: B027 - optional
+        """Undo every fault."""
 
     def change(self) -> None:  # noqa: B027 - optional
         """Let something happen to the account between two visits: something new, something changed."""

@@ -50,7 +50,7 @@ class Ask:
     """Empty: every stream that the manifest supplies, whole."""
     full: bool = False
     gaps: bool = False
-    """Hand over the ledger's gaps that time mends."""
+    """Assign the ledger's gaps that a later run can close."""
     recovery_only: bool = False
     budget: Budget = field(default_factory=Budget)
     later: timedelta = timedelta()
@@ -130,7 +130,7 @@ class Runner:
             attempt.requests = wire.asked
         if isinstance(disruption.failure, SliceCut) and wire.has_failed and (attempt.ended or wire.has_gone_on):
             raise Defect("it goes on after a request has ended the slice: it catches BaseException")
-        _settle(self.manifest, attempt, intake, ledger)
+        _finish(self.manifest, attempt, intake, ledger)
         return attempt
 
     def _start(self, ledger: Ledger, ask: Ask) -> Start:
@@ -242,7 +242,7 @@ def _take(intake: Intake, message: Message, attempt: Attempt) -> None:
         raise Defect(f"message {len(attempt.messages)} is refused: {error}") from error
 
 
-def _settle(manifest: Manifest, attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
+def _finish(manifest: Manifest, attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
     """Commit as the runtime does at the end of a slice."""
     done = intake.done
     if attempt.ended and done is not None and done.status != "succeeded" and not intake.is_certified:

@@ -71,7 +71,7 @@ class Case:
         return len(self.account.requests() or [])
 
     def heal(self, ledger: Ledger) -> None:
-        """Run until nothing that time mends is missing, as the sweeps and the schedule would."""
+        """Run until nothing that a later run brings is missing, as the sweeps and the schedule would."""
         targeted = self.manifest.recovery.supports_targeted_resource_fetch
         for number in range(ROUNDS):
             again = not targeted and bool(ledger.due())

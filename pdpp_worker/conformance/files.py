@@ -62,7 +62,7 @@ class FileAccount(PracticeAccount):
             else:
                 path.write_bytes(self.garbage)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """As it was."""
         self._failing = frozenset()
         for path, (content, stat) in self._kept.items():

@@ -30,7 +30,7 @@ def run_phases(
     """Runs one phase after the other.
 
     A phase that fails has its streams skipped: at once, or with `finish` after that at the end. Where only the owner
-    can mend it, the streams of all later phases are skipped as well (or `otherwise`, where there are none), and
+    can act on it, the streams of all later phases are skipped as well (or `otherwise`, where there are none), and
     nothing further is asked for. `word` makes the sentence for the owner.
     """
     failed: dict[str, ProviderError] = {}

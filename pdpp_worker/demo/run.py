@@ -1,4 +1,4 @@
-"""Runs the demonstration: a real fleet collects practice accounts, misses some of one, says so, and retries it."""
+"""Runs the demonstration: a real fleet collects practice accounts, lacks some records of one, says so, and retries."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ SCHEMA = {
 }
 MANIFEST = Manifest.model_validate(
     {
-        "name": "shelf",
+        "name": "notebook",
         "version": "1.0.0",
-        "title": "Shelf",
+        "title": "Notebook",
         "checkpoint_commit": "incremental",
         "credentials": {"token": {"title": "Token"}},
         "recovery": {"supports_targeted_resource_fetch": True},
@@ -62,7 +62,7 @@ ERRORS: dict[Fault, type[ProviderError]] = {
 }
 
 
-class Shelf(PracticeAccount):
+class Notebook(PracticeAccount):
     """Notes and drafts, in the order in which they were written."""
 
     faults = frozenset(Fault)
@@ -83,7 +83,7 @@ class Shelf(PracticeAccount):
     def inject(self, fault: Fault, resources: Sequence[str]) -> None:
         self.broken = {"": fault} if fault is Fault.SIGNED_OUT else dict.fromkeys(resources, fault)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self.broken = {}
 
     def change(self) -> None:
@@ -107,14 +107,14 @@ class Shelf(PracticeAccount):
             self.log.append(request)
             for fault in filter(None, (self.broken.get(""), self.broken.get(key))):
                 if fault in ERRORS:
-                    raise ERRORS[fault]("the shelf said no")
+                    raise ERRORS[fault]("the notebook said no")
 
 
 class Keeper:
     """A connector that keeps the rules."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
+    def __init__(self, notebook: Notebook) -> None:
+        self.notebook = notebook
 
     def collect(self, start: Start, context: Context) -> Iterator[Message]:
         context.secret("token")
@@ -190,7 +190,7 @@ class Keeper:
 
 
 @dataclass(frozen=True)
-class OnShelf(Connector):
+class InNotebook(Connector):
     """A connector whose code is a class of a test."""
 
     code: Collect = None  # type: ignore[assignment]
@@ -199,13 +199,13 @@ class OnShelf(Connector):
         return self.code
 
 
-class ShelfSubject:
+class NotebookSubject:
     """The connector to check, and its account."""
 
     def __init__(self, keeper: type[Keeper], manifest: Manifest = MANIFEST) -> None:
-        self._shelf = Shelf()
-        self.connector = OnShelf(manifest, "shelf", keeper(self._shelf).collect)
+        self._notebook = Notebook()
+        self.connector = InNotebook(manifest, "notebook", keeper(self._notebook).collect)
 
     @contextmanager
     def open_account(self) -> Iterator[PracticeAccount]:
-        yield self._shelf
+        yield self._notebook

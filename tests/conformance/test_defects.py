@@ -29,13 +29,13 @@ from pdpp_worker.connector import (
     TimeRange,
     UpstreamError,
 )
-from tests.conformance.notes import SECRET, Keeper, ShelfSubject
+from tests.conformance.notes import SECRET, Keeper, NotebookSubject
 
 
 def examine(keeper: type[Keeper], *names: str) -> list[Result]:
     """The results of some checks, or of all."""
     with ExitStack() as stack:
-        examination = Examination(ShelfSubject(keeper), stack)
+        examination = Examination(NotebookSubject(keeper), stack)
         return [examination.result(name) for name in names or NAMES]
 
 
@@ -179,7 +179,7 @@ class SkipsForStructure(Keeper):
 
 class InventsAReason(Keeper):
     def gap(self, stream: str, key: str, reason: str, gap_id: str | None = None) -> DetailGap:  # noqa: ARG002
-        return super().gap(stream, key, "the_shelf_is_high", gap_id)
+        return super().gap(stream, key, "the_notebook_is_full", gap_id)
 
 
 class TakesTimeForAMender(Keeper):
@@ -330,11 +330,11 @@ PLANTED = [
     (SkipsWithoutScope, "protocol", r"SkipResult of stream 'notes', reason 'parse_failed'.*scope is missing"),
     (SkipsWithoutKind, "protocol", r"SkipResult of stream 'notes', reason 'parse_failed'.*recovery_kind is missing"),
     (SkipsForStructure, "protocol", r"permanent_structural of stream 'notes' may not be emitted.*availability"),
-    (InventsAReason, "misses named", r"DETAIL_GAP of stream '\w+' gives the reason 'the_shelf_is_high'"),
+    (InventsAReason, "misses named", r"DETAIL_GAP of stream '\w+' gives the reason 'the_notebook_is_full'"),
     (
         TakesTimeForAMender,
         "misses named",
-        r"'drafts-0' is garbled.*upstream_error.*mended by retry_on_connector_upgrade",
+        r"'drafts-0' is garbled.*upstream_error.*retried by retry_on_connector_upgrade",
     ),
     (SecretInARecord, "no secrets", r"RECORD of stream 'notes' holds the secret token"),
     (SecretInACursor, "no secrets", r"STATE of stream 'notes' holds the secret token"),
@@ -351,7 +351,7 @@ PLANTED = [
     (
         ForgetsAGap,
         "recovery",
-        r"handed a gap and says nothing of it: stream 'notes', .*notes-0",
+        r"assigned a gap and says nothing of it: stream 'notes', .*notes-0",
     ),
     (
         MovesTheCursorInRecovery,

@@ -1,4 +1,4 @@
-"""The account: its conversations, what happens to them between two visits, and the truth to test a collector against.
+"""The account: its conversations, their changes between two visits, and the records expected of a collector.
 
 Only what the list needs is held in memory (about 250 bytes a conversation); details are made when they are asked for.
 """
@@ -90,7 +90,7 @@ class Account:
         return Advanced(tuple(updated), tuple(new), tuple(deleted))
 
     def expected(self) -> Iterator[Expected]:
-        """The truth about every conversation, newest update first."""
+        """The expected records of every conversation, newest update first."""
         for conversation in self:
             mapping = message_tree(conversation).mapping
             said = tuple(node_id for node_id, node in mapping.items() if node["message"])

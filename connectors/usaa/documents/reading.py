@@ -1,6 +1,6 @@
 """One document taken apart: what an export or statement gives, or the reason why it gives nothing.
 
-Both roads come here with bytes, so a statement is the same whether the owner saved it or the site sent it.
+Both sources come here with bytes, so a statement is the same whether the owner saved it or the site sent it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The road of the inbox: files that the owner puts into a directory, each read once for each content it had."""
+"""Reads the inbox: files that the owner puts into a directory, each read once for each content it had."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Inbox:
 
     def walk(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read what is new or may be readable now, then say which periods are missing."""
-        again = {name for one in found if (name := self._handed_name(one)) is not None}
+        again = {name for one in found if (name := self._assigned_name(one)) is not None}
         self._forget_vanished(found)
         yield from self._close_vanished(found)
         for one in self._in_order(found):
@@ -81,14 +81,14 @@ class Inbox:
     def recover(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read exactly the files that the gaps name; for a missing period, what is new as well."""
         yield from self._close_vanished(found)
-        named = {name for one in found if (name := self._handed_name(one)) is not None}
+        named = {name for one in found if (name := self._assigned_name(one)) is not None}
         # Other files are not opened, not even to see what they are.
         for one in self._in_order([one for one in found if one.name in named or self._gaps.ranges]):
             yield from self._visit(one, force=one.name in named)
-        yield from self._handed_ranges()
+        yield from self._assigned_ranges()
 
-    def _handed_name(self, found: Found) -> str | None:
-        """The file's name, when a handed gap is about it or about the statement that it is."""
+    def _assigned_name(self, found: Found) -> str | None:
+        """The file's name, when a assigned gap is about it or about the statement that it is."""
         held = self._cursor.files.get(found.name)
         keys = {found.name, None if held is None else held.statement}
         for gap in self._gaps.resources():
@@ -168,7 +168,7 @@ class Inbox:
         yield from self._entries(content.sha256, account, read, self._moved_from(held, content, account))
         yield from self._about(account, read)
         self._note(found, FileEntry(content.sha256, account, is_named, key if key != found.name else None))
-        yield from self._settle(found, key, read)
+        yield from self._resolve(found, key, read)
 
     def _account_of(self, found: Found, read: Read) -> tuple[str, bool]:
         named = (found.account or read.account) if read.statement is None else (read.account or found.account)
@@ -223,7 +223,7 @@ class Inbox:
             self._cursor.ledger.account(account, self._promised).cover(read.span)
         self._pending += read.pending
 
-    def _settle(self, found: Found, key: str, read: Read) -> Iterator[Message]:
+    def _resolve(self, found: Found, key: str, read: Read) -> Iterator[Message]:
         if not read.broken:
             yield from self._gaps.obtained([found.name, key], self._proof)
             return
@@ -234,7 +234,7 @@ class Inbox:
 
     def _ranges(self) -> Iterator[Message]:
         """Every promised period that no file covers, as soon as it is seen."""
-        yield from self._handed_ranges()
+        yield from self._assigned_ranges()
         for account, state in self._cursor.ledger.accounts.items():
             yield from self._new_windows(account, state)
 
@@ -245,7 +245,7 @@ class Inbox:
                 yield shortened(account, window, _ADD, self._factory.now() + RETRY)
         state.missing = holes
 
-    def _handed_ranges(self) -> Iterator[Message]:
+    def _assigned_ranges(self) -> Iterator[Message]:
         for gap in self._gaps.ranges:
             about = window_of(gap)
             if about is None:

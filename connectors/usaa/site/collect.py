@@ -1,4 +1,4 @@
-"""The road of the site: the owner's signed-in session, part after part, until the site says stop."""
+"""Reads the site: the owner's signed-in session, part after part, until the site says stop."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def recover(session: SiteSession) -> Iterator[Message]:
         for gap in session.gaps.ranges:
             yield from _fill(session, accounts, gap)
     if session.start.recovery_only:
-        keys = {key.removesuffix(_ROWS) for key in _handed(session) if key.startswith(_KEY)}
+        keys = {key.removesuffix(_ROWS) for key in _assigned(session) if key.startswith(_KEY)}
         if keys:
             for account in session.find_accounts():
                 if _key(account) in keys:
@@ -48,7 +48,7 @@ def recover(session: SiteSession) -> Iterator[Message]:
 def _export(session: SiteSession, account: SiteAccount) -> Iterator[Message]:
     state = session.ledger.account(account.id, session.promised)
     rows_key = f"{_key(account)}{_ROWS}"
-    is_afresh = rows_key in _handed(session)
+    is_afresh = rows_key in _assigned(session)
     through = None if is_afresh else state.through
     session.proof = None
     since = session.promised if through is None else through - OVERLAP
@@ -129,7 +129,7 @@ def _go_on(done: Exported) -> None:
     """Stop where the site said stop, now that what it gave is taken.
 
     Raises:
-        ProviderError: only the owner can mend it.
+        ProviderError: only the owner can act on it.
     """
     if isinstance(done.stopped, NeedsOwner):
         raise done.stopped
@@ -139,7 +139,7 @@ def _unread(error: ProviderError) -> UnreadError:
     return UnreadError(reason_for(error), str(error))
 
 
-def _handed(session: SiteSession) -> set[str]:
+def _assigned(session: SiteSession) -> set[str]:
     """The resources of the gaps to close."""
     return {resource_of(gap) for gap in session.gaps.resources()}
 

@@ -27,8 +27,8 @@ def walk(session: SiteSession) -> Iterator[Message]:
     """Every listed document, and the PDF of each statement that was not read yet."""
     for listed in read_documents(session.site.page(DOCUMENTS)):
         held = session.statements.get(listed.id)
-        handed = any(resource_of(gap) == listed.id for gap in session.gaps.resources())
-        if listed.is_statement and (handed or held not in ("", knowledge(session.templates))):
+        assigned = any(resource_of(gap) == listed.id for gap in session.gaps.resources())
+        if listed.is_statement and (assigned or held not in ("", knowledge(session.templates))):
             yield from _fetch(session, listed)
             yield session.state()
         elif held is None:

@@ -48,7 +48,7 @@ def check_faults(case: Case) -> str:
             ledger = case.runner.ledger()
             attempt = case.runner.run(ledger)
         finally:
-            case.account.mend()
+            case.account.restore()
         check_reasons(case, attempt)
         _require_accounted(case, ledger, broken, fault)
     ways = ", ".join(fault.value for fault in faults)
@@ -128,14 +128,14 @@ def _require_accounted(case: Case, ledger: Ledger, broken: Collection[str], faul
             miss = wrong[0].miss
             raise Defect(
                 f"resource {resource!r} is {fault.value}, and the miss in stream {miss.stream!r} has the reason "
-                f"{miss.reason} ({miss.recovery_kind}); it is mended by {_KINDS[fault].value}"
+                f"{miss.reason} ({miss.recovery_kind}); it is retried by {_KINDS[fault].value}"
             )
     rest = _lost(held, [group for group in groups if group.resource not in broken])
     if rest and (fault is not Fault.REFUSED or not ledger.gaps):
         raise Defect(f"{plural(len(broken), 'resource')} {fault.value}; because of it also missing: {some(rest)}")
     if _KINDS[fault] is RecoveryKind.RUNTIME:
         case.heal(ledger)
-        require_expected(ledger, groups, f"after {len(broken)} resources were {fault.value} and mended,")
+        require_expected(ledger, groups, f"after {len(broken)} resources were {fault.value} and retried,")
 
 
 def _lost(held: Mapping[str, Collection[str]], groups: Sequence[RecordGroup]) -> list[str]:

@@ -53,7 +53,7 @@ def _sign_out(case: Case, whole: Held) -> None:
     try:
         attempt = case.runner.run(ledger)
     finally:
-        case.account.mend()
+        case.account.restore()
     asked = case.requests_since(mark)
     if len(asked) > 1:
         raise Defect(f"it asks the provider for more although it is signed out: {some(asked[1:])}")

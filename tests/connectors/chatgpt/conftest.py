@@ -121,7 +121,7 @@ def provide() -> Iterator[Callable[..., ProviderProcess]]:
         process.stop()
 
 
-def truth(provider: ProviderProcess, *changes: Change) -> Account:
+def expected(provider: ProviderProcess, *changes: Change) -> Account:
     """The provider's account after the changes."""
     account = Account(provider.options.seed, provider.options.conversations)
     for change in changes:

@@ -1,4 +1,4 @@
-"""The sample for the demonstration: the same from the same seed, with every trouble in it."""
+"""The sample for the demonstration: the same from the same seed, with every kind of damage in it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ PAGE = 3
 
 
 class Slack:
-    """The workspace and its levers."""
+    """The workspace and its fault switches."""
 
     def __init__(self) -> None:
         self.channels: dict[str, Obj] = {}

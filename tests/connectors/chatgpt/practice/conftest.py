@@ -33,7 +33,7 @@ def provider(shared_provider: ProviderProcess) -> ProviderProcess:
 
 @pytest.fixture(scope="session")
 def account() -> Account:
-    """The truth about the shared provider's account."""
+    """The expected about the shared provider's account."""
     return Account(OPTIONS.seed, OPTIONS.conversations)
 
 

@@ -108,12 +108,12 @@ def test_times_are_numbers_in_some_places_and_text_in_others(account: Account) -
 
 
 def test_expected_names_every_node_with_a_message(account: Account) -> None:
-    truth = {one.conversation_id: one.message_ids for one in account.expected()}
+    expected = {one.conversation_id: one.message_ids for one in account.expected()}
 
-    assert len(truth) == len(account)
+    assert len(expected) == len(account)
     for one in account:
         said = [node_id for node_id, node in details(one)["mapping"].items() if node["message"]]
-        assert list(truth[one.id]) == said
+        assert list(expected[one.id]) == said
 
 
 def test_advance_updates_adds_and_deletes() -> None:

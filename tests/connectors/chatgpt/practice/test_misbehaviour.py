@@ -185,13 +185,13 @@ def test_faults_without_a_meaning_are_refused(meaningless: dict[str, float]) -> 
 
 
 @pytest.mark.parametrize(
-    ("lever", "body"),
+    ("switch", "body"),
     [("quota", {"model": "leaky"}), ("faults", {"unheard": 1}), ("advance", {"deleted": 10_000}), ("token", {})],
 )
 def test_control_says_what_it_cannot_use(
-    client: httpx.Client, provider: ProviderProcess, lever: str, body: dict[str, object]
+    client: httpx.Client, provider: ProviderProcess, switch: str, body: dict[str, object]
 ) -> None:
-    answer = client.post(f"{provider.url}/_control/{lever}", json=body)
+    answer = client.post(f"{provider.url}/_control/{switch}", json=body)
 
     assert answer.status_code == 422
     assert answer.json()["detail"]

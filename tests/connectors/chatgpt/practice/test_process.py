@@ -27,7 +27,7 @@ from tests.support.waiting import PATIENCE_S, until
 def test_restart_keeps_port_account_and_log(tmp_path: Path) -> None:
     options = ProviderOptions(conversations=20, state=tmp_path / "state.json", log=tmp_path / "log.jsonl")
     provider = ProviderProcess(options)
-    truth = Account(options.seed, options.conversations)
+    expected = Account(options.seed, options.conversations)
     change = Change(updates=2, new=3, deleted=1, seed=4)
 
     with provider, client_for(provider) as client:
@@ -37,10 +37,10 @@ def test_restart_keeps_port_account_and_log(tmp_path: Path) -> None:
     with provider, client_for(provider) as client:
         after = client.get("/conversations").json()
 
-    assert touched == truth.advance(change)
+    assert touched == expected.advance(change)
     assert provider.url == first_url
     assert before == after
-    assert [item["id"] for item in after["items"]] == [one.id for one in truth]
+    assert [item["id"] for item in after["items"]] == [one.id for one in expected]
     lines = (tmp_path / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["status"] for line in lines] == [200, 200]
 

@@ -44,7 +44,7 @@ class NotesAccount(PracticeAccount):
         self._is_signed_out = fault is Fault.SIGNED_OUT
         self._faults = dict.fromkeys(resources, fault)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """All is well again."""
         self._is_signed_out, self._faults = False, {}
 
