@@ -18,7 +18,8 @@ from connectors.slack.completeness import ENTITY, Completeness, look
 from connectors.slack.errors import ArchiveError
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj
-from connectors.slack.slackdump import SLOWEST_MS, Exit, Slackdump, find, reading, size
+from connectors.slack.slackdump import SLOWEST_MS, Slackdump, find, reading, size
+from connectors.slack.slackdump_exit import Exit
 from connectors.slack.streams import MESSAGES
 from pdpp_worker.connector import (
     AuthExpired,
