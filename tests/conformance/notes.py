@@ -138,7 +138,7 @@ class Keeper:
 
     def close(self, gap: GapToClose, key: str, context: Context) -> Iterator[Message]:
         try:
-            yield self.record(gap.stream, self.notes.read(context, key), context)
+            yield self.record(gap.stream, self.notebook.read(context, key), context)
         except Gone:
             yield DetailGapRecovered(gap_id=gap.gap_id, stream=gap.stream, record_key=key, absent=True)
         except NeedsOwner:
@@ -150,7 +150,7 @@ class Keeper:
 
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         place = (start.cursor(stream) or {"after": 0})["after"]
-        while keys := self.notes.list(context, stream, place):
+        while keys := self.notebook.list(context, stream, place):
             for key in keys:
                 yield from self.item(start, context, stream, key)
             place += len(keys)
@@ -161,7 +161,7 @@ class Keeper:
         if scope.resources is not None and key not in scope.resources:
             return
         try:
-            data = self.notes.read(context, key)
+            data = self.notebook.read(context, key)
         except NeedsOwner:
             raise
         except ProviderError as error:

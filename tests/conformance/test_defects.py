@@ -43,7 +43,7 @@ class BroadensToAnotherStream(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         yield from super().walk(start, context, stream)
         if not start.wants("drafts"):
-            yield self.record("drafts", self.notes.read(context, "drafts-0"), context)
+            yield self.record("drafts", self.notebook.read(context, "drafts-0"), context)
 
 
 class IgnoresResources(Keeper):
@@ -51,7 +51,7 @@ class IgnoresResources(Keeper):
         if start.scope.streams[0].resources is None:
             yield from super().item(start, context, stream, key)
         else:
-            yield self.record(stream, self.notes.read(context, key), context)
+            yield self.record(stream, self.notebook.read(context, key), context)
 
 
 class IgnoresTheTimeRange(Keeper):
@@ -59,7 +59,7 @@ class IgnoresTheTimeRange(Keeper):
         if start.scope.streams[0].time_range is None:
             yield from super().item(start, context, stream, key)
         else:
-            yield self.record(stream, self.notes.read(context, key), context)
+            yield self.record(stream, self.notebook.read(context, key), context)
 
 
 class IgnoresTheEndOfTheTimeRange(Keeper):
@@ -72,7 +72,7 @@ class IgnoresFields(Keeper):
         if start.scope.streams[0].fields is None:
             yield from super().item(start, context, stream, key)
         else:
-            yield self.record(stream, self.notes.read(context, key), context)
+            yield self.record(stream, self.notebook.read(context, key), context)
 
 
 class NarrowsInSilence(Keeper):
@@ -84,7 +84,7 @@ class NarrowsInSilence(Keeper):
 class StateBeforeItsRecords(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         place = (start.cursor(stream) or {"after": 0})["after"]
-        while keys := self.notes.list(context, stream, place):
+        while keys := self.notebook.list(context, stream, place):
             place += len(keys)
             yield State(stream=stream, cursor={"after": place})
             for key in keys:
@@ -94,7 +94,7 @@ class StateBeforeItsRecords(Keeper):
 class LosesRecordsOnResume(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         place = (start.cursor(stream) or {"after": 0})["after"]
-        while keys := self.notes.list(context, stream, place):
+        while keys := self.notebook.list(context, stream, place):
             for key in keys:
                 yield from self.item(start, context, stream, key)
             place += len(keys)
@@ -105,7 +105,7 @@ class KeepsItsPlaceInAFile(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         file = context.files / stream
         place = int(file.read_text()) if file.exists() else 0
-        while keys := self.notes.list(context, stream, place):
+        while keys := self.notebook.list(context, stream, place):
             place += len(keys)
             file.write_text(str(place))
             for key in keys:
@@ -141,14 +141,14 @@ class TakesARefusalForTheEnd(Keeper):
 class RecoversByListing(Keeper):
     def recover(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         if start.detail_gaps:
-            self.notes.list(context, stream, 0)
+            self.notebook.list(context, stream, 0)
         yield from super().recover(start, context, stream)
 
 
 class RecoversMoreThanAsked(Keeper):
     def recover(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         if start.detail_gaps:
-            yield self.record(stream, self.notes.read(context, f"{stream}-5"), context)
+            yield self.record(stream, self.notebook.read(context, f"{stream}-5"), context)
         yield from super().recover(start, context, stream)
 
 
