@@ -13,6 +13,7 @@ PdppError
     │   └── AuthExpired    the credentials no longer work
     ├── Forbidden          the account may not read this one resource
     ├── Gone               the resource does not exist at the provider
+    ├── ShapeError         an answer of a shape that this version does not know
     └── UpstreamError      5xx, 408, a broken or silent connection
 """
 
@@ -120,6 +121,13 @@ class Gone(ProviderError):  # noqa: N818 - named as the field names it
     """The provider affirmed that the resource does not exist."""
 
     slug = "gone"
+
+
+class ShapeError(ProviderError):
+    """An answer, a page or a file has a shape that this version of the connector does not know."""
+
+    slug = "shape"
+    reason = "shape_changed"
 
 
 class UpstreamError(ProviderError):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from connectors.chatgpt.details import coverage, gap, listed, whole
-from connectors.chatgpt.errors import ShapeError
 from connectors.chatgpt.fields import identity
 from connectors.chatgpt.gaps import by_conversation, closed
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
@@ -24,7 +23,18 @@ from connectors.chatgpt.jsonstream import elements
 from connectors.chatgpt.listing import Item
 from connectors.chatgpt.small_rows import shared_conversation
 from connectors.chatgpt.tree import Conversation
-from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, Record, ResourceScope, Start, State, skip
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    Context,
+    Message,
+    Reason,
+    Record,
+    ResourceScope,
+    ShapeError,
+    Start,
+    State,
+    skip,
+)
 from pdpp_worker.connector.fields import table
 
 SHARES = "shared_conversations"

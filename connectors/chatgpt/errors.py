@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from pdpp_worker.connector import ProviderError, UpstreamError
-
-
-class ShapeError(ProviderError):
-    """The answer has a shape that this version does not know."""
-
-    slug = "shape"
-    reason = "shape_changed"
+from pdpp_worker.connector import UpstreamError
 
 
 class ListEmptiedError(UpstreamError):

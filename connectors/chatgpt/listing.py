@@ -43,7 +43,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from connectors.chatgpt.errors import ListEmptiedError, ShapeError
+from connectors.chatgpt.errors import ListEmptiedError
+from pdpp_worker.connector import ShapeError
 
 PAGE = 100
 OVERLAP = 5

@@ -12,7 +12,7 @@ from typing import Any
 
 from connectors.chatgpt import small_rows
 from connectors.chatgpt.api import Api
-from connectors.chatgpt.errors import ListEmptiedError, ShapeError
+from connectors.chatgpt.errors import ListEmptiedError
 from connectors.chatgpt.listing import Page, Position, one_pass
 from pdpp_worker.connector import (
     AuthExpired,
@@ -21,6 +21,7 @@ from pdpp_worker.connector import (
     Gone,
     Message,
     Record,
+    ShapeError,
     Start,
     State,
     UpstreamError,

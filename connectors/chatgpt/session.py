@@ -13,9 +13,8 @@ from urllib.parse import unquote, urljoin
 
 import httpx
 
-from connectors.chatgpt.errors import ShapeError
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
-from pdpp_worker.connector import AuthExpired, Context, UpstreamError
+from pdpp_worker.connector import AuthExpired, Context, ShapeError, UpstreamError
 from pdpp_worker.connector.fields import table, text
 
 T = TypeVar("T")

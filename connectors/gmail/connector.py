@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from connectors.gmail.errors import HungUpError, RefusedError, ShapeError
+from connectors.gmail.errors import HungUpError, RefusedError
 from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, label, listed, to_walk
 from connectors.gmail.position import MailboxPosition
 from connectors.gmail.reader import DETAILS, Reader
@@ -26,6 +26,7 @@ from pdpp_worker.connector import (
     ProviderError,
     Reason,
     Record,
+    ShapeError,
     Start,
     State,
     closed_as_absent,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from connectors.gmail.client import Answer, Client
 from connectors.gmail.decoding import undone
-from connectors.gmail.errors import ShapeError
 from connectors.gmail.files import Files, Stored
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.structure import Part
+from pdpp_worker.connector import ShapeError
 
 PIECE = 512 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""

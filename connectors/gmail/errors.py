@@ -57,13 +57,6 @@ class HungUpError(LostError):
     """The server signs in and opens the mailbox, and twice hung up on this one command: it is the command's fault."""
 
 
-class ShapeError(UpstreamError):
-    """The server's answer is not what the protocol promises."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, reason=Reason.SHAPE_CHANGED.value)
-
-
 def typed(said: str, label: str) -> ProviderError | None:
     """The outcome that a server's words stand for; None when they are about this one command only."""
     code = _CODE.search(said)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from connectors.gmail.errors import ShapeError
 from connectors.gmail.fields import atom, checksum, mailbox_name
 from connectors.gmail.session import Session
-from pdpp_worker.connector import Context, Message, Record, Start, State
+from pdpp_worker.connector import Context, Message, Record, ShapeError, Start, State
 
 ALL_MAIL = "[Gmail]/All Mail"
 """Its name in English, for a server that does not mark it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from connectors.gmail.bodies import Bodies, Text, body_row
 from connectors.gmail.client import Answer, Client, sequence_set
 from connectors.gmail.download import Downloads, TooLargeError
-from connectors.gmail.errors import HungUpError, OutageError, RefusedError, ShapeError
+from connectors.gmail.errors import HungUpError, OutageError, RefusedError
 from connectors.gmail.files import Files
 from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.rows import (
@@ -29,6 +29,7 @@ from pdpp_worker.connector import (
     Message,
     ProviderError,
     Record,
+    ShapeError,
     Start,
     detail_coverage,
     gap_for,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from connectors.gmail.errors import HungUpError, RefusedError, ShapeError
+from connectors.gmail.errors import HungUpError, RefusedError
 from connectors.gmail.reader import Reader
 from connectors.gmail.rows import Box, Mail
 from connectors.gmail.session import Selected, Session
@@ -18,6 +18,7 @@ from pdpp_worker.connector import (
     ProviderError,
     Record,
     ResourceScope,
+    ShapeError,
     Start,
     closed_as_absent,
     resource_of,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.gmail.client import Answer, moment
-from connectors.gmail.errors import ShapeError
 from connectors.gmail.fields import NAMES, Headers, checksum, flags, iso, labels, number
 from connectors.gmail.files import Stored
 from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.structure import Part, Structure, structure
+from pdpp_worker.connector import ShapeError
 
 HEADER_BYTES = 262_144
 """So much of the named header fields is asked for; more than any real list of recipients takes."""

@@ -21,13 +21,12 @@ from connectors.gmail.errors import (
     HungUpError,
     LostError,
     RefusedError,
-    ShapeError,
     lost_connections,
     quoted,
     typed,
     words_of,
 )
-from pdpp_worker.connector import AuthExpired, ConfigurationError, Context, ProviderError, UpstreamError
+from pdpp_worker.connector import AuthExpired, ConfigurationError, Context, ProviderError, ShapeError, UpstreamError
 
 LONGEST_ANSWER_S = 180.0
 """From a command to the end of its answer; the socket's timeout bounds only the pauses within."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from connectors.gmail.errors import ShapeError
 from connectors.gmail.fields import number, table, word
+from pdpp_worker.connector import ShapeError
 
 _LEAF = 7
 """Fields that describe a part without parts."""

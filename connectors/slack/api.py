@@ -9,10 +9,10 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from connectors.slack.errors import NamelessError, Refused, ScopeMissing, ShapeError
+from connectors.slack.errors import NamelessError, Refused, ScopeMissing
 from connectors.slack.fields import micros, text
 from connectors.slack.rows import Obj
-from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, ShapeError, Throttled, UpstreamError
 from pdpp_worker.connector.fields import table
 
 PAGE = 200

@@ -18,7 +18,7 @@ from typing import Any
 
 from connectors.slack import rows
 from connectors.slack.api import Api
-from connectors.slack.errors import Refused, ScopeMissing, ShapeError
+from connectors.slack.errors import Refused, ScopeMissing
 from connectors.slack.fields import integer, micros, text, ts_of
 from connectors.slack.rows import Obj, message_id
 from connectors.slack.streams import ATTACHMENTS, MESSAGES, REACTIONS, RecordFactory
@@ -31,6 +31,7 @@ from pdpp_worker.connector import (
     Progress,
     ProviderError,
     Reason,
+    ShapeError,
     SkipResult,
     Start,
     State,

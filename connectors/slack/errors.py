@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pdpp_worker.connector import ProviderError, Reason
+from pdpp_worker.connector import ProviderError, Reason, ShapeError
 
 
 class ScopeMissing(ProviderError):  # noqa: N818 - named as Slack names it
@@ -17,13 +17,6 @@ class Refused(ProviderError):  # noqa: N818 - named as the field names it
 
     slug = "refused"
     reason = "source_partition_failed"
-
-
-class ShapeError(ProviderError):
-    """The answer has a shape that this version does not know."""
-
-    slug = "shape"
-    reason = "shape_changed"
 
 
 class NamelessError(ShapeError):

@@ -15,7 +15,7 @@ from connectors.slack.conversations import (
     miss_reason,
     stopped,
 )
-from connectors.slack.errors import NamelessError, ShapeError
+from connectors.slack.errors import NamelessError
 from connectors.slack.fields import integer, strings, text
 from connectors.slack.rows import Obj
 from connectors.slack.streams import (
@@ -38,6 +38,7 @@ from pdpp_worker.connector import (
     Phase,
     Progress,
     ProviderError,
+    ShapeError,
     Start,
     State,
     detail_coverage,

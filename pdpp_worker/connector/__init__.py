@@ -34,6 +34,7 @@ from pdpp_worker.errors import (
     Gone,
     NeedsOwner,
     ProviderError,
+    ShapeError,
     Throttled,
     UpstreamError,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "RecoveryKind",
     "ResourceScope",
     "Scope",
+    "ShapeError",
     "SkipResult",
     "Start",
     "State",

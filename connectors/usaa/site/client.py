@@ -12,8 +12,8 @@ from connectors.usaa.documents.reading import Read, UnreadError, read_csv
 from connectors.usaa.records import FROM_EXPORT
 from connectors.usaa.site import html
 from connectors.usaa.site.html import Form, Node
-from connectors.usaa.site.pages import NotWiredError, ShapeError, SiteAccount, export_link, filled, find_export
-from pdpp_worker.connector import AuthExpired, UpstreamError
+from connectors.usaa.site.pages import NotWiredError, SiteAccount, export_link, filled, find_export
+from pdpp_worker.connector import AuthExpired, ShapeError, UpstreamError
 
 _SIGN_IN = re.compile(r"^/(my/logon|access-management)\b")
 _NOTHING = re.compile(r"no transactions|nothing to export", re.IGNORECASE)

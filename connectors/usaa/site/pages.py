@@ -14,7 +14,7 @@ from connectors.usaa.documents.figures import AMOUNT, dated_by, plain, read_day,
 from connectors.usaa.documents.identity import digest
 from connectors.usaa.site import html
 from connectors.usaa.site.html import Form, Node
-from pdpp_worker.connector import ProviderError, Reason
+from pdpp_worker.connector import ProviderError, Reason, ShapeError
 
 _ACCOUNT_PATH = re.compile(r"/my/(checking|savings|credit-card|loan|mortgage|investing|retirement)\b")
 _LAST_FOUR = re.compile(r"[*x\u2022]+\s?(\d{4})(?!\d)", re.IGNORECASE)
@@ -24,12 +24,6 @@ _NO_STATEMENT = re.compile(r"\b(terms|agreement|notice|disclosure|condition)", r
 
 EXPORTED = frozenset(("checking", "savings", "credit_card"))
 """Kinds of account with transactions to export."""
-
-
-class ShapeError(ProviderError):
-    """A page does not hold what it held when this version was written."""
-
-    reason = Reason.SHAPE_CHANGED.value
 
 
 class NotWiredError(ProviderError):

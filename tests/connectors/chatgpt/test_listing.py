@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.chatgpt.errors import ListEmptiedError, ShapeError
+from connectors.chatgpt.errors import ListEmptiedError
 from connectors.chatgpt.listing import MAX_PASSES, Boundary, Item, Page, Position, walk
+from pdpp_worker.connector import ShapeError
 
 BEGINNING = 1_700_000_000_000
 

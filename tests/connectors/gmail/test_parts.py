@@ -15,14 +15,14 @@ from imapclient.response_parser import parse_response
 from connectors.gmail.charsets import decoded
 from connectors.gmail.client import _by_uid, sequence_set
 from connectors.gmail.decoding import snippet, text_of, undone
-from connectors.gmail.errors import ShapeError, typed
+from connectors.gmail.errors import typed
 from connectors.gmail.fields import NAMES, Headers, labels
 from connectors.gmail.files import Files
 from connectors.gmail.html_text import html_text
 from connectors.gmail.ledger import BLOCK, Ledger, MessageEntry
 from connectors.gmail.rows import HEADER_BYTES
 from connectors.gmail.structure import structure
-from pdpp_worker.connector import Throttled
+from pdpp_worker.connector import ShapeError, Throttled
 
 ENTRIES = st.builds(
     MessageEntry,

@@ -14,9 +14,9 @@ from pdpp_worker.connector import (
     NeedsOwner,
     Phase,
     ProviderError,
-    Reason,
     Record,
     ResourceScope,
+    ShapeError,
     Start,
     State,
     closed_as_absent,
@@ -30,12 +30,6 @@ from pdpp_worker.connector import (
 
 STREAM = "notes"
 PAGE = 3
-
-
-class ShapeError(ProviderError):
-    """The platform answered in a form that this version does not know."""
-
-    reason = Reason.SHAPE_CHANGED.value
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
