@@ -1,7 +1,8 @@
 """The official export: the zip that the platform mails to its owner, read without any network.
 
-It gives the same records under the same keys as the network does. The place in it is the number of conversations that
-were read; it holds for the very same file only. What an export no longer contains is not deleted: it may be an old one.
+It gives the same records under the same keys as the network does. The position in it is the number of conversations
+that were read; it holds for the very same file only. Records that an export no longer contains are not deleted: it may
+be an old one.
 """
 
 from __future__ import annotations
@@ -125,11 +126,11 @@ class _Importer:
                 return
 
     def _import(self, archive: zipfile.ZipFile, fingerprint: str) -> Iterator[Message]:
-        place = table(self._cursor.get("archive"))
-        place = place if place.get("fingerprint") == fingerprint else {}
-        if place.get("through"):
+        saved = table(self._cursor.get("archive"))
+        saved = saved if saved.get("fingerprint") == fingerprint else {}
+        if saved.get("through"):
             return
-        begin = place.get("position", 0)
+        begin = saved.get("position", 0)
         for index, raw in _conversations(archive):
             if index >= begin:
                 detail = Conversation(raw)
@@ -159,8 +160,8 @@ class _Importer:
         yield from (record for record in whole(key, {}, detail, self._now) if record.stream in self._streams)
 
     def _state(self, fingerprint: str, position: int, *, through: bool) -> State:
-        place = {"fingerprint": fingerprint, "position": position, "through": through}
-        return State(stream="conversations", cursor={**self._cursor, "archive": place})
+        archive = {"fingerprint": fingerprint, "position": position, "through": through}
+        return State(stream="conversations", cursor={**self._cursor, "archive": archive})
 
 
 _SHAPE = ShapeError("the export's conversation has no id or no mapping")

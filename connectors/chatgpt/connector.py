@@ -29,7 +29,7 @@ TREES = ("conversations", "messages")
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
-    """Close the known gaps, scan the small streams, then walk the conversations from the saved place."""
+    """Close the known gaps, scan the small streams, then walk the conversations from the saved position."""
     refused = _not_supported(start)
     yield from refuse(refused)
     kept = [scope for scope in start.scope.streams if scope.name not in refused]

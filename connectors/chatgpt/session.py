@@ -84,8 +84,8 @@ class Session:
         """The access token of the session. The page tells it where the session's own endpoint does not."""
         self._client.headers.pop("authorization", None)
         response = self._client.get(urljoin(self._base_url, "/api/auth/session"))
-        place = "GET /api/auth/session"
-        session: Any = parsed(place, _content(place, response))
+        label = "GET /api/auth/session"
+        session: Any = parsed(label, _content(label, response))
         if not table(session).get("user"):
             raise AuthExpired(SIGNED_OUT)
         self._note_device(response)
@@ -122,13 +122,13 @@ class Session:
         return self._client.headers["authorization"] != before
 
 
-def _content(place: str, response: httpx.Response) -> bytes:
+def _content(label: str, response: httpx.Response) -> bytes:
     if not response.is_success:
-        raise UpstreamError(f"{place} answered {response.status_code}", status=response.status_code)
+        raise UpstreamError(f"{label} answered {response.status_code}", status=response.status_code)
     return response.content
 
 
-def parsed(place: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
+def parsed(label: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
     """An answer, read by `parse`.
 
     Raises:
@@ -137,7 +137,7 @@ def parsed(place: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
     try:
         return parse(raw)
     except BrokenJsonError:
-        raise UpstreamError(f"{place} answered with something that is not JSON") from None
+        raise UpstreamError(f"{label} answered with something that is not JSON") from None
 
 
 def _token_in(embedded: str) -> str | None:

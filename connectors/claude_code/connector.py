@@ -43,7 +43,7 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
 
 
 def _unsupported(start: Start) -> Iterator[SkipResult]:
-    """Streams whose scope cannot be held; a narrower reading would need a place of its own in every file."""
+    """Streams whose scope cannot be held; a narrower reading would need a position of its own in every file."""
     reason = Reason.SCOPE_NOT_SUPPORTED
     whole = {
         scope.name
@@ -55,7 +55,7 @@ def _unsupported(start: Start) -> Iterator[SkipResult]:
             text = "Resources, a time range or fields cannot be asked for; ask for the whole stream."
             yield skip(scope.name, reason, WHOLE_STREAM, text)
         elif scope.name in _FROM_TRANSCRIPTS and SESSIONS not in whole:
-            text = "Ask for the whole stream sessions as well: it keeps the place in each file."
+            text = "Ask for the whole stream sessions as well: it keeps the position in each file."
             yield skip(scope.name, reason, WHOLE_STREAM, text)
 
 

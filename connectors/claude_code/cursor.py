@@ -102,7 +102,7 @@ class TranscriptProgress:
 
 @dataclass(slots=True)
 class Cursor:
-    """The place of the walk. `files` and `results` hold texts, so that a STATE costs one copy of a flat map."""
+    """The position of the walk. `files` and `results` hold texts, so that a STATE costs one copy of a flat map."""
 
     files: dict[str, str] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)

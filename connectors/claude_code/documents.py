@@ -26,7 +26,7 @@ _NS_PER_S = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file: its key, where it lies, and what its place says about it."""
+    """One file: its key, its path, and the fields that its path tells."""
 
     key: str
     path: Path

@@ -1,4 +1,4 @@
-"""Known gaps, tried one by one by the place they name; nothing else is read.
+"""Known gaps, tried one by one by the address they name; nothing else is read.
 
 A transcript, document or directory that could not be read is not in the cursor, so a forward walk reads it, with
 checkpoints, and closes its gap by its account of the details; here it is read only in a run that does nothing else.
@@ -19,7 +19,7 @@ from pdpp_worker.connector import DetailGap, DetailGapRecovered, GapToClose, Mes
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """Most bytes of one transcript that are read without a checkpoint; a longer one is left to the forward walk."""
 
-_PLACES = ("end", "result")
+_ADDRESSES = ("end", "result")
 """Locators of what a forward walk does not come by again."""
 
 
@@ -47,7 +47,7 @@ class Recovery:
                 continue
             if gap.reason == Reason.RECORD_REJECTED:
                 yield from self._rejected(gap.scope.resource_id)
-            elif is_all or any(place in locator for place in _PLACES):
+            elif is_all or any(kind in locator for kind in _ADDRESSES):
                 yield from self._try(gap, gap.scope.resource_id, locator)
 
     def _rejected(self, key: str) -> Iterator[Message]:
@@ -96,7 +96,7 @@ class Recovery:
             case {"directory": str(name)}:
                 yield from self._directory(stream, name)
             case _:
-                raise _StillMissingError(Reason.PARSE_FAILED, "the gap names no place that this version knows")
+                raise _StillMissingError(Reason.PARSE_FAILED, "the gap names no address that this version knows")
 
     def _stretch(self, found: Found, offset: int, end: int) -> Iterator[Record]:
         broken: Broken | None = None

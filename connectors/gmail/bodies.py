@@ -62,7 +62,7 @@ class Bodies:
         return ["UID", *(f"{path_of(part)}<0.{self._limit}>" for part in paths)]
 
     def bundles(self, messages: Sequence[Mail]) -> Iterator[list[Mail]]:
-        """Messages that one command can be sent for: their parts have the same places and are not too much together."""
+        """Messages that one command can be sent for: their parts have the same paths and are not too much together."""
         by_place: dict[tuple[str, ...], list[Mail]] = {}
         for message in messages:
             by_place.setdefault(tuple(part.path for part in self.parts(message)), []).append(message)

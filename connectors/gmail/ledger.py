@@ -70,7 +70,7 @@ class Ledger:
         return f"{chosen[0].first}:{chosen[-1].last}"
 
     def add(self, entries: Iterable[MessageEntry]) -> None:
-        """Put entries in their places; one with the same UID is replaced."""
+        """Insert entries in order; one with the same UID is replaced."""
         by_block: dict[int, dict[int, MessageEntry]] = {}
         for entry in entries:
             by_block.setdefault(self._block_of(entry.uid), {})[entry.uid] = entry

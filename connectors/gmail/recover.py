@@ -133,15 +133,15 @@ class Recovery:
     def _target(self, known: GapToClose) -> Target | None:
         if not isinstance(known.scope, ResourceScope):
             return None
-        place = known.detail_locator or {}
-        if place.get("kind") == "gmail.message":
-            gm = int(place.get("gm_msgid") or 0)
-            name = self._mailboxes[0] if self._session.speaks_gmail and gm and self._mailboxes else place["mailbox"]
-            return Target(name, int(place["uidvalidity"]), int(place["uid"]), gm)
+        address = known.detail_locator or {}
+        if address.get("kind") == "gmail.message":
+            gm = int(address.get("gm_msgid") or 0)
+            name = self._mailboxes[0] if self._session.speaks_gmail and gm and self._mailboxes else address["mailbox"]
+            return Target(name, int(address["uidvalidity"]), int(address["uid"]), gm)
         return self._named(resource_of(known).partition(":")[0])
 
     def _named(self, key: str) -> Target | None:
-        """The place of a message by its id alone."""
+        """The address of a message by its id alone."""
         if self._session.speaks_gmail:
             return Target(self._mailboxes[0], 0, 0, int(key)) if key.isdecimal() and self._mailboxes else None
         parts = key.split("-")

@@ -38,8 +38,8 @@ class Box:
 
     def locator(self, uid: int, gm: int) -> dict[str, Any]:
         """The exact address of a message."""
-        place = {"kind": "gmail.message", "mailbox": self.name, "uidvalidity": self.uidvalidity, "uid": uid}
-        return {**place, "gm_msgid": str(gm)} if gm else place
+        address = {"kind": "gmail.message", "mailbox": self.name, "uidvalidity": self.uidvalidity, "uid": uid}
+        return {**address, "gm_msgid": str(gm)} if gm else address
 
 
 @dataclass(frozen=True)

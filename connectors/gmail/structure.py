@@ -93,8 +93,8 @@ def _leaf(raw: tuple[Any, ...], path: str) -> Part:
 
 
 def _disposition(raw: tuple[Any, ...], kind: str) -> tuple[str, dict[str, str]]:
-    place = 9 if kind.startswith("text/") else 11 if kind == "message/rfc822" and len(raw) > 9 else 8
-    value = raw[place] if len(raw) > place else None
+    index = 9 if kind.startswith("text/") else 11 if kind == "message/rfc822" and len(raw) > 9 else 8
+    value = raw[index] if len(raw) > index else None
     if isinstance(value, tuple) and value:
         return word(value[0]), table(value[1] if len(value) > 1 else None)
     return word(value), {}

@@ -1,7 +1,7 @@
 """slackdump's archive: a SQLite database (schema of version 4), opened to be read only.
 
 The same message, channel, person or file lies in many chunks, once for each time it was fetched; the row of the
-highest chunk is the newest. Chunks are only ever added, so a place in the archive is a chunk and an id within it.
+highest chunk is the newest. Chunks are only ever added, so a position in the archive is a chunk and an id within it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Each conversation keeps its own position in the cursor:
     top     the newest message when the walk under way began; mark: how far down it has come; began: in which run
     threads parent to what it said of its replies when they were read ("count latest"), within the window
     seen    message to what rode on it when last walked (attachments, then "emoji:user"), within the window; met: the
-            same for the walk under way. What was seen and is not met again was deleted, and so were its riders.
+            same for the walk under way. A message seen and not met again was deleted, and so were its riders.
     run     the run that has walked it to its end
     failed  the run in which it last failed
 """
@@ -69,7 +69,7 @@ class Conversations:
         began = self._now().isoformat()
         cursor = table(start.cursor(MESSAGES))
         positions = {channel: table(position) for channel, position in table(cursor.get("channels")).items()}
-        # Those that failed come last, so that they never keep the others from being read.
+        # Failed ones come last, so that they never keep the others from being read.
         in_order = sorted(channels, key=lambda channel: "failed" in positions.get(channel, {}))
         for number, channel in enumerate(in_order, start=1):
             position = positions.setdefault(channel, {})

@@ -1,6 +1,6 @@
 """Brings the archive up to date by slackdump, and says what is still missing in it.
 
-What this leaves in the cursor of messages, beside the place: "run", the run that has done it; "reported", the channels
+The cursor of messages has, beside the position: "run", the run that has done it; "reported", the channels
 and threads that stand in a gap, each with the session that left it so and when that was seen; and "failed", why the
 archive as a whole is not complete.
 """

@@ -16,7 +16,7 @@ MEMBERSHIPS, MESSAGES, ATTACHMENTS, REACTIONS = "channel_memberships", "messages
 FILES, CANVASES = "files", "canvases"
 
 PARENT = {CHANNEL_STATS: CHANNELS, ATTACHMENTS: MESSAGES, REACTIONS: MESSAGES, CANVASES: FILES}
-"""Streams that keep no place of their own."""
+"""Streams that keep no position of their own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ class Web:
         cursor = table(self._start.cursor(MEMBERSHIPS))
         counts, failed = dict(table(cursor.get("counts"))), set(strings(cursor.get("failed")))
         known, failures = self._known_channels(), 0
-        # A direct message has no count, and its members never change. Those that failed come last.
+        # A direct message has no count, and its members never change. Failed ones come last.
         due = [channel for channel, count in known.items() if counts.get(channel) != count]
         for channel in sorted(due, key=failed.__contains__):
             error = yield from self._members_or_gap(channel)

@@ -49,7 +49,7 @@ def _not_supported(start: Start) -> dict[str, str]:
     return {**narrowed, **(dict.fromkeys(asked, _ALONE) if TRANSACTIONS not in asked else {})}
 
 
-_ALONE = "Ask for the whole stream transactions as well: it keeps the place."
+_ALONE = "Ask for the whole stream transactions as well: it keeps the position."
 
 
 def _collect_inbox(
@@ -81,6 +81,6 @@ def _nothing(start: Start, factory: RecordFactory, why: str) -> Iterator[Message
 
 
 def _places(wanted: frozenset[str]) -> Iterator[Message]:
-    """The word that the streams which documents feed were walked; their place is that of the transactions."""
+    """STATE for streams filled from documents; their position is in the transactions cursor."""
     for stream in sorted(wanted - {TRANSACTIONS}):
         yield State(stream=stream, cursor={"road": "inbox"})

@@ -1,7 +1,7 @@
 """Gaps as this connector words them, and how they are closed.
 
-What lacks one document is a gap of one resource: the file by its name, or the statement by its id once its text is
-known. What lacks a period is a gap of an account and a range.
+A missing document is a gap of one resource: the file by its name, or the statement by its id once its text is
+known. A missing period is a gap of an account and a range.
 """
 
 from __future__ import annotations

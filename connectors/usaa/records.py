@@ -1,4 +1,4 @@
-"""The records of this connector, made in one place for both sources."""
+"""The records of this connector, made by one class for both sources."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
     def test_the_connector_conforms(pdpp_check):
         pdpp_check()
 
-is one test for each check. What could not be checked is skipped, with the reason.
+is one test for each check. A check that could not be tried is skipped, with the reason.
 """
 
 from __future__ import annotations

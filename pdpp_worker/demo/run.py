@@ -49,7 +49,7 @@ def _perform(settings: Settings, db: Database) -> int:
             fleet.run(run)
         finally:
             run.close()
-    say("", "Stopped; nothing is left running. What was collected stays, and `make demo` goes on from there.")
+    say("", "Stopped; nothing is left running. The records stay, and `make demo` goes on from there.")
     return run.exit_code
 
 

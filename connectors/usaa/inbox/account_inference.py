@@ -1,4 +1,4 @@
-"""Whose file is it? What to infer for a document that names no account, from the documents around it."""
+"""Infers the account of a document that names none, from the documents around it."""
 
 from __future__ import annotations
 

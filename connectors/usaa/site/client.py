@@ -94,8 +94,8 @@ class Site:
         if _SIGN_IN.match(path):
             raise AuthExpired("the site asks to sign in: the session is over")
         if not response.is_success:
-            place = f"{response.request.method} {response.url.path}"
-            raise UpstreamError(f"{place} answered {response.status_code}", status=response.status_code)
+            label = f"{response.request.method} {response.url.path}"
+            raise UpstreamError(f"{label} answered {response.status_code}", status=response.status_code)
         return response
 
 

@@ -43,7 +43,7 @@ def collect_site(
             phases = [Phase((), partial(messages, session)) for messages in (history.recover, statements.recover)]
             yield from run_phases(phases if TRANSACTIONS in factory.wanted else [], otherwise=[TRANSACTIONS])
             return
-        # No place is kept after the word that its stream failed, so that word comes last.
+        # A STATE is not kept once its stream was skipped, so the skips come last.
         yield from run_phases(_phases(session), finish=partial(_states, session))
 
 

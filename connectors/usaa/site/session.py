@@ -44,7 +44,7 @@ class SiteSession:
         self.statements = dict(known.get("statements", {}))
 
     def state(self, covered: TimeRange | None = None) -> State:
-        """The place in all that transactions come from; at the end of a walk with the period that it covers."""
+        """The position in all sources of transactions; at the end of a walk with the period that it covers."""
         raw = self.start.cursor(TRANSACTIONS)
         kept = raw if isinstance(raw, dict) else {}
         site = {"version": VERSION, "accounts": self.ledger.dump(), "statements": self.statements}

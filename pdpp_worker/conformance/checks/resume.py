@@ -1,6 +1,6 @@
 """The cursor's round trip: killed anywhere and resumed, a run gives the same records as one that nobody disturbed.
 
-What a resumed run does follows from the cursors that were committed, and from the connection's own files. So one resume
+A resumed run follows from the cursors that were committed, and from the connection's own files. So one resume
 for each set of them proves all kills that leave it: those that come later keep more records, never fewer.
 """
 
