@@ -8,10 +8,12 @@ PdppError
 ├── PacerUnavailableError  Redis cannot be reached, so no request may be sent
 └── ProviderError          what a provider answered, as the connector sees it
     ├── Throttled          429, or a pause that the provider asked for
-    ├── Challenged         a bot check that only the owner can pass
-    ├── AuthExpired        the credentials no longer work
+    ├── NeedsOwner         time alone does not mend it: the owner has to act first
+    │   ├── Challenged     a bot check that only the owner can pass
+    │   └── AuthExpired    the credentials no longer work
     ├── Forbidden          the account may not read this one resource
     ├── Gone               the resource does not exist at the provider
+    ├── ShapeError         an answer of a shape that this version does not know
     └── UpstreamError      5xx, 408, a broken or silent connection
 """
 
@@ -58,14 +60,24 @@ class PacerUnavailableError(PdppError):
 
 
 class ProviderError(PdppError):
-    """The provider's answer; `reason` is the gap reason it leads to."""
+    """A failed request; `reason` is the gap reason that it leads to, `retry_after` the time to come back, if told."""
 
     slug = "provider"
     reason: str = "upstream_error"
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: datetime | None = None,
+        reason: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
+        if reason is not None:
+            self.reason = reason
 
 
 class Throttled(ProviderError):  # noqa: N818 - named as the field names it
@@ -75,18 +87,23 @@ class Throttled(ProviderError):  # noqa: N818 - named as the field names it
     reason = "rate_limited"
 
     def __init__(self, message: str, *, status: int = 429, retry_after: datetime | None = None) -> None:
-        super().__init__(message, status=status)
-        self.retry_after = retry_after
+        super().__init__(message, status=status, retry_after=retry_after)
 
 
-class Challenged(ProviderError):  # noqa: N818 - named as the field names it
+class NeedsOwner(ProviderError):  # noqa: N818 - named as a state, not as a failure of ours
+    """The owner has to act before anything further is asked for."""
+
+    slug = "needs_owner"
+
+
+class Challenged(NeedsOwner):
     """The provider shows a bot check; only the owner can pass it."""
 
     slug = "challenged"
     reason = "challenged"
 
 
-class AuthExpired(ProviderError):  # noqa: N818 - named as the field names it
+class AuthExpired(NeedsOwner):
     """The provider no longer accepts the credentials."""
 
     slug = "credentials_expired"
@@ -106,11 +123,14 @@ class Gone(ProviderError):  # noqa: N818 - named as the field names it
     slug = "gone"
 
 
+class ShapeError(ProviderError):
+    """An answer, a page or a file has a shape that this version of the connector does not know."""
+
+    slug = "shape"
+    reason = "shape_changed"
+
+
 class UpstreamError(ProviderError):
     """The provider failed: 5xx, 408, a connection that broke or stayed silent."""
 
     slug = "upstream"
-
-    def __init__(self, message: str, *, status: int | None = None, reason: str = "upstream_error") -> None:
-        super().__init__(message, status=status)
-        self.reason = reason

@@ -1,4 +1,4 @@
-"""Which connectors there are.
+"""Finds connectors.
 
 The folders of `connectors/`, what packages offer as `pdpp.connectors`, and the owner's own: the folders of
 `PDPP_CONNECTORS_DIR`, whose manifests name a command.
@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from pdpp_worker.command.collect import collector
 from pdpp_worker.connector import Collect
@@ -44,6 +45,35 @@ class Connector:
                 f"The connector {self.manifest.name} cannot be loaded from {module}: {error}."
             ) from error
         return collect
+
+    def view(self, stream: str) -> str | None:
+        """The SQL that computes a stream from the records of others; None for a stream that is collected.
+
+        Raises:
+            ConfigurationError: the file that the manifest names cannot be read.
+        """
+        declared = self.manifest.stream(stream)
+        if declared is None or declared.view is None:
+            return None
+        path = _folder(self.package) / declared.view
+        try:
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"The view {path} cannot be read: {error.strerror}.") from None
+
+    def module(self, name: str) -> ModuleType | None:
+        """A module of the connector's package, such as `practice.demo`; None where the package has none.
+
+        Raises:
+            ImportError: it is there and cannot be imported.
+        """
+        full = f"{self.package}.{name}"
+        try:
+            return import_module(full) if find_spec(full) is not None else None
+        except ModuleNotFoundError as error:
+            if error.name is None or not full.startswith(error.name):
+                raise
+            return None
 
 
 @dataclass(frozen=True)

@@ -157,22 +157,46 @@ def test_no_two_files_of_the_core_have_one_name() -> None:
 
 
 def test_a_connector_knows_only_the_authors_interface_and_itself() -> None:
-    """Its practice world may use the kit and the practice providers as well."""
-    practice = ("pdpp_worker.conformance", "pdpp_worker.demo")
+    """Its practice account may use the conformance kit, and its part in the demonstration the demo's types."""
+    practice = ("pdpp_worker.conformance", "pdpp_worker.demo.account")
     ours = {
         f"{path}: {name}"
         for path in room("connectors")
         for name in imports(path)
         if within(name, ("pdpp_worker", "connectors"))
         and not within(name, ("pdpp_worker.connector", f"connectors.{path.parts[1]}"))
-        and not (path.name == "conformance.py" and within(name, practice))
+        and not (is_practice(path) and within(name, practice))
     }
 
     assert ours == set()
 
 
+def is_practice(path: Path) -> bool:
+    """Whether a connector's file is about its practice account."""
+    return path.name == "conformance.py" or "practice" in path.parts
+
+
+CONNECTORS = sorted(path.parent.name for path in (ROOT / "connectors").glob("*/manifest.json"))
+
+
+def test_the_core_names_no_connector() -> None:
+    """One is found by its manifest, so that another takes no change here."""
+    names = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(CONNECTORS)})(?![A-Za-z])", re.IGNORECASE)
+    naming = {
+        f"{path}: {found[0]}"
+        for path in room("pdpp_worker")
+        if not path.is_relative_to(GENERATED)
+        for found in names.finditer((ROOT / path).read_text(encoding="utf-8"))
+    }
+
+    assert CONNECTORS
+    assert naming == set()
+
+
 def test_a_connector_does_not_wait_by_itself() -> None:
-    sleeping = {str(path) for path in room("connectors") if "time.sleep" in ast.unparse(parsed(path))}
+    sleeping = {
+        str(path) for path in room("connectors") if not is_practice(path) and "time.sleep" in ast.unparse(parsed(path))
+    }
 
     assert sleeping == set()
 
@@ -222,9 +246,7 @@ def test_one_file_makes_http_clients() -> None:
         str(path)
         for path in SOURCES
         for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in CLIENT_MAKERS
-        and not path.is_relative_to("pdpp_worker/demo")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in CLIENT_MAKERS and not is_practice(path)
     }
 
     assert makers == {"pdpp_worker/runtime/context.py", "pdpp_worker/conformance/wire.py"}

@@ -14,8 +14,9 @@ from bench.fleet.drain import IDLE_S, Drained, drain
 from bench.fleet.processes import COLLECTORS, busy, prefer, running
 from bench.fleet.watch import Watch
 from bench.machine import this_machine
-from pdpp_worker.demo.provider.options import ProviderOptions, QuotaOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
+from connectors.chatgpt.practice.options import ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
+from pdpp_worker.conformance.quota.options import QuotaOptions
 from pdpp_worker.secrets import Vault
 from tests.support.servers import temporary_data_dir
 
@@ -38,7 +39,7 @@ def main(
     with_busy: Annotated[bool, typer.Option("--busy", help="Keep two cores busy beside it.")] = False,
 ) -> None:
     """A backlog drained by a real fleet with default settings: the share of the quota, and what the provider saw."""
-    law = QuotaOptions(law="bucket", rate_per_s=quota, burst=BURST)
+    law = QuotaOptions(model="bucket", rate_per_s=quota, burst=BURST)
     options = ProviderOptions(conversations=learn + gaps, quota=law)
     ids = account.conversation_ids(options)
     disturb = [action for wanted, action in ((restart, Watch.restart), (flush, Watch.flush)) if wanted]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from pdpp_worker.demo.provider.account import Account
-from pdpp_worker.demo.provider.options import ProviderOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
+from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.options import ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.protocol.scope import ResourceScope, scope_hash
 from pdpp_worker.secrets import Vault
 from pdpp_worker.store import connections

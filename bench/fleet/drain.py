@@ -10,8 +10,8 @@ from bench.fleet import account, figures
 from bench.fleet.figures import Stretch
 from bench.fleet.processes import RealFleet
 from bench.fleet.watch import Watch
-from pdpp_worker.demo.provider.laws import Verdict
-from pdpp_worker.demo.provider.process import ProviderProcess
+from connectors.chatgpt.practice.process import ProviderProcess
+from pdpp_worker.conformance.quota.decisions import Verdict
 
 IDLE_S = 2.0
 PATIENCE = 2.5

@@ -16,12 +16,13 @@ from bench.fleet import account, figures
 from bench.fleet.figures import Stretch
 from bench.fleet.processes import prefer, running
 from bench.fleet.watch import Watch
-from pdpp_worker.demo.provider.options import FaultOptions, ProviderOptions, QuotaOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
+from connectors.chatgpt.practice.options import FaultOptions, ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
+from pdpp_worker.conformance.quota.options import QuotaOptions
 from pdpp_worker.secrets import Vault
 from tests.support.servers import temporary_data_dir
 
-QUOTA = QuotaOptions(law="bucket", rate_per_s=2.0, burst=10)
+QUOTA = QuotaOptions(model="bucket", rate_per_s=2.0, burst=10)
 SPARE = 1.2
 """More gaps than the quota can serve, so that there is work until the end."""
 ROUND_S = 1800.0
@@ -65,7 +66,7 @@ def _acts(watch: Watch, duration: float, spread: random.Random) -> Iterator[Act]
     for _ in range(max(1, round(duration / ROUND_S))):
         instants = (watch.begun + duration * spread.uniform(0.1, 0.8) for _ in range(5))
         pause, outage = (spread.uniform(longest / 4, longest) for _ in range(2))
-        shut = QuotaOptions(law="fixed", window_s=pause, rate_per_s=1 / pause, retry_after="seconds")
+        shut = QuotaOptions(model="fixed", window_s=pause, rate_per_s=1 / pause, retry_after="seconds")
         yield Act(at := next(instants), f"Retry-After of up to {pause:.0f} s", partial(provider.set_quota, shut))
         yield Act(at + SHUT_S, "the quota as before", partial(provider.set_quota, QUOTA))
         yield Act(at := next(instants), "503 to everything", partial(provider.set_faults, FaultOptions(error_share=1)))

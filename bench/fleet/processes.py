@@ -11,7 +11,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from pdpp_worker.demo.provider.process import ProviderProcess
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.local.embedded import acquire
 from pdpp_worker.local.fleet import fleet_processes
 from pdpp_worker.local.supervisor import ProcessSpec, Supervisor

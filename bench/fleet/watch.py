@@ -11,8 +11,8 @@ from sqlalchemy import text
 from bench.fleet.account import NAME
 from bench.fleet.figures import Stretch
 from bench.fleet.processes import RealFleet
-from pdpp_worker.demo.provider.log import Entry
-from pdpp_worker.demo.provider.process import ProviderProcess
+from connectors.chatgpt.practice.log import LoggedRequest
+from connectors.chatgpt.practice.process import ProviderProcess
 
 LOOK_EVERY_S = 0.5
 # One that was refused is tried again after a minute at the earliest, which is no part of the drain.
@@ -80,7 +80,7 @@ class Watch:
         """Let the next message to a collect worker be lost, or one of the next: the workers want them too."""
         self.bells_to_lose += 1
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[LoggedRequest]:
         """What has arrived since."""
         return self.provider.log(self._first)
 
@@ -89,7 +89,7 @@ class Watch:
         with self.fleet.db.begin() as connection:
             return list(connection.execute(_ENDS, {"since": self.begun}).scalars())
 
-    def explained(self, entries: Sequence[Entry]) -> list[Stretch]:
+    def explained(self, entries: Sequence[LoggedRequest]) -> list[Stretch]:
         """When nothing was to be sent: holds, pauses that the provider asked for, and while the fleet was stopped."""
         asked = [(one.at, one.at + float(one.retry_after)) for one in entries if one.retry_after is not None]
         return [*self.holds, *self.down, *asked]

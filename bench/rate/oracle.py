@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pdpp_worker.demo.provider.laws import Law
+from pdpp_worker.conformance.quota.models import QuotaModel
 from pdpp_worker.pacing.announced import Announced
 
 LOOK_S = 0.5
@@ -16,7 +16,7 @@ LOOK_S = 0.5
 class Oracle:
     """As fast as the law and the ceiling admit, without one refusal. The provider itself must not charge it again."""
 
-    def __init__(self, law: Law, ceiling_s: float) -> None:
+    def __init__(self, law: QuotaModel, ceiling_s: float) -> None:
         self._law, self._ceiling = law, ceiling_s
         self._sent_at, self._granted_at = -math.inf, -math.inf
 

@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from pdpp_worker.demo.provider.laws import Decision, Law, Left, Verdict
+from pdpp_worker.conformance.quota.decisions import Decision, Left, Verdict
+from pdpp_worker.conformance.quota.models import QuotaModel
 
 SINE_PERIOD_S = 4 * 3600.0
 SINE_DEPTH = 0.6
@@ -41,7 +42,7 @@ class Announcing(Protocol):
 class Provider:
     """A law as it is met; `phase_s` is the place of the first run in its time."""
 
-    def __init__(self, law: Law, phase_s: float, tell: Tell = silent, error_share: float = 0.0) -> None:
+    def __init__(self, law: QuotaModel, phase_s: float, tell: Tell = silent, error_share: float = 0.0) -> None:
         self.phase_s, self.error_share, self.retry_after = phase_s, error_share, tell
         self.announcing: Announcing | None = None
         self._law = law
@@ -58,7 +59,7 @@ class Provider:
 class Sine:
     """Another law whose rate swings around its mean."""
 
-    def __init__(self, law: Law, mean_per_s: float) -> None:
+    def __init__(self, law: QuotaModel, mean_per_s: float) -> None:
         self._law, self._mean = law, mean_per_s
 
     def admit(self, now: float) -> Decision:
@@ -78,7 +79,7 @@ class Sine:
 class Shedding:
     """Another law, beside which a share of the requests is refused at random."""
 
-    def __init__(self, law: Law, share: float, rng: random.Random) -> None:
+    def __init__(self, law: QuotaModel, share: float, rng: random.Random) -> None:
         self._law, self._share, self._rng = law, share, rng
 
     def admit(self, now: float) -> Decision:
@@ -93,7 +94,7 @@ class Shedding:
 class BadItem:
     """Another law, beside which one item is asked for again after so many requests, twice, and always refused."""
 
-    def __init__(self, law: Law, every: int, tries: int = 2) -> None:
+    def __init__(self, law: QuotaModel, every: int, tries: int = 2) -> None:
         self._law, self._every, self._tries = law, every, tries
         self._seen = 0
 
@@ -111,7 +112,7 @@ class BadItem:
 class ByHand:
     """Another law, which the owner of the account uses as well: pages looked at in sittings, a few requests each."""
 
-    def __init__(self, law: Law, rng: random.Random, start: float) -> None:
+    def __init__(self, law: QuotaModel, rng: random.Random, start: float) -> None:
         self._law = law
         self._uses = sitting_uses(rng, start)
         self._next = next(self._uses)

@@ -21,17 +21,8 @@ from bench.rate.providers import (
     silent,
 )
 from bench.rate.simulator import Client
-from pdpp_worker.demo.provider.laws import (
-    Costs,
-    Drift,
-    FixedWindow,
-    Law,
-    Nested,
-    PenaltyBox,
-    SlidingWindow,
-    TokenBucket,
-    Unlimited,
-)
+from pdpp_worker.conformance.quota.combined import Costs, Drift, Nested, PenaltyBox
+from pdpp_worker.conformance.quota.models import FixedWindow, QuotaModel, SlidingWindow, TokenBucket, Unlimited
 
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86400.0
 USUAL = Client()
@@ -51,7 +42,7 @@ class Draw:
     step_s: float
 
 
-Build = Callable[[Draw], Law]
+Build = Callable[[Draw], QuotaModel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +81,7 @@ class Scenario:
             provider.announcing = law
         return provider
 
-    def open_law(self, seed: int) -> Law:
+    def open_law(self, seed: int) -> QuotaModel:
         """The law as the all-knowing client asks it."""
         return (self.open_build or self.build)(self.draw(seed))
 
@@ -107,7 +98,7 @@ def _sine(draw: Draw) -> Sine:
     return Sine(_bucket(draw), draw.rate_per_s)
 
 
-def _steps(draw: Draw) -> Law:
+def _steps(draw: Draw) -> QuotaModel:
     """The steps come while the client collects, at the same places of every schedule of runs."""
     first, second = (draw.phase_s + _wall_s(active) for active in (draw.step_s, 2.5 * draw.step_s))
     return Drift(TokenBucket(1.0, draw.burst, 0.0), ((first, 0.4), (second, 1.3)), 0.0)
@@ -117,43 +108,43 @@ def _wall_s(active_s: float, run_s: float = 900.0, every_s: float = HOUR_S) -> f
     return active_s // run_s * every_s + active_s % run_s
 
 
-def _fixed(draw: Draw, window_s: float = MINUTE_S) -> Law:
+def _fixed(draw: Draw, window_s: float = MINUTE_S) -> QuotaModel:
     return FixedWindow(draw.rate_per_s, window_s)
 
 
-def _sliding(draw: Draw, window_s: float = MINUTE_S) -> Law:
+def _sliding(draw: Draw, window_s: float = MINUTE_S) -> QuotaModel:
     return SlidingWindow(draw.rate_per_s, window_s)
 
 
-def _boxed(draw: Draw, refusals: int, penalty_s: float) -> Law:
+def _boxed(draw: Draw, refusals: int, penalty_s: float) -> QuotaModel:
     return PenaltyBox(_bucket(draw), refusals, penalty_s)
 
 
-def _shedding(draw: Draw, share: float, build: Build = _bucket) -> Law:
+def _shedding(draw: Draw, share: float, build: Build = _bucket) -> QuotaModel:
     return Shedding(build(draw), share, random.Random(f"shed {draw.seed}"))
 
 
-def _by_hand(draw: Draw) -> Law:
+def _by_hand(draw: Draw) -> QuotaModel:
     return ByHand(_bucket(draw), random.Random(f"hand {draw.seed}"), draw.phase_s)
 
 
-def _bad_item(draw: Draw) -> Law:
+def _bad_item(draw: Draw) -> QuotaModel:
     return BadItem(_bucket(draw), every=150)
 
 
-def _minute_and_day(draw: Draw) -> Law:
+def _minute_and_day(draw: Draw) -> QuotaModel:
     return Nested(FixedWindow(draw.rate_per_s, MINUTE_S), FixedWindow(1000 / DAY_S, DAY_S))
 
 
-def _second_and_hour(draw: Draw) -> Law:
+def _second_and_hour(draw: Draw) -> QuotaModel:
     return Nested(TokenBucket(3 * draw.rate_per_s, 5, 0.0), FixedWindow(0.3 * draw.rate_per_s, HOUR_S))
 
 
-def _costs(draw: Draw) -> Law:
+def _costs(draw: Draw) -> QuotaModel:
     return Costs(TokenBucket(3 * draw.rate_per_s, max(10, 3 * draw.burst), 0.0), (1, 1, 1, 2, 10))
 
 
-def _unlimited(_: Draw) -> Law:
+def _unlimited(_: Draw) -> QuotaModel:
     return Unlimited()
 
 

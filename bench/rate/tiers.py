@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.rate.providers import honest
-from pdpp_worker.demo.provider.laws import FixedWindow, Law, TokenBucket
+from pdpp_worker.conformance.quota.models import FixedWindow, QuotaModel, TokenBucket
 from pdpp_worker.pacing.lanes import Lanes
 
 CEILING_S, LATENCY_S, LATENCY_SIGMA = 1.2, 0.3, 0.5
@@ -48,7 +48,7 @@ def requests(rng: random.Random) -> Sequence[str]:
     return order
 
 
-def limits(seed: int) -> dict[str, Law]:
+def limits(seed: int) -> dict[str, QuotaModel]:
     """The law of every group, at its place in time: windows, or buckets of one minute's requests."""
     rng = random.Random(f"tiers {seed}")
     windows = rng.random() < 0.5

@@ -7,12 +7,12 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from connectors.chatgpt.errors import ShapeError
 from connectors.chatgpt.fields import identity, millis
 from connectors.chatgpt.jsonstream import elements
 from connectors.chatgpt.listing import PAGE, Item, Page
 from connectors.chatgpt.session import Session, parsed
 from connectors.chatgpt.tree import Conversation
+from pdpp_worker.connector import ShapeError
 
 BATCH = 10
 """The most conversations that one request may ask for."""

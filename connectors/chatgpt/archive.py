@@ -1,7 +1,8 @@
 """The official export: the zip that the platform mails to its owner, read without any network.
 
-It gives the same records under the same keys as the network does. The place in it is the number of conversations that
-were read; it holds for the very same file only. What an export no longer contains is not deleted: it may be an old one.
+It gives the same records under the same keys as the network does. The position in it is the number of conversations
+that were read; it holds for the very same file only. Records that an export no longer contains are not deleted: it may
+be an old one.
 """
 
 from __future__ import annotations
@@ -16,15 +17,26 @@ from pathlib import Path
 from typing import Any
 
 from connectors.chatgpt.details import coverage, gap, listed, whole
-from connectors.chatgpt.errors import ShapeError
-from connectors.chatgpt.fields import identity, table
+from connectors.chatgpt.fields import identity
 from connectors.chatgpt.gaps import by_conversation, closed
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
 from connectors.chatgpt.jsonstream import elements
 from connectors.chatgpt.listing import Item
 from connectors.chatgpt.small_rows import shared_conversation
 from connectors.chatgpt.tree import Conversation
-from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, Record, ResourceScope, Start, State, skip
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    Context,
+    Message,
+    Reason,
+    Record,
+    ResourceScope,
+    ShapeError,
+    Start,
+    State,
+    skip,
+)
+from pdpp_worker.connector.fields import table
 
 SHARES = "shared_conversations"
 SUPPLIED = ("conversations", "messages", SHARES)
@@ -114,11 +126,11 @@ class _Importer:
                 return
 
     def _import(self, archive: zipfile.ZipFile, fingerprint: str) -> Iterator[Message]:
-        place = table(self._cursor.get("archive"))
-        place = place if place.get("fingerprint") == fingerprint else {}
-        if place.get("through"):
+        saved = table(self._cursor.get("archive"))
+        saved = saved if saved.get("fingerprint") == fingerprint else {}
+        if saved.get("through"):
             return
-        begin = place.get("position", 0)
+        begin = saved.get("position", 0)
         for index, raw in _conversations(archive):
             if index >= begin:
                 detail = Conversation(raw)
@@ -134,7 +146,7 @@ class _Importer:
         else:
             yield from self._broken(key, detail.fields, with_messages=with_messages)
         if with_messages:
-            yield coverage(key, hydrated=is_whole)
+            yield coverage(key, is_read=is_whole)
 
     def _broken(self, key: str, fields: dict[str, Any], *, with_messages: bool) -> Iterator[Message]:
         if identity(key) is not None:
@@ -148,8 +160,8 @@ class _Importer:
         yield from (record for record in whole(key, {}, detail, self._now) if record.stream in self._streams)
 
     def _state(self, fingerprint: str, position: int, *, through: bool) -> State:
-        place = {"fingerprint": fingerprint, "position": position, "through": through}
-        return State(stream="conversations", cursor={**self._cursor, "archive": place})
+        archive = {"fingerprint": fingerprint, "position": position, "through": through}
+        return State(stream="conversations", cursor={**self._cursor, "archive": archive})
 
 
 _SHAPE = ShapeError("the export's conversation has no id or no mapping")

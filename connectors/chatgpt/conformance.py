@@ -1,17 +1,17 @@
-"""The practice world of this connector: a local server that answers like the platform, for a small account."""
+"""The practice account of this connector: a local server that answers like the platform, for a small account."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from connectors.chatgpt.practice import extras
+from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
+from connectors.chatgpt.practice.rendering import gizmo_id
 from connectors.chatgpt.small_rows import INSTRUCTIONS_ID
-from pdpp_worker.conformance.world import Fault, Piece, Request, World
-from pdpp_worker.demo.provider import extras
-from pdpp_worker.demo.provider.account import Account
-from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
-from pdpp_worker.demo.provider.rendering import gizmo_id
+from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
 
 CONVERSATIONS = 5
 TOKEN = "practice-access-token"  # noqa: S105 - opens a made-up account on loopback
@@ -19,7 +19,7 @@ _STATUS = {Fault.FAILING: 503, Fault.REFUSED: 429, Fault.GONE: 404}
 _DAY = Change(updates=2, new=1)
 
 
-class PracticeAccount(World):
+class ChatAccount(PracticeAccount):
     """A made-up account at a local server."""
 
     faults = frozenset({*_STATUS, Fault.SIGNED_OUT})
@@ -31,20 +31,20 @@ class PracticeAccount(World):
         self.settings = {"base_url": provider.base_url}
         self.secrets = {"access_token": TOKEN, "device_id": "practice-device-id"}
 
-    def truth(self) -> Sequence[Piece]:
+    def expected_records(self) -> Sequence[RecordGroup]:
         """Every conversation with its messages, and the small streams."""
         seed = self._provider.options.seed
         shares = extras.shared_conversations(self._account, 0, CONVERSATIONS)["items"]
         return [
             *self._conversations(),
-            Piece("memories", frozenset(one["id"] for one in extras.memories(seed)["memories"])),
-            Piece("custom_gpts", frozenset(gizmo_id(seed, number) for number in range(extras.GIZMOS))),
-            Piece("custom_instructions", frozenset({INSTRUCTIONS_ID})),
-            Piece("shared_conversations", frozenset(one["id"] for one in shares)),
+            RecordGroup("memories", frozenset(one["id"] for one in extras.memories(seed)["memories"])),
+            RecordGroup("custom_gpts", frozenset(gizmo_id(seed, number) for number in range(extras.GIZMOS))),
+            RecordGroup("custom_instructions", frozenset({INSTRUCTIONS_ID})),
+            RecordGroup("shared_conversations", frozenset(one["id"] for one in shares)),
         ]
 
     def requests(self) -> Sequence[Request]:
-        """What the server wrote down."""
+        """The requests that the server wrote down."""
         return [
             Request(f"{one.method} {one.path}", frozenset(filter(None, [one.conversation_id])))
             for one in self._provider.log()
@@ -58,7 +58,7 @@ class PracticeAccount(World):
         else:
             self._provider.set_faults(FaultOptions(status_by_id=dict.fromkeys(resources, _STATUS[fault])))
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Answer as usual."""
         self._provider.set_token(TOKEN)
         self._provider.set_faults(FaultOptions())
@@ -68,15 +68,15 @@ class PracticeAccount(World):
         self._account.advance(_DAY)
         self._provider.advance(_DAY)
 
-    def _conversations(self) -> Iterator[Piece]:
+    def _conversations(self) -> Iterator[RecordGroup]:
         for one in self._account.expected():
             key = one.conversation_id
-            yield Piece("conversations", frozenset({key}), key)
-            yield Piece("messages", frozenset((key, node) for node in one.message_ids), key)
+            yield RecordGroup("conversations", frozenset({key}), key)
+            yield RecordGroup("messages", frozenset((key, node) for node in one.message_ids), key)
 
 
 @contextmanager
-def world() -> Iterator[World]:
+def open_account() -> Iterator[PracticeAccount]:
     """The account, while its server runs."""
     with ProviderProcess(ProviderOptions(conversations=CONVERSATIONS, token=TOKEN)) as provider:
-        yield PracticeAccount(provider)
+        yield ChatAccount(provider)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from connectors.chatgpt.fields import array, table
+from pdpp_worker.connector.fields import array, table
 
 _Reader = Callable[[dict[str, Any]], str]
 
@@ -25,7 +25,7 @@ def content_text(content: Any) -> str | None:
 
 
 def raw_text(content: Any) -> str | None:
-    """What was sent to a tool: the bare `text`, without a fence, or the parts."""
+    """Content sent to a tool: the bare `text`, without a fence, or the parts."""
     body = table(content)
     return body["text"] if isinstance(body.get("text"), str) else content_text(content)
 

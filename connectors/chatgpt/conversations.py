@@ -9,27 +9,24 @@ from typing import Any
 
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.details import Details, coverage, deleted, gap, listed, whole
-from connectors.chatgpt.errors import reason_of
-from connectors.chatgpt.fields import identity, iso, table
+from connectors.chatgpt.fields import identity, iso
 from connectors.chatgpt.gaps import BACKLOG, by_conversation, closed, is_backlog
-from connectors.chatgpt.listing import Item, Page, Place, Step, walk
+from connectors.chatgpt.listing import Item, Page, Position, Step, walk
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    AuthExpired,
     BatchScope,
-    Challenged,
     Context,
     Gone,
     Message,
+    NeedsOwner,
     Progress,
     ProviderError,
     Reason,
     Start,
     State,
-    Throttled,
     TimeRange,
     skip,
 )
+from pdpp_worker.connector.fields import table
 
 
 def recover(start: Start, context: Context, details: Details) -> Iterator[Message]:
@@ -43,7 +40,7 @@ def recover(start: Start, context: Context, details: Details) -> Iterator[Messag
         item = table(table(gaps[0].detail_locator).get("item"))
         try:
             detail = details.read(key)
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except Gone:
             yield deleted(key, context.now)
@@ -57,17 +54,9 @@ def recover(start: Start, context: Context, details: Details) -> Iterator[Messag
 
 
 def forward(start: Start, context: Context, api: Api, details: Details) -> Iterator[Message]:
-    """Walk the list from the saved place, and read what is new on it."""
+    """Walk the list from the saved position, and read what is new on it."""
     details.forgive()
-    walker = _Walker(start, context, api, details)
-    try:
-        yield from walker.walk()
-    except (AuthExpired, Challenged):
-        raise
-    except ProviderError as error:
-        due = error.retry_after if isinstance(error, Throttled) else None
-        for stream in walker.streams:
-            yield skip(stream, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
+    yield from _Walker(start, context, api, details).walk()
 
 
 class _Walker:
@@ -77,22 +66,21 @@ class _Walker:
         self._api = api
         self._details = details
         self._hydrates = start.wants("messages")
-        self.streams = ["conversations", "messages"] if self._hydrates else ["conversations"]
         self._cursor = table(start.cursor("conversations"))
         self._newest: Item | None = None
         self._unusable = 0
 
     def walk(self) -> Iterator[Message]:
-        place = self._saved_place()
-        for step in self._read_ahead(walk(self._read, place)):
+        position = self._saved_position()
+        for step in self._read_ahead(walk(self._read, position)):
             if step.item is not None and (reason := self._details.why_stop) is not None:
-                yield self._deferred(reason, place)
+                yield self._deferred(reason, position)
                 return
             yield from self._report_unusable()
             if step.item is not None:
                 yield from self._handle(step.item)
-            place = step.place
-            yield State(stream="conversations", cursor=self._cursor_at(place))
+            position = step.position
+            yield State(stream="conversations", cursor=self._cursor_at(position))
             yield from self._progress(step)
         yield from self._close_backlogs()
 
@@ -108,13 +96,13 @@ class _Walker:
                 yield from held
                 held.clear()
 
-    def _saved_place(self) -> Place:
+    def _saved_position(self) -> Position:
         # A walk that read no messages has not come anywhere for one that does.
         usable = self._cursor.get("hydrated", False) or not self._hydrates
-        return Place.from_json(self._cursor.get("list") if usable else None)
+        return Position.from_json(self._cursor.get("list") if usable else None)
 
-    def _cursor_at(self, place: Place) -> dict[str, Any]:
-        return {**self._cursor, "list": place.as_json(), "hydrated": self._hydrates}
+    def _cursor_at(self, position: Position) -> dict[str, Any]:
+        return {**self._cursor, "list": position.as_json(), "hydrated": self._hydrates}
 
     def _read(self, offset: int) -> Page:
         page = self._api.conversations(offset)
@@ -130,10 +118,10 @@ class _Walker:
             self._unusable = 0
 
     def _progress(self, step: Step) -> Iterator[Message]:
-        # On the way down to a floor nobody knows how many items are still to come.
+        # On the way down to a low watermark nobody knows how many items are still to come.
         is_through = step.item is None
-        if step.total is not None and (is_through or step.place.floor is None):
-            count = step.total if is_through else min(step.place.index, step.total)
+        if step.total is not None and (is_through or step.position.low_watermark is None):
+            count = step.total if is_through else min(step.position.index, step.total)
             yield Progress(stream="conversations", count=count, total=step.total)
 
     def _handle(self, item: Item) -> Iterator[Message]:
@@ -142,23 +130,23 @@ class _Walker:
             return
         try:
             detail = self._details.read(item.id)
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except Gone:
             yield deleted(item.id, self._context.now)
         except ProviderError as error:
             yield listed(item, self._context.now)
             yield gap(item.id, item.raw, error)
-            yield coverage(item.id, hydrated=False)
+            yield coverage(item.id, is_read=False)
         else:
             yield from whole(item.id, item.raw, detail, self._context.now)
-            yield coverage(item.id, hydrated=True)
+            yield coverage(item.id, is_read=True)
 
-    def _deferred(self, reason: Reason, place: Place) -> Message:
-        since = _time(place.floor.time) if place.floor else None
-        until = _time(place.mark.time) if place.mark else None
+    def _deferred(self, reason: Reason, position: Position) -> Message:
+        since = _time(position.low_watermark.time) if position.low_watermark else None
+        until = _time(position.boundary.time) if position.boundary else None
         scope = BatchScope(partition=dict(BACKLOG), range=TimeRange(since=since, until=until))
-        message = "The walk stopped here; the next one goes on from this place."
+        message = "The walk stopped here; the next one goes on from this position."
         return skip("conversations", reason, scope, message, retry_after=self._details.retry_after)
 
     def _close_backlogs(self) -> Iterator[Message]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from connectors.chatgpt import rows
 from connectors.chatgpt.api import BATCH, Api
-from connectors.chatgpt.errors import reason_of
 from connectors.chatgpt.listing import Item
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
@@ -17,17 +16,21 @@ from pdpp_worker.connector import (
     DetailCoverage,
     DetailGap,
     Gone,
+    NeedsOwner,
     ProviderError,
     Reason,
     Record,
     Throttled,
     UpstreamError,
+    detail_coverage,
+    gap_for,
+    reason_for,
 )
 
 MAX_FAILURES = 5
 """Failures in a row after which no further conversation is asked for."""
 UNPROVED = 2
-"""How often a 404, or a 403, is taken to be about one conversation before any could be read: the endpoint itself may be
+"""Number of 404s, or 403s, taken to be about one conversation before any could be read: the endpoint itself may be
 gone, or closed to this account."""
 
 FORBIDDEN = 403
@@ -43,7 +46,7 @@ class Details:
         self._left = left
         self._ahead: dict[str, Conversation] = {}
         self.batch = BATCH if in_batches else 1
-        """How many conversations may be asked for at once; a batch that fails makes it one."""
+        """Most conversations that are asked for at once; a batch that fails makes it one."""
         self._failures = 0
         self._error: ProviderError | None = None
         self._gone = self._forbidden = 0
@@ -74,13 +77,13 @@ class Details:
         """Ask for several conversations at once; those that are not given are asked for one by one.
 
         Raises:
-            AuthExpired, Challenged: nothing further may be asked for.
+            NeedsOwner: nothing further may be asked for.
         """
         if self.batch == 1 or not keys or self.why_stop is not None:
             return
         try:
             self._ahead = self._api.conversation_batch(keys[: self._left])
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except ProviderError:
             self.batch, self._ahead = 1, {}
@@ -91,17 +94,17 @@ class Details:
 
     @property
     def why_stop(self) -> Reason | None:
-        """Why no further conversation should be asked for now, if so."""
+        """The reason not to ask for a further conversation now, if there is one."""
         if self._left is not None and self._left <= 0:
             return Reason.RUN_BUDGET_DEFERRED
         if self._error is None or self._failures < MAX_FAILURES:
             return None
-        return Reason.UPSTREAM_PRESSURE if isinstance(self._error, Throttled) else reason_of(self._error)
+        return Reason.UPSTREAM_PRESSURE if isinstance(self._error, Throttled) else reason_for(self._error)
 
     @property
     def retry_after(self) -> datetime | None:
-        """When the platform last said to come back, if it refused for the rate."""
-        return self._error.retry_after if isinstance(self._error, Throttled) else None
+        """The time at which the platform last said to come back, if it refused for the rate."""
+        return None if self._error is None else self._error.retry_after
 
     def _is_about_the_account(self, error: ProviderError) -> bool:
         """A refusal of one conversation, where the list or others could be read, is about that one alone."""
@@ -131,7 +134,7 @@ def whole(key: str, item: dict[str, Any], detail: Conversation, now: Now) -> Ite
 
 
 def listed(item: Item, now: Now) -> Record:
-    """What the list says of a conversation, to be merged over what is held."""
+    """The list's fields of a conversation, to be merged over the record held."""
     data = rows.listed_conversation(item.id, item.raw)
     return Record(stream="conversations", key=item.id, data=data, emitted_at=now(), partial=True)
 
@@ -143,24 +146,10 @@ def deleted(key: str, now: Now) -> Record:
 
 def gap(key: str, item: dict[str, Any], error: ProviderError, *, gap_id: str | None = None) -> DetailGap:
     """A conversation whose messages could not be read, with all that is needed to ask for it again."""
-    return DetailGap(
-        stream="messages",
-        parent_stream="conversations",
-        record_key=key,
-        reason=error.reason,
-        retry_after=error.retry_after if isinstance(error, Throttled) else None,
-        detail_locator={"kind": "chatgpt.conversation", "conversation_id": key, "item": rows.listed_fields(item)},
-        last_error=str(error),
-        gap_id=gap_id,
-    )
+    locator = {"kind": "chatgpt.conversation", "conversation_id": key, "item": rows.listed_fields(item)}
+    return gap_for(error, "messages", key, parent_stream="conversations", detail_locator=locator, gap_id=gap_id)
 
 
-def coverage(key: str, *, hydrated: bool) -> DetailCoverage:
-    """Whether the messages of a listed conversation were read, or are a gap."""
-    return DetailCoverage(
-        stream="messages",
-        state_stream="conversations",
-        required_keys=[key],
-        hydrated_keys=[key] if hydrated else [],
-        gap_keys=[] if hydrated else [key],
-    )
+def coverage(key: str, *, is_read: bool) -> DetailCoverage:
+    """Accounts for the messages of a listed conversation: they were read, or are a gap."""
+    return detail_coverage("messages", "conversations", key, is_read=is_read)

@@ -1,23 +1,11 @@
-"""What can be wrong with an answer that came with status 200."""
+"""Failures of an answer that came with status 200."""
 
 from __future__ import annotations
 
-from pdpp_worker.connector import ProviderError, Reason, UpstreamError
-
-
-class ShapeError(ProviderError):
-    """The answer has a shape that this version does not know."""
-
-    slug = "shape"
-    reason = "shape_changed"
+from pdpp_worker.connector import UpstreamError
 
 
 class ListEmptiedError(UpstreamError):
     """A list is empty although it was not before; that is more often a broken source than an emptied account."""
 
     slug = "list_emptied"
-
-
-def reason_of(error: ProviderError) -> Reason:
-    """The reason that an outcome leads to."""
-    return next(reason for reason in Reason if reason.value == error.reason)

@@ -7,6 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pdpp_worker.connector.fields import iso_utc
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"\d{9,16}(?:\.\d*)?", re.ASCII)
 _IN_MILLISECONDS = 1e11
@@ -17,31 +19,6 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 def identity(value: Any) -> str | None:
     """An id that is safe in a URL path and as a key: 1 to 128 characters, no whitespace, no dot in front."""
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
-
-
-def text(value: Any) -> str | None:
-    """The string as it came."""
-    return value if isinstance(value, str) else None
-
-
-def flag(value: Any) -> bool | None:
-    """The boolean as it came."""
-    return value if isinstance(value, bool) else None
-
-
-def table(value: Any) -> dict[str, Any]:
-    """The object, or an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def array(value: Any) -> list[Any]:
-    """The array, or an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def strings(value: Any) -> list[str]:
-    """The strings of an array, in order."""
-    return [part for part in array(value) if isinstance(part, str)]
 
 
 def moment(value: Any) -> datetime | None:
@@ -65,7 +42,7 @@ def moment(value: Any) -> datetime | None:
 def iso(value: Any) -> str | None:
     """The same time as ISO 8601 UTC with milliseconds and `Z`."""
     found = moment(value)
-    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z") if found else None
+    return iso_utc(found) if found else None
 
 
 def millis(value: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""The gaps that START hands over, and how they are closed."""
+"""The gaps that START assigns, and how they are closed."""
 
 from __future__ import annotations
 

@@ -41,12 +41,12 @@ def decode(raw: bytes) -> Any:
 
 
 def begin(data: bytes | bytearray, at: int) -> int:
-    """Where the next thing that is no space begins."""
+    """The index of the next byte that is no space."""
     return _SPACE.match(data, at).end()  # type: ignore[union-attr]
 
 
 def end(data: bytes | bytearray, at: int) -> int | None:
-    """Where the value that begins at `at` ends, if it does so within the data; what is in it is not checked."""
+    """The index after the value that begins at `at`, None if it ends beyond the data; its content is not checked."""
     if data[at : at + 1] not in (b'"', b"{", b"["):
         found = _SCALAR.match(data, at).end()  # type: ignore[union-attr]
         return found if found < len(data) else None

@@ -19,7 +19,7 @@ def elements(source: IO[bytes]) -> Iterator[bytes]:
     Memory holds one element and little more.
 
     Raises:
-        BrokenJsonError: at the place where the file stops making sense; the elements before it were handed out.
+        BrokenJsonError: at the byte where the file stops making sense; the elements before it were handed out.
     """
     held = _Held(source)
     held.expect(b"[")
@@ -33,7 +33,7 @@ def elements(source: IO[bytes]) -> Iterator[bytes]:
 
 
 class _Held:
-    """The file from the current place on, read as far as it is needed."""
+    """The file from the current byte on, read as far as it is needed."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source

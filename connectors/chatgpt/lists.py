@@ -1,7 +1,7 @@
 """The small streams, each read whole once a run: memories, custom GPTs, custom instructions and shared links.
 
-What is no longer there is deleted, but only after a scan without any trouble. A list that is suddenly empty is more
-often a broken source than an emptied account, so it is believed only when the next run finds it empty too.
+An item that is no longer there is deleted, but only after a scan without any failure. A list that is suddenly empty is
+more often a broken source than an emptied account, so it is believed only when the next run finds it empty too.
 """
 
 from __future__ import annotations
@@ -12,25 +12,21 @@ from typing import Any
 
 from connectors.chatgpt import small_rows
 from connectors.chatgpt.api import Api
-from connectors.chatgpt.errors import ListEmptiedError, ShapeError, reason_of
-from connectors.chatgpt.fields import strings, table
-from connectors.chatgpt.listing import Page, Place, one_pass
+from connectors.chatgpt.errors import ListEmptiedError
+from connectors.chatgpt.listing import Page, Position, one_pass
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
     AuthExpired,
-    Challenged,
     Context,
     Forbidden,
     Gone,
     Message,
-    ProviderError,
     Record,
+    ShapeError,
     Start,
     State,
-    Throttled,
     UpstreamError,
-    skip,
 )
+from pdpp_worker.connector.fields import strings, table
 
 FORBIDDEN = 403
 
@@ -46,24 +42,21 @@ class SmallStream:
 
 
 def scan(stream: SmallStream, start: Start, context: Context, api: Api) -> Iterator[Message]:
-    """Read the stream whole, unless an earlier slice of this run has done so."""
+    """Read the stream whole, unless an earlier slice of this run has done so.
+
+    Raises:
+        ProviderError: it could not be read to its end.
+    """
     cursor = table(start.cursor(stream.name))
     if cursor.get("run_id") == start.run_id:
         return
     known, seen = set(strings(cursor.get("ids"))), set[str]()
-    try:
-        for row in _rows(stream, api, is_held=bool(known)):
-            seen.add(row["id"])
-            yield Record(stream=stream.name, key=row["id"], data=row, emitted_at=context.now())
-        if known and not seen and cursor.get("emptied", start.run_id) == start.run_id:
-            yield State(stream=stream.name, cursor={**cursor, "emptied": start.run_id})
-            raise ListEmptiedError("nothing is there any more; that is believed when the next run finds the same")
-    except (AuthExpired, Challenged):
-        raise
-    except ProviderError as error:
-        due = error.retry_after if isinstance(error, Throttled) else None
-        yield skip(stream.name, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
-        return
+    for row in _rows(stream, api, is_held=bool(known)):
+        seen.add(row["id"])
+        yield Record(stream=stream.name, key=row["id"], data=row, emitted_at=context.now())
+    if known and not seen and cursor.get("emptied", start.run_id) == start.run_id:
+        yield State(stream=stream.name, cursor={**cursor, "emptied": start.run_id})
+        raise ListEmptiedError("nothing is there any more; that is believed when the next run finds the same")
     for key in sorted(known - seen):
         yield Record(stream=stream.name, key=key, data={"id": key}, emitted_at=context.now(), op="delete")
     yield State(stream=stream.name, cursor={"run_id": start.run_id, "ids": sorted(seen)})
@@ -102,7 +95,7 @@ def _shares(api: Api) -> Iterator[Any]:
         unusable += page.unusable
         return page
 
-    yield from (step.item.raw for step in one_pass(read, Place()) if step.item is not None)
+    yield from (step.item.raw for step in one_pass(read, Position()) if step.item is not None)
     yield from [None] * unusable
 
 

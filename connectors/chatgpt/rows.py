@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from connectors.chatgpt.content import content_text, raw_text
-from connectors.chatgpt.fields import array, flag, iso, strings, table, text
+from connectors.chatgpt.fields import iso
 from connectors.chatgpt.tree import Conversation
+from pdpp_worker.connector.fields import array, flag, strings, table, text
 
 _CONVERSATION = {
     "title": text,
@@ -27,7 +28,7 @@ def listed_fields(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def listed_conversation(key: str, item: dict[str, Any]) -> dict[str, Any]:
-    """What the list alone says of a conversation: no count and no nulls, so that it hides nothing of a whole row."""
+    """The list's fields of a conversation: no count and no nulls, so that it hides nothing of a whole row."""
     told = {name: read(item.get(name)) for name, read in _CONVERSATION.items()}
     return {"id": key} | {name: value for name, value in told.items() if value is not None}
 

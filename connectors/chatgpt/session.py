@@ -1,4 +1,4 @@
-"""How the account is signed in: with an access token that was given, or with one that the platform gives for a session.
+"""Signs the account in: with an access token that was given, or with one that the platform gives for a session.
 
 The session is that of the browser profile, or a session cookie. A token that is refused on the way is renewed once.
 """
@@ -13,10 +13,9 @@ from urllib.parse import unquote, urljoin
 
 import httpx
 
-from connectors.chatgpt.errors import ShapeError
-from connectors.chatgpt.fields import table, text
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
-from pdpp_worker.connector import AuthExpired, Context, UpstreamError
+from pdpp_worker.connector import AuthExpired, Context, ShapeError, UpstreamError
+from pdpp_worker.connector.fields import table, text
 
 T = TypeVar("T")
 
@@ -48,11 +47,11 @@ class Session:
             raise
 
     def get(self, path: str, **parameters: Any) -> bytes:
-        """What a path answers with."""
+        """The body of the answer to a GET."""
         return _content(f"GET {path}", self._signed(lambda: self._client.get(path, params=parameters)))
 
     def post(self, path: str, body: dict[str, Any]) -> bytes:
-        """What a path answers a JSON object with."""
+        """The body of the answer to a POST of a JSON object."""
         return _content(f"POST {path}", self._signed(lambda: self._client.post(path, json=body)))
 
     def close(self) -> None:
@@ -85,8 +84,8 @@ class Session:
         """The access token of the session. The page tells it where the session's own endpoint does not."""
         self._client.headers.pop("authorization", None)
         response = self._client.get(urljoin(self._base_url, "/api/auth/session"))
-        place = "GET /api/auth/session"
-        session: Any = parsed(place, _content(place, response))
+        label = "GET /api/auth/session"
+        session: Any = parsed(label, _content(label, response))
         if not table(session).get("user"):
             raise AuthExpired(SIGNED_OUT)
         self._note_device(response)
@@ -123,14 +122,14 @@ class Session:
         return self._client.headers["authorization"] != before
 
 
-def _content(place: str, response: httpx.Response) -> bytes:
+def _content(label: str, response: httpx.Response) -> bytes:
     if not response.is_success:
-        raise UpstreamError(f"{place} answered {response.status_code}", status=response.status_code)
+        raise UpstreamError(f"{label} answered {response.status_code}", status=response.status_code)
     return response.content
 
 
-def parsed(place: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
-    """What `parse` makes of an answer.
+def parsed(label: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
+    """An answer, read by `parse`.
 
     Raises:
         UpstreamError: it is no JSON.
@@ -138,7 +137,7 @@ def parsed(place: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
     try:
         return parse(raw)
     except BrokenJsonError:
-        raise UpstreamError(f"{place} answered with something that is not JSON") from None
+        raise UpstreamError(f"{label} answered with something that is not JSON") from None
 
 
 def _token_in(embedded: str) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.chatgpt.fields import array, flag, identity, iso, strings, table, text
+from connectors.chatgpt.fields import identity, iso
+from pdpp_worker.connector.fields import array, flag, strings, table, text
 
 INSTRUCTIONS_ID = "user_custom_instructions"
 
@@ -52,7 +53,7 @@ def custom_gpt(raw: Any) -> dict[str, Any] | None:
 
 
 def custom_instructions(raw: Any) -> dict[str, Any] | None:
-    """What the owner told the platform about themselves and how it should answer; there is one."""
+    """The owner's custom instructions; there is one record."""
     item = table(raw)
     return {
         "id": INSTRUCTIONS_ID,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from connectors.chatgpt.fields import table
 from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members
+from pdpp_worker.connector.fields import table
 
 MAPPING = "mapping"
 
@@ -41,7 +41,7 @@ class Conversation:
 
     @property
     def messages_on_branch(self) -> int:
-        """How many nodes of the branch carry a message."""
+        """The number of the branch's nodes that carry a message."""
         return len(self.branch & self._speaking)
 
     def messages(self) -> Iterator[tuple[str, dict[str, Any]]]:

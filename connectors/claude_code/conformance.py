@@ -1,4 +1,4 @@
-"""The practice world of this connector: a small directory such as the tool keeps."""
+"""The practice account of this connector: a small directory such as the tool keeps."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from pdpp_worker.conformance.files import FileWorld, watched
-from pdpp_worker.conformance.world import Piece, World
+from pdpp_worker.conformance.account import PracticeAccount, RecordGroup
+from pdpp_worker.conformance.files import FileAccount, watched
 
 _PROJECT = "-home-owner-garden"
 _SESSIONS = 5
 _LINES = 4
 
 
-class Logs(FileWorld):
+class Logs(FileAccount):
     """Transcripts, a tool result, a note, a skill and a slash command."""
 
     can_change = True
@@ -25,16 +25,16 @@ class Logs(FileWorld):
     def __init__(self, home: Path) -> None:
         super().__init__(home, "projects")
         self.settings = {"projects_dir": str(self.base), "claude_dir": str(home)}
-        self._pieces: list[Piece] = []
+        self._groups: list[RecordGroup] = []
         for number in range(_SESSIONS):
             self._write_session(number)
         self._write_document(f"{_PROJECT}/memory/habits.md", "memory_notes", f"memory_notes:{_PROJECT}/habits.md")
         self._write_document("../skills/review/SKILL.md", "skills", "skills:review")
         self._write_document("../commands/ship.md", "slash_commands", "commands:ship")
 
-    def truth(self) -> Sequence[Piece]:
-        """What was written."""
-        return self._pieces
+    def expected_records(self) -> Sequence[RecordGroup]:
+        """The records written."""
+        return self._groups
 
     def change(self) -> None:
         """A session goes on, another begins."""
@@ -43,13 +43,13 @@ class Logs(FileWorld):
 
     def _write_session(self, number: int) -> None:
         session = _session(number)
-        self._pieces.append(Piece("sessions", frozenset({session}), f"{_PROJECT}/{session}.jsonl"))
+        self._groups.append(RecordGroup("sessions", frozenset({session}), f"{_PROJECT}/{session}.jsonl"))
         self._append(session, session, 0, _LINES)
         if number == 1:
             self._append(session, f"{session}/subagents/agent-a1", 50, 2)
             name = f"{_PROJECT}/{session}/tool-results/toolu_1.txt"
             self.write(name, b"12 files changed\n")
-            self._pieces.append(Piece("attachments", frozenset({name}), name))
+            self._groups.append(RecordGroup("attachments", frozenset({name}), name))
 
     def _append(self, session: str, transcript: str, first: int, count: int) -> None:
         """Lines of a transcript, as the tool writes them: turns, and one summary."""
@@ -58,11 +58,11 @@ class Logs(FileWorld):
         self.write(f"{place}.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
         for stream, kinds in (("messages", ("user", "assistant")), ("attachments", ("summary",))):
             keys = frozenset(f"{place}#{line['uuid']}" for line in lines if line["type"] in kinds)
-            self._pieces.append(Piece(stream, keys, f"{place}.jsonl"))
+            self._groups.append(RecordGroup(stream, keys, f"{place}.jsonl"))
 
     def _write_document(self, name: str, stream: str, key: str) -> None:
         self.write(name, b"---\nname: sample\n---\n\nRun the tests first.\n")
-        self._pieces.append(Piece(stream, frozenset({key})))
+        self._groups.append(RecordGroup(stream, frozenset({key})))
 
 
 def _session(number: int) -> str:
@@ -84,6 +84,6 @@ def _line(session: str, number: int) -> dict[str, Any]:
     return line | {"message": {"role": kind, "content": f"No. {number}"}}
 
 
-def world() -> AbstractContextManager[World]:
+def open_account() -> AbstractContextManager[PracticeAccount]:
     """The directory, while it is there."""
     return watched(Logs)

@@ -7,25 +7,25 @@ from errno import ENOTDIR
 from functools import partial
 from pathlib import Path
 
-from connectors.claude_code.books import describe_os_error
 from connectors.claude_code.documents import (
     MEMORY_NOTES,
     SKILLS,
     SLASH_COMMANDS,
-    Shelf,
-    commands_shelf,
-    notes_shelf,
-    skills_shelf,
+    DocumentSet,
+    commands_documents,
+    notes_documents,
+    skills_documents,
     walk_documents,
 )
-from connectors.claude_code.emitter import ATTACHMENTS, MESSAGES, SESSIONS, Emitter
+from connectors.claude_code.records import ATTACHMENTS, MESSAGES, SESSIONS, RecordFactory
 from connectors.claude_code.recover import Recovery
+from connectors.claude_code.stream_counts import describe_os_error
 from connectors.claude_code.tree import Tree, scan
-from connectors.claude_code.walk import Walk
+from connectors.claude_code.walk import TranscriptWalk
 from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, SkipResult, Start, skip
 
 _FROM_TRANSCRIPTS = frozenset({SESSIONS, MESSAGES, ATTACHMENTS})
-_SHELVES = {SKILLS: skills_shelf, SLASH_COMMANDS: commands_shelf}
+_DOCUMENT_SETS = {SKILLS: skills_documents, SLASH_COMMANDS: commands_documents}
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
@@ -33,17 +33,17 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     root, home = (Path(context.settings[name]).expanduser() for name in ("projects_dir", "claude_dir"))
     unsupported = {} if start.recovery_only else {one.stream: one for one in _unsupported(start)}
     wanted = {scope.name for scope in start.scope.streams} - unsupported.keys()
-    emitter = Emitter(root, frozenset(wanted & _FROM_TRANSCRIPTS), context.now)
-    recovery = Recovery(emitter, partial(_shelf, root=root, home=home, context=context))
+    factory = RecordFactory(root, frozenset(wanted & _FROM_TRANSCRIPTS), context.now)
+    recovery = Recovery(factory, partial(_documents, root=root, home=home, context=context))
     yield from unsupported.values()
     yield from recovery.run(start.detail_gaps[: start.budget.items], is_all=start.recovery_only)
     if not start.recovery_only:
-        yield from _walk_projects(start, context, emitter, wanted)
-        yield from _walk_home(start, context, emitter, wanted)
+        yield from _walk_projects(start, context, factory, wanted)
+        yield from _walk_home(start, context, factory, wanted)
 
 
 def _unsupported(start: Start) -> Iterator[SkipResult]:
-    """Streams whose scope cannot be held; a narrower reading would need a place of its own in every file."""
+    """Streams whose scope cannot be held; a narrower reading would need a position of its own in every file."""
     reason = Reason.SCOPE_NOT_SUPPORTED
     whole = {
         scope.name
@@ -55,16 +55,16 @@ def _unsupported(start: Start) -> Iterator[SkipResult]:
             text = "Resources, a time range or fields cannot be asked for; ask for the whole stream."
             yield skip(scope.name, reason, WHOLE_STREAM, text)
         elif scope.name in _FROM_TRANSCRIPTS and SESSIONS not in whole:
-            text = "Ask for the whole stream sessions as well: it keeps the place in each file."
+            text = "Ask for the whole stream sessions as well: it keeps the position in each file."
             yield skip(scope.name, reason, WHOLE_STREAM, text)
 
 
-def _walk_projects(start: Start, context: Context, emitter: Emitter, wanted: set[str]) -> Iterator[Message]:
-    asked = sorted(emitter.wanted | (wanted & {MEMORY_NOTES}))
+def _walk_projects(start: Start, context: Context, factory: RecordFactory, wanted: set[str]) -> Iterator[Message]:
+    asked = sorted(factory.wanted | (wanted & {MEMORY_NOTES}))
     if not asked:
         return
     try:
-        tree = _scan(emitter.root, context)
+        tree = _scan(factory.root, context)
     except OSError as error:
         text = (
             f"{context.settings['projects_dir']} cannot be listed: {describe_os_error(error)}. "
@@ -76,34 +76,34 @@ def _walk_projects(start: Start, context: Context, emitter: Emitter, wanted: set
         text = f"`include` and `exclude` leave none of the {tree.projects} projects; correct these settings."
         yield from _skip_all(asked, text)
         return
-    if emitter.wanted:
-        yield from Walk(emitter, tree, start.cursor(SESSIONS)).run()
+    if factory.wanted:
+        yield from TranscriptWalk(factory, tree, start.cursor(SESSIONS)).run()
     if MEMORY_NOTES in wanted:
-        shelf = notes_shelf(emitter.root, tree)
-        yield from walk_documents(emitter, MEMORY_NOTES, shelf, start.cursor(MEMORY_NOTES))
+        documents = notes_documents(factory.root, tree)
+        yield from walk_documents(factory, MEMORY_NOTES, documents, start.cursor(MEMORY_NOTES))
 
 
-def _walk_home(start: Start, context: Context, emitter: Emitter, wanted: set[str]) -> Iterator[Message]:
+def _walk_home(start: Start, context: Context, factory: RecordFactory, wanted: set[str]) -> Iterator[Message]:
     home = Path(context.settings["claude_dir"]).expanduser()
-    asked = [stream for stream in _SHELVES if stream in wanted]
+    asked = [stream for stream in _DOCUMENT_SETS if stream in wanted]
     if not home.is_dir():
         text = f"{context.settings['claude_dir']} is not a directory. Set `claude_dir` to Claude Code's own."
         yield from _skip_all(asked, text)
         return
     for stream in asked:
-        yield from walk_documents(emitter, stream, _SHELVES[stream](home), start.cursor(stream))
+        yield from walk_documents(factory, stream, _DOCUMENT_SETS[stream](home), start.cursor(stream))
 
 
 def _skip_all(streams: list[str], text: str) -> Iterator[SkipResult]:
     return (skip(stream, Reason.SOURCE_PARTITION_FAILED, WHOLE_STREAM, text) for stream in streams)
 
 
-def _shelf(stream: str, *, root: Path, home: Path, context: Context) -> Shelf:
+def _documents(stream: str, *, root: Path, home: Path, context: Context) -> DocumentSet:
     if stream == MEMORY_NOTES:
-        return notes_shelf(root, _scan(root, context))
+        return notes_documents(root, _scan(root, context))
     if not home.is_dir():
         raise NotADirectoryError(ENOTDIR, "the directory `claude_dir` is not there")
-    return _SHELVES[stream](home)
+    return _DOCUMENT_SETS[stream](home)
 
 
 def _scan(root: Path, context: Context) -> Tree:

@@ -38,7 +38,7 @@ def file_key(found: Found) -> str:
 
 @dataclass(slots=True)
 class Share:
-    """What one file holds of one session."""
+    """The part of one session that one file holds."""
 
     messages: int = 0
     first_ms: int | None = None
@@ -57,8 +57,8 @@ class Share:
 
 
 @dataclass(slots=True)
-class Entry:
-    """How far a transcript was read."""
+class TranscriptProgress:
+    """The progress through one transcript."""
 
     offset: int
     """The byte after the last line that was delivered."""
@@ -84,7 +84,7 @@ class Entry:
         return " ".join((f"{self.offset:x}", f"{pending:x}", _hex(self.mtime_ms), self.check, *shares))
 
     @classmethod
-    def decode(cls, text: Any, own: str | None) -> Entry | None:
+    def decode(cls, text: Any, own: str | None) -> TranscriptProgress | None:
         """Read the text form; None when it is none, and then the file is simply read again."""
         try:
             offset, pending, mtime, check, *shares = text.split(" ")
@@ -102,7 +102,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Cursor:
-    """The place of the walk. `files` and `results` hold texts, so that a STATE costs one copy of a flat map."""
+    """The position of the walk. `files` and `results` hold texts, so that a STATE costs one copy of a flat map."""
 
     files: dict[str, str] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)

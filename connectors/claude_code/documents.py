@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from connectors.claude_code.books import Books, describe_os_error
-from connectors.claude_code.emitter import Emitter, TooLargeError
 from connectors.claude_code.lines import MAX_LINE_BYTES
+from connectors.claude_code.records import RecordFactory, TooLargeError
 from connectors.claude_code.shapes import Obj, record_id
+from connectors.claude_code.stream_counts import StreamCounts, describe_os_error
 from connectors.claude_code.transcript import open_file
 from connectors.claude_code.tree import Tree, encode_name, locate
 from pdpp_worker.connector import Message, Reason, Record, State
@@ -26,7 +26,7 @@ _NS_PER_S = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file: its key, where it lies, and what its place says about it."""
+    """One file: its key, its path, and the fields that its path tells."""
 
     key: str
     path: Path
@@ -36,53 +36,53 @@ class Document:
 
     @property
     def mark(self) -> str:
-        """What changes when the file changes."""
+        """A text that changes when the file changes."""
         return f"{self.size:x} {self.mtime_ns:x}"
 
 
 @dataclass(slots=True)
-class Shelf:
+class DocumentSet:
     """The documents of a stream, and the directories that could not be listed."""
 
     documents: list[Document] = field(default_factory=list)
     unlisted: dict[str, OSError] = field(default_factory=dict)
 
 
-def notes_shelf(root: Path, tree: Tree) -> Shelf:
+def notes_documents(root: Path, tree: Tree) -> DocumentSet:
     """The notes of all projects."""
-    shelf = Shelf(unlisted=dict(tree.unlisted))
+    documents = DocumentSet(unlisted=dict(tree.unlisted))
     for found in tree.notes:
         project, _, note = found.name.split("/", 2)
         fields = {"project_path": project, "note_path": note, "path": found.name}
         path = locate(root, found.name)
         document = Document(f"{MEMORY_NOTES}:{project}/{note}", path, fields, found.size, found.mtime_ns)
-        shelf.documents.append(document)
-    return shelf
+        documents.documents.append(document)
+    return documents
 
 
-def skills_shelf(home: Path) -> Shelf:
+def skills_documents(home: Path) -> DocumentSet:
     """`skills/<name>/SKILL.md`; a skill's directory may be a link."""
-    shelf = Shelf()
+    documents = DocumentSet()
     try:
         names = sorted(path.name for path in (home / "skills").iterdir() if not path.name.startswith("."))
     except FileNotFoundError:
-        return shelf
+        return documents
     except OSError as error:
-        shelf.unlisted["skills"] = error
-        return shelf
+        documents.unlisted["skills"] = error
+        return documents
     for name in names:
-        _add(shelf, home, home / "skills" / name / "SKILL.md", f"{SKILLS}:{encode_name(name)}")
-    return shelf
+        _add(documents, home, home / "skills" / name / "SKILL.md", f"{SKILLS}:{encode_name(name)}")
+    return documents
 
 
-def commands_shelf(home: Path) -> Shelf:
+def commands_documents(home: Path) -> DocumentSet:
     """`commands/**/*.md`; links are not followed."""
-    shelf = Shelf()
+    documents = DocumentSet()
     top = home / "commands"
 
     def failed(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
-            shelf.unlisted[encode_name(str(Path(error.filename).relative_to(home)))] = error
+            documents.unlisted[encode_name(str(Path(error.filename).relative_to(home)))] = error
 
     for directory, below, names in os.walk(top, onerror=failed):
         below[:] = sorted(name for name in below if not name.startswith("."))
@@ -90,29 +90,29 @@ def commands_shelf(home: Path) -> Shelf:
             path = Path(directory, name)
             if name.endswith(".md") and not name.startswith("."):
                 relative = encode_name(str(path.relative_to(top).with_suffix("")))
-                _add(shelf, home, path, f"commands:{relative}")
-    return shelf
+                _add(documents, home, path, f"commands:{relative}")
+    return documents
 
 
-def walk_documents(emitter: Emitter, stream: str, shelf: Shelf, committed: Any) -> Iterator[Message]:
+def walk_documents(factory: RecordFactory, stream: str, documents: DocumentSet, committed: Any) -> Iterator[Message]:
     """The documents that are new or have changed, then the stream's STATE."""
     before = _part(committed, "files")
     marks: dict[str, str] = {}
-    unlisted = dict.fromkeys(shelf.unlisted, 1)
-    books = Books(stream, files=len(shelf.documents))
+    unlisted = dict.fromkeys(documents.unlisted, 1)
+    counts = StreamCounts(stream, files=len(documents.documents))
     for name in _part(committed, "unlisted").keys() - unlisted.keys():
-        books.read(stream, name)
-    for name, error in shelf.unlisted.items():
-        yield books.gap(stream, name, Reason.SOURCE_PARTITION_FAILED, describe_os_error(error), {"directory": name})
-    for document in shelf.documents:
+        counts.read(stream, name)
+    for name, error in documents.unlisted.items():
+        yield counts.gap(stream, name, Reason.SOURCE_PARTITION_FAILED, describe_os_error(error), {"directory": name})
+    for document in documents.documents:
         if before.get(document.key) != document.mark:
-            yield from _read(emitter, stream, document, books, marks)
+            yield from _read(factory, stream, document, counts, marks)
         else:
             marks[document.key] = document.mark
-        if books.is_due:
-            yield from books.coverage()
+        if counts.is_due:
+            yield from counts.coverage()
             yield State(stream=stream, cursor={"files": before | marks, "unlisted": unlisted})
-    yield from books.coverage()
+    yield from counts.coverage()
     yield State(stream=stream, cursor={"files": before | marks if unlisted else marks, "unlisted": unlisted})
 
 
@@ -121,7 +121,7 @@ def _part(committed: Any, name: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def document_record(emitter: Emitter, stream: str, document: Document) -> Record:
+def document_record(factory: RecordFactory, stream: str, document: Document) -> Record:
     """The record of a document: its whole text, and the name and description of its header.
 
     Raises:
@@ -143,37 +143,39 @@ def document_record(emitter: Emitter, stream: str, document: Document) -> Record
         "content": text,
         "mtime_epoch": document.mtime_ns // _NS_PER_S,
     }
-    return emitter.record(stream, record)
+    return factory.record(stream, record)
 
 
-def _read(emitter: Emitter, stream: str, document: Document, books: Books, marks: dict[str, str]) -> Iterator[Message]:
+def _read(
+    factory: RecordFactory, stream: str, document: Document, counts: StreamCounts, marks: dict[str, str]
+) -> Iterator[Message]:
     locator = {"document": document.key}
     try:
-        record = document_record(emitter, stream, document)
+        record = document_record(factory, stream, document)
     except FileNotFoundError:
         return
     except OSError as error:
         reason, why = Reason.SOURCE_PARTITION_FAILED, describe_os_error(error)
-        yield books.gap(stream, document.key, reason, why, locator)
+        yield counts.gap(stream, document.key, reason, why, locator)
         return
     except TooLargeError:
         marks[document.key] = document.mark
         why = f"longer than {MAX_LINE_BYTES} bytes"
-        yield books.gap(stream, document.key, Reason.PARSE_FAILED, why, locator)
+        yield counts.gap(stream, document.key, Reason.PARSE_FAILED, why, locator)
         return
     yield record
-    books.count(document.size)
-    books.read(stream, document.key)
+    counts.count(document.size)
+    counts.read(stream, document.key)
     marks[document.key] = document.mark
 
 
-def _add(shelf: Shelf, home: Path, path: Path, key: str) -> None:
+def _add(documents: DocumentSet, home: Path, path: Path, key: str) -> None:
     try:
         stat = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        shelf.unlisted[encode_name(str(path.parent.relative_to(home)))] = error
+        documents.unlisted[encode_name(str(path.parent.relative_to(home)))] = error
         return
     fields = {"path": encode_name(str(path.relative_to(home)))}
-    shelf.documents.append(Document(key, path, fields, stat.st_size, stat.st_mtime_ns))
+    documents.documents.append(Document(key, path, fields, stat.st_size, stat.st_mtime_ns))

@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(slots=True)
 class Anchor:
-    """How far a file was read, and the bytes at both ends of that stretch as they were read.
+    """The offset up to which a file was read, and the bytes at both ends of that stretch as they were read.
 
     An append-only file keeps both ends. A file rewritten so that its first 4 KiB and the 4 KiB before the offset stay
     byte for byte the same, with only the middle edited to the same length, is taken for unchanged: the price of not
@@ -106,7 +106,7 @@ def parse(data: bytes) -> dict[str, Any]:
 
 
 def _parse_awkward(data: bytes) -> Any:
-    """What the fast parser refuses: lone surrogates, bytes that are not UTF-8, a byte order mark."""
+    """Parses input that the fast parser refuses: lone surrogates, bytes that are not UTF-8, a byte order mark."""
     text = data.removeprefix(_BOM).decode("utf-8", "surrogateescape")
     try:
         return json.loads(text, parse_constant=_refuse_constant)

@@ -1,4 +1,4 @@
-"""Known gaps, tried one by one by the place they name; nothing else is read.
+"""Known gaps, tried one by one by the address they name; nothing else is read.
 
 A transcript, document or directory that could not be read is not in the cursor, so a forward walk reads it, with
 checkpoints, and closes its gap by its account of the details; here it is read only in a run that does nothing else.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from connectors.claude_code.books import describe_os_error
-from connectors.claude_code.documents import Shelf, document_record
-from connectors.claude_code.emitter import SESSIONS, Emitter, TooLargeError, place_of
+from connectors.claude_code.documents import DocumentSet, document_record
+from connectors.claude_code.records import SESSIONS, RecordFactory, TooLargeError, origin_of
+from connectors.claude_code.stream_counts import describe_os_error
 from connectors.claude_code.transcript import Broken, open_file, read_stretch
 from connectors.claude_code.tree import Found, locate, scan_below
 from pdpp_worker.connector import DetailGap, DetailGapRecovered, GapToClose, Message, Reason, Record, ResourceScope
@@ -19,7 +19,7 @@ from pdpp_worker.connector import DetailGap, DetailGapRecovered, GapToClose, Mes
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """Most bytes of one transcript that are read without a checkpoint; a longer one is left to the forward walk."""
 
-_PLACES = ("end", "result")
+_ADDRESSES = ("end", "result")
 """Locators of what a forward walk does not come by again."""
 
 
@@ -32,9 +32,9 @@ class _StillMissingError(Exception):
 class Recovery:
     """Tries gaps about transcripts, their lines, tool results and documents."""
 
-    def __init__(self, emitter: Emitter, shelf_of: Callable[[str], Shelf]) -> None:
-        self._emitter = emitter
-        self._shelf_of = shelf_of
+    def __init__(self, factory: RecordFactory, documents_of: Callable[[str], DocumentSet]) -> None:
+        self._factory = factory
+        self._documents_of = documents_of
 
     def run(self, gaps: list[GapToClose], *, is_all: bool) -> Iterator[Message]:
         """Each gap: its records and the word that it is closed, or the gap again.
@@ -47,7 +47,7 @@ class Recovery:
                 continue
             if gap.reason == Reason.RECORD_REJECTED:
                 yield from self._rejected(gap.scope.resource_id)
-            elif is_all or any(place in locator for place in _PLACES):
+            elif is_all or any(kind in locator for kind in _ADDRESSES):
                 yield from self._try(gap, gap.scope.resource_id, locator)
 
     def _rejected(self, key: str) -> Iterator[Message]:
@@ -90,21 +90,21 @@ class Recovery:
             case {"file": str(name)}:
                 yield from self._transcript(self._found(name))
             case {"result": str(name)}:
-                yield self._emitter.result(self._found(name))
+                yield self._factory.result(self._found(name))
             case {"document": str(key)}:
                 yield from self._document(stream, key)
             case {"directory": str(name)}:
                 yield from self._directory(stream, name)
             case _:
-                raise _StillMissingError(Reason.PARSE_FAILED, "the gap names no place that this version knows")
+                raise _StillMissingError(Reason.PARSE_FAILED, "the gap names no address that this version knows")
 
     def _stretch(self, found: Found, offset: int, end: int) -> Iterator[Record]:
         broken: Broken | None = None
-        with open_file(locate(self._emitter.root, found.name)) as file:
+        with open_file(locate(self._factory.root, found.name)) as file:
             for item in read_stretch(file, offset, end):
                 if isinstance(item, Broken):
                     broken = broken or item
-                elif (record := self._emitter.line(item, place_of(found))) is not None:
+                elif (record := self._factory.line(item, origin_of(found))) is not None:
                     yield record
         if broken is not None:
             raise _StillMissingError(Reason.PARSE_FAILED, broken.why)
@@ -112,38 +112,38 @@ class Recovery:
     def _transcript(self, found: Found) -> Iterator[Record]:
         if found.size > MAX_FILE_BYTES:
             raise _StillMissingError(Reason.SOURCE_PARTITION_FAILED, "long; the next walk reads it with checkpoints")
-        with open_file(locate(self._emitter.root, found.name)) as file:
+        with open_file(locate(self._factory.root, found.name)) as file:
             for item in read_stretch(file, 0, found.size):
                 # Its broken lines are for the walk to name: the file is not in the cursor.
                 if isinstance(item, Broken):
                     continue
-                if (record := self._emitter.line(item, place_of(found))) is not None:
+                if (record := self._factory.line(item, origin_of(found))) is not None:
                     yield record
 
     def _document(self, stream: str, key: str) -> Iterator[Record]:
-        for document in self._shelf_of(stream).documents:
+        for document in self._documents_of(stream).documents:
             if document.key == key:
-                yield document_record(self._emitter, stream, document)
+                yield document_record(self._factory, stream, document)
 
     def _directory(self, stream: str, name: str) -> Iterator[Record]:
-        if stream not in self._emitter.wanted:
-            shelf = self._shelf_of(stream)
-            if name in shelf.unlisted:
-                raise shelf.unlisted[name]
-            for document in shelf.documents:
+        if stream not in self._factory.wanted:
+            documents = self._documents_of(stream)
+            if name in documents.unlisted:
+                raise documents.unlisted[name]
+            for document in documents.documents:
                 if document.fields["path"].startswith(f"{name}/"):
-                    yield document_record(self._emitter, stream, document)
+                    yield document_record(self._factory, stream, document)
             return
-        for found in scan_below(self._emitter.root, name).transcripts:
+        for found in scan_below(self._factory.root, name).transcripts:
             yield from self._transcript(found)
 
     def _found(self, name: str) -> Found:
-        stat = locate(self._emitter.root, name).lstat()
+        stat = locate(self._factory.root, name).lstat()
         return Found(name, stat.st_size, stat.st_mtime_ns)
 
     def _is_source_there(self, locator: dict[str, Any]) -> bool:
         name = next((str(locator[kind]) for kind in ("file", "result", "directory") if kind in locator), "")
-        return locate(self._emitter.root, name.split("/", 1)[0]).is_dir()
+        return locate(self._factory.root, name.split("/", 1)[0]).is_dir()
 
 
 def _again(gap: GapToClose, key: str, reason: Reason, why: str) -> DetailGap:

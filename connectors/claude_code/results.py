@@ -1,4 +1,4 @@
-"""Which tool results of a session are new.
+"""Finds the tool results of a session that are new.
 
 They are written once, so a session needs no list of them: the time of the latest one read and how many are that old
 tell whether an older one was added, changed or removed since, and then all of the session's are read again.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.claude_code.cursor import Share
-from connectors.claude_code.shapes import Obj, Place, is_message, iso_time, milliseconds
+from connectors.claude_code.shapes import LineOrigin, Obj, is_message, iso_time, milliseconds
 
 _DESCRIPTION = (
     ("cwd", "cwd"),
@@ -40,9 +40,9 @@ class Sessions:
             self._shares.get(session, {}).pop(file, None)
             self._changed[session] = None
 
-    def fold(self, file: str, shares: dict[str, Share], line: Obj, place: Place) -> None:
+    def fold(self, file: str, shares: dict[str, Share], line: Obj, origin: LineOrigin) -> None:
         """Add one line to its session."""
-        session = place.session_of(line)
+        session = origin.session_of(line)
         share = shares.get(session)
         if share is None:
             share = shares[session] = self._shares.setdefault(session, {})[file] = Share()
@@ -54,7 +54,7 @@ class Sessions:
             share.messages += 1
             if ms is not None and (share.first_ms is None or ms < share.first_ms):
                 share.first_ms = ms
-                self._describe(session, ms, line, place)
+                self._describe(session, ms, line, origin)
 
     def take_changed(self) -> list[tuple[Obj, bool]]:
         """The records of the sessions that changed, and whether each is only a part of its record."""
@@ -62,11 +62,11 @@ class Sessions:
         self._changed, self._described = {}, {}
         return rows
 
-    def _describe(self, session: str, ms: int, line: Obj, place: Place) -> None:
+    def _describe(self, session: str, ms: int, line: Obj, origin: LineOrigin) -> None:
         known = self._described.get(session)
         if known is not None and known[0] <= ms:
             return
-        description: dict[str, Any] = {"project_path": place.file.split("/", 1)[0]}
+        description: dict[str, Any] = {"project_path": origin.file.split("/", 1)[0]}
         for name, field in _DESCRIPTION:
             value = line.get(name)
             description[field] = value if isinstance(value, str) else None

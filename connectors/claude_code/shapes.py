@@ -1,6 +1,6 @@
 """From a line of a transcript to a record, and nothing of the line is lost.
 
-What a record names is lifted out of the line; everything else stays under `extra`, under `message` (the message
+A record's own fields are lifted out of the line; everything else stays under `extra`, under `message` (the message
 without its content) and under `attachment` (the attachment without its content). A value of an unexpected type is not
 lifted.
 """
@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
+
+from pdpp_worker.connector.fields import iso_utc
 
 Obj = dict[str, Any]
 
@@ -36,8 +38,8 @@ _DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a line stands."""
+class LineOrigin:
+    """The origin of a line."""
 
     file: str
     """Name of the transcript."""
@@ -73,7 +75,7 @@ def iso_time(ms: int | None) -> str | None:
     """Ms since 1970 as ISO 8601 UTC with milliseconds."""
     if ms is None:
         return None
-    return (_EPOCH + ms * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_utc(_EPOCH + ms * _MS)
 
 
 def is_message(line: Obj) -> bool:
@@ -82,9 +84,9 @@ def is_message(line: Obj) -> bool:
     return isinstance(kind, str) and kind in MESSAGE_TYPES
 
 
-def message_record(line: Obj, place: Place, offset: int, raw: bytes) -> Obj:
+def message_record(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> Obj:
     """A `user` or `assistant` line."""
-    record, rest = _common(line, place, offset, raw)
+    record, rest = _common(line, origin, offset, raw)
     record["role"] = rest.pop("type")
     body = rest.get("message")
     if isinstance(body, dict):
@@ -93,9 +95,9 @@ def message_record(line: Obj, place: Place, offset: int, raw: bytes) -> Obj:
     return _with_rest(record, rest)
 
 
-def attachment_record(line: Obj, place: Place, offset: int, raw: bytes) -> Obj:
+def attachment_record(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> Obj:
     """A line of any other type, known or not; `event_type` is its type."""
-    record, rest = _common(line, place, offset, raw)
+    record, rest = _common(line, origin, offset, raw)
     record["event_type"] = rest.pop("type") if isinstance(rest.get("type"), str) else "untyped"
     holder = rest
     if isinstance(rest.get("attachment"), dict):
@@ -130,12 +132,12 @@ def record_id(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def _common(line: Obj, place: Place, offset: int, raw: bytes) -> tuple[Obj, Obj]:
+def _common(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> tuple[Obj, Obj]:
     rest = dict(line)
-    session = place.session_of(line)
+    session = origin.session_of(line)
     if rest.get("sessionId") == session:
         del rest["sessionId"]
-    record: Obj = {"session_id": session, "file": place.file}
+    record: Obj = {"session_id": session, "file": origin.file}
     for name, field, kind in _LIFTED:
         if isinstance(rest.get(name), kind):
             record[field] = rest.pop(name)
@@ -143,17 +145,17 @@ def _common(line: Obj, place: Place, offset: int, raw: bytes) -> tuple[Obj, Obj]
     if ms is not None:
         exact = _EXACT_TIME.fullmatch(rest["timestamp"])
         record["timestamp"] = rest.pop("timestamp") if exact else iso_time(ms)
-    record["id"] = _line_id(record.get("uuid"), place, offset, raw)
+    record["id"] = _line_id(record.get("uuid"), origin, offset, raw)
     return record, rest
 
 
-def _line_id(uuid: str | None, place: Place, offset: int, raw: bytes) -> str:
+def _line_id(uuid: str | None, origin: LineOrigin, offset: int, raw: bytes) -> str:
     """One uuid may stand in several files after a resume or a fork, so the file is part of the key.
 
-    A line without a uuid is known by its place and its bytes: a rewritten file never replaces one line by another.
+    A line without a uuid is known by its origin and its bytes: a rewritten file never replaces one line by another.
     """
     mark = uuid or f"{offset}-{blake2b(raw.rstrip(), digest_size=4).hexdigest()}"
-    return record_id(f"{place.file.removesuffix('.jsonl')}#{mark}")
+    return record_id(f"{origin.file.removesuffix('.jsonl')}#{mark}")
 
 
 def _spoken(body: Obj) -> Obj:

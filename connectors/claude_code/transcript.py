@@ -10,7 +10,7 @@ from errno import EINVAL
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from connectors.claude_code.cursor import Entry
+from connectors.claude_code.cursor import TranscriptProgress
 from connectors.claude_code.lines import BLOCK_BYTES, MAX_LINE_BYTES, Anchor, BrokenLine, Line, parse, read_lines
 from connectors.claude_code.shapes import Obj
 
@@ -58,14 +58,14 @@ class Pass:
     A last line without its end is left for later, unless it `is_over` with it: nobody writes on.
     """
 
-    def __init__(self, file: BinaryIO, entry: Entry | None, *, is_over: bool = False) -> None:
+    def __init__(self, file: BinaryIO, entry: TranscriptProgress | None, *, is_over: bool = False) -> None:
         status = os.fstat(file.fileno())
         self._file = file
         self._size = status.st_size
         self._mtime_ms = status.st_mtime_ns // _NS_PER_MS
         self._anchor = _resume(file, entry)
         self.is_rebuild = entry is not None and self._anchor.offset == 0
-        self.entry = entry if entry is not None and not self.is_rebuild else Entry(0, 0, None, "")
+        self.entry = entry if entry is not None and not self.is_rebuild else TranscriptProgress(0, 0, None, "")
         self._is_over = is_over
         self.ends_unfinished = False
         self.is_torn = False
@@ -87,7 +87,7 @@ class Pass:
             yield item
         self.mark(at_end=True)
 
-    def mark(self, *, at_end: bool = False) -> Entry:
+    def mark(self, *, at_end: bool = False) -> TranscriptProgress:
         """Bring the entry up to what was taken in."""
         self.entry.offset = self._anchor.offset
         self.entry.size = self._size
@@ -140,8 +140,8 @@ def _open_plainly(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
-def _resume(file: BinaryIO, entry: Entry | None) -> Anchor:
-    """Where to go on: at the committed offset if what lies before it is unchanged, else at the start."""
+def _resume(file: BinaryIO, entry: TranscriptProgress | None) -> Anchor:
+    """The anchor to go on from: at the committed offset if all before it is unchanged, else at the start."""
     if entry is None:
         return Anchor()
     anchor = Anchor.at(file, entry.offset)

@@ -1,4 +1,4 @@
-"""What lies under the projects directory: found, named and sorted, without reading a file.
+"""Scans the projects directory: everything is found, named and sorted, without reading a file.
 
     <project>/<session>.jsonl                     a transcript
     <project>/<session>/subagents/**/*.jsonl      transcripts of its subagents
@@ -34,7 +34,7 @@ class Found:
 
     @property
     def mtime_ms(self) -> int:
-        """When it was last written, ms since 1970."""
+        """The time of its last change, ms since 1970."""
         return self.mtime_ns // _NS_PER_MS
 
     @property

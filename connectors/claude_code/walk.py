@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from connectors.claude_code import results
-from connectors.claude_code.books import Books, describe_os_error
-from connectors.claude_code.cursor import GROUP_CHARS, Cursor, Entry, file_key, group_key
-from connectors.claude_code.emitter import ATTACHMENTS, SESSIONS, Emitter, TooLargeError, place_of
+from connectors.claude_code.cursor import GROUP_CHARS, Cursor, TranscriptProgress, file_key, group_key
 from connectors.claude_code.lines import MAX_LINE_BYTES
+from connectors.claude_code.records import ATTACHMENTS, SESSIONS, RecordFactory, TooLargeError, origin_of
 from connectors.claude_code.sessions import Sessions
+from connectors.claude_code.stream_counts import StreamCounts, describe_os_error
 from connectors.claude_code.transcript import Broken, Pass, join_broken, open_file
 from connectors.claude_code.tree import Found, Tree, locate
 from pdpp_worker.connector import DetailGap, Message, Progress, Reason, State
@@ -19,15 +19,15 @@ WRITTEN_WITHIN_MS = 60_000
 """A line is written at once; one that has no end this long after the file's last change will never get one."""
 
 
-class Walk:
+class TranscriptWalk:
     """One walk over a tree, from a cursor."""
 
-    def __init__(self, emitter: Emitter, tree: Tree, committed: Any) -> None:
-        self._emitter = emitter
+    def __init__(self, factory: RecordFactory, tree: Tree, committed: Any) -> None:
+        self._factory = factory
         self._tree = tree
-        self._cursor = Cursor.load(committed, emitter.wanted)
+        self._cursor = Cursor.load(committed, factory.wanted)
         self._sessions = Sessions()
-        self._books = Books(SESSIONS, files=len(tree.transcripts))
+        self._counts = StreamCounts(SESSIONS, files=len(tree.transcripts))
         self._entries = self._take_over()
         self._open: tuple[Found, Pass] | None = None
         self._walked = 0
@@ -40,12 +40,12 @@ class Walk:
             yield from self._transcript(found)
             self._walked += 1
             yield from self._checkpoint_if_due()
-        if ATTACHMENTS in self._emitter.wanted:
+        if ATTACHMENTS in self._factory.wanted:
             for group in self._tree.results.values():
                 yield from self._results(group)
         yield from self._checkpoint()
 
-    def _take_over(self) -> dict[str, Entry]:
+    def _take_over(self) -> dict[str, TranscriptProgress]:
         """Entries of files that are there, and of vanished ones whose sessions live on; others are dropped.
 
         A tool that cleans up after itself takes nothing from a session that goes on. After a directory could not be
@@ -53,7 +53,10 @@ class Walk:
         """
         owners = {group_key(found): found.session for found in self._tree.transcripts}
         present = {file_key(found) for found in self._tree.transcripts}
-        decoded = {key: Entry.decode(text, owners.get(key[:GROUP_CHARS])) for key, text in self._cursor.files.items()}
+        decoded = {
+            key: TranscriptProgress.decode(text, owners.get(key[:GROUP_CHARS]))
+            for key, text in self._cursor.files.items()
+        }
         entries = {key: entry for key, entry in decoded.items() if entry is not None}
         living = {session for key, entry in entries.items() if key in present for session in entry.shares}
         living.update(owners.values())
@@ -67,14 +70,14 @@ class Walk:
         return {key: entries[key] for key in kept & present}
 
     def _unlisted(self) -> Iterator[Message]:
-        stream = self._emitter.detail_stream
+        stream = self._factory.detail_stream
         for name in self._cursor.unlisted:
             if name not in self._tree.unlisted:
-                self._books.read(stream, name)
+                self._counts.read(stream, name)
         self._cursor.unlisted = dict.fromkeys(self._tree.unlisted, 1)
         for name, error in self._tree.unlisted.items():
             reason = Reason.SOURCE_PARTITION_FAILED
-            yield self._books.gap(stream, name, reason, describe_os_error(error), {"directory": name})
+            yield self._counts.gap(stream, name, reason, describe_os_error(error), {"directory": name})
 
     def _transcript(self, found: Found) -> Iterator[Message]:
         entry = self._entries.get(file_key(found))
@@ -82,7 +85,7 @@ class Walk:
         if entry is not None and entry.covers(found) and not (entry.is_unfinished and is_over):
             return
         try:
-            with open_file(locate(self._emitter.root, found.name)) as file:
+            with open_file(locate(self._factory.root, found.name)) as file:
                 yield from self._read(found, Pass(file, entry, is_over=is_over), entry)
         except FileNotFoundError:
             return
@@ -92,41 +95,41 @@ class Walk:
             self._open = None
 
     def _now_ms(self) -> int:
-        return int(self._emitter.now().timestamp() * 1000)
+        return int(self._factory.now().timestamp() * 1000)
 
-    def _read(self, found: Found, reading: Pass, before: Entry | None) -> Iterator[Message]:
+    def _read(self, found: Found, reading: Pass, before: TranscriptProgress | None) -> Iterator[Message]:
         self._open = (found, reading)
-        place, key = place_of(found), file_key(found)
+        origin, key = origin_of(found), file_key(found)
         if reading.is_rebuild and before is not None:
             self._sessions.forget(key, before.shares)
         for item in join_broken(reading):
             if isinstance(item, Broken):
                 yield self._broken(found, item)
                 continue
-            self._sessions.fold(key, reading.entry.shares, item.line, place)
-            record = self._emitter.line(item, place)
+            self._sessions.fold(key, reading.entry.shares, item.line, origin)
+            record = self._factory.line(item, origin)
             if record is not None:
                 yield record
-            if self._books.count(len(item.raw)):
+            if self._counts.count(len(item.raw)):
                 yield from self._checkpoint()
         if reading.is_torn:
-            self._note_place()
+            self._note_position()
             return
         self._cursor.files[key] = reading.entry.encode(found.session)
         self._unfinished += reading.ends_unfinished
-        self._books.read(self._emitter.detail_stream, found.name)
+        self._counts.read(self._factory.detail_stream, found.name)
 
     def _broken(self, found: Found, broken: Broken) -> DetailGap:
-        self._books.count(broken.end - broken.offset)
+        self._counts.count(broken.end - broken.offset)
         locator = {"file": found.name, "offset": broken.offset, "end": broken.end, "lines": broken.lines}
         key = f"{found.name}@{broken.offset}"
         error = f"{broken.lines} lines from byte {broken.offset}: {broken.why}"
-        return self._books.gap(self._emitter.detail_stream, key, Reason.PARSE_FAILED, error, locator)
+        return self._counts.gap(self._factory.detail_stream, key, Reason.PARSE_FAILED, error, locator)
 
     def _unreadable(self, found: Found, error: OSError) -> DetailGap:
-        self._note_place()
+        self._note_position()
         reason, why = Reason.SOURCE_PARTITION_FAILED, describe_os_error(error)
-        return self._books.gap(self._emitter.detail_stream, found.name, reason, why, {"file": found.name})
+        return self._counts.gap(self._factory.detail_stream, found.name, reason, why, {"file": found.name})
 
     def _results(self, group: list[Found]) -> Iterator[Message]:
         key = group_key(group[0])
@@ -137,33 +140,33 @@ class Walk:
                 yield from self._checkpoint_if_due()
 
     def _result(self, found: Found) -> Iterator[Message]:
-        self._books.count(found.size)
+        self._counts.count(found.size)
         locator = {"result": found.name}
         try:
-            yield self._emitter.result(found)
-            self._books.read(ATTACHMENTS, found.name)
+            yield self._factory.result(found)
+            self._counts.read(ATTACHMENTS, found.name)
         except FileNotFoundError:
             return
         except OSError as error:
             reason = Reason.SOURCE_PARTITION_FAILED
-            yield self._books.gap(ATTACHMENTS, found.name, reason, describe_os_error(error), locator)
+            yield self._counts.gap(ATTACHMENTS, found.name, reason, describe_os_error(error), locator)
         except TooLargeError:
             why = f"longer than {MAX_LINE_BYTES} bytes"
-            yield self._books.gap(ATTACHMENTS, found.name, Reason.PARSE_FAILED, why, locator)
+            yield self._counts.gap(ATTACHMENTS, found.name, Reason.PARSE_FAILED, why, locator)
 
     def _checkpoint_if_due(self) -> Iterator[Message]:
-        if self._books.is_due:
+        if self._counts.is_due:
             yield from self._checkpoint()
 
     def _checkpoint(self) -> Iterator[Message]:
-        self._note_place()
+        self._note_position()
         for row, partial in self._sessions.take_changed():
-            yield self._emitter.record(SESSIONS, row, partial=partial)
-        yield from self._books.coverage()
+            yield self._factory.record(SESSIONS, row, partial=partial)
+        yield from self._counts.coverage()
         yield self._progress()
-        yield State(stream=SESSIONS, cursor=self._cursor.dump(self._emitter.wanted))
+        yield State(stream=SESSIONS, cursor=self._cursor.dump(self._factory.wanted))
 
-    def _note_place(self) -> None:
+    def _note_position(self) -> None:
         """Bring the cursor up to the line that was taken in last."""
         if self._open is not None:
             found, reading = self._open

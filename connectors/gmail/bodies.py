@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.gmail.client import Answer
-from connectors.gmail.decoding import snippet, stripped, text_of
+from connectors.gmail.decoding import snippet, text_of
 from connectors.gmail.download import Downloads, TooLargeError, content
 from connectors.gmail.files import Stored
+from connectors.gmail.html_text import html_text
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.structure import Part
 
@@ -25,7 +26,7 @@ BUNDLE = 4 * 1024 * 1024
 
 @dataclass
 class Text:
-    """What was read of a message's text."""
+    """The text of a message, as far as it was read."""
 
     plain: list[str] = field(default_factory=list)
     html: list[str] = field(default_factory=list)
@@ -36,7 +37,7 @@ class Text:
 
     def readable(self) -> str:
         """The text as a person reads it."""
-        return "\n".join(self.plain) if self.plain else stripped("\n".join(self.html))
+        return "\n".join(self.plain) if self.plain else html_text("\n".join(self.html))
 
     def snippet(self) -> str | None:
         """The beginning of it."""
@@ -57,11 +58,11 @@ class Bodies:
         return texts if self._whole else (message.parts.plain or message.parts.html)[:1]
 
     def items(self, paths: Sequence[Part]) -> list[str]:
-        """What to FETCH for parts of these places."""
+        """The items to FETCH for parts at these paths."""
         return ["UID", *(f"{path_of(part)}<0.{self._limit}>" for part in paths)]
 
     def bundles(self, messages: Sequence[Mail]) -> Iterator[list[Mail]]:
-        """Messages that one command can be sent for: their parts have the same places and are not too much together."""
+        """Messages that one command can be sent for: their parts have the same paths and are not too much together."""
         by_place: dict[tuple[str, ...], list[Mail]] = {}
         for message in messages:
             by_place.setdefault(tuple(part.path for part in self.parts(message)), []).append(message)

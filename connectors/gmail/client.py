@@ -12,11 +12,10 @@ from typing import Any
 from imapclient import IMAPClient
 from imapclient.datetime_util import parse_to_datetime
 from imapclient.exceptions import ProtocolError
-from imapclient.imapclient import _quote
 from imapclient.response_parser import parse_response
 
 Answer = dict[str, Any]
-"""What the server says of one message: items by their upper-case names."""
+"""The server's answer about one message: items by their upper-case names."""
 
 # The library keeps the last commands, passwords among them, in its debug log.
 logging.getLogger("imapclient").setLevel(logging.WARNING)
@@ -27,7 +26,7 @@ imaplib._MAXLINE = 32_000_000  # type: ignore[attr-defined]  # noqa: SLF001
 
 _UID = re.compile(rb"\bUID (\d+)")
 UNREADABLE = (ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What the library makes of an answer that breaks the grammar."""
+"""The library's failures for an answer that breaks the grammar."""
 
 
 class Client(IMAPClient):  # type: ignore[misc]
@@ -40,7 +39,7 @@ class Client(IMAPClient):  # type: ignore[misc]
         self._imap.read = self._read_bounded
 
     def fetch_by_uid(self, messages: str, items: Sequence[str], changed_since: int | None = None) -> dict[int, Answer]:
-        """What the server says of these messages (a sequence set of UIDs), by UID."""
+        """The server's answers about these messages (a sequence set of UIDs), by UID."""
         return _by_uid(parse_response(self._uid_fetch(messages, items, changed_since)))
 
     def existing(self, messages: str) -> list[int]:
@@ -62,7 +61,7 @@ class Client(IMAPClient):  # type: ignore[misc]
         self._command_and_check("login", user, password)
 
     def last_words(self) -> str:
-        """What the server said before it hung up, if anything."""
+        """The server's last sentence before it hung up; empty if it said nothing."""
         said = self._imap.untagged_responses.get("BYE") or [b""]
         return str(said[-1].decode("utf-8", "replace"))
 
@@ -72,7 +71,8 @@ class Client(IMAPClient):  # type: ignore[misc]
         return bytes(self._read_literal(size))
 
     def _normalise_folder(self, folder_name: str | bytes) -> Any:
-        return _quote(folder_name)
+        spelled = folder_name.encode("ascii") if isinstance(folder_name, str) else folder_name
+        return b'"' + spelled.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
     def _uid_fetch(self, messages: str, items: Sequence[str], changed_since: int | None) -> list[Any]:
         modifiers = [f"(CHANGEDSINCE {changed_since})"] if changed_since is not None else []

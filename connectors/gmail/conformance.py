@@ -1,4 +1,4 @@
-"""The practice world of this connector: a local server that speaks IMAP as Gmail does, for a small account."""
+"""The practice account of this connector: a local server that speaks IMAP as Gmail does, for a small account."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from email.message import EmailMessage
 
-from pdpp_worker.conformance.world import Fault, Piece, Request, World
-from pdpp_worker.demo.gmail import PASSWORD, GmailServer, Stored, running
+from connectors.gmail.practice.account import PASSWORD, GmailServer, Stored
+from connectors.gmail.practice.server import running
+from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
 
 _MAILS = 6
 _WITH_FILE = (1, 4)
 _SESSION = ("CAPABILITY", "LOGIN", "AUTHENTICATE", "ENABLE", "LIST", "EXAMINE", "NOOP", "LOGOUT", "GREETING")
-"""What every session says before, and after, it asks for mail."""
+"""Commands of every session before, and after, it asks for mail."""
 _ASKED = re.compile(r"UID FETCH ([\d:,*]+) ")
 _SOUGHT = re.compile(r"X-GM-MSGID (\d+)")
 
 
-class Mailbox(World):
+class Mailbox(PracticeAccount):
     """A made-up account at a local server."""
 
     faults = frozenset({Fault.FAILING, Fault.GONE, Fault.SIGNED_OUT})
@@ -32,10 +33,10 @@ class Mailbox(World):
             server.add(_mail(number))
         self._gone: list[Stored] = []
 
-    def truth(self) -> Sequence[Piece]:
+    def expected_records(self) -> Sequence[RecordGroup]:
         """Every message with its text and its attachment, and the labels."""
         labels = frozenset({"INBOX", "[Gmail]", "[Gmail]/Papierkorb", str(self._server.all_mail), *self._server.labels})
-        return [*self._mails(), Piece("labels", labels)]
+        return [*self._mails(), RecordGroup("labels", labels)]
 
     def requests(self) -> Sequence[Request]:
         """The commands that ask for mail."""
@@ -53,7 +54,7 @@ class Mailbox(World):
         else:
             self._gone = [self._server.messages.pop(uid) for uid in uids]
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """All is well again."""
         self._server.faults = []
         self._server.messages |= {mail.uid: mail for mail in self._gone}
@@ -65,13 +66,13 @@ class Mailbox(World):
         self._server.change(1, flags={"\\Seen"})
         self._server.delete(2)
 
-    def _mails(self) -> Iterator[Piece]:
+    def _mails(self) -> Iterator[RecordGroup]:
         for mail in self._server.messages.values():
             key = str(mail.gm)
-            yield Piece("messages", frozenset({key}), key)
-            yield Piece("message_bodies", frozenset({key}), key)
+            yield RecordGroup("messages", frozenset({key}), key)
+            yield RecordGroup("message_bodies", frozenset({key}), key)
             if mail.uid - 1 in _WITH_FILE:
-                yield Piece("attachments", frozenset({f"{key}:0"}), key)
+                yield RecordGroup("attachments", frozenset({f"{key}:0"}), key)
 
     def _refuse_text(self, command: str, resources: Sequence[str]) -> str | None:
         is_hit = "BODY.PEEK[1]" in command and not set(resources).isdisjoint(self._messages_of(command))
@@ -108,7 +109,7 @@ def _mail(number: int) -> bytes:
 
 
 @contextmanager
-def world() -> Iterator[World]:
+def open_account() -> Iterator[PracticeAccount]:
     """The account, while its server runs."""
     with running(GmailServer()) as server:
         yield Mailbox(server)

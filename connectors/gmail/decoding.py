@@ -5,8 +5,6 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from html.parser import HTMLParser
 
 from connectors.gmail.charsets import decoded
 
@@ -17,13 +15,6 @@ LONGEST_LINE = 1 << 20
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_LONE = re.compile(r"<(?![a-zA-Z/!?][^<>]*>)")
-"""What begins no tag that ends; the parser would look for its end again and again."""
-_BLOCKS = frozenset(
-    {"p", "div", "br", "tr", "li", "table", "ul", "ol", "blockquote", "pre", "hr"} | {f"h{n}" for n in range(1, 7)}
-)
-_UNSEEN = frozenset({"script", "style", "head", "title", "template"})
 
 
 def undone(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -45,42 +36,6 @@ def snippet(text: str) -> str | None:
     own = (line for line in text[: SNIPPET * 40].splitlines() if not line.lstrip().startswith(">"))
     line = " ".join(_CONTROL.sub(" ", " ".join(own)).split())
     return line[:SNIPPET] or None
-
-
-def stripped(html: str) -> str:
-    """The text of an HTML page."""
-    reader = _Text()
-    html = _LONE.sub("&lt;", _COMMENT.sub("", html))
-    with suppress(AssertionError):  # what the parser makes of some broken declarations
-        reader.feed(html)
-        reader.close()
-    lines = (" ".join(line.split()) for line in "".join(reader.found).splitlines())
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-
-
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[str] = []
-        self._unseen: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
-        if tag in _UNSEEN:
-            self._unseen.append(tag)
-        elif tag == "body":
-            self._unseen.clear()
-        elif tag in _BLOCKS:
-            self.found.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._unseen:
-            del self._unseen[self._unseen.index(tag) :]
-        elif tag in _BLOCKS:
-            self.found.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self.found.append(data)
 
 
 def _from_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:

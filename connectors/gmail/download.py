@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from connectors.gmail.client import Answer, Client
 from connectors.gmail.decoding import undone
-from connectors.gmail.errors import ShapeError
 from connectors.gmail.files import Files, Stored
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.structure import Part
+from pdpp_worker.connector import ShapeError
 
 PIECE = 512 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""
@@ -65,8 +65,8 @@ class Downloads:
 
     def _piece(self, message: Mail, part: Part, offset: int) -> bytes:
         item = f"{path_of(part)}<{offset}.{PIECE}>"
-        place = f"FETCH of part {part.path}"
-        answers = self._ask(place, lambda client: client.fetch_by_uid(str(message.uid), [item]))
+        label = f"FETCH of part {part.path}"
+        answers = self._ask(label, lambda client: client.fetch_by_uid(str(message.uid), [item]))
         answer = answers.get(message.uid)
         if answer is None:
             raise ShapeError("the server told nothing of the message")
@@ -74,7 +74,7 @@ class Downloads:
 
 
 def content(answer: Answer, part: Part, offset: int = 0) -> bytes:
-    """What an answer holds of a part from `offset`; a server may send the whole part where a piece was asked for.
+    """The bytes of a part from `offset`; a server may send the whole part where a piece was asked for.
 
     Raises:
         ShapeError: the answer holds nothing of it, although there is something.

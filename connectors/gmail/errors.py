@@ -1,4 +1,4 @@
-"""What a server means by NO, BAD and BYE, by its response code (RFC 5530) or, where there is none, by its words."""
+"""Types the refusals NO, BAD and BYE by their response code (RFC 5530) or, where there is none, by their words."""
 
 from __future__ import annotations
 
@@ -57,14 +57,7 @@ class HungUpError(LostError):
     """The server signs in and opens the mailbox, and twice hung up on this one command: it is the command's fault."""
 
 
-class ShapeError(UpstreamError):
-    """The server's answer is not what the protocol promises."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, reason=Reason.SHAPE_CHANGED.value)
-
-
-def typed(said: str, place: str) -> ProviderError | None:
+def typed(said: str, label: str) -> ProviderError | None:
     """The outcome that a server's words stand for; None when they are about this one command only."""
     code = _CODE.search(said)
     kind = _BY_CODE.get(code.group(1).upper()) if code else None
@@ -73,7 +66,7 @@ def typed(said: str, place: str) -> ProviderError | None:
         kind = next((one for pattern, one in _BY_WORDS if pattern.search(said)), kind)
     if kind is None:
         return None
-    sentence = f"{place}: {quoted(said)}"
+    sentence = f"{label}: {quoted(said)}"
     if kind is Throttled:
         return Throttled(sentence, retry_after=_pause(said))
     if kind is AuthExpired:
@@ -89,14 +82,14 @@ def quoted(said: str) -> str:
 
 
 def words_of(error: Exception) -> str:
-    """What the server said, out of the wrapping that the library puts around it."""
+    """The server's words, out of the wrapping that the library puts around them."""
     text = str(error)
     found = re.search(r"(?:b'|b\")(.*?)(?:'\]?|\"\]?)$", text)
     return found.group(1) if found else text
 
 
 @contextmanager
-def lost_connections(place: str, last_words: Callable[[], str] = str) -> Iterator[None]:
+def lost_connections(label: str, last_words: Callable[[], str] = str) -> Iterator[None]:
     """Turn a broken connection into a typed outcome; what the server said in parting decides which.
 
     Raises:
@@ -106,11 +99,11 @@ def lost_connections(place: str, last_words: Callable[[], str] = str) -> Iterato
         yield
     except imaplib.IMAP4.abort as error:
         said = last_words() or words_of(error)
-        raise typed(said, place) or _lost(f"{place}: {quoted(said)}") from None
+        raise typed(said, label) or _lost(f"{label}: {quoted(said)}") from None
     except TimeoutError:
-        raise LostError(f"{place}: no answer in time", reason=Reason.TIMED_OUT.value) from None
+        raise LostError(f"{label}: no answer in time", reason=Reason.TIMED_OUT.value) from None
     except OSError as error:
-        raise _lost(f"{place}: {error.strerror or type(error).__name__}") from None
+        raise _lost(f"{label}: {error.strerror or type(error).__name__}") from None
 
 
 def _lost(text: str) -> LostError:

@@ -16,6 +16,7 @@ from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.imap_utf7 import encode as encode_utf7
 
 from connectors.gmail.charsets import decoded
+from pdpp_worker.connector.fields import iso_utc
 
 NAMES = ("FROM", "TO", "CC", "BCC", "REPLY-TO", "SUBJECT", "DATE", "MESSAGE-ID", "IN-REPLY-TO", "REFERENCES")
 """The header fields that are asked for."""
@@ -95,7 +96,7 @@ def iso(moment: datetime | None) -> str | None:
         return None
     try:
         there = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return there.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return iso_utc(there)
     except (ValueError, OverflowError):
         return None
 

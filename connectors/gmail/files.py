@@ -1,4 +1,4 @@
-"""What is too large for the store: kept on disk under the name of its content, and fetched in pieces that are kept."""
+"""Files that are too large for the store: kept on disk under the name of their content, and fetched in pieces."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Stored:
 
 
 class Partial:
-    """What has come of a download so far, as it came; it outlives the slice and the worker."""
+    """The bytes of a download so far, as they came; they outlive the slice and the worker."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class Partial:
             return self._path.stat().st_size if self._path.exists() else 0
 
     def put(self, offset: int, piece: bytes) -> None:
-        """Add a piece; said with its place, so that two workers that write the same do no harm."""
+        """Add a piece; written at its offset, so that two workers that write the same do no harm."""
         with _writable(self._path.parent), self._path.open("r+b" if self._path.exists() else "wb") as file:
             file.seek(offset)
             file.write(piece)
@@ -66,10 +66,10 @@ class Files:
 
     def partial(self, name: str) -> Partial:
         """The download of that name, begun or not."""
-        place = self._root / "partial"
-        with _writable(place):
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Partial(place / hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest())
+        folder = self._root / "partial"
+        with _writable(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Partial(folder / hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest())
 
     def keep(self, chunks: Iterator[bytes]) -> Stored:
         """Store a file under the SHA-256 of its content; it is on the disk when this returns."""
@@ -78,11 +78,11 @@ class Files:
             unnamed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 digest, size = _write(unnamed, chunks)
-                place = f"{digest[:2]}/{digest}"
-                self._name(unnamed, self._root / place)
+                path = f"{digest[:2]}/{digest}"
+                self._name(unnamed, self._root / path)
             finally:
                 unnamed.unlink(missing_ok=True)
-        return Stored(digest, size, place)
+        return Stored(digest, size, path)
 
     def head(self, stored: Stored, size: int) -> bytes:
         """The first bytes of a file."""

@@ -1,4 +1,4 @@
-"""What was read of a mailbox: one small entry a message, in packed blocks, so that a cursor can hold a whole account.
+"""The messages read of a mailbox: one small entry each, in packed blocks, so that a cursor can hold a whole account.
 
 An entry is enough to name the message's records when the server no longer has it.
 """
@@ -15,14 +15,14 @@ BLOCK = 2000
 """Entries in a full block."""
 
 
-class Entry(NamedTuple):
+class MessageEntry(NamedTuple):
     """One message that was read."""
 
     uid: int
     gm: int
     """X-GM-MSGID; 0 elsewhere."""
     attachments: int
-    """How many attachments it has."""
+    """The number of its attachments."""
     mark: int
     """A checksum of its flags; 0 where the server says itself what changed."""
 
@@ -56,10 +56,10 @@ class Ledger:
 
     @property
     def size(self) -> int:
-        """How many blocks there are."""
+        """The number of blocks."""
         return len(self._blocks)
 
-    def entries(self, first: int = 0, last: int | None = None) -> Iterator[Entry]:
+    def entries(self, first: int = 0, last: int | None = None) -> Iterator[MessageEntry]:
         """The entries of the blocks from `first` up to, not including, `last`."""
         for block in self._blocks[first:last]:
             yield from unpack(block)
@@ -69,9 +69,9 @@ class Ledger:
         chosen = self._blocks[first:last]
         return f"{chosen[0].first}:{chosen[-1].last}"
 
-    def add(self, entries: Iterable[Entry]) -> None:
-        """Put entries in their places; one with the same UID is replaced."""
-        by_block: dict[int, dict[int, Entry]] = {}
+    def add(self, entries: Iterable[MessageEntry]) -> None:
+        """Insert entries in order; one with the same UID is replaced."""
+        by_block: dict[int, dict[int, MessageEntry]] = {}
         for entry in entries:
             by_block.setdefault(self._block_of(entry.uid), {})[entry.uid] = entry
         for index in sorted(by_block, reverse=True):
@@ -94,13 +94,13 @@ class Ledger:
     def _block_of(self, uid: int) -> int:
         return max(0, bisect_right(self._blocks, uid, key=lambda block: block.first) - 1)
 
-    def _put(self, index: int, entries: dict[int, Entry]) -> None:
+    def _put(self, index: int, entries: dict[int, MessageEntry]) -> None:
         ordered = [entries[uid] for uid in sorted(entries)]
         parts = [ordered[at : at + BLOCK] for at in range(0, len(ordered), BLOCK)]
         self._blocks[index : index + 1] = [pack(part) for part in parts]
 
 
-def pack(entries: list[Entry]) -> Block:
+def pack(entries: list[MessageEntry]) -> Block:
     """A block of ascending entries; each number is told as the difference to the one before it."""
     body = bytearray()
     uid = gm = 0
@@ -114,14 +114,14 @@ def pack(entries: list[Entry]) -> Block:
     return Block(entries[0].uid, entries[-1].uid, len(entries), packed)
 
 
-def unpack(block: Block) -> Iterator[Entry]:
+def unpack(block: Block) -> Iterator[MessageEntry]:
     """The entries of a block."""
     numbers = _read(zlib.decompress(base64.b64decode(block.packed)))
     uid = gm = 0
     for _ in range(block.length):
         uid += next(numbers)
         gm += _unfolded(next(numbers))
-        yield Entry(uid, gm, next(numbers), next(numbers))
+        yield MessageEntry(uid, gm, next(numbers), next(numbers))
 
 
 def _folded(number: int) -> int:

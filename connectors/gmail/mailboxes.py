@@ -1,14 +1,13 @@
-"""Which mailboxes hold the account's mail, and the labels that its owner sees."""
+"""Chooses the mailboxes that hold the account's mail, and lists the labels that its owner sees."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from connectors.gmail.errors import ShapeError
 from connectors.gmail.fields import atom, checksum, mailbox_name
 from connectors.gmail.session import Session
-from pdpp_worker.connector import Context, Message, Record, Start, State
+from pdpp_worker.connector import Context, Message, Record, ShapeError, Start, State
 
 ALL_MAIL = "[Gmail]/All Mail"
 """Its name in English, for a server that does not mark it."""
@@ -16,7 +15,7 @@ HIDDEN = "All Mail is not shown to IMAP; tick it under 'Show in IMAP' in the lab
 
 _NO_MAILBOX = {b"\\noselect", b"\\nonexistent"}
 _PASSING = {b"\\marked", b"\\unmarked", b"\\haschildren", b"\\hasnochildren"}
-"""What LIST says of a mailbox's state rather than of its nature."""
+"""Attributes in LIST that speak of a mailbox's state rather than of its nature."""
 _VIEWS = {b"\\all", b"\\flagged", b"\\important"}
 """Mailboxes that show messages of others (RFC 6154, RFC 8457)."""
 

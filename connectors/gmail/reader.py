@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from connectors.gmail.bodies import Bodies, Text, body_row
 from connectors.gmail.client import Answer, Client, sequence_set
 from connectors.gmail.download import Downloads, TooLargeError
-from connectors.gmail.errors import HungUpError, OutageError, RefusedError, ShapeError
+from connectors.gmail.errors import HungUpError, OutageError, RefusedError
 from connectors.gmail.files import Files
-from connectors.gmail.ledger import Entry
+from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.rows import (
     GMAIL_ITEMS,
     METADATA_ITEMS,
@@ -25,12 +25,14 @@ from connectors.gmail.rows import (
 from connectors.gmail.session import Session
 from pdpp_worker.connector import (
     Context,
-    DetailCoverage,
     DetailGap,
     Message,
     ProviderError,
     Record,
+    ShapeError,
     Start,
+    detail_coverage,
+    gap_for,
 )
 
 DETAILS = ("message_bodies", "attachments")
@@ -52,7 +54,7 @@ def everything(_message: Mail, _stream: str, _key: str) -> bool:
 
 @dataclass
 class Outcome:
-    """What became of the messages that were asked for."""
+    """The results for the messages that were asked for."""
 
     read: list[Mail] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
@@ -115,7 +117,7 @@ class Reader:
             yield from self._attachments(message, chosen)
         return outcome
 
-    def gone(self, box: Box, entry: Entry) -> Iterator[Record]:
+    def gone(self, box: Box, entry: MessageEntry) -> Iterator[Record]:
         """A message that the server no longer has, with all that hung on it."""
         key = box.key(entry.uid, entry.gm)
         keys = {"messages": [key], "message_bodies": [key]}
@@ -166,7 +168,7 @@ class Reader:
             yield self._gap(message.box, message.uid, message.gm, stream, message.key, text)
         elif stream == "message_bodies":
             yield self._record(stream, message.key, body_row(message, text))
-        yield _coverage(stream, message.key, is_read=isinstance(text, Text))
+        yield detail_coverage(stream, "messages", message.key, is_read=isinstance(text, Text))
 
     def _attachments(self, message: Mail, chosen: Chosen) -> Iterator[Message]:
         for index, part in enumerate(message.parts.attachments):
@@ -181,32 +183,32 @@ class Reader:
             except (RefusedError, ShapeError, HungUpError) as error:
                 yield self._record("attachments", key, row, partial=True)
                 yield self._gap(message.box, message.uid, message.gm, "attachments", key, error)
-                yield _coverage("attachments", key, is_read=False)
+                yield detail_coverage("attachments", "messages", key, is_read=False)
                 continue
             yield self._record("attachments", key, {**row, **fetched})
-            yield _coverage("attachments", key, is_read=True)
+            yield detail_coverage("attachments", "messages", key, is_read=True)
 
     def _isolated(
-        self, place: str, uids: Sequence[int], items: Sequence[str]
+        self, label: str, uids: Sequence[int], items: Sequence[str]
     ) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
         """Answers by UID; a message that spoils the answer of all is found by halving."""
         messages = sequence_set(uids)
         try:
-            return self._ask(place, lambda client: client.fetch_by_uid(messages, items)), {}
+            return self._ask(label, lambda client: client.fetch_by_uid(messages, items)), {}
         except (RefusedError, ShapeError, HungUpError) as error:
             if len(uids) == 1 or self._losses >= MOST_LOSSES:
                 return {}, dict.fromkeys(uids, error)
         middle = len(uids) // 2
-        found, errors = self._isolated(place, uids[:middle], items)
-        more, more_errors = self._isolated(place, uids[middle:], items)
+        found, errors = self._isolated(label, uids[:middle], items)
+        more, more_errors = self._isolated(label, uids[middle:], items)
         return {**found, **more}, {**errors, **more_errors}
 
-    def _ask(self, place: str, command: Callable[[Client], dict[int, Answer]]) -> dict[int, Answer]:
+    def _ask(self, label: str, command: Callable[[Client], dict[int, Answer]]) -> dict[int, Answer]:
         """Send a command; after too many losses in a row it is taken for lost as well."""
         if self._failure is not None and self._losses >= MOST_LOSSES:
             raise self._failure
         try:
-            answers = self._session.ask(place, command)
+            answers = self._session.ask(label, command)
         except (HungUpError, OutageError) as error:
             self._losses, self._failure = self._losses + 1, error
             raise
@@ -217,26 +219,10 @@ class Reader:
         return Record(stream=stream, key=key, data=data, emitted_at=self._now(), partial=partial)
 
     def _gap(self, box: Box, uid: int, gm: int, stream: str, key: str, error: ProviderError) -> DetailGap:
-        return DetailGap(
-            stream=stream,
-            parent_stream="messages" if stream in DETAILS else None,
-            record_key=key,
-            reason=error.reason,
-            detail_locator=box.locator(uid, gm),
-            last_error=str(error),
-        )
+        parent = "messages" if stream in DETAILS else None
+        return gap_for(error, stream, key, parent_stream=parent, detail_locator=box.locator(uid, gm))
 
 
 def unread_key(box: Box, uid: int) -> str:
     """The name of a message whose id is not known because nothing of it could be read."""
     return Box(box.name, box.uidvalidity, gmail=False).key(uid, 0)
-
-
-def _coverage(stream: str, key: str, *, is_read: bool) -> DetailCoverage:
-    return DetailCoverage(
-        stream=stream,
-        state_stream="messages",
-        required_keys=[key],
-        hydrated_keys=[key] if is_read else [],
-        gap_keys=[] if is_read else [key],
-    )

@@ -1,4 +1,4 @@
-"""The gaps that START hands over: exactly their messages are asked for, by UID or by Gmail's id."""
+"""The gaps that START assigns: exactly their messages are asked for, by UID or by Gmail's id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from connectors.gmail.errors import HungUpError, RefusedError, ShapeError
+from connectors.gmail.errors import HungUpError, RefusedError
 from connectors.gmail.reader import Reader
 from connectors.gmail.rows import Box, Mail
 from connectors.gmail.session import Selected, Session
@@ -18,8 +18,11 @@ from pdpp_worker.connector import (
     ProviderError,
     Record,
     ResourceScope,
+    ShapeError,
     Start,
-    Throttled,
+    closed_as_absent,
+    resource_of,
+    still_missing,
 )
 
 PAGE = 50
@@ -27,7 +30,7 @@ PAGE = 50
 
 
 class Target(NamedTuple):
-    """Where a missing message is."""
+    """The address of a missing message."""
 
     mailbox: str
     uidvalidity: int
@@ -81,14 +84,14 @@ class Recovery:
         for one in asked:
             uid = self._uid(box, one.target)
             if uid is None:
-                yield _absent(one.known)
+                yield closed_as_absent(one.known)
             else:
                 by_uid.setdefault(uid, []).append(one.known)
         if by_uid:
             yield from self._messages(box, by_uid)
 
     def _messages(self, box: Box, by_uid: dict[int, list[GapToClose]]) -> Iterator[Message]:
-        wanted = {(known.stream, _resource(known)) for gaps in by_uid.values() for known in gaps}
+        wanted = {(known.stream, resource_of(known)) for gaps in by_uid.values() for known in gaps}
         whole = {uid for uid, gaps in by_uid.items() if any(known.stream == "messages" for known in gaps)}
 
         def chosen(message: Mail, stream: str, key: str) -> bool:
@@ -114,9 +117,9 @@ class Recovery:
         for uid, gaps in by_uid.items():
             for known in gaps:
                 if uid not in keys and uid not in outcome.failed:
-                    yield _absent(known)
+                    yield closed_as_absent(known)
                 else:
-                    yield _settled(known, keys.get(uid), proofs, failures)
+                    yield _resolution(known, keys.get(uid), proofs, failures)
 
     def _uid(self, box: Box, target: Target) -> int | None:
         """The UID of the message now; None when the server no longer has it."""
@@ -130,15 +133,15 @@ class Recovery:
     def _target(self, known: GapToClose) -> Target | None:
         if not isinstance(known.scope, ResourceScope):
             return None
-        place = known.detail_locator or {}
-        if place.get("kind") == "gmail.message":
-            gm = int(place.get("gm_msgid") or 0)
-            name = self._mailboxes[0] if self._session.speaks_gmail and gm and self._mailboxes else place["mailbox"]
-            return Target(name, int(place["uidvalidity"]), int(place["uid"]), gm)
-        return self._named(_resource(known).partition(":")[0])
+        address = known.detail_locator or {}
+        if address.get("kind") == "gmail.message":
+            gm = int(address.get("gm_msgid") or 0)
+            name = self._mailboxes[0] if self._session.speaks_gmail and gm and self._mailboxes else address["mailbox"]
+            return Target(name, int(address["uidvalidity"]), int(address["uid"]), gm)
+        return self._named(resource_of(known).partition(":")[0])
 
     def _named(self, key: str) -> Target | None:
-        """The place of a message by its id alone."""
+        """The address of a message by its id alone."""
         if self._session.speaks_gmail:
             return Target(self._mailboxes[0], 0, 0, int(key)) if key.isdecimal() and self._mailboxes else None
         parts = key.split("-")
@@ -149,19 +152,19 @@ class Recovery:
         return next((Target(name, uidvalidity, uid, 0) for name in same), None)
 
 
-def _settled(
+def _resolution(
     known: GapToClose,
     key: str | None,
     proofs: set[tuple[str, str]],
     failures: dict[tuple[str, str], DetailGap],
 ) -> Message:
-    proof = key if known.stream == "messages" and key is not None else _resource(known)
+    proof = key if known.stream == "messages" and key is not None else resource_of(known)
     if (known.stream, proof) in proofs:
         return DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=proof)
     failed = failures.get((known.stream, proof)) or next(iter(failures.values()), None)
     return DetailGap(
         stream=known.stream,
-        record_key=_resource(known),
+        record_key=resource_of(known),
         reason=failed.reason if failed else known.reason,
         detail_locator=known.detail_locator,
         last_error=failed.last_error if failed else "the message is there and does not have this part any more",
@@ -170,21 +173,4 @@ def _settled(
 
 
 def _again(gaps: Sequence[GapToClose], error: ProviderError) -> Iterator[DetailGap]:
-    for known in gaps:
-        yield DetailGap(
-            stream=known.stream,
-            record_key=_resource(known),
-            reason=error.reason,
-            retry_after=error.retry_after if isinstance(error, Throttled) else None,
-            detail_locator=known.detail_locator,
-            last_error=str(error),
-            gap_id=known.gap_id,
-        )
-
-
-def _absent(known: GapToClose) -> DetailGapRecovered:
-    return DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=_resource(known), absent=True)
-
-
-def _resource(known: GapToClose) -> str:
-    return known.scope.resource_id if isinstance(known.scope, ResourceScope) else ""
+    return (still_missing(error, known) for known in gaps)

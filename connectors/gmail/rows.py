@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.gmail.client import Answer, moment
-from connectors.gmail.errors import ShapeError
 from connectors.gmail.fields import NAMES, Headers, checksum, flags, iso, labels, number
 from connectors.gmail.files import Stored
-from connectors.gmail.ledger import Entry
+from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.structure import Part, Structure, structure
+from pdpp_worker.connector import ShapeError
 
 HEADER_BYTES = 262_144
 """So much of the named header fields is asked for; more than any real list of recipients takes."""
@@ -37,9 +37,9 @@ class Box:
         return f"{hashlib.sha256(self.name.encode()).hexdigest()[:12]}-{self.uidvalidity}-{uid}"
 
     def locator(self, uid: int, gm: int) -> dict[str, Any]:
-        """Where exactly a message is."""
-        place = {"kind": "gmail.message", "mailbox": self.name, "uidvalidity": self.uidvalidity, "uid": uid}
-        return {**place, "gm_msgid": str(gm)} if gm else place
+        """The exact address of a message."""
+        address = {"kind": "gmail.message", "mailbox": self.name, "uidvalidity": self.uidvalidity, "uid": uid}
+        return {**address, "gm_msgid": str(gm)} if gm else address
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class Mail:
     mark: int
     """A checksum of the fields that change."""
 
-    def entry(self, *, marked: bool) -> Entry:
-        """What the ledger keeps; the mark only where the server does not say itself what changed."""
-        return Entry(self.uid, self.gm, len(self.parts.attachments), self.mark if marked else 0)
+    def entry(self, *, marked: bool) -> MessageEntry:
+        """The entry for the ledger; with a mark only where the server does not say itself what changed."""
+        return MessageEntry(self.uid, self.gm, len(self.parts.attachments), self.mark if marked else 0)
 
     def attachment_key(self, index: int) -> str:
         """The id of an attachment."""
@@ -114,7 +114,7 @@ def state(box: Box, answer: Answer) -> dict[str, Any]:
 
 
 def attachment(message: Mail, index: int) -> dict[str, Any]:
-    """What the structure tells of an attachment."""
+    """The fields of an attachment that its structure tells."""
     part = message.parts.attachments[index]
     return {
         "id": message.attachment_key(index),
@@ -132,7 +132,7 @@ def attachment(message: Mail, index: int) -> dict[str, Any]:
 
 
 def hydrated(stored: Stored) -> dict[str, Any]:
-    """What is known of an attachment once it was fetched."""
+    """The fields of an attachment that was fetched."""
     return {
         "hydration_status": "hydrated",
         "content_sha256": stored.sha256,

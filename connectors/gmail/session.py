@@ -21,13 +21,12 @@ from connectors.gmail.errors import (
     HungUpError,
     LostError,
     RefusedError,
-    ShapeError,
     lost_connections,
     quoted,
     typed,
     words_of,
 )
-from pdpp_worker.connector import AuthExpired, ConfigurationError, Context, ProviderError, UpstreamError
+from pdpp_worker.connector import AuthExpired, ConfigurationError, Context, ProviderError, ShapeError, UpstreamError
 
 LONGEST_ANSWER_S = 180.0
 """From a command to the end of its answer; the socket's timeout bounds only the pauses within."""
@@ -91,7 +90,7 @@ class Session:
         self._selected = self.ask(f"EXAMINE of {name!r}", lambda client: self._examine(client, name))
         return self._selected
 
-    def ask(self, place: str, command: Callable[[Client], T]) -> T:
+    def ask(self, label: str, command: Callable[[Client], T]) -> T:
         """Send one command when its turn has come.
 
         Raises:
@@ -101,12 +100,12 @@ class Session:
         """
         if self._client is not None and self._proved:
             try:
-                return self._send(place, self._client, command)
+                return self._send(label, self._client, command)
             except LostError:
                 self._context.log.info("the connection broke; making another")
         client = self._renewed()
         try:
-            return self._send(place, client, command)
+            return self._send(label, client, command)
         except LostError as error:
             raise HungUpError(str(error), reason=error.reason) from error
 
@@ -137,20 +136,20 @@ class Session:
             name, exists, int(said.get(b"UIDVALIDITY", 0)), int(uidnext), said.get(b"HIGHESTMODSEQ") or None
         )
 
-    def _send(self, place: str, client: Client, command: Callable[[Client], T]) -> T:
+    def _send(self, label: str, client: Client, command: Callable[[Client], T]) -> T:
         refusal: RefusedError | ShapeError | None = None
         try:
-            with self._context.pace(), _typed(place, client.last_words), _ended_in_time(client.socket()):
+            with self._context.pace(), _typed(label, client.last_words), _ended_in_time(client.socket()):
                 try:
                     answer = command(client)
                 except ShapeError as error:
                     refusal = error
                 except UNREADABLE as error:
-                    refusal = ShapeError(f"{place}: the answer cannot be read ({type(error).__name__})")
+                    refusal = ShapeError(f"{label}: the answer cannot be read ({type(error).__name__})")
                 except imaplib.IMAP4.abort:
                     raise
                 except imaplib.IMAP4.error as error:
-                    refusal = _refusal(place, error)
+                    refusal = _refusal(label, error)
         except ProviderError:
             self._drop()
             raise
@@ -248,22 +247,22 @@ def _bearer(user: str, token: str) -> Callable[[bytes], str]:
 
 
 @contextmanager
-def _typed(place: str, last_words: Callable[[], str]) -> Iterator[None]:
-    with lost_connections(place, last_words):
+def _typed(label: str, last_words: Callable[[], str]) -> Iterator[None]:
+    with lost_connections(label, last_words):
         try:
             yield
         except imaplib.IMAP4.abort:
             raise
         except imaplib.IMAP4.error as error:
-            raise _refusal(place, error) from None
+            raise _refusal(label, error) from None
 
 
-def _refusal(place: str, error: imaplib.IMAP4.error) -> RefusedError:
+def _refusal(label: str, error: imaplib.IMAP4.error) -> RefusedError:
     """Raises what the words stand for where that concerns more than this one command."""
     said = words_of(error)
-    if (outcome := typed(said, place)) is not None:
+    if (outcome := typed(said, label)) is not None:
         raise outcome from None
-    return RefusedError(f"{place}: {quoted(said)}")
+    return RefusedError(f"{label}: {quoted(said)}")
 
 
 @contextmanager

@@ -1,4 +1,8 @@
-"""The parts of a message, out of its BODYSTRUCTURE (RFC 3501, 7.4.2): what is its text, and what is attached to it."""
+"""The parts of a message, out of its BODYSTRUCTURE (RFC 3501, 7.4.2): text or attachment.
+
+IMAPClient's own `BodyData` only groups the parts of a multipart, and gives up where one of several parts is NIL; paths,
+names (RFC 2231) and dispositions are read here.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from connectors.gmail.errors import ShapeError
 from connectors.gmail.fields import number, table, word
+from pdpp_worker.connector import ShapeError
 
 _LEAF = 7
 """Fields that describe a part without parts."""
@@ -89,8 +93,8 @@ def _leaf(raw: tuple[Any, ...], path: str) -> Part:
 
 
 def _disposition(raw: tuple[Any, ...], kind: str) -> tuple[str, dict[str, str]]:
-    place = 9 if kind.startswith("text/") else 11 if kind == "message/rfc822" and len(raw) > 9 else 8
-    value = raw[place] if len(raw) > place else None
+    index = 9 if kind.startswith("text/") else 11 if kind == "message/rfc822" and len(raw) > 9 else 8
+    value = raw[index] if len(raw) > index else None
     if isinstance(value, tuple) and value:
         return word(value[0]), table(value[1] if len(value) > 1 else None)
     return word(value), {}

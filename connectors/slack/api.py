@@ -9,10 +9,11 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from connectors.slack.errors import NamelessError, Refused, ScopeMissing, ShapeError
-from connectors.slack.fields import micros, table, text
+from connectors.slack.errors import NamelessError, Refused, ScopeMissing
+from connectors.slack.fields import micros, text
 from connectors.slack.rows import Obj
-from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, Throttled, UpstreamError
+from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, ShapeError, Throttled, UpstreamError
+from pdpp_worker.connector.fields import table
 
 PAGE = 200
 """Items a page; Slack asks for no more than this."""
@@ -113,7 +114,7 @@ class Api:
         """Whether the plan's limit hides what lies below the last page; it is not gone."""
 
     def identity(self) -> Obj:
-        """Who is signed in, and where."""
+        """The signed-in user, and the workspace."""
         return self._call("auth.test")
 
     def users(self) -> Iterator[Obj]:
@@ -220,7 +221,7 @@ def _failure(method: str, answer: Obj) -> ProviderError:
 
 
 def refuse_nameless(method: str, count: int) -> None:
-    """Say that items were passed over.
+    """Report items that were passed over.
 
     Raises:
         NamelessError: there were any.

@@ -1,7 +1,7 @@
 """slackdump's archive: a SQLite database (schema of version 4), opened to be read only.
 
 The same message, channel, person or file lies in many chunks, once for each time it was fetched; the row of the
-highest chunk is the newest. Chunks are only ever added, so a place in the archive is a chunk and an id within it.
+highest chunk is the newest. Chunks are only ever added, so a position in the archive is a chunk and an id within it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from pdpp_worker.connector import Reason
 
 FILE_NAME = "slackdump.sqlite"
 TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
-"""What nothing can be read without; of another table that is not there only its stream suffers."""
+"""Tables without which nothing can be read; where another is missing only its stream suffers."""
 
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""How a damaged archive shows itself: what SQLite says of one may hold bytes of it that are no text."""
+"""Failures of a damaged archive: SQLite's message about one may hold bytes of it that are no text."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _BEGINNING = (0, "")
@@ -121,7 +121,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
 
 
 def _mode(path: Path) -> str:
-    """How to open the file, by what lies beside it."""
+    """The mode in which to open the file, by the logs that lie beside it."""
     sizes = {name: log.stat().st_size for name in ("wal", "journal") if (log := Path(f"{path}-{name}")).exists()}
     if sizes.get("journal"):
         return "mode=rw"  # A writer died in the midst of a transaction, which SQLite takes back when it may write.
@@ -143,7 +143,7 @@ class Archive:
             raise ArchiveError(text, Reason.SHAPE_CHANGED)
         first = connection.execute("SELECT ID, CREATED_AT FROM SESSION ORDER BY ID LIMIT 1").fetchone() or ("", "")
         self.identity = f"{first[0]} {first[1]}"
-        """Says whether a place is one in this archive."""
+        """Names the archive: a position with another identity is none in this one."""
 
     @property
     def is_finished(self) -> bool:
@@ -162,12 +162,12 @@ class Archive:
         return "FILE" in self._tables and self.connection.execute(query, (key,)).fetchone() is not None
 
     def message_count(self, after: tuple[int, int] = (0, 0)) -> int:
-        """How many rows of messages lie after a place; superseded ones are counted too."""
+        """The number of rows of messages after a position; superseded ones are counted too."""
         query = "SELECT count(*) FROM MESSAGE WHERE CHUNK_ID >= ?"
         return int(self.connection.execute(query, after[:1]).fetchone()[0])
 
     def newest_message(self) -> int | None:
-        """When the newest message was sent, microseconds since 1970."""
+        """The time at which the newest message was sent, microseconds since 1970."""
         found = self.connection.execute("SELECT max(ID) FROM MESSAGE").fetchone()[0]
         return found if isinstance(found, int) else None
 
@@ -209,7 +209,7 @@ class Archive:
         return Row(row[0], row[1], _decode(row[2]), _day(row[3])) if row else None
 
     def known_file(self, row: Row) -> Obj | None:
-        """What was known of a file before it was gone."""
+        """The last object of a file before it was gone."""
         found = self.connection.execute(_KNOWN_FILE, (row.id, row.chunk)).fetchone()
         return _decode(found[0]) if found else None
 

@@ -1,4 +1,4 @@
-"""What an archive lacks: channels and threads that slackdump began, or had on its list, and did not bring to an end.
+"""Finds what an archive lacks: channels and threads that slackdump began, or had on its list, and did not finish.
 
 slackdump reads a channel from its newest message down, and goes on from the newest message it has. So whatever is below
 the point where a walk died is fetched by no later `resume` unless the channel is named to it: a finished later session
@@ -67,7 +67,7 @@ class Session:
 
 @dataclass
 class Completeness:
-    """What an archive lacks."""
+    """The missing parts of an archive."""
 
     unfinished: dict[str, int] = field(default_factory=dict)
     """Channel or thread (`ENTITY`) to the session that left it so."""

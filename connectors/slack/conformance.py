@@ -1,4 +1,4 @@
-"""The practice world of this connector: a local server with the methods of the Web API, for a small workspace."""
+"""The practice account of this connector: a local server with the methods of the Web API, for a small workspace."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from pdpp_worker.conformance.account import Fault, Key, PracticeAccount, RecordGroup, Request
 from pdpp_worker.conformance.server import serving
-from pdpp_worker.conformance.world import Fault, Key, Piece, Request, World
 
 _TOKEN = "xoxp-practice-token"  # noqa: S105 - opens a made-up workspace on loopback
 _OWNER, _OTHER = "U0OWNER", "U0OTHER"
@@ -18,7 +18,7 @@ _BEGIN = 1_767_225_600
 Obj = dict[str, Any]
 
 
-class Workspace(World):
+class Workspace(PracticeAccount):
     """A made-up workspace: four channels, threads, reactions, a link's preview, two files."""
 
     faults = frozenset({Fault.FAILING, Fault.REFUSED, Fault.SIGNED_OUT})
@@ -36,16 +36,18 @@ class Workspace(World):
         first["reactions"] = [{"name": "seedling", "users": [_OWNER, _OTHER], "count": 2}]
         first["attachments"] = [{"title": "Roses", "title_link": "https://example.com/roses"}]
 
-    def truth(self) -> Sequence[Piece]:
+    def expected_records(self) -> Sequence[RecordGroup]:
         """Every message with what rides on it, and the small streams."""
-        return [piece for channel in _CHANNELS for piece in self._in_channel(channel)] + [
-            Piece("workspace", frozenset({"T0WORK"})),
-            Piece("users", frozenset({_OWNER, _OTHER})),
-            Piece("channels", frozenset(_CHANNELS)),
-            Piece("channel_stats", frozenset(f"{channel}:{self._day}" for channel in _CHANNELS)),
-            Piece("channel_memberships", frozenset(f"{one}:{user}" for one in _CHANNELS for user in (_OWNER, _OTHER))),
-            Piece("files", frozenset({"F0SEEDS"})),
-            Piece("canvases", frozenset({"F0PLAN"})),
+        return [group for channel in _CHANNELS for group in self._in_channel(channel)] + [
+            RecordGroup("workspace", frozenset({"T0WORK"})),
+            RecordGroup("users", frozenset({_OWNER, _OTHER})),
+            RecordGroup("channels", frozenset(_CHANNELS)),
+            RecordGroup("channel_stats", frozenset(f"{channel}:{self._day}" for channel in _CHANNELS)),
+            RecordGroup(
+                "channel_memberships", frozenset(f"{one}:{user}" for one in _CHANNELS for user in (_OWNER, _OTHER))
+            ),
+            RecordGroup("files", frozenset({"F0SEEDS"})),
+            RecordGroup("canvases", frozenset({"F0PLAN"})),
         ]
 
     def requests(self) -> Sequence[Request]:
@@ -57,7 +59,7 @@ class Workspace(World):
         self._is_signed_out = fault is Fault.SIGNED_OUT
         self._broken = dict.fromkeys(resources, fault)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """All is well again."""
         self._is_signed_out, self._broken = False, {}
 
@@ -112,7 +114,7 @@ class Workspace(World):
         parent |= {"thread_ts": parent["ts"], "reply_count": 1, "latest_reply": reply["ts"]}
         return [reply]
 
-    def _in_channel(self, channel: str) -> Iterator[Piece]:
+    def _in_channel(self, channel: str) -> Iterator[RecordGroup]:
         riders: dict[str, set[Key]] = {"messages": set(), "message_attachments": set(), "reactions": set()}
         for one in self._messages[channel] + self._replies[channel]:
             key = f"{channel}:{one['ts']}"
@@ -121,7 +123,7 @@ class Workspace(World):
             users = [(each["name"], user) for each in one.get("reactions", []) for user in each["users"]]
             riders["reactions"] |= {f"{key}:{emoji}:{user}" for emoji, user in users}
         for stream, keys in riders.items():
-            yield Piece(stream, frozenset(keys), channel)
+            yield RecordGroup(stream, frozenset(keys), channel)
 
 
 def _said(number: int) -> Obj:
@@ -141,7 +143,7 @@ def _file(key: str, kind: str = "text") -> Obj:
 
 
 @contextmanager
-def world() -> Iterator[World]:
+def open_account() -> Iterator[PracticeAccount]:
     """The workspace, while its server runs."""
     workspace = Workspace(datetime.now(UTC).date().isoformat())
     with serving(workspace.answer) as url:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from connectors.slack.api import Api, open_client
 from connectors.slack.archive import open_archive
-from connectors.slack.errors import ArchiveError, reason_named, reason_of
-from connectors.slack.fields import iso, table
+from connectors.slack.errors import ArchiveError
+from connectors.slack.fields import iso
 from connectors.slack.ingest import Ingest
 from connectors.slack.recovery import ArchiveReader, OnlineReader, recover
 from connectors.slack.refresh import Source, due_entities, refresh, warn_of_pace
@@ -20,75 +20,68 @@ from connectors.slack.streams import (
     PARENT,
     REACTIONS,
     USERS,
-    Emitter,
+    RecordFactory,
 )
-from connectors.slack.web import Phase, Web
+from connectors.slack.web import Web
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     AuthExpired,
-    Challenged,
     Context,
     Message,
+    Phase,
     Progress,
     Reason,
     SkipResult,
     Start,
     State,
     TimeRange,
+    known_reason,
+    narrowed_streams,
+    refuse,
+    run_phases,
     skip,
 )
+from pdpp_worker.connector.fields import table
 
 _TABLES = {USERS: "S_USER", CHANNELS: "CHANNEL", MESSAGES: "MESSAGE"}
-"""What no workspace is without: where an unfinished archive holds none of it, it was not come to."""
+"""Tables that no workspace is without: where an unfinished archive holds none of it, it was not reached."""
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
     """Close the known gaps, then read what is new or changed."""
     refused = {} if start.recovery_only else _not_supported(start)
     wanted = frozenset(scope.name for scope in start.scope.streams if scope.name not in refused)
-    emitter = Emitter(wanted, context.now)
+    factory = RecordFactory(wanted, context.now)
     if context.settings.get("archive"):
-        yield from _Offline(start, context, emitter).collect()
+        yield from _Offline(start, context, factory).collect()
     else:
-        yield from _collect_online(start, context, emitter, walks=not start.recovery_only)
-    # No place is kept after the word that a stream failed, nor one of the stream that it rides on.
-    for stream, why in refused.items():
-        yield skip(stream, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, why)
+        yield from _collect_online(start, context, factory, walks=not start.recovery_only)
+    # No position is kept after the word that a stream failed, nor one of the stream that it rides on.
+    yield from refuse(refused)
 
 
-def _collect_online(start: Start, context: Context, emitter: Emitter, *, walks: bool) -> Iterator[Message]:
+def _collect_online(start: Start, context: Context, factory: RecordFactory, *, walks: bool) -> Iterator[Message]:
     try:
         client = open_client(context)
     except AuthExpired as error:
         text = f"{error}; or set `archive` to a directory of slackdump's"
-        yield from (skip(stream, Reason.CREDENTIALS_EXPIRED, WHOLE_STREAM, text) for stream in sorted(emitter.wanted))
+        yield from (skip(stream, Reason.CREDENTIALS_EXPIRED, WHOLE_STREAM, text) for stream in sorted(factory.wanted))
         return
     with client:
         api = Api(client)
-        web = Web(api, emitter, start, context)
+        web = Web(api, factory, start, context)
         due = start.detail_gaps[: start.budget.items]
-        phases = [Phase((), lambda: recover(OnlineReader(api, web, emitter), due)), *(web.phases() if walks else [])]
-        yield from _work_through(phases, sorted(emitter.wanted))
-
-
-def _work_through(phases: list[Phase], everything: list[str]) -> Iterator[Message]:
-    """One phase after the other; where only the owner can mend it, nothing further is asked for."""
-    for number, phase in enumerate(phases):
-        try:
-            yield from phase.messages()
-        except (AuthExpired, Challenged) as error:
-            late = [stream for one in phases[number:] for stream in one.streams] or everything
-            yield from (skip(stream, reason_of(error), WHOLE_STREAM, str(error)) for stream in late)
-            return
+        phases = [Phase((), lambda: recover(OnlineReader(api, web, factory), due)), *(web.phases() if walks else [])]
+        yield from run_phases(phases, otherwise=sorted(factory.wanted))
 
 
 class _Offline:
-    """The road through slackdump's archive, for one slice."""
+    """The archive of slackdump as the source of one slice."""
 
-    def __init__(self, start: Start, context: Context, emitter: Emitter) -> None:
+    def __init__(self, start: Start, context: Context, factory: RecordFactory) -> None:
         self._start = start
         self._context = context
-        self._emitter = emitter
+        self._factory = factory
         self._source = Source.of(context)
         self._program = self._source.slackdump(context)
 
@@ -105,7 +98,7 @@ class _Offline:
 
     def _recover(self) -> Iterator[Message]:
         if self._has_token:
-            yield from _collect_online(self._start, self._context, self._emitter, walks=False)
+            yield from _collect_online(self._start, self._context, self._factory, walks=False)
             return
         # What the archive holds whole by now needs no asking.
         entities = sorted(due_entities(self._start) & self._source.look().unfinished.keys())
@@ -113,58 +106,60 @@ class _Offline:
             yield from warn_of_pace(self._context)
             for _ in self._program.archive(entities, member_only=False):
                 yield Progress(stream=MESSAGES, message=f"slackdump reads {len(entities)} channels and threads again")
-        yield from self._settle()
+        yield from self._resolve()
 
     def _forward(self) -> Iterator[Message]:
         cursor = dict(table(self._start.cursor(MESSAGES)))
-        if MESSAGES in self._emitter.wanted and cursor.get("run") != self._start.run_id:
+        if MESSAGES in self._factory.wanted and cursor.get("run") != self._start.run_id:
             yield from refresh(self._source, self._start, self._context, cursor)
             yield State(stream=MESSAGES, cursor=dict(cursor))
         if self._program is None and self._has_token and self._start.detail_gaps:
-            yield from _collect_online(self._start, self._context, self._emitter, walks=False)
+            yield from _collect_online(self._start, self._context, self._factory, walks=False)
         elif self._start.detail_gaps:
-            yield from self._settle()
+            yield from self._resolve()
         yield from self._read(cursor)
 
-    def _settle(self) -> Iterator[Message]:
+    def _resolve(self) -> Iterator[Message]:
         """Close what is due out of the archive as it is now."""
         result = self._program.result if self._program is not None else None
         why = "slackdump did not bring it to an end" if result is None or result.is_clean else str(result)
         unfinished = self._source.look().unfinished
         with reading(self._source.database.parent), open_archive(self._source.database) as archive:
-            ingest = Ingest(archive, self._emitter, self._start)
-            reader = ArchiveReader(archive, ingest, self._emitter, unfinished, why)
+            ingest = Ingest(archive, self._factory, self._start)
+            reader = ArchiveReader(archive, ingest, self._factory, unfinished, why)
             yield from recover(reader, self._start.detail_gaps[: self._start.budget.items])
 
     def _read(self, cursor: Obj) -> Iterator[Message]:
         with reading(self._source.database.parent), open_archive(self._source.database) as archive:
-            ingest = Ingest(archive, self._emitter, self._start)
+            ingest = Ingest(archive, self._factory, self._start)
             empty = frozenset(
                 stream
                 for stream, name in _TABLES.items()
-                if not archive.is_finished and stream in self._emitter.wanted and not archive.holds(name)
+                if not archive.is_finished and stream in self._factory.wanted and not archive.holds(name)
             )
             yield from ingest.small_streams(empty)
-            if MESSAGES in self._emitter.wanted:
-                place = {**_notes(cursor), **ingest.cursor(MESSAGES)}
-                yield from ingest.messages(place)
+            if MESSAGES in self._factory.wanted:
+                position = {**_notes(cursor), **ingest.cursor(MESSAGES)}
+                yield from ingest.messages(position)
                 covered = TimeRange(until=iso(archive.newest_message()))
-                yield State(stream=MESSAGES, cursor=place, covered=None if cursor.get("failed") else covered)
+                yield State(stream=MESSAGES, cursor=position, covered=None if cursor.get("failed") else covered)
             text = "slackdump ended before it had read any of this"
             failed = dict.fromkeys(empty, (Reason.SOURCE_PARTITION_FAILED, text))
             if cursor.get("failed"):
                 reason, why = cursor["failed"]
-                failed |= dict.fromkeys((MESSAGES, ATTACHMENTS, REACTIONS), (reason_named(reason), why))
+                failed |= dict.fromkeys(
+                    (MESSAGES, ATTACHMENTS, REACTIONS), (known_reason(reason) or Reason.SOURCE_PARTITION_FAILED, why)
+                )
             yield from self._skips(failed)
 
     def _skips(self, failed: dict[str, tuple[Reason, str]]) -> Iterator[SkipResult]:
-        for stream in sorted(self._emitter.wanted):
+        for stream in sorted(self._factory.wanted):
             found = failed.get(stream) or failed.get(PARENT.get(stream, ""))
             if found is not None:
                 yield skip(stream, found[0], WHOLE_STREAM, found[1])
 
     def _skip_all(self, error: ArchiveError) -> Iterator[SkipResult]:
-        yield from (skip(stream, error.reason, WHOLE_STREAM, str(error)) for stream in sorted(self._emitter.wanted))
+        yield from (skip(stream, error.reason, WHOLE_STREAM, str(error)) for stream in sorted(self._factory.wanted))
 
     @property
     def _has_token(self) -> bool:
@@ -176,17 +171,13 @@ class _Offline:
 
 
 def _notes(cursor: Obj) -> Obj:
-    """What the cursor holds beside the place."""
+    """The cursor's fields beside the position."""
     return {name: cursor[name] for name in ("run", "reported", "failed") if name in cursor}
 
 
 def _not_supported(start: Start) -> dict[str, str]:
     """Streams that are asked for in a way that cannot be honoured, and why."""
-    narrowed = {
-        scope.name: "This stream is collected whole; ask for it without resources, time range or fields."
-        for scope in start.scope.streams
-        if (scope.resources, scope.time_range, scope.fields) != (None, None, None)
-    }
+    narrowed = narrowed_streams(start)
     asked = {scope.name for scope in start.scope.streams} - narrowed.keys()
     alone = {
         stream: f"It is collected with {parent}; ask for both."

@@ -1,45 +1,46 @@
 """The forward walk over the messages of every conversation, by the Web API.
 
-Each conversation keeps its own place in the cursor:
+Each conversation keeps its own position in the cursor:
 
     last    the newest message when it was last walked to its end; the next walk goes down to some days before it
     top     the newest message when the walk under way began; mark: how far down it has come; began: in which run
     threads parent to what it said of its replies when they were read ("count latest"), within the window
     seen    message to what rode on it when last walked (attachments, then "emoji:user"), within the window; met: the
-            same for the walk under way. What was seen and is not met again was deleted, and so were its riders.
+            same for the walk under way. A message seen and not met again was deleted, and so were its riders.
     run     the run that has walked it to its end
     failed  the run in which it last failed
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from connectors.slack import rows
 from connectors.slack.api import Api
-from connectors.slack.errors import Refused, ScopeMissing, ShapeError, reason_of
-from connectors.slack.fields import integer, micros, table, tables, text, ts_of
+from connectors.slack.errors import Refused, ScopeMissing
+from connectors.slack.fields import integer, micros, text, ts_of
 from connectors.slack.rows import Obj, message_id
-from connectors.slack.streams import ATTACHMENTS, MESSAGES, REACTIONS, Emitter
+from connectors.slack.streams import ATTACHMENTS, MESSAGES, REACTIONS, RecordFactory
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    AuthExpired,
     BatchScope,
-    Challenged,
     Context,
     Gone,
     Message,
+    NeedsOwner,
     Progress,
     ProviderError,
     Reason,
+    ShapeError,
     SkipResult,
     Start,
     State,
     Throttled,
     TimeRange,
-    skip,
+    reason_for,
+    skip_for,
 )
+from pdpp_worker.connector.fields import table, tables
 
 MAX_FAILURES = 3
 """Conversations or threads in a row that may fail before the walk stops: then it is not they that are at fault."""
@@ -56,26 +57,26 @@ class TooManyFailuresError(Exception):
 class Conversations:
     """Reads conversations for one slice, and keeps count of failures."""
 
-    def __init__(self, api: Api, emitter: Emitter, context: Context) -> None:
+    def __init__(self, api: Api, factory: RecordFactory, context: Context) -> None:
         self._api = api
-        self._emitter = emitter
+        self._factory = factory
         self._window = max(0, int(context.settings.get("lookback_days", 7))) * _DAY
         self._now = context.now
         self._failures = 0
 
     def walk(self, start: Start, channels: list[str]) -> Iterator[Message]:
-        """Every conversation from its place; one that fails is a gap, and the others go on."""
+        """Every conversation from its position; one that fails is a gap, and the others go on."""
         began = self._now().isoformat()
         cursor = table(start.cursor(MESSAGES))
-        places = {channel: table(place) for channel, place in table(cursor.get("channels")).items()}
-        # Those that failed come last, so that they never keep the others from being read.
-        in_order = sorted(channels, key=lambda channel: "failed" in places.get(channel, {}))
+        positions = {channel: table(position) for channel, position in table(cursor.get("channels")).items()}
+        # Failed ones come last, so that they never keep the others from being read.
+        in_order = sorted(channels, key=lambda channel: "failed" in positions.get(channel, {}))
         for number, channel in enumerate(in_order, start=1):
-            place = places.setdefault(channel, {})
-            if place.get("run") != start.run_id:
-                yield from self._conversation(start, channel, place, lambda: {"channels": places})
+            position = positions.setdefault(channel, {})
+            if position.get("run") != start.run_id:
+                yield from self._conversation(start, channel, position, lambda: {"channels": positions})
             yield Progress(stream=MESSAGES, message="conversations", count=number, total=len(channels))
-        yield State(stream=MESSAGES, cursor={"channels": places}, covered=TimeRange(until=began))
+        yield State(stream=MESSAGES, cursor={"channels": positions}, covered=TimeRange(until=began))
 
     def whole(self, channel: str, oldest: str = BEGINNING, latest: str | None = None) -> Iterator[Message]:
         """All of a conversation between two `ts`, with its threads; raises when any part of it fails."""
@@ -102,79 +103,79 @@ class Conversations:
             raise Gone(f"no message at {ts}")
         yield from self._message(channel, raw, ())
 
-    def _conversation(self, start: Start, channel: str, place: Obj, cursor: Callable[[], Obj]) -> Iterator[Message]:
+    def _conversation(self, start: Start, channel: str, position: Obj, cursor: Callable[[], Obj]) -> Iterator[Message]:
         try:
-            while place.get("run") != start.run_id:
-                yield from self._pass(start, channel, place, cursor)
-        except (AuthExpired, Challenged):
+            while position.get("run") != start.run_id:
+                yield from self._pass(start, channel, position, cursor)
+        except NeedsOwner:
             raise
         except ProviderError as error:
-            latest = {"latest": place["mark"]} if "mark" in place else {}
-            yield _gap({"channel_id": channel}, error, {"oldest": ts_of(self._floor(place)), **latest})
-            place["failed"] = start.run_id
+            latest = {"latest": position["mark"]} if "mark" in position else {}
+            yield _gap({"channel_id": channel}, error, {"oldest": ts_of(self._low_watermark(position)), **latest})
+            position["failed"] = start.run_id
             yield State(stream=MESSAGES, cursor=cursor())
             self._count(error)
         else:
             self._failures = 0
-            place.pop("failed", None)
+            position.pop("failed", None)
             yield State(stream=MESSAGES, cursor=cursor())
 
-    def _pass(self, start: Start, channel: str, place: Obj, cursor: Callable[[], Obj]) -> Iterator[Message]:
+    def _pass(self, start: Start, channel: str, position: Obj, cursor: Callable[[], Obj]) -> Iterator[Message]:
         """From the newest message, or from where an earlier slice left off, down to what was walked before."""
-        began = place.setdefault("began", start.run_id)
-        floor = self._floor(place)
+        began = position.setdefault("began", start.run_id)
+        low = self._low_watermark(position)
         hides = False
-        for page in self._api.history(channel, ts_of(floor) if floor else BEGINNING, text(place.get("mark"))):
+        for page in self._api.history(channel, ts_of(low) if low else BEGINNING, text(position.get("mark"))):
             hides = self._api.hides
             messages = [raw for raw in tables(page) if micros(raw.get("ts")) is not None]
             for raw in messages:
-                place.setdefault("top", raw["ts"])
-                yield from self._listed(channel, place, raw)
-            yield from self._threads(channel, place, messages)
+                position.setdefault("top", raw["ts"])
+                yield from self._listed(channel, position, raw)
+            yield from self._threads(channel, position, messages)
             if messages:
-                place["mark"] = messages[-1]["ts"]
+                position["mark"] = messages[-1]["ts"]
             yield State(stream=MESSAGES, cursor=cursor())
-        yield from self._finish(channel, place, floor, hides=hides)
+        yield from self._finish(channel, position, low, hides=hides)
         if began == start.run_id:
-            place["run"] = start.run_id
+            position["run"] = start.run_id
 
-    def _floor(self, place: Obj) -> int:
+    def _low_watermark(self, position: Obj) -> int:
         """Down to where a walk goes, microseconds; 0 is all the way."""
-        last = micros(place.get("last"))
+        last = micros(position.get("last"))
         return 0 if last is None else max(0, last - self._window)
 
-    def _listed(self, channel: str, place: Obj, raw: Obj) -> Iterator[Message]:
+    def _listed(self, channel: str, position: Obj, raw: Obj) -> Iterator[Message]:
         """A message of the list, compared with how it was seen before."""
         ts = raw["ts"]
-        before = table(place.get("seen")).get(ts)
+        before = table(position.get("seen")).get(ts)
         yield from self._message(channel, raw, before or ())
-        if before is not None or self._is_young(place, ts):
-            place.setdefault("met", {})[ts] = _riders(channel, ts, raw)
+        if before is not None or self._is_young(position, ts):
+            position.setdefault("met", {})[ts] = _riders(channel, ts, raw)
 
     def _message(self, channel: str, raw: Obj, before: Any) -> Iterator[Message]:
         ts = raw.get("ts")
         if not isinstance(ts, str) or micros(ts) is None:
             return
-        yield from self._emitter.message(channel, ts, raw)
+        yield from self._factory.message(channel, ts, raw)
         if before:
             yield from self._taken_away(channel, ts, before, _riders(channel, ts, raw))
 
     def _taken_away(self, channel: str, ts: str, before: list[Any], now: list[Any]) -> Iterator[Message]:
         key = message_id(channel, ts)
         count, had = integer(before[0]) or 0, before[1:]
-        yield from self._emitter.deleted(ATTACHMENTS, (f"{key}:att:{index}" for index in range(now[0], count)))
-        yield from self._emitter.deleted(REACTIONS, (f"{key}:{one}" for one in had if one not in now[1:]))
+        yield from self._factory.deleted(ATTACHMENTS, (f"{key}:att:{index}" for index in range(now[0], count)))
+        yield from self._factory.deleted(REACTIONS, (f"{key}:{one}" for one in had if one not in now[1:]))
 
-    def _threads(self, channel: str, place: Obj, messages: list[Obj]) -> Iterator[Message]:
+    def _threads(self, channel: str, position: Obj, messages: list[Obj]) -> Iterator[Message]:
         """The threads of a page that have changed since they were read."""
-        known = place.setdefault("threads", {})
+        known = position.setdefault("threads", {})
         for raw in messages:
             mark = rows.thread_mark(raw)
             if mark is None or known.get(raw["ts"]) == mark:
                 continue
             try:
                 yield from self.thread(channel, raw["ts"])
-            except (AuthExpired, Challenged):
+            except NeedsOwner:
                 raise
             except Gone:
                 known[raw["ts"]] = mark
@@ -185,29 +186,29 @@ class Conversations:
                 self._failures = 0
                 known[raw["ts"]] = mark
 
-    def _finish(self, channel: str, place: Obj, floor: int, *, hides: bool) -> Iterator[Message]:
-        """The end of a pass: what was seen within it and not met again is deleted, and the place moves up.
+    def _finish(self, channel: str, position: Obj, low: int, *, hides: bool) -> Iterator[Message]:
+        """The end of a pass: what was seen within it and not met again is deleted, and the position moves up.
 
         `hides`: what lies below the last message that was met is only out of sight.
         """
-        met = place.pop("met", {})
+        met = position.pop("met", {})
         if hides:
-            floor = max(floor, min((micros(ts) or 0 for ts in met), default=_NEVER))
-        for ts, riders in table(place.get("seen")).items():
-            if (micros(ts) or 0) > floor and ts not in met:
+            low = max(low, min((micros(ts) or 0 for ts in met), default=_NEVER))
+        for ts, riders in table(position.get("seen")).items():
+            if (micros(ts) or 0) > low and ts not in met:
                 yield from self._taken_away(channel, ts, riders, [0])
-                yield from self._emitter.deleted(MESSAGES, [message_id(channel, ts)])
-        top = place.pop("top", None) or place.get("last")
-        place.pop("mark", None)
-        place.pop("began", None)
+                yield from self._factory.deleted(MESSAGES, [message_id(channel, ts)])
+        top = position.pop("top", None) or position.get("last")
+        position.pop("mark", None)
+        position.pop("began", None)
         if top is not None:
-            place["last"] = max(top, text(place.get("last")) or "", key=lambda ts: micros(ts) or 0)
-            place["seen"] = {ts: riders for ts, riders in met.items() if self._is_young(place, ts)}
-            place["threads"] = {ts: mark for ts, mark in place["threads"].items() if self._is_young(place, ts)}
+            position["last"] = max(top, text(position.get("last")) or "", key=lambda ts: micros(ts) or 0)
+            position["seen"] = {ts: riders for ts, riders in met.items() if self._is_young(position, ts)}
+            position["threads"] = {ts: mark for ts, mark in position["threads"].items() if self._is_young(position, ts)}
 
-    def _is_young(self, place: Obj, ts: str) -> bool:
+    def _is_young(self, position: Obj, ts: str) -> bool:
         """Whether the next walk will come by the message."""
-        newest = max(micros(place.get("top")) or 0, micros(place.get("last")) or 0)
+        newest = max(micros(position.get("top")) or 0, micros(position.get("last")) or 0)
         return (micros(ts) or 0) > newest - self._window
 
     def _count(self, error: ProviderError) -> None:
@@ -223,28 +224,23 @@ def is_its_own(error: ProviderError) -> bool:
     return isinstance(error, Gone | Refused | ScopeMissing)
 
 
-def stopped(streams: list[str], error: ProviderError) -> Iterator[Message]:
-    """The walk could not go on; the next one does from its place."""
-    due = error.retry_after if isinstance(error, Throttled) else None
-    reason = Reason.UPSTREAM_PRESSURE if isinstance(error, Throttled) else reason_of(error)
-    for stream in streams:
-        yield skip(stream, reason, WHOLE_STREAM, str(error), retry_after=due)
+def stopped(streams: Iterable[str], error: ProviderError) -> Iterator[Message]:
+    """The walk could not go on; the next one does from its position."""
+    reason = Reason.UPSTREAM_PRESSURE if isinstance(error, Throttled) else None
+    return (skip_for(error, stream, reason=reason) for stream in streams)
 
 
 def _gap(partition: dict[str, Any], error: ProviderError, detail: Obj | None = None) -> SkipResult:
     """A conversation or thread that could not be read to its end."""
-    due = error.retry_after if isinstance(error, Throttled) else None
-    return skip(
-        MESSAGES, miss_reason(error), BatchScope(partition=partition), str(error), retry_after=due, detail=detail
-    )
+    return skip_for(error, MESSAGES, BatchScope(partition=partition), reason=miss_reason(error), detail=detail)
 
 
 def miss_reason(error: ProviderError) -> Reason:
-    """Why a part is missing; one that is listed and is said not to exist may only be out of sight."""
-    return Reason.SOURCE_PARTITION_FAILED if isinstance(error, Gone) else reason_of(error)
+    """The reason why a part is missing; one that is listed and is said not to exist may only be out of sight."""
+    return Reason.SOURCE_PARTITION_FAILED if isinstance(error, Gone) else reason_for(error)
 
 
 def _riders(channel: str, ts: str, raw: Obj) -> list[Any]:
-    """How many attachments a message has, then its reactions."""
+    """The number of a message's attachments, then its reactions."""
     count = len(list(rows.attachments(channel, ts, raw)))
     return [count, *(f"{one['emoji']}:{one['user_id']}" for one in rows.reactions(channel, ts, raw))]

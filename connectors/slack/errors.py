@@ -1,8 +1,8 @@
-"""What can go wrong, beyond what every connector meets."""
+"""Failures beyond those that every connector meets."""
 
 from __future__ import annotations
 
-from pdpp_worker.connector import ProviderError, Reason
+from pdpp_worker.connector import ProviderError, Reason, ShapeError
 
 
 class ScopeMissing(ProviderError):  # noqa: N818 - named as Slack names it
@@ -17,13 +17,6 @@ class Refused(ProviderError):  # noqa: N818 - named as the field names it
 
     slug = "refused"
     reason = "source_partition_failed"
-
-
-class ShapeError(ProviderError):
-    """The answer has a shape that this version does not know."""
-
-    slug = "shape"
-    reason = "shape_changed"
 
 
 class NamelessError(ShapeError):
@@ -43,13 +36,3 @@ class ArchiveError(Exception):
     def __init__(self, text: str, reason: Reason = Reason.SOURCE_PARTITION_FAILED) -> None:
         super().__init__(text)
         self.reason = reason
-
-
-def reason_of(error: ProviderError) -> Reason:
-    """The reason that an outcome leads to."""
-    return reason_named(error.reason)
-
-
-def reason_named(value: str) -> Reason:
-    """The reason of that value."""
-    return next(reason for reason in Reason if reason.value == value)

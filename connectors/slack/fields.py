@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pdpp_worker.connector.fields import array, iso_utc
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TS = re.compile(r"(\d{1,12})\.(\d{1,6})")
 _MAX_INTEGER = 2**53
@@ -16,11 +18,6 @@ def text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def flag(value: Any) -> bool | None:
-    """The boolean as it came."""
-    return value if isinstance(value, bool) else None
-
-
 def integer(value: Any) -> int | None:
     """The whole number; one that was written with a point counts too."""
     value = int(value) if isinstance(value, float) and value.is_integer() else value
@@ -28,24 +25,9 @@ def integer(value: Any) -> int | None:
     return value if fits else None
 
 
-def table(value: Any) -> dict[str, Any]:
-    """The object, or an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def array(value: Any) -> list[Any]:
-    """The array, or an empty one."""
-    return value if isinstance(value, list) else []
-
-
 def strings(value: Any) -> list[str]:
     """The strings of an array, in order."""
     return [part for part in array(value) if isinstance(part, str) and part]
-
-
-def tables(value: Any) -> list[dict[str, Any]]:
-    """The objects of an array, in order."""
-    return [part for part in array(value) if isinstance(part, dict)]
 
 
 def micros(ts: Any) -> int | None:
@@ -67,7 +49,7 @@ def iso(microseconds: int | None) -> str | None:
         found = _EPOCH + timedelta(microseconds=microseconds)
     except OverflowError:
         return None
-    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_utc(found)
 
 
 def iso_of_seconds(value: Any) -> str | None:

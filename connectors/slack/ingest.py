@@ -1,4 +1,4 @@
-"""The walk over an archive: what its chunks hold beyond the place that each stream's cursor keeps.
+"""The walk over an archive: what its chunks hold beyond the position that each stream's cursor keeps.
 
 A cursor is {"archive": which archive, "chunk": highest chunk read, "id": the last id read in it}. A cursor of another
 archive, or one beyond the archive's end, counts for nothing.
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from connectors.slack.archive import UNREADABLE, Archive, MessageRow, Row
-from connectors.slack.fields import table, tables, text
+from connectors.slack.fields import text
 from connectors.slack.rows import Obj, is_placeholder, message_id
-from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, PARENT, USERS, WORKSPACE, Emitter
+from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, PARENT, USERS, WORKSPACE, RecordFactory
 from pdpp_worker.connector import WHOLE_STREAM, DetailGap, Message, Progress, Reason, Record, Start, State, skip
+from pdpp_worker.connector.fields import table, tables
 
 RECORDS_PER_STATE = 2_000
 
@@ -23,17 +24,17 @@ FIRST_SEEN = "1970-01-01"
 class Ingest:
     """Reads an archive for one slice."""
 
-    def __init__(self, archive: Archive, emitter: Emitter, start: Start) -> None:
+    def __init__(self, archive: Archive, factory: RecordFactory, start: Start) -> None:
         self._archive = archive
-        self._emitter = emitter
+        self._factory = factory
         self._start = start
 
     def cursor(self, stream: str) -> Obj:
         """The stream's cursor, as far as it speaks of this archive."""
         saved = table(self._start.cursor(stream))
         fits = saved.get("archive") == self._archive.identity and _chunk(saved) <= self._archive.last_chunk()
-        place: Obj = {"archive": self._archive.identity}
-        return place | {name: saved[name] for name in ("chunk", "id", "channel") if fits and name in saved}
+        position: Obj = {"archive": self._archive.identity}
+        return position | {name: saved[name] for name in ("chunk", "id", "channel") if fits and name in saved}
 
     def small_streams(self, skipped: frozenset[str]) -> Iterator[Message]:
         """Everything but messages; `skipped` streams are left alone."""
@@ -42,7 +43,7 @@ class Ingest:
             CHANNELS: (self._archive.channels, self._channel),
             FILES: (self._archive.files, self._file),
         }
-        wanted = self._emitter.wanted - skipped
+        wanted = self._factory.wanted - skipped
         if WORKSPACE in wanted:
             yield from self._guarded(WORKSPACE, self._workspaces())
         for stream, (read, emit) in rows.items():
@@ -58,30 +59,30 @@ class Ingest:
         except UNREADABLE as error:
             reason = Reason.SHAPE_CHANGED if "no such" in str(error) else Reason.SOURCE_PARTITION_FAILED
             for one in (stream, *(rider for rider, parent in PARENT.items() if parent == stream)):
-                if one in self._emitter.wanted:
+                if one in self._factory.wanted:
                     yield skip(one, reason, WHOLE_STREAM, f"the archive cannot be read: {error}")
 
     def _workspaces(self) -> Iterator[Message]:
-        place = self.cursor(WORKSPACE)
-        for raw in self._archive.workspaces(_chunk(place)):
-            yield from self._emitter.workspace(raw)
-        yield State(stream=WORKSPACE, cursor={**place, "chunk": self._archive.last_chunk()})
+        position = self.cursor(WORKSPACE)
+        for raw in self._archive.workspaces(_chunk(position)):
+            yield from self._factory.workspace(raw)
+        yield State(stream=WORKSPACE, cursor={**position, "chunk": self._archive.last_chunk()})
 
-    def messages(self, place: Obj) -> Iterator[Message]:
-        """Every new or changed message, with what rides on it; `place` is the cursor, and is moved on."""
-        after = (_chunk(place), place.get("id", -1))
+    def messages(self, position: Obj) -> Iterator[Message]:
+        """Every new or changed message, with what rides on it; `position` is the cursor, and is moved on."""
+        after = (_chunk(position), position.get("id", -1))
         walked, total, unsaved = 0, self._archive.message_count(after), 0
         for row in self._archive.messages(after):
             for message in self.message(row):
                 unsaved += 1
                 yield message
             walked += 1
-            place["chunk"], place["id"] = row.chunk, row.id
+            position["chunk"], position["id"] = row.chunk, row.id
             if unsaved >= RECORDS_PER_STATE:
                 unsaved = 0
                 # Rows that a later chunk supersedes are passed over, so the total is an upper bound.
                 yield Progress(stream=MESSAGES, message="reading the archive", count=walked, total=max(total, walked))
-                yield State(stream=MESSAGES, cursor=dict(place))
+                yield State(stream=MESSAGES, cursor=dict(position))
         yield Progress(stream=MESSAGES, message="the archive is read", count=walked, total=walked)
 
     def message(self, row: MessageRow) -> Iterator[Message]:
@@ -90,39 +91,39 @@ class Ingest:
         if row.raw is None:
             yield unreadable(MESSAGES, message_id(row.channel, row.ts))
         elif not is_placeholder(row.raw):
-            yield from self._emitter.message(row.channel, row.ts, row.raw, earlier)
+            yield from self._factory.message(row.channel, row.ts, row.raw, earlier)
             for file in tables(row.raw.get("files")):
                 if (key := text(file.get("id"))) is not None and not self._archive.lists_file(key):
-                    yield from self._emitter.file(file)
+                    yield from self._factory.file(file)
         elif known := next((raw for raw in earlier if not is_placeholder(raw)), None):
-            yield from self._emitter.message(row.channel, row.ts, known, earlier)
+            yield from self._factory.message(row.channel, row.ts, known, earlier)
 
     def _table(
         self, stream: str, read: Callable[..., Iterator[Row]], emit: Callable[[Row], Iterator[Record]]
     ) -> Iterator[Message]:
-        place = self.cursor(stream)
+        position = self.cursor(stream)
         unsaved = 0
-        for row in read((_chunk(place), place.get("id", "")) if "chunk" in place else (0, "")):
+        for row in read((_chunk(position), position.get("id", "")) if "chunk" in position else (0, "")):
             if row.raw is None:
                 yield unreadable(stream, row.id)
             for record in emit(row):
                 unsaved += 1
                 yield record
-            place |= {"chunk": row.chunk, "id": row.id}
+            position |= {"chunk": row.chunk, "id": row.id}
             if unsaved >= RECORDS_PER_STATE:
                 unsaved = 0
-                yield State(stream=stream, cursor=dict(place))
-        yield State(stream=stream, cursor=dict(place))
+                yield State(stream=stream, cursor=dict(position))
+        yield State(stream=stream, cursor=dict(position))
 
     def _user(self, row: Row) -> Iterator[Record]:
         if row.raw is not None:
-            yield from self._emitter.user({**row.raw, "id": row.id})
+            yield from self._factory.user({**row.raw, "id": row.id})
 
     def _channel(self, row: Row) -> Iterator[Record]:
         if row.raw is None:
             return
         is_newest = self._archive.is_newest_channel(row)
-        for record in self._emitter.channel({**row.raw, "id": row.id}, row.extra or FIRST_SEEN):
+        for record in self._factory.channel({**row.raw, "id": row.id}, row.extra or FIRST_SEEN):
             if is_newest or record.stream != CHANNELS:
                 yield record
 
@@ -131,22 +132,22 @@ class Ingest:
         if row.raw is None:
             return
         known = self._archive.known_file(row)
-        for record in self._emitter.file(raw):
+        for record in self._factory.file(raw):
             if record.partial and known is not None:
-                yield from self._emitter.file({**known, "id": row.id})
+                yield from self._factory.file({**known, "id": row.id})
             yield record
 
     def _crowds(self) -> Iterator[Message]:
-        place = self.cursor(MEMBERSHIPS)
+        position = self.cursor(MEMBERSHIPS)
         last, unsaved = self._archive.last_chunk(), 0
-        for crowd in self._archive.crowds(_chunk(place), place.get("channel", "")):
-            yield from (self._emitter.membership(crowd.channel, user) for user in crowd.members)
-            yield from self._emitter.deleted(MEMBERSHIPS, (f"{crowd.channel}:{user}" for user in crowd.gone))
+        for crowd in self._archive.crowds(_chunk(position), position.get("channel", "")):
+            yield from (self._factory.membership(crowd.channel, user) for user in crowd.members)
+            yield from self._factory.deleted(MEMBERSHIPS, (f"{crowd.channel}:{user}" for user in crowd.gone))
             unsaved += len(crowd.members)
             if unsaved >= RECORDS_PER_STATE:
                 unsaved = 0
-                yield State(stream=MEMBERSHIPS, cursor={**place, "channel": crowd.channel})
-        yield State(stream=MEMBERSHIPS, cursor={"archive": place["archive"], "chunk": last})
+                yield State(stream=MEMBERSHIPS, cursor={**position, "channel": crowd.channel})
+        yield State(stream=MEMBERSHIPS, cursor={"archive": position["archive"], "chunk": last})
 
 
 def unreadable(stream: str, key: str) -> DetailGap:
@@ -160,6 +161,6 @@ def unreadable(stream: str, key: str) -> DetailGap:
     )
 
 
-def _chunk(place: Obj) -> int:
-    chunk = place.get("chunk", 0)
+def _chunk(position: Obj) -> int:
+    chunk = position.get("chunk", 0)
     return chunk if isinstance(chunk, int) else 0

@@ -9,7 +9,7 @@ from connectors.slack.api import Api
 from connectors.slack.archive import Archive
 from connectors.slack.conversations import BEGINNING, miss_reason
 from connectors.slack.errors import Refused, Unreadable
-from connectors.slack.fields import table, text
+from connectors.slack.fields import text
 from connectors.slack.ingest import FIRST_SEEN, Ingest
 from connectors.slack.refresh import entity_of
 from connectors.slack.rows import Obj
@@ -23,23 +23,23 @@ from connectors.slack.streams import (
     MESSAGES,
     REACTIONS,
     USERS,
-    Emitter,
+    RecordFactory,
 )
 from connectors.slack.web import Web
 from pdpp_worker.connector import (
-    AuthExpired,
-    Challenged,
-    DetailGap,
-    DetailGapRecovered,
     GapToClose,
     Gone,
     Message,
+    NeedsOwner,
     ProviderError,
     Reason,
     Record,
     ResourceScope,
-    Throttled,
+    closed_as_absent,
+    closed_by,
+    still_missing,
 )
+from pdpp_worker.connector.fields import table
 
 _IN_MESSAGES = frozenset({MESSAGES, ATTACHMENTS, REACTIONS})
 
@@ -60,7 +60,7 @@ class Reader(Protocol):
         ...
 
     def members(self, channel: str) -> Iterator[Message]:
-        """Who is in a channel."""
+        """The members of a channel."""
         ...
 
 
@@ -68,7 +68,7 @@ def recover(reader: Reader, gaps: Iterable[GapToClose]) -> Iterator[Message]:
     """Try each gap: its records and the word that it is closed, or the gap again.
 
     Raises:
-        AuthExpired, Challenged: nothing further can be asked for.
+        NeedsOwner: nothing further can be asked for.
     """
     for known in gaps:
         messages = _messages_of(reader, known)
@@ -99,36 +99,24 @@ def _try(known: GapToClose, key: str, messages: Iterator[Message]) -> Iterator[M
             if isinstance(message, Record) and message.op == "upsert" and (proof is None or message.stream == MESSAGES):
                 proof = message
             yield message
-    except (AuthExpired, Challenged):
+    except NeedsOwner:
         raise
     except Gone:
-        yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=key, absent=True)
+        yield closed_as_absent(known, key)
         return
     except ProviderError as error:
-        yield _again(known, key, error)
+        yield still_missing(error, known, key, reason=miss_reason(error))
         return
     if known.reason == Reason.RECORD_REJECTED:
         return  # The record's own acceptance is the proof.
     if proof is None:
-        yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=key, absent=True)
+        yield closed_as_absent(known, key)
     else:
-        yield DetailGapRecovered(gap_id=known.gap_id, stream=proof.stream, record_key=str(proof.key))
+        yield closed_by(proof, known)
 
 
 def _name_of(known: GapToClose) -> str:
     return known.scope.resource_id if isinstance(known.scope, ResourceScope) else entity_of(known) or known.stream
-
-
-def _again(known: GapToClose, key: str, error: ProviderError) -> DetailGap:
-    return DetailGap(
-        stream=known.stream,
-        record_key=key,
-        reason=miss_reason(error).value,
-        retry_after=error.retry_after if isinstance(error, Throttled) else None,
-        detail_locator=known.detail_locator,
-        last_error=str(error),
-        gap_id=known.gap_id,
-    )
 
 
 class OnlineReader:
@@ -142,10 +130,10 @@ class OnlineReader:
         (CANVASES, ("files.info", "file", "file")),
     )
 
-    def __init__(self, api: Api, web: Web, emitter: Emitter) -> None:
+    def __init__(self, api: Api, web: Web, factory: RecordFactory) -> None:
         self._api = api
         self._web = web
-        self._emitter = emitter
+        self._factory = factory
 
     def entity(self, entity: str, locator: Obj) -> Iterator[Message]:
         """All of a thread, or of a channel between the times that its gap names."""
@@ -163,10 +151,10 @@ class OnlineReader:
         """One channel, person or file."""
         method, name, parameter = dict(self._METHODS)[stream]
         raw = self._api.info(method, name, **{parameter: key})
-        yield from _emit(self._emitter, stream, raw, self._emitter.now().date().isoformat())
+        yield from _emit(self._factory, stream, raw, self._factory.now().date().isoformat())
 
     def members(self, channel: str) -> Iterator[Message]:
-        """Who is in a channel."""
+        """The members of a channel."""
         return self._web.members(channel)
 
 
@@ -181,10 +169,12 @@ class ArchiveReader:
         (CANVASES, "FILE"),
     )
 
-    def __init__(self, archive: Archive, ingest: Ingest, emitter: Emitter, unfinished: Iterable[str], why: str) -> None:
+    def __init__(
+        self, archive: Archive, ingest: Ingest, factory: RecordFactory, unfinished: Iterable[str], why: str
+    ) -> None:
         self._archive = archive
         self._ingest = ingest
-        self._emitter = emitter
+        self._factory = factory
         self._unfinished = frozenset(unfinished)
         self._why = why
 
@@ -210,16 +200,16 @@ class ArchiveReader:
             raise Gone("the archive does not hold it any more")
         if row.raw is None:
             raise Unreadable("the archive's row is not a JSON object")
-        yield from _emit(self._emitter, stream, {**row.raw, "id": key}, row.extra or FIRST_SEEN)
+        yield from _emit(self._factory, stream, {**row.raw, "id": key}, row.extra or FIRST_SEEN)
 
     def members(self, channel: str) -> Iterator[Message]:
-        """Who is in a channel."""
+        """The members of a channel."""
         for crowd in self._archive.crowds(-1, ""):
             if crowd.channel == channel:
-                yield from (self._emitter.membership(channel, user) for user in crowd.members)
+                yield from (self._factory.membership(channel, user) for user in crowd.members)
 
 
-def _emit(emitter: Emitter, stream: str, raw: Obj, day: str) -> Iterator[Record]:
+def _emit(factory: RecordFactory, stream: str, raw: Obj, day: str) -> Iterator[Record]:
     if stream == USERS:
-        return emitter.user(raw)
-    return emitter.channel(raw, day) if stream in (CHANNELS, CHANNEL_STATS) else emitter.file(raw)
+        return factory.user(raw)
+    return factory.channel(raw, day) if stream in (CHANNELS, CHANNEL_STATS) else factory.file(raw)

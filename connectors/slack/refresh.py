@@ -1,6 +1,6 @@
 """Brings the archive up to date by slackdump, and says what is still missing in it.
 
-What this leaves in the cursor of messages, beside the place: "run", the run that has done it; "reported", the channels
+The cursor of messages has, beside the position: "run", the run that has done it; "reported", the channels
 and threads that stand in a gap, each with the session that left it so and when that was seen; and "failed", why the
 archive as a whole is not complete.
 """
@@ -16,9 +16,10 @@ from typing import Any
 from connectors.slack.archive import FILE_NAME, database_of, open_archive
 from connectors.slack.completeness import ENTITY, Completeness, look
 from connectors.slack.errors import ArchiveError
-from connectors.slack.fields import table, text
+from connectors.slack.fields import text
 from connectors.slack.rows import Obj
-from connectors.slack.slackdump import SLOWEST_MS, Exit, Slackdump, find, reading, size
+from connectors.slack.slackdump import SLOWEST_MS, Slackdump, find, reading, size
+from connectors.slack.slackdump_exit import Exit
 from connectors.slack.streams import MESSAGES
 from pdpp_worker.connector import (
     AuthExpired,
@@ -32,6 +33,7 @@ from pdpp_worker.connector import (
     Start,
     skip,
 )
+from pdpp_worker.connector.fields import table
 
 PAUSE = timedelta(minutes=10)
 """slackdump has tried a part many times before it gives up."""
@@ -41,7 +43,7 @@ LEFT_OUT = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Source:
-    """Where the archive lies, and what is to be done about it."""
+    """The archive's location, and the settings for bringing it up to date."""
 
     database: Path
     program: str | None
@@ -71,7 +73,7 @@ class Source:
         return Slackdump(self.program, self.database.parent, self.stall_s, *secrets)
 
     def look(self) -> Completeness:
-        """What the archive lacks; nothing is known of one that is not there."""
+        """The missing parts of the archive; none are known of one that is not there."""
         if not self.database.is_file():
             return Completeness()
         with reading(self.database.parent), open_archive(self.database) as archive:
@@ -108,7 +110,7 @@ def refresh(source: Source, start: Start, context: Context, cursor: Obj) -> Iter
 
 
 def warn_of_pace(context: Context) -> Iterator[Progress]:
-    """Say so where slackdump cannot keep to the owner's rate ceiling: its limits know no slower pace than Slack's."""
+    """Warn where slackdump cannot keep to the owner's rate ceiling: its limits know no slower pace than Slack's."""
     if context.min_interval_ms > SLOWEST_MS:
         text = (
             f"slackdump cannot be held to your ceiling of {context.min_interval_ms:g} ms between requests: it asks for "
@@ -181,7 +183,7 @@ def gap(entity: str, reason: Reason, why: str, context: Context) -> SkipResult:
 
 
 def partition(entity: str) -> dict[str, Any]:
-    """How a gap names a channel, or a thread of one."""
+    """The partition by which a gap names a channel, or a thread of one."""
     channel, _, thread = entity.partition(":")
     return {"channel_id": channel, **({"thread_ts": thread} if thread else {})}
 

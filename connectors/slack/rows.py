@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from connectors.slack.fields import integer, iso, micros, strings, table, tables, text
+from connectors.slack.fields import integer, iso, micros, strings, text
+from pdpp_worker.connector.fields import table, tables
 
 Obj = dict[str, Any]
 
 NO_REPLIES = "0000000000.000000"
-"""What `latest_reply` says when all replies of a thread were deleted."""
+"""The value of `latest_reply` when all replies of a thread were deleted."""
 
 
 def message_id(channel: str, ts: str) -> str:
@@ -59,7 +60,7 @@ def message(channel: str, ts: str, raw: Obj) -> Obj:
 
 
 def _reaction_count(raw: Obj) -> int:
-    """How many reacted so; of many, Slack lists only the first."""
+    """The number of people who reacted so; of many, Slack lists only the first."""
     return max(integer(raw.get("count")) or 0, len(set(strings(raw.get("users")))))
 
 
@@ -93,7 +94,7 @@ def reactions(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
 
 
 def thread_mark(raw: Obj) -> str | None:
-    """What changes when a thread gains or loses replies; None for a message without any."""
+    """A text that changes when a thread gains or loses replies; None for a message without any."""
     count, latest = integer(raw.get("reply_count")) or 0, text(raw.get("latest_reply"))
     has_replies = latest is not None and latest != NO_REPLIES
     is_parent = raw.get("thread_ts") in (None, "", raw.get("ts"))

@@ -23,10 +23,10 @@ from typing import IO
 from connectors.slack.archive import FILE_NAME
 from connectors.slack.completeness import ENTITY
 from connectors.slack.errors import ArchiveError
-from pdpp_worker.connector import Reason
+from connectors.slack.slackdump_exit import BUSY, Exit
 
 POLL_S = 2.0
-"""How often the runtime hears that slackdump lives."""
+"""Seconds between two signs of life of slackdump."""
 GRACE_S = 5.0
 """From the request to stop until it is stopped by force."""
 LOCK_NAME = ".pdpp-lock"
@@ -59,73 +59,11 @@ channels = 100
 replies = 200
 """
 
-BUSY = "a slackdump that was started before still writes to the archive"
-
 _TAIL_BYTES = 64 * 1024
 _NOT_STARTED = frozenset({126, 127})
-"""What `env` ends with when it cannot start a program."""
+"""Exit codes of `env` when it cannot start a program."""
 _FAILED = re.compile(rf"channel ({ENTITY.pattern})\b")
 _SIGN_IN = re.compile(r"invalid_auth|not_authed|token_revoked|token_expired|account_inactive|auth error", re.IGNORECASE)
-
-_MEANING = {
-    1: (Reason.SOURCE_PARTITION_FAILED, "failed"),
-    2: (Reason.EXPORT_NOT_WIRED, "did not take its command line; it may be of another version"),
-    3: (Reason.EXPORT_NOT_WIRED, "did not take its command line; it may be of another version"),
-    4: (Reason.CREDENTIALS_EXPIRED, "could not sign in; renew the token and cookie, or its own login"),
-    5: (Reason.NETWORK_ERROR, "could not begin: no answer to its sign-in, or the archive is of another workspace"),
-    6: (Reason.SOURCE_PARTITION_FAILED, "gave up on a part after many tries"),
-    7: (
-        Reason.CREDENTIALS_EXPIRED,
-        "has no login for the workspace; set token and cookie, or: slackdump workspace new",
-    ),
-    8: (Reason.SOURCE_PARTITION_FAILED, "could not use its cache"),
-    9: (Reason.EXPORT_NOT_WIRED, "did not take its command line; it may be of another version"),
-    10: (Reason.SOURCE_PARTITION_FAILED, "was cancelled"),
-}
-
-
-@dataclass(frozen=True)
-class Exit:
-    """How a call of slackdump ended."""
-
-    code: int | None
-    """None: it could not be started."""
-    stalled: bool = False
-    busy: bool = False
-    """It was not started: an earlier one still writes."""
-    failed_part: str | None = None
-    """The channel or thread that its last error names."""
-    signed_out: bool = False
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether it says that it came to its end."""
-        return self.code == 0 and not self.stalled
-
-    @property
-    def reason(self) -> Reason:
-        """What a miss is put down to."""
-        if self.stalled:
-            return Reason.TIMED_OUT
-        if self.busy:
-            return Reason.SOURCE_PARTITION_FAILED
-        if self.signed_out:
-            return Reason.CREDENTIALS_EXPIRED
-        return self._meaning[0]
-
-    def __str__(self) -> str:
-        if self.stalled:
-            return "slackdump was ended: its archive did not grow for too long"
-        if self.busy:
-            return BUSY
-        if self.code is None:
-            return "slackdump cannot be started; check the setting `slackdump`"
-        return f"slackdump ended with exit code {self.code}: it {self._meaning[1]}"
-
-    @property
-    def _meaning(self) -> tuple[Reason, str]:
-        default = (Reason.SOURCE_PARTITION_FAILED, "died")
-        return _MEANING.get(self.code, default) if self.code is not None else (Reason.EXPORT_NOT_WIRED, "")
 
 
 @dataclass
@@ -138,7 +76,7 @@ class Slackdump:
     token: str | None = None
     cookie: str | None = None
     result: Exit = field(default=Exit(None), init=False)
-    """How the last call ended."""
+    """The end of the last call."""
 
     def archive(self, entities: Sequence[str] = (), *, member_only: bool) -> Iterator[None]:
         """Read these channels and threads whole, all channels if none is named; yields while that goes on."""
@@ -270,7 +208,7 @@ def reading(directory: Path) -> Iterator[None]:
 
 
 def size(directory: Path) -> int:
-    """How large the archive is by now, bytes."""
+    """The size of the archive by now, bytes."""
     return sum(size for size, _ in _sizes(directory))
 
 
@@ -321,7 +259,7 @@ def _sizes(directory: Path) -> list[tuple[int, int]]:
 
 
 def _last_growth(directory: Path) -> float:
-    """When the archive, or else its lock, was last written to, Unix seconds."""
+    """The time at which the archive, or else its lock, was last written to, Unix seconds."""
     times = [changed for _, changed in _sizes(directory)] or [(directory / LOCK_NAME).stat().st_mtime_ns]
     return max(times) / 1e9
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.slack.fields import flag, integer, iso_of_seconds, strings, table, text
+from connectors.slack.fields import integer, iso_of_seconds, strings, text
+from pdpp_worker.connector.fields import flag, table
 
 Obj = dict[str, Any]
 
@@ -88,7 +89,7 @@ def _note(name: str, raw: Obj) -> Obj:
 
 
 def channel_stat(raw: Obj, day: str) -> Obj | None:
-    """How many members a channel had on a day (YYYY-MM-DD, UTC); None where the platform does not count them."""
+    """The number of members of a channel on a day (YYYY-MM-DD, UTC); None where the platform does not count them."""
     members = integer(raw.get("num_members"))
     if not members:
         return None
@@ -96,7 +97,7 @@ def channel_stat(raw: Obj, day: str) -> Obj | None:
 
 
 def membership(channel_id: str, user_id: str) -> Obj:
-    """That a user is in a channel."""
+    """The membership of a user in a channel."""
     return {"id": f"{channel_id}:{user_id}", "channel_id": channel_id, "user_id": user_id}
 
 

@@ -16,11 +16,11 @@ MEMBERSHIPS, MESSAGES, ATTACHMENTS, REACTIONS = "channel_memberships", "messages
 FILES, CANVASES = "files", "canvases"
 
 PARENT = {CHANNEL_STATS: CHANNELS, ATTACHMENTS: MESSAGES, REACTIONS: MESSAGES, CANVASES: FILES}
-"""Streams that keep no place of their own."""
+"""Streams that keep no position of their own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Emitter:
+class RecordFactory:
     """Makes the records of one slice."""
 
     wanted: frozenset[str]
@@ -38,7 +38,7 @@ class Emitter:
                 yield from self.deleted(stream, (key for key in earlier if key not in current))
 
     def deleted(self, stream: str, keys: Iterable[str]) -> Iterator[Record]:
-        """What the platform no longer holds."""
+        """Deletions of records that the platform no longer holds."""
         if stream in self.wanted:
             for key in keys:
                 yield Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
@@ -54,7 +54,7 @@ class Emitter:
             yield self._record(CHANNEL_STATS, stat)
 
     def membership(self, channel: str, user: str) -> Record:
-        """That a user is in a channel."""
+        """The membership of a user in a channel."""
         return self._record(MEMBERSHIPS, small_rows.membership(channel, user))
 
     def user(self, raw: Obj) -> Iterator[Record]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from connectors.slack.api import Api, refuse_nameless
 from connectors.slack.conversations import (
@@ -16,8 +15,8 @@ from connectors.slack.conversations import (
     miss_reason,
     stopped,
 )
-from connectors.slack.errors import NamelessError, ShapeError, reason_of
-from connectors.slack.fields import flag, integer, strings, table, tables, text
+from connectors.slack.errors import NamelessError
+from connectors.slack.fields import integer, strings, text
 from connectors.slack.rows import Obj
 from connectors.slack.streams import (
     ATTACHMENTS,
@@ -30,41 +29,33 @@ from connectors.slack.streams import (
     REACTIONS,
     USERS,
     WORKSPACE,
-    Emitter,
+    RecordFactory,
 )
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    AuthExpired,
-    Challenged,
     Context,
-    DetailCoverage,
-    DetailGap,
     Message,
+    NeedsOwner,
+    Phase,
     Progress,
     ProviderError,
+    ShapeError,
     Start,
     State,
-    Throttled,
-    skip,
+    detail_coverage,
+    gap_for,
 )
-
-
-class Phase(NamedTuple):
-    """A part of the work, and the streams that suffer when it cannot be done."""
-
-    streams: tuple[str, ...]
-    messages: Callable[[], Iterator[Message]]
+from pdpp_worker.connector.fields import flag, table, tables
 
 
 class Web:
     """Reads a workspace over the Web API for one slice."""
 
-    def __init__(self, api: Api, emitter: Emitter, start: Start, context: Context) -> None:
+    def __init__(self, api: Api, factory: RecordFactory, start: Start, context: Context) -> None:
         self._api = api
-        self._emitter = emitter
+        self._factory = factory
         self._start = start
         self._context = context
-        self.conversations = Conversations(api, emitter, context)
+        self.conversations = Conversations(api, factory, context)
 
     def phases(self) -> list[Phase]:
         """The forward walk, in order; each reads one stream and what rides on it."""
@@ -76,27 +67,21 @@ class Web:
             Phase((FILES, CANVASES), self._files),
             Phase((MESSAGES, ATTACHMENTS, REACTIONS), self._messages),
         ]
-        wanted = self._emitter.wanted
+        wanted = self._factory.wanted
         asked = [Phase(tuple(one for one in streams if one in wanted), go) for streams, go in all_phases]
         return [Phase(streams, self._guarded(streams, go)) for streams, go in asked if streams]
 
     def _guarded(
         self, streams: tuple[str, ...], go: Callable[[], Iterator[Message]]
     ) -> Callable[[], Iterator[Message]]:
-        """The same, with a failure of the whole part as the skip that it is."""
+        """The same, with its streams skipped after too many failures in a row."""
 
         def messages() -> Iterator[Message]:
             try:
                 yield from go()
-            except (AuthExpired, Challenged):
-                raise
             except TooManyFailuresError as error:
                 if isinstance(error.__cause__, ProviderError):
-                    yield from stopped(list(streams), error.__cause__)
-            except ProviderError as error:
-                due = error.retry_after if isinstance(error, Throttled) else None
-                for stream in streams:
-                    yield skip(stream, reason_of(error), WHOLE_STREAM, str(error), retry_after=due)
+                    yield from stopped(streams, error.__cause__)
 
         return messages
 
@@ -107,7 +92,7 @@ class Web:
     def _workspace(self) -> Iterator[Message]:
         if self._is_done(WORKSPACE):
             return
-        records = list(self._emitter.workspace(self._api.identity()))
+        records = list(self._factory.workspace(self._api.identity()))
         if not records:
             raise ShapeError("auth.test names no workspace")
         yield from records
@@ -117,7 +102,7 @@ class Web:
         if self._is_done(USERS):
             return
         for number, raw in enumerate(self._api.users(), start=1):
-            yield from self._emitter.user(table(raw))
+            yield from self._factory.user(table(raw))
             if number % 1000 == 0:
                 yield Progress(stream=USERS, count=number)
         yield State(stream=USERS, cursor={"run": self._start.run_id})
@@ -131,12 +116,12 @@ class Web:
             for raw in self._api.channels():
                 if self._is_ours(raw):
                     ids[raw["id"]] = integer(raw.get("num_members")) or 0
-                    yield from self._emitter.channel(raw, day)
+                    yield from self._factory.channel(raw, day)
         except NamelessError as error:
             self._nameless = error
         self._listed = ids
         self._refuse_nameless()
-        if CHANNELS in self._emitter.wanted:
+        if CHANNELS in self._factory.wanted:
             yield State(stream=CHANNELS, cursor={"run": self._start.run_id, "ids": ids})
 
     def _is_ours(self, raw: Obj) -> bool:
@@ -145,7 +130,7 @@ class Web:
         return raw.get("is_im") is True or raw.get("is_mpim") is True or flag(raw.get("is_member")) is not False
 
     def _refuse_nameless(self) -> None:
-        """Say that the list of channels had some that cannot be named, now that the others are taken."""
+        """Report channels of the list that cannot be named, now that the others are taken."""
         if self._nameless is not None:
             raise self._nameless
 
@@ -165,7 +150,7 @@ class Web:
         cursor = table(self._start.cursor(MEMBERSHIPS))
         counts, failed = dict(table(cursor.get("counts"))), set(strings(cursor.get("failed")))
         known, failures = self._known_channels(), 0
-        # A direct message has no count, and its members never change. Those that failed come last.
+        # A direct message has no count, and its members never change. Failed ones come last.
         due = [channel for channel, count in known.items() if counts.get(channel) != count]
         for channel in sorted(due, key=failed.__contains__):
             error = yield from self._members_or_gap(channel)
@@ -184,17 +169,18 @@ class Web:
         """The memberships of one conversation, or the gap that they are; returns why there is one."""
         try:
             yield from self.members(channel)
-        except (AuthExpired, Challenged):
+        except NeedsOwner:
             raise
         except ProviderError as error:
-            yield _unread_members(channel, error)
+            locator = {"members_of": channel}
+            yield gap_for(error, MEMBERSHIPS, channel, detail_locator=locator, reason=miss_reason(error))
             return error
-        yield _members_read(channel)
+        yield detail_coverage(MEMBERSHIPS, MEMBERSHIPS, channel, is_read=True)
         return None
 
     def members(self, channel: str) -> Iterator[Message]:
         """The memberships of one conversation."""
-        yield from (self._emitter.membership(channel, user) for user in self._api.members(channel) if text(user))
+        yield from (self._factory.membership(channel, user) for user in self._api.members(channel) if text(user))
 
     def _files(self) -> Iterator[Message]:
         if self._is_done(FILES):
@@ -207,31 +193,14 @@ class Web:
             named = [raw for raw in tables(found) if text(raw.get("id"))]
             nameless += len(found) - len(named)
             for raw in named:
-                yield from self._emitter.file(raw)
+                yield from self._factory.file(raw)
             page += 1
-            if FILES in self._emitter.wanted:
+            if FILES in self._factory.wanted:
                 yield State(stream=FILES, cursor={"page": page})
         refuse_nameless("files.list", nameless)
-        if FILES in self._emitter.wanted:
+        if FILES in self._factory.wanted:
             yield State(stream=FILES, cursor={"run": self._start.run_id})
 
     def _messages(self) -> Iterator[Message]:
         yield from self.conversations.walk(self._start, list(self._known_channels()))
         self._refuse_nameless()
-
-
-def _unread_members(channel: str, error: ProviderError) -> DetailGap:
-    return DetailGap(
-        stream=MEMBERSHIPS,
-        record_key=channel,
-        reason=miss_reason(error).value,
-        retry_after=error.retry_after if isinstance(error, Throttled) else None,
-        detail_locator={"members_of": channel},
-        last_error=str(error),
-    )
-
-
-def _members_read(channel: str) -> DetailCoverage:
-    return DetailCoverage(
-        stream=MEMBERSHIPS, state_stream=MEMBERSHIPS, required_keys=[channel], hydrated_keys=[channel]
-    )

@@ -1,4 +1,4 @@
-"""The practice world of this connector: an inbox with exports of one account, and a statement."""
+"""The practice account of this connector: an inbox with exports of one account, and a statement."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from connectors.usaa.documents import open_paper
-from connectors.usaa.identity import Entry, identified
-from pdpp_worker.conformance.files import FileWorld, watched
-from pdpp_worker.conformance.world import Piece, World
+from connectors.usaa.documents.identity import Posting, identified
+from connectors.usaa.documents.reading import open_paper
+from pdpp_worker.conformance.account import PracticeAccount, RecordGroup
+from pdpp_worker.conformance.files import FileAccount, watched
 
 _ACCOUNT, _OTHER = "1234", "5678"
 _OPENING = 100_000
@@ -31,7 +31,7 @@ class Row(NamedTuple):
     balance: int
 
 
-class Inbox(FileWorld):
+class Inbox(FileAccount):
     """Files as an owner saves them: the months up to today, so that nothing older is missed."""
 
     can_change = True
@@ -44,14 +44,14 @@ class Inbox(FileWorld):
         self._first = today - timedelta(days=_EXPORTS * 30)
         self.settings = {"inbox": str(directory), "history_days": _EXPORTS * 30}
         self._balance = _OPENING
-        self._pieces: list[Piece] = [Piece("accounts", frozenset({_ACCOUNT}))]
+        self._groups: list[RecordGroup] = [RecordGroup("accounts", frozenset({_ACCOUNT}))]
         for number in range(_EXPORTS):
             self._export(number)
         self._print_statement()
 
-    def truth(self) -> Sequence[Piece]:
+    def expected_records(self) -> Sequence[RecordGroup]:
         """Every transaction of every file."""
-        return self._pieces
+        return self._groups
 
     def change(self) -> None:
         """Another export is saved."""
@@ -63,7 +63,7 @@ class Inbox(FileWorld):
         lines = [f"{row.day:%m/%d/%Y},{row.text},{row.cents / 100:.2f},{row.balance / 100:.2f}" for row in rows]
         self.write(name, "\n".join(["Date,Description,Amount,Balance", *lines, ""]).encode())
         self._note(name, _ACCOUNT, rows)
-        self._pieces.append(Piece("account_stats", frozenset({f"{_ACCOUNT}:{rows[-1].day}"}), name))
+        self._groups.append(RecordGroup("account_stats", frozenset({f"{_ACCOUNT}:{rows[-1].day}"}), name))
 
     def _rows(self, number: int, count: int) -> list[Row]:
         rows = []
@@ -75,9 +75,9 @@ class Inbox(FileWorld):
         return rows
 
     def _note(self, name: str, account: str, rows: Sequence[Row]) -> None:
-        entries = [Entry(row.day, row.cents, row.text) for row in rows]
+        entries = [Posting(row.day, row.cents, row.text) for row in rows]
         keys = frozenset(key for key, _ in identified(account, entries))
-        self._pieces.append(Piece("transactions", keys, name))
+        self._groups.append(RecordGroup("transactions", keys, name))
 
     def _print_statement(self) -> None:
         """A statement of another account, in a layout that this version reads."""
@@ -99,7 +99,7 @@ class Inbox(FileWorld):
         self._note(_STATEMENT, _OTHER, rows)
         paper = open_paper(content, "")
         found = {"accounts": _OTHER, "account_stats": f"{_OTHER}:{until}", "statements": paper.key}
-        self._pieces += [Piece(stream, frozenset({key}), _STATEMENT) for stream, key in found.items()]
+        self._groups += [RecordGroup(stream, frozenset({key}), _STATEMENT) for stream, key in found.items()]
 
 
 def _dollars(cents: int) -> str:
@@ -130,6 +130,6 @@ def _pdf(lines: Sequence[tuple[str, ...]]) -> bytes:
     return f"{body}xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}{trailer}".encode("ascii")
 
 
-def world() -> AbstractContextManager[World]:
+def open_account() -> AbstractContextManager[PracticeAccount]:
     """The inbox, while it is there."""
     return watched(Inbox)

@@ -6,19 +6,20 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from connectors.usaa import files
-from connectors.usaa.emitter import TRANSACTIONS, Emitter
-from connectors.usaa.inbox import Inbox
-from connectors.usaa.site import collect_site
-from connectors.usaa.templates import TEMPLATES, Template
+from connectors.usaa.documents.templates import TEMPLATES, Template
+from connectors.usaa.inbox import files
+from connectors.usaa.inbox.walk import Inbox
+from connectors.usaa.records import TRANSACTIONS, RecordFactory
+from connectors.usaa.site.collect import collect_site
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     Context,
     Message,
     Reason,
-    SkipResult,
     Start,
     State,
+    narrowed_streams,
+    refuse,
     skip,
 )
 
@@ -30,63 +31,56 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
 
 def collect_with(templates: Sequence[Template], start: Start, context: Context) -> Iterator[Message]:
     """Close the gaps that are due, then walk the inbox, or the site where no inbox is set."""
-    refused = list(_unsupported(start))
+    refused = _not_supported(start)
     if not start.recovery_only:
-        yield from refused
-    wanted = frozenset(scope.name for scope in start.scope.streams) - {one.stream for one in refused}
-    emitter = Emitter(wanted, context.now)
+        yield from refuse(refused)
+    wanted = frozenset(scope.name for scope in start.scope.streams) - refused.keys()
+    factory = RecordFactory(wanted, context.now)
     if not context.settings.get("inbox"):
-        yield from collect_site(start, context, emitter, templates)
+        yield from collect_site(start, context, factory, templates)
     elif TRANSACTIONS in wanted:
-        yield from _collect_inbox(start, context, emitter, templates)
+        yield from _collect_inbox(start, context, factory, templates)
 
 
-def _unsupported(start: Start) -> Iterator[SkipResult]:
-    """Streams whose scope cannot be held; all that documents give comes with their transactions."""
-    narrowed = {
-        scope.name
-        for scope in start.scope.streams
-        if (scope.resources, scope.time_range, scope.fields) != (None, None, None)
-    }
-    has_transactions = start.wants(TRANSACTIONS) and TRANSACTIONS not in narrowed
-    for scope in start.scope.streams:
-        if scope.name in narrowed:
-            text = "This stream is collected whole; ask for it without resources, time range or fields."
-            yield skip(scope.name, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, text)
-        elif not has_transactions:
-            text = "Ask for the whole stream transactions as well: it keeps the place."
-            yield skip(scope.name, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, text)
+def _not_supported(start: Start) -> dict[str, str]:
+    """Streams whose scope cannot be held, and why; all that documents give comes with their transactions."""
+    narrowed = narrowed_streams(start)
+    asked = {scope.name for scope in start.scope.streams} - narrowed.keys()
+    return {**narrowed, **(dict.fromkeys(asked, _ALONE) if TRANSACTIONS not in asked else {})}
+
+
+_ALONE = "Ask for the whole stream transactions as well: it keeps the position."
 
 
 def _collect_inbox(
-    start: Start, context: Context, emitter: Emitter, templates: Sequence[Template]
+    start: Start, context: Context, factory: RecordFactory, templates: Sequence[Template]
 ) -> Iterator[Message]:
     root = Path(str(context.settings["inbox"])).expanduser()
     history = timedelta(days=int(context.settings["history_days"]))
-    inbox = Inbox(root, start, emitter, templates, history)
+    inbox = Inbox(root, start, factory, templates, history)
     try:
         found = files.scan(root)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        yield from _nothing(start, emitter, f"The inbox cannot be listed: {why}. Correct the setting `inbox`.")
+        yield from _nothing(start, factory, f"The inbox cannot be listed: {why}. Correct the setting `inbox`.")
         return
     if not found and inbox.is_new:
-        yield from _nothing(start, emitter, "The inbox is empty: put CSV exports and PDF statements into it.")
+        yield from _nothing(start, factory, "The inbox is empty: put CSV exports and PDF statements into it.")
         return
     if start.recovery_only:
         yield from inbox.recover(found)
         return
     yield from inbox.walk(found)
-    yield from _places(emitter.wanted)
+    yield from _places(factory.wanted)
 
 
-def _nothing(start: Start, emitter: Emitter, why: str) -> Iterator[Message]:
+def _nothing(start: Start, factory: RecordFactory, why: str) -> Iterator[Message]:
     if not start.recovery_only:
-        for stream in sorted(emitter.wanted):
+        for stream in sorted(factory.wanted):
             yield skip(stream, Reason.SOURCE_PARTITION_FAILED, WHOLE_STREAM, why)
 
 
 def _places(wanted: frozenset[str]) -> Iterator[Message]:
-    """The word that the streams which documents feed were walked; their place is that of the transactions."""
+    """STATE for streams filled from documents; their position is in the transactions cursor."""
     for stream in sorted(wanted - {TRANSACTIONS}):
         yield State(stream=stream, cursor={"road": "inbox"})

@@ -1,7 +1,7 @@
 """Gaps as this connector words them, and how they are closed.
 
-What lacks one document is a gap of one resource: the file by its name, or the statement by its id once its text is
-known. What lacks a period is a gap of an account and a range.
+A missing document is a gap of one resource: the file by its name, or the statement by its id once its text is
+known. A missing period is a gap of an account and a range.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 
-from connectors.usaa.documents import UnreadError
-from connectors.usaa.emitter import TRANSACTIONS
+from connectors.usaa.documents.reading import UnreadError
 from connectors.usaa.ledger import Ledger, Window
+from connectors.usaa.records import TRANSACTIONS
 from pdpp_worker.connector import (
     BatchScope,
     DetailCoverage,
@@ -24,6 +24,9 @@ from pdpp_worker.connector import (
     ResourceScope,
     SkipResult,
     TimeRange,
+    closed_as_absent,
+    closed_by,
+    resource_of,
     skip,
 )
 
@@ -31,23 +34,23 @@ _PARTITION = "account_id"
 
 
 class Gaps:
-    """The gaps that START handed over, by what they are about; and the words for new ones."""
+    """The gaps that START assigned, by what they are about; and the words for new ones."""
 
-    def __init__(self, handed: Sequence[GapToClose]) -> None:
+    def __init__(self, assigned: Sequence[GapToClose]) -> None:
         self._resources: dict[tuple[str, str], GapToClose] = {
-            (gap.stream, gap.scope.resource_id): gap for gap in handed if isinstance(gap.scope, ResourceScope)
+            (gap.stream, gap.scope.resource_id): gap for gap in assigned if isinstance(gap.scope, ResourceScope)
         }
-        self.ranges = [gap for gap in handed if window_of(gap) is not None]
+        self.ranges = [gap for gap in assigned if window_of(gap) is not None]
 
     def resources(self, stream: str = TRANSACTIONS) -> list[GapToClose]:
-        """The handed gaps about one resource of a stream that are not settled yet."""
+        """The assigned gaps about one resource of a stream that are not resolved yet."""
         return [gap for (name, _), gap in self._resources.items() if name == stream]
 
     def missed(
         self, key: str, error: UnreadError, locator: dict[str, object], retry_after: datetime | None = None
     ) -> Iterator[Message]:
         """A document gave nothing, or not all of it."""
-        handed = self._resources.pop((TRANSACTIONS, key), None)
+        assigned = self._resources.pop((TRANSACTIONS, key), None)
         if error.fingerprint is not None:
             locator = {**locator, "template_fingerprint": error.fingerprint}
         yield DetailGap(
@@ -57,16 +60,16 @@ class Gaps:
             retry_after=retry_after,
             detail_locator=locator,
             last_error=str(error),
-            gap_id=None if handed is None else handed.gap_id,
+            gap_id=None if assigned is None else assigned.gap_id,
         )
 
     def obtained(self, keys: Iterable[str], proof: Record | None, *, missed: Iterable[str] = ()) -> Iterator[Message]:
-        """Documents were read; any gap about them is closed, by the record that proves it where the gap was handed."""
+        """Account for documents that were read, and close assigned gaps about them by the record that proves it."""
         obtained, gap_keys = list(dict.fromkeys(keys)), list(dict.fromkeys(missed))
         for key in obtained:
-            handed = self._resources.pop((TRANSACTIONS, key), None)
-            if handed is not None and proof is not None:
-                yield DetailGapRecovered(gap_id=handed.gap_id, stream=proof.stream, record_key=str(proof.key))
+            assigned = self._resources.pop((TRANSACTIONS, key), None)
+            if assigned is not None and proof is not None:
+                yield closed_by(proof, assigned)
         yield DetailCoverage(
             stream=TRANSACTIONS,
             state_stream=TRANSACTIONS,
@@ -76,10 +79,9 @@ class Gaps:
         )
 
     def vanished(self, gap: GapToClose) -> DetailGapRecovered:
-        """What the gap is about is not there any more."""
-        key = gap.scope.resource_id if isinstance(gap.scope, ResourceScope) else "range"
-        self._resources.pop((gap.stream, key), None)
-        return DetailGapRecovered(gap_id=gap.gap_id, stream=gap.stream, record_key=key, absent=True)
+        """Closes a gap whose resource is not there any more."""
+        self._resources.pop((gap.stream, resource_of(gap)), None)
+        return closed_as_absent(gap, resource_of(gap) or "range")
 
 
 def covered_by(ledger: Ledger) -> TimeRange | None:

@@ -1,4 +1,4 @@
-"""What is held of each account and what is missing: periods that documents cover, against the history promised.
+"""The coverage of each account: periods that documents cover, against the history promised.
 
 A period is half open, `[since, until)`. The promise begins a fixed number of days before an account was first met and
 does not move from then on, so that a missing window keeps its name.
@@ -34,7 +34,7 @@ class Window(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """What is known about the coverage of one account."""
+    """The coverage of one account."""
 
     promised: date
     spans: list[Span] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Account:
         return self.spans[-1].until if self.spans else None
 
     def holes(self) -> list[Window]:
-        """What the promise names and no document covers, up to the last covered day."""
+        """The promised periods that no document covers, up to the last covered day."""
         found: list[Window] = []
         at: Span | None = None
         for span in self.spans:
@@ -70,7 +70,7 @@ class Account:
         return found
 
     def left_of(self, window: Window) -> list[Window]:
-        """What of a window is still missing."""
+        """The parts of a window that are still missing."""
         cut = (Window(max(one.since, window.since), min(one.until, window.until)) for one in self.holes())
         return [one for one in cut if one.since < one.until]
 

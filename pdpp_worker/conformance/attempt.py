@@ -16,12 +16,12 @@ from typing import Any, cast
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from pdpp_worker.conformance.account import PracticeAccount
 from pdpp_worker.conformance.errors import Defect
 from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.conformance.names import name_of
 from pdpp_worker.conformance.watch import Watch, WatchHandler
 from pdpp_worker.conformance.wire import SliceCut, Wire
-from pdpp_worker.conformance.world import World
 from pdpp_worker.connector import AuthExpired, Collect, Context
 from pdpp_worker.errors import ConfigurationError, ProtocolViolation, ProviderError
 from pdpp_worker.protocol.manifest import Manifest, StreamManifest
@@ -43,23 +43,23 @@ MOST_MESSAGES = 200_000
 
 @dataclass(frozen=True)
 class Ask:
-    """What an attempt is asked for, beside the ledger's cursors."""
+    """The request of an attempt, beside the ledger's cursors."""
 
     run_id: str = "1"
     streams: tuple[StreamScope, ...] = ()
     """Empty: every stream that the manifest supplies, whole."""
     full: bool = False
     gaps: bool = False
-    """Hand over the ledger's gaps that time mends."""
+    """Assign the ledger's gaps that a later run can close."""
     recovery_only: bool = False
     budget: Budget = field(default_factory=Budget)
     later: timedelta = timedelta()
-    """How late it is."""
+    """The time that has passed since the first attempt."""
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """What befalls an attempt: it is cut after a message or at a request, or requests fail."""
+class Disruption:
+    """A disruption of an attempt: it is cut after a message or at a request, or requests fail."""
 
     stop_after: int | None = None
     request: int | None = None
@@ -69,7 +69,7 @@ class Trouble:
 
 @dataclass
 class Attempt:
-    """What came of an attempt."""
+    """The result of an attempt."""
 
     start: Start
     messages: list[Message] = field(default_factory=list)
@@ -77,28 +77,28 @@ class Attempt:
     ended: bool = False
     """Whether the connector came to its own end."""
     error: str | None = None
-    """Why it ended badly, by what the provider answered."""
+    """The provider's failure by which it ended, if it did."""
     failed_streams: dict[str, str] = field(default_factory=dict)
     checkpoint_errors: dict[str, str] = field(default_factory=dict)
     rejections: list[str] = field(default_factory=list)
 
 
 class Runner:
-    """Runs a connector in its world."""
+    """Runs a connector with its practice account."""
 
-    def __init__(self, connector: Connector, world: World, directory: Path) -> None:
+    def __init__(self, connector: Connector, account: PracticeAccount, directory: Path) -> None:
         """`directory` is where the ledgers keep their files."""
         self.manifest: Manifest = connector.manifest
         self._collect: Collect = connector.load()
-        self._world = world
+        self._account = account
         self._directory = directory
-        self._settings = with_defaults(self.manifest.settings, world.settings)
+        self._settings = with_defaults(self.manifest.settings, account.settings)
         paths = {
             name: str(self._settings[name])
             for name, spec in self.manifest.settings.items()
             if spec.type in ("path", "file") and self._settings[name]
         }
-        self.watch = Watch(world.secrets, paths)
+        self.watch = Watch(account.secrets, paths)
         self._heard_at = time.monotonic()
         # At noon, so that an hour later is the same day.
         self._now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -109,28 +109,28 @@ class Runner:
 
     @property
     def supplied(self) -> list[StreamManifest]:
-        """The streams that the connector supplies with the world's settings."""
+        """The streams that the connector supplies with the practice account's settings."""
         return self.manifest.supplied_to(self._settings)
 
-    def run(self, ledger: Ledger, ask: Ask | None = None, trouble: Trouble | None = None) -> Attempt:
+    def run(self, ledger: Ledger, ask: Ask | None = None, disruption: Disruption | None = None) -> Attempt:
         """Run the connector from the ledger's state, and commit to the ledger what it said.
 
         Raises:
             Defect: it broke the protocol, failed by its own fault, or did not stop when it had to.
         """
-        ask, trouble = ask or Ask(), trouble or Trouble()
+        ask, disruption = ask or Ask(), disruption or Disruption()
         self._heard_at = time.monotonic()
         attempt = Attempt(self._start(ledger, ask))
         intake = Intake(self.manifest, attempt.start, lambda text: text)
         with ExitStack() as clients, self._watched():
-            wire = Wire(clients, trouble.request, trouble.failure, lasting=trouble.lasting)
+            wire = Wire(clients, disruption.request, disruption.failure, lasting=disruption.lasting)
             context = self._context(wire, ask, ledger)
             with suppress(SliceCut):
-                self._pull(context, intake, attempt, trouble.stop_after)
+                self._pull(context, intake, attempt, disruption.stop_after)
             attempt.requests = wire.asked
-        if isinstance(trouble.failure, SliceCut) and wire.has_failed and (attempt.ended or wire.has_gone_on):
+        if isinstance(disruption.failure, SliceCut) and wire.has_failed and (attempt.ended or wire.has_gone_on):
             raise Defect("it goes on after a request has ended the slice: it catches BaseException")
-        _settle(self.manifest, attempt, intake, ledger)
+        _finish(self.manifest, attempt, intake, ledger)
         return attempt
 
     def _start(self, ledger: Ledger, ask: Ask) -> Start:
@@ -169,9 +169,9 @@ class Runner:
     def _secret(self, name: str) -> SecretStr:
         if name not in self.manifest.credentials:
             raise ConfigurationError(f"The manifest of {self.manifest.name} declares no credential {name!r}.")
-        if name not in self._world.secrets:
+        if name not in self._account.secrets:
             raise AuthExpired(f"the credential {name} is not set")
-        return SecretStr(self._world.secrets[name])
+        return SecretStr(self._account.secrets[name])
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -227,7 +227,7 @@ class Runner:
 
 
 def _messages(given: Iterator[Message]) -> Generator[Message]:
-    """What `collect` gave; an iterator that is no generator has nothing to close."""
+    """The messages of `collect`; an iterator that is no generator has nothing to close."""
     if not isinstance(given, Iterable):
         raise Defect(f"its collect returns {type(given).__name__}, no iterator of messages")
     return cast(Generator[Message], given) if hasattr(given, "close") else (message for message in given)
@@ -242,7 +242,7 @@ def _take(intake: Intake, message: Message, attempt: Attempt) -> None:
         raise Defect(f"message {len(attempt.messages)} is refused: {error}") from error
 
 
-def _settle(manifest: Manifest, attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
+def _finish(manifest: Manifest, attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
     """Commit as the runtime does at the end of a slice."""
     done = intake.done
     if attempt.ended and done is not None and done.status != "succeeded" and not intake.is_certified:

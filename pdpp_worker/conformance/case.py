@@ -1,4 +1,4 @@
-"""What the checks share: the connector, its world, and one undisturbed run to compare with."""
+"""The common ground of the checks: the connector, its practice account, and one undisturbed run to compare with."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from pdpp_worker.conformance.account import Fault, Key, PracticeAccount, RecordGroup
 from pdpp_worker.conformance.attempt import Ask, Attempt, Runner
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Gap, Held, Ledger
-from pdpp_worker.conformance.world import Fault, Key, Piece, World
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.scope import ResourceScope
 from pdpp_worker.registry import Connector
@@ -20,13 +20,13 @@ ROUNDS = 4
 
 
 class Case:
-    """A connector in its world."""
+    """A connector with its practice account."""
 
-    def __init__(self, connector: Connector, world: World, directory: Path) -> None:
+    def __init__(self, connector: Connector, account: PracticeAccount, directory: Path) -> None:
         """`directory` is for the connector's files."""
-        self.world = world
+        self.account = account
         self._plain_fails = False
-        self.runner = Runner(connector, world, directory)
+        self.runner = Runner(connector, account, directory)
 
     @property
     def manifest(self) -> Manifest:
@@ -63,15 +63,15 @@ class Case:
         return attempt, ledger.copy()
 
     def requests_since(self, mark: int) -> list[str]:
-        """What was asked of the provider after the first `mark` requests."""
-        return [request.text for request in (self.world.requests() or [])[mark:]]
+        """The requests to the provider after the first `mark` ones."""
+        return [request.text for request in (self.account.requests() or [])[mark:]]
 
     def mark(self) -> int:
-        """How much was asked of the provider so far."""
-        return len(self.world.requests() or [])
+        """The number of requests to the provider so far."""
+        return len(self.account.requests() or [])
 
     def heal(self, ledger: Ledger) -> None:
-        """Run until nothing that time mends is missing, as the sweeps and the schedule would."""
+        """Run until nothing that a later run brings is missing, as the sweeps and the schedule would."""
         targeted = self.manifest.recovery.supports_targeted_resource_fetch
         for number in range(ROUNDS):
             again = not targeted and bool(ledger.due())
@@ -80,26 +80,26 @@ class Case:
                 return
 
     def breakable(self, number: int) -> list[str]:
-        """Resources of the world that faults can hit, spread over the account.
+        """Resources of the practice account that faults can hit, spread over the account.
 
         Raises:
-            NotChecked: the world has none.
+            NotChecked: the practice account has none.
         """
-        found = sorted({piece.resource for piece in self.world.truth() if piece.resource is not None})
+        found = sorted({group.resource for group in self.account.expected_records() if group.resource is not None})
         if len(found) <= number:
-            raise NotChecked(f"The world has {len(found)} resources of its own; {number + 1} are needed.")
+            raise NotChecked(f"The practice account has {len(found)} resources of its own; {number + 1} are needed.")
         return found[:: max(1, len(found) // number)][:number]
 
     def need(self, *faults: Fault) -> Fault:
-        """The first of these faults that the world can inject.
+        """The first of these faults that the practice account can inject.
 
         Raises:
             NotChecked: it can do none of them.
         """
         for fault in faults:
-            if fault in self.world.faults:
+            if fault in self.account.faults:
                 return fault
-        raise NotChecked(f"The world cannot inject the fault {faults[0].value}.")
+        raise NotChecked(f"The practice account cannot inject the fault {faults[0].value}.")
 
 
 def require_well(attempt: Attempt) -> None:
@@ -118,11 +118,11 @@ def require_well(attempt: Attempt) -> None:
         raise Defect(f"it breaks its own manifest: record of stream {text}")
 
 
-def wanted(pieces: Sequence[Piece]) -> dict[str, set[str]]:
-    """The keys of pieces, by stream, as the store writes them."""
+def wanted(groups: Sequence[RecordGroup]) -> dict[str, set[str]]:
+    """The keys of groups, by stream, as the store writes them."""
     keys: dict[str, set[str]] = {}
-    for piece in pieces:
-        keys.setdefault(piece.stream, set()).update(map(stored_key, piece.keys))
+    for group in groups:
+        keys.setdefault(group.stream, set()).update(map(stored_key, group.keys))
     return keys
 
 

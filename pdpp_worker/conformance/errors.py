@@ -1,4 +1,4 @@
-"""How a check ends when it does not pass."""
+"""Endings of a check that does not pass."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A world of files: who opens which is seen, and files fail, by the interpreter's audit hook.
+"""A practice account of files: who opens which is seen, and files fail, by the interpreter's audit hook.
 
 So a fault hits whoever may read every file, too. Only this process is seen: a connector that is a program of its own
-needs another world.
+needs another practice account.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from pdpp_worker.conformance.world import Fault, Request, World
+from pdpp_worker.conformance.account import Fault, PracticeAccount, Request
 
 _LISTS = ("os.listdir", "os.scandir")
-_watching: list[FileWorld] = []
+_watching: list[FileAccount] = []
 
 
-class FileWorld(World):
+class FileAccount(PracticeAccount):
     """A directory whose files are the resources, by their names below `base`, a folder of it."""
 
     faults = frozenset({Fault.FAILING, Fault.GARBLED, Fault.GONE})
     garbage = b"\x00 this is no document\n"
-    """What stands in a garbled file."""
+    """The content of a garbled file."""
     lists_count = True
     """Whether listing a directory is a request, as searching a large tree is; else only what is opened counts."""
 
@@ -62,7 +62,7 @@ class FileWorld(World):
             else:
                 path.write_bytes(self.garbage)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """As it was."""
         self._failing = frozenset()
         for path, (content, stat) in self._kept.items():
@@ -86,20 +86,20 @@ class FileWorld(World):
             raise OSError(EIO, os.strerror(EIO))
 
 
-Made = TypeVar("Made", bound=FileWorld)
+Made = TypeVar("Made", bound=FileAccount)
 
 
 @contextmanager
 def watched(make: Callable[[Path], Made]) -> Iterator[Made]:
-    """A world in a directory of its own, while it is there."""
+    """A practice account in a directory of its own, while it is there."""
     _listen()
     with TemporaryDirectory(prefix="pdpp-practice-") as directory:
-        world = make(Path(directory).resolve())
-        _watching.append(world)
+        account = make(Path(directory).resolve())
+        _watching.append(account)
         try:
-            yield world
+            yield account
         finally:
-            _watching.remove(world)
+            _watching.remove(account)
 
 
 @lru_cache(maxsize=1)
@@ -112,5 +112,5 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watching or (event != "open" and event not in _LISTS):
         return
     if isinstance(arguments[0], str | bytes | os.PathLike):
-        for world in _watching:
-            world.look(event, Path(os.fsdecode(arguments[0])))
+        for account in _watching:
+            account.look(event, Path(os.fsdecode(arguments[0])))

@@ -1,4 +1,4 @@
-"""What a store would hold after the batches of some runs: records, cursors and gaps, in memory."""
+"""A store in memory: the records, cursors and gaps after the batches of some runs."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Ledger:
         return {str(path.relative_to(self.files)): blake2b(path.read_bytes()).hexdigest() for path in files}
 
     def due(self) -> list[Gap]:
-        """The open gaps that time mends."""
+        """The open gaps that a later run can close."""
         return [gap for gap in self.gaps.values() if gap.miss.recovery_kind == RecoveryKind.RUNTIME]
 
     def keep(self, gaps: Collection[Gap]) -> None:

@@ -1,4 +1,4 @@
-"""How the kit names things in its sentences."""
+"""Names of things in the kit's sentences."""
 
 from __future__ import annotations
 

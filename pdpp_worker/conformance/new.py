@@ -1,4 +1,4 @@
-"""Writes the beginning of a connector: a package of its own with a manifest, code, a practice world and a test."""
+"""Writes the beginning of a connector: a package of its own with a manifest, code, a practice account and a test."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def write(name: str, directory: Path, language: str) -> list[Path]:
 def _files(name: str, directory: Path, language: str) -> Iterator[tuple[Path, str]]:
     root = _HERE / language
     if language == COMMAND:
-        # The world is in Python whatever the connector is written in.
-        world = _HERE / PYTHON / "package" / "conformance.py"
-        yield directory / world.name, _renamed(world.read_text(encoding="utf-8"), name)
+        # The practice account is in Python whatever the connector is written in.
+        account = _HERE / PYTHON / "package" / "conformance.py"
+        yield directory / account.name, _renamed(account.read_text(encoding="utf-8"), name)
     for source in sorted(root.rglob("*")):
         relative = source.relative_to(root)
         if source.is_dir() or relative == Path("__init__.py") or "__pycache__" in relative.parts:

@@ -4,7 +4,7 @@
     def test_the_connector_conforms(pdpp_check):
         pdpp_check()
 
-is one test for each check. What could not be checked is skipped, with the reason.
+is one test for each check. A check that could not be tried is skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def pdpp_examinations() -> Iterator[Callable[[str], Examination]]:
-    """Opens each connector's world once, and closes all of them at the end."""
+    """Opens each connector's account once, and closes all of them at the end."""
     from pdpp_worker.conformance.report import begin
 
     opened: dict[str, Examination] = {}

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from pdpp_worker.conformance.case import Case
 from pdpp_worker.conformance.checks.manifest import check_manifest
 from pdpp_worker.conformance.checks.misses import check_faults, check_requests
-from pdpp_worker.conformance.checks.plain import check_change, check_determinism, check_plain, check_truth
+from pdpp_worker.conformance.checks.plain import check_change, check_determinism, check_expected_records, check_plain
 from pdpp_worker.conformance.checks.recovery import check_recovery, check_targeted
 from pdpp_worker.conformance.checks.resume import check_kills
 from pdpp_worker.conformance.checks.scope import check_narrowed, check_streams
@@ -24,7 +24,7 @@ from pdpp_worker.errors import ConfigurationError, NotFoundError
 
 
 class Ending(StrEnum):
-    """How a check ended."""
+    """The end of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -33,7 +33,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """How a check ended, and the sentence that belongs to it."""
+    """The end of a check, and its sentence."""
 
     check: str
     ending: Ending
@@ -41,11 +41,11 @@ class Result:
 
 
 Check = Callable[[Case], str]
-"""Says what it found; raises Defect or NotChecked."""
+"""Runs the check and returns its finding; raises Defect or NotChecked."""
 
 CHECKS: dict[str, Check] = {
     "protocol": check_plain,
-    "nothing missing": check_truth,
+    "nothing missing": check_expected_records,
     "determinism": check_determinism,
     "streams alone": check_streams,
     "narrowed scope": check_narrowed,
@@ -65,7 +65,7 @@ NAMES = (MANIFEST, *CHECKS)
 
 
 class Examination:
-    """The checks of one connector, one by one; its world lasts as long as the stack."""
+    """The checks of one connector, one by one; its practice account lasts as long as the stack."""
 
     def __init__(self, subject: Subject | None, stack: ExitStack, refusal: str = "") -> None:
         """Without a subject, `refusal` is what is wrong with its manifest."""
@@ -97,8 +97,8 @@ class Examination:
     def _open(self, subject: Subject) -> Case:
         if self._case is None:
             directory = self._stack.enter_context(TemporaryDirectory(prefix="pdpp-check-"))
-            world = self._stack.enter_context(subject.world())
-            self._case = Case(subject.connector, world, Path(directory))
+            account = self._stack.enter_context(subject.open_account())
+            self._case = Case(subject.connector, account, Path(directory))
         return self._case
 
 

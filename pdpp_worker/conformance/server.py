@@ -1,4 +1,4 @@
-"""A local HTTP server for a practice world: one function answers every GET."""
+"""A local HTTP server for a practice account: one function answers every GET."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed takes no answer; anything else is a fault of the world."""
+        """A client that was killed takes no answer; anything else is a fault of the practice account."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -43,7 +43,7 @@ def serving(answer: Answer) -> Iterator[str]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """The world writes down what it was asked."""
+            """The practice account writes down what it was asked."""
 
     with _Server(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(POLL_S,), daemon=True).start()

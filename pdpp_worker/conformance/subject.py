@@ -1,4 +1,4 @@
-"""Which connector is checked: an installed one by its name, or one in a directory; and the world that it brings."""
+"""Finds the connector to check, installed or in a directory, and the practice account that it brings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from types import ModuleType
 from typing import Protocol
 
 from pdpp_worker import registry
+from pdpp_worker.conformance.account import PracticeAccount
 from pdpp_worker.conformance.errors import NotChecked
-from pdpp_worker.conformance.world import World
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import load_manifest
 from pdpp_worker.registry import CommandConnector, Connector
@@ -22,26 +22,26 @@ MANIFEST = "manifest.json"
 
 
 class Subject(Protocol):
-    """A connector and its world."""
+    """A connector and its practice account."""
 
     @property
     def connector(self) -> Connector:
-        """What is checked."""
+        """The connector to check."""
         ...
 
-    def world(self) -> AbstractContextManager[World]:
-        """What it is checked in; raises NotChecked if there is none."""
+    def open_account(self) -> AbstractContextManager[PracticeAccount]:
+        """Its practice account; raises NotChecked if there is none."""
         ...
 
 
 @dataclass(frozen=True)
 class Packaged:
-    """A connector whose world lies beside it."""
+    """A connector whose practice account lies beside it."""
 
     connector: Connector
 
-    def world(self) -> AbstractContextManager[World]:
-        """What the module `conformance` beside the manifest makes.
+    def open_account(self) -> AbstractContextManager[PracticeAccount]:
+        """The practice account of the module `conformance` beside the manifest.
 
         Raises:
             NotChecked: there is none.
@@ -49,11 +49,11 @@ class Packaged:
         """
         path = _folder(self.connector) / "conformance.py"
         if not path.exists():
-            raise NotChecked(f"There is no practice world: {path.name} is missing beside the manifest.")
+            raise NotChecked(f"There is no practice account: {path.name} is missing beside the manifest.")
         try:
-            made: AbstractContextManager[World] = _module(self.connector, path).world()
+            made: AbstractContextManager[PracticeAccount] = _module(self.connector, path).open_account()
         except (ImportError, AttributeError) as error:
-            raise ConfigurationError(f"The practice world {path} cannot be used: {error}.") from error
+            raise ConfigurationError(f"The practice account {path} cannot be used: {error}.") from error
         return made
 
 
@@ -83,7 +83,7 @@ def _module(connector: Connector, path: Path) -> ModuleType:
     """The module of the package; for a command, whose folder need not be one, the file by itself."""
     if not isinstance(connector, CommandConnector):
         return import_module(f"{connector.package}.{path.stem}")
-    spec = spec_from_file_location(f"pdpp_world_of_{connector.manifest.name}", path)
+    spec = spec_from_file_location(f"pdpp_account_of_{connector.manifest.name}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is no module")
     module = module_from_spec(spec)

@@ -1,1 +1,1 @@
-"""A provider to practise on, and a demonstration of the fleet against it."""
+"""A demonstration: the fleet collects the accounts that connectors bring for practice."""

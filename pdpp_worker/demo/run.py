@@ -1,4 +1,4 @@
-"""The demonstration: a real fleet collects two accounts, misses some of one, says so, and goes back for it."""
+"""Runs the demonstration: a real fleet collects practice accounts, lacks some records of one, says so, and retries."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 
 from pdpp_worker import logs
 from pdpp_worker.cli.output import note, say
-from pdpp_worker.demo.screen import Watch, show_result
-from pdpp_worker.demo.stage import CHATGPT, CLAUDE_CODE, FLEET, Stage, demo_settings, make_provider, set_stage
+from pdpp_worker.demo.display import Watch, show_result
+from pdpp_worker.demo.setup import FLEET, Demo, demo_settings, open_demo
 from pdpp_worker.local import endpoints
 from pdpp_worker.local.fleet import Fleet
 from pdpp_worker.settings import Settings, get_settings
@@ -30,7 +30,7 @@ def main() -> int:
     """
     settings = demo_settings(get_settings())
     logs.configure(settings)
-    say("Starting PostgreSQL, Valkey and a practice provider ...")
+    say("Starting PostgreSQL, Valkey and practice accounts ...")
     try:
         db = Database(endpoints.resolve(settings).database_url.get_secret_value())
         try:
@@ -43,15 +43,15 @@ def main() -> int:
 
 
 def _perform(settings: Settings, db: Database) -> int:
-    with make_provider(settings) as provider:
+    with open_demo(settings, db) as demo:
         fleet = Fleet(settings, _environment())
-        play = _Play(fleet, db, set_stage(settings, db, provider))
+        run = _DemoRun(fleet, db, demo)
         try:
-            fleet.run(play)
+            fleet.run(run)
         finally:
-            play.close()
-    say("", "Stopped; nothing is left running. What was collected stays, and `make demo` goes on from there.")
-    return play.exit_code
+            run.close()
+    say("", "Stopped; nothing is left running. The records stay, and `make demo` goes on from there.")
+    return run.exit_code
 
 
 def _environment() -> dict[str, str]:
@@ -59,17 +59,17 @@ def _environment() -> dict[str, str]:
     return {**FLEET, "PDPP_DATABASE_URL": "", "PDPP_REDIS_URL": "", "PDPP_BROKER_URL": ""}
 
 
-class _Play:
+class _DemoRun:
     """Called after each look at the fleet: watches until all is collected, then shows what came of it."""
 
-    def __init__(self, fleet: Fleet, db: Database, stage: Stage) -> None:
+    def __init__(self, fleet: Fleet, db: Database, demo: Demo) -> None:
         self._fleet = fleet
         self._db = db
-        self._stage = stage
+        self._demo = demo
         self._began = time.monotonic()
-        self._watch: Watch | None = Watch(db, expected=2)
+        self._watch: Watch | None = Watch(db, expected=len(demo.connections))
         self.exit_code = 1
-        _introduce(stage)
+        _introduce(demo)
 
     def __call__(self) -> None:
         if self._watch is None:
@@ -82,8 +82,8 @@ class _Play:
         if runs is None:
             note(f"Nothing was collected within {LONGEST_S:.0f} s; the fleet's logs say why: {self._logs}")
         else:
-            show_result(self._db, self._stage, runs, seconds)
-            _say_where(self._stage, self._fleet)
+            show_result(self._db, self._demo, runs, seconds)
+            _say_where(self._demo, self._fleet)
             self.exit_code = 0
         if not sys.stdout.isatty() or runs is None:
             self._fleet.end()
@@ -99,29 +99,28 @@ class _Play:
             self._watch = None
 
 
-def _introduce(stage: Stage) -> None:
-    whose = "your own logs" if stage.logs_are_the_users else "sample logs"
+def _introduce(demo: Demo) -> None:
     say(
-        f"{CHATGPT}: a made-up account behind a quota, some of it failing, on {stage.provider.url}",
-        f"{CLAUDE_CODE}: {whose} in {stage.logs}",
-        "Beat dispatches both; the workers collect. This takes about a minute."
-        if stage.is_first
+        *(f"{one.name}: {one.account.introduction}" for one in demo.connections),
+        "Beat dispatches them; the workers collect. This takes about a minute."
+        if demo.is_first
         else "A day has passed for the made-up account: only what changed is fetched, and what was missing.",
     )
 
 
-def _say_where(stage: Stage, fleet: Fleet) -> None:
+def _say_where(demo: Demo, fleet: Fleet) -> None:
     say("")
     if fleet.flower_url is not None and sys.stdout.isatty():
         say(f"Flower   {fleet.flower_url}")
+    first = demo.connections[0]
     program = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("pdpp-worker") else "pdpp-worker"
     say(
         "Next, in another terminal:" if sys.stdout.isatty() else "Next:",
-        f"  export PDPP_DATA_DIR={stage.settings.data_dir}",
+        f"  export PDPP_DATA_DIR={demo.settings.data_dir}",
         f"  {program} status",
-        f"  {program} gaps {CHATGPT}",
-        f"  {program} export {CHATGPT} conversations",
-        f"  {program} run {CHATGPT}",
+        f"  {program} gaps {first.name}",
+        f"  {program} export {first.name} {first.manifest.supplied[0].name}",
+        f"  {program} run {first.name}",
     )
     if sys.stdout.isatty():
-        say("", "The fleet goes on, and goes back for what is missing. Ctrl-C stops everything.")
+        say("", "The fleet goes on, and retries what is missing. Ctrl-C stops everything.")

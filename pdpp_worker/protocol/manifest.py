@@ -53,6 +53,8 @@ class StreamManifest(_Part):
     parent_streams: list[StreamName] | None = None
     coverage_strategy: Literal["checkpoint_window", "parent_detail_accounting"] | None = None
     availability: Availability | None = None
+    view: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+\.sql$", max_length=100)] | None = None
+    """A file beside the manifest: the query that computes the stream from the records of others, for an export."""
 
     @field_validator("schema_")
     @classmethod
@@ -70,6 +72,8 @@ class StreamManifest(_Part):
         if self.parent_streams is not None:
             _check_parents(self.name, self.parent_streams)
         _check_strategy(self)
+        if self.view is not None and (self.availability is None or self.availability.with_ is not None):
+            raise ValueError(f"stream {self.name} has a view, so nothing supplies it; declare its availability")
         if self.name in self.parents:
             raise ValueError(f"stream {self.name} names itself as its parent")
         return self
@@ -207,6 +211,8 @@ class Manifest(_Part):
         if len(set(names)) != len(names):
             raise ValueError("a stream is declared twice")
         for stream in self.streams:
+            if stream.view is not None and self.command is not None:
+                raise ValueError(f"stream {stream.name} has a view; only an installed package may bring SQL")
             setting = stream.availability.with_ if stream.availability is not None else None
             if setting is not None and setting not in self.settings:
                 raise ValueError(f"stream {stream.name} is not available with the unknown setting {setting}")

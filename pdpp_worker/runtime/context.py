@@ -14,7 +14,8 @@ from pdpp_worker import metrics
 from pdpp_worker.browser.browser import Browser
 from pdpp_worker.browser.transport import BrowserTransport
 from pdpp_worker.clock import going_on_from
-from pdpp_worker.connector import Context, Interaction, InteractionResponse, ask_nobody
+from pdpp_worker.connector import Context, Interaction, InteractionResponse
+from pdpp_worker.connector.context import ask_nobody
 from pdpp_worker.errors import AuthExpired, ConfigurationError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.client import ProviderClient

@@ -10,10 +10,10 @@ import pytest
 from redis import Redis
 from sqlalchemy import text
 
+from connectors.chatgpt.practice.options import FaultOptions, ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.browser import launch
 from pdpp_worker.browser.profile import profile_dir
-from pdpp_worker.demo.provider.options import FaultOptions, ProviderOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.settings import Settings, get_settings

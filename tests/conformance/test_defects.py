@@ -29,13 +29,13 @@ from pdpp_worker.connector import (
     TimeRange,
     UpstreamError,
 )
-from tests.conformance.shelf import SECRET, Keeper, ShelfSubject
+from tests.conformance.notes import SECRET, Keeper, NotebookSubject
 
 
 def examine(keeper: type[Keeper], *names: str) -> list[Result]:
     """The results of some checks, or of all."""
     with ExitStack() as stack:
-        examination = Examination(ShelfSubject(keeper), stack)
+        examination = Examination(NotebookSubject(keeper), stack)
         return [examination.result(name) for name in names or NAMES]
 
 
@@ -43,7 +43,7 @@ class BroadensToAnotherStream(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         yield from super().walk(start, context, stream)
         if not start.wants("drafts"):
-            yield self.record("drafts", self.shelf.read(context, "drafts-0"), context)
+            yield self.record("drafts", self.notebook.read(context, "drafts-0"), context)
 
 
 class IgnoresResources(Keeper):
@@ -51,7 +51,7 @@ class IgnoresResources(Keeper):
         if start.scope.streams[0].resources is None:
             yield from super().item(start, context, stream, key)
         else:
-            yield self.record(stream, self.shelf.read(context, key), context)
+            yield self.record(stream, self.notebook.read(context, key), context)
 
 
 class IgnoresTheTimeRange(Keeper):
@@ -59,7 +59,7 @@ class IgnoresTheTimeRange(Keeper):
         if start.scope.streams[0].time_range is None:
             yield from super().item(start, context, stream, key)
         else:
-            yield self.record(stream, self.shelf.read(context, key), context)
+            yield self.record(stream, self.notebook.read(context, key), context)
 
 
 class IgnoresTheEndOfTheTimeRange(Keeper):
@@ -72,7 +72,7 @@ class IgnoresFields(Keeper):
         if start.scope.streams[0].fields is None:
             yield from super().item(start, context, stream, key)
         else:
-            yield self.record(stream, self.shelf.read(context, key), context)
+            yield self.record(stream, self.notebook.read(context, key), context)
 
 
 class NarrowsInSilence(Keeper):
@@ -84,7 +84,7 @@ class NarrowsInSilence(Keeper):
 class StateBeforeItsRecords(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         place = (start.cursor(stream) or {"after": 0})["after"]
-        while keys := self.shelf.list(context, stream, place):
+        while keys := self.notebook.list(context, stream, place):
             place += len(keys)
             yield State(stream=stream, cursor={"after": place})
             for key in keys:
@@ -94,7 +94,7 @@ class StateBeforeItsRecords(Keeper):
 class LosesRecordsOnResume(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         place = (start.cursor(stream) or {"after": 0})["after"]
-        while keys := self.shelf.list(context, stream, place):
+        while keys := self.notebook.list(context, stream, place):
             for key in keys:
                 yield from self.item(start, context, stream, key)
             place += len(keys)
@@ -105,7 +105,7 @@ class KeepsItsPlaceInAFile(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         file = context.files / stream
         place = int(file.read_text()) if file.exists() else 0
-        while keys := self.shelf.list(context, stream, place):
+        while keys := self.notebook.list(context, stream, place):
             place += len(keys)
             file.write_text(str(place))
             for key in keys:
@@ -141,14 +141,14 @@ class TakesARefusalForTheEnd(Keeper):
 class RecoversByListing(Keeper):
     def recover(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         if start.detail_gaps:
-            self.shelf.list(context, stream, 0)
+            self.notebook.list(context, stream, 0)
         yield from super().recover(start, context, stream)
 
 
 class RecoversMoreThanAsked(Keeper):
     def recover(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         if start.detail_gaps:
-            yield self.record(stream, self.shelf.read(context, f"{stream}-5"), context)
+            yield self.record(stream, self.notebook.read(context, f"{stream}-5"), context)
         yield from super().recover(start, context, stream)
 
 
@@ -179,7 +179,7 @@ class SkipsForStructure(Keeper):
 
 class InventsAReason(Keeper):
     def gap(self, stream: str, key: str, reason: str, gap_id: str | None = None) -> DetailGap:  # noqa: ARG002
-        return super().gap(stream, key, "the_shelf_is_high", gap_id)
+        return super().gap(stream, key, "the_notebook_is_full", gap_id)
 
 
 class TakesTimeForAMender(Keeper):
@@ -330,11 +330,11 @@ PLANTED = [
     (SkipsWithoutScope, "protocol", r"SkipResult of stream 'notes', reason 'parse_failed'.*scope is missing"),
     (SkipsWithoutKind, "protocol", r"SkipResult of stream 'notes', reason 'parse_failed'.*recovery_kind is missing"),
     (SkipsForStructure, "protocol", r"permanent_structural of stream 'notes' may not be emitted.*availability"),
-    (InventsAReason, "misses named", r"DETAIL_GAP of stream '\w+' gives the reason 'the_shelf_is_high'"),
+    (InventsAReason, "misses named", r"DETAIL_GAP of stream '\w+' gives the reason 'the_notebook_is_full'"),
     (
         TakesTimeForAMender,
         "misses named",
-        r"'drafts-0' is garbled.*upstream_error.*mended by retry_on_connector_upgrade",
+        r"'drafts-0' is garbled.*upstream_error.*retried by retry_on_connector_upgrade",
     ),
     (SecretInARecord, "no secrets", r"RECORD of stream 'notes' holds the secret token"),
     (SecretInACursor, "no secrets", r"STATE of stream 'notes' holds the secret token"),
@@ -351,7 +351,7 @@ PLANTED = [
     (
         ForgetsAGap,
         "recovery",
-        r"handed a gap and says nothing of it: stream 'notes', .*notes-0",
+        r"assigned a gap and says nothing of it: stream 'notes', .*notes-0",
     ),
     (
         MovesTheCursorInRecovery,

@@ -66,9 +66,9 @@ def test_what_a_refused_manifest_leaves_unknown_is_not_called_passed(tmp_path: P
     assert {one.ending for one in others} == {Ending.NOT_CHECKED}
 
 
-def test_without_a_world_only_the_manifest_is_checked(tmp_path: Path) -> None:
-    (tmp_path / "worldless_sample").mkdir()
-    directory = package(tmp_path / "worldless_sample", stream("a"))
+def test_without_a_practice_account_only_the_manifest_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "accountless_sample").mkdir()
+    directory = package(tmp_path / "accountless_sample", stream("a"))
     (directory / "__init__.py").touch()
     (directory / "connector.py").write_text("def collect(start, context):\n    return iter(())\n")
 

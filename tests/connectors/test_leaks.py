@@ -1,4 +1,4 @@
-"""What a connector is signed in with stays at its own site, over sockets: each connector's own client, led away."""
+"""Credentials stay at their own site, over sockets: each connector's own client, led away."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - the base class's name
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """No access log."""
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pdpp_worker.demo.provider.options import ProviderOptions, QuotaOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
+from connectors.chatgpt.practice.options import ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
+from pdpp_worker.conformance.quota.options import QuotaOptions
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
@@ -62,7 +63,7 @@ def test_a_slice_that_has_had_its_time_is_followed_by_the_next(
 def test_a_run_that_pauses_longer_than_a_slice_goes_on_when_the_pause_is_over(
     alone: Settings, db: Database, provider: ProviderProcess, account: ConnectionRow, tmp_path: Path
 ) -> None:
-    provider.set_quota(QuotaOptions(law="bucket", rate_per_s=0.5, burst=4, retry_after="seconds"))
+    provider.set_quota(QuotaOptions(model="bucket", rate_per_s=0.5, burst=4, retry_after="seconds"))
     request_run(db, account, trigger="manual")
     went_on = """
         SELECT 1 FROM events AS pause JOIN events AS next ON next.id > pause.id

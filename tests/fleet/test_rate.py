@@ -12,8 +12,9 @@ import pytest
 from redis import Redis
 from sqlalchemy import text
 
-from pdpp_worker.demo.provider.options import ProviderOptions, QuotaOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
+from connectors.chatgpt.practice.options import ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
+from pdpp_worker.conformance.quota.options import QuotaOptions
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
@@ -95,7 +96,7 @@ def is_at_it(db: Database, pid: int) -> bool:
 def test_a_refusal_is_remembered_at_once(
     settings: Settings, db: Database, provider: ProviderProcess, account: ConnectionRow, tmp_path: Path
 ) -> None:
-    provider.set_quota(QuotaOptions(law="bucket", rate_per_s=2, burst=3))
+    provider.set_quota(QuotaOptions(model="bucket", rate_per_s=2, burst=3))
     request_run(db, account, trigger="manual")
 
     with worker(settings, tmp_path, "collect,control", **RATE) as member, beat(settings, tmp_path) as clock:

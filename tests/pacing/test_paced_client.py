@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
+from connectors.chatgpt.practice.options import FaultOptions, ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker import metrics
-from pdpp_worker.demo.provider.options import FaultOptions, ProviderOptions, QuotaOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
+from pdpp_worker.conformance.quota.options import QuotaOptions
 from pdpp_worker.errors import PacerUnavailableError, Throttled, UpstreamError
 from pdpp_worker.pacing.bucket import Bucket, connect
 from pdpp_worker.pacing.hold import Hold
@@ -153,7 +154,7 @@ def test_a_request_that_changes_something_is_sent_once(client: Client, provider:
 
 
 def test_a_refusal_is_told_once_and_not_sent_again(client: Client, provider: ProviderProcess) -> None:
-    provider.set_quota(QuotaOptions(law="bucket", rate_per_s=0.001, burst=1, scope="all"))
+    provider.set_quota(QuotaOptions(model="bucket", rate_per_s=0.001, burst=1, scope="all"))
     client.http.get("/conversations")
 
     with pytest.raises(Throttled):
@@ -167,7 +168,7 @@ def test_a_refusal_is_told_once_and_not_sent_again(client: Client, provider: Pro
 def test_retry_after_is_obeyed_once_and_never_added_to_the_pacing(
     client: Client, provider: ProviderProcess, redis: Redis, form: str
 ) -> None:
-    quota = QuotaOptions(law="fixed", rate_per_s=1 / 60, retry_after=form, scope="all")  # type: ignore[arg-type]
+    quota = QuotaOptions(model="fixed", rate_per_s=1 / 60, retry_after=form, scope="all")  # type: ignore[arg-type]
     provider.set_quota(quota)
     client.http.get("/conversations")
 

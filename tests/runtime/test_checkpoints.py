@@ -7,17 +7,7 @@ from typing import Literal
 
 import pytest
 
-from pdpp_worker.connector import (
-    Context,
-    DetailCoverage,
-    DetailGap,
-    Done,
-    DoneError,
-    Message,
-    Reason,
-    Start,
-    skip,
-)
+from pdpp_worker.connector import Context, DetailCoverage, DetailGap, Done, DoneError, Message, Reason, Start, skip
 from pdpp_worker.protocol.messages import SkipResult
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope
 from pdpp_worker.runtime import intake

@@ -8,17 +8,7 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    Context,
-    Message,
-    Reason,
-    Start,
-    State,
-    TimeRange,
-    UpstreamError,
-    skip,
-)
+from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, Start, State, TimeRange, UpstreamError, skip
 from pdpp_worker.protocol.messages import DetailCoverage
 from tests.support.scripted import Scenario, manifest, record, state
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.demo.provider.laws import TokenBucket
+from pdpp_worker.conformance.quota.models import TokenBucket
 from pdpp_worker.errors import ProviderError, Throttled, UpstreamError
 from tests.support.virtual_fleet import CEILING_MS, START, Fleet, Mischief
 

@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    BatchScope,
-    Message,
-    Reason,
-    skip,
-)
+from pdpp_worker.connector import WHOLE_STREAM, BatchScope, Message, Reason, skip
 from pdpp_worker.recovery.sweep import sweep_transient
 from tests.support.backlog import BOTH_FORMS, CHANNEL, TARGETED, healing, missing, statuses, sweep
 from tests.support.scripted import Scenario, manifest, record, state

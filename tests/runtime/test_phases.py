@@ -6,15 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    Budget,
-    Context,
-    Message,
-    Reason,
-    Start,
-    skip,
-)
+from pdpp_worker.connector import WHOLE_STREAM, Budget, Context, Message, Reason, Start, skip
 from pdpp_worker.recovery.sweep import recover
 from tests.support.backlog import failing, healing, statuses, sweep
 from tests.support.scripted import Scenario, record, state

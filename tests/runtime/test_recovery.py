@@ -7,15 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pdpp_worker.connector import (
-    AuthExpired,
-    Context,
-    DetailGap,
-    DetailGapRecovered,
-    Message,
-    ResourceScope,
-    Start,
-)
+from pdpp_worker.connector import AuthExpired, Context, DetailGap, DetailGapRecovered, Message, ResourceScope, Start
 from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.store.backlog import Selection, waive
 from tests.support.backlog import TARGETED, failing, healing, missing, statuses, sweep

@@ -8,13 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from pdpp_worker.connector import (
-    Context,
-    Message,
-    Reason,
-    Start,
-    skip,
-)
+from pdpp_worker.connector import Context, Message, Reason, Start, skip
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.runtime.bounds import SliceEnded

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from pdpp_worker.store import engine, exporting, leases, silence
+from pdpp_worker.store import engine, leases, silence
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.views import record_views
 from tests.support.desk import Desk
 from tests.support.swallowing import SwallowingProxy
 from tests.support.waiting import PATIENCE_S
@@ -124,6 +125,6 @@ def test_the_server_is_told_its_bounds_by_the_client(desk: Desk, setting: str) -
 
 def test_a_transaction_that_an_owner_reads_from_may_be_slow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     with desk.db.begin() as connection:
-        list(exporting.records(connection, desk.connection_id, "items", deleted=False))
+        list(record_views.records(connection, desk.connection_id, "items", deleted=False))
 
         assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "0"

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pdpp_worker.connector import (
-    BatchScope,
-    Context,
-    DetailGap,
-    DetailGapRecovered,
-    Message,
-    ResourceScope,
-    Start,
-)
+from pdpp_worker.connector import BatchScope, Context, DetailGap, DetailGapRecovered, Message, ResourceScope, Start
 from pdpp_worker.recovery.sweep import sweep_transient
 from tests.support.scripted import Scenario, record
 

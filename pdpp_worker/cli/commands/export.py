@@ -20,8 +20,7 @@ from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.session import open_session
-from pdpp_worker.store import threads
-from pdpp_worker.store.views import record_views
+from pdpp_worker.store.views import record_views, stream_views
 from pdpp_worker.store.views.record_views import ExportedRecord
 
 
@@ -50,9 +49,11 @@ def export(
 
 
 def _records(connection: Connection, row: ConnectionRow, stream: str, *, deleted: bool) -> Iterator[ExportedRecord]:
-    """The records of a stream; the threads of mail are put together from its messages."""
-    if (row.connector, stream) == ("gmail", "threads"):
-        return threads.threads(connection, row.id)
+    """The records of a stream, stored or computed."""
+    connector = registry.all_connectors().get(row.connector)
+    view = connector.view(stream) if connector else None
+    if view is not None:
+        return stream_views.records(connection, row.id, view)
     return record_views.records(connection, row.id, stream, deleted=deleted)
 
 

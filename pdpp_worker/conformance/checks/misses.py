@@ -1,17 +1,17 @@
-"""What goes wrong is said, classified and mended: nothing is lost in silence."""
+"""Checks of failures: each is named, classified and retried, and nothing is lost in silence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from pdpp_worker.conformance.attempt import Attempt, Trouble
+from pdpp_worker.conformance.account import Fault, RecordGroup
+from pdpp_worker.conformance.attempt import Attempt, Disruption
 from pdpp_worker.conformance.case import Case, gaps_about, is_foreign, keys_of, wanted
-from pdpp_worker.conformance.checks.plain import require_truth
+from pdpp_worker.conformance.checks.plain import require_expected
 from pdpp_worker.conformance.checks.resume import spread
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Held, Ledger
 from pdpp_worker.conformance.names import difference, name_of, plural, some
-from pdpp_worker.conformance.world import Fault, Piece
 from pdpp_worker.connector import Throttled, UpstreamError
 from pdpp_worker.errors import ProviderError
 from pdpp_worker.protocol.manifest import Manifest
@@ -38,17 +38,17 @@ _KINDS = {
 def check_faults(case: Case) -> str:
     """Resources that fail one by one: each is named with the right reason, and the rest is collected."""
     case.after_plain()
-    faults = [fault for fault in _KINDS if fault in case.world.faults]
+    faults = [fault for fault in _KINDS if fault in case.account.faults]
     if not faults:
-        raise NotChecked("The world cannot let a resource fail.")
+        raise NotChecked("The practice account cannot let a resource fail.")
     broken = case.breakable(BROKEN)
     for fault in faults:
-        case.world.inject(fault, broken)
+        case.account.inject(fault, broken)
         try:
             ledger = case.runner.ledger()
             attempt = case.runner.run(ledger)
         finally:
-            case.world.mend()
+            case.account.restore()
         check_reasons(case, attempt)
         _require_accounted(case, ledger, broken, fault)
     ways = ", ".join(fault.value for fault in faults)
@@ -64,7 +64,7 @@ def check_requests(case: Case) -> str:
     for turn, number in enumerate(numbers):
         failure = _FAILURES[turn % len(_FAILURES)]()
         ledger = case.runner.ledger()
-        attempt = case.runner.run(ledger, trouble=Trouble(request=number, failure=failure))
+        attempt = case.runner.run(ledger, disruption=Disruption(request=number, failure=failure))
         how = f"when request {number} fails ({type(failure).__name__})"
         check_reasons(case, attempt)
         require_said(case, whole.held(), ledger, how)
@@ -116,10 +116,10 @@ def _family(manifest: Manifest, name: str) -> set[str]:
 
 
 def _require_accounted(case: Case, ledger: Ledger, broken: Collection[str], fault: Fault) -> None:
-    held, pieces = keys_of(ledger.held()), case.world.truth()
+    held, groups = keys_of(ledger.held()), case.account.expected_records()
     for resource in broken:
         gaps = gaps_about(ledger.gaps.values(), resource)
-        lost = _lost(held, [piece for piece in pieces if piece.resource == resource])
+        lost = _lost(held, [group for group in groups if group.resource == resource])
         if not lost:
             continue
         if not gaps:
@@ -128,15 +128,15 @@ def _require_accounted(case: Case, ledger: Ledger, broken: Collection[str], faul
             miss = wrong[0].miss
             raise Defect(
                 f"resource {resource!r} is {fault.value}, and the miss in stream {miss.stream!r} has the reason "
-                f"{miss.reason} ({miss.recovery_kind}); it is mended by {_KINDS[fault].value}"
+                f"{miss.reason} ({miss.recovery_kind}); it is retried by {_KINDS[fault].value}"
             )
-    rest = _lost(held, [piece for piece in pieces if piece.resource not in broken])
+    rest = _lost(held, [group for group in groups if group.resource not in broken])
     if rest and (fault is not Fault.REFUSED or not ledger.gaps):
         raise Defect(f"{plural(len(broken), 'resource')} {fault.value}; because of it also missing: {some(rest)}")
     if _KINDS[fault] is RecoveryKind.RUNTIME:
         case.heal(ledger)
-        require_truth(ledger, pieces, f"after {len(broken)} resources were {fault.value} and mended,")
+        require_expected(ledger, groups, f"after {len(broken)} resources were {fault.value} and retried,")
 
 
-def _lost(held: Mapping[str, Collection[str]], pieces: Sequence[Piece]) -> list[str]:
-    return [key for stream, keys in wanted(pieces).items() for key in keys if key not in held.get(stream, ())]
+def _lost(held: Mapping[str, Collection[str]], groups: Sequence[RecordGroup]) -> list[str]:
+    return [key for stream, keys in wanted(groups).items() for key in keys if key not in held.get(stream, ())]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from pdpp_worker.conformance.account import RecordGroup
 from pdpp_worker.conformance.attempt import Ask
 from pdpp_worker.conformance.case import Case, keys_of, wanted
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Held, Ledger
 from pdpp_worker.conformance.names import count, difference, plural, some
-from pdpp_worker.conformance.world import Piece
 
 
 def check_plain(case: Case) -> str:
@@ -19,24 +19,24 @@ def check_plain(case: Case) -> str:
     return f"{plural(len(attempt.messages), 'message')} accepted, {plural(count(ledger.held()), 'record')}"
 
 
-def check_truth(case: Case) -> str:
+def check_expected_records(case: Case) -> str:
     """Whether a run that reports nothing missing holds what the provider has."""
     _, ledger = case.after_plain()
-    require_truth(ledger, case.world.truth(), "after a plain run")
+    require_expected(ledger, case.account.expected_records(), "after a plain run")
     silent = [stream.name for stream in case.runner.supplied if not ledger.held().get(stream.name)]
     if silent:
-        raise NotChecked(f"The world's account holds nothing of {some(silent)}; the other streams are complete.")
+        raise NotChecked(f"The practice account holds nothing of {some(silent)}; the other streams are complete.")
     return f"all {plural(count(ledger.held()), 'record')} that the provider has, and no other"
 
 
-def require_truth(ledger: Ledger, truth: Sequence[Piece], when: str) -> None:
-    """Refuse a ledger that differs from the provider's truth.
+def require_expected(ledger: Ledger, expected_records: Sequence[RecordGroup], when: str) -> None:
+    """Refuse a ledger that differs from the provider's expected_records.
 
     Raises:
         Defect: naming the stream and some keys.
     """
     held = keys_of(ledger.held())
-    for stream, keys in wanted(truth).items():
+    for stream, keys in wanted(expected_records).items():
         got = held.get(stream, set())
         if lost := keys - got:
             raise Defect(
@@ -60,13 +60,13 @@ def check_determinism(case: Case) -> str:
 
 def check_change(case: Case) -> str:
     """Whether the next visit brings what happened since, by the cursor of the visit before."""
-    if not case.world.can_change:
-        raise NotChecked("The world's account cannot change.")
+    if not case.account.can_change:
+        raise NotChecked("The practice account cannot change.")
     _, ledger = case.after_plain()
     before = keys_of(ledger.held())
-    case.world.change()
+    case.account.change()
     case.runner.run(ledger, Ask(run_id="2"))
-    require_truth(ledger, case.world.truth(), "on the next visit")
+    require_expected(ledger, case.account.expected_records(), "on the next visit")
     fresh = case.runner.ledger()
     case.runner.run(fresh, Ask(run_id="3"))
     if phrase := difference(fresh.held(), ledger.held()):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from pdpp_worker.conformance.account import Fault
 from pdpp_worker.conformance.attempt import Ask, Attempt
 from pdpp_worker.conformance.case import Case, gaps_about
-from pdpp_worker.conformance.checks.plain import require_truth
+from pdpp_worker.conformance.checks.plain import require_expected
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Gap, Ledger
 from pdpp_worker.conformance.names import plural, some
-from pdpp_worker.conformance.world import Fault
 from pdpp_worker.protocol.messages import Budget, DetailGap, DetailGapRecovered
 from pdpp_worker.protocol.scope import ResourceScope, scope_key
 
@@ -26,14 +26,14 @@ def check_recovery(case: Case) -> str:
         ledger = _with_gaps(case)
         vain = ledger.copy()
         attempt = case.runner.run(vain, _RECOVERY)
-        _require_settled(attempt, vain, ledger.due())
+        _require_resolved(attempt, vain, ledger.due())
         if closed := ledger.gaps.keys() - vain.gaps.keys():
             raise Defect(f"it closes a gap while its resource is still {fault.value}: {some(closed)}")
     found = ["still missing: said again"]
-    if Fault.GONE in case.world.faults:
+    if Fault.GONE in case.account.faults:
         _try_gone(case, ledger.copy(), broken)
         found.append("gone: closed as absent")
-    if Fault.SIGNED_OUT in case.world.faults:
+    if Fault.SIGNED_OUT in case.account.faults:
         _try_signed_out(case, ledger.copy())
         found.append("signed out: asks no more")
     _recover(case, ledger)
@@ -44,8 +44,8 @@ def check_recovery(case: Case) -> str:
 def check_targeted(case: Case) -> str:
     """Whether a recovery run asks the provider for the gaps' resources only, within its budget; counted there."""
     fault, broken = _need(case)
-    if case.world.requests() is None:
-        raise NotChecked("The world does not count what is asked of the provider.")
+    if case.account.requests() is None:
+        raise NotChecked("The practice account does not count what is asked of the provider.")
     with _during(case, fault, broken):
         ledger = _with_gaps(case)
     ledger.keep(_by_resource(ledger))
@@ -67,11 +67,11 @@ def _need(case: Case) -> tuple[Fault, list[str]]:
 
 @contextmanager
 def _during(case: Case, fault: Fault, broken: list[str]) -> Iterator[None]:
-    case.world.inject(fault, broken)
+    case.account.inject(fault, broken)
     try:
         yield
     finally:
-        case.world.mend()
+        case.account.restore()
 
 
 def _with_gaps(case: Case) -> Ledger:
@@ -84,58 +84,60 @@ def _with_gaps(case: Case) -> Ledger:
 
 
 def _recover(case: Case, ledger: Ledger) -> None:
-    cursors, handed = dict(ledger.cursors), ledger.due()
+    cursors, assigned = dict(ledger.cursors), ledger.due()
     attempt = case.runner.run(ledger, _RECOVERY)
     if attempt.error is not None:
         raise Defect(f"a recovery run fails although nothing is wrong: {attempt.error}")
-    _require_settled(attempt, ledger, handed)
+    _require_resolved(attempt, ledger, assigned)
     if left := ledger.due():
         raise Defect(f"it leaves a gap open whose resource is there again: {_place(left[0])}")
     if ledger.cursors != cursors:
         raise Defect("it moves a cursor in a recovery run")
-    recovered = {gap.miss.stream for gap in handed}
-    require_truth(ledger, [one for one in case.world.truth() if one.stream in recovered], "after the recovery run")
+    recovered = {gap.miss.stream for gap in assigned}
+    require_expected(
+        ledger, [one for one in case.account.expected_records() if one.stream in recovered], "after the recovery run"
+    )
     case.runner.run(ledger, Ask(run_id="forward"))
-    require_truth(ledger, case.world.truth(), "after the recovery run and the next walk")
+    require_expected(ledger, case.account.expected_records(), "after the recovery run and the next walk")
 
 
 def _try_signed_out(case: Case, ledger: Ledger) -> None:
-    handed, mark = set(ledger.gaps), case.mark()
+    assigned, mark = set(ledger.gaps), case.mark()
     with _during(case, Fault.SIGNED_OUT, []):
         case.runner.run(ledger, _RECOVERY)
     asked = case.requests_since(mark)
     if len(asked) > 1:
         raise Defect(f"it asks for more in a recovery run although it is signed out: {some(asked[1:])}")
-    if closed := handed - ledger.gaps.keys():
+    if closed := assigned - ledger.gaps.keys():
         raise Defect(f"it closes a gap while it is signed out: {some(closed)}")
 
 
 def _try_gone(case: Case, ledger: Ledger, broken: list[str]) -> None:
     with _during(case, Fault.GONE, broken):
-        handed = ledger.due()
+        assigned = ledger.due()
         attempt = case.runner.run(ledger, _RECOVERY)
-        _require_settled(attempt, ledger, handed)
+        _require_resolved(attempt, ledger, assigned)
     open_now = {gap.gap_id for gap in ledger.due()}
-    if left := [gap for resource in broken for gap in gaps_about(handed, resource) if gap.gap_id in open_now]:
+    if left := [gap for resource in broken for gap in gaps_about(assigned, resource) if gap.gap_id in open_now]:
         raise Defect(f"it leaves a gap open although the provider affirms that its resource is gone: {_place(left[0])}")
     if not ledger.absent:
         raise Defect("it closes the gap of a resource that is gone as recovered; say absent=True")
 
 
-def _require_settled(attempt: Attempt, ledger: Ledger, handed: Collection[Gap]) -> None:
-    """Every gap that START handed over was recovered or reported again."""
+def _require_resolved(attempt: Attempt, ledger: Ledger, assigned: Collection[Gap]) -> None:
+    """Every gap that START assigned was recovered or reported again."""
     named = {one.gap_id for one in attempt.messages if isinstance(one, DetailGap | DetailGapRecovered)}
     open_now = {gap.gap_id for gap in ledger.gaps.values()}
-    for gap in handed:
+    for gap in assigned:
         if gap.gap_id in open_now and str(gap.gap_id) not in named and attempt.ended:
-            raise Defect(f"it is handed a gap and says nothing of it: {_place(gap)}")
+            raise Defect(f"it is assigned a gap and says nothing of it: {_place(gap)}")
 
 
 def _asked(case: Case, ledger: Ledger, budget: Budget, broken: Collection[str]) -> set[str]:
     """The resources that a recovery run asks the provider for."""
     mark = case.mark()
     case.runner.run(ledger, Ask(run_id="recovery", gaps=True, recovery_only=True, budget=budget))
-    requests = (case.world.requests() or [])[mark:]
+    requests = (case.account.requests() or [])[mark:]
     for request in requests:
         if not request.resources:
             raise Defect(f"it lists instead of fetching in a recovery run: {request.text}")
@@ -151,7 +153,7 @@ def _by_resource(ledger: Ledger) -> list[Gap]:
 
 
 def _resources(case: Case) -> int:
-    return len({piece.resource for piece in case.world.truth()} - {None})
+    return len({group.resource for group in case.account.expected_records()} - {None})
 
 
 def _place(gap: Gap) -> str:

@@ -1,6 +1,6 @@
 """The cursor's round trip: killed anywhere and resumed, a run gives the same records as one that nobody disturbed.
 
-What a resumed run does follows from the cursors that were committed, and from the connection's own files. So one resume
+A resumed run follows from the cursors that were committed, and from the connection's own files. So one resume
 for each set of them proves all kills that leave it: those that come later keep more records, never fewer.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pdpp_worker.conformance.attempt import Ask, Trouble
+from pdpp_worker.conformance.attempt import Ask, Disruption
 from pdpp_worker.conformance.case import Case
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Ledger
@@ -28,10 +28,10 @@ def check_kills(case: Case) -> str:
     places = list(_places(attempt.messages))
     for place in places:
         after = name_of(attempt.messages[place - 1]) if place else "START"
-        proof.kill(Trouble(stop_after=place), f"killed after message {place} ({after})")
+        proof.kill(Disruption(stop_after=place), f"killed after message {place} ({after})")
     requests = spread(range(1, attempt.requests + 1), MOST_KILLS)
     for number in requests:
-        proof.kill(Trouble(request=number, failure=SliceCut(), lasting=True), f"killed at request {number}")
+        proof.kill(Disruption(request=number, failure=SliceCut(), lasting=True), f"killed at request {number}")
     if not proof.resumed:
         raise NotChecked("The plain run says nothing, so there is no place to kill it at.")
     total = len(attempt.messages) + 1
@@ -48,7 +48,7 @@ class _Proof:
         self._seen: set[str] = set()
         self.resumed = 0
 
-    def kill(self, trouble: Trouble, how: str) -> None:
+    def kill(self, disruption: Disruption, how: str) -> None:
         """Kill a run and resume it.
 
         Raises:
@@ -56,7 +56,7 @@ class _Proof:
         """
         ledger = self._case.runner.ledger()
         try:
-            self._case.runner.run(ledger, trouble=trouble)
+            self._case.runner.run(ledger, disruption=disruption)
         except Defect as defect:
             raise Defect(f"{how}: {defect}") from defect
         state = exact_json([ledger.cursors, sorted(ledger.gaps), ledger.files_held()])

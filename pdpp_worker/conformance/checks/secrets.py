@@ -14,7 +14,7 @@ def check_secrets(case: Case) -> str:
         raise Defect("; ".join(watch.found))
     if not watch.messages:
         raise NotChecked("The connector has not said anything.")
-    if case.manifest.credentials and not case.world.secrets:
-        raise NotChecked("The manifest has credentials, and the world gives none.")
-    secrets = plural(len(case.world.secrets), "secret")
+    if case.manifest.credentials and not case.account.secrets:
+        raise NotChecked("The manifest has credentials, and the practice account gives none.")
+    secrets = plural(len(case.account.secrets), "secret")
     return f"{secrets}, in none of {plural(watch.messages, 'message')} and {plural(watch.lines, 'line')} of log"

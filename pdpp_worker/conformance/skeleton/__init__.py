@@ -1,1 +1,1 @@
-"""What a new connector begins as: real connectors, copied under another name. See `new.py`."""
+"""The beginnings of a new connector: real connectors, copied under another name. See `new.py`."""

@@ -12,10 +12,10 @@ import pytest
 
 import connectors.chatgpt
 from connectors.chatgpt.connector import collect
+from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.connector import Context, DetailGap, GapToClose, Message, Record, SkipResult, Start
-from pdpp_worker.demo.provider.account import Account
-from pdpp_worker.demo.provider.options import Change, FaultOptions, ProviderOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.runtime.intake import Intake
 from tests.support.connectors import context, final_state, start
@@ -27,7 +27,7 @@ TREES = ["conversations", "messages"]
 
 @dataclass
 class Holder:
-    """What a store would hold: the messages of all slices so far, and the cursors they left."""
+    """A store: the messages of all slices so far, and the cursors they left."""
 
     context: Context
     sent: list[Message] = field(default_factory=list)
@@ -121,7 +121,7 @@ def provide() -> Iterator[Callable[..., ProviderProcess]]:
         process.stop()
 
 
-def truth(provider: ProviderProcess, *changes: Change) -> Account:
+def expected(provider: ProviderProcess, *changes: Change) -> Account:
     """The provider's account after the changes."""
     account = Account(provider.options.seed, provider.options.conversations)
     for change in changes:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from connectors.chatgpt.practice.archive import export_archive
+from connectors.chatgpt.practice.options import ProviderOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.connector import Budget, DetailCoverage, DetailGapRecovered, Record
-from pdpp_worker.demo.provider.archive import export_archive
-from pdpp_worker.demo.provider.options import ProviderOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 from tests.support.connectors import context
 
 from .conftest import ALL, MANIFEST, TREES, Holder, gaps, online, skips, to_close

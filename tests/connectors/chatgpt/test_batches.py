@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.options import FaultOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.connector import Budget, Context, DetailGapRecovered
-from pdpp_worker.demo.provider.account import Account
-from pdpp_worker.demo.provider.options import FaultOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 
-from .conftest import TREES, Holder, assert_whole, gaps, online, skips, to_close, truth
+from .conftest import TREES, Holder, assert_whole, expected, gaps, online, skips, to_close
 
 Provide = Callable[..., ProviderProcess]
 
@@ -34,7 +34,7 @@ def test_ten_conversations_are_read_with_one_request(provide: Provide) -> None:
 
     holder.run(TREES)
 
-    omitted = [one.id for one in truth(provider) if not one.in_batches]
+    omitted = [one.id for one in expected(provider) if not one.in_batches]
     asked = kinds(provider, before)
     assert asked.count("batch") == 5
     assert asked.count("detail") == len(omitted)
@@ -61,7 +61,7 @@ def test_a_batch_that_fails_is_the_last_one(provide: Provide, status: int) -> No
     said = holder.run(TREES)
 
     assert kinds(provider).count("batch") == 1
-    assert_whole(holder, truth(provider))
+    assert_whole(holder, expected(provider))
     assert skips(said) == {}
 
 
@@ -80,7 +80,7 @@ def test_a_walk_cut_in_the_middle_of_a_batch_loses_nothing(provide: Provide) -> 
     while len(holder.run(TREES, cut=300)) == 300:
         pass
 
-    assert_whole(holder, truth(provider))
+    assert_whole(holder, expected(provider))
 
 
 def test_a_batch_stays_within_the_budget(provide: Provide) -> None:

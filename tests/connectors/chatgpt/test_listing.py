@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.chatgpt.errors import ListEmptiedError, ShapeError
-from connectors.chatgpt.listing import MAX_PASSES, Item, Mark, Page, Place, walk
+from connectors.chatgpt.errors import ListEmptiedError
+from connectors.chatgpt.listing import MAX_PASSES, Boundary, Item, Page, Position, walk
+from pdpp_worker.connector import ShapeError
 
 BEGINNING = 1_700_000_000_000
 
@@ -49,17 +50,17 @@ class Model:
 CHANGE = st.tuples(st.sampled_from(["new", "update", "delete"]), st.integers(0, 99), st.integers(0, 1))
 PURGE = st.integers(1, 20).map(lambda count: [("delete", 0, 0)] * count)
 BURSTS = st.lists(st.lists(CHANGE, max_size=15) | PURGE, max_size=12)
-"""What happens before each page read; then nothing more happens."""
+"""The changes before each page read; then nothing more happens."""
 
 
 @dataclass
-class World:
-    """A model that changes between reads, and a reader whose walk is cut and resumed from its saved place."""
+class ChangingList:
+    """A model that changes between reads, and a reader whose walk is cut and resumed from its saved position."""
 
     model: Model
     bursts: list[list[tuple[str, int, int]]]
     cuts: list[int]
-    place: Place = field(default_factory=Place)
+    position: Position = field(default_factory=Position)
     held: dict[str, int] = field(default_factory=dict)
     seen_at_top: dict[str, int] = field(default_factory=dict)
 
@@ -82,12 +83,12 @@ class World:
 
     def _slice(self, limit: int | None) -> bool:
         passes = 0
-        for count, step in enumerate(walk(self.read, self.place), start=1):
+        for count, step in enumerate(walk(self.read, self.position), start=1):
             passes += step.item is None
             if step.item is not None:
                 assert step.item.time is not None
                 self.held[step.item.id] = max(self.held.get(step.item.id, 0), step.item.time)
-            self.place = Place.from_json(json.loads(json.dumps(step.place.as_json())))
+            self.position = Position.from_json(json.loads(json.dumps(step.position.as_json())))
             self.check_cursor()
             if count == limit:
                 return False
@@ -96,18 +97,26 @@ class World:
         return True
 
     def check_last_pass(self) -> None:
-        """What a walk that came to rest promises: it holds all that was listed when its last pass began, as it was."""
+        """A walk that came to rest holds all that was listed when its last pass began, as it was."""
         assert all(self.held.get(name, 0) >= time for name, time in self.seen_at_top.items())
 
     def check_cursor(self) -> None:
-        """What the saved place promises: no version at or below the floor, or between mark and top, is missing."""
-        place = self.place
+        """No version at or below the low watermark, or between the boundary and the high watermark, is missing."""
+        position = self.position
         for name, time in self.model.times.items():
             if self.held.get(name) == time:
                 continue
-            assert place.floor is None or time >= place.floor.time
-            assert place.floor is None or name not in place.floor.ids or time > place.floor.time
-            assert place.mark is None or place.top is None or not place.mark.time < time <= place.top.time - 1
+            assert position.low_watermark is None or time >= position.low_watermark.time
+            assert (
+                position.low_watermark is None
+                or name not in position.low_watermark.ids
+                or time > position.low_watermark.time
+            )
+            assert (
+                position.boundary is None
+                or position.high_watermark is None
+                or not position.boundary.time < time <= position.high_watermark.time - 1
+            )
 
 
 @settings(max_examples=150, deadline=None)
@@ -122,7 +131,7 @@ def test_nothing_is_lost_however_the_list_changes_and_the_walk_is_cut(
     count: int, equal: int, size: int, bursts: list[list[tuple[str, int, int]]], cuts: list[int]
 ) -> None:
     model = Model(size, {f"old-{n}": BEGINNING - n // equal for n in range(count)})
-    world = World(model, bursts, cuts)
+    world = ChangingList(model, bursts, cuts)
     try:
         while world.bursts:
             world.run()
@@ -136,12 +145,12 @@ def test_nothing_is_lost_however_the_list_changes_and_the_walk_is_cut(
 
 def test_a_second_walk_hands_out_only_what_changed() -> None:
     model = Model(100, {f"old-{n}": BEGINNING - n for n in range(250)})
-    first = list(walk(model.read, Place()))
+    first = list(walk(model.read, Position()))
     model.put("old-77")
     model.put("fresh")
     before = model.reads
 
-    second = [step.item.id for step in walk(model.read, first[-1].place) if step.item]
+    second = [step.item.id for step in walk(model.read, first[-1].position) if step.item]
 
     assert second == ["fresh", "old-77"]
     assert model.reads - before == 2
@@ -151,36 +160,36 @@ def test_a_list_that_is_not_sorted_is_handed_out_whole() -> None:
     times = {f"old-{n}": BEGINNING - (n * 37) % 60 for n in range(60)}
     items = [Item(name, time, {}) for name, time in times.items()]
 
-    told = {step.item.id for step in walk(lambda at: Page(items[at : at + 10]), Place()) if step.item}
+    told = {step.item.id for step in walk(lambda at: Page(items[at : at + 10]), Position()) if step.item}
 
     assert told == times.keys()
 
 
 def test_equal_times_at_the_floor_are_told_apart_by_id() -> None:
     model = Model(100, {"a": BEGINNING, "b": BEGINNING - 1})
-    place = list(walk(model.read, Place()))[-1].place
+    position = list(walk(model.read, Position()))[-1].position
     model.times["c"] = BEGINNING
 
-    assert [step.item.id for step in walk(model.read, place) if step.item] == ["c"]
+    assert [step.item.id for step in walk(model.read, position) if step.item] == ["c"]
 
 
 def test_new_items_at_the_time_of_the_floor_are_found_behind_a_full_page_of_known_ones() -> None:
     model = Model(10, {f"{n:03}": BEGINNING for n in range(20)})
-    place = list(walk(model.read, Place()))[-1].place
+    position = list(walk(model.read, Position()))[-1].position
     model.times["999"] = BEGINNING
 
-    assert [step.item.id for step in walk(model.read, place) if step.item] == ["999"]
+    assert [step.item.id for step in walk(model.read, position) if step.item] == ["999"]
 
 
 def test_more_equal_times_than_a_page_are_all_handed_out_although_the_walk_is_cut_at_each() -> None:
     model = Model(10, {f"{n:03}": BEGINNING for n in range(45)})
     handed: list[str] = []
-    place = Place()
+    position = Position()
     for _ in range(45):
-        step = next(walk(model.read, place))
+        step = next(walk(model.read, position))
         assert step.item is not None
         handed.append(step.item.id)
-        place = step.place
+        position = step.position
 
     assert sorted(handed) == sorted(model.times)
 
@@ -192,47 +201,47 @@ def test_a_pinned_old_item_hides_nothing_below_it() -> None:
         return Page(items[offset : offset + 100])
 
     for cut in range(1, 151):
-        steps = [step for step, _ in zip(walk(read, Place()), range(cut), strict=False)]
-        rest = list(walk(read, steps[-1].place))
+        steps = [step for step, _ in zip(walk(read, Position()), range(cut), strict=False)]
+        rest = list(walk(read, steps[-1].position))
         assert {step.item.id for step in steps + rest if step.item} == {item.id for item in items}
 
 
 def test_items_without_a_time_are_handed_out_and_move_nothing() -> None:
     items = [Item("a", BEGINNING, {}), Item("?", None, {}), Item("b", BEGINNING - 1, {})]
 
-    steps = list(walk(lambda offset: Page(items[offset:]), Place()))
+    steps = list(walk(lambda offset: Page(items[offset:]), Position()))
 
     assert [step.item.id for step in steps if step.item][:3] == ["a", "?", "b"]
-    assert steps[-1].place.floor == Mark(BEGINNING, frozenset({"a"}))
+    assert steps[-1].position.low_watermark == Boundary(BEGINNING, frozenset({"a"}))
 
 
 def test_a_list_that_became_empty_is_not_believed() -> None:
     with pytest.raises(ListEmptiedError):
-        list(walk(lambda _: Page([]), Place(floor=Mark(BEGINNING))))
+        list(walk(lambda _: Page([]), Position(low_watermark=Boundary(BEGINNING))))
 
 
 def test_a_list_that_was_always_empty_is_walked_to_its_end() -> None:
-    assert [step.item for step in walk(lambda _: Page([]), Place())] == [None]
+    assert [step.item for step in walk(lambda _: Page([]), Position())] == [None]
 
 
 def test_a_list_that_ignores_the_offset_is_refused() -> None:
     items = [Item(f"n{n}", BEGINNING - n, {}) for n in range(30)]
 
     with pytest.raises(ShapeError):
-        list(walk(lambda _: Page(items), Place()))
+        list(walk(lambda _: Page(items), Position()))
 
 
 def test_a_list_that_ends_in_nothing_beyond_a_full_page_is_refused() -> None:
     items = [Item(f"n{n}", BEGINNING - n, {}) for n in range(100)]
 
     with pytest.raises(ShapeError):
-        list(walk(lambda offset: Page([] if offset else items), Place()))
+        list(walk(lambda offset: Page([] if offset else items), Position()))
 
 
 def test_a_platform_that_counts_reading_as_an_update_does_not_keep_the_walk_going() -> None:
     model = Model(100, {f"old-{n}": BEGINNING - n for n in range(5)})
     handed = 0
-    for step in walk(model.read, Place()):
+    for step in walk(model.read, Position()):
         if step.item is not None:
             handed += 1
             model.put(step.item.id)

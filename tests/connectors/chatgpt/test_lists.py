@@ -12,9 +12,9 @@ import pytest
 
 from connectors.chatgpt.connector import collect
 from connectors.chatgpt.lists import SMALL_STREAMS
+from connectors.chatgpt.practice.options import Change
+from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.connector import Context, Gone, Message, Record, State
-from pdpp_worker.demo.provider.options import Change
-from pdpp_worker.demo.provider.process import ProviderProcess
 from tests.support.connectors import context, start, unpaced
 
 from .conftest import ALL, TREES, Holder, online, skips

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from connectors.chatgpt.gaps import BACKLOG
+from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.options import Change, FaultOptions
+from connectors.chatgpt.practice.process import ProviderProcess
+from pdpp_worker.conformance.quota.options import QuotaOptions
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     BatchScope,
@@ -20,11 +24,8 @@ from pdpp_worker.connector import (
     Record,
     State,
 )
-from pdpp_worker.demo.provider.account import Account
-from pdpp_worker.demo.provider.options import Change, FaultOptions, QuotaOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 
-from .conftest import ALL, TREES, Holder, assert_whole, gaps, online, skips, to_close, truth
+from .conftest import ALL, TREES, Holder, assert_whole, expected, gaps, online, skips, to_close
 
 Provide = Callable[..., ProviderProcess]
 
@@ -43,7 +44,7 @@ def test_a_first_run_holds_the_whole_account(provide: Provide) -> None:
 
     holder.run()
 
-    assert_whole(holder, truth(provider))
+    assert_whole(holder, expected(provider))
     assert skips(holder.sent) == {}
     assert set(provider.stats().details_by_id.values()) == {1}
     assert {name: len(holder.held(name)) for name in ALL[2:]} == {
@@ -66,7 +67,7 @@ def test_a_second_run_reads_only_what_changed(provide: Provide) -> None:
 
     assert sorted(details_asked(provider, before)) == sorted([*moved.updated, *moved.new])
     assert sum(one.kind == "list" for one in provider.log(before)) == 2
-    assert_whole(holder, truth(provider, change))
+    assert_whole(holder, expected(provider, change))
 
 
 def test_a_run_without_news_asks_for_one_page_and_no_conversation(provide: Provide) -> None:
@@ -100,7 +101,7 @@ def test_a_walk_cut_again_and_again_still_holds_everything(provide: Provide, ste
         assert cuts < 500
 
     assert cuts > 0
-    assert_whole(holder, truth(provider))
+    assert_whole(holder, expected(provider))
 
 
 def test_a_cut_never_loses_the_conversations_before_the_last_state(provide: Provide) -> None:
@@ -114,8 +115,8 @@ def test_a_cut_never_loses_the_conversations_before_the_last_state(provide: Prov
 
     again.run(TREES)
 
-    assert details_asked(provider, before) == newest_first(truth(provider))[5:]
-    assert_whole(again, truth(provider))
+    assert details_asked(provider, before) == newest_first(expected(provider))[5:]
+    assert_whole(again, expected(provider))
 
 
 def test_an_account_that_changes_during_a_cut_walk_is_held_as_it_then_is(provide: Provide) -> None:
@@ -130,7 +131,7 @@ def test_an_account_that_changes_during_a_cut_walk_is_held_as_it_then_is(provide
 
     holder.run(TREES)
 
-    assert_whole(holder, truth(provider, *changes))
+    assert_whole(holder, expected(provider, *changes))
     assert skips(holder.sent) == {}
 
 
@@ -193,7 +194,7 @@ def test_an_endpoint_that_answers_every_conversation_as_absent_is_not_believed(p
 
 
 def test_a_refused_conversation_is_a_gap_that_knows_when_to_come_back(provide: Provide) -> None:
-    provider = provide(12, quota=QuotaOptions(law="bucket", rate_per_s=0.01, burst=9, retry_after="seconds"))
+    provider = provide(12, quota=QuotaOptions(model="bucket", rate_per_s=0.01, burst=9, retry_after="seconds"))
     holder = Holder(online(provider))
 
     said = holder.run(TREES)
@@ -204,7 +205,7 @@ def test_a_refused_conversation_is_a_gap_that_knows_when_to_come_back(provide: P
 
 
 def test_five_refusals_in_a_row_put_the_rest_off_and_keep_the_place(provide: Provide) -> None:
-    provider = provide(30, quota=QuotaOptions(law="bucket", rate_per_s=0.01, burst=10))
+    provider = provide(30, quota=QuotaOptions(model="bucket", rate_per_s=0.01, burst=10))
     holder = Holder(online(provider))
 
     said = holder.run(TREES)
@@ -220,7 +221,7 @@ def test_five_refusals_in_a_row_put_the_rest_off_and_keep_the_place(provide: Pro
     provider.set_quota(QuotaOptions())
     before = provider.stats().requests
     holder.run(TREES)
-    assert details_asked(provider, before) == newest_first(truth(provider))[15:]
+    assert details_asked(provider, before) == newest_first(expected(provider))[15:]
 
 
 def test_failures_that_are_not_in_a_row_do_not_stop_the_walk(provide: Provide) -> None:
@@ -377,7 +378,7 @@ def test_a_token_that_expires_on_the_way_keeps_what_was_read(provide: Provide) -
     assert gaps(said) == []
     provider.set_faults(FaultOptions())
     holder.run(TREES)
-    assert_whole(holder, truth(provider))
+    assert_whole(holder, expected(provider))
     assert set(provider.stats().details_by_id.values()) == {1, 2}
 
 
@@ -403,5 +404,5 @@ def test_scattered_faults_lose_nothing_that_recovery_does_not_bring(provide: Pro
 
     holder.run(TREES, gaps=missing)
 
-    assert_whole(holder, truth(provider))
+    assert_whole(holder, expected(provider))
     assert skips(holder.run(TREES)) == {}

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from connectors.chatgpt.practice.options import FaultOptions
+from connectors.chatgpt.practice.process import ProviderProcess
 from connectors.chatgpt.session import SIGNED_OUT, Session
 from pdpp_worker.connector import AuthExpired, Context, ProviderError
-from pdpp_worker.demo.provider.options import FaultOptions
-from pdpp_worker.demo.provider.process import ProviderProcess
 from tests.support.connectors import context, unpaced
 
-from .conftest import TREES, Holder, assert_whole, online, skips, truth
+from .conftest import TREES, Holder, assert_whole, expected, online, skips
 
 Provide = Callable[..., ProviderProcess]
 BASE_URL = "https://chat.test/backend-api"
@@ -127,7 +127,7 @@ def test_a_session_cookie_is_enough_to_collect(provide: Provide) -> None:
 
     holder.run(TREES)
 
-    assert_whole(holder, truth(provider))
+    assert_whole(holder, expected(provider))
     assert [one.kind for one in provider.log()][:2] == ["session", "list"]
 
 

@@ -74,7 +74,7 @@ def write(path: Path, *lines: dict[str, Any] | bytes, append: bool = False) -> P
 
 @dataclass
 class Outcome:
-    """What a run brought."""
+    """The messages of a run."""
 
     sent: list[Message] = field(default_factory=list)
     before: Mapping[str, Any] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Outcome:
 
     @property
     def skips(self) -> list[SkipResult]:
-        """What it skipped."""
+        """The streams it skipped."""
         return [m for m in self.sent if isinstance(m, SkipResult)]
 
     @property
@@ -112,7 +112,7 @@ class Outcome:
 
 @dataclass
 class Held:
-    """What the store holds after some runs: a partial record is laid over what is there."""
+    """The store after some runs: a partial record is laid over the one that is there."""
 
     data: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 

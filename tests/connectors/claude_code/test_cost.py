@@ -1,4 +1,4 @@
-"""What a walk costs: the size of its cursor, the number of its states, its memory."""
+"""The cost of a walk: the size of its cursor, the number of its states, its memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.claude_code import books, transcript
+from connectors.claude_code import stream_counts, transcript
 from pdpp_worker.connector import Record, State
 from tests.connectors.claude_code.logs import (
     PROJECT,
@@ -47,7 +47,7 @@ def test_states_come_by_work_done_and_not_by_file(root: Path) -> None:
 
 
 def test_a_state_in_the_middle_of_a_file_spares_what_came_before(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(books, "RECORDS_PER_STATE", 4)
+    monkeypatch.setattr(stream_counts, "RECORDS_PER_STATE", 4)
     write(root / FILE, *(said(f"u{n}") for n in range(10)))
 
     state = next(message for message in stream_messages(root) if isinstance(message, State))
@@ -57,12 +57,12 @@ def test_a_state_in_the_middle_of_a_file_spares_what_came_before(root: Path, mon
 
 @pytest.mark.parametrize("files", [0, 4_999, 5_000, 50_000])
 def test_a_state_never_costs_more_than_a_fixed_share_of_the_work_before_it(files: int) -> None:
-    due = books.Books("sessions", files=files, bytes=books.BYTES_PER_STATE)
+    due = stream_counts.StreamCounts("sessions", files=files, bytes=stream_counts.BYTES_PER_STATE)
 
     bytes_a_state = 75 * files
     spared = not due.is_due
 
-    assert spared or bytes_a_state <= books.BYTES_PER_STATE / 20
+    assert spared or bytes_a_state <= stream_counts.BYTES_PER_STATE / 20
 
 
 def test_memory_does_not_grow_with_a_file_or_a_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

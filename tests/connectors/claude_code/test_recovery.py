@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors.claude_code import emitter, recover, transcript
+from connectors.claude_code import records, recover, transcript
 from pdpp_worker.connector import Budget, DetailGap, DetailGapRecovered, GapToClose, Reason, State
 from tests.connectors.claude_code.logs import (
     PROJECT,
@@ -149,7 +149,7 @@ def test_a_directory_is_recovered_with_all_its_transcripts(open_root: Path, as_p
 def test_a_tool_result_too_large_for_an_older_version_is_recovered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(root / RESULT, b"x" * 5000)
     with monkeypatch.context() as older:
-        older.setattr(emitter, "MAX_LINE_BYTES", 1000)
+        older.setattr(records, "MAX_LINE_BYTES", 1000)
         first = run(root)
         still = retry(root, first.gaps[0])
 

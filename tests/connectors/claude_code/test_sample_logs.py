@@ -1,4 +1,4 @@
-"""The sample for the demonstration: the same from the same seed, with every trouble in it."""
+"""The sample for the demonstration: the same from the same seed, with every kind of damage in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from pdpp_worker.demo.sample_logs import append_activity, write_sample
+from connectors.claude_code.practice.sample_logs import append_activity, write_sample
 from tests.connectors.claude_code.logs import run
 
 Drop = Callable[[], AbstractContextManager[None]]

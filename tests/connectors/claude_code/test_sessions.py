@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.claude_code import books
+from connectors.claude_code import stream_counts
 from pdpp_worker.connector import Message, State
 from tests.connectors.claude_code.logs import PROJECT, A, B, Held, encoded, run, said, stream_messages, write
 
@@ -157,7 +157,7 @@ def write_mixed(root: Path) -> None:
 def test_a_run_killed_after_any_message_goes_on_from_its_last_state(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(books, "RECORDS_PER_STATE", 2)
+    monkeypatch.setattr(stream_counts, "RECORDS_PER_STATE", 2)
     write_mixed(root)
     whole = list(stream_messages(root))
     expected, gaps = Held().take(whole).data, {m.record_key for m in whole if m.type == "DETAIL_GAP"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.claude_code.shapes import (
-    Place,
+    LineOrigin,
     attachment_record,
     is_message,
     iso_time,
@@ -21,7 +21,7 @@ from connectors.claude_code.shapes import (
 )
 from tests.connectors.claude_code.logs import PROJECT, A, B, manifest, said
 
-PLACE = Place(f"{PROJECT}/{A}.jsonl", A, is_forced=False)
+PLACE = LineOrigin(f"{PROJECT}/{A}.jsonl", A, is_forced=False)
 NAMES = {"uuid": "uuid", "parent_uuid": "parentUuid", "is_sidechain": "isSidechain", "user_type": "userType"}
 NAMES |= {"agent_id": "agentId", "timestamp": "timestamp"}
 JSON = st.recursive(
@@ -125,7 +125,7 @@ def test_a_key_that_is_too_long_or_not_ascii_stands_as_its_digest() -> None:
 
 
 def test_the_path_overrules_the_line_in_a_session_directory() -> None:
-    forced = Place(f"{PROJECT}/{A}/subagents/agent-1.jsonl", A, is_forced=True)
+    forced = LineOrigin(f"{PROJECT}/{A}/subagents/agent-1.jsonl", A, is_forced=True)
     record = message_record(said("u1", session=B), forced, 0, b"")
 
     assert record["session_id"] == A

@@ -1,4 +1,4 @@
-"""What is found, what is left alone, and that names lead back."""
+"""The scan finds all files of known kinds, leaves others alone, and names lead back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be read, or must not be: a gap or a skip that says why, and no other file suffers."""
+"""Files that cannot or must not be read are a gap or a skip that says why, and no other file suffers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forward walk over real files: only what is new, nothing twice, nothing lost, no miss silent."""
+"""The forward walk over real files: only what is new, nothing twice, nothing lost, no gap silent."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Holder:
-    """What a store would hold: the messages of all slices so far, and the cursors they left."""
+    """A store: the messages of all slices so far, and the cursors they left."""
 
     context: Context
     sent: list[Message] = field(default_factory=list)

@@ -111,7 +111,7 @@ class Dovecot:
             client.logout()
 
     def log(self) -> str:
-        """What the server wrote."""
+        """The server's log."""
         return (self.root / "log").read_text(errors="replace")
 
 

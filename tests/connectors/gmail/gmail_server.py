@@ -1,5 +1,7 @@
 """The Gmail of the tests is the one that connectors are practised on."""
 
-from pdpp_worker.demo.gmail import DROP, PASSWORD, TOKEN, USER, Fault, GmailServer, Stored, running, structure
+from connectors.gmail.practice.account import DROP, PASSWORD, TOKEN, USER, Fault, GmailServer, Stored
+from connectors.gmail.practice.answers import structure
+from connectors.gmail.practice.server import running
 
 __all__ = ["DROP", "PASSWORD", "TOKEN", "USER", "Fault", "GmailServer", "Stored", "running", "structure"]

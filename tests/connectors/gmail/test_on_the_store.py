@@ -9,12 +9,14 @@ import pytest
 from redis import Redis
 from sqlalchemy import text
 
+from pdpp_worker import registry
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import connections, threads
+from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.views import stream_views
 from tests.connectors.gmail.gmail_server import PASSWORD, GmailServer
 from tests.connectors.gmail.mails import written
 
@@ -50,7 +52,9 @@ class Account:
         """The threads, as they are exported."""
         with self._db.begin() as connection:
             row = connections.get(connection, "mail")
-            return [json.loads(one.json) for one in threads.threads(connection, row.id)]
+            query = registry.get("gmail").view("threads")
+            assert query is not None
+            return [json.loads(one.json) for one in stream_views.records(connection, row.id, query)]
 
 
 @pytest.fixture

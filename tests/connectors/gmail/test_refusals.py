@@ -147,11 +147,11 @@ def test_a_mailbox_that_cannot_be_opened_is_a_gap_of_that_mailbox(filled: GmailS
     shut = skips(said)["messages"]
     filled.faults.clear()
     known = GapToClose(gap_id="7", stream="messages", scope=shut.scope, reason=shut.reason)  # type: ignore[arg-type]
-    mended = inbox.run(gaps=[known])
+    resolved = inbox.run(gaps=[known])
 
     assert shut.scope == BatchScope(partition={"mailbox": "INBOX"})
     assert len(inbox.held()) == 5
-    assert [one.gap_id for one in mended if isinstance(one, DetailGapRecovered)] == ["7"]
+    assert [one.gap_id for one in resolved if isinstance(one, DetailGapRecovered)] == ["7"]
 
 
 def test_a_server_that_refuses_everything_is_left_alone_after_a_page(gmail: GmailServer, inbox: Holder) -> None:

@@ -118,7 +118,7 @@ class ArchiveMaker:
         self.execute("UPDATE SESSION SET FINISHED = TRUE WHERE ID = ?", self.session)
 
     def workspace(self, team: str = TEAM) -> None:
-        """Who is signed in, and where."""
+        """The signed-in user, and the workspace."""
         chunk = self._chunk(WORKSPACE, 1)
         values = (chunk, "Work", "owner", team, OWNER, "https://work.example/", json.dumps({"ok": True}))
         self.execute(

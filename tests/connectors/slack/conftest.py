@@ -39,7 +39,7 @@ ALL = [stream.name for stream in MANIFEST.supplied]
 
 @dataclass
 class Holder:
-    """What a store would hold: the messages of all slices so far, and the cursors they left."""
+    """A store: the messages of all slices so far, and the cursors they left."""
 
     context: Context
     sent: list[Message] = field(default_factory=list)
@@ -135,7 +135,7 @@ def settings(**given: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Where the archive lies."""
+    """The archive's directory."""
     return tmp_path / "archive"
 
 

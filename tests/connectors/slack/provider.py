@@ -18,7 +18,7 @@ PAGE = 3
 
 
 class Slack:
-    """The workspace and its levers."""
+    """The workspace and its fault switches."""
 
     def __init__(self) -> None:
         self.channels: dict[str, Obj] = {}
@@ -39,7 +39,7 @@ class Slack:
         self.messages[key] = messages
 
     def called(self, method: str, **parameters: str) -> int:
-        """How often a method was asked with these parameters among others."""
+        """The number of calls of a method with these parameters among others."""
         return sum(one == method and parameters.items() <= given.items() for one, given in self.asked)
 
     def answer(self, method: str, asked: dict[str, str], authorization: str) -> Obj | int:

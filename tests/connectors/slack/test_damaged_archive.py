@@ -1,4 +1,4 @@
-"""What of an archive cannot be read is said, and costs nothing but itself."""
+"""The unreadable parts of an archive are named, and cost nothing but themselves."""
 
 from __future__ import annotations
 

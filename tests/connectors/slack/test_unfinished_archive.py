@@ -1,4 +1,4 @@
-"""What an archive that was not brought to its end lacks is a gap, and closes by what a later session brings."""
+"""The missing parts of an unfinished archive are gaps, and close by a later session's records."""
 
 from __future__ import annotations
 

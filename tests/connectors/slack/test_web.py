@@ -1,4 +1,4 @@
-"""The Web API road, against a practice provider."""
+"""The Web API as a source, against a practice server."""
 
 from __future__ import annotations
 

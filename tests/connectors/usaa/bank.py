@@ -18,7 +18,7 @@ CHECKING_ID = "acc-1"
 
 @dataclass
 class Bank:
-    """What the site holds and how it behaves. Rows are (day, text, amount) of the checking account."""
+    """The site's content and behaviour. Rows are (day, text, amount) of the checking account."""
 
     rows: list[tuple[date, str, str]] = field(default_factory=list)
     first_day: date = date.min
@@ -115,7 +115,7 @@ def open_bank(bank: Bank) -> Iterator[Bank]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """No access log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

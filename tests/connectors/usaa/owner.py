@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.usaa.connector import collect_with
-from connectors.usaa.templates import TEMPLATES, Template
+from connectors.usaa.documents.templates import TEMPLATES, Template
 from pdpp_worker.connector import (
     Context,
     DetailCoverage,
@@ -51,10 +51,10 @@ class Owner:
         settings = {"history_days": 510, "base_url": "http://127.0.0.1:1", **self.settings}
         return replace(context(settings), now=lambda: self.now)
 
-    def run(self, *, cut: int | None = None, recovery_only: bool = False, handed: bool = True) -> list[Message]:
+    def run(self, *, cut: int | None = None, recovery_only: bool = False, assigned: bool = True) -> list[Message]:
         """A slice, cut after some messages if asked; every message has to pass the intake."""
         streams = [stream.name for stream in MANIFEST.supplied_to(self.settings)]
-        gaps = list(self.gaps.values()) if handed else []
+        gaps = list(self.gaps.values()) if assigned else []
         request = start(streams, self.state, gaps=gaps, recovery_only=recovery_only)
         intake = Intake(MANIFEST, request, lambda text: text)
         sent: list[Message] = []
@@ -102,12 +102,12 @@ class Owner:
                 pass
 
     def _open(self, message: DetailGap | SkipResult) -> None:
-        handed = next((one for one in self.gaps.values() if one.gap_id == getattr(message, "gap_id", None)), None)
-        scope = handed.scope if handed is not None else message.scope
+        assigned = next((one for one in self.gaps.values() if one.gap_id == getattr(message, "gap_id", None)), None)
+        scope = assigned.scope if assigned is not None else message.scope
         assert scope is not None
         key = (message.stream, scope_key(scope))
         locator = message.detail_locator if isinstance(message, DetailGap) else None
-        gap_id = handed.gap_id if handed is not None else str(next(_numbers))
+        gap_id = assigned.gap_id if assigned is not None else str(next(_numbers))
         self.gaps[key] = GapToClose(
             gap_id=gap_id, stream=message.stream, scope=scope, reason=message.reason, detail_locator=locator
         )
@@ -119,7 +119,7 @@ def transactions(owner: Owner) -> list[tuple[str, int, str]]:
 
 
 def last_errors(sent: Sequence[Message]) -> list[str]:
-    """What the gaps of a run say."""
+    """The errors in the gaps of a run."""
     return [one.last_error or "" for one in sent if isinstance(one, DetailGap)]
 
 

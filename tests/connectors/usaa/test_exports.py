@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.usaa.export import NotAnExportError, read_export
-from connectors.usaa.figures import read_date, signed_cents
-from connectors.usaa.identity import identified
+from connectors.usaa.documents.export import NotAnExportError, read_export
+from connectors.usaa.documents.figures import read_date, signed_cents
+from connectors.usaa.documents.identity import identified
 from tests.connectors.usaa.owner import Owner, transactions
 from tests.connectors.usaa.papers import HEADER, JANUARY, Row, card, checking, export, line
 

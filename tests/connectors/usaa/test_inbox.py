@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.usaa.templates import TEMPLATES
+from connectors.usaa.documents.templates import TEMPLATES
 from pdpp_worker.connector import DetailGapRecovered, Record, SkipResult, State
 from tests.connectors.usaa.owner import Owner, emitted, last_errors, transactions
 from tests.connectors.usaa.papers import FEBRUARY, Paper, Row, checking, export, line, strange
@@ -65,7 +65,7 @@ def test_the_gap_closes_when_the_file_is_whole(owner: Owner, inbox: Path, name: 
     (inbox / name).unlink()
     (inbox / name).write_bytes(STATEMENT)
 
-    owner.run(handed=False)
+    owner.run(assigned=False)
 
     assert owner.reasons() == []
     assert len(transactions(owner)) == 1
@@ -99,7 +99,7 @@ def test_a_second_run_sends_nothing_that_did_not_change(owner: Owner, inbox: Pat
     (inbox / "a.csv").write_bytes(export(STORE))
     owner.run()
 
-    sent = owner.run(handed=False)
+    sent = owner.run(assigned=False)
 
     assert {type(one) for one in sent} == {State}
 
@@ -109,7 +109,7 @@ def test_a_second_run_reads_only_what_was_added(owner: Owner, inbox: Path) -> No
     owner.run()
     (inbox / "b.pdf").write_bytes(checking([Row("02/01", "B", "-1.00")], period=FEBRUARY, closing=99_900))
 
-    sent = owner.run(handed=False)
+    sent = owner.run(assigned=False)
 
     assert [one.data["original_description"] for one in emitted(sent) if one.stream == "transactions"] == ["B"]
 
@@ -129,7 +129,7 @@ def test_a_long_export_goes_on_where_it_was_cut(owner: Owner, inbox: Path) -> No
     (inbox / "a.csv").write_bytes(export(*rows))
 
     first = owner.run(cut=4500)
-    again = owner.run(handed=False)
+    again = owner.run(assigned=False)
 
     assert len(transactions(owner)) == 5000
     assert len(emitted(first)) + len(emitted(again)) < 7000

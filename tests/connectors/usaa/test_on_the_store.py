@@ -13,7 +13,7 @@ from redis import Redis
 from sqlalchemy import text
 
 from connectors.usaa.connector import collect_with
-from connectors.usaa.templates import TEMPLATES, Template
+from connectors.usaa.documents.templates import TEMPLATES, Template
 from pdpp_worker import registry
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.recovery.sweep import recover
@@ -59,7 +59,7 @@ class Account:
         return [self._work(ring.run_id) for ring in recover(self._settings, self._db, ids)]
 
     def upgrade(self) -> list[str]:
-        """What the upgrade sweep starts; the statuses of the runs."""
+        """Run the upgrade sweep; the statuses of the runs that it starts."""
         return [self._work(ring.run_id) for ring in sweep_upgrade(self._settings, self._db)]
 
     def rows(self, query: str) -> list[dict[str, Any]]:

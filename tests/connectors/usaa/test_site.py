@@ -1,4 +1,4 @@
-"""The road of the site: what it does not give is a gap of exactly that, and a changed page is never an empty one."""
+"""The site as a source: a refused part is a gap of exactly that part, and a changed page is never an empty one."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_a_statement_of_an_unknown_layout_is_a_gap_and_is_not_fetched_again(visi
     visit.owner.run()
     visit.bank.paths.clear()
 
-    visit.owner.run(handed=False)
+    visit.owner.run(assigned=False)
 
     assert "template_unknown" in visit.owner.reasons()
     assert not any(path.startswith("/docs/") for path in visit.bank.paths)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.usaa.pdf import read_pdf
-from connectors.usaa.templates import TEMPLATES, fingerprint
+from connectors.usaa.documents.pdf import read_pdf
+from connectors.usaa.documents.templates import TEMPLATES, fingerprint
 from tests.connectors.usaa.owner import Owner, last_errors, transactions
 from tests.connectors.usaa.papers import FEBRUARY, Paper, Row, card, checking, strange
 

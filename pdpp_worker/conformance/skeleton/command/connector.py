@@ -87,7 +87,7 @@ def note(key: str) -> Iterator[Message]:
 
 
 def missed(key: str, error: FailedError, gap_id: str | None = None) -> Iterator[Message]:
-    """The word that a note could not be read; where only the owner can mend it, nothing more is asked."""
+    """The word that a note could not be read; where only the owner can restore it, nothing more is asked."""
     if error.reason == "credentials_expired":
         raise error
     message = {"type": "DETAIL_GAP", "stream": STREAM, "record_key": key, "reason": error.reason}

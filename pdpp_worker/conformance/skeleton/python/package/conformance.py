@@ -1,4 +1,4 @@
-"""The practice world of this connector: a small account behind a local server. Let it answer as your platform does."""
+"""The practice account of this connector, behind a local server. Let it answer as your platform does."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
 from pdpp_worker.conformance.server import serving
-from pdpp_worker.conformance.world import Fault, Piece, Request, World
 
 NOTES = 7
 TOKEN = "practice-token"  # noqa: S105 - opens a made-up account on loopback
 _STATUS = {Fault.FAILING: 503, Fault.REFUSED: 429, Fault.GONE: 404}
 
 
-class PracticeAccount(World):
+class NotesAccount(PracticeAccount):
     """A made-up account, and what is wrong with it."""
 
     faults = frozenset(Fault)
@@ -31,12 +31,12 @@ class PracticeAccount(World):
         for number in range(NOTES):
             self._write(f"note-{number}", "first words")
 
-    def truth(self) -> Sequence[Piece]:
+    def expected_records(self) -> Sequence[RecordGroup]:
         """Every note; each can be had alone."""
-        return [Piece("notes", frozenset({key}), key) for key in self._notes]
+        return [RecordGroup("notes", frozenset({key}), key) for key in self._notes]
 
     def requests(self) -> Sequence[Request]:
-        """What the server was asked."""
+        """The requests to the server."""
         return self._log
 
     def inject(self, fault: Fault, resources: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ class PracticeAccount(World):
         self._is_signed_out = fault is Fault.SIGNED_OUT
         self._faults = dict.fromkeys(resources, fault)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """All is well again."""
         self._is_signed_out, self._faults = False, {}
 
@@ -80,9 +80,9 @@ class PracticeAccount(World):
 
 
 @contextmanager
-def world() -> Iterator[World]:
+def open_account() -> Iterator[PracticeAccount]:
     """The account, while its server runs."""
-    account = PracticeAccount()
+    account = NotesAccount()
     with serving(account.answer) as url:
         account.settings = {"base_url": url}
         yield account

@@ -8,49 +8,43 @@ from typing import Any
 import httpx
 
 from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    AuthExpired,
-    Challenged,
     Context,
-    DetailGap,
-    DetailGapRecovered,
     Gone,
     Message,
+    NeedsOwner,
+    Phase,
     ProviderError,
-    Reason,
     Record,
     ResourceScope,
+    ShapeError,
     Start,
     State,
-    Throttled,
-    skip,
+    closed_as_absent,
+    closed_by,
+    gap_for,
+    narrowed_streams,
+    refuse,
+    run_phases,
+    still_missing,
 )
 
 STREAM = "notes"
 PAGE = 3
 
 
-class ShapeError(ProviderError):
-    """The platform answered in a form that this version does not know."""
-
-    reason = Reason.SHAPE_CHANGED.value
-
-
 def collect(start: Start, context: Context) -> Iterator[Message]:
     """Close the known gaps, then walk what changed since the cursor."""
-    (scope,) = start.scope.streams
-    if (scope.resources, scope.time_range, scope.fields) != (None, None, None):
-        yield skip(STREAM, Reason.SCOPE_NOT_SUPPORTED, WHOLE_STREAM, "This stream is collected whole.")
+    if narrowed := narrowed_streams(start):
+        yield from refuse(narrowed)
         return
-    try:
-        api = Api(context)
-        yield from _recover(start, context, api)
-        if not start.recovery_only:
-            yield from _walk(start, context, api)
-    except ProviderError as error:
-        due = error.retry_after if isinstance(error, Throttled) else None
-        reason = next((one for one in Reason if one.value == error.reason), Reason.UPSTREAM_ERROR)
-        yield skip(STREAM, reason, WHOLE_STREAM, str(error), retry_after=due)
+    yield from run_phases([Phase((STREAM,), lambda: _collect(start, context))])
+
+
+def _collect(start: Start, context: Context) -> Iterator[Message]:
+    api = Api(context)
+    yield from _recover(start, context, api)
+    if not start.recovery_only:
+        yield from _walk(start, context, api)
 
 
 def _recover(start: Start, context: Context, api: Api) -> Iterator[Message]:
@@ -58,17 +52,17 @@ def _recover(start: Start, context: Context, api: Api) -> Iterator[Message]:
     for gap in start.detail_gaps[: start.budget.items]:
         if not isinstance(gap.scope, ResourceScope):
             continue
-        key = gap.scope.resource_id
         try:
-            yield _record(api.note(key), context)
+            record = _record(api.note(gap.scope.resource_id), context)
         except Gone:
-            yield DetailGapRecovered(gap_id=gap.gap_id, stream=STREAM, record_key=key, absent=True)
-        except (AuthExpired, Challenged):
+            yield closed_as_absent(gap)
+        except NeedsOwner:
             raise
         except ProviderError as error:
-            yield _gap(key, error, gap.gap_id)
+            yield still_missing(error, gap)
         else:
-            yield DetailGapRecovered(gap_id=gap.gap_id, stream=STREAM, record_key=key)
+            yield record
+            yield closed_by(record, gap)
 
 
 def _walk(start: Start, context: Context, api: Api) -> Iterator[Message]:
@@ -87,22 +81,15 @@ def _note(key: str, context: Context, api: Api) -> Iterator[Message]:
         yield _record(api.note(key), context)
     except Gone:
         yield Record(stream=STREAM, key=key, data={"id": key}, emitted_at=context.now(), op="delete")
-    except (AuthExpired, Challenged):
+    except NeedsOwner:
         raise
     except ProviderError as error:
-        yield _gap(key, error)
+        yield gap_for(error, STREAM, key)
 
 
 def _record(note: dict[str, Any], context: Context) -> Record:
     data = {name: note[name] for name in ("id", "text", "updated_at")}
     return Record(stream=STREAM, key=data["id"], data=data, emitted_at=context.now())
-
-
-def _gap(key: str, error: ProviderError, gap_id: str | None = None) -> DetailGap:
-    due = error.retry_after if isinstance(error, Throttled) else None
-    return DetailGap(
-        stream=STREAM, record_key=key, reason=error.reason, retry_after=due, last_error=str(error), gap_id=gap_id
-    )
 
 
 class Api:

@@ -1,0 +1,1 @@
+"""A practice IMAP server that speaks as Gmail does."""

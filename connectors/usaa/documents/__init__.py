@@ -1,0 +1,1 @@
+"""Documents taken apart: exports and statements, from wherever they came."""

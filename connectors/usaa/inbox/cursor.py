@@ -1,0 +1,66 @@
+"""The inbox's cursor: the files that were read, those that could not be, and the coverage of each account."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from connectors.usaa.ledger import Ledger
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file that was looked at."""
+
+    sha256: str
+    account: str | None = None
+    is_named: bool = True
+    """Whether the account was told, by the document or its name, and not concluded from the files around it."""
+    statement: str | None = None
+    """The id of the statement that it is."""
+    unread_by: str | None = None
+    """For a file that could not be read: what was known then; with other knowledge it is read again."""
+
+
+@dataclass(slots=True)
+class RowPosition:
+    """The row of a long file up to which its records are committed."""
+
+    sha256: str
+    account: str
+    row: int
+
+
+@dataclass(slots=True)
+class Cursor:
+    """The position of the walk over the inbox."""
+
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+    position: RowPosition | None = None
+
+    @classmethod
+    def load(cls, raw: Any) -> Cursor:
+        """The cursor that was committed; an empty one when there is none of this form."""
+        held = raw.get("inbox") if isinstance(raw, dict) else None
+        if not isinstance(held, dict) or held.get("version") != VERSION:
+            return cls()
+        position = held.get("place")
+        return cls(
+            {name: FileEntry(**one) for name, one in held["files"].items()},
+            Ledger.load(held["accounts"]),
+            None if position is None else RowPosition(**position),
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """The cursor as it is committed."""
+        return {
+            "inbox": {
+                "version": VERSION,
+                "files": {name: asdict(one) for name, one in self.files.items()},
+                "accounts": self.ledger.dump(),
+                "place": None if self.position is None else asdict(self.position),
+            }
+        }

@@ -1,0 +1,288 @@
+"""Reads the inbox: files that the owner puts into a directory, each read once for each content it had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from connectors.usaa.documents.identity import identified
+from connectors.usaa.documents.reading import Paper, Read, UnreadError, open_paper, read_csv, read_paper
+from connectors.usaa.documents.templates import Template, knowledge
+from connectors.usaa.gaps import Gaps, covered_by, shortened, still_shortened, window_of
+from connectors.usaa.inbox import files
+from connectors.usaa.inbox.account_inference import AccountInference
+from connectors.usaa.inbox.cursor import Cursor, FileEntry, RowPosition
+from connectors.usaa.inbox.files import Content, Found, UnreadableFileError
+from connectors.usaa.ledger import Account
+from connectors.usaa.records import ACCOUNTS, STATEMENTS, STATS, TRANSACTIONS, RecordFactory
+from pdpp_worker.connector import (
+    GapToClose,
+    Message,
+    Progress,
+    Reason,
+    Record,
+    Start,
+    State,
+    TimeRange,
+    closed_by,
+    resource_of,
+)
+
+RECORDS_PER_STATE = 2_000
+FILES_PER_STATE = 20
+RETRY = timedelta(days=1)
+"""A missing period is looked for again when the owner may have added a file."""
+_ADD = "No file in the inbox covers it; add an export or the statements of this period."
+
+
+class Inbox:
+    """One walk over the inbox, or one recovery of the files that gaps name."""
+
+    def __init__(
+        self, root: Path, start: Start, factory: RecordFactory, templates: Sequence[Template], history: timedelta
+    ) -> None:
+        self._root = root
+        self._factory = factory
+        self._templates = templates
+        self._knowledge = knowledge(templates)
+        self._promised = (factory.now() - history).date()
+        self._raw = start.cursor(TRANSACTIONS)
+        self._cursor = Cursor.load(self._raw)
+        self._gaps = Gaps(start.detail_gaps[: start.budget.items])
+        self._inference = AccountInference(self._cursor.files)
+        self._walks = not start.recovery_only
+        self._proof: Record | None = None
+        self._records = 0
+        self._files = 0
+        self._pending = 0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no file was ever looked at."""
+        return not self._cursor.files
+
+    def walk(self, found: Sequence[Found]) -> Iterator[Message]:
+        """Read what is new or may be readable now, then say which periods are missing."""
+        again = {name for one in found if (name := self._assigned_name(one)) is not None}
+        self._forget_vanished(found)
+        yield from self._close_vanished(found)
+        for one in self._in_order(found):
+            yield from self._visit(one, force=one.name in again)
+            if self._records >= RECORDS_PER_STATE or self._files >= FILES_PER_STATE:
+                yield self._state()
+        yield from self._ranges()
+        if self._pending:
+            text = f"{self._pending} rows are not posted yet and are left for a later export"
+            yield Progress(stream=TRANSACTIONS, message=text)
+        yield self._state(covered_by(self._cursor.ledger))
+
+    def recover(self, found: Sequence[Found]) -> Iterator[Message]:
+        """Read exactly the files that the gaps name; for a missing period, what is new as well."""
+        yield from self._close_vanished(found)
+        named = {name for one in found if (name := self._assigned_name(one)) is not None}
+        # Other files are not opened, not even to see what they are.
+        for one in self._in_order([one for one in found if one.name in named or self._gaps.ranges]):
+            yield from self._visit(one, force=one.name in named)
+        yield from self._assigned_ranges()
+
+    def _assigned_name(self, found: Found) -> str | None:
+        """The file's name, when a assigned gap is about it or about the statement that it is."""
+        held = self._cursor.files.get(found.name)
+        keys = {found.name, None if held is None else held.statement}
+        for gap in self._gaps.resources():
+            locator = gap.detail_locator or {}
+            if keys & {locator.get("file"), resource_of(gap)} - {None}:
+                return found.name
+        return None
+
+    def _close_vanished(self, found: Sequence[Found]) -> Iterator[Message]:
+        names = {one.name for one in found}
+        statements = {held.statement for name, held in self._cursor.files.items() if name in names}
+        for gap in self._gaps.resources():
+            locator = gap.detail_locator or {}
+            is_named = locator.get("kind") == _LOCATOR
+            if is_named and locator.get("file") not in names and resource_of(gap) not in statements:
+                yield self._gaps.vanished(gap)
+
+    def _forget_vanished(self, found: Sequence[Found]) -> None:
+        names = {one.name for one in found}
+        self._cursor.files = {name: held for name, held in self._cursor.files.items() if name in names}
+        self._inference = AccountInference(self._cursor.files)
+
+    def _in_order(self, found: Sequence[Found]) -> Iterator[Found]:
+        """Statements first: they tell which accounts there are."""
+        later: list[Found] = []
+        for one in found:
+            if files.is_pdf(one):
+                yield one
+            else:
+                later.append(one)
+        yield from later
+
+    def _visit(self, found: Found, *, force: bool) -> Iterator[Message]:
+        held = self._cursor.files.get(found.name)
+        if held is not None and not force and self._is_done(found, held):
+            return
+        self._files += 1
+        self._proof = None
+        try:
+            content = files.read(found)
+        except UnreadableFileError as error:
+            sha256 = files.fingerprint(found) or ""
+            self._note(found, FileEntry(sha256, unread_by=self._knowledge))
+            unread = UnreadError(Reason.SOURCE_PARTITION_FAILED, f"{found.name}: {error}")
+            yield from self._gaps.missed(found.name, unread, _locator(found))
+            return
+        yield from self._take(found, content, held)
+
+    def _is_done(self, found: Found, held: FileEntry) -> bool:
+        if held.sha256 != (files.fingerprint(found) or ""):
+            return False
+        if held.unread_by is not None:
+            return held.unread_by == self._knowledge
+        return held.is_named or held.account is None or held.account == self._inference.infer(found)
+
+    def _take(self, found: Found, content: Content, held: FileEntry | None) -> Iterator[Message]:
+        key = found.name
+        try:
+            if content.kind == "export":
+                read = read_csv(content.data)
+            else:
+                paper = open_paper(content.data, content.sha256)
+                key = paper.key
+                yield from self._paper(found, paper, None)
+                read = read_paper(paper, self._templates)
+        except UnreadError as error:
+            statement = key if key != found.name else None
+            self._note(found, FileEntry(content.sha256, statement=statement, unread_by=self._knowledge))
+            named = UnreadError(error.reason, f"{found.name}: {error}", error.fingerprint)
+            yield from self._gaps.missed(key, named, _locator(found))
+            if key != found.name:
+                yield from self._gaps.obtained([found.name], self._proof, missed=[key])
+            return
+        account, is_named = self._account_of(found, read)
+        if content.kind == "statement":
+            yield from self._paper(found, paper, (account, read))
+        yield from self._entries(content.sha256, account, read, self._moved_from(held, content, account))
+        yield from self._about(account, read)
+        self._note(found, FileEntry(content.sha256, account, is_named, key if key != found.name else None))
+        yield from self._resolve(found, key, read)
+
+    def _account_of(self, found: Found, read: Read) -> tuple[str, bool]:
+        named = (found.account or read.account) if read.statement is None else (read.account or found.account)
+        return (named, True) if named is not None else (self._inference.infer(found), False)
+
+    def _paper(self, found: Found, paper: Paper, known: tuple[str, Read] | None) -> Iterator[Message]:
+        """The statement's own record, before its layout is known and, fuller, after."""
+        data: dict[str, Any] = {"id": paper.key, "title": found.path.stem, "pdf_path": found.name, **paper.facts()}
+        if known is not None and known[1].statement is not None:
+            data |= self._factory.statement_facts(known[0], known[1].statement)
+        yield from self._sent(self._factory.record(STATEMENTS, data))
+
+    def _moved_from(self, held: FileEntry | None, content: Content, account: str) -> str | None:
+        """The account under which the same file was taken in before, when it is another one now."""
+        if held is None or held.sha256 != content.sha256 or held.account in (None, account):
+            return None
+        return held.account
+
+    def _entries(self, sha256: str, account: str, read: Read, moved_from: str | None) -> Iterator[Message]:
+        position = self._cursor.position
+        done = position.row if position is not None and (position.sha256, position.account) == (sha256, account) else 0
+        stale = identified(moved_from, read.entries) if moved_from is not None else iter(())
+        gone = [key for key, _ in stale]
+        for row, (key, entry) in enumerate(identified(account, read.entries), start=1):
+            if row <= done:
+                continue
+            if gone:
+                yield from self._factory.deletion(TRANSACTIONS, gone[row - 1])
+            yield from self._sent(self._factory.transaction(account, key, entry, read.source))
+            if self._records >= RECORDS_PER_STATE and self._walks:
+                self._cursor.position = RowPosition(sha256, account, row)
+                yield self._state()
+        self._cursor.position = None
+        if moved_from is not None:
+            yield from self._leave(moved_from, read)
+
+    def _leave(self, account: str, read: Read) -> Iterator[Message]:
+        """An account that was only a stand-in goes when its last file has left it."""
+        if read.balance is not None:
+            yield from self._factory.deletion(STATS, f"{account}:{read.balance[0]}")
+        if sum(held.account == account for held in self._cursor.files.values()) <= 1:
+            self._cursor.ledger.accounts.pop(account, None)
+            yield from self._factory.deletion(ACCOUNTS, account)
+
+    def _about(self, account: str, read: Read) -> Iterator[Message]:
+        kind = None if read.statement is None else read.statement.kind
+        last_four = account if account.isdigit() and len(account) == 4 else None
+        yield from self._sent(self._factory.account(account, type=kind, last_four=last_four))
+        if read.balance is not None:
+            yield from self._sent(self._factory.balance(account, *read.balance))
+        if read.span is not None:
+            self._cursor.ledger.account(account, self._promised).cover(read.span)
+        self._pending += read.pending
+
+    def _resolve(self, found: Found, key: str, read: Read) -> Iterator[Message]:
+        if not read.broken:
+            yield from self._gaps.obtained([found.name, key], self._proof)
+            return
+        lines = ", ".join(map(str, read.broken[:10]))
+        why = f"{found.name}: {len(read.broken)} lines cannot be read, among them {lines}"
+        yield from self._gaps.missed(found.name, UnreadError(Reason.PARSE_FAILED, why), _locator(found))
+        yield from self._gaps.obtained([], self._proof, missed=[found.name])
+
+    def _ranges(self) -> Iterator[Message]:
+        """Every promised period that no file covers, as soon as it is seen."""
+        yield from self._assigned_ranges()
+        for account, state in self._cursor.ledger.accounts.items():
+            yield from self._new_windows(account, state)
+
+    def _new_windows(self, account: str, state: Account) -> Iterator[Message]:
+        holes = state.holes()
+        for window in holes:
+            if window not in state.missing:
+                yield shortened(account, window, _ADD, self._factory.now() + RETRY)
+        state.missing = holes
+
+    def _assigned_ranges(self) -> Iterator[Message]:
+        for gap in self._gaps.ranges:
+            about = window_of(gap)
+            if about is None:
+                continue
+            account, window = about
+            state = self._cursor.ledger.accounts.get(account)
+            if state is None:
+                yield self._gaps.vanished(gap)
+            elif state.left_of(window) == [window]:
+                yield still_shortened(gap, account, _ADD, self._factory.now() + RETRY)
+            else:
+                yield from self._new_windows(account, state)
+                yield from self._proved(account, gap)
+
+    def _proved(self, account: str, gap: GapToClose) -> Iterator[Message]:
+        for record in self._factory.account(account):
+            yield record
+            yield closed_by(record, gap)
+
+    def _sent(self, records: Iterator[Record]) -> Iterator[Record]:
+        for record in records:
+            self._proof = record
+            self._records += 1
+            yield record
+
+    def _note(self, found: Found, entry: FileEntry) -> None:
+        self._cursor.files[found.name] = entry
+        self._inference = AccountInference(self._cursor.files)
+
+    def _state(self, covered: TimeRange | None = None) -> State:
+        self._records = self._files = 0
+        kept = self._raw if isinstance(self._raw, dict) else {}
+        return State(stream=TRANSACTIONS, cursor={**kept, **self._cursor.dump()}, covered=covered)
+
+
+_LOCATOR = "usaa.file"
+
+
+def _locator(found: Found) -> dict[str, object]:
+    return {"kind": _LOCATOR, "file": found.name}

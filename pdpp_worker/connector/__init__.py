@@ -1,0 +1,111 @@
+"""The interface for connectors in Python: messages, failures, the context, and a toolbox for the usual reports.
+
+A connector is a folder with `manifest.json` and a module `connector.py` that defines
+
+    def collect(start: Start, context: Context) -> Iterator[Message]: ...
+
+It has no database, no sleep and no retry loop of its own; it yields messages and the runtime does the rest. A DONE is
+implied when the iterator ends; an exception ends the run as failed, and what was committed before stays.
+"""
+
+from __future__ import annotations
+
+from pdpp_worker.connector.context import Collect, Context
+from pdpp_worker.connector.phases import Phase, run_phases
+from pdpp_worker.connector.reports import (
+    closed_as_absent,
+    closed_by,
+    detail_coverage,
+    gap_for,
+    narrowed_streams,
+    reason_for,
+    refuse,
+    refuse_narrowed,
+    resource_of,
+    skip,
+    skip_for,
+    still_missing,
+)
+from pdpp_worker.errors import (
+    AuthExpired,
+    Challenged,
+    ConfigurationError,
+    Forbidden,
+    Gone,
+    NeedsOwner,
+    ProviderError,
+    ShapeError,
+    Throttled,
+    UpstreamError,
+)
+from pdpp_worker.protocol.messages import (
+    Budget,
+    DetailCoverage,
+    DetailGap,
+    DetailGapRecovered,
+    Done,
+    DoneError,
+    GapToClose,
+    Interaction,
+    InteractionResponse,
+    Message,
+    Progress,
+    Record,
+    SkipResult,
+    Start,
+    State,
+)
+from pdpp_worker.protocol.reasons import Reason, RecoveryKind, known_reason
+from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
+
+__all__ = [
+    "WHOLE_STREAM",
+    "AuthExpired",
+    "BatchScope",
+    "Budget",
+    "Challenged",
+    "Collect",
+    "ConfigurationError",
+    "Context",
+    "DetailCoverage",
+    "DetailGap",
+    "DetailGapRecovered",
+    "Done",
+    "DoneError",
+    "Forbidden",
+    "GapToClose",
+    "Gone",
+    "Interaction",
+    "InteractionResponse",
+    "Message",
+    "NeedsOwner",
+    "Phase",
+    "Progress",
+    "ProviderError",
+    "Reason",
+    "Record",
+    "RecoveryKind",
+    "ResourceScope",
+    "Scope",
+    "ShapeError",
+    "SkipResult",
+    "Start",
+    "State",
+    "Throttled",
+    "TimeRange",
+    "UpstreamError",
+    "closed_as_absent",
+    "closed_by",
+    "detail_coverage",
+    "gap_for",
+    "known_reason",
+    "narrowed_streams",
+    "reason_for",
+    "refuse",
+    "refuse_narrowed",
+    "resource_of",
+    "run_phases",
+    "skip",
+    "skip_for",
+    "still_missing",
+]

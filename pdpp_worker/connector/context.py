@@ -1,0 +1,74 @@
+"""The context that a connector gets beside START: requests, settings, secrets, files, time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import SecretStr
+
+from pdpp_worker.errors import ProviderError
+from pdpp_worker.protocol.messages import Interaction, InteractionResponse, Message, Start
+
+if TYPE_CHECKING:  # named, not used: half of the connectors send no request
+    import httpx
+    from structlog.typing import FilteringBoundLogger
+
+
+class HttpFactory(Protocol):
+    """Makes the connector's HTTP client; every request through it is paced and its failures are typed."""
+
+    def __call__(
+        self,
+        *,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        judge: Callable[[httpx.Response], ProviderError | None] | None = None,
+    ) -> httpx.Client:
+        """A client whose requests raise `Throttled`, `Challenged`, `AuthExpired`, `Forbidden`, `Gone`, `UpstreamError`.
+
+        With `base_url` it talks to that origin alone, redirects included. Without one it reads any https address and
+        carries neither cookies nor credentials. `judge` is asked about every answer that is no failure by its status,
+        before it counts as a success: it returns the failure that the body tells of, if any.
+        """
+        ...
+
+
+def ask_nobody(question: Interaction) -> InteractionResponse:
+    """The answer where no owner is at the terminal."""
+    return InteractionResponse(request_id=question.request_id, status="timeout")
+
+
+def nothing_to_check() -> None:
+    """Outside a slice nothing has to end."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The tools of one slice, beside START."""
+
+    http: HttpFactory
+    settings: Mapping[str, Any]
+    """The connection's settings, with the manifest's defaults filled in."""
+    secret: Callable[[str], SecretStr]
+    """Reads one of the manifest's credentials; raises AuthExpired when it is missing."""
+    log: FilteringBoundLogger
+    now: Callable[[], datetime]
+    pace: Callable[[], AbstractContextManager[None]]
+    """For a request that is not HTTP: waits for its turn on entry; a ProviderError that leaves the block is reported to
+    the rate controller as a failed request, anything else that ends it normally as an answered one."""
+    files: Path
+    """This connection's own directory for what is too big for the store; made before the connector is called."""
+    check: Callable[[], None] = nothing_to_check
+    """Call it at least every second while waiting for anything but `http`: it raises what ends the slice."""
+    ask: Callable[[Interaction], InteractionResponse] = ask_nobody
+    """Asks the owner and waits; `timeout` at once where nobody is at the terminal (`run --interactive`)."""
+    min_interval_ms: float = 1000.0
+    """The owner's rate ceiling: least time between two requests. `http` keeps it by itself."""
+
+
+Collect = Callable[[Start, Context], Iterator[Message]]
