@@ -124,8 +124,11 @@ class _Account:
                 yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=mailbox, absent=True)
 
     def _mended(self, mailbox: Mailbox) -> Iterator[Message]:
-        """The mailbox was walked to its end; its label is the proof that the server gave it."""
-        mended = [known for known, name in self._batches() if name == mailbox.name]
+        """The mailbox was walked to its end; its label is the proof that the server gave it.
+
+        Only of messages a gap may be closed by a record of another stream.
+        """
+        mended = [known for known, name in self._batches() if (known.stream, name) == ("messages", mailbox.name)]
         if mended and self._start.wants("labels"):
             now = self._context.now()
             yield Record(stream="labels", key=mailbox.name, data=label(mailbox), emitted_at=now)
