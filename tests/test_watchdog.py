@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from pdpp_worker import metrics, registry, watchdog
-from pdpp_worker.connector import DetailGap
+from pdpp_worker.connector import WHOLE_STREAM, Context, DetailGap, Message, Reason, Start, skip
 from tests.cli.conftest import Cli, cli, scenario
 from tests.support.scripted import Scenario, record
 
@@ -215,3 +216,28 @@ def test_a_run_that_gets_nowhere_without_a_reason_is_wrong(cli: Cli, stuck: Scen
 def doctor(cli: Cli) -> dict[str, Any]:
     """The doctor's checks by their names."""
     return {check["what"]: check for check in json.loads(cli("doctor", "--json").stdout)}
+
+
+def fails_at_once(scenario: Scenario, reason: Reason) -> None:
+    """Three runs that end before they ask for anything, the first of them ten minutes ago."""
+
+    def collect(_start: Start, _context: Context) -> Iterator[Message]:
+        yield skip("items", reason, WHOLE_STREAM)
+
+    scenario.install(collect)
+    for _ in range(3):
+        scenario.run()
+    scenario.execute("UPDATE runs SET created_at = now() - interval '10 minutes' WHERE id = 1")
+
+
+def test_runs_that_fail_before_they_ask_for_anything_are_a_standstill(scenario: Scenario) -> None:
+    fails_at_once(scenario, Reason.PARSE_FAILED)
+
+    assert watchdog.watch(scenario.db) == ["mine"]
+    assert told(scenario) == [("still", "failing")]
+
+
+def test_runs_that_fail_since_the_owner_is_needed_are_none(scenario: Scenario) -> None:
+    fails_at_once(scenario, Reason.CREDENTIALS_EXPIRED)
+
+    assert watchdog.watch(scenario.db) == []

@@ -119,7 +119,7 @@ class _Importer:
             gaps = missing.pop(key, None)
             if gaps is not None and _is_whole(detail):
                 yield from self._records(key, detail)
-                yield from closed(key, gaps, absent=False)
+                yield from closed(key, gaps, detail.message_ids)
             elif gaps is not None:
                 yield from (gap(key, detail.fields, _SHAPE, gap_id=known.gap_id) for known in gaps)
             if not missing:

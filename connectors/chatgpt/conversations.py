@@ -10,7 +10,7 @@ from typing import Any
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.details import Details, coverage, deleted, gap, listed, whole
 from connectors.chatgpt.fields import identity, iso
-from connectors.chatgpt.gaps import BACKLOG, by_conversation, closed, is_backlog
+from connectors.chatgpt.gaps import BACKLOG, absent, by_conversation, closed, is_backlog
 from connectors.chatgpt.listing import Item, Page, Position, Step, walk
 from pdpp_worker.connector import (
     BatchScope,
@@ -44,13 +44,13 @@ def recover(start: Start, context: Context, details: Details) -> Iterator[Messag
             raise
         except Gone:
             yield deleted(key, context.now)
-            yield from closed(key, gaps, absent=True)
+            yield from absent(key, gaps)
         except ProviderError as error:
             for missed in gaps:
                 yield gap(key, item, error, gap_id=missed.gap_id)
         else:
             yield from whole(key, item, detail, context.now)
-            yield from closed(key, gaps, absent=False)
+            yield from closed(key, gaps, detail.message_ids)
 
 
 def forward(start: Start, context: Context, api: Api, details: Details) -> Iterator[Message]:
@@ -155,7 +155,7 @@ class _Walker:
         if self._newest is None or not backlogs:
             return
         yield listed(self._newest, self._context.now)
-        yield from closed(self._newest.id, backlogs, absent=False)
+        yield from closed(self._newest.id, backlogs, [])
 
 
 def _time(millis: int) -> str | None:

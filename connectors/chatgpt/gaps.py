@@ -25,10 +25,27 @@ def is_backlog(known: GapToClose) -> bool:
     return isinstance(known.scope, BatchScope) and known.scope.partition == BACKLOG
 
 
-def closed(key: str, gaps: Sequence[GapToClose], *, absent: bool) -> Iterator[DetailGapRecovered]:
-    """Close gaps by the row of conversation `key`, or because the platform says that it does not exist."""
+def closed(key: str, gaps: Sequence[GapToClose], messages: Sequence[str]) -> Iterator[DetailGapRecovered]:
+    """Close gaps of conversation `key`, which was read, each by a record of its own stream.
+
+    `messages`: the ids of the conversation's messages. Where there is none, the platform says that there is none.
+    """
     for known in gaps:
-        yield DetailGapRecovered(gap_id=known.gap_id, stream="conversations", record_key=key, absent=absent)
+        proof = key if known.stream == "conversations" else _message_of(known, key, messages)
+        yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=proof or key, absent=not proof)
+
+
+def absent(key: str, gaps: Sequence[GapToClose]) -> Iterator[DetailGapRecovered]:
+    """Close gaps because the platform says that conversation `key` does not exist."""
+    for known in gaps:
+        yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=key, absent=True)
+
+
+def _message_of(known: GapToClose, key: str, messages: Sequence[str]) -> str | None:
+    """The message that the gap is about, or any of the conversation that it is about."""
+    names = [json.dumps([key, one], separators=(",", ":")) for one in messages]
+    wanted = known.scope.resource_id if isinstance(known.scope, ResourceScope) else key
+    return next((name for name in names if wanted in (key, name)), None)
 
 
 def _conversation_of(name: str) -> str:

@@ -44,9 +44,14 @@ class Conversation:
         """The number of the branch's nodes that carry a message."""
         return len(self.branch & self._speaking)
 
+    @property
+    def message_ids(self) -> list[str]:
+        """The names of the nodes that carry a message, in the platform's order."""
+        return [name for name in self._nodes if name in self._speaking]
+
     def messages(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every node that carries a message, by its name, in the platform's order."""
-        return ((name, self._node(name)) for name in self._nodes if name in self._speaking)
+        return ((name, self._node(name)) for name in self.message_ids)
 
     def _read(self) -> dict[str, Any]:
         at = begin(self._raw, 0)

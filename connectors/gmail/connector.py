@@ -126,8 +126,11 @@ class _Account:
                 yield closed_as_absent(known, mailbox)
 
     def _resolved(self, mailbox: Mailbox) -> Iterator[Message]:
-        """The mailbox was walked to its end; its label is the proof that the server gave it."""
-        resolved = [known for known, name in self._batches() if name == mailbox.name]
+        """The mailbox was walked to its end; its label is the proof that the server gave it.
+
+        Only of messages a gap may be closed by a record of another stream.
+        """
+        resolved = [known for known, name in self._batches() if (known.stream, name) == ("messages", mailbox.name)]
         if resolved and self._start.wants("labels"):
             now = self._context.now()
             yield Record(stream="labels", key=mailbox.name, data=label(mailbox), emitted_at=now)

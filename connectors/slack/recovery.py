@@ -96,7 +96,7 @@ def _try(known: GapToClose, key: str, messages: Iterator[Message]) -> Iterator[M
     proof: Record | None = None
     try:
         for message in messages:
-            if isinstance(message, Record) and message.op == "upsert" and (proof is None or message.stream == MESSAGES):
+            if isinstance(message, Record) and _proves(message, known):
                 proof = message
             yield message
     except NeedsOwner:
@@ -113,6 +113,14 @@ def _try(known: GapToClose, key: str, messages: Iterator[Message]) -> Iterator[M
         yield closed_as_absent(known, key)
     else:
         yield closed_by(proof, known)
+
+
+def _proves(record: Record, known: GapToClose) -> bool:
+    """Whether a record is the one that a gap is about, or is of the part that it is about."""
+    if record.stream != known.stream or record.op == "delete" or record.partial:
+        return False
+    is_part = known.stream == MEMBERSHIPS or not isinstance(known.scope, ResourceScope)
+    return is_part or record.key == _name_of(known)
 
 
 def _name_of(known: GapToClose) -> str:

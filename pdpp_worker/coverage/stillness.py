@@ -27,6 +27,7 @@ class Cause(StrEnum):
     SILENT = "silent"
     NO_REASON = "no_reason"
     NO_RUN = "no_run"
+    FAILING = "failing"
 
 
 _BECAUSE = {
@@ -35,6 +36,7 @@ _BECAUSE = {
     Cause.SILENT: "a worker is at it, and asks for nothing",
     Cause.NO_REASON: "it waits, and no reason is known",
     Cause.NO_RUN: "it is due, and no run goes for it",
+    Cause.FAILING: "its runs fail before they ask for anything",
 }
 
 
@@ -59,6 +61,8 @@ def untouched(waits: Waits, *, installed: bool, now: datetime) -> Untouched | No
     """
     if waits.hold_until is not None and waits.hold_until > now:
         return None
+    if waits.failing_since is not None and installed and not waits.paused:
+        return Untouched(Cause.FAILING, waits.failing_since, None)
     found = _of_run(waits.run, now) if waits.run is not None else _without_run(waits, installed=installed, now=now)
     if found is None:
         return None

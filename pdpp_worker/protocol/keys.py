@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 _COULD_BE_JSON = frozenset('["')
 
@@ -17,7 +17,9 @@ def _not_empty(text: str) -> str:
     return text
 
 
-ItemName = Annotated[str, AfterValidator(_not_empty)]
+KeyText = Annotated[str, Field(coerce_numbers_to_str=True)]
+"""A key or a part of one. A number in JSON, as of a platform that counts, is the text of it."""
+ItemName = Annotated[KeyText, AfterValidator(_not_empty)]
 """What a resource is called; any text but the empty one, lone surrogates included."""
 
 

@@ -96,9 +96,15 @@ class Recovery(_Part):
     scopes: Annotated[frozenset[Literal["resource", "batch"]], Field(min_length=1)] = frozenset({"resource"})
     supports_version_bumped_retry: bool = False
     targeted_fetch_rate_hint: Annotated[str, Field(pattern=_RATE)] | None = None
+    sources: frozenset[StreamName] = frozenset()
+    """Streams of which a gap may name a source of records, such as a document, instead of one record. Any
+    record that is named as its proof closes such a gap."""
     proof: Literal["record", "source"] = "record"
-    """What a gap about one resource names: the record that closes it, or a source of records such as a document, so
-    that any of its records does."""
+    """The older form of the same: `source` is said of every stream."""
+
+    def names_sources(self, stream: str) -> bool:
+        """Whether a gap of the stream may name a source of records instead of one record."""
+        return self.proof == "source" or stream in self.sources
 
     @property
     def min_interval_ms(self) -> float:
@@ -219,6 +225,8 @@ class Manifest(_Part):
             for parent in stream.parents:
                 if parent not in names:
                     raise ValueError(f"stream {stream.name} names the unknown parent {parent}")
+        if unknown := self.recovery.sources.difference(names):
+            raise ValueError(f"recovery.sources names the unknown stream {min(unknown)}")
         _check_acyclic({stream.name: stream.parents for stream in self.streams})
         return self
 

@@ -24,13 +24,13 @@ from pydantic import (
 )
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.keys import ItemName
+from pdpp_worker.protocol.keys import ItemName, KeyText
 from pdpp_worker.protocol.numbers import exact_float, may_be_long
 from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, RecoveryKind, known_reason
 from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope, TimeRange
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Key = Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
+Key = Annotated[KeyText, Field(min_length=1)] | Annotated[list[KeyText], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 
 
@@ -176,9 +176,9 @@ class DetailCoverage(_Message):
     reference_only: Literal[True] = True
     stream: Name
     state_stream: Name
-    required_keys: list[str]
-    hydrated_keys: list[str]
-    gap_keys: list[str] = []
+    required_keys: list[KeyText]
+    hydrated_keys: list[KeyText]
+    gap_keys: list[KeyText] = []
 
     @model_validator(mode="after")
     def _accounted(self) -> DetailCoverage:

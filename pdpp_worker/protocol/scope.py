@@ -29,12 +29,20 @@ class ResourceScope(BaseModel):
 
 
 class BatchScope(BaseModel):
-    """Everything in one partition of the source, within a period when `range` is given; `{}` is the whole stream."""
+    """Everything in one partition of the source, within a period when `range` is given; `{}` is the whole stream.
+
+    A period without either end leaves nothing out, so it is none.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     partition: dict[str, JsonValue]
     range: TimeRange | None = None
+
+    @field_validator("range")
+    @classmethod
+    def _has_an_end(cls, period: TimeRange | None) -> TimeRange | None:
+        return None if period == TimeRange() else period
 
     @field_validator("partition")
     @classmethod
@@ -52,9 +60,8 @@ WHOLE_STREAM = BatchScope(partition={})
 
 
 def scope_json(scope: Scope) -> dict[str, Any]:
-    """The scope as plain JSON, without empty fields. A period without either end leaves nothing out, so it is none."""
-    fields = scope.model_dump(mode="json", exclude_none=True)
-    return {name: value for name, value in fields.items() if value != {} or name == "partition"}
+    """The scope as plain JSON, without empty fields."""
+    return scope.model_dump(mode="json", exclude_none=True)
 
 
 def scope_key(scope: Scope) -> str:

@@ -24,10 +24,14 @@ from pdpp_worker.store.upgrades import Waiting
 CANARY = 20
 
 
-def satisfies(installed: str, seen: str, required: str | None) -> bool:
-    """Whether the installed version may try a gap again: newer than the last that met it, and at least the required."""
+def satisfies(installed: str, seen: str, required: str | None, opened_for: str | None = None) -> bool:
+    """Whether the installed version may try a gap again.
+
+    It is newer than the last that met it, and no older than the one that mends it or was let try it already.
+    """
     try:
-        return Version(installed) > Version(seen) and Version(installed) >= Version(required or installed)
+        least = max(Version(required or installed), Version(opened_for or installed))
+        return Version(installed) > Version(seen) and Version(installed) >= least
     except InvalidVersion:
         return False
 
@@ -57,7 +61,7 @@ def _eligible(db: Database) -> dict[tuple[int, str], list[Waiting]]:
         connector = registry.all_connectors().get(one.connector)
         if connector is None or not connector.manifest.recovery.supports_version_bumped_retry:
             continue
-        if satisfies(connector.manifest.version, one.seen, one.required):
+        if satisfies(connector.manifest.version, one.seen, one.required, one.opened_for):
             found[one.connection_id, connector.manifest.version].append(one)
     return found
 

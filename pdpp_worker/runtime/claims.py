@@ -1,4 +1,4 @@
-"""What a connector claims to have recovered, and the records on which each claim rests."""
+"""The connector's claims to have recovered gaps, and the records on which each claim rests."""
 
 from __future__ import annotations
 
@@ -6,44 +6,51 @@ from collections.abc import Collection, Iterable
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.keys import canonical_key, names_of
+from pdpp_worker.protocol.manifest import Recovery
 from pdpp_worker.protocol.messages import DetailGapRecovered, GapToClose, Record
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import ResourceScope
-from pdpp_worker.runtime.rules import check_is_about
 from pdpp_worker.store.effects import Closure, Miss, Row
 
-Said = tuple[str, str, bool]
-"""A stream, what an item of it is called, and whether only its whole records count."""
+Item = tuple[str, str, bool]
+"""A stream, a name of one of its records (the whole key, or the first part of a compound one), and whether only whole
+records of it count."""
 
 
 class Claims:
-    """The gaps that START handed over, and the records of the slice that may be their proof."""
+    """The gaps that START handed over, and the records of the slice that may prove that they are mended."""
 
-    def __init__(self, gaps: Iterable[GapToClose], *, own_record: bool) -> None:
-        """`own_record`: a gap about one resource is closed by the record of that name only."""
+    def __init__(self, gaps: Iterable[GapToClose], recovery: Recovery) -> None:
+        """`recovery`: the manifest's, which says of which streams a gap may name a source of records."""
         self.gaps = {gap.gap_id: gap for gap in gaps}
         """Those of which nothing was said yet."""
-        self._own_record = own_record
-        self._rows: dict[Said, list[Row]] = {}
-        self._durable: dict[Said, bool] = {}
+        self._recovery = recovery
+        self._rows: dict[Item, list[Row]] = {}
+        self._durable: dict[Item, bool] = {}
+        self._refused: set[tuple[str, str]] = set()
 
     def note(self, record: Record, row: Row) -> None:
-        """A record came, which is there in the batch at hand."""
+        """A record came, which is there in the batch at hand. A deletion proves nothing."""
         if not self.gaps or record.op == "delete":
             return
         for name in names_of(record.key):
             for whole in {not record.partial, False}:
                 self._rows.setdefault((record.stream, name, whole), []).append(row)
 
+    def note_refused(self, record: Record) -> None:
+        """A record came that cannot be stored. The connector cannot know that, so that its claim is no violation."""
+        if self.gaps and record.key:
+            self._refused.update((record.stream, name) for name in names_of(record.key))
+
     def confirm(self, outdated: Collection[Row]) -> None:
         """The last batch is durable, but for these records, which are older than what was held."""
-        for said, rows in self._rows.items():
+        for item, rows in self._rows.items():
             current = any(row not in outdated for row in rows)
-            self._durable[said] = current or self._durable.get(said, False)
+            self._durable[item] = current or self._durable.get(item, False)
         self._rows = {}
 
-    def closing(self, message: DetailGapRecovered) -> Closure:
-        """What a claim comes to.
+    def closing(self, message: DetailGapRecovered) -> Closure | Miss:
+        """The effect of a claim: it closes its gap, or is a miss where its record was refused.
 
         Raises:
             ProtocolViolation: it names no gap that was handed over, rests on no record, or on one of another item.
@@ -51,20 +58,23 @@ class Claims:
         gap = self.gaps.get(message.gap_id)
         if gap is None:
             raise ProtocolViolation(f"DETAIL_GAP_RECOVERED names gap {message.gap_id}, which START did not hand over")
-        whole = self._own_record and isinstance(gap.scope, ResourceScope)
-        said = message.stream, canonical_key(message.record_key), whole
-        if not message.absent and said not in self._rows and said not in self._durable:
-            raise ProtocolViolation(
-                f"DETAIL_GAP_RECOVERED for gap {message.gap_id} is not proved: "
-                f"no record of stream {message.stream!r} with its record_key was accepted "
-                f"{'whole ' if whole else ''}in this slice"
-            )
-        if self._own_record:
-            check_is_about(message, gap)
-        if message.absent or self._durable.get(said):
+        # The runtime names what was refused by the record's own key, whatever the connector names its gaps by.
+        from_source = self._recovery.names_sources(gap.stream) and gap.reason != Reason.RECORD_REJECTED
+        if not from_source:
+            _check_is_about(message, gap)
+        whole = isinstance(gap.scope, ResourceScope) and not from_source
+        item = message.stream, canonical_key(message.record_key), whole
+        if message.absent or self._durable.get(item):
             return Closure(gap.stream, gap.scope, message.absent)
-        rests_on = tuple(self._rows.get(said, ()))
-        return Closure(gap.stream, gap.scope, absent=False, rests_on=rests_on, instead=_missed_again(gap))
+        if item not in self._rows and item not in self._durable:
+            if item[:2] in self._refused:
+                return _missed_again(gap, "the record that came for it was refused")
+            raise ProtocolViolation(
+                f"DETAIL_GAP_RECOVERED for gap {message.gap_id} is not proved: no {'whole ' if whole else ''}"
+                f"record of stream {message.stream!r} with its record_key was accepted in this slice"
+            )
+        older = _missed_again(gap, "what came is older than the version that is held")
+        return Closure(gap.stream, gap.scope, absent=False, rests_on=tuple(self._rows.get(item, ())), instead=older)
 
     def settle(self, gap_id: str | None) -> None:
         """Nothing more is to be said of a gap."""
@@ -73,10 +83,24 @@ class Claims:
         if not self.gaps:
             self._rows.clear()
             self._durable.clear()
+            self._refused.clear()
 
 
-def _missed_again(gap: GapToClose) -> Miss:
-    """What a claim comes to that rests on nothing but an older version than the one that is held."""
+def _check_is_about(message: DetailGapRecovered, gap: GapToClose) -> None:
+    """Refuse to close a gap about one record by another one, or one about a part of a stream by another stream.
+
+    Raises:
+        ProtocolViolation: naming the gap and what is different.
+    """
+    claim = f"DETAIL_GAP_RECOVERED names gap {message.gap_id}"
+    if message.stream != gap.stream:
+        raise ProtocolViolation(f"{claim}, which is about stream {gap.stream!r}, as one of stream {message.stream!r}")
+    if isinstance(gap.scope, ResourceScope) and gap.scope.resource_id not in names_of(message.record_key):
+        raise ProtocolViolation(f"{claim} with a record_key that is another one than the gap's")
+
+
+def _missed_again(gap: GapToClose, why: str) -> Miss:
+    """A claim that rests on nothing that can be kept."""
     reason = known_reason(gap.reason) or Reason.UPSTREAM_ERROR
     return Miss(
         stream=gap.stream,
@@ -84,6 +108,6 @@ def _missed_again(gap: GapToClose) -> Miss:
         reason=reason.value,
         recovery_kind=reason.kind.value,
         detail_locator=gap.detail_locator,
-        last_error="what came is older than the version that is held",
+        last_error=why,
         waits_for_owner=reason in NEEDS_OWNER,
     )

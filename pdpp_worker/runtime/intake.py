@@ -68,7 +68,8 @@ class Intake:
             for name in self._scopes
             if name in self._streams
         }
-        self._claims = Claims(start.detail_gaps, own_record=manifest.recovery.proof == "record")
+        self._claims = Claims(start.detail_gaps, manifest.recovery)
+        self._names_sources = manifest.recovery.names_sources
         self.handed = len(start.detail_gaps)
         """Gaps that START handed over."""
         self._accounts = DetailAccounts()
@@ -184,9 +185,9 @@ class Intake:
         self._note_proof(record, Row(record.stream, len(self.batch.records[record.stream]) - 1))
 
     def _note_proof(self, record: Record, row: Row) -> None:
-        """A record may be what a gap waits for; a recovery says by itself which."""
+        """A record may be what a gap waits for."""
         self._claims.note(record, row)
-        if record.stream in self._missing_in and not record.partial and not self._recovery_only:
+        if record.stream in self._missing_in and not record.partial:
             self.batch.effects.append(Proof(record.stream, whole_name(record.key), record.op == "delete", row))
 
     def _row(self, record: Record, stream: StreamManifest) -> RecordRow:
@@ -211,6 +212,7 @@ class Intake:
             text = f"{'.'.join(map(str, error.instance_path)) or 'record'} breaks the schema ({error.kind.name})"
         else:
             text = f"cannot be represented: {error}"
+        self._claims.note_refused(record)
         name = resource_of(record) if isinstance(record.key, str) else values.exact_json(record.key)
         raw = values.raw_form(record.data)
         key = values.storable(name[: values.KEY_BYTES])
@@ -358,7 +360,9 @@ class Intake:
         keepers = self._keepers[coverage.stream]
         check_accounts_for_place(coverage, self._streams[coverage.stream], keepers)
         self._accounts.add_coverage(coverage, self._keepers[coverage.state_stream])
-        self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
+        # On the way back a record is proved by itself alone, and only a source of records by the word that it was read.
+        if not self._recovery_only or self._names_sources(coverage.stream):
+            self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
 
     def _progress(self, progress: Progress) -> None:
         if progress.stream is not None and progress.stream in self._scopes:

@@ -8,10 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.keys import names_of
 from pdpp_worker.protocol.manifest import StreamManifest
-from pdpp_worker.protocol.messages import DetailCoverage, DetailGapRecovered, GapToClose, Record
-from pdpp_worker.protocol.scope import ResourceScope, StreamScope, TimeRange
+from pdpp_worker.protocol.messages import DetailCoverage, Record
+from pdpp_worker.protocol.scope import StreamScope, TimeRange
 from pdpp_worker.store.batch import Period
 
 
@@ -55,19 +54,6 @@ def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest, k
             f"DETAIL_COVERAGE of stream {stream.name!r} names state_stream {coverage.state_stream!r}; "
             f"by the manifest its place is kept by {' or '.join(keepers)}"
         )
-
-
-def check_is_about(message: DetailGapRecovered, gap: GapToClose) -> None:
-    """Refuse to close a gap about one record by another one. A gap about a part is closed by any record of its stream.
-
-    Raises:
-        ProtocolViolation: naming the gap and what is different.
-    """
-    what = f"DETAIL_GAP_RECOVERED names gap {message.gap_id}"
-    if message.stream != gap.stream:
-        raise ProtocolViolation(f"{what}, which is about stream {gap.stream!r}, as one of stream {message.stream!r}")
-    if isinstance(gap.scope, ResourceScope) and gap.scope.resource_id not in names_of(message.record_key):
-        raise ProtocolViolation(f"{what} with a record_key that is another one than the gap's")
 
 
 def period_of(period: TimeRange, stream: str) -> Period:

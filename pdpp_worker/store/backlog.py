@@ -18,6 +18,7 @@ from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE
 from pdpp_worker.store import events, leases
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.upgrades import is_newer
 
 PAGE = 1000
 """Gaps that are handed out or looked at in one go."""
@@ -92,15 +93,22 @@ _FOR_RUN = f"""
     WHERE gaps.connection_id = :connection_id AND {IS_DUE} AND {_IS_SELECTED} AND {_IS_TAKEN}
         AND last_run_id <> :run_id AND NOT {_IS_ANOTHERS}
 """
-# What a newer version is to try is nothing for one that could not read it.
+_OPENED_FOR = text("""
+    SELECT DISTINCT opened_for_version FROM gaps
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at IS NOT NULL
+        AND recovery_kind = 'retry_on_connector_upgrade' AND opened_for_version IS NOT NULL
+""")
+# What a newer version is to try is nothing for an older one, nor for one that could not read it.
 _HAND_BACK = text(f"""
     UPDATE gaps SET next_attempt_at = NULL
-    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at IS NOT NULL AND {_IS_ANOTHERS}
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at IS NOT NULL
+        AND recovery_kind = 'retry_on_connector_upgrade'
+        AND ({_IS_ANOTHERS} OR opened_for_version = ANY(CAST(:newer AS text[])))
 """)
 _LEASE = text(f"""
     WITH page AS (SELECT gaps.id {_FOR_RUN} ORDER BY gaps.next_attempt_at, gaps.id LIMIT :limit)
     UPDATE gaps SET leased_by_run_id = :run_id FROM page WHERE gaps.id = page.id
-    RETURNING gaps.id, stream, scope, exact_scope, reason, detail_locator, next_attempt_at
+    RETURNING gaps.id, stream, scope, exact_scope, reason, detail_locator, exact_locator, next_attempt_at
 """)
 _COUNT = text(f"""
     SELECT stream, count(*) AS missing FROM (SELECT stream {_FOR_RUN} LIMIT {COUNTED}) AS waiting GROUP BY stream
@@ -206,6 +214,7 @@ _WAIVE = text(
 _REOPEN = text(
     _COUNTED.format(f"""
     UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
+        structural = false,
         next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp() END
     WHERE status IN ('waived', 'exhausted', 'absent_upstream') AND {_MATCHING}
 """)
@@ -233,7 +242,7 @@ class Backlog:
 
         What the run has met itself is left to the next one, or its own failures would keep it from walking on.
         """
-        connection.execute(_HAND_BACK, self._values)
+        self._hand_back(connection)
         rows = connection.execute(_LEASE, {**self._values, "limit": limit}).all()
         return [
             GapToClose(
@@ -241,10 +250,16 @@ class Backlog:
                 stream=row.stream,
                 scope=row.scope if row.exact_scope is None else json.loads(row.exact_scope),
                 reason=row.reason,
-                detail_locator=row.detail_locator,
+                detail_locator=row.detail_locator if row.exact_locator is None else json.loads(row.exact_locator),
             )
             for row in sorted(rows, key=lambda row: (row.next_attempt_at, row.id))
         ]
+
+    def _hand_back(self, connection: Connection) -> None:
+        opened_for = connection.execute(_OPENED_FOR, self._values).scalars()
+        version = self._values["version"]
+        newer = [one for one in opened_for if version is not None and is_newer(one, than=version)]
+        connection.execute(_HAND_BACK, {**self._values, "newer": newer})
 
     def count(self, connection: Connection) -> dict[str, int]:
         """How many are left, by stream; at most `COUNTED` in all."""

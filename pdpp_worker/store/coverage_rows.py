@@ -48,16 +48,16 @@ _DECLARE = text("""
     ON CONFLICT (connection_id, stream) DO UPDATE SET absent_reason = excluded.absent_reason
     WHERE held.absent_reason IS DISTINCT FROM excluded.absent_reason
 """)
-# Gaps that were closed because nobody could have the item; the provider says once more what does not exist.
+# Reopens gaps that were closed because nobody could have the item. An item that the provider said is gone stays gone.
 _REOPEN = text("""
     UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
+        structural = false,
         next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp() END
-    WHERE connection_id = :connection_id AND stream = :stream AND status = 'absent_upstream' AND EXISTS (
-        SELECT 1 FROM coverage WHERE coverage.connection_id = :connection_id AND coverage.stream = :stream
-            AND absent_reason IS NOT NULL)
+    WHERE connection_id = :connection_id AND stream = :stream AND status = 'absent_upstream' AND structural
 """)
 _CLOSE_ABSENT = text("""
-    UPDATE gaps SET status = 'absent_upstream', closed_at = clock_timestamp(), leased_by_run_id = NULL
+    UPDATE gaps SET status = 'absent_upstream', structural = true, closed_at = clock_timestamp(),
+        leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL
 """)
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash, scope_json
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.effects import Close, Closure, Effect, Miss, Place, Proof, Read, last_words
-from pdpp_worker.store.values import encode, storable, storable_json
+from pdpp_worker.store.values import encode, storable
 
 
 class RetryPolicy(NamedTuple):
@@ -38,15 +38,16 @@ _IS_TRIED = f"""(NOT {_IS_ANEW} AND held.recovery_kind = 'retry_on_connector_upg
 _UPSERT = text(f"""
     INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, exact_scope, scope_hash, reason,
         recovery_kind, first_run_id, last_run_id, tried_run_id, status, attempts, opened_at, next_attempt_at,
-        retry_after, connector_version_seen, connector_version_required, detail_locator, last_error)
+        retry_after, connector_version_seen, connector_version_required, detail_locator, exact_locator,
+        last_error)
     SELECT :connection_id, stream, parent_stream, scope, exact_scope, decode(scope_hash, 'hex'), reason, recovery_kind,
         :run_id, :run_id, :run_id, CASE WHEN timed AND :max_attempts <= 1 THEN 'exhausted' ELSE 'open' END, 1, now(),
         CASE WHEN timed THEN greatest(pause_until, clock_timestamp() + interval '1 second'
             * least(:max_s, :first_s * (1 + random() / 10))) END,
-        pause_until, :version, version_required, locator, last_error
+        pause_until, :version, version_required, locator, exact_locator, last_error
     FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, exact_scope text,
         scope_hash text, reason text, recovery_kind text, timed bool, retry_after timestamptz, version_required text,
-        locator jsonb, last_error text),
+        locator jsonb, exact_locator text, last_error text),
         LATERAL (SELECT CASE WHEN retry_after < clock_timestamp() + interval '1 day' THEN retry_after
             WHEN retry_after IS NOT NULL THEN clock_timestamp() + interval '1 day' END AS pause_until) AS longest
     ON CONFLICT ON CONSTRAINT uq_gaps_scope DO UPDATE SET
@@ -57,7 +58,8 @@ _UPSERT = text(f"""
         tried_run_id = excluded.tried_run_id, attempts = {_ATTEMPTS},
         opened_at = CASE WHEN {_IS_ANEW} THEN now() ELSE held.opened_at END,
         first_run_id = CASE WHEN {_IS_ANEW} THEN excluded.first_run_id ELSE held.first_run_id END,
-        closed_at = NULL,
+        closed_at = NULL, structural = false,
+        opened_for_version = CASE WHEN NOT {_IS_ANEW} THEN held.opened_for_version END,
         status = CASE WHEN {_ATTEMPTS} >= :max_attempts AND excluded.next_attempt_at IS NOT NULL AND NOT {_IS_TRIED}
             THEN 'exhausted' ELSE excluded.status END,
         next_attempt_at = CASE WHEN excluded.next_attempt_at IS NOT NULL THEN greatest(excluded.retry_after,
@@ -68,7 +70,10 @@ _UPSERT = text(f"""
             THEN held.connector_version_seen ELSE excluded.connector_version_seen END,
         connector_version_required = CASE WHEN {_IS_TRIED}
             THEN held.connector_version_required ELSE excluded.connector_version_required END,
-        detail_locator = coalesce(excluded.detail_locator, held.detail_locator), last_error = excluded.last_error
+        detail_locator = coalesce(excluded.detail_locator, held.detail_locator),
+        exact_locator = CASE WHEN excluded.detail_locator IS NULL
+            THEN held.exact_locator ELSE excluded.exact_locator END,
+        last_error = excluded.last_error
     WHERE held.status <> 'waived' OR (held.last_run_id <> excluded.last_run_id
         AND held.scope = '{{"partition": {{}}}}'
         AND (held.reason <> excluded.reason OR (excluded.recovery_kind = 'retry_by_runtime'
@@ -101,13 +106,14 @@ _CLOSE_PASSED = text("""
             WHERE run_streams.run_id = :run_id AND run_streams.stream = :stream AND records_emitted > 0)
     RETURNING stream
 """)
-# A walk without a cursor that met nothing where records are held is not believed.
+# A walk without a cursor that met nothing where records are held, and came to no checkpoint, is not believed.
 _CLOSE_WHOLE = text("""
     UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND scope_hash = :hash
         AND (NOT :from_scratch
             OR EXISTS (SELECT 1 FROM run_streams
-                WHERE run_streams.run_id = :run_id AND run_streams.stream = :stream AND records_emitted > 0)
+                WHERE run_streams.run_id = :run_id AND run_streams.stream = :stream
+                    AND (records_emitted > 0 OR checkpoints_committed > 0))
             OR NOT EXISTS (SELECT 1 FROM records
                 WHERE records.connection_id = :connection_id AND records.stream = :stream AND deleted_at IS NULL))
     RETURNING stream
@@ -195,6 +201,7 @@ def _ids(claim: Claim) -> dict[str, int]:
 
 def _values(found: Miss, hashed: bytes) -> dict[str, Any]:
     scope = encode(scope_json(found.scope))
+    locator = None if found.detail_locator is None else encode(found.detail_locator)
     return {
         "stream": found.stream,
         "parent_stream": found.parent_stream,
@@ -206,6 +213,7 @@ def _values(found: Miss, hashed: bytes) -> dict[str, Any]:
         "timed": found.recovery_kind == "retry_by_runtime" and not found.waits_for_owner,
         "retry_after": None if found.retry_after is None else found.retry_after.isoformat(),
         "version_required": found.connector_version_required,
-        "locator": None if found.detail_locator is None else json.loads(storable_json(found.detail_locator)),
+        "locator": None if locator is None else json.loads(locator.text),
+        "exact_locator": None if locator is None or locator.raw is None else locator.raw.decode(),
         "last_error": storable(found.last_error),
     }

@@ -270,8 +270,14 @@ gaps = Table(
     _moment("retry_after"),
     Column("connector_version_seen", Text, nullable=False),
     Column("connector_version_required", Text),
+    # The version for which an upgrade sweep let it be tried. An older one leaves it alone.
+    Column("opened_for_version", Text),
     Column("detail_locator", JSONB),
+    # The exact JSON of a locator that jsonb would give back in another form.
+    Column("exact_locator", Text),
     Column("last_error", Text),
+    # Closed since the manifest says that nobody can have it, and not by the provider's word.
+    Column("structural", Boolean, nullable=False, server_default="false"),
     UniqueConstraint("connection_id", "stream", "scope_hash", name="uq_gaps_scope"),
     _one_of("status", GAP_STATUSES),
     _one_of("recovery_kind", ("retry_by_runtime", "retry_on_connector_upgrade")),
@@ -284,6 +290,14 @@ gaps = Table(
         "connector_version_seen",
         "connector_version_required",
         postgresql_where=text("status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"),
+    ),
+    Index(
+        "ix_gaps_opened_for",
+        "connection_id",
+        "opened_for_version",
+        postgresql_where=text(
+            "status = 'open' AND next_attempt_at IS NOT NULL AND recovery_kind = 'retry_on_connector_upgrade'"
+        ),
     ),
     Index("ix_gaps_unclosed", "connection_id", "stream", "id", postgresql_where=text("closed_at IS NULL")),
     Index(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from packaging.version import InvalidVersion, Version
 from sqlalchemy import Connection, text
 
 from pdpp_worker.store import leases
@@ -19,11 +20,14 @@ class Waiting(NamedTuple):
     """The version that met the gaps last."""
     required: str | None
     """The version that mends them, where the connector knew it."""
+    opened_for: str | None = None
+    """The version that was let try them last."""
 
 
 ALL = 1_000_000
 _WAITING = text("""
-    SELECT DISTINCT gaps.connection_id, connections.connector, connector_version_seen, connector_version_required
+    SELECT DISTINCT gaps.connection_id, connections.connector, connector_version_seen, connector_version_required,
+        opened_for_version
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
     WHERE recovery_kind = 'retry_on_connector_upgrade' AND gaps.status = 'open' AND next_attempt_at IS NULL
 """)
@@ -44,15 +48,25 @@ _TRIAL = text("""
             AND first.connector_version <> :version AND last.connector_version = :version) AS healed
 """)
 _MAKE_DUE = text("""
-    UPDATE gaps SET next_attempt_at = clock_timestamp() WHERE id IN (
+    UPDATE gaps SET next_attempt_at = clock_timestamp(), opened_for_version = :version WHERE id IN (
         SELECT id FROM gaps
         WHERE connection_id = :connection_id AND recovery_kind = 'retry_on_connector_upgrade' AND status = 'open'
             AND next_attempt_at IS NULL AND EXISTS (
-                SELECT 1 FROM unnest(CAST(:seen AS text[]), CAST(:required AS text[])) AS met (seen, required)
-                WHERE seen = connector_version_seen AND required IS NOT DISTINCT FROM connector_version_required)
+                SELECT 1 FROM unnest(CAST(:seen AS text[]), CAST(:required AS text[]), CAST(:opened_for AS text[]))
+                    AS met (seen, required, opened_for)
+                WHERE seen = connector_version_seen AND required IS NOT DISTINCT FROM connector_version_required
+                    AND opened_for IS NOT DISTINCT FROM opened_for_version)
         ORDER BY opened_at, id LIMIT :limit
     )
 """)
+
+
+def is_newer(version: str, *, than: str) -> bool:
+    """Whether a version of a connector is newer than another; False where one of them is no version."""
+    try:
+        return Version(version) > Version(than)
+    except InvalidVersion:
+        return False
 
 
 def waiting(connection: Connection) -> list[Waiting]:
@@ -77,6 +91,8 @@ def open_trial(connection: Connection, connection_id: int, version: str, met: Se
         "connection_id": connection_id,
         "seen": [one.seen for one in met],
         "required": [one.required for one in met],
+        "opened_for": [one.opened_for for one in met],
+        "version": version,
         "limit": ALL if healed else canary - tried,
     }
     return connection.execute(_MAKE_DUE, values).rowcount

@@ -51,6 +51,8 @@ def cause(given: Waits, *, installed: bool = True) -> Cause | None:
         (waits(run=active(not_before=ahead(30))), Cause.NO_REASON),
         (waits(due_at=ago(10)), Cause.NO_RUN),
         (waits(next_run_at=ago(10)), Cause.NO_RUN),
+        (waits(failing_since=ago(10)), Cause.FAILING),
+        (waits(failing_since=ago(10), run=active(leased=True), touched_at=ago(0)), Cause.FAILING),
         (waits(due_at=ago(10), hold_until=ago(20), hold_reason="over"), Cause.NO_RUN),
     ],
 )

@@ -164,7 +164,7 @@ def test_a_field_that_is_required_is_named_when_it_is_missing(kind: str, field: 
         ("RECORD", "stream", ""),
         ("RECORD", "key", ""),
         ("RECORD", "key", []),
-        ("RECORD", "key", 7),
+        ("RECORD", "key", True),
         ("RECORD", "data", [CONTENT]),
         ("RECORD", "data", CONTENT),
         ("RECORD", "emitted_at", CONTENT),
@@ -389,6 +389,17 @@ class TestStart:
     def test_a_budget_is_positive_or_absent(self, budget: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=f"budget.{next(iter(budget))}"):
             self.start({"name": "items"}, budget=budget)
+
+
+def test_a_number_as_a_key_is_its_text() -> None:
+    sent = {"type": "RECORD", "stream": "items", "data": {}, "emitted_at": "2026-01-01T00:00:00Z"}
+    by_number, by_parts = (parse_message({**sent, "key": key}) for key in (42, [7, "x"]))
+    missing = parse_message({"type": "DETAIL_GAP", "stream": "items", "record_key": 42, "reason": "timed_out"})
+
+    assert isinstance(by_number, Record)
+    assert isinstance(by_parts, Record)
+    assert isinstance(missing, DetailGap)
+    assert (by_number.key, by_parts.key, missing.record_key) == ("42", ["7", "x"], "42")
 
 
 def test_structural_and_filtered_misses_are_no_skips() -> None:

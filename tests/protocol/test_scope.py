@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.protocol.scope import BatchScope, ResourceScope, Scope, TimeRange, scope_json, scope_key
+from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange, scope_json, scope_key
 
 texts = st.text(st.characters(), max_size=8)
 json_values = st.recursive(
@@ -57,6 +57,10 @@ def test_an_open_end_and_an_absent_one_are_the_same_miss() -> None:
     left_out = BatchScope(partition={}, range=TimeRange(since="2026-01-01"))
 
     assert scope_key(given_as_none) == scope_key(left_out)
+
+
+def test_a_period_without_ends_is_none() -> None:
+    assert BatchScope(partition={}, range=TimeRange()) == WHOLE_STREAM
 
 
 def test_a_resource_and_a_partition_never_share_a_key() -> None:

@@ -9,7 +9,16 @@ from typing import Literal
 import pytest
 from sqlalchemy import text
 
-from pdpp_worker.connector import Context, DetailGap, DetailGapRecovered, Message, Record, Start, State
+from pdpp_worker.connector import (
+    Context,
+    DetailCoverage,
+    DetailGap,
+    DetailGapRecovered,
+    Message,
+    Record,
+    Start,
+    State,
+)
 from pdpp_worker.protocol.scope import TimeRange
 from pdpp_worker.recovery.sweep import sweep_transient
 from tests.support.backlog import TARGETED, missing
@@ -185,3 +194,73 @@ def test_a_period_in_any_form_of_iso_8601_is_covered(scenario: Scenario, field: 
     scenario.send(record("a"), State(stream="items", cursor=1, covered=TimeRange(**{field: moment})))
 
     assert scenario.run()["status"] == "succeeded"
+
+
+@pytest.mark.usefixtures("no_haste")
+class TestGapsThatNameASource:
+    """A gap about a document is closed by what the document holds, one about a record by that record alone."""
+
+    def mended_by(self, scenario: Scenario, reason: str, *sent: Message) -> list[str]:
+        scenario.manifest = manifest("items", "others", recovery={**TARGETED, "sources": ["items"]})
+        scenario.send(record("a"), *missing("march.pdf", reason=reason))
+        scenario.run()
+        scenario.execute("UPDATE gaps SET recovery_kind = 'retry_by_runtime', next_attempt_at = now()")
+
+        def mend(start: Start, _: Context) -> Iterator[Message]:
+            yield from sent if start.detail_gaps else ()
+            for gap in start.detail_gaps:
+                yield DetailGapRecovered(gap_id=gap.gap_id, stream="others", record_key="entry")
+
+        scenario.install(mend)
+        sweep_transient(scenario.settings, scenario.db)
+        scenario.work()
+        return [gap["status"] for gap in scenario.gaps()]
+
+    def test_any_record_that_the_claim_names_closes_it(self, scenario: Scenario) -> None:
+        entry = Record(stream="others", key="entry", data={"id": "entry"}, emitted_at=NOW, partial=True)
+
+        assert self.mended_by(scenario, "upstream_error", entry) == ["recovered"]
+
+    def test_without_a_record_it_stays(self, scenario: Scenario) -> None:
+        assert self.mended_by(scenario, "upstream_error") == ["open"]
+
+    def test_a_refused_record_is_proved_by_itself_alone(self, scenario: Scenario) -> None:
+        assert self.mended_by(scenario, "record_rejected", record("entry", "others")) == ["open"]
+
+
+@pytest.mark.usefixtures("no_haste")
+class TestAWayBackWithoutAClaim:
+    """What a recovery brings is judged as what it is, whatever is claimed of it."""
+
+    def brings(self, scenario: Scenario, *sent: Message) -> dict[str, object]:
+        scenario.manifest = manifest(
+            "items", {"name": "d", "parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"},
+            recovery=TARGETED,
+        )  # fmt: skip
+        scenario.send(record("a"), DetailGap(stream="d", record_key="b", reason="upstream_error"), state(1))
+        scenario.run()
+        scenario.elapse()
+        scenario.install(lambda start, _: iter(sent if start.detail_gaps else ()))
+        sweep_transient(scenario.settings, scenario.db)
+        scenario.work()
+        return scenario.gaps()[0]
+
+    def test_the_whole_record_closes_the_gap(self, scenario: Scenario) -> None:
+        assert self.brings(scenario, record("b", "d"))["status"] == "recovered"
+
+    def test_the_word_that_it_was_read_does_not(self, scenario: Scenario) -> None:
+        said = DetailCoverage(stream="d", state_stream="items", required_keys=["b"], hydrated_keys=["b"])
+
+        gap = self.brings(scenario, said)
+
+        assert (gap["status"], gap["attempts"]) == ("open", 2)
+
+    def test_a_claim_whose_record_was_refused_is_an_attempt(self, scenario: Scenario) -> None:
+        def sent(gap_id: str) -> list[Message]:
+            broken = Record(stream="d", key="b", data={"id": float("nan")}, emitted_at=NOW)
+            return [broken, DetailGapRecovered(gap_id=gap_id, stream="d", record_key="b")]
+
+        gap = self.brings(scenario, *sent("1"))
+
+        assert (gap["status"], gap["attempts"]) == ("open", 2)
+        assert scenario.one("SELECT error FROM runs ORDER BY id DESC LIMIT 1")["error"] is None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pdpp_worker.connector import DetailGap, Reason, SkipResult, skip
+from pdpp_worker.connector import DetailGap, DetailGapRecovered, Reason, SkipResult, skip
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.messages import parse_message
 from pdpp_worker.recovery.structural import sweep_structural
 from pdpp_worker.store import edits
+from tests.support.backlog import TARGETED
 from tests.support.scripted import Scenario, manifest, record
 
 WHY = "The export has no stars."
@@ -71,6 +72,22 @@ def test_what_a_setting_ruled_out_is_missing_again_once_it_does_not(scenario: Sc
         status.append(scenario.gaps()[0]["status"])
 
     assert status == ["absent_upstream", "open"]
+
+
+def test_what_the_provider_said_is_gone_stays_gone_whatever_the_manifest_says(scenario: Scenario) -> None:
+    scenario.manifest = manifest("items", "stars", recovery=TARGETED)
+    scenario.send(record("a"), DetailGap(stream="stars", record_key="b", reason="timed_out"))
+    scenario.run()
+    gap_id = str(scenario.gaps()[0]["id"])
+    scenario.elapse()
+    scenario.recover_with(DetailGapRecovered(gap_id=gap_id, stream="stars", record_key="b", absent=True))
+    scenario.run()
+
+    for streams in (["items", ABSENT], ["items", "stars"]):
+        install(scenario, *streams)
+        sweep_structural(scenario.db)
+
+    assert [gap["status"] for gap in scenario.gaps()] == ["absent_upstream"]
 
 
 def test_gaps_of_what_can_be_had_are_left_alone(scenario: Scenario) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from pdpp_worker.connector import Context, DetailGap, Message, Start
 from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.recovery.sweep import sweep_transient
 from pdpp_worker.recovery.upgrade import CANARY, sweep_upgrade
 from pdpp_worker.store import upgrades
 from tests.support.backlog import TARGETED, failing, missing
@@ -136,3 +137,35 @@ def test_a_versions_own_trouble_is_no_proof_for_it(scenario: Scenario) -> None:
 
     due = scenario.rows("SELECT 1 FROM gaps WHERE status = 'open' AND next_attempt_at IS NOT NULL")
     assert len(due) == CANARY
+
+
+def test_a_version_between_takes_no_canary_of_a_newer_one(scenario: Scenario) -> None:
+    many_are_unreadable(scenario, CANARY + 5)
+    opened = []
+
+    for _ in range(3):
+        scenario.install(one_record, of("2.0.0"))
+        opened += sweep_upgrade(scenario.settings, scenario.db)
+        scenario.install(unreadable, of("1.5.0"))
+        scenario.execute("UPDATE runs SET status = 'failed', ended_at = now() WHERE ended_at IS NULL")
+        sweep_transient(scenario.settings, scenario.db)
+        scenario.work()
+        sweep_upgrade(scenario.settings, scenario.db)
+        scenario.work()
+
+    tried = {gap.scope.resource_id for start in scenario.starts for gap in start.detail_gaps}  # type: ignore[union-attr]
+    canaries = {gap["scope"]["resource_id"] for gap in scenario.gaps() if gap["opened_for_version"] == "2.0.0"}
+    assert len(opened) == 3
+    assert len(canaries) == CANARY
+    assert tried.isdisjoint(canaries)
+
+
+def test_a_later_version_takes_over_what_an_earlier_one_was_to_try(scenario: Scenario) -> None:
+    many_are_unreadable(scenario, 3)
+    scenario.install(one_record, of("2.0.0"))
+    sweep_upgrade(scenario.settings, scenario.db)
+
+    scenario.install(unreadable, of("3.0.0"))
+    scenario.work()
+
+    assert {gap["connector_version_seen"] for gap in scenario.gaps()} == {"3.0.0"}

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, TimeRange
 from pdpp_worker.store import gaps
-from pdpp_worker.store.backlog import Selection, waive
+from pdpp_worker.store.backlog import Backlog, Forms, Selection, waive
 from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import Closure, Read
 from pdpp_worker.store.engine import Database
@@ -39,6 +39,17 @@ class TestOpening:
         assert (gap["first_run_id"], gap["last_run_id"]) == (desk.run_id, desk.run_id)
         assert (gap["connector_version_seen"], gap["detail_locator"]) == ("1.0.0", {"page": 7})
         assert gap["next_attempt_at"] is not None
+
+    @pytest.mark.parametrize("locator", [{"name": "a\x00b"}, {"name": "\udcff"}, {"at": 1e23}, {"at": -0.0}])
+    def test_a_locator_comes_back_as_it_was_sent(self, desk: Desk, locator: dict[str, object]) -> None:
+        desk.miss(missed("a", detail_locator=locator))
+        desk.execute("UPDATE gaps SET next_attempt_at = now() - interval '1 second'")
+        desk.next_run()
+
+        with desk.db.begin() as connection:
+            [gap] = Backlog(desk.claim, Forms(), Selection()).lease(connection, 1)
+
+        assert repr(gap.detail_locator) == repr(locator)
 
     def test_the_same_miss_again_is_the_same_row_with_one_more_attempt(self, desk: Desk) -> None:
         desk.miss(missed("a", detail_locator={"page": 7}))

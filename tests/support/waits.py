@@ -51,5 +51,6 @@ def waits(**fields: Any) -> Waits:
         "paused": False,
         "next_run_at": None,
         "still_cause": None,
+        "failing_since": None,
     }
     return Waits(**{**base, **fields})

@@ -54,8 +54,23 @@ class Waits:
     next_run_at: datetime | None
     still_cause: str | None
     """The standstill that was last noted."""
+    failing_since: datetime | None = None
+    """When the first of its last runs was queued, if all of them failed before they asked for anything."""
 
 
+FAILED_RUNS = 3
+"""So many runs in a row that failed before they asked for anything are no accident."""
+
+# A run that only the owner can help is no standstill: its gaps say so.
+_FAILING_SINCE = f"""
+    SELECT min(created_at) FROM (
+        SELECT id, created_at, status, spent_requests FROM runs
+        WHERE runs.connection_id = connections.id AND ended_at IS NOT NULL ORDER BY id DESC LIMIT {FAILED_RUNS}
+    ) AS latest
+    HAVING count(*) = {FAILED_RUNS} AND bool_and(status = 'failed' AND spent_requests = 0) AND NOT EXISTS (
+        SELECT 1 FROM gaps WHERE gaps.connection_id = connections.id AND gaps.last_run_id = max(latest.id)
+            AND gaps.closed_at IS NULL AND gaps.next_attempt_at IS NULL AND gaps.recovery_kind = 'retry_by_runtime')
+"""
 # Due gaps are looked for only where no run is active: an active run decides itself. Gaps are read in their order, so
 # that the first one of the index is enough.
 _WAITS = text(f"""
@@ -70,7 +85,8 @@ _WAITS = text(f"""
         (SELECT touched_at FROM runs WHERE runs.connection_id = connections.id AND touched_at IS NOT NULL
             ORDER BY runs.id DESC LIMIT 1) AS touched_at,
         CASE WHEN run.id IS NULL THEN (SELECT next_attempt_at FROM gaps
-            WHERE gaps.connection_id = connections.id AND {IS_DUE} ORDER BY next_attempt_at LIMIT 1) END AS due_at
+            WHERE gaps.connection_id = connections.id AND {IS_DUE} ORDER BY next_attempt_at LIMIT 1) END AS due_at,
+        ({_FAILING_SINCE}) AS failing_since
     FROM connections
     LEFT JOIN rate_states ON rate_states.connection_id = connections.id
     LEFT JOIN schedules ON schedules.connection_id = connections.id
