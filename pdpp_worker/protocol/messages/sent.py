@@ -1,71 +1,22 @@
-"""The messages between the runtime and a connector (Collection Profile 0.1).
-
-Connectors in Python yield these objects; connectors in other languages write the same as JSON lines. Unknown fields
-are ignored, unknown types refused.
-"""
+"""The messages that a connector sends, and the answer to its question to the owner."""
 
 from __future__ import annotations
 
-import json
-from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Annotated, Any, Literal
 
 from packaging.version import InvalidVersion, Version
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StrictBool, model_validator
 
-from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.keys import ItemName
-from pdpp_worker.protocol.numbers import exact_float, may_be_long
+from pdpp_worker.protocol.messages.fields import BaseMessage, Count, HintAction, Key, Moment, Name, RecoveryHint
 from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, RecoveryKind, known_reason
-from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope, TimeRange
-
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Key = Annotated[str, Field(min_length=1)] | Annotated[list[str], Field(min_length=1)]
-Count = Annotated[int, Field(ge=0, le=10**15)]
-
-
-def _in_a_year(moment: datetime) -> datetime:
-    """Databases count in UTC, where the first and the last year may be over in another zone."""
-    if moment.year in (MINYEAR, MAXYEAR):
-        try:
-            moment.astimezone(UTC)
-        except OverflowError:
-            raise ValueError("no time of the years 1 to 9999 in UTC") from None
-    return moment
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_in_a_year)]
-
-HintAction = Literal[
-    "retry_by_runtime",
-    "retry_on_connector_upgrade",
-    "refresh_credentials",
-    "manual_action_required",
-    "update_selector",
-    "upstream_unblock",
-    "not_retriable",
-    "unknown",
-]
+from pdpp_worker.protocol.scope import ResourceScope, Scope, TimeRange
 
 STREAM_FAILED = "stream_collection_failed"
 """The reason and error code by which a connector certifies that named streams failed and the others did not."""
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Record(_Message):
+class Record(BaseMessage):
     """RECORD: one record of a stream. `partial` merges the given fields over what is stored."""
 
     type: Literal["RECORD"] = "RECORD"
@@ -77,7 +28,7 @@ class Record(_Message):
     partial: StrictBool = False
 
 
-class State(_Message):
+class State(BaseMessage):
     """STATE: the cursor of a checkpoint stream; covers every record of it that came before.
 
     `covered` is a period that is walked whole with this, but for what was reported missing: both ends ISO 8601 with a
@@ -91,26 +42,19 @@ class State(_Message):
 
 
 class LongRecord(Record):
-    """What is known of a RECORD whose line was too long to be read: all but its data."""
+    """A RECORD whose line was too long to be read: everything but its data is known."""
 
     line_bytes: int
 
 
 class LongState(State):
-    """What is known of a STATE whose line was too long to be read: all but its cursor."""
+    """A STATE whose line was too long to be read: everything but its cursor is known."""
 
     line_bytes: int
 
 
-class RecoveryHint(_Message):
-    """What would mend a skip, in the profile's words."""
-
-    action: HintAction
-    retryable: StrictBool | None = None
-
-
-class SkipResult(_Message):
-    """SKIP_RESULT: something in scope was not collected, why, and who goes back for it."""
+class SkipResult(BaseMessage):
+    """SKIP_RESULT: something in scope was not collected; says why, and who retries it."""
 
     type: Literal["SKIP_RESULT"] = "SKIP_RESULT"
     stream: Name
@@ -139,7 +83,7 @@ class SkipResult(_Message):
         return self.recovery_hint.action if isinstance(self.recovery_hint, RecoveryHint) else self.recovery_hint
 
 
-class DetailGap(_Message):
+class DetailGap(BaseMessage):
     """DETAIL_GAP: a detail that a list promised and that could not be read now; becomes a gap."""
 
     type: Literal["DETAIL_GAP"] = "DETAIL_GAP"
@@ -159,7 +103,7 @@ class DetailGap(_Message):
         return ResourceScope(resource_id=self.record_key)
 
 
-class DetailGapRecovered(_Message):
+class DetailGapRecovered(BaseMessage):
     """DETAIL_GAP_RECOVERED: a gap is closed; `absent` says that the provider affirmed there is nothing to fetch."""
 
     type: Literal["DETAIL_GAP_RECOVERED"] = "DETAIL_GAP_RECOVERED"
@@ -169,7 +113,7 @@ class DetailGapRecovered(_Message):
     absent: StrictBool = False
 
 
-class DetailCoverage(_Message):
+class DetailCoverage(BaseMessage):
     """DETAIL_COVERAGE: which details a page of a parent list required, and which of them were read."""
 
     type: Literal["DETAIL_COVERAGE"] = "DETAIL_COVERAGE"
@@ -178,7 +122,7 @@ class DetailCoverage(_Message):
     state_stream: Name
     required_keys: list[str]
     hydrated_keys: list[str]
-    gap_keys: list[str] = []
+    gap_keys: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _accounted(self) -> DetailCoverage:
@@ -196,7 +140,7 @@ class DetailCoverage(_Message):
         return [key for key in self.required_keys if key not in known]
 
 
-class Progress(_Message):
+class Progress(BaseMessage):
     """PROGRESS: for display; `count` of `total` items of the stream have been considered."""
 
     type: Literal["PROGRESS"] = "PROGRESS"
@@ -206,7 +150,7 @@ class Progress(_Message):
     total: Count | None = None
 
 
-class Interaction(_Message):
+class Interaction(BaseMessage):
     """INTERACTION: the connector needs the owner and waits for the answer."""
 
     type: Literal["INTERACTION"] = "INTERACTION"
@@ -217,7 +161,7 @@ class Interaction(_Message):
     timeout_seconds: Annotated[float, Field(gt=0)] | None = None
 
 
-class InteractionResponse(_Message):
+class InteractionResponse(BaseMessage):
     """INTERACTION_RESPONSE: the owner's answer; `data` on success only, and never logged or stored."""
 
     type: Literal["INTERACTION_RESPONSE"] = "INTERACTION_RESPONSE"
@@ -226,8 +170,8 @@ class InteractionResponse(_Message):
     data: dict[str, Any] | None = Field(default=None, repr=False)
 
 
-class DoneError(_Message):
-    """Why a connector ended badly."""
+class DoneError(BaseMessage):
+    """The reason for which a connector ended as failed or cancelled."""
 
     code: str | None = None
     message: str
@@ -240,7 +184,7 @@ class DoneError(_Message):
         return self.recovery_hint.action if isinstance(self.recovery_hint, RecoveryHint) else self.recovery_hint
 
 
-class Done(_Message):
+class Done(BaseMessage):
     """DONE: the last message. `records_emitted` is checked when a connector gives it."""
 
     type: Literal["DONE"] = "DONE"
@@ -250,59 +194,6 @@ class Done(_Message):
 
 
 Message = Record | State | SkipResult | DetailGap | DetailGapRecovered | DetailCoverage | Progress | Interaction | Done
-
-_MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
-
-
-def parse_message(raw: Any) -> Message:
-    """Read one message from its JSON object (bytes, text or an already decoded dict).
-
-    Raises:
-        ProtocolViolation: naming the message type and the field that is wrong.
-    """
-    try:
-        if isinstance(raw, str | bytes):
-            return _read_json(raw)
-        return _MESSAGE.validate_python(raw)
-    except ValidationError as error:
-        raise ProtocolViolation(describe(error)) from None
-
-
-def _read_json(raw: str | bytes) -> Message:
-    """Lone surrogates, deep nesting and long numbers are beyond the fast reader; a null stands for a field left out."""
-    text = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
-    try:
-        if not may_be_long(text) or (decoded := _decode(text)) is None:
-            return _MESSAGE.validate_json(raw)
-        return _MESSAGE.validate_python(decoded)
-    except ValidationError as error:
-        if (decoded := _decode(text)) is None:
-            raise error from None
-    if isinstance(decoded, dict):
-        decoded = {name: value for name, value in decoded.items() if value is not None or name == "cursor"}
-    return _MESSAGE.validate_python(decoded)
-
-
-def _decode(raw: bytes) -> Any:
-    """The JSON value with every digit of its numbers; None when it cannot be read."""
-    try:
-        return json.loads(raw, parse_float=exact_float)
-    except (ValueError, RecursionError):
-        return None
-
-
-def describe(error: ValidationError) -> str:
-    """One sentence about the first thing wrong with a message; never the message's own content."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    # Where a field takes several forms, the place ends in pydantic's own name of the form, such as `constrained-str`.
-    place = [str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
-    text = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "union_tag_invalid":
-        return f"unknown message type {first['ctx']['tag']}; expected one of {first['ctx']['expected_tags']}"
-    if not place:
-        return f"not a message: {text}"
-    where = f"{place[0]}.{'.'.join(place[1:])}" if place[1:] else place[0]
-    return f"{where}: {text}"
 
 
 def check_kind(stream: str, reason: str, kind: RecoveryKind | None) -> None:
@@ -331,49 +222,3 @@ def _unique(field: str, keys: list[str]) -> set[str]:
     if len(unique) != len(keys):
         raise ValueError(f"{field} holds a key twice")
     return unique
-
-
-class GapToClose(_Message):
-    """One gap as START hands it to a connector."""
-
-    gap_id: str
-    stream: Name
-    scope: Scope
-    reason: str
-    detail_locator: dict[str, Any] | None = None
-
-
-class Budget(_Message):
-    """What a run may spend; None is no limit."""
-
-    seconds: Annotated[float, Field(gt=0)] | None = None
-    requests: Annotated[int, Field(gt=0)] | None = None
-    items: Annotated[int, Field(gt=0)] | None = None
-
-
-class StartScope(_Message):
-    """The streams that are asked for."""
-
-    streams: Annotated[list[StreamScope], Field(min_length=1)]
-
-
-class Start(_Message):
-    """START: what the runtime asks of the connector."""
-
-    type: Literal["START"] = "START"
-    run_id: str
-    collection_mode: Literal["full_refresh", "incremental"] = "incremental"
-    scope: StartScope
-    state: dict[str, Any] | None = None
-    bindings: dict[str, Any] = {}
-    detail_gaps: list[GapToClose] = []
-    recovery_only: bool = False
-    budget: Budget = Budget()
-
-    def wants(self, stream: str) -> bool:
-        """Whether the stream is in scope."""
-        return any(scope.name == stream for scope in self.scope.streams)
-
-    def cursor(self, stream: str) -> Any:
-        """The committed cursor of the stream, or None."""
-        return None if self.state is None else self.state.get(stream)
