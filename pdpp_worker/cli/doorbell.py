@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.runs import DueRun
 
 
-def ring(bell: Ring) -> bool:
+def ring(due: DueRun) -> bool:
     """Returns whether the broker took it. Celery is loaded only by the commands that ring."""
     from pdpp_worker.tasks import doorbell
 
-    return doorbell.ring(bell)
+    return doorbell.notify(due)

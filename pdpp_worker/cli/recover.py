@@ -21,7 +21,7 @@ from pdpp_worker.recovery import sweep
 from pdpp_worker.store import backlog, readmodels
 from pdpp_worker.store.backlog import Selection, Standing
 from pdpp_worker.store.connections import ConnectionRow
-from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.runs import DueRun
 
 
 def recover(
@@ -46,7 +46,7 @@ def recover(
         note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")
 
 
-def _start(session: Session, bells: list[Ring], wanted: Selection) -> list[bool]:
+def _start(session: Session, bells: list[DueRun], wanted: Selection) -> list[bool]:
     """Say what each run will take, then ring for it."""
     costs = [_cost_of(session, bell.run_id, wanted) for bell in bells]
     heard = [ring(bell) for bell in bells]
@@ -75,7 +75,7 @@ def _cost_of(session: Session, run_id: int, wanted: Selection) -> str:
     return f"{view.connection}: {expected.items:,} pending, about {takes}, {done}{waits}"
 
 
-def _explain(session: Session, rows: list[ConnectionRow], wanted: Selection, bells: list[Ring]) -> None:
+def _explain(session: Session, rows: list[ConnectionRow], wanted: Selection, bells: list[DueRun]) -> None:
     """Of each connection that got no run, say why not."""
     with session.db.begin() as connection:
         started = {readmodels.run_view(connection, bell.run_id).connection for bell in bells}

@@ -11,7 +11,7 @@ from pdpp_worker.browser import profile
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.cli.session import Session, open_session
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.runtime import leftovers
+from pdpp_worker.runtime import removed_files
 from pdpp_worker.store import connections, readmodels
 from pdpp_worker.store.connections import ConnectionRow
 
@@ -47,7 +47,7 @@ def _remove_rows(session: Session, name: str, confirm: Callable[[str], None]) ->
 
 def _clean(session: Session) -> int:
     """Remove what this host keeps; returns how many directories are gone."""
-    gone, left = leftovers.clean(session.settings, session.db)
+    gone, left = removed_files.remove(session.settings, session.db)
     for why in left:
         note(f"Not removed yet: {why}. A worker of this host removes it once it can; or give the same command again.")
     return gone

@@ -15,7 +15,7 @@ from pdpp_worker.coverage.outlook import read
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.store import connections, readmodels, runs
-from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.runs import DueRun
 
 EXIT_CODES = {"succeeded": 0, "partially_completed": 3}
 """Of `run`, by the run's status; any other end is 1."""
@@ -53,11 +53,11 @@ def cancel(name: Annotated[str, typer.Argument(help="The connection whose run is
         if run_id is None:
             say(f"{name} has no active run.")
             return
-        ring(Ring(run_id, row.connector))
+        ring(DueRun(run_id, row.connector))
     say(f"Run {run_id} of {name} is asked to stop; what it has taken stays.")
 
 
-def _work_here(session: Session, bell: Ring) -> None:
+def _work_here(session: Session, bell: DueRun) -> None:
     from pdpp_worker.cli.working import work  # needs what the runtime needs
 
     if work(session, bell.run_id):
@@ -67,7 +67,7 @@ def _work_here(session: Session, bell: Ring) -> None:
     _await_end(session, bell)
 
 
-def _await_end(session: Session, bell: Ring) -> NoReturn:
+def _await_end(session: Session, bell: DueRun) -> NoReturn:
     view = watch(session.db, bell.run_id)
     with session.db.begin() as connection:
         [outlook] = read(session.settings, connection, [view.connection_id])
@@ -75,7 +75,7 @@ def _await_end(session: Session, bell: Ring) -> NoReturn:
     raise typer.Exit(EXIT_CODES.get(view.status, 1))
 
 
-def _queue(session: Session, name: str, full: bool) -> Ring:
+def _queue(session: Session, name: str, full: bool) -> DueRun:
     with session.db.begin() as connection:
         row = connections.get(connection, name)
     run_id, created = request_run(session.db, row, trigger="manual", full=full)
@@ -88,4 +88,4 @@ def _queue(session: Session, name: str, full: bool) -> Ring:
                 f"pdpp-worker cancel {name}"
             )
         note(f"Run {run_id} of {name} is active already.")
-    return Ring(run_id, row.connector)
+    return DueRun(run_id, row.connector)

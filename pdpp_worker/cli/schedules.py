@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from pdpp_worker.cli.times import duration, parse_duration
+from pdpp_worker.dispatch.times import next_time
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.scheduling import next_time
 
 JITTER = 0.1
 """Share of an interval by which a run may be late, so that connections do not all start at once."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM
-from pdpp_worker.runtime.ending import Ending, end_run
-from pdpp_worker.runtime.outcome import RunStatus
 from pdpp_worker.store.effects import Miss
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.run_end import RunEnd, end_run
+from pdpp_worker.store.run_status import RunStatus
 from pdpp_worker.store.runs import Slice
 
 DEATHS = 4
@@ -28,7 +28,7 @@ def why_given_up(claimed: Slice, attempts: int) -> str | None:
 def give_up(db: Database, claimed: Slice, why: str) -> RunStatus:
     """End a run that no worker can even begin."""
     streams = [scope["name"] for scope in claimed.streams]
-    return end_run(db, claimed.claim, streams, Ending(walked=False, ended_well=False, error=why))
+    return end_run(db, claimed.claim, streams, RunEnd(walked=False, ended_well=False, error=why))
 
 
 def whole_stream_miss(stream: str, reason: Reason, text: str) -> Miss:

@@ -29,12 +29,10 @@ from pdpp_worker.runtime.allowance import Phase
 from pdpp_worker.runtime.bounds import BudgetSpent, SliceEnded
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.context import Answerer, make_context
-from pdpp_worker.runtime.ending import Ending, Leftover, end_run
 from pdpp_worker.runtime.foreign import reason_by_hint
 from pdpp_worker.runtime.giving_up import whole_stream_miss, why_given_up
 from pdpp_worker.runtime.guard import Guard
 from pdpp_worker.runtime.intake import Intake
-from pdpp_worker.runtime.outcome import RunStatus
 from pdpp_worker.runtime.pace import make_pacer
 from pdpp_worker.runtime.plan import plan_slice
 from pdpp_worker.secrets import Redactor
@@ -44,6 +42,8 @@ from pdpp_worker.store.backlog import Backlog
 from pdpp_worker.store.batch import Spent
 from pdpp_worker.store.commit import commit_batch, why_unstorable
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.run_end import Remaining, RunEnd, end_run
+from pdpp_worker.store.run_status import RunStatus
 
 PACER_PAUSE_S = 30.0
 KNOWN_FAILURES_WEIGH = 0.25
@@ -394,17 +394,17 @@ class OneSlice:
             (name for name in streams if name not in asked), f"version {self._manifest.version} does not know it"
         )
         refused = walk["checkpoint_errors"].keys()
-        ending = Ending(
+        ending = RunEnd(
             walked=self._claimed.kind == "forward",
             ended_well=ended_well or self._plan.phase == "drain",
             cancelled=cancelled,
             out_of_budget=out_of_budget,
-            short_of_s=short_of_s,
-            leftover=Leftover(self._manifest.version, self._policy, self._backlog, self._unsettled, passing),
+            insufficient_s=short_of_s,
+            remaining=Remaining(self._manifest.version, self._policy, self._backlog, self._unsettled, passing),
             from_scratch=self._plan.from_scratch,
-            went_back=bool(self._claimed.spent.items or self._intake.handed),
-            bounded=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],
-            unkept=[name for name in streams if not refused.isdisjoint(self._manifest.keepers(name))],
+            tried_gaps=bool(self._claimed.spent.items or self._intake.handed),
+            session_local=[one.name for one in self._manifest.streams if one.cursor_semantic == "session_local"],
+            refused_checkpoints=[name for name in streams if not refused.isdisjoint(self._manifest.keepers(name))],
             error=error or self._claimed.carried.get("recovery_error"),
             **{**walk, "failed_streams": {**walk["failed_streams"], **unknown}},
         )

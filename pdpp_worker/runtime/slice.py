@@ -13,7 +13,7 @@ from pdpp_worker.errors import (
 )
 from pdpp_worker.isolation import reason as why
 from pdpp_worker.logs import get_logger
-from pdpp_worker.runtime import leftovers
+from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.belonging import NEWER_PAUSE_S, left_to_newer
 from pdpp_worker.runtime.context import Answerer, nobody
 from pdpp_worker.runtime.giving_up import NOTHING_IN_SCOPE, give_up, why_given_up
@@ -54,7 +54,7 @@ def run_slice(
         get_logger().warning("lease lost", run=run_id)
         return None
     finally:
-        leftovers.clean(settings, db)
+        removed_files.remove(settings, db)
 
 
 def _work(

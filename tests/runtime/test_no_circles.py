@@ -11,16 +11,16 @@ from pdpp_worker.connector import Context, DetailGap, DetailGapRecovered, Messag
 from pdpp_worker.dispatch import dispatch
 from pdpp_worker.protocol.messages import Progress
 from pdpp_worker.recovery.sweep import sweep_transient
-from pdpp_worker.runtime.ending import LONGEST_BUDGET_S, needed_budget_s
-from pdpp_worker.store.endings import StreamBooks
+from pdpp_worker.store.retry_hint import MAX_BUDGET_S, needed_budget_s
+from pdpp_worker.store.stream_counts import StreamCounts
 from tests.support.backlog import TARGETED, failing, missing
 from tests.support.schedule import is_due, plan
 from tests.support.scripted import Scenario, manifest, record, state
 
 
-def books(count: int | None, total: int | None) -> StreamBooks:
+def counts(count: int | None, total: int | None) -> StreamCounts:
     """A stream that has told how far it is."""
-    return StreamBooks("items", 0, 0, 0, 0, 0, 0, count, total, {}, True, False, None)
+    return StreamCounts("items", 0, 0, 0, 0, 0, 0, count, total, {}, True, False, None)
 
 
 class TestBudgetOfAConnectorThatKeepsItsPlaceOnlyAtItsEnd:
@@ -56,10 +56,10 @@ class TestBudgetOfAConnectorThatKeepsItsPlaceOnlyAtItsEnd:
         assert len(slow.held()) == 10
 
     def test_the_budget_follows_from_its_progress(self) -> None:
-        assert needed_budget_s(60.0, [books(None, None)]) == 120.0
-        assert needed_budget_s(60.0, [books(10, 100)]) == 750.0
-        assert needed_budget_s(60.0, [books(90, 100)]) == 120.0
-        assert needed_budget_s(60.0, [books(1, 10**9)]) == LONGEST_BUDGET_S
+        assert needed_budget_s(60.0, [counts(None, None)]) == 120.0
+        assert needed_budget_s(60.0, [counts(10, 100)]) == 750.0
+        assert needed_budget_s(60.0, [counts(90, 100)]) == 120.0
+        assert needed_budget_s(60.0, [counts(1, 10**9)]) == MAX_BUDGET_S
 
     def test_progress_that_counts_nothing_yet_says_nothing(self, slow: Scenario) -> None:
         slow.send(Progress(stream="items", count=0, total=10, message=""), record("a"))

@@ -1,4 +1,4 @@
-"""When a connection is due next: pure arithmetic on times."""
+"""Computes when a connection is due next; pure."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pdpp_worker.protocol.reasons import Reason
-from pdpp_worker.runtime.outcome import RunStatus, close_stream, derive_status, misses_nothing
-from pdpp_worker.store.endings import StreamBooks, StreamEnd
+from pdpp_worker.store.run_status import RunStatus, StreamResult, derive_status, misses_nothing, stream_result
+from pdpp_worker.store.stream_counts import StreamCounts
 
 counts = st.sampled_from([0, 0, 1, 2])
 skips = st.just({}) | st.dictionaries(
@@ -21,12 +21,12 @@ skips = st.just({}) | st.dictionaries(
 
 
 @st.composite
-def books(draw: st.DrawFn) -> StreamBooks:
-    """The books of one stream as the store counts them."""
+def stream_counts(draw: st.DrawFn) -> StreamCounts:
+    """The counts of one stream, as the store reads them."""
     flushed, unchanged, rejected = draw(counts), draw(counts), draw(counts)
     staged = draw(st.integers(0, 1))
     total = draw(st.none() | st.integers(0, 9))
-    return StreamBooks(
+    return StreamCounts(
         stream="items",
         emitted=flushed + unchanged + rejected,
         flushed=flushed,
@@ -44,11 +44,11 @@ def books(draw: st.DrawFn) -> StreamBooks:
 
 
 @st.composite
-def ends(draw: st.DrawFn) -> StreamEnd:
+def ends(draw: st.DrawFn) -> StreamResult:
     """How a stream ended."""
     finished = draw(st.booleans())
-    return close_stream(
-        draw(books()),
+    return stream_result(
+        draw(stream_counts()),
         finished=finished,
         walked=draw(st.booleans()),
         from_scratch=draw(st.booleans()),
@@ -57,24 +57,24 @@ def ends(draw: st.DrawFn) -> StreamEnd:
 
 
 runs = st.lists(ends(), min_size=1, max_size=4)
-EMPTY = StreamBooks("items", 0, 0, 0, 0, 0, 0, None, None, {}, True, False, None)
+EMPTY = StreamCounts("items", 0, 0, 0, 0, 0, 0, None, None, {}, True, False, None)
 
 
-def durable(one: StreamEnd) -> int:
+def durable(one: StreamResult) -> int:
     """What of the stream is in the store."""
-    return one.books.flushed + one.books.unchanged + one.books.committed
+    return one.counts.flushed + one.counts.unchanged + one.counts.committed
 
 
 @given(runs)
-def test_a_run_succeeded_exactly_when_nothing_is_missing(streams: list[StreamEnd]) -> None:
+def test_a_run_succeeded_exactly_when_nothing_is_missing(streams: list[StreamResult]) -> None:
     succeeded = derive_status(streams, cancelled=False) is RunStatus.SUCCEEDED
 
     assert succeeded == all(
         one.finished
         and one.unreached == 0
-        and not one.books.skipped_by_reason
-        and one.books.rejected == 0
-        and one.books.staged == one.books.committed
+        and not one.counts.skipped_by_reason
+        and one.counts.rejected == 0
+        and one.counts.staged == one.counts.committed
         for one in streams
     )
 
@@ -91,9 +91,9 @@ def test_a_run_succeeded_exactly_when_nothing_is_missing(streams: list[StreamEnd
     ids=["a refused record", "an uncommitted checkpoint", "an open gap", "an empty answer"],
 )
 def test_one_thing_that_is_missing_is_enough(missing: dict[str, Any], held: int) -> None:
-    whole = close_stream(replace(EMPTY, flushed=7), finished=True, walked=True, from_scratch=True, error=None)
-    books_of_it = replace(replace(EMPTY, flushed=held), **missing)
-    lacking = close_stream(books_of_it, finished=True, walked=True, from_scratch=True, error=None)
+    whole = stream_result(replace(EMPTY, flushed=7), finished=True, walked=True, from_scratch=True, error=None)
+    counts_of_it = replace(replace(EMPTY, flushed=held), **missing)
+    lacking = stream_result(counts_of_it, finished=True, walked=True, from_scratch=True, error=None)
 
     assert derive_status([whole], cancelled=False) is RunStatus.SUCCEEDED
     assert derive_status([whole, lacking], cancelled=False) is RunStatus.PARTIALLY_COMPLETED
@@ -101,41 +101,41 @@ def test_one_thing_that_is_missing_is_enough(missing: dict[str, Any], held: int)
 
 
 @given(runs)
-def test_a_run_failed_exactly_when_nothing_is_durable_and_it_is_not_whole(streams: list[StreamEnd]) -> None:
+def test_a_run_failed_exactly_when_nothing_is_durable_and_it_is_not_whole(streams: list[StreamResult]) -> None:
     failed = derive_status(streams, cancelled=False) is RunStatus.FAILED
 
     assert failed == (not any(map(durable, streams)) and not all(map(misses_nothing, streams)))
 
 
 @given(runs)
-def test_everything_between_is_partially_completed(streams: list[StreamEnd]) -> None:
+def test_everything_between_is_partially_completed(streams: list[StreamResult]) -> None:
     partial = derive_status(streams, cancelled=False) is RunStatus.PARTIALLY_COMPLETED
 
     assert partial == (any(map(durable, streams)) and not all(map(misses_nothing, streams)))
 
 
 @given(runs)
-def test_the_owners_cancellation_wins(streams: list[StreamEnd]) -> None:
+def test_the_owners_cancellation_wins(streams: list[StreamResult]) -> None:
     assert derive_status(streams, cancelled=True) is RunStatus.CANCELLED
 
 
 @given(runs, st.randoms())
-def test_the_order_of_the_streams_does_not_matter(streams: list[StreamEnd], order: object) -> None:
+def test_the_order_of_the_streams_does_not_matter(streams: list[StreamResult], order: object) -> None:
     shuffled = sorted(streams, key=lambda _: order.random())  # type: ignore[attr-defined]
 
     assert derive_status(shuffled, cancelled=False) is derive_status(streams, cancelled=False)
 
 
 @given(runs, ends())
-def test_one_more_incomplete_stream_never_makes_a_run_greener(streams: list[StreamEnd], worse: StreamEnd) -> None:
+def test_one_more_incomplete_stream_never_makes_a_run_greener(streams: list[StreamResult], worse: StreamResult) -> None:
     assume(not misses_nothing(worse))
 
     assert derive_status([*streams, worse], cancelled=False) is not RunStatus.SUCCEEDED
 
 
-@given(books(), st.booleans(), st.booleans(), st.booleans())
-def test_the_books_of_a_stream_balance(one: StreamBooks, finished: bool, walked: bool, from_scratch: bool) -> None:
-    end = close_stream(one, finished=finished, walked=walked, from_scratch=from_scratch, error=None)
+@given(stream_counts(), st.booleans(), st.booleans(), st.booleans())
+def test_the_counts_of_a_stream_balance(one: StreamCounts, finished: bool, walked: bool, from_scratch: bool) -> None:
+    end = stream_result(one, finished=finished, walked=walked, from_scratch=from_scratch, error=None)
 
     skipped = sum(one.skipped_by_reason.values())
     considered = one.emitted + skipped + end.unreached
@@ -143,18 +143,18 @@ def test_the_books_of_a_stream_balance(one: StreamBooks, finished: bool, walked:
     assert end.unreached >= 0
 
 
-@given(books(), st.booleans())
-def test_what_cannot_be_known_is_unknown_and_never_zero(one: StreamBooks, finished: bool) -> None:
-    end = close_stream(one, finished=finished, walked=True, from_scratch=False, error=None)
+@given(stream_counts(), st.booleans())
+def test_what_cannot_be_known_is_unknown_and_never_zero(one: StreamCounts, finished: bool) -> None:
+    end = stream_result(one, finished=finished, walked=True, from_scratch=False, error=None)
 
     known = one.all_gaps_are_resources if finished else one.progress_total is not None
     assert (end.missing is not None) == known
 
 
-@given(books())
-def test_an_unfinished_stream_counts_what_it_did_not_reach(one: StreamBooks) -> None:
+@given(stream_counts())
+def test_an_unfinished_stream_counts_what_it_did_not_reach(one: StreamCounts) -> None:
     assume(one.progress_total is not None)
-    end = close_stream(one, finished=False, walked=True, from_scratch=False, error=None)
+    end = stream_result(one, finished=False, walked=True, from_scratch=False, error=None)
 
     assert end.unreached == max(0, (one.progress_total or 0) - (one.progress_count or 0))
     assert end.missing == end.unreached + sum(one.skipped_by_reason.values()) + one.rejected
@@ -165,32 +165,32 @@ class TestFindingNothing:
 
     def test_where_records_are_held_is_not_believed(self) -> None:
         held = replace(EMPTY, holds_records=True)
-        end = close_stream(held, finished=True, walked=True, from_scratch=True, error=None)
+        end = stream_result(held, finished=True, walked=True, from_scratch=True, error=None)
 
         assert (end.finished, end.missing) == (False, None)
         assert "found nothing" in (end.error or "")
         assert derive_status([end], cancelled=False) is RunStatus.FAILED
 
     def test_in_an_empty_account_is_a_success(self) -> None:
-        end = close_stream(EMPTY, finished=True, walked=True, from_scratch=True, error=None)
+        end = stream_result(EMPTY, finished=True, walked=True, from_scratch=True, error=None)
 
         assert derive_status([end], cancelled=False) is RunStatus.SUCCEEDED
 
     def test_new_since_the_cursor_is_a_success(self) -> None:
         held = replace(EMPTY, holds_records=True)
-        end = close_stream(held, finished=True, walked=True, from_scratch=False, error=None)
+        end = stream_result(held, finished=True, walked=True, from_scratch=False, error=None)
 
         assert derive_status([end], cancelled=False) is RunStatus.SUCCEEDED
 
     def test_in_a_run_that_only_recovers_is_a_success(self) -> None:
         held = replace(EMPTY, holds_records=True)
-        end = close_stream(held, finished=True, walked=False, from_scratch=True, error=None)
+        end = stream_result(held, finished=True, walked=False, from_scratch=True, error=None)
 
         assert derive_status([end], cancelled=False) is RunStatus.SUCCEEDED
 
     def test_but_saying_what_was_skipped_is_believed(self) -> None:
         skipped = replace(EMPTY, holds_records=True, skipped_by_reason={"rate_limited": 2})
-        end = close_stream(skipped, finished=True, walked=True, from_scratch=True, error=None)
+        end = stream_result(skipped, finished=True, walked=True, from_scratch=True, error=None)
 
         assert (end.finished, end.missing) == (True, 2)
 
@@ -198,11 +198,11 @@ class TestFindingNothing:
 def test_a_gap_about_a_batch_makes_the_number_missing_unknown() -> None:
     gap = replace(EMPTY, skipped_by_reason={"timed_out": 1}, all_gaps_are_resources=False)
 
-    assert close_stream(gap, finished=True, walked=True, from_scratch=False, error=None).missing is None
+    assert stream_result(gap, finished=True, walked=True, from_scratch=False, error=None).missing is None
 
 
 def test_a_gap_that_is_tried_later_is_missing_now() -> None:
     later = replace(EMPTY, flushed=9, skipped_by_reason={"timed_out": 1}, next_attempt_at=datetime.now(UTC))
-    end = close_stream(later, finished=True, walked=True, from_scratch=False, error=None)
+    end = stream_result(later, finished=True, walked=True, from_scratch=False, error=None)
 
     assert derive_status([end], cancelled=False) is RunStatus.PARTIALLY_COMPLETED

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pdpp_worker.dispatch.times import next_time, parse_cron
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.scheduling import next_time, parse_cron
 
 NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 

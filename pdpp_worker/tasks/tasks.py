@@ -6,19 +6,19 @@ from typing import Any
 
 from celery.signals import worker_ready
 
-from pdpp_worker import dispatch as dispatching
+from pdpp_worker import dispatch as dispatcher
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.recovery import structural, sweep, upgrade
-from pdpp_worker.runtime import leftovers
+from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.settings import get_settings
 from pdpp_worker.store import connections, events
 from pdpp_worker.store.backlog import Selection
-from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
-from pdpp_worker.tasks.doorbell import ring, ring_after
+from pdpp_worker.tasks.doorbell import notify, notify_after
 from pdpp_worker.tasks.services import services, stopping
 
 # An expected failure is logged as one sentence, without a traceback.
@@ -32,25 +32,25 @@ def run(**kwargs: Any) -> None:
     db = services().db
     with db.begin() as connection:
         row = connections.get(connection, arguments.connection)
-    run_id, created = dispatching.request_run(db, row, trigger="manual", full=arguments.full)
+    run_id, created = dispatcher.request_run(db, row, trigger="manual", full=arguments.full)
     if arguments.full and not created:
         raise ConfigurationError(f"Run {run_id} of {row.name} is active; ask for a full one when it has ended.")
-    ring(Ring(run_id, row.connector))
+    notify(DueRun(run_id, row.connector))
 
 
 @app.task(name="pdpp.slice", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def slice_(**kwargs: Any) -> None:
-    """Take up a run for one slice; if it is to go on, ring again when it is."""
+    """Take up a run for one slice; if it goes on, notify a worker when it does."""
     run_id = read("pdpp.slice", SliceArguments, kwargs).run
     own = services()
     result = run_slice(own.settings, own.db, own.redis, run_id, stopping=stopping)
     if result is not None and result.status is None and not stopping():
-        ring_after(Ring(run_id, result.connector), result.pause_s)
+        notify_after(DueRun(run_id, result.connector), result.pause_s)
 
 
 @app.task(name="pdpp.recover", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def recover(**kwargs: Any) -> None:
-    """Go back now for what is missing."""
+    """Retry gaps now."""
     arguments = read("pdpp.recover", RecoverArguments, kwargs)
     own = services()
     with own.db.begin() as connection:
@@ -59,55 +59,55 @@ def recover(**kwargs: Any) -> None:
         else:
             ids = [row.id for row in connections.list_all(connection, arguments.connector)]
     selection = Selection(arguments.stream, arguments.reason, arguments.ids)
-    for bell in sweep.recover(own.settings, own.db, ids, selection, arguments.budget):
-        ring(bell)
+    for due in sweep.recover(own.settings, own.db, ids, selection, arguments.budget):
+        notify(due)
 
 
 @app.task(name="pdpp.dispatch", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def dispatch(**kwargs: Any) -> None:
-    """Find what is due and ring for it."""
+    """Find due runs and notify workers."""
     read("pdpp.dispatch", NoArguments, kwargs)
     own = services()
-    leftovers.clean(own.settings, own.db)
-    for bell in dispatching.dispatch(own.settings, own.db):
-        ring(bell)
+    removed_files.remove(own.settings, own.db)
+    for due in dispatcher.dispatch(own.settings, own.db):
+        notify(due)
 
 
 @app.task(name="pdpp.sweep.transient", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def sweep_transient(**kwargs: Any) -> None:
-    """Turn gaps whose time has come into recovery runs."""
+    """Queue recovery runs for due gaps."""
     read("pdpp.sweep.transient", NoArguments, kwargs)
     own = services()
-    for bell in sweep.sweep_transient(own.settings, own.db):
-        ring(bell)
+    for due in sweep.sweep_transient(own.settings, own.db):
+        notify(due)
 
 
 @app.task(name="pdpp.sweep.upgrade", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def sweep_upgrade(**kwargs: Any) -> None:
-    """Let newer connectors go back for what older ones could not read."""
+    """Let newer connectors retry gaps that older ones could not read."""
     read("pdpp.sweep.upgrade", NoArguments, kwargs)
     own = services()
-    for bell in upgrade.sweep_upgrade(own.settings, own.db):
-        ring(bell)
+    for due in upgrade.sweep_upgrade(own.settings, own.db):
+        notify(due)
 
 
 @app.task(name="pdpp.sweep.structural", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def sweep_structural(**kwargs: Any) -> None:
-    """Keep what can never be had in step with the manifests; fetches nothing."""
+    """Bring the structural gaps in line with the manifests; fetches nothing."""
     read("pdpp.sweep.structural", NoArguments, kwargs)
     structural.sweep_structural(services().db)
 
 
 @app.task(name="pdpp.watch", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def watch(**kwargs: Any) -> None:
-    """Say aloud which connections stand still."""
+    """Log the connections that stand still."""
     read("pdpp.watch", NoArguments, kwargs)
     watchdog.watch(services().db)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def after_deployment(**_: object) -> None:
-    """A worker that starts may bring newer connectors or find a run whose bell nobody heard: neither waits for beat."""
+    """Do at the start of a worker what beat would do later: it may bring newer connectors, or find a waiting run."""
     for task in (dispatch, sweep_structural, sweep_upgrade):
         task.apply_async(expires=get_settings().sweep_every_s, retry=False)
 

@@ -1,4 +1,7 @@
-"""What this host keeps of connections that were removed, perhaps from another host, perhaps while a slice worked."""
+"""Removes the files that this host still has of removed connections.
+
+A connection may be removed from another host, or while a slice works.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from pdpp_worker.store import removals
 from pdpp_worker.store.engine import Database
 
 
-def clean(settings: Settings, db: Database) -> tuple[int, list[str]]:
-    """Remove it; returns how many directories are gone, and of those that are left, why.
+def remove(settings: Settings, db: Database) -> tuple[int, list[str]]:
+    """Remove the directories; returns how many are gone, and for each that is left the reason.
 
-    Whatever is left, such as a browser profile that is in use, is tried again by the next call: at the end of every
-    slice, at every tick of the dispatcher, and by `connection remove`.
+    The next call tries again, for example a browser profile that was in use. It is called at the end of every slice, at
+    every tick of the dispatcher, and by `connection remove`.
     """
     kept = [*_kept(files_root(settings)), *_kept(profile.root(settings))]
     if not kept:
