@@ -1,4 +1,4 @@
-"""What a connector is handed: paced requests, its settings, its secrets, a log, the time and a directory."""
+"""Makes the context of a connector: paced requests, settings, secrets, log, time and directory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pdpp_worker.pacing.retry import ATTEMPTS, RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
 from pdpp_worker.pacing.typed import Judge
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.runtime.guard import Guard
+from pdpp_worker.runtime.limits import SliceLimits
 from pdpp_worker.runtime.values import ceiling_ms, files_dir, with_defaults
 from pdpp_worker.secrets import Redactor, Vault
 from pdpp_worker.settings import Settings
@@ -31,7 +31,7 @@ from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.runs import Slice
 
 Answerer = Callable[[Interaction, Callable[[], None]], InteractionResponse]
-"""Answers a connector's question; calls what it is handed at least every second while it waits for the owner."""
+"""Answers a connector's question; calls its second argument at least once a second while it waits for the owner."""
 
 
 def make_context(
@@ -41,21 +41,21 @@ def make_context(
     pacer: Pacer,
     redactor: Redactor,
     clients: ExitStack,
-    guard: Guard,
+    limits: SliceLimits,
     answerer: Answerer,
     *,
-    goes_back: bool = False,
+    retries_gaps: bool = False,
 ) -> Context:
     """The context of one slice; the HTTP clients it makes share one pacer and are closed with `clients`.
 
-    `goes_back`: the slice asks for gaps, whose own schedule says when they are tried again; no request is sent twice.
+    `retries_gaps`: the slice retries gaps. Each has a schedule of its own, so no failed request is sent a second time.
     """
     row = claimed.connection
     vault = Vault(settings)
     retried = metrics.RETRIED.labels(row.name)
 
-    values = with_defaults(manifest.settings, row.settings)
-    road = _road(settings, values, row, clients)
+    given = with_defaults(manifest.settings, row.settings)
+    transport = _transport_factory(settings, given, row, clients)
 
     def learn(request: httpx.Request) -> None:
         # A token may come from the provider itself, and so be in no credential.
@@ -64,10 +64,10 @@ def make_context(
     def http(
         *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
     ) -> httpx.Client:
-        inner = road(signed_in=bool(base_url))
+        inner = transport(signed_in=bool(base_url))
         paced = PacedTransport(inner, pacer, judge=judge, lane_of=manifest.pacing.lane_of)
         client = ProviderClient(
-            RetryingTransport(paced, retried, attempts=1 if goes_back else ATTEMPTS),
+            RetryingTransport(paced, retried, attempts=1 if retries_gaps else ATTEMPTS),
             base_url=base_url,
             headers=headers,
             timeout_s=settings.http_timeout_s,
@@ -78,21 +78,21 @@ def make_context(
 
     return Context(
         http=http,
-        settings=values,
+        settings=given,
         secret=_secret_reader(vault, manifest, row, redactor),
         log=get_logger().bind(connection=row.name, connector=manifest.name),
         now=going_on_from(claimed.now),
         pace=pacer.turn,
         files=_made(files_dir(settings, row)),
-        check=guard.check,
-        ask=_asker(answerer, guard, redactor),
+        check=limits.check,
+        ask=_asker(answerer, limits, redactor),
         min_interval_ms=ceiling_ms(settings, manifest, row),
     )
 
 
-def _asker(answerer: Answerer, guard: Guard, redactor: Redactor) -> Callable[[Interaction], InteractionResponse]:
+def _asker(answerer: Answerer, limits: SliceLimits, redactor: Redactor) -> Callable[[Interaction], InteractionResponse]:
     def ask(question: Interaction) -> InteractionResponse:
-        answer = answerer(question, guard.wait_for_owner)
+        answer = answerer(question, limits.wait_for_owner)
         for value in (answer.data or {}).values():
             redactor.learn(SecretStr(str(value)))
         return answer
@@ -105,18 +105,20 @@ def nobody(question: Interaction, _: Callable[[], None]) -> InteractionResponse:
     return ask_nobody(question)
 
 
-class _Road(Protocol):
+class _TransportFactory(Protocol):
     def __call__(self, *, signed_in: bool) -> httpx.BaseTransport: ...
 
 
-def _road(settings: Settings, values: Mapping[str, Any], row: ConnectionRow, clients: ExitStack) -> _Road:
-    """Makes what a client sends through: connections of its own, or the one browser of the slice.
+def _transport_factory(
+    settings: Settings, values: Mapping[str, Any], row: ConnectionRow, clients: ExitStack
+) -> _TransportFactory:
+    """Make the transport of a client: connections of its own, or the one browser of the slice.
 
     The browser would add the owner's own cookies, so a client that is signed in nowhere does without it.
     """
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     if values.get("reach") != "browser":
-        return lambda *, signed_in: httpx.HTTPTransport(limits=limits)  # noqa: ARG005 - a road's signature
+        return lambda *, signed_in: httpx.HTTPTransport(limits=limits)  # noqa: ARG005 - the protocol's signature
     browser = Browser(settings, row)
     clients.callback(browser.close)
     return lambda *, signed_in: BrowserTransport(browser) if signed_in else httpx.HTTPTransport(limits=limits)

@@ -1,4 +1,4 @@
-"""What is learned about a connection's rate, from one slice to the next."""
+"""Keeps what is learned about a connection's rate from one slice to the next."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from pdpp_worker.clock import going_on_from
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.lanes import Lanes
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.runtime.values import ceiling_ms
+from pdpp_worker.settings import Settings
 from pdpp_worker.store import rates
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.events import Event
+from pdpp_worker.store.runs import Slice
 
 
 class RateKeeper:
-    """Restores the law when a slice begins and keeps it when it ends, and at once when the provider refuses."""
+    """Restores the rate model when a slice begins; saves it when it ends, and at once when the provider refuses."""
 
     def __init__(
         self,
@@ -33,7 +38,7 @@ class RateKeeper:
     ) -> None:
         self._db = db
         self._claim = claim
-        self._ceiling_ms = ceiling_ms
+        self.ceiling_ms = ceiling_ms
         self._emit = emit
         self._now = now
         self.law = Lanes(ceiling_ms, cold_start_ms)
@@ -49,7 +54,7 @@ class RateKeeper:
             get_logger().warning("learned rate not readable; starting cold", run=claim.run_id)
 
     def __call__(self, why: str, retry_after_s: float | None) -> None:
-        """The law backed off: keep it now, so that a worker that dies takes no refusal with it."""
+        """Save at once that the rate model backed off, so that no refusal is lost with a worker that dies."""
         at = self._now().isoformat(timespec="milliseconds")
         self._back_off = {"at": at, "why": why, "retry_after_s": retry_after_s}
         state = self._state()
@@ -75,7 +80,7 @@ class RateKeeper:
         return {
             **slowest,
             "law": self.law.snapshot(now),
-            "ceiling_ms": self._ceiling_ms,
+            "ceiling_ms": self.ceiling_ms,
             "back_off": self._back_off,
             "hold": min((lane["hold"] for lane in lanes.values()), key=_until, default=None),
             "lanes": {name: lane for name, lane in lanes.items() if name},
@@ -92,6 +97,20 @@ class RateKeeper:
     def _told(self, hold: Hold, now: float) -> dict[str, str]:
         until = self._now() + timedelta(seconds=hold.until - now)
         return {"until": until.isoformat(timespec="milliseconds"), "reason": hold.reason}
+
+
+def rate_keeper(
+    settings: Settings, db: Database, claimed: Slice, manifest: Manifest, *, emit: Callable[[Event], None]
+) -> RateKeeper:
+    """The keeper of a slice, with its connection's ceiling."""
+    return RateKeeper(
+        db,
+        claimed.claim,
+        ceiling_ms=ceiling_ms(settings, manifest, claimed.connection),
+        cold_start_ms=settings.pacing_cold_start_ms,
+        emit=emit,
+        now=going_on_from(claimed.now),
+    )
 
 
 def _until(hold: dict[str, str] | None) -> str:

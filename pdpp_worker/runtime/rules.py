@@ -1,8 +1,8 @@
-"""What START's scope allows, checked before anything is written."""
+"""Checks of messages against START and the manifest, made before anything is written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,8 @@ from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.keys import names_of
 from pdpp_worker.protocol.manifest import StreamManifest
 from pdpp_worker.protocol.messages import DetailCoverage, DetailGapRecovered, GapToClose, Record
-from pdpp_worker.protocol.scope import ResourceScope, StreamScope, TimeRange
+from pdpp_worker.protocol.scope import ResourceScope, Scope, StreamScope, TimeRange, scope_key
+from pdpp_worker.store import values
 from pdpp_worker.store.batch import Period
 
 
@@ -70,6 +71,22 @@ def check_is_about(message: DetailGapRecovered, gap: GapToClose) -> None:
         raise ProtocolViolation(f"{what} with a record_key that is another one than the gap's")
 
 
+def check_locator(
+    message: str, stream: str, scope: Scope, locator: dict[str, Any] | None, redact: Callable[[str], str]
+) -> None:
+    """Refuse a scope or locator that is no JSON, or holds a secret.
+
+    Raises:
+        ProtocolViolation: naming the message and the stream.
+    """
+    try:
+        texts = scope_key(scope), values.storable_json(locator)
+    except values.NotRepresentableError as error:
+        raise ProtocolViolation(f"the locator of a miss in stream {stream!r} is no JSON: {error}") from None
+    if any(redact(text) != text for text in texts):
+        raise ProtocolViolation(f"{message} of stream {stream!r} holds a secret of the connection")
+
+
 def period_of(period: TimeRange, stream: str) -> Period:
     """A covered period, in UTC.
 
@@ -99,7 +116,7 @@ def instant_of(text: str | None) -> datetime | None:
 
 
 def place_among_versions(value: Any) -> tuple[float | None, str | None]:
-    """What a cursor field says of a record's place among its versions: a time, Unix s, or the digits of a number."""
+    """A record's place among its versions by its cursor field: a time, Unix s, or the digits of a number."""
     moment = moment_of(value)
     return (moment, None) if moment is None or isinstance(value, str) else (None, str(value))
 

@@ -16,7 +16,7 @@ from redis import Redis
 from sqlalchemy import text
 
 from pdpp_worker.command.child import Child
-from pdpp_worker.runtime.bounds import SliceEnded
+from pdpp_worker.runtime.time_limits import SliceEnded
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database

@@ -1,4 +1,4 @@
-"""What a slice may spend: the run's budget, less what its earlier slices spent, by the phase it is in."""
+"""The budget that is left for a phase of a run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.store.batch import Spent
 
 Phase = Literal["recover", "walk", "drain"]
-"""A forward run goes back for known gaps first, within a share of its budget; then it walks; then it goes back for
-gaps with what is left. A recovery run only goes back."""
+"""A forward run retries known gaps first, within a share of its budget; then it walks; then it retries gaps with the
+rest of its budget. A recovery run only retries gaps."""
 
 
-class Allowance:
-    """What is left for a phase; None is no limit."""
+class RemainingBudget:
+    """The run's budget, less what its earlier slices spent; None is no limit."""
 
     def __init__(self, budget: Budget, spent: Spent, share: float = 1.0) -> None:
+        """`share`, from 0 to 1, is the part of the budget that this phase may use."""
         self.seconds = _left(budget.seconds, spent.seconds, share)
         self._requests = _left(budget.requests, spent.requests, share)
         self._items = _left(budget.items, spent.items, share)
@@ -32,7 +33,7 @@ class Allowance:
 
     @property
     def is_spent(self) -> bool:
-        """Whether nothing is left of something."""
+        """Whether nothing is left of time, requests or items."""
         return any(left is not None and left < 1 for left in (self._requests, self._items)) or self.seconds == 0
 
     @property
@@ -41,8 +42,8 @@ class Allowance:
         return Budget(seconds=self.seconds or None, requests=self.requests or None, items=self.items or None)
 
 
-def tightest(given: Budget, run_budget_s: float) -> Budget:
-    """The tighter of the budget that a run was given and the setting for all runs."""
+def clamp(given: Budget, run_budget_s: float) -> Budget:
+    """The budget that a run was given, with at most `run_budget_s` seconds."""
     seconds = run_budget_s if given.seconds is None else min(given.seconds, run_budget_s)
     return given.model_copy(update={"seconds": seconds})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pdpp_worker.runtime.guard import Guard
+from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.store import runs
 from tests.support.scripted import Scenario
 from tests.support.waiting import until
@@ -14,14 +14,14 @@ def test_a_connector_that_speaks_again_after_a_long_silence_gets_its_lease_renew
         claimed = runs.claim_slice(connection, scenario.queue(), "here", 0.3)
     assert claimed is not None
 
-    with Guard(scenario.db, claimed.claim, slice_s=60, silence_s=0.2, stopping=lambda: False) as guard:
+    with Heartbeat(scenario.db, claimed.claim, idle_timeout_s=0.2) as heartbeat:
         until(lambda: not is_held(scenario))
 
-        until(lambda: is_held_by_a_talker(scenario, guard))
+        until(lambda: is_held_by_a_talker(scenario, heartbeat))
 
 
-def is_held_by_a_talker(scenario: Scenario, guard: Guard) -> bool:
-    guard.alive()
+def is_held_by_a_talker(scenario: Scenario, heartbeat: Heartbeat) -> bool:
+    heartbeat.touch()
     return is_held(scenario)
 
 

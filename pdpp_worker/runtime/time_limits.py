@@ -1,4 +1,4 @@
-"""How long a slice may go on, and which waits are its own."""
+"""The time limits of a slice, and which waits it may wait out itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACED = "paced at the learned interval"
 
 
 class SliceEnded(BaseException):
-    """The slice is over and its place is kept; `pause_s` is how long it is not worth going on, and `why`.
+    """The slice is over, and the run goes on later: after `pause_s` seconds, because of `why`.
 
     Not an Exception, so that a connector's `except Exception` cannot swallow it.
     """
@@ -25,28 +25,28 @@ class SliceEnded(BaseException):
 
 
 class BudgetSpent(SliceEnded):
-    """What the run may spend in this phase is spent."""
+    """The budget of this phase is spent."""
 
 
-class Bounds:
-    """A slice's time and what is left of its run's budget. Instants are monotonic, s."""
+class TimeLimits:
+    """A slice's time, and what is left of its run's budget. Instants are monotonic, s."""
 
-    def __init__(self, slice_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, slice_s: float, budget_s: float | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`budget_s`: working time that the run has left; None is no limit."""
         self._slice_s = slice_s
         self._clock = clock
         self._deadline = clock() + slice_s
-        self._allowed_until = math.inf
+        self._budget_until = math.inf if budget_s is None else clock() + budget_s
         self.progressed = False
-        """Whether the slice has moved its place; its time does not run out before, so that no run turns in circles."""
-
-    def allow(self, seconds: float | None) -> None:
-        """Bound the slice by what is left of the run's budget, s."""
-        self._allowed_until = math.inf if seconds is None else self._clock() + seconds
+        """Whether the slice has committed progress. Its time does not run out before, or each slice would begin anew
+        at the same place for ever."""
 
     @property
     def is_out_of_budget(self) -> bool:
         """Whether the run's time is used up."""
-        return self._clock() >= self._allowed_until
+        return self._clock() >= self._budget_until
 
     @property
     def spent(self) -> bool:
@@ -56,9 +56,9 @@ class Bounds:
     def check_wait(self, instant: float, hold: Hold | None) -> None:
         """Let the slice wait until `instant`, at which a hold ends or an interval is over, or end it here.
 
-        A slice that has not moved its place waits out every interval itself: the next one would begin anew, and so on
-        for ever. A long hold is no working time, so it spends no budget. What is left of a short wait is the next
-        slice's, which begins at once.
+        A slice without progress waits out every interval itself: the next one would begin anew, and so on for ever. A
+        long hold is no working time, so it spends no budget. The rest of a short wait is left to the next slice, which
+        begins at once.
 
         Raises:
             BudgetSpent: the instant lies beyond what is left of the run's budget.
@@ -67,7 +67,7 @@ class Bounds:
         left = instant - self._clock()
         if hold is not None and left >= self._slice_s:
             raise SliceEnded(left, hold.reason)
-        if instant >= self._allowed_until:
+        if instant >= self._budget_until:
             raise BudgetSpent
         if left >= self._slice_s and self.progressed:
             raise SliceEnded(left, PACED)
