@@ -12,7 +12,7 @@ from pdpp_worker.browser.sign_in import program_with_window, sign_in
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.cli.session import open_session
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.runtime.values import with_defaults
+from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.store import connections
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pdpp_worker.cli.times import duration, parse_duration
-from pdpp_worker.dispatch.times import next_time
+from pdpp_worker.dispatch.due_times import next_time
 from pdpp_worker.errors import ConfigurationError
 
 JITTER = 0.1

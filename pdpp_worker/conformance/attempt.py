@@ -29,8 +29,8 @@ from pdpp_worker.protocol.messages import Budget, Message, Start, StartScope, St
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, StreamScope
 from pdpp_worker.registry import Connector
+from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
-from pdpp_worker.runtime.values import with_defaults
 from pdpp_worker.store.effects import Miss
 
 _SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}

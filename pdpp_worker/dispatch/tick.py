@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.dispatch import run_requests
-from pdpp_worker.dispatch.times import next_time
+from pdpp_worker.dispatch.due_times import next_time
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.isolation import each, reason
 from pdpp_worker.settings import Settings

@@ -21,7 +21,7 @@ from pdpp_worker.store.commit import Committed, commit_batch, why_unstorable
 
 
 class Collector:
-    """Pull, take, batch, commit; and what the slice has spent."""
+    """Pulls, takes, batches and commits messages; counts what the slice has spent."""
 
     def __init__(self, opened: OpenSlice) -> None:
         self._slice = opened
@@ -30,7 +30,7 @@ class Collector:
         self._committed_at = opened.begun_at
         self._tracked = set(opened.handler.unresolved)
         self.spent = Spent()
-        """What the slice has spent, as far as it is committed."""
+        """Time, requests and items that the slice has spent, as far as they are committed."""
 
     def collect(self) -> None:
         """Run the connector to its end.
@@ -153,7 +153,7 @@ class Collector:
             self.record_failed(sorted(resolved), transient=False)
 
     def _newly_spent(self) -> Spent:
-        """What was spent since the last commit."""
+        """Time, requests and items since the last commit."""
         seconds = time.monotonic() - self._slice.begun_at
         now, before = Spent(seconds, self._limits.requests.sent, self._handler.resolved), self.spent
         self.spent = now

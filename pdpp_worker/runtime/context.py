@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from pdpp_worker import metrics
 from pdpp_worker.browser.browser import Browser
-from pdpp_worker.browser.transport import BrowserTransport
+from pdpp_worker.browser.browser_transport import BrowserTransport
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context, Interaction, InteractionResponse, ask_nobody
 from pdpp_worker.errors import AuthExpired, ConfigurationError
@@ -23,8 +23,8 @@ from pdpp_worker.pacing.retry import ATTEMPTS, RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
 from pdpp_worker.pacing.typed import Judge
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.runtime.connection_values import ceiling_ms, files_dir, with_defaults
 from pdpp_worker.runtime.limits import SliceLimits
-from pdpp_worker.runtime.values import ceiling_ms, files_dir, with_defaults
 from pdpp_worker.secrets import Redactor, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
@@ -51,35 +51,17 @@ def make_context(
     `retries_gaps`: the slice retries gaps. Each has a schedule of its own, so no failed request is sent a second time.
     """
     row = claimed.connection
-    vault = Vault(settings)
-    retried = metrics.RETRIED.labels(row.name)
-
     given = with_defaults(manifest.settings, row.settings)
-    transport = _transport_factory(settings, given, row, clients)
 
-    def learn(request: httpx.Request) -> None:
-        # A token may come from the provider itself, and so be in no credential.
-        redactor.learn(SecretStr(request.headers.get("authorization", "").rpartition(" ")[2]))
-
-    def http(
-        *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
-    ) -> httpx.Client:
-        inner = transport(signed_in=bool(base_url))
-        paced = PacedTransport(inner, pacer, judge=judge, lane_of=manifest.pacing.lane_of)
-        client = ProviderClient(
-            RetryingTransport(paced, retried, attempts=1 if retries_gaps else ATTEMPTS),
-            base_url=base_url,
-            headers=headers,
-            timeout_s=settings.http_timeout_s,
-            on_request=[learn],
-        )
-        clients.callback(client.close)
-        return client
+    def retrying(paced: httpx.BaseTransport) -> httpx.BaseTransport:
+        return RetryingTransport(paced, metrics.RETRIED.labels(row.name), attempts=1 if retries_gaps else ATTEMPTS)
 
     return Context(
-        http=http,
+        http=_http_factory(
+            settings, manifest, pacer, redactor, clients, retrying, _transport_factory(settings, given, row, clients)
+        ),
         settings=given,
-        secret=_secret_reader(vault, manifest, row, redactor),
+        secret=_secret_reader(Vault(settings), manifest, row, redactor),
         log=get_logger().bind(connection=row.name, connector=manifest.name),
         now=going_on_from(claimed.now),
         pace=pacer.turn,
@@ -88,6 +70,32 @@ def make_context(
         ask=_asker(answerer, limits, redactor),
         min_interval_ms=ceiling_ms(settings, manifest, row),
     )
+
+
+def _http_factory(
+    settings: Settings,
+    manifest: Manifest,
+    pacer: Pacer,
+    redactor: Redactor,
+    clients: ExitStack,
+    retrying: Callable[[httpx.BaseTransport], httpx.BaseTransport],
+    transport: _TransportFactory,
+) -> Callable[..., httpx.Client]:
+    def learn(request: httpx.Request) -> None:
+        # A token may come from the provider itself, and so be in no credential.
+        redactor.learn(SecretStr(request.headers.get("authorization", "").rpartition(" ")[2]))
+
+    def http(
+        *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
+    ) -> httpx.Client:
+        paced = PacedTransport(transport(signed_in=bool(base_url)), pacer, judge=judge, lane_of=manifest.pacing.lane_of)
+        client = ProviderClient(
+            retrying(paced), base_url=base_url, headers=headers, timeout_s=settings.http_timeout_s, on_request=[learn]
+        )
+        clients.callback(client.close)
+        return client
+
+    return http
 
 
 def _asker(answerer: Answerer, limits: SliceLimits, redactor: Redactor) -> Callable[[Interaction], InteractionResponse]:

@@ -55,7 +55,7 @@ HowItEnded = Finished | Cut | OutOfBudget | Cancelled | NoPacer | Failed
 
 @dataclass(frozen=True)
 class Facts:
-    """What the decision depends on besides phase, kind, mode and how the slice ended."""
+    """Facts for the decision, besides phase, kind, mode and how the slice ended."""
 
     progressed: bool = False
     """Whether the slice has committed progress."""
@@ -81,7 +81,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class GapDecision:
-    """What happens to the assigned gaps that are unresolved."""
+    """The fate of the assigned gaps that are unresolved."""
 
     culprit: int | None = None
     """The gap on which the connector failed: a failed attempt for it alone, the others stay due."""
@@ -101,7 +101,7 @@ class Continue:
     pause_s: float = 0.0
     why: str | None = None
     carried: Mapping[str, Any] = field(default_factory=dict)
-    """What later slices have to know."""
+    """Values for later slices of the run."""
     gaps: GapDecision = GapDecision()
 
 
@@ -120,7 +120,7 @@ class EndRun:
 
 
 def next_step(phase: Phase, kind: str, mode: str, how: HowItEnded, facts: Facts) -> Continue | EndRun:
-    """What follows the slice of a run of this kind (`forward` or `recovery`) and mode.
+    """Decide what follows a slice of a run of this kind (`forward` or `recovery`) and mode.
 
     A run that only retries gaps makes room for a walk that is due. A run that ends after its walk has ended well.
     """

@@ -21,7 +21,7 @@ from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits
 from pdpp_worker.runtime.pace import make_pacer
 from pdpp_worker.runtime.plan import Plan, plan_slice
-from pdpp_worker.runtime.rate import RateKeeper, rate_keeper
+from pdpp_worker.runtime.rate_keeper import RateKeeper, rate_keeper
 from pdpp_worker.runtime.time_limits import TimeLimits
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings

@@ -11,7 +11,7 @@ from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.runtime.limits import SliceLimits
-from pdpp_worker.runtime.rate import RateKeeper
+from pdpp_worker.runtime.rate_keeper import RateKeeper
 from pdpp_worker.store.runs import Slice
 
 KNOWN_FAILURES_WEIGH = 0.25

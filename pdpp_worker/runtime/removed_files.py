@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pdpp_worker.browser import profile
-from pdpp_worker.runtime.values import files_root
+from pdpp_worker.runtime.connection_values import files_root
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import removals
 from pdpp_worker.store.engine import Database

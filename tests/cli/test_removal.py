@@ -12,7 +12,7 @@ from pdpp_worker.browser import profile
 from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.runtime import removed_files
-from pdpp_worker.runtime.values import files_dir
+from pdpp_worker.runtime.connection_values import files_dir
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.connections import ConnectionRow

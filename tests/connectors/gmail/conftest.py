@@ -16,8 +16,8 @@ import connectors.gmail
 from connectors.gmail.connector import collect
 from pdpp_worker.connector import Context, DetailGap, GapToClose, Message, Record, SkipResult, Start
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
+from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
-from pdpp_worker.runtime.values import with_defaults
 from tests.connectors.gmail import dovecot, gmail_server
 from tests.connectors.gmail.dovecot import Dovecot
 from tests.connectors.gmail.gmail_server import GmailServer

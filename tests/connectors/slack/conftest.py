@@ -29,8 +29,8 @@ from pdpp_worker.connector import (
     State,
 )
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
+from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
-from pdpp_worker.runtime.values import with_defaults
 from tests.support.connectors import context, start
 
 MANIFEST: Manifest = load_manifest(Path(connectors.slack.__file__).parent / "manifest.json")

@@ -1,4 +1,4 @@
-"""What the worker and the process that drives the browser say to each other, one request at a time.
+"""The frames between the worker and the process that drives the browser, one request at a time.
 
 A frame is one letter, the length of its payload (4 bytes, big-endian) and the payload: JSON, or bytes of a body.
 """
@@ -14,7 +14,7 @@ HEADER = struct.Struct(">cI")
 
 
 class Kind(Enum):
-    """What a frame is."""
+    """The kind of a frame."""
 
     READY = b"O"
     """The browser is open."""

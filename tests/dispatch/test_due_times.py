@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.dispatch.times import next_time, parse_cron
+from pdpp_worker.dispatch.due_times import next_time, parse_cron
 from pdpp_worker.errors import ConfigurationError
 
 NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)

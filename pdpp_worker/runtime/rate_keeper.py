@@ -14,7 +14,7 @@ from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.lanes import Lanes
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.runtime.values import ceiling_ms
+from pdpp_worker.runtime.connection_values import ceiling_ms
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import rates
 from pdpp_worker.store.batch import Claim

@@ -1,4 +1,4 @@
-"""From a tap's one state to a cursor for each stream, and back.
+"""Divides a tap's one state into a cursor for each stream, and joins it again.
 
 A tap keeps one object for all of its streams. What stands under `bookmarks` belongs to the stream it is named after;
 the rest is shared: nobody can say which streams it speaks for. A cursor holds its stream's bookmark, the shared part
@@ -15,7 +15,7 @@ _FLEETING = "currently_syncing"
 """Where an interrupted tap was; a tap that finds it leaves out the streams before it."""
 
 
-class States:
+class Bookmarks:
     """The state of one walk."""
 
     def __init__(self, streams: Mapping[str, str], cursors: Mapping[str, Any]) -> None:
@@ -27,15 +27,15 @@ class States:
 
     @property
     def given(self) -> dict[str, Any] | None:
-        """What the tap is handed; None: it begins from the start."""
+        """The state that the tap is given; None: it begins from the start."""
         return self._given() or None
 
-    def take(self, state: dict[str, Any]) -> None:
-        """The tap's latest word."""
+    def update(self, state: dict[str, Any]) -> None:
+        """Keep the tap's latest state."""
         self._latest = state
 
     def mentions(self, stream: str) -> bool:
-        """Whether the latest word speaks of a stream, by our name."""
+        """Whether the latest state has a bookmark of a stream, by our name."""
         return self._streams[stream] in _bookmarks(self._latest)
 
     def is_past(self, stream: str, before: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""What holds for one connection: its settings, its rate ceiling and its directory."""
+"""Settings, rate ceiling and directory of one connection."""
 
 from __future__ import annotations
 

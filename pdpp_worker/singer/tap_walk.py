@@ -1,4 +1,4 @@
-"""One walk of a tap: its messages become the profile's, and what it says of its streams is kept account of."""
+"""Turns a tap's messages into the profile's, and knows which streams the tap has walked to their end."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ from typing import Any, ClassVar
 
 from pdpp_worker.protocol.messages import STREAM_FAILED
 from pdpp_worker.protocol.numbers import exact_float
-from pdpp_worker.singer.output import Output
-from pdpp_worker.singer.records import is_deletion, key_of, time_of
-from pdpp_worker.singer.state import States
+from pdpp_worker.singer.bookmarks import Bookmarks
+from pdpp_worker.singer.message_writer import MessageWriter
+from pdpp_worker.singer.record_fields import is_deletion, key_of, time_of
 
 
 class TapViolation(Exception):  # noqa: N818 - the profile's own term
     """The tap wrote what Singer does not allow, or what cannot be followed; says what, without its content."""
 
 
-class Walk:
-    """Takes the tap's lines in their order."""
+class TapWalk:
+    """Handles the tap's lines in their order."""
 
-    def __init__(self, streams: Mapping[str, str], catalog: Mapping[str, Any], states: States, output: Output) -> None:
+    def __init__(
+        self, streams: Mapping[str, str], catalog: Mapping[str, Any], bookmarks: Bookmarks, writer: MessageWriter
+    ) -> None:
         """`streams`: our name to the tap's id."""
         self.streams = dict(streams)
-        self._output = output
-        self._states = states
+        self._writer = writer
+        self._bookmarks = bookmarks
         self._names = {str(one.get("stream")): str(one["tap_stream_id"]) for one in catalog["streams"]}
         self._ours = {theirs: ours for ours, theirs in streams.items()}
         self._keys: dict[str, list[str]] = {}
         self._mentioned: set[str] = set()
         self._finished: set[str] = set()
-        self._strangers: set[str] = set()
+        self._unrequested: set[str] = set()
 
-    def take(self, line: bytes) -> None:
-        """Take one line.
+    def handle(self, line: bytes) -> None:
+        """Handle one line.
 
         Raises:
             TapViolation: it is no message, or one that cannot be followed.
@@ -54,24 +56,24 @@ class Walk:
             raise TapViolation(f"a {message['type']} lacks what it must have ({type(error).__name__})") from None
 
     def close(self, *, whole: bool) -> set[str]:
-        """Say the cursors of what was walked and skip what was not; returns the streams that were not.
+        """Write a STATE for each stream that was walked and skip the others; returns the others.
 
         A tap that ended well walked what it mentioned. One that did not walked what it says that it went on from.
         """
         walked = {name for name in self.streams if self._is_walked(name, whole=whole)}
         for name in sorted(walked):
-            self._output.say("STATE", stream=name, cursor=self._states.cursor(name, whole_walk=whole))
+            self._writer.write("STATE", stream=name, cursor=self._bookmarks.cursor(name, whole_walk=whole))
         for name in sorted(self.streams.keys() - walked):
             text = "the tap was asked for this stream and never mentioned it"
             if whole:
-                self._output.skip(name, "source_partition_failed", "retry_by_runtime", text)
+                self._writer.skip(name, "source_partition_failed", "retry_by_runtime", text)
             else:
-                self._output.skip(name, STREAM_FAILED, "retry_by_runtime", "the tap ended before this stream was whole")
+                self._writer.skip(name, STREAM_FAILED, "retry_by_runtime", "the tap ended before this stream was whole")
         return self.streams.keys() - walked
 
     def _is_walked(self, name: str, *, whole: bool) -> bool:
         if whole:
-            return name in self._mentioned or self._states.mentions(name)
+            return name in self._mentioned or self._bookmarks.mentions(name)
         return name in self._finished
 
     def _schema(self, message: dict[str, Any]) -> None:
@@ -91,15 +93,15 @@ class Walk:
         deleted = {"op": "delete"} if is_deletion(row) else {}
         emitted_at = time_of(message.get("time_extracted")) or datetime.now(UTC)
         key = key_of(row, self._keys[name])
-        self._output.say("RECORD", stream=name, key=key, data=row, emitted_at=emitted_at.isoformat(), **deleted)
+        self._writer.write("RECORD", stream=name, key=key, data=row, emitted_at=emitted_at.isoformat(), **deleted)
 
     def _state(self, message: dict[str, Any]) -> None:
-        before = self._states.syncing
-        self._states.take(dict(message["value"]))
-        self._finished |= {name for name in self.streams if self._states.is_past(name, before)}
+        before = self._bookmarks.syncing
+        self._bookmarks.update(dict(message["value"]))
+        self._finished |= {name for name in self.streams if self._bookmarks.is_past(name, before)}
 
     def _activate_version(self, message: dict[str, Any]) -> None:
-        """The tap has sent a table whole. What is no longer in it is kept: what was collected once is not given up."""
+        """The tap has sent a table whole. Records that are not in it any more are kept all the same."""
         self._ours_of(message)
 
     def _ours_of(self, message: dict[str, Any]) -> str | None:
@@ -108,12 +110,12 @@ class Walk:
         name = self._ours.get(self._names.get(named, named))
         if name is not None:
             self._mentioned.add(name)
-        elif named not in self._strangers:
-            self._strangers.add(named)
-            self._output.say("PROGRESS", message="the tap sends a stream that it was not asked for; it is left out")
+        elif named not in self._unrequested:
+            self._unrequested.add(named)
+            self._writer.write("PROGRESS", message="the tap sends a stream that it was not asked for; it is left out")
         return name
 
-    _HANDLERS: ClassVar[dict[str, Callable[[Walk, dict[str, Any]], None]]] = {
+    _HANDLERS: ClassVar[dict[str, Callable[[TapWalk, dict[str, Any]], None]]] = {
         "SCHEMA": _schema,
         "RECORD": _record,
         "STATE": _state,

@@ -1,4 +1,4 @@
-"""`pdpp-worker connector singer`: a tap becomes a folder of the owner's own connectors."""
+"""Makes a folder of the owner's own connectors from a tap (`pdpp-worker connector singer`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adapter's messages, as lines on standard output."""
+"""Writes the adapter's messages as lines on standard output."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import orjson
 
 from pdpp_worker.protocol.numbers import as_float, as_written
 
-SIGN_OF_LIFE_S = 10.0
-"""At most so often a tap that only talks to its log is shown to be alive."""
+HEARTBEAT_S = 10.0
+"""Least time between two heartbeats of a tap that only writes to its log, s."""
 
 
-class Output:
+class MessageWriter:
     """Writes messages and counts the records. Used by the thread that reads the tap's log, too."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
-        self._said_at = time.monotonic()
+        self._written_at = time.monotonic()
         self._records = 0
 
-    def say(self, kind: str, **fields: Any) -> None:
+    def write(self, kind: str, **fields: Any) -> None:
         """Write one message."""
         line = _line({"type": kind, **fields})
         with self._lock:
@@ -33,10 +33,10 @@ class Output:
                 self._records += 1
             else:
                 self._stream.flush()
-            self._said_at = time.monotonic()
+            self._written_at = time.monotonic()
 
     def can_be_whole(self, scope: dict[str, Any]) -> bool:
-        """Whether a stream is asked for as a whole; a tap knows nothing of narrower scopes, so one is refused aloud."""
+        """Whether a stream is asked for as a whole; a narrower scope, which no tap knows, is skipped with a reason."""
         narrowed = [part for part in ("resources", "time_range", "fields") if scope.get(part) is not None]
         if narrowed:
             text = f"a Singer tap cannot be narrowed by {', '.join(narrowed)}"
@@ -44,18 +44,18 @@ class Output:
         return not narrowed
 
     def skip(self, stream: str, reason: str, kind: str, message: str) -> None:
-        """Say that a stream as a whole is missing."""
+        """Skip a stream as a whole."""
         whole: dict[str, Any] = {"partition": {}}
-        self.say("SKIP_RESULT", stream=stream, reason=reason, message=message, scope=whole, recovery_hint=kind)
+        self.write("SKIP_RESULT", stream=stream, reason=reason, message=message, scope=whole, recovery_hint=kind)
 
-    def sign_of_life(self) -> None:
-        """The tap wrote to its log."""
-        if time.monotonic() - self._said_at >= SIGN_OF_LIFE_S:
-            self.say("PROGRESS", message="the tap is at work")
+    def heartbeat(self) -> None:
+        """Tell the runtime that the tap has written to its log."""
+        if time.monotonic() - self._written_at >= HEARTBEAT_S:
+            self.write("PROGRESS", message="the tap is at work")
 
     def done(self, status: str, error: dict[str, Any] | None = None) -> int:
-        """The last message; returns the exit code that goes with it."""
-        self.say("DONE", status=status, records_emitted=self._records, **({"error": error} if error else {}))
+        """Write the last message; returns the exit code that goes with it."""
+        self.write("DONE", status=status, records_emitted=self._records, **({"error": error} if error else {}))
         return 0 if status == "succeeded" else 1
 
 

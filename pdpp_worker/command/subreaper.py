@@ -1,10 +1,11 @@
-"""Keep a command and everything it starts, and leave nothing of it behind.
+"""Runs a command and ends everything that it has started; no orphan is left.
 
-    keeper.py LIFELINE_FD GRACE_S PROGRAM ARGUMENT...
+    subreaper.py LIFELINE_FD GRACE_S PROGRAM ARGUMENT...
 
 The worker holds the other end of the lifeline, a pipe. It is closed when the worker closes it, ends or is killed; then
-the command's process group gets SIGTERM, and SIGKILL after a grace. On Linux the keeper also adopts what leaves that
-group, so that a command which forks itself away is ended too. Exits as the command did; 128 + n for signal n.
+the command's process group gets SIGTERM, and SIGKILL after a grace. On Linux this process is a
+subreaper: it adopts what leaves that group, so that a command which forks itself away is ended too. Exits as the
+command did; 128 + n for signal n.
 Imports nothing of the package, so that it starts quickly.
 """
 
@@ -23,7 +24,7 @@ from pathlib import Path
 CANNOT_START = 127
 """Exit code of a command that could not be started."""
 
-_SWEEP_S = 5.0
+_ORPHANS_S = 5.0
 _LOOK_EVERY_S = 0.02
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -37,17 +38,17 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    ended = _noticing_ends()
+    ended = _child_ends()
     group = _start(command, lifeline)
-    _let_go_of_the_pipes()
+    _release_pipes()
     status = _wait(group, lifeline, ended, grace_s)
     _kill(group, signal.SIGKILL)
-    _sweep()
+    _end_orphans()
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
-def _noticing_ends() -> int:
+def _child_ends() -> int:
     """A pipe that becomes readable when a child ends."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -65,7 +66,7 @@ def _start(command: Sequence[str], lifeline: int) -> int:
     try:
         os.setpgid(0, 0)
         os.close(lifeline)
-        if sys.platform == "linux":  # a command does not outlive its keeper, even if it is what kills it
+        if sys.platform == "linux":  # parent-death signal: the command ends with the subreaper, even if it kills it
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
@@ -75,8 +76,8 @@ def _start(command: Sequence[str], lifeline: int) -> int:
     os._exit(CANNOT_START)
 
 
-def _let_go_of_the_pipes() -> None:
-    """The command's ends of its pipes are its own; whoever reads them waits for the last holder."""
+def _release_pipes() -> None:
+    """Leave the ends of the pipes to the command: their readers wait until the last holder has closed them."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
@@ -104,7 +105,7 @@ def _end(group: int, grace_s: float) -> int:
 
 
 def _reap(wanted: int) -> int | None:
-    """Reap what has ended; the wait status of the wanted child, if it was among it."""
+    """Reap the children that have ended; returns the wait status of the wanted one, if it has ended."""
     with suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
             if found[0] == wanted:
@@ -112,9 +113,9 @@ def _reap(wanted: int) -> int | None:
     return None
 
 
-def _sweep() -> None:
-    """Kill what was adopted, and what is adopted meanwhile."""
-    deadline = time.monotonic() + _SWEEP_S
+def _end_orphans() -> None:
+    """Kill the orphans that this process has adopted, and those that it adopts meanwhile."""
+    deadline = time.monotonic() + _ORPHANS_S
     with suppress(ChildProcessError):
         while time.monotonic() < deadline:
             for child in _children():

@@ -1,4 +1,4 @@
-"""The road through the browser, as the paced client sees it."""
+"""The HTTP transport that sends requests through the browser."""
 
 from __future__ import annotations
 

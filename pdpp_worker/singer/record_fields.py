@@ -1,4 +1,4 @@
-"""From a Singer RECORD to a record's key and time."""
+"""Reads key, time and deletion of a record from a Singer RECORD."""
 
 from __future__ import annotations
 
