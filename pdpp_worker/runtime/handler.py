@@ -30,10 +30,10 @@ from pdpp_worker.protocol.reasons import Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope
 from pdpp_worker.runtime.checkpoints import Checkpoints
 from pdpp_worker.runtime.claims import Claims
-from pdpp_worker.runtime.foreign import reason_of
 from pdpp_worker.runtime.pending import PendingBatch
+from pdpp_worker.runtime.reason_mapping import reason_for_skip
 from pdpp_worker.runtime.rows import rejected_name, rejection_of, row_of
-from pdpp_worker.runtime.rules import check_accounts_for_place, check_in_scope, check_locator
+from pdpp_worker.runtime.rules import check_coverage_position, check_in_scope, check_locator
 from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import Proof, Read, Row
 from pdpp_worker.store.events import Event
@@ -154,7 +154,7 @@ class MessageHandler:
         self._in_scope(skip.stream, "SKIP_RESULT")
         scope: Scope = skip.scope or WHOLE_STREAM
         check_locator("SKIP_RESULT", skip.stream, scope, skip.detail, self._redact)
-        reason, detail = reason_of(skip)
+        reason, detail = reason_for_skip(skip)
         if skip.reason == STREAM_FAILED:
             self._certified.add(skip.stream)
         if scope == WHOLE_STREAM or skip.reason == STREAM_FAILED:
@@ -199,7 +199,7 @@ class MessageHandler:
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
-        check_accounts_for_place(coverage, self._streams[coverage.stream], self._keepers[coverage.stream])
+        check_coverage_position(coverage, self._streams[coverage.stream], self._keepers[coverage.stream])
         self.checkpoints.add_coverage(coverage)
         self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
 

@@ -37,11 +37,11 @@ def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None)
             )
 
 
-def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest, keepers: Sequence[str]) -> None:
-    """Refuse an account of details that holds back another cursor than the one that would move past them.
+def check_coverage_position(coverage: DetailCoverage, stream: StreamManifest, keepers: Sequence[str]) -> None:
+    """Refuse a DETAIL_COVERAGE that holds back another cursor than the one that would move past its details.
 
     Raises:
-        ProtocolViolation: naming the stream and what keeps its place.
+        ProtocolViolation: naming the stream and the streams that keep its position.
     """
     if stream.state_stream is not None:
         raise ProtocolViolation(
@@ -82,7 +82,7 @@ def check_locator(
     try:
         texts = scope_key(scope), values.storable_json(locator)
     except values.NotRepresentableError as error:
-        raise ProtocolViolation(f"the locator of a miss in stream {stream!r} is no JSON: {error}") from None
+        raise ProtocolViolation(f"the locator of a gap in stream {stream!r} is no JSON: {error}") from None
     if any(redact(text) != text for text in texts):
         raise ProtocolViolation(f"{message} of stream {stream!r} holds a secret of the connection")
 

@@ -72,7 +72,7 @@ class SkipResult(BaseMessage):
         if self.reason != STREAM_FAILED and self.scope is None:
             raise ValueError("scope is missing; a skip names what it skipped")
         if self.recovery_kind is None and self.recovery_hint is None:
-            raise ValueError("recovery_kind is missing; a skip says who goes back for it")
+            raise ValueError("recovery_kind is missing; a skip says who retries it")
         check_kind(self.stream, self.reason, self.recovery_kind)
         _check_version(self.connector_version_required)
         return self

@@ -1,4 +1,4 @@
-"""Which version of a connector a run belongs to, while workers with several of them are at work."""
+"""Leaves a run to the connector version that it belongs to, while workers with several versions are at work."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pdpp_worker.store.engine import Database
 NEWER_PAUSE_S = 30.0
 
 
-def left_to_newer(settings: Settings, db: Database, claimed: runs.Slice) -> bool:
-    """Leave a run to a worker with the version that it belongs to, while there may be one.
+def leave_to_newer(settings: Settings, db: Database, claimed: runs.Slice) -> bool:
+    """Leave a run to a worker with a newer version of its connector, if there may be one; returns whether it was left.
 
-    False where this version works it: it is no older, or nobody with a newer one came for several slices.
+    A worker keeps the run if its own version is no older, or if no newer worker took it for several slices.
     """
     connector = registry.all_connectors().get(claimed.connection.connector)
     if connector is None:

@@ -1,4 +1,4 @@
-"""What a connector says in the profile's words, or in its own, as a reason of our list."""
+"""Maps a connector's reason, in the profile's words or its own, to a reason of our list."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _BY_HINT: Mapping[HintAction, Reason] = {
     "update_selector": Reason.PARSE_FAILED,
     "not_retriable": Reason.PARSE_FAILED,
 }
-_FOREIGN_REASON = {RecoveryKind.RUNTIME: Reason.UPSTREAM_ERROR, RecoveryKind.UPGRADE: Reason.PARSE_FAILED}
+_BY_KIND = {RecoveryKind.RUNTIME: Reason.UPSTREAM_ERROR, RecoveryKind.UPGRADE: Reason.PARSE_FAILED}
 
 
-def reason_of(skip: SkipResult) -> tuple[Reason, str]:
+def reason_for_skip(skip: SkipResult) -> tuple[Reason, str]:
     """The reason of our list, and the connector's own words where it used others."""
     if (known := known_reason(skip.reason)) is not None:
         return known, ""
@@ -27,9 +27,9 @@ def reason_of(skip: SkipResult) -> tuple[Reason, str]:
         return Reason.SOURCE_PARTITION_FAILED, ""
     if (hinted := reason_by_hint(skip.hint_action)) is not None and skip.recovery_kind is not RecoveryKind.UPGRADE:
         return hinted, skip.reason
-    return _FOREIGN_REASON[skip.recovery_kind or RecoveryKind.RUNTIME], skip.reason
+    return _BY_KIND[skip.recovery_kind or RecoveryKind.RUNTIME], skip.reason
 
 
 def reason_by_hint(action: HintAction | None) -> Reason | None:
-    """What the profile's hint says of who has to act; None where it leaves that open."""
+    """The reason that follows from the profile's hint of who has to act; None where the hint leaves that open."""
     return _BY_HINT.get(action) if action is not None else None
