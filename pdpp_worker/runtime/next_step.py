@@ -125,12 +125,11 @@ def next_step(phase: Phase, kind: str, mode: str, how: HowItEnded, facts: Facts)
     A run that only retries gaps makes room for a walk that is due. A run that ends after its walk has ended well.
     """
     step = _after(phase, kind, mode, how, facts)
-    if isinstance(step, Continue):
-        only_retries = kind == "recovery" or phase == "drain"
-        return (
-            EndRun(ended_well=True, out_of_budget=True, gaps=step.gaps) if only_retries and facts.walk_is_due else step
-        )
-    return replace(step, ended_well=step.ended_well or phase == "drain")
+    if isinstance(step, EndRun):
+        return replace(step, ended_well=step.ended_well or phase == "drain")
+    if facts.walk_is_due and (kind == "recovery" or phase == "drain"):
+        return EndRun(ended_well=True, out_of_budget=True, gaps=step.gaps)
+    return step
 
 
 def _after(phase: Phase, kind: str, mode: str, how: HowItEnded, facts: Facts) -> Continue | EndRun:
