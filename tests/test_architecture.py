@@ -35,6 +35,16 @@ FORBIDDEN = {
     "connectors": (*BROKER, *SQL, "redis"),
 }
 
+# Decisions: from values to values, so that a table of cases can test them.
+PURE = (
+    "pdpp_worker/dispatch/due_times.py",
+    "pdpp_worker/runtime/next_step.py",
+    "pdpp_worker/runtime/rows.py",
+    "pdpp_worker/runtime/time_limits.py",
+    "pdpp_worker/store/retry_hint.py",
+    "pdpp_worker/store/run_status.py",
+)
+
 LONGEST_FUNCTION = 40
 LONGEST_TASK = 15
 LONGEST_FILE = 450
@@ -93,6 +103,13 @@ def test_a_room_does_not_know_what_it_must_not(folder: str) -> None:
     known = {f"{path}: {name}" for path in room(folder) for name in imports(path) if within(name, FORBIDDEN[folder])}
 
     assert known == set()
+
+
+@pytest.mark.parametrize("file", PURE)
+def test_a_decision_reaches_no_server(file: str) -> None:
+    servers = (*BROKER, *SQL, *HTTP, "redis", "pdpp_worker.store.engine", "pdpp_worker.settings")
+
+    assert {name for name in imports(Path(file)) if within(name, servers)} == set()
 
 
 def test_a_connector_knows_only_the_authors_interface_and_itself() -> None:
