@@ -63,6 +63,16 @@ NAMED_AFTER_A_PROGRAM = (
 ALSO_SAME = {"__init__", "__main__", "allowance", "transport", "values"}
 """File names that stand twice in the core."""
 
+# Decisions: from values to values, so that a table of cases can test them.
+PURE = (
+    "pdpp_worker/dispatch/due_times.py",
+    "pdpp_worker/runtime/next_step.py",
+    "pdpp_worker/runtime/rows.py",
+    "pdpp_worker/runtime/time_limits.py",
+    "pdpp_worker/store/retry_hint.py",
+    "pdpp_worker/store/run_status.py",
+)
+
 LONGEST_FUNCTION = 40
 LONGEST_TASK = 15
 LONGEST_FILE = 450
@@ -154,6 +164,13 @@ def test_no_two_files_of_the_core_have_one_name() -> None:
     numbered = [name for name in core if not name[0].isdigit()]
 
     assert {name for name in numbered if numbered.count(name) > 1} <= ALSO_SAME
+
+
+@pytest.mark.parametrize("file", PURE)
+def test_a_decision_reaches_no_server(file: str) -> None:
+    servers = (*BROKER, *SQL, *HTTP, "redis", "pdpp_worker.store.engine", "pdpp_worker.settings")
+
+    assert {name for name in imports(Path(file)) if within(name, servers)} == set()
 
 
 def test_a_connector_knows_only_the_authors_interface_and_itself() -> None:

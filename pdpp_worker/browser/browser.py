@@ -1,4 +1,4 @@
-"""A browser on a connection's profile, as the worker sees it: started with the first request, closed with the slice."""
+"""Drives a browser on a connection's profile: started with the first request, closed with the slice."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ import httpx
 
 import pdpp_worker
 from pdpp_worker.browser import launch, profile
-from pdpp_worker.browser.wire import HEADER, Kind, json_frame
+from pdpp_worker.browser.frames import HEADER, Kind, json_frame
 from pdpp_worker.local.parent_death import with_parent_death_signal
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 
 START_S = 90.0
-"""Bound on the start of a browser, which counts as connecting."""
+"""Longest time that the start of a browser may take; it counts as connecting, s."""
 CLOSE_S = 15.0
-"""After so long without an end the browser is killed: it has had the time to write its cookies down."""
+"""Longest time that the browser gets to write its cookies down before it is killed, s."""
 GRACE_S = 5.0
-"""What the browser's process gets beyond a request's own timeout, to tell of it."""
+"""Time beyond a request's own timeout in which the browser's process can report it, s."""
 _PROFILE_S = 5.0
 
 
@@ -124,7 +124,7 @@ class Browser:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        profile.end_leftovers(self._profile)
+        profile.end_orphans(self._profile)
 
 
 def _request_frame(request: httpx.Request, timeout_s: float) -> bytes:

@@ -2,8 +2,8 @@
 
     python -m pdpp_worker.browser.host '{"executable": …, "profile": …, "headed": …, "sandbox": …, "flags": […]}'
 
-Requests come in on standard input, which is a socket, and answers leave through it (see `wire`). A process of its own,
-because the driver cannot run in a thread that has an event loop, and because a worker can always kill it.
+Requests come in on standard input, which is a socket, and answers leave through it (see `frames`). It is a process of
+its own, because the driver cannot run in a thread that has an event loop, and because a worker can always kill it.
 
 The page is an empty document under the provider's origin that never leaves this process: the provider's own scripts do
 not run, and the only requests that go out are those that were asked for. Cookies, TLS and headers are the browser's.
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import BrowserContext, CDPSession, Error, Page, async_playwright
 from playwright.async_api import TimeoutError as DriverTimeoutError
 
-from pdpp_worker.browser.wire import HEADER, Kind, frame, json_frame
+from pdpp_worker.browser.frames import HEADER, Kind, frame, json_frame
 
 PIECE_BYTES = 1 << 20
 LAUNCH_S, FORGET_S = 60.0, 3.0
@@ -82,7 +82,7 @@ class Tab:
 
     @classmethod
     async def open(cls, context: BrowserContext, writer: asyncio.StreamWriter) -> Tab:
-        """Take the browser's first page, and every request of it in hand."""
+        """Open the browser's first page, and intercept every request of it."""
         page = context.pages[0] if context.pages else await context.new_page()
         devtools = await context.new_cdp_session(page)
         tab = cls(page, devtools, writer)
@@ -126,7 +126,7 @@ class Tab:
         return head
 
     async def _enter(self, url: str, timeout_s: float) -> None:
-        """Be in a page of the address's origin."""
+        """Go to a page of the address's origin."""
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin != self._origin:
@@ -137,7 +137,7 @@ class Tab:
             self._origin = origin
 
     async def _forget(self) -> None:
-        """Leave the page, which ends whatever is still under way in it; raises Error when the browser is gone."""
+        """Leave the page, which ends every request of it; raises Error when the browser is gone."""
         self._origin = ""
         await self._page.goto("about:blank", timeout=FORGET_S * 1000)
 
@@ -155,7 +155,7 @@ class Tab:
         task.add_done_callback(self._tasks.discard)
 
     async def _decide(self, event: dict[str, Any]) -> None:
-        """What happens to a request, or to the answer, that the browser holds."""
+        """Decide about a request, or an answer, that the browser has paused."""
         command, arguments = self._decision(event)
         try:
             await self._devtools.send(command, {"requestId": event["requestId"], **arguments})

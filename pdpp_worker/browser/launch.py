@@ -1,4 +1,4 @@
-"""Which browser is used, and how it is started."""
+"""Finds the browser's program, and the flags that it is started with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection's browser profile: its place, and that one browser at a time uses it."""
+"""The browser profile of a connection: its directory, and the lock by which one browser at a time uses it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def profile_dir(settings: Settings, row: ConnectionRow) -> Path:
 
 @contextmanager
 def opened(profile: Path, *, timeout_s: float) -> Iterator[None]:
-    """Have a profile for oneself inside the block: a directory for this account alone, which no browser uses.
+    """Lock a profile for the block: a directory for this account alone, which no other browser uses.
 
-    A browser that outlived its worker is ended first; Chromium takes the lock that a killed one left behind for that
-    of a living one where the host's name has changed since, as it does with containers.
+    A browser that outlived its worker is ended first; where the host's name has changed since, as in
+    containers, Chromium would mistake the lock of a killed browser for that of a living one.
 
     Raises:
         TimeoutError: somebody else used the profile all the while.
@@ -48,7 +48,7 @@ def opened(profile: Path, *, timeout_s: float) -> Iterator[None]:
     except TimeoutError:
         raise TimeoutError("the browser profile is in use, perhaps by a sign-in window") from None
     try:
-        end_leftovers(profile)
+        end_orphans(profile)
         for stale in (*profile.glob("Singleton*"), *profile.glob("*/Sessions/*")):
             stale.unlink(missing_ok=True)
         yield
@@ -56,7 +56,7 @@ def opened(profile: Path, *, timeout_s: float) -> Iterator[None]:
         os.close(lock)
 
 
-def end_leftovers(profile: Path) -> None:
+def end_orphans(profile: Path) -> None:
     """End every browser that uses the profile."""
     left = users(profile)
     for process in left:

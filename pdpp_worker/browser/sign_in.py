@@ -1,4 +1,4 @@
-"""The window in which the owner signs in: a plain browser on the connection's profile, in the owner's own hands."""
+"""Opens the window in which the owner signs in: a plain browser on the connection's profile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 
 _PROFILE_S = 90.0
-"""A slice that uses the profile is over by then."""
+"""Longest wait for a slice that uses the profile, s."""
 
 
 def program_with_window(settings: Settings) -> Path:

@@ -9,4 +9,4 @@ def notify(run: DueRun) -> bool:
     """Notify the workers of a run; returns whether the broker took it. Only commands that notify load Celery."""
     from pdpp_worker.tasks import doorbell
 
-    return doorbell.ring(run)
+    return doorbell.notify(run)

@@ -1,4 +1,4 @@
-"""A running command: its three pipes, read and written together, and its end."""
+"""Runs a command: reads and writes its three pipes together, and ends it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-from pdpp_worker.command import keeper
+from pdpp_worker.command import subreaper
 from pdpp_worker.command.lines import BoundedLines
 from pdpp_worker.command.outline import Outline
 from pdpp_worker.errors import ProtocolViolation
 
 LINE_BYTES = 16 * 1024 * 1024
-"""Longest line of standard output that is read whole: in memory a message may take ten times as much."""
+"""Longest line of standard output that is read whole; in memory its message may be ten times as large."""
 
 ENDLESS_BYTES = 1024 * 1024 * 1024
-"""A line that is longer than this is taken for one that never ends."""
+"""Size at which a line counts as endless."""
 
 GRACE_S = 5.0
-"""Between SIGTERM and SIGKILL."""
+"""Time between SIGTERM and SIGKILL, s."""
 
 _CHUNK = 256 * 1024
 _LOOK_EVERY_S = 0.25
-_KEEPER_S = 10.0
-"""Longest time that the end of everything may take beyond the grace."""
+_SUBREAPER_S = 10.0
+"""Longest time that the subreaper may take to end everything, beyond the grace, s."""
 
 
 class Child:
@@ -45,7 +45,7 @@ class Child:
         check: Callable[[], None],
         log: Callable[[bytes], None],
     ) -> None:
-        """Start it in `folder`. `check` is called while it is waited for; `log` takes what it writes to its stderr."""
+        """Start it in `folder`. `check` is called during every wait; `log` gets the chunks of its standard error."""
         self._check = check
         self._log = log
         self._process, self._lifeline = _start(command, folder, environment)
@@ -53,7 +53,7 @@ class Child:
         self._lines = BoundedLines(LINE_BYTES)
         self._whole: deque[bytes | Outline] = deque()
         self.half_line: bytes | None = None
-        """What it wrote after the end of its last line, once it has closed its standard output."""
+        """The bytes after the end of its last line, once it has closed its standard output."""
         self._unsent = bytearray()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stdout, selectors.EVENT_READ, self._take_output)
@@ -68,7 +68,7 @@ class Child:
         self._unsent += line + b"\n"
 
     def close_input(self) -> None:
-        """Let its standard input end; what it has not taken yet is dropped."""
+        """Close its standard input; bytes that it has not read yet are dropped."""
         if self._unsent:
             self._unsent.clear()
             self._selector.unregister(self._stdin)
@@ -88,7 +88,7 @@ class Child:
             self._look(_LOOK_EVERY_S)
 
     def waiting(self) -> list[bytes | Outline]:
-        """The lines that it has written and nobody has taken yet, as far as one look shows them."""
+        """The lines that it has written and that are not read yet, after one look at its pipes."""
         self._look(0)
         return list(self._whole)
 
@@ -106,7 +106,7 @@ class Child:
     def stop(self) -> None:
         """End it and everything that it has started, by force if it takes longer than the grace."""
         os.close(self._lifeline)
-        if not self._ends_within(GRACE_S + _KEEPER_S):
+        if not self._ends_within(GRACE_S + _SUBREAPER_S):
             self._process.kill()
             self._process.wait()
         with suppress(BlockingIOError):
@@ -135,7 +135,7 @@ class Child:
         self._log(self._read(self._stderr))
 
     def _read(self, pipe: IO[bytes]) -> bytes:
-        """What there is, at the end of a pipe nothing; it is closed then."""
+        """Read a chunk; at the end of the pipe nothing, and the pipe is closed."""
         chunk = os.read(pipe.fileno(), _CHUNK)
         if not chunk:
             self._selector.unregister(pipe)
@@ -158,11 +158,11 @@ class Child:
 
 
 def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """The command under its keeper, and the end of the lifeline that is to be held."""
+    """Start the command under the subreaper; returns its process and our end of the lifeline."""
     reading, lifeline = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", keeper.__file__, str(reading), str(GRACE_S), *command],
+            [sys.executable, "-I", "-S", subreaper.__file__, str(reading), str(GRACE_S), *command],
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.PIPE,

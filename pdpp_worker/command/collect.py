@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from pdpp_worker.command.child import LINE_BYTES, Child
 from pdpp_worker.command.environment import command_line, environment_of
-from pdpp_worker.command.keeper import CANNOT_START
 from pdpp_worker.command.outline import Outline
 from pdpp_worker.command.stderr import ErrorLog
+from pdpp_worker.command.subreaper import CANNOT_START
 from pdpp_worker.connector import Collect, Context, Done, Interaction, Message, Start
 from pdpp_worker.errors import ProtocolViolation, UpstreamError
 from pdpp_worker.protocol.manifest import Manifest
@@ -22,9 +22,9 @@ from pdpp_worker.protocol.messages import InteractionResponse, parse_message
 from pdpp_worker.secrets import Redactor
 
 LONGEST_S = 24 * 3600.0
-"""A command that has not ended by then is taken for one that never will."""
+"""Longest time that a command may take, s."""
 EXIT_S = 30.0
-"""How long a command may take to exit after its DONE."""
+"""Longest time between DONE and the exit, s."""
 
 
 def collector(manifest: Manifest, folder: Path) -> Collect:
@@ -71,7 +71,9 @@ def _messages(child: Child, context: Context, redactor: Redactor) -> Iterator[Me
             yield message
     code = child.exit_code(EXIT_S)
     how = "could not be started" if code == CANNOT_START else f"ended without DONE ({_exit(code)})"
-    raise UpstreamError(f"the command {how}; its own words are in the worker's log", reason="source_partition_failed")
+    raise UpstreamError(
+        f"the command {how}; its output on standard error is in the worker's log", reason="source_partition_failed"
+    )
 
 
 def _message(line: bytes | Outline) -> Message:

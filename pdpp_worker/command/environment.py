@@ -1,4 +1,4 @@
-"""What a command sees of the world: a few variables of the platform, and those that its manifest names."""
+"""Makes the environment of a command: a few variables of the platform, and those that its manifest names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes as they come from a pipe, cut into lines."""
+"""Cuts the bytes of a pipe into lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Lines:
         return whole
 
     def rest(self) -> bytes:
-        """What came after the last line feed; forgotten from then on."""
+        """Return the bytes after the last line feed, and forget them."""
         left = b"".join(self._parts)
         self._parts, self.size = [], 0
         return left
@@ -62,5 +62,5 @@ class BoundedLines:
         return found
 
     def rest(self) -> bytes:
-        """What came after the last line feed, as far as it is held; forgotten from then on."""
+        """Return the bytes after the last line feed, as far as they are held, and forget them."""
         return self._lines.rest()

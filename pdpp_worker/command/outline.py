@@ -1,4 +1,4 @@
-"""What is kept of a line that is too long to be read: the short members of its JSON object, so that it has a name."""
+"""Keeps the short members of a JSON object whose line is too long to be read, so that its record can be named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS: Mapping[str, type[LongRecord] | type[LongState]] = {"RECORD": LongRecord
 
 
 class Outline:
-    """Takes a line in chunks, in whatever order its members come, and holds none of what is long."""
+    """Reads a line in chunks, with its members in any order; members that are too long are not held."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -33,7 +33,7 @@ class Outline:
         self._cut = b""
 
     def feed(self, chunk: bytes) -> None:
-        """Take what comes next of the line."""
+        """Read the next chunk of the line."""
         self.size += len(chunk)
         chunk, at = self._cut + chunk, 0
         self._cut = b"\\" if chunk.endswith(b"\\") and (len(chunk) - len(chunk.rstrip(b"\\"))) % 2 else b""
@@ -49,7 +49,7 @@ class Outline:
         self._keep(chunk[at:])
 
     def message(self, limit: int) -> LongRecord | LongState:
-        """The message that it is, without what made it too long.
+        """The message, without the member that made it too long.
 
         Raises:
             ProtocolViolation: it has no name, or is of a type that is never long.

@@ -1,4 +1,4 @@
-"""What a command says on its standard error, in the worker's log: line by line, bounded, without secrets."""
+"""Writes a command's standard error to the worker's log: line by line, bounded, without secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from pdpp_worker.command.lines import Lines
 
 LINES = 1000
-"""Most lines of one run that are logged: a command that floods its standard error does not flood the disk."""
+"""Most lines that are logged in one run, so that no command floods the disk."""
 LINE_CHARACTERS = 2000
 
 _LINE_BYTES = 64 * 1024
@@ -26,7 +26,7 @@ class ErrorLog:
         self._logged = 0
 
     def __call__(self, chunk: bytes) -> None:
-        """Log what ends in this chunk; an empty one is the end."""
+        """Log the lines that end in this chunk; an empty chunk is the end."""
         for line in self._lines.feed(chunk) if chunk else [self._lines.rest()]:
             self._write(line)
             self._skips_to_end = False

@@ -1,4 +1,4 @@
-"""One attempt of a connector: START goes in, messages come out, pass the runtime's own intake, and are committed."""
+"""One attempt of a connector: START goes in; its messages pass the runtime's own handler and are committed."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from pdpp_worker.protocol.messages import Budget, Message, Start, StartScope, St
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, StreamScope
 from pdpp_worker.registry import Connector
-from pdpp_worker.runtime.intake import Intake
-from pdpp_worker.runtime.values import with_defaults
+from pdpp_worker.runtime.connection_values import with_defaults
+from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.store.effects import Miss
 
 _SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}
@@ -121,16 +121,16 @@ class Runner:
         ask, disruption = ask or Ask(), disruption or Disruption()
         self._heard_at = time.monotonic()
         attempt = Attempt(self._start(ledger, ask))
-        intake = Intake(self.manifest, attempt.start, lambda text: text)
+        handler = MessageHandler(self.manifest, attempt.start, lambda text: text)
         with ExitStack() as clients, self._watched():
             wire = Wire(clients, disruption.request, disruption.failure, lasting=disruption.lasting)
             context = self._context(wire, ask, ledger)
             with suppress(SliceCut):
-                self._pull(context, intake, attempt, disruption.stop_after)
+                self._pull(context, handler, attempt, disruption.stop_after)
             attempt.requests = wire.asked
         if isinstance(disruption.failure, SliceCut) and wire.has_failed and (attempt.ended or wire.has_gone_on):
             raise Defect("it goes on after a request has ended the slice: it catches BaseException")
-        _finish(self.manifest, attempt, intake, ledger)
+        _finish(self.manifest, attempt, handler, ledger)
         return attempt
 
     def _start(self, ledger: Ledger, ask: Ask) -> Start:
@@ -182,11 +182,11 @@ class Runner:
         finally:
             logging.getLogger().removeHandler(handler)
 
-    def _pull(self, context: Context, intake: Intake, attempt: Attempt, stop_after: int | None) -> None:
+    def _pull(self, context: Context, handler: MessageHandler, attempt: Attempt, stop_after: int | None) -> None:
         """Take the connector's messages; its own faults are told apart from what the provider did."""
         try:
             with closing(_messages(self._collect(attempt.start, context))) as messages:
-                attempt.ended = self._take_all(messages, intake, attempt, stop_after)
+                attempt.ended = self._take_all(messages, handler, attempt, stop_after)
         except (SliceCut, Defect):
             raise
         except (ProviderError, httpx.HTTPError) as error:
@@ -199,7 +199,9 @@ class Runner:
         except Exception as error:
             raise self._fault(error) from error
 
-    def _take_all(self, messages: Iterator[Message], intake: Intake, attempt: Attempt, stop_after: int | None) -> bool:
+    def _take_all(
+        self, messages: Iterator[Message], handler: MessageHandler, attempt: Attempt, stop_after: int | None
+    ) -> bool:
         """Whether the connector came to its end."""
         if stop_after == 0:
             return False
@@ -209,7 +211,7 @@ class Runner:
                 raise Defect(f"message {len(attempt.messages) + 1} is of type {type(message).__name__}, no message")
             attempt.messages.append(message)
             self.watch.see(message)
-            _take(intake, message, attempt)
+            _take(handler, message, attempt)
             if len(attempt.messages) == stop_after:
                 return False
             if len(attempt.messages) > MOST_MESSAGES:
@@ -233,40 +235,40 @@ def _messages(given: Iterator[Message]) -> Generator[Message]:
     return cast(Generator[Message], given) if hasattr(given, "close") else (message for message in given)
 
 
-def _take(intake: Intake, message: Message, attempt: Attempt) -> None:
+def _take(handler: MessageHandler, message: Message, attempt: Attempt) -> None:
     if attempt.start.recovery_only and isinstance(message, State):
         raise Defect(f"{name_of(message)} in a recovery run, which must never move a cursor")
     try:
-        intake.take(message)
+        handler.handle(message)
     except ProtocolViolation as error:
         raise Defect(f"message {len(attempt.messages)} is refused: {error}") from error
 
 
-def _finish(manifest: Manifest, attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
+def _finish(manifest: Manifest, attempt: Attempt, handler: MessageHandler, ledger: Ledger) -> None:
     """Commit as the runtime does at the end of a slice."""
-    done = intake.done
-    if attempt.ended and done is not None and done.status != "succeeded" and not intake.is_certified:
+    done = handler.done
+    if attempt.ended and done is not None and done.status != "succeeded" and not handler.is_certified:
         attempt.ended, attempt.error = False, done.error.message if done.error else f"DONE {done.status}"
         attempt.failed_streams = dict.fromkeys((one.name for one in attempt.start.scope.streams), "upstream_error")
-    attempt.failed_streams = {**attempt.failed_streams, **intake.failed_streams}
-    attempt.checkpoint_errors = intake.checkpoint_errors
-    attempt.rejections = [f"{one.stream} {one.key}: {one.error}" for one in intake.batch.rejections]
+    attempt.failed_streams = {**attempt.failed_streams, **handler.failed_streams}
+    attempt.checkpoint_errors = handler.checkpoints.errors
+    attempt.rejections = [f"{one.stream} {one.key}: {one.error}" for one in handler.batch.rejections]
     if attempt.ended:
-        failed = set(intake.failed_streams)
+        failed = set(handler.failed_streams)
         keepers = {keeper for name in failed for keeper in manifest.keepers(name)}
-        intake.commit_staged(excluding=failed | keepers)
-    intake.release()
-    ledger.commit(intake.next_batch())
+        handler.checkpoints.commit_staged(excluding=failed | keepers)
+    handler.checkpoints.release()
+    ledger.commit(handler.pending.take())
     if attempt.error is not None and not attempt.start.recovery_only:
-        _miss_all(attempt, intake, ledger)
+        _miss_all(attempt, handler, ledger)
     if attempt.ended and not attempt.start.recovery_only:
         walked = [scope.name for scope in attempt.start.scope.streams if scope.name not in attempt.failed_streams]
         ledger.end_walk(walked)
 
 
-def _miss_all(attempt: Attempt, intake: Intake, ledger: Ledger) -> None:
+def _miss_all(attempt: Attempt, handler: MessageHandler, ledger: Ledger) -> None:
     """A run that ends badly opens a gap about every stream that it was to walk."""
-    batch = intake.next_batch()
+    batch = handler.pending.take()
     for stream, word in attempt.failed_streams.items():
         reason = known_reason(word) or Reason.UPSTREAM_ERROR
         batch.effects.append(

@@ -16,7 +16,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import backlog, runs
 from pdpp_worker.store.backlog import Standing as GapSummary
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.runs import Ring as DueRun
+from pdpp_worker.store.runs import DueRun
 
 __all__ = ["DueRun", "GapSummary", "Requested", "cancel", "gap_summary", "names_single_items", "recover", "request"]
 

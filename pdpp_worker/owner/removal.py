@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pdpp_worker.browser import profile
 from pdpp_worker.local import endpoints
 from pdpp_worker.owner.lookup import ConnectionRow
-from pdpp_worker.runtime import leftovers
+from pdpp_worker.runtime import removed_files
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
@@ -36,7 +36,7 @@ def remove_files(settings: Settings, db: Database, row: ConnectionRow) -> Cleane
 
 def clean(settings: Settings, db: Database) -> Cleaned:
     """Remove the files that this host keeps of any removed connection."""
-    return Cleaned(*leftovers.clean(settings, db))
+    return Cleaned(*removed_files.remove(settings, db))
 
 
 def forget_rate(settings: Settings, row: ConnectionRow) -> str | None:

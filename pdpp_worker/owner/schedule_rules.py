@@ -6,7 +6,7 @@ import random
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from pdpp_worker.scheduling import next_time
+from pdpp_worker.dispatch.due_times import next_time
 
 JITTER = 0.1
 """Share of an interval by which a run may be late, so that connections do not all start at once."""

@@ -16,6 +16,7 @@ from pdpp_worker import metrics
 from pdpp_worker.errors import Forbidden, Gone, ProviderError, Throttled, UpstreamError
 from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.bucket import Bucket
+from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.lanes import Lanes
 
@@ -54,6 +55,7 @@ class Pacer:
         wait: Wait,
         listener: RateListener,
         *,
+        counts: RequestCounts | None = None,
         failures_weigh: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,10 +69,7 @@ class Pacer:
         self._spread = random.SystemRandom()
         self._sent_at = float("-inf")
         self._lane, self._is_second_try = "", False
-        self.sent = 0
-        """Requests that went out, retries and redirects included."""
-        self.answered = 0
-        """Requests that were answered, and neither refused nor failed."""
+        self.counts = RequestCounts() if counts is None else counts
         self._admitted = metrics.ADMITTED.labels(name)
         self._waited = metrics.WAITED_MS.labels(name)
         self._throttled = metrics.THROTTLED.labels(name)
@@ -120,7 +119,7 @@ class Pacer:
 
     def note_send(self) -> None:
         """The first of the request's bytes goes out now."""
-        self.sent += 1
+        self.counts.sent += 1
         self._sent_at = self._clock()
         self._law.on_send(self._sent_at, self._lane)
 
@@ -135,7 +134,7 @@ class Pacer:
     def note_success(self) -> None:
         """The provider answered, and not with a failure of its own."""
         now = self._clock()
-        self.answered += 1
+        self.counts.answered += 1
         self._law.on_success(now, self._lane)
         self._circuit.set(0)
         self._interval.set(self._law.interval_ms(now, self._lane))
@@ -158,11 +157,6 @@ class Pacer:
             self._bucket.hold(hold.until - now, self._lane)
         if hold is not None and not was_held and not isinstance(failure, Throttled):
             self._listener(failure.reason, None)
-
-    @property
-    def failed_in_a_row(self) -> int:
-        """How many requests have failed since the last that was answered, those of earlier slices included."""
-        return self._law.failed_in_a_row
 
     def close(self) -> None:
         """Tell the bucket of a send that went out later than its turn: the next one may be another worker's."""

@@ -65,7 +65,7 @@ def parts_of(key: str | list[str]) -> list[str]:
 
 
 def names_of(key: str | list[str]) -> set[str]:
-    """What a record of this key may be called: its whole key in the one form, or the first part of a compound one."""
+    """The names of a record by its key: the whole key in canonical form, and the first part of a compound one."""
     if isinstance(key, str) and key[:1] not in _COULD_BE_JSON:
         return {key}
     return {whole_name(key), parts_of(key)[0]}

@@ -1,4 +1,4 @@
-"""The closed list of reasons for which something can be missing, and who goes back for it."""
+"""The closed list of reasons for which something can be missing, and who retries it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RecoveryKind(StrEnum):
-    """Who mends a miss, and when."""
+    """Who retries a gap, and when."""
 
     RUNTIME = "retry_by_runtime"
     UPGRADE = "retry_on_connector_upgrade"

@@ -1,4 +1,4 @@
-"""What a miss is about: one resource, or a batch named by partition and range."""
+"""The scope of a gap: one resource, or a batch named by partition and range."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _digest(key: str) -> bytes:
 
 
 class StreamScope(BaseModel):
-    """What START asks of one stream."""
+    """The part of one stream that START asks for."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

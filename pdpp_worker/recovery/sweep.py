@@ -17,15 +17,15 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import backlog, connections, leases, runs
 from pdpp_worker.store.backlog import DueConnection, Selection
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.runs import DueRun
 
 PAGE = 500
 EVERYTHING = Selection()
 UNLIMITED = Budget()
 
 
-def sweep_transient(settings: Settings, db: Database) -> list[Ring]:
-    """Queue a run for every connection that has due gaps and no run of its own; returns the bells to ring."""
+def sweep_transient(settings: Settings, db: Database) -> list[DueRun]:
+    """Queue a run for every connection that has due gaps and no run of its own; returns the queued runs."""
     with db.begin() as connection:
         due = backlog.due_connections(connection, PAGE)
     return start_runs(settings, db, due, "sweep")
@@ -37,7 +37,7 @@ def recover(
     connection_ids: Sequence[int],
     selection: Selection = EVERYTHING,
     budget: Budget = UNLIMITED,
-) -> list[Ring]:
+) -> list[DueRun]:
     """Make transient gaps of these connections due now, and queue the runs that go back for them.
 
     Gaps that were given up after many attempts are tried again too: somebody asked. A budget of items makes so many of
@@ -62,8 +62,8 @@ def start_runs(
     trigger: str,
     selection: Selection = EVERYTHING,
     budget: Budget = UNLIMITED,
-) -> list[Ring]:
-    """Queue the runs that go back for due gaps; returns the bells to ring.
+) -> list[DueRun]:
+    """Queue the runs that go back for due gaps; returns the queued runs.
 
     A connection that has a run already gets no other one.
     """
@@ -78,7 +78,7 @@ def start_runs(
 
 def _start_run(
     settings: Settings, db: Database, due: DueConnection, trigger: str, selection: Selection, budget: Budget
-) -> Ring | None:
+) -> DueRun | None:
     connector = registry.get(due.connector)
     targeted = _is_targeted(connector, due)
 
@@ -99,7 +99,7 @@ def _start_run(
         )
 
     run_id, created = db.transact(create)
-    return Ring(run_id, due.connector) if created else None
+    return DueRun(run_id, due.connector) if created else None
 
 
 def _is_targeted(connector: registry.Connector, due: DueConnection) -> bool:

@@ -18,7 +18,7 @@ from pdpp_worker.recovery.sweep import start_runs
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import backlog, upgrades
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.runs import Ring
+from pdpp_worker.store.runs import DueRun
 from pdpp_worker.store.upgrades import Waiting
 
 CANARY = 20
@@ -36,8 +36,8 @@ def satisfies(installed: str, seen: str, required: str | None, opened_for: str |
         return False
 
 
-def sweep_upgrade(settings: Settings, db: Database) -> list[Ring]:
-    """Let gaps be tried that the installed versions may mend; returns the bells to ring."""
+def sweep_upgrade(settings: Settings, db: Database) -> list[DueRun]:
+    """Let gaps be tried that the installed versions may mend; returns the queued runs."""
 
     def open_(connection_id: int, version: str, met: list[Waiting]) -> int | None:
         return connection_id if _open(db, connection_id, version, met) else None

@@ -1,4 +1,4 @@
-"""The connector's messages; what its own code raises is told apart from what ours does."""
+"""Calls a connector, and tells the failures of its code from ours."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ConnectorFailedError(Exception):
         self.reason = reason
 
     @property
-    def passes(self) -> bool:
-        """Whether time mends it, and nothing is wrong with the connector."""
+    def is_transient(self) -> bool:
+        """Whether it passes with time, and nothing is wrong with the connector."""
         return self.reason.kind is RecoveryKind.RUNTIME
 
 
@@ -43,7 +43,7 @@ def call(connector: Connector, start: Start, context: Context, redact: Callable[
         raise ConnectorFailedError(known_reason(error.reason) or Reason.UPSTREAM_ERROR, str(error)) from error
     except PdppError as error:
         raise ConnectorFailedError(Reason.PARSE_FAILED, str(error)) from error
-    except httpx.HTTPError as error:  # what the client makes of an answer, such as redirects without end
+    except httpx.HTTPError as error:  # the client gives up on an answer, for example on endless redirects
         raise ConnectorFailedError(Reason.UPSTREAM_ERROR, type(error).__name__) from error
     except ValidationError as error:
         raise ConnectorFailedError(Reason.PARSE_FAILED, describe(error)) from error

@@ -1,4 +1,4 @@
-"""What a connector is handed: paced requests, its settings, its secrets, a log, the time and a directory."""
+"""Makes the context of a connector: paced requests, settings, secrets, log, time and directory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from pdpp_worker import metrics
 from pdpp_worker.browser.browser import Browser
-from pdpp_worker.browser.transport import BrowserTransport
+from pdpp_worker.browser.browser_transport import BrowserTransport
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context, Interaction, InteractionResponse
 from pdpp_worker.connector.context import ask_nobody
@@ -24,15 +24,15 @@ from pdpp_worker.pacing.retry import ATTEMPTS, RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
 from pdpp_worker.pacing.typed import Judge
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.runtime.guard import Guard
-from pdpp_worker.runtime.values import ceiling_ms, files_dir, with_defaults
+from pdpp_worker.runtime.connection_values import ceiling_ms, files_dir, with_defaults
+from pdpp_worker.runtime.limits import SliceLimits
 from pdpp_worker.secrets import Redactor, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.runs import Slice
 
 Answerer = Callable[[Interaction, Callable[[], None]], InteractionResponse]
-"""Answers a connector's question; calls what it is handed at least every second while it waits for the owner."""
+"""Answers a connector's question; calls its second argument at least once a second while it waits for the owner."""
 
 
 def make_context(
@@ -42,22 +42,46 @@ def make_context(
     pacer: Pacer,
     redactor: Redactor,
     clients: ExitStack,
-    guard: Guard,
+    limits: SliceLimits,
     answerer: Answerer,
     *,
-    goes_back: bool = False,
+    retries_gaps: bool = False,
 ) -> Context:
     """The context of one slice; the HTTP clients it makes share one pacer and are closed with `clients`.
 
-    `goes_back`: the slice asks for gaps, whose own schedule says when they are tried again; no request is sent twice.
+    `retries_gaps`: the slice retries gaps. Each has a schedule of its own, so no failed request is sent a second time.
     """
     row = claimed.connection
-    vault = Vault(settings)
-    retried = metrics.RETRIED.labels(row.name)
+    given = with_defaults(manifest.settings, row.settings)
 
-    values = with_defaults(manifest.settings, row.settings)
-    road = _road(settings, values, row, clients)
+    def retrying(paced: httpx.BaseTransport) -> httpx.BaseTransport:
+        return RetryingTransport(paced, metrics.RETRIED.labels(row.name), attempts=1 if retries_gaps else ATTEMPTS)
 
+    return Context(
+        http=_http_factory(
+            settings, manifest, pacer, redactor, clients, retrying, _transport_factory(settings, given, row, clients)
+        ),
+        settings=given,
+        secret=_secret_reader(Vault(settings), manifest, row, redactor),
+        log=get_logger().bind(connection=row.name, connector=manifest.name),
+        now=going_on_from(claimed.now),
+        pace=pacer.turn,
+        files=_made(files_dir(settings, row)),
+        check=limits.check,
+        ask=_asker(answerer, limits, redactor),
+        min_interval_ms=ceiling_ms(settings, manifest, row),
+    )
+
+
+def _http_factory(
+    settings: Settings,
+    manifest: Manifest,
+    pacer: Pacer,
+    redactor: Redactor,
+    clients: ExitStack,
+    retrying: Callable[[httpx.BaseTransport], httpx.BaseTransport],
+    transport: _TransportFactory,
+) -> Callable[..., httpx.Client]:
     def learn(request: httpx.Request) -> None:
         # A token may come from the provider itself, and so be in no credential.
         redactor.learn(SecretStr(request.headers.get("authorization", "").rpartition(" ")[2]))
@@ -65,35 +89,19 @@ def make_context(
     def http(
         *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
     ) -> httpx.Client:
-        inner = road(signed_in=bool(base_url))
-        paced = PacedTransport(inner, pacer, judge=judge, lane_of=manifest.pacing.lane_of)
+        paced = PacedTransport(transport(signed_in=bool(base_url)), pacer, judge=judge, lane_of=manifest.pacing.lane_of)
         client = ProviderClient(
-            RetryingTransport(paced, retried, attempts=1 if goes_back else ATTEMPTS),
-            base_url=base_url,
-            headers=headers,
-            timeout_s=settings.http_timeout_s,
-            on_request=[learn],
+            retrying(paced), base_url=base_url, headers=headers, timeout_s=settings.http_timeout_s, on_request=[learn]
         )
         clients.callback(client.close)
         return client
 
-    return Context(
-        http=http,
-        settings=values,
-        secret=_secret_reader(vault, manifest, row, redactor),
-        log=get_logger().bind(connection=row.name, connector=manifest.name),
-        now=going_on_from(claimed.now),
-        pace=pacer.turn,
-        files=_made(files_dir(settings, row)),
-        check=guard.check,
-        ask=_asker(answerer, guard, redactor),
-        min_interval_ms=ceiling_ms(settings, manifest, row),
-    )
+    return http
 
 
-def _asker(answerer: Answerer, guard: Guard, redactor: Redactor) -> Callable[[Interaction], InteractionResponse]:
+def _asker(answerer: Answerer, limits: SliceLimits, redactor: Redactor) -> Callable[[Interaction], InteractionResponse]:
     def ask(question: Interaction) -> InteractionResponse:
-        answer = answerer(question, guard.wait_for_owner)
+        answer = answerer(question, limits.wait_for_owner)
         for value in (answer.data or {}).values():
             redactor.learn(SecretStr(str(value)))
         return answer
@@ -106,18 +114,20 @@ def nobody(question: Interaction, _: Callable[[], None]) -> InteractionResponse:
     return ask_nobody(question)
 
 
-class _Road(Protocol):
+class _TransportFactory(Protocol):
     def __call__(self, *, signed_in: bool) -> httpx.BaseTransport: ...
 
 
-def _road(settings: Settings, values: Mapping[str, Any], row: ConnectionRow, clients: ExitStack) -> _Road:
-    """Makes what a client sends through: connections of its own, or the one browser of the slice.
+def _transport_factory(
+    settings: Settings, values: Mapping[str, Any], row: ConnectionRow, clients: ExitStack
+) -> _TransportFactory:
+    """Make the transport of a client: connections of its own, or the one browser of the slice.
 
     The browser would add the owner's own cookies, so a client that is signed in nowhere does without it.
     """
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     if values.get("reach") != "browser":
-        return lambda *, signed_in: httpx.HTTPTransport(limits=limits)  # noqa: ARG005 - a road's signature
+        return lambda *, signed_in: httpx.HTTPTransport(limits=limits)  # noqa: ARG005 - the protocol's signature
     browser = Browser(settings, row)
     clients.callback(browser.close)
     return lambda *, signed_in: BrowserTransport(browser) if signed_in else httpx.HTTPTransport(limits=limits)

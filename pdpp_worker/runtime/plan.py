@@ -1,4 +1,4 @@
-"""What a slice sets out to do: its phase, what it may spend, and the START that its connector gets."""
+"""Plans a slice: its phase, its budget, and the START that its connector gets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Budget, GapToClose, Start, StartScope
 from pdpp_worker.protocol.scope import StreamScope
-from pdpp_worker.runtime.allowance import Allowance, Phase, tightest
+from pdpp_worker.runtime.remaining_budget import Phase, RemainingBudget, clamp
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.backlog import Backlog
@@ -25,12 +25,12 @@ class Plan:
     """One slice, before it begins."""
 
     phase: Phase
-    allowance: Allowance
+    budget: RemainingBudget
     start: Start
-    unasked: list[int]
-    """Gaps of streams that are not in scope: the manifest lost them since."""
+    out_of_scope: list[int]
+    """Due gaps of streams that the manifest does not have any more."""
     from_scratch: set[str]
-    """Streams that the run walks without a place to go on from, their own or that of their keepers."""
+    """Streams that the run walks without a cursor, of their own or of the streams that keep their position."""
 
 
 def plan_slice(
@@ -44,7 +44,7 @@ def plan_slice(
     """
     runs.begin_slice(connection, claimed.claim, manifest.version)
     budget_s = _budget_s(connection, settings, claimed, manifest)
-    phase, allowance, due = _choose(connection, settings, claimed, backlog, budget_s)
+    phase, left, due = _choose(connection, settings, claimed, backlog, budget_s)
     known = [scope for scope in claimed.streams if manifest.stream(scope["name"])]
     if claimed.streams and not known:
         raise ConfigurationError(f"Version {manifest.version} of {manifest.name} knows no stream that is asked for.")
@@ -58,16 +58,16 @@ def plan_slice(
         bindings={binding: {} for binding in manifest.bindings},
         detail_gaps=[gap for gap in due if gap.stream in names],
         recovery_only=phase != "walk",
-        budget=allowance.as_budget,
+        budget=left.as_budget,
     )
-    unasked = [int(gap.gap_id) for gap in due if gap.stream not in names]
-    return Plan(phase, allowance, start, unasked, _cursorless(claimed, manifest, names))
+    out_of_scope = [int(gap.gap_id) for gap in due if gap.stream not in names]
+    return Plan(phase, left, start, out_of_scope, _cursorless(claimed, manifest, names))
 
 
 def _budget_s(connection: Connection, settings: Settings, claimed: runs.Slice, manifest: Manifest) -> float:
-    """The working time of a run, s: that of the settings, or what the last one was short of with nothing to go on from.
+    """The working time of a run, s: by the settings, or more where the last run needed more.
 
-    Else a connector that keeps its place only at its end would begin anew for ever.
+    Without that a connector that commits its checkpoints only at its end would begin anew for ever.
     """
     if manifest.checkpoint_commit == "incremental" or claimed.kind != "forward":
         return settings.run_budget_s
@@ -77,23 +77,23 @@ def _budget_s(connection: Connection, settings: Settings, claimed: runs.Slice, m
 
 def _choose(
     connection: Connection, settings: Settings, claimed: runs.Slice, backlog: Backlog, budget_s: float
-) -> tuple[Phase, Allowance, list[GapToClose]]:
-    """A run begins with its walk where no gaps are due, no budget is left for them, or everything is walked anyway."""
-    budget = tightest(Budget.model_validate(claimed.budget), budget_s)
-    whole = Allowance(budget, claimed.spent)
+) -> tuple[Phase, RemainingBudget, list[GapToClose]]:
+    """Choose the phase. A run begins with its walk if it is a full one, no gap is due, or gaps have no budget left."""
+    budget = clamp(Budget.model_validate(claimed.budget), budget_s)
+    whole = RemainingBudget(budget, claimed.spent)
     if claimed.phase == "walk" or claimed.mode == "full_refresh":
         return "walk", whole, []
     if claimed.phase == "drain" or claimed.kind == "recovery":
         return claimed.phase, whole, _lease(connection, backlog, whole)
-    share = Allowance(budget, claimed.spent, settings.recovery_share)
+    share = RemainingBudget(budget, claimed.spent, settings.recovery_share)
     due = _lease(connection, backlog, share)
     return ("recover", share, due) if due else ("walk", whole, [])
 
 
-def _lease(connection: Connection, backlog: Backlog, allowance: Allowance) -> list[GapToClose]:
-    if allowance.is_spent:
+def _lease(connection: Connection, backlog: Backlog, left: RemainingBudget) -> list[GapToClose]:
+    if left.is_spent:
         return []
-    return backlog.lease(connection, min(GAPS_PER_SLICE, allowance.items or GAPS_PER_SLICE))
+    return backlog.lease(connection, min(GAPS_PER_SLICE, left.items or GAPS_PER_SLICE))
 
 
 def _cursorless(claimed: runs.Slice, manifest: Manifest, names: set[str]) -> set[str]:
@@ -108,6 +108,6 @@ def _cursorless(claimed: runs.Slice, manifest: Manifest, names: set[str]) -> set
 
 
 def _usable_state(claimed: runs.Slice, state: dict[str, tuple[str, int]]) -> dict[str, Any]:
-    """The committed cursors; a full refresh begins without, and goes on from those of its own slices."""
+    """The committed cursors; a full refresh uses only those of its own slices."""
     own, fresh = claimed.claim.run_id, claimed.mode == "full_refresh"
     return {name: json.loads(cursor) for name, (cursor, run_id) in state.items() if run_id == own or not fresh}

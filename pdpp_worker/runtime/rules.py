@@ -1,8 +1,8 @@
-"""What START's scope allows, checked before anything is written."""
+"""Checks of messages against START and the manifest, made before anything is written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.manifest import StreamManifest
 from pdpp_worker.protocol.messages import DetailCoverage, Record
-from pdpp_worker.protocol.scope import StreamScope, TimeRange
+from pdpp_worker.protocol.scope import Scope, StreamScope, TimeRange, scope_key
+from pdpp_worker.store import values
 from pdpp_worker.store.batch import Period
 
 
@@ -35,11 +36,11 @@ def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None)
             )
 
 
-def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest, keepers: Sequence[str]) -> None:
-    """Refuse an account of details that holds back another cursor than the one that would move past them.
+def check_coverage_position(coverage: DetailCoverage, stream: StreamManifest, keepers: Sequence[str]) -> None:
+    """Refuse a DETAIL_COVERAGE that holds back another cursor than the one that would move past its details.
 
     Raises:
-        ProtocolViolation: naming the stream and what keeps its place.
+        ProtocolViolation: naming the stream and the streams that keep its position.
     """
     if stream.state_stream is not None:
         raise ProtocolViolation(
@@ -54,6 +55,22 @@ def check_accounts_for_place(coverage: DetailCoverage, stream: StreamManifest, k
             f"DETAIL_COVERAGE of stream {stream.name!r} names state_stream {coverage.state_stream!r}; "
             f"by the manifest its place is kept by {' or '.join(keepers)}"
         )
+
+
+def check_locator(
+    message: str, stream: str, scope: Scope, locator: dict[str, Any] | None, redact: Callable[[str], str]
+) -> None:
+    """Refuse a scope or locator that is no JSON, or holds a secret.
+
+    Raises:
+        ProtocolViolation: naming the message and the stream.
+    """
+    try:
+        texts = scope_key(scope), values.storable_json(locator)
+    except values.NotRepresentableError as error:
+        raise ProtocolViolation(f"the locator of a gap in stream {stream!r} is no JSON: {error}") from None
+    if any(redact(text) != text for text in texts):
+        raise ProtocolViolation(f"{message} of stream {stream!r} holds a secret of the connection")
 
 
 def period_of(period: TimeRange, stream: str) -> Period:
@@ -85,7 +102,7 @@ def instant_of(text: str | None) -> datetime | None:
 
 
 def place_among_versions(value: Any) -> tuple[float | None, str | None]:
-    """What a cursor field says of a record's place among its versions: a time, Unix s, or the digits of a number."""
+    """A record's place among its versions by its cursor field: a time, Unix s, or the digits of a number."""
     moment = moment_of(value)
     return (moment, None) if moment is None or isinstance(value, str) else (None, str(value))
 

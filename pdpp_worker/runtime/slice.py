@@ -1,4 +1,4 @@
-"""Take up a run for one slice: claim it, let the slice work, and give up a run that no worker can bring to an end."""
+"""Works one slice of a run: claim it, open it, collect, conclude."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from collections.abc import Callable
 
 from redis import Redis
 
-from pdpp_worker.errors import (
-    LeaseLostError,
-)
+from pdpp_worker.errors import LeaseLostError, PacerUnavailableError
 from pdpp_worker.isolation import reason as why
 from pdpp_worker.logs import get_logger
-from pdpp_worker.runtime import leftovers
-from pdpp_worker.runtime.belonging import NEWER_PAUSE_S, left_to_newer
+from pdpp_worker.protocol.messages import Done, DoneError
+from pdpp_worker.protocol.reasons import Reason
+from pdpp_worker.runtime import removed_files
+from pdpp_worker.runtime.calling import ConnectorFailedError
+from pdpp_worker.runtime.collector import Collector
+from pdpp_worker.runtime.conclude import SliceResult, conclude
 from pdpp_worker.runtime.context import Answerer, nobody
 from pdpp_worker.runtime.giving_up import NOTHING_IN_SCOPE, give_up, why_given_up
-from pdpp_worker.runtime.guard import Guard
-from pdpp_worker.runtime.one_slice import OneSlice, SliceResult
+from pdpp_worker.runtime.heartbeat import Heartbeat
+from pdpp_worker.runtime.newer_version import NEWER_PAUSE_S, leave_to_newer
+from pdpp_worker.runtime.next_step import Cancelled, Cut, Failed, Finished, HowItEnded, NoPacer, OutOfBudget
+from pdpp_worker.runtime.open_slice import OpenSlice, open_slice
+from pdpp_worker.runtime.reason_mapping import reason_by_hint
+from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
@@ -35,39 +41,93 @@ def run_slice(
     stopping: Callable[[], bool],
     answerer: Answerer = nobody,
 ) -> SliceResult | None:
-    """Execute one slice of a run; None when there is nothing to do (a doorbell that rang twice).
+    """Execute one slice of a run; None when there is nothing to do (two doorbells for one run).
 
-    `stopping` says that the worker is shutting down; the slice then ends at the next message. `answerer` answers what a
-    connector asks its owner.
+    `stopping` says that the worker is shutting down; the slice then ends at the next message. `answerer` answers the
+    connector's questions to its owner.
     """
     holder = f"{socket.gethostname()}:{os.getpid()}"
     claimed = db.transact(lambda connection: runs.claim_slice(connection, run_id, holder, settings.lease_s))
     if claimed is None:
         return None
-    guard = Guard(db, claimed.claim, slice_s=settings.slice_s, silence_s=settings.silence_s, stopping=stopping)
     try:
-        with guard:
-            if left_to_newer(settings, db, claimed):
+        with Heartbeat(db, claimed.claim, idle_timeout_s=settings.silence_s) as heartbeat:
+            if leave_to_newer(settings, db, claimed):
                 return SliceResult(claimed.connection.connector, None, NEWER_PAUSE_S)
-            return _work(settings, db, redis, claimed, guard, answerer)
+            if not claimed.streams:
+                return SliceResult(claimed.connection.connector, give_up(db, claimed, NOTHING_IN_SCOPE))
+            return _work(settings, db, redis, claimed, heartbeat, stopping, answerer)
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
         return None
     finally:
-        leftovers.clean(settings, db)
+        removed_files.remove(settings, db)
 
 
 def _work(
-    settings: Settings, db: Database, redis: Redis, claimed: runs.Slice, guard: Guard, answerer: Answerer
+    settings: Settings,
+    db: Database,
+    redis: Redis,
+    claimed: runs.Slice,
+    heartbeat: Heartbeat,
+    stopping: Callable[[], bool],
+    answerer: Answerer,
 ) -> SliceResult:
-    if not claimed.streams:
-        return SliceResult(claimed.connection.connector, give_up(db, claimed, NOTHING_IN_SCOPE))
+    """Open the slice and work it; a run whose slices cannot be opened is given up after some attempts."""
     try:
-        begun = OneSlice(settings, db, redis, claimed, guard, answerer)
+        opened = open_slice(settings, db, redis, claimed, heartbeat=heartbeat, stopping=stopping, answerer=answerer)
     except LeaseLostError:
         raise
     except Exception as error:
         if why_given_up(claimed, settings.run_attempts) is None:
             raise
         return SliceResult(claimed.connection.connector, give_up(db, claimed, why(error)))
-    return begun.work()
+    collector = Collector(opened)
+    how = _collect(opened, collector)
+    try:
+        return conclude(opened, collector, how)
+    except ConnectorFailedError as error:  # the last batch cannot be stored
+        if isinstance(how, Failed):
+            raise
+        return conclude(opened, collector, _failed(opened, error))
+
+
+def _collect(opened: OpenSlice, collector: Collector) -> HowItEnded:
+    """Run the connector, unless the run is given up or cancelled already; says how that ended."""
+    claimed = opened.claimed
+    if (text := why_given_up(claimed, opened.settings.run_attempts)) is not None:
+        return Failed(Reason.PARSE_FAILED, text, transient=False)
+    if claimed.cancel_requested:
+        return Cancelled()
+    try:
+        with opened.clients:
+            collector.collect()
+    except ConnectorFailedError as error:
+        return _failed(opened, error)
+    except SliceEnded as over:
+        return _cut(opened, over)
+    except PacerUnavailableError as error:
+        get_logger().warning("no pacing server", run=claimed.claim.run_id, error=str(error))
+        return NoPacer()
+    return _ended(opened, opened.handler.done or Done(status="succeeded"))
+
+
+def _failed(opened: OpenSlice, error: ConnectorFailedError) -> Failed:
+    return Failed(error.reason, opened.redactor(str(error)), error.is_transient)
+
+
+def _cut(opened: OpenSlice, over: SliceEnded) -> HowItEnded:
+    limits = opened.limits
+    if isinstance(over, BudgetSpent) or limits.time.is_out_of_budget:
+        return OutOfBudget()
+    return Cancelled() if limits.heartbeat.cancelled else Cut(over.pause_s, over.why)
+
+
+def _ended(opened: OpenSlice, done: Done) -> HowItEnded:
+    """How the connector ended by its own DONE."""
+    if done.status == "succeeded" or opened.handler.is_certified:
+        return Finished()
+    error = done.error or DoneError(message=f"the connector ended with {done.status}")
+    again = error.retryable or done.status == "cancelled"
+    unsaid = Reason.UPSTREAM_ERROR if again else Reason.PARSE_FAILED
+    return _failed(opened, ConnectorFailedError(reason_by_hint(error.hint_action) or unsaid, error.message))

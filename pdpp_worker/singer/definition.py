@@ -1,4 +1,4 @@
-"""`singer.json`, beside a tap's manifest: which tap, what goes into its configuration, and its catalog."""
+"""`singer.json`, beside a tap's manifest: the tap, its configuration and its catalog."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ CatalogOption = Literal["catalog", "properties"]
 
 
 class Definition(_Part):
-    """What the adapter needs to know of a tap."""
+    """A tap, as the adapter has to know it."""
 
     tap: list[str] = Field(min_length=1)
     """Program and arguments."""
     catalog_option: CatalogOption = "catalog"
-    """By which option the tap takes its catalog; the oldest know only `--properties`."""
+    """The option by which the tap takes its catalog; the oldest taps know only `--properties`."""
     config: dict[str, ConfigValue] = {}
     streams: dict[str, str]
     """Our name of a stream to the tap's own id of it."""

@@ -1,4 +1,4 @@
-"""Makes a connector out of a tap: asks it what it can supply, and writes down a manifest and a definition."""
+"""Makes a connector out of a tap: reads its catalog, and writes a manifest and a definition."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECRET_NAME = re.compile(r"pass|secret|token|private|credential|api_?key|auth|c
 _SECRET_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 _DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 _TOO_EXACT = ("multipleOf",)
-"""Left out of a tap's schemas: numbers that went through floating point break it without being wrong."""
+"""Keywords that are dropped from a tap's schemas: numbers that went through floating point break them."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def discover(tap: str, config: Path) -> dict[str, Any]:
 
 
 def catalog_option(tap: str) -> CatalogOption:
-    """By which option the tap takes its catalog, as its own help says."""
+    """The option by which the tap takes its catalog, read from its help text."""
     try:
         asked = subprocess.run(
             [tap, "--help"],
@@ -182,7 +182,7 @@ def _loosened(node: Any) -> Any:
 
 
 def _own(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What the catalog says of a stream as a whole."""
+    """The catalog's metadata of a stream as a whole."""
     return next((one["metadata"] for one in entry.get("metadata") or [] if not one["breadcrumb"]), {})
 
 

@@ -1,4 +1,4 @@
-"""A running tap: its files, its process, and their end."""
+"""Runs a tap: makes its files, starts its process, ends both."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Tap:
     """A tap as a context: its configuration lies in a directory that only its owner can read, removed at the end."""
 
     def __init__(
-        self, command: Sequence[str], files: Mapping[str, Mapping[str, Any]], *, on_words: Callable[[], None]
+        self, command: Sequence[str], files: Mapping[str, Mapping[str, Any]], *, on_log: Callable[[], None]
     ) -> None:
-        """`files`: option to the content of the file that it names. `on_words` is called at each word to its log."""
+        """`files`: option to the content of the file that it names. `on_log` is called at each line of its log."""
         self._command = list(command)
         self._files = files
-        self._on_words = on_words
+        self._on_log = on_log
 
     def __enter__(self) -> Tap:
         self._directory = tempfile.TemporaryDirectory(prefix="pdpp-singer-")
@@ -51,7 +51,7 @@ class Tap:
         self._directory.cleanup()
 
     def lines(self) -> Iterator[bytes]:
-        """What it writes, line by line."""
+        """The lines of its standard output."""
         while line := _pipe(self._process.stdout).readline(_LINE_BYTES):
             yield line
 
@@ -83,7 +83,7 @@ class Tap:
         for line in _pipe(self._process.stderr):
             sys.stderr.buffer.write(line)
             sys.stderr.buffer.flush()
-            self._on_words()
+            self._on_log()
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

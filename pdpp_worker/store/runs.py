@@ -18,8 +18,8 @@ from pdpp_worker.store.connections import ConnectionRow, by_id
 from pdpp_worker.store.tables import runs
 
 
-class Ring(NamedTuple):
-    """A doorbell to ring: a run that a worker should take up."""
+class DueRun(NamedTuple):
+    """A run that a worker should take up."""
 
     run_id: int
     connector: str
@@ -253,11 +253,11 @@ def continue_later(
     return cancelled
 
 
-def take_due(connection: Connection, limit: int, again: timedelta) -> list[Ring]:
-    """The runs whose bell should be rung now, marked as rung."""
+def take_due(connection: Connection, limit: int, again: timedelta) -> list[DueRun]:
+    """The runs that a worker should be told of now, marked as told."""
     connection.execute(_WAKE)
     rows = connection.execute(_DUE, {"limit": limit, "again_s": again.total_seconds()})
-    return [Ring(*row) for row in rows]
+    return [DueRun(*row) for row in rows]
 
 
 def request_cancel(connection: Connection, connection_id: int) -> int | None:

@@ -1,1 +1,1 @@
-"""The doors: thin Celery tasks that check their arguments, call one function and report. No SQL, no parsing."""
+"""Thin Celery tasks: each checks its arguments, calls one function and reports. No SQL, no parsing."""

@@ -1,4 +1,4 @@
-"""The Celery app. PostgreSQL is the truth and the broker a doorbell: nothing retries, waits or keeps results here."""
+"""The Celery app. All state is in PostgreSQL; the broker only carries ids: no task retries, waits or has a result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pdpp_worker.settings import Settings, get_settings
 CONTROL, COLLECT, LOCAL = "control", "collect", "local"
 QUEUES = (CONTROL, COLLECT, LOCAL)
 
-app = Celery("pdpp_worker", include=["pdpp_worker.tasks.doors"], set_as_current=True)
+app = Celery("pdpp_worker", include=["pdpp_worker.tasks.tasks"], set_as_current=True)
 
 
 @app.add_defaults  # type: ignore[untyped-decorator]

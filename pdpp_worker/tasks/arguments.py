@@ -32,15 +32,15 @@ class SliceArguments(_Arguments):
 
 
 class RecoverBudget(Budget):
-    """Seconds of work, requests and items for each connection; a word that is none of these is refused."""
+    """Seconds of work, requests and items for each connection; any other field is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RecoverArguments(_Arguments):
-    """`pdpp.recover`: go back for what is missing, of one connection or of all connections of a connector.
+    """`pdpp.recover`: retry the gaps of one connection, or of all connections of a connector.
 
-    All of it, or only that of a stream, for a reason, or with these gap ids; within a budget for each connection.
+    All gaps, or only those of a stream, with a reason, or with these ids; within a budget for each connection.
     """
 
     connection: Name | None = None

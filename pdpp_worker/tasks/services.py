@@ -1,4 +1,4 @@
-"""What a worker process holds open: made when a task first needs it, never at import, never before a fork."""
+"""The connections that a worker process holds open: made when a task first needs one, never before a fork."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.migrate import require_current
 
-# Shared with forked children: they do not hear the worker's own signal. Without a lock, which a child that is killed
-# would take with it, so that nobody could look any more.
+# Shared with forked children, which do not get the worker's own signal. Without a lock: a child that is killed while it
+# holds one would block everybody else.
 _stopping = RawValue("b", 0)
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from pdpp_worker.browser.browser import Browser
-from pdpp_worker.browser.transport import BrowserTransport
+from pdpp_worker.browser.browser_transport import BrowserTransport
 from pdpp_worker.settings import Settings
 from tests.browser.site import Site
 from tests.support.browser import row

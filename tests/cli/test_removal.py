@@ -11,8 +11,8 @@ from redis import Redis
 from pdpp_worker.browser import profile
 from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.pacing.bucket import Bucket
-from pdpp_worker.runtime import leftovers
-from pdpp_worker.runtime.values import files_dir
+from pdpp_worker.runtime import removed_files
+from pdpp_worker.runtime.connection_values import files_dir
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.connections import ConnectionRow
@@ -135,7 +135,7 @@ def test_another_host_removes_what_it_keeps(
     kept = keep_files(there, row)
     cli.ok("connection", "remove", "mine", "--yes")
 
-    gone, left = leftovers.clean(there, scenario.db)
+    gone, left = removed_files.remove(there, scenario.db)
 
     assert (gone, left) == (2, [])
     assert [path.exists() for path in kept] == [False, False]
@@ -145,5 +145,5 @@ def test_a_directory_that_no_removal_names_is_left_alone(scenario: Scenario, set
     stranger = settings.data_dir / "files" / "77-somebody"
     stranger.mkdir(parents=True)
 
-    assert leftovers.clean(settings, scenario.db) == (0, [])
+    assert removed_files.remove(settings, scenario.db) == (0, [])
     assert stranger.exists()

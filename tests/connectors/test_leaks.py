@@ -16,7 +16,7 @@ from connectors.usaa.connector import collect as usaa
 from pdpp_worker.connector import Collect, Context, SkipResult
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.registry import get
-from pdpp_worker.runtime.values import with_defaults
+from pdpp_worker.runtime.connection_values import with_defaults
 from tests.support.connectors import context, start
 
 SECRETS = {

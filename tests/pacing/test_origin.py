@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.browser.transport import BrowserTransport
+from pdpp_worker.browser.browser_transport import BrowserTransport
 from pdpp_worker.errors import UpstreamError
 from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.typed import TypedTransport

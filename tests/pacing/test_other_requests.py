@@ -82,7 +82,7 @@ def test_a_failure_of_the_provider_is_no_refusal(line: Line) -> None:
     refuse(UpstreamError("the connection broke"))(line)
 
     assert line.told == []
-    assert line.pacer.sent
+    assert line.pacer.counts.sent
 
 
 def test_a_fault_of_the_caller_teaches_nothing(line: Line) -> None:

@@ -246,7 +246,7 @@ class TestSkipResult:
 
     def test_with_neither_kind_nor_hint_is_refused(self) -> None:
         assert refusal(message("SKIP_RESULT", without="recovery_kind")) == (
-            "SKIP_RESULT: recovery_kind is missing; a skip says who goes back for it"
+            "SKIP_RESULT: recovery_kind is missing; a skip says who retries it"
         )
 
     def test_of_what_can_never_be_had_belongs_in_the_manifest(self) -> None:

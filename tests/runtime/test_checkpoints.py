@@ -10,7 +10,7 @@ import pytest
 from pdpp_worker.connector import Context, DetailCoverage, DetailGap, Done, DoneError, Message, Reason, Start, skip
 from pdpp_worker.protocol.messages import SkipResult
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope
-from pdpp_worker.runtime import intake
+from pdpp_worker.runtime import checkpoints
 from pdpp_worker.store import runs
 from tests.support.scripted import Scenario, manifest, record, state
 
@@ -34,7 +34,7 @@ def test_a_cursor_does_not_move_past_a_stream_that_failed(scenario: Scenario, fa
 
 
 def test_a_cursor_that_is_too_large_leaves_a_gap(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "CURSOR_BYTES", 10)
+    monkeypatch.setattr(checkpoints, "CURSOR_BYTES", 10)
     scenario.send(record("a"), state("x" * 100))
 
     run = scenario.run()

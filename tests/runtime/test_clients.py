@@ -86,12 +86,12 @@ class NoPacing:
 
 
 @contextmanager
-def unpaced(settings: Settings, *, goes_back: bool = False, reach: str = "http") -> Iterator[Context]:
+def unpaced(settings: Settings, *, retries_gaps: bool = False, reach: str = "http") -> Iterator[Context]:
     """The runtime's context for one slice."""
     connection = row()
     connection.settings["reach"] = reach
     claimed = SimpleNamespace(connection=connection, now=datetime.now(UTC))
-    guard = SimpleNamespace(check=lambda: None, wait_for_owner=lambda: None)
+    limits = SimpleNamespace(check=lambda: None, wait_for_owner=lambda: None)
     given = {"bindings": ["network", "browser_profile"], "sign_in": "/"}
     with ExitStack() as clients:
         yield make_context(
@@ -101,19 +101,17 @@ def unpaced(settings: Settings, *, goes_back: bool = False, reach: str = "http")
             NoPacing(),  # type: ignore[arg-type]
             Redactor(),
             clients,
-            guard,  # type: ignore[arg-type]
+            limits,  # type: ignore[arg-type]
             nobody,
-            goes_back=goes_back,
+            retries_gaps=retries_gaps,
         )
 
 
-@pytest.mark.parametrize(("goes_back", "times"), [(False, ATTEMPTS), (True, 1)])
-def test_a_slice_that_goes_back_for_gaps_asks_once(
-    settings: Settings, serve: Serve, goes_back: bool, times: int
-) -> None:
+@pytest.mark.parametrize(("retries_gaps", "times"), [(False, ATTEMPTS), (True, 1)])
+def test_a_slice_that_retries_gaps_asks_once(settings: Settings, serve: Serve, retries_gaps: bool, times: int) -> None:
     site = serve(500)
 
-    with unpaced(settings, goes_back=goes_back) as context, pytest.raises(UpstreamError):
+    with unpaced(settings, retries_gaps=retries_gaps) as context, pytest.raises(UpstreamError):
         context.http(base_url=site.url).get("/")
 
     assert len(site.asked) == times

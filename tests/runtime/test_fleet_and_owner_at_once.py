@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from pdpp_worker import dispatch as dispatching
 from pdpp_worker.connector import Context, Message, Start
-from pdpp_worker.dispatch import dispatch, request_run
+from pdpp_worker.dispatch import dispatch, request_run, run_requests
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.recovery.sweep import recover
-from pdpp_worker.store import backlog, connections, edits, endings, engine, leases, runs
+from pdpp_worker.store import backlog, connections, edits, engine, leases, run_end, runs
 from pdpp_worker.store import commit as committing
 from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.batch import Claim
@@ -94,8 +93,8 @@ def test_a_tick_while_a_run_ends_passes_over_its_connection(
 
     with ThreadPoolExecutor() as pool:
         beat = Meanwhile(scenario, pool, lambda: dispatch(scenario.settings, scenario.db))
-        end = beat.before(endings.schedules.bring_forward, waits=False)
-        monkeypatch.setattr(endings.schedules, "bring_forward", end)
+        end = beat.before(run_end.schedules.bring_forward, waits=False)
+        monkeypatch.setattr(run_end.schedules, "bring_forward", end)
         scenario.slice(run_id)
         beat.result()
 
@@ -109,7 +108,7 @@ def test_a_removal_while_a_tick_queues_a_run(scenario: Scenario, monkeypatch: py
 
     with ThreadPoolExecutor() as pool:
         owner = Meanwhile(scenario, pool, lambda: remove(scenario))
-        monkeypatch.setattr(dispatching, "full_scope", owner.before(dispatching.full_scope))
+        monkeypatch.setattr(run_requests, "full_scope", owner.before(run_requests.full_scope))
         dispatch(scenario.settings, scenario.db)
         owner.result()
 
@@ -190,7 +189,7 @@ def test_a_run_cannot_be_asked_to_stop_while_its_end_is_written(
 
     with ThreadPoolExecutor() as pool:
         owner = Meanwhile(scenario, pool, cancel)
-        monkeypatch.setattr(endings, "end", owner.before(endings.end))
+        monkeypatch.setattr(run_end, "derive_status", owner.before(run_end.derive_status))
         scenario.slice(run_id)
 
         assert owner.result() is None

@@ -12,7 +12,7 @@ import pytest
 from pdpp_worker import registry
 from pdpp_worker.connector import Context, DetailGap, Message, Start
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.runtime import one_slice as slices
+from pdpp_worker.runtime import open_slice
 from pdpp_worker.store import leases, runs
 from tests.support.scripted import Scenario, manifest, record, state
 
@@ -150,7 +150,7 @@ def test_a_run_whose_slices_cannot_be_set_up_is_given_up(scenario: Scenario, mon
         raise OSError("/home/owner/secret")
 
     scenario.send(record("a"))
-    monkeypatch.setattr(slices, "make_context", fails)
+    monkeypatch.setattr(open_slice, "make_context", fails)
 
     row = work_until_given_up(scenario, scenario.queue())
 

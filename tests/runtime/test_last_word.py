@@ -24,7 +24,7 @@ from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.protocol.messages import DetailCoverage
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.recovery.sweep import sweep_transient
-from pdpp_worker.runtime.one_slice import OneSlice
+from pdpp_worker.runtime.collector import Collector
 from tests.support.backlog import TARGETED, missing
 from tests.support.scripted import NOW, Scenario, manifest, record, state
 
@@ -190,7 +190,7 @@ def test_a_sequence_of_messages_ends_in_the_same_however_it_is_cut(
 
     def ends(full: Callable[[int], bool]) -> dict[str, Any]:
         numbers = iter(range(10_000))
-        monkeypatch.setattr(OneSlice, "_batch_is_full", lambda _: full(next(numbers)))
+        monkeypatch.setattr(Collector, "_batch_is_full", lambda _: full(next(numbers)))
         return play(scenario, *said, answers)
 
     whole, cut = ends(lambda _: False), ends(lambda n: cuts[n % len(cuts)])

@@ -11,16 +11,9 @@ from pdpp_worker.connector import Context, DetailGap, DetailGapRecovered, Messag
 from pdpp_worker.dispatch import dispatch
 from pdpp_worker.protocol.messages import Progress
 from pdpp_worker.recovery.sweep import sweep_transient
-from pdpp_worker.runtime.ending import LONGEST_BUDGET_S, needed_budget_s
-from pdpp_worker.store.endings import StreamBooks
 from tests.support.backlog import TARGETED, failing, missing
 from tests.support.schedule import is_due, plan
 from tests.support.scripted import Scenario, manifest, record, state
-
-
-def books(count: int | None, total: int | None) -> StreamBooks:
-    """A stream that has told how far it is."""
-    return StreamBooks("items", 0, 0, 0, 0, 0, 0, count, total, {}, True, False, None)
 
 
 class TestBudgetOfAConnectorThatKeepsItsPlaceOnlyAtItsEnd:
@@ -54,12 +47,6 @@ class TestBudgetOfAConnectorThatKeepsItsPlaceOnlyAtItsEnd:
         assert [run["status"] for run in runs][-1] == "succeeded"
         assert slow.cursors() == {"items": "10"}
         assert len(slow.held()) == 10
-
-    def test_the_budget_follows_from_its_progress(self) -> None:
-        assert needed_budget_s(60.0, [books(None, None)]) == 120.0
-        assert needed_budget_s(60.0, [books(10, 100)]) == 750.0
-        assert needed_budget_s(60.0, [books(90, 100)]) == 120.0
-        assert needed_budget_s(60.0, [books(1, 10**9)]) == LONGEST_BUDGET_S
 
     def test_progress_that_counts_nothing_yet_says_nothing(self, slow: Scenario) -> None:
         slow.send(Progress(stream="items", count=0, total=10, message=""), record("a"))

@@ -7,7 +7,7 @@ import pytest
 from pdpp_worker.connector import Message, Reason, ResourceScope, State, skip
 from pdpp_worker.protocol.messages import DetailCoverage
 from pdpp_worker.protocol.scope import TimeRange
-from pdpp_worker.runtime.intake import Intake
+from pdpp_worker.runtime.handler import MessageHandler
 from tests.support.scripted import Scenario, manifest, record, state
 
 EMPTY_KEY = DetailCoverage(stream="d", state_stream="p", required_keys=[""], hydrated_keys=[""])
@@ -57,7 +57,7 @@ def test_a_fault_of_our_own_on_a_message_ends_the_run(account: Scenario, monkeyp
     def fails(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(Intake._HANDLERS, State, fails)  # type: ignore[arg-type]
+    monkeypatch.setitem(MessageHandler._HANDLERS, State, fails)  # type: ignore[arg-type]
     account.send(record("a", "p"), state(1, "p"))
 
     run = account.run()

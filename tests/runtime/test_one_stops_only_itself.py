@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker import dispatch as dispatching
 from pdpp_worker.cli.schedule_options import read_schedule
-from pdpp_worker.dispatch import dispatch
+from pdpp_worker.dispatch import dispatch, run_requests
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.recovery import sweep
 from pdpp_worker.recovery.sweep import sweep_transient
@@ -96,14 +95,14 @@ def test_what_fails_in_an_unforeseen_way_is_looked_at_again_later(
     plan(scenario)
     other = add_other(scenario, every_s=60.0)
     scenario.execute("""UPDATE connections SET settings = '{"broken": true}' WHERE id = :id""", id=other)
-    real = dispatching.full_scope
+    real = run_requests.full_scope
 
     def scope(connector: Any, settings: Any) -> list[dict[str, Any]]:
         if settings:
             raise ZeroDivisionError
         return real(connector, settings)
 
-    monkeypatch.setattr(dispatching, "full_scope", scope)
+    monkeypatch.setattr(run_requests, "full_scope", scope)
     dispatch(scenario.settings, scenario.db)
 
     assert queued(scenario) == {scenario.connection_id}

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from pdpp_worker.connector import Context, DetailGap, Message, Progress, Reason, ResourceScope, Start, skip
 from pdpp_worker.protocol.messages import Record, State
-from pdpp_worker.runtime.bounds import SliceEnded
+from pdpp_worker.runtime.time_limits import SliceEnded
 from pdpp_worker.store import connections
 from tests.support.scripted import NOW, Scenario, manifest, record, state
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from pdpp_worker.runtime.rate import RateKeeper
+from pdpp_worker.runtime.rate_keeper import RateKeeper
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.events import Event

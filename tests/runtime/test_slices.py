@@ -11,7 +11,7 @@ from sqlalchemy import text
 from pdpp_worker.connector import Context, Message, Reason, Start, skip
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.protocol.scope import WHOLE_STREAM
-from pdpp_worker.runtime.bounds import SliceEnded
+from pdpp_worker.runtime.time_limits import SliceEnded
 from pdpp_worker.store import runs
 from tests.support.scripted import Scenario, record, state
 

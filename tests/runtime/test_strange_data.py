@@ -62,7 +62,7 @@ def test_a_locator_that_json_does_not_have_is_a_violation(scenario: Scenario) ->
     run = scenario.run()
 
     assert (run["status"], set(scenario.held())) == ("partially_completed", {"a"})
-    assert "the locator of a miss in stream 'items' is no JSON" in run["error"]
+    assert "the locator of a gap in stream 'items' is no JSON" in run["error"]
 
 
 AWKWARD = "a\x00b\ud800"

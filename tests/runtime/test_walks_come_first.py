@@ -11,11 +11,11 @@ import pytest
 
 from pdpp_worker.connector import Context, DetailGap, Message, ProviderError, Start
 from pdpp_worker.recovery.sweep import sweep_transient
-from pdpp_worker.runtime.one_slice import MOST_FAILURES
+from pdpp_worker.runtime.open_slice import MAX_FAILURES
 from tests.support.backlog import TARGETED, missing
 from tests.support.scripted import Scenario, manifest, record, state
 
-BAD = [f"bad{number}" for number in range(MOST_FAILURES + 4)]
+BAD = [f"bad{number}" for number in range(MAX_FAILURES + 4)]
 
 
 class Provider:
@@ -85,7 +85,7 @@ def known_bad(scenario: Scenario, no_haste: None, provider: Provider) -> Scenari
 def test_items_known_to_be_bad_hold_no_walk_up_however_many(known_bad: Scenario, provider: Provider) -> None:
     known_bad.run()
 
-    assert provider.asked[: MOST_FAILURES + 1] == [*(f"/items/{key}" for key in BAD[:MOST_FAILURES]), "/list"]
+    assert provider.asked[: MAX_FAILURES + 1] == [*(f"/items/{key}" for key in BAD[:MAX_FAILURES]), "/list"]
     assert set(known_bad.held()) == {"a", "b"}
 
 

@@ -16,7 +16,7 @@ from redis import Redis
 from sqlalchemy import text
 
 from pdpp_worker.command.child import Child
-from pdpp_worker.runtime.bounds import SliceEnded
+from pdpp_worker.runtime.time_limits import SliceEnded
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
@@ -90,12 +90,12 @@ def test_a_worker_that_is_killed_takes_its_commands_along(
     worker = subprocess.Popen([sys.executable, "-c", code, str(marks)], env=environment, stdout=subprocess.PIPE)
     with worker:
         until(lambda: commands.marked)
-        keeper = psutil.Process(commands.marked[0]).ppid()
+        subreaper = psutil.Process(commands.marked[0]).ppid()
 
         worker.kill()
 
     commands.nothing_is_left()
-    until(lambda: not psutil.pid_exists(keeper))
+    until(lambda: not psutil.pid_exists(subreaper))
 
 
 def test_a_command_that_writes_faster_than_it_is_read_waits(commands: Commands) -> None:
@@ -116,7 +116,7 @@ def test_a_command_that_writes_faster_than_it_is_read_waits(commands: Commands) 
     assert held * 1024 <= 256 * 1024
 
 
-def test_whoever_waits_for_a_command_is_woken_in_bounded_time() -> None:
+def test_a_wait_for_a_command_is_ended_in_bounded_time() -> None:
     def stop_it() -> None:
         if time.monotonic() > begun + 0.3:
             raise SliceEnded
@@ -143,8 +143,8 @@ def test_a_start_that_is_longer_than_a_pipe_reaches_a_command_that_answers_meanw
 def test_no_zombie_is_left() -> None:
     one = start("print('hello')")
     list(one.lines())
-    keeper = one._process.pid
+    subreaper = one._process.pid
 
     one.stop()
 
-    assert not psutil.pid_exists(keeper)
+    assert not psutil.pid_exists(subreaper)

@@ -136,8 +136,8 @@ def test_what_a_command_forks_away_ends_with_it(commands: Commands) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
-def test_a_command_that_kills_its_keeper_ends_with_it(commands: Commands) -> None:
-    assert commands.misbehave("kills_its_keeper")["status"] == "failed"
+def test_a_command_that_kills_its_subreaper_ends_with_it(commands: Commands) -> None:
+    assert commands.misbehave("kills_its_subreaper")["status"] == "failed"
 
     commands.nothing_is_left()
 

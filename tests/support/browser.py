@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from pdpp_worker.browser import launch
-from pdpp_worker.browser.profile import end_leftovers
+from pdpp_worker.browser.profile import end_orphans
 from pdpp_worker.store.connections import ConnectionRow
 from tests.support.waiting import until
 
@@ -48,5 +48,5 @@ def in_the_window(profile: Path, act: Callable[[str], None]) -> None:
                 page.click("button")
             browser.new_browser_cdp_session().send("Browser.close")
     except BaseException:
-        end_leftovers(profile)
+        end_orphans(profile)
         raise

@@ -1,4 +1,4 @@
-"""One connection of a fleet in virtual time: pacer, law and bounds are real; clock, Redis and dispatcher are made.
+"""One connection of a fleet in virtual time: pacer, law and time limits are real; clock, Redis and dispatcher are made.
 
 Whatever a machine can do to a request that waits can be done here at a chosen instant: wake it late, kill its worker,
 stop its slice, empty Redis, step its clock, lose a bell.
@@ -16,7 +16,7 @@ from pdpp_worker.pacing.bucket import LONGEST_HOLD_S, Bucket
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.lanes import Lanes
 from pdpp_worker.pacing.pacer import Pacer
-from pdpp_worker.runtime.bounds import Bounds, SliceEnded
+from pdpp_worker.runtime.time_limits import SliceEnded, TimeLimits
 
 CEILING_MS = 250.0
 SLICE_S, DISPATCH_S, LEASE_S, BELL_S = 60.0, 30.0, 30.0, 0.05
@@ -175,14 +175,14 @@ class Fleet:
         if self._kept is not None:
             snapshot, at = self._kept
             assert self.law.restore(snapshot, self.now, self.now - at)
-        self.bounds = Bounds(SLICE_S, self._clock)
+        self.limits = TimeLimits(SLICE_S, clock=self._clock)
         self.pacer = Pacer("virtual", self.bucket, self.law, self.ceiling_ms, self._wait, self._told, clock=self._clock)
 
     def _clock(self) -> float:
         return self.now
 
     def _take(self, failure: ProviderError | None) -> None:
-        self.bounds.progressed = True
+        self.limits.progressed = True
         if failure is not None:
             raise failure
 
@@ -203,7 +203,7 @@ class Fleet:
             self._begin()
 
     def _keep(self) -> None:
-        if self.pacer.sent:
+        if self.pacer.counts.sent:
             self._kept = self.law.snapshot(self.now), self.now
             self.pacer.close()
 
@@ -211,7 +211,7 @@ class Fleet:
         self._kept = self.law.snapshot(self.now), self.now
 
     def _wait(self, instant: float, hold: Hold | None) -> None:
-        self.bounds.check_wait(instant, hold)
+        self.limits.check_wait(instant, hold)
         if instant <= self.now:
             return
         mischief = self._next_mischief()

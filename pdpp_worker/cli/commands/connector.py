@@ -61,7 +61,7 @@ def singer(
     replace: Annotated[bool, typer.Option("--replace", help="Write over the connector of that name.")] = False,
 ) -> None:
     """Make a connector out of a Singer tap."""
-    from pdpp_worker.singer.making import make
+    from pdpp_worker.singer.make import make
 
     made = make(tap, config, name=name, version=version, secrets=secret or [], streams=stream or [], replace=replace)
     credentials = ", ".join(made.manifest.credentials) or "none"

@@ -13,7 +13,7 @@ from pdpp_worker.cli.output import note, say
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import connection_changes, lookup
 from pdpp_worker.owner.session import open_session
-from pdpp_worker.runtime.values import with_defaults
+from pdpp_worker.runtime.connection_values import with_defaults
 
 
 def login(name: Annotated[str, typer.Argument(help="The connection's name.")]) -> None:

@@ -14,7 +14,7 @@ from pdpp_worker.conformance.names import count, difference, plural, some
 
 
 def check_plain(case: Case) -> str:
-    """Whether every message passes the runtime's intake."""
+    """Whether every message passes the runtime's message handler."""
     attempt, ledger = case.plain
     return f"{plural(len(attempt.messages), 'message')} accepted, {plural(count(ledger.held()), 'record')}"
 

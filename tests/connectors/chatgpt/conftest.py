@@ -1,4 +1,4 @@
-"""The practice provider as a process, and a connector whose every message goes through the runtime's intake."""
+"""The practice provider as a process, and a connector whose every message passes the runtime's message handler."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOp
 from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.connector import Context, DetailGap, GapToClose, Message, Record, SkipResult, Start
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
-from pdpp_worker.runtime.intake import Intake
+from pdpp_worker.runtime.handler import MessageHandler
 from tests.support.connectors import context, final_state, start
 
 MANIFEST: Manifest = load_manifest(Path(connectors.chatgpt.__file__).parent / "manifest.json")
@@ -34,22 +34,22 @@ class Holder:
     state: dict[str, Any] = field(default_factory=dict)
 
     def run(self, streams: Sequence[str] = ALL, *, cut: int | None = None, **asked: Any) -> list[Message]:
-        """One slice, cut after some messages if asked; every message has to pass the intake."""
+        """One slice, cut after some messages if asked; every message has to pass the handler."""
         request = start(streams, self.state, **asked)
         return self.send(request, cut)
 
     def send(self, request: Start, cut: int | None = None) -> list[Message]:
         """One slice for a START of the test's own."""
-        intake = Intake(MANIFEST, request, lambda text: text)
+        handler = MessageHandler(MANIFEST, request, lambda text: text)
         said: list[Message] = []
         with closing(cast(Generator[Message], collect(request, self.context))) as messages:
             for message in messages:
-                intake.take(message)
+                handler.handle(message)
                 said.append(message)
                 if len(said) == cut:
                     break
-        assert intake.batch.rejections == []
-        assert intake.checkpoint_errors == {}
+        assert handler.batch.rejections == []
+        assert handler.checkpoints.errors == {}
         self.sent += said
         self.state = final_state(said, self.state)
         return said

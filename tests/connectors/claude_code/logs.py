@@ -22,7 +22,7 @@ from pdpp_worker.connector import (
     State,
 )
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
-from pdpp_worker.runtime.intake import Intake
+from pdpp_worker.runtime.handler import MessageHandler
 from tests.support.connectors import context, start
 
 MAIN = ("sessions", "messages", "attachments")
@@ -139,16 +139,16 @@ def stream_messages(
     budget: Budget | None = None,
     **settings: Any,
 ) -> Iterator[Message]:
-    """The connector's messages as they come; each passes the runtime's intake, which refuses what breaks a rule."""
+    """The connector's messages as they come; each passes the runtime's handler, which refuses a violation."""
     request = start(streams, state, gaps=gaps, recovery_only=recovery_only, budget=budget)
-    intake = Intake(manifest(), request, lambda text: text)
+    handler = MessageHandler(manifest(), request, lambda text: text)
     given = context(
         {"projects_dir": str(root), "claude_dir": str(root.parent), "include": "", "exclude": ""} | settings
     )
     for message in collect(request, given):
-        intake.take(message)
-        assert not intake.checkpoint_errors
-        assert not intake.next_batch().rejections
+        handler.handle(message)
+        assert not handler.checkpoints.errors
+        assert not handler.pending.take().rejections
         yield message
 
 

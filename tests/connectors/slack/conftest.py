@@ -1,4 +1,4 @@
-"""The connector by itself, its every message through the runtime's intake."""
+"""The connector by itself, its every message through the runtime's message handler."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from pdpp_worker.connector import (
     State,
 )
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
-from pdpp_worker.runtime.intake import Intake
-from pdpp_worker.runtime.values import with_defaults
+from pdpp_worker.runtime.connection_values import with_defaults
+from pdpp_worker.runtime.handler import MessageHandler
 from tests.support.connectors import context, start
 
 MANIFEST: Manifest = load_manifest(Path(connectors.slack.__file__).parent / "manifest.json")
@@ -54,19 +54,19 @@ class Holder:
         return self.send(start(streams, self.state, **asked).model_copy(update={"run_id": f"run-{self.runs}"}), cut)
 
     def send(self, request: Start, cut: int | None = None) -> list[Message]:
-        """One slice for a START of the test's own; every message has to pass the intake."""
-        intake = Intake(MANIFEST, request, lambda text: text)
+        """One slice for a START of the test's own; every message has to pass the handler."""
+        handler = MessageHandler(MANIFEST, request, lambda text: text)
         said: list[Message] = []
         with closing(cast(Generator[Message], collect(request, self.context))) as messages:
             for message in messages:
-                intake.take(message)
+                handler.handle(message)
                 said.append(message)
                 if isinstance(message, State):
                     self.state[message.stream] = json.loads(json.dumps(message.cursor))
                 if len(said) == cut:
                     break
-        assert intake.batch.rejections == []
-        assert intake.checkpoint_errors == {}
+        assert handler.batch.rejections == []
+        assert handler.checkpoints.errors == {}
         self.sent += said
         return said
 

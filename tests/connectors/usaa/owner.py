@@ -26,7 +26,7 @@ from pdpp_worker.connector import (
 )
 from pdpp_worker.protocol.manifest import load_manifest
 from pdpp_worker.protocol.scope import scope_key
-from pdpp_worker.runtime.intake import Intake
+from pdpp_worker.runtime.handler import MessageHandler
 from tests.support.connectors import context, start
 
 MANIFEST = load_manifest(Path(__file__).parents[3] / "connectors" / "usaa" / "manifest.json")
@@ -52,21 +52,21 @@ class Owner:
         return replace(context(settings), now=lambda: self.now)
 
     def run(self, *, cut: int | None = None, recovery_only: bool = False, assigned: bool = True) -> list[Message]:
-        """A slice, cut after some messages if asked; every message has to pass the intake."""
+        """A slice, cut after some messages if asked; every message has to pass the handler."""
         streams = [stream.name for stream in MANIFEST.supplied_to(self.settings)]
         gaps = list(self.gaps.values()) if assigned else []
         request = start(streams, self.state, gaps=gaps, recovery_only=recovery_only)
-        intake = Intake(MANIFEST, request, lambda text: text)
+        handler = MessageHandler(MANIFEST, request, lambda text: text)
         sent: list[Message] = []
         messages = partial(collect_with, self.templates)(request, self.context())
         for message in messages:
-            intake.take(message)
+            handler.handle(message)
             sent.append(message)
             self._hold(message)
             if len(sent) == cut:
                 break
-        assert intake.batch.rejections == []
-        assert intake.checkpoint_errors == {}
+        assert handler.batch.rejections == []
+        assert handler.checkpoints.errors == {}
         return sent
 
     def held(self, stream: str) -> list[dict[str, Any]]:

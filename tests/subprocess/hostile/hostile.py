@@ -71,7 +71,7 @@ def ignores_sigterm() -> None:
     forever()
 
 
-def kills_its_keeper() -> None:
+def kills_its_subreaper() -> None:
     mark(os.getpid())
     os.kill(os.getppid(), signal.SIGKILL)
     forever()

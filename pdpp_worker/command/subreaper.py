@@ -1,0 +1,142 @@
+"""Runs a command and ends everything that it has started; no orphan is left.
+
+    subreaper.py LIFELINE_FD GRACE_S PROGRAM ARGUMENT...
+
+The worker holds the other end of the lifeline, a pipe. It is closed when the worker closes it, ends or is killed; then
+the command's process group gets SIGTERM, and SIGKILL after a grace. On Linux this process is a
+subreaper: it adopts what leaves that group, so that a command which forks itself away is ended too. Exits as the
+command did; 128 + n for signal n.
+Imports nothing of the package, so that it starts quickly.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+CANNOT_START = 127
+"""Exit code of a command that could not be started."""
+
+_ORPHANS_S = 5.0
+_LOOK_EVERY_S = 0.02
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_RESET = (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command to its end, or to the end of the lifeline; returns the exit status."""
+    lifeline, grace_s, command = int(arguments[0]), float(arguments[1]), arguments[2:]
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    ended = _child_ends()
+    group = _start(command, lifeline)
+    _release_pipes()
+    status = _wait(group, lifeline, ended, grace_s)
+    _kill(group, signal.SIGKILL)
+    _end_orphans()
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _child_ends() -> int:
+    """A pipe that becomes readable when a child ends."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    return reading
+
+
+def _start(command: Sequence[str], lifeline: int) -> int:
+    pid = os.fork()
+    if pid:
+        with suppress(OSError):
+            os.setpgid(pid, pid)
+        return pid
+    try:
+        os.setpgid(0, 0)
+        os.close(lifeline)
+        if sys.platform == "linux":  # parent-death signal: the command ends with the subreaper, even if it kills it
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        for number in _RESET:
+            signal.signal(number, signal.SIG_DFL)
+        os.execvp(command[0], list(command))  # noqa: S606 - the manifest's command, and no shell is wanted
+    except OSError as error:
+        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+    os._exit(CANNOT_START)
+
+
+def _release_pipes() -> None:
+    """Leave the ends of the pipes to the command: their readers wait until the last holder has closed them."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+
+
+def _wait(group: int, lifeline: int, ended: int, grace_s: float) -> int:
+    """The command's wait status; that of SIGKILL when it has to be killed."""
+    while (status := _reap(group)) is None:
+        ready, _, _ = select.select([lifeline, ended], [], [])
+        if ended in ready:
+            os.read(ended, 4096)
+        if lifeline in ready:
+            return _end(group, grace_s)
+    return status
+
+
+def _end(group: int, grace_s: float) -> int:
+    _kill(group, signal.SIGTERM)
+    deadline = time.monotonic() + grace_s
+    while time.monotonic() < deadline:
+        if (status := _reap(group)) is not None:
+            return status
+        time.sleep(_LOOK_EVERY_S)
+    return int(signal.SIGKILL)
+
+
+def _reap(wanted: int) -> int | None:
+    """Reap the children that have ended; returns the wait status of the wanted one, if it has ended."""
+    with suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            if found[0] == wanted:
+                return found[1]
+    return None
+
+
+def _end_orphans() -> None:
+    """Kill the orphans that this process has adopted, and those that it adopts meanwhile."""
+    deadline = time.monotonic() + _ORPHANS_S
+    with suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            for child in _children():
+                with suppress(OSError):
+                    os.kill(child, signal.SIGKILL)
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(_LOOK_EVERY_S)
+
+
+def _children() -> list[int]:
+    """This process's children; none where there is no /proc."""
+    own = os.getpid()
+    with suppress(OSError):
+        return [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
+    return []
+
+
+def _kill(group: int, number: signal.Signals) -> None:
+    with suppress(OSError):
+        os.killpg(group, number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""Computes when a connection is due next; pure."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+from cronsim import CronSim, CronSimError
+
+from pdpp_worker.errors import ConfigurationError
+
+LONGEST_S = 10 * 365 * 86_400.0
+"""The longest interval of a schedule, s: ten years."""
+
+
+def next_time(
+    now: datetime, *, every_s: float | None, cron: str | None, jitter_s: float, spread: random.Random
+) -> datetime:
+    """The next time after `now`, put off by up to `jitter_s` seconds; times that were missed are not made up.
+
+    Raises:
+        ConfigurationError: the cron line is not one, or its time never comes; the interval is none, or too long.
+    """
+    due = _next_of_cron(cron, now) if cron is not None else now + timedelta(seconds=_checked(every_s or 0.0))
+    return due + timedelta(seconds=spread.uniform(0, min(jitter_s, LONGEST_S)))
+
+
+def _checked(every_s: float) -> float:
+    if not 0 < every_s <= LONGEST_S:
+        raise ConfigurationError(f"{every_s:g} s is no interval; it must be longer than 0 and at most ten years.")
+    return every_s
+
+
+def _next_of_cron(line: str, now: datetime) -> datetime:
+    due = next(parse_cron(line, now), None)
+    if due is None:
+        raise ConfigurationError(f"{line!r} never comes: no day is all that it asks for.")
+    return due
+
+
+def parse_cron(line: str, now: datetime) -> CronSim:
+    """The times of a cron line (five fields, UTC) after `now`.
+
+    Raises:
+        ConfigurationError: naming the line and an example of a right one.
+    """
+    try:
+        return CronSim(line, now)
+    except CronSimError as error:
+        raise ConfigurationError(
+            f"{line!r} is not a cron line: {error}. "
+            "Five fields are wanted, such as '30 4 * * *' (every day at 04:30 UTC)."
+        ) from None

@@ -1,0 +1,54 @@
+"""The messages between the runtime and a connector (Collection Profile 0.1).
+
+Connectors in Python yield these objects; connectors in other languages write the same as JSON lines. Unknown fields
+are ignored, unknown types refused.
+"""
+
+from pdpp_worker.protocol.messages.decode import describe, parse_message
+from pdpp_worker.protocol.messages.fields import HintAction, RecoveryHint
+from pdpp_worker.protocol.messages.sent import (
+    STREAM_FAILED,
+    DetailCoverage,
+    DetailGap,
+    DetailGapRecovered,
+    Done,
+    DoneError,
+    Interaction,
+    InteractionResponse,
+    LongRecord,
+    LongState,
+    Message,
+    Progress,
+    Record,
+    SkipResult,
+    State,
+    check_kind,
+)
+from pdpp_worker.protocol.messages.start import Budget, GapToClose, Start, StartScope
+
+__all__ = [
+    "STREAM_FAILED",
+    "Budget",
+    "DetailCoverage",
+    "DetailGap",
+    "DetailGapRecovered",
+    "Done",
+    "DoneError",
+    "GapToClose",
+    "HintAction",
+    "Interaction",
+    "InteractionResponse",
+    "LongRecord",
+    "LongState",
+    "Message",
+    "Progress",
+    "Record",
+    "RecoveryHint",
+    "SkipResult",
+    "Start",
+    "StartScope",
+    "State",
+    "check_kind",
+    "describe",
+    "parse_message",
+]

@@ -1,0 +1,179 @@
+"""Concludes a slice: commits what is left, decides what follows, and ends or continues the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pdpp_worker.logs import get_logger
+from pdpp_worker.protocol.reasons import Reason
+from pdpp_worker.protocol.scope import WHOLE_STREAM
+from pdpp_worker.runtime.collector import Collector
+from pdpp_worker.runtime.next_step import (
+    Cancelled,
+    Continue,
+    EndRun,
+    Facts,
+    Failed,
+    Finished,
+    GapDecision,
+    HowItEnded,
+    next_step,
+)
+from pdpp_worker.runtime.open_slice import OpenSlice
+from pdpp_worker.store import leases, runs, schedules
+from pdpp_worker.store.run_end import Remaining, RunEnd, end_run
+from pdpp_worker.store.run_status import RunStatus
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """How a slice ended: with the run's status, or with the run to be continued after `pause_s`."""
+
+    connector: str
+    status: RunStatus | None
+    pause_s: float = 0.0
+
+
+def conclude(opened: OpenSlice, collector: Collector, how: HowItEnded) -> SliceResult:
+    """Commit, decide, act.
+
+    Raises:
+        ConnectorFailedError: the last batch cannot be stored; nothing was decided.
+        LeaseLostError: another worker holds the connection.
+    """
+    how = _prepare(opened, collector, how)
+    claimed, facts = opened.claimed, _facts(opened, how)
+    step = next_step(opened.plan.phase, claimed.kind, claimed.mode, how, facts)
+    if not isinstance(how, Finished):
+        _commit_last(collector, step.gaps)
+    _settle_gaps(opened, collector, step.gaps)
+    if isinstance(step, EndRun):
+        return _end(opened, collector, step)
+    return _continue(opened, step)
+
+
+def _prepare(opened: OpenSlice, collector: Collector, how: HowItEnded) -> HowItEnded:
+    """Commit what a connector that has ended well leaves; report every stream that a failed one was to walk."""
+    if isinstance(how, Finished):
+        collector.commit_finished()
+        return Cancelled() if opened.limits.heartbeat.cancelled and opened.handler.checkpoints.has_staged else how
+    if isinstance(how, Failed) and opened.plan.phase == "walk":
+        _report_streams(opened, how.reason, how.error)
+    elif isinstance(how, Failed):
+        get_logger().warning("recovery failed", run=opened.claimed.claim.run_id, error=how.error)
+    return how
+
+
+def _report_streams(opened: OpenSlice, reason: Reason, error: str) -> None:
+    handler = opened.handler
+    for scope in opened.plan.start.scope.streams:
+        if scope.name not in handler.failed_streams:
+            handler.failed_streams[scope.name] = reason.value
+            handler.pending.report_gap(scope.name, WHOLE_STREAM, reason, error=error)
+
+
+def _facts(opened: OpenSlice, how: HowItEnded) -> Facts:
+    """Read what the decision depends on; from the database only what can matter."""
+    handler, claimed, progressed = opened.handler, opened.claimed, opened.limits.time.progressed
+    finished, retries = isinstance(how, Finished), claimed.kind == "recovery"
+    with opened.db.begin() as connection:
+        until = opened.backlog.held_until(connection) if finished and retries and progressed else None
+        return Facts(
+            progressed=progressed,
+            failed_enough=opened.limits.has_failed_enough(),
+            unresolved=handler.unresolved,
+            out_of_scope=opened.plan.out_of_scope,
+            resolved=handler.resolved,
+            gaps_due=finished and opened.backlog.has_any(connection),
+            blocked_s=None if until is None else (until - opened.context.now()).total_seconds(),
+            walk_is_due=schedules.is_due(connection, claimed.claim.connection_id),
+            keeps_position=opened.manifest.checkpoint_commit == "incremental",
+            walk=_walk(opened),
+        )
+
+
+def _walk(opened: OpenSlice) -> Mapping[str, Any]:
+    """How the walk ended, in this slice or an earlier one."""
+    own = {"failed_streams": opened.handler.failed_streams, "checkpoint_errors": opened.handler.checkpoints.errors}
+    walk: Mapping[str, Any] = opened.claimed.carried.get("walk", own)
+    return walk
+
+
+def _commit_last(collector: Collector, gaps: GapDecision) -> None:
+    if gaps.culprit is not None:
+        collector.give_up(gaps.culprit, transient=gaps.transient)
+    collector.commit_last()
+
+
+def _settle_gaps(opened: OpenSlice, collector: Collector, gaps: GapDecision) -> None:
+    if gaps.awaits_owner is not None:
+        _await_owner(opened, gaps.awaits_owner)
+    if gaps.failed:
+        collector.record_failed(gaps.failed, transient=gaps.transient)
+
+
+def _await_owner(opened: OpenSlice, reason: Reason) -> None:
+    """Without the owner none of the gaps can be tried, which is no failure of theirs."""
+
+    def write(connection: Connection) -> None:
+        leases.renew(connection, opened.claimed.claim)
+        opened.backlog.await_owner(connection, opened.manifest.version, reason.value, opened.handler.unresolved)
+
+    opened.db.transact(write)
+
+
+def _continue(opened: OpenSlice, step: Continue) -> SliceResult:
+    not_before = opened.context.now() + timedelta(seconds=step.pause_s) if step.pause_s > 0 else None
+    cancelled = opened.db.transact(
+        lambda connection: runs.continue_later(
+            connection,
+            opened.claimed.claim,
+            not_before,
+            step.phase,
+            dict(step.carried),
+            wait_reason=step.why,
+            progressed=opened.limits.time.progressed or opened.limits.requests.answered > 0,
+        )
+    )
+    return SliceResult(opened.manifest.name, None, 0.0 if cancelled else step.pause_s)
+
+
+def _end(opened: OpenSlice, collector: Collector, step: EndRun) -> SliceResult:
+    claimed = opened.claimed
+    streams = [scope["name"] for scope in claimed.streams]
+    status = end_run(opened.db, claimed.claim, streams, _run_end(opened, collector, step, streams))
+    get_logger().info("run ended", run=claimed.claim.run_id, status=status.value, error=step.error)
+    return SliceResult(opened.manifest.name, status)
+
+
+def _run_end(opened: OpenSlice, collector: Collector, step: EndRun, streams: list[str]) -> RunEnd:
+    claimed, manifest, walk = opened.claimed, opened.manifest, _walk(opened)
+    refused = walk["checkpoint_errors"].keys()
+    unresolved = [*opened.plan.out_of_scope, *opened.handler.unresolved]
+    return RunEnd(
+        walked=claimed.kind == "forward",
+        ended_well=step.ended_well,
+        cancelled=step.cancelled,
+        out_of_budget=step.out_of_budget,
+        insufficient_s=claimed.spent.seconds + collector.spent.seconds if step.needs_more_time else None,
+        failed_streams={**walk["failed_streams"], **_unknown_streams(opened, streams)},
+        checkpoint_errors=walk["checkpoint_errors"],
+        remaining=Remaining(manifest.version, opened.policy, opened.backlog, unresolved, step.gaps.transient),
+        from_scratch=opened.plan.from_scratch,
+        tried_gaps=bool(claimed.spent.items or opened.handler.assigned),
+        session_local=[one.name for one in manifest.streams if one.cursor_semantic == "session_local"],
+        refused_checkpoints=[name for name in streams if not refused.isdisjoint(manifest.keepers(name))],
+        error=step.error or claimed.carried.get("recovery_error"),
+    )
+
+
+def _unknown_streams(opened: OpenSlice, streams: list[str]) -> dict[str, str]:
+    """Streams of the run that this version of the connector does not have."""
+    known = {scope.name for scope in opened.plan.start.scope.streams}
+    why = f"version {opened.manifest.version} does not know it"
+    return {name: why for name in streams if name not in known}

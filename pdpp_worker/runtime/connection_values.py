@@ -1,0 +1,36 @@
+"""Settings, rate ceiling and directory of one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pdpp_worker.pacing.intervals import ceiling
+from pdpp_worker.protocol.manifest import Manifest, SettingSpec
+from pdpp_worker.settings import Settings
+from pdpp_worker.store.connections import ConnectionRow
+
+
+def with_defaults(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A connection's settings with the manifest's defaults; paths have their `~` expanded."""
+    values = {name: given.get(name, spec.default) for name, spec in specs.items()}
+    for name, spec in specs.items():
+        if spec.type in ("path", "file") and values[name] is not None:
+            values[name] = str(Path(values[name]).expanduser())
+    return values
+
+
+def ceiling_ms(settings: Settings, manifest: Manifest, row: ConnectionRow) -> float:
+    """The owner's rate ceiling of a connection, ms between requests: its own, else the connector's."""
+    return ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms or 0.0
+
+
+def files_root(settings: Settings) -> Path:
+    """Where all connections keep their files."""
+    return settings.data_dir / "files"
+
+
+def files_dir(settings: Settings, row: ConnectionRow) -> Path:
+    """Where a connection keeps its files; the id keeps an account that takes over a name apart."""
+    return files_root(settings) / f"{row.id}-{row.name}"

@@ -1,0 +1,245 @@
+"""Handles a connector's messages: checks every rule and fills the batch; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.keys import canonical_key, whole_name
+from pdpp_worker.protocol.manifest import Manifest, StreamManifest
+from pdpp_worker.protocol.messages import (
+    STREAM_FAILED,
+    DetailCoverage,
+    DetailGap,
+    DetailGapRecovered,
+    Done,
+    Interaction,
+    LongRecord,
+    LongState,
+    Message,
+    Progress,
+    Record,
+    SkipResult,
+    Start,
+    State,
+)
+from pdpp_worker.protocol.reasons import Reason, known_reason
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope
+from pdpp_worker.runtime.checkpoints import Checkpoints
+from pdpp_worker.runtime.claims import Claims
+from pdpp_worker.runtime.pending import PendingBatch
+from pdpp_worker.runtime.reason_mapping import reason_for_skip
+from pdpp_worker.runtime.rows import rejected_name, rejection_of, row_of
+from pdpp_worker.runtime.rules import check_coverage_position, check_in_scope, check_locator
+from pdpp_worker.store.batch import Batch
+from pdpp_worker.store.effects import Proof, Read, Row
+from pdpp_worker.store.events import Event
+
+
+class MessageHandler:
+    """Handles the messages of one slice in their order and fills the pending batch."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        start: Start,
+        redact: Callable[[str], str],
+        missing_in: Collection[str] = (),
+    ) -> None:
+        """`missing_in`: streams with open gaps, where a record may prove that one of them is closed."""
+        self._recovery_only = start.recovery_only
+        self._scopes = {scope.name: scope for scope in start.scope.streams}
+        self._streams: dict[str, StreamManifest] = {stream.name: stream for stream in manifest.streams}
+        self._validators = {
+            name: jsonschema_rs.validator_for(self._streams[name].schema_)
+            for name in self._scopes
+            if name in self._streams
+        }
+        self._keepers = {name: manifest.keepers(name) for name in self._streams}
+        self._claims = Claims(start.detail_gaps, manifest.recovery)
+        self._names_sources = manifest.recovery.names_sources
+        self._redact = redact
+        self._missing_in = set(missing_in)
+        self._certified: set[str] = set()
+        self._emitted = 0
+        self.assigned = len(start.detail_gaps)
+        """Gaps that START assigned."""
+        self.failed_streams: dict[str, str] = {}
+        """Stream to why it was not walked to its end."""
+        self.done: Done | None = None
+        self.pending = PendingBatch(redact)
+        self.checkpoints = Checkpoints(manifest, start, redact, self.pending, self.failed_streams)
+
+    def handle(self, message: Message) -> None:
+        """Check one message and put it in the batch.
+
+        Raises:
+            ProtocolViolation: the message breaks a rule; says which, without its content.
+        """
+        handler = self._HANDLERS.get(type(message))
+        if handler is None:
+            raise ProtocolViolation(f"{type(message).__name__} is not a message of the Collection Profile")
+        if self.done is not None:
+            raise ProtocolViolation("a message came after DONE; DONE is the last one")
+        handler(self, message)
+
+    @property
+    def batch(self) -> Batch:
+        """The pending batch."""
+        return self.pending.batch
+
+    def confirm(self, outdated: Collection[Row]) -> None:
+        """The last batch is durable, except for these records, which are older than the stored versions."""
+        self._claims.confirm(outdated)
+
+    def note(self, event: Event) -> None:
+        """Add an event to the pending batch."""
+        self.batch.events.append(event)
+
+    @property
+    def unresolved(self) -> list[int]:
+        """The assigned gaps of which nothing was said."""
+        return [int(gap_id) for gap_id in self._claims.gaps]
+
+    @property
+    def resolved(self) -> int:
+        """How many of the assigned gaps something was said of."""
+        return self.assigned - len(self._claims.gaps)
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether DONE says that streams failed, and a SKIP_RESULT of that reason says of each which one it is."""
+        error = None if self.done is None or self.done.status != "failed" else self.done.error
+        return error is not None and error.code == STREAM_FAILED and bool(self._certified)
+
+    def resolve(self, gap_id: str | None) -> None:
+        """Nothing more is to be said of an assigned gap."""
+        self._claims.settle(gap_id)
+
+    def _record(self, record: Record) -> None:
+        scope = self._scopes.get(record.stream)
+        if scope is None:
+            raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START")
+        cursor_field = self._streams[record.stream].cursor_field
+        check_in_scope(record, scope, cursor_field)
+        self._emitted += 1
+        self.batch.tally(record.stream).emitted += 1
+        try:
+            row = row_of(record, self._validators[record.stream], cursor_field)
+        except (ValueError, RecursionError) as error:
+            self._reject(record, error)
+            return
+        self._note_proof(record, self.pending.add_row(record.stream, row))
+
+    def _note_proof(self, record: Record, row: Row) -> None:
+        """Let a record close gaps."""
+        self._claims.note(record, row)
+        if record.stream in self._missing_in and not record.partial:
+            self.batch.effects.append(Proof(record.stream, whole_name(record.key), record.op == "delete", row))
+
+    def _reject(self, record: Record, error: Exception) -> None:
+        self._claims.note_refused(record)
+        self.batch.rejections.append(rejection := rejection_of(record, error, self._redact))
+        scope = ResourceScope(resource_id=rejected_name(record))
+        self.pending.report_gap(record.stream, scope, Reason.RECORD_REJECTED, error=rejection.error)
+
+    def _state(self, state: State) -> None:
+        if state.stream not in self._streams:
+            raise ProtocolViolation(f"STATE of stream {state.stream!r} is outside the scope of START")
+        self._in_scope(state.stream, "STATE")
+        self.checkpoints.add(state)
+
+    def _skip(self, skip: SkipResult) -> None:
+        self._in_scope(skip.stream, "SKIP_RESULT")
+        scope: Scope = skip.scope or WHOLE_STREAM
+        check_locator("SKIP_RESULT", skip.stream, scope, skip.detail, self._redact)
+        reason, detail = reason_for_skip(skip)
+        if skip.reason == STREAM_FAILED:
+            self._certified.add(skip.stream)
+        if scope == WHOLE_STREAM or skip.reason == STREAM_FAILED:
+            self.failed_streams[skip.stream] = reason.value
+        self.pending.report_gap(
+            skip.stream,
+            scope,
+            reason,
+            error=": ".join(part for part in (detail, skip.message) if part) or None,
+            retry_after=skip.retry_after,
+            version_required=skip.connector_version_required,
+            locator=skip.detail,
+        )
+        self.note(("stream_skipped", skip.stream, {"reason": reason.value}))
+
+    def _detail_gap(self, gap: DetailGap) -> None:
+        self._in_scope(gap.stream, "DETAIL_GAP")
+        assigned = None if gap.gap_id is None else self._claims.gaps.get(gap.gap_id)
+        if assigned is not None and gap.stream != assigned.stream:
+            raise ProtocolViolation(
+                f"DETAIL_GAP names gap {gap.gap_id}, which is about stream {assigned.stream!r}, "
+                f"as one of stream {gap.stream!r}"
+            )
+        self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
+        check_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
+        known = known_reason(gap.reason)
+        self.checkpoints.add_gap(gap)
+        self.pending.report_gap(
+            gap.stream,
+            gap.scope if assigned is None else assigned.scope,
+            known or (Reason.UPSTREAM_ERROR if gap.retryable else Reason.PARSE_FAILED),
+            parent=gap.parent_stream,
+            error=gap.last_error if known else f"{gap.reason}: {gap.last_error or ''}",
+            retry_after=gap.retry_after,
+            locator=gap.detail_locator,
+        )
+        self.resolve(gap.gap_id)
+
+    def _recovered(self, message: DetailGapRecovered) -> None:
+        self.batch.effects.append(self._claims.closing(message))
+        self.resolve(message.gap_id)
+
+    def _coverage(self, coverage: DetailCoverage) -> None:
+        self._in_scope(coverage.stream, "DETAIL_COVERAGE")
+        check_coverage_position(coverage, self._streams[coverage.stream], self._keepers[coverage.stream])
+        self.checkpoints.add_coverage(coverage)
+        # In a recovery a record is proven by itself alone, and only a source of records by the word that it was read.
+        if self._recovery_only and not self._names_sources(coverage.stream):
+            return
+        self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
+
+    def _progress(self, progress: Progress) -> None:
+        if progress.stream is not None and progress.stream in self._scopes:
+            tally = self.batch.tally(progress.stream)
+            tally.progress_count = progress.count if progress.count is not None else tally.progress_count
+            tally.progress_total = progress.total if progress.total is not None else tally.progress_total
+
+    def _interaction(self, _: Interaction) -> None:
+        raise ProtocolViolation("INTERACTION needs the owner at the terminal; a scheduled run has none")
+
+    def _done(self, done: Done) -> None:
+        if done.records_emitted is not None and done.records_emitted != self._emitted:
+            raise ProtocolViolation(f"DONE counts {done.records_emitted} records; {self._emitted} came")
+        self.done = done
+
+    def _in_manifest(self, stream: str, names: str) -> None:
+        if stream not in self._streams:
+            raise ProtocolViolation(f"{names} {stream!r}, which the manifest does not have")
+
+    def _in_scope(self, stream: str, message: str) -> None:
+        if stream not in self._scopes:
+            raise ProtocolViolation(f"{message} of stream {stream!r} is outside the scope of START")
+
+    _HANDLERS: Mapping[type, Callable[[MessageHandler, Any], None]] = {
+        Record: _record,
+        LongRecord: _record,
+        State: _state,
+        LongState: _state,
+        SkipResult: _skip,
+        DetailGap: _detail_gap,
+        DetailGapRecovered: _recovered,
+        DetailCoverage: _coverage,
+        Progress: _progress,
+        Interaction: _interaction,
+        Done: _done,
+    }

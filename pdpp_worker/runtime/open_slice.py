@@ -1,0 +1,132 @@
+"""Opens a slice: plans it, and makes what its connector works with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from redis import Redis
+from sqlalchemy import Connection
+
+from pdpp_worker import registry
+from pdpp_worker.connector import Context
+from pdpp_worker.pacing.counts import RequestCounts
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.recovery.policy import retry_policy, taken_forms
+from pdpp_worker.runtime.context import Answerer, make_context
+from pdpp_worker.runtime.handler import MessageHandler
+from pdpp_worker.runtime.heartbeat import Heartbeat
+from pdpp_worker.runtime.limits import SliceLimits
+from pdpp_worker.runtime.pace import make_pacer
+from pdpp_worker.runtime.plan import Plan, plan_slice
+from pdpp_worker.runtime.rate_keeper import RateKeeper, rate_keeper
+from pdpp_worker.runtime.time_limits import TimeLimits
+from pdpp_worker.secrets import Redactor
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import gaps, runs
+from pdpp_worker.store.backlog import Backlog
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import RetryPolicy
+
+MAX_FAILURES = 10
+"""Failed requests in a row after which a run leaves its gaps to a later time, and walks."""
+
+
+@dataclass(frozen=True)
+class OpenSlice:
+    """One slice, ready to work."""
+
+    settings: Settings
+    db: Database
+    claimed: runs.Slice
+    connector: registry.Connector
+    redactor: Redactor
+    policy: RetryPolicy
+    backlog: Backlog
+    plan: Plan
+    handler: MessageHandler
+    limits: SliceLimits
+    context: Context
+    clients: ExitStack
+    """Closes the HTTP clients and the browser, and keeps what was learned of the rate."""
+    begun_at: float
+    """Monotonic, s."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The connector's manifest."""
+        return self.connector.manifest
+
+
+def open_slice(
+    settings: Settings,
+    db: Database,
+    redis: Redis,
+    claimed: runs.Slice,
+    *,
+    heartbeat: Heartbeat,
+    stopping: Callable[[], bool],
+    answerer: Answerer,
+) -> OpenSlice:
+    """Plan the slice and make its limits, its pacer and the connector's context.
+
+    Raises:
+        LeaseLostError: another worker holds the connection.
+        PdppError: the connector is not installed, or the slice cannot be set up.
+    """
+    connector = registry.get(claimed.connection.connector)
+    manifest, redactor, clients = connector.manifest, Redactor(), ExitStack()
+    backlog = Backlog(claimed.claim, taken_forms(manifest), claimed.selection, manifest.version)
+    plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
+    handler = MessageHandler(manifest, plan.start, redactor, open_gap_streams)
+    rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)
+    limits = _limits(settings, claimed, plan, rate, heartbeat, stopping)
+    pacer = make_pacer(redis, claimed, manifest, rate, limits, clients, walks=plan.phase == "walk")
+    context = make_context(
+        settings, manifest, claimed, pacer, redactor, clients, limits, answerer, retries_gaps=plan.phase != "walk"
+    )
+    return OpenSlice(
+        settings,
+        db,
+        claimed,
+        connector,
+        redactor,
+        retry_policy(settings),
+        backlog,
+        plan,
+        handler,
+        limits,
+        context,
+        clients,
+        time.monotonic(),
+    )
+
+
+def _plan(
+    connection: Connection, settings: Settings, claimed: runs.Slice, manifest: Manifest, backlog: Backlog
+) -> tuple[Plan, set[str]]:
+    """The plan, and the streams with open gaps."""
+    plan = plan_slice(connection, settings, claimed, manifest, backlog)
+    names = [scope["name"] for scope in claimed.streams]
+    return plan, gaps.missing_in(connection, claimed.connection.id, names)
+
+
+def _limits(
+    settings: Settings,
+    claimed: runs.Slice,
+    plan: Plan,
+    rate: RateKeeper,
+    heartbeat: Heartbeat,
+    stopping: Callable[[], bool],
+) -> SliceLimits:
+    walk_follows = plan.phase == "recover" and claimed.kind == "forward"
+    return SliceLimits(
+        heartbeat,
+        TimeLimits(settings.slice_s, plan.budget.seconds),
+        RequestCounts(),
+        max_requests=plan.budget.requests,
+        has_failed_enough=lambda: walk_follows and rate.law.failed_in_a_row >= MAX_FAILURES,
+        stopping=stopping,
+    )

@@ -1,0 +1,118 @@
+"""Keeps what is learned about a connection's rate from one slice to the next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from pdpp_worker.clock import going_on_from
+from pdpp_worker.logs import get_logger
+from pdpp_worker.pacing.hold import Hold
+from pdpp_worker.pacing.lanes import Lanes
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.runtime.connection_values import ceiling_ms
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import rates
+from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.events import Event
+from pdpp_worker.store.runs import Slice
+
+
+class RateKeeper:
+    """Restores the rate model when a slice begins; saves it when it ends, and at once when the provider refuses."""
+
+    def __init__(
+        self,
+        db: Database,
+        claim: Claim,
+        *,
+        ceiling_ms: float,
+        cold_start_ms: float,
+        emit: Callable[[Event], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._db = db
+        self._claim = claim
+        self.ceiling_ms = ceiling_ms
+        self._emit = emit
+        self._now = now
+        self.law = Lanes(ceiling_ms, cold_start_ms)
+        with db.begin() as connection:
+            held = rates.load(connection, claim.connection_id)
+        self._back_off: dict[str, Any] | None = None
+        if held is None:
+            return
+        notes = held.state if isinstance(held.state, dict) else {}
+        if self.law.restore(notes.get("law"), time.monotonic(), held.age_s):
+            self._back_off = notes.get("back_off")
+        else:  # Another version's notes: slower for a while is better than a run that cannot begin.
+            get_logger().warning("learned rate not readable; starting cold", run=claim.run_id)
+
+    def __call__(self, why: str, retry_after_s: float | None) -> None:
+        """Save at once that the rate model backed off, so that no refusal is lost with a worker that dies."""
+        at = self._now().isoformat(timespec="milliseconds")
+        self._back_off = {"at": at, "why": why, "retry_after_s": retry_after_s}
+        state = self._state()
+        self._emit(("collection_rate", None, {name: state[name] for name in ("interval_ms", "ceiling_ms", "back_off")}))
+        self.save()
+
+    def save(self) -> None:
+        """Keep what was learned.
+
+        Raises:
+            LeaseLostError: another worker holds the connection.
+        """
+        try:
+            state = self._state()
+            self._db.transact(lambda connection: rates.save(connection, self._claim, state))
+        except DBAPIError as error:
+            get_logger().warning("rate not kept", run=self._claim.run_id, error=type(error).__name__)
+
+    def _state(self) -> dict[str, Any]:
+        now = time.monotonic()
+        lanes = {name: self._lane(name, now) for name in self.law.names()}
+        slowest = max(lanes.values(), key=lambda lane: lane["interval_ms"], default=self._lane("", now))
+        return {
+            **slowest,
+            "law": self.law.snapshot(now),
+            "ceiling_ms": self.ceiling_ms,
+            "back_off": self._back_off,
+            "hold": min((lane["hold"] for lane in lanes.values()), key=_until, default=None),
+            "lanes": {name: lane for name, lane in lanes.items() if name},
+        }
+
+    def _lane(self, name: str, now: float) -> dict[str, Any]:
+        quota, hold = self.law.quota_per_s(name), self.law.hold(now, name)
+        return {
+            "interval_ms": round(self.law.interval_ms(now, name), 1),
+            "quota_per_minute": None if quota is None else round(quota * 60, 1),
+            "hold": None if hold is None else self._told(hold, now),
+        }
+
+    def _told(self, hold: Hold, now: float) -> dict[str, str]:
+        until = self._now() + timedelta(seconds=hold.until - now)
+        return {"until": until.isoformat(timespec="milliseconds"), "reason": hold.reason}
+
+
+def rate_keeper(
+    settings: Settings, db: Database, claimed: Slice, manifest: Manifest, *, emit: Callable[[Event], None]
+) -> RateKeeper:
+    """The keeper of a slice, with its connection's ceiling."""
+    return RateKeeper(
+        db,
+        claimed.claim,
+        ceiling_ms=ceiling_ms(settings, manifest, claimed.connection),
+        cold_start_ms=settings.pacing_cold_start_ms,
+        emit=emit,
+        now=going_on_from(claimed.now),
+    )
+
+
+def _until(hold: dict[str, str] | None) -> str:
+    """When a lane is free; a connection is held until the first of its lanes is."""
+    return "" if hold is None else hold["until"]

@@ -1,0 +1,51 @@
+"""Removes the files that this host still has of removed connections.
+
+A connection may be removed from another host, or while a slice works.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pdpp_worker.browser import profile
+from pdpp_worker.runtime.connection_values import files_root
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import removals
+from pdpp_worker.store.engine import Database
+
+
+def remove(settings: Settings, db: Database) -> tuple[int, list[str]]:
+    """Remove the directories; returns how many are gone, and for each that is left the reason.
+
+    The next call tries again, for example a browser profile that was in use. It is called at the end of every slice, at
+    every tick of the dispatcher, and by `connection remove`.
+    """
+    kept = [*_kept(files_root(settings)), *_kept(profile.root(settings))]
+    if not kept:
+        return 0, []
+    with db.begin() as connection:
+        removed = removals.among(connection, {connection_id for connection_id, _ in kept})
+    results = [_remove(path) for connection_id, path in kept if connection_id in removed]
+    left = [why for why in results if why is not None]
+    return len(results) - len(left), left
+
+
+def _kept(root: Path) -> Iterator[tuple[int, Path]]:
+    """The directories of connections, by their ids."""
+    for path in root.iterdir() if root.is_dir() else ():
+        number = path.name.partition("-")[0]
+        if number.isdecimal() and path.is_dir():
+            yield int(number), path
+
+
+def _remove(path: Path) -> str | None:
+    try:
+        if path.parent.name == profile.ROOT:
+            profile.remove_at(path)
+        else:
+            shutil.rmtree(path)
+    except OSError as error:  # a profile that is in use is a TimeoutError, which is one
+        return f"{path}: {error.strerror or error}"
+    return None

@@ -1,0 +1,53 @@
+"""From a RECORD to the row that is stored, or to its rejection; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import jsonschema_rs
+
+from pdpp_worker.protocol.messages import LongRecord, Record
+from pdpp_worker.runtime.rules import place_among_versions, resource_of
+from pdpp_worker.store import values
+from pdpp_worker.store.batch import RecordRow, Rejection
+
+
+def row_of(record: Record, validator: jsonschema_rs.Validator, cursor_field: str | None) -> RecordRow:
+    """Encode a record.
+
+    Raises:
+        ValueError: it breaks the schema of its stream, or cannot be represented.
+        RecursionError: it is nested too deeply.
+    """
+    if isinstance(record, LongRecord):
+        raise values.NotRepresentableError(f"its line of {record.line_bytes} bytes is too long to be read")
+    key = values.key_text(record.key)
+    encoded = values.encode(record.data)
+    values.check_size(encoded.text)
+    if record.op == "upsert" and not record.partial:
+        # A schema speaks of what is stored, so awkward characters are replaced before it is asked.
+        validator.validate(record.data if encoded.raw is None else json.loads(encoded.text))
+    version, digits = (None, None) if cursor_field is None else place_among_versions(record.data.get(cursor_field))
+    return RecordRow(
+        key, *encoded, version, record.emitted_at, deleted=record.op == "delete", partial=record.partial, digits=digits
+    )
+
+
+def rejection_of(record: Record, error: Exception, redact: Callable[[str], str]) -> Rejection:
+    """The rejection of a record that `row_of` refused with `error`; its text is redacted, its payload is not."""
+    raw = values.raw_form(record.data)
+    key = values.storable(rejected_name(record)[: values.KEY_BYTES])
+    return Rejection(record.stream, key, redact(why_rejected(error)), raw)
+
+
+def rejected_name(record: Record) -> str:
+    """The resource that the gap about a rejected record names."""
+    return resource_of(record) if isinstance(record.key, str) else values.exact_json(record.key)
+
+
+def why_rejected(error: Exception) -> str:
+    """Why a record was rejected, without its content where a schema refused it."""
+    if isinstance(error, jsonschema_rs.ValidationError):
+        return f"{'.'.join(map(str, error.instance_path)) or 'record'} breaks the schema ({error.kind.name})"
+    return f"cannot be represented: {error}"

@@ -1,0 +1,67 @@
+"""Makes a folder of the owner's own connectors from a tap (`pdpp-worker connector singer`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pdpp_worker import registry
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.settings import get_settings
+from pdpp_worker.singer.describe import Described, catalog_option, describe, discover, find_tap
+
+
+def make(
+    tap: str,
+    config: Path,
+    *,
+    name: str | None,
+    version: str,
+    secrets: Collection[str],
+    streams: Collection[str],
+    replace: bool,
+) -> Described:
+    """Ask the tap for its catalog and write the connector's folder.
+
+    Raises:
+        ConfigurationError: the tap, its configuration, a key, a stream or the name is not what it must be.
+    """
+    program = find_tap(tap)
+    chosen = name or Path(program).name.replace("-", "_").lower()
+    folder = get_settings().own_connectors / chosen
+    if chosen in registry.packaged_connectors() or (folder.exists() and not replace):
+        raise ConfigurationError(f"There is a connector {chosen} already; choose another --name, or say --replace.")
+    values, catalog = _read(config), discover(program, config)
+    try:
+        made = describe(
+            program,
+            values,
+            catalog,
+            name=chosen,
+            version=version,
+            secrets=secrets,
+            streams=streams,
+            taken_by=catalog_option(program),
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"The tap cannot be made a connector: {place}: {first['msg']}.") from None
+    made.write(folder)
+    return made
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"The tap's configuration {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise ConfigurationError(f"The tap's configuration {path} is not JSON.") from None
+    if not isinstance(config, dict):
+        raise ConfigurationError(f"The tap's configuration {path} is no JSON object.")
+    return config

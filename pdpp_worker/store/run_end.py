@@ -1,0 +1,255 @@
+"""The one transaction that ends a run: gaps, results of the streams, status, schedule and lease; all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pdpp_worker.store import backlog, coverage_rows, events, gaps, leases, schedules, stream_counts
+from pdpp_worker.store.backlog import Backlog
+from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.retry_hint import needed_budget_s, retry_hint, too_short
+from pdpp_worker.store.run_status import RunStatus, StreamResult, derive_status, stream_result
+from pdpp_worker.store.stream_counts import StreamCounts
+from pdpp_worker.store.values import storable
+
+CANCELLED_S = 3600.0
+"""Delay of the next recovery after the owner has cancelled one, s."""
+NAMED_PARTITIONS = 20
+"""Failed parts of the source that a retry hint names at most."""
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """Gaps that the run was to try and that are still open."""
+
+    version: str
+    policy: RetryPolicy
+    backlog: Backlog
+    assigned: Sequence[int]
+    """Gaps that the connector was assigned and has not resolved."""
+    transient: bool
+    """Whether what kept the connector from them passes with time."""
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended, as far as its last slice knows."""
+
+    walked: bool
+    """Whether the run walks streams (a recovery run does not)."""
+    ended_well: bool
+    """Whether the connector came to its own end, or that of its walk."""
+    cancelled: bool = False
+    out_of_budget: bool = False
+    insufficient_s: float | None = None
+    """Working time that the run has spent, s, where that was not enough and no checkpoint was kept to go on from."""
+    failed_streams: Mapping[str, str] = field(default_factory=dict)
+    """Stream to why it failed."""
+    checkpoint_errors: Mapping[str, str] = field(default_factory=dict)
+    """Checkpoint stream to why its latest checkpoint was not committed."""
+    remaining: Remaining | None = None
+    from_scratch: Collection[str] = ()
+    """Streams without a cursor when the run began."""
+    tried_gaps: bool = False
+    """Whether the run tried gaps too, so that its records were not all found by its walk."""
+    session_local: Collection[str] = ()
+    """Streams with cursor_semantic 'session_local': a full pass does not prove that older items are gone."""
+    refused_checkpoints: Collection[str] = ()
+    """Streams whose checkpoint was refused, so that the next walk passes the same items again."""
+    error: str | None = None
+
+
+class FullPass(NamedTuple):
+    """A stream was walked to its end: whether without a cursor, and whether older items may exist beyond it."""
+
+    from_scratch: bool
+    bounded: bool
+
+
+_END_STREAM = text("""
+    UPDATE run_streams SET state = :state, skipped = :skipped, unreached = :unreached,
+        records_missing_estimate = :missing, skipped_by_reason = :by_reason, error = :error,
+        considered = records_emitted + :skipped + :unreached
+    WHERE run_id = :run_id AND stream = :stream
+""").bindparams(bindparam("by_reason", type_=JSONB))
+_END_RUN = text("""
+    UPDATE runs SET status = :status, ended_at = clock_timestamp(), retry_hint = :retry_hint, error = :error,
+        records_emitted = total.emitted, records_flushed = total.flushed, records_unchanged = total.unchanged,
+        records_rejected = total.rejected, skipped = total.skipped, unreached = total.unreached,
+        checkpoints_staged = total.staged, checkpoints_committed = total.committed,
+        records_durable = total.flushed + total.unchanged, records_missing_estimate = total.missing,
+        gaps_closed = :gaps_closed, unfinished_streams = total.unfinished, skipped_by_reason = :by_reason
+    FROM (
+        SELECT coalesce(sum(records_emitted), 0) AS emitted, coalesce(sum(records_flushed), 0) AS flushed,
+            coalesce(sum(records_unchanged), 0) AS unchanged, coalesce(sum(records_rejected), 0) AS rejected,
+            coalesce(sum(skipped), 0) AS skipped, coalesce(sum(unreached), 0) AS unreached,
+            coalesce(sum(checkpoints_staged), 0) AS staged, coalesce(sum(checkpoints_committed), 0) AS committed,
+            CASE WHEN bool_and(records_missing_estimate IS NOT NULL) THEN sum(records_missing_estimate) END AS missing,
+            count(*) FILTER (WHERE state <> 'finished') AS unfinished
+        FROM run_streams WHERE run_id = :run_id
+    ) AS total
+    WHERE id = :run_id
+""").bindparams(bindparam("by_reason", type_=JSONB), bindparam("retry_hint", type_=JSONB(none_as_null=True)))
+
+
+def end_run(db: Database, claim: Claim, streams: Collection[str], how: RunEnd) -> RunStatus:
+    """Write the end of a run and return its status.
+
+    Raises:
+        LeaseLostError: another worker holds the connection; nothing was written.
+    """
+
+    def write(connection: Connection) -> RunStatus:
+        cancelled = leases.renew(connection, claim) or how.cancelled
+        schedules.lock(connection, claim.connection_id)
+        passes = _full_passes(streams, how)
+        if not cancelled:
+            _close_gaps(connection, claim, passes, how)
+        deferred = _record_remaining(connection, how, cancelled=cancelled)
+        counts = stream_counts.read(connection, claim, streams)
+        needed_s = None if how.insufficient_s is None else needed_budget_s(how.insufficient_s, counts)
+        told = how if needed_s is None else replace(how, error=too_short(how.insufficient_s or 0.0, needed_s))
+        results = [_result(one, told, deferred.get(one.stream, 0)) for one in counts]
+        closed = stream_counts.gaps_closed(connection, claim)
+        status = derive_status(results, cancelled=cancelled, gaps_closed=closed)
+        _write_streams(connection, claim, results, passes)
+        hint = None if cancelled else _retry_hint(connection, claim, results, how, needed_s)
+        _write_run(connection, claim, results, status, closed, told.error, hint)
+        if hint is not None and how.walked and needed_s is None:
+            schedules.bring_forward(connection, claim.connection_id, datetime.fromisoformat(hint["not_before"]))
+        leases.release(connection, claim)
+        return status
+
+    return db.transact(write)
+
+
+def _full_passes(streams: Collection[str], how: RunEnd) -> dict[str, FullPass]:
+    """The streams that were walked to their end."""
+    if not (how.walked and how.ended_well):
+        return {}
+    return {
+        stream: FullPass(stream in how.from_scratch, stream in how.session_local or stream in how.refused_checkpoints)
+        for stream in streams
+        if stream not in how.failed_streams
+    }
+
+
+def _close_gaps(connection: Connection, claim: Claim, passes: Mapping[str, FullPass], how: RunEnd) -> None:
+    """Close the gaps about streams, or parts of them, that were walked whole and whose checkpoint is kept.
+
+    The walk also shows that the owner is signed in, so gaps that waited for that become due.
+    """
+    for stream in sorted(passes.keys() - set(how.refused_checkpoints)):
+        from_scratch, bounded = passes[stream]
+        closed = gaps.close_whole_stream(connection, claim, stream, from_scratch=from_scratch)
+        if from_scratch and not bounded and not how.tried_gaps:
+            closed += gaps.close_passed(connection, claim, stream)
+        if closed:
+            happened = ("gaps_closed", stream, {"count": len(closed)})
+            events.append(connection, claim.connection_id, claim.run_id, [happened])
+    if passes:
+        backlog.signed_in(connection, claim)
+
+
+def _record_remaining(connection: Connection, how: RunEnd, *, cancelled: bool) -> dict[str, int]:
+    """Record a failed attempt on each unresolved gap; returns, per stream, how many due gaps had no budget."""
+    left = how.remaining
+    if left is None:
+        return {}
+    if cancelled:
+        left.backlog.rest(connection, CANCELLED_S)
+        return {}
+    if how.out_of_budget:
+        return {} if how.walked else left.backlog.count(connection)
+    left.backlog.put_off(
+        connection, left.version, left.policy, left.assigned, walked=how.walked, passing=left.transient
+    )
+    return {}
+
+
+def _result(counts: StreamCounts, how: RunEnd, deferred: int) -> StreamResult:
+    stream = counts.stream
+    return stream_result(
+        counts,
+        finished=how.ended_well and stream not in how.failed_streams,
+        walked=how.walked,
+        from_scratch=stream in how.from_scratch,
+        error=how.failed_streams.get(stream) or how.checkpoint_errors.get(stream) or how.error,
+        deferred=deferred,
+    )
+
+
+def _retry_hint(
+    connection: Connection, claim: Claim, results: Sequence[StreamResult], how: RunEnd, needed_s: float | None
+) -> dict[str, Any] | None:
+    failed = stream_counts.failed_partitions(connection, claim, NAMED_PARTITIONS)
+    return retry_hint(results, failed, out_of_budget=how.out_of_budget, needed_s=needed_s)
+
+
+def _write_streams(
+    connection: Connection, claim: Claim, results: Sequence[StreamResult], passes: Mapping[str, FullPass]
+) -> None:
+    for one in results:
+        skipped = sum(one.counts.skipped_by_reason.values())
+        values = {
+            "run_id": claim.run_id,
+            "stream": one.counts.stream,
+            "state": "finished" if one.finished else "unfinished",
+            "skipped": skipped,
+            "unreached": one.unreached,
+            "missing": one.missing,
+            "by_reason": one.counts.skipped_by_reason,
+            "error": storable(one.error),
+        }
+        connection.execute(_END_STREAM, values)
+        full_pass = passes.get(one.counts.stream)
+        if full_pass is not None and one.finished:
+            considered = one.counts.emitted + skipped
+            _note_pass(connection, claim, one.counts.stream, considered, full_pass)
+
+
+def _note_pass(connection: Connection, claim: Claim, stream: str, considered: int, full_pass: FullPass) -> None:
+    coverage_rows.walked(
+        connection,
+        claim.connection_id,
+        claim.run_id,
+        stream,
+        considered=considered,
+        from_scratch=full_pass.from_scratch,
+        bounded=full_pass.bounded,
+    )
+
+
+def _write_run(
+    connection: Connection,
+    claim: Claim,
+    results: Sequence[StreamResult],
+    status: RunStatus,
+    gaps_closed: int,
+    error: str | None,
+    hint: dict[str, Any] | None,
+) -> None:
+    """The table's CHECK constraints refuse counts that do not balance, and a success with anything missing."""
+    by_reason: dict[str, int] = {}
+    for one in results:
+        for reason, count in one.counts.skipped_by_reason.items():
+            by_reason[reason] = by_reason.get(reason, 0) + count
+    values = {
+        "run_id": claim.run_id,
+        "status": status.value,
+        "gaps_closed": gaps_closed,
+        "error": storable(error),
+        "by_reason": by_reason,
+        "retry_hint": hint,
+    }
+    connection.execute(_END_RUN, values)
+    data = {"status": status.value, "skipped_by_reason": by_reason, "gaps_closed": gaps_closed}
+    events.append(connection, claim.connection_id, claim.run_id, [("run_ended", None, data)])

@@ -1,0 +1,119 @@
+"""The tasks, by the names that people type after `celery call`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.signals import worker_ready
+
+from pdpp_worker import dispatch as dispatcher
+from pdpp_worker import watchdog
+from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.owner import gap_changes, lookup, manual_runs
+from pdpp_worker.recovery import structural, sweep, upgrade
+from pdpp_worker.runtime import removed_files
+from pdpp_worker.runtime.slice import run_slice
+from pdpp_worker.settings import get_settings
+from pdpp_worker.store import events
+from pdpp_worker.store.runs import DueRun
+from pdpp_worker.tasks.app import app
+from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
+from pdpp_worker.tasks.doorbell import notify, notify_after
+from pdpp_worker.tasks.services import services, stopping
+
+# An expected failure is logged as one sentence, without a traceback.
+EXPECTED = (PdppError,)
+
+
+@app.task(name="pdpp.run", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def run(**kwargs: Any) -> None:
+    """Collect a connection now."""
+    arguments = read("pdpp.run", RunArguments, kwargs)
+    name = arguments.connection
+    due, created = manual_runs.request(services().db, name, full=arguments.full)
+    if arguments.full and not created:
+        raise ConfigurationError(f"Run {due.run_id} of {name} is active; ask for a full one when it has ended.")
+    notify(due)
+
+
+@app.task(name="pdpp.slice", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def slice_(**kwargs: Any) -> None:
+    """Take up a run for one slice; if it goes on, notify a worker when it does."""
+    run_id = read("pdpp.slice", SliceArguments, kwargs).run
+    own = services()
+    result = run_slice(own.settings, own.db, own.redis, run_id, stopping=stopping)
+    if result is not None and result.status is None and not stopping():
+        notify_after(DueRun(run_id, result.connector), result.pause_s)
+
+
+@app.task(name="pdpp.recover", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def recover(**kwargs: Any) -> None:
+    """Retry gaps now."""
+    arguments = read("pdpp.recover", RecoverArguments, kwargs)
+    own = services()
+    with own.db.begin() as connection:
+        if arguments.connection is not None:
+            rows = [lookup.find(connection, arguments.connection)]
+        else:
+            rows = lookup.list_all(connection, arguments.connector)
+    chosen = gap_changes.gap_filter(arguments.stream, arguments.reason, arguments.ids)
+    for due in manual_runs.recover(own.settings, own.db, rows, chosen, arguments.budget):
+        notify(due)
+
+
+@app.task(name="pdpp.dispatch", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def dispatch(**kwargs: Any) -> None:
+    """Find due runs and notify workers."""
+    read("pdpp.dispatch", NoArguments, kwargs)
+    own = services()
+    removed_files.remove(own.settings, own.db)
+    for due in dispatcher.dispatch(own.settings, own.db):
+        notify(due)
+
+
+@app.task(name="pdpp.sweep.transient", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def sweep_transient(**kwargs: Any) -> None:
+    """Queue recovery runs for due gaps."""
+    read("pdpp.sweep.transient", NoArguments, kwargs)
+    own = services()
+    for due in sweep.sweep_transient(own.settings, own.db):
+        notify(due)
+
+
+@app.task(name="pdpp.sweep.upgrade", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def sweep_upgrade(**kwargs: Any) -> None:
+    """Let newer connectors retry gaps that older ones could not read."""
+    read("pdpp.sweep.upgrade", NoArguments, kwargs)
+    own = services()
+    for due in upgrade.sweep_upgrade(own.settings, own.db):
+        notify(due)
+
+
+@app.task(name="pdpp.sweep.structural", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def sweep_structural(**kwargs: Any) -> None:
+    """Bring the structural gaps in line with the manifests; fetches nothing."""
+    read("pdpp.sweep.structural", NoArguments, kwargs)
+    structural.sweep_structural(services().db)
+
+
+@app.task(name="pdpp.watch", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def watch(**kwargs: Any) -> None:
+    """Log the connections that stand still."""
+    read("pdpp.watch", NoArguments, kwargs)
+    watchdog.watch(services().db)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def after_deployment(**_: object) -> None:
+    """Do at the start of a worker what beat would do later: it may bring newer connectors, or find a waiting run."""
+    for task in (dispatch, sweep_structural, sweep_upgrade):
+        task.apply_async(expires=get_settings().sweep_every_s, retry=False)
+
+
+@app.task(name="pdpp.housekeeping", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def housekeeping(**kwargs: Any) -> None:
+    """Drop old events."""
+    read("pdpp.housekeeping", NoArguments, kwargs)
+    own = services()
+    with own.db.begin() as connection:
+        events.trim(connection, own.settings.events_keep_days)

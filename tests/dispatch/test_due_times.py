@@ -1,0 +1,89 @@
+"""When a connection is due next."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdpp_worker.dispatch.due_times import next_time, parse_cron
+from pdpp_worker.errors import ConfigurationError
+
+NOW = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
+
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+seeds = st.integers(0, 2**32)
+
+
+def following(
+    now: datetime = NOW, *, every_s: float | None = None, cron: str | None = None, jitter_s: float = 0, seed: int = 0
+) -> datetime:
+    """The next time."""
+    return next_time(now, every_s=every_s, cron=cron, jitter_s=jitter_s, spread=random.Random(seed))
+
+
+@given(moments, st.integers(1, 10**7))
+def test_an_interval_counts_from_now_so_that_misses_are_caught_up_once(now: datetime, every_s: int) -> None:
+    assert following(now, every_s=every_s) == now + timedelta(seconds=every_s)
+
+
+@pytest.mark.parametrize(
+    ("line", "due"),
+    [
+        ("* * * * *", datetime(2026, 1, 1, 12, 1, tzinfo=UTC)),
+        ("0 * * * *", datetime(2026, 1, 1, 13, 0, tzinfo=UTC)),
+        ("30 4 * * *", datetime(2026, 1, 2, 4, 30, tzinfo=UTC)),
+        ("0 9 * * MON", datetime(2026, 1, 5, 9, 0, tzinfo=UTC)),
+        ("0 0 1 * *", datetime(2026, 2, 1, tzinfo=UTC)),
+        ("0 0 29 2 *", datetime(2028, 2, 29, tzinfo=UTC)),
+        ("*/20 12-13 * * *", datetime(2026, 1, 1, 12, 20, tzinfo=UTC)),
+    ],
+)
+def test_a_cron_line_is_read_in_universal_time(line: str, due: datetime) -> None:
+    assert following(cron=line) == due
+
+
+@given(moments, st.sampled_from(["* * * * *", "7 * * * *", "30 4 * * *", "0 0 1 1 *"]))
+def test_a_cron_time_is_always_later_than_now(now: datetime, line: str) -> None:
+    assert following(now, cron=line) > now
+
+
+@given(moments, st.floats(0, 86400), seeds)
+def test_jitter_puts_off_by_no_more_than_it_says_and_never_brings_forward(
+    now: datetime, jitter_s: float, seed: int
+) -> None:
+    put_off = following(now, every_s=3600, jitter_s=jitter_s, seed=seed) - (now + timedelta(hours=1))
+
+    assert timedelta(0) <= put_off <= timedelta(seconds=jitter_s) + timedelta(microseconds=1)
+
+
+@given(seeds)
+def test_jitter_spreads(seed: int) -> None:
+    assert following(every_s=60, jitter_s=600, seed=seed) != following(every_s=60, jitter_s=600, seed=seed + 1)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "daily", "* * * *", "60 * * * *", "0 24 * * *", "0 0 30 2 *", "* * * * * * *", "a b c d e", "@hourly"]
+)
+def test_what_is_no_cron_line_says_so_with_an_example(line: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_cron(line, NOW)
+
+    text = str(caught.value)
+    assert text.startswith(f"{line!r} is not a cron line: ")
+    assert "'30 4 * * *' (every day at 04:30 UTC)" in text
+
+
+@pytest.mark.parametrize("every_s", [0.0, -1.0, 1e300, float("inf"), float("nan")])
+def test_an_interval_from_which_no_time_follows_is_refused(every_s: float) -> None:
+    with pytest.raises(ConfigurationError, match="is no interval"):
+        following(every_s=every_s)
+
+
+@pytest.mark.parametrize("line", ["0 0 */29 2 1#5", "0 0 31 4 *"])
+def test_a_cron_line_that_never_comes_is_refused(line: str) -> None:
+    with pytest.raises(ConfigurationError):
+        following(cron=line)
