@@ -279,3 +279,26 @@ class TestLanes:
     def test_a_lane_needs_a_plain_name_and_a_pattern(self, lanes: dict[str, list[str]]) -> None:
         with pytest.raises(ValidationError):
             Pacing(lanes=lanes)
+
+
+ABSENT = {"supplied": False, "reason": "It is computed."}
+
+
+def test_a_view_is_named_for_a_stream_that_nothing_supplies(tmp_path: Path) -> None:
+    read = load(tmp_path, manifest("items", {"name": "sums", "availability": ABSENT, "view": "sums.sql"}))
+
+    assert [stream.view for stream in read.streams] == [None, "sums.sql"]
+
+
+def test_a_view_of_a_stream_that_is_collected_is_refused(tmp_path: Path) -> None:
+    assert "nothing supplies it" in refusal(tmp_path, manifest({"name": "sums", "view": "sums.sql"}))
+
+
+def test_a_command_may_bring_no_sql(tmp_path: Path) -> None:
+    sums = {"name": "sums", "availability": ABSENT, "view": "sums.sql"}
+
+    assert "only an installed package" in refusal(tmp_path, manifest("items", sums, command=["./run"]))
+
+
+def test_a_view_lies_beside_its_manifest(tmp_path: Path) -> None:
+    assert "view" in refusal(tmp_path, manifest({"name": "s", "availability": ABSENT, "view": "../secret.sql"}))
