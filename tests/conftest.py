@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
@@ -13,11 +13,24 @@ from pdpp_worker.embedded import EmbeddedServers
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store.engine import Database
+from tests.support import border
 from tests.support.databases import Databases
 from tests.support.fleet import environment
 from tests.support.servers import servers
 
 __all__ = ["servers"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell the tests that need a server or a process from those that do not."""
+    border.mark(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Hold the border between them."""
+    return (yield from border.watch(item))
+
 
 # A loaded machine is no failure of a property. The same code is tried with the same examples, so that what fails is
 # what was changed; `--hypothesis-profile=explore` looks for others.

@@ -6,7 +6,7 @@ import psycopg
 
 from tests.support.databases import Databases
 
-EVENT = "INSERT INTO events (type) VALUES ('said') RETURNING id"
+CONNECTION = "INSERT INTO connections (name, connector) VALUES ('me', 'notes') RETURNING id"
 
 
 def connected(url: str) -> psycopg.Connection:
@@ -14,10 +14,10 @@ def connected(url: str) -> psycopg.Connection:
     return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
 
 
-def number_of_an_event(url: str) -> int:
-    """Add an event; return its number."""
+def number_of_a_connection(url: str) -> int:
+    """Add a connection; return its number."""
     with connected(url) as connection:
-        row = connection.execute(EVENT).fetchone()
+        row = connection.execute(CONNECTION).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -25,13 +25,13 @@ def number_of_an_event(url: str) -> int:
 def test_rows_numbers_and_open_transactions_end_with_the_loan(databases: Databases) -> None:
     with databases.lent() as url:
         forgotten = connected(url)
+        number_of_a_connection(url)
         forgotten.execute("BEGIN")
-        forgotten.execute(EVENT)
-        number_of_an_event(url)
+        forgotten.execute("LOCK TABLE connections")
     with databases.lent() as again:
-        first = number_of_an_event(again)
+        first = number_of_a_connection(again)
         with connected(again) as connection:
-            held = connection.execute("SELECT count(*) FROM events").fetchone()
+            held = connection.execute("SELECT count(*) FROM connections").fetchone()
 
     assert again == url
     assert (first, held) == (1, (1,))
