@@ -13,14 +13,17 @@ import typer.main
 from docs._reference.markdown import code, table
 from pdpp_worker.cli.program import app
 
+_FAILED = (
+    "It failed, and one sentence says why. `run`: the run failed or was cancelled. "
+    "`doctor` and `connector check`: something is wrong."
+)
 EXIT_CODES = {
     0: ("any", "It worked. Commands that read end with 0 whatever the answer is."),
-    1: ("any", "It failed, and one sentence says why. `run`: the run failed or was cancelled. `doctor` and "
-        "`connector check`: something is wrong."),
+    1: ("any", _FAILED),
     2: ("any", "The command or a setting is wrong, and you can correct it."),
     3: ("run", "The run is partially completed: something is missing, and the fleet retries it."),
     130: ("any", "Ctrl-C."),
-}  # fmt: skip
+}
 """Exit code to the commands that end with it and its meaning."""
 
 

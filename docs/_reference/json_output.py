@@ -39,16 +39,14 @@ OUTPUTS: dict[str, Output] = {
         {
             "made_at": "the time of the snapshot",
             "answer": "one sentence about everything",
-            "connections": "a list; each has `connection`, `connector`, `version`, `schedule`, `paused`, `next_run_at`, "
-            "`last_run_id`, `last_run_status`, `last_run_at`, `waits_until`, `wait_reason` and `streams`. A stream has "
-            "the keys of `coverage` and `gaps`, which are as `gaps` prints them.",
+            "connections": "a list; each has `connection`, `connector`, `version`, `schedule`, `paused`, "
+            "`next_run_at`, `last_run_id`, `last_run_status`, `last_run_at`, `waits_until`, `wait_reason` "
+            "and `streams`. A stream has the keys of `coverage` and `gaps`, which are as `gaps` prints them.",
         },
     ),
     "rate": Output("a list with an object for each connection; with `--watch` a list on each line", ("RateView",)),
     "runs list": Output("a list with an object for each run", ("RunView",), _WAIT),
-    "runs show": Output(
-        "one object", ("RunView",), {**_WAIT, "streams": "a list with an object for each stream, below"}
-    ),
+    "runs show": Output("one object", ("RunView",), {**_WAIT, "streams": "a list of `RunStreamView`"}),
     "gaps list": Output(
         "one object on each line", ("GapView",), {**_GAP, "who_acts": "the same for the owner, in words", **_WAIT}
     ),
@@ -106,12 +104,11 @@ def json_page() -> str:
     for command, output in OUTPUTS.items():
         text += f"\n## {command}\n\nPrints {output.form}.\n\n" + _keys(keys(command))
     text += "\n## Values inside\n"
-    for name in PARTS:
-        if name in _classes():
-            text += (
-                f"\n### {name}\n\n{ast.get_docstring(_classes()[name]) or ''}\n\n{_keys(documented(_classes()[name]))}"
-            )
-    return text
+    return text + "".join(_inner(name, _classes()[name]) for name in PARTS if name in _classes())
+
+
+def _inner(name: str, node: ast.ClassDef) -> str:
+    return f"\n### {name}\n\n{ast.get_docstring(node) or ''}\n\n{_keys(documented(node))}"
 
 
 def _keys(found: dict[str, str]) -> str:

@@ -25,9 +25,8 @@ def code(text: object) -> str:
 
 def field_docs(cls: type) -> dict[str, str]:
     """Field to the text that stands below it in the source of a class."""
-    [node] = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-    assert isinstance(node, ast.ClassDef)
-    return documented(node)
+    parts = ast.walk(ast.parse(textwrap.dedent(inspect.getsource(cls))))
+    return documented(next(part for part in parts if isinstance(part, ast.ClassDef)))
 
 
 def documented(node: ast.ClassDef) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -15,7 +16,7 @@ from pdpp_worker.protocol import manifest, messages
 
 def manifest_page() -> str:
     """Every member of `manifest.json`, part by part."""
-    parts = [manifest.Manifest, *_parts(manifest, manifest._Part, without=manifest.Manifest)]
+    parts: list[type[BaseModel]] = [manifest.Manifest, *_beside(manifest.Manifest)]
     text = "# The manifest\n\n`manifest.json` of a connector. Unknown members are refused.\n"
     return text + "".join(_part(part) for part in parts)
 
@@ -28,16 +29,16 @@ def message_types() -> list[type[BaseModel]]:
 def messages_page() -> str:
     """Every message with its fields."""
     types = message_types()
-    used = [
-        one for one in _parts(messages, messages._Message) if one not in types and not issubclass(one, tuple(types))
-    ]
+    used = [one for one in _beside(messages.Start) if not issubclass(one, tuple(types))]
     text = "# Messages\n\nThe messages between the runtime and a connector. Unknown fields are ignored.\n"
     return text + "".join(_part(one) for one in [*types, *used])
 
 
-def _parts(module: Any, base: type, without: type | None = None) -> list[type[BaseModel]]:
-    found = [one for one in vars(module).values() if inspect.isclass(one) and issubclass(one, base)]
-    return [one for one in found if one not in (base, without) and one.__module__ == module.__name__]
+def _beside(model: type[BaseModel]) -> list[type[BaseModel]]:
+    """The other models of a model's module that share its base."""
+    base = model.__mro__[1]
+    found = [one for one in vars(sys.modules[model.__module__]).values() if inspect.isclass(one)]
+    return [one for one in found if issubclass(one, BaseModel) and issubclass(one, base) and one not in (base, model)]
 
 
 def _part(model: type[BaseModel]) -> str:
@@ -56,7 +57,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "anyOf" in schema or "oneOf" in schema:
         return " or ".join(dict.fromkeys(_type(one) for one in schema.get("anyOf") or schema["oneOf"]))
     if "$ref" in schema:
-        return schema["$ref"].rpartition("/")[2]
+        return str(schema["$ref"]).rpartition("/")[2]
     if "enum" in schema or "const" in schema:
         return ", ".join(code(value) for value in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":

@@ -25,7 +25,8 @@ STARTING_FIXTURES = frozenset(
 )
 _STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"})
 
-_watched: str | None = None
+_watched: list[str] = []
+"""The test that may start no process; empty: none is watched."""
 _started: list[str] = []
 
 
@@ -38,17 +39,19 @@ def mark(items: list[pytest.Item]) -> None:
 
 def watch(item: pytest.Item) -> Generator[None]:
     """Fail a test on this side of the border that starts a process."""
-    global _watched
-    _watched = None if item.get_closest_marker("process") else item.nodeid
     _started.clear()
-    yield
-    _watched = None
+    if item.get_closest_marker("process") is None:
+        _watched.append(item.nodeid)
+    try:
+        yield
+    finally:
+        _watched.clear()
     if _started:
         pytest.fail(f"starts a process ({_started[0]}) without the marker `process`; see tests/support/border.py")
 
 
 def _notice(event: str, arguments: tuple[object, ...]) -> None:
-    if _watched is not None and event in _STARTS:
+    if _watched and event in _STARTS:
         _started.append(f"{event} {arguments[0] if arguments else ''}")
 
 
