@@ -11,7 +11,7 @@ PROCESSES ?= 4
 LOCK_FLAGS ?= --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock bench clean
+.PHONY: help demo test unit lint types format docs lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,10 +22,23 @@ demo: $(VENV)/.run ## collect from a practice provider, with everything that goe
 test: $(VENV)/.dev $(VENV)/taps/.ready ## run the tests; ARGS="-k pacing" picks some
 	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal $(ARGS)
 
-lint: $(VENV)/.dev ## check style and types
+unit: $(VENV)/.dev ## run the tests that need no server and no process of their own
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal -m "not process" $(ARGS)
+
+lint: $(VENV)/.dev types ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## check types
 	$(BIN)/mypy
+
+format: $(VENV)/.dev ## put the code into the project's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.docs ## build the documentation into .site; nothing is asked over the network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Open .site/index.html"
 
 bench: $(VENV)/.dev ## measure speed and memory
 	$(BIN)/python -m bench $(ARGS)
@@ -36,10 +49,11 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 		pyproject.toml requirements/build.in
 	$(LOCK) --extra flower --constraints requirements/dev.txt --output-file requirements/production.txt pyproject.toml
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/build.txt requirements/build.in
+	$(LOCK) --constraints requirements/dev.txt --output-file requirements/docs.txt requirements/docs.in
 	$(LOCK) --output-file requirements/taps.txt requirements/taps.in
 
 clean: ## remove what the other targets made; collected data stays
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist .site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than all that it was made from, so that a second run has nothing to install.
@@ -52,6 +66,11 @@ $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@echo "Installing what the checks need ..."
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.docs: requirements/docs.txt $(VENV)/.run
+	@echo "Installing what the documentation needs ..."
+	@$(PIP) install --require-hashes --requirement requirements/docs.txt
 	@touch $@
 
 # Singer taps pin what they need, so they live apart from the project.

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
 from pydantic import SecretStr
 from redis import Redis
-from sqlalchemy import Engine, create_engine, make_url, text
 
 from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.settings import Settings, get_settings
-from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
+from tests.support import border
+from tests.support.databases import Databases
 from tests.support.fleet import environment
 from tests.support.servers import servers
 
 __all__ = ["servers"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell the tests that need a server or a process from those that do not."""
+    border.mark(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Hold the border between them."""
+    return (yield from border.watch(item))
+
 
 # A loaded machine is no failure of a property. The same code is tried with the same examples, so that what fails is
 # what was changed; `--hypothesis-profile=explore` looks for others.
@@ -27,31 +38,20 @@ hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None, derandomize=False)
 hypothesis.settings.load_profile("suite")
 
-_numbers = itertools.count()
-
 
 @pytest.fixture(scope="session")
-def create_database(servers: EmbeddedServers) -> Iterator[Callable[[], str]]:
-    """Makes empty, migrated databases: copies of one template."""
-    admin = create_engine(servers.database_url, isolation_level="AUTOCOMMIT")
-    _need_not_survive_a_power_cut(admin)
-    template = _fresh(admin, servers, "template_pdpp", "template0")
-    db = Database(template)
-    migrate.upgrade(db)
-    db.close()
-    yield lambda: _fresh(admin, servers, f"test_{next(_numbers)}", "template_pdpp")
-    admin.dispose()
+def databases(servers: EmbeddedServers) -> Iterator[Databases]:
+    """Migrated databases, lent to tests that need one of their own."""
+    pool = Databases(servers)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
-def database_url(create_database: Callable[[], str], servers: EmbeddedServers) -> Iterator[str]:
-    """The URL of a migrated database of this test's own."""
-    url = create_database()
-    yield url
-    admin = create_engine(servers.database_url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)'))
-    admin.dispose()
+def database_url(databases: Databases) -> Iterator[str]:
+    """The URL of an empty, migrated database of this test's own."""
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture
@@ -100,18 +100,3 @@ def own_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iter
     get_settings.cache_clear()
     yield
     get_settings.cache_clear()
-
-
-def _need_not_survive_a_power_cut(admin: Engine) -> None:
-    """No test of this server cuts the power, and the disk is what most tests would wait for."""
-    with admin.connect() as connection:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
-        connection.execute(text("SELECT pg_reload_conf()"))
-
-
-def _fresh(admin: Engine, servers: EmbeddedServers, name: str, template: str) -> str:
-    with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-    base, _, query = servers.database_url.partition("?")
-    return f"{base.rpartition('/')[0]}/{name}?{query}"

@@ -11,17 +11,19 @@ from bench.planning.command import measure
 from bench.planning.questions import QUESTIONS, ask, paths
 from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.store.engine import Database
+from tests.support.databases import Databases
 
 OPEN, CONNECTIONS = 4_000, 20
 
 
 @pytest.fixture(scope="module")
-def filled(create_database: object) -> Iterator[Database]:
+def filled(databases: Databases) -> Iterator[Database]:
     """A backlog with as many closed gaps behind it."""
-    db = Database(create_database())  # type: ignore[operator]
-    backlog.fill(db, connections=CONNECTIONS, open_gaps=OPEN, records=1_000)
-    yield db
-    db.close()
+    with databases.lent() as url:
+        db = Database(url)
+        backlog.fill(db, connections=CONNECTIONS, open_gaps=OPEN, records=1_000)
+        yield db
+        db.close()
 
 
 @pytest.mark.parametrize(

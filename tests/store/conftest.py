@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from pdpp_worker.store.engine import Database
+from tests.support.databases import Databases
 from tests.support.desk import Desk
 
 
 @pytest.fixture(scope="package")
-def store(create_database: Callable[[], str]) -> Iterator[Database]:
+def store(databases: Databases) -> Iterator[Database]:
     """The database that the tests of the store share."""
-    database = Database(create_database())
-    yield database
-    database.close()
+    with databases.lent() as url:
+        database = Database(url)
+        yield database
+        database.close()
 
 
 @pytest.fixture

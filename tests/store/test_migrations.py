@@ -10,7 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import inspect, text
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.embedded import EmbeddedServers
@@ -18,7 +18,7 @@ from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, scope_hash, 
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.tables import metadata
-from tests.conftest import _fresh
+from tests.support.databases import Databases
 from tests.support.waiting import PATIENCE_S
 
 # Everything that tells one schema from another: columns, constraints and indexes, as the server itself writes them.
@@ -49,19 +49,17 @@ migrate.upgrade(Database(sys.argv[1]))
 
 
 @pytest.fixture(scope="module")
-def create_empty(servers: EmbeddedServers) -> Iterator[Callable[[str], Database]]:
+def create_empty(databases: Databases) -> Iterator[Callable[[str], Database]]:
     """Makes databases without a single table."""
-    admin = create_engine(servers.database_url, isolation_level="AUTOCOMMIT")
     made: list[Database] = []
 
     def create(name: str) -> Database:
-        made.append(Database(_fresh(admin, servers, name, "template0")))
+        made.append(Database(databases.create(name, "template0")))
         return made[-1]
 
     yield create
     for database in made:
         database.close()
-    admin.dispose()
 
 
 def schema(db: Database) -> dict[str, list[tuple[object, ...]]]:

@@ -1,0 +1,112 @@
+"""Migrated databases for tests: lent, emptied when they come back, and lent again.
+
+CREATE DATABASE and DROP DATABASE copy files and wait for checkpoints; emptying takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+from pdpp_worker.embedded import EmbeddedServers
+from pdpp_worker.store import migrate
+from pdpp_worker.store.engine import Database
+
+_TEMPLATE = "template_pdpp"
+_KEPT = "alembic_version"
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+# All that TRUNCATE does not put back: relations with their columns and rules, functions, settings, planner statistics.
+_SCHEMA = """
+SELECT md5(concat_ws('|',
+  (SELECT string_agg(concat_ws(',', relname, relkind, relrowsecurity, reloptions), ';' ORDER BY relname, c.oid)
+     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE nspname <> 'pg_toast' AND n.oid >= 2200),
+  (SELECT string_agg(concat_ws(',', attrelid, attname, atttypid, attnotnull), ';' ORDER BY attrelid, attnum)
+     FROM pg_attribute WHERE attrelid >= 16384),
+  (SELECT string_agg(concat_ws(',', conname, pg_get_constraintdef(oid)), ';' ORDER BY conname, oid)
+     FROM pg_constraint WHERE oid >= 16384),
+  (SELECT string_agg(concat_ws(',', tgname, tgenabled), ';' ORDER BY tgname, oid) FROM pg_trigger),
+  (SELECT string_agg(concat_ws(',', proname, md5(prosrc)), ';' ORDER BY oid) FROM pg_proc WHERE oid >= 16384),
+  (SELECT string_agg(setconfig::text, ';' ORDER BY setrole) FROM pg_db_role_setting AS s JOIN pg_database AS d
+     ON d.oid = setdatabase WHERE datname = current_database()),
+  (SELECT string_agg(version_num, ',') FROM alembic_version),
+  (SELECT count(*) FROM pg_statistic WHERE starelid >= 16384)))
+"""
+_SEQUENCES = """
+SELECT setval(schemaname || '.' || sequencename, start_value, false) FROM pg_sequences WHERE last_value IS NOT NULL
+"""
+
+
+class Databases:
+    """A pool of migrated databases on one server. Each one is empty when it is lent."""
+
+    def __init__(self, servers: EmbeddedServers) -> None:
+        self._base, _, self._query = servers.database_url.partition("?")
+        self._numbers = itertools.count()
+        self._free: list[str] = []
+        self._admin = psycopg.connect(_plain(servers.database_url), autocommit=True)
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # no test of this server cuts the power
+            self._admin.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        self._admin.execute("SELECT pg_reload_conf()")
+        template = self.create(_TEMPLATE, "template0")
+        db = Database(template)
+        migrate.upgrade(db)
+        db.close()
+        with psycopg.connect(_plain(template)) as connection:
+            self._schema = connection.execute(_SCHEMA).fetchone()
+            self._tables = _tables(connection)
+
+    def create(self, name: str, template: str) -> str:
+        """Create a database as a copy of another one; return its URL."""
+        self._admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+        return f"{self._base.rpartition('/')[0]}/{name}?{self._query}"
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The URL of a migrated, empty database that nobody else uses meanwhile."""
+        url = self._free.pop() if self._free else self.create(f"test_{next(self._numbers)}", _TEMPLATE)
+        yield url
+        if self._empty(url):
+            self._free.append(url)
+
+    def close(self) -> None:
+        """End the connection of the pool; its databases go with their server."""
+        self._admin.close()
+
+    def _empty(self, url: str) -> bool:
+        """Empty a database; return False, and drop it, where it is not as the template any more."""
+        with psycopg.connect(_plain(url), autocommit=True) as connection:
+            connection.execute(_END_OTHERS)
+            is_as_made = connection.execute(_SCHEMA).fetchone() == self._schema
+            if is_as_made:
+                self._truncate(connection)
+        if not is_as_made:
+            self._admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(str(make_url(url).database))))
+        return is_as_made
+
+    def _truncate(self, connection: psycopg.Connection) -> None:
+        query = sql.SQL(" UNION ALL ").join(
+            sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(name, sql.Identifier(name))
+            for name in self._tables
+        )
+        if filled := [sql.Identifier(name) for (name,) in connection.execute(query)]:
+            connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(filled)))
+        connection.execute(_SEQUENCES)
+
+
+def _tables(connection: psycopg.Connection) -> list[str]:
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> %s"
+    return [name for (name,) in connection.execute(query, (_KEPT,))]
+
+
+def _plain(url: str) -> str:
+    return url.replace("+psycopg", "", 1)
