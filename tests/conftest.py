@@ -36,6 +36,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 # what was changed; `--hypothesis-profile=explore` looks for others.
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None, derandomize=False)
+# `long` gives the stateful tests hours, for a machine that has nothing else to do.
+hypothesis.settings.register_profile(
+    "long", deadline=None, derandomize=False, max_examples=300, stateful_step_count=60, print_blob=True
+)
 hypothesis.settings.load_profile("suite")
 
 
