@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
+from json.encoder import encode_basestring_ascii
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
@@ -76,7 +77,7 @@ def scope_hash(scope: Scope) -> bytes:
 
 def resource_hash(resource_id: str) -> bytes:
     """The digest of the scope of one resource, without making the scope."""
-    return _digest(f'{{"resource_id":{json.dumps(resource_id)}}}')
+    return _digest(f'{{"resource_id":{encode_basestring_ascii(resource_id)}}}')
 
 
 def _digest(key: str) -> bytes:

@@ -63,9 +63,11 @@ class Read:
     resource: str
 
 
-@dataclass(frozen=True)
-class Proof:
-    """A whole record, or (absent) a deletion, that a walk met: an open gap about it closes."""
+class Proof(NamedTuple):
+    """A whole record, or (absent) a deletion, that a walk met: an open gap about it closes.
+
+    A tuple, since where anything is missing in a stream there is one for every record of it.
+    """
 
     stream: str
     resource: str
@@ -101,9 +103,11 @@ def last_words(effects: Iterable[Effect]) -> dict[Place, Word]:
     words: dict[Place, Word] = {}
     for effect in effects:
         place = place_of(effect)
-        before = words.get(place, _NOTHING)
+        before = words.get(place)
         if isinstance(effect, Miss):
-            words[place] = Word(_followed(before.misses, effect), [])
+            words[place] = Word(_followed(before.misses if before else [], effect), [])
+        elif before is None:
+            words[place] = Word([], [effect])
         elif not any(_is_same(effect, said) for said in before.closes):
             words[place] = Word(before.misses, [*before.closes, effect])
     return words
@@ -130,6 +134,3 @@ def _followed(earlier: list[Miss], miss: Miss) -> list[Miss]:
         miss = replace(miss, detail_locator=last.detail_locator)
     unreadable = [one for one in earlier if one.recovery_kind == RecoveryKind.UPGRADE]
     return [*unreadable, miss] if miss.recovery_kind != RecoveryKind.UPGRADE else [miss]
-
-
-_NOTHING = Word([], [])
