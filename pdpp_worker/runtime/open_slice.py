@@ -15,13 +15,13 @@ from pdpp_worker.connector import Context
 from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.recovery.policy import retry_policy, taken_forms
-from pdpp_worker.runtime.context import Answerer, make_context
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits
 from pdpp_worker.runtime.pace import make_pacer
 from pdpp_worker.runtime.plan import Plan, plan_slice
 from pdpp_worker.runtime.rate_keeper import RateKeeper, rate_keeper
+from pdpp_worker.runtime.slice_context import Answerer, make_context
 from pdpp_worker.runtime.time_limits import TimeLimits
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings

@@ -17,13 +17,13 @@ from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.calling import ConnectorFailedError
 from pdpp_worker.runtime.collector import Collector
 from pdpp_worker.runtime.conclude import SliceResult, conclude
-from pdpp_worker.runtime.context import Answerer, nobody
 from pdpp_worker.runtime.giving_up import NOTHING_IN_SCOPE, give_up, why_given_up
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.newer_version import NEWER_PAUSE_S, leave_to_newer
 from pdpp_worker.runtime.next_step import Cancelled, Cut, Failed, Finished, HowItEnded, NoPacer, OutOfBudget
 from pdpp_worker.runtime.open_slice import OpenSlice, open_slice
 from pdpp_worker.runtime.reason_mapping import reason_by_hint
+from pdpp_worker.runtime.slice_context import Answerer, nobody
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs

@@ -14,7 +14,7 @@ import pytest
 
 from pdpp_worker.connector import Context, DetailGap, Message, ProviderError, Start, State, Throttled, UpstreamError
 from pdpp_worker.pacing.retry import ATTEMPTS
-from pdpp_worker.runtime.context import make_context, nobody
+from pdpp_worker.runtime.slice_context import make_context, nobody
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from tests.support.browser import row

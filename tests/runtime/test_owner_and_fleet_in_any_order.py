@@ -12,13 +12,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from redis import Redis
 
 from pdpp_worker.connector import Message
+from pdpp_worker.coverage.verdict import Verdict
 from pdpp_worker.dispatch import dispatch, request_run
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery.structural import sweep_structural
 from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.recovery.upgrade import sweep_upgrade
-from pdpp_worker.recovery.verdict import Verdict
 from pdpp_worker.store import backlog, connections, edits, runs
 from pdpp_worker.store.backlog import Selection
 from tests.support.account import Account

@@ -11,11 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from packaging.version import Version
 from redis import Redis
 
+from pdpp_worker.coverage.verdict import Verdict
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.recovery import upgrade
 from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.recovery.upgrade import sweep_upgrade
-from pdpp_worker.recovery.verdict import Verdict
 from pdpp_worker.store import connections
 from tests.support.account import Account
 from tests.support.examples import stateful

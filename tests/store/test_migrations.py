@@ -13,7 +13,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, scope_hash, scope_json
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database

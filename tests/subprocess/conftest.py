@@ -14,8 +14,8 @@ from pdpp_worker import registry
 from pdpp_worker.command import child
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.registry import CommandConnector
-from pdpp_worker.runtime.context import Answerer, nobody
 from pdpp_worker.runtime.slice import SliceResult, run_slice
+from pdpp_worker.runtime.slice_context import Answerer, nobody
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
 from tests.support.scripted import Scenario

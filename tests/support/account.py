@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pdpp_worker.connector import Start
-from pdpp_worker.coverage import model, outlook
+from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.coverage.stream import StreamCoverage
-from pdpp_worker.recovery.verdict import Verdict
+from pdpp_worker.coverage.verdict import Verdict
 from tests.support.ledger import Ledger
 from tests.support.scripted import Scenario
 from tests.support.source import DETAILS, ITEMS, WALKED, Key, Source
@@ -99,7 +99,7 @@ class Account:
         """What the owner is told of each stream."""
         settings = self._scenario.settings
         with self._scenario.db.begin() as connection:
-            return model.streams(connection, outlook.read(settings, connection, [self.id]))
+            return all_streams.read(connection, outlook.read(settings, connection, [self.id]))
 
     def check_is_gone(self) -> None:
         """Of a connection that was removed nothing is left."""

@@ -5,7 +5,7 @@ are ignored, unknown types refused.
 """
 
 from pdpp_worker.protocol.messages.decode import describe, parse_message
-from pdpp_worker.protocol.messages.fields import HintAction, RecoveryHint
+from pdpp_worker.protocol.messages.field_types import HintAction, RecoveryHint
 from pdpp_worker.protocol.messages.sent import (
     STREAM_FAILED,
     DetailCoverage,

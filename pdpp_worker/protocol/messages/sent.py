@@ -8,7 +8,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import Field, StrictBool, model_validator
 
 from pdpp_worker.protocol.keys import ItemName, KeyText
-from pdpp_worker.protocol.messages.fields import BaseMessage, Count, HintAction, Key, Moment, Name, RecoveryHint
+from pdpp_worker.protocol.messages.field_types import BaseMessage, Count, HintAction, Key, Moment, Name, RecoveryHint
 from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, RecoveryKind, known_reason
 from pdpp_worker.protocol.scope import ResourceScope, Scope, TimeRange
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pdpp_worker.protocol.messages.fields import BaseMessage, Name
+from pdpp_worker.protocol.messages.field_types import BaseMessage, Name
 from pdpp_worker.protocol.scope import Scope, StreamScope
 
 
