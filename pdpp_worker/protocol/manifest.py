@@ -90,7 +90,7 @@ class StreamManifest(_Part):
 
 
 class Recovery(_Part):
-    """What a connector can do about its gaps: which forms of scope it can be asked for by itself, and how fast."""
+    """How a connector retries its gaps: which forms of scope it can be asked for by themselves, and how fast."""
 
     supports_targeted_resource_fetch: bool = False
     scopes: Annotated[frozenset[Literal["resource", "batch"]], Field(min_length=1)] = frozenset({"resource"})

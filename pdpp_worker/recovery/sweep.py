@@ -73,7 +73,7 @@ def start_runs(
         lambda one: _start_run(settings, db, one, trigger, selection, budget),
         name=attrgetter("connection_id"),
     )
-    return [ring for ring in started if ring is not None]
+    return [run for run in started if run is not None]
 
 
 def _start_run(

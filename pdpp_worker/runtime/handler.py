@@ -28,8 +28,8 @@ from pdpp_worker.protocol.messages import (
 )
 from pdpp_worker.protocol.reasons import Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope
+from pdpp_worker.runtime.assigned_gaps import AssignedGaps
 from pdpp_worker.runtime.checkpoints import Checkpoints
-from pdpp_worker.runtime.claims import Claims
 from pdpp_worker.runtime.pending import PendingBatch
 from pdpp_worker.runtime.reason_mapping import reason_for_skip
 from pdpp_worker.runtime.rows import rejected_name, rejection_of, row_of
@@ -59,7 +59,7 @@ class MessageHandler:
             if name in self._streams
         }
         self._keepers = {name: manifest.keepers(name) for name in self._streams}
-        self._claims = Claims(start.detail_gaps, manifest.recovery)
+        self._assigned = AssignedGaps(start.detail_gaps, manifest.recovery)
         self._names_sources = manifest.recovery.names_sources
         self._redact = redact
         self._missing_in = set(missing_in)
@@ -93,7 +93,7 @@ class MessageHandler:
 
     def confirm(self, outdated: Collection[Row]) -> None:
         """The last batch is durable, except for these records, which are older than the stored versions."""
-        self._claims.confirm(outdated)
+        self._assigned.confirm(outdated)
 
     def note(self, event: Event) -> None:
         """Add an event to the pending batch."""
@@ -102,12 +102,12 @@ class MessageHandler:
     @property
     def unresolved(self) -> list[int]:
         """The assigned gaps of which nothing was said."""
-        return [int(gap_id) for gap_id in self._claims.gaps]
+        return [int(gap_id) for gap_id in self._assigned.unresolved]
 
     @property
     def resolved(self) -> int:
         """How many of the assigned gaps something was said of."""
-        return self.assigned - len(self._claims.gaps)
+        return self.assigned - len(self._assigned.unresolved)
 
     @property
     def is_certified(self) -> bool:
@@ -117,7 +117,7 @@ class MessageHandler:
 
     def resolve(self, gap_id: str | None) -> None:
         """Nothing more is to be said of an assigned gap."""
-        self._claims.settle(gap_id)
+        self._assigned.resolve(gap_id)
 
     def _record(self, record: Record) -> None:
         scope = self._scopes.get(record.stream)
@@ -136,12 +136,12 @@ class MessageHandler:
 
     def _note_proof(self, record: Record, row: Row) -> None:
         """Let a record close gaps."""
-        self._claims.note(record, row)
+        self._assigned.note(record, row)
         if record.stream in self._missing_in and not record.partial:
             self.batch.effects.append(Proof(record.stream, whole_name(record.key), record.op == "delete", row))
 
     def _reject(self, record: Record, error: Exception) -> None:
-        self._claims.note_refused(record)
+        self._assigned.note_refused(record)
         self.batch.rejections.append(rejection := rejection_of(record, error, self._redact))
         scope = ResourceScope(resource_id=rejected_name(record))
         self.pending.report_gap(record.stream, scope, Reason.RECORD_REJECTED, error=rejection.error)
@@ -174,7 +174,7 @@ class MessageHandler:
 
     def _detail_gap(self, gap: DetailGap) -> None:
         self._in_scope(gap.stream, "DETAIL_GAP")
-        assigned = None if gap.gap_id is None else self._claims.gaps.get(gap.gap_id)
+        assigned = None if gap.gap_id is None else self._assigned.unresolved.get(gap.gap_id)
         if assigned is not None and gap.stream != assigned.stream:
             raise ProtocolViolation(
                 f"DETAIL_GAP names gap {gap.gap_id}, which is about stream {assigned.stream!r}, "
@@ -196,14 +196,14 @@ class MessageHandler:
         self.resolve(gap.gap_id)
 
     def _recovered(self, message: DetailGapRecovered) -> None:
-        self.batch.effects.append(self._claims.closing(message))
+        self.batch.effects.append(self._assigned.effect_of(message))
         self.resolve(message.gap_id)
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
         check_coverage_position(coverage, self._streams[coverage.stream], self._keepers[coverage.stream])
         self.checkpoints.add_coverage(coverage)
-        # In a recovery a record is proven by itself alone, and only a source of records by the word that it was read.
+        # In a recovery a record is proven only by itself, and a source of records by the message that it was read.
         if self._recovery_only and not self._names_sources(coverage.stream):
             return
         self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]

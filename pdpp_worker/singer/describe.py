@@ -112,8 +112,10 @@ def describe(
     streams: Collection[str] = (),
     taken_by: CatalogOption = "catalog",
 ) -> Described:
-    """The connector of a tap. `secrets`: keys of the configuration beside those that look like one; `streams`: the
-    tap's ids of those to collect, empty: those that the tap chooses by itself. `taken_by`: the option for its catalog.
+    """The connector of a tap.
+
+    `secrets`: keys of the configuration that are secret although their names do not look so. `streams`: the tap's ids
+    of the streams to collect; empty: those that the tap selects by itself. `taken_by`: the option for its catalog.
 
     Raises:
         ConfigurationError: a key or a stream is not there.

@@ -65,7 +65,7 @@ _CREATE = text("""
 """).bindparams(
     bindparam("streams", type_=JSONB), bindparam("selection", type_=JSONB), bindparam("budget", type_=JSONB)
 )
-# A bell may ring a little early, by another clock than the database's; whoever hears it waits out the rest.
+# A doorbell may come a little early, by another clock than the database's; the worker then waits for the rest.
 _IF_DUE = """
     SELECT * FROM runs WHERE id = :run_id AND status IN ('queued', 'running')
         AND not_before <= clock_timestamp() + interval '1 second'
@@ -92,7 +92,7 @@ _CONTINUE = text("""
 _WORKED_BY = text("""
     UPDATE runs SET connector_version = :version WHERE id = :run_id AND connector_version <> :version
 """)
-# Fair across connections: whoever waits longest is rung first. A bell rung within the period is not rung again.
+# Fair across connections: the run that waits longest comes first. No second doorbell within the period.
 _DUE = text("""
     UPDATE runs SET rung_at = clock_timestamp()
     FROM (
@@ -166,7 +166,7 @@ def create(
 
 
 def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float) -> Slice | None:
-    """Take up a run: None when it is over, not due, or somebody else is at it (a doorbell rung twice)."""
+    """Take up a run: None when it is over, not due, or somebody else is at it (two doorbells for one run)."""
     found = connection.execute(_FIND_DUE, {"run_id": run_id}).mappings().one_or_none()
     if found is None:
         return None

@@ -14,7 +14,7 @@ from pdpp_worker.store.batch import Claim
 
 @dataclass(frozen=True)
 class StreamCounts:
-    """What a run did in one stream, counted from the rows."""
+    """Counts of one stream in a run, from the rows."""
 
     stream: str
     emitted: int

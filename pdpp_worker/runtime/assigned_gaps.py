@@ -1,4 +1,4 @@
-"""The connector's claims to have recovered gaps, and the records on which each claim rests."""
+"""The gaps that a connector is assigned, and the records that prove its claims to have recovered them."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ Item = tuple[str, str, bool]
 records of it count."""
 
 
-class Claims:
-    """The gaps that START handed over, and the records of the slice that may prove that they are mended."""
+class AssignedGaps:
+    """The gaps that START assigned, and the records of the slice that may prove that they are closed."""
 
     def __init__(self, gaps: Iterable[GapToClose], recovery: Recovery) -> None:
-        """`recovery`: the manifest's, which says of which streams a gap may name a source of records."""
-        self.gaps = {gap.gap_id: gap for gap in gaps}
-        """Those of which nothing was said yet."""
+        """`recovery` is the manifest's; it says in which streams a gap may name a source of records."""
+        self.unresolved = {gap.gap_id: gap for gap in gaps}
+        """Gap id to gap, of those of which nothing was said yet."""
         self._recovery = recovery
         self._rows: dict[Item, list[Row]] = {}
         self._durable: dict[Item, bool] = {}
         self._refused: set[tuple[str, str]] = set()
 
     def note(self, record: Record, row: Row) -> None:
-        """A record came, which is there in the batch at hand. A deletion proves nothing."""
-        if not self.gaps or record.op == "delete":
+        """Note a record of the batch at hand as a proof. A deletion proves nothing."""
+        if not self.unresolved or record.op == "delete":
             return
         for name in names_of(record.key):
             for whole in {not record.partial, False}:
                 self._rows.setdefault((record.stream, name, whole), []).append(row)
 
     def note_refused(self, record: Record) -> None:
-        """A record came that cannot be stored. The connector cannot know that, so that its claim is no violation."""
-        if self.gaps and record.key:
+        """Note a record that cannot be stored. The connector cannot know that, so its claim is no violation."""
+        if self.unresolved and record.key:
             self._refused.update((record.stream, name) for name in names_of(record.key))
 
     def confirm(self, outdated: Collection[Row]) -> None:
-        """The last batch is durable, but for these records, which are older than what was held."""
+        """The last batch is durable, except for these records, which are older than the stored versions."""
         for item, rows in self._rows.items():
             current = any(row not in outdated for row in rows)
             self._durable[item] = current or self._durable.get(item, False)
         self._rows = {}
 
-    def closing(self, message: DetailGapRecovered) -> Closure | Miss:
+    def effect_of(self, message: DetailGapRecovered) -> Closure | Miss:
         """The effect of a claim: it closes its gap, or is a miss where its record was refused.
 
         Raises:
-            ProtocolViolation: it names no gap that was handed over, rests on no record, or on one of another item.
+            ProtocolViolation: it names no gap that was assigned, rests on no record, or on one of another item.
         """
-        gap = self.gaps.get(message.gap_id)
+        gap = self.unresolved.get(message.gap_id)
         if gap is None:
             raise ProtocolViolation(f"DETAIL_GAP_RECOVERED names gap {message.gap_id}, which START did not hand over")
-        # The runtime names what was refused by the record's own key, whatever the connector names its gaps by.
+        # The runtime names a refused record by its own key, even where the connector names its gaps by sources.
         from_source = self._recovery.names_sources(gap.stream) and gap.reason != Reason.RECORD_REJECTED
         if not from_source:
             _check_is_about(message, gap)
@@ -76,11 +76,11 @@ class Claims:
         older = _missed_again(gap, "what came is older than the version that is held")
         return Closure(gap.stream, gap.scope, absent=False, rests_on=tuple(self._rows.get(item, ())), instead=older)
 
-    def settle(self, gap_id: str | None) -> None:
+    def resolve(self, gap_id: str | None) -> None:
         """Nothing more is to be said of a gap."""
         if gap_id is not None:
-            self.gaps.pop(gap_id, None)
-        if not self.gaps:
+            self.unresolved.pop(gap_id, None)
+        if not self.unresolved:
             self._rows.clear()
             self._durable.clear()
             self._refused.clear()
