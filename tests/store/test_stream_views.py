@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.views import connections, stream_views
+from pdpp_worker.store.views import stream_views
 
 COUNT = """
     SELECT stream AS key, jsonb_build_object('count', count(*)) AS data, max(emitted_at) AS emitted_at

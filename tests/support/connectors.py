@@ -13,7 +13,7 @@ import structlog
 from pydantic import SecretStr
 
 from pdpp_worker.connector import AuthExpired, Budget, Collect, Context, GapToClose, Message, Record, Start, State
-from pdpp_worker.connector.context import HttpFactory
+from pdpp_worker.connector.author_context import HttpFactory
 from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.typed import Judge, TypedTransport
 from pdpp_worker.protocol.messages import StartScope
