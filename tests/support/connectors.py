@@ -20,13 +20,13 @@ from pdpp_worker.protocol.messages import StartScope
 from pdpp_worker.protocol.scope import StreamScope
 
 
-def unpaced(make_road: Callable[[], httpx.BaseTransport] = httpx.HTTPTransport) -> HttpFactory:
-    """Makes clients as the runtime does, without pacing, that send through what `make_road` makes."""
+def unpaced(make_transport: Callable[[], httpx.BaseTransport] = httpx.HTTPTransport) -> HttpFactory:
+    """Makes clients as the runtime does, without pacing, that send through what `make_transport` makes."""
 
     def http(
         *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
     ) -> httpx.Client:
-        sending = TypedTransport(make_road(), judge=judge)
+        sending = TypedTransport(make_transport(), judge=judge)
         return ProviderClient(sending, base_url=base_url, headers=headers, timeout_s=5.0)
 
     return http
