@@ -29,7 +29,7 @@ def chatgpt(
     megabytes: Annotated[int, typer.Option(min=1, help="Size of the conversation, MB.")] = 40,
     messages: Annotated[int, typer.Option(min=1, help="Messages in it; each has an emoji.")] = 10_000,
 ) -> None:
-    """One very large conversation through the runtime, by each road: the worker's peak memory."""
+    """One very large conversation through the runtime, by each transport: the worker's peak memory."""
     with (
         tempfile.TemporaryDirectory(prefix="pdpp-bench-") as folder,
         temporary_data_dir() as data_dir,
@@ -38,27 +38,27 @@ def chatgpt(
         db = Database(servers.database_url)
         _console.print(str(this_machine(db.check())), highlight=False)
         migrate.upgrade(db)
-        table = Table("road", "its letters", "status", "messages held", "s", "peak RSS, MB")
+        table = Table("transport", "its letters", "status", "messages held", "s", "peak RSS, MB")
         for letters in ("escaped", "UTF-8"):
             conversation = large(megabytes, messages, ascii_only=letters == "escaped")
             export = Path(folder) / f"{letters}.zip"
             write_export(export, conversation)
             with served(conversation) as address:
-                for road, given in _roads(address, export).items():
-                    name = f"{road} {letters}".replace(" ", "-").lower()
+                for transport, given in _transports(address, export).items():
+                    name = f"{transport} {letters}".replace(" ", "-").lower()
                     job = Job(name, "chatgpt", given, folder, {"access_token": TOKEN})
                     done = work(servers.database_url, servers.redis_url, job)
                     peak = f"{done.peak_rss / 1e6:.0f}"
-                    table.add_row(road, letters, done.status, _held(db, name), f"{done.seconds:.1f}", peak)
+                    table.add_row(transport, letters, done.status, _held(db, name), f"{done.seconds:.1f}", peak)
         _console.print(table)
         db.close()
 
 
-def _roads(address: str, export: Path) -> dict[str, dict[str, Any]]:
-    roads: dict[str, dict[str, Any]] = {"http": {"base_url": address}, "export": {"archive": str(export)}}
+def _transports(address: str, export: Path) -> dict[str, dict[str, Any]]:
+    transports: dict[str, dict[str, Any]] = {"http": {"base_url": address}, "export": {"archive": str(export)}}
     if any(map(shutil.which, PROGRAMS)):
-        roads["browser"] = {"base_url": address, "reach": "browser"}
-    return roads
+        transports["browser"] = {"base_url": address, "reach": "browser"}
+    return transports
 
 
 def _held(db: Database, name: str) -> str:

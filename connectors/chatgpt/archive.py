@@ -36,7 +36,7 @@ from pdpp_worker.connector import (
     State,
     skip,
 )
-from pdpp_worker.connector.fields import table
+from pdpp_worker.connector.json_fields import table
 
 SHARES = "shared_conversations"
 SUPPLIED = ("conversations", "messages", SHARES)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from pdpp_worker.connector.fields import array, table
+from pdpp_worker.connector.json_fields import array, table
 
 _Reader = Callable[[dict[str, Any]], str]
 

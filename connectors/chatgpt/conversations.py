@@ -26,7 +26,7 @@ from pdpp_worker.connector import (
     TimeRange,
     skip,
 )
-from pdpp_worker.connector.fields import table
+from pdpp_worker.connector.json_fields import table
 
 
 def recover(start: Start, context: Context, details: Details) -> Iterator[Message]:

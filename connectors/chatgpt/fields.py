@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pdpp_worker.connector.fields import iso_utc
+from pdpp_worker.connector.json_fields import iso_utc
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"\d{9,16}(?:\.\d*)?", re.ASCII)

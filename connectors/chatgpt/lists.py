@@ -26,7 +26,7 @@ from pdpp_worker.connector import (
     State,
     UpstreamError,
 )
-from pdpp_worker.connector.fields import strings, table
+from pdpp_worker.connector.json_fields import strings, table
 
 FORBIDDEN = 403
 

@@ -8,7 +8,7 @@ from typing import Any
 from connectors.chatgpt.content import content_text, raw_text
 from connectors.chatgpt.fields import iso
 from connectors.chatgpt.tree import Conversation
-from pdpp_worker.connector.fields import array, flag, strings, table, text
+from pdpp_worker.connector.json_fields import array, flag, strings, table, text
 
 _CONVERSATION = {
     "title": text,

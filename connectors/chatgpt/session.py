@@ -15,7 +15,7 @@ import httpx
 
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
 from pdpp_worker.connector import AuthExpired, Context, ShapeError, UpstreamError
-from pdpp_worker.connector.fields import table, text
+from pdpp_worker.connector.json_fields import table, text
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.chatgpt.fields import identity, iso
-from pdpp_worker.connector.fields import array, flag, strings, table, text
+from pdpp_worker.connector.json_fields import array, flag, strings, table, text
 
 INSTRUCTIONS_ID = "user_custom_instructions"
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members
-from pdpp_worker.connector.fields import table
+from pdpp_worker.connector.json_fields import table
 
 MAPPING = "mapping"
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from pdpp_worker.connector.fields import iso_utc
+from pdpp_worker.connector.json_fields import iso_utc
 
 Obj = dict[str, Any]
 

@@ -16,7 +16,7 @@ from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.imap_utf7 import encode as encode_utf7
 
 from connectors.gmail.charsets import decoded
-from pdpp_worker.connector.fields import iso_utc
+from pdpp_worker.connector.json_fields import iso_utc
 
 NAMES = ("FROM", "TO", "CC", "BCC", "REPLY-TO", "SUBJECT", "DATE", "MESSAGE-ID", "IN-REPLY-TO", "REFERENCES")
 """The header fields that are asked for."""

@@ -13,7 +13,7 @@ from connectors.slack.errors import NamelessError, Refused, ScopeMissing
 from connectors.slack.fields import micros, text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, ShapeError, Throttled, UpstreamError
-from pdpp_worker.connector.fields import table
+from pdpp_worker.connector.json_fields import table
 
 PAGE = 200
 """Items a page; Slack asks for no more than this."""

@@ -41,7 +41,7 @@ from pdpp_worker.connector import (
     run_phases,
     skip,
 )
-from pdpp_worker.connector.fields import table
+from pdpp_worker.connector.json_fields import table
 
 _TABLES = {USERS: "S_USER", CHANNELS: "CHANNEL", MESSAGES: "MESSAGE"}
 """Tables that no workspace is without: where an unfinished archive holds none of it, it was not reached."""

@@ -40,7 +40,7 @@ from pdpp_worker.connector import (
     reason_for,
     skip_for,
 )
-from pdpp_worker.connector.fields import table, tables
+from pdpp_worker.connector.json_fields import table, tables
 
 MAX_FAILURES = 3
 """Conversations or threads in a row that may fail before the walk stops: then it is not they that are at fault."""

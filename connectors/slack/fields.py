@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pdpp_worker.connector.fields import array, iso_utc
+from pdpp_worker.connector.json_fields import array, iso_utc
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TS = re.compile(r"(\d{1,12})\.(\d{1,6})")

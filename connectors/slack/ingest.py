@@ -13,7 +13,7 @@ from connectors.slack.fields import text
 from connectors.slack.rows import Obj, is_placeholder, message_id
 from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, PARENT, USERS, WORKSPACE, RecordFactory
 from pdpp_worker.connector import WHOLE_STREAM, DetailGap, Message, Progress, Reason, Record, Start, State, skip
-from pdpp_worker.connector.fields import table, tables
+from pdpp_worker.connector.json_fields import table, tables
 
 RECORDS_PER_STATE = 2_000
 

@@ -39,7 +39,7 @@ from pdpp_worker.connector import (
     closed_by,
     still_missing,
 )
-from pdpp_worker.connector.fields import table
+from pdpp_worker.connector.json_fields import table
 
 _IN_MESSAGES = frozenset({MESSAGES, ATTACHMENTS, REACTIONS})
 

@@ -33,7 +33,7 @@ from pdpp_worker.connector import (
     Start,
     skip,
 )
-from pdpp_worker.connector.fields import table
+from pdpp_worker.connector.json_fields import table
 
 PAUSE = timedelta(minutes=10)
 """slackdump has tried a part many times before it gives up."""

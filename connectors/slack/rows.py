@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from connectors.slack.fields import integer, iso, micros, strings, text
-from pdpp_worker.connector.fields import table, tables
+from pdpp_worker.connector.json_fields import table, tables
 
 Obj = dict[str, Any]
 

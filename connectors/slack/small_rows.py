@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.slack.fields import integer, iso_of_seconds, strings, text
-from pdpp_worker.connector.fields import flag, table
+from pdpp_worker.connector.json_fields import flag, table
 
 Obj = dict[str, Any]
 

@@ -44,7 +44,7 @@ from pdpp_worker.connector import (
     detail_coverage,
     gap_for,
 )
-from pdpp_worker.connector.fields import flag, table, tables
+from pdpp_worker.connector.json_fields import flag, table, tables
 
 
 class Web:

@@ -11,17 +11,7 @@ from connectors.usaa.inbox import files
 from connectors.usaa.inbox.walk import Inbox
 from connectors.usaa.records import TRANSACTIONS, RecordFactory
 from connectors.usaa.site.collect import collect_site
-from pdpp_worker.connector import (
-    WHOLE_STREAM,
-    Context,
-    Message,
-    Reason,
-    Start,
-    State,
-    narrowed_streams,
-    refuse,
-    skip,
-)
+from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, Start, State, narrowed_streams, refuse, skip
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:

@@ -10,7 +10,7 @@ implied when the iterator ends; an exception ends the run as failed, and what wa
 
 from __future__ import annotations
 
-from pdpp_worker.connector.context import Collect, Context
+from pdpp_worker.connector.author_context import Collect, Context
 from pdpp_worker.connector.phases import Phase, run_phases
 from pdpp_worker.connector.reports import (
     closed_as_absent,

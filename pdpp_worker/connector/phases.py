@@ -29,9 +29,10 @@ def run_phases(
 ) -> Iterator[Message]:
     """Runs one phase after the other.
 
-    A phase that fails has its streams skipped: at once, or with `finish` after that at the end. Where only the owner
-    can act on it, the streams of all later phases are skipped as well (or `otherwise`, where there are none), and
-    nothing further is asked for. `word` makes the sentence for the owner.
+    A phase that fails has its streams skipped: at once, or with `finish` after that at the end. One without streams,
+    such as one that retries known gaps, leaves them open. Where only the owner can act on it, the streams of all later
+    phases are skipped as well (or `otherwise`, where there are none), and nothing further is asked for. `word` makes
+    the sentence for the owner.
     """
     failed: dict[str, ProviderError] = {}
     for number, phase in enumerate(phases):

@@ -15,7 +15,7 @@ from pdpp_worker.browser.browser import Browser
 from pdpp_worker.browser.browser_transport import BrowserTransport
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context, Interaction, InteractionResponse
-from pdpp_worker.connector.context import ask_nobody
+from pdpp_worker.connector.author_context import ask_nobody
 from pdpp_worker.errors import AuthExpired, ConfigurationError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.client import ProviderClient

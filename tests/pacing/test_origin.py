@@ -173,10 +173,10 @@ class FakeBrowser:
 )
 def test_the_owners_browser_is_led_away_no_more_than_any_other_road(target: str) -> None:
     browser = FakeBrowser(target)
-    road = TypedTransport(BrowserTransport(browser))  # type: ignore[arg-type]
+    transport = TypedTransport(BrowserTransport(browser))  # type: ignore[arg-type]
 
     with pytest.raises(UpstreamError):
-        ProviderClient(road, base_url=HOME, timeout_s=1.0).get("/here")
+        ProviderClient(transport, base_url=HOME, timeout_s=1.0).get("/here")
 
     assert browser.asked == ["https://site.example/api/here"]
 

@@ -9,16 +9,7 @@ from typing import Literal
 import pytest
 from sqlalchemy import text
 
-from pdpp_worker.connector import (
-    Context,
-    DetailCoverage,
-    DetailGap,
-    DetailGapRecovered,
-    Message,
-    Record,
-    Start,
-    State,
-)
+from pdpp_worker.connector import Context, DetailCoverage, DetailGap, DetailGapRecovered, Message, Record, Start, State
 from pdpp_worker.protocol.scope import TimeRange
 from pdpp_worker.recovery.sweep import sweep_transient
 from tests.support.backlog import TARGETED, missing

@@ -13,20 +13,20 @@ import structlog
 from pydantic import SecretStr
 
 from pdpp_worker.connector import AuthExpired, Budget, Collect, Context, GapToClose, Message, Record, Start, State
-from pdpp_worker.connector.context import HttpFactory
+from pdpp_worker.connector.author_context import HttpFactory
 from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.typed import Judge, TypedTransport
 from pdpp_worker.protocol.messages import StartScope
 from pdpp_worker.protocol.scope import StreamScope
 
 
-def unpaced(make_road: Callable[[], httpx.BaseTransport] = httpx.HTTPTransport) -> HttpFactory:
-    """Makes clients as the runtime does, without pacing, that send through what `make_road` makes."""
+def unpaced(make_transport: Callable[[], httpx.BaseTransport] = httpx.HTTPTransport) -> HttpFactory:
+    """Makes clients as the runtime does, without pacing, that send through what `make_transport` makes."""
 
     def http(
         *, base_url: str = "", headers: Mapping[str, str] | None = None, judge: Judge | None = None
     ) -> httpx.Client:
-        sending = TypedTransport(make_road(), judge=judge)
+        sending = TypedTransport(make_transport(), judge=judge)
         return ProviderClient(sending, base_url=base_url, headers=headers, timeout_s=5.0)
 
     return http

@@ -23,14 +23,7 @@ from connectors.usaa.site import history, statements
 from connectors.usaa.site.client import Site
 from connectors.usaa.site.pages import SiteAccount, read_billing, read_messages
 from connectors.usaa.site.session import SiteSession, open_session
-from pdpp_worker.connector import (
-    Context,
-    Message,
-    Phase,
-    Start,
-    State,
-    run_phases,
-)
+from pdpp_worker.connector import Context, Message, Phase, Start, State, run_phases
 
 
 def collect_site(

@@ -12,13 +12,7 @@ from connectors.usaa.documents.templates import knowledge
 from connectors.usaa.records import STATEMENTS
 from connectors.usaa.site.pages import Listed, NotWiredError, read_documents
 from connectors.usaa.site.session import SiteSession
-from pdpp_worker.connector import (
-    Message,
-    NeedsOwner,
-    ProviderError,
-    reason_for,
-    resource_of,
-)
+from pdpp_worker.connector import Message, NeedsOwner, ProviderError, reason_for, resource_of
 
 DOCUMENTS = "/my/documents"
 
