@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     data_dir: Path = Field(default_factory=default_data_dir)
+    """Embedded servers, logs, files of connections, browser profiles and the key for stored credentials."""
     connectors_dir: Path | None = None
     """Directory of the owner's own connectors, a folder each; unset: `connectors` in the data directory."""
     database_url: SecretStr | None = None
@@ -85,22 +86,33 @@ class Settings(BaseSettings):
     """Fernet key for stored credentials; unset: the file `secret.key` in the data directory."""
 
     dispatch_every_s: PositiveSeconds = 30.0
+    """How often the dispatcher looks for due runs."""
     sweep_every_s: PositiveSeconds = 60.0
+    """How often the sweeps look for due gaps, and the watchdog for connections that stand still."""
     housekeeping_every_s: PositiveSeconds = 3600.0
+    """How often old events are dropped and structural absences are compared with the manifests."""
 
     slice_s: PositiveSeconds = 60.0
+    """How long a slice may work before its run goes on in another one."""
     silence_s: PositiveSeconds = 300.0
     """A connector that yields nothing for so long is taken for hung: its lease is no longer renewed."""
     slice_messages: PositiveInt = 1_000_000
+    """How many messages a slice may take."""
     lease_s: PositiveSeconds = 30.0
+    """How long a connection waits for a worker that has died."""
     batch_records: PositiveInt = 4_000
+    """Most records of a transaction."""
     batch_bytes: PositiveInt = 8_000_000
+    """Most bytes of records of a transaction."""
     batch_s: PositiveSeconds = 1.0
+    """How long records may wait for their transaction."""
     run_attempts: PositiveInt = 5
     """Slices in a row that may die without committing anything before the run is ended; four times as many in all."""
 
     pacing_cold_start_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1000.0
+    """First interval between two requests where no rate was learned yet."""
     http_timeout_s: PositiveSeconds = 45.0
+    """Longest silence of a provider within one request."""
     browser: str | None = None
     """Path or name of the Chromium or Chrome for connections with `reach=browser`; unset: the first one on the PATH."""
     browser_headed: bool = False
@@ -108,25 +120,33 @@ class Settings(BaseSettings):
     gap_backoff_s: PositiveSeconds = 60.0
     """First delay before a gap is tried again; doubles with each attempt, at most a day."""
     gap_max_attempts: PositiveInt = 12
+    """Attempts after which a gap is exhausted and waits for the owner."""
     run_budget_s: PositiveSeconds = 4 * 3600.0
     """Working time of one run; what does not fit is left to the next one."""
     recovery_share: Annotated[float, Field(gt=0, le=1)] = 0.25
     """The share of a run's budget that may go to known gaps before it walks on; they get what is left afterwards."""
 
     events_keep_days: PositiveInt = 90
+    """How long events are kept."""
 
     broker_timeout_s: PositiveSeconds = 5.0
     """Bound on every single operation on the broker and the pacing server."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port on loopback where a worker answers Prometheus; 0: none."""
     flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555
+    """Where `up` starts Flower."""
     flower_basic_auth: SecretStr | None = None
     """`user:password`; required to let Flower listen beyond loopback."""
     flower_address: str = "127.0.0.1"
+    """The address on which Flower listens."""
     collect_threads: PositiveInt = 16
+    """Threads of the worker for the queue `collect`."""
     local_processes: PositiveInt = 2
+    """Processes of the worker for the queue `local`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """The least level that is logged."""
     log_json: bool = False
+    """Log a JSON object on each line."""
 
     @field_validator("log_level", mode="before")
     @classmethod
