@@ -73,7 +73,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
     if form.data is None and form.op != "delete":
         raise RefusedError("data", "data: it is missing")
     key = [key_text(part) for part in form.key] if isinstance(form.key, list) else key_text(form.key)
-    if not key or "" in key:
+    if not key or (isinstance(key, list) and "" in key):
         raise RefusedError("key", "key: it is empty")
     return Record(
         stream=form.stream,
