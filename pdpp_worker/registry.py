@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from pdpp_worker.added.connectors import is_added, load_added
+from pdpp_worker.added.added_connectors import is_added, load_added
 from pdpp_worker.command.collect import collector
 from pdpp_worker.connector import Collect
 from pdpp_worker.errors import ConfigurationError, NotFoundError

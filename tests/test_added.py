@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pdpp_worker import registry
-from pdpp_worker.added import connectors
+from pdpp_worker.added import added_connectors as connectors
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.settings import get_settings
 from tests.protocol.test_vectors import MANIFESTS

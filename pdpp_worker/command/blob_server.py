@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pdpp_worker.command.blob_store import BlobStore, TooLargeError
@@ -70,8 +70,8 @@ class _Upload(BaseHTTPRequestHandler):
     server: BlobServer
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S
-    server_version: ClassVar[str] = "pdpp-worker"
-    sys_version: ClassVar[str] = ""
+    server_version = "pdpp-worker"
+    sys_version = ""
 
     def do_POST(self) -> None:
         """Answer an upload; each has a connection of its own."""

@@ -15,7 +15,7 @@ from pdpp_worker.command.outline import Outline
 from pdpp_worker.command.subreaper import CANNOT_START
 from pdpp_worker.connector import Context, Done, DoneError, Interaction
 from pdpp_worker.errors import ProtocolViolation, UpstreamError
-from pdpp_worker.protocol.dialect import Assistance, AssistanceEnded
+from pdpp_worker.protocol.foreign import Assistance, AssistanceEnded
 from pdpp_worker.secrets import Redactor
 
 EXIT_S = 30.0

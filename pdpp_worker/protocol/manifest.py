@@ -65,6 +65,8 @@ class StreamManifest(_Part):
     """The member by which a time range is judged; null: the cursor field."""
     resource_field: str | None = None
     """The member that may name the resource instead of the key."""
+    takes_time_range: bool = True
+    """Whether it can be asked for a period."""
     takes_resources: bool = True
     """Whether it can be asked for single resources."""
     required: bool = True

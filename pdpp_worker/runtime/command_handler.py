@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.cost import Costs
-from pdpp_worker.protocol.dialect import (
+from pdpp_worker.protocol.foreign import (
     Assistance,
     AssistanceEnded,
     Attempted,
@@ -32,6 +31,7 @@ from pdpp_worker.protocol.messages import (
     State,
 )
 from pdpp_worker.protocol.reasons import Reason
+from pdpp_worker.protocol.refusal_cost import Costs
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope
 from pdpp_worker.runtime.command_checkpoints import CommandCheckpoints
 from pdpp_worker.runtime.handler import MessageHandler
@@ -57,16 +57,21 @@ _WIRE_TYPES: Mapping[type, str] = {
 """What breaks a rule among these is refused; anything else ends the run."""
 
 
+def handler_for(
+    manifest: Manifest, start: Start, redact: Callable[[str], str], missing_in: Collection[str] = ()
+) -> MessageHandler:
+    """The handler of a connector: strict for one in Python, lenient for a command."""
+    kind = MessageHandler if manifest.command is None else CommandHandler
+    return kind(manifest, start, redact, missing_in)
+
+
 class CommandHandler(MessageHandler):
     """Handles what the dialect makes of a command's lines."""
-
-    checkpoints: CommandCheckpoints
 
     def __init__(
         self, manifest: Manifest, start: Start, redact: Callable[[str], str], missing_in: Collection[str] = ()
     ) -> None:
         super().__init__(manifest, start, redact, missing_in)
-        self.checkpoints = CommandCheckpoints(manifest, start, redact, self.pending, self.failed_streams)
         self._costs = Costs(manifest, self._scopes)
         self._lost: set[tuple[str, str]] = set()
         """Records that came and are not held, by stream and each of their names."""
@@ -74,19 +79,21 @@ class CommandHandler(MessageHandler):
         """Type and field to how many messages were refused in this slice."""
         self.attempted: set[int] = set()
         """Assigned gaps that the connector says to have tried."""
-        self.run_notes: list[str] = []
-        """What is missing of the run, and of no stream of it."""
-        self.wants_more = False
-        """Whether the connector has done a part and wants to be run again for the next."""
 
-    def handle(self, message: Message | Foreign) -> None:  # type: ignore[override] - a command's handler takes more
+    def _make_checkpoints(self, manifest: Manifest, start: Start) -> CommandCheckpoints:
+        self.checkpoints: CommandCheckpoints = CommandCheckpoints(
+            manifest, start, self._redact, self.pending, self.failed_streams
+        )
+        return self.checkpoints
+
+    def handle(self, message: Message | Foreign) -> None:
         """Put a message in the batch, or what refusing it costs.
 
         Raises:
             ProtocolViolation: DONE breaks a rule, or too much was refused.
         """
         try:
-            super().handle(message)  # type: ignore[arg-type] - the table of this class knows them
+            super().handle(cast("Message", message))  # the table of this class knows those of the dialect, too
         except ProtocolViolation as error:
             kind = _WIRE_TYPES.get(type(message))
             if kind is None or self.done is not None:
@@ -95,9 +102,11 @@ class CommandHandler(MessageHandler):
                 self._lose(message.stream, message.key)
             self._refused(self._costs.of(kind, vars(message), error.field, str(error)))
 
-    def keepers(self, stream: str) -> set[str]:
-        """The streams whose checkpoints keep a stream's position, as declared and as reported."""
-        return self.checkpoints.keepers(stream)
+    @property
+    def unresolved(self) -> list[int]:
+        """The assigned gaps of which nothing was said; of those that a walk carries along, the ones that it tried."""
+        left = super().unresolved
+        return left if self._recovery_only else [one for one in left if one in self.attempted]
 
     def _refused(self, refused: Refused) -> None:
         self._count(refused.name)
@@ -142,7 +151,8 @@ class CommandHandler(MessageHandler):
         said = self._redact(": ".join(part for part in (note.reason, note.message) if part))[:_MESSAGE_CHARACTERS]
         if note.stream is None:
             self.run_notes.append(said)
-        self.wants_more = self.wants_more or note.again_soon
+        elif note.again_soon:
+            self.continued[note.stream] = said
         self.note(("noted", note.stream, {"said": said, "again_soon": note.again_soon}))
 
     def _gap(self, gap: ForeignGap) -> None:

@@ -69,9 +69,16 @@ class MessageHandler:
         """Gaps that START assigned."""
         self.failed_streams: dict[str, str] = {}
         """Stream to why it was not walked to its end."""
+        self.continued: dict[str, str] = {}
+        """Stream to what a connector says that has done a part of it, and wants to be run again for the next."""
+        self.run_notes: list[str] = []
+        """What is missing of the run, and of no stream of it."""
         self.done: Done | None = None
         self.pending = PendingBatch(redact)
-        self.checkpoints = Checkpoints(manifest, start, redact, self.pending, self.failed_streams)
+        self.checkpoints = self._make_checkpoints(manifest, start)
+
+    def _make_checkpoints(self, manifest: Manifest, start: Start) -> Checkpoints:
+        return Checkpoints(manifest, start, self._redact, self.pending, self.failed_streams)
 
     def handle(self, message: Message) -> None:
         """Check one message and put it in the batch.
@@ -123,12 +130,12 @@ class MessageHandler:
         scope = self._scopes.get(record.stream)
         if scope is None:
             raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START")
-        cursor_field = self._streams[record.stream].cursor_field
-        check_in_scope(record, scope, cursor_field)
+        stream = self._streams[record.stream]
+        check_in_scope(record, scope, stream)
         self._emitted += 1
         self.batch.tally(record.stream).emitted += 1
         try:
-            row = row_of(record, self._validators[record.stream], cursor_field)
+            row = row_of(record, self._validators[record.stream], stream.cursor_field)
         except (ValueError, RecursionError) as error:
             self._reject(record, error)
             return
@@ -183,7 +190,7 @@ class MessageHandler:
         self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
         check_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
         known = known_reason(gap.reason)
-        self.checkpoints.add_gap(gap)
+        self.checkpoints.add_gap(gap.stream, gap.record_key)
         self.pending.report_gap(
             gap.stream,
             gap.scope if assigned is None else assigned.scope,

@@ -14,7 +14,8 @@ from pdpp_worker import registry
 from pdpp_worker.connector import Context
 from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.recovery.policy import retry_policy, taken_forms
+from pdpp_worker.recovery.policy import carries_gaps, retry_policy, taken_forms
+from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits
@@ -26,7 +27,7 @@ from pdpp_worker.runtime.time_limits import TimeLimits
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import gaps, runs
-from pdpp_worker.store.backlog import Backlog
+from pdpp_worker.store.backlog import Backlog, Forms
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import RetryPolicy
 
@@ -78,9 +79,10 @@ def open_slice(
     """
     connector = registry.get(claimed.connection.connector)
     manifest, redactor, clients = connector.manifest, Redactor(), ExitStack()
-    backlog = Backlog(claimed.claim, taken_forms(manifest), claimed.selection, manifest.version)
+    forms = Forms(resources=True, batches=True) if carries_gaps(manifest) else taken_forms(manifest)
+    backlog = Backlog(claimed.claim, forms, claimed.selection, manifest.version)
     plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
-    handler = MessageHandler(manifest, plan.start, redactor, open_gap_streams)
+    handler = handler_for(manifest, plan.start, redactor, open_gap_streams)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)
     limits = _limits(settings, claimed, plan, rate, heartbeat, stopping)
     pacer = make_pacer(redis, claimed, manifest, rate, limits, clients, walks=plan.phase == "walk")

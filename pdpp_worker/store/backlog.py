@@ -108,7 +108,8 @@ _HAND_BACK = text(f"""
 _LEASE = text(f"""
     WITH page AS (SELECT gaps.id {_FOR_RUN} ORDER BY gaps.next_attempt_at, gaps.id LIMIT :limit)
     UPDATE gaps SET leased_by_run_id = :run_id FROM page WHERE gaps.id = page.id
-    RETURNING gaps.id, stream, scope, exact_scope, reason, detail_locator, exact_locator, next_attempt_at
+    RETURNING gaps.id, stream, scope, exact_scope, reason, detail_locator, exact_locator, record_key, parent_stream,
+        next_attempt_at
 """)
 _COUNT = text(f"""
     SELECT stream, count(*) AS missing FROM (SELECT stream {_FOR_RUN} LIMIT {COUNTED}) AS waiting GROUP BY stream
@@ -118,6 +119,10 @@ _REST = text(f"""
     UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND status = 'open' AND {_IS_SELECTED}
         AND next_attempt_at < now() + :wait_s * interval '1 second'
+""")
+_CARRY = text("""
+    UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at <= now() AND last_run_id <> :run_id
 """)
 _HELD_UNTIL = text(f"""
     SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now() AND NOT EXISTS (
@@ -251,6 +256,8 @@ class Backlog:
                 scope=row.scope if row.exact_scope is None else json.loads(row.exact_scope),
                 reason=row.reason,
                 detail_locator=row.detail_locator if row.exact_locator is None else json.loads(row.exact_locator),
+                record_key=row.record_key,
+                parent_stream=row.parent_stream,
             )
             for row in sorted(rows, key=lambda row: (row.next_attempt_at, row.id))
         ]
@@ -272,6 +279,10 @@ class Backlog:
     def rest(self, connection: Connection, wait_s: float) -> None:
         """The owner wants nothing to be asked for now: let all of them wait, in whatever form, without an attempt."""
         connection.execute(_REST, {**self._values, "wait_s": wait_s})
+
+    def carry(self, connection: Connection, wait_s: float) -> None:
+        """Let the gaps that the run carried along, and that it said nothing of, wait for a next walk: no attempt."""
+        connection.execute(_CARRY, {**self._values, "wait_s": wait_s})
 
     def held_until(self, connection: Connection) -> datetime | None:
         """When those can be taken that only a pause which the provider wants holds back.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Text, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 from sqlalchemy.exc import DBAPIError
 
 from pdpp_worker.store import connections, coverage_rows, events, gaps, leases
@@ -90,6 +90,15 @@ _GO_ON = text("""
         spent_requests = spent_requests + :requests, spent_items = spent_items + :items
     WHERE id = :run_id
 """)
+_REFUSE = text("""
+    UPDATE runs SET messages_refused = (
+        SELECT jsonb_object_agg(name, total) FROM (
+            SELECT key AS name, sum(value::bigint) AS total FROM (
+                SELECT * FROM jsonb_each_text(messages_refused) UNION ALL SELECT * FROM jsonb_each_text(:refused)
+            ) AS counted GROUP BY key
+        ) AS added
+    ) WHERE id = :run_id
+""").bindparams(bindparam("refused", type_=JSONB))
 _COOL_DOWN = text("""
     UPDATE connections SET cooldown_until = greatest(cooldown_until,
         least(:until, clock_timestamp() + interval '1 day')) WHERE id = :id
@@ -120,6 +129,8 @@ def commit_batch(
         moved = _write_checkpoints(connection, claim, batch.checkpoints)
         _keep_books(connection, claim, batch, written)
         coverage_rows.note(connection, claim.connection_id, batch.seen, batch.covered)
+        if batch.refused:
+            connection.execute(_REFUSE, {"run_id": claim.run_id, "refused": dict(batch.refused)})
         if batch.cooldown_until is not None:
             connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
         alive = bool(opened or closed or moved or any(one.flushed for one in written.values()))
@@ -197,6 +208,8 @@ def _keep_books(connection: Connection, claim: Claim, batch: Batch, written: dic
 
 def _events(batch: Batch, opened: list[Any], closed: list[str]) -> list[events.Event]:
     happened = list(batch.events)
+    for name, count in batch.refused.items():
+        happened.append(("messages_refused", None, {"message": name, "count": count}))
     for (stream, reason), count in Counter((one.stream, one.reason) for one in opened).items():
         happened.append(("gaps_opened", stream, {"reason": reason, "count": count}))
     for stream, count in Counter(closed).items():

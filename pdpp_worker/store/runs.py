@@ -32,6 +32,7 @@ class Slice:
     claim: Claim
     connection: ConnectionRow
     kind: str
+    trigger: Literal["schedule", "sweep", "manual", "upgrade"]
     mode: str
     streams: list[dict[str, Any]]
     phase: Literal["recover", "walk", "drain"]
@@ -186,6 +187,7 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         claim=replace(claim, credentials_version=row.credentials_version),
         connection=row,
         kind=run["kind"],
+        trigger=run["trigger"],
         mode=run["mode"],
         streams=run["streams"],
         phase=run["phase"],

@@ -46,6 +46,10 @@ _PUT_OFF = text("""
     UPDATE schedules SET next_run_at = clock_timestamp() + :wait_s * interval '1 second', error = :error
     WHERE connection_id = :connection_id
 """)
+_RUN_SOON = text("""
+    UPDATE schedules SET next_run_at = least(next_run_at, clock_timestamp() + :wait_s * interval '1 second')
+    WHERE connection_id = :connection_id
+""")
 _BRING_FORWARD = text("""
     UPDATE schedules SET next_run_at = least(next_run_at, :not_before) WHERE connection_id = :connection_id
 """)
@@ -85,6 +89,11 @@ def advance(connection: Connection, connection_id: int, next_run_at: datetime, e
 def put_off(connection: Connection, connection_id: int, wait_s: float, error: str) -> None:
     """Nothing could be started for it: look again in `wait_s`, and say until then why."""
     connection.execute(_PUT_OFF, {"connection_id": connection_id, "wait_s": wait_s, "error": storable(error)})
+
+
+def run_soon(connection: Connection, connection_id: int, wait_s: float) -> None:
+    """Let the next run start after so many seconds, if it would start later."""
+    connection.execute(_RUN_SOON, {"connection_id": connection_id, "wait_s": wait_s})
 
 
 def bring_forward(connection: Connection, connection_id: int, not_before: datetime) -> None:

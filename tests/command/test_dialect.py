@@ -11,7 +11,7 @@ import pytest
 
 from pdpp_worker.command.dialect.forms import Item, Reply
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.dialect import Assistance, Attempted, ForeignGap, Note, Refused, UnreadRecord
+from pdpp_worker.protocol.foreign import Assistance, Attempted, ForeignGap, Note, Refused, UnreadRecord
 from pdpp_worker.protocol.messages import (
     DetailCoverage,
     DetailGapRecovered,

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from pdpp_worker.command import child, collect, stderr
+from pdpp_worker.command import child, conversation, stderr
 from tests.subprocess.conftest import Commands
 
 
@@ -145,7 +145,7 @@ def test_a_command_that_kills_its_subreaper_ends_with_it(commands: Commands) -> 
 def test_a_command_that_stays_after_its_done_is_not_believed(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect, "EXIT_S", 0.5)
+    monkeypatch.setattr(conversation, "EXIT_S", 0.5)
 
     run = commands.misbehave("stays_after_done")
 

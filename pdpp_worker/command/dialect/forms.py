@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from pdpp_worker.command.dialect.handover import Handover
-from pdpp_worker.protocol.dialect import Foreign
+from pdpp_worker.protocol.foreign import Foreign
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Message
 

@@ -151,10 +151,11 @@ def encoded(line: Mapping[str, Any]) -> bytes:
 def _asked(scope: StreamScope, manifest: Manifest) -> StreamAsked:
     declared = manifest.stream(scope.name)
     always = () if declared is None else declared.always_asked
-    period = None if scope.time_range is None else scope.time_range.model_dump(exclude_none=True)
+    takes = (True, True) if declared is None else (declared.takes_resources, declared.takes_time_range)
+    period = scope.time_range.model_dump(exclude_none=True) if scope.time_range and takes[1] else None
     return StreamAsked(
         name=scope.name,
-        resources=scope.resources or None,
+        resources=(scope.resources or None) if takes[0] else None,
         time_range=period or None,
         fields=None if scope.fields is None else list(dict.fromkeys([*scope.fields, *always])),
     )

@@ -7,24 +7,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pdpp_worker.command.dialect.coverage import read_coverage
-from pdpp_worker.command.dialect.done import read_done
+from pdpp_worker.command.dialect.coverage_form import read_coverage
+from pdpp_worker.command.dialect.done_form import read_done
 from pdpp_worker.command.dialect.forms import Facts, Item, RefusedError
-from pdpp_worker.command.dialect.gaps import read_attempted, read_gap, read_page_request, read_recovered
-from pdpp_worker.command.dialect.owner import (
+from pdpp_worker.command.dialect.gap_forms import read_attempted, read_gap, read_page_request, read_recovered
+from pdpp_worker.command.dialect.owner_forms import (
     read_assistance,
     read_assistance_status,
     read_interaction,
     read_progress,
 )
-from pdpp_worker.command.dialect.records import check_key, read_record, read_state
-from pdpp_worker.command.dialect.skips import read_skip
+from pdpp_worker.command.dialect.record_forms import check_key, read_record, read_state
+from pdpp_worker.command.dialect.skip_form import read_skip
 from pdpp_worker.command.outline import Outline
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.cost import Costs
-from pdpp_worker.protocol.dialect import Refused, UnreadRecord
+from pdpp_worker.protocol.foreign import Refused, UnreadRecord
 from pdpp_worker.protocol.messages import Record, parse_message
 from pdpp_worker.protocol.numbers import exact_float
+from pdpp_worker.protocol.refusal_cost import Costs
 
 _TYPE = re.compile(r"line|message|[A-Z][A-Z_]{0,63}")
 

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import Binding, Manifest
+from pdpp_worker.protocol.profile.asked_values import values_of
 from pdpp_worker.protocol.profile.form import ManifestForm, RefreshForm, StreamForm, ToolForm
-from pdpp_worker.protocol.profile.values import values_of
 
 MAJOR = "0"
 _NEVER = frozenset({"unavailable", "unsupported", "unsupported_in_mode"})
@@ -149,6 +149,7 @@ def _stream(form: StreamForm) -> dict[str, Any]:
         "consent_time_field": form.consent_time_field,
         "primary_key": [key] if isinstance(key, str) else key,
         "resource_field": form.selection.resource_field,
+        "takes_time_range": form.consent_time_field is not None,
         "takes_resources": form.selection.resources,
         "required": form.required,
         "coverage_strategy": form.coverage_strategy if has_parent else None,

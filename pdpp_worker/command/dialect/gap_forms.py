@@ -21,9 +21,9 @@ from pdpp_worker.command.dialect.forms import (
     require_stream,
 )
 from pdpp_worker.command.dialect.outgoing import page_line
-from pdpp_worker.command.dialect.skips import retry_instant
+from pdpp_worker.command.dialect.skip_form import retry_instant
 from pdpp_worker.command.dialect.words import own_words, reason_of_gap
-from pdpp_worker.protocol.dialect import Attempted, ForeignGap
+from pdpp_worker.protocol.foreign import Attempted, ForeignGap
 from pdpp_worker.protocol.messages import DetailGapRecovered, GapToClose
 from pdpp_worker.protocol.scope import ResourceScope
 

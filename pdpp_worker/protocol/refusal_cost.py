@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pdpp_worker.protocol.dialect import Refused
+from pdpp_worker.protocol.foreign import Refused
 from pdpp_worker.protocol.manifest import Manifest
 
 _HARMLESS = frozenset(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pdpp_worker.added.program import Program, find_program, read_program
+from pdpp_worker.added.added_program import Program, find_program, read_program
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.profile.mapping import Mapped, is_profile_form, map_manifest

@@ -21,7 +21,7 @@ from pdpp_worker.command.dialect.forms import (
     require_stream,
 )
 from pdpp_worker.command.dialect.words import own_words, reason_of_skip
-from pdpp_worker.protocol.dialect import Note
+from pdpp_worker.protocol.foreign import Note
 from pdpp_worker.protocol.messages import STREAM_FAILED, HintAction, SkipResult
 from pdpp_worker.protocol.reasons import Reason, RecoveryKind
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange

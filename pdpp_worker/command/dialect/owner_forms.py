@@ -9,7 +9,7 @@ from pydantic import Field, StrictStr
 
 from pdpp_worker.command.dialect.forms import Facts, Form, Item, RefusedError, Reply, StreamName, read_form
 from pdpp_worker.command.dialect.outgoing import answer_line
-from pdpp_worker.protocol.dialect import Assistance, AssistanceEnded
+from pdpp_worker.protocol.foreign import Assistance, AssistanceEnded
 from pdpp_worker.protocol.messages import Interaction, InteractionResponse, Progress
 
 LONGEST_S = 24 * 3600.0

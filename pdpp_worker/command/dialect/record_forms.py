@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from pdpp_worker.command.dialect.forms import Facts, Form, Item, RefusedError, StreamName, Time, key_text, read_form
-from pdpp_worker.protocol.dialect import UnreadRecord
+from pdpp_worker.protocol.foreign import UnreadRecord
 from pdpp_worker.protocol.keys import whole_name
 from pdpp_worker.protocol.messages import Record, State
 from pdpp_worker.protocol.scope import TimeRange

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, StrictBool, StrictStr
 
 from pdpp_worker.command.dialect.forms import Form, RefusedError, read_form
-from pdpp_worker.command.dialect.skips import Hint
+from pdpp_worker.command.dialect.skip_form import Hint
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.messages import STREAM_FAILED, Done, DoneError, HintAction
 
