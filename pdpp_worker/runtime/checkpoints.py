@@ -163,7 +163,9 @@ class Checkpoints:
             self._refuse(state.stream, why)
             return None
         if self._redact(cursor) != cursor:
-            raise ProtocolViolation(f"STATE of stream {state.stream!r} holds a secret of the connection")
+            raise ProtocolViolation(
+                f"STATE of stream {state.stream!r} holds a secret of the connection", field="cursor"
+            )
         return cursor
 
     def _judge_cursor(self, state: State) -> tuple[str, str | None]:

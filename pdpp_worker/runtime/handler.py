@@ -129,7 +129,7 @@ class MessageHandler:
     def _record(self, record: Record) -> None:
         scope = self._scopes.get(record.stream)
         if scope is None:
-            raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START")
+            raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START", field="stream")
         stream = self._streams[record.stream]
         check_in_scope(record, scope, stream)
         self._emitted += 1
@@ -155,7 +155,7 @@ class MessageHandler:
 
     def _state(self, state: State) -> None:
         if state.stream not in self._streams:
-            raise ProtocolViolation(f"STATE of stream {state.stream!r} is outside the scope of START")
+            raise ProtocolViolation(f"STATE of stream {state.stream!r} is outside the scope of START", field="stream")
         self._in_scope(state.stream, "STATE")
         self.checkpoints.add(state)
 
@@ -231,11 +231,11 @@ class MessageHandler:
 
     def _in_manifest(self, stream: str, names: str) -> None:
         if stream not in self._streams:
-            raise ProtocolViolation(f"{names} {stream!r}, which the manifest does not have")
+            raise ProtocolViolation(f"{names} {stream!r}, which the manifest does not have", field="parent_stream")
 
     def _in_scope(self, stream: str, message: str) -> None:
         if stream not in self._scopes:
-            raise ProtocolViolation(f"{message} of stream {stream!r} is outside the scope of START")
+            raise ProtocolViolation(f"{message} of stream {stream!r} is outside the scope of START", field="stream")
 
     _HANDLERS: Mapping[type, Callable[[MessageHandler, Any], None]] = {
         Record: _record,

@@ -53,15 +53,19 @@ def check_coverage_position(coverage: DetailCoverage, stream: StreamManifest, ke
     if stream.state_stream is not None:
         raise ProtocolViolation(
             f"DETAIL_COVERAGE of stream {stream.name!r} is not taken: it has the coverage_strategy checkpoint_window, "
-            f"so the STATE of {stream.state_stream} says by itself what of it was read"
+            f"so the STATE of {stream.state_stream} says by itself what of it was read",
+            field="stream",
         )
     for field in ("required_keys", "hydrated_keys", "gap_keys"):
         if "" in (getattr(coverage, field) or ()):
-            raise ProtocolViolation(f"DETAIL_COVERAGE of stream {stream.name!r} has an empty key in {field}")
+            raise ProtocolViolation(
+                f"DETAIL_COVERAGE of stream {stream.name!r} has an empty key in {field}", field=field
+            )
     if coverage.state_stream not in {*stream.parents, *keepers}:
         raise ProtocolViolation(
             f"DETAIL_COVERAGE of stream {stream.name!r} names state_stream {coverage.state_stream!r}; "
-            f"by the manifest its place is kept by {' or '.join(keepers)}"
+            f"by the manifest its place is kept by {' or '.join(keepers)}",
+            field="state_stream",
         )
 
 
@@ -78,7 +82,8 @@ def check_locator(
     except values.NotRepresentableError as error:
         raise ProtocolViolation(f"the locator of a gap in stream {stream!r} is no JSON: {error}") from None
     if any(redact(text) != text for text in texts):
-        raise ProtocolViolation(f"{message} of stream {stream!r} holds a secret of the connection")
+        text = f"{message} of stream {stream!r} holds a secret of the connection"
+        raise ProtocolViolation(text, field="detail_locator")
 
 
 def period_of(period: TimeRange, stream: str) -> Period:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,8 +24,7 @@ from pdpp_worker.command.outline import Outline
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.foreign import Refused, UnreadRecord
 from pdpp_worker.protocol.messages import Record, parse_message
-from pdpp_worker.protocol.numbers import exact_float
-from pdpp_worker.protocol.refusal_cost import Costs
+from pdpp_worker.protocol.numbers import MOST_DIGITS, exact_float
 
 _TYPE = re.compile(r"line|message|[A-Z][A-Z_]{0,63}")
 
@@ -131,10 +131,15 @@ class DialectReader:
         return self._costs.of(kind if _TYPE.fullmatch(kind) else "unknown", fields, error.field, str(error))
 
 
+def _any_int(text: str) -> int | Decimal:
+    """An integer of any length: one that no database holds costs its own record only."""
+    return int(text) if len(text) <= MOST_DIGITS else Decimal(text)
+
+
 def _fields(line: bytes) -> dict[str, Any] | None:
     """The object in a line, with every digit of its numbers; None where there is none."""
     try:
-        found = json.loads(line, parse_float=exact_float)
+        found = json.loads(line, parse_float=exact_float, parse_int=_any_int)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
