@@ -82,6 +82,7 @@ def test_a_message_gets_its_verdict(vector: dict[str, Any]) -> None:
 def test_a_refusal_withholds_the_cursors_that_could_hide_a_miss(why: str) -> None:
     [vector] = [one for one in vectors("from_connector") if why in one["why"]]
     run = Run()
+    run.report_tracking()
 
     run.take({"type": "STATE", "stream": "letters", "cursor": {"page": 4}})
     run.take({"type": "STATE", "stream": "parcels", "cursor": {"page": 4}})
