@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
+from pdpp_worker.recovery.verdict import Verdict
 
 from pdpp_worker import registry
+from pdpp_worker.command.collect import facts_of
 from pdpp_worker.command.dialect.forms import Reply
 from pdpp_worker.command.dialect.handover import Handover
 from pdpp_worker.command.dialect.reader import DialectReader
-from pdpp_worker.command.collect import facts_of
 from pdpp_worker.connector import Context, Interaction, Message, Start
 from pdpp_worker.coverage import model, outlook
 from pdpp_worker.protocol.profile.mapping import map_manifest
-from pdpp_worker.recovery.verdict import Verdict
 from tests.protocol.test_vectors import vectors
 from tests.support.scripted import Scenario, ScriptedConnector
 
@@ -138,7 +138,7 @@ def install(scenario: Scenario, seed: int) -> list[bytes]:
                     yield cast("Message", item)
 
     connector = ScriptedConnector(MANIFEST, "scripted", collect)
-    scenario._monkeypatch.setattr(registry, "all_connectors", lambda: {"scripted": connector})  # noqa: SLF001
+    scenario._monkeypatch.setattr(registry, "all_connectors", lambda: {"scripted": connector})
     scenario.manifest = MANIFEST
     return sent
 
