@@ -16,7 +16,6 @@ from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.recovery.policy import carries_gaps, retry_policy, taken_forms
 from pdpp_worker.runtime.command_handler import handler_for
-from pdpp_worker.runtime.context import Answerer, make_context
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits

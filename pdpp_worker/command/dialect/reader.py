@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from pdpp_worker.command.dialect.coverage_form import read_coverage
@@ -25,6 +25,7 @@ from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.foreign import Refused, UnreadRecord
 from pdpp_worker.protocol.messages import Record, parse_message
 from pdpp_worker.protocol.numbers import MOST_DIGITS, exact_float
+from pdpp_worker.protocol.refusal_cost import Costs
 
 _TYPE = re.compile(r"line|message|[A-Z][A-Z_]{0,63}")
 
