@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from pydantic import SecretStr
 
+from pdpp_worker.command.blob_server import BlobServer
+from pdpp_worker.command.blob_store import BlobStore
 from pdpp_worker.command.child import Child
 from pdpp_worker.command.conversation import Conversation
 from pdpp_worker.command.dialect.forms import Facts, Item
@@ -33,9 +36,15 @@ def collector(manifest: Manifest, folder: Path) -> Collect:
 
 
 def _collect(manifest: Manifest, folder: Path, start: Start, context: Context) -> Iterator[Item]:
+    with _blobs(manifest, context) as blobs:
+        yield from _talk(manifest, folder, start, context, blobs)
+
+
+def _talk(manifest: Manifest, folder: Path, start: Start, context: Context, blobs: Mapping[str, str]) -> Iterator[Item]:
     environment, secrets = environment_of(manifest, start, context)
+    environment.update(blobs)
     redactor = Redactor()
-    for secret in secrets:
+    for secret in (*secrets, *blobs.values()):
         redactor.learn(SecretStr(secret))
     command = command_line(manifest, folder, environment)
     handover = Handover(start.detail_gaps)
@@ -54,6 +63,22 @@ def _collect(manifest: Manifest, folder: Path, start: Start, context: Context) -
         yield from Conversation(child, reader, context, redactor).messages()
     finally:
         child.stop()
+
+
+@contextmanager
+def _blobs(manifest: Manifest, context: Context) -> Iterator[Mapping[str, str]]:
+    """Takes the run's blobs while the block lasts; a connector in our own form writes files itself."""
+    if manifest.connector_key is None:
+        yield {}
+        return
+    server = BlobServer(
+        BlobStore(context.files),
+        connector_id=manifest.connector_key,
+        connection_id=context.occasion.connection_id,
+        streams=[one.name for one in manifest.streams],
+    )
+    with server.serving():
+        yield server.variables
 
 
 def facts_of(manifest: Manifest, start: Start, context: Context, handover: Handover) -> Facts:

@@ -156,7 +156,7 @@ class CommandHandler(MessageHandler):
         self.note(("noted", note.stream, {"said": said, "again_soon": note.again_soon}))
 
     def _gap(self, gap: ForeignGap) -> None:
-        assigned = None if gap.gap_id is None else self._claims.gaps.get(gap.gap_id)
+        assigned = None if gap.gap_id is None else self._assigned.unresolved.get(gap.gap_id)
         if gap.parent_stream is not None:
             self._in_manifest(gap.parent_stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
             self.checkpoints.note_parent(gap.stream, gap.parent_stream)
@@ -192,12 +192,13 @@ class CommandHandler(MessageHandler):
             super()._coverage(coverage)
         else:
             self.checkpoints.add_coverage(coverage)
-            self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
+            if not self._recovery_only:
+                self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
         self.checkpoints.note_parent(coverage.stream, coverage.state_stream)
 
     def _recovered(self, message: DetailGapRecovered) -> None:
         """The connector's word closes a gap, unless a record of it came and is not held."""
-        gap = self._claims.gaps.get(message.gap_id)
+        gap = self._assigned.unresolved.get(message.gap_id)
         if gap is None:  # it said so before
             return
         names = names_of(gap.scope.resource_id) if isinstance(gap.scope, ResourceScope) else set()
