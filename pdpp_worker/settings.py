@@ -44,7 +44,7 @@ PLATFORM_VARIABLES = (
 
 _PREFIX = "PDPP_"
 _CEILING = re.compile(r"PDPP_(\w+)_PACING_MIN_INTERVAL_MS")
-_TOLD_TO_COMMANDS = (
+TOLD_TO_COMMANDS = (
     *("PDPP_CONNECTOR_ID", "PDPP_CONNECTOR_INSTANCE_ID", "PDPP_RUN_ID", "PDPP_RUN_TRIGGER_KIND"),
     *("PDPP_RUN_AUTOMATION_MODE", "PDPP_FILES_DIR", "PDPP_CONNECTOR_ARTIFACT_ROOT", "PDPP_PACING_MIN_INTERVAL_MS"),
     *("PDPP_BROWSER_PROFILE_ROOT", "PDPP_BROWSER_HEADLESS", "PDPP_RS_URL", "PDPP_OWNER_TOKEN"),
@@ -231,7 +231,7 @@ def unknown_variables() -> list[str]:
 
     They may be meant for somebody else: a credential is kept as a reference to a variable of any name.
     """
-    known = {*setting_names(), *_TOLD_TO_COMMANDS}
+    known = {*setting_names(), *TOLD_TO_COMMANDS}
     names = (name.upper() for name in os.environ if name.upper().startswith(_PREFIX))
     return sorted(name for name in names if name not in known and not _CEILING.fullmatch(name))
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from docs._reference.pages import PAGES as GENERATED
-from pdpp_worker.settings import Settings
+from pdpp_worker.settings import TOLD_TO_COMMANDS, Settings
 from tests.support.pages import PAGES, ROOT, name, prose, quoted, text
 
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 SOURCES = [*ROOT.glob("pdpp_worker/**/*.py"), *ROOT.glob("connectors/**/*.py")]
 LIFECYCLES = sorted(ROOT.glob("docs/*-lifecycle.md"))
-OTHER_VARIABLES = {"PDPP_RUN_ID", "PDPP_FILES_DIR", "PDPP_PACING_MIN_INTERVAL_MS"}
+OTHER_VARIABLES = set(TOLD_TO_COMMANDS)
 """Told to a connector's command; no settings."""
 
 

@@ -1,4 +1,4 @@
-"""A connector as the profile's are, unmodified: first run, second run, recovery, faults; nothing that it sent is lost."""
+"""A connector as those of the profile: first run, second run, recovery, faults; nothing that it sent is lost."""
 
 from __future__ import annotations
 

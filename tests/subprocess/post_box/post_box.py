@@ -10,7 +10,6 @@ import os
 import sys
 import urllib.parse
 import urllib.request
-from datetime import datetime
 from pathlib import Path
 
 SENT = {"RECORD": 0}
@@ -22,7 +21,7 @@ def say(kind: str, **message: object) -> None:
 
 
 def record(stream: str, key: object, data: dict[str, object]) -> None:
-    say("RECORD", stream=stream, key=str(key), data=data, emitted_at=datetime.now().isoformat())
+    say("RECORD", stream=stream, key=str(key), data=data, emitted_at="2026-03-02T08:00:00")
 
 
 def upload(letter: int, content: bytes) -> dict[str, object]:
@@ -33,12 +32,12 @@ def upload(letter: int, content: bytes) -> dict[str, object]:
         "stream": "letters",
         "record_key": str(letter),
     }
-    request = urllib.request.Request(
+    request = urllib.request.Request(  # noqa: S310 - the run's own endpoint
         f"{os.environ['PDPP_RS_URL']}/v1/blobs?{urllib.parse.urlencode(query)}",
         data=content,
         headers={"authorization": f"Bearer {os.environ['PDPP_OWNER_TOKEN']}"},
     )
-    with urllib.request.urlopen(request) as answer:
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - likewise
         blob = json.load(answer)
     if blob["sha256"] != hashlib.sha256(content).hexdigest():
         raise ValueError("the blob is not what was sent")
