@@ -87,6 +87,16 @@ def load_added(manifest: Path) -> tuple[Manifest, Path]:
     return _map(manifest, program).manifest, Path(program.folder)
 
 
+def load_here(manifest: Path) -> tuple[Manifest, Path]:
+    """Our manifest of a connector as its author has it, whose program lies beside it, and where that is run.
+
+    Raises:
+        ConfigurationError: its program is not found, or its manifest cannot be mapped.
+    """
+    program = read_program(manifest.parent) or find_program(manifest, [], [])
+    return _map(manifest, program).manifest, Path(program.folder)
+
+
 def is_added(manifest: Path) -> bool:
     """Whether a manifest is in the profile's form; one that cannot be read is not."""
     try:

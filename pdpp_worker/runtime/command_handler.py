@@ -103,13 +103,18 @@ class CommandHandler(MessageHandler):
             self._refused(self._costs.of(kind, vars(message), error.field, str(error)))
 
     @property
+    def is_strict(self) -> bool:
+        """A rule that a message breaks costs the message."""
+        return False
+
+    @property
     def unresolved(self) -> list[int]:
         """The assigned gaps of which nothing was said; of those that a walk carries along, the ones that it tried."""
         left = super().unresolved
         return left if self._recovery_only else [one for one in left if one in self.attempted]
 
     def _refused(self, refused: Refused) -> None:
-        self._count(refused.name)
+        self._count(refused.name, refused.why)
         for stream in refused.withholds:
             self.checkpoints.bar(stream, refused.why)
         if refused.misses is not None:
@@ -117,14 +122,15 @@ class CommandHandler(MessageHandler):
         if refused.unkept is not None:
             self.checkpoints.keep_old(refused.unkept, refused.why)
 
-    def _count(self, name: str) -> None:
+    def _count(self, name: str, why: str) -> None:
+        self.last_refusal = f"{name}: {why}"
         self.batch.refused[name] += 1
         self.refused[name] += 1
         if self.refused.total() > MOST_REFUSED:
             raise ProtocolViolation(f"more than {MOST_REFUSED:,} messages were refused, the last one as {name}")
 
     def _unread_record(self, record: UnreadRecord) -> None:
-        self._count(f"RECORD.{record.field}")
+        self._count(f"RECORD.{record.field}", record.why)
         self._emitted += 1
         self.batch.tally(record.stream).emitted += 1
         key = None if record.key is None else values.storable(record.key[: values.KEY_BYTES])

@@ -73,6 +73,8 @@ class MessageHandler:
         """Stream to what a connector says that has done a part of it, and wants to be run again for the next."""
         self.run_notes: list[str] = []
         """What is missing of the run, and of no stream of it."""
+        self.last_refusal: str | None = None
+        """Type, member and reason of the last message that was refused without ending the run."""
         self.done: Done | None = None
         self.pending = PendingBatch(redact)
         self.checkpoints = self._make_checkpoints(manifest, start)
@@ -92,6 +94,11 @@ class MessageHandler:
         if self.done is not None:
             raise ProtocolViolation("a message came after DONE; DONE is the last one")
         handler(self, message)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a rule that a message breaks ends the run."""
+        return True
 
     @property
     def batch(self) -> Batch:
