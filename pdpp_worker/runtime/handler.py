@@ -138,7 +138,7 @@ class MessageHandler:
         if scope is None:
             raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START", field="stream")
         stream = self._streams[record.stream]
-        check_in_scope(record, scope, stream)
+        check_in_scope(record, scope, stream, () if self.is_strict else stream.always_asked)
         self._emitted += 1
         self.batch.tally(record.stream).emitted += 1
         try:

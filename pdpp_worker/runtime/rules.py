@@ -16,8 +16,8 @@ from pdpp_worker.store import values
 from pdpp_worker.store.batch import Period
 
 
-def check_in_scope(record: Record, scope: StreamScope, stream: StreamManifest) -> None:
-    """Refuse a record outside the scope.
+def check_in_scope(record: Record, scope: StreamScope, stream: StreamManifest, always: Sequence[str] = ()) -> None:
+    """Refuse a record outside the scope. `always`: fields that it may have whichever are asked for.
 
     Raises:
         ProtocolViolation: naming the stream and the constraint, never the content.
@@ -25,7 +25,7 @@ def check_in_scope(record: Record, scope: StreamScope, stream: StreamManifest) -
     where = f"RECORD of stream {record.stream!r}"
     if scope.resources and stream.takes_resources and not _is_asked_for(record, scope.resources, stream.resource_field):
         raise ProtocolViolation(f"{where} is outside the resources that START asked for", field="resources")
-    if scope.fields is not None and not record.data.keys() <= {*scope.fields, *stream.always_asked}:
+    if scope.fields is not None and not record.data.keys() <= {*scope.fields, *always}:
         raise ProtocolViolation(f"{where} has a field that START did not ask for", field="fields")
     field = stream.time_field if stream.takes_time_range else None
     if scope.time_range is not None and field is not None and record.op == "upsert":
