@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.settings import Settings
-from pdpp_worker.store.backlog import Forms
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.gaps.selection import Forms
 
 MAX_BACKOFF_S = 24 * 3600.0
 

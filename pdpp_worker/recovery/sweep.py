@@ -14,9 +14,12 @@ from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery.cost import state_cost
 from pdpp_worker.recovery.policy import taken_forms
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, connections, leases, runs
-from pdpp_worker.store.backlog import DueConnection, Selection
+from pdpp_worker.store import connections, leases, runs
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import by_owner
+from pdpp_worker.store.gaps import due as due_gaps
+from pdpp_worker.store.gaps.due import DueConnection
+from pdpp_worker.store.gaps.selection import Selection
 from pdpp_worker.store.runs import DueRun
 
 PAGE = 500
@@ -27,7 +30,7 @@ UNLIMITED = Budget()
 def sweep_transient(settings: Settings, db: Database) -> list[DueRun]:
     """Queue a run for every connection that has due gaps and no run of its own; returns the queued runs."""
     with db.begin() as connection:
-        due = backlog.due_connections(connection, PAGE)
+        due = due_gaps.due_connections(connection, PAGE)
     return start_runs(settings, db, due, "sweep")
 
 
@@ -49,8 +52,8 @@ def recover(
     def make_due(connection: Connection) -> list[DueConnection]:
         leases.lock(connection, connection_ids)
         for connection_id in connection_ids:
-            backlog.make_due(connection, [connection_id], selection, budget.items)
-        return backlog.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
+            by_owner.make_due(connection, [connection_id], selection, budget.items)
+        return due_gaps.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
 
     return start_runs(settings, db, db.transact(make_due), "manual", selection, budget)
 

@@ -16,10 +16,11 @@ from pdpp_worker import registry
 from pdpp_worker.isolation import each
 from pdpp_worker.recovery.sweep import start_runs
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, upgrades
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import due as due_gaps
+from pdpp_worker.store.gaps import upgrades
+from pdpp_worker.store.gaps.upgrades import Waiting
 from pdpp_worker.store.runs import DueRun
-from pdpp_worker.store.upgrades import Waiting
 
 CANARY = 20
 
@@ -48,7 +49,7 @@ def sweep_upgrade(settings: Settings, db: Database) -> list[DueRun]:
     if not opened:
         return []
     with db.begin() as connection:
-        due = backlog.due_connections(connection, len(opened), sorted(opened))
+        due = due_gaps.due_connections(connection, len(opened), sorted(opened))
     return start_runs(settings, db, due, "upgrade")
 
 

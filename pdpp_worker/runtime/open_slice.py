@@ -25,10 +25,11 @@ from pdpp_worker.runtime.slice_context import Answerer, make_context
 from pdpp_worker.runtime.time_limits import TimeLimits
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import gaps, runs
-from pdpp_worker.store.backlog import Backlog
+from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import close
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 
 MAX_FAILURES = 10
 """Failed requests in a row after which a run leaves its gaps to a later time, and walks."""
@@ -110,7 +111,7 @@ def _plan(
     """The plan, and the streams with open gaps."""
     plan = plan_slice(connection, settings, claimed, manifest, backlog)
     names = [scope["name"] for scope in claimed.streams]
-    return plan, gaps.missing_in(connection, claimed.connection.id, names)
+    return plan, close.missing_in(connection, claimed.connection.id, names)
 
 
 def _limits(

@@ -14,11 +14,12 @@ from sqlalchemy import Connection, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.exc import DBAPIError
 
-from pdpp_worker.store import connections, coverage_rows, events, gaps, leases
+from pdpp_worker.store import connections, coverage_rows, events, leases, runs
 from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
 from pdpp_worker.store.effects import Effect, Miss, Row, standing
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import apply
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import storable
 
@@ -83,13 +84,6 @@ _REJECT = text("""
     bindparam("errors", type_=ARRAY(Text)),
     bindparam("raws", type_=ARRAY(BYTEA)),
 )
-# What is committed again and again does not count, so that a run whose workers always die at the same place ends.
-_GO_ON = text("""
-    UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END,
-        touched_at = CASE WHEN :touched THEN clock_timestamp() ELSE touched_at END, spent_s = spent_s + :seconds,
-        spent_requests = spent_requests + :requests, spent_items = spent_items + :items
-    WHERE id = :run_id
-""")
 _COOL_DOWN = text("""
     UPDATE connections SET cooldown_until = greatest(cooldown_until,
         least(:until, clock_timestamp() + interval '1 day')) WHERE id = :id
@@ -116,7 +110,7 @@ def commit_batch(
         _write_rejections(connection, claim, batch.rejections)
         outdated = frozenset(Row(stream, at) for stream, places in older.items() for at in places)
         effects = _judged(connection, claim, batch.effects)
-        opened, closed = gaps.apply(connection, claim, version, policy, standing(effects, outdated))
+        opened, closed = apply.apply(connection, claim, version, policy, standing(effects, outdated))
         moved = _write_checkpoints(connection, claim, batch.checkpoints)
         _keep_books(connection, claim, batch, written)
         coverage_rows.note(connection, claim.connection_id, batch.seen, batch.covered)
@@ -124,8 +118,7 @@ def commit_batch(
             connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
         alive = bool(opened or closed or moved or any(one.flushed for one in written.values()))
         touched = alive or spent.requests > 0 or bool(batch.tallies)
-        values = {"run_id": claim.run_id, "alive": alive, "touched": touched, **spent._asdict()}
-        connection.execute(_GO_ON, values)
+        runs.note_progress(connection, claim.run_id, spent, alive=alive, touched=touched)
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
         return Committed(written, len(opened), len(closed), cancel, outdated)
 

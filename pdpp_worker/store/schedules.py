@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pdpp_worker.store import leases
+from pdpp_worker.store.tables import IS_ACTIVE
 from pdpp_worker.store.values import storable
 
 
@@ -24,9 +25,9 @@ class Due(NamedTuple):
 
 
 # While a run only goes back for gaps the walk stays due, for that run does not walk any more.
-_IS_DUE_NOW = """
+_IS_DUE_NOW = f"""
     NOT paused AND next_run_at <= clock_timestamp() AND NOT EXISTS (SELECT 1 FROM runs
-        WHERE runs.connection_id = schedules.connection_id AND status IN ('queued', 'running')
+        WHERE runs.connection_id = schedules.connection_id AND {IS_ACTIVE}
             AND (kind = 'recovery' OR phase = 'drain'))
 """
 _DUE = text(f"SELECT connection_id FROM schedules WHERE {_IS_DUE_NOW} ORDER BY next_run_at LIMIT :limit")

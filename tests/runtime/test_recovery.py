@@ -9,7 +9,8 @@ import pytest
 
 from pdpp_worker.connector import AuthExpired, Context, DetailGap, DetailGapRecovered, Message, ResourceScope, Start
 from pdpp_worker.recovery.sweep import recover, sweep_transient
-from pdpp_worker.store.backlog import Selection, waive
+from pdpp_worker.store.gaps.by_owner import waive
+from pdpp_worker.store.gaps.selection import Selection
 from tests.support.backlog import TARGETED, failing, healing, missing, statuses, sweep
 from tests.support.scripted import Scenario, manifest, record, state
 

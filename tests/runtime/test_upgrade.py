@@ -21,7 +21,8 @@ from pdpp_worker.connector import (
 )
 from pdpp_worker.recovery.sweep import sweep_transient
 from pdpp_worker.recovery.upgrade import CANARY, satisfies, sweep_upgrade
-from pdpp_worker.store.backlog import Selection, waive
+from pdpp_worker.store.gaps.by_owner import waive
+from pdpp_worker.store.gaps.selection import Selection
 from tests.support.scripted import Scenario, manifest, record
 
 RECOVERY = {"supports_targeted_resource_fetch": True, "supports_version_bumped_retry": True}

@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, TimeRange
-from pdpp_worker.store import gaps
-from pdpp_worker.store.backlog import Backlog, Forms, Selection, waive
 from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import Closure, Read
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import close as closing
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.by_owner import waive
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.gaps.selection import Forms, Selection
 from tests.support.desk import POLICY, Desk, missed
 
 JITTER = 1.1
@@ -216,7 +218,7 @@ class TestClosing:
     def test_a_walk_to_the_end_closes_the_gap_of_the_whole_stream_only(self, desk: Desk) -> None:
         desk.miss(missed(scope=WHOLE_STREAM), missed("a"))
         with desk.db.begin() as connection:
-            assert gaps.close_whole_stream(connection, desk.claim, "items", from_scratch=False) == ["items"]
+            assert closing.close_whole_stream(connection, desk.claim, "items", from_scratch=False) == ["items"]
 
         assert desk.gap("a")["status"] == "open"
 
@@ -249,10 +251,10 @@ def test_streams_with_open_gaps_are_known(desk: Desk) -> None:
     desk.miss(missed("a"))
 
     with desk.db.begin() as connection:
-        assert gaps.missing_in(connection, desk.connection_id, ["items", "others"]) == {"items"}
+        assert closing.missing_in(connection, desk.connection_id, ["items", "others"]) == {"items"}
     desk.commit(Batch(effects=[Read("items", "a")]))
     with desk.db.begin() as connection:
-        assert gaps.missing_in(connection, desk.connection_id, ["items", "others"]) == set()
+        assert closing.missing_in(connection, desk.connection_id, ["items", "others"]) == set()
 
 
 def test_a_row_of_a_closed_gap_always_says_when_it_was_closed(desk: Desk) -> None:

@@ -10,13 +10,15 @@ from typing import Any
 from sqlalchemy import text
 
 from pdpp_worker.protocol.scope import ResourceScope, Scope
-from pdpp_worker.store import connections, gaps, leases, runs
-from pdpp_worker.store.backlog import Backlog, Forms, Selection
+from pdpp_worker.store import connections, leases, runs
 from pdpp_worker.store.batch import Batch, Claim, RecordRow
 from pdpp_worker.store.commit import Committed, commit_batch
 from pdpp_worker.store.effects import Effect, Miss
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import apply
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.gaps.selection import Forms, Selection
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import encode
 from tests.support.waiting import until
@@ -126,12 +128,12 @@ class Desk:
     def miss(self, *misses: Miss, policy: RetryPolicy = POLICY) -> list[Miss]:
         """Open gaps; returns the newly open ones."""
         with self.db.begin() as connection:
-            return gaps.apply(connection, self.claim, "1.0.0", policy, misses)[0]
+            return apply.apply(connection, self.claim, "1.0.0", policy, misses)[0]
 
     def say(self, *effects: Effect) -> list[str]:
         """Apply what a batch says of gaps; returns the streams of those that it closed."""
         with self.db.begin() as connection:
-            return gaps.apply(connection, self.claim, "1.0.0", POLICY, effects)[1]
+            return apply.apply(connection, self.claim, "1.0.0", POLICY, effects)[1]
 
     def execute(self, statement: str, **values: Any) -> None:
         """Execute a statement; `:c` is this connection."""

@@ -1,0 +1,158 @@
+"""The gaps that one run may try, in their order, and what becomes of those that it tried."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from pdpp_worker.protocol.messages import GapToClose
+from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.gaps import credentials
+from pdpp_worker.store.gaps.due import COUNTED, IS_DUE, IS_TIMELY, PRESSURE_REASONS
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy, next_attempt
+from pdpp_worker.store.gaps.selection import IS_SELECTED, IS_TAKEN, Forms, Selection, parameters
+from pdpp_worker.store.gaps.upgrades import is_newer
+
+_IS_ANOTHERS = """(gaps.recovery_kind = 'retry_on_connector_upgrade'
+    AND coalesce(gaps.connector_version_seen = CAST(:version AS text), false))"""
+_FOR_RUN = f"""
+    FROM gaps JOIN connections ON connections.id = gaps.connection_id
+    WHERE gaps.connection_id = :connection_id AND {IS_DUE} AND {IS_SELECTED} AND {IS_TAKEN}
+        AND last_run_id <> :run_id AND NOT {_IS_ANOTHERS}
+"""
+_OPENED_FOR = text("""
+    SELECT DISTINCT opened_for_version FROM gaps
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at IS NOT NULL
+        AND recovery_kind = 'retry_on_connector_upgrade' AND opened_for_version IS NOT NULL
+""")
+# What a newer version is to try is nothing for an older one, nor for one that could not read it.
+_HAND_BACK = text(f"""
+    UPDATE gaps SET next_attempt_at = NULL
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at IS NOT NULL
+        AND recovery_kind = 'retry_on_connector_upgrade'
+        AND ({_IS_ANOTHERS} OR opened_for_version = ANY(CAST(:newer AS text[])))
+""")
+_LEASE = text(f"""
+    WITH page AS (SELECT gaps.id {_FOR_RUN} ORDER BY gaps.next_attempt_at, gaps.id LIMIT :limit)
+    UPDATE gaps SET leased_by_run_id = :run_id FROM page WHERE gaps.id = page.id
+    RETURNING gaps.id, stream, scope, exact_scope, reason, detail_locator, exact_locator, next_attempt_at
+""")
+_COUNT = text(f"""
+    SELECT stream, count(*) AS missing FROM (SELECT stream {_FOR_RUN} LIMIT {COUNTED}) AS waiting GROUP BY stream
+""")
+_ANY = text(f"SELECT 1 {_FOR_RUN} LIMIT 1")
+_REST = text(f"""
+    UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND status = 'open' AND {IS_SELECTED}
+        AND next_attempt_at < now() + :wait_s * interval '1 second'
+""")
+_HELD_UNTIL = text(f"""
+    SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now() AND NOT EXISTS (
+        SELECT 1 FROM schedules WHERE schedules.connection_id = :connection_id AND NOT paused
+            AND next_run_at < cooldown_until) AND EXISTS (
+        SELECT 1 FROM gaps WHERE gaps.connection_id = :connection_id AND {IS_TIMELY}
+            AND reason IN ({PRESSURE_REASONS}) AND {IS_SELECTED} AND {IS_TAKEN} AND last_run_id <> :run_id)
+""")
+# A version that time alone kept from trying has not failed on a gap: it tries again.
+_PUT_OFF = text(f"""
+    UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, tried_run_id = :run_id, leased_by_run_id = NULL,
+        connector_version_seen = CASE WHEN recovery_kind = 'retry_on_connector_upgrade' AND :passing
+            THEN connector_version_seen ELSE :version END,
+        status = CASE WHEN recovery_kind = 'retry_by_runtime' AND attempts + 1 >= :max_attempts
+            THEN 'exhausted' ELSE 'open' END,
+        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' OR :passing THEN {next_attempt("attempts")} END
+    FROM connections
+    WHERE gaps.connection_id = :connection_id AND connections.id = gaps.connection_id AND {IS_DUE}
+        AND last_run_id <> :run_id
+        AND (gaps.id = ANY(CAST(:handed AS bigint[])) OR (:walked AND NOT ({IS_TAKEN})))
+""")
+
+
+class Backlog:
+    """The gaps that one run may try, in their order."""
+
+    def __init__(self, claim: Claim, forms: Forms, selection: Selection, version: str | None = None) -> None:
+        """`version`: that of the connector which is to try them."""
+        self._claim = claim
+        self._values: dict[str, Any] = {
+            "connection_id": claim.connection_id,
+            "run_id": claim.run_id,
+            "version": version,
+            **forms._asdict(),
+            **parameters(selection),
+        }
+
+    def lease(self, connection: Connection, limit: int) -> list[GapToClose]:
+        """Take the first ones for this run, for as long as its lease of the connection lives.
+
+        What waits for another version is handed back to the sweep of that version.
+
+        What the run has met itself is left to the next one, or its own failures would keep it from walking on.
+        """
+        self._hand_back(connection)
+        rows = connection.execute(_LEASE, {**self._values, "limit": limit}).all()
+        return [
+            GapToClose(
+                gap_id=str(row.id),
+                stream=row.stream,
+                scope=row.scope if row.exact_scope is None else json.loads(row.exact_scope),
+                reason=row.reason,
+                detail_locator=row.detail_locator if row.exact_locator is None else json.loads(row.exact_locator),
+            )
+            for row in sorted(rows, key=lambda row: (row.next_attempt_at, row.id))
+        ]
+
+    def _hand_back(self, connection: Connection) -> None:
+        opened_for = connection.execute(_OPENED_FOR, self._values).scalars()
+        version = self._values["version"]
+        newer = [one for one in opened_for if version is not None and is_newer(one, than=version)]
+        connection.execute(_HAND_BACK, {**self._values, "newer": newer})
+
+    def count(self, connection: Connection) -> dict[str, int]:
+        """How many are left, by stream; at most `COUNTED` in all."""
+        return {row.stream: row.missing for row in connection.execute(_COUNT, self._values)}
+
+    def has_any(self, connection: Connection) -> bool:
+        """Whether any is left."""
+        return connection.execute(_ANY, self._values).scalar() is not None
+
+    def rest(self, connection: Connection, wait_s: float) -> None:
+        """The owner wants nothing to be asked for now: let all of them wait, in whatever form, without an attempt."""
+        connection.execute(_REST, {**self._values, "wait_s": wait_s})
+
+    def held_until(self, connection: Connection) -> datetime | None:
+        """When those can be taken that only a pause which the provider wants holds back.
+
+        None: there are none, or a walk is due before, which is not to wait for them.
+        """
+        until: datetime | None = connection.execute(_HELD_UNTIL, self._values).scalar()
+        return until
+
+    def put_off(
+        self,
+        connection: Connection,
+        version: str,
+        policy: RetryPolicy,
+        handed: Sequence[int],
+        *,
+        walked: bool,
+        passing: bool,
+    ) -> None:
+        """Count an attempt at gaps that the run left as they were, so that they do not stay due for ever.
+
+        Those that it was handed; and where it `walked`, those that the connector cannot be asked for by themselves.
+        `passing`: what kept it from them passes with time, and says nothing about the version.
+        """
+        values = {**self._values, **policy._asdict(), "version": version, "handed": list(handed)}
+        connection.execute(_PUT_OFF, {**values, "walked": walked, "passing": passing})
+
+    def await_owner(self, connection: Connection, version: str, reason: str, handed: Sequence[int]) -> None:
+        """Let those that the run was handed wait for the owner, without whom none of them can be asked for.
+
+        They are innocent of that, so no attempt is counted.
+        """
+        credentials.await_owner(connection, self._claim, version, reason, handed)
