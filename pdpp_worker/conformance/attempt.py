@@ -121,7 +121,9 @@ class Runner:
         ask, disruption = ask or Ask(), disruption or Disruption()
         self._heard_at = time.monotonic()
         attempt = Attempt(self._start(ledger, ask))
-        handler = MessageHandler(self.manifest, attempt.start, lambda text: text)
+        ledger.begin_run()
+        missing_in = {gap.miss.stream for gap in ledger.gaps.values()}
+        handler = MessageHandler(self.manifest, attempt.start, lambda text: text, missing_in)
         with ExitStack() as clients, self._watched():
             wire = Wire(clients, disruption.request, disruption.failure, lasting=disruption.lasting)
             context = self._context(wire, ask, ledger)

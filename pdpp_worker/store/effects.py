@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pdpp_worker.protocol.reasons import RecoveryKind
+from pdpp_worker.protocol.reasons import Reason, RecoveryKind
 from pdpp_worker.protocol.scope import Scope, resource_hash, scope_hash
 
 
@@ -116,6 +116,21 @@ def last_words(effects: Iterable[Effect]) -> dict[Place, Word]:
 def _is_same(one: Close, other: Close) -> bool:
     """Whether two of them close the same gap in the same way."""
     return type(one) is type(other) and (isinstance(one, Read) or one.absent == getattr(other, "absent", None))
+
+
+def may_close(close: Close, reason: str, *, met_by_run: bool) -> bool:
+    """Whether an effect closes an open gap of this reason; `met_by_run`: the run of the effect met it last.
+
+    The store decides the same in SQL; see store/gaps/close.py.
+    """
+    rejected = reason == Reason.RECORD_REJECTED
+    match close:
+        case Closure():
+            return not (rejected and met_by_run)
+        case Read():
+            return not rejected
+        case Proof():
+            return not met_by_run
 
 
 def place_of(effect: Effect) -> Place:
