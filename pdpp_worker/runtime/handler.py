@@ -135,10 +135,11 @@ class MessageHandler:
         self._note_proof(record, self.pending.add_row(record.stream, row))
 
     def _note_proof(self, record: Record, row: Row) -> None:
-        """Let a record close gaps."""
+        """Let a record close gaps. In a recovery only a claim says that an item does not exist."""
         self._claims.note(record, row)
-        if record.stream in self._missing_in and not record.partial:
-            self.batch.effects.append(Proof(record.stream, whole_name(record.key), record.op == "delete", row))
+        absent = record.op == "delete"
+        if record.stream in self._missing_in and not record.partial and not (absent and self._recovery_only):
+            self.batch.effects.append(Proof(record.stream, whole_name(record.key), absent, row))
 
     def _reject(self, record: Record, error: Exception) -> None:
         self._claims.note_refused(record)
