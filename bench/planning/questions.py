@@ -18,7 +18,7 @@ from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import due as due_gaps
 from pdpp_worker.store.gaps.backlog import Backlog
-from pdpp_worker.store.gaps.selection import Forms, Selection
+from pdpp_worker.store.gaps.selection import GapFilter, ScopeKinds
 from pdpp_worker.store.views import wait_views
 
 Question = Callable[[Connection], object]
@@ -26,7 +26,7 @@ Question = Callable[[Connection], object]
 
 def _page(connection: Connection) -> object:
     claim = Claim(connection_id=1, run_id=2, token=1, holder="bench", lease_s=30)
-    return Backlog(claim, Forms(), Selection()).lease(connection, due_gaps.PAGE)
+    return Backlog(claim, ScopeKinds(), GapFilter()).lease(connection, due_gaps.PAGE)
 
 
 def _coverage(connection: Connection) -> object:

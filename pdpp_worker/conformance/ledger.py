@@ -18,8 +18,17 @@ from pdpp_worker.protocol.messages import GapToClose
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash
 from pdpp_worker.store.batch import Batch, RecordRow
-from pdpp_worker.store.effects import Close, Miss, Place, Read, Row, last_words, may_close, standing
-from pdpp_worker.store.versions import Content, as_stored, play
+from pdpp_worker.store.effects import (
+    Closing,
+    GapKey,
+    GapReport,
+    KeyFetched,
+    Row,
+    last_words,
+    may_close,
+    without_outdated,
+)
+from pdpp_worker.store.versions import Content, apply_rows, as_stored
 
 Held = dict[str, dict[str, Any]]
 """Stream and key to data, without what was deleted."""
@@ -30,7 +39,7 @@ class Gap:
     """A gap that is open."""
 
     gap_id: int
-    miss: Miss
+    miss: GapReport
     run: int = 0
     """The run that met it last."""
 
@@ -53,13 +62,13 @@ class Ledger:
     files: Path
     """The connection's own directory."""
     cursors: dict[str, Any] = field(default_factory=dict)
-    gaps: dict[Place, Gap] = field(default_factory=dict)
+    gaps: dict[GapKey, Gap] = field(default_factory=dict)
     """Open gaps."""
     absent: list[int] = field(default_factory=list)
     """Gaps that were closed because the provider affirmed that there is nothing."""
     _rows: dict[str, dict[str, RecordRow]] = field(default_factory=lambda: defaultdict(dict))
     _ids: count[int] = field(default_factory=lambda: count(1))
-    _closed: dict[Place, Gap] = field(default_factory=dict)
+    _closed: dict[GapKey, Gap] = field(default_factory=dict)
     _run: int = 0
 
     def copy(self) -> Ledger:
@@ -78,8 +87,8 @@ class Ledger:
         outdated = frozenset(
             Row(stream, at) for stream, rows in batch.records.items() for at in self._write(stream, rows)
         )
-        for place, word in last_words(standing(batch.effects, outdated)).items():
-            for miss in word.misses:
+        for place, word in last_words(without_outdated(batch.effects, outdated)).items():
+            for miss in word.reports:
                 self._open(place, miss)
             for close in word.closes:
                 self._close(place, close)
@@ -122,13 +131,13 @@ class Ledger:
             for row in rows
             if row.partial and row.key in held
         }
-        played = play(rows, stored, contents)
+        played = apply_rows(rows, stored, contents)
         for key, row in played.changed.items():
             kept = held.get(key)
             held[key] = row if row.text or kept is None else kept._replace(deleted=True, version=row.version)
         return played.outdated
 
-    def _open(self, place: Place, miss: Miss) -> None:
+    def _open(self, place: GapKey, miss: GapReport) -> None:
         gap = self.gaps.get(place) or self._closed.pop(place, None)
         if gap is None:
             gap = Gap(next(self._ids), miss)
@@ -136,11 +145,11 @@ class Ledger:
         gap.miss, gap.run = replace(miss, detail_locator=locator), self._run
         self.gaps[place] = gap
 
-    def _close(self, place: Place, close: Close) -> None:
+    def _close(self, place: GapKey, close: Closing) -> None:
         gap = self.gaps.get(place)
         if gap is None or not may_close(close, gap.miss.reason, met_by_run=gap.run == self._run):
             return
         self._closed[place] = self.gaps.pop(place)
         gap.run = self._run
-        if not isinstance(close, Read) and close.absent:
+        if not isinstance(close, KeyFetched) and close.absent:
             self.absent.append(gap.gap_id)

@@ -11,7 +11,7 @@ from pdpp_worker.owner.lookup import targets
 from pdpp_worker.protocol.reasons import Reason, known_reason
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import by_owner
-from pdpp_worker.store.gaps.selection import Selection as GapFilter
+from pdpp_worker.store.gaps.selection import GapFilter
 
 __all__ = ["ALL", "GapFilter", "check_reason", "gap_filter", "reopen", "waive"]
 

@@ -16,7 +16,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import due as due_gaps
-from pdpp_worker.store.gaps.due import Standing as GapSummary
+from pdpp_worker.store.gaps.due import GapSummary
 from pdpp_worker.store.runs import DueRun
 
 __all__ = ["DueRun", "GapSummary", "Requested", "cancel", "gap_summary", "names_single_items", "recover", "request"]
@@ -62,7 +62,7 @@ def cancel(db: Database, name: str) -> DueRun | None:
 
 def gap_summary(connection: Connection, connection_id: int, chosen: GapFilter) -> GapSummary:
     """Count the chosen gaps by what keeps them from being retried now."""
-    return due_gaps.standing(connection, connection_id, chosen)
+    return due_gaps.summary(connection, connection_id, chosen)
 
 
 def names_single_items(connection: Connection, connection_id: int, chosen: GapFilter) -> bool:

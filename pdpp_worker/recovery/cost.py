@@ -13,7 +13,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import rates
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.gaps import due as due_gaps
-from pdpp_worker.store.gaps.selection import Selection
+from pdpp_worker.store.gaps.selection import GapFilter
 
 
 def state_cost(
@@ -21,7 +21,7 @@ def state_cost(
     connection: Connection,
     row: ConnectionRow,
     manifest: Manifest,
-    selection: Selection,
+    selection: GapFilter,
     most: int | None = None,
 ) -> dict[str, Any]:
     """Due items, at `most` so many, times the interval at which gaps are asked for.

@@ -1,7 +1,7 @@
-"""The upgrade sweep: a newer version of a connector goes back for what an older one could not read.
+"""The upgrade sweep: a newer version of a connector retries gaps that an older one could not read.
 
-It proves itself first: a canary of a few gaps, and the rest only if the canary healed any. What the new version cannot
-read either waits for the next one.
+It proves itself first: a canary of a few gaps, and the rest only if the canary healed any. A gap that the new version
+cannot read either waits for the next one.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pdpp_worker import registry
 from pdpp_worker.connector import Context
 from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.recovery.policy import retry_policy, taken_forms
+from pdpp_worker.recovery.policy import retry_policy, supported_scopes
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits
@@ -79,7 +79,7 @@ def open_slice(
     """
     connector = registry.get(claimed.connection.connector)
     manifest, redactor, clients = connector.manifest, Redactor(), ExitStack()
-    backlog = Backlog(claimed.claim, taken_forms(manifest), claimed.selection, manifest.version)
+    backlog = Backlog(claimed.claim, supported_scopes(manifest), claimed.selection, manifest.version)
     plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
     handler = MessageHandler(manifest, plan.start, redactor, open_gap_streams)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)

@@ -123,7 +123,7 @@ def set_credentials(connection: Connection, connection_id: int, credentials: dic
 
 
 def credentials_version(connection: Connection, connection_id: int) -> int:
-    """Which credentials are held now."""
+    """The version of the credentials that are held now."""
     query = select(connections.c.credentials_version).where(connections.c.id == connection_id)
     return int(connection.execute(query).scalar_one())
 

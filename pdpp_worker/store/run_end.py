@@ -167,12 +167,12 @@ def _record_remaining(connection: Connection, how: RunEnd, *, cancelled: bool) -
     if left is None:
         return {}
     if cancelled:
-        left.backlog.rest(connection, CANCELLED_S)
+        left.backlog.defer(connection, CANCELLED_S)
         return {}
     if how.out_of_budget:
         return {} if how.walked else left.backlog.count(connection)
-    left.backlog.put_off(
-        connection, left.version, left.policy, left.assigned, walked=how.walked, passing=left.transient
+    left.backlog.record_failed_attempt(
+        connection, left.version, left.policy, left.assigned, walked=how.walked, transient=left.transient
     )
     return {}
 

@@ -14,7 +14,7 @@ from pdpp_worker.errors import NotFoundError
 from pdpp_worker.store import events, leases
 from pdpp_worker.store.batch import Claim, Spent
 from pdpp_worker.store.connections import ConnectionRow, by_id
-from pdpp_worker.store.gaps.selection import Selection
+from pdpp_worker.store.gaps.selection import GapFilter
 from pdpp_worker.store.tables import IS_ACTIVE, runs
 
 
@@ -35,9 +35,9 @@ class Slice:
     mode: str
     streams: list[dict[str, Any]]
     phase: Literal["recover", "walk", "drain"]
-    selection: Selection
+    selection: GapFilter
     carried: dict[str, Any]
-    """What later slices have to know of earlier ones: `cursors`, the checkpoint streams that had one when the run
+    """Facts that later slices need of earlier ones: `cursors`, the checkpoint streams that had one when the run
     began; `walk`, how the walk ended; `recovery_error`, why going back
     for gaps failed."""
     budget: dict[str, Any]
@@ -88,7 +88,8 @@ _CONTINUE = text("""
             CASE WHEN CAST(:wait_reason AS text) IS NOT NULL THEN CAST(:not_before AS timestamptz) END)
     WHERE id = :run_id
 """).bindparams(bindparam("carried", type_=JSONB))
-# What is committed again and again does not count, so that a run whose workers always die at the same place ends.
+# Only new rows, gaps or checkpoints reset idle_slices. Otherwise a slice that always dies at one position would run for
+# ever.
 _NOTE_PROGRESS = text("""
     UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END,
         touched_at = CASE WHEN :touched THEN clock_timestamp() ELSE touched_at END, spent_s = spent_s + :seconds,
@@ -147,7 +148,7 @@ def create(
     mode: str = "incremental",
     streams: Sequence[dict[str, Any]],
     version: str,
-    selection: Selection = Selection(),  # noqa: B008 - a tuple, which nobody can change
+    selection: GapFilter = GapFilter(),  # noqa: B008 - a tuple, which nobody can change
     budget: dict[str, Any] | None = None,
     cost: dict[str, Any] | None = None,
 ) -> tuple[int, bool]:
@@ -196,7 +197,7 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         mode=run["mode"],
         streams=run["streams"],
         phase=run["phase"],
-        selection=Selection(**run["selection"]),
+        selection=GapFilter(**run["selection"]),
         carried=begun.carried,
         budget=run["budget"],
         spent=Spent(run["spent_s"], run["spent_requests"], run["spent_items"]),

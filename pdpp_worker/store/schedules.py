@@ -1,4 +1,4 @@
-"""Which connections are due, claimed one by one so that any number of dispatchers may tick."""
+"""Connections that are due, claimed one by one so that any number of dispatchers may tick."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _IS_DUE = text("""
 _ADVANCE = text("""
     UPDATE schedules SET next_run_at = :next_run_at, error = :error WHERE connection_id = :connection_id
 """)
-_PUT_OFF = text("""
+_POSTPONE = text("""
     UPDATE schedules SET next_run_at = clock_timestamp() + :wait_s * interval '1 second', error = :error
     WHERE connection_id = :connection_id
 """)
@@ -83,9 +83,9 @@ def advance(connection: Connection, connection_id: int, next_run_at: datetime, e
     connection.execute(_ADVANCE, {"connection_id": connection_id, "next_run_at": next_run_at, "error": error})
 
 
-def put_off(connection: Connection, connection_id: int, wait_s: float, error: str) -> None:
+def postpone(connection: Connection, connection_id: int, wait_s: float, error: str) -> None:
     """Nothing could be started for it: look again in `wait_s`, and say until then why."""
-    connection.execute(_PUT_OFF, {"connection_id": connection_id, "wait_s": wait_s, "error": storable(error)})
+    connection.execute(_POSTPONE, {"connection_id": connection_id, "wait_s": wait_s, "error": storable(error)})
 
 
 def bring_forward(connection: Connection, connection_id: int, not_before: datetime) -> None:

@@ -196,7 +196,7 @@ records = Table(
     Column("data", JSONB, nullable=False),
     Column("raw", LargeBinary),
     Column("content_hash", LargeBinary, nullable=False),
-    # What orders the versions of a key: a time, Unix s, or the digits of a number, which a float may not hold.
+    # Orders the versions of a key: a time, Unix s, or the digits of a number, which a float may not hold.
     Column("version", Double),
     Column("version_digits", Text),
     Column("partial", Boolean, nullable=False),

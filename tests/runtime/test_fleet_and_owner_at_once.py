@@ -21,7 +21,7 @@ from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import by_owner
 from pdpp_worker.store.gaps import due as due_gaps
-from pdpp_worker.store.gaps.selection import Selection
+from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.backlog import TARGETED, missing
 from tests.support.schedule import is_due, plan
 from tests.support.scripted import Scenario, manifest, record, state
@@ -76,7 +76,7 @@ def test_recover_and_waive_of_all_connections_of_a_connector(
 
     def waive() -> int:
         with scenario.db.begin() as connection:
-            return by_owner.waive(connection, by_name, Selection(reason="rate_limited"))
+            return by_owner.waive(connection, by_name, GapFilter(reason="rate_limited"))
 
     with ThreadPoolExecutor() as pool:
         owner = Meanwhile(scenario, pool, waive)

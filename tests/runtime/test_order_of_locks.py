@@ -18,7 +18,7 @@ from pdpp_worker.recovery.upgrade import sweep_upgrade
 from pdpp_worker.store import connections, edits
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import by_owner
-from pdpp_worker.store.gaps.selection import Selection
+from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.backlog import TARGETED, healing, missing
 from tests.support.schedule import plan
 from tests.support.scripted import Scenario, manifest, record, state
@@ -82,7 +82,7 @@ def by_hand(scenario: Scenario) -> None:
     """What an owner does."""
     for action in (by_owner.waive, by_owner.reopen):
         with scenario.db.begin() as connection:
-            action(connection, [scenario.connection_id], Selection())
+            action(connection, [scenario.connection_id], GapFilter())
     with scenario.db.begin() as connection:
         plan_anew = {"every_s": 60.0, "cron": None, "jitter_s": 0.0}
         now = connection.execute(text("SELECT now()")).scalar_one()

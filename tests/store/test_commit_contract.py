@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, scope_key
 from pdpp_worker.store.batch import Batch, RecordRow
-from pdpp_worker.store.effects import Closure, Effect, Miss, Proof, Read, Row
+from pdpp_worker.store.effects import Effect, GapClosure, GapReport, KeyFetched, KeyProven, Row
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import close
 from tests.support.desk import Desk, missed, row
@@ -122,25 +122,25 @@ def batch(*effects: Effect, rows: Sequence[RecordRow] = (), cursor: Any = None) 
     return made
 
 
-def proof(name: str = "a", at: int = 0, *, absent: bool = False) -> Proof:
-    return Proof(STREAM, name, absent, Row(STREAM, at))
+def proof(name: str = "a", at: int = 0, *, absent: bool = False) -> KeyProven:
+    return KeyProven(STREAM, name, absent, Row(STREAM, at))
 
 
-def closure(name: str = "a", *, absent: bool = False) -> Closure:
-    return Closure(STREAM, ResourceScope(resource_id=name), absent)
+def closure(name: str = "a", *, absent: bool = False) -> GapClosure:
+    return GapClosure(STREAM, ResourceScope(resource_id=name), absent)
 
 
-def about(scope: Scope) -> Miss:
+def about(scope: Scope) -> GapReport:
     return missed(scope=scope)
 
 
 REJECTED = missed(reason="record_rejected", kind="retry_on_connector_upgrade")
 OPEN: dict[str, Callable[[], list[list[Batch]]]] = {
     "missed": lambda: [[batch(missed())]],
-    "read, then missed": lambda: [[batch(Read(STREAM, "a"), missed())]],
+    "read, then missed": lambda: [[batch(KeyFetched(STREAM, "a"), missed())]],
     "recovered, then missed, in two batches": lambda: [[batch(missed())], [batch(closure()), batch(missed())]],
     "missed, then met whole in the same run": lambda: [[batch(missed(), proof(), rows=[row("a")])]],
-    "refused, then read": lambda: [[batch(REJECTED)], [batch(Read(STREAM, "a"))]],
+    "refused, then read": lambda: [[batch(REJECTED)], [batch(KeyFetched(STREAM, "a"))]],
     "refused again by the run that claims it": lambda: [[batch(REJECTED)], [batch(REJECTED, closure())]],
     "proved by an older version": lambda: [
         [batch(missed(), rows=[row("a", {"v": 2}, version=2.0)])],
@@ -149,7 +149,7 @@ OPEN: dict[str, Callable[[], list[list[Batch]]]] = {
     "closed, and missed in a later run": lambda: [[batch(missed())], [batch(closure())], [batch(missed())]],
 }
 CLOSED: dict[str, Callable[[], list[list[Batch]]]] = {
-    "missed, then read": lambda: [[batch(missed(), Read(STREAM, "a"))]],
+    "missed, then read": lambda: [[batch(missed(), KeyFetched(STREAM, "a"))]],
     "claimed": lambda: [[batch(missed())], [batch(closure())]],
     "claimed as absent": lambda: [[batch(missed())], [batch(closure(absent=True))]],
     "met whole in a later run": lambda: [[batch(missed())], [batch(proof(), rows=[row("a")])]],
@@ -159,7 +159,7 @@ CLOSED: dict[str, Callable[[], list[list[Batch]]]] = {
 }
 
 
-def play(committer: Committer, runs: Sequence[Sequence[Batch]]) -> Outcome:
+def commit_all(committer: Committer, runs: Sequence[Sequence[Batch]]) -> Outcome:
     for run in runs:
         committer.next_run()
         for one in run:
@@ -169,16 +169,16 @@ def play(committer: Committer, runs: Sequence[Sequence[Batch]]) -> Outcome:
 
 @pytest.mark.parametrize("name", OPEN)
 def test_what_leaves_a_gap_open(committer: Committer, name: str) -> None:
-    assert play(committer, OPEN[name]()).gaps.keys() == {'{"resource_id":"a"}'}
+    assert commit_all(committer, OPEN[name]()).gaps.keys() == {'{"resource_id":"a"}'}
 
 
 @pytest.mark.parametrize("name", CLOSED)
 def test_what_closes_a_gap(committer: Committer, name: str) -> None:
-    assert play(committer, CLOSED[name]()).gaps == {}
+    assert commit_all(committer, CLOSED[name]()).gaps == {}
 
 
 def test_the_end_of_a_walk_closes_the_gap_of_the_whole_stream_only(committer: Committer) -> None:
-    play(committer, [[batch(about(WHOLE_STREAM), about(PART), missed())]])
+    commit_all(committer, [[batch(about(WHOLE_STREAM), about(PART), missed())]])
 
     committer.end_walk()
 
@@ -188,13 +188,13 @@ def test_the_end_of_a_walk_closes_the_gap_of_the_whole_stream_only(committer: Co
 def test_a_gap_that_opens_again_keeps_the_way_back(committer: Committer) -> None:
     first = missed(detail_locator={"page": 7})
 
-    outcome = play(committer, [[batch(first)], [batch(closure())], [batch(missed(reason="timed_out"))]])
+    outcome = commit_all(committer, [[batch(first)], [batch(closure())], [batch(missed(reason="timed_out"))]])
 
     assert list(outcome.gaps.values()) == [("timed_out", "retry_by_runtime", {"page": 7})]
 
 
 def test_records_and_cursors_stand_as_they_were_sent_last(committer: Committer) -> None:
-    outcome = play(
+    outcome = commit_all(
         committer,
         [
             [batch(rows=[row("a", {"x": 1}), row("b", {"x": 1})], cursor=1)],
@@ -215,7 +215,7 @@ effects = st.one_of(
     ),
     st.just(REJECTED),
     st.builds(closure, names, absent=st.booleans()),
-    st.builds(lambda name: Read(STREAM, name), names),
+    st.builds(lambda name: KeyFetched(STREAM, name), names),
     st.builds(proof, names, st.just(0), absent=st.booleans()),
 )
 batches = st.lists(effects, max_size=4).map(lambda said: batch(*said, rows=[row("z")]))
@@ -224,4 +224,4 @@ batches = st.lists(effects, max_size=4).map(lambda said: batch(*said, rows=[row(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(runs=st.lists(st.lists(batches, min_size=1, max_size=3), min_size=1, max_size=3))
 def test_any_effects_in_any_batches_have_one_outcome(db: Database, tmp_path: Path, runs: list[list[Batch]]) -> None:
-    assert play(InStore(db), runs) == play(InMemory(tmp_path), runs)
+    assert commit_all(InStore(db), runs) == commit_all(InMemory(tmp_path), runs)

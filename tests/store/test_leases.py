@@ -12,9 +12,9 @@ from sqlalchemy import Connection, text
 from pdpp_worker.errors import LeaseLostError
 from pdpp_worker.store import leases, runs
 from pdpp_worker.store.batch import Batch, Claim, Rejection
-from pdpp_worker.store.effects import Read
+from pdpp_worker.store.effects import KeyFetched
 from pdpp_worker.store.gaps import by_owner
-from pdpp_worker.store.gaps.selection import Selection
+from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.desk import Desk, missed, row
 from tests.support.waiting import PATIENCE_S
 
@@ -39,7 +39,7 @@ def release(desk: Desk, claim: Claim) -> None:
         leases.release(connection, claim)
 
 
-def make_due(connection: Connection, connection_ids: Sequence[int], selection: Selection) -> int:
+def make_due(connection: Connection, connection_ids: Sequence[int], selection: GapFilter) -> int:
     """Let all of them be tried now."""
     return by_owner.make_due(connection, connection_ids, selection, None)
 
@@ -138,7 +138,7 @@ def test_the_loser_writes_nothing_at_all(desk: Desk) -> None:
     desk.take("another")
     before = written(desk)
     batch = full_batch()
-    batch.effects.append(Read("items", "known"))
+    batch.effects.append(KeyFetched("items", "known"))
 
     with pytest.raises(LeaseLostError, match=f"The lease for run {desk.run_id} went to another worker"):
         desk.commit(batch, lost)
@@ -167,7 +167,7 @@ def test_a_writer_keeps_others_out_until_its_transaction_ends(desk: Desk) -> Non
 @pytest.mark.parametrize("order", ["ab", "ba"])
 @pytest.mark.parametrize("change", [by_owner.waive, by_owner.reopen, make_due])
 def test_whoever_changes_many_gaps_and_a_batch_do_not_wait_for_each_other(
-    desk: Desk, change: Callable[[Connection, Sequence[int], Selection], int], order: str
+    desk: Desk, change: Callable[[Connection, Sequence[int], GapFilter], int], order: str
 ) -> None:
     desk.miss(missed("a"), missed("b"))
     status = "waived" if change is by_owner.reopen else "open"
@@ -180,7 +180,7 @@ def test_whoever_changes_many_gaps_and_a_batch_do_not_wait_for_each_other(
 
     def by_hand() -> int:
         with desk.db.begin() as connection:
-            return change(connection, [desk.connection_id], Selection())
+            return change(connection, [desk.connection_id], GapFilter())
 
     with ThreadPoolExecutor() as pool:
         with desk.db.begin() as connection:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from pdpp_worker.store.batch import Claim
-from pdpp_worker.store.effects import Effect, Miss, last_words
+from pdpp_worker.store.effects import Effect, GapReport, last_words
 from pdpp_worker.store.gaps.close import close
 from pdpp_worker.store.gaps.report import report
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
@@ -15,13 +15,13 @@ from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 
 def apply(
     connection: Connection, claim: Claim, version: str, policy: RetryPolicy, effects: Iterable[Effect]
-) -> tuple[list[Miss], list[str]]:
+) -> tuple[list[GapReport], list[str]]:
     """Apply what a batch says of gaps, in its order; returns the misses that are newly open, and the streams of gaps
     that were closed.
     """
     words = last_words(effects)
-    opened: list[Miss] = []
-    misses = {place: word.misses for place, word in words.items() if word.misses}
+    opened: list[GapReport] = []
+    misses = {place: word.reports for place, word in words.items() if word.reports}
     while misses:
         opened += report(connection, claim, version, policy, {place: left[0] for place, left in misses.items()})
         misses = {place: left[1:] for place, left in misses.items() if left[1:]}

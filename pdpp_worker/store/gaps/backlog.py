@@ -14,14 +14,14 @@ from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.gaps import credentials
 from pdpp_worker.store.gaps.due import COUNTED, IS_DUE, IS_TIMELY, PRESSURE_REASONS
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy, next_attempt
-from pdpp_worker.store.gaps.selection import IS_SELECTED, IS_TAKEN, Forms, Selection, parameters
+from pdpp_worker.store.gaps.selection import IS_SELECTED, IS_SUPPORTED, GapFilter, ScopeKinds, parameters
 from pdpp_worker.store.gaps.upgrades import is_newer
 
 _IS_ANOTHERS = """(gaps.recovery_kind = 'retry_on_connector_upgrade'
     AND coalesce(gaps.connector_version_seen = CAST(:version AS text), false))"""
 _FOR_RUN = f"""
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
-    WHERE gaps.connection_id = :connection_id AND {IS_DUE} AND {IS_SELECTED} AND {IS_TAKEN}
+    WHERE gaps.connection_id = :connection_id AND {IS_DUE} AND {IS_SELECTED} AND {IS_SUPPORTED}
         AND last_run_id <> :run_id AND NOT {_IS_ANOTHERS}
 """
 _OPENED_FOR = text("""
@@ -29,7 +29,7 @@ _OPENED_FOR = text("""
     WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at IS NOT NULL
         AND recovery_kind = 'retry_on_connector_upgrade' AND opened_for_version IS NOT NULL
 """)
-# What a newer version is to try is nothing for an older one, nor for one that could not read it.
+# A gap that a newer version is to try is left alone by an older one, and by one that could not read it.
 _HAND_BACK = text(f"""
     UPDATE gaps SET next_attempt_at = NULL
     WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at IS NOT NULL
@@ -45,37 +45,37 @@ _COUNT = text(f"""
     SELECT stream, count(*) AS missing FROM (SELECT stream {_FOR_RUN} LIMIT {COUNTED}) AS waiting GROUP BY stream
 """)
 _ANY = text(f"SELECT 1 {_FOR_RUN} LIMIT 1")
-_REST = text(f"""
+_DEFER = text(f"""
     UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND status = 'open' AND {IS_SELECTED}
         AND next_attempt_at < now() + :wait_s * interval '1 second'
 """)
-_HELD_UNTIL = text(f"""
+_BLOCKED_UNTIL = text(f"""
     SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now() AND NOT EXISTS (
         SELECT 1 FROM schedules WHERE schedules.connection_id = :connection_id AND NOT paused
             AND next_run_at < cooldown_until) AND EXISTS (
         SELECT 1 FROM gaps WHERE gaps.connection_id = :connection_id AND {IS_TIMELY}
-            AND reason IN ({PRESSURE_REASONS}) AND {IS_SELECTED} AND {IS_TAKEN} AND last_run_id <> :run_id)
+            AND reason IN ({PRESSURE_REASONS}) AND {IS_SELECTED} AND {IS_SUPPORTED} AND last_run_id <> :run_id)
 """)
 # A version that time alone kept from trying has not failed on a gap: it tries again.
-_PUT_OFF = text(f"""
+_RECORD_FAILED_ATTEMPT = text(f"""
     UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, tried_run_id = :run_id, leased_by_run_id = NULL,
-        connector_version_seen = CASE WHEN recovery_kind = 'retry_on_connector_upgrade' AND :passing
+        connector_version_seen = CASE WHEN recovery_kind = 'retry_on_connector_upgrade' AND :transient
             THEN connector_version_seen ELSE :version END,
         status = CASE WHEN recovery_kind = 'retry_by_runtime' AND attempts + 1 >= :max_attempts
             THEN 'exhausted' ELSE 'open' END,
-        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' OR :passing THEN {next_attempt("attempts")} END
+        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' OR :transient THEN {next_attempt("attempts")} END
     FROM connections
     WHERE gaps.connection_id = :connection_id AND connections.id = gaps.connection_id AND {IS_DUE}
         AND last_run_id <> :run_id
-        AND (gaps.id = ANY(CAST(:handed AS bigint[])) OR (:walked AND NOT ({IS_TAKEN})))
+        AND (gaps.id = ANY(CAST(:assigned AS bigint[])) OR (:walked AND NOT ({IS_SUPPORTED})))
 """)
 
 
 class Backlog:
     """The gaps that one run may try, in their order."""
 
-    def __init__(self, claim: Claim, forms: Forms, selection: Selection, version: str | None = None) -> None:
+    def __init__(self, claim: Claim, forms: ScopeKinds, selection: GapFilter, version: str | None = None) -> None:
         """`version`: that of the connector which is to try them."""
         self._claim = claim
         self._values: dict[str, Any] = {
@@ -89,9 +89,8 @@ class Backlog:
     def lease(self, connection: Connection, limit: int) -> list[GapToClose]:
         """Take the first ones for this run, for as long as its lease of the connection lives.
 
-        What waits for another version is handed back to the sweep of that version.
-
-        What the run has met itself is left to the next one, or its own failures would keep it from walking on.
+        A gap that waits for another version is handed back to the sweep of that version. A gap that the run has met
+        itself is left to the next run, or its own failures would keep it from walking on.
         """
         self._hand_back(connection)
         rows = connection.execute(_LEASE, {**self._values, "limit": limit}).all()
@@ -120,39 +119,36 @@ class Backlog:
         """Whether any is left."""
         return connection.execute(_ANY, self._values).scalar() is not None
 
-    def rest(self, connection: Connection, wait_s: float) -> None:
-        """The owner wants nothing to be asked for now: let all of them wait, in whatever form, without an attempt."""
-        connection.execute(_REST, {**self._values, "wait_s": wait_s})
+    def defer(self, connection: Connection, wait_s: float) -> None:
+        """Let all of them wait for `wait_s`, without an attempt: the owner wants nothing to be asked for now."""
+        connection.execute(_DEFER, {**self._values, "wait_s": wait_s})
 
-    def held_until(self, connection: Connection) -> datetime | None:
-        """When those can be taken that only a pause which the provider wants holds back.
+    def blocked_until(self, connection: Connection) -> datetime | None:
+        """The end of the provider's pause, where gaps are due that only it holds back.
 
         None: there are none, or a walk is due before, which is not to wait for them.
         """
-        until: datetime | None = connection.execute(_HELD_UNTIL, self._values).scalar()
+        until: datetime | None = connection.execute(_BLOCKED_UNTIL, self._values).scalar()
         return until
 
-    def put_off(
+    def record_failed_attempt(
         self,
         connection: Connection,
         version: str,
         policy: RetryPolicy,
-        handed: Sequence[int],
+        assigned: Sequence[int],
         *,
         walked: bool,
-        passing: bool,
+        transient: bool,
     ) -> None:
         """Count an attempt at gaps that the run left as they were, so that they do not stay due for ever.
 
-        Those that it was handed; and where it `walked`, those that the connector cannot be asked for by themselves.
-        `passing`: what kept it from them passes with time, and says nothing about the version.
+        These are the assigned ones; and where the run `walked`, those that the connector cannot be asked for by
+        themselves. `transient`: the obstacle passes with time, and says nothing about the version.
         """
-        values = {**self._values, **policy._asdict(), "version": version, "handed": list(handed)}
-        connection.execute(_PUT_OFF, {**values, "walked": walked, "passing": passing})
+        values = {**self._values, **policy._asdict(), "version": version, "assigned": list(assigned)}
+        connection.execute(_RECORD_FAILED_ATTEMPT, {**values, "walked": walked, "transient": transient})
 
-    def await_owner(self, connection: Connection, version: str, reason: str, handed: Sequence[int]) -> None:
-        """Let those that the run was handed wait for the owner, without whom none of them can be asked for.
-
-        They are innocent of that, so no attempt is counted.
-        """
-        credentials.await_owner(connection, self._claim, version, reason, handed)
+    def await_owner(self, connection: Connection, version: str, reason: str, assigned: Sequence[int]) -> None:
+        """Let assigned gaps wait for the owner, without whom none of them can be asked for. No attempt is counted."""
+        credentials.await_owner(connection, self._claim, version, reason, assigned)

@@ -1,4 +1,4 @@
-"""What an owner does with gaps by hand."""
+"""Changes that an owner makes to gaps by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, TextClause, text
 
 from pdpp_worker.store import events, leases
-from pdpp_worker.store.gaps.selection import IS_SELECTED, Selection, parameters
+from pdpp_worker.store.gaps.selection import IS_SELECTED, GapFilter, parameters
 
 # Rows keep their place in the order: what was due before stays before what is made due now.
 _MAKE_DUE = text(f"""
@@ -39,25 +39,25 @@ _REOPEN = text(
 )
 
 
-def make_due(connection: Connection, connection_ids: Sequence[int], selection: Selection, limit: int | None) -> int:
+def make_due(connection: Connection, connection_ids: Sequence[int], selection: GapFilter, limit: int | None) -> int:
     """Let transient gaps be tried now, those that were given up included; returns how many were not due already."""
     leases.lock(connection, connection_ids)
     values = {"connection_ids": list(connection_ids), "limit": limit, **parameters(selection)}
     return connection.execute(_MAKE_DUE, values).rowcount
 
 
-def waive(connection: Connection, connection_ids: Sequence[int], selection: Selection) -> int:
+def waive(connection: Connection, connection_ids: Sequence[int], selection: GapFilter) -> int:
     """The owner does without: close these gaps; returns how many."""
     return _by_hand(connection, _WAIVE, "gaps_waived", connection_ids, selection)
 
 
-def reopen(connection: Connection, connection_ids: Sequence[int], selection: Selection) -> int:
+def reopen(connection: Connection, connection_ids: Sequence[int], selection: GapFilter) -> int:
     """The owner wants them after all: open what was waived, given up or said not to exist; returns how many."""
     return _by_hand(connection, _REOPEN, "gaps_reopened", connection_ids, selection)
 
 
 def _by_hand(
-    connection: Connection, statement: TextClause, event: str, connection_ids: Sequence[int], selection: Selection
+    connection: Connection, statement: TextClause, event: str, connection_ids: Sequence[int], selection: GapFilter
 ) -> int:
     leases.lock(connection, connection_ids)
     values = {"connection_ids": list(connection_ids), **parameters(selection)}

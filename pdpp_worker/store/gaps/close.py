@@ -1,4 +1,4 @@
-"""Close gaps by proof. A gap is never deleted."""
+"""Closing gaps by proof. A gap is never deleted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash
 from pdpp_worker.store.batch import Claim
-from pdpp_worker.store.effects import Close, Closure, Place, Proof, Read
+from pdpp_worker.store.effects import Closing, GapClosure, GapKey, KeyFetched, KeyProven
 
 _CLOSE = """
     UPDATE gaps SET status = :status, closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL
@@ -17,15 +17,15 @@ _CLOSE = """
         AND {proved}
     RETURNING stream
 """
-_PROVED: Mapping[type[Close], TextClause] = {
+_PROVED: Mapping[type[Closing], TextClause] = {
     kind: text(_CLOSE.format(proved=proved))
     for kind, proved in (
-        # Whatever else shows that the item was read, the record of it was refused in this run.
-        (Closure, "(reason <> 'record_rejected' OR last_run_id <> :run_id)"),
-        # That a resource was read says nothing of a record that was refused: only the record itself proves it.
-        (Read, "reason <> 'record_rejected'"),
-        # What the run has said itself to be missing stays so: a record of the same name may be what is left of it.
-        (Proof, "last_run_id <> :run_id"),
+        # Never close a gap whose record was refused in this run, by another record of the item.
+        (GapClosure, "(reason <> 'record_rejected' OR last_run_id <> :run_id)"),
+        # A read resource says nothing of a record that was refused: only the record itself proves it.
+        (KeyFetched, "reason <> 'record_rejected'"),
+        # Never close a gap that this run reported: its record may be all that is left of the item.
+        (KeyProven, "last_run_id <> :run_id"),
     )
 }
 # A walk of the whole stream from its beginning has passed every part of it; what it missed again, it said itself.
@@ -55,11 +55,11 @@ _MISSING_IN = text("""
 """)
 
 
-def close(connection: Connection, claim: Claim, closes: Mapping[Place, Close]) -> list[str]:
-    """Close gaps that are proved; returns their streams. One that is closed already is left alone."""
-    kinds: dict[tuple[type[Close], bool], list[Place]] = {}
+def close(connection: Connection, claim: Claim, closes: Mapping[GapKey, Closing]) -> list[str]:
+    """Closing gaps that are proved; returns their streams. One that is closed already is left alone."""
+    kinds: dict[tuple[type[Closing], bool], list[GapKey]] = {}
     for place, close in closes.items():
-        absent = not isinstance(close, Read) and close.absent
+        absent = not isinstance(close, KeyFetched) and close.absent
         kinds.setdefault((type(close), absent), []).append(place)
     closed: list[str] = []
     for (kind, absent), places in kinds.items():
@@ -73,13 +73,13 @@ def close(connection: Connection, claim: Claim, closes: Mapping[Place, Close]) -
 
 
 def close_whole_stream(connection: Connection, claim: Claim, stream: str, *, from_scratch: bool) -> list[str]:
-    """Close the gap about a whole stream: the run walked it to its end, and what it found can be believed."""
+    """Closing the gap about a whole stream: the run walked it to its end, and what it found can be believed."""
     values = {"stream": stream, "hash": scope_hash(WHOLE_STREAM), "from_scratch": from_scratch}
     return list(connection.execute(_CLOSE_WHOLE, {**values, **_ids(claim)}).scalars())
 
 
 def close_passed(connection: Connection, claim: Claim, stream: str) -> list[str]:
-    """Close the gaps about parts of a stream that the run walked whole, from its beginning to its end."""
+    """Closing the gaps about parts of a stream that the run walked whole, from its beginning to its end."""
     return list(connection.execute(_CLOSE_PASSED, {"stream": stream, **_ids(claim)}).scalars())
 
 

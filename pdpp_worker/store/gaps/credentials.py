@@ -15,7 +15,7 @@ _AWAIT_OWNER = text("""
         next_attempt_at = (SELECT clock_timestamp() FROM connections
             WHERE id = :connection_id AND credentials_version <> :credentials_version),
         connector_version_seen = :version, leased_by_run_id = NULL
-    WHERE connection_id = :connection_id AND id = ANY(CAST(:handed AS bigint[])) AND status = 'open'
+    WHERE connection_id = :connection_id AND id = ANY(CAST(:assigned AS bigint[])) AND status = 'open'
 """)
 _NEEDS_OWNER = ", ".join(f"'{reason.value}'" for reason in sorted(NEEDS_OWNER))
 _SIGNED_IN = text(f"""
@@ -39,7 +39,7 @@ def await_owner(connection: Connection, claim: Claim, version: str, reason: str,
         "credentials_version": claim.credentials_version,
         "version": version,
         "reason": reason,
-        "handed": list(gap_ids),
+        "assigned": list(gap_ids),
     }
     connection.execute(_AWAIT_OWNER, values)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pdpp_worker.protocol.reasons import PRESSURE
-from pdpp_worker.store.gaps.selection import IS_SELECTED, IS_WHOLE_STREAM, Selection, parameters
+from pdpp_worker.store.gaps.selection import IS_SELECTED, IS_WHOLE_STREAM, GapFilter, parameters
 from pdpp_worker.store.tables import IS_ACTIVE
 
 PAGE = 1000
@@ -54,7 +54,7 @@ _COUNT_DUE = text(f"""
     FROM (SELECT scope FROM gaps JOIN connections ON connections.id = gaps.connection_id
         WHERE gaps.connection_id = :connection_id AND {IS_DUE} AND {IS_SELECTED} LIMIT {COUNTED}) AS due
 """)
-_STANDING = text(f"""
+_SUMMARY = text(f"""
     SELECT held.*,
         (SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now()) AS cooldown_until,
         (SELECT id FROM runs WHERE connection_id = :connection_id AND {IS_ACTIVE}) AS active_run_id
@@ -62,7 +62,7 @@ _STANDING = text(f"""
         SELECT count(*) FILTER (WHERE closed_at IS NULL) AS missing,
             count(*) FILTER (WHERE status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'
                 AND next_attempt_at IS NULL) AS by_upgrade,
-            count(*) FILTER (WHERE status IN ('waived', 'absent_upstream')) AS let_go
+            count(*) FILTER (WHERE status IN ('waived', 'absent_upstream')) AS closed_without_item
         FROM gaps WHERE connection_id = :connection_id AND {IS_SELECTED}
     ) AS held
 """)
@@ -85,13 +85,13 @@ class DueCount(NamedTuple):
     resources: int
 
 
-class Standing(NamedTuple):
-    """What keeps a connection's gaps from being tried now."""
+class GapSummary(NamedTuple):
+    """A connection's gaps, and what keeps them from being tried now."""
 
     missing: int
     by_upgrade: int
     """Of these, those that wait for another version of the connector."""
-    let_go: int
+    closed_without_item: int
     """Closed without the item: waived, or absent at the provider."""
     cooldown_until: datetime | None
     active_run_id: int | None
@@ -101,7 +101,7 @@ def due_connections(
     connection: Connection,
     limit: int,
     connection_ids: Sequence[int] | None = None,
-    selection: Selection = Selection(),  # noqa: B008 - a tuple, which nobody can change
+    selection: GapFilter = GapFilter(),  # noqa: B008 - a tuple, which nobody can change
     *,
     asked: bool = False,
 ) -> list[DueConnection]:
@@ -113,12 +113,12 @@ def due_connections(
     return [DueConnection(*row) for row in connection.execute(_DUE_CONNECTIONS, {**values, **parameters(selection)})]
 
 
-def count_due(connection: Connection, connection_id: int, selection: Selection) -> DueCount:
+def count_due(connection: Connection, connection_id: int, selection: GapFilter) -> DueCount:
     """How many gaps of a connection may be tried now; at most `COUNTED`."""
     values = {"connection_id": connection_id, **parameters(selection)}
     return DueCount(*connection.execute(_COUNT_DUE, values).one())
 
 
-def standing(connection: Connection, connection_id: int, selection: Selection) -> Standing:
-    """Why the selected gaps of a connection are not tried now."""
-    return Standing(*connection.execute(_STANDING, {"connection_id": connection_id, **parameters(selection)}).one())
+def summary(connection: Connection, connection_id: int, selection: GapFilter) -> GapSummary:
+    """The selected gaps of a connection, and why they are not tried now."""
+    return GapSummary(*connection.execute(_SUMMARY, {"connection_id": connection_id, **parameters(selection)}).one())

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from pdpp_worker.protocol.scope import scope_json
 from pdpp_worker.store.batch import Claim
-from pdpp_worker.store.effects import Miss, Place
+from pdpp_worker.store.effects import GapKey, GapReport
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy, next_attempt
 from pdpp_worker.store.values import encode, storable
 
@@ -20,7 +20,7 @@ from pdpp_worker.store.values import encode, storable
 _IS_ANEW = "(held.closed_at IS NOT NULL AND held.last_run_id <> excluded.last_run_id)"
 _ATTEMPTS = f"""(CASE WHEN {_IS_ANEW} THEN 1
     WHEN held.tried_run_id = excluded.tried_run_id THEN held.attempts ELSE held.attempts + 1 END)"""
-# What passes with time says nothing of whether this version can read what an earlier one could not: it goes on trying.
+# A transient cause says nothing of whether this version can read what an earlier one could not: it goes on trying.
 _IS_TRIED = f"""(NOT {_IS_ANEW} AND held.recovery_kind = 'retry_on_connector_upgrade'
     AND excluded.recovery_kind = 'retry_by_runtime' AND excluded.next_attempt_at IS NOT NULL
     AND held.connector_version_seen <> excluded.connector_version_seen)"""
@@ -73,8 +73,8 @@ _UPSERT = text(f"""
 
 
 def report(
-    connection: Connection, claim: Claim, version: str, policy: RetryPolicy, misses: Mapping[Place, Miss]
-) -> list[Miss]:
+    connection: Connection, claim: Claim, version: str, policy: RetryPolicy, misses: Mapping[GapKey, GapReport]
+) -> list[GapReport]:
     """Open gaps, or count another attempt at those that are known; returns those that are newly open."""
     if not misses:
         return []
@@ -89,7 +89,7 @@ def report(
     return [misses[row.stream, bytes(row.scope_hash)] for row in rows if row.opened]
 
 
-def _values(found: Miss, hashed: bytes) -> dict[str, Any]:
+def _values(found: GapReport, hashed: bytes) -> dict[str, Any]:
     scope = encode(scope_json(found.scope))
     locator = None if found.detail_locator is None else encode(found.detail_locator)
     return {

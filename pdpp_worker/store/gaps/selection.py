@@ -1,4 +1,4 @@
-"""Which gaps a question or a change is about, as SQL conditions and their parameters."""
+"""SQL conditions, and their parameters, for the gaps that a question or a change is about."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ IS_SELECTED = """
     AND (CAST(:ids AS bigint[]) IS NULL OR gaps.id = ANY(CAST(:ids AS bigint[])))
 """
 IS_WHOLE_STREAM = """scope = '{"partition": {}}'"""
-IS_TAKEN = f"CASE WHEN scope ? 'resource_id' THEN :resources ELSE :batches AND NOT {IS_WHOLE_STREAM} END"
+IS_SUPPORTED = f"CASE WHEN scope ? 'resource_id' THEN :resources ELSE :batches AND NOT {IS_WHOLE_STREAM} END"
 
 
-class Selection(NamedTuple):
-    """Which gaps somebody asked for; None is all."""
+class GapFilter(NamedTuple):
+    """A filter of gaps; None is all."""
 
     stream: str | None = None
     reason: str | None = None
     ids: Sequence[int] | None = None
 
 
-class Forms(NamedTuple):
-    """Which forms of scope a connector can be asked for by itself; a whole stream never is."""
+class ScopeKinds(NamedTuple):
+    """The kinds of scope that a connector can be asked for by itself; a whole stream never is."""
 
     resources: bool = True
     batches: bool = False
 
 
-def parameters(selection: Selection) -> dict[str, Any]:
+def parameters(selection: GapFilter) -> dict[str, Any]:
     return {**selection._asdict(), "ids": None if selection.ids is None else list(selection.ids)}

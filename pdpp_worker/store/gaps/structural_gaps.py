@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-# What was closed because nobody could have it may be had again. What the provider said is gone stays gone.
+# Reopens gaps that were closed since the stream was not supplied. An item that the provider said is gone stays gone.
 _REOPEN = text("""
     UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
         structural = false,
