@@ -31,7 +31,7 @@ from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, 
 from pdpp_worker.registry import Connector
 from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
-from pdpp_worker.store.effects import Miss
+from pdpp_worker.store.effects import GapReport
 
 _SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}
 
@@ -121,7 +121,9 @@ class Runner:
         ask, disruption = ask or Ask(), disruption or Disruption()
         self._heard_at = time.monotonic()
         attempt = Attempt(self._start(ledger, ask))
-        handler = MessageHandler(self.manifest, attempt.start, lambda text: text)
+        ledger.begin_run()
+        missing_in = {gap.miss.stream for gap in ledger.gaps.values()}
+        handler = MessageHandler(self.manifest, attempt.start, lambda text: text, missing_in)
         with ExitStack() as clients, self._watched():
             wire = Wire(clients, disruption.request, disruption.failure, lasting=disruption.lasting)
             context = self._context(wire, ask, ledger)
@@ -272,7 +274,7 @@ def _miss_all(attempt: Attempt, handler: MessageHandler, ledger: Ledger) -> None
     for stream, word in attempt.failed_streams.items():
         reason = known_reason(word) or Reason.UPSTREAM_ERROR
         batch.effects.append(
-            Miss(stream, WHOLE_STREAM, reason.value, reason.kind.value, waits_for_owner=reason in NEEDS_OWNER)
+            GapReport(stream, WHOLE_STREAM, reason.value, reason.kind.value, waits_for_owner=reason in NEEDS_OWNER)
         )
     ledger.commit(batch)
 

@@ -14,7 +14,7 @@ from pdpp_worker import registry
 from pdpp_worker.connector import Context
 from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.recovery.policy import retry_policy, taken_forms
+from pdpp_worker.recovery.policy import retry_policy, supported_scopes
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits
@@ -25,10 +25,11 @@ from pdpp_worker.runtime.slice_context import Answerer, make_context
 from pdpp_worker.runtime.time_limits import TimeLimits
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import gaps, runs
-from pdpp_worker.store.backlog import Backlog
+from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import close
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 
 MAX_FAILURES = 10
 """Failed requests in a row after which a run leaves its gaps to a later time, and walks."""
@@ -78,7 +79,7 @@ def open_slice(
     """
     connector = registry.get(claimed.connection.connector)
     manifest, redactor, clients = connector.manifest, Redactor(), ExitStack()
-    backlog = Backlog(claimed.claim, taken_forms(manifest), claimed.selection, manifest.version)
+    backlog = Backlog(claimed.claim, supported_scopes(manifest), claimed.selection, manifest.version)
     plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
     handler = MessageHandler(manifest, plan.start, redactor, open_gap_streams)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)
@@ -110,7 +111,7 @@ def _plan(
     """The plan, and the streams with open gaps."""
     plan = plan_slice(connection, settings, claimed, manifest, backlog)
     names = [scope["name"] for scope in claimed.streams]
-    return plan, gaps.missing_in(connection, claimed.connection.id, names)
+    return plan, close.missing_in(connection, claimed.connection.id, names)
 
 
 def _limits(
