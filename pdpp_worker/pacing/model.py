@@ -198,8 +198,11 @@ class Model:
         bucket.rate = max(self._slowing.slower(bucket.rate, bound, self._probing.successes), SLOWEST)
 
     def _learn_at_once(self, sent_at: float, admitted: Sequence[float]) -> None:
-        """Go to a rate that is sure, since finding it would cost one long wait after the other."""
+        """Go to a rate and a burst that are sure, since finding them would cost one long wait after the other."""
         bucket, gain = self._bucket, self._probing.gain(sent_at)
+        if bucket.was_full and bucket.count < bucket.burst:
+            bucket.is_smaller(sent_at, admitted, bound=0.0)
+            return
         since = bucket.since(admitted)
         seen = len(since) / max(sent_at - since[0], 1 / self._fastest) if since else bucket.rate
         sure = seen * (1 - UNSEEN_BURST / max(len(since), 2 * UNSEEN_BURST))

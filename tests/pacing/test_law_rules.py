@@ -166,3 +166,16 @@ def test_of_several_limits_that_are_used_up_the_one_that_lasts_longest_holds() -
     hold = announcement.hold(START)
     assert hold is not None
     assert hold.until == START + 100
+
+
+def test_a_refusal_that_costs_an_hour_right_after_a_pause_speaks_of_the_burst_alone() -> None:
+    controller, now = Controller(250.0), START
+    controller.on_send(now)
+    controller.on_success(now)
+    now = controller.next_send(now)
+    controller.on_send(now)
+
+    controller.on_throttle(now, 3600.0)
+
+    assert controller.rate == 1
+    assert controller._model._bucket.burst == 1
