@@ -1,7 +1,8 @@
 """`python -m bench.rate.bounds`: what a client gets that knows the provider and obeys the rules of ours.
 
-It keeps the allowance of two refusals in any 60 s, waits as long as it is told, and cannot know which request is shed.
-No law that keeps these rules gets more: its share of the all-knowing client's throughput bounds theirs.
+It keeps the allowance of two refusals in any 60 s, and cannot know which request is shed.
+It sends each request as early as it may. A later send would only make the refusals, and what waits for them, later too:
+so no law that keeps these rules gets a larger share of the all-knowing client's throughput.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from statistics import median
 from typing import Annotated
 
 import typer
-from pdpp_worker.demo.provider.laws import QuotaModel
 from rich.console import Console
 from rich.table import Table
 
 from bench.rate.oracle import Oracle
 from bench.rate.scenarios import UNRELATED, Scenario
 from bench.rate.simulator import Setting, drain
+from pdpp_worker.conformance.quota.models import QuotaModel
 from pdpp_worker.pacing.allowance import Allowance
 
 _console = Console()
