@@ -145,6 +145,8 @@ def test_the_length_of_a_window_is_the_shortest_that_explains_what_was_admitted(
 
 def test_an_announcement_that_did_not_agree_is_believed_again_after_answers_that_do() -> None:
     announcement = Announcement()
+    for _ in range(2 * AGREEING):
+        announcement.on_success()
     announcement.on_announced(START, [Announced(5, 60.0)])
     announcement.on_send(START)
 
