@@ -16,6 +16,9 @@ from tests.support.pages import PAGES, ROOT, name, prose, quoted, text
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 SOURCES = [*ROOT.glob("pdpp_worker/**/*.py"), *ROOT.glob("connectors/**/*.py")]
 LIFECYCLES = sorted(ROOT.glob("docs/*-lifecycle.md"))
+OLD_WORDS = re.compile(
+    r"\b(mends?|mended|go(es)? back|going back|rung|books|the law|roads?|[Ww]hoever|put off|leash|keeper|guardian)\b"
+)
 OTHER_VARIABLES = {"PDPP_RUN_ID", "PDPP_FILES_DIR", "PDPP_PACING_MIN_INTERVAL_MS"}
 """Told to a connector's command; no settings."""
 
@@ -102,3 +105,8 @@ def test_sentences_to_look_up_are_those_that_the_code_says() -> None:
 def _says(sentence: str, row: str) -> bool:
     parts = [part.strip(" .") for part in row.split("…")]
     return all(part in sentence for part in parts if part) and bool(sentence.strip("… ."))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_pages_use_the_words_of_the_glossary(page: Path) -> None:
+    assert [found.group() for found in OLD_WORDS.finditer(re.sub(r"`[^`]*`", "", prose(page)))] == []
