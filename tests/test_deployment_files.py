@@ -144,6 +144,7 @@ def test_valkey_never_evicts_and_writes_down_what_it_takes() -> None:
     assert "--appendonly yes" in command
 
 
+@pytest.mark.process
 def test_the_dockerfile_passes_the_linter() -> None:
     hadolint = Path(sysconfig.get_path("scripts")) / "hadolint"
 

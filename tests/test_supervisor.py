@@ -16,6 +16,8 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 _SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 _STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + _SLEEP
 _PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_SLEEP!r}]); {_SLEEP}"

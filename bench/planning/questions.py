@@ -14,10 +14,11 @@ from sqlalchemy import Connection, event
 from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.recovery import sweep
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog
-from pdpp_worker.store.backlog import Backlog, Forms, Selection
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import due as due_gaps
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.selection import GapFilter, ScopeKinds
 from pdpp_worker.store.views import wait_views
 
 Question = Callable[[Connection], object]
@@ -25,7 +26,7 @@ Question = Callable[[Connection], object]
 
 def _page(connection: Connection) -> object:
     claim = Claim(connection_id=1, run_id=2, token=1, holder="bench", lease_s=30)
-    return Backlog(claim, Forms(), Selection()).lease(connection, backlog.PAGE)
+    return Backlog(claim, ScopeKinds(), GapFilter()).lease(connection, due_gaps.PAGE)
 
 
 def _coverage(connection: Connection) -> object:
@@ -37,7 +38,7 @@ def _coverage_of_one(connection: Connection) -> object:
 
 
 QUESTIONS: dict[str, Question] = {
-    "which connections are due": lambda connection: backlog.due_connections(connection, sweep.PAGE),
+    "which connections are due": lambda connection: due_gaps.due_connections(connection, sweep.PAGE),
     "which connections stand still": wait_views.read,
     "a run's page of 1,000 gaps": _page,
     "coverage of one connection": _coverage_of_one,

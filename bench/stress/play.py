@@ -25,10 +25,11 @@ from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.recovery.upgrade import sweep_upgrade
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, connections, edits, runs
-from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store import connections, edits, runs
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import by_owner
+from pdpp_worker.store.gaps.selection import GapFilter
 
 CONNECTIONS, WORKERS, DISPATCHERS, SWEEPERS = 6, 4, 2, 2
 WINDOWS = 2
@@ -169,8 +170,8 @@ class Play:
 
     def _by_hand(self, chance: Random, _: ConnectionRow, rows: list[ConnectionRow]) -> None:
         ids = [row.id for row in chance.sample(rows, chance.randint(1, len(rows)))]
-        change = chance.choice((backlog.waive, backlog.reopen))
-        self._db.transact(partial(change, connection_ids=ids, selection=Selection(reason=None)))
+        change = chance.choice((by_owner.waive, by_owner.reopen))
+        self._db.transact(partial(change, connection_ids=ids, selection=GapFilter(reason=None)))
 
     def _give(self, _: Random, row: ConnectionRow, __: list[ConnectionRow]) -> None:
         """Two settings at once, and a credential: all three have to be there at the end."""

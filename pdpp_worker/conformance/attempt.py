@@ -32,7 +32,7 @@ from pdpp_worker.registry import Connector
 from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
-from pdpp_worker.store.effects import Miss
+from pdpp_worker.store.effects import GapReport
 
 _SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}
 
@@ -122,7 +122,9 @@ class Runner:
         ask, disruption = ask or Ask(), disruption or Disruption()
         self._heard_at = time.monotonic()
         attempt = Attempt(self._start(ledger, ask))
-        handler = handler_for(self.manifest, attempt.start, lambda text: text)
+        ledger.begin_run()
+        missing_in = {gap.miss.stream for gap in ledger.gaps.values()}
+        handler = handler_for(self.manifest, attempt.start, lambda text: text, missing_in)
         with ExitStack() as clients, self._watched():
             wire = Wire(clients, disruption.request, disruption.failure, lasting=disruption.lasting)
             context = self._context(wire, ask, ledger)
@@ -275,7 +277,7 @@ def _miss_all(attempt: Attempt, handler: MessageHandler, ledger: Ledger) -> None
     for stream, word in attempt.failed_streams.items():
         reason = known_reason(word) or Reason.UPSTREAM_ERROR
         batch.effects.append(
-            Miss(stream, WHOLE_STREAM, reason.value, reason.kind.value, waits_for_owner=reason in NEEDS_OWNER)
+            GapReport(stream, WHOLE_STREAM, reason.value, reason.kind.value, waits_for_owner=reason in NEEDS_OWNER)
         )
     ledger.commit(batch)
 

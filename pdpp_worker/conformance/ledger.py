@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
@@ -18,8 +18,17 @@ from pdpp_worker.protocol.messages import GapToClose
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash
 from pdpp_worker.store.batch import Batch, RecordRow
-from pdpp_worker.store.effects import Closure, Effect, Miss, Place, Read, Row, place_of, standing
-from pdpp_worker.store.versions import Content, as_stored, play
+from pdpp_worker.store.effects import (
+    Closing,
+    GapKey,
+    GapReport,
+    KeyFetched,
+    Row,
+    last_words,
+    may_close,
+    without_outdated,
+)
+from pdpp_worker.store.versions import Content, apply_rows, as_stored
 
 Held = dict[str, dict[str, Any]]
 """Stream and key to data, without what was deleted."""
@@ -30,7 +39,9 @@ class Gap:
     """A gap that is open."""
 
     gap_id: int
-    miss: Miss
+    miss: GapReport
+    run: int = 0
+    """The run that met it last."""
 
     @property
     def to_close(self) -> GapToClose:
@@ -51,12 +62,14 @@ class Ledger:
     files: Path
     """The connection's own directory."""
     cursors: dict[str, Any] = field(default_factory=dict)
-    gaps: dict[Place, Gap] = field(default_factory=dict)
+    gaps: dict[GapKey, Gap] = field(default_factory=dict)
     """Open gaps."""
     absent: list[int] = field(default_factory=list)
     """Gaps that were closed because the provider affirmed that there is nothing."""
     _rows: dict[str, dict[str, RecordRow]] = field(default_factory=lambda: defaultdict(dict))
     _ids: count[int] = field(default_factory=lambda: count(1))
+    _closed: dict[GapKey, Gap] = field(default_factory=dict)
+    _run: int = 0
 
     def copy(self) -> Ledger:
         """The same, to go on from in another way."""
@@ -65,19 +78,28 @@ class Ledger:
         copytree(self.files, twin.files, dirs_exist_ok=True)
         return twin
 
+    def begin_run(self) -> None:
+        """The batches that follow are of another run."""
+        self._run += 1
+
     def commit(self, batch: Batch) -> None:
         """Take a whole batch."""
         outdated = frozenset(
             Row(stream, at) for stream, rows in batch.records.items() for at in self._write(stream, rows)
         )
-        for effect in standing(batch.effects, outdated):
-            self._apply(effect)
+        for place, word in last_words(without_outdated(batch.effects, outdated)).items():
+            for miss in word.reports:
+                self._open(place, miss)
+            for close in word.closes:
+                self._close(place, close)
         self.cursors.update({stream: json.loads(cursor) for stream, cursor in batch.checkpoints.items()})
 
     def end_walk(self, streams: Collection[str]) -> None:
         """These streams were walked to their end: a gap about the whole of one is closed."""
         for stream in streams:
-            self.gaps.pop((stream, scope_hash(WHOLE_STREAM)), None)
+            place = stream, scope_hash(WHOLE_STREAM)
+            if place in self.gaps:
+                self._closed[place] = self.gaps.pop(place)
 
     def held(self) -> Held:
         """The records."""
@@ -109,24 +131,25 @@ class Ledger:
             for row in rows
             if row.partial and row.key in held
         }
-        played = play(rows, stored, contents)
+        played = apply_rows(rows, stored, contents)
         for key, row in played.changed.items():
             kept = held.get(key)
             held[key] = row if row.text or kept is None else kept._replace(deleted=True, version=row.version)
         return played.outdated
 
-    def _apply(self, effect: Effect) -> None:
-        place = place_of(effect)
-        if isinstance(effect, Miss):
-            self._open(place, effect)
-        elif isinstance(effect, Closure | Read):
-            gap = self.gaps.pop(place, None)
-            if gap is not None and isinstance(effect, Closure) and effect.absent:
-                self.absent.append(gap.gap_id)
+    def _open(self, place: GapKey, miss: GapReport) -> None:
+        gap = self.gaps.get(place) or self._closed.pop(place, None)
+        if gap is None:
+            gap = Gap(next(self._ids), miss)
+        locator = miss.detail_locator if miss.detail_locator is not None else gap.miss.detail_locator
+        gap.miss, gap.run = replace(miss, detail_locator=locator), self._run
+        self.gaps[place] = gap
 
-    def _open(self, key: Place, missed: Miss) -> None:
-        known = self.gaps.get(key)
-        if known is None:
-            self.gaps[key] = Gap(next(self._ids), missed)
-        else:
-            known.miss = missed
+    def _close(self, place: GapKey, close: Closing) -> None:
+        gap = self.gaps.get(place)
+        if gap is None or not may_close(close, gap.miss.reason, met_by_run=gap.run == self._run):
+            return
+        self._closed[place] = self.gaps.pop(place)
+        gap.run = self._run
+        if not isinstance(close, KeyFetched) and close.absent:
+            self.absent.append(gap.gap_id)

@@ -18,7 +18,7 @@ from pdpp_worker.pacing.forecast import Forecast, forecast
 from pdpp_worker.pacing.intervals import Ceiling, ceiling, paced_interval_ms, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import RecoveryKind
-from pdpp_worker.recovery.policy import taken_forms
+from pdpp_worker.recovery.policy import supported_scopes
 from pdpp_worker.recovery.upgrade import satisfies
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.views import connection_views
@@ -135,7 +135,7 @@ class Outlook:
     @property
     def is_targeted(self) -> bool:
         """Whether the connector can be asked for single items."""
-        return self.manifest is not None and taken_forms(self.manifest).resources
+        return self.manifest is not None and supported_scopes(self.manifest).resources
 
     def _tried_at(self, gap: Gap, own: datetime | None) -> datetime | None:
         if self.resolver(gap) is not Resolver.TIME:

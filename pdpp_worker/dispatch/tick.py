@@ -55,7 +55,7 @@ def _start_one(db: Database, connection_id: int) -> None:
         db.transact(lambda connection: _start(connection, connection_id))
     except Exception as error:
         why = reason(error)
-        db.transact(lambda connection: schedules.put_off(connection, connection_id, RETRY_AFTER_S, why))
+        db.transact(lambda connection: schedules.postpone(connection, connection_id, RETRY_AFTER_S, why))
         raise
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner.lookup import targets
 from pdpp_worker.protocol.reasons import Reason, known_reason
-from pdpp_worker.store import backlog
-from pdpp_worker.store.backlog import Selection as GapFilter
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import by_owner
+from pdpp_worker.store.gaps.selection import GapFilter
 
 __all__ = ["ALL", "GapFilter", "check_reason", "gap_filter", "reopen", "waive"]
 
@@ -44,7 +44,7 @@ def waive(db: Database, name: str, chosen: GapFilter) -> int:
     Raises:
         NotFoundError: the name is neither.
     """
-    return _change(db, name, chosen, backlog.waive)
+    return _change(db, name, chosen, by_owner.waive)
 
 
 def reopen(db: Database, name: str, chosen: GapFilter) -> int:
@@ -53,7 +53,7 @@ def reopen(db: Database, name: str, chosen: GapFilter) -> int:
     Raises:
         NotFoundError: the name is neither a connection nor a connector of one.
     """
-    return _change(db, name, chosen, backlog.reopen)
+    return _change(db, name, chosen, by_owner.reopen)
 
 
 def _change(

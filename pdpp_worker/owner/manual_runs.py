@@ -13,9 +13,10 @@ from pdpp_worker.owner.lookup import ConnectionRow, find
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery import sweep
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, runs
-from pdpp_worker.store.backlog import Standing as GapSummary
+from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import due as due_gaps
+from pdpp_worker.store.gaps.due import GapSummary
 from pdpp_worker.store.runs import DueRun
 
 __all__ = ["DueRun", "GapSummary", "Requested", "cancel", "gap_summary", "names_single_items", "recover", "request"]
@@ -61,10 +62,10 @@ def cancel(db: Database, name: str) -> DueRun | None:
 
 def gap_summary(connection: Connection, connection_id: int, chosen: GapFilter) -> GapSummary:
     """Count the chosen gaps by what keeps them from being retried now."""
-    return backlog.standing(connection, connection_id, chosen)
+    return due_gaps.summary(connection, connection_id, chosen)
 
 
 def names_single_items(connection: Connection, connection_id: int, chosen: GapFilter) -> bool:
     """Whether every chosen gap that may be retried now names one item, so that a rate tells when all are done."""
-    due = backlog.count_due(connection, connection_id, chosen)
+    due = due_gaps.count_due(connection, connection_id, chosen)
     return due.resources == due.items

@@ -198,8 +198,11 @@ class Model:
         bucket.rate = max(self._slowing.slower(bucket.rate, bound, self._probing.successes), SLOWEST)
 
     def _learn_at_once(self, sent_at: float, admitted: Sequence[float]) -> None:
-        """Go to a rate that is sure, since finding it would cost one long wait after the other."""
+        """Go to a rate and a burst that are sure, since finding them would cost one long wait after the other."""
         bucket, gain = self._bucket, self._probing.gain(sent_at)
+        if bucket.was_full and bucket.count < bucket.burst:
+            bucket.is_smaller(sent_at, admitted, bound=0.0)
+            return
         since = bucket.since(admitted)
         seen = len(since) / max(sent_at - since[0], 1 / self._fastest) if since else bucket.rate
         sure = seen * (1 - UNSEEN_BURST / max(len(since), 2 * UNSEEN_BURST))
@@ -216,19 +219,22 @@ class Model:
             window.length = likely_length(self._counted(admitted), admitted, max(window.length, refusal.wait_s))
             window.on_refused_again(refusal.sent_at, admitted, refusal.reset_at)
             if window.is_too_small:
-                self._forget_window(window)
+                self._forget_window(window, refusal, admitted)
             return
         shut_until = None
         if not self._is_constant(refusal):
             shut_until = window.on_refused(refusal.sent_at, admitted, refusal.reset_at)
         if shut_until is None or window.is_too_small:
-            self._forget_window(window)
+            self._forget_window(window, refusal, admitted)
         else:
             self._shut_until = shut_until
 
-    def _forget_window(self, window: Window) -> None:
+    def _forget_window(self, window: Window, refusal: Refusal, admitted: Sequence[float]) -> None:
         left = 1 - CUT if self._probing.successes >= AT_ONCE else LEAST_LEFT
-        self._bucket.rate = max(window.rate * left, SLOWEST)
+        found = 0.0
+        if self._probing.gain(refusal.sent_at) > 1:  # the probe went on where the window should have been used up
+            found = min(self.pace(refusal.sent_at), self._bucket.bound(refusal.sent_at, admitted))
+        self._bucket.rate = max(window.rate * left, found, SLOWEST)
         self._window = None
         if self._bucket.burst > 1:  # with the rate in doubt, strict spacing would look like a large burst
             self._bucket.measure_burst()

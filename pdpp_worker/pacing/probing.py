@@ -13,6 +13,8 @@ PATIENT, PATIENT_S = 200, 75.0
 """Successes at a rate before it is probed: so many, or what so many seconds admit if that is more."""
 LEAST_PATIENT = 40
 """After a change of the rate, and where refusals come without probing: what did not help has to be undone soon."""
+SOON = 60
+"""A refusal without probing after fewer successes halves the patience: what was cut may have been cut too far."""
 PRICE = 30.0
 """A refusal that costs a told wait is risked once in so many such waits."""
 STEP, STEPS = 0.01, 15.0
@@ -57,7 +59,7 @@ class Probing:
             self._patience = LEAST_PATIENT
         elif self._gain(self.successes) > 1:
             self._patience = patient
-        else:
+        elif self.successes < SOON:
             self._patience = max(LEAST_PATIENT, min(patient, self._patience) // 2)
         self.throttled, self.successes = True, 0
         self._doubt_until = now + WARY_S if abs(change - 1) > CHANGED else -math.inf

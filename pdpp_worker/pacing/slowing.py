@@ -26,7 +26,7 @@ MOST_ASKED = 20
 HELD = 20
 """Admissions from empty to empty that make a rate one that was held."""
 FRESH_S = 6 * 3600.0
-FLOOR = 0.1
+FLOOR = 0.2
 """The share of the best rate held lately below which only a wait that is told can bring the rate."""
 
 

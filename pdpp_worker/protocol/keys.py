@@ -20,7 +20,7 @@ def _not_empty(text: str) -> str:
 KeyText = Annotated[str, Field(coerce_numbers_to_str=True)]
 """A key or a part of one. A number in JSON, as of a platform that counts, is the text of it."""
 ItemName = Annotated[KeyText, AfterValidator(_not_empty)]
-"""What a resource is called; any text but the empty one, lone surrogates included."""
+"""The name of a resource: any text but the empty one, lone surrogates included."""
 
 
 def canonical_key(text: str) -> str:

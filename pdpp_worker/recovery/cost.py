@@ -10,9 +10,10 @@ from pdpp_worker.pacing.forecast import cost_of
 from pdpp_worker.pacing.intervals import ceiling, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, rates
-from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store import rates
 from pdpp_worker.store.connections import ConnectionRow
+from pdpp_worker.store.gaps import due as due_gaps
+from pdpp_worker.store.gaps.selection import GapFilter
 
 
 def state_cost(
@@ -20,7 +21,7 @@ def state_cost(
     connection: Connection,
     row: ConnectionRow,
     manifest: Manifest,
-    selection: Selection,
+    selection: GapFilter,
     most: int | None = None,
 ) -> dict[str, Any]:
     """Due items, at `most` so many, times the interval at which gaps are asked for.
@@ -28,7 +29,7 @@ def state_cost(
     Returns `items`, `interval_ms`, `seconds`, and whether the interval is `learned`; where nothing was, it is that of a
     cold start.
     """
-    due = backlog.count_due(connection, row.id, selection)
+    due = due_gaps.count_due(connection, row.id, selection)
     items = due.items if most is None else min(due.items, most)
     rate = rates.load(connection, row.id)
     learned = rate.state.get("interval_ms") if rate is not None else None

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.settings import Settings
-from pdpp_worker.store.backlog import Forms
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.gaps.selection import ScopeKinds
 
 MAX_BACKOFF_S = 24 * 3600.0
 
 
-def taken_forms(manifest: Manifest) -> Forms:
-    """Which gaps the connector can be asked for by themselves."""
+def supported_scopes(manifest: Manifest) -> ScopeKinds:
+    """The kinds of scope that the connector can be asked for by itself."""
     targeted = manifest.recovery.supports_targeted_resource_fetch
     scopes = manifest.recovery.scopes
-    return Forms(resources=targeted and "resource" in scopes, batches=targeted and "batch" in scopes)
+    return ScopeKinds(resources=targeted and "resource" in scopes, batches=targeted and "batch" in scopes)
 
 
 def carries_gaps(manifest: Manifest) -> bool:

@@ -12,22 +12,25 @@ from pdpp_worker.dispatch import full_scope
 from pdpp_worker.isolation import each
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery.cost import state_cost
-from pdpp_worker.recovery.policy import taken_forms
+from pdpp_worker.recovery.policy import supported_scopes
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, connections, leases, runs
-from pdpp_worker.store.backlog import DueConnection, Selection
+from pdpp_worker.store import connections, leases, runs
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import by_owner
+from pdpp_worker.store.gaps import due as due_gaps
+from pdpp_worker.store.gaps.due import DueConnection
+from pdpp_worker.store.gaps.selection import GapFilter
 from pdpp_worker.store.runs import DueRun
 
 PAGE = 500
-EVERYTHING = Selection()
+EVERYTHING = GapFilter()
 UNLIMITED = Budget()
 
 
 def sweep_transient(settings: Settings, db: Database) -> list[DueRun]:
     """Queue a run for every connection that has due gaps and no run of its own; returns the queued runs."""
     with db.begin() as connection:
-        due = backlog.due_connections(connection, PAGE)
+        due = due_gaps.due_connections(connection, PAGE)
     return start_runs(settings, db, due, "sweep")
 
 
@@ -35,7 +38,7 @@ def recover(
     settings: Settings,
     db: Database,
     connection_ids: Sequence[int],
-    selection: Selection = EVERYTHING,
+    selection: GapFilter = EVERYTHING,
     budget: Budget = UNLIMITED,
 ) -> list[DueRun]:
     """Make transient gaps of these connections due now, and queue the runs that go back for them.
@@ -49,8 +52,8 @@ def recover(
     def make_due(connection: Connection) -> list[DueConnection]:
         leases.lock(connection, connection_ids)
         for connection_id in connection_ids:
-            backlog.make_due(connection, [connection_id], selection, budget.items)
-        return backlog.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
+            by_owner.make_due(connection, [connection_id], selection, budget.items)
+        return due_gaps.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
 
     return start_runs(settings, db, db.transact(make_due), "manual", selection, budget)
 
@@ -60,7 +63,7 @@ def start_runs(
     db: Database,
     due: Sequence[DueConnection],
     trigger: str,
-    selection: Selection = EVERYTHING,
+    selection: GapFilter = EVERYTHING,
     budget: Budget = UNLIMITED,
 ) -> list[DueRun]:
     """Queue the runs that go back for due gaps; returns the queued runs.
@@ -77,7 +80,7 @@ def start_runs(
 
 
 def _start_run(
-    settings: Settings, db: Database, due: DueConnection, trigger: str, selection: Selection, budget: Budget
+    settings: Settings, db: Database, due: DueConnection, trigger: str, selection: GapFilter, budget: Budget
 ) -> DueRun | None:
     connector = registry.get(due.connector)
     targeted = _is_targeted(connector, due)
@@ -104,5 +107,5 @@ def _start_run(
 
 def _is_targeted(connector: registry.Connector, due: DueConnection) -> bool:
     """Whether all that is due can be asked for by itself; a connector that is asked for anything else walks."""
-    forms = taken_forms(connector.manifest)
+    forms = supported_scopes(connector.manifest)
     return not due.streams and (forms.resources or not due.resources) and (forms.batches or not due.batches)

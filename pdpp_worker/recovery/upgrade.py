@@ -1,7 +1,7 @@
-"""The upgrade sweep: a newer version of a connector goes back for what an older one could not read.
+"""The upgrade sweep: a newer version of a connector retries gaps that an older one could not read.
 
-It proves itself first: a canary of a few gaps, and the rest only if the canary healed any. What the new version cannot
-read either waits for the next one.
+It proves itself first: a canary of a few gaps, and the rest only if the canary healed any. A gap that the new version
+cannot read either waits for the next one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pdpp_worker import registry
 from pdpp_worker.isolation import each
 from pdpp_worker.recovery.sweep import start_runs
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import backlog, upgrades
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import due as due_gaps
+from pdpp_worker.store.gaps import upgrades
+from pdpp_worker.store.gaps.upgrades import Waiting
 from pdpp_worker.store.runs import DueRun
-from pdpp_worker.store.upgrades import Waiting
 
 CANARY = 20
 
@@ -48,7 +49,7 @@ def sweep_upgrade(settings: Settings, db: Database) -> list[DueRun]:
     if not opened:
         return []
     with db.begin() as connection:
-        due = backlog.due_connections(connection, len(opened), sorted(opened))
+        due = due_gaps.due_connections(connection, len(opened), sorted(opened))
     return start_runs(settings, db, due, "upgrade")
 
 

@@ -10,7 +10,7 @@ from pdpp_worker.protocol.manifest import Recovery
 from pdpp_worker.protocol.messages import DetailGapRecovered, GapToClose, Record
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import ResourceScope
-from pdpp_worker.store.effects import Closure, Miss, Row
+from pdpp_worker.store.effects import GapClosure, GapReport, Row
 
 Item = tuple[str, str, bool]
 """A stream, a name of one of its records (the whole key, or the first part of a compound one), and whether only whole
@@ -49,7 +49,7 @@ class AssignedGaps:
             self._durable[item] = current or self._durable.get(item, False)
         self._rows = {}
 
-    def effect_of(self, message: DetailGapRecovered) -> Closure | Miss:
+    def effect_of(self, message: DetailGapRecovered) -> GapClosure | GapReport:
         """The effect of a claim: it closes its gap, or is a miss where its record was refused.
 
         Raises:
@@ -65,7 +65,7 @@ class AssignedGaps:
         whole = isinstance(gap.scope, ResourceScope) and not from_source
         item = message.stream, canonical_key(message.record_key), whole
         if message.absent or self._durable.get(item):
-            return Closure(gap.stream, gap.scope, message.absent)
+            return GapClosure(gap.stream, gap.scope, message.absent)
         if item not in self._rows and item not in self._durable:
             if item[:2] in self._refused:
                 return _missed_again(gap, "the record that came for it was refused")
@@ -74,7 +74,7 @@ class AssignedGaps:
                 f"record of stream {message.stream!r} with its record_key was accepted in this slice"
             )
         older = _missed_again(gap, "what came is older than the version that is held")
-        return Closure(gap.stream, gap.scope, absent=False, rests_on=tuple(self._rows.get(item, ())), instead=older)
+        return GapClosure(gap.stream, gap.scope, absent=False, rests_on=tuple(self._rows.get(item, ())), instead=older)
 
     def resolve(self, gap_id: str | None) -> None:
         """Nothing more is to be said of a gap."""
@@ -99,10 +99,10 @@ def _check_is_about(message: DetailGapRecovered, gap: GapToClose) -> None:
         raise ProtocolViolation(f"{claim} with a record_key that is another one than the gap's")
 
 
-def _missed_again(gap: GapToClose, why: str) -> Miss:
+def _missed_again(gap: GapToClose, why: str) -> GapReport:
     """A claim that rests on nothing that can be kept."""
     reason = known_reason(gap.reason) or Reason.UPSTREAM_ERROR
-    return Miss(
+    return GapReport(
         stream=gap.stream,
         scope=gap.scope,
         reason=reason.value,

@@ -101,8 +101,8 @@ class Collector:
 
         def record(connection: Connection) -> None:
             leases.renew(connection, opened.claimed.claim)
-            opened.backlog.put_off(
-                connection, opened.manifest.version, opened.policy, gap_ids, walked=False, passing=transient
+            opened.backlog.record_failed_attempt(
+                connection, opened.manifest.version, opened.policy, gap_ids, walked=False, transient=transient
             )
 
         opened.db.transact(record)

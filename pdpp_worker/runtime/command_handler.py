@@ -38,7 +38,7 @@ from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.rules import check_locator
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Rejection
-from pdpp_worker.store.effects import Closure, Read
+from pdpp_worker.store.effects import GapClosure, KeyFetched
 
 MOST_REFUSED = 1000
 """A connector of which more is refused does not speak the profile: its run ends."""
@@ -199,7 +199,9 @@ class CommandHandler(MessageHandler):
         else:
             self.checkpoints.add_coverage(coverage)
             if not self._recovery_only:
-                self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
+                self.batch.effects += [
+                    KeyFetched(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys
+                ]
         self.checkpoints.note_parent(coverage.stream, coverage.state_stream)
 
     def _recovered(self, message: DetailGapRecovered) -> None:
@@ -210,7 +212,7 @@ class CommandHandler(MessageHandler):
         names = names_of(gap.scope.resource_id) if isinstance(gap.scope, ResourceScope) else set()
         if any((gap.stream, name) in self._lost for name in names):
             return
-        self.batch.effects.append(Closure(gap.stream, gap.scope, message.absent))
+        self.batch.effects.append(GapClosure(gap.stream, gap.scope, message.absent))
         self.resolve(message.gap_id)
 
     _HANDLERS: Mapping[type, Callable[[Any, Any], None]] = {

@@ -83,7 +83,7 @@ def _facts(opened: OpenSlice, how: HowItEnded) -> Facts:
     handler, claimed, progressed = opened.handler, opened.claimed, opened.limits.time.progressed
     finished, retries = isinstance(how, Finished), claimed.kind == "recovery"
     with opened.db.begin() as connection:
-        until = opened.backlog.held_until(connection) if finished and retries and progressed else None
+        until = opened.backlog.blocked_until(connection) if finished and retries and progressed else None
         return Facts(
             progressed=progressed,
             failed_enough=opened.limits.has_failed_enough(),

@@ -35,7 +35,7 @@ from pdpp_worker.runtime.reason_mapping import reason_for_skip
 from pdpp_worker.runtime.rows import rejected_name, rejection_of, row_of
 from pdpp_worker.runtime.rules import check_coverage_position, check_in_scope, check_locator
 from pdpp_worker.store.batch import Batch
-from pdpp_worker.store.effects import Proof, Read, Row
+from pdpp_worker.store.effects import KeyFetched, KeyProven, Row
 from pdpp_worker.store.events import Event
 
 
@@ -149,10 +149,11 @@ class MessageHandler:
         self._note_proof(record, self.pending.add_row(record.stream, row))
 
     def _note_proof(self, record: Record, row: Row) -> None:
-        """Let a record close gaps."""
+        """Let a record close gaps. In a recovery only a claim says that an item does not exist."""
         self._assigned.note(record, row)
-        if record.stream in self._missing_in and not record.partial:
-            self.batch.effects.append(Proof(record.stream, whole_name(record.key), record.op == "delete", row))
+        absent = record.op == "delete"
+        if record.stream in self._missing_in and not record.partial and not (absent and self._recovery_only):
+            self.batch.effects.append(KeyProven(record.stream, whole_name(record.key), absent, row))
 
     def _reject(self, record: Record, error: Exception) -> None:
         self._assigned.note_refused(record)
@@ -220,7 +221,7 @@ class MessageHandler:
         # In a recovery a record is proven only by itself, and a source of records by the message that it was read.
         if self._recovery_only and not self._names_sources(coverage.stream):
             return
-        self.batch.effects += [Read(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
+        self.batch.effects += [KeyFetched(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
 
     def _progress(self, progress: Progress) -> None:
         if progress.stream is not None and progress.stream in self._scopes:

@@ -14,7 +14,7 @@ from pdpp_worker import registry
 from pdpp_worker.connector import Context
 from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.recovery.policy import carries_gaps, retry_policy, taken_forms
+from pdpp_worker.recovery.policy import carries_gaps, retry_policy, supported_scopes
 from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
@@ -26,10 +26,12 @@ from pdpp_worker.runtime.slice_context import Answerer, make_context
 from pdpp_worker.runtime.time_limits import TimeLimits
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import gaps, runs
-from pdpp_worker.store.backlog import Backlog, Forms
+from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import close
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.gaps.selection import ScopeKinds
 
 MAX_FAILURES = 10
 """Failed requests in a row after which a run leaves its gaps to a later time, and walks."""
@@ -79,8 +81,8 @@ def open_slice(
     """
     connector = registry.get(claimed.connection.connector)
     manifest, redactor, clients = connector.manifest, Redactor(), ExitStack()
-    forms = Forms(resources=True, batches=True) if carries_gaps(manifest) else taken_forms(manifest)
-    backlog = Backlog(claimed.claim, forms, claimed.selection, manifest.version)
+    scopes = ScopeKinds(resources=True, batches=True) if carries_gaps(manifest) else supported_scopes(manifest)
+    backlog = Backlog(claimed.claim, scopes, claimed.selection, manifest.version)
     plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
     handler = handler_for(manifest, plan.start, redactor, open_gap_streams)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)
@@ -112,7 +114,7 @@ def _plan(
     """The plan, and the streams with open gaps."""
     plan = plan_slice(connection, settings, claimed, manifest, backlog)
     names = [scope["name"] for scope in claimed.streams]
-    return plan, gaps.missing_in(connection, claimed.connection.id, names)
+    return plan, close.missing_in(connection, claimed.connection.id, names)
 
 
 def _limits(

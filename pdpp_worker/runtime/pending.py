@@ -9,7 +9,7 @@ from typing import Any
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason
 from pdpp_worker.protocol.scope import Scope
 from pdpp_worker.store.batch import Batch, RecordRow
-from pdpp_worker.store.effects import Miss, Row
+from pdpp_worker.store.effects import GapReport, Row
 
 
 class PendingBatch:
@@ -56,7 +56,7 @@ class PendingBatch:
         if reason in PRESSURE and retry_after is not None:
             self.batch.cooldown_until = max(retry_after, self.batch.cooldown_until or retry_after)
         self.batch.effects.append(
-            Miss(
+            GapReport(
                 stream=stream,
                 scope=scope,
                 reason=reason.value,

@@ -16,7 +16,7 @@ from pdpp_worker.recovery.policy import carries_gaps
 from pdpp_worker.runtime.remaining_budget import Phase, RemainingBudget, clamp
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs
-from pdpp_worker.store.backlog import Backlog
+from pdpp_worker.store.gaps.backlog import Backlog
 
 GAPS_PER_SLICE = 1000
 

@@ -1,4 +1,4 @@
-"""What one transaction writes: plain rows, made by the runtime, written by the store."""
+"""The rows of one transaction: made by the runtime, written by the store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pdpp_worker.protocol.reasons import Reason
-from pdpp_worker.store.effects import Effect, Miss
+from pdpp_worker.store.effects import Effect, GapReport
 
 
 class RecordRow(NamedTuple):
@@ -48,7 +48,7 @@ class Period(NamedTuple):
 
 @dataclass
 class StreamTally:
-    """What a batch adds to the books of one stream."""
+    """The counts that a batch adds to one stream."""
 
     emitted: int = 0
     progress_count: int | None = None
@@ -58,7 +58,7 @@ class StreamTally:
 
 
 class Spent(NamedTuple):
-    """What a run has spent of its budget: working time (s), requests, gaps tried."""
+    """The spent part of a run's budget: working time (s), requests, gaps tried."""
 
     seconds: float = 0.0
     requests: int = 0
@@ -74,7 +74,7 @@ class Batch:
     checkpoints: dict[str, str] = field(default_factory=dict)
     """Stream to cursor, as exact JSON."""
     effects: list[Effect] = field(default_factory=list)
-    """What was said of gaps, in its order."""
+    """Reports and closings of gaps, in the order of their messages."""
     tallies: defaultdict[str, StreamTally] = field(default_factory=lambda: defaultdict(StreamTally))
     seen: dict[str, float] = field(default_factory=dict)
     """Stream to the latest time of its records, Unix s."""
@@ -90,13 +90,15 @@ class Batch:
     def records_only(self) -> Batch:
         """Its records, with the way back to those that were refused; what else was said is left out."""
         kept = Batch(records=self.records, rejections=self.rejections)
-        kept.effects = [one for one in self.effects if isinstance(one, Miss) and one.reason == Reason.RECORD_REJECTED]
+        kept.effects = [
+            one for one in self.effects if isinstance(one, GapReport) and one.reason == Reason.RECORD_REJECTED
+        ]
         for stream, tally in self.tallies.items():
             kept.tallies[stream] = replace(tally, state_committed=False)
         return kept
 
     def tally(self, stream: str) -> StreamTally:
-        """The books of a stream in this batch."""
+        """The counts of a stream in this batch."""
         return self.tallies[stream]
 
 
@@ -110,4 +112,4 @@ class Claim:
     holder: str
     lease_s: float
     credentials_version: int = 0
-    """Which credentials the slice works with."""
+    """The version of the credentials that the slice works with."""

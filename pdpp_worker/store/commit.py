@@ -1,4 +1,4 @@
-"""The one transaction of a batch: records, the checkpoints that follow them, gaps opened and closed, books, events.
+"""The one transaction of a batch: records, the checkpoints that follow them, gaps, stream counts, events.
 
 A crash at any instant leaves all of it or none of it, and a worker that lost its lease writes nothing.
 """
@@ -11,14 +11,15 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Text, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.exc import DBAPIError
 
-from pdpp_worker.store import connections, coverage_rows, events, gaps, leases
+from pdpp_worker.store import connections, coverage_rows, events, leases, runs
 from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
-from pdpp_worker.store.effects import Effect, Miss, Row, standing
+from pdpp_worker.store.effects import Effect, GapReport, Row, without_outdated
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import apply
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import storable
 
@@ -26,7 +27,7 @@ NOTHING = Spent()
 
 
 class Committed(NamedTuple):
-    """What a batch came to."""
+    """The result of a batch."""
 
     written: dict[str, Written]
     gaps_opened: int
@@ -38,7 +39,7 @@ class Committed(NamedTuple):
 
 _UNSTORABLE = ("22", "23", "54")
 """SQLSTATE classes: data that are wrong, that break a constraint, that are too large."""
-# What the subquery reads is what was held before.
+# The subquery reads the cursor that was held before.
 _CHECKPOINT = text("""
     INSERT INTO checkpoints AS held (connection_id, stream, cursor, run_id)
     VALUES (:connection_id, :stream, :cursor, :run_id)
@@ -47,7 +48,7 @@ _CHECKPOINT = text("""
     RETURNING cursor IS DISTINCT FROM (SELECT before.cursor FROM checkpoints AS before
         WHERE before.connection_id = held.connection_id AND before.stream = held.stream) AS moved
 """)
-_BOOKS = text("""
+_STREAM_COUNTS = text("""
     INSERT INTO run_streams AS held (run_id, stream, records_emitted, records_flushed, records_unchanged,
         records_rejected, checkpoints_staged, checkpoints_committed, progress_count, progress_total)
     VALUES (:run_id, :stream, :emitted, :flushed, :unchanged, :rejected, :staged, :committed,
@@ -83,22 +84,6 @@ _REJECT = text("""
     bindparam("errors", type_=ARRAY(Text)),
     bindparam("raws", type_=ARRAY(BYTEA)),
 )
-# What is committed again and again does not count, so that a run whose workers always die at the same place ends.
-_GO_ON = text("""
-    UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END,
-        touched_at = CASE WHEN :touched THEN clock_timestamp() ELSE touched_at END, spent_s = spent_s + :seconds,
-        spent_requests = spent_requests + :requests, spent_items = spent_items + :items
-    WHERE id = :run_id
-""")
-_REFUSE = text("""
-    UPDATE runs SET messages_refused = (
-        SELECT jsonb_object_agg(name, total) FROM (
-            SELECT key AS name, sum(value::bigint) AS total FROM (
-                SELECT * FROM jsonb_each_text(messages_refused) UNION ALL SELECT * FROM jsonb_each_text(:refused)
-            ) AS counted GROUP BY key
-        ) AS added
-    ) WHERE id = :run_id
-""").bindparams(bindparam("refused", type_=JSONB))
 _COOL_DOWN = text("""
     UPDATE connections SET cooldown_until = greatest(cooldown_until,
         least(:until, clock_timestamp() + interval '1 day')) WHERE id = :id
@@ -125,18 +110,17 @@ def commit_batch(
         _write_rejections(connection, claim, batch.rejections)
         outdated = frozenset(Row(stream, at) for stream, places in older.items() for at in places)
         effects = _judged(connection, claim, batch.effects)
-        opened, closed = gaps.apply(connection, claim, version, policy, standing(effects, outdated))
+        opened, closed = apply.apply(connection, claim, version, policy, without_outdated(effects, outdated))
         moved = _write_checkpoints(connection, claim, batch.checkpoints)
-        _keep_books(connection, claim, batch, written)
+        _add_counts(connection, claim, batch, written)
         coverage_rows.note(connection, claim.connection_id, batch.seen, batch.covered)
         if batch.refused:
-            connection.execute(_REFUSE, {"run_id": claim.run_id, "refused": dict(batch.refused)})
+            runs.count_refused(connection, claim.run_id, batch.refused)
         if batch.cooldown_until is not None:
             connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
         alive = bool(opened or closed or moved or any(one.flushed for one in written.values()))
         touched = alive or spent.requests > 0 or bool(batch.tallies)
-        values = {"run_id": claim.run_id, "alive": alive, "touched": touched, **spent._asdict()}
-        connection.execute(_GO_ON, values)
+        runs.note_progress(connection, claim.run_id, spent, alive=alive, touched=touched)
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
         return Committed(written, len(opened), len(closed), cancel, outdated)
 
@@ -144,7 +128,7 @@ def commit_batch(
 
 
 def why_unstorable(error: Exception) -> str | None:
-    """What is wrong with a batch that was refused for what is in it; None: it was refused for something else."""
+    """The reason for which the database refuses the content of a batch; None: it was refused for something else."""
     if isinstance(error, DBAPIError):
         code = str(getattr(error.orig, "sqlstate", None))
         return type(error.orig).__name__ if code.startswith(_UNSTORABLE) else None
@@ -162,12 +146,12 @@ def _write_checkpoints(connection: Connection, claim: Claim, cursors: Mapping[st
 
 
 def _judged(connection: Connection, claim: Claim, effects: list[Effect]) -> list[Effect]:
-    """What was refused to credentials that have been replaced since does not wait for the owner, who has acted."""
-    if not any(isinstance(one, Miss) and one.waits_for_owner for one in effects):
+    """The effects, in which no gap waits for an owner who has replaced the credentials since."""
+    if not any(isinstance(one, GapReport) and one.waits_for_owner for one in effects):
         return effects
     if connections.credentials_version(connection, claim.connection_id) == claim.credentials_version:
         return effects
-    return [replace(one, waits_for_owner=False) if isinstance(one, Miss) else one for one in effects]
+    return [replace(one, waits_for_owner=False) if isinstance(one, GapReport) else one for one in effects]
 
 
 def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejection]) -> None:
@@ -183,7 +167,7 @@ def _write_rejections(connection: Connection, claim: Claim, rejected: list[Rejec
         connection.execute(_REJECT, values)
 
 
-def _keep_books(connection: Connection, claim: Claim, batch: Batch, written: dict[str, Written]) -> None:
+def _add_counts(connection: Connection, claim: Claim, batch: Batch, written: dict[str, Written]) -> None:
     refused = Counter(one.stream for one in batch.rejections)
     rows: list[dict[str, Any]] = []
     for stream, tally in batch.tallies.items():
@@ -203,7 +187,7 @@ def _keep_books(connection: Connection, claim: Claim, batch: Batch, written: dic
             }
         )
     if rows:
-        connection.execute(_BOOKS, rows)
+        connection.execute(_STREAM_COUNTS, rows)
 
 
 def _events(batch: Batch, opened: list[Any], closed: list[str]) -> list[events.Event]:

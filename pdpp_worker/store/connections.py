@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.store import leases, removals
+from pdpp_worker.store.gaps import credentials as gap_credentials
 from pdpp_worker.store.tables import connections, records, schedules
 
 _SET_CREDENTIALS = text("""
@@ -117,18 +118,12 @@ def set_credentials(connection: Connection, connection_id: int, credentials: dic
         NotFoundError: the connection was removed meanwhile.
     """
     lock(connection, connection_id)
-    connection.execute(
-        text("""
-            UPDATE gaps SET next_attempt_at = clock_timestamp()
-            WHERE connection_id = :id AND status = 'open' AND reason IN ('credentials_expired', 'challenged')
-        """),
-        {"id": connection_id},
-    )
+    gap_credentials.renewed(connection, connection_id)
     connection.execute(_SET_CREDENTIALS, {"id": connection_id, "given": credentials})
 
 
 def credentials_version(connection: Connection, connection_id: int) -> int:
-    """Which credentials are held now."""
+    """The version of the credentials that are held now."""
     query = select(connections.c.credentials_version).where(connections.c.id == connection_id)
     return int(connection.execute(query).scalar_one())
 

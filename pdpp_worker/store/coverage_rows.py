@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from pdpp_worker.store import events, leases
 from pdpp_worker.store.batch import Period
+from pdpp_worker.store.gaps import structural_gaps
 
 _SEEN = text("""
     INSERT INTO coverage AS held (connection_id, stream, max_seen)
@@ -48,18 +49,6 @@ _DECLARE = text("""
     ON CONFLICT (connection_id, stream) DO UPDATE SET absent_reason = excluded.absent_reason
     WHERE held.absent_reason IS DISTINCT FROM excluded.absent_reason
 """)
-# Reopens gaps that were closed because nobody could have the item. An item that the provider said is gone stays gone.
-_REOPEN = text("""
-    UPDATE gaps SET status = 'open', closed_at = NULL, attempts = 0, opened_at = clock_timestamp(),
-        structural = false,
-        next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' THEN clock_timestamp() END
-    WHERE connection_id = :connection_id AND stream = :stream AND status = 'absent_upstream' AND structural
-""")
-_CLOSE_ABSENT = text("""
-    UPDATE gaps SET status = 'absent_upstream', structural = true, closed_at = clock_timestamp(),
-        leased_by_run_id = NULL
-    WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL
-""")
 
 
 def declare(connection: Connection, connection_id: int, absence: Mapping[str, str | None]) -> int:
@@ -70,9 +59,10 @@ def declare(connection: Connection, connection_id: int, absence: Mapping[str, st
     leases.lock(connection, [connection_id])
     moved = 0
     for stream, reason in absence.items():
-        key = {"connection_id": connection_id, "stream": stream}
-        changed = connection.execute(_REOPEN if reason is None else _CLOSE_ABSENT, key).rowcount
-        connection.execute(_DECLARE, {**key, "absent_reason": reason})
+        change = structural_gaps.reopen if reason is None else structural_gaps.close
+        changed = change(connection, connection_id, stream)
+        values = {"connection_id": connection_id, "stream": stream, "absent_reason": reason}
+        connection.execute(_DECLARE, values)
         if changed:
             event = "gaps_reopened" if reason is None else "gaps_moved"
             data = {"count": changed, **({"why": reason} if reason else {})}

@@ -1,4 +1,4 @@
-"""What an owner changes about a connection that exists."""
+"""Changes that an owner makes to a connection that exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch says of gaps, message by message, and what it comes to: the last word counts.
+"""The effects of a batch on gaps, message by message. The last word on a gap counts.
 
 The outcome is the same however the messages are divided into batches.
 """
@@ -10,23 +10,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pdpp_worker.protocol.reasons import RecoveryKind
+from pdpp_worker.protocol.reasons import Reason, RecoveryKind
 from pdpp_worker.protocol.scope import Scope, resource_hash, scope_hash
 
 
 class Row(NamedTuple):
-    """The place of a record in its batch."""
+    """The key of a record in its batch."""
 
     stream: str
     position: int
 
 
-Place = tuple[str, bytes]
+GapKey = tuple[str, bytes]
 """A gap: its stream, and the digest of its canonical scope."""
 
 
 @dataclass(frozen=True)
-class Miss:
+class GapReport:
     """Something expected and not obtained."""
 
     stream: str
@@ -44,29 +44,29 @@ class Miss:
 
 
 @dataclass(frozen=True)
-class Closure:
-    """A gap that START handed over is mended, or its item does not exist.
+class GapClosure:
+    """A gap that START assigned is recovered, or its item does not exist.
 
-    It rests on any of these records of its batch; where all of them are older than what is held, this is said instead.
+    It rests on any of these records of its batch. Where all of them are older than what is held, `instead` holds.
     """
 
     stream: str
     scope: Scope
     absent: bool
     rests_on: tuple[Row, ...] = ()
-    instead: Miss | None = None
+    instead: GapReport | None = None
 
 
 @dataclass(frozen=True)
-class Read:
-    """A resource was read: an open gap about it closes."""
+class KeyFetched:
+    """A resource was read (`hydrated_keys` of DETAIL_COVERAGE): an open gap about it closes."""
 
     stream: str
     resource: str
 
 
-class Proof(NamedTuple):
-    """A whole record, or (absent) a deletion, that a walk met: an open gap about it closes.
+class KeyProven(NamedTuple):
+    """A whole record, or (absent) a deletion, came: an open gap about its key closes.
 
     A tuple, since where anything is missing in a stream there is one for every record of it.
     """
@@ -77,62 +77,77 @@ class Proof(NamedTuple):
     row: Row
 
 
-Close = Closure | Read | Proof
-Effect = Miss | Close
+Closing = GapClosure | KeyFetched | KeyProven
+Effect = GapReport | Closing
 
 
-class Word(NamedTuple):
-    """What a batch says of one gap: what is left of its misses, and then what may close it, each kind once."""
+class LastWord(NamedTuple):
+    """The reports of one gap that count in a batch, and the closings that followed them, each kind once."""
 
-    misses: list[Miss]
-    closes: list[Close]
+    reports: list[GapReport]
+    closes: list[Closing]
 
 
-def standing(effects: Iterable[Effect], outdated: frozenset[Row]) -> Iterator[Effect]:
-    """The effects of a batch of which these records are older than what is held: nothing rests on them."""
+def without_outdated(effects: Iterable[Effect], outdated: frozenset[Row]) -> Iterator[Effect]:
+    """The effects of a batch, without those that rest on records which are older than what is held."""
     for effect in effects:
-        if isinstance(effect, Closure) and effect.instead and outdated.issuperset(effect.rests_on):
+        if isinstance(effect, GapClosure) and effect.instead and outdated.issuperset(effect.rests_on):
             yield effect.instead
-        elif not (isinstance(effect, Proof) and effect.row in outdated):
+        elif not (isinstance(effect, KeyProven) and effect.row in outdated):
             yield effect
 
 
-def last_words(effects: Iterable[Effect]) -> dict[Place, Word]:
-    """The words of a batch, by gap.
+def last_words(effects: Iterable[Effect]) -> dict[GapKey, LastWord]:
+    """The last words of a batch, by gap.
 
-    What was said before a miss is void: a gap that a run closes and misses again is as if the run had only missed it.
+    A report voids the closings before it: a gap that a run closes and reports again is as if it had only reported it.
     """
-    words: dict[Place, Word] = {}
+    words: dict[GapKey, LastWord] = {}
     for effect in effects:
-        place = place_of(effect)
-        before = words.get(place)
-        if isinstance(effect, Miss):
-            words[place] = Word(_followed(before.misses if before else [], effect), [])
+        key = key_of(effect)
+        before = words.get(key)
+        if isinstance(effect, GapReport):
+            words[key] = LastWord(_followed(before.reports if before else [], effect), [])
         elif before is None:
-            words[place] = Word([], [effect])
+            words[key] = LastWord([], [effect])
         elif not any(_is_same(effect, said) for said in before.closes):
-            words[place] = Word(before.misses, [*before.closes, effect])
+            words[key] = LastWord(before.reports, [*before.closes, effect])
     return words
 
 
-def _is_same(one: Close, other: Close) -> bool:
+def _is_same(one: Closing, other: Closing) -> bool:
     """Whether two of them close the same gap in the same way."""
-    return type(one) is type(other) and (isinstance(one, Read) or one.absent == getattr(other, "absent", None))
+    return type(one) is type(other) and (isinstance(one, KeyFetched) or one.absent == getattr(other, "absent", None))
 
 
-def place_of(effect: Effect) -> Place:
+def may_close(close: Closing, reason: str, *, met_by_run: bool) -> bool:
+    """Whether an effect closes an open gap of this reason; `met_by_run`: the run of the effect met it last.
+
+    The store decides the same in SQL; see store/gaps/close.py.
+    """
+    rejected = reason == Reason.RECORD_REJECTED
+    match close:
+        case GapClosure():
+            return not (rejected and met_by_run)
+        case KeyFetched():
+            return not rejected
+        case KeyProven():
+            return not met_by_run
+
+
+def key_of(effect: Effect) -> GapKey:
     """The gap that an effect is about."""
-    if isinstance(effect, Read | Proof):
+    if isinstance(effect, KeyFetched | KeyProven):
         return effect.stream, resource_hash(effect.resource)
     return effect.stream, scope_hash(effect.scope)
 
 
-def _followed(earlier: list[Miss], miss: Miss) -> list[Miss]:
-    """A miss that is said again. It keeps the way back to the item, and what it could not be read for before it."""
+def _followed(earlier: list[GapReport], report: GapReport) -> list[GapReport]:
+    """The reports of a gap that is reported again: the last one with the locator, after those of an unreadable item."""
     if not earlier:
-        return [miss]
+        return [report]
     last = earlier[-1]
-    if miss.detail_locator is None:
-        miss = replace(miss, detail_locator=last.detail_locator)
+    if report.detail_locator is None:
+        report = replace(report, detail_locator=last.detail_locator)
     unreadable = [one for one in earlier if one.recovery_kind == RecoveryKind.UPGRADE]
-    return [*unreadable, miss] if miss.recovery_kind != RecoveryKind.UPGRADE else [miss]
+    return [*unreadable, report] if report.recovery_kind != RecoveryKind.UPGRADE else [report]

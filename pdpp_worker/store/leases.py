@@ -1,7 +1,7 @@
-"""The lease of a connection: who may write for it now. A fencing token that only grows shuts out whoever lost it.
+"""The lease of a connection: who may write for it now. A fencing token that only grows shuts out a worker that lost it.
 
-Its row is also the connection's lock: whoever changes rows of several tables locks it first, so that nobody waits for a
-row of somebody who waits for them. The whole order of locks is in docs/architecture.md.
+Its row is also the connection's lock: a transaction that changes rows of several tables locks it first, so that no two
+transactions wait for each other's rows. The whole order of locks is in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ACQUIRE = text("""
     RETURNING token
 """)
 _WAIT_FOR_ROW = "2s"
-"""Whoever holds a lease row locked for longer is at work with it, or cut off: the run is found again later."""
+"""A transaction that holds a lease row locked for longer works with it, or is cut off; the run is found again later."""
 _LOCK_NOT_AVAILABLE = "55P03"
 _LOCK_TIMEOUT = text("SELECT current_setting('lock_timeout')")
 _SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :value, true)")
@@ -99,17 +99,16 @@ def renew(connection: Connection, claim: Claim) -> bool:
 
 
 def lock(connection: Connection, connection_ids: Sequence[int]) -> None:
-    """Let nobody else change these connections in the time of this transaction, nor wait for its rows half way.
+    """Lock these leases in id order; no batch of the connections commits until this transaction ends.
 
-    For whoever changes their rows without holding a lease. All of a transaction's connections are locked at once, in
-    the order of their ids.
+    For a transaction that changes their rows without holding a lease. It locks all of its connections at once.
     """
     connection.execute(_CREATE, {"connection_ids": list(connection_ids)})
     connection.execute(_LOCK, {"connection_ids": list(connection_ids)})
 
 
 def try_lock(connection: Connection, connection_id: int) -> bool:
-    """The same for one connection, for whoever comes again: False, and nothing is locked, where another is at it."""
+    """Lock one lease, unless another transaction has locked it: then False, and nothing is locked."""
     create(connection, connection_id)
     return connection.execute(_TRY_LOCK, {"connection_ids": [connection_id]}).scalar() is not None
 

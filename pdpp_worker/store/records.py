@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.values import exact_json
-from pdpp_worker.store.versions import Content, Stored, play
+from pdpp_worker.store.versions import Content, StoredVersion, apply_rows
 
 
 class Written(NamedTuple):
@@ -90,7 +90,7 @@ def write_records(
     with _cursor(connection) as cursor:
         held = _held(cursor, connection_id, stream, {row.key for row in rows})
         contents = _contents(cursor, connection_id, stream, {row.key for row in rows if row.partial})
-        played = play(rows, held, contents)
+        played = apply_rows(rows, held, contents)
         new = [row for key, row in played.changed.items() if key not in held]
         changed = [row for key, row in played.changed.items() if key in held]
         _copy(cursor, "records", connection_id, run_id, stream, new)
@@ -104,9 +104,9 @@ def write_records(
     return Written(played.flushed, len(rows) - played.flushed)
 
 
-def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, Stored]:
+def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, StoredVersion]:
     cursor.execute(_HELD, (connection_id, stream, exact_json(list(keys))), binary=True)
-    return {key: Stored(*stored) for key, *stored in cursor}
+    return {key: StoredVersion(*stored) for key, *stored in cursor}
 
 
 def _contents(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collection[str]) -> dict[str, Content]:

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pdpp_worker.store import backlog, coverage_rows, events, gaps, leases, schedules, stream_counts
-from pdpp_worker.store.backlog import Backlog
+from pdpp_worker.store import coverage_rows, events, leases, schedules, stream_counts
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import close
+from pdpp_worker.store.gaps import credentials as gap_credentials
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 from pdpp_worker.store.retry_hint import needed_budget_s, retry_hint, too_short
 from pdpp_worker.store.run_status import RunStatus, StreamResult, derive_status, stream_result
 from pdpp_worker.store.stream_counts import StreamCounts
@@ -157,14 +159,14 @@ def _close_gaps(connection: Connection, claim: Claim, passes: Mapping[str, FullP
     """
     for stream in sorted(passes.keys() - set(how.refused_checkpoints)):
         from_scratch, bounded = passes[stream]
-        closed = gaps.close_whole_stream(connection, claim, stream, from_scratch=from_scratch)
+        closed = close.close_whole_stream(connection, claim, stream, from_scratch=from_scratch)
         if from_scratch and not bounded and not how.tried_gaps:
-            closed += gaps.close_passed(connection, claim, stream)
+            closed += close.close_passed(connection, claim, stream)
         if closed:
             happened = ("gaps_closed", stream, {"count": len(closed)})
             events.append(connection, claim.connection_id, claim.run_id, [happened])
     if passes:
-        backlog.signed_in(connection, claim)
+        gap_credentials.signed_in(connection, claim)
 
 
 def _record_remaining(connection: Connection, how: RunEnd, *, cancelled: bool) -> dict[str, int]:
@@ -173,12 +175,12 @@ def _record_remaining(connection: Connection, how: RunEnd, *, cancelled: bool) -
     if left is None:
         return {}
     if cancelled:
-        left.backlog.rest(connection, CANCELLED_S)
+        left.backlog.defer(connection, CANCELLED_S)
         return {}
     if how.out_of_budget:
         return {} if how.walked else left.backlog.count(connection)
-    left.backlog.put_off(
-        connection, left.version, left.policy, left.assigned, walked=how.walked, passing=left.transient
+    left.backlog.record_failed_attempt(
+        connection, left.version, left.policy, left.assigned, walked=how.walked, transient=left.transient
     )
     if left.carried_wait_s is not None:
         left.backlog.carry(connection, left.carried_wait_s)

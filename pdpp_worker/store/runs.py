@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -12,10 +12,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.store import events, leases
-from pdpp_worker.store.backlog import Selection
 from pdpp_worker.store.batch import Claim, Spent
 from pdpp_worker.store.connections import ConnectionRow, by_id
-from pdpp_worker.store.tables import runs
+from pdpp_worker.store.gaps.selection import GapFilter
+from pdpp_worker.store.tables import IS_ACTIVE, runs
 
 
 class DueRun(NamedTuple):
@@ -36,9 +36,9 @@ class Slice:
     mode: str
     streams: list[dict[str, Any]]
     phase: Literal["recover", "walk", "drain"]
-    selection: Selection
+    selection: GapFilter
     carried: dict[str, Any]
-    """What later slices have to know of earlier ones: `cursors`, the checkpoint streams that had one when the run
+    """Facts that later slices need of earlier ones: `cursors`, the checkpoint streams that had one when the run
     began; `walk`, how the walk ended; `recovery_error`, why going back
     for gaps failed."""
     budget: dict[str, Any]
@@ -58,17 +58,17 @@ class Slice:
 
 # One statement: a run that is active is locked and changes nothing, and one that ends meanwhile is none. A row that was
 # inserted has no xmax yet.
-_CREATE = text("""
+_CREATE = text(f"""
     INSERT INTO runs (connection_id, kind, trigger, mode, streams, selection, budget, connector_version)
     VALUES (:connection_id, :kind, :trigger, :mode, :streams, :selection, :budget, :version)
-    ON CONFLICT (connection_id) WHERE status IN ('queued', 'running') DO UPDATE SET trigger = runs.trigger
+    ON CONFLICT (connection_id) WHERE {IS_ACTIVE} DO UPDATE SET trigger = runs.trigger
     RETURNING id, xmax = 0 AS created
 """).bindparams(
     bindparam("streams", type_=JSONB), bindparam("selection", type_=JSONB), bindparam("budget", type_=JSONB)
 )
 # A doorbell may come a little early, by another clock than the database's; the worker then waits for the rest.
-_IF_DUE = """
-    SELECT * FROM runs WHERE id = :run_id AND status IN ('queued', 'running')
+_IF_DUE = f"""
+    SELECT * FROM runs WHERE id = :run_id AND {IS_ACTIVE}
         AND not_before <= clock_timestamp() + interval '1 second'
 """
 _FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
@@ -89,18 +89,26 @@ _CONTINUE = text("""
             CASE WHEN CAST(:wait_reason AS text) IS NOT NULL THEN CAST(:not_before AS timestamptz) END)
     WHERE id = :run_id
 """).bindparams(bindparam("carried", type_=JSONB))
+# Only new rows, gaps or checkpoints reset idle_slices. Otherwise a slice that always dies at one position would run for
+# ever.
+_NOTE_PROGRESS = text("""
+    UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END,
+        touched_at = CASE WHEN :touched THEN clock_timestamp() ELSE touched_at END, spent_s = spent_s + :seconds,
+        spent_requests = spent_requests + :requests, spent_items = spent_items + :items
+    WHERE id = :run_id
+""")
 # A version that was installed since the run was queued is the one that is told what it could not read.
 _WORKED_BY = text("""
     UPDATE runs SET connector_version = :version WHERE id = :run_id AND connector_version <> :version
 """)
 # Fair across connections: the run that waits longest comes first. No second doorbell within the period.
-_DUE = text("""
+_DUE = text(f"""
     UPDATE runs SET rung_at = clock_timestamp()
     FROM (
         SELECT runs.id, connections.connector FROM runs
         JOIN connections ON connections.id = runs.connection_id
         LEFT JOIN leases ON leases.connection_id = runs.connection_id
-        WHERE runs.status IN ('queued', 'running') AND runs.not_before <= clock_timestamp()
+        WHERE runs.{IS_ACTIVE} AND runs.not_before <= clock_timestamp()
             AND (leases.expires_at IS NULL OR leases.expires_at <= clock_timestamp())
             AND (runs.rung_at IS NULL OR runs.rung_at <= clock_timestamp() - :again_s * interval '1 second')
         ORDER BY runs.not_before LIMIT :limit
@@ -110,11 +118,11 @@ _DUE = text("""
     RETURNING runs.id, due.connector
 """)
 # A wait of a run that only goes back for gaps is over when a walk is due, for which it makes room.
-_WAKE = text("""
+_WAKE = text(f"""
     UPDATE runs SET not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL
     FROM (
         SELECT runs.id FROM runs JOIN schedules ON schedules.connection_id = runs.connection_id
-        WHERE runs.status IN ('queued', 'running') AND runs.not_before > clock_timestamp()
+        WHERE runs.{IS_ACTIVE} AND runs.not_before > clock_timestamp()
             AND (kind = 'recovery' OR phase = 'drain') AND NOT paused AND next_run_at <= clock_timestamp()
         FOR UPDATE OF runs SKIP LOCKED
     ) AS waiting
@@ -125,11 +133,20 @@ _NEEDED_BUDGET = text("""
     WHERE connection_id = :connection_id AND kind = 'forward' AND (status = 'succeeded' OR retry_hint ? 'budget_s')
     ORDER BY id DESC LIMIT 1
 """)
-_CANCEL = text("""
+_CANCEL = text(f"""
     UPDATE runs SET cancel_requested = true, not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL,
         touched_at = least(touched_at, clock_timestamp())
-    WHERE connection_id = :connection_id AND status IN ('queued', 'running') RETURNING id
+    WHERE connection_id = :connection_id AND {IS_ACTIVE} RETURNING id
 """)
+_COUNT_REFUSED = text("""
+    UPDATE runs SET messages_refused = (
+        SELECT jsonb_object_agg(name, total) FROM (
+            SELECT key AS name, sum(value::bigint) AS total FROM (
+                SELECT * FROM jsonb_each_text(messages_refused) UNION ALL SELECT * FROM jsonb_each_text(:refused)
+            ) AS counted GROUP BY key
+        ) AS added
+    ) WHERE id = :run_id
+""").bindparams(bindparam("refused", type_=JSONB))
 
 
 def create(
@@ -141,7 +158,7 @@ def create(
     mode: str = "incremental",
     streams: Sequence[dict[str, Any]],
     version: str,
-    selection: Selection = Selection(),  # noqa: B008 - a tuple, which nobody can change
+    selection: GapFilter = GapFilter(),  # noqa: B008 - a tuple, which nobody can change
     budget: dict[str, Any] | None = None,
     cost: dict[str, Any] | None = None,
 ) -> tuple[int, bool]:
@@ -191,7 +208,7 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         mode=run["mode"],
         streams=run["streams"],
         phase=run["phase"],
-        selection=Selection(**run["selection"]),
+        selection=GapFilter(**run["selection"]),
         carried=begun.carried,
         budget=run["budget"],
         spent=Spent(run["spent_s"], run["spent_requests"], run["spent_items"]),
@@ -212,6 +229,14 @@ def begin_slice(connection: Connection, claim: Claim, version: str) -> None:
     """
     leases.renew(connection, claim)
     connection.execute(_WORKED_BY, {"run_id": claim.run_id, "version": version})
+
+
+def note_progress(connection: Connection, run_id: int, spent: Spent, *, alive: bool, touched: bool) -> None:
+    """Add what a batch has spent of the run's budget.
+
+    `alive`: it changed something, so that the run goes on. `touched`: it asked for something, or something came.
+    """
+    connection.execute(_NOTE_PROGRESS, {"run_id": run_id, "alive": alive, "touched": touched, **spent._asdict()})
 
 
 def continue_later(
@@ -253,6 +278,11 @@ def continue_later(
     events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])
     leases.release(connection, claim)
     return cancelled
+
+
+def count_refused(connection: Connection, run_id: int, refused: Mapping[str, int]) -> None:
+    """Add messages that were refused, by message type and member, to those of the run."""
+    connection.execute(_COUNT_REFUSED, {"run_id": run_id, "refused": dict(refused)})
 
 
 def take_due(connection: Connection, limit: int, again: timedelta) -> list[DueRun]:

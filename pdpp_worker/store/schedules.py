@@ -1,4 +1,4 @@
-"""Which connections are due, claimed one by one so that any number of dispatchers may tick."""
+"""Connections that are due, claimed one by one so that any number of dispatchers may tick."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pdpp_worker.store import leases
+from pdpp_worker.store.tables import IS_ACTIVE
 from pdpp_worker.store.values import storable
 
 
@@ -24,9 +25,9 @@ class Due(NamedTuple):
 
 
 # While a run only goes back for gaps the walk stays due, for that run does not walk any more.
-_IS_DUE_NOW = """
+_IS_DUE_NOW = f"""
     NOT paused AND next_run_at <= clock_timestamp() AND NOT EXISTS (SELECT 1 FROM runs
-        WHERE runs.connection_id = schedules.connection_id AND status IN ('queued', 'running')
+        WHERE runs.connection_id = schedules.connection_id AND {IS_ACTIVE}
             AND (kind = 'recovery' OR phase = 'drain'))
 """
 _DUE = text(f"SELECT connection_id FROM schedules WHERE {_IS_DUE_NOW} ORDER BY next_run_at LIMIT :limit")
@@ -42,7 +43,7 @@ _IS_DUE = text("""
 _ADVANCE = text("""
     UPDATE schedules SET next_run_at = :next_run_at, error = :error WHERE connection_id = :connection_id
 """)
-_PUT_OFF = text("""
+_POSTPONE = text("""
     UPDATE schedules SET next_run_at = clock_timestamp() + :wait_s * interval '1 second', error = :error
     WHERE connection_id = :connection_id
 """)
@@ -86,9 +87,9 @@ def advance(connection: Connection, connection_id: int, next_run_at: datetime, e
     connection.execute(_ADVANCE, {"connection_id": connection_id, "next_run_at": next_run_at, "error": error})
 
 
-def put_off(connection: Connection, connection_id: int, wait_s: float, error: str) -> None:
+def postpone(connection: Connection, connection_id: int, wait_s: float, error: str) -> None:
     """Nothing could be started for it: look again in `wait_s`, and say until then why."""
-    connection.execute(_PUT_OFF, {"connection_id": connection_id, "wait_s": wait_s, "error": storable(error)})
+    connection.execute(_POSTPONE, {"connection_id": connection_id, "wait_s": wait_s, "error": storable(error)})
 
 
 def run_soon(connection: Connection, connection_id: int, wait_s: float) -> None:

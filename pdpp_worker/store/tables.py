@@ -34,6 +34,8 @@ metadata = MetaData(
 )
 
 RUN_STATUSES = ("queued", "running", "succeeded", "partially_completed", "failed", "cancelled")
+IS_ACTIVE = "status IN ('queued', 'running')"
+"""The SQL condition for a run that is not over; one of them exists for a connection."""
 RUN_KINDS = ("forward", "recovery")
 RUN_TRIGGERS = ("schedule", "sweep", "manual", "upgrade")
 RUN_PHASES = ("recover", "walk", "drain")
@@ -150,7 +152,7 @@ runs = Table(
     _one_of("trigger", RUN_TRIGGERS),
     _one_of("phase", RUN_PHASES),
     _one_of("mode", ("full_refresh", "incremental")),
-    CheckConstraint("(ended_at IS NULL) = (status IN ('queued', 'running'))", name="ended"),
+    CheckConstraint(f"(ended_at IS NULL) = ({IS_ACTIVE})", name="ended"),
     CheckConstraint(f"ended_at IS NULL OR records_emitted + skipped + unreached = {_BALANCE}", name="books_balance"),
     CheckConstraint(
         "status <> 'succeeded' OR (skipped = 0 AND unreached = 0 AND records_rejected = 0 "
@@ -161,8 +163,8 @@ runs = Table(
         "status <> 'failed' OR (records_durable = 0 AND checkpoints_committed = 0 AND gaps_closed = 0)",
         name="failed_holds_nothing",
     ),
-    Index("uq_runs_active", "connection_id", unique=True, postgresql_where=text("status IN ('queued', 'running')")),
-    Index("ix_runs_due", "not_before", postgresql_where=text("status IN ('queued', 'running')")),
+    Index("uq_runs_active", "connection_id", unique=True, postgresql_where=text(IS_ACTIVE)),
+    Index("ix_runs_due", "not_before", postgresql_where=text(IS_ACTIVE)),
     Index("ix_runs_recent", "connection_id", text("id DESC")),
 )
 
@@ -195,7 +197,7 @@ records = Table(
     Column("data", JSONB, nullable=False),
     Column("raw", LargeBinary),
     Column("content_hash", LargeBinary, nullable=False),
-    # What orders the versions of a key: a time, Unix s, or the digits of a number, which a float may not hold.
+    # Orders the versions of a key: a time, Unix s, or the digits of a number, which a float may not hold.
     Column("version", Double),
     Column("version_digits", Text),
     Column("partial", Boolean, nullable=False),

@@ -145,7 +145,7 @@ def raw_form(value: Any) -> bytes:
 
 
 def _quick(data: Any) -> bytes | None:
-    """What `_plain` writes and `jsonb` keeps, in a fraction of the time; None for data of which that is not certain."""
+    """The bytes that `_plain` writes and `jsonb` keeps, in a fraction of the time; None where that is not certain."""
     try:
         encoded = orjson.dumps(data, default=as_written, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:

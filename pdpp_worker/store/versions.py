@@ -12,8 +12,8 @@ from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.values import encode
 
 
-class Stored(NamedTuple):
-    """What the table, or this batch before the row at hand, holds for a key."""
+class StoredVersion(NamedTuple):
+    """The version of a key that the table holds, or that this batch brought before the row at hand."""
 
     digest: bytes
     version: float | None
@@ -29,16 +29,18 @@ class Content(NamedTuple):
     partial: bool
 
 
-class Played(NamedTuple):
-    """The rows to write, one for a key, how many of the batch's rows were news, and which are older than what stood."""
+class AppliedRows(NamedTuple):
+    """The rows to write, one for a key; how many rows of the batch changed anything; the positions of outdated rows."""
 
     changed: dict[str, RecordRow]
     flushed: int
     outdated: list[int]
 
 
-def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mapping[str, Content]) -> Played:
-    """Play the rows of a batch, in their order, over what the table holds; the last news of a key stands.
+def apply_rows(
+    rows: Sequence[RecordRow], held: Mapping[str, StoredVersion], contents: Mapping[str, Content]
+) -> AppliedRows:
+    """Apply the rows of a batch in order to the stored versions; return, per key, the last row that changes anything.
 
     `contents` has the data that the table holds for the keys of partial rows. The outcome is the same however the rows
     are divided into batches.
@@ -54,7 +56,7 @@ def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mappin
         if is_older(row, before):
             outdated.append(position)
             continue
-        if not is_news(row, before):
+        if not is_change(row, before):
             continue
         if row.deleted:
             row = _keep_content(row, changed.get(row.key), in_table=row.key in held)
@@ -63,10 +65,10 @@ def play(rows: Sequence[RecordRow], held: Mapping[str, Stored], contents: Mappin
         standing[row.key] = as_stored(row)
         if row.key in partly and row.text:
             known[row.key] = Content(json.loads(row.raw or row.text, parse_float=exact_float), row.partial)
-    return Played(changed, flushed, outdated)
+    return AppliedRows(changed, flushed, outdated)
 
 
-def is_older(row: RecordRow, held: Stored | None) -> bool:
+def is_older(row: RecordRow, held: StoredVersion | None) -> bool:
     """Whether a newer version than the row is held, which it never replaces."""
     if held is None:
         return False
@@ -76,7 +78,7 @@ def is_older(row: RecordRow, held: Stored | None) -> bool:
     return in_time and row.version is not None and held.version is not None and row.version < held.version
 
 
-def is_news(row: RecordRow, held: Stored | None) -> bool:
+def is_change(row: RecordRow, held: StoredVersion | None) -> bool:
     """Whether the row changes what is held. An older version never replaces a newer one."""
     if held is None:
         return True
@@ -93,12 +95,12 @@ def merge(row: RecordRow, held: Content) -> RecordRow:
     return row._replace(text=encoded.text, raw=encoded.raw, digest=encoded.digest, partial=held.partial)
 
 
-def as_stored(row: RecordRow) -> Stored:
-    """What is held once the row is written."""
-    return Stored(row.digest, row.version, row.deleted, row.partial, row.digits)
+def as_stored(row: RecordRow) -> StoredVersion:
+    """The version that is held once the row is written."""
+    return StoredVersion(row.digest, row.version, row.deleted, row.partial, row.digits)
 
 
-def _complete(row: RecordRow, before: Stored | None, content: Content | None) -> RecordRow:
+def _complete(row: RecordRow, before: StoredVersion | None, content: Content | None) -> RecordRow:
     """The row with what it leaves open taken from what is held: its version, and the other fields of a partial one.
 
     Of what was deleted only the old fields are known, so that a partial row over it stays partial.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def test_the_silence_around_an_instant_ends_with_the_next_request() -> None:
     assert figures.silence_at(8.0, [1.0, 2.0, 7.0]) is None
 
 
+@pytest.mark.process
 def test_the_command_drains_a_backlog_with_a_fleet_of_its_own() -> None:
     command = [sys.executable, "-m", "bench.fleet", "--gaps", "3", "--learn", "0"]
 

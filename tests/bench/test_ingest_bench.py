@@ -95,6 +95,7 @@ def test_speeds_are_compared_within_a_round() -> None:
     assert figures["copy", "first"].peak_rss == 1
 
 
+@pytest.mark.process
 def test_the_command_measures_every_side(tmp_path: Path) -> None:
     out = tmp_path / "report.json"
     command = [sys.executable, "-m", "bench", "ingest", f"--records={RECORDS}", "--rounds=1", f"--json={out}"]

@@ -22,6 +22,8 @@ from pdpp_worker.store.engine import Database
 from tests.cli.conftest import Cli, cli
 from tests.support.browser import in_the_window, needs_browser, windowless_browser
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 __all__ = ["cli"]
 
 

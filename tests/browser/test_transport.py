@@ -24,7 +24,7 @@ from tests.support.browser import needs_browser, row
 from tests.support.fleet import ROOT
 from tests.support.waiting import PATIENCE_S, until
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.process]
 
 
 def test_a_request_is_the_browsers_own_but_for_what_was_asked(client: httpx.Client) -> None:

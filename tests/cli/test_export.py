@@ -18,7 +18,7 @@ from pdpp_worker.store import connections, runs
 from pdpp_worker.store.batch import Batch, Claim, RecordRow
 from pdpp_worker.store.commit import commit_batch
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 from pdpp_worker.store.values import encode
 from tests.cli.conftest import Cli
 from tests.support.scripted import NOW, Scenario, manifest, record

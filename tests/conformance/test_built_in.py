@@ -6,6 +6,8 @@ import pytest
 
 from pdpp_worker.conformance.report import Ending, examine
 
+pytestmark = pytest.mark.process  # some practice accounts are processes
+
 NOT_CHECKED = {
     "chatgpt": set(),
     "gmail": set(),

@@ -16,6 +16,8 @@ from pdpp_worker.cli.program import app
 from pdpp_worker.conformance import attempt
 from pdpp_worker.conformance.report import Ending, begin
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -16,6 +16,9 @@ from tests.support.pages import PAGES, ROOT, name, prose, quoted, text
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 SOURCES = [*ROOT.glob("pdpp_worker/**/*.py"), *ROOT.glob("connectors/**/*.py")]
 LIFECYCLES = sorted(ROOT.glob("docs/*-lifecycle.md"))
+OLD_WORDS = re.compile(
+    r"\b(mends?|mended|go(es)? back|going back|rung|books|the law|roads?|[Ww]hoever|put off|leash|keeper|guardian)\b"
+)
 OTHER_VARIABLES = set(TOLD_TO_COMMANDS)
 """Told to a connector's command; no settings."""
 
@@ -81,6 +84,16 @@ def test_functions_of_a_lifecycle_exist(page: Path) -> None:
     assert {one for one in re.findall(r"\b(\w+)\(\)", text(page)) if one not in functions()} == set()
 
 
+def test_each_of_the_five_trips_has_at_most_six_modules_and_each_package_its_room() -> None:
+    page = text(ROOT / "docs/architecture.md")
+    trips = [re.findall(r"^\d\. `(pdpp_worker/\S+)`", part, re.MULTILINE) for part in page.split("\n**A ")[1:6]]
+    packages = {path.parent.name for path in ROOT.glob("pdpp_worker/*/__init__.py")}
+
+    assert [len(trip) for trip in trips if not 1 < len(trip) <= 6 or len(set(trip)) < len(trip)] == []
+    assert len(trips) == 5
+    assert packages - {"demo"} <= set(re.findall(r"`pdpp_worker/(\w+)`", page))
+
+
 def test_sentences_to_look_up_are_those_that_the_code_says() -> None:
     rows = re.findall(r"^\| `([^`]+)` \|", text(ROOT / "docs/troubleshooting.md"), re.MULTILINE)
     wanted = [row for row in rows if row.endswith((".", "…")) and "…" in row]
@@ -92,3 +105,8 @@ def test_sentences_to_look_up_are_those_that_the_code_says() -> None:
 def _says(sentence: str, row: str) -> bool:
     parts = [part.strip(" .") for part in row.split("…")]
     return all(part in sentence for part in parts if part) and bool(sentence.strip("… ."))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_pages_use_the_words_of_the_glossary(page: Path) -> None:
+    assert [found.group() for found in OLD_WORDS.finditer(re.sub(r"`[^`]*`", "", prose(page)))] == []

@@ -20,6 +20,8 @@ from pdpp_worker.local.embedded.valkey import Valkey
 from pdpp_worker.settings import Settings
 from tests.support.servers import temporary_data_dir
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="is about what root does")
 
 

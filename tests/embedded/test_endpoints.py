@@ -21,6 +21,8 @@ from pdpp_worker.settings import Settings
 from tests.embedded.conftest import supervisors
 from tests.support.waiting import PATIENCE_S, until
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 
 @pytest.fixture(autouse=True)
 def released(data_dir: Path) -> Iterator[None]:

@@ -22,6 +22,8 @@ from tests.embedded.conftest import main_process, processes, supervisors
 from tests.support.servers import temporary_data_dir, wait_until_stopped
 from tests.support.waiting import PATIENCE_S, until
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 _HOLDER = """
 import sys
 from pathlib import Path

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 _PARENT = """
 import signal, subprocess, sys
 from pdpp_worker.local.parent_death import with_parent_death_signal

@@ -15,11 +15,13 @@ from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.dispatch import dispatch, request_run, run_requests
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.recovery.sweep import recover
-from pdpp_worker.store import backlog, connections, edits, engine, leases, run_end, runs
 from pdpp_worker.store import commit as committing
-from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store import connections, edits, engine, leases, run_end, runs
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import by_owner
+from pdpp_worker.store.gaps import due as due_gaps
+from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.backlog import TARGETED, missing
 from tests.support.schedule import is_due, plan
 from tests.support.scripted import Scenario, manifest, record, state
@@ -74,11 +76,11 @@ def test_recover_and_waive_of_all_connections_of_a_connector(
 
     def waive() -> int:
         with scenario.db.begin() as connection:
-            return backlog.waive(connection, by_name, Selection(reason="rate_limited"))
+            return by_owner.waive(connection, by_name, GapFilter(reason="rate_limited"))
 
     with ThreadPoolExecutor() as pool:
         owner = Meanwhile(scenario, pool, waive)
-        monkeypatch.setattr(backlog, "due_connections", owner.before(backlog.due_connections))
+        monkeypatch.setattr(due_gaps, "due_connections", owner.before(due_gaps.due_connections))
         recover(scenario.settings, scenario.db, by_name)
 
         assert owner.result() == 2

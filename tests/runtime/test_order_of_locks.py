@@ -15,9 +15,10 @@ from pdpp_worker.dispatch import dispatch
 from pdpp_worker.recovery.structural import sweep_structural
 from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.recovery.upgrade import sweep_upgrade
-from pdpp_worker.store import backlog, connections, edits
-from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store import connections, edits
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import by_owner
+from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.backlog import TARGETED, healing, missing
 from tests.support.schedule import plan
 from tests.support.scripted import Scenario, manifest, record, state
@@ -79,9 +80,9 @@ def signed_out(_: Start, __: Context) -> Iterator[Message]:
 
 def by_hand(scenario: Scenario) -> None:
     """What an owner does."""
-    for action in (backlog.waive, backlog.reopen):
+    for action in (by_owner.waive, by_owner.reopen):
         with scenario.db.begin() as connection:
-            action(connection, [scenario.connection_id], Selection())
+            action(connection, [scenario.connection_id], GapFilter())
     with scenario.db.begin() as connection:
         plan_anew = {"every_s": 60.0, "cron": None, "jitter_s": 0.0}
         now = connection.execute(text("SELECT now()")).scalar_one()

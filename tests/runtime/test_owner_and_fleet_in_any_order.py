@@ -19,8 +19,9 @@ from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery.structural import sweep_structural
 from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.recovery.upgrade import sweep_upgrade
-from pdpp_worker.store import backlog, connections, edits, runs
-from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store import connections, edits, runs
+from pdpp_worker.store.gaps import by_owner
+from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.account import Account
 from tests.support.examples import stateful
 from tests.support.scripted import Scenario
@@ -206,7 +207,7 @@ class Life(RuleBasedStateMachine):
         settings = self.stage.scenario.settings
         acts: dict[str, Callable[[], object]] = {
             "waive": lambda: self.db.transact(
-                partial(backlog.waive, connection_ids=[account.id], selection=Selection())
+                partial(by_owner.waive, connection_ids=[account.id], selection=GapFilter())
             ),
             "reopen": partial(self._reopen, account),
             "cancel": lambda: self.db.transact(partial(runs.request_cancel, connection_id=account.id)),
@@ -215,7 +216,7 @@ class Life(RuleBasedStateMachine):
             "rule_notes_in": partial(self._rule_notes, account, out=None),
             "remove": partial(self._remove, account),
             "recover": lambda: recover(settings, self.db, [account.id]),
-            "recover_some": lambda: recover(settings, self.db, [account.id], Selection(stream=ITEMS), Budget(items=1)),
+            "recover_some": lambda: recover(settings, self.db, [account.id], GapFilter(stream=ITEMS), Budget(items=1)),
             "pause": partial(self._plan, account, paused=True),
             "resume": partial(self._plan, account, paused=False),
             "create": self.create,
@@ -230,7 +231,7 @@ class Life(RuleBasedStateMachine):
 
     def _reopen(self, account: Account) -> None:
         closed = account.let_go()
-        self.db.transact(partial(backlog.reopen, connection_ids=[account.id], selection=Selection()))
+        self.db.transact(partial(by_owner.reopen, connection_ids=[account.id], selection=GapFilter()))
         account.note_reopened(closed)
 
     def _renew(self, account: Account) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from pdpp_worker.connector import AuthExpired, Context, DetailGap, DetailGapRecovered, Message, ResourceScope, Start
 from pdpp_worker.recovery.sweep import recover, sweep_transient
-from pdpp_worker.store.backlog import Selection, waive
+from pdpp_worker.store.gaps.by_owner import waive
+from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.backlog import TARGETED, failing, healing, missing, statuses, sweep
 from tests.support.scripted import Scenario, manifest, record, state
 
@@ -83,7 +84,7 @@ class TestRecoveryRun:
         backlog.install(healing)
         sweep_transient(backlog.settings, backlog.db)
         with backlog.db.begin() as connection:
-            waive(connection, [backlog.connection_id], Selection())
+            waive(connection, [backlog.connection_id], GapFilter())
 
         [run] = backlog.work()
 
@@ -161,7 +162,7 @@ class TestRecoveryRun:
         run_id = scenario.queue()
         scenario.slice(run_id)
         with scenario.db.begin() as connection:
-            waive(connection, [scenario.connection_id], Selection())
+            waive(connection, [scenario.connection_id], GapFilter())
 
         assert scenario.finish(run_id)["gaps_closed"] == 0
 
@@ -223,14 +224,14 @@ class TestAsking:
         backlog.install(healing)
         wanted = [gap["id"] for gap in backlog.gaps()][:2]
 
-        recover(backlog.settings, backlog.db, [backlog.connection_id], Selection(ids=wanted))
+        recover(backlog.settings, backlog.db, [backlog.connection_id], GapFilter(ids=wanted))
         [run] = backlog.work()
 
         assert [gap.gap_id for gap in backlog.starts[0].detail_gaps] == [str(gap_id) for gap_id in wanted]
         assert (run["status"], statuses(backlog)) == ("succeeded", {"recovered": 2, "open": 8})
 
     def test_nothing_to_ask_for_starts_nothing(self, backlog: Scenario) -> None:
-        assert recover(backlog.settings, backlog.db, [backlog.connection_id], Selection(stream="others")) == []
+        assert recover(backlog.settings, backlog.db, [backlog.connection_id], GapFilter(stream="others")) == []
 
 
 class TestPressure:

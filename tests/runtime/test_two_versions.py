@@ -14,7 +14,7 @@ from pdpp_worker.coverage import all_streams, outlook
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.recovery.sweep import sweep_transient
 from pdpp_worker.recovery.upgrade import CANARY, sweep_upgrade
-from pdpp_worker.store import upgrades
+from pdpp_worker.store.gaps import upgrades
 from tests.support.backlog import TARGETED, failing, missing
 from tests.support.scripted import Scenario, manifest, record
 from tests.support.waiting import PATIENCE_S

@@ -21,7 +21,8 @@ from pdpp_worker.connector import (
 )
 from pdpp_worker.recovery.sweep import sweep_transient
 from pdpp_worker.recovery.upgrade import CANARY, satisfies, sweep_upgrade
-from pdpp_worker.store.backlog import Selection, waive
+from pdpp_worker.store.gaps.by_owner import waive
+from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.scripted import Scenario, manifest, record
 
 RECOVERY = {"supports_targeted_resource_fetch": True, "supports_version_bumped_retry": True}
@@ -123,7 +124,7 @@ def test_what_the_owner_waived_was_not_healed(backlog: Scenario) -> None:
     sweep_upgrade(backlog.settings, backlog.db)
     work(backlog)
     with backlog.db.begin() as connection:
-        waive(connection, [backlog.connection_id], Selection(ids=[backlog.gaps()[0]["id"]]))
+        waive(connection, [backlog.connection_id], GapFilter(ids=[backlog.gaps()[0]["id"]]))
 
     for _ in range(3):
         sweep_upgrade(backlog.settings, backlog.db)

@@ -9,11 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope
-from pdpp_worker.store import backlog, connections, schedules
-from pdpp_worker.store.backlog import Backlog, Forms, Selection
+from pdpp_worker.store import connections, schedules
 from pdpp_worker.store.batch import Batch
-from pdpp_worker.store.effects import Read
+from pdpp_worker.store.effects import KeyFetched
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.gaps import by_owner, due
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.selection import GapFilter, ScopeKinds
 from tests.support.desk import POLICY, Desk, missed
 
 PARTITION = BatchScope(partition={"channel": "C1"})
@@ -69,7 +71,7 @@ class TestOrder:
         desk.elapse()
 
         with desk.db.begin() as connection:
-            assert Backlog(desk.claim, Forms(), Selection()).lease(connection, 10) == []
+            assert Backlog(desk.claim, ScopeKinds(), GapFilter()).lease(connection, 10) == []
 
 
 class TestForms:
@@ -78,18 +80,18 @@ class TestForms:
     @pytest.mark.parametrize(
         ("forms", "taken"),
         [
-            (Forms(resources=True, batches=False), ["resource"]),
-            (Forms(resources=False, batches=True), ["batch"]),
-            (Forms(resources=True, batches=True), ["batch", "resource"]),
-            (Forms(resources=False, batches=False), []),
+            (ScopeKinds(resources=True, batches=False), ["resource"]),
+            (ScopeKinds(resources=False, batches=True), ["batch"]),
+            (ScopeKinds(resources=True, batches=True), ["batch", "resource"]),
+            (ScopeKinds(resources=False, batches=False), []),
         ],
     )
-    def test_a_whole_stream_is_none_of_them(self, desk: Desk, forms: Forms, taken: list[str]) -> None:
+    def test_a_whole_stream_is_none_of_them(self, desk: Desk, forms: ScopeKinds, taken: list[str]) -> None:
         desk.miss(missed("a"), missed(scope=PARTITION), missed(scope=WHOLE_STREAM))
         desk.elapse()
 
         with desk.db.begin() as connection:
-            found = Backlog(desk.other_claim(), forms, Selection()).lease(connection, 10)
+            found = Backlog(desk.other_claim(), forms, GapFilter()).lease(connection, 10)
 
         assert sorted("resource" if isinstance(gap.scope, ResourceScope) else "batch" for gap in found) == taken
 
@@ -99,7 +101,7 @@ class TestForms:
         desk.end_runs()
 
         with desk.db.begin() as connection:
-            found = backlog.due_connections(connection, 100, [desk.connection_id])
+            found = due.due_connections(connection, 100, [desk.connection_id])
 
         assert found == [(desk.connection_id, "scripted", 2, 1, 1)]
 
@@ -108,7 +110,7 @@ class TestForms:
         desk.elapse()
 
         with desk.db.begin() as connection:
-            assert backlog.due_connections(connection, 100, [desk.connection_id]) == []
+            assert due.due_connections(connection, 100, [desk.connection_id]) == []
 
     def test_a_paused_connection_is_left_alone_until_somebody_asks(self, desk: Desk) -> None:
         desk.miss(missed())
@@ -117,8 +119,8 @@ class TestForms:
         desk.execute("INSERT INTO schedules (connection_id, every_s, next_run_at, paused) VALUES (:c, 60, now(), true)")
 
         with desk.db.begin() as connection:
-            assert backlog.due_connections(connection, 100, [desk.connection_id]) == []
-            assert len(backlog.due_connections(connection, 100, [desk.connection_id], asked=True)) == 1
+            assert due.due_connections(connection, 100, [desk.connection_id]) == []
+            assert len(due.due_connections(connection, 100, [desk.connection_id], asked=True)) == 1
 
     def test_a_walk_that_is_due_comes_before_a_recovery(self, desk: Desk) -> None:
         desk.miss(missed())
@@ -127,7 +129,7 @@ class TestForms:
         desk.execute("INSERT INTO schedules (connection_id, every_s, next_run_at) VALUES (:c, 60, now())")
 
         with desk.db.begin() as connection:
-            assert backlog.due_connections(connection, 100, [desk.connection_id]) == []
+            assert due.due_connections(connection, 100, [desk.connection_id]) == []
 
     @pytest.mark.parametrize(
         ("kind", "phase", "due"),
@@ -174,13 +176,13 @@ class TestSelection:
     @pytest.mark.parametrize(
         ("chosen", "expected"),
         [
-            (Selection(), ["a", "b"]),
-            (Selection(stream="items"), ["a", "b"]),
-            (Selection(stream="others"), []),
-            (Selection(reason="timed_out"), ["b"]),
+            (GapFilter(), ["a", "b"]),
+            (GapFilter(stream="items"), ["a", "b"]),
+            (GapFilter(stream="others"), []),
+            (GapFilter(reason="timed_out"), ["b"]),
         ],
     )
-    def test_of_a_stream_or_for_a_reason(self, desk: Desk, chosen: Selection, expected: list[str]) -> None:
+    def test_of_a_stream_or_for_a_reason(self, desk: Desk, chosen: GapFilter, expected: list[str]) -> None:
         desk.miss(missed("a"), missed("b", reason="timed_out"))
         desk.elapse()
 
@@ -190,7 +192,7 @@ class TestSelection:
         desk.miss(missed("a"), missed("b"))
         desk.elapse()
 
-        assert desk.due(selection=Selection(ids=[desk.gap("b")["id"]])) == ["b"]
+        assert desk.due(selection=GapFilter(ids=[desk.gap("b")["id"]])) == ["b"]
 
 
 class TestCooldown:
@@ -279,7 +281,7 @@ class TestTheOwnersWord:
     def test_a_waived_gap_is_closed_and_missing_it_again_does_not_open_it(self, desk: Desk) -> None:
         desk.miss(missed("a"), missed("b"))
 
-        assert change(desk, backlog.waive, Selection(ids=[desk.gap("a")["id"]])) == 1
+        assert change(desk, by_owner.waive, GapFilter(ids=[desk.gap("a")["id"]])) == 1
         opened = desk.miss(missed("a"), missed("b"))
 
         assert opened == []
@@ -295,21 +297,21 @@ class TestTheOwnersWord:
             how=how,
         )
 
-        assert change(desk, backlog.reopen, Selection()) == 1
+        assert change(desk, by_owner.reopen, GapFilter()) == 1
 
         assert (desk.due(), desk.gap()["attempts"]) == (["a"], 0)
 
     def test_what_is_held_by_now_is_not_reopened(self, desk: Desk) -> None:
         desk.miss(missed())
-        desk.say(Read("items", "a"))
+        desk.say(KeyFetched("items", "a"))
 
-        assert change(desk, backlog.reopen, Selection()) == 0
+        assert change(desk, by_owner.reopen, GapFilter()) == 0
 
     def test_other_connections_are_left_alone(self, desk: Desk, store: Database) -> None:
         other = Desk(store)
         other.miss(missed())
 
-        assert change(desk, backlog.waive, Selection()) == 0
+        assert change(desk, by_owner.waive, GapFilter()) == 0
         assert other.gap()["status"] == "open"
 
 
@@ -334,14 +336,14 @@ def test_however_many_fail_or_arrive_the_oldest_untried_one_is_next(store: Datab
 
 def make_due(desk: Desk, limit: int | None = None) -> int:
     with desk.db.begin() as connection:
-        return backlog.make_due(connection, [desk.connection_id], Selection(), limit)
+        return by_owner.make_due(connection, [desk.connection_id], GapFilter(), limit)
 
 
 def held_until(desk: Desk) -> datetime | None:
     with desk.db.begin() as connection:
-        return Backlog(desk.other_claim(), Forms(), Selection()).held_until(connection)
+        return Backlog(desk.other_claim(), ScopeKinds(), GapFilter()).blocked_until(connection)
 
 
-def change(desk: Desk, how: object, selection: Selection) -> int:
+def change(desk: Desk, how: object, selection: GapFilter) -> int:
     with desk.db.begin() as connection:
         return how(connection, [desk.connection_id], selection)  # type: ignore[operator, no-any-return]

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from pdpp_worker.store import events
 from pdpp_worker.store.batch import Batch, Rejection
-from pdpp_worker.store.effects import Read
+from pdpp_worker.store.effects import KeyFetched
 from pdpp_worker.store.records import Written
 from tests.store.test_leases import full_batch, written
 from tests.support.desk import Desk, missed, row
@@ -37,7 +37,7 @@ def test_all_of_a_batch_is_written_together(desk: Desk) -> None:
 def test_the_events_of_a_batch_tell_what_it_did(desk: Desk) -> None:
     desk.miss(missed("known"))
     batch = full_batch()
-    batch.effects.append(Read("items", "known"))
+    batch.effects.append(KeyFetched("items", "known"))
 
     desk.commit(batch)
 

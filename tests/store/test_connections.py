@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pdpp_worker.errors import LeaseLostError
-from pdpp_worker.store import connections, gaps, leases
+from pdpp_worker.store import connections, leases
 from pdpp_worker.store.batch import Batch
+from pdpp_worker.store.gaps import apply
 from pdpp_worker.store.records import write_records
 from tests.support.desk import POLICY, Desk, missed, row
 
@@ -22,7 +23,7 @@ def test_removal_takes_the_records_that_a_worker_was_still_writing(desk: Desk) -
             removed = owner.submit(remove, desk)
             desk.until_somebody_waits()
             write_records(worker, desk.connection_id, desk.run_id, "items", [row("b")])
-            gaps.apply(worker, desk.claim, "1.0.0", POLICY, [missed("c")])
+            apply.apply(worker, desk.claim, "1.0.0", POLICY, [missed("c")])
 
         assert removed.result() == 2
     assert desk.held() == {}

@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, TimeRange
-from pdpp_worker.store import gaps
-from pdpp_worker.store.backlog import Backlog, Forms, Selection, waive
 from pdpp_worker.store.batch import Batch
-from pdpp_worker.store.effects import Closure, Read
+from pdpp_worker.store.effects import GapClosure, KeyFetched
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import close as closing
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.by_owner import waive
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.gaps.selection import GapFilter, ScopeKinds
 from tests.support.desk import POLICY, Desk, missed
 
 JITTER = 1.1
@@ -23,8 +25,8 @@ SLACK_S = 30.0
 
 
 def close(desk: Desk, name: str = "a", *, absent: bool = False) -> list[str]:
-    """Close a gap that was handed over."""
-    return desk.say(Closure("items", ResourceScope(resource_id=name), absent))
+    """Closing a gap that was handed over."""
+    return desk.say(GapClosure("items", ResourceScope(resource_id=name), absent))
 
 
 class TestOpening:
@@ -47,7 +49,7 @@ class TestOpening:
         desk.next_run()
 
         with desk.db.begin() as connection:
-            [gap] = Backlog(desk.claim, Forms(), Selection()).lease(connection, 1)
+            [gap] = Backlog(desk.claim, ScopeKinds(), GapFilter()).lease(connection, 1)
 
         assert repr(gap.detail_locator) == repr(locator)
 
@@ -202,7 +204,7 @@ class TestClosing:
     def test_a_resource_that_was_read_after_all_closes_its_gap(self, desk: Desk) -> None:
         desk.miss(missed("a"), missed("b"), missed("c"))
 
-        done = desk.commit(Batch(effects=[Read("items", name) for name in ("a", "b", "never missed")]))
+        done = desk.commit(Batch(effects=[KeyFetched("items", name) for name in ("a", "b", "never missed")]))
 
         assert done.gaps_closed == 2
         assert [desk.gap(name)["status"] for name in "abc"] == ["recovered", "recovered", "open"]
@@ -210,13 +212,13 @@ class TestClosing:
     def test_a_resource_that_was_read_proves_nothing_of_a_record_that_was_refused(self, desk: Desk) -> None:
         desk.miss(missed("a", reason="record_rejected", kind="retry_on_connector_upgrade"))
 
-        assert desk.commit(Batch(effects=[Read("items", "a")])).gaps_closed == 0
+        assert desk.commit(Batch(effects=[KeyFetched("items", "a")])).gaps_closed == 0
         assert desk.gap("a")["status"] == "open"
 
     def test_a_walk_to_the_end_closes_the_gap_of_the_whole_stream_only(self, desk: Desk) -> None:
         desk.miss(missed(scope=WHOLE_STREAM), missed("a"))
         with desk.db.begin() as connection:
-            assert gaps.close_whole_stream(connection, desk.claim, "items", from_scratch=False) == ["items"]
+            assert closing.close_whole_stream(connection, desk.claim, "items", from_scratch=False) == ["items"]
 
         assert desk.gap("a")["status"] == "open"
 
@@ -249,10 +251,10 @@ def test_streams_with_open_gaps_are_known(desk: Desk) -> None:
     desk.miss(missed("a"))
 
     with desk.db.begin() as connection:
-        assert gaps.missing_in(connection, desk.connection_id, ["items", "others"]) == {"items"}
-    desk.commit(Batch(effects=[Read("items", "a")]))
+        assert closing.missing_in(connection, desk.connection_id, ["items", "others"]) == {"items"}
+    desk.commit(Batch(effects=[KeyFetched("items", "a")]))
     with desk.db.begin() as connection:
-        assert gaps.missing_in(connection, desk.connection_id, ["items", "others"]) == set()
+        assert closing.missing_in(connection, desk.connection_id, ["items", "others"]) == set()
 
 
 def test_a_row_of_a_closed_gap_always_says_when_it_was_closed(desk: Desk) -> None:
@@ -275,7 +277,7 @@ def test_a_row_of_a_closed_gap_always_says_when_it_was_closed(desk: Desk) -> Non
 def test_a_waived_whole_stream_silences_that_miss_and_no_other(desk: Desk, again: dict[str, Any], status: str) -> None:
     desk.miss(missed(scope=WHOLE_STREAM, reason="timed_out"))
     with desk.db.begin() as connection:
-        waive(connection, [desk.connection_id], Selection())
+        waive(connection, [desk.connection_id], GapFilter())
     desk.next_run()
 
     desk.miss(missed(scope=WHOLE_STREAM, **again))
@@ -286,7 +288,7 @@ def test_a_waived_whole_stream_silences_that_miss_and_no_other(desk: Desk, again
 def test_an_item_that_the_owner_does_without_stays_waived_for_any_reason(desk: Desk) -> None:
     desk.miss(missed(reason="timed_out"))
     with desk.db.begin() as connection:
-        waive(connection, [desk.connection_id], Selection())
+        waive(connection, [desk.connection_id], GapFilter())
     desk.next_run()
 
     desk.miss(missed(reason="upstream_error"))

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Connection, text
 
 from pdpp_worker.errors import LeaseLostError
-from pdpp_worker.store import backlog, leases, runs
-from pdpp_worker.store.backlog import Selection
+from pdpp_worker.store import leases, runs
 from pdpp_worker.store.batch import Batch, Claim, Rejection
-from pdpp_worker.store.effects import Read
+from pdpp_worker.store.effects import KeyFetched
+from pdpp_worker.store.gaps import by_owner
+from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.desk import Desk, missed, row
 from tests.support.waiting import PATIENCE_S
 
@@ -38,9 +39,9 @@ def release(desk: Desk, claim: Claim) -> None:
         leases.release(connection, claim)
 
 
-def make_due(connection: Connection, connection_ids: Sequence[int], selection: Selection) -> int:
+def make_due(connection: Connection, connection_ids: Sequence[int], selection: GapFilter) -> int:
     """Let all of them be tried now."""
-    return backlog.make_due(connection, connection_ids, selection, None)
+    return by_owner.make_due(connection, connection_ids, selection, None)
 
 
 def full_batch() -> Batch:
@@ -137,7 +138,7 @@ def test_the_loser_writes_nothing_at_all(desk: Desk) -> None:
     desk.take("another")
     before = written(desk)
     batch = full_batch()
-    batch.effects.append(Read("items", "known"))
+    batch.effects.append(KeyFetched("items", "known"))
 
     with pytest.raises(LeaseLostError, match=f"The lease for run {desk.run_id} went to another worker"):
         desk.commit(batch, lost)
@@ -164,12 +165,12 @@ def test_a_writer_keeps_others_out_until_its_transaction_ends(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
-@pytest.mark.parametrize("change", [backlog.waive, backlog.reopen, make_due])
+@pytest.mark.parametrize("change", [by_owner.waive, by_owner.reopen, make_due])
 def test_whoever_changes_many_gaps_and_a_batch_do_not_wait_for_each_other(
-    desk: Desk, change: Callable[[Connection, Sequence[int], Selection], int], order: str
+    desk: Desk, change: Callable[[Connection, Sequence[int], GapFilter], int], order: str
 ) -> None:
     desk.miss(missed("a"), missed("b"))
-    status = "waived" if change is backlog.reopen else "open"
+    status = "waived" if change is by_owner.reopen else "open"
     desk.execute(
         "UPDATE gaps SET status = :status, closed_at = CASE WHEN :status = 'waived' THEN now() END "
         "WHERE connection_id = :c",
@@ -179,7 +180,7 @@ def test_whoever_changes_many_gaps_and_a_batch_do_not_wait_for_each_other(
 
     def by_hand() -> int:
         with desk.db.begin() as connection:
-            return change(connection, [desk.connection_id], Selection())
+            return change(connection, [desk.connection_id], GapFilter())
 
     with ThreadPoolExecutor() as pool:
         with desk.db.begin() as connection:

@@ -10,7 +10,7 @@ CONNECTION = "INSERT INTO connections (name, connector) VALUES ('me', 'notes') R
 
 
 def connected(url: str) -> psycopg.Connection:
-    """A connection to a lent database."""
+    """A client of a lent database."""
     return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
 
 
@@ -28,6 +28,7 @@ def test_rows_numbers_and_open_transactions_end_with_the_loan(databases: Databas
         number_of_a_connection(url)
         forgotten.execute("BEGIN")
         forgotten.execute("LOCK TABLE connections")
+    forgotten.close()  # the server has ended it already
     with databases.lent() as again:
         first = number_of_a_connection(again)
         with connected(again) as connection:

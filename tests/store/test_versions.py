@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdpp_worker.store.batch import RecordRow
-from pdpp_worker.store.versions import Content, Stored, as_stored, is_news, merge, play
+from pdpp_worker.store.versions import Content, StoredVersion, apply_rows, as_stored, is_change, merge
 from tests.support.desk import row
 
 versions = st.none() | st.integers(-2, 5).map(float)
@@ -20,38 +20,38 @@ stored = rows.map(as_stored)
 
 @given(rows)
 def test_what_was_never_held_is_news(new: RecordRow) -> None:
-    assert is_news(new, None)
+    assert is_change(new, None)
 
 
 @given(rows)
 def test_what_is_held_already_is_no_news(new: RecordRow) -> None:
-    assert not is_news(new, as_stored(new))
+    assert not is_change(new, as_stored(new))
 
 
 @given(rows, stored)
-def test_an_older_version_is_never_news(new: RecordRow, held: Stored) -> None:
+def test_an_older_version_is_never_news(new: RecordRow, held: StoredVersion) -> None:
     if new.version is not None and held.version is not None and new.version < held.version:
-        assert not is_news(new, held)
+        assert not is_change(new, held)
 
 
 @given(rows, stored)
-def test_a_newer_or_unordered_version_is_news_when_it_says_something_else(new: RecordRow, held: Stored) -> None:
+def test_a_newer_or_unordered_version_is_news_when_it_says_something_else(new: RecordRow, held: StoredVersion) -> None:
     ordered = new.version is not None and held.version is not None
     if ordered and new.version < held.version:  # type: ignore[operator]
         return
 
     if new.deleted:
-        assert is_news(new, held) == (not held.deleted)
+        assert is_change(new, held) == (not held.deleted)
     elif held.deleted or new.digest != held.digest:
-        assert is_news(new, held)
+        assert is_change(new, held)
 
 
 @given(documents, versions)
 def test_a_whole_record_completes_a_partial_one(data: dict[str, Any], version: float | None) -> None:
     whole, part = row("key", data, version=version), row("key", data, version=version, partial=True)
 
-    assert is_news(whole, as_stored(part))
-    assert not is_news(part, as_stored(whole))
+    assert is_change(whole, as_stored(part))
+    assert not is_change(part, as_stored(whole))
 
 
 @given(documents, documents, st.booleans())
@@ -68,7 +68,7 @@ def test_a_merge_lays_the_new_fields_over_the_held_ones(
 
 @given(st.lists(st.tuples(st.sampled_from("kl"), rows), max_size=8))
 def test_a_batch_counts_each_of_its_rows_once(sent: list[tuple[str, RecordRow]]) -> None:
-    played = play([one._replace(key=key) for key, one in sent], {}, {})
+    played = apply_rows([one._replace(key=key) for key, one in sent], {}, {})
 
     assert played.changed.keys() == {key for key, _ in sent}
     assert len(played.changed) <= played.flushed <= len(sent)

@@ -23,6 +23,8 @@ from pdpp_worker.store.engine import Database
 from tests.subprocess.conftest import HERE, Commands
 from tests.support.waiting import PATIENCE_S, until
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 WRITER = "import os\nwhile True: os.write(1, b'x' * 1023 + b'\\n')"
 
 

@@ -22,6 +22,8 @@ from tests.subprocess.conftest import HERE, Commands, hostile
 from tests.support.fleet import ROOT, environment
 from tests.support.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 CODE = "482-913-77"
 
 

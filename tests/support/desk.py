@@ -10,13 +10,15 @@ from typing import Any
 from sqlalchemy import text
 
 from pdpp_worker.protocol.scope import ResourceScope, Scope
-from pdpp_worker.store import connections, gaps, leases, runs
-from pdpp_worker.store.backlog import Backlog, Forms, Selection
+from pdpp_worker.store import connections, leases, runs
 from pdpp_worker.store.batch import Batch, Claim, RecordRow
 from pdpp_worker.store.commit import Committed, commit_batch
-from pdpp_worker.store.effects import Effect, Miss
+from pdpp_worker.store.effects import Effect, GapReport
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import RetryPolicy
+from pdpp_worker.store.gaps import apply
+from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.gaps.selection import GapFilter, ScopeKinds
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import encode
 from tests.support.waiting import until
@@ -46,9 +48,9 @@ def missed(
     kind: str = "retry_by_runtime",
     scope: Scope | None = None,
     **fields: Any,
-) -> Miss:
+) -> GapReport:
     """A miss of one resource."""
-    return Miss("items", scope or ResourceScope(resource_id=name), reason, kind, **fields)
+    return GapReport("items", scope or ResourceScope(resource_id=name), reason, kind, **fields)
 
 
 class Desk:
@@ -93,12 +95,12 @@ class Desk:
         """The claim of a run that met no gap itself."""
         return replace(self.claim, run_id=0)
 
-    def due(self, limit: int = 100, selection: Selection = Selection()) -> list[str]:  # noqa: B008 - a tuple
+    def due(self, limit: int = 100, selection: GapFilter = GapFilter()) -> list[str]:  # noqa: B008 - a tuple
         """The resources whose gaps the current run, or one that met none itself, may try now, in their order."""
         met = self.rows("SELECT 1 FROM gaps WHERE connection_id = :c AND last_run_id = :run", run=self.run_id)
         claim = self.other_claim() if met else self.claim
         with self.db.begin() as connection:
-            found = Backlog(claim, Forms(), selection).lease(connection, limit)
+            found = Backlog(claim, ScopeKinds(), selection).lease(connection, limit)
         return [gap.scope.resource_id for gap in found if isinstance(gap.scope, ResourceScope)]
 
     def elapse(self, hours: float = 0.0) -> None:
@@ -123,15 +125,15 @@ class Desk:
         """Commit a batch."""
         return commit_batch(self.db, claim or self.claim, batch, version="1.0.0", policy=POLICY)
 
-    def miss(self, *misses: Miss, policy: RetryPolicy = POLICY) -> list[Miss]:
+    def miss(self, *misses: GapReport, policy: RetryPolicy = POLICY) -> list[GapReport]:
         """Open gaps; returns the newly open ones."""
         with self.db.begin() as connection:
-            return gaps.apply(connection, self.claim, "1.0.0", policy, misses)[0]
+            return apply.apply(connection, self.claim, "1.0.0", policy, misses)[0]
 
     def say(self, *effects: Effect) -> list[str]:
         """Apply what a batch says of gaps; returns the streams of those that it closed."""
         with self.db.begin() as connection:
-            return gaps.apply(connection, self.claim, "1.0.0", POLICY, effects)[1]
+            return apply.apply(connection, self.claim, "1.0.0", POLICY, effects)[1]
 
     def execute(self, statement: str, **values: Any) -> None:
         """Execute a statement; `:c` is this connection."""

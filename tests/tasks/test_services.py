@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 LOOK = """
 import os
 from pdpp_worker.tasks.services import stopping

@@ -81,10 +81,10 @@ def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, que
 def _why_not(row: ConnectionRow, chosen: GapFilter, held: GapSummary, wait: Wait | None) -> str:
     name = row.name
     that = "that you asked for " if chosen != gap_changes.ALL else ""
-    if not held.missing and held.let_go:
+    if not held.missing and held.closed_without_item:
         return (
-            f"Nothing {that}is missing of {name}, but for {held.let_go:,} that you waived or that do not exist at the "
-            f"provider; ask for them after all with: pdpp-worker gaps reopen {name}"
+            f"Nothing {that}is missing of {name}, but for {held.closed_without_item:,} that you waived or that do not "
+            f"exist at the provider; ask for them after all with: pdpp-worker gaps reopen {name}"
         )
     if not held.missing:
         return f"Nothing {that}is known to be missing of {name}."

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from pdpp_worker.store.tables import IS_ACTIVE
 from pdpp_worker.store.views.reading import build
 
 StreamKey = tuple[int, str]
@@ -119,9 +120,9 @@ _ENDED_WALKS = text("""
         ORDER BY runs.id DESC LIMIT 1
     ) AS last
 """)
-_WALKING = text("""
+_WALKING = text(f"""
     SELECT connection_id, id FROM runs
-    WHERE connection_id = ANY(:ids) AND kind = 'forward' AND status IN ('queued', 'running')
+    WHERE connection_id = ANY(:ids) AND kind = 'forward' AND {IS_ACTIVE}
 """)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from pdpp_worker.store.tables import IS_ACTIVE
 from pdpp_worker.store.views.reading import build
 
 
@@ -25,7 +26,7 @@ class Overview:
     next_run_at: datetime | None
 
 
-_OVERVIEW = text("""
+_OVERVIEW = text(f"""
     SELECT (SELECT count(*) FROM connections) AS connections,
         count(runs.id) FILTER (WHERE leases.run_id IS NOT NULL) AS runs_working,
         count(runs.id) FILTER (WHERE leases.run_id IS NULL) AS runs_waiting,
@@ -36,7 +37,7 @@ _OVERVIEW = text("""
     FROM runs
     LEFT JOIN leases ON leases.run_id = runs.id AND leases.expires_at > clock_timestamp()
     CROSS JOIN LATERAL (SELECT sum(records_emitted) AS records FROM run_streams WHERE run_id = runs.id) AS taken
-    WHERE runs.status IN ('queued', 'running')
+    WHERE runs.{IS_ACTIVE}
 """)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store.backlog import IS_DUE, IS_PRESSED
+from pdpp_worker.store.gaps.due import IS_DUE, IS_PRESSED
+from pdpp_worker.store.tables import IS_ACTIVE
 from pdpp_worker.store.views.reading import build
 
 
@@ -90,7 +91,7 @@ _WAITS = text(f"""
     FROM connections
     LEFT JOIN rate_states ON rate_states.connection_id = connections.id
     LEFT JOIN schedules ON schedules.connection_id = connections.id
-    LEFT JOIN runs AS run ON run.connection_id = connections.id AND run.status IN ('queued', 'running')
+    LEFT JOIN runs AS run ON run.connection_id = connections.id AND run.{IS_ACTIVE}
     LEFT JOIN leases ON leases.connection_id = connections.id AND leases.run_id = run.id
     WHERE CAST(:ids AS bigint[]) IS NULL OR connections.id = ANY(CAST(:ids AS bigint[]))
     ORDER BY connections.name

@@ -135,6 +135,7 @@ def test_an_archive_without_a_session_is_not_an_empty_workspace(directory: Path,
     assert {"users", "channels", "messages"} <= set(skips(on_disk.run()))
 
 
+@pytest.mark.process
 def test_a_transaction_that_a_dying_writer_left_open_is_taken_back(directory: Path, on_disk: Holder) -> None:
     maker = archived(directory, {"C1": [said(ONE)]})
     maker.execute("PRAGMA journal_mode = DELETE")

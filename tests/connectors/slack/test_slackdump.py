@@ -24,6 +24,8 @@ from tests.connectors.slack.conftest import ALL, Holder, emitted, gaps, recovere
 from tests.support.connectors import context, start
 from tests.support.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 BIG = [said(stamp(second)) for second in range(6)]
 SMALL = [said(stamp(0))]
 Connect = Callable[..., Holder]

@@ -91,6 +91,7 @@ def test_log_and_stats_agree(client: httpx.Client, provider: ProviderProcess, co
     assert stats.smallest_gap_s == min(gaps) / 1e9
 
 
+@pytest.mark.process
 def test_densest_minute_of_refusals_is_counted() -> None:
     options = ProviderOptions(conversations=1, quota=slow_bucket(scope="all"))
     with ProviderProcess(options) as own, client_for(own) as client:

@@ -23,6 +23,8 @@ from pdpp_worker.errors import ConfigurationError
 from tests.connectors.chatgpt.practice.conftest import client_for
 from tests.support.waiting import PATIENCE_S, until
 
+pytestmark = pytest.mark.process  # starts processes itself
+
 
 def test_restart_keeps_port_account_and_log(tmp_path: Path) -> None:
     options = ProviderOptions(conversations=20, state=tmp_path / "state.json", log=tmp_path / "log.jsonl")

@@ -31,8 +31,8 @@ _WAITING = text("""
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
     WHERE recovery_kind = 'retry_on_connector_upgrade' AND gaps.status = 'open' AND next_attempt_at IS NULL
 """)
-# Healed are those that another version opened and this one closed: its own trouble proves nothing.
-# Tried are those that it tries now, and those that it failed on though it did not open them.
+# healed: another version opened a gap and this one closed it. A gap that this version opened proves nothing.
+# tried: gaps being retried now, plus older versions' gaps on which this version has failed.
 _TRIAL = text("""
     SELECT
         (SELECT count(*) FROM (
@@ -70,7 +70,7 @@ def is_newer(version: str, *, than: str) -> bool:
 
 
 def waiting(connection: Connection) -> list[Waiting]:
-    """What waits for which versions."""
+    """The gaps that wait for another version, by connection and version."""
     return [Waiting(*row) for row in connection.execute(_WAITING)]
 
 
