@@ -34,7 +34,7 @@ Wait = Callable[[float, Hold | None], None]
 class RateListener(Protocol):
     """Is told when the rate changes its course."""
 
-    def __call__(self, why: str, retry_after_s: float | None) -> None:
+    def __call__(self, why: str, retry_after_s: float | None, /) -> None:
         """The law backed off, for this reason."""
         ...
 

@@ -29,7 +29,9 @@ def test_a_hold_within_a_longer_one_changes_nothing() -> None:
 
 
 @given(instants, stretches)
-def test_every_second_is_near_an_arrival_or_explained_or_silent(arrivals: list[float], known: list[tuple]) -> None:
+def test_every_second_is_near_an_arrival_or_explained_or_silent(
+    arrivals: list[float], known: list[tuple[float, float]]
+) -> None:
     silent = figures.unexplained(arrivals, (0.0, 130.0), known, 0.0)
 
     for second in (half + 0.5 for half in range(130)):

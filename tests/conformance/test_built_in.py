@@ -17,6 +17,7 @@ NOT_CHECKED = {
 }
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", NOT_CHECKED)
 def test_a_built_in_connector_passes(name: str) -> None:
     results = list(examine(name))

@@ -195,8 +195,10 @@ class SecretInARecord(Keeper):
 class SecretInACursor(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         for message in super().walk(start, context, stream):
-            is_state = isinstance(message, State)
-            yield message.model_copy(update={"cursor": {**message.cursor, "t": SECRET}}) if is_state else message
+            if isinstance(message, State):
+                yield message.model_copy(update={"cursor": {**message.cursor, "t": SECRET}})
+            else:
+                yield message
 
 
 class SecretInAGap(Keeper):

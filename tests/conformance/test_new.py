@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from pdpp_worker.cli.program import app
 from pdpp_worker.conformance import attempt
@@ -83,6 +82,7 @@ def test_the_results_can_be_had_as_json(tmp_path: Path) -> None:
     assert results[0] == {"check": "manifest", "ending": "passed", "found": "1 stream supplied, 0 never"}
 
 
+@pytest.mark.process
 def test_a_program_of_any_language_passes_too(tmp_path: Path) -> None:
     call("new", "star_songs", "--directory", str(tmp_path), "--command")
 
@@ -95,6 +95,7 @@ def test_a_program_of_any_language_passes_too(tmp_path: Path) -> None:
     assert [(one.check, one.found) for one in results if one.ending is not Ending.PASSED] == []
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("line", "silence_s", "check", "sentence"),
     [

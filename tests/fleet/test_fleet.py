@@ -174,7 +174,9 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next(
 
 def test_every_beat_entry_names_a_task_that_exists(settings: Settings, own_environment: None) -> None:
     from beat_schedule import beat_schedule
-    from pdpp_worker.tasks import tasks
+    from pdpp_worker.tasks.app import app
 
-    assert {entry["task"] for entry in beat_schedule(settings).values()} <= set(tasks.app.tasks)
+    app.loader.import_default_modules()
+
+    assert {entry["task"] for entry in beat_schedule(settings).values()} <= set(app.tasks)
     assert set(registry.all_connectors())

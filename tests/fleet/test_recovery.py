@@ -71,10 +71,11 @@ def is_mended(db: Database) -> bool:
 
 
 def open_without_record(db: Database) -> int:
-    """Gaps said to be recovered whose conversation is not held."""
+    """Closed gaps whose conversation is not held; one without messages has none to recover."""
     query = """
-        SELECT count(*) FROM gaps WHERE status NOT IN ('open', 'recovered') OR (status = 'recovered' AND NOT EXISTS (
-            SELECT 1 FROM records WHERE stream = 'conversations' AND key = gaps.scope ->> 'resource_id'))
+        SELECT count(*) FROM gaps WHERE status NOT IN ('open', 'recovered', 'absent_upstream') OR (
+            status <> 'open' AND NOT EXISTS (
+                SELECT 1 FROM records WHERE stream = 'conversations' AND key = gaps.scope ->> 'resource_id'))
     """
     return int(one(db, query))
 

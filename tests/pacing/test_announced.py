@@ -18,7 +18,7 @@ COUNT = st.integers(0, 10**6)
 SECONDS = st.integers(0, 86_400)
 
 
-def read(now: datetime = NOW, **headers: str) -> list[Announced]:
+def read(now: datetime = NOW, /, **headers: str) -> list[Announced]:
     """The limits of headers; underscores in names are hyphens."""
     return announced(httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()}), now)
 

@@ -56,7 +56,7 @@ def bucket(redis: Redis, connection_id: int) -> Bucket:
 
 def now_us(redis: Redis) -> int:
     """The server's clock, µs."""
-    seconds, micros = redis.time()  # type: ignore[misc]
+    seconds, micros = redis.time()
     return int(seconds) * 1_000_000 + int(micros)
 
 
@@ -67,7 +67,7 @@ def write(redis: Redis, connection_id: int, field: str, ahead_s: float) -> None:
 
 def left_s(redis: Redis, connection_id: int, field: str) -> float:
     """How long the server keeps a field of the bucket, s."""
-    return redis.pttl(f"pdpp:pace:{{{connection_id}}}:{field}") / 1000  # type: ignore[operator]
+    return redis.pttl(f"pdpp:pace:{{{connection_id}}}:{field}") / 1000
 
 
 def intervals(wait_s: float) -> float:

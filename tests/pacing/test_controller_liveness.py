@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,9 @@ CEILING_MS = 250.0
 START = 100_000.0
 DAY_S = 86400.0
 SLACK_S = 1e-6
+
+Story = list[tuple[tuple[str, Any], str]]
+"""What happens, with its value, in which lane."""
 
 waits = st.one_of(st.none(), st.sampled_from([0.0, -5.0, 60.0, 3600.0, 10 * DAY_S]), st.floats(-100, 4000))
 limits = st.builds(
@@ -46,30 +50,30 @@ class Life:
         self.lanes = Lanes(CEILING_MS)
         self.now = START
 
-    def live(self, what: str, value: object, lane: str) -> None:
+    def live(self, what: str, value: Any, lane: str) -> None:
         if what == "restart":
-            self._restart(float(value))  # type: ignore[arg-type]
+            self._restart(float(value))
         elif what == "idle":
-            self.now += float(value)  # type: ignore[arg-type]
+            self.now += float(value)
         elif what == "clock set back":
-            self.now -= float(value)  # type: ignore[arg-type]
+            self.now -= float(value)
         elif what == "successes":
-            for _ in range(int(value)):  # type: ignore[call-overload]
+            for _ in range(int(value)):
                 self._send("success", 0.1, lane)
         else:
             self._send(what, value, lane)
 
-    def _send(self, what: str, value: object, lane: str) -> None:
+    def _send(self, what: str, value: Any, lane: str) -> None:
         self.now = self.lanes.next_send(self.now, lane)
         self.lanes.on_send(self.now, lane)
         if what == "throttle":
-            self.lanes.on_throttle(self.now, value, lane)  # type: ignore[arg-type]
+            self.lanes.on_throttle(self.now, value, lane)
             return
         if what == "error":
             self.lanes.on_upstream_error(self.now, lane)
             return
         if what == "announced":
-            self.lanes.on_announced(self.now, value, lane)  # type: ignore[arg-type]
+            self.lanes.on_announced(self.now, value, lane)
         self.lanes.on_success(self.now, lane)
 
     def _restart(self, age_s: float) -> None:
@@ -79,7 +83,7 @@ class Life:
         assert self.lanes.restore(kept, self.now, age_s)
 
 
-def lived(story: list[tuple[tuple[str, object], str]]) -> Life:
+def lived(story: Story) -> Life:
     life = Life()
     for (what, value), lane in story:
         life.live(what, value, lane)
@@ -87,9 +91,7 @@ def lived(story: list[tuple[tuple[str, object], str]]) -> Life:
 
 
 @given(stories, st.sampled_from(["", "history"]))
-def test_without_a_hold_the_next_request_goes_out_within_one_interval(
-    story: list[tuple[tuple[str, object], str]], lane: str
-) -> None:
+def test_without_a_hold_the_next_request_goes_out_within_one_interval(story: Story, lane: str) -> None:
     life = lived(story)
 
     hold = life.lanes.hold(life.now, lane)
@@ -100,7 +102,7 @@ def test_without_a_hold_the_next_request_goes_out_within_one_interval(
 
 
 @given(stories)
-def test_the_spacing_is_between_the_ceiling_and_the_interval(story: list[tuple[tuple[str, object], str]]) -> None:
+def test_the_spacing_is_between_the_ceiling_and_the_interval(story: Story) -> None:
     life = lived(story)
 
     for lane in life.lanes.names():
@@ -109,8 +111,8 @@ def test_the_spacing_is_between_the_ceiling_and_the_interval(story: list[tuple[t
 
 
 @given(stories)
-def test_a_hold_ends_within_a_day_and_says_why(story: list[tuple[tuple[str, object], str]]) -> None:
-    stepped_back = sum(float(value) for (what, value), _ in story if what == "clock set back")  # type: ignore[arg-type]
+def test_a_hold_ends_within_a_day_and_says_why(story: Story) -> None:
+    stepped_back = sum(float(value) for (what, value), _ in story if what == "clock set back")
     life = lived(story)
 
     for lane in life.lanes.names():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import Any, get_args
 
@@ -21,6 +20,7 @@ from pdpp_worker.protocol.messages import (
 )
 from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, Reason, RecoveryKind
 from pdpp_worker.protocol.scope import BatchScope, ResourceScope
+from tests.support.nesting import nested
 
 CONTENT = "the owner's own words"
 AT = "2026-01-01T00:00:00Z"
@@ -79,7 +79,7 @@ def test_the_same_message_is_read_from_an_object_from_text_and_from_bytes(kind: 
         {"half a pair": "\ud800"},
         {"NUL": "\x00"},
         {"long": 10**4000},
-        {"deep": functools.reduce(lambda inner, _: [inner], range(600), "leaf")},
+        {"deep": nested(600, "leaf")},
     ],
     ids=lambda data: next(iter(data)),
 )
@@ -327,13 +327,13 @@ class TestDetailCoverage:
 
     @pytest.mark.parametrize("field", ["required_keys", "hydrated_keys", "gap_keys"])
     def test_no_key_comes_twice(self, field: str) -> None:
-        assert refusal(message("DETAIL_COVERAGE", **{field: ["a", "a", "b"]})) == (
+        assert refusal({**message("DETAIL_COVERAGE"), field: ["a", "a", "b"]}) == (
             f"DETAIL_COVERAGE: {field} holds a key twice"
         )
 
     @pytest.mark.parametrize("field", ["hydrated_keys", "gap_keys"])
     def test_only_required_keys_are_accounted_for(self, field: str) -> None:
-        assert refusal(message("DETAIL_COVERAGE", **{field: [CONTENT]})) == (
+        assert refusal({**message("DETAIL_COVERAGE"), field: [CONTENT]}) == (
             f"DETAIL_COVERAGE: {field} holds a key that required_keys does not"
         )
 

@@ -71,8 +71,8 @@ class World:
             reason = Reason.TEMPLATE_UNKNOWN if outcome == "broken" else Reason.SOURCE_PARTITION_FAILED
             yield skip("items", reason, BatchScope(partition={"item": key}))
         else:
-            reason = "template_unknown" if outcome == "broken" else "rate_limited"
-            yield DetailGap(stream="items", record_key=key, reason=reason, gap_id=gap_id)
+            why = "template_unknown" if outcome == "broken" else "rate_limited"
+            yield DetailGap(stream="items", record_key=key, reason=why, gap_id=gap_id)
 
 
 def act(scenario: Scenario, step: str) -> None:

@@ -15,13 +15,14 @@ from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.dispatch import dispatch, request_run, run_requests
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.recovery.sweep import recover
-from pdpp_worker.store import commit as committing
-from pdpp_worker.store import connections, edits, engine, leases, run_end, runs
+from pdpp_worker.store import connections, edits, engine, leases, runs, schedules
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import by_owner
 from pdpp_worker.store.gaps import due as due_gaps
 from pdpp_worker.store.gaps.selection import GapFilter
+from pdpp_worker.store.records import write_records
+from pdpp_worker.store.run_status import derive_status
 from tests.support.backlog import TARGETED, missing
 from tests.support.schedule import is_due, plan
 from tests.support.scripted import Scenario, manifest, record, state
@@ -95,8 +96,8 @@ def test_a_tick_while_a_run_ends_passes_over_its_connection(
 
     with ThreadPoolExecutor() as pool:
         beat = Meanwhile(scenario, pool, lambda: dispatch(scenario.settings, scenario.db))
-        end = beat.before(run_end.schedules.bring_forward, waits=False)
-        monkeypatch.setattr(run_end.schedules, "bring_forward", end)
+        end = beat.before(schedules.bring_forward, waits=False)
+        monkeypatch.setattr(schedules, "bring_forward", end)
         scenario.slice(run_id)
         beat.result()
 
@@ -123,7 +124,7 @@ def test_a_removal_while_a_worker_commits_its_first_batch(scenario: Scenario, mo
 
     with ThreadPoolExecutor() as pool:
         owner = Meanwhile(scenario, pool, lambda: remove(scenario))
-        monkeypatch.setattr(committing, "write_records", owner.before(committing.write_records))
+        monkeypatch.setattr("pdpp_worker.store.commit.write_records", owner.before(write_records))
 
         assert scenario.slice(run_id) is None
         assert owner.result() == 1
@@ -191,7 +192,7 @@ def test_a_run_cannot_be_asked_to_stop_while_its_end_is_written(
 
     with ThreadPoolExecutor() as pool:
         owner = Meanwhile(scenario, pool, cancel)
-        monkeypatch.setattr(run_end, "derive_status", owner.before(run_end.derive_status))
+        monkeypatch.setattr("pdpp_worker.store.run_end.derive_status", owner.before(derive_status))
         scenario.slice(run_id)
 
         assert owner.result() is None

@@ -105,12 +105,13 @@ def test_a_run_whose_workers_die_behind_something_new_is_given_up(scenario: Scen
 
     def dies(_: Start, __: Context) -> Iterator[Message]:
         now = next(numbers)
-        yield {
+        said: dict[str, Message] = {
             "field": record("a", read_at=now),
             "key": record(f"a {now}"),
             "cursor": state(now),
             "gap": DetailGap(stream="items", record_key=str(now), reason="timed_out"),
-        }[changing]
+        }
+        yield said[changing]
         raise Killed
 
     scenario.settings = scenario.settings.model_copy(update={"batch_records": 1, "batch_s": 1e-6})

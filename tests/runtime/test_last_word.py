@@ -55,7 +55,7 @@ def lost(key: str, reason: str = "timed_out", **fields: Any) -> DetailGap:
 def test_what_is_read_on_one_page_and_missed_on_the_next_is_missing(scenario: Scenario, batch_records: int) -> None:
     scenario.settings = scenario.settings.model_copy(update={"batch_records": batch_records, "batch_s": 60.0})
     scenario.manifest = manifest("items", DETAILS)
-    first = [record("b"), record("b", "details", v=1), page("b", "b"), state(1)]
+    first: list[Message] = [record("b"), record("b", "details", v=1), page("b", "b"), state(1)]
     scenario.send(*first, record("b", v=2), lost("b"), page("b", "", "b"), record("c"), state(2))
 
     run = scenario.run()
@@ -186,12 +186,12 @@ def test_a_sequence_of_messages_ends_in_the_same_however_it_is_cut(
 ) -> None:
     scenario.settings = scenario.settings.model_copy(update={"gap_backoff_s": 600.0, "gap_max_attempts": 3})
     scenario.manifest = manifest("items", DETAILS, recovery=TARGETED)
-    said = [[WALKING[word](key, n) for n, (word, key) in enumerate(walk)] for walk in (first, then)]
+    walked, walked_again = ([WALKING[word](key, n) for n, (word, key) in enumerate(walk)] for walk in (first, then))
 
     def ends(full: Callable[[int], bool]) -> dict[str, Any]:
         numbers = iter(range(10_000))
         monkeypatch.setattr(Collector, "_batch_is_full", lambda _: full(next(numbers)))
-        return play(scenario, *said, answers)
+        return play(scenario, walked, walked_again, answers)
 
     whole, cut = ends(lambda _: False), ends(lambda n: cuts[n % len(cuts)])
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pdpp_worker.conformance.quota.models import TokenBucket
 from pdpp_worker.errors import ProviderError, Throttled, UpstreamError
-from tests.support.virtual_fleet import CEILING_MS, START, Fleet, Mischief
+from tests.support.virtual_fleet import CEILING_MS, START, Fleet, Mischief, Sent
 
 ROUNDING_S = 1e-3
 
@@ -159,7 +159,7 @@ def happening(draw: random.Random) -> Mischief:
     )
 
 
-def idle_stretches(fleet: Fleet) -> list[tuple[object, float]]:
+def idle_stretches(fleet: Fleet) -> list[tuple[Sent, float]]:
     """Every request, and how long before it nothing was sent although no hold was in force."""
     return [
         (b, b.at - max(a.at, b.held_until if b.held_until > b.wanted_at else a.at)) for a, b in pairwise(fleet.sent)

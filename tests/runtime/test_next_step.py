@@ -237,7 +237,7 @@ def test_a_full_walk_has_fetched_every_gap_itself() -> None:
     assert step == EndRun(ended_well=True)
 
 
-HOWS = [Finished(), Cut(), HELD, OutOfBudget(), Cancelled(), NoPacer(), BROKEN, SLOW, EXPIRED]
+HOWS: list[HowItEnded] = [Finished(), Cut(), HELD, OutOfBudget(), Cancelled(), NoPacer(), BROKEN, SLOW, EXPIRED]
 FACTS = [
     Facts(progressed, failed_enough, unresolved, (), resolved, gaps_due, blocked_s, walk_is_due)
     for progressed, failed_enough, unresolved, resolved, gaps_due, blocked_s, walk_is_due in product(

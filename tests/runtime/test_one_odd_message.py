@@ -57,7 +57,7 @@ def test_a_fault_of_our_own_on_a_message_ends_the_run(account: Scenario, monkeyp
     def fails(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(MessageHandler._HANDLERS, State, fails)  # type: ignore[arg-type]
+    monkeypatch.setitem(MessageHandler._HANDLERS, State, fails)
     account.send(record("a", "p"), state(1, "p"))
 
     run = account.run()

@@ -10,7 +10,7 @@ import pytest
 from pdpp_worker.cli.schedule_options import read_schedule
 from pdpp_worker.dispatch import dispatch, run_requests
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.recovery import sweep
+from pdpp_worker.recovery.cost import state_cost
 from pdpp_worker.recovery.sweep import sweep_transient
 from pdpp_worker.store import connections
 from pdpp_worker.store.views import connection_views
@@ -122,14 +122,13 @@ def test_a_sweep_goes_on_behind_a_connection_that_fails(scenario: Scenario, monk
     scenario.run()
     scenario.elapse()
     scenario.execute("UPDATE gaps SET next_attempt_at = now() - interval '1 hour' WHERE connection_id = :id", id=other)
-    real = sweep.state_cost
 
     def cost(settings: Any, connection: Any, row: Any, *rest: Any) -> dict[str, Any]:
         if row.id == other:
             raise ZeroDivisionError
-        return real(settings, connection, row, *rest)
+        return state_cost(settings, connection, row, *rest)
 
-    monkeypatch.setattr(sweep, "state_cost", cost)
+    monkeypatch.setattr("pdpp_worker.recovery.sweep.state_cost", cost)
     sweep_transient(scenario.settings, scenario.db)
 
     assert scenario.rows("SELECT connection_id FROM runs WHERE ended_at IS NULL") == [{"connection_id": mine}]

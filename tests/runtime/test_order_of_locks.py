@@ -84,9 +84,9 @@ def by_hand(scenario: Scenario) -> None:
         with scenario.db.begin() as connection:
             action(connection, [scenario.connection_id], GapFilter())
     with scenario.db.begin() as connection:
-        plan_anew = {"every_s": 60.0, "cron": None, "jitter_s": 0.0}
         now = connection.execute(text("SELECT now()")).scalar_one()
-        connections.schedule(connection, scenario.connection_id, **plan_anew, next_run_at=now)
+        mine = scenario.connection_id
+        connections.schedule(connection, mine, every_s=60.0, cron=None, jitter_s=0.0, next_run_at=now)
         edits.change_settings(connection, scenario.connection_id, {"archive": "x"})
     with scenario.db.begin() as connection:
         connections.remove(connection, scenario.connection_id)

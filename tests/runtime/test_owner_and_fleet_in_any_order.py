@@ -264,4 +264,8 @@ class Life(RuleBasedStateMachine):
 def test_nothing_is_lost_and_every_run_ends_whatever_happens(
     scenario: Scenario, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_state_machine_as_test(partial(Life, scenario, redis, monkeypatch), settings=stateful(examples=10, steps=25))
+    class Here(Life):
+        def __init__(self) -> None:
+            super().__init__(scenario, redis, monkeypatch)
+
+    run_state_machine_as_test(Here, settings=stateful(examples=10, steps=25))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -236,4 +235,8 @@ def _may_work(version: str, run: dict[str, Any]) -> bool:
 def test_each_version_works_its_own_runs_and_streams_in_any_order(
     scenario: Scenario, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_state_machine_as_test(partial(Deploy, scenario, redis, monkeypatch), settings=stateful(examples=8, steps=20))
+    class Here(Deploy):
+        def __init__(self) -> None:
+            super().__init__(scenario, redis, monkeypatch)
+
+    run_state_machine_as_test(Here, settings=stateful(examples=8, steps=20))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -21,9 +20,10 @@ from pdpp_worker.connector import (
     Start,
     UpstreamError,
 )
+from tests.support.nesting import nested
 from tests.support.scripted import Scenario, manifest, record, state
 
-DEEP: Any = functools.reduce(lambda inner, _: [inner], range(600), "\x00")
+DEEP = nested(600, "\x00")
 
 
 def test_data_that_the_schema_cannot_even_be_asked_about_is_a_rejection(scenario: Scenario) -> None:

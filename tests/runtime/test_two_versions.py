@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -127,10 +127,15 @@ def test_sweeps_of_several_workers_open_one_canary(scenario: Scenario, monkeypat
     assert len(due) == CANARY
 
 
+def walking(said: Sequence[Message]) -> Callable[[Start, Context], Iterator[Message]]:
+    """A connector that says this whenever it walks, and nothing of gaps."""
+    return lambda start, _: iter(() if start.recovery_only else said)
+
+
 def test_a_versions_own_trouble_is_no_proof_for_it(scenario: Scenario) -> None:
     many_are_unreadable(scenario, 3 * CANARY)
     for said in (missing("fresh", reason="parse_failed"), [record("fresh")]):
-        scenario.install(lambda start, _, said=said: iter(() if start.recovery_only else said), of("2.0.0"))
+        scenario.install(walking(said), of("2.0.0"))
         scenario.run()
 
     sweep_upgrade(scenario.settings, scenario.db)

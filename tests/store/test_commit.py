@@ -162,7 +162,9 @@ def test_the_latest_checkpoint_decides_whether_it_counts_as_committed(
         batch = Batch()
         batch.tally("items").state_staged, batch.tally("items").state_committed = True, good
         desk.commit(batch)
-    desk.commit(Batch(tallies={"items": Batch().tally("items")}))
+    later = Batch()
+    later.tally("items")
+    desk.commit(later)
 
     books = desk.one("SELECT * FROM run_streams WHERE run_id = :run", run=desk.run_id)
     assert (books["checkpoints_staged"], books["checkpoints_committed"]) == (1, committed)

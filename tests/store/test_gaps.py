@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, TimeRange
+from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
 from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import GapClosure, KeyFetched
 from pdpp_worker.store.engine import Database
@@ -75,7 +75,7 @@ class TestOpening:
         assert len(desk.rows("SELECT 1 FROM gaps WHERE connection_id = :c")) == 1
 
     def test_other_scopes_and_streams_are_other_gaps(self, desk: Desk) -> None:
-        scopes = [ResourceScope(resource_id="a"), BatchScope(partition={"resource_id": "a"}), WHOLE_STREAM]
+        scopes: list[Scope] = [ResourceScope(resource_id="a"), BatchScope(partition={"resource_id": "a"}), WHOLE_STREAM]
 
         opened = desk.miss(*[missed(scope=scope) for scope in scopes])
 

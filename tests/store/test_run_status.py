@@ -15,7 +15,7 @@ from pdpp_worker.store.run_status import RunStatus, StreamResult, derive_status,
 from pdpp_worker.store.stream_counts import StreamCounts
 
 counts = st.sampled_from([0, 0, 1, 2])
-skips = st.just({}) | st.dictionaries(
+skips: st.SearchStrategy[dict[str, int]] = st.just({}) | st.dictionaries(
     st.sampled_from([reason.value for reason in Reason]), st.integers(1, 5), max_size=2
 )
 

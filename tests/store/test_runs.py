@@ -175,7 +175,7 @@ class TestClaiming:
 
         assert untouched is None
         assert touched is not None
-        assert touched < self.touched_at(idle) == later
+        assert touched < later == self.touched_at(idle)
 
     def test_a_wait_without_a_reason_is_no_touch(self, idle: Desk) -> None:
         slice_ = claim(idle)

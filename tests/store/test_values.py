@@ -22,6 +22,7 @@ from pdpp_worker.store.values import (
     storable_json,
 )
 from tests.support.desk import Desk, row
+from tests.support.nesting import nested
 
 pure = settings(max_examples=50, deadline=None)
 
@@ -42,13 +43,6 @@ json_values = st.recursive(
 )
 documents = st.dictionaries(texts, json_values, max_size=4)
 keys = texts.filter(bool) | st.lists(texts, min_size=1, max_size=3)
-
-
-def nested(depth: int, leaf: Any = "leaf") -> Any:
-    """A list in a list in a list."""
-    for _ in range(depth):
-        leaf = [leaf]
-    return leaf
 
 
 def read(text: str | bytes) -> Any:
@@ -139,7 +133,7 @@ def test_deep_nesting_is_no_reason_to_lose_anything(desk: Desk, leaf: str) -> No
 def test_what_json_does_not_have_is_refused_and_still_shown(value: Any) -> None:
     for encoder in (encode, exact_json, storable_json):
         with pytest.raises(NotRepresentableError, match=r"\w+"):
-            encoder({"value": value})  # type: ignore[operator]
+            encoder({"value": value})
 
     assert raw_form({"value": value})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -48,7 +48,11 @@ EACH_PART = 3
 
 FATES = ("readable", "slow", "pressed", "later", "partial", "refused", "unauthorised", "silent", "gone")
 """What a read comes to. `later`: only a newer version reads it. `silent`: nothing is said of its gap when asked for."""
-_REASONS = {"pressed": "rate_limited", "later": "template_unknown", "unauthorised": "credentials_expired"}
+_REASONS = {
+    "pressed": Reason.RATE_LIMITED,
+    "later": Reason.TEMPLATE_UNKNOWN,
+    "unauthorised": Reason.CREDENTIALS_EXPIRED,
+}
 
 Key = tuple[str, str]
 """A stream, and the name of an item or a part in it."""
@@ -125,13 +129,14 @@ class Reading:
                 yield from self._detail(name)
             yield State(stream=stream, cursor=number), None
 
-    def _read(self, key: Key, part: BatchScope | None) -> Iterator[Said]:
+    def _read(self, key: Key, part: BatchScope | None) -> Generator[Said, None, bool]:
         """One item in a walk; whether it is there."""
         fate = self._fate(key)
         if fate in ("readable", "refused"):
             yield self._record(key, fate)
         elif part is not None and fate != "gone":
-            yield skip(key[0], Reason(_reason(fate)), part), Word("missed", (key[0], f"part {key[1]}"), _reason(fate))
+            reason = _reason(fate)
+            yield skip(key[0], reason, part), Word("missed", (key[0], f"part {key[1]}"), reason.value)
         elif fate != "gone":
             yield from self._miss(key, fate)
         return fate == "readable"
@@ -145,8 +150,13 @@ class Reading:
             yield self._record(key, fate)
         else:
             yield from self._miss(key, fate)
-        keys = {"hydrated_keys": [name] if read else [], "gap_keys": [] if read else [name]}
-        account = DetailCoverage(stream=DETAILS, state_stream=ITEMS, required_keys=[name], **keys)
+        account = DetailCoverage(
+            stream=DETAILS,
+            state_stream=ITEMS,
+            required_keys=[name],
+            hydrated_keys=[name] if read else [],
+            gap_keys=[] if read else [name],
+        )
         yield account, Word("hydrated", key) if read else None
 
     def _recover(self, gap: GapToClose, name: str) -> Iterator[Said]:
@@ -197,7 +207,7 @@ class Reading:
             data = {"v": self._source.versions.get(key, 1)}
             yield Record(stream=stream, key=name, data=data, emitted_at=NOW, partial=True), None
         pause = datetime.now(UTC) + timedelta(hours=1) if fate == "pressed" else None
-        reason = _reason(fate)
+        reason = _reason(fate).value
         gap = DetailGap(stream=stream, record_key=name, reason=reason, gap_id=gap_id, retry_after=pause)
         yield gap, Word("missed", missing or key, reason)
 
@@ -210,5 +220,5 @@ def name_of(scope: Any) -> str:
     return "*" if part is None else f"part {part}"
 
 
-def _reason(fate: str) -> str:
-    return _REASONS.get(fate, "timed_out")
+def _reason(fate: str) -> Reason:
+    return _REASONS.get(fate, Reason.TIMED_OUT)

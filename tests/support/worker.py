@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection
 
 from pdpp_worker.connector import AuthExpired, DetailGapRecovered, Message, UpstreamError
-from pdpp_worker.runtime import collector
+from pdpp_worker.store import commit
 from pdpp_worker.store.engine import Database
 from tests.support.source import Word
 
@@ -73,7 +73,7 @@ class Mortal(Database):
 
 def watch_commits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every mortal worker know which of its batches were committed."""
-    real = collector.commit_batch
+    real = commit.commit_batch
 
     def commit_batch(db: Database, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(db, Mortal):
@@ -81,7 +81,7 @@ def watch_commits(monkeypatch: pytest.MonkeyPatch) -> None:
         with db.committing():
             return real(db, *args, **kwargs)
 
-    monkeypatch.setattr(collector, "commit_batch", commit_batch)
+    monkeypatch.setattr("pdpp_worker.runtime.collector.commit_batch", commit_batch)
 
 
 def fail_upstream() -> Message | None:

@@ -17,7 +17,7 @@ from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.connector import Context, Gone, Message, Record, State
 from tests.support.connectors import context, start, unpaced
 
-from .conftest import ALL, TREES, Holder, online, skips
+from .conftest import ALL, TREES, Holder, gaps, online, skips
 
 Provide = Callable[..., ProviderProcess]
 SMALL = [stream.name for stream in SMALL_STREAMS]
@@ -193,7 +193,8 @@ def test_a_conversation_without_a_mapping_waits_for_a_newer_version(detail: Any)
 
     said = Holder(answering({"/conversations": listed, "/conversation/c1": detail})).run(TREES)
 
-    (gap,) = [one for one in said if type(one).__name__ == "DetailGap"]
+    (gap,) = gaps(said)
+    assert gap.detail_locator is not None
     assert (gap.reason, gap.detail_locator["item"]) == ("shape_changed", {"title": "t", "update_time": 5.0})
 
 

@@ -238,7 +238,7 @@ def test_failures_that_are_not_in_a_row_do_not_stop_the_walk(provide: Provide) -
 
 def test_the_end_of_the_list_closes_what_was_put_off(provide: Provide) -> None:
     holder = Holder(online(provide(8)))
-    scope = BatchScope(partition=BACKLOG)
+    scope = BatchScope(partition={**BACKLOG})
     backlog = GapToClose(gap_id="9", stream="conversations", scope=scope, reason="upstream_pressure")
 
     said = holder.run(TREES, gaps=[backlog])

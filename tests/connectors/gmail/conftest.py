@@ -75,7 +75,7 @@ class Holder:
         """The records of a stream by the subject of their message."""
         subjects = {key: row["subject"] for key, row in self.held().items()}
         return {
-            subjects[row.get("message_id") if stream != "messages" else key]: row
+            subjects[str(row.get("message_id")) if stream != "messages" else key]: row
             for key, row in self.held(stream).items()
         }
 

@@ -119,7 +119,8 @@ class Dovecot:
 def running(root: Path, *, connections: int = 4) -> Iterator[Dovecot]:
     """A server in `root`, which other users of the machine must be able to enter."""
     assert PROGRAM is not None, ABSENT
-    server = Dovecot(root, *_free_ports(2))
+    plain_port, tls_port = _free_ports(2)
+    server = Dovecot(root, plain_port, tls_port)
     config = _prepare(server, connections)
     (root / "log").touch()
     process = subprocess.Popen([PROGRAM, "-F", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

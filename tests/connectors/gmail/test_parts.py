@@ -39,7 +39,8 @@ def spread(raw: bytes, size: int) -> Iterator[bytes]:
 
 @given(st.lists(st.lists(ENTRIES, max_size=30), max_size=5), st.sets(st.integers(1, 2**32 - 1)))
 def test_a_ledger_holds_what_a_table_would(pages: list[list[MessageEntry]], dropped: set[int]) -> None:
-    ledger, table = Ledger(), {}
+    ledger = Ledger()
+    table: dict[int, MessageEntry] = {}
     for page in pages:
         ledger.add(page)
         table |= {entry.uid: entry for entry in page}

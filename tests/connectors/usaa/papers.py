@@ -33,6 +33,11 @@ class Paper:
         self._pdf.add_page()
         self._pdf.set_font("Helvetica", size=10)
 
+    def _wrapped(self, text: str) -> list[str]:
+        lines = self._pdf.multi_cell(70, LINE_MM, text, dry_run=True, output="LINES")
+        assert isinstance(lines, list)
+        return lines
+
     def lines(self, *texts: str) -> Paper:
         """Lines from the left margin."""
         for text in texts:
@@ -44,7 +49,7 @@ class Paper:
         pdf = self._pdf
         for row in rows:
             days = f"{row.day} {row.second_day}".strip()
-            wrapped = pdf.multi_cell(70, LINE_MM, row.text, dry_run=True, output="LINES") or [""]
+            wrapped = self._wrapped(row.text) or [""]
             if pdf.get_y() + LINE_MM * len(wrapped) > pdf.page_break_trigger:
                 pdf.add_page()
             for number, text in enumerate(wrapped):
