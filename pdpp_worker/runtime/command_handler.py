@@ -32,8 +32,9 @@ from pdpp_worker.protocol.messages import (
 )
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.refusal_cost import Costs
-from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, StreamScope
 from pdpp_worker.runtime.command_checkpoints import CommandCheckpoints
+from pdpp_worker.runtime.command_scope import check_scope_of_command
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.rules import check_locator
 from pdpp_worker.store import values
@@ -145,6 +146,9 @@ class CommandHandler(MessageHandler):
     def _miss_stream(self, stream: str, reason: Reason, why: str) -> None:
         self.failed_streams.setdefault(stream, reason.value)
         self.pending.report_gap(stream, WHOLE_STREAM, reason, error=why)
+
+    def _check_scope(self, record: Record, scope: StreamScope) -> None:
+        check_scope_of_command(record, scope, self._streams[record.stream])
 
     def _lose(self, stream: str, key: str | list[str]) -> None:
         self._lost |= {(stream, name) for name in names_of(key)}

@@ -27,7 +27,7 @@ from pdpp_worker.protocol.messages import (
     State,
 )
 from pdpp_worker.protocol.reasons import Reason, known_reason
-from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, StreamScope
 from pdpp_worker.runtime.assigned_gaps import AssignedGaps
 from pdpp_worker.runtime.checkpoints import Checkpoints
 from pdpp_worker.runtime.pending import PendingBatch
@@ -138,7 +138,7 @@ class MessageHandler:
         if scope is None:
             raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START", field="stream")
         stream = self._streams[record.stream]
-        check_in_scope(record, scope, stream, () if self.is_strict else stream.always_asked)
+        self._check_scope(record, scope)
         self._emitted += 1
         self.batch.tally(record.stream).emitted += 1
         try:
@@ -147,6 +147,9 @@ class MessageHandler:
             self._reject(record, error)
             return
         self._note_proof(record, self.pending.add_row(record.stream, row))
+
+    def _check_scope(self, record: Record, scope: StreamScope) -> None:
+        check_in_scope(record, scope, self._streams[record.stream].cursor_field)
 
     def _note_proof(self, record: Record, row: Row) -> None:
         """Let a record close gaps. In a recovery only a claim says that an item does not exist."""

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.keys import canonical_key, names_of
 from pdpp_worker.protocol.manifest import StreamManifest
 from pdpp_worker.protocol.messages import DetailCoverage, Record
 from pdpp_worker.protocol.scope import Scope, StreamScope, TimeRange, scope_key
@@ -16,32 +15,25 @@ from pdpp_worker.store import values
 from pdpp_worker.store.batch import Period
 
 
-def check_in_scope(record: Record, scope: StreamScope, stream: StreamManifest, always: Sequence[str] = ()) -> None:
-    """Refuse a record outside the scope. `always`: fields that it may have whichever are asked for.
+def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None) -> None:
+    """Refuse a record outside the scope.
 
     Raises:
         ProtocolViolation: naming the stream and the constraint, never the content.
     """
-    where = f"RECORD of stream {record.stream!r}"
-    if scope.resources and stream.takes_resources and not _is_asked_for(record, scope.resources, stream.resource_field):
-        raise ProtocolViolation(f"{where} is outside the resources that START asked for", field="resources")
-    if scope.fields is not None and not record.data.keys() <= {*scope.fields, *always}:
-        raise ProtocolViolation(f"{where} has a field that START did not ask for", field="fields")
-    field = stream.time_field if stream.takes_time_range else None
-    if scope.time_range is not None and field is not None and record.op == "upsert":
-        zoned = stream.consent_time_field is None
-        moment = moment_of(record.data.get(field), zoned=zoned)
-        since, until = moment_of(scope.time_range.since, zoned=zoned), moment_of(scope.time_range.until, zoned=zoned)
+    if scope.resources is not None and resource_of(record) not in scope.resources:
+        raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the resources that START asked for")
+    if scope.fields is not None and not record.data.keys() <= set(scope.fields):
+        raise ProtocolViolation(f"RECORD of stream {record.stream!r} has a field that START did not ask for")
+    if scope.time_range is not None and cursor_field is not None and record.op == "upsert":
+        moment = moment_of(record.data.get(cursor_field))
+        since, until = moment_of(scope.time_range.since), moment_of(scope.time_range.until)
         too_early = moment is not None and since is not None and moment < since
         too_late = moment is not None and until is not None and moment >= until
         if too_early or too_late:
-            raise ProtocolViolation(f"{where} is outside the time range that START asked for", field="time_range")
-
-
-def _is_asked_for(record: Record, resources: Sequence[str], field: str | None) -> bool:
-    """Whether a record is one of these resources, by its key or by the member that may name the resource."""
-    asked = {canonical_key(one) for one in resources}
-    return not asked.isdisjoint(names_of(record.key)) or (field is not None and record.data.get(field) in asked)
+            raise ProtocolViolation(
+                f"RECORD of stream {record.stream!r} is outside the time range that START asked for"
+            )
 
 
 def check_coverage_position(coverage: DetailCoverage, stream: StreamManifest, keepers: Sequence[str]) -> None:

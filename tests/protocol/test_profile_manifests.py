@@ -44,7 +44,8 @@ def test_what_is_secret_is_a_credential_and_the_rest_a_setting() -> None:
 def test_of_an_optional_block_nothing_is_required() -> None:
     found = manifest("garmin-connect")
 
-    assert not any(one.required for one in (*found.credentials.values(), *found.settings.values()))
+    required = [one.required for one in found.credentials.values()] + [one.required for one in found.settings.values()]
+    assert not any(required)
 
 
 def test_a_folder_for_imports_is_a_required_path() -> None:

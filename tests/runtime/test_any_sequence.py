@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from pdpp_worker.recovery.verdict import Verdict
 
 from pdpp_worker import registry
 from pdpp_worker.command.collect import facts_of
@@ -16,7 +15,8 @@ from pdpp_worker.command.dialect.forms import Reply
 from pdpp_worker.command.dialect.handover import Handover
 from pdpp_worker.command.dialect.reader import DialectReader
 from pdpp_worker.connector import Context, Interaction, Message, Start
-from pdpp_worker.coverage import model, outlook
+from pdpp_worker.coverage import all_streams, outlook
+from pdpp_worker.coverage.verdict import Verdict
 from pdpp_worker.protocol.profile.mapping import map_manifest
 from tests.protocol.test_vectors import vectors
 from tests.support.scripted import Scenario, ScriptedConnector
@@ -146,7 +146,7 @@ def install(scenario: Scenario, seed: int) -> list[bytes]:
 def complete_streams(scenario: Scenario) -> set[str]:
     """The streams that are shown as complete."""
     with scenario.db.begin() as connection:
-        found = model.streams(connection, outlook.read(scenario.settings, connection))
+        found = all_streams.read(connection, outlook.read(scenario.settings, connection))
     return {one.stream for one in found if one.verdict is Verdict.COMPLETE}
 
 

@@ -55,7 +55,12 @@ class Run:
     def report_tracking(self) -> None:
         """Say what became of the details of the stream that declares its parents: there were none."""
         for parent in ("letters", "parcels"):
-            names = {"stream": "tracking", "state_stream": parent, "required_keys": [], "hydrated_keys": []}
+            names: dict[str, Any] = {
+                "stream": "tracking",
+                "state_stream": parent,
+                "required_keys": [],
+                "hydrated_keys": [],
+            }
             self.take({"type": "DETAIL_COVERAGE", "reference_only": True, **names})
 
     @property
