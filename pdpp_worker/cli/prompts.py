@@ -28,7 +28,7 @@ _LOOK_EVERY_S = 0.25
 class Terminal:
     """The owner at standard input, whose end (Ctrl-D) is the answer `cancelled`.
 
-    What is asked as `credentials` or `otp` is not shown while it is typed.
+    Answers to `credentials` or `otp` are not shown while they are typed.
     """
 
     def __init__(self) -> None:

@@ -78,7 +78,7 @@ class PracticeAccount(ABC):
     def requests(self) -> Sequence[Request] | None:
         """All that was asked of the provider since the practice account began, in order; None if nobody counts.
 
-        What any session needs before the first question (a sign-in, the choice of a mailbox) is left out.
+        Requests that any session needs before the first question (a sign-in, the choice of a mailbox) are left out.
         """
         return None
 

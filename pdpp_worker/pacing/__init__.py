@@ -1,1 +1,1 @@
-"""The rate: the bucket, its law, and the one client through which connectors reach a provider."""
+"""The rate: the bucket, its rate model, and the one client through which connectors reach a provider."""

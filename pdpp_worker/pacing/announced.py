@@ -1,4 +1,4 @@
-"""The limits that an answer announces in its headers, in every form that is in use. What cannot be read is left out.
+"""The limits that an answer announces in its headers, in every form that is in use. Unreadable ones are left out.
 
 `RateLimit` and `RateLimit-Policy`, as draft-ietf-httpapi-ratelimit-headers has them (a structured list since version 8,
 a dictionary in version 7), the three fields of its earlier versions, and their forebears `X-RateLimit-*` and

@@ -1,4 +1,4 @@
-"""Limits that a provider announces with its answers, believed while they agree with what happens."""
+"""Limits that a provider announces with its answers, used while they agree with what happens."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pdpp_worker.pacing.snapshot import LONGEST_HOLD_S, AnnouncementSnapshot, ah
 
 LONG_S = 60.0
 AGREEING, MOST_AGREEING = 20, 2000
-"""Answers that have to agree before what disagreed is believed again."""
+"""Answers that have to agree before an announcement that disagreed is used again."""
 
 
 class Announcement:
-    """What the last answer announced. Instants and durations in seconds."""
+    """The announcement of the last answer. Instants and durations in seconds."""
 
     def __init__(self) -> None:
         self._remaining = 0
@@ -51,7 +51,7 @@ class Announcement:
             self._disagree()
 
     def interval_s(self, now: float) -> float | None:
-        """What is left of the time, spread over what is left of the requests; None where it is not to be believed."""
+        """The rest of the time, spread over the rest of the requests; None where the announcement is not trusted."""
         if self._agreed < self._needed or now >= self._reset_at or not self._remaining:
             return None
         return (self._reset_at - now) / self._remaining
@@ -63,11 +63,11 @@ class Announcement:
         return Hold(self._reset_at, "the announced limit is used up")
 
     def _disagree(self) -> None:
-        """It is believed again after answers that agree, twice as many each time."""
+        """Trusts it again after answers that agree, twice as many each time."""
         self._agreed, self._needed = 0, min(max(AGREEING, 2 * self._needed), MOST_AGREEING)
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What is kept for the next run."""
+        """The state that is kept for the next run."""
         return {
             "remaining": self._remaining,
             "reset_s": ahead(now, self._reset_at),

@@ -18,7 +18,7 @@ DENSEST = 100
 DENSE_FREE_BYTES = 8 * 1024 * 1024
 """Below this, unpacked, an answer may be as dense as it likes."""
 ACCEPTED_CODINGS = "gzip, deflate"
-"""What can be unpacked piece by piece with a bound on each piece."""
+"""Encodings that can be unpacked piece by piece with a bound on each piece."""
 
 
 _PIECE_BYTES = 64 * 1024

@@ -21,7 +21,7 @@ from pdpp_worker.errors import PacerUnavailableError
 IDLE_MS = 24 * 3600 * 1000
 """How long an unused bucket is kept; a forgotten one costs the next request one interval."""
 LONGEST_HOLD_S = 24 * 3600.0
-"""A hold that lies further ahead is a mistake, of a clock or of whoever wrote it, and is not believed."""
+"""A hold that lies further ahead is a mistake, of a clock or of another program, and is ignored."""
 
 
 def connect(url: str, timeout_s: float) -> Redis:

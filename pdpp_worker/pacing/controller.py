@@ -1,8 +1,8 @@
-"""The rate of one lane, learned from what the provider refuses. `docs/rate.md` explains the law.
+"""The rate of one lane, learned from what the provider refuses. `docs/rate.md` explains the model.
 
 Pure: no input or output, and every instant is passed in, as seconds on one clock that never goes back. One request is
-in flight at a time: `next_send`, `on_send` when it goes out, then one of the outcomes. What may never happen is here;
-what the provider is believed to admit is the model's.
+in flight at a time: `next_send`, `on_send` when it goes out, then one of the outcomes. The safety rules are here; the
+estimate of what the provider admits is the model's.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Controller:
 
     @property
     def rate(self) -> float:
-        """The rate that the provider is believed to sustain, requests/s."""
+        """The rate that the provider is estimated to sustain, requests/s."""
         return self._model.rate
 
     @property
@@ -89,7 +89,7 @@ class Controller:
         return min(interval_ms, max(self._ceiling_s, self._due(now).until - self._sent_at) * 1000)
 
     def hold(self, now: float) -> Hold | None:
-        """What the next request has to wait for beyond its interval, and why; None if nothing."""
+        """The hold on the next request beyond its interval, with its reason; None if there is none."""
         announced = self._announcement.hold(now)
         asked = Hold(self._asked_until, "asked to pause (Retry-After)")
         spent = self._due(now) if self._admitted and self._announcement.interval_s(now) is None else None
@@ -154,7 +154,7 @@ class Controller:
         self._model.on_refused(Refusal(self._sent_at, now, retry_after_s, again), list(self._admitted))
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What was learned, for JSON; instants as seconds ago."""
+        """The learned state for JSON; instants as seconds ago."""
         return {"version": VERSION, "shared": self.shared_snapshot(now), "lanes": {"": self.lane_snapshot(now)}}
 
     def restore(self, snapshot: object, now: float, age_s: float) -> bool:
@@ -172,11 +172,11 @@ class Controller:
         return True
 
     def shared_snapshot(self, now: float) -> dict[str, Any]:
-        """What the lanes of a connection have in common."""
+        """The state that the lanes of a connection share."""
         return {"refused_ago": self._allowance.snapshot(now), "failures": self._failures.snapshot(now)}
 
     def lane_snapshot(self, now: float) -> dict[str, Any]:
-        """What is this lane's own."""
+        """The state of this lane alone."""
         is_open = 0 < self._refusals.in_a_row < outage.AFTER
         return {
             "model": self._model.snapshot(now),

@@ -40,7 +40,7 @@ class Lanes:
         return self._lane(lane).interval_ms(now)
 
     def quota_per_s(self, lane: str = "") -> float | None:
-        """The rate that the provider is believed to sustain in the lane; None while no refusal has taught it."""
+        """The rate that the provider is estimated to sustain in the lane; None while no refusal has taught it."""
         return self._lane(lane).quota_per_s
 
     def spacing_ms(self, now: float, lane: str = "") -> float:
@@ -48,7 +48,7 @@ class Lanes:
         return self._lane(lane).spacing_ms(now)
 
     def hold(self, now: float, lane: str = "") -> Hold | None:
-        """What the next request of the lane has to wait for beyond its interval, and why; None if nothing."""
+        """The hold on the next request of the lane beyond its interval, with its reason; None if there is none."""
         return self._lane(lane).hold(now)
 
     def next_send(self, now: float, lane: str = "") -> float:
@@ -77,7 +77,7 @@ class Lanes:
         self._lane(lane).on_throttle(now, retry_after_s)
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What was learned, for JSON; instants as seconds ago."""
+        """The learned state for JSON; instants as seconds ago."""
         return {
             "version": VERSION,
             "shared": {"refused_ago": self._allowance.snapshot(now), "failures": self._failures.snapshot(now)},

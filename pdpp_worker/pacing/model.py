@@ -1,4 +1,4 @@
-"""What one lane's provider is believed to admit, corrected by what it refuses. `docs/rate.md` explains the law."""
+"""The estimate of what one lane's provider admits, corrected by what it refuses. `docs/rate.md` explains the model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROUND_S = 30.0
 COSTLY = 20.0
 """A told wait that costs more requests than this is worth being careful for."""
 UNSEEN_BURST = 15
-"""What a bucket may have saved up while nothing was sent, where each refusal costs too much to find out."""
+"""Requests that a bucket may have saved up while nothing was sent, where each refusal costs too much to find out."""
 REMEMBERED = 8
 
 
@@ -62,7 +62,7 @@ class Model:
 
     @property
     def rate(self) -> float:
-        """The rate that the provider is believed to sustain."""
+        """The rate that the provider is estimated to sustain."""
         return self._bucket.rate if self._window is None else self._window.rate
 
     @property
@@ -76,7 +76,7 @@ class Model:
         return min(self.rate * self._probing.gain(now), self._fastest)
 
     def due(self, now: float, sent_at: float, admitted: Sequence[float]) -> Hold:
-        """When the next request is admitted, as far as is believed, and why not sooner."""
+        """The estimated time at which the next request is admitted, and the reason why not sooner."""
         if self._window is None:
             return Hold(self._bucket.due(now, self.pace(now)), "refused a moment ago")
         limit = self._window.limit
@@ -115,7 +115,7 @@ class Model:
         self._probing.resume()
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What was learned, for JSON; instants as seconds ago."""
+        """The learned state for JSON; instants as seconds ago."""
         return {
             "bucket": self._bucket.snapshot(now),
             "window": None if self._window is None else self._window.snapshot(now),
@@ -138,7 +138,7 @@ class Model:
         self._shut_until = then + kept.shut_s
 
     def _learn(self, refusal: Refusal, admitted: Sequence[float], *, costly: bool) -> bool:
-        """Correct what is believed; returns whether that was news of the rate."""
+        """Correct the estimate; returns whether that was news of the rate."""
         if self._window is not None:
             self._learn_window(self._window, refusal, admitted)
         elif self._is_window(refusal, admitted):
@@ -192,7 +192,7 @@ class Model:
 
     def _learn_without_probe(self, bound: float) -> None:
         bucket = self._bucket
-        # What a probe taught did not even hold: with too small a burst, a probe makes the rate look too high.
+        # The probed rate did not even hold: with too small a burst, a probe makes the rate look too high.
         bucket.burst += self._probed and not bucket.was_full
         self._probed = False
         bucket.rate = max(self._slowing.slower(bucket.rate, bound, self._probing.successes), SLOWEST)

@@ -22,7 +22,7 @@ _BARE_HEADERS = frozenset(
         "user-agent",
     }
 )
-"""What a request may say to a stranger: none of it tells who asks."""
+"""Headers that a request may carry to another origin: none of them tells who asks."""
 
 
 class OriginTransport(httpx.BaseTransport):

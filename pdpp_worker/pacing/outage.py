@@ -45,7 +45,7 @@ class Outage:
         return Hold(self._until, f"{self._what} {self.in_a_row} times in a row")
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What is kept for the next run."""
+        """The state that is kept for the next run."""
         return {
             "in_a_row": self.in_a_row,
             "evidence": self._evidence,

@@ -1,4 +1,4 @@
-"""What a provider's answer means, translated once, so that connectors never do arithmetic on status codes."""
+"""The meaning of a provider's answer, translated once, so that connectors never do arithmetic on status codes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Where a request waits for its turn: the learned law, the shared bucket and the slice's bounds, in one instant.
+"""The wait of a request for its turn: the learned rate, the shared bucket and the slice's bounds, in one instant.
 
-What the law learned lives here for one slice; the runtime hands in what was learned before and keeps what comes out.
+The learned state lives here for one slice; the runtime hands in the earlier one and keeps the later one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RateListener(Protocol):
     """Is told when the rate changes its course."""
 
     def __call__(self, why: str, retry_after_s: float | None, /) -> None:
-        """The law backed off, for this reason."""
+        """The rate model backed off, for this reason."""
         ...
 
 
@@ -50,7 +50,7 @@ class Pacer:
         self,
         name: str,
         bucket: Bucket,
-        law: Lanes,
+        lanes: Lanes,
         ceiling_ms: float,
         wait: Wait,
         listener: RateListener,
@@ -60,7 +60,7 @@ class Pacer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bucket = bucket
-        self._law = law
+        self._lanes = lanes
         self._floor_ms = ceiling_ms + MARGIN_MS
         self._wait = wait
         self._listener = listener
@@ -100,16 +100,16 @@ class Pacer:
             yield
 
     def admit(self, not_before: float = float("-inf"), lane: str = "") -> None:
-        """Wait until the law lets the next request of a lane out, then take its turn in the shared bucket.
+        """Wait until the rate model lets the next request of a lane out, then take its turn in the shared bucket.
 
-        Nothing is reserved. Whoever gives up leaves no trace, and a wake-up that is late delays this request alone.
+        Nothing is reserved. A request that gives up leaves no trace, and a late wake-up delays this request alone.
 
         Raises:
             PacerUnavailableError: Redis cannot be reached; no request may be sent.
         """
         begun = self._clock()
         self._lane, self._is_second_try = lane, not_before > float("-inf")
-        spacing_ms = max(self._law.spacing_ms(begun, lane), self._floor_ms)
+        spacing_ms = max(self._lanes.spacing_ms(begun, lane), self._floor_ms)
         self._await_law(begun, not_before)
         while (delay := self._bucket.take(spacing_ms, self._floor_ms, lane)) > 0:
             until = self._clock() + delay
@@ -121,7 +121,7 @@ class Pacer:
         """The first of the request's bytes goes out now."""
         self.counts.sent += 1
         self._sent_at = self._clock()
-        self._law.on_send(self._sent_at, self._lane)
+        self._lanes.on_send(self._sent_at, self._lane)
 
     def note_sent(self) -> None:
         """The last of its bytes went out: the next request keeps its distance from here."""
@@ -129,29 +129,29 @@ class Pacer:
 
     def note_announced(self, limits: Sequence[Announced]) -> None:
         """The answer names the provider's limits; told before how the request went."""
-        self._law.on_announced(self._clock(), limits, self._lane)
+        self._lanes.on_announced(self._clock(), limits, self._lane)
 
     def note_success(self) -> None:
         """The provider answered, and not with a failure of its own."""
         now = self._clock()
         self.counts.answered += 1
-        self._law.on_success(now, self._lane)
+        self._lanes.on_success(now, self._lane)
         self._circuit.set(0)
-        self._interval.set(self._law.interval_ms(now, self._lane))
+        self._interval.set(self._lanes.interval_ms(now, self._lane))
 
     def note_failure(self, failure: ProviderError) -> None:
         """The provider refused or failed; a hold that follows is one for every worker."""
         now = self._clock()
-        was_held = self._law.hold(now, self._lane) is not None
+        was_held = self._lanes.hold(now, self._lane) is not None
         if isinstance(failure, Throttled):
             self._note_throttle(failure, now)
         elif isinstance(failure, UpstreamError):
-            # What fails again right after it failed tells nothing more of the provider.
+            # A second failure right after the first tells nothing more of the provider.
             weight = 0.0 if self._is_second_try else self._failures_weigh
-            self._law.on_upstream_error(now, self._lane, weight=weight)
+            self._lanes.on_upstream_error(now, self._lane, weight=weight)
         elif isinstance(failure, Gone | Forbidden):
-            self._law.on_success(now, self._lane)
-        hold = self._law.hold(now, self._lane)
+            self._lanes.on_success(now, self._lane)
+        hold = self._lanes.hold(now, self._lane)
         self._circuit.set(int(hold is not None))
         if hold is not None:
             self._bucket.hold(hold.until - now, self._lane)
@@ -166,19 +166,19 @@ class Pacer:
 
     def _await_law(self, now: float, not_before: float) -> None:
         since_last = self._sent_at + self._floor_ms / 1000
-        instant = max(self._law.next_send(now, self._lane), since_last)
+        instant = max(self._lanes.next_send(now, self._lane), since_last)
         if instant > now:
             instant += self._jitter_s(now)
-        self._wait(max(instant, not_before), self._law.hold(now, self._lane))
+        self._wait(max(instant, not_before), self._lanes.hold(now, self._lane))
 
     def _jitter_s(self, now: float) -> float:
-        interval = self._law.interval_ms(now, self._lane)
+        interval = self._lanes.interval_ms(now, self._lane)
         return self._spread.uniform(0, min(JITTER_MAX_MS, JITTER * interval)) / 1000
 
     def _note_throttle(self, failure: Throttled, now: float) -> None:
         asked = (failure.retry_after - datetime.now(UTC)).total_seconds() if failure.retry_after is not None else None
-        self._law.on_throttle(now, asked, self._lane)
+        self._lanes.on_throttle(now, asked, self._lane)
         self._throttled.inc()
         self._asked.inc(max(0.0, asked or 0.0))
-        self._interval.set(self._law.interval_ms(now, self._lane))
+        self._interval.set(self._lanes.interval_ms(now, self._lane))
         self._listener(failure.reason, asked)

@@ -71,7 +71,7 @@ class Probing:
         self._doubt_until = -math.inf
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What is kept for the next run."""
+        """The state that is kept for the next run."""
         return {
             "throttled": self.throttled,
             "successes": self.successes,

@@ -45,7 +45,7 @@ class RetryingTransport(httpx.BaseTransport):
             try:
                 return self._inner.handle_request(request)
             except UpstreamError as error:
-                # What is too large to be read will not be smaller the next time.
+                # An answer that is too large will not be smaller the next time.
                 is_lasting = error.reason == Reason.PARSE_FAILED.value
                 if is_lasting or request.method not in _REPEATABLE or not self._may_retry():
                     raise

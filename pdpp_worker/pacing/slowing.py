@@ -1,4 +1,4 @@
-"""What to do when a rate is refused that was not probed: slow down, and ask whether that helped.
+"""The answer to refusals of a rate that was not probed: slow down, and check whether that helped.
 
 A quota that fell refuses until the pace has followed it. A provider that sheds load, an owner who uses the account by
 hand or an item that is always refused goes on refusing, however slow the pace. So a refusal is measured together with
@@ -31,7 +31,7 @@ FLOOR = 0.2
 
 
 class Slowing:
-    """What the last refusals without probing came to. Rates are requests/s, instants s."""
+    """The outcome of the last refusals without probing. Rates are requests/s, instants s."""
 
     def __init__(self) -> None:
         self._spans: list[tuple[int, float]] = []
@@ -71,7 +71,7 @@ class Slowing:
         return FLOOR * self._best if at - self._best_at < FRESH_S else 0.0
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What is kept for the next run."""
+        """The state that is kept for the next run."""
         return {
             "spans": [[count, round(lasted_s, 3)] for count, lasted_s in self._spans],
             "close": self._close,

@@ -1,4 +1,4 @@
-"""What the law leaves from one run to the next, as it is kept: checked before any of it is believed.
+"""The state that the rate model leaves from one run to the next: checked before any of it is used.
 
 Seconds and requests/s; instants as seconds ago. Every number is finite.
 """
@@ -81,7 +81,7 @@ class SlowingSnapshot(_Checked):
 
 
 class ModelSnapshot(_Checked):
-    """Of what is believed of the provider."""
+    """Checks the estimate of the provider."""
 
     bucket: BucketSnapshot
     window: WindowSnapshot | None
@@ -112,7 +112,7 @@ class OutageSnapshot(_Checked):
 
 
 class LaneSnapshot(_Checked):
-    """Of one lane; `before` is what was believed before the refusals in a row."""
+    """Checks the state of one lane; `before` is the estimate before the refusals in a row."""
 
     model: ModelSnapshot
     before: ModelSnapshot | None

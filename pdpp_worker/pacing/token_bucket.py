@@ -27,7 +27,7 @@ INSTANT_S = 1e-3
 
 
 class TokenBucket:
-    """The bucket as it is believed to be, and its shadow, which paces. Rates are requests/s, instants s."""
+    """The estimated bucket, and its shadow, which paces. Rates are requests/s, instants s."""
 
     def __init__(self, rate: float) -> None:
         self.rate, self.burst = rate, FIRST_BURST
@@ -94,7 +94,7 @@ class TokenBucket:
             self._from_full = None
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What was learned, for JSON; instants as seconds ago."""
+        """The learned state for JSON; instants as seconds ago."""
         full = self._from_full
         return {
             "rate": self.rate,
@@ -118,7 +118,7 @@ class TokenBucket:
             self._from_full = [then - one for one in admitted], then - refused
 
     def since(self, admitted: Sequence[float]) -> Sequence[float]:
-        """What was admitted since it was last empty or full."""
+        """The requests that were admitted since it was last empty or full."""
         return admitted[max(0, len(admitted) - self.count) :]
 
     def _begin(self, empty_at: float | None) -> None:

@@ -19,7 +19,7 @@ LENGTHS_S = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, MINUTE_S)
 FEWEST_IN_WINDOW = 3
 """Requests that a window has to hold to be told from strict spacing."""
 FEWEST_IN_SHORT = 7
-"""A window shorter than a minute is believed in where it holds so many."""
+"""A window shorter than a minute is inferred only where it holds so many."""
 GUARD_S = 0.2
 """Kept from the edge of a sliding window: the provider's clock sees the requests a little later."""
 SPREAD = 0.5
@@ -92,7 +92,7 @@ class Window:
             self._reset_at, self._width = reset_at, TOLD_WIDTH_S
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What was learned, for JSON; instants as seconds ago."""
+        """The learned state for JSON; instants as seconds ago."""
         return {
             "limit": self.limit,
             "length": self.length,

@@ -131,6 +131,6 @@ def _limits(
         TimeLimits(settings.slice_s, plan.budget.seconds),
         RequestCounts(),
         max_requests=plan.budget.requests,
-        has_failed_enough=lambda: walk_follows and rate.law.failed_in_a_row >= MAX_FAILURES,
+        has_failed_enough=lambda: walk_follows and rate.lanes.failed_in_a_row >= MAX_FAILURES,
         stopping=stopping,
     )

@@ -35,7 +35,7 @@ def make_pacer(
     pacer = Pacer(
         row.name,
         Bucket(redis, row.id),
-        rate.law,
+        rate.lanes,
         ceiling_ms if walks else recovery_interval_ms(ceiling_ms, ceiling_ms, manifest),
         limits.wait_until,
         rate,

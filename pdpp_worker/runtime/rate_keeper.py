@@ -41,14 +41,14 @@ class RateKeeper:
         self.ceiling_ms = ceiling_ms
         self._emit = emit
         self._now = now
-        self.law = Lanes(ceiling_ms, cold_start_ms)
+        self.lanes = Lanes(ceiling_ms, cold_start_ms)
         with db.begin() as connection:
             held = rates.load(connection, claim.connection_id)
         self._back_off: dict[str, Any] | None = None
         if held is None:
             return
         notes = held.state if isinstance(held.state, dict) else {}
-        if self.law.restore(notes.get("law"), time.monotonic(), held.age_s):
+        if self.lanes.restore(notes.get("law"), time.monotonic(), held.age_s):
             self._back_off = notes.get("back_off")
         else:  # Another version's notes: slower for a while is better than a run that cannot begin.
             get_logger().warning("learned rate not readable; starting cold", run=claim.run_id)
@@ -75,11 +75,11 @@ class RateKeeper:
 
     def _state(self) -> dict[str, Any]:
         now = time.monotonic()
-        lanes = {name: self._lane(name, now) for name in self.law.names()}
+        lanes = {name: self._lane(name, now) for name in self.lanes.names()}
         slowest = max(lanes.values(), key=lambda lane: lane["interval_ms"], default=self._lane("", now))
         return {
             **slowest,
-            "law": self.law.snapshot(now),
+            "law": self.lanes.snapshot(now),
             "ceiling_ms": self.ceiling_ms,
             "back_off": self._back_off,
             "hold": min((lane["hold"] for lane in lanes.values()), key=_until, default=None),
@@ -87,9 +87,9 @@ class RateKeeper:
         }
 
     def _lane(self, name: str, now: float) -> dict[str, Any]:
-        quota, hold = self.law.quota_per_s(name), self.law.hold(now, name)
+        quota, hold = self.lanes.quota_per_s(name), self.lanes.hold(now, name)
         return {
-            "interval_ms": round(self.law.interval_ms(now, name), 1),
+            "interval_ms": round(self.lanes.interval_ms(now, name), 1),
             "quota_per_minute": None if quota is None else round(quota * 60, 1),
             "hold": None if hold is None else self._told(hold, now),
         }

@@ -1,6 +1,6 @@
 """Divides a tap's one state into a cursor for each stream, and joins it again.
 
-A tap keeps one object for all of its streams. What stands under `bookmarks` belongs to the stream it is named after;
+A tap keeps one object for all of its streams. An entry under `bookmarks` belongs to the stream it is named after;
 the rest is shared: nobody can say which streams it speaks for. A cursor holds its stream's bookmark, the shared part
 and the number of the walk that wrote it. The tap is handed the shared part of the oldest, and none while a stream has
 no cursor at all: so it never claims more than every stream has.

@@ -131,8 +131,8 @@ def credentials_version(connection: Connection, connection_id: int) -> int:
 def remove(connection: Connection, connection_id: int) -> int:
     """Remove a connection with all that is held for it; returns how many records went with it.
 
-    Its lease is locked first: that waits for a worker which is writing, and goes with the rest. What hosts
-    keep of it outside of the database they drop themselves, by the note that is left of it.
+    Its lease is locked first: that waits for a worker which is writing, and goes with the rest. Hosts drop
+    what they keep outside of the database themselves, by the note that is left of it.
     """
     leases.lock(connection, [connection_id])
     gone = connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount

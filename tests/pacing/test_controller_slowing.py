@@ -1,4 +1,4 @@
-"""Refusals that going slower does not cure, and what the law makes of them."""
+"""Refusals that going slower does not cure, and what the rate model makes of them."""
 
 from __future__ import annotations
 

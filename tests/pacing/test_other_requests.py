@@ -25,9 +25,9 @@ class Line:
     def __init__(self, redis: Redis) -> None:
         self.instants: list[float] = []
         self.told: list[tuple[str, float | None]] = []
-        self.law = Lanes(CEILING_MS, CEILING_MS)
+        self.lanes = Lanes(CEILING_MS, CEILING_MS)
         self.bucket = Bucket(redis, 7)
-        self.pacer = Pacer("line", self.bucket, self.law, CEILING_MS, self._wait, self._listen)
+        self.pacer = Pacer("line", self.bucket, self.lanes, CEILING_MS, self._wait, self._listen)
 
     def _wait(self, instant: float, _: Hold | None) -> None:
         self.instants.append(instant)
@@ -74,7 +74,7 @@ def test_a_refusal_inside_the_block_reaches_the_law_and_the_caller(line: Line) -
     ((why, asked),) = line.told
     assert why == "rate_limited"
     assert asked == pytest.approx(30, abs=2)
-    assert line.law.next_send(time.monotonic()) - time.monotonic() > 25
+    assert line.lanes.next_send(time.monotonic()) - time.monotonic() > 25
     assert line.bucket.take(CEILING_MS, CEILING_MS) > 25
 
 
@@ -86,12 +86,12 @@ def test_a_failure_of_the_provider_is_no_refusal(line: Line) -> None:
 
 
 def test_a_fault_of_the_caller_teaches_nothing(line: Line) -> None:
-    before = line.law.snapshot(0.0)
+    before = line.lanes.snapshot(0.0)
 
     refuse(KeyError("mine"))(line)
 
     assert line.told == []
-    assert line.law.snapshot(0.0).get("refused") == before.get("refused")
+    assert line.lanes.snapshot(0.0).get("refused") == before.get("refused")
 
 
 def test_without_the_pacing_server_the_block_is_not_entered(line: Line) -> None:

@@ -45,9 +45,9 @@ class Client:
     def __init__(self, redis: Redis, base_url: str, failures_weigh: float = 1.0) -> None:
         self.waits: list[float] = []
         self.told: list[tuple[str, float | None]] = []
-        self.law = Lanes(CEILING_MS, CEILING_MS)
+        self.lanes = Lanes(CEILING_MS, CEILING_MS)
         self.pacer = Pacer(
-            "test", Bucket(redis, 1), self.law, CEILING_MS, self._wait, self._listen, failures_weigh=failures_weigh
+            "test", Bucket(redis, 1), self.lanes, CEILING_MS, self._wait, self._listen, failures_weigh=failures_weigh
         )
         transport = RetryingTransport(PacedTransport(httpx.HTTPTransport(), self.pacer), metrics.RETRIED.labels("test"))
         headers = {"authorization": f"Bearer {TOKEN}"}
@@ -124,12 +124,12 @@ def test_an_outage_is_three_requests_that_fail_and_not_their_second_tries(
     for _ in range(2):
         with pytest.raises(UpstreamError):
             client.http.get("/conversations")
-    held_before = client.law.hold(time.monotonic())
+    held_before = client.lanes.hold(time.monotonic())
     with pytest.raises(UpstreamError):
         client.http.post("/conversations/batch", json={"conversation_ids": []})
 
     assert held_before is None
-    assert client.law.hold(time.monotonic()) is not None
+    assert client.lanes.hold(time.monotonic()) is not None
 
 
 def test_second_tries_have_a_budget(redis: Redis, provider: ProviderProcess) -> None:
@@ -179,7 +179,7 @@ def test_retry_after_is_obeyed_once_and_never_added_to_the_pacing(
     left = (asked - datetime.now(UTC)).total_seconds()
     held = Bucket(redis, 1).take(CEILING_MS, CEILING_MS)
 
-    assert left - 1.5 <= held <= max(left, client.law.next_send(time.monotonic()) - time.monotonic()) + 1.5
+    assert left - 1.5 <= held <= max(left, client.lanes.next_send(time.monotonic()) - time.monotonic()) + 1.5
     assert datetime.now(UTC) + timedelta(seconds=held) >= asked - timedelta(seconds=1.5)
 
 
@@ -198,9 +198,9 @@ class VirtualLine:
 
     def __init__(self, learned_ms: float) -> None:
         self.now = 1000.0
-        self.law = Lanes(1.0, learned_ms)
+        self.lanes = Lanes(1.0, learned_ms)
         bucket = SimpleNamespace(take=lambda *_: 0.0)
-        self.pacer = Pacer("test", bucket, self.law, 1.0, self._wait, lambda *_: None, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.pacer = Pacer("test", bucket, self.lanes, 1.0, self._wait, lambda *_: None, clock=lambda: self.now)  # type: ignore[arg-type]
 
     def _wait(self, instant: float, _: Hold | None) -> None:
         self.now = max(self.now, instant)
@@ -215,7 +215,7 @@ class VirtualLine:
 def test_jitter_makes_a_request_late_by_a_hundredth_of_the_interval_at_most(learned_ms: float) -> None:
     line = VirtualLine(learned_ms)
     first = line.send()
-    due = max(line.law.next_send(line.now), first + (1.0 + MARGIN_MS) / 1000)
+    due = max(line.lanes.next_send(line.now), first + (1.0 + MARGIN_MS) / 1000)
 
     late_s = line.send() - due
 
@@ -227,7 +227,7 @@ def test_jitter_differs_from_request_to_request() -> None:
     late = []
     for _ in range(20):
         line.send()
-        due = line.law.next_send(line.now)
+        due = line.lanes.next_send(line.now)
         late.append(line.send() - due)
 
     assert len(set(late)) > 1

@@ -1,4 +1,4 @@
-"""Requests that a manifest groups have rates of their own, in the law, in Redis and in what an owner is shown."""
+"""Requests that a manifest groups have rates of their own, in the rate model, in Redis and in an owner's views."""
 
 from __future__ import annotations
 

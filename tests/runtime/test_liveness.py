@@ -1,6 +1,6 @@
 """No connection stands still: once no hold is in force, the next request goes out within one interval.
 
-Tried in virtual time over the fleet, the bucket and the law together, whatever happens to those who wait.
+Tried in virtual time over the fleet, the bucket and the rate model together, whatever happens to those who wait.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Slices:
         )
 
     def interval(self, ceiling_ms: float = CEILING_MS) -> float:
-        return self.keeper(ceiling_ms).law.interval_ms(time.monotonic())
+        return self.keeper(ceiling_ms).lanes.interval_ms(time.monotonic())
 
     def let_pass(self, hours: float) -> None:
         with self.scenario.db.begin() as connection:
@@ -62,18 +62,18 @@ def learn(keeper: RateKeeper, successes: int) -> float:
     """Let a keeper's law see successes; returns the interval it comes to."""
     now = time.monotonic() - successes
     for _ in range(successes):
-        keeper.law.on_send(now)
-        keeper.law.on_success(now)
+        keeper.lanes.on_send(now)
+        keeper.lanes.on_success(now)
         now += 1.0
     keeper.save()
-    return keeper.law.interval_ms(now)
+    return keeper.lanes.interval_ms(now)
 
 
 def refuse(keeper: RateKeeper, retry_after_s: float | None = None) -> None:
     """Let a keeper's law see one request, and its refusal."""
     now = time.monotonic()
-    keeper.law.on_send(now)
-    keeper.law.on_throttle(now, retry_after_s)
+    keeper.lanes.on_send(now)
+    keeper.lanes.on_throttle(now, retry_after_s)
 
 
 def test_the_first_slice_starts_cold(slices: Slices) -> None:

@@ -26,7 +26,7 @@ MOST_SLICES = 100
 
 
 class Killed(BaseException):
-    """The worker died: what its law had learned since it was last kept is lost, and so is its lease's rest."""
+    """The worker died: what its rate model had learned since it was last kept is lost, and so is its lease's rest."""
 
 
 class VirtualBucket(Bucket):
@@ -105,7 +105,7 @@ class Sent:
     held_until: float
     """The latest end of a hold that was in force meanwhile; the instant of the wish if there was none."""
     interval_s: float
-    """The longest interval that the law had learned meanwhile."""
+    """The longest interval that the rate model had learned meanwhile."""
     at: float
     late_s: float
     """What the machine took: late wake-ups, hand-overs, worker deaths."""
@@ -171,12 +171,14 @@ class Fleet:
         self._begin()
 
     def _begin(self) -> None:
-        self.law = Lanes(self.ceiling_ms)
+        self.lanes = Lanes(self.ceiling_ms)
         if self._kept is not None:
             snapshot, at = self._kept
-            assert self.law.restore(snapshot, self.now, self.now - at)
+            assert self.lanes.restore(snapshot, self.now, self.now - at)
         self.limits = TimeLimits(SLICE_S, clock=self._clock)
-        self.pacer = Pacer("virtual", self.bucket, self.law, self.ceiling_ms, self._wait, self._told, clock=self._clock)
+        self.pacer = Pacer(
+            "virtual", self.bucket, self.lanes, self.ceiling_ms, self._wait, self._told, clock=self._clock
+        )
 
     def _clock(self) -> float:
         return self.now
@@ -204,11 +206,11 @@ class Fleet:
 
     def _keep(self) -> None:
         if self.pacer.counts.sent:
-            self._kept = self.law.snapshot(self.now), self.now
+            self._kept = self.lanes.snapshot(self.now), self.now
             self.pacer.close()
 
     def _told(self, *_: object) -> None:
-        self._kept = self.law.snapshot(self.now), self.now
+        self._kept = self.lanes.snapshot(self.now), self.now
 
     def _wait(self, instant: float, hold: Hold | None) -> None:
         self.limits.check_wait(instant, hold)
@@ -232,7 +234,7 @@ class Fleet:
         self._late_s += seconds
 
     def _note_waits(self, sent: Sent, lane: str) -> None:
-        hold = self.law.hold(self.now, lane)
+        hold = self.lanes.hold(self.now, lane)
         held = max(self.bucket.held_s(), self.bucket.held_s(lane))
         sent.held_until = max(sent.held_until, self.now + held, self.now if hold is None else hold.until)
-        sent.interval_s = max(sent.interval_s, self.law.interval_ms(self.now, lane) * 1.01 / 1000 + 0.02)
+        sent.interval_s = max(sent.interval_s, self.lanes.interval_ms(self.now, lane) * 1.01 / 1000 + 0.02)

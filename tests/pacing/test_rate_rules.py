@@ -1,4 +1,4 @@
-"""The rules of the law, each by itself: what is learned from one refusal, and how long what follows is waited for."""
+"""The rules of the rate model, each by itself: the estimate after one refusal, and the wait that follows."""
 
 from __future__ import annotations
 
