@@ -23,7 +23,7 @@ from pdpp_worker.protocol.messages import (
     State,
 )
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
-from tests.command.conftest import NOW, reader
+from tests.command.conftest import NOW, POST_BOX, reader
 
 Read = Callable[..., list[Item]]
 RECORD: dict[str, Any] = {"type": "RECORD", "stream": "letters", "key": "L-1", "emitted_at": "2026-03-02T00:00:00Z"}
@@ -187,6 +187,16 @@ def test_a_reason_of_its_own_is_one_of_ours(read: Read, members: dict[str, Any],
     [item] = read(**SKIP, **members)
 
     assert part_of(item, SkipResult).reason == reason
+
+
+def test_a_reason_that_its_manifest_explains_is_told_in_these_words() -> None:
+    one = reader(manifest=POST_BOX.model_copy(update={"reasons": {"odd": "The drawer is locked"}}))
+
+    [skip] = one.read(json.dumps({**SKIP, "reason": "odd"}).encode())
+    [gap] = one.read(json.dumps({**GAP, "reason": "odd", "record_key": "a"}).encode())
+
+    assert part_of(skip, SkipResult).message == "odd: The drawer is locked"
+    assert part_of(gap, ForeignGap).last_error == "odd: The drawer is locked"
 
 
 @pytest.mark.parametrize("hint", [{}, "soon", {"action": "unknown", "more": 1}, 7])

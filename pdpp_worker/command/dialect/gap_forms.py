@@ -83,7 +83,7 @@ def read_gap(fields: Mapping[str, Any], facts: Facts) -> Iterator[Item]:
         key = handed.record_key if handed.record_key is not None else handed.scope.resource_id
     reason = reason_of_gap(form.reason, retryable=form.retryable)
     error = form.last_error if isinstance(form.last_error, dict) else {}
-    told = _told(error) if error else form.last_error
+    told = (_told(error) if error else form.last_error) or facts.manifest.reasons.get(form.reason, "")
     yield ForeignGap(
         stream=form.stream,
         parent_stream=form.parent_stream,
@@ -91,7 +91,7 @@ def read_gap(fields: Mapping[str, Any], facts: Facts) -> Iterator[Item]:
         reason=reason,
         retry_after=form.retry_after or retry_instant(error.get("network_pressure"), facts.now()),
         detail_locator=form.detail_locator,
-        last_error=own_words(form.reason, reason, str(told or "")) or None,
+        last_error=own_words(form.reason, reason, str(told)) or None,
         gap_id=None if handed is None else handed.gap_id,
     )
 

@@ -110,8 +110,6 @@ class Answer(_Line):
         return self
 
 
-OUTGOING: tuple[type[_Line], ...] = (StartLine, GapEntry, Answer, PageResponse)
-
 _ALWAYS_THERE = ("browser", "filesystem", "network")
 
 

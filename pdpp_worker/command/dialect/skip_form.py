@@ -23,7 +23,7 @@ from pdpp_worker.command.dialect.forms import (
 from pdpp_worker.command.dialect.words import own_words, reason_of_skip
 from pdpp_worker.protocol.foreign import Note
 from pdpp_worker.protocol.messages import STREAM_FAILED, HintAction, SkipResult
-from pdpp_worker.protocol.reasons import Reason, RecoveryKind
+from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
 
 Count = Annotated[int, Field(ge=0, strict=True)]
@@ -92,8 +92,9 @@ def read_skip(fields: Mapping[str, Any], facts: Facts) -> Iterator[Item]:
         again = form.continuation is not None
         yield Note(stream=form.stream, reason=form.reason, message=form.message, again_soon=again)
         return
+    told = form.message or facts.manifest.reasons.get(form.reason, "")
     for scope in _scopes(form, diagnostics):
-        yield _miss(form, form.stream, scope, facts.now())
+        yield _miss(form, form.stream, scope, told, facts.now())
 
 
 def retry_instant(pressure: Any, now: datetime) -> datetime | None:
@@ -118,7 +119,7 @@ def _scopes(form: SkipForm, diagnostics: Mapping[str, Any]) -> list[Scope]:
     return [WHOLE_STREAM]
 
 
-def _miss(form: SkipForm, stream: str, scope: Scope, now: datetime) -> SkipResult:
+def _miss(form: SkipForm, stream: str, scope: Scope, told: str, now: datetime) -> SkipResult:
     reason = reason_of_skip(form.reason, form.hint, form.recovery_kind)
     certifies = form.reason == STREAM_FAILED
     after = form.retry_after or retry_instant((form.diagnostics or {}).get("network_pressure"), now)
@@ -126,7 +127,7 @@ def _miss(form: SkipForm, stream: str, scope: Scope, now: datetime) -> SkipResul
         return SkipResult(
             stream=stream,
             reason=STREAM_FAILED if certifies else reason.value,
-            message=form.message if certifies else own_words(form.reason, reason, form.message),
+            message=told if certifies else own_words(form.reason, reason, told),
             scope=scope,
             recovery_kind=form.recovery_kind or (RecoveryKind.RUNTIME if certifies else reason.kind),
             recovery_hint=form.hint,
@@ -136,8 +137,3 @@ def _miss(form: SkipForm, stream: str, scope: Scope, now: datetime) -> SkipResul
         )
     except ValueError:
         raise RefusedError("recovery_kind", "recovery_kind or connector_version_required cannot be") from None
-
-
-def whole_stream(stream: str, reason: Reason, text: str) -> SkipResult:
-    """A whole stream is missing."""
-    return SkipResult(stream=stream, reason=reason.value, message=text, scope=WHOLE_STREAM, recovery_kind=reason.kind)
