@@ -1,6 +1,6 @@
 """The one place where periods are read: what beat rings, and how often.
 
-Beat only ticks. What is due stands in PostgreSQL, so no beat, one beat or three beats are all harmless.
+Beat only ticks. PostgreSQL says when a connection is due, so no beat, one beat or three beats are all harmless.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -84,6 +85,7 @@ PURE = (
 )
 
 LONGEST_FUNCTION = 40
+LONGEST_OF_NINE_IN_TEN = 13
 LONGEST_TASK = 15
 LONGEST_FILE = 450
 
@@ -305,6 +307,32 @@ def test_files_are_short() -> None:
     lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in SOURCES}
 
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+def test_most_functions_are_very_short() -> None:
+    """Nine in ten."""
+    lengths = sorted(
+        body_lines(function) for path in SOURCES if not path.is_relative_to(GENERATED) for function in functions(path)
+    )
+
+    assert lengths[len(lengths) * 9 // 10] <= LONGEST_OF_NINE_IN_TEN
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """All docstrings of a file, those of constants and fields included."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield inspect.cleandoc(node.value.value)
+
+
+def test_no_sentence_of_a_docstring_begins_with_a_riddle() -> None:
+    """A sentence begins with the noun that a thing is, or with the verb for what it does."""
+    riddle = re.compile(r"(?:\A|[.!?:]\s+|\n\s*\n\s*)((?:What|Whoever|Those that)\b.{0,60})")
+    riddles = {
+        f"{path}: {found[1]}" for path in SOURCES for text in docstrings(path) for found in riddle.finditer(text)
+    }
+
+    assert riddles == set()
 
 
 def test_every_file_says_what_it_is() -> None:
