@@ -59,7 +59,7 @@ def _run_variables(manifest: Manifest, start: Start, context: Context) -> dict[s
 
 
 def _browser_variables(manifest: Manifest, context: Context) -> dict[str, str]:
-    """The variables for a browser that the command starts itself: a profile of the connection's, and the owner's screen."""
+    """The variables for a browser of the command's own: a profile of the connection's, and the owner's screen."""
     if "browser" not in manifest.bindings:
         return {}
     settings = get_settings()
