@@ -42,9 +42,13 @@ class NotFoundError(ConfigurationError):
 
 
 class ProtocolViolation(PdppError):  # noqa: N818 - the profile's own term
-    """A connector sent what the Collection Profile does not allow."""
+    """A connector sent what the Collection Profile does not allow; `field` is the member that is wrong."""
 
     slug = "protocol_violation"
+
+    def __init__(self, message: str, *, field: str = "message") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class LeaseLostError(PdppError):

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from pdpp_worker.added.added_connectors import is_added, load_added
 from pdpp_worker.command.collect import collector
 from pdpp_worker.connector import Collect
 from pdpp_worker.errors import ConfigurationError, NotFoundError
@@ -171,13 +172,13 @@ def _own_connectors() -> list[Connector | _Refused]:
 @lru_cache(maxsize=1000)
 def _own_connector(path: Path, _changed_at: int) -> Connector | _Refused:
     try:
-        manifest = load_manifest(path)
+        manifest, folder = load_added(path) if is_added(path) else (load_manifest(path), path.parent)
     except ConfigurationError as error:
         return _Refused(path.parent.name, str(error))
     if manifest.command is None:
         why = f"The manifest {path} names no command; a connector in Python without one is installed as a package."
         return _Refused(path.parent.name, why)
-    return CommandConnector(manifest, str(path.parent), path.parent)
+    return CommandConnector(manifest, str(path.parent), folder)
 
 
 def _unless_taken(one: Connector, first: Connector) -> Connector | _Refused:

@@ -27,6 +27,7 @@ _BROWSER_VARIABLES = (
     *("DBUS_SESSION_BUS_ADDRESS", "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"),
     *("XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE"),
 )
+_OWN_BROWSER_VARIABLES = (*_DISPLAYS, "XAUTHORITY", "PLAYWRIGHT_BROWSERS_PATH", "PATCHRIGHT_BROWSERS_PATH")
 PLATFORM_VARIABLES = (
     "PATH",
     "HOME",
@@ -43,7 +44,12 @@ PLATFORM_VARIABLES = (
 
 _PREFIX = "PDPP_"
 _CEILING = re.compile(r"PDPP_(\w+)_PACING_MIN_INTERVAL_MS")
-_TOLD_TO_COMMANDS = ("PDPP_RUN_ID", "PDPP_FILES_DIR", "PDPP_PACING_MIN_INTERVAL_MS")
+TOLD_TO_COMMANDS = (
+    *("PDPP_CONNECTOR_ID", "PDPP_CONNECTOR_INSTANCE_ID", "PDPP_RUN_ID", "PDPP_RUN_TRIGGER_KIND"),
+    *("PDPP_RUN_AUTOMATION_MODE", "PDPP_FILES_DIR", "PDPP_CONNECTOR_ARTIFACT_ROOT", "PDPP_PACING_MIN_INTERVAL_MS"),
+    *("PDPP_BROWSER_PROFILE_ROOT", "PDPP_BROWSER_HEADLESS", "PDPP_RS_URL", "PDPP_OWNER_TOKEN"),
+    "PDPP_ACCEPT_OPTIONAL_SKIPS",
+)
 """Variables that a connector's command is told; where the command uses this package, none is a mistyped setting."""
 _TYPO = 0.7
 """Names that are as alike as this are taken for the same one, mistyped (`difflib`'s ratio, without the prefix)."""
@@ -192,6 +198,10 @@ class Settings(BaseSettings):
         """The environment for a browser: what a window and a home need, no secret and no proxy."""
         return {name: os.environ[name] for name in _BROWSER_VARIABLES if name in os.environ}
 
+    def own_browser_environment(self) -> dict[str, str]:
+        """What a command needs for a browser of its own: where browsers are installed, and the screen."""
+        return {name: os.environ[name] for name in _OWN_BROWSER_VARIABLES if name in os.environ}
+
     def has_display(self) -> bool:
         """Whether a window can be opened."""
         return sys.platform == "darwin" or any(os.environ.get(name) for name in _DISPLAYS)
@@ -221,7 +231,7 @@ def unknown_variables() -> list[str]:
 
     They may be meant for somebody else: a credential is kept as a reference to a variable of any name.
     """
-    known = {*setting_names(), *_TOLD_TO_COMMANDS}
+    known = {*setting_names(), *TOLD_TO_COMMANDS}
     names = (name.upper() for name in os.environ if name.upper().startswith(_PREFIX))
     return sorted(name for name in names if name not in known and not _CEILING.fullmatch(name))
 

@@ -9,6 +9,7 @@ from docs._reference.json_output import json_page
 from docs._reference.profile import manifest_page, messages_page
 from docs._reference.sentences import reasons_page
 from docs._reference.variables import settings_page
+from docs._reference.wire import profile_manifest_page, wire_page
 
 PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands_page,
@@ -17,5 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/exit-codes.md": exit_codes_page,
     "reference/manifest.md": manifest_page,
     "reference/messages.md": messages_page,
+    "reference/wire-format.md": wire_page,
+    "reference/profile-manifest.md": profile_manifest_page,
     "reference/reasons.md": reasons_page,
 }

@@ -46,22 +46,23 @@ def _part(model: type[BaseModel]) -> str:
     names = model.__pydantic_fields__
     schema = model.model_json_schema(by_alias=True)["properties"]
     rows = [
-        (code(field.alias or name), _type(schema[field.alias or name]), _default(field), texts.get(name, ""))
+        (code(field.alias or name), json_type(schema[field.alias or name]), _default(field), texts.get(name, ""))
         for name, field in names.items()
     ]
     about = " ".join(inspect.getdoc(model).split()) if model.__doc__ else ""  # type: ignore[union-attr]
     return f"\n## {model.__name__}\n\n{about}\n\n" + table(("member", "type", "default", ""), rows)
 
 
-def _type(schema: dict[str, Any]) -> str:
+def json_type(schema: dict[str, Any]) -> str:
+    """A JSON Schema as a phrase."""
     if "anyOf" in schema or "oneOf" in schema:
-        return " or ".join(dict.fromkeys(_type(one) for one in schema.get("anyOf") or schema["oneOf"]))
+        return " or ".join(dict.fromkeys(json_type(one) for one in schema.get("anyOf") or schema["oneOf"]))
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "enum" in schema or "const" in schema:
         return ", ".join(code(value) for value in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":
-        return f"list of {_type(schema.get('items', {}))}"
+        return f"list of {json_type(schema.get('items', {}))}"
     return str(schema.get("type", "any"))
 
 

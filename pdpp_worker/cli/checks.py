@@ -13,6 +13,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from pdpp_worker import registry
+from pdpp_worker.added.tools import check_tools
 from pdpp_worker.browser import launch
 from pdpp_worker.cli.phrases import obstacles
 from pdpp_worker.cli.progress import START_THE_FLEET, served_queues
@@ -113,6 +114,7 @@ def _connector_checks() -> Iterator[Check]:
 
 def _loads(connector: registry.Connector) -> str:
     connector.load()
+    check_tools(connector.manifest)
     return f"version {connector.manifest.version}"
 
 

@@ -61,4 +61,6 @@ def last_run(view: ConnectionView) -> str:
         return "none yet"
     if view.last_run_status == "running" and not view.last_run_leased:
         return f"waiting, begun {relative(view.last_run_at)}"
-    return f"{view.last_run_status.replace('_', ' ')}, {relative(view.last_run_at)}"
+    refused = view.last_run_messages_refused
+    told = f" ({refused:,} messages refused)" if refused else ""
+    return f"{view.last_run_status.replace('_', ' ')}, {relative(view.last_run_at)}{told}"

@@ -41,7 +41,8 @@ def waiting(until: datetime | None, reason: str | None) -> str:
 def obstacles(outlook: Outlook) -> list[str]:
     """Reasons why a connection does not go on; empty: there is none."""
     wait, run, still = outlook.wait, outlook.waits.run, outlook.still
-    found = [waiting(wait.until, wait.reason)] if wait else []
+    found = [f"asks you: {message}" for message in outlook.view.asked_of_owner]
+    found += [waiting(wait.until, wait.reason)] if wait else []
     if run is not None and outlook.is_fruitless:
         reason = f" ({run.wait_reason or UNKNOWN})" if wait is None else ""
         found.append(f"no progress in {run.still_slices:,} slices{reason}")

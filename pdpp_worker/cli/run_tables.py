@@ -97,6 +97,7 @@ def print_one(view: RunView, streams: Sequence[RunStreamView], outlook: Outlook)
         ("slices", str(view.slices)),
         ("records", f"{view.records_durable:,} kept ({_kept(view)}); {view.records_rejected:,} refused"),
         ("missing", missing(view) + retry(view, outlook)),
+        *([("messages", f"refused {counts(view.messages_refused)}")] if view.messages_refused else []),
         *([("gaps", _retried(view))] if view.gaps_tried else []),
         ("checkpoints", f"{view.checkpoints_committed} of {view.checkpoints_staged} committed"),
     ]

@@ -17,6 +17,9 @@ from pdpp_worker.settings import get_settings
 PYTHON = "{python}"
 """In a command: the worker's own interpreter, which can import `pdpp_worker`."""
 
+_TRIGGER_KINDS = {"schedule": "scheduled", "sweep": "retry", "upgrade": "retry", "manual": "scheduled"}
+"""A run by hand that nobody watches is one of the schedule: only a watched one may ask its owner for anything."""
+
 _PACKAGES = Path(__file__).resolve().parents[2]
 
 
@@ -27,17 +30,44 @@ def environment_of(manifest: Manifest, start: Start, context: Context) -> tuple[
         AuthExpired: a credential that is required is missing.
     """
     credentials = _credentials(manifest, context)
+    given = {name: _text(context.settings.get(name)) for name in manifest.settings}
     variables = {
         **get_settings().platform_environment(),
-        **{spec.env: _text(context.settings.get(name)) for name, spec in manifest.settings.items() if spec.env},
+        **{one: given[name] for name, spec in manifest.settings.items() for one in spec.variables},
         **credentials,
-        "PDPP_RUN_ID": start.run_id,
-        "PDPP_FILES_DIR": str(context.files),
-        "PDPP_PACING_MIN_INTERVAL_MS": f"{context.min_interval_ms:g}",
+        **_browser_variables(manifest, context),
+        **_run_variables(manifest, start, context),
     }
     if manifest.command is not None and manifest.command[0] == PYTHON:
         variables["PYTHONPATH"] = str(_PACKAGES)
     return {name: value for name, value in variables.items() if value is not None}, list(credentials.values())
+
+
+def _run_variables(manifest: Manifest, start: Start, context: Context) -> dict[str, str]:
+    """What a command is told of its run. Without a trigger kind it would take itself for one that an owner watches."""
+    occasion = context.occasion
+    return {
+        "PDPP_CONNECTOR_ID": manifest.connector_key or manifest.name,
+        "PDPP_CONNECTOR_INSTANCE_ID": occasion.connection_id,
+        "PDPP_RUN_ID": start.run_id,
+        "PDPP_RUN_TRIGGER_KIND": "manual" if occasion.attended else _TRIGGER_KINDS[occasion.trigger],
+        "PDPP_RUN_AUTOMATION_MODE": "assisted" if occasion.attended else "unattended",
+        "PDPP_FILES_DIR": str(context.files),
+        "PDPP_CONNECTOR_ARTIFACT_ROOT": str(context.files),
+        "PDPP_PACING_MIN_INTERVAL_MS": f"{context.min_interval_ms:g}",
+    }
+
+
+def _browser_variables(manifest: Manifest, context: Context) -> dict[str, str]:
+    """What a browser needs that the command starts itself: a profile of the connection's, and the owner's screen."""
+    if "browser" not in manifest.bindings:
+        return {}
+    settings = get_settings()
+    return {
+        **settings.own_browser_environment(),
+        "PDPP_BROWSER_PROFILE_ROOT": str(context.files / "browser"),
+        "PDPP_BROWSER_HEADLESS": "0" if context.occasion.attended and settings.has_display() else "1",
+    }
 
 
 def command_line(manifest: Manifest, folder: Path, environment: Mapping[str, str]) -> list[str]:
@@ -60,10 +90,12 @@ def _credentials(manifest: Manifest, context: Context) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, credential in manifest.credentials.items():
         try:
-            found[credential.env or name] = context.secret(name).get_secret_value()
+            value = context.secret(name).get_secret_value()
         except AuthExpired:
             if credential.required:
                 raise
+            continue
+        found.update(dict.fromkeys(credential.variables or [name], value))
     return found
 
 

@@ -29,6 +29,7 @@ from pdpp_worker.protocol.messages import Budget, Message, Start, StartScope, St
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, StreamScope
 from pdpp_worker.registry import Connector
+from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.store.effects import GapReport
@@ -123,7 +124,7 @@ class Runner:
         attempt = Attempt(self._start(ledger, ask))
         ledger.begin_run()
         missing_in = {gap.miss.stream for gap in ledger.gaps.values()}
-        handler = MessageHandler(self.manifest, attempt.start, lambda text: text, missing_in)
+        handler = handler_for(self.manifest, attempt.start, lambda text: text, missing_in)
         with ExitStack() as clients, self._watched():
             wire = Wire(clients, disruption.request, disruption.failure, lasting=disruption.lasting)
             context = self._context(wire, ask, ledger)
@@ -132,7 +133,7 @@ class Runner:
             attempt.requests = wire.asked
         if isinstance(disruption.failure, SliceCut) and wire.has_failed and (attempt.ended or wire.has_gone_on):
             raise Defect("it goes on after a request has ended the slice: it catches BaseException")
-        _finish(self.manifest, attempt, handler, ledger)
+        _finish(attempt, handler, ledger)
         return attempt
 
     def _start(self, ledger: Ledger, ask: Ask) -> Start:
@@ -238,15 +239,17 @@ def _messages(given: Iterator[Message]) -> Generator[Message]:
 
 
 def _take(handler: MessageHandler, message: Message, attempt: Attempt) -> None:
-    if attempt.start.recovery_only and isinstance(message, State):
+    if attempt.start.recovery_only and isinstance(message, State) and handler.is_strict:
         raise Defect(f"{name_of(message)} in a recovery run, which must never move a cursor")
     try:
         handler.handle(message)
     except ProtocolViolation as error:
         raise Defect(f"message {len(attempt.messages)} is refused: {error}") from error
+    if handler.last_refusal is not None:
+        raise Defect(f"message {len(attempt.messages)} is refused: {handler.last_refusal}")
 
 
-def _finish(manifest: Manifest, attempt: Attempt, handler: MessageHandler, ledger: Ledger) -> None:
+def _finish(attempt: Attempt, handler: MessageHandler, ledger: Ledger) -> None:
     """Commit as the runtime does at the end of a slice."""
     done = handler.done
     if attempt.ended and done is not None and done.status != "succeeded" and not handler.is_certified:
@@ -257,7 +260,7 @@ def _finish(manifest: Manifest, attempt: Attempt, handler: MessageHandler, ledge
     attempt.rejections = [f"{one.stream} {one.key}: {one.error}" for one in handler.batch.rejections]
     if attempt.ended:
         failed = set(handler.failed_streams)
-        keepers = {keeper for name in failed for keeper in manifest.keepers(name)}
+        keepers = {keeper for name in failed for keeper in handler.checkpoints.keepers(name)}
         handler.checkpoints.commit_staged(excluding=failed | keepers)
     handler.checkpoints.release()
     ledger.commit(handler.pending.take())

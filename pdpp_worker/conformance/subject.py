@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Protocol
 
 from pdpp_worker import registry
+from pdpp_worker.added.added_connectors import is_added, load_here
 from pdpp_worker.conformance.account import PracticeAccount
 from pdpp_worker.conformance.errors import NotChecked
 from pdpp_worker.errors import ConfigurationError
@@ -100,6 +101,9 @@ def _from_directory(directory: Path) -> Connector:
         raise ConfigurationError(
             f"{directory} holds {len(places)} connectors; name the directory with the one {MANIFEST}."
         )
+    if is_added(places[0] / MANIFEST):
+        manifest, folder = load_here(places[0] / MANIFEST)
+        return CommandConnector(manifest, str(places[0]), folder)
     manifest = load_manifest(places[0] / MANIFEST)
     if manifest.command is not None:
         return CommandConnector(manifest, str(places[0]), places[0])

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import SecretStr
 
@@ -47,6 +47,22 @@ def nothing_to_check() -> None:
     """Outside a slice nothing has to end."""
 
 
+def no_longer_silence(_: float) -> None:
+    """Outside a slice nobody minds silence."""
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What a command is told of its run, beside START."""
+
+    connection_id: str = ""
+    trigger: Literal["schedule", "sweep", "manual", "upgrade"] = "schedule"
+    attended: bool = False
+    """Whether an owner at the terminal answers questions."""
+    allow_silence: Callable[[float], None] = no_longer_silence
+    """Lets the connector say nothing for so long, s, where that is more than usual; 0: as usual."""
+
+
 @dataclass(frozen=True)
 class Context:
     """The tools of one slice, beside START."""
@@ -69,6 +85,8 @@ class Context:
     """Asks the owner and waits; `timeout` at once where nobody is at the terminal (`run --interactive`)."""
     min_interval_ms: float = 1000.0
     """The owner's rate ceiling: least time between two requests. `http` keeps it by itself."""
+    occasion: Occasion = Occasion()
+    """Why and where the run happens."""
 
 
 Collect = Callable[[Start, Context], Iterator[Message]]

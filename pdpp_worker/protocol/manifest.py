@@ -15,7 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pdpp_worker.errors import ConfigurationError
 
-Binding = Literal["network", "filesystem", "browser_automation", "browser_profile", "interactive", "loopback_listen"]
+Binding = Literal[
+    "network", "filesystem", "browser", "browser_automation", "browser_profile", "interactive", "loopback_listen"
+]
+"""`browser`: the connector starts its own; `browser_profile`: it sends through the one that the worker keeps."""
 _DURATION = r"^P(\d+W|(\d+D)?(T(\d+H)?(\d+M)?(\d+S)?)?)$"
 _RATE = r"^([1-9]\d*(\.\d+)?|0\.\d*[1-9]\d*)/(sec|min|hour)$"
 _UNIT_MS = {"sec": 1000.0, "min": 60_000.0, "hour": 3_600_000.0}
@@ -55,6 +58,19 @@ class StreamManifest(_Part):
     availability: Availability | None = None
     view: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+\.sql$", max_length=100)] | None = None
     """A file beside the manifest: the query that computes the stream from the records of others, for an export."""
+    description: str = ""
+    primary_key: list[str] = []
+    """Members of a record whose values are its key; empty: nothing is checked."""
+    consent_time_field: str | None = None
+    """The member by which a time range is judged; null: the cursor field."""
+    resource_field: str | None = None
+    """The member that may name the resource instead of the key."""
+    takes_time_range: bool = True
+    """Whether it can be asked for a period."""
+    takes_resources: bool = True
+    """Whether it can be asked for single resources."""
+    required: bool = True
+    """Whether the connection is worth less without it; an optional one is shown as such."""
 
     @field_validator("schema_")
     @classmethod
@@ -82,6 +98,18 @@ class StreamManifest(_Part):
     def parents(self) -> list[str]:
         """The streams whose checkpoint covers this one; empty when it is its own."""
         return [self.state_stream] if self.state_stream is not None else list(self.parent_streams or [])
+
+    @property
+    def time_field(self) -> str | None:
+        """The member by which a time range is judged."""
+        return self.consent_time_field or self.cursor_field
+
+    @property
+    def always_asked(self) -> list[str]:
+        """The members that a record needs, whichever are asked for."""
+        required = self.schema_.get("required")
+        names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+        return list(dict.fromkeys([*names, *self.primary_key, *([self.time_field] if self.time_field else [])]))
 
     @property
     def is_checkpoint(self) -> bool:
@@ -144,6 +172,13 @@ class Credential(_Part):
     title: str
     required: bool = True
     env: Variable | None = None
+    aliases: list[Variable] = []
+    """More variables in which a `command` finds it."""
+
+    @property
+    def variables(self) -> list[str]:
+        """All variables in which a `command` finds it."""
+        return [*([self.env] if self.env else []), *self.aliases]
 
 
 class SettingSpec(_Part):
@@ -158,6 +193,27 @@ class SettingSpec(_Part):
     required: bool = False
     env: Variable | None = None
     """The variable in which a `command` finds the value."""
+    aliases: list[Variable] = []
+    """More such variables."""
+
+    @property
+    def variables(self) -> list[str]:
+        """All variables in which a `command` finds it."""
+        return [*([self.env] if self.env else []), *self.aliases]
+
+
+class ExternalTool(_Part):
+    """A program that a connector needs beside its own."""
+
+    executable: Annotated[str, Field(min_length=1)]
+    """Its name in the PATH, or its path."""
+    env: Variable | None = None
+    """The variable that may name another one."""
+    arguments: list[str] = []
+    """With these it shows that it is there."""
+    exit_code: int = 0
+    hint: str = ""
+    """How it is installed."""
 
 
 class Manifest(_Part):
@@ -180,6 +236,17 @@ class Manifest(_Part):
     pacing: Pacing = Pacing()
     schedule_every_s: Annotated[float, Field(gt=0)] = 3600.0
     recovery: Recovery = Recovery()
+    is_scheduled: bool = True
+    """Whether a new connection is collected by itself; otherwise only by hand, until it is given a schedule."""
+    connector_id: str | None = None
+    """The profile's name of a connector whose manifest came in the profile's form."""
+    connector_key: str | None = None
+    """What such a connector calls itself; in `name`, `-` has become `_`."""
+    semver: str | None = None
+    """Its version as it came, where `version` is only the nearest."""
+    reasons: dict[str, str] = {}
+    """Its own words for why something is missing, and the sentence that an owner reads for each."""
+    tools: list[ExternalTool] = []
     streams: Annotated[list[StreamManifest], Field(min_length=1)]
 
     @field_validator("version")
@@ -203,7 +270,7 @@ class Manifest(_Part):
     @model_validator(mode="after")
     def _command_is_told(self) -> Manifest:
         named: dict[str, Credential | SettingSpec] = {**self.credentials, **self.settings}
-        variables = [spec.env for spec in named.values() if spec.env is not None]
+        variables = [name for spec in named.values() for name in spec.variables]
         if len(set(variables)) != len(variables):
             raise ValueError("two credentials or settings share an env; each needs a variable of its own")
         for name, spec in named.items():

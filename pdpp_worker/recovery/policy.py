@@ -17,6 +17,16 @@ def supported_scopes(manifest: Manifest) -> ScopeKinds:
     return ScopeKinds(resources=targeted and "resource" in scopes, batches=targeted and "batch" in scopes)
 
 
+def carries_gaps(manifest: Manifest) -> bool:
+    """Whether due gaps are handed to the connector's walks: a command that cannot be asked for them by themselves."""
+    return manifest.command is not None and not manifest.recovery.supports_targeted_resource_fetch
+
+
+def carried_wait_s(manifest: Manifest) -> float:
+    """How long a gap waits that a walk carried along and did not try, s: it is due again before the next walk."""
+    return manifest.schedule_every_s / 2
+
+
 def retry_policy(settings: Settings) -> RetryPolicy:
     """Exponential backoff with a ceiling of a day; after `gap_max_attempts` a gap is exhausted, and stays visible."""
     return RetryPolicy(settings.gap_backoff_s, MAX_BACKOFF_S, settings.gap_max_attempts)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.protocol.messages import DetailCoverage, DetailGap, LongState, Start, State
+from pdpp_worker.protocol.messages import DetailCoverage, LongState, Start, State
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.runtime.detail_accounting import DetailAccounting
@@ -64,9 +64,13 @@ class Checkpoints:
         """Whether a checkpoint waits for what is said of its details."""
         return bool(self._held_back)
 
-    def add_gap(self, gap: DetailGap) -> None:
+    def add_gap(self, stream: str, record_key: str) -> None:
         """Note that a detail is a gap."""
-        self._details.add_gap(gap)
+        self._details.add_gap(stream, record_key)
+
+    def keepers(self, stream: str) -> set[str]:
+        """The streams whose checkpoints keep a stream's position."""
+        return set(self._keepers.get(stream, [stream]))
 
     def add_coverage(self, coverage: DetailCoverage) -> None:
         """Note which details a page requires, and which of them were fetched."""
@@ -159,7 +163,9 @@ class Checkpoints:
             self._refuse(state.stream, why)
             return None
         if self._redact(cursor) != cursor:
-            raise ProtocolViolation(f"STATE of stream {state.stream!r} holds a secret of the connection")
+            raise ProtocolViolation(
+                f"STATE of stream {state.stream!r} holds a secret of the connection", field="cursor"
+            )
         return cursor
 
     def _judge_cursor(self, state: State) -> tuple[str, str | None]:

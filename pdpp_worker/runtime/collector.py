@@ -162,4 +162,4 @@ class Collector:
     def _uncertain_streams(self) -> set[str]:
         """Checkpoint streams that cover a failed stream; their cursors must not move past it."""
         failed = set(self._handler.failed_streams)
-        return failed | {keeper for name in failed for keeper in self._slice.manifest.keepers(name)}
+        return failed | {keeper for name in failed for keeper in self._handler.checkpoints.keepers(name)}

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from pdpp_worker.logs import get_logger
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM
+from pdpp_worker.recovery.policy import carried_wait_s, carries_gaps
 from pdpp_worker.runtime.collector import Collector
 from pdpp_worker.runtime.next_step import (
     Cancelled,
@@ -89,7 +90,7 @@ def _facts(opened: OpenSlice, how: HowItEnded) -> Facts:
             unresolved=handler.unresolved,
             out_of_scope=opened.plan.out_of_scope,
             resolved=handler.resolved,
-            gaps_due=finished and opened.backlog.has_any(connection),
+            gaps_due=finished and not carries_gaps(opened.manifest) and opened.backlog.has_any(connection),
             blocked_s=None if until is None else (until - opened.context.now()).total_seconds(),
             walk_is_due=schedules.is_due(connection, claimed.claim.connection_id),
             keeps_position=opened.manifest.checkpoint_commit == "incremental",
@@ -99,7 +100,13 @@ def _facts(opened: OpenSlice, how: HowItEnded) -> Facts:
 
 def _walk(opened: OpenSlice) -> Mapping[str, Any]:
     """How the walk ended, in this slice or an earlier one."""
-    own = {"failed_streams": opened.handler.failed_streams, "checkpoint_errors": opened.handler.checkpoints.errors}
+    handler = opened.handler
+    own = {
+        "failed_streams": handler.failed_streams,
+        "checkpoint_errors": handler.checkpoints.errors,
+        "continued": handler.continued,
+        "run_notes": handler.run_notes,
+    }
     walk: Mapping[str, Any] = opened.claimed.carried.get("walk", own)
     return walk
 
@@ -153,8 +160,9 @@ def _end(opened: OpenSlice, collector: Collector, step: EndRun) -> SliceResult:
 
 def _run_end(opened: OpenSlice, collector: Collector, step: EndRun, streams: list[str]) -> RunEnd:
     claimed, manifest, walk = opened.claimed, opened.manifest, _walk(opened)
-    refused = walk["checkpoint_errors"].keys()
+    refused, keepers = walk["checkpoint_errors"].keys(), opened.handler.checkpoints.keepers
     unresolved = [*opened.plan.out_of_scope, *opened.handler.unresolved]
+    wait_s = carried_wait_s(manifest) if carries_gaps(manifest) else None
     return RunEnd(
         walked=claimed.kind == "forward",
         ended_well=step.ended_well,
@@ -163,11 +171,13 @@ def _run_end(opened: OpenSlice, collector: Collector, step: EndRun, streams: lis
         insufficient_s=claimed.spent.seconds + collector.spent.seconds if step.needs_more_time else None,
         failed_streams={**walk["failed_streams"], **_unknown_streams(opened, streams)},
         checkpoint_errors=walk["checkpoint_errors"],
-        remaining=Remaining(manifest.version, opened.policy, opened.backlog, unresolved, step.gaps.transient),
+        continued=walk.get("continued", {}),
+        run_notes=walk.get("run_notes", ()),
+        remaining=Remaining(manifest.version, opened.policy, opened.backlog, unresolved, step.gaps.transient, wait_s),
         from_scratch=opened.plan.from_scratch,
         tried_gaps=bool(claimed.spent.items or opened.handler.assigned),
         session_local=[one.name for one in manifest.streams if one.cursor_semantic == "session_local"],
-        refused_checkpoints=[name for name in streams if not refused.isdisjoint(manifest.keepers(name))],
+        refused_checkpoints=[name for name in streams if not refused.isdisjoint(keepers(name))],
         error=step.error or claimed.carried.get("recovery_error"),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pdpp_worker.protocol.keys import canonical_key
-from pdpp_worker.protocol.messages import DetailCoverage, DetailGap
+from pdpp_worker.protocol.messages import DetailCoverage
 
 
 class DetailAccounting:
@@ -19,11 +19,11 @@ class DetailAccounting:
         self._gaps: dict[str, set[str]] = {}
         self._pending: dict[str, set[tuple[str, str]]] = {}
 
-    def add_gap(self, gap: DetailGap) -> None:
+    def add_gap(self, stream: str, record_key: str) -> None:
         """Resolve a detail that could not be fetched."""
-        key = canonical_key(gap.record_key)
-        self._gaps.setdefault(gap.stream, set()).add(key)
-        self._resolve({(gap.stream, key)})
+        key = canonical_key(record_key)
+        self._gaps.setdefault(stream, set()).add(key)
+        self._resolve({(stream, key)})
 
     def add_coverage(self, coverage: DetailCoverage, checkpoints: Iterable[str]) -> None:
         """Add what a page requires, and resolve what it fetched; `checkpoints` are the streams whose cursors wait."""

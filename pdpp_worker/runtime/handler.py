@@ -27,7 +27,7 @@ from pdpp_worker.protocol.messages import (
     State,
 )
 from pdpp_worker.protocol.reasons import Reason, known_reason
-from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, StreamScope
 from pdpp_worker.runtime.assigned_gaps import AssignedGaps
 from pdpp_worker.runtime.checkpoints import Checkpoints
 from pdpp_worker.runtime.pending import PendingBatch
@@ -69,9 +69,18 @@ class MessageHandler:
         """Gaps that START assigned."""
         self.failed_streams: dict[str, str] = {}
         """Stream to why it was not walked to its end."""
+        self.continued: dict[str, str] = {}
+        """Stream to what a connector says that has done a part of it, and wants to be run again for the next."""
+        self.run_notes: list[str] = []
+        """What is missing of the run, and of no stream of it."""
+        self.last_refusal: str | None = None
+        """Type, member and reason of the last message that was refused without ending the run."""
         self.done: Done | None = None
         self.pending = PendingBatch(redact)
-        self.checkpoints = Checkpoints(manifest, start, redact, self.pending, self.failed_streams)
+        self.checkpoints = self._make_checkpoints(manifest, start)
+
+    def _make_checkpoints(self, manifest: Manifest, start: Start) -> Checkpoints:
+        return Checkpoints(manifest, start, self._redact, self.pending, self.failed_streams)
 
     def handle(self, message: Message) -> None:
         """Check one message and put it in the batch.
@@ -85,6 +94,11 @@ class MessageHandler:
         if self.done is not None:
             raise ProtocolViolation("a message came after DONE; DONE is the last one")
         handler(self, message)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a rule that a message breaks ends the run."""
+        return True
 
     @property
     def batch(self) -> Batch:
@@ -122,17 +136,20 @@ class MessageHandler:
     def _record(self, record: Record) -> None:
         scope = self._scopes.get(record.stream)
         if scope is None:
-            raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START")
-        cursor_field = self._streams[record.stream].cursor_field
-        check_in_scope(record, scope, cursor_field)
+            raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START", field="stream")
+        stream = self._streams[record.stream]
+        self._check_scope(record, scope)
         self._emitted += 1
         self.batch.tally(record.stream).emitted += 1
         try:
-            row = row_of(record, self._validators[record.stream], cursor_field)
+            row = row_of(record, self._validators[record.stream], stream.cursor_field)
         except (ValueError, RecursionError) as error:
             self._reject(record, error)
             return
         self._note_proof(record, self.pending.add_row(record.stream, row))
+
+    def _check_scope(self, record: Record, scope: StreamScope) -> None:
+        check_in_scope(record, scope, self._streams[record.stream].cursor_field)
 
     def _note_proof(self, record: Record, row: Row) -> None:
         """Let a record close gaps. In a recovery only a claim says that an item does not exist."""
@@ -149,7 +166,7 @@ class MessageHandler:
 
     def _state(self, state: State) -> None:
         if state.stream not in self._streams:
-            raise ProtocolViolation(f"STATE of stream {state.stream!r} is outside the scope of START")
+            raise ProtocolViolation(f"STATE of stream {state.stream!r} is outside the scope of START", field="stream")
         self._in_scope(state.stream, "STATE")
         self.checkpoints.add(state)
 
@@ -184,7 +201,7 @@ class MessageHandler:
         self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
         check_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
         known = known_reason(gap.reason)
-        self.checkpoints.add_gap(gap)
+        self.checkpoints.add_gap(gap.stream, gap.record_key)
         self.pending.report_gap(
             gap.stream,
             gap.scope if assigned is None else assigned.scope,
@@ -225,11 +242,11 @@ class MessageHandler:
 
     def _in_manifest(self, stream: str, names: str) -> None:
         if stream not in self._streams:
-            raise ProtocolViolation(f"{names} {stream!r}, which the manifest does not have")
+            raise ProtocolViolation(f"{names} {stream!r}, which the manifest does not have", field="parent_stream")
 
     def _in_scope(self, stream: str, message: str) -> None:
         if stream not in self._scopes:
-            raise ProtocolViolation(f"{message} of stream {stream!r} is outside the scope of START")
+            raise ProtocolViolation(f"{message} of stream {stream!r} is outside the scope of START", field="stream")
 
     _HANDLERS: Mapping[type, Callable[[MessageHandler, Any], None]] = {
         Record: _record,

@@ -25,7 +25,7 @@ class Heartbeat:
     def __init__(self, db: Database, claim: Claim, *, idle_timeout_s: float) -> None:
         self._db = db
         self._claim = claim
-        self.idle_timeout_s = idle_timeout_s
+        self.idle_timeout_s = self._usual_s = idle_timeout_s
         self._heard_at = time.monotonic()
         self._wake = threading.Event()
         self._closed = threading.Event()
@@ -48,6 +48,10 @@ class Heartbeat:
     def is_idle(self) -> bool:
         """Whether the connector has shown no sign of life for too long."""
         return time.monotonic() - self._heard_at >= self.idle_timeout_s
+
+    def allow_idle(self, seconds: float) -> None:
+        """Let the connector be idle for so long, where that is more than usual."""
+        self.idle_timeout_s = max(seconds, self._usual_s)
 
     def touch(self) -> None:
         """Note a sign of life of the connector."""

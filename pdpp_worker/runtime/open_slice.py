@@ -14,7 +14,8 @@ from pdpp_worker import registry
 from pdpp_worker.connector import Context
 from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.recovery.policy import retry_policy, supported_scopes
+from pdpp_worker.recovery.policy import carries_gaps, retry_policy, supported_scopes
+from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits
@@ -30,6 +31,7 @@ from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import close
 from pdpp_worker.store.gaps.backlog import Backlog
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.gaps.selection import ScopeKinds
 
 MAX_FAILURES = 10
 """Failed requests in a row after which a run leaves its gaps to a later time, and walks."""
@@ -79,9 +81,10 @@ def open_slice(
     """
     connector = registry.get(claimed.connection.connector)
     manifest, redactor, clients = connector.manifest, Redactor(), ExitStack()
-    backlog = Backlog(claimed.claim, supported_scopes(manifest), claimed.selection, manifest.version)
+    scopes = ScopeKinds(resources=True, batches=True) if carries_gaps(manifest) else supported_scopes(manifest)
+    backlog = Backlog(claimed.claim, scopes, claimed.selection, manifest.version)
     plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
-    handler = MessageHandler(manifest, plan.start, redactor, open_gap_streams)
+    handler = handler_for(manifest, plan.start, redactor, open_gap_streams)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)
     limits = _limits(settings, claimed, plan, rate, heartbeat, stopping)
     pacer = make_pacer(redis, claimed, manifest, rate, limits, clients, walks=plan.phase == "walk")

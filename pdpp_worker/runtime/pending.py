@@ -49,6 +49,7 @@ class PendingBatch:
         retry_after: datetime | None = None,
         version_required: str | None = None,
         locator: dict[str, Any] | None = None,
+        record_key: float | None = None,
     ) -> None:
         """Report something that was expected and not obtained; `error` is redacted here."""
         self.batch.tally(stream)
@@ -64,6 +65,7 @@ class PendingBatch:
                 retry_after=retry_after,
                 connector_version_required=version_required,
                 detail_locator=locator,
+                record_key=record_key,
                 last_error=None if error is None else self._redact(error),
                 waits_for_owner=reason in NEEDS_OWNER,
             )

@@ -12,6 +12,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Budget, GapToClose, Start, StartScope
 from pdpp_worker.protocol.scope import StreamScope
+from pdpp_worker.recovery.policy import carries_gaps
 from pdpp_worker.runtime.remaining_budget import Phase, RemainingBudget, clamp
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs
@@ -44,7 +45,7 @@ def plan_slice(
     """
     runs.begin_slice(connection, claimed.claim, manifest.version)
     budget_s = _budget_s(connection, settings, claimed, manifest)
-    phase, left, due = _choose(connection, settings, claimed, backlog, budget_s)
+    phase, left, due = _choose(connection, settings, claimed, manifest, backlog, budget_s)
     known = [scope for scope in claimed.streams if manifest.stream(scope["name"])]
     if claimed.streams and not known:
         raise ConfigurationError(f"Version {manifest.version} of {manifest.name} knows no stream that is asked for.")
@@ -76,11 +77,21 @@ def _budget_s(connection: Connection, settings: Settings, claimed: runs.Slice, m
 
 
 def _choose(
-    connection: Connection, settings: Settings, claimed: runs.Slice, backlog: Backlog, budget_s: float
+    connection: Connection,
+    settings: Settings,
+    claimed: runs.Slice,
+    manifest: Manifest,
+    backlog: Backlog,
+    budget_s: float,
 ) -> tuple[Phase, RemainingBudget, list[GapToClose]]:
-    """Choose the phase. A run begins with its walk if it is a full one, no gap is due, or gaps have no budget left."""
+    """Choose the phase. A run begins with its walk if it is a full one, no gap is due, or gaps have no budget left.
+
+    A connector that cannot be asked for gaps by themselves is handed them with its walk.
+    """
     budget = clamp(Budget.model_validate(claimed.budget), budget_s)
     whole = RemainingBudget(budget, claimed.spent)
+    if carries_gaps(manifest) and claimed.mode != "full_refresh":
+        return "walk", whole, _lease(connection, backlog, whole)
     if claimed.phase == "walk" or claimed.mode == "full_refresh":
         return "walk", whole, []
     if claimed.phase == "drain" or claimed.kind == "recovery":

@@ -45,15 +45,19 @@ def check_coverage_position(coverage: DetailCoverage, stream: StreamManifest, ke
     if stream.state_stream is not None:
         raise ProtocolViolation(
             f"DETAIL_COVERAGE of stream {stream.name!r} is not taken: it has the coverage_strategy checkpoint_window, "
-            f"so the STATE of {stream.state_stream} says by itself what of it was read"
+            f"so the STATE of {stream.state_stream} says by itself what of it was read",
+            field="stream",
         )
     for field in ("required_keys", "hydrated_keys", "gap_keys"):
         if "" in (getattr(coverage, field) or ()):
-            raise ProtocolViolation(f"DETAIL_COVERAGE of stream {stream.name!r} has an empty key in {field}")
+            raise ProtocolViolation(
+                f"DETAIL_COVERAGE of stream {stream.name!r} has an empty key in {field}", field=field
+            )
     if coverage.state_stream not in {*stream.parents, *keepers}:
         raise ProtocolViolation(
             f"DETAIL_COVERAGE of stream {stream.name!r} names state_stream {coverage.state_stream!r}; "
-            f"by the manifest its place is kept by {' or '.join(keepers)}"
+            f"by the manifest its place is kept by {' or '.join(keepers)}",
+            field="state_stream",
         )
 
 
@@ -70,7 +74,8 @@ def check_locator(
     except values.NotRepresentableError as error:
         raise ProtocolViolation(f"the locator of a gap in stream {stream!r} is no JSON: {error}") from None
     if any(redact(text) != text for text in texts):
-        raise ProtocolViolation(f"{message} of stream {stream!r} holds a secret of the connection")
+        text = f"{message} of stream {stream!r} holds a secret of the connection"
+        raise ProtocolViolation(text, field="detail_locator")
 
 
 def period_of(period: TimeRange, stream: str) -> Period:
@@ -92,10 +97,15 @@ def resource_of(record: Record) -> str:
     return record.key if isinstance(record.key, str) else record.key[0]
 
 
-def instant_of(text: str | None) -> datetime | None:
-    """A time in ISO 8601 with a zone, in UTC; None when it is none, or in UTC of no year."""
+def instant_of(text: str | None, *, zoned: bool = True) -> datetime | None:
+    """A time in ISO 8601, in UTC; None when it is none, or in UTC of no year.
+
+    Without a zone it is none, unless not `zoned`: then it is in UTC.
+    """
     try:
         parsed = datetime.fromisoformat(text or "")
+        if parsed.tzinfo is None and not zoned:
+            return parsed.replace(tzinfo=UTC)
         return parsed.astimezone(UTC) if parsed.tzinfo else None
     except (ValueError, OverflowError):
         return None
@@ -107,14 +117,14 @@ def place_among_versions(value: Any) -> tuple[float | None, str | None]:
     return (moment, None) if moment is None or isinstance(value, str) else (None, str(value))
 
 
-def moment_of(value: Any) -> float | None:
+def moment_of(value: Any, *, zoned: bool = True) -> float | None:
     """A time in any of the forms platforms use, as Unix seconds; None when it is none, or in UTC of no year."""
     if isinstance(value, bool) or value is None:
         return None
     try:
         if isinstance(value, int | float | Decimal):
             return float(value)
-        instant = instant_of(value) if isinstance(value, str) else None
+        instant = instant_of(value, zoned=zoned) if isinstance(value, str) else None
         return None if instant is None else instant.timestamp()
     except (ValueError, OverflowError):
         return None

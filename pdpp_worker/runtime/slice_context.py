@@ -15,7 +15,7 @@ from pdpp_worker.browser.browser import Browser
 from pdpp_worker.browser.browser_transport import BrowserTransport
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context, Interaction, InteractionResponse
-from pdpp_worker.connector.author_context import ask_nobody
+from pdpp_worker.connector.author_context import Occasion, ask_nobody
 from pdpp_worker.errors import AuthExpired, ConfigurationError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.client import ProviderClient
@@ -70,6 +70,7 @@ def make_context(
         check=limits.check,
         ask=_asker(answerer, limits, redactor),
         min_interval_ms=ceiling_ms(settings, manifest, row),
+        occasion=Occasion(str(row.id), claimed.trigger, answerer is not nobody, limits.heartbeat.allow_idle),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -82,6 +82,8 @@ class Batch:
     """Periods that the connector has walked whole, but for known gaps."""
     cooldown_until: datetime | None = None
     """Until when the provider wants a pause from what it refused for its limits."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Message type and field to how many messages were refused."""
     events: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
     """(type, stream, data)."""
 

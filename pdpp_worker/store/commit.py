@@ -114,6 +114,8 @@ def commit_batch(
         moved = _write_checkpoints(connection, claim, batch.checkpoints)
         _add_counts(connection, claim, batch, written)
         coverage_rows.note(connection, claim.connection_id, batch.seen, batch.covered)
+        if batch.refused:
+            runs.count_refused(connection, claim.run_id, batch.refused)
         if batch.cooldown_until is not None:
             connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
         alive = bool(opened or closed or moved or any(one.flushed for one in written.values()))
@@ -190,6 +192,8 @@ def _add_counts(connection: Connection, claim: Claim, batch: Batch, written: dic
 
 def _events(batch: Batch, opened: list[Any], closed: list[str]) -> list[events.Event]:
     happened = list(batch.events)
+    for name, count in batch.refused.items():
+        happened.append(("messages_refused", None, {"message": name, "count": count}))
     for (stream, reason), count in Counter((one.stream, one.reason) for one in opened).items():
         happened.append(("gaps_opened", stream, {"reason": reason, "count": count}))
     for stream, count in Counter(closed).items():

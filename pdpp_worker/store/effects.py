@@ -39,6 +39,8 @@ class GapReport:
     detail_locator: dict[str, Any] | None = None
     last_error: str | None = None
     waits_for_owner: bool = False
+    record_key: float | None = None
+    """The key of a detail as it was sent, where it is a number."""
 
 
 @dataclass(frozen=True)

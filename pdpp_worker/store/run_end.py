@@ -39,6 +39,8 @@ class Remaining:
     """Gaps that the connector was assigned and has not resolved."""
     transient: bool
     """Whether what kept the connector from them passes with time."""
+    carried_wait_s: float | None = None
+    """How long gaps wait that a walk carried along and did not try, s; None: walks carry none."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class RunEnd:
     """Stream to why it failed."""
     checkpoint_errors: Mapping[str, str] = field(default_factory=dict)
     """Checkpoint stream to why its latest checkpoint was not committed."""
+    continued: Mapping[str, str] = field(default_factory=dict)
+    """Streams of which the connector has done a part, and wants to be run again soon for the next one."""
+    run_notes: Collection[str] = ()
+    """What is missing of the run, and of no stream of it."""
     remaining: Remaining | None = None
     from_scratch: Collection[str] = ()
     """Streams without a cursor when the run began."""
@@ -121,12 +127,14 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], how: RunEnd) -
         told = how if needed_s is None else replace(how, error=too_short(how.insufficient_s or 0.0, needed_s))
         results = [_result(one, told, deferred.get(one.stream, 0)) for one in counts]
         closed = stream_counts.gaps_closed(connection, claim)
-        status = derive_status(results, cancelled=cancelled, gaps_closed=closed)
+        status = derive_status(results, cancelled=cancelled, gaps_closed=closed, noted=bool(how.run_notes))
         _write_streams(connection, claim, results, passes)
         hint = None if cancelled else _retry_hint(connection, claim, results, how, needed_s)
-        _write_run(connection, claim, results, status, closed, told.error, hint)
+        _write_run(connection, claim, results, status, closed, told.error or "; ".join(how.run_notes) or None, hint)
         if hint is not None and how.walked and needed_s is None:
             schedules.bring_forward(connection, claim.connection_id, datetime.fromisoformat(hint["not_before"]))
+        if how.continued and how.remaining is not None:
+            schedules.run_soon(connection, claim.connection_id, how.remaining.policy.first_s)
         leases.release(connection, claim)
         return status
 
@@ -140,7 +148,7 @@ def _full_passes(streams: Collection[str], how: RunEnd) -> dict[str, FullPass]:
     return {
         stream: FullPass(stream in how.from_scratch, stream in how.session_local or stream in how.refused_checkpoints)
         for stream in streams
-        if stream not in how.failed_streams
+        if stream not in how.failed_streams and stream not in how.continued
     }
 
 
@@ -174,6 +182,8 @@ def _record_remaining(connection: Connection, how: RunEnd, *, cancelled: bool) -
     left.backlog.record_failed_attempt(
         connection, left.version, left.policy, left.assigned, walked=how.walked, transient=left.transient
     )
+    if left.carried_wait_s is not None:
+        left.backlog.carry(connection, left.carried_wait_s)
     return {}
 
 
@@ -181,10 +191,13 @@ def _result(counts: StreamCounts, how: RunEnd, deferred: int) -> StreamResult:
     stream = counts.stream
     return stream_result(
         counts,
-        finished=how.ended_well and stream not in how.failed_streams,
+        finished=how.ended_well and stream not in how.failed_streams and stream not in how.continued,
         walked=how.walked,
         from_scratch=stream in how.from_scratch,
-        error=how.failed_streams.get(stream) or how.checkpoint_errors.get(stream) or how.error,
+        error=how.failed_streams.get(stream)
+        or how.checkpoint_errors.get(stream)
+        or how.continued.get(stream)
+        or how.error,
         deferred=deferred,
     )
 

@@ -29,16 +29,18 @@ class StreamResult:
     error: str | None
 
 
-def derive_status(streams: Sequence[StreamResult], *, cancelled: bool, gaps_closed: int = 0) -> RunStatus:
+def derive_status(
+    streams: Sequence[StreamResult], *, cancelled: bool, gaps_closed: int = 0, noted: bool = False
+) -> RunStatus:
     """The status that the streams' outcomes add up to.
 
     Succeeded: there is a stream, every one was walked to its end, every staged checkpoint committed, nothing missing.
     Partially completed: something durable (a record, a checkpoint, a gap that was closed) and something missing.
-    Failed: nothing durable.
+    Failed: nothing durable. `noted`: the connector said that something of the run is missing.
     """
     if cancelled:
         return RunStatus.CANCELLED
-    if streams and all(misses_nothing(one) for one in streams):
+    if streams and not noted and all(misses_nothing(one) for one in streams):
         return RunStatus.SUCCEEDED
     durable = gaps_closed or any(one.counts.flushed + one.counts.unchanged + one.counts.committed for one in streams)
     return RunStatus.PARTIALLY_COMPLETED if durable else RunStatus.FAILED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -32,6 +32,7 @@ class Slice:
     claim: Claim
     connection: ConnectionRow
     kind: str
+    trigger: Literal["schedule", "sweep", "manual", "upgrade"]
     mode: str
     streams: list[dict[str, Any]]
     phase: Literal["recover", "walk", "drain"]
@@ -137,6 +138,15 @@ _CANCEL = text(f"""
         touched_at = least(touched_at, clock_timestamp())
     WHERE connection_id = :connection_id AND {IS_ACTIVE} RETURNING id
 """)
+_COUNT_REFUSED = text("""
+    UPDATE runs SET messages_refused = (
+        SELECT jsonb_object_agg(name, total) FROM (
+            SELECT key AS name, sum(value::bigint) AS total FROM (
+                SELECT * FROM jsonb_each_text(messages_refused) UNION ALL SELECT * FROM jsonb_each_text(:refused)
+            ) AS counted GROUP BY key
+        ) AS added
+    ) WHERE id = :run_id
+""").bindparams(bindparam("refused", type_=JSONB))
 
 
 def create(
@@ -194,6 +204,7 @@ def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float
         claim=replace(claim, credentials_version=row.credentials_version),
         connection=row,
         kind=run["kind"],
+        trigger=run["trigger"],
         mode=run["mode"],
         streams=run["streams"],
         phase=run["phase"],
@@ -267,6 +278,11 @@ def continue_later(
     events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])
     leases.release(connection, claim)
     return cancelled
+
+
+def count_refused(connection: Connection, run_id: int, refused: Mapping[str, int]) -> None:
+    """Add messages that were refused, by message type and member, to those of the run."""
+    connection.execute(_COUNT_REFUSED, {"run_id": run_id, "refused": dict(refused)})
 
 
 def take_due(connection: Connection, limit: int, again: timedelta) -> list[DueRun]:

@@ -47,6 +47,10 @@ _POSTPONE = text("""
     UPDATE schedules SET next_run_at = clock_timestamp() + :wait_s * interval '1 second', error = :error
     WHERE connection_id = :connection_id
 """)
+_RUN_SOON = text("""
+    UPDATE schedules SET next_run_at = least(next_run_at, clock_timestamp() + :wait_s * interval '1 second')
+    WHERE connection_id = :connection_id
+""")
 _BRING_FORWARD = text("""
     UPDATE schedules SET next_run_at = least(next_run_at, :not_before) WHERE connection_id = :connection_id
 """)
@@ -86,6 +90,11 @@ def advance(connection: Connection, connection_id: int, next_run_at: datetime, e
 def postpone(connection: Connection, connection_id: int, wait_s: float, error: str) -> None:
     """Nothing could be started for it: look again in `wait_s`, and say until then why."""
     connection.execute(_POSTPONE, {"connection_id": connection_id, "wait_s": wait_s, "error": storable(error)})
+
+
+def run_soon(connection: Connection, connection_id: int, wait_s: float) -> None:
+    """Let the next run start after so many seconds, if it would start later."""
+    connection.execute(_RUN_SOON, {"connection_id": connection_id, "wait_s": wait_s})
 
 
 def bring_forward(connection: Connection, connection_id: int, not_before: datetime) -> None:

@@ -143,6 +143,7 @@ runs = Table(
     Column("records_durable", BigInteger, nullable=False, server_default="0"),
     Column("records_missing_estimate", BigInteger),
     Column("skipped_by_reason", JSONB, nullable=False, server_default="{}"),
+    Column("messages_refused", JSONB, nullable=False, server_default="{}"),
     Column("unfinished_streams", Integer, nullable=False, server_default="0"),
     Column("retry_hint", JSONB),
     Column("error", Text),
@@ -277,6 +278,8 @@ gaps = Table(
     Column("detail_locator", JSONB),
     # The exact JSON of a locator that jsonb would give back in another form.
     Column("exact_locator", Text),
+    # A number that a detail was reported under; a key that is text is in the scope.
+    Column("record_key", JSONB),
     Column("last_error", Text),
     # Closed since the manifest says that nobody can have it, and not by the provider's word.
     Column("structural", Boolean, nullable=False, server_default="false"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from docs._reference.pages import PAGES as GENERATED
-from pdpp_worker.settings import Settings
+from pdpp_worker.settings import TOLD_TO_COMMANDS, Settings
 from tests.support.pages import PAGES, ROOT, name, prose, quoted, text
 
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
@@ -19,7 +19,7 @@ LIFECYCLES = sorted(ROOT.glob("docs/*-lifecycle.md"))
 OLD_WORDS = re.compile(
     r"\b(mends?|mended|go(es)? back|going back|rung|books|the law|roads?|[Ww]hoever|put off|leash|keeper|guardian)\b"
 )
-OTHER_VARIABLES = {"PDPP_RUN_ID", "PDPP_FILES_DIR", "PDPP_PACING_MIN_INTERVAL_MS"}
+OTHER_VARIABLES = set(TOLD_TO_COMMANDS)
 """Told to a connector's command; no settings."""
 
 

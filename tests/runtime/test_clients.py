@@ -90,8 +90,9 @@ def unpaced(settings: Settings, *, retries_gaps: bool = False, reach: str = "htt
     """The runtime's context for one slice."""
     connection = row()
     connection.settings["reach"] = reach
-    claimed = SimpleNamespace(connection=connection, now=datetime.now(UTC))
-    limits = SimpleNamespace(check=lambda: None, wait_for_owner=lambda: None)
+    claimed = SimpleNamespace(connection=connection, now=datetime.now(UTC), trigger="schedule")
+    heartbeat = SimpleNamespace(allow_idle=lambda _seconds: None)
+    limits = SimpleNamespace(check=lambda: None, wait_for_owner=lambda: None, heartbeat=heartbeat)
     given = {"bindings": ["network", "browser_profile"], "sign_in": "/"}
     with ExitStack() as clients:
         yield make_context(

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from pdpp_worker.command import child, collect, stderr
+from pdpp_worker.command import child, conversation, stderr
 from tests.subprocess.conftest import Commands
 
 
@@ -24,13 +24,13 @@ def test_a_command_that_does_as_it_should_succeeds(commands: Commands) -> None:
     [
         ("lies_about_counts", "DONE counts 7 records; 1 came", "parse_failed"),
         ("lies_about_its_end", "DONE says succeeded, and the command ended with exit code 3", "parse_failed"),
-        ("fails_with_exit_0", "DONE says failed, and the command ended with exit code 0", "parse_failed"),
+        ("fails_with_exit_0", "broken (DONE says failed, and the command ended with exit code 0)", "parse_failed"),
+        ("fails_and_breaks_rules", "the password is wrong", "credentials_expired"),
         ("talks_after_done", "a message came after DONE", "parse_failed"),
         ("no_done", "ended without DONE (exit code 9)", "source_partition_failed"),
         ("half_a_line", "ended without DONE (exit code 0)", "source_partition_failed"),
-        ("no_json", "not a message: Invalid JSON", "parse_failed"),
-        ("bad_text", "not a message: Invalid JSON: invalid unicode", "parse_failed"),
-        ("outside_the_scope", "RECORD of stream 'elsewhere' is outside the scope", "parse_failed"),
+        ("bad_text", "DONE counts 2 records; 1 came", "parse_failed"),
+        ("speaks_something_else", "more than 1,000 messages were refused", "parse_failed"),
         ("fails", "broken", "upstream_error"),
         ("asks_twice", "a second INTERACTION came while the first", "parse_failed"),
     ],
@@ -83,14 +83,15 @@ def test_a_cursor_too_long_to_be_read_costs_no_record(commands: Commands, monkey
     assert commands.cursors() == {}
 
 
-def test_a_long_line_without_a_name_is_a_violation(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_line_without_a_name_may_have_been_any_record(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(child, "LINE_BYTES", 100_000)
 
     run = commands.misbehave("long_line")
 
-    assert "a line of 300001 bytes; at most" in run["error"]
-    assert "neither a RECORD nor a STATE" in run["error"]
-    assert set(commands.held()) == {"a"}
+    assert run["messages_refused"] == {"RECORD.line": 1}
+    assert (run["status"], commands.cursors()) == ("partially_completed", {})
 
 
 def test_values_that_json_does_not_have_cost_only_their_records(commands: Commands) -> None:
@@ -100,11 +101,47 @@ def test_values_that_json_does_not_have_cost_only_their_records(commands: Comman
     assert set(commands.held()) == {"a", "surrogate", "nul"}
 
 
-def test_an_integer_beyond_all_reading_is_a_violation(commands: Commands) -> None:
+def test_an_integer_beyond_all_reading_costs_its_record(commands: Commands) -> None:
     run = commands.misbehave("vast_integer")
 
-    assert (run["status"], set(commands.held())) == ("partially_completed", {"a"})
-    assert "number out of range" in run["error"]
+    assert (run["status"], run["error"], run["records_rejected"]) == ("partially_completed", None, 1)
+    assert [gap["scope"] for gap in commands.gaps()] == [{"resource_id": "b"}]
+
+
+def test_a_line_that_is_no_message_is_counted_and_costs_nothing_else(commands: Commands) -> None:
+    run = commands.misbehave("no_json")
+
+    assert (run["status"], run["messages_refused"]) == ("succeeded", {"line.line": 1})
+    assert (set(commands.held()), commands.cursors()) == ({"a", "b"}, {"items": "1"})
+
+
+def test_a_record_of_another_stream_is_dropped_and_counted(commands: Commands) -> None:
+    run = commands.misbehave("outside_the_scope")
+
+    assert (run["status"], run["messages_refused"]) == ("succeeded", {"RECORD.stream": 1})
+    assert set(commands.held()) == {"a"}
+
+
+def test_one_wrong_message_among_ten_thousand_costs_what_it_was_about(commands: Commands) -> None:
+    run = commands.misbehave("one_wrong_among_many", "items", "others")
+
+    assert run["messages_refused"] == {"RECORD.key": 1}
+    assert (run["status"], run["records_flushed"], run["records_rejected"]) == ("partially_completed", 10_000, 1)
+    assert commands.cursors() == {"others": "2"}
+
+
+def test_an_owner_who_is_asked_to_act_elsewhere_has_the_time_for_it(commands: Commands) -> None:
+    commands.settings = commands.settings.model_copy(update={"silence_s": 1.0})
+
+    assert commands.misbehave("asks_for_help")["status"] == "succeeded"
+    [shown] = commands.rows("SELECT data FROM events WHERE type = 'assistance'")
+    assert shown["data"]["message"] == "Confirm it"
+
+
+def test_a_request_for_gaps_is_answered_where_there_are_none(commands: Commands) -> None:
+    commands.misbehave("asks_for_pages")
+
+    assert commands.held()["answer"]["answer"]["detail_gaps"] == []
 
 
 def test_a_certified_failure_of_one_stream_lets_the_others_commit(commands: Commands) -> None:
@@ -145,7 +182,7 @@ def test_a_command_that_kills_its_subreaper_ends_with_it(commands: Commands) -> 
 def test_a_command_that_stays_after_its_done_is_not_believed(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect, "EXIT_S", 0.5)
+    monkeypatch.setattr(conversation, "EXIT_S", 0.5)
 
     run = commands.misbehave("stays_after_done")
 
@@ -155,7 +192,7 @@ def test_a_command_that_stays_after_its_done_is_not_believed(
 
 
 def test_a_violation_ends_the_whole_process_group(commands: Commands) -> None:
-    commands.misbehave("outside_the_scope")
+    commands.misbehave("speaks_something_else")
 
     commands.nothing_is_left()
 

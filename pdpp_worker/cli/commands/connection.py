@@ -47,6 +47,7 @@ def add(
     manifest = registry.get(connector).manifest
     values = read_settings(manifest, settings or [])
     schedule = read_schedule(every, cron, manifest.schedule_every_s)
+    by_hand = not manifest.is_scheduled and every is None and cron is None
     interval = None if min_interval_ms is None else positive_ms("--min-interval-ms", min_interval_ms)
     with open_session() as session:
         credentials = read_credentials(Vault(session.settings), manifest, secret or [])
@@ -58,9 +59,20 @@ def add(
             credentials=credentials,
             schedule=schedule,
             min_interval_ms=interval,
-            paused=paused,
+            paused=paused or by_hand,
         )
-    say(f"Added {name}. {'It is paused.' if paused else 'It is collected by the fleet from now on: pdpp-worker up'}")
+    say(f"Added {name}. {_what_next(name, paused=paused, by_hand=by_hand)}")
+
+
+def _what_next(name: str, *, paused: bool, by_hand: bool) -> str:
+    if paused:
+        return "It is paused."
+    if by_hand:
+        return (
+            f"Its connector may ask for you, so it is paused: collect it with `pdpp-worker run {name} --interactive`, "
+            f"or by itself after `pdpp-worker connection resume {name}`."
+        )
+    return "It is collected by the fleet from now on: pdpp-worker up"
 
 
 @app.command("list")

@@ -1,16 +1,75 @@
-"""`pdpp-worker connector`: check a connector against the rules, and begin a new one."""
+"""`pdpp-worker connector`: add one of the profile, check one against the rules, begin a new one."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pdpp_worker import registry
+from pdpp_worker.cli import added_connector
 from pdpp_worker.cli.output import Json, print_json, print_table, say
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner import lookup
+from pdpp_worker.owner.session import open_session
+from pdpp_worker.settings import get_settings
 
-app = typer.Typer(help="For authors of connectors: check one, begin a new one.", no_args_is_help=True)
+app = typer.Typer(help="Add a connector of the profile as it is; check one, begin a new one.", no_args_is_help=True)
+
+Command = Annotated[
+    str | None, typer.Option("--command", help="Its program with arguments, run in the manifest's folder.")
+]
+Variables = Annotated[
+    list[str] | None, typer.Option("--env", help="A variable that it reads and its manifest does not name.")
+]
+
+
+@app.command()
+def add(
+    path: Annotated[Path, typer.Argument(help="The connector's folder, or its manifest.")],
+    command: Command = None,
+    env: Variables = None,
+) -> None:
+    """Take a connector of the Collection Profile as it is: its manifest and its program."""
+    from pdpp_worker.added import added_connectors
+
+    own = get_settings().own_connectors
+    added = added_connectors.add(path, shlex.split(command or ""), env or [], own, list(registry.all_connectors()))
+    say(f"Added the connector {added.manifest.name} {added.manifest.semver or added.manifest.version}.")
+    added_connector.describe(added)
+
+
+@app.command()
+def update(
+    name: Annotated[str, typer.Argument(help="A connector that was added.")],
+    path: Annotated[Path | None, typer.Argument(help="Where it is now; default: where it was added from.")] = None,
+    command: Command = None,
+    env: Variables = None,
+) -> None:
+    """Take an added connector's manifest anew."""
+    from pdpp_worker.added import added_connectors
+
+    own = get_settings().own_connectors
+    updated = added_connectors.update(name, path, shlex.split(command or ""), env or [], own)
+    before = "" if updated.before is None else f" from {updated.before.version}"
+    say(f"Updated the connector {name}{before} to {updated.manifest.version}.")
+    added_connector.describe(updated)
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="A connector that was added.")]) -> None:
+    """Remove an added connector that no connection uses; its program stays where it is."""
+    from pdpp_worker.added import added_connectors
+
+    with open_session() as session, session.db.begin() as connection:
+        used = [row.name for row in lookup.list_all(connection, name)]
+    if used:
+        raise ConfigurationError(f"{name} is used by {', '.join(used)}; remove them first: connection remove NAME")
+    added_connectors.remove(name, get_settings().own_connectors)
+    say(f"Removed the connector {name}.")
 
 
 @app.command()

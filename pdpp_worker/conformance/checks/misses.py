@@ -14,6 +14,7 @@ from pdpp_worker.conformance.ledger import Held, Ledger
 from pdpp_worker.conformance.names import difference, name_of, plural, some
 from pdpp_worker.connector import Throttled, UpstreamError
 from pdpp_worker.errors import ProviderError
+from pdpp_worker.protocol.foreign import ForeignGap
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import STREAM_FAILED, DetailGap, SkipResult
 from pdpp_worker.protocol.reasons import RecoveryKind, known_reason
@@ -83,7 +84,7 @@ def check_reasons(case: Case, attempt: Attempt) -> None:
         Defect: naming the message and the reason.
     """
     for message in attempt.messages:
-        if not isinstance(message, SkipResult | DetailGap) or message.reason == STREAM_FAILED:
+        if not isinstance(message, SkipResult | DetailGap | ForeignGap) or message.reason == STREAM_FAILED:
             continue
         if known_reason(message.reason) is None and not is_foreign(case.manifest):
             raise Defect(

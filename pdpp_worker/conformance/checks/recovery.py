@@ -12,6 +12,7 @@ from pdpp_worker.conformance.checks.plain import require_expected
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Gap, Ledger
 from pdpp_worker.conformance.names import plural, some
+from pdpp_worker.protocol.foreign import ForeignGap
 from pdpp_worker.protocol.messages import Budget, DetailGap, DetailGapRecovered
 from pdpp_worker.protocol.scope import ResourceScope, scope_key
 
@@ -126,7 +127,7 @@ def _try_gone(case: Case, ledger: Ledger, broken: list[str]) -> None:
 
 def _require_resolved(attempt: Attempt, ledger: Ledger, assigned: Collection[Gap]) -> None:
     """Every gap that START assigned was recovered or reported again."""
-    named = {one.gap_id for one in attempt.messages if isinstance(one, DetailGap | DetailGapRecovered)}
+    named = {one.gap_id for one in attempt.messages if isinstance(one, DetailGap | ForeignGap | DetailGapRecovered)}
     open_now = {gap.gap_id for gap in ledger.gaps.values()}
     for gap in assigned:
         if gap.gap_id in open_now and str(gap.gap_id) not in named and attempt.ended:

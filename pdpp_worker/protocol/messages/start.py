@@ -18,6 +18,9 @@ class GapToClose(BaseMessage):
     scope: Scope
     reason: str
     detail_locator: dict[str, Any] | None = None
+    record_key: str | int | float | None = None
+    """The key as it was sent, where it is no text."""
+    parent_stream: str | None = None
 
 
 class Budget(BaseMessage):

@@ -39,7 +39,8 @@ _HAND_BACK = text(f"""
 _LEASE = text(f"""
     WITH page AS (SELECT gaps.id {_FOR_RUN} ORDER BY gaps.next_attempt_at, gaps.id LIMIT :limit)
     UPDATE gaps SET leased_by_run_id = :run_id FROM page WHERE gaps.id = page.id
-    RETURNING gaps.id, stream, scope, exact_scope, reason, detail_locator, exact_locator, next_attempt_at
+    RETURNING gaps.id, stream, scope, exact_scope, reason, detail_locator, exact_locator, record_key, parent_stream,
+        next_attempt_at
 """)
 _COUNT = text(f"""
     SELECT stream, count(*) AS missing FROM (SELECT stream {_FOR_RUN} LIMIT {COUNTED}) AS waiting GROUP BY stream
@@ -49,6 +50,10 @@ _DEFER = text(f"""
     UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND status = 'open' AND {IS_SELECTED}
         AND next_attempt_at < now() + :wait_s * interval '1 second'
+""")
+_CARRY = text("""
+    UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at <= now() AND last_run_id <> :run_id
 """)
 _BLOCKED_UNTIL = text(f"""
     SELECT cooldown_until FROM connections WHERE id = :connection_id AND cooldown_until > now() AND NOT EXISTS (
@@ -101,6 +106,8 @@ class Backlog:
                 scope=row.scope if row.exact_scope is None else json.loads(row.exact_scope),
                 reason=row.reason,
                 detail_locator=row.detail_locator if row.exact_locator is None else json.loads(row.exact_locator),
+                record_key=row.record_key,
+                parent_stream=row.parent_stream,
             )
             for row in sorted(rows, key=lambda row: (row.next_attempt_at, row.id))
         ]
@@ -122,6 +129,10 @@ class Backlog:
     def defer(self, connection: Connection, wait_s: float) -> None:
         """Let all of them wait for `wait_s`, without an attempt: the owner wants nothing to be asked for now."""
         connection.execute(_DEFER, {**self._values, "wait_s": wait_s})
+
+    def carry(self, connection: Connection, wait_s: float) -> None:
+        """Let the due gaps that the run carried along and said nothing of wait for `wait_s`, without an attempt."""
+        connection.execute(_CARRY, {**self._values, "wait_s": wait_s})
 
     def blocked_until(self, connection: Connection) -> datetime | None:
         """The end of the provider's pause, where gaps are due that only it holds back.

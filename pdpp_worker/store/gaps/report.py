@@ -31,14 +31,14 @@ _UPSERT = text(f"""
     INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, exact_scope, scope_hash, reason,
         recovery_kind, first_run_id, last_run_id, tried_run_id, status, attempts, opened_at, next_attempt_at,
         retry_after, connector_version_seen, connector_version_required, detail_locator, exact_locator,
-        last_error)
+        record_key, last_error)
     SELECT :connection_id, stream, parent_stream, scope, exact_scope, decode(scope_hash, 'hex'), reason, recovery_kind,
         :run_id, :run_id, :run_id, CASE WHEN timed AND :max_attempts <= 1 THEN 'exhausted' ELSE 'open' END, 1, now(),
         CASE WHEN timed THEN greatest(pause_until, {next_attempt("0")}) END,
-        pause_until, :version, version_required, locator, exact_locator, last_error
+        pause_until, :version, version_required, locator, exact_locator, record_key, last_error
     FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, exact_scope text,
         scope_hash text, reason text, recovery_kind text, timed bool, retry_after timestamptz, version_required text,
-        locator jsonb, exact_locator text, last_error text),
+        locator jsonb, exact_locator text, record_key jsonb, last_error text),
         LATERAL (SELECT CASE WHEN retry_after < clock_timestamp() + interval '1 day' THEN retry_after
             WHEN retry_after IS NOT NULL THEN clock_timestamp() + interval '1 day' END AS pause_until) AS longest
     ON CONFLICT ON CONSTRAINT uq_gaps_scope DO UPDATE SET
@@ -63,6 +63,7 @@ _UPSERT = text(f"""
         detail_locator = coalesce(excluded.detail_locator, held.detail_locator),
         exact_locator = CASE WHEN excluded.detail_locator IS NULL
             THEN held.exact_locator ELSE excluded.exact_locator END,
+        record_key = coalesce(excluded.record_key, held.record_key),
         last_error = excluded.last_error
     WHERE held.status <> 'waived' OR (held.last_run_id <> excluded.last_run_id
         AND held.scope = '{{"partition": {{}}}}'
@@ -104,6 +105,7 @@ def _values(found: GapReport, hashed: bytes) -> dict[str, Any]:
         "retry_after": None if found.retry_after is None else found.retry_after.isoformat(),
         "version_required": found.connector_version_required,
         "locator": None if locator is None else json.loads(locator.text),
+        "record_key": found.record_key,
         "exact_locator": None if locator is None or locator.raw is None else locator.raw.decode(),
         "last_error": storable(found.last_error),
     }

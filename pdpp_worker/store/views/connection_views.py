@@ -38,13 +38,24 @@ class ConnectionView:
     """The time at which the last run ended, else at which it started or was queued."""
     last_run_leased: bool
     """Whether a worker is at it."""
+    last_run_messages_refused: int
+    """Messages of its connector that were refused."""
+    asked_of_owner: list[str]
+    """What the active run's connector asks its owner to do elsewhere."""
 
 
 _CONNECTIONS = text("""
     SELECT connections.*, every_s, cron, jitter_s, paused, next_run_at, schedules.error AS schedule_error,
         last.id AS last_run_id,
         last.status AS last_run_status, coalesce(last.ended_at, last.started_at, last.created_at) AS last_run_at,
-        coalesce(leases.expires_at > clock_timestamp(), false) AS last_run_leased
+        coalesce(leases.expires_at > clock_timestamp(), false) AS last_run_leased,
+        (SELECT coalesce(sum(value::bigint), 0)::bigint FROM jsonb_each_text(last.messages_refused))
+            AS last_run_messages_refused,
+        ARRAY(SELECT data ->> 'message' FROM events AS asked
+            WHERE asked.run_id = last.id AND last.ended_at IS NULL AND asked.type = 'assistance' AND NOT EXISTS (
+                SELECT 1 FROM events AS ended WHERE ended.run_id = last.id AND ended.type = 'assistance_ended'
+                    AND ended.id > asked.id AND ended.data ->> 'request_id' = asked.data ->> 'request_id')
+            ORDER BY asked.id) AS asked_of_owner
     FROM connections LEFT JOIN schedules ON schedules.connection_id = connections.id
     LEFT JOIN LATERAL (
         SELECT * FROM runs WHERE runs.connection_id = connections.id ORDER BY runs.id DESC LIMIT 1

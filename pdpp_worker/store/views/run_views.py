@@ -47,6 +47,8 @@ class RunView:
     unfinished_streams: int | None
     records_missing_estimate: int | None
     skipped_by_reason: dict[str, int]
+    messages_refused: dict[str, int]
+    """Message type and wrong member to how many messages were refused."""
     gaps_tried: int
     """Known gaps that were asked for."""
     gaps_closed: int | None
@@ -88,7 +90,8 @@ class RunStreamView:
 _RUNS = """
     SELECT runs.id, runs.connection_id, runs.kind, runs.trigger, runs.mode, runs.status, runs.connector_version,
         runs.created_at, runs.started_at, runs.ended_at, runs.not_before, runs.slices, runs.still_slices,
-        runs.cancel_requested, runs.skipped_by_reason, runs.records_missing_estimate, runs.retry_hint, runs.error,
+        runs.cancel_requested, runs.skipped_by_reason, runs.messages_refused, runs.records_missing_estimate,
+        runs.retry_hint, runs.error,
         connections.name AS connection, connections.connector, counts.*,
         coalesce(leases.expires_at > clock_timestamp(), false) AS leased,
         runs.spent_items AS gaps_tried, CASE WHEN runs.ended_at IS NOT NULL THEN runs.gaps_closed END AS gaps_closed,

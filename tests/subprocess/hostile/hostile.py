@@ -126,7 +126,8 @@ def long_state() -> None:
 def long_line() -> None:
     record("a")
     raw(b"[" * 300_001 + b"\n")
-    forever()
+    state(1)
+    done(1)
 
 
 def half_a_line() -> None:
@@ -137,13 +138,16 @@ def half_a_line() -> None:
 def no_json() -> None:
     record("a")
     raw(b"Starting up...\n")
-    forever()
+    record("b")
+    state(1)
+    done(2)
 
 
 def bad_text() -> None:
     record("a")
     raw(b'{"type":"RECORD","stream":"items","key":"b","data":{"x":"\xff"},"emitted_at":"%s"}\n' % EMITTED.encode())
-    forever()
+    state(1)
+    done(2)
 
 
 def odd_values() -> None:
@@ -207,10 +211,52 @@ def stays_after_done() -> None:
 
 
 def outside_the_scope() -> None:
-    mark(os.getpid())
     record("a")
     record("b", stream="elsewhere")
+    state(1)
+    done(2)
+
+
+def one_wrong_among_many() -> None:
+    for number in range(5000):
+        record(f"a{number}")
+    say(type="RECORD", stream="items", key=True, data={}, emitted_at=EMITTED)
+    for number in range(5000):
+        record(f"b{number}", stream="others")
+    state(1)
+    state(2, "others")
+    done(10_001)
+
+
+def speaks_something_else() -> None:
+    mark(os.getpid())
+    record("a")
+    for _ in range(1001):
+        say(type="SCHEMA", stream="items")
     forever()
+
+
+def fails_and_breaks_rules() -> None:
+    record("a")
+    say(type="STATE", stream="items", cursor=1, covered="ever")
+    done(0, "failed", message="the password is wrong", recovery_hint="refresh_credentials")
+    sys.exit(1)
+
+
+def asks_for_help() -> None:
+    """Waits in silence for longer than it may, for an owner who acts elsewhere."""
+    say(
+        type="ASSISTANCE", assistance_request_id="1", message="Confirm it", timeout_seconds=30, response_contract="none"
+    )
+    time.sleep(2)
+    say(type="ASSISTANCE_STATUS", assistance_request_id="1", status="resolved")
+    good()
+
+
+def asks_for_pages() -> None:
+    say(type="DETAIL_GAPS_PAGE_REQUEST", request_id="p", reference_only=True)
+    record("answer", answer=json.loads(sys.stdin.readline()))
+    done(1)
 
 
 def certified_failure() -> None:

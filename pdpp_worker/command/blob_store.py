@@ -1,0 +1,86 @@
+"""Files that a command uploads, by the hash of their content, in its connection's directory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import NamedTuple
+
+FOLDER = "attachments"
+"""Within the connection's files."""
+BLOB_BYTES = 2 * 1024**3
+"""Largest blob."""
+RUN_BYTES = 64 * 1024**3
+"""Most that one run uploads."""
+LEAST_FREE_BYTES = 1024**3
+"""So much of the disk is left free."""
+
+
+class TooLargeError(Exception):
+    """A blob, or all blobs of a run, are larger than is kept."""
+
+
+class Blob(NamedTuple):
+    """A stored blob."""
+
+    sha256: str
+    size: int
+    path: Path
+
+    @property
+    def blob_id(self) -> str:
+        """The same for the same content."""
+        return f"blob_{self.sha256}"
+
+
+class BlobStore:
+    """Keeps blobs below a directory. The same content is kept once."""
+
+    def __init__(self, files: Path, *, blob_bytes: int = BLOB_BYTES, run_bytes: int = RUN_BYTES) -> None:
+        self._folder = files / FOLDER
+        self._blob_bytes = blob_bytes
+        self._left = run_bytes
+
+    def add(self, chunks: Iterable[bytes]) -> Blob:
+        """Store a blob.
+
+        Raises:
+            TooLargeError: it is larger than is kept, or the disk is full; nothing is kept of it.
+            OSError: it cannot be written, or its chunks cannot be read.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        with NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as file:
+            part = Path(file.name)
+            try:
+                for chunk in chunks:
+                    size += len(chunk)
+                    self._check_size(size)
+                    digest.update(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+                blob = Blob(digest.hexdigest(), size, self._path(digest.hexdigest()))
+                blob.path.parent.mkdir(mode=0o700, exist_ok=True)
+                part.replace(blob.path)
+            finally:
+                with suppress(FileNotFoundError):
+                    part.unlink()
+        self._left -= size
+        return blob
+
+    def _path(self, sha256: str) -> Path:
+        return self._folder / sha256[:2] / sha256
+
+    def _check_size(self, size: int) -> None:
+        if size > self._blob_bytes:
+            raise TooLargeError(f"a blob of more than {self._blob_bytes} bytes is not kept")
+        if size > self._left:
+            raise TooLargeError("the blobs of this run are larger than is kept of one")
+        disk = os.statvfs(self._folder)
+        if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+            raise TooLargeError("the disk is nearly full")
