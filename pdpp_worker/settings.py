@@ -199,7 +199,7 @@ class Settings(BaseSettings):
         return {name: os.environ[name] for name in _BROWSER_VARIABLES if name in os.environ}
 
     def own_browser_environment(self) -> dict[str, str]:
-        """What a command needs for a browser of its own: where browsers are installed, and the screen."""
+        """The variables that a command needs for a browser of its own: where browsers are installed, and the screen."""
         return {name: os.environ[name] for name in _OWN_BROWSER_VARIABLES if name in os.environ}
 
     def has_display(self) -> bool:

@@ -25,7 +25,7 @@ class Added:
     program: Program
     unmapped: list[str]
     before: Manifest | None
-    """What it was before the update."""
+    """The manifest before the update."""
 
 
 def add(path: Path, command: Sequence[str], variables: Sequence[str], directory: Path, taken: Sequence[str]) -> Added:

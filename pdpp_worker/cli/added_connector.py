@@ -1,4 +1,4 @@
-"""What the owner reads of a connector that was added: what it asks for, where it runs, and what is left out."""
+"""Describes a connector that was added: its questions, its program, and the parts that are left out."""
 
 from __future__ import annotations
 

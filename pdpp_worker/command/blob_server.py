@@ -44,7 +44,7 @@ class BlobServer(ThreadingHTTPServer):
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the command is told."""
+        """The variables of the command."""
         return {"PDPP_RS_URL": f"http://127.0.0.1:{self.server_port}", "PDPP_OWNER_TOKEN": self.token}
 
     @contextmanager

@@ -82,7 +82,7 @@ def _blobs(manifest: Manifest, context: Context) -> Iterator[Mapping[str, str]]:
 
 
 def facts_of(manifest: Manifest, start: Start, context: Context, handover: Handover) -> Facts:
-    """What the readers of messages know of a run."""
+    """The facts of a run for the readers of messages."""
     return Facts(
         manifest=manifest,
         in_scope=frozenset(scope.name for scope in start.scope.streams),

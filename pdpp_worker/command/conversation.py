@@ -1,4 +1,4 @@
-"""What is said between the runtime and a running command: lines come in, messages come out, questions are answered."""
+"""Talks with a running command: lines come in, messages come out, questions are answered."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Conversation:
         """Open requests to the owner, and how long the command may be silent meanwhile, s."""
 
     def messages(self) -> Iterator[Item]:
-        """What the command says, until its DONE.
+        """The messages of the command, until its DONE.
 
         Raises:
             ProtocolViolation: it breaks a rule that ends its run.

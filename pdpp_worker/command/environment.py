@@ -44,7 +44,7 @@ def environment_of(manifest: Manifest, start: Start, context: Context) -> tuple[
 
 
 def _run_variables(manifest: Manifest, start: Start, context: Context) -> dict[str, str]:
-    """What a command is told of its run. Without a trigger kind it would take itself for one that an owner watches."""
+    """The variables about the run. Without a trigger kind a command would believe that an owner watches it."""
     occasion = context.occasion
     return {
         "PDPP_CONNECTOR_ID": manifest.connector_key or manifest.name,
@@ -59,7 +59,7 @@ def _run_variables(manifest: Manifest, start: Start, context: Context) -> dict[s
 
 
 def _browser_variables(manifest: Manifest, context: Context) -> dict[str, str]:
-    """What a browser needs that the command starts itself: a profile of the connection's, and the owner's screen."""
+    """The variables for a browser of the command's own: a profile of the connection's, and the owner's screen."""
     if "browser" not in manifest.bindings:
         return {}
     settings = get_settings()

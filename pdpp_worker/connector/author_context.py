@@ -53,7 +53,7 @@ def no_longer_silence(_: float) -> None:
 
 @dataclass(frozen=True)
 class Occasion:
-    """What a command is told of its run, beside START."""
+    """The circumstances of a run, for a command."""
 
     connection_id: str = ""
     trigger: Literal["schedule", "sweep", "manual", "upgrade"] = "schedule"

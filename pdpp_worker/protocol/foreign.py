@@ -36,7 +36,7 @@ class Refused(_Foreign):
 
     @property
     def name(self) -> str:
-        """What it is counted under."""
+        """The name under which it is counted."""
         return f"{self.message_type}.{self.field}"
 
 
@@ -104,7 +104,7 @@ class Assistance(_Foreign):
 
 
 class AssistanceEnded(_Foreign):
-    """What the owner was asked for is settled."""
+    """The end of an Assistance."""
 
     request_id: str
     status: Literal["resolved", "cancelled", "timed_out", "escalated"]

@@ -241,7 +241,7 @@ class Manifest(_Part):
     connector_id: str | None = None
     """The profile's name of a connector whose manifest came in the profile's form."""
     connector_key: str | None = None
-    """What such a connector calls itself; in `name`, `-` has become `_`."""
+    """The own name of such a connector; in `name`, `-` has become `_`."""
     semver: str | None = None
     """Its version as it came, where `version` is only the nearest."""
     reasons: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What a refused message costs: the cursors that may not move, because a miss could lie behind them."""
+"""Derives the cost of a refused message: the cursors that may not move, because a miss could lie behind them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HARMLESS = frozenset(
         "line",
     }
 )
-"""What these would have said moves no cursor past anything."""
+"""These types move no cursor past anything."""
 
 
 _ABOUT_A_STREAM = frozenset({"RECORD", "DETAIL_GAP", "DETAIL_COVERAGE"})

@@ -55,7 +55,7 @@ _WIRE_TYPES: Mapping[type, str] = {
     DetailGapRecovered: "DETAIL_GAP_RECOVERED",
     DetailCoverage: "DETAIL_COVERAGE",
 }
-"""What breaks a rule among these is refused; anything else ends the run."""
+"""A violation by one of these costs the message; any other ends the run."""
 
 
 def handler_for(

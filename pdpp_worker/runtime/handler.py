@@ -72,7 +72,7 @@ class MessageHandler:
         self.continued: dict[str, str] = {}
         """Stream to what a connector says that has done a part of it, and wants to be run again for the next."""
         self.run_notes: list[str] = []
-        """What is missing of the run, and of no stream of it."""
+        """Sentences about parts of the run that are missing and belong to no stream."""
         self.last_refusal: str | None = None
         """Type, member and reason of the last message that was refused without ending the run."""
         self.done: Done | None = None

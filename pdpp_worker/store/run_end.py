@@ -62,7 +62,7 @@ class RunEnd:
     continued: Mapping[str, str] = field(default_factory=dict)
     """Streams of which the connector has done a part, and wants to be run again soon for the next one."""
     run_notes: Collection[str] = ()
-    """What is missing of the run, and of no stream of it."""
+    """Sentences about parts of the run that are missing and belong to no stream."""
     remaining: Remaining | None = None
     from_scratch: Collection[str] = ()
     """Streams without a cursor when the run began."""

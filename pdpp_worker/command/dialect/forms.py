@@ -1,4 +1,4 @@
-"""What the readers of the single messages share: lenient fields, and how a message is refused."""
+"""Shared parts of the readers: lenient fields, and the refusal of a message."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Item = Message | Foreign | Reply
 
 @dataclass(frozen=True)
 class Facts:
-    """What the readers know of the run."""
+    """The facts of a run that the readers need."""
 
     manifest: Manifest
     in_scope: frozenset[str]

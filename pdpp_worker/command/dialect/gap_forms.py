@@ -1,4 +1,4 @@
-"""What is said of single details: missing, asked for, recovered; and the request for more of them."""
+"""Reads messages about single details: missing, asked for, recovered; and the request for more of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said to the owner: progress, questions, and requests to act."""
+"""Reads messages to the owner: progress, questions, and requests to act."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class AssistanceStatusForm(Form):
 
 
 def read_progress(fields: Mapping[str, Any], facts: Facts) -> Iterator[Item]:
-    """What is good of it."""
+    """The good parts of it."""
     stream = fields.get("stream")
     yield Progress(
         message=_text(fields.get("message")),
@@ -93,7 +93,7 @@ def read_interaction(fields: Mapping[str, Any], _: Facts) -> Iterator[Item]:
 
 
 def read_assistance(fields: Mapping[str, Any], facts: Facts) -> Iterator[Item]:
-    """What is good of it."""
+    """The good parts of it."""
     stream, wait_s = fields.get("stream"), fields.get("timeout_seconds")
     is_wait = isinstance(wait_s, int | float) and not isinstance(wait_s, bool) and wait_s > 0
     yield Assistance(

@@ -59,7 +59,7 @@ class DialectReader:
         self._lost_lines = 0
 
     def read(self, line: bytes) -> Iterator[Item]:
-        """What a line says.
+        """The items of a line.
 
         Raises:
             ProtocolViolation: it is a DONE that cannot be.
@@ -75,7 +75,7 @@ class DialectReader:
         yield from self._read(fields)
 
     def read_long(self, line: Outline, limit: int) -> Iterator[Item]:
-        """What is known of a line that is longer than is read: `limit` bytes."""
+        """The item of a line of more than `limit` bytes, by its short members."""
         kind = line.members.get("type")
         self.emitted += kind == "RECORD"
         try:

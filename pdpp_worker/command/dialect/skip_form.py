@@ -30,7 +30,7 @@ Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class Hint(Form):
-    """What would mend it."""
+    """The remedy for a skip."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -106,7 +106,7 @@ def retry_instant(pressure: Any, now: datetime) -> datetime | None:
 
 
 def _scopes(form: SkipForm, diagnostics: Mapping[str, Any]) -> list[Scope]:
-    """What was skipped, in the order in which it may be told."""
+    """The scopes that were skipped: the first form that is there counts."""
     if form.scope is not None:
         return [form.scope]
     if named := form.resource_ids or form.resources:

@@ -61,7 +61,7 @@ def reason_of_gap(word: str, *, retryable: bool) -> Reason:
 
 
 def own_words(word: str, reason: Reason, text: str) -> str:
-    """What the connector said, with its own word for the reason where that is another."""
+    """The connector's text, with its own word for the reason where that is another."""
     return text if word == reason.value else ": ".join(part for part in (word, text) if part)
 
 

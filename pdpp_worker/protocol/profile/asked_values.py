@@ -1,4 +1,4 @@
-"""What a connector is to be given: its credentials and settings, from wherever its manifest declares them."""
+"""Collects the credentials and settings of a connector from all places where its manifest declares them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Part(BaseModel):
 
 
 class BindingForm(Part):
-    """What the connector needs of the machine."""
+    """The needs of a connector."""
 
     required: bool = Field(default=True, description="an optional one is not asked for")
 

@@ -41,7 +41,7 @@ class ConnectionView:
     last_run_messages_refused: int
     """Messages of its connector that were refused."""
     asked_of_owner: list[str]
-    """What the active run's connector asks its owner to do elsewhere."""
+    """Requests of the active run's connector that its owner acts elsewhere."""
 
 
 _CONNECTIONS = text("""
