@@ -228,8 +228,8 @@ class Manifest(_Part):
                 if parent not in names:
                     raise ValueError(f"stream {stream.name} names the unknown parent {parent}")
         for stream in self.streams:
-            if unknown := stream.belongs_to.keys() - (set(names) - {stream.name}):
-                raise ValueError(f"stream {stream.name} belongs to the unknown stream {min(unknown)}")
+            if strangers := stream.belongs_to.keys() - (set(names) - {stream.name}):
+                raise ValueError(f"stream {stream.name} belongs to the unknown stream {min(strangers)}")
         if unknown := self.recovery.sources.difference(names):
             raise ValueError(f"recovery.sources names the unknown stream {min(unknown)}")
         _check_acyclic({stream.name: stream.parents for stream in self.streams})

@@ -135,7 +135,13 @@ class Collector:
     def _write(self, batch: Batch, spent: Spent) -> Committed:
         opened = self._slice
         return commit_batch(
-            opened.db, opened.claimed.claim, batch, version=opened.manifest.version, policy=opened.policy, spent=spent
+            opened.db,
+            opened.claimed.claim,
+            batch,
+            version=opened.manifest.version,
+            policy=opened.policy,
+            spent=spent,
+            children=opened.manifest.children,
         )
 
     def _is_progress(self, batch: Batch, spent: Spent, done: Committed) -> bool:

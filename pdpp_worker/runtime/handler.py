@@ -140,6 +140,8 @@ class MessageHandler:
         cursor_field = self._streams[record.stream].cursor_field
         check_in_scope(record, scope, cursor_field)
         self._emitted += 1
+        if record.ground == "absent" and self._recovery_only:
+            return  # only a walk shows what is not there
         self.batch.tally(record.stream).emitted += 1
         try:
             row = row_of(record, self._validators[record.stream], cursor_field)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -26,6 +28,20 @@ class Written(NamedTuple):
 
     flushed: int
     unchanged: int
+
+
+@dataclass
+class Fates:
+    """What became of single rows of a stream in a batch."""
+
+    outdated: list[int] = field(default_factory=list)
+    """Places of rows that are older than what is held."""
+    absent: dict[str, datetime] = field(default_factory=dict)
+    """Keys of held records that a listing did not hold, and when that was said."""
+    deleted: dict[str, datetime] = field(default_factory=dict)
+    """Keys of records that the source has deleted now, and when."""
+    returned: list[str] = field(default_factory=list)
+    """Keys of records that were deleted, and are here again."""
 
 
 _COLUMNS = (
@@ -68,7 +84,7 @@ _CHANGE = """
         content_hash = coalesce(staged.content_hash, records.content_hash),
         partial = CASE WHEN staged.data IS NULL THEN records.partial ELSE staged.partial END,
         version = staged.version, version_digits = staged.version_digits,
-        emitted_at = staged.emitted_at, deleted_at = staged.deleted_at,
+        emitted_at = staged.emitted_at, deleted_at = staged.deleted_at, deleted_with = NULL,
         last_run_id = staged.last_run_id
     FROM staged
     WHERE records.connection_id = staged.connection_id AND records.stream = staged.stream AND records.key = staged.key
@@ -81,12 +97,9 @@ def write_records(
     run_id: int,
     stream: str,
     rows: list[RecordRow],
-    outdated: list[int] | None = None,
+    fates: Fates | None = None,
 ) -> Written:
-    """Write one stream's rows of a batch, in their order, and count what changed.
-
-    `outdated` is filled with the places of rows that are older than what is held.
-    """
+    """Write one stream's rows of a batch, in their order, and count what changed; `fates` is filled."""
     with _cursor(connection) as cursor:
         held = _held(cursor, connection_id, stream, {row.key for row in rows})
         contents = _contents(cursor, connection_id, stream, {row.key for row in rows if row.partial})
@@ -99,8 +112,11 @@ def write_records(
             _copy(cursor, "staged", connection_id, run_id, stream, changed)
             cursor.execute(_CHANGE)
             cursor.execute("TRUNCATE staged")
-    if outdated is not None:
-        outdated += played.outdated
+    if fates is not None:
+        fates.outdated += played.outdated
+        fates.absent.update(played.absent)
+        fates.deleted.update({row.key: row.emitted_at for row in changed if row.deleted and not held[row.key].deleted})
+        fates.returned += [row.key for row in changed if not row.deleted and held[row.key].deleted]
     return Written(played.flushed, len(rows) - played.flushed)
 
 
