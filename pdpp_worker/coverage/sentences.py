@@ -93,6 +93,8 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
         )
     if gap.reason == Reason.CREDENTIALS_EXPIRED:
         return OwnerAction("sign in", f"Renew the sign-in with: pdpp-worker connection secret {name} KEY")
+    if gap.reason == Reason.ANOTHER_ACCOUNT:
+        return OwnerAction("decide on the account", _another_account(outlook))
     if known_reason(gap.reason) in NEEDS_OWNER:
         return OwnerAction("sign in", f"Open the account yourself once, then: pdpp-worker recover {name}")
     return OwnerAction("recover", f"It has no time for its next try; give it one with: pdpp-worker recover {name}")
@@ -113,6 +115,15 @@ def upgrade_action(gap: Gap, outlook: Outlook) -> str:
 
 def _install(outlook: Outlook) -> str:
     return f"Install the connector {outlook.view.connector}; its streams are walked again then."
+
+
+def _another_account(outlook: Outlook) -> str:
+    name, view = outlook.view.name, outlook.view
+    who = f"It has read {view.account}, and the source is now that of {view.other_account}. " if view.account else ""
+    return (
+        f"{who}Sign in to the old one again; or add a connection for the new one; or, if both are one account, take it "
+        f"with: pdpp-worker connection accept-account {name}"
+    )
 
 
 def _resume(outlook: Outlook) -> str:

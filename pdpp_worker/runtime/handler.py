@@ -124,6 +124,11 @@ class MessageHandler:
         """Nothing more is to be said of an assigned gap."""
         self._assigned.resolve(gap_id)
 
+    def forget(self) -> None:
+        """Drop what was said since the last commit."""
+        self.pending.take()
+        self.failed_streams.clear()
+
     def _source_account(self, account: SourceAccount) -> None:
         if self._has_said and self.account is None:
             raise ProtocolViolation("SOURCE_ACCOUNT came after what was read; it is to come before any record")

@@ -31,8 +31,8 @@ class Content(NamedTuple):
 
 
 class AppliedRows(NamedTuple):
-    """The rows to write, one for a key; how many rows of the batch changed anything; the positions of outdated rows; the
-    keys of held records that a listing did not hold, each with the time at which that was said."""
+    """The rows to write, one for a key; how many rows of the batch changed anything; the positions of outdated rows;
+    the keys of held records that a listing did not hold, each with the time at which that was said."""
 
     changed: dict[str, RecordRow]
     flushed: int
