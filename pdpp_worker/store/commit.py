@@ -21,8 +21,9 @@ from pdpp_worker.store.effects import Effect, GapReport, Row, without_outdated
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import apply
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
-from pdpp_worker.store.records import Fates, Written, write_records
+from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import storable
+from pdpp_worker.store.versions import Fates
 
 NOTHING = Spent()
 NO_CHILDREN: Children = {}
@@ -113,9 +114,8 @@ def commit_batch(
         written: dict[str, Written] = {}
         fates: dict[str, Fates] = {}
         for stream, rows in batch.records.items():
-            fates[stream] = Fates()
             ids = claim.connection_id, claim.run_id
-            written[stream] = write_records(connection, *ids, stream, rows, fates[stream])
+            written[stream] = write_records(connection, *ids, stream, rows, fates)
         _carry_on(connection, claim, fates, children)
         _note_doubts(connection, claim, batch.records, fates)
         _write_rejections(connection, claim, batch.rejections)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -20,7 +18,7 @@ from sqlalchemy import Connection
 from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.values import exact_json
-from pdpp_worker.store.versions import Content, StoredVersion, apply_rows
+from pdpp_worker.store.versions import Content, Fates, StoredVersion, apply_rows, fates_of
 
 
 class Written(NamedTuple):
@@ -28,20 +26,6 @@ class Written(NamedTuple):
 
     flushed: int
     unchanged: int
-
-
-@dataclass
-class Fates:
-    """What became of single rows of a stream in a batch."""
-
-    outdated: list[int] = field(default_factory=list)
-    """Places of rows that are older than what is held."""
-    absent: dict[str, datetime] = field(default_factory=dict)
-    """Keys of held records that a listing did not hold, and when that was said."""
-    deleted: dict[str, datetime] = field(default_factory=dict)
-    """Keys of records that the source has deleted now, and when."""
-    returned: list[str] = field(default_factory=list)
-    """Keys of records that were deleted, and are here again."""
 
 
 _COLUMNS = (
@@ -97,9 +81,9 @@ def write_records(
     run_id: int,
     stream: str,
     rows: list[RecordRow],
-    fates: Fates | None = None,
+    fates: dict[str, Fates] | None = None,
 ) -> Written:
-    """Write one stream's rows of a batch, in their order, and count what changed; `fates` is filled."""
+    """Write one stream's rows of a batch, in their order, and count what changed. `fates` is filled, by stream."""
     with _cursor(connection) as cursor:
         held = _held(cursor, connection_id, stream, {row.key for row in rows})
         contents = _contents(cursor, connection_id, stream, {row.key for row in rows if row.partial})
@@ -113,10 +97,7 @@ def write_records(
             cursor.execute(_CHANGE)
             cursor.execute("TRUNCATE staged")
     if fates is not None:
-        fates.outdated += played.outdated
-        fates.absent.update(played.absent)
-        fates.deleted.update({row.key: row.emitted_at for row in changed if row.deleted and not held[row.key].deleted})
-        fates.returned += [row.key for row in changed if not row.deleted and held[row.key].deleted]
+        fates[stream] = fates_of(played, held)
     return Written(played.flushed, len(rows) - played.flushed)
 
 

@@ -40,6 +40,30 @@ class AppliedRows(NamedTuple):
     absent: dict[str, datetime]
 
 
+class Fates(NamedTuple):
+    """What became of single rows of a stream in a batch."""
+
+    outdated: list[int]
+    """Positions of rows that are older than what is held."""
+    absent: dict[str, datetime]
+    """Keys of held records that a listing did not hold, and when that was said."""
+    deleted: dict[str, datetime]
+    """Keys of records that the source has deleted now, and when."""
+    returned: list[str]
+    """Keys of records that were deleted, and are here again."""
+
+
+def fates_of(played: AppliedRows, held: Mapping[str, StoredVersion]) -> Fates:
+    """What became of the rows of a batch that `apply_rows` has applied to what was held."""
+    known = [(row, held[key]) for key, row in played.changed.items() if key in held]
+    return Fates(
+        played.outdated,
+        played.absent,
+        deleted={row.key: row.emitted_at for row, before in known if row.deleted and not before.deleted},
+        returned=[row.key for row, before in known if before.deleted and not row.deleted],
+    )
+
+
 def apply_rows(
     rows: Sequence[RecordRow], held: Mapping[str, StoredVersion], contents: Mapping[str, Content]
 ) -> AppliedRows:
