@@ -50,6 +50,7 @@ OUTPUTS: dict[str, Output] = {
     "gaps list": Output(
         "one object on each line", ("GapView",), {**_GAP, "who_acts": "the same for the owner, in words", **_WAIT}
     ),
+    "deletions list": Output("one object on each line", ("DoubtView",)),
     "events": Output("one object on each line", ("EventView",)),
     "connection list": Output("a list with an object for each connection", ("ConnectionView",)),
     "connection show": Output(

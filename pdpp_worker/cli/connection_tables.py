@@ -34,6 +34,8 @@ def print_one(view: ConnectionView, ceiling: Ceiling) -> None:
     rows: list[tuple[str, str]] = [
         ("connection", view.name),
         ("connector", view.connector),
+        *([("account", view.account)] if view.account else []),
+        *([("other account", f"{view.other_account}; see: pdpp-worker status")] if view.other_account else []),
         *((f"setting {name}", str(value)) for name, value in sorted(view.settings.items())),
         *((f"credential {name}", form) for name, form in view.credentials.items()),
         ("schedule", describe(view.every_s, view.cron, view.paused)),

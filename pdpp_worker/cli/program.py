@@ -16,6 +16,7 @@ from pdpp_worker.cli.commands import (
     connectors,
     coverage,
     db,
+    deletions,
     demo,
     doctor,
     events,
@@ -73,6 +74,7 @@ app.command()(why.why)
 app.command()(rate.rate)
 app.add_typer(runs.app, name="runs")
 app.add_typer(gaps.app, name="gaps")
+app.add_typer(deletions.app, name="deletions")
 app.command()(events.events)
 app.command()(export.export)
 app.add_typer(db.app, name="db")

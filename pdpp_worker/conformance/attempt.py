@@ -17,6 +17,7 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from pdpp_worker.conformance.account import PracticeAccount
+from pdpp_worker.conformance.deletions import Deletions
 from pdpp_worker.conformance.errors import Defect
 from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.conformance.names import name_of
@@ -106,7 +107,7 @@ class Runner:
 
     def ledger(self) -> Ledger:
         """A ledger that holds nothing."""
-        return Ledger(Path(mkdtemp(dir=self._directory)))
+        return Ledger(Path(mkdtemp(dir=self._directory)), deletions=Deletions(self.manifest.children))
 
     @property
     def supplied(self) -> list[StreamManifest]:

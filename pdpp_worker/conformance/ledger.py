@@ -14,9 +14,11 @@ from shutil import copytree
 from tempfile import mkdtemp
 from typing import Any
 
+from pdpp_worker.conformance.deletions import Deletions
+from pdpp_worker.protocol.keys import names_of
 from pdpp_worker.protocol.messages import GapToClose
 from pdpp_worker.protocol.reasons import RecoveryKind
-from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, scope_hash
 from pdpp_worker.store.batch import Batch, RecordRow
 from pdpp_worker.store.effects import (
     Closing,
@@ -28,7 +30,7 @@ from pdpp_worker.store.effects import (
     may_close,
     without_outdated,
 )
-from pdpp_worker.store.versions import Content, apply_rows, as_stored
+from pdpp_worker.store.versions import Content, Fates, apply_rows, as_stored, fates_of
 
 Held = dict[str, dict[str, Any]]
 """Stream and key to data, without what was deleted."""
@@ -64,6 +66,7 @@ class Ledger:
     cursors: dict[str, Any] = field(default_factory=dict)
     gaps: dict[GapKey, Gap] = field(default_factory=dict)
     """Open gaps."""
+    deletions: Deletions = field(default_factory=Deletions)
     absent: list[int] = field(default_factory=list)
     """Gaps that were closed because the provider affirmed that there is nothing."""
     _rows: dict[str, dict[str, RecordRow]] = field(default_factory=lambda: defaultdict(dict))
@@ -84,9 +87,9 @@ class Ledger:
 
     def commit(self, batch: Batch) -> None:
         """Take a whole batch."""
-        outdated = frozenset(
-            Row(stream, at) for stream, rows in batch.records.items() for at in self._write(stream, rows)
-        )
+        fates = {stream: self._write(stream, rows) for stream, rows in batch.records.items()}
+        self.deletions.take(self._run, batch.records, fates, self._rows)
+        outdated = frozenset(Row(stream, at) for stream, one in fates.items() for at in one.outdated)
         for place, word in last_words(without_outdated(batch.effects, outdated)).items():
             for miss in word.reports:
                 self._open(place, miss)
@@ -95,8 +98,11 @@ class Ledger:
         self.cursors.update({stream: json.loads(cursor) for stream, cursor in batch.checkpoints.items()})
 
     def end_walk(self, streams: Collection[str]) -> None:
-        """These streams were walked to their end: a gap about the whole of one is closed."""
+        """These streams were walked to their end: what two walks did not find is deleted, and a gap about the whole of
+        one is closed.
+        """
         for stream in streams:
+            self._settle(stream)
             place = stream, scope_hash(WHOLE_STREAM)
             if place in self.gaps:
                 self._closed[place] = self.gaps.pop(place)
@@ -122,8 +128,17 @@ class Ledger:
         kept = {gap.gap_id for gap in gaps}
         self.gaps = {key: gap for key, gap in self.gaps.items() if gap.gap_id in kept}
 
-    def _write(self, stream: str, rows: list[RecordRow]) -> list[int]:
-        """Returns the places of rows that are older than what is held."""
+    def _settle(self, stream: str) -> None:
+        """A walk that has missed a part of the stream agrees to nothing, and what is missing is not absent."""
+        gaps = [gap for (name, _), gap in self.gaps.items() if name == stream]
+        if any(gap.run == self._run and not isinstance(gap.miss.scope, ResourceScope) for gap in gaps):
+            return
+        named = {gap.miss.scope.resource_id for gap in gaps if isinstance(gap.miss.scope, ResourceScope)}
+        missing = {key for key in self._rows.get(stream, {}) if not named.isdisjoint(names_of(key))} if named else set()
+        self.deletions.settle(stream, missing, self._rows)
+
+    def _write(self, stream: str, rows: list[RecordRow]) -> Fates:
+        """Write a stream's rows of a batch."""
         held = self._rows[stream]
         stored = {key: as_stored(row) for key, row in held.items()}
         contents = {
@@ -135,7 +150,7 @@ class Ledger:
         for key, row in played.changed.items():
             kept = held.get(key)
             held[key] = row if row.text or kept is None else kept._replace(deleted=True, version=row.version)
-        return played.outdated
+        return fates_of(played, stored)
 
     def _open(self, place: GapKey, miss: GapReport) -> None:
         gap = self.gaps.get(place) or self._closed.pop(place, None)

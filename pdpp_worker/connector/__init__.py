@@ -52,6 +52,7 @@ from pdpp_worker.protocol.messages import (
     Progress,
     Record,
     SkipResult,
+    SourceAccount,
     Start,
     State,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "Scope",
     "ShapeError",
     "SkipResult",
+    "SourceAccount",
     "Start",
     "State",
     "Throttled",

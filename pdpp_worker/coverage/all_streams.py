@@ -19,9 +19,12 @@ from pdpp_worker.coverage.stream import (
 from pdpp_worker.coverage.verdict import Resolver, StreamFacts, WalkEnd, verdict
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.store.views import coverage_views as store
+from pdpp_worker.store.views import doubt_views
 from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
+from pdpp_worker.store.views.doubt_views import DoubtCounts
 
 _NONE_CLOSED = ClosedWithoutItem(0, 0)
+_NO_DOUBTS = DoubtCounts(0, 0)
 _WORST_FIRST = (WalkEnd.NEVER, WalkEnd.UNFINISHED, WalkEnd.CHECKPOINT_REFUSED, WalkEnd.FINISHED)
 
 
@@ -46,6 +49,7 @@ class _Rows:
         self.missing = store.missing(connection, ids)
         self.closed_without_item = store.closed_without_item(connection, ids)
         self.covered = store.covered(connection, ids)
+        self.doubts = doubt_views.count(connection, ids)
         self.walking = store.walking(connection, ids)
         self.ended: dict[store.StreamKey, EndedWalk] = {}
 
@@ -94,6 +98,8 @@ class _Account:
             fetching=sum(one.count for one in groups if one.fetching),
             waived=facts.closed_without_item.waived,
             absent_upstream=facts.closed_without_item.absent_upstream,
+            in_doubt=self._rows.doubts.get(key, _NO_DOUBTS).in_doubt,
+            deletions_waiting=facts.judged.deletions_waiting,
             next_attempt_at=self._next_try(groups),
             done_at=expected.done_at if expected else None,
             done_give_or_take_s=expected.spread.total_seconds() if expected else None,
@@ -122,6 +128,7 @@ class _Account:
             by_time=counts[Resolver.TIME],
             whole_stream=any(one.whole_stream for one in groups),
             closed_without_item=sum(closed_without_item),
+            deletions_waiting=self._rows.doubts.get(key, _NO_DOUBTS).waiting,
         )
         return Facts(
             outlook=self._outlook,

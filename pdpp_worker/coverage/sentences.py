@@ -55,7 +55,7 @@ def because(judged: Verdict, facts: Facts) -> str:
         return f"Run {run} walked it to its end, and all that was ever met is here{besides}."
     if judged is Verdict.KNOWN_ABSENT:
         return _absence(facts)
-    return " ".join(dict.fromkeys([*_availability(facts), *_missing(facts), *_walk(facts)]))
+    return " ".join(dict.fromkeys([*_availability(facts), *_missing(facts), *_unfound(facts), *_walk(facts)]))
 
 
 def what_next(judged: Verdict, facts: Facts) -> str:
@@ -66,7 +66,8 @@ def what_next(judged: Verdict, facts: Facts) -> str:
         return _install(facts.outlook)
     if facts.judged.availability is Availability.UNDECLARED:
         return "What is held stays; no run walks it."
-    actions = [_action(facts, group, who) for who in _ORDER for group in facts.resolved_by(who)]
+    actions = _decision(facts)
+    actions += [_action(facts, group, who) for who in _ORDER for group in facts.resolved_by(who)]
     if judged in (Verdict.UNKNOWN, Verdict.COMPLETE):
         actions.append(_next_walk(facts))
     return " ".join(dict.fromkeys(actions))
@@ -93,6 +94,8 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
         )
     if gap.reason == Reason.CREDENTIALS_EXPIRED:
         return OwnerAction("sign in", f"Renew the sign-in with: pdpp-worker connection secret {name} KEY")
+    if gap.reason == Reason.ANOTHER_ACCOUNT:
+        return OwnerAction("decide on the account", _another_account(outlook))
     if known_reason(gap.reason) in NEEDS_OWNER:
         return OwnerAction("sign in", f"Open the account yourself once, then: pdpp-worker recover {name}")
     return OwnerAction("recover", f"It has no time for its next try; give it one with: pdpp-worker recover {name}")
@@ -113,6 +116,15 @@ def upgrade_action(gap: Gap, outlook: Outlook) -> str:
 
 def _install(outlook: Outlook) -> str:
     return f"Install the connector {outlook.view.connector}; its streams are walked again then."
+
+
+def _another_account(outlook: Outlook) -> str:
+    name, view = outlook.view.name, outlook.view
+    who = f"It has read {view.account}, and the source is now that of {view.other_account}. " if view.account else ""
+    return (
+        f"{who}Sign in to the old one again; or add a connection for the new one; or, if both are one account, take it "
+        f"with: pdpp-worker connection accept-account {name}"
+    )
 
 
 def _resume(outlook: Outlook) -> str:
@@ -141,6 +153,20 @@ def _missing(facts: Facts) -> Iterator[str]:
             if group.stream != facts.stream:
                 yield f"Something is missing of the stream {group.stream}, which it depends on."
             yield f"Given up: {group.reason}." if group.exhausted else sentence(group.reason)
+
+
+def _unfound(facts: Facts) -> Iterator[str]:
+    if count := facts.judged.deletions_waiting:
+        held = facts.judged.records
+        yield f"Walks do not find {count:,} of the {held:,} records held; so many are deleted by your word alone."
+
+
+def _decision(facts: Facts) -> list[str]:
+    if not facts.judged.deletions_waiting:
+        return []
+    command = f"pdpp-worker deletions {{}}{facts.outlook.view.name}".format
+    look, confirm, keep = map(command, ("", "confirm ", "keep "))
+    return [f"Look at them with: {look}; then decide with: {confirm}, or: {keep}"]
 
 
 def _walk(facts: Facts) -> Iterator[str]:

@@ -55,6 +55,10 @@ class StreamCoverage:
     fetching: int
     waived: int
     absent_upstream: int
+    in_doubt: int
+    """Held records that a walk did not find; another walk has to agree before they are deleted."""
+    deletions_waiting: int
+    """Held records that walks did not find, and that are deleted only by the owner's word."""
     next_attempt_at: datetime | None
     done_at: datetime | None
     done_give_or_take_s: float | None

@@ -65,13 +65,15 @@ class StreamFacts:
     """Whether one of them is about the whole stream, and so says why its walk did not end."""
     closed_without_item: int
     """Gaps that were closed without the item: waived by the owner, or gone at the provider."""
+    deletions_waiting: int = 0
+    """Held records that walks did not find, and that are deleted only by the owner's word."""
 
 
 def verdict(facts: StreamFacts) -> Verdict:
     """The verdict on a stream; see docs/coverage.md for the same in a table."""
     if facts.availability is Availability.NEVER:
         return Verdict.KNOWN_ABSENT
-    if facts.availability is Availability.NOT_INSTALLED or facts.by_owner:
+    if facts.availability is Availability.NOT_INSTALLED or facts.by_owner or facts.deletions_waiting:
         return Verdict.WAITING_FOR_OWNER
     if facts.availability is Availability.UNDECLARED or (facts.walk is not WalkEnd.FINISHED and not facts.whole_stream):
         return Verdict.UNKNOWN

@@ -14,7 +14,8 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner.lookup import find
 from pdpp_worker.owner.schedule_rules import Schedule
 from pdpp_worker.owner.setting_values import read_settings
-from pdpp_worker.store import connections, edits
+from pdpp_worker.store import accounts, connections, edits
+from pdpp_worker.store.accounts import Account
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 
@@ -90,6 +91,19 @@ def set_credentials(db: Database, row: ConnectionRow, stored: Mapping[str, str])
         NotFoundError: the connection was removed meanwhile.
     """
     db.transact(lambda connection: connections.set_credentials(connection, row.id, dict(stored)))
+
+
+def accept_account(db: Database, name: str) -> Account:
+    """Take the other account that was met at the source for the connection's own; what waited for that is due.
+
+    Raises:
+        ConfigurationError: no other account was met.
+        NotFoundError: there is no such connection.
+    """
+    found = db.transact(lambda connection: accounts.accept(connection, find(connection, name).id))
+    if found is None:
+        raise ConfigurationError(f"No other account was met at the source of {name}; nothing waits for your word.")
+    return found
 
 
 def pause(db: Database, name: str, paused: bool) -> None:

@@ -55,6 +55,8 @@ class StreamManifest(_Part):
     state_stream: StreamName | None = None
     parent_streams: list[StreamName] | None = None
     coverage_strategy: Literal["checkpoint_window", "parent_detail_accounting"] | None = None
+    belongs_to: dict[StreamName, Annotated[str, Field(min_length=1, max_length=200)]] = {}
+    """Parent stream to the field that holds the parent's key: a deletion of the parent reaches its children."""
     availability: Availability | None = None
     view: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+\.sql$", max_length=100)] | None = None
     """A file beside the manifest: the query that computes the stream from the records of others, for an export."""
@@ -292,9 +294,13 @@ class Manifest(_Part):
             for parent in stream.parents:
                 if parent not in names:
                     raise ValueError(f"stream {stream.name} names the unknown parent {parent}")
+        for stream in self.streams:
+            if strangers := stream.belongs_to.keys() - (set(names) - {stream.name}):
+                raise ValueError(f"stream {stream.name} belongs to the unknown stream {min(strangers)}")
         if unknown := self.recovery.sources.difference(names):
             raise ValueError(f"recovery.sources names the unknown stream {min(unknown)}")
         _check_acyclic({stream.name: stream.parents for stream in self.streams})
+        _check_acyclic({stream.name: list(stream.belongs_to) for stream in self.streams})
         return self
 
     def stream(self, name: str) -> StreamManifest | None:
@@ -307,6 +313,15 @@ class Manifest(_Part):
         if declared is None or declared.is_checkpoint:
             return [name]
         return list(dict.fromkeys(keeper for parent in declared.parents for keeper in self.keepers(parent)))
+
+    @property
+    def children(self) -> dict[str, list[tuple[str, str]]]:
+        """Parent stream to its children, each with the field that holds the parent's key."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for stream in self.streams:
+            for parent, field in stream.belongs_to.items():
+                found.setdefault(parent, []).append((stream.name, field))
+        return found
 
     @property
     def supplied(self) -> list[StreamManifest]:

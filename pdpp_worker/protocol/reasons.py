@@ -60,6 +60,11 @@ class Reason(StrEnum):
         RecoveryKind.RUNTIME,
         "The sign-in no longer works; renew it (connection login or connection secret), and it goes on.",
     )
+    ANOTHER_ACCOUNT = (
+        "another_account",
+        RecoveryKind.RUNTIME,
+        "The source is signed in to another account than before; sign in to the old one, or add a connection for this.",
+    )
     SOURCE_PARTITION_FAILED = (
         "source_partition_failed",
         RecoveryKind.RUNTIME,
@@ -130,5 +135,5 @@ def known_reason(value: str) -> Reason | None:
 PRESSURE = frozenset({Reason.RATE_LIMITED, Reason.UPSTREAM_PRESSURE})
 """Reasons that speak of the provider's limits; only these hold back other work of the connection."""
 
-NEEDS_OWNER = frozenset({Reason.CHALLENGED, Reason.CREDENTIALS_EXPIRED})
+NEEDS_OWNER = frozenset({Reason.CHALLENGED, Reason.CREDENTIALS_EXPIRED, Reason.ANOTHER_ACCOUNT})
 """Reasons that time alone does not mend: the owner has to act first."""

@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.isolation import reason as why
-from pdpp_worker.protocol.messages import Message
+from pdpp_worker.protocol.messages import Message, SourceAccount
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.open_slice import OpenSlice
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.store import leases
+from pdpp_worker.store.accounts import Account, recognize
 from pdpp_worker.store.batch import Batch, Spent
 from pdpp_worker.store.commit import Committed, commit_batch, why_unstorable
 
@@ -116,6 +117,17 @@ class Collector:
         except Exception as error:
             text = f"{type(message).__name__} cannot be taken ({why(error)})"
             raise ConnectorFailedError(Reason.PARSE_FAILED, text) from error
+        if isinstance(message, SourceAccount):
+            self._check_account(Account(message.identity, message.label))
+
+    def _check_account(self, met: Account) -> None:
+        """Refuse another account than before, with all that was said so far."""
+        opened = self._slice
+        known = opened.db.transact(lambda connection: recognize(connection, opened.claimed.claim, met))
+        if known is not None:
+            self._handler.forget()
+            text = f"this connection has read the account {known}, and the source is now that of {met}"
+            raise ConnectorFailedError(Reason.ANOTHER_ACCOUNT, text)
 
     def _may_be_cut(self, messages: int) -> bool:
         """Whether the slice has had its share. A connector whose cursors wait for its end would only begin anew."""
@@ -135,7 +147,13 @@ class Collector:
     def _write(self, batch: Batch, spent: Spent) -> Committed:
         opened = self._slice
         return commit_batch(
-            opened.db, opened.claimed.claim, batch, version=opened.manifest.version, policy=opened.policy, spent=spent
+            opened.db,
+            opened.claimed.claim,
+            batch,
+            version=opened.manifest.version,
+            policy=opened.policy,
+            spent=spent,
+            children=opened.manifest.children,
         )
 
     def _is_progress(self, batch: Batch, spent: Spent, done: Committed) -> bool:

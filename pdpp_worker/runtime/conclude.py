@@ -178,6 +178,7 @@ def _run_end(opened: OpenSlice, collector: Collector, step: EndRun, streams: lis
         tried_gaps=bool(claimed.spent.items or opened.handler.assigned),
         session_local=[one.name for one in manifest.streams if one.cursor_semantic == "session_local"],
         refused_checkpoints=[name for name in streams if not refused.isdisjoint(keepers(name))],
+        children=manifest.children,
         error=step.error or claimed.carried.get("recovery_error"),
     )
 

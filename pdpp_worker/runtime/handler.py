@@ -23,6 +23,7 @@ from pdpp_worker.protocol.messages import (
     Progress,
     Record,
     SkipResult,
+    SourceAccount,
     Start,
     State,
 )
@@ -76,6 +77,9 @@ class MessageHandler:
         self.last_refusal: str | None = None
         """Type, member and reason of the last message that was refused without ending the run."""
         self.done: Done | None = None
+        self.account: SourceAccount | None = None
+        """The account that the connector said it reads."""
+        self._has_said = False
         self.pending = PendingBatch(redact)
         self.checkpoints = self._make_checkpoints(manifest, start)
 
@@ -94,6 +98,7 @@ class MessageHandler:
         if self.done is not None:
             raise ProtocolViolation("a message came after DONE; DONE is the last one")
         handler(self, message)
+        self._has_said |= isinstance(message, Record | State | DetailCoverage | DetailGapRecovered)
 
     @property
     def is_strict(self) -> bool:
@@ -133,6 +138,20 @@ class MessageHandler:
         """Nothing more is to be said of an assigned gap."""
         self._assigned.resolve(gap_id)
 
+    def forget(self) -> None:
+        """Drop what was said since the last commit."""
+        self.pending.take()
+        self.failed_streams.clear()
+
+    def _source_account(self, account: SourceAccount) -> None:
+        if self._has_said and self.account is None:
+            raise ProtocolViolation("SOURCE_ACCOUNT came after what was read; it is to come before any record")
+        if self.account is not None and account.identity != self.account.identity:
+            raise ProtocolViolation("SOURCE_ACCOUNT names a second account; a connection has one")
+        if self._redact(account.identity) != account.identity:
+            raise ProtocolViolation("SOURCE_ACCOUNT holds a secret of the connection")
+        self.account = account
+
     def _record(self, record: Record) -> None:
         scope = self._scopes.get(record.stream)
         if scope is None:
@@ -140,6 +159,8 @@ class MessageHandler:
         stream = self._streams[record.stream]
         self._check_scope(record, scope)
         self._emitted += 1
+        if record.ground == "absent" and self._recovery_only:
+            return  # only a walk shows what is not there
         self.batch.tally(record.stream).emitted += 1
         try:
             row = row_of(record, self._validators[record.stream], stream.cursor_field)
@@ -154,6 +175,8 @@ class MessageHandler:
     def _note_proof(self, record: Record, row: Row) -> None:
         """Let a record close gaps. In a recovery only a claim says that an item does not exist."""
         self._assigned.note(record, row)
+        if record.ground == "absent":
+            return
         absent = record.op == "delete"
         if record.stream in self._missing_in and not record.partial and not (absent and self._recovery_only):
             self.batch.effects.append(KeyProven(record.stream, whole_name(record.key), absent, row))
@@ -249,6 +272,7 @@ class MessageHandler:
             raise ProtocolViolation(f"{message} of stream {stream!r} is outside the scope of START", field="stream")
 
     _HANDLERS: Mapping[type, Callable[[MessageHandler, Any], None]] = {
+        SourceAccount: _source_account,
         Record: _record,
         LongRecord: _record,
         State: _state,

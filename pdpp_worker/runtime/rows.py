@@ -30,7 +30,14 @@ def row_of(record: Record, validator: jsonschema_rs.Validator, cursor_field: str
         validator.validate(record.data if encoded.raw is None else json.loads(encoded.text))
     version, digits = (None, None) if cursor_field is None else place_among_versions(record.data.get(cursor_field))
     return RecordRow(
-        key, *encoded, version, record.emitted_at, deleted=record.op == "delete", partial=record.partial, digits=digits
+        key,
+        *encoded,
+        version,
+        record.emitted_at,
+        deleted=record.op == "delete",
+        partial=record.partial,
+        digits=digits,
+        absent=record.ground == "absent",
     )
 
 

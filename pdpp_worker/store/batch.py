@@ -27,6 +27,8 @@ class RecordRow(NamedTuple):
     deleted: bool
     partial: bool
     digits: str | None = None
+    absent: bool = False
+    """A deletion for the reason alone that a whole listing did not hold it."""
 
 
 @dataclass(frozen=True)

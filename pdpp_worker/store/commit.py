@@ -14,16 +14,19 @@ from sqlalchemy import Connection, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.exc import DBAPIError
 
-from pdpp_worker.store import connections, coverage_rows, events, leases, runs
-from pdpp_worker.store.batch import Batch, Claim, Rejection, Spent
+from pdpp_worker.store import connections, coverage_rows, doubts, events, leases, runs
+from pdpp_worker.store.batch import Batch, Claim, RecordRow, Rejection, Spent
+from pdpp_worker.store.children import Children, delete_with, restore_with
 from pdpp_worker.store.effects import Effect, GapReport, Row, without_outdated
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import apply
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import storable
+from pdpp_worker.store.versions import Fates
 
 NOTHING = Spent()
+NO_CHILDREN: Children = {}
 
 
 class Committed(NamedTuple):
@@ -91,9 +94,16 @@ _COOL_DOWN = text("""
 
 
 def commit_batch(
-    db: Database, claim: Claim, batch: Batch, *, version: str, policy: RetryPolicy, spent: Spent = NOTHING
+    db: Database,
+    claim: Claim,
+    batch: Batch,
+    *,
+    version: str,
+    policy: RetryPolicy,
+    spent: Spent = NOTHING,
+    children: Children = NO_CHILDREN,
 ) -> Committed:
-    """Write a batch whole or not at all.
+    """Write a batch whole or not at all. `children` says which deletions reach further.
 
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
@@ -102,13 +112,14 @@ def commit_batch(
     def write(connection: Connection) -> Committed:
         cancel = leases.renew(connection, claim)
         written: dict[str, Written] = {}
-        older: dict[str, list[int]] = {}
+        fates: dict[str, Fates] = {}
         for stream, rows in batch.records.items():
-            older[stream] = []
             ids = claim.connection_id, claim.run_id
-            written[stream] = write_records(connection, *ids, stream, rows, older[stream])
+            written[stream] = write_records(connection, *ids, stream, rows, fates)
+        _carry_on(connection, claim, fates, children)
+        _note_doubts(connection, claim, batch.records, fates)
         _write_rejections(connection, claim, batch.rejections)
-        outdated = frozenset(Row(stream, at) for stream, places in older.items() for at in places)
+        outdated = frozenset(Row(stream, at) for stream, one in fates.items() for at in one.outdated)
         effects = _judged(connection, claim, batch.effects)
         opened, closed = apply.apply(connection, claim, version, policy, without_outdated(effects, outdated))
         moved = _write_checkpoints(connection, claim, batch.checkpoints)
@@ -133,6 +144,27 @@ def why_unstorable(error: Exception) -> str | None:
         code = str(getattr(error.orig, "sqlstate", None))
         return type(error.orig).__name__ if code.startswith(_UNSTORABLE) else None
     return type(error).__name__ if isinstance(error, ValueError) else None
+
+
+def _carry_on(connection: Connection, claim: Claim, fates: Mapping[str, Fates], children: Children) -> None:
+    """Carry deletions and returns of records to those that belong to them."""
+    ids = claim.connection_id, claim.run_id
+    for stream, one in fates.items():
+        restore_with(connection, *ids, stream, one.returned)
+    for stream, one in fates.items():
+        delete_with(connection, *ids, stream, one.deleted, children)
+
+
+def _note_doubts(
+    connection: Connection, claim: Claim, records: Mapping[str, list[RecordRow]], fates: Mapping[str, Fates]
+) -> None:
+    """What was met is in doubt no more; what a listing did not hold is from now on."""
+    doubted = doubts.doubted_streams(connection, claim.connection_id) if records else set()
+    for stream, rows in records.items():
+        if stream in doubted and (met := {row.key for row in rows if not row.absent}):
+            doubts.clear(connection, claim.connection_id, stream, met)
+        if fates[stream].absent:
+            doubts.note(connection, claim, stream, fates[stream].absent)
 
 
 def _write_checkpoints(connection: Connection, claim: Claim, cursors: Mapping[str, str]) -> bool:

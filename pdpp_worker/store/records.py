@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.values import exact_json
-from pdpp_worker.store.versions import Content, StoredVersion, apply_rows
+from pdpp_worker.store.versions import Content, Fates, StoredVersion, apply_rows, fates_of
 
 
 class Written(NamedTuple):
@@ -68,7 +68,7 @@ _CHANGE = """
         content_hash = coalesce(staged.content_hash, records.content_hash),
         partial = CASE WHEN staged.data IS NULL THEN records.partial ELSE staged.partial END,
         version = staged.version, version_digits = staged.version_digits,
-        emitted_at = staged.emitted_at, deleted_at = staged.deleted_at,
+        emitted_at = staged.emitted_at, deleted_at = staged.deleted_at, deleted_with = NULL,
         last_run_id = staged.last_run_id
     FROM staged
     WHERE records.connection_id = staged.connection_id AND records.stream = staged.stream AND records.key = staged.key
@@ -81,12 +81,9 @@ def write_records(
     run_id: int,
     stream: str,
     rows: list[RecordRow],
-    outdated: list[int] | None = None,
+    fates: dict[str, Fates] | None = None,
 ) -> Written:
-    """Write one stream's rows of a batch, in their order, and count what changed.
-
-    `outdated` is filled with the places of rows that are older than what is held.
-    """
+    """Write one stream's rows of a batch, in their order, and count what changed. `fates` is filled, by stream."""
     with _cursor(connection) as cursor:
         held = _held(cursor, connection_id, stream, {row.key for row in rows})
         contents = _contents(cursor, connection_id, stream, {row.key for row in rows if row.partial})
@@ -99,8 +96,8 @@ def write_records(
             _copy(cursor, "staged", connection_id, run_id, stream, changed)
             cursor.execute(_CHANGE)
             cursor.execute("TRUNCATE staged")
-    if outdated is not None:
-        outdated += played.outdated
+    if fates is not None:
+        fates[stream] = fates_of(played, held)
     return Written(played.flushed, len(rows) - played.flushed)
 
 

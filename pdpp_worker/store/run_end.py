@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pdpp_worker.store import coverage_rows, events, leases, schedules, stream_counts
+from pdpp_worker.store import coverage_rows, doubts, events, leases, schedules, stream_counts
 from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.children import Children
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import close
 from pdpp_worker.store.gaps import credentials as gap_credentials
@@ -72,6 +73,8 @@ class RunEnd:
     """Streams with cursor_semantic 'session_local': a full pass does not prove that older items are gone."""
     refused_checkpoints: Collection[str] = ()
     """Streams whose checkpoint was refused, so that the next walk passes the same items again."""
+    children: Children = field(default_factory=dict)
+    """Which deletions reach further."""
     error: str | None = None
 
 
@@ -120,6 +123,7 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], how: RunEnd) -
         schedules.lock(connection, claim.connection_id)
         passes = _full_passes(streams, how)
         if not cancelled:
+            doubts.settle(connection, claim, passes.keys(), how.children)
             _close_gaps(connection, claim, passes, how)
         deferred = _record_remaining(connection, how, cancelled=cancelled)
         counts = stream_counts.read(connection, claim, streams)

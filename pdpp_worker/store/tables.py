@@ -89,6 +89,11 @@ connections = Table(
     _moment("cooldown_until"),
     Column("still_cause", Text),
     Column("credentials_version", BigInteger, nullable=False, server_default="0"),
+    # The account at the source that it has read, and another one that was met since.
+    Column("account_identity", Text),
+    Column("account_label", Text),
+    Column("other_identity", Text),
+    Column("other_label", Text),
     _moment("created_at", default=True),
     CheckConstraint("min_interval_ms > 0", name="min_interval_ms"),
 )
@@ -203,9 +208,29 @@ records = Table(
     Column("partial", Boolean, nullable=False),
     Column("emitted_at", DateTime(timezone=True), nullable=False),
     Column("deleted_at", DateTime(timezone=True)),
+    # The parent with which it went: its stream, a space, its key. It comes back with it.
+    Column("deleted_with", Text),
     Column("first_run_id", BigInteger, nullable=False),
     Column("last_run_id", BigInteger, nullable=False),
     Index("ix_records_deleted", "connection_id", "stream", postgresql_where=text("deleted_at IS NOT NULL")),
+    Index(
+        "ix_records_deleted_with", "connection_id", "deleted_with", postgresql_where=text("deleted_with IS NOT NULL")
+    ),
+)
+
+DOUBT_STATES = ("doubted", "waiting", "kept")
+# Held records that a listing did not hold: in doubt, waiting for the owner's word, or kept by it.
+deletion_doubts = Table(
+    "deletion_doubts",
+    metadata,
+    _connection(primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("first_run_id", BigInteger, nullable=False),
+    Column("last_run_id", BigInteger, nullable=False),
+    Column("said_at", DateTime(timezone=True), nullable=False),
+    Column("state", Text, nullable=False, server_default="doubted"),
+    _one_of("state", DOUBT_STATES),
 )
 
 rejections = Table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -30,11 +31,37 @@ class Content(NamedTuple):
 
 
 class AppliedRows(NamedTuple):
-    """The rows to write, one for a key; how many rows of the batch changed anything; the positions of outdated rows."""
+    """The rows to write, one for a key; how many rows of the batch changed anything; the positions of outdated rows;
+    the keys of held records that a listing did not hold, each with the time at which that was said."""
 
     changed: dict[str, RecordRow]
     flushed: int
     outdated: list[int]
+    absent: dict[str, datetime]
+
+
+class Fates(NamedTuple):
+    """What became of single rows of a stream in a batch."""
+
+    outdated: list[int]
+    """Positions of rows that are older than what is held."""
+    absent: dict[str, datetime]
+    """Keys of held records that a listing did not hold, and when that was said."""
+    deleted: dict[str, datetime]
+    """Keys of records that the source has deleted now, and when."""
+    returned: list[str]
+    """Keys of records that were deleted, and are here again."""
+
+
+def fates_of(played: AppliedRows, held: Mapping[str, StoredVersion]) -> Fates:
+    """What became of the rows of a batch that `apply_rows` has applied to what was held."""
+    known = [(row, held[key]) for key, row in played.changed.items() if key in held]
+    return Fates(
+        played.outdated,
+        played.absent,
+        deleted={row.key: row.emitted_at for row, before in known if row.deleted and not before.deleted},
+        returned=[row.key for row, before in known if before.deleted and not row.deleted],
+    )
 
 
 def apply_rows(
@@ -50,11 +77,18 @@ def apply_rows(
     changed: dict[str, RecordRow] = {}
     flushed = 0
     outdated: list[int] = []
+    absent: dict[str, datetime] = {}
     for position, sent in enumerate(rows):
         before = standing.get(sent.key)
         row = _complete(sent, before, known.get(sent.key))
+        if absent and not row.absent:
+            absent.pop(row.key, None)
         if is_older(row, before):
             outdated.append(position)
+            continue
+        if row.absent:
+            if before is not None and not before.deleted:
+                absent[row.key] = row.emitted_at
             continue
         if not is_change(row, before):
             continue
@@ -65,7 +99,7 @@ def apply_rows(
         standing[row.key] = as_stored(row)
         if row.key in partly and row.text:
             known[row.key] = Content(json.loads(row.raw or row.text, parse_float=exact_float), row.partial)
-    return AppliedRows(changed, flushed, outdated)
+    return AppliedRows(changed, flushed, outdated, absent)
 
 
 def is_older(row: RecordRow, held: StoredVersion | None) -> bool:

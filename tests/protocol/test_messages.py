@@ -26,6 +26,7 @@ CONTENT = "the owner's own words"
 AT = "2026-01-01T00:00:00Z"
 
 VALID: dict[str, dict[str, Any]] = {
+    "SOURCE_ACCOUNT": {"identity": "U1", "label": "ada@example.org"},
     "RECORD": {"stream": "items", "key": "a", "data": {"id": "a"}, "emitted_at": AT},
     "STATE": {"stream": "items", "cursor": {"at": 1}},
     "SKIP_RESULT": {
@@ -404,3 +405,23 @@ def test_a_number_as_a_key_is_its_text() -> None:
 
 def test_structural_and_filtered_misses_are_no_skips() -> None:
     assert {RecoveryKind.RUNTIME, RecoveryKind.UPGRADE} == RETRYABLE_KINDS
+
+
+def test_an_absent_record_is_a_deletion_and_nothing_else() -> None:
+    deletion = parse_message(message("RECORD", op="delete", ground="absent"))
+
+    assert isinstance(deletion, Record)
+    assert deletion.ground == "absent"
+    assert "ground 'absent' is the ground of a deletion" in refusal(message("RECORD", ground="absent"))
+
+
+def test_a_deletion_without_a_ground_is_stated() -> None:
+    deletion = parse_message(message("RECORD", op="delete"))
+
+    assert isinstance(deletion, Record)
+    assert deletion.ground == "stated"
+
+
+@pytest.mark.parametrize("changed", [{"identity": ""}, {"identity": "x" * 501}, {"label": "x" * 501}])
+def test_an_account_is_named_shortly(changed: dict[str, Any]) -> None:
+    assert refusal(message("SOURCE_ACCOUNT", **changed)).startswith("SOURCE_ACCOUNT.")

@@ -20,6 +20,7 @@ TRANSIENT = {
     "upstream_error",
     "network_error",
     "timed_out",
+    "another_account",
     "challenged",
     "credentials_expired",
     "source_partition_failed",
@@ -74,7 +75,7 @@ def test_our_own_budget_is_not_taken_for_pressure_of_the_source() -> None:
 
 
 def test_what_waits_for_the_owner_is_otherwise_transient() -> None:
-    assert {Reason.CHALLENGED, Reason.CREDENTIALS_EXPIRED} == NEEDS_OWNER
+    assert {Reason.CHALLENGED, Reason.CREDENTIALS_EXPIRED, Reason.ANOTHER_ACCOUNT} == NEEDS_OWNER
     assert {reason.kind for reason in NEEDS_OWNER} == {RecoveryKind.RUNTIME}
 
 

@@ -16,6 +16,7 @@ from pdpp_worker.connector import (
     DoneError,
     Message,
     Reason,
+    SourceAccount,
     Start,
     Throttled,
     skip,
@@ -135,3 +136,19 @@ def test_a_violation_ends_the_run_and_keeps_what_was_durable(
     assert run["status"] == "partially_completed"
     assert sentence in run["error"]
     assert set(scenario.held()) == {"before"}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (record("a"), SourceAccount(identity="U1", label=None)),
+        (SourceAccount(identity="U1"), record("a"), SourceAccount(identity="U2")),
+    ],
+    ids=["after a record", "two in one run"],
+)
+def test_an_account_is_stated_once_and_before_any_record(scenario: Scenario, messages: tuple[Message, ...]) -> None:
+    scenario.send(*messages)
+
+    run = scenario.run()
+
+    assert "SOURCE_ACCOUNT" in run["error"]

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pdpp_worker.conformance.deletions import Deletions
 from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, scope_key
+from pdpp_worker.store import doubts
 from pdpp_worker.store.batch import Batch, RecordRow
 from pdpp_worker.store.effects import Effect, GapClosure, GapReport, KeyFetched, KeyProven, Row
 from pdpp_worker.store.engine import Database
@@ -20,6 +22,8 @@ from pdpp_worker.store.gaps import close
 from tests.support.desk import Desk, missed, row
 
 STREAM = "items"
+CHILD = "parts"
+CHILDREN = {STREAM: [(CHILD, "item")]}
 PART = BatchScope(partition={"channel": "c"})
 
 
@@ -29,6 +33,10 @@ class Outcome(NamedTuple):
     gaps: dict[str, tuple[str, str, Any]]
     held: dict[str, dict[str, Any]]
     cursors: dict[str, Any]
+    children: frozenset[str] = frozenset()
+    """Keys of records of the other stream."""
+    doubted: frozenset[tuple[str, str, bool]] = frozenset()
+    """Stream and key of records in doubt, and whether they wait for the owner."""
 
 
 class Committer(Protocol):
@@ -41,7 +49,7 @@ class Committer(Protocol):
         """Take a whole batch."""
 
     def end_walk(self) -> None:
-        """The stream was walked to its end, from a cursor."""
+        """Both streams were walked to their end, from a cursor."""
 
     def outcome(self) -> Outcome:
         """What stands now."""
@@ -57,15 +65,18 @@ class InStore:
         self._desk.next_run()
 
     def commit(self, batch: Batch) -> None:
-        self._desk.commit(batch)
+        self._desk.commit(batch, children=CHILDREN)
 
     def end_walk(self) -> None:
         with self._desk.db.begin() as connection:
+            doubts.settle(connection, self._desk.claim, [STREAM, CHILD], CHILDREN)
             close.close_whole_stream(connection, self._desk.claim, STREAM, from_scratch=False)
 
     def outcome(self) -> Outcome:
         gaps = self._desk.rows("SELECT * FROM gaps WHERE connection_id = :c AND closed_at IS NULL")
-        held = self._desk.rows("SELECT key, data FROM records WHERE connection_id = :c AND deleted_at IS NULL")
+        query = "SELECT stream, key, data FROM records WHERE connection_id = :c AND deleted_at IS NULL"
+        held = self._desk.rows(query)
+        doubted = self._desk.rows("SELECT stream, key, state FROM deletion_doubts WHERE connection_id = :c")
         cursors = self._desk.rows("SELECT stream, cursor FROM checkpoints WHERE connection_id = :c")
         return Outcome(
             {
@@ -76,8 +87,10 @@ class InStore:
                 )
                 for one in gaps
             },
-            {one["key"]: one["data"] for one in held},
+            {one["key"]: one["data"] for one in held if one["stream"] == STREAM},
             {one["stream"]: json.loads(one["cursor"]) for one in cursors},
+            frozenset(one["key"] for one in held if one["stream"] == CHILD),
+            frozenset((one["stream"], one["key"], one["state"] == "waiting") for one in doubted),
         )
 
 
@@ -85,7 +98,7 @@ class InMemory:
     """The ledger of the conformance kit."""
 
     def __init__(self, directory: Path) -> None:
-        self._ledger = Ledger(directory)
+        self._ledger = Ledger(directory, deletions=Deletions(CHILDREN))
 
     def next_run(self) -> None:
         self._ledger.begin_run()
@@ -94,7 +107,7 @@ class InMemory:
         self._ledger.commit(batch)
 
     def end_walk(self) -> None:
-        self._ledger.end_walk([STREAM])
+        self._ledger.end_walk([STREAM, CHILD])
 
     def outcome(self) -> Outcome:
         misses = [gap.miss for gap in self._ledger.gaps.values()]
@@ -102,6 +115,8 @@ class InMemory:
             {scope_key(one.scope): (one.reason, one.recovery_kind, one.detail_locator) for one in misses},
             self._ledger.held().get(STREAM, {}),
             dict(self._ledger.cursors),
+            frozenset(self._ledger.held().get(CHILD, {})),
+            frozenset((*place, one.waits) for place, one in self._ledger.deletions.doubts.items()),
         )
 
 
@@ -225,3 +240,65 @@ batches = st.lists(effects, max_size=4).map(lambda said: batch(*said, rows=[row(
 @given(runs=st.lists(st.lists(batches, min_size=1, max_size=3), min_size=1, max_size=3))
 def test_any_effects_in_any_batches_have_one_outcome(db: Database, tmp_path: Path, runs: list[list[Batch]]) -> None:
     assert commit_all(InStore(db), runs) == commit_all(InMemory(tmp_path), runs)
+
+
+def absent(key: str) -> RecordRow:
+    return row(key, deleted=True)._replace(absent=True)
+
+
+def test_a_doubt_of_two_runs_is_a_deletion_with_what_belongs_to_it(committer: Committer) -> None:
+    whole = batch(rows=[row("a"), row("b")])
+    whole.records[CHILD] = [row("of a", {"item": "a"}), row("of b", {"item": "b"})]
+    for sent in (whole, batch(rows=[absent("a")]), batch(rows=[absent("a")])):
+        commit_all(committer, [[sent]])
+        committer.end_walk()
+
+    outcome = committer.outcome()
+
+    assert (outcome.held.keys(), outcome.children, outcome.doubted) == ({"b"}, {"of b"}, frozenset())
+
+
+def test_many_doubts_wait_for_the_owner(committer: Committer) -> None:
+    keys = [f"k{number}" for number in range(30)]
+    commit_all(committer, [[batch(rows=[row(key) for key in keys])]])
+    for _ in range(2):
+        commit_all(committer, [[batch(rows=[absent(key) for key in keys[:21]])]])
+        committer.end_walk()
+
+    outcome = committer.outcome()
+
+    assert len(outcome.held) == 30
+    assert outcome.doubted == {(STREAM, key, True) for key in keys[:21]}
+
+
+sent_rows = st.one_of(
+    st.builds(row, names, st.just({"x": 1}), version=st.sampled_from([None, 1.0, 2.0])),
+    st.builds(row, names, deleted=st.just(True), version=st.sampled_from([None, 1.0])),
+    st.builds(absent, names),
+)
+parts = st.builds(lambda key, item: row(f"{key} of {item}", {"item": item}), names, names)
+sendings = st.tuples(
+    st.lists(sent_rows, max_size=3),
+    st.lists(st.one_of(parts, st.builds(absent, st.just("a of b"))), max_size=2),
+    st.lists(st.builds(missed, names) | st.just(about(PART)), max_size=1),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(runs=st.lists(st.tuples(st.lists(sendings, min_size=1, max_size=2), st.booleans()), min_size=1, max_size=6))
+def test_any_deletions_doubts_and_returns_have_one_outcome(db: Database, tmp_path: Path, runs: list[Any]) -> None:
+    committers: list[Committer] = [InStore(db), InMemory(tmp_path)]
+    for run, ended in runs:
+        for committer in committers:
+            committer.next_run()
+            for rows, children, effects in run:
+                made = batch(*effects, rows=rows)
+                if children:
+                    made.records[CHILD] = children
+                committer.commit(made)
+            if ended:
+                committer.end_walk()
+
+    in_store, in_memory = (one.outcome() for one in committers)
+
+    assert in_store == in_memory

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from pdpp_worker.protocol.scope import ResourceScope, Scope
 from pdpp_worker.store import connections, leases, runs
 from pdpp_worker.store.batch import Batch, Claim, RecordRow
-from pdpp_worker.store.commit import Committed, commit_batch
+from pdpp_worker.store.children import Children
+from pdpp_worker.store.commit import NO_CHILDREN, Committed, commit_batch
 from pdpp_worker.store.effects import Effect, GapReport
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import apply
@@ -121,9 +122,9 @@ class Desk:
         with self.db.begin() as connection:
             return write_records(connection, self.connection_id, self.run_id, "items", list(rows))
 
-    def commit(self, batch: Batch, claim: Claim | None = None) -> Committed:
+    def commit(self, batch: Batch, claim: Claim | None = None, children: Children = NO_CHILDREN) -> Committed:
         """Commit a batch."""
-        return commit_batch(self.db, claim or self.claim, batch, version="1.0.0", policy=POLICY)
+        return commit_batch(self.db, claim or self.claim, batch, version="1.0.0", policy=POLICY, children=children)
 
     def miss(self, *misses: GapReport, policy: RetryPolicy = POLICY) -> list[GapReport]:
         """Open gaps; returns the newly open ones."""

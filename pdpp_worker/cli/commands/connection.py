@@ -144,6 +144,14 @@ def secret(
 app.command()(login.login)
 
 
+@app.command("accept-account")
+def accept_account(name: Name) -> None:
+    """Take the other account that the source is signed in to for the connection's own."""
+    with open_session() as session:
+        account = connection_changes.accept_account(session.db, name)
+    say(f"{name} reads {account} from now on; what waited for your word is due now.")
+
+
 @app.command()
 def pause(name: Name) -> None:
     """Stop scheduled runs; an active run goes on."""

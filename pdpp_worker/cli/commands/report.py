@@ -162,6 +162,8 @@ def _facts(one: StreamCoverage) -> Iterator[tuple[str, str]]:
         yield "missing", f"{'nobody knows how many' if one.missing is None else f'{one.missing:,}'}{by_reason}"
     if one.waived or one.absent_upstream:
         yield "closed", f"{one.waived:,} waived by you, {one.absent_upstream:,} gone at the provider"
+    if one.in_doubt or one.deletions_waiting:
+        yield "not found", f"{one.in_doubt:,} until another walk agrees, {one.deletions_waiting:,} until you decide"
     yield "because", one.because
     time = when(one)
     yield "next", f"{one.next}{f' {time[0].upper()}{time[1:]}.' if time else ''}"

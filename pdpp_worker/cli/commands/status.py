@@ -28,6 +28,8 @@ class StatusRow:
     verdict: Verdict
     records: int | None
     gaps_by_reason: dict[str, int] | None
+    deletions_waiting: int
+    """Held records that walks did not find, and that are deleted only by the owner's word."""
     last_walk_at: datetime | None
     last_run_id: int | None
     last_run_status: str | None
@@ -74,6 +76,7 @@ def _row(outlook: Outlook, one: StreamCoverage) -> StatusRow:
         verdict=one.verdict,
         records=one.records,
         gaps_by_reason=one.gaps_by_reason if one.records is not None else None,
+        deletions_waiting=one.deletions_waiting,
         last_walk_at=one.last_complete_walk.at if one.last_complete_walk else None,
         last_run_id=view.last_run_id,
         last_run_status=view.last_run_status,
@@ -106,7 +109,8 @@ def _print(rows: list[StatusRow], outlooks: Mapping[str, Outlook]) -> None:
 
 def _of_stream(row: StatusRow) -> tuple[str, str, str, str, str]:
     known = row.gaps_by_reason is not None and row.verdict is not Verdict.UNKNOWN
-    missing = counts(row.gaps_by_reason or {}).replace(", ", "\n")
+    waiting = {"deletions to decide on": row.deletions_waiting} if row.deletions_waiting else {}
+    missing = counts({**(row.gaps_by_reason or {}), **waiting}).replace(", ", "\n")
     return (
         row.stream,
         "never run" if row.records is None else f"{row.records:,}",

@@ -21,6 +21,7 @@ from pdpp_worker.protocol.messages.sent import (
     Progress,
     Record,
     SkipResult,
+    SourceAccount,
     State,
     check_kind,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Record",
     "RecoveryHint",
     "SkipResult",
+    "SourceAccount",
     "Start",
     "StartScope",
     "State",

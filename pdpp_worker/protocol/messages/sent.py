@@ -17,7 +17,11 @@ STREAM_FAILED = "stream_collection_failed"
 
 
 class Record(BaseMessage):
-    """RECORD: one record of a stream. `partial` merges the given fields over what is stored."""
+    """RECORD: one record of a stream. `partial` merges the given fields over what is stored.
+
+    `ground` says why a record is deleted. *stated*: the provider names it as deleted, so it is deleted at once.
+    *absent*: it was not in a listing that was walked whole, so it is deleted when another walk says the same.
+    """
 
     type: Literal["RECORD"] = "RECORD"
     stream: Name
@@ -26,6 +30,25 @@ class Record(BaseMessage):
     emitted_at: Moment
     op: Literal["upsert", "delete"] = "upsert"
     partial: StrictBool = False
+    ground: Literal["stated", "absent"] = "stated"
+
+    @model_validator(mode="after")
+    def _ground_of_a_deletion(self) -> Record:
+        if self.ground == "absent" and self.op != "delete":
+            raise ValueError("ground 'absent' is the ground of a deletion; this op is upsert")
+        return self
+
+
+class SourceAccount(BaseMessage):
+    """SOURCE_ACCOUNT: whose account at the source the connector reads; it comes before any record.
+
+    `identity` never changes as long as the account is the same, and tells it from every other one: the id of a user or
+    team, an address, a device. `label` is what its owner knows it by.
+    """
+
+    type: Literal["SOURCE_ACCOUNT"] = "SOURCE_ACCOUNT"
+    identity: Annotated[str, Field(min_length=1, max_length=500)]
+    label: Annotated[str, Field(max_length=500)] | None = None
 
 
 class State(BaseMessage):
@@ -193,7 +216,18 @@ class Done(BaseMessage):
     error: DoneError | None = None
 
 
-Message = Record | State | SkipResult | DetailGap | DetailGapRecovered | DetailCoverage | Progress | Interaction | Done
+Message = (
+    Record
+    | State
+    | SkipResult
+    | DetailGap
+    | DetailGapRecovered
+    | DetailCoverage
+    | SourceAccount
+    | Progress
+    | Interaction
+    | Done
+)
 
 
 def check_kind(stream: str, reason: str, kind: RecoveryKind | None) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
+from pdpp_worker.store.accounts import Account
 from pdpp_worker.store.views.reading import build
 
 STORED = "stored (encrypted)"
@@ -42,6 +43,10 @@ class ConnectionView:
     """Messages of its connector that were refused."""
     asked_of_owner: list[str]
     """Requests of the active run's connector that its owner acts elsewhere."""
+    account: str | None
+    """The account at the source that it reads, as its owner knows it, and its identity."""
+    other_account: str | None
+    """Another account that the source was signed in to since, and that waits for the owner's word."""
 
 
 _CONNECTIONS = text("""
@@ -71,12 +76,19 @@ def read(connection: Connection, ids: Sequence[int] | None = None) -> list[Conne
     """All connections by name, or those with these ids."""
     values = {"ids": list(ids) if ids is not None else None}
     rows = connection.execute(_CONNECTIONS, values).mappings()
-    return [build(ConnectionView, {**row, "credentials": _forms(row["credentials"])}) for row in rows]
+    return [build(ConnectionView, {**row, **_accounts(row), "credentials": _forms(row["credentials"])}) for row in rows]
 
 
 def records_held(connection: Connection, connection_id: int) -> int:
     """Count the records that are kept of a connection, deleted ones included."""
     return int(connection.execute(_RECORDS_HELD, {"id": connection_id}).scalar_one())
+
+
+def _accounts(row: RowMapping) -> dict[str, str | None]:
+    return {
+        name: str(Account(row[f"{column}_identity"], row[f"{column}_label"])) if row[f"{column}_identity"] else None
+        for name, column in (("account", "account"), ("other_account", "other"))
+    }
 
 
 def _forms(credentials: dict[str, str]) -> dict[str, str]:

@@ -1,0 +1,70 @@
+"""The account at the source that a connection reads: one, and another one only by the owner's word."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from pdpp_worker.store import leases
+from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.connections import lock
+from pdpp_worker.store.gaps import credentials as gap_credentials
+from pdpp_worker.store.values import storable
+
+
+class Account(NamedTuple):
+    """An account at a source."""
+
+    identity: str
+    label: str | None = None
+
+    def __str__(self) -> str:
+        """Its name as its owner knows it."""
+        return self.identity if self.label in (None, self.identity) else f"{self.label} ({self.identity})"
+
+
+_READ = text("SELECT account_identity, account_label, other_identity, other_label FROM connections WHERE id = :id")
+_KEEP = text("""
+    UPDATE connections SET account_identity = :identity, account_label = coalesce(:label, account_label),
+        other_identity = NULL, other_label = NULL
+    WHERE id = :id
+""")
+_NOTE_OTHER = text("UPDATE connections SET other_identity = :identity, other_label = :label WHERE id = :id")
+_REPLACE = text("""
+    UPDATE connections SET account_identity = other_identity, account_label = other_label,
+        other_identity = NULL, other_label = NULL
+    WHERE id = :id
+""")
+
+
+def recognize(connection: Connection, claim: Claim, met: Account) -> Account | None:
+    """Keep the first account that is met; returns the one that is kept where another one was met, else None.
+
+    Raises:
+        LeaseLostError: another worker holds the connection.
+    """
+    leases.renew(connection, claim)
+    met = Account(storable(met.identity), storable(met.label))
+    row = connection.execute(_READ, {"id": claim.connection_id}).one()
+    known = row.account_identity
+    if known == met.identity and row.other_identity is None and met.label in (None, row.account_label):
+        return None
+    is_same = known in (None, met.identity)
+    connection.execute(_KEEP if is_same else _NOTE_OTHER, {"id": claim.connection_id, **met._asdict()})
+    return None if is_same else Account(known, row.account_label)
+
+
+def accept(connection: Connection, connection_id: int) -> Account | None:
+    """Take the other account that was met for the connection's own; what waited for that is due. None: there is none.
+
+    Raises:
+        NotFoundError: the connection was removed meanwhile.
+    """
+    lock(connection, connection_id)
+    row = connection.execute(_READ, {"id": connection_id}).one()
+    if row.other_identity is None:
+        return None
+    gap_credentials.renewed(connection, connection_id)
+    connection.execute(_REPLACE, {"id": connection_id})
+    return Account(row.other_identity, row.other_label)
