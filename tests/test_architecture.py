@@ -84,10 +84,10 @@ PURE = (
     "pdpp_worker/store/run_status.py",
 )
 
-LONGEST_FUNCTION = 40
+LONGEST_FUNCTION = 30
 LONGEST_OF_NINE_IN_TEN = 13
 LONGEST_TASK = 15
-LONGEST_FILE = 450
+LONGEST_FILE = 300
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -304,7 +304,9 @@ def test_functions_are_short() -> None:
 
 
 def test_files_are_short() -> None:
-    lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in SOURCES}
+    lengths = {
+        str(path): len((ROOT / path).read_text().splitlines()) for path in SOURCES if not path.is_relative_to(GENERATED)
+    }
 
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_FILE} == {}
 
@@ -418,4 +420,4 @@ def test_an_active_run_is_spelled_once() -> None:
         and re.search(r"'queued',\s*'running'", (ROOT / path).read_text(encoding="utf-8"))
     }
 
-    assert spelled == {"pdpp_worker/store/tables.py"}
+    assert spelled == {"pdpp_worker/store/tables/schema_of_runs.py"}

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.protocol.manifest import ExternalTool, Manifest
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.manifest_parts import ExternalTool
 from pdpp_worker.settings import get_settings
 
 TIMEOUT_S = 10.0

@@ -25,10 +25,11 @@ from pdpp_worker.conformance.watch import Watch, WatchHandler
 from pdpp_worker.conformance.wire import SliceCut, Wire
 from pdpp_worker.connector import AuthExpired, Collect, Context
 from pdpp_worker.errors import ConfigurationError, ProtocolViolation, ProviderError
-from pdpp_worker.protocol.manifest import Manifest, StreamManifest
+from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Budget, Message, Start, StartScope, State, describe
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, StreamScope
+from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.registry import Connector
 from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.connection_values import with_defaults

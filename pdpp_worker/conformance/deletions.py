@@ -32,7 +32,7 @@ class Doubt:
 
 @dataclass
 class Deletions:
-    """What is in doubt, and what went with a parent."""
+    """Records in doubt, and records that went with a parent."""
 
     children: Children = field(default_factory=dict)
     doubts: dict[Place, Doubt] = field(default_factory=dict)

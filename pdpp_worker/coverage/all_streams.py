@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -82,7 +83,6 @@ class _Account:
         groups, covered = self._rows.missing.get(key, []), self._rows.covered.get(key)
         facts = self._facts(name, groups)
         judged = verdict(facts.judged)
-        expected, wait = self._outlook.expected(self._all, groups), self._outlook.wait
         return StreamCoverage(
             connection=self._view.name,
             connector=self._view.connector,
@@ -101,15 +101,21 @@ class _Account:
             in_doubt=self._rows.doubts.get(key, _NO_DOUBTS).in_doubt,
             deletions_waiting=facts.judged.deletions_waiting,
             next_attempt_at=self._next_try(groups),
-            done_at=expected.done_at if expected else None,
-            done_give_or_take_s=expected.spread.total_seconds() if expected else None,
-            waits_until=wait.until if wait else None,
-            wait_reason=wait.reason if wait else None,
+            **self._when(groups),
             max_seen=covered.max_seen if covered else None,
             intervals=[Interval(*pair) for pair in covered.intervals] if covered else [],
             last_complete_walk=CompleteWalk.of(covered),
             last_walk=facts.ended,
         )
+
+    def _when(self, groups: list[GapGroup]) -> dict[str, Any]:
+        expected, wait = self._outlook.expected(self._all, groups), self._outlook.wait
+        return {
+            "done_at": expected.done_at if expected else None,
+            "done_give_or_take_s": expected.spread.total_seconds() if expected else None,
+            "waits_until": wait.until if wait else None,
+            "wait_reason": wait.reason if wait else None,
+        }
 
     def _facts(self, name: str, groups: list[GapGroup]) -> Facts:
         key = (self._view.id, name)

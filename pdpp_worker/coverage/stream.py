@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from pdpp_worker.coverage.verdict import Availability, Verdict
-from pdpp_worker.protocol.manifest import Manifest, StreamManifest
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.store.views.coverage_views import Covered, EndedWalk
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.protocol.manifest import Manifest, SettingSpec
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.manifest_parts import SettingSpec
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pdpp_worker import registry
 from pdpp_worker.isolation import each
-from pdpp_worker.protocol.manifest import StreamManifest
+from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.store import connections, coverage_rows
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database

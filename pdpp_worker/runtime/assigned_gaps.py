@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.keys import canonical_key, names_of
-from pdpp_worker.protocol.manifest import Recovery
+from pdpp_worker.protocol.manifest_parts import Recovery
 from pdpp_worker.protocol.messages import DetailGapRecovered, GapToClose, Record
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import ResourceScope

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.keys import canonical_key, names_of
-from pdpp_worker.protocol.manifest import StreamManifest
 from pdpp_worker.protocol.messages import Record
 from pdpp_worker.protocol.scope import StreamScope, TimeRange
+from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.runtime.rules import moment_of
 
 

@@ -26,7 +26,7 @@ from pdpp_worker.runtime.next_step import (
     next_step,
 )
 from pdpp_worker.runtime.open_slice import OpenSlice
-from pdpp_worker.store import leases, runs, schedules
+from pdpp_worker.store import leases, run_slices, schedules
 from pdpp_worker.store.run_end import Remaining, RunEnd, end_run
 from pdpp_worker.store.run_status import RunStatus
 
@@ -137,7 +137,7 @@ def _await_owner(opened: OpenSlice, reason: Reason) -> None:
 def _continue(opened: OpenSlice, step: Continue) -> SliceResult:
     not_before = opened.context.now() + timedelta(seconds=step.pause_s) if step.pause_s > 0 else None
     cancelled = opened.db.transact(
-        lambda connection: runs.continue_later(
+        lambda connection: run_slices.continue_later(
             connection,
             opened.claimed.claim,
             not_before,

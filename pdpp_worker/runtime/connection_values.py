@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pdpp_worker.pacing.intervals import ceiling
-from pdpp_worker.protocol.manifest import Manifest, SettingSpec
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.manifest_parts import SettingSpec
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.run_end import RunEnd, end_run
+from pdpp_worker.store.run_slices import Slice
 from pdpp_worker.store.run_status import RunStatus
-from pdpp_worker.store.runs import Slice
 
 DEATHS = 4
 """Factor on the number of attempts, for slices that die after a commit. Such a commit may be no progress: a record that

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import jsonschema_rs
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.keys import canonical_key, whole_name
-from pdpp_worker.protocol.manifest import Manifest, StreamManifest
+from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import (
     STREAM_FAILED,
     DetailCoverage,
@@ -29,6 +29,7 @@ from pdpp_worker.protocol.messages import (
 )
 from pdpp_worker.protocol.reasons import Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, StreamScope
+from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.runtime.assigned_gaps import AssignedGaps
 from pdpp_worker.runtime.checkpoints import Checkpoints
 from pdpp_worker.runtime.pending import PendingBatch
@@ -54,11 +55,7 @@ class MessageHandler:
         self._recovery_only = start.recovery_only
         self._scopes = {scope.name: scope for scope in start.scope.streams}
         self._streams: dict[str, StreamManifest] = {stream.name: stream for stream in manifest.streams}
-        self._validators = {
-            name: jsonschema_rs.validator_for(self._streams[name].schema_)
-            for name in self._scopes
-            if name in self._streams
-        }
+        self._validators = _validators(self._scopes, self._streams)
         self._keepers = {name: manifest.keepers(name) for name in self._streams}
         self._assigned = AssignedGaps(start.detail_gaps, manifest.recovery)
         self._names_sources = manifest.recovery.names_sources
@@ -285,3 +282,7 @@ class MessageHandler:
         Interaction: _interaction,
         Done: _done,
     }
+
+
+def _validators(scopes: Iterable[str], streams: Mapping[str, StreamManifest]) -> dict[str, jsonschema_rs.Validator]:
+    return {name: jsonschema_rs.validator_for(streams[name].schema_) for name in scopes if name in streams}

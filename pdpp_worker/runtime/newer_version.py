@@ -8,13 +8,13 @@ from packaging.version import Version
 
 from pdpp_worker import registry
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import runs
+from pdpp_worker.store import run_slices
 from pdpp_worker.store.engine import Database
 
 NEWER_PAUSE_S = 30.0
 
 
-def leave_to_newer(settings: Settings, db: Database, claimed: runs.Slice) -> bool:
+def leave_to_newer(settings: Settings, db: Database, claimed: run_slices.Slice) -> bool:
     """Leave a run to a worker with a newer version of its connector, if there may be one; returns whether it was left.
 
     A worker keeps the run if its own version is no older, or if no newer worker took it for several slices.
@@ -28,5 +28,7 @@ def leave_to_newer(settings: Settings, db: Database, claimed: runs.Slice) -> boo
     until = claimed.now + timedelta(seconds=NEWER_PAUSE_S)
     why = f"it waits for a worker with version {claimed.version} of the connector"
     with db.begin() as connection:
-        runs.continue_later(connection, claimed.claim, until, claimed.phase, {}, wait_reason=why, progressed=False)
+        run_slices.continue_later(
+            connection, claimed.claim, until, claimed.phase, {}, wait_reason=why, progressed=False
+        )
     return True

@@ -26,7 +26,7 @@ from pdpp_worker.runtime.slice_context import Answerer, make_context
 from pdpp_worker.runtime.time_limits import TimeLimits
 from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import runs
+from pdpp_worker.store import run_slices
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import close
 from pdpp_worker.store.gaps.backlog import Backlog
@@ -43,7 +43,7 @@ class OpenSlice:
 
     settings: Settings
     db: Database
-    claimed: runs.Slice
+    claimed: run_slices.Slice
     connector: registry.Connector
     redactor: Redactor
     policy: RetryPolicy
@@ -67,7 +67,7 @@ def open_slice(
     settings: Settings,
     db: Database,
     redis: Redis,
-    claimed: runs.Slice,
+    claimed: run_slices.Slice,
     *,
     heartbeat: Heartbeat,
     stopping: Callable[[], bool],
@@ -109,7 +109,7 @@ def open_slice(
 
 
 def _plan(
-    connection: Connection, settings: Settings, claimed: runs.Slice, manifest: Manifest, backlog: Backlog
+    connection: Connection, settings: Settings, claimed: run_slices.Slice, manifest: Manifest, backlog: Backlog
 ) -> tuple[Plan, set[str]]:
     """The plan, and the streams with open gaps."""
     plan = plan_slice(connection, settings, claimed, manifest, backlog)
@@ -119,7 +119,7 @@ def _plan(
 
 def _limits(
     settings: Settings,
-    claimed: runs.Slice,
+    claimed: run_slices.Slice,
     plan: Plan,
     rate: RateKeeper,
     heartbeat: Heartbeat,

@@ -13,7 +13,7 @@ from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.runtime.limits import SliceLimits
 from pdpp_worker.runtime.rate_keeper import RateKeeper
-from pdpp_worker.store.runs import Slice
+from pdpp_worker.store.run_slices import Slice
 
 KNOWN_FAILURES_WEIGH = 0.25
 """Weight of a failure while gaps are retried: what failed before may well fail again, whatever the provider's state."""

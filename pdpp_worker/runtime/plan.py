@@ -15,7 +15,7 @@ from pdpp_worker.protocol.scope import StreamScope
 from pdpp_worker.recovery.policy import carries_gaps
 from pdpp_worker.runtime.remaining_budget import Phase, RemainingBudget, clamp
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import runs
+from pdpp_worker.store import run_slices, runs
 from pdpp_worker.store.gaps.backlog import Backlog
 
 GAPS_PER_SLICE = 1000
@@ -35,7 +35,7 @@ class Plan:
 
 
 def plan_slice(
-    connection: Connection, settings: Settings, claimed: runs.Slice, manifest: Manifest, backlog: Backlog
+    connection: Connection, settings: Settings, claimed: run_slices.Slice, manifest: Manifest, backlog: Backlog
 ) -> Plan:
     """Choose the phase, lease the gaps to try, and write START.
 
@@ -43,7 +43,7 @@ def plan_slice(
         LeaseLostError: another worker holds the connection.
         ConfigurationError: the connector knows none of the streams.
     """
-    runs.begin_slice(connection, claimed.claim, manifest.version)
+    run_slices.begin_slice(connection, claimed.claim, manifest.version)
     budget_s = _budget_s(connection, settings, claimed, manifest)
     phase, left, due = _choose(connection, settings, claimed, manifest, backlog, budget_s)
     known = [scope for scope in claimed.streams if manifest.stream(scope["name"])]
@@ -65,7 +65,7 @@ def plan_slice(
     return Plan(phase, left, start, out_of_scope, _cursorless(claimed, manifest, names))
 
 
-def _budget_s(connection: Connection, settings: Settings, claimed: runs.Slice, manifest: Manifest) -> float:
+def _budget_s(connection: Connection, settings: Settings, claimed: run_slices.Slice, manifest: Manifest) -> float:
     """The working time of a run, s: by the settings, or more where the last run needed more.
 
     Without that a connector that commits its checkpoints only at its end would begin anew for ever.
@@ -79,7 +79,7 @@ def _budget_s(connection: Connection, settings: Settings, claimed: runs.Slice, m
 def _choose(
     connection: Connection,
     settings: Settings,
-    claimed: runs.Slice,
+    claimed: run_slices.Slice,
     manifest: Manifest,
     backlog: Backlog,
     budget_s: float,
@@ -107,7 +107,7 @@ def _lease(connection: Connection, backlog: Backlog, left: RemainingBudget) -> l
     return backlog.lease(connection, min(GAPS_PER_SLICE, left.items or GAPS_PER_SLICE))
 
 
-def _cursorless(claimed: runs.Slice, manifest: Manifest, names: set[str]) -> set[str]:
+def _cursorless(claimed: run_slices.Slice, manifest: Manifest, names: set[str]) -> set[str]:
     if claimed.mode == "full_refresh":
         return names
     known = claimed.carried["cursors"]
@@ -118,7 +118,7 @@ def _cursorless(claimed: runs.Slice, manifest: Manifest, names: set[str]) -> set
     }
 
 
-def _usable_state(claimed: runs.Slice, state: dict[str, tuple[str, int]]) -> dict[str, Any]:
+def _usable_state(claimed: run_slices.Slice, state: dict[str, tuple[str, int]]) -> dict[str, Any]:
     """The committed cursors; a full refresh uses only those of its own slices."""
     own, fresh = claimed.claim.run_id, claimed.mode == "full_refresh"
     return {name: json.loads(cursor) for name, (cursor, run_id) in state.items() if run_id == own or not fresh}

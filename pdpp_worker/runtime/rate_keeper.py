@@ -20,7 +20,7 @@ from pdpp_worker.store import rates
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.events import Event
-from pdpp_worker.store.runs import Slice
+from pdpp_worker.store.run_slices import Slice
 
 
 class RateKeeper:

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.manifest import StreamManifest
 from pdpp_worker.protocol.messages import DetailCoverage, Record
 from pdpp_worker.protocol.scope import Scope, StreamScope, TimeRange, scope_key
+from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Period
 

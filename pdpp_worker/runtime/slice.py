@@ -26,7 +26,7 @@ from pdpp_worker.runtime.reason_mapping import reason_by_hint
 from pdpp_worker.runtime.slice_context import Answerer, nobody
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import runs
+from pdpp_worker.store import run_slices
 from pdpp_worker.store.engine import Database
 
 __all__ = ["SliceResult", "run_slice"]
@@ -47,7 +47,7 @@ def run_slice(
     connector's questions to its owner.
     """
     holder = f"{socket.gethostname()}:{os.getpid()}"
-    claimed = db.transact(lambda connection: runs.claim_slice(connection, run_id, holder, settings.lease_s))
+    claimed = db.transact(lambda connection: run_slices.claim_slice(connection, run_id, holder, settings.lease_s))
     if claimed is None:
         return None
     try:
@@ -68,7 +68,7 @@ def _work(
     settings: Settings,
     db: Database,
     redis: Redis,
-    claimed: runs.Slice,
+    claimed: run_slices.Slice,
     heartbeat: Heartbeat,
     stopping: Callable[[], bool],
     answerer: Answerer,

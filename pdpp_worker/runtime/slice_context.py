@@ -29,7 +29,7 @@ from pdpp_worker.runtime.limits import SliceLimits
 from pdpp_worker.secrets import Redactor, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
-from pdpp_worker.store.runs import Slice
+from pdpp_worker.store.run_slices import Slice
 
 Answerer = Callable[[Interaction, Callable[[], None]], InteractionResponse]
 """Answers a connector's question; calls its second argument at least once a second while it waits for the owner."""

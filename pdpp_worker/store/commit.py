@@ -158,7 +158,7 @@ def _carry_on(connection: Connection, claim: Claim, fates: Mapping[str, Fates], 
 def _note_doubts(
     connection: Connection, claim: Claim, records: Mapping[str, list[RecordRow]], fates: Mapping[str, Fates]
 ) -> None:
-    """What was met is in doubt no more; what a listing did not hold is from now on."""
+    """Clear the doubts about records that were met; note those about records that a listing did not hold."""
     doubted = doubts.doubted_streams(connection, claim.connection_id) if records else set()
     for stream, rows in records.items():
         if stream in doubted and (met := {row.key for row in rows if not row.absent}):

@@ -1,19 +1,17 @@
-"""Runs and their slices: created once, claimed by one worker at a time, ended by a derived status."""
+"""Runs: queued once, notified when they are due, cancelled by their owner."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.store import events, leases
-from pdpp_worker.store.batch import Claim, Spent
-from pdpp_worker.store.connections import ConnectionRow, by_id
+from pdpp_worker.store import events
+from pdpp_worker.store.batch import Spent
 from pdpp_worker.store.gaps.selection import GapFilter
 from pdpp_worker.store.tables import IS_ACTIVE, runs
 
@@ -23,37 +21,6 @@ class DueRun(NamedTuple):
 
     run_id: int
     connector: str
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A claimed piece of a run."""
-
-    claim: Claim
-    connection: ConnectionRow
-    kind: str
-    trigger: Literal["schedule", "sweep", "manual", "upgrade"]
-    mode: str
-    streams: list[dict[str, Any]]
-    phase: Literal["recover", "walk", "drain"]
-    selection: GapFilter
-    carried: dict[str, Any]
-    """Facts that later slices need of earlier ones: `cursors`, the checkpoint streams that had one when the run
-    began; `walk`, how the walk ended; `recovery_error`, why going back
-    for gaps failed."""
-    budget: dict[str, Any]
-    spent: Spent
-    idle_before: int
-    """Slices in a row before this one that died without committing anything."""
-    died_before: int
-    """Slices in a row before this one that did not end in good order."""
-    still_before: int
-    """Slices in a row before this one that ended in good order without progress."""
-    cancel_requested: bool
-    now: datetime
-    """The database's time when the slice began."""
-    version: str
-    """Of the connector that the run belongs to: the one that worked it last, or for which it was queued."""
 
 
 # One statement: a run that is active is locked and changes nothing, and one that ends meanwhile is none. A row that was
@@ -66,40 +33,11 @@ _CREATE = text(f"""
 """).bindparams(
     bindparam("streams", type_=JSONB), bindparam("selection", type_=JSONB), bindparam("budget", type_=JSONB)
 )
-# A doorbell may come a little early, by another clock than the database's; the worker then waits for the rest.
-_IF_DUE = f"""
-    SELECT * FROM runs WHERE id = :run_id AND {IS_ACTIVE}
-        AND not_before <= clock_timestamp() + interval '1 second'
-"""
-_FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
-_BEGIN_SLICE = text("""
-    UPDATE runs SET status = 'running', started_at = coalesce(started_at, clock_timestamp()), slices = slices + 1,
-        idle_slices = idle_slices + 1, died_slices = died_slices + 1, rung_at = clock_timestamp(),
-        carried = CASE WHEN slices > 0 THEN carried
-            ELSE jsonb_build_object('cursors', (SELECT coalesce(jsonb_agg(stream), '[]') FROM checkpoints
-                WHERE checkpoints.connection_id = runs.connection_id)) END
-    WHERE id = :run_id RETURNING slices, carried, clock_timestamp() AS now
-""")
-# A wait with a reason is no standstill, so it counts as a touch until it is over; one without a reason does not.
-_CONTINUE = text("""
-    UPDATE runs SET not_before = coalesce(:not_before, clock_timestamp()), rung_at = NULL,
-        wait_reason = :wait_reason, idle_slices = 0, died_slices = 0, phase = :phase, carried = carried || :carried,
-        still_slices = CASE WHEN :progressed THEN 0 ELSE still_slices + 1 END,
-        touched_at = greatest(touched_at, CASE WHEN :progressed THEN clock_timestamp() END,
-            CASE WHEN CAST(:wait_reason AS text) IS NOT NULL THEN CAST(:not_before AS timestamptz) END)
-    WHERE id = :run_id
-""").bindparams(bindparam("carried", type_=JSONB))
-# Only new rows, gaps or checkpoints reset idle_slices. Otherwise a slice that always dies at one position would run for
-# ever.
 _NOTE_PROGRESS = text("""
     UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END,
         touched_at = CASE WHEN :touched THEN clock_timestamp() ELSE touched_at END, spent_s = spent_s + :seconds,
         spent_requests = spent_requests + :requests, spent_items = spent_items + :items
     WHERE id = :run_id
-""")
-# A version that was installed since the run was queued is the one that is told what it could not read.
-_WORKED_BY = text("""
-    UPDATE runs SET connector_version = :version WHERE id = :run_id AND connector_version <> :version
 """)
 # Fair across connections: the run that waits longest comes first. No second doorbell within the period.
 _DUE = text(f"""
@@ -183,101 +121,12 @@ def create(
     return run_id, created
 
 
-def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float) -> Slice | None:
-    """Take up a run: None when it is over, not due, or somebody else is at it (two doorbells for one run)."""
-    found = connection.execute(_FIND_DUE, {"run_id": run_id}).mappings().one_or_none()
-    if found is None:
-        return None
-    claim = leases.acquire(connection, found["connection_id"], run_id, holder, lease_s)
-    if claim is None:
-        return None
-    # The lease is locked before the run, as in every batch, so that the two never wait for each other.
-    run = connection.execute(_LOCK_DUE, {"run_id": run_id}).mappings().one_or_none()
-    if run is None:
-        leases.release(connection, claim)
-        return None
-    begun = connection.execute(_BEGIN_SLICE, {"run_id": run_id}).one()
-    kind = "run_started" if begun.slices == 1 else "slice_started"
-    events.append(connection, claim.connection_id, run_id, [(kind, None, {"slice": begun.slices, "holder": holder})])
-    row = by_id(connection, claim.connection_id)
-    return Slice(
-        claim=replace(claim, credentials_version=row.credentials_version),
-        connection=row,
-        kind=run["kind"],
-        trigger=run["trigger"],
-        mode=run["mode"],
-        streams=run["streams"],
-        phase=run["phase"],
-        selection=GapFilter(**run["selection"]),
-        carried=begun.carried,
-        budget=run["budget"],
-        spent=Spent(run["spent_s"], run["spent_requests"], run["spent_items"]),
-        idle_before=run["idle_slices"],
-        died_before=run["died_slices"],
-        still_before=run["still_slices"],
-        cancel_requested=run["cancel_requested"],
-        now=begun.now,
-        version=run["connector_version"],
-    )
-
-
-def begin_slice(connection: Connection, claim: Claim, version: str) -> None:
-    """Lock the lease for this transaction, and note which version of the connector works from now on.
-
-    Raises:
-        LeaseLostError: another worker holds the connection.
-    """
-    leases.renew(connection, claim)
-    connection.execute(_WORKED_BY, {"run_id": claim.run_id, "version": version})
-
-
 def note_progress(connection: Connection, run_id: int, spent: Spent, *, alive: bool, touched: bool) -> None:
     """Add what a batch has spent of the run's budget.
 
     `alive`: it changed something, so that the run goes on. `touched`: it asked for something, or something came.
     """
     connection.execute(_NOTE_PROGRESS, {"run_id": run_id, "alive": alive, "touched": touched, **spent._asdict()})
-
-
-def continue_later(
-    connection: Connection,
-    claim: Claim,
-    not_before: datetime | None,
-    phase: str,
-    carried: dict[str, Any],
-    *,
-    wait_reason: str | None = None,
-    progressed: bool = True,
-) -> bool:
-    """End a slice in good order, not its run: the dispatcher finds the rest at `not_before` (None: now).
-
-    Returns whether the owner asked the run to stop meanwhile: then it waits for nothing.
-
-    `wait_reason` says why the run waits until then, in a phrase for its owner; None: it waits for a worker only.
-    `progressed` is False for a slice in which no request was answered well and nothing was committed.
-
-    Raises:
-        LeaseLostError: another worker holds the connection.
-    """
-    cancelled = leases.renew(connection, claim)
-    if cancelled:
-        not_before = wait_reason = None
-    values = {
-        "run_id": claim.run_id,
-        "not_before": not_before,
-        "phase": phase,
-        "carried": carried,
-        "wait_reason": wait_reason,
-        "progressed": progressed,
-    }
-    connection.execute(_CONTINUE, values)
-    data = {
-        **({"not_before": not_before.isoformat()} if not_before is not None else {}),
-        **({"wait_reason": wait_reason} if wait_reason is not None else {}),
-    }
-    events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])
-    leases.release(connection, claim)
-    return cancelled
 
 
 def count_refused(connection: Connection, run_id: int, refused: Mapping[str, int]) -> None:

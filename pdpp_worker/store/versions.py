@@ -41,7 +41,7 @@ class AppliedRows(NamedTuple):
 
 
 class Fates(NamedTuple):
-    """What became of single rows of a stream in a batch."""
+    """The outcome of single rows of a stream in a batch."""
 
     outdated: list[int]
     """Positions of rows that are older than what is held."""
@@ -54,7 +54,7 @@ class Fates(NamedTuple):
 
 
 def fates_of(played: AppliedRows, held: Mapping[str, StoredVersion]) -> Fates:
-    """What became of the rows of a batch that `apply_rows` has applied to what was held."""
+    """The outcome of a batch whose rows `apply_rows` has applied to the stored versions."""
     known = [(row, held[key]) for key, row in played.changed.items() if key in held]
     return Fates(
         played.outdated,

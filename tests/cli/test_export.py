@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from pdpp_worker.store import connections, runs
+from pdpp_worker.store import connections, run_slices, runs
 from pdpp_worker.store.batch import Batch, Claim, RecordRow
 from pdpp_worker.store.commit import commit_batch
 from pdpp_worker.store.engine import Database
@@ -41,7 +41,7 @@ def claim(db: Database) -> Claim:
     with db.begin() as connection:
         connection_id = connections.add(connection, "mine", "gone", {}, {})
         run_id, _ = runs.create(connection, connection_id, trigger="manual", streams=[], version="1.0.0")
-        slice_ = runs.claim_slice(connection, run_id, "test", 600.0)
+        slice_ = run_slices.claim_slice(connection, run_id, "test", 600.0)
     assert slice_ is not None
     return slice_.claim
 

@@ -12,8 +12,9 @@ from docs._reference.json_output import OUTPUTS, json_page, keys
 from docs._reference.markdown import field_docs
 from docs._reference.pages import PAGES
 from pdpp_worker.protocol import messages
-from pdpp_worker.protocol.manifest import Manifest, StreamManifest
+from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import Reason
+from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.settings import Settings
 from tests.support.pages import ROOT
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.protocol.manifest import Manifest, Pacing, load_manifest
+from pdpp_worker.protocol.manifest import Manifest, load_manifest
+from pdpp_worker.protocol.manifest_parts import Pacing
 
 DETAIL = {"coverage_strategy": "parent_detail_accounting"}
 WINDOW = {"coverage_strategy": "checkpoint_window"}

@@ -15,7 +15,7 @@ from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.dispatch import dispatch, request_run, run_requests
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.recovery.sweep import recover
-from pdpp_worker.store import connections, edits, engine, leases, runs, schedules
+from pdpp_worker.store import connections, edits, engine, leases, run_slices, runs, schedules
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import by_owner
@@ -163,14 +163,14 @@ def test_a_run_that_is_asked_to_stop_while_its_slice_ends_waits_for_nothing(
     scenario.send(record("a"))
     run_id = scenario.queue()
     in_two_hours = datetime.now(UTC) + timedelta(hours=2)
-    real = runs.continue_later
+    real = run_slices.continue_later
 
     def cancelled_before(connection: Connection, claim: Claim, _: Any, *args: Any, **kwargs: Any) -> bool:
         with scenario.db.begin() as owner:
             runs.request_cancel(owner, scenario.connection_id)
         return real(connection, claim, in_two_hours, *args, **{**kwargs, "wait_reason": "asked to pause"})
 
-    monkeypatch.setattr(runs, "continue_later", cancelled_before)
+    monkeypatch.setattr(run_slices, "continue_later", cancelled_before)
     result = scenario.slice(run_id, stopping=True)
 
     row = scenario.row(run_id)

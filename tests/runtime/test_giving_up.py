@@ -13,7 +13,7 @@ from pdpp_worker import registry
 from pdpp_worker.connector import Context, DetailGap, Message, Start
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.runtime import open_slice
-from pdpp_worker.store import leases, runs
+from pdpp_worker.store import leases, run_slices
 from tests.support.scripted import Scenario, manifest, record, state
 
 
@@ -22,7 +22,7 @@ def test_a_run_whose_workers_keep_dying_is_given_up(scenario: Scenario) -> None:
     run_id = scenario.queue()
     for _ in range(scenario.settings.run_attempts):
         with scenario.db.begin() as connection:
-            died = runs.claim_slice(connection, run_id, "died", 60)
+            died = run_slices.claim_slice(connection, run_id, "died", 60)
             assert died is not None
             leases.release(connection, died.claim)
 

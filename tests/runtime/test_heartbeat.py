@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pdpp_worker.runtime.heartbeat import Heartbeat
-from pdpp_worker.store import runs
+from pdpp_worker.store import run_slices
 from tests.support.scripted import Scenario
 from tests.support.waiting import until
 
@@ -11,7 +11,7 @@ from tests.support.waiting import until
 def test_a_connector_that_speaks_again_after_a_long_silence_gets_its_lease_renewed(scenario: Scenario) -> None:
     scenario.send()
     with scenario.db.begin() as connection:
-        claimed = runs.claim_slice(connection, scenario.queue(), "here", 0.3)
+        claimed = run_slices.claim_slice(connection, scenario.queue(), "here", 0.3)
     assert claimed is not None
 
     with Heartbeat(scenario.db, claimed.claim, idle_timeout_s=0.2) as heartbeat:

@@ -11,7 +11,7 @@ import pytest
 
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context, Message, Record, Start
-from pdpp_worker.store import runs
+from pdpp_worker.store import run_slices
 from tests.support.scripted import Scenario
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
@@ -21,12 +21,12 @@ def test_a_connector_is_told_the_time_of_the_database(scenario: Scenario, monkey
     def stamps(_: Start, context: Context) -> Iterator[Message]:
         yield Record(stream="items", key="a", data={}, emitted_at=context.now())
 
-    def as_if_long_ago(*arguments: Any) -> runs.Slice | None:
+    def as_if_long_ago(*arguments: Any) -> run_slices.Slice | None:
         claimed = claim(*arguments)
         return None if claimed is None else replace(claimed, now=LONG_AGO)
 
-    claim = runs.claim_slice
-    monkeypatch.setattr(runs, "claim_slice", as_if_long_ago)
+    claim = run_slices.claim_slice
+    monkeypatch.setattr(run_slices, "claim_slice", as_if_long_ago)
     scenario.install(stamps)
 
     scenario.run()

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import LeaseLostError, NotFoundError
-from pdpp_worker.store import leases, runs
+from pdpp_worker.store import leases, run_slices, runs
 from pdpp_worker.store.engine import Database
 from tests.support.desk import Desk
 
@@ -27,10 +27,10 @@ def idle(store: Database) -> Desk:
     return desk
 
 
-def claim(desk: Desk, holder: str = "worker") -> runs.Slice | None:
+def claim(desk: Desk, holder: str = "worker") -> run_slices.Slice | None:
     """Take up the run."""
     with desk.db.begin() as connection:
-        return runs.claim_slice(connection, desk.run_id, holder, 600.0)
+        return run_slices.claim_slice(connection, desk.run_id, holder, 600.0)
 
 
 def test_a_bell_that_rings_twice_does_not_get_in_the_way_of_the_worker(desk: Desk) -> None:
@@ -123,7 +123,7 @@ class TestClaiming:
         first = claim(idle)
         assert first is not None
         with idle.db.begin() as connection:
-            runs.continue_later(connection, first.claim, None, "walk", {})
+            run_slices.continue_later(connection, first.claim, None, "walk", {})
 
         second = claim(idle)
 
@@ -135,7 +135,7 @@ class TestClaiming:
         first = claim(idle)
         assert first is not None
         with idle.db.begin() as connection:
-            runs.continue_later(connection, first.claim, later, "walk", {})
+            run_slices.continue_later(connection, first.claim, later, "walk", {})
 
         assert claim(idle) is None
         assert take_due(idle) == []
@@ -149,7 +149,9 @@ class TestClaiming:
         assert first is not None
         with idle.db.begin() as connection:
             later = datetime.now(UTC) + timedelta(hours=1)
-            runs.continue_later(connection, first.claim, later, "walk", {}, wait_reason="answered 503 three times")
+            run_slices.continue_later(
+                connection, first.claim, later, "walk", {}, wait_reason="answered 503 three times"
+            )
 
         reason = "answered 503 three times"
         assert idle.one("SELECT wait_reason FROM runs WHERE id = :run", run=idle.run_id) == {"wait_reason": reason}
@@ -171,7 +173,9 @@ class TestClaiming:
         slice_ = claim(idle)
         assert slice_ is not None
         with idle.db.begin() as connection:
-            runs.continue_later(connection, slice_.claim, later, "walk", {}, wait_reason="paused", progressed=False)
+            run_slices.continue_later(
+                connection, slice_.claim, later, "walk", {}, wait_reason="paused", progressed=False
+            )
 
         assert untouched is None
         assert touched is not None
@@ -182,7 +186,7 @@ class TestClaiming:
         assert slice_ is not None
         with idle.db.begin() as connection:
             later = datetime.now(UTC) + timedelta(hours=1)
-            runs.continue_later(connection, slice_.claim, later, "walk", {}, progressed=False)
+            run_slices.continue_later(connection, slice_.claim, later, "walk", {}, progressed=False)
 
         assert self.touched_at(idle) is None
 
@@ -196,7 +200,7 @@ class TestClaiming:
         slice_ = claim(desk)
         assert slice_ is not None
         with desk.db.begin() as connection:
-            runs.continue_later(connection, slice_.claim, None, "walk", {}, progressed=progressed)
+            run_slices.continue_later(connection, slice_.claim, None, "walk", {}, progressed=progressed)
         return slice_.still_before
 
     def test_a_request_to_stop_makes_the_run_due(self, idle: Desk) -> None:
@@ -214,7 +218,7 @@ class TestClaiming:
         assert slice_ is not None
         with idle.db.begin() as connection:
             later = datetime.now(UTC) + timedelta(hours=1)
-            runs.continue_later(connection, slice_.claim, later, "walk", {}, wait_reason="paused")
+            run_slices.continue_later(connection, slice_.claim, later, "walk", {}, wait_reason="paused")
 
             runs.request_cancel(connection, idle.connection_id)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pdpp_worker.conformance.errors import Defect
 from pdpp_worker.conformance.names import plural
-from pdpp_worker.protocol.manifest import Manifest, SettingSpec, StreamManifest
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.manifest_parts import SettingSpec
+from pdpp_worker.protocol.stream_manifest import StreamManifest
 
 _TYPES: dict[str, type | tuple[type, ...]] = {"integer": int, "number": (int, float), "boolean": bool}
 

@@ -11,9 +11,9 @@ from pdpp_worker.conformance.attempt import Ask
 from pdpp_worker.conformance.case import Case
 from pdpp_worker.conformance.errors import Defect
 from pdpp_worker.conformance.names import plural, some
-from pdpp_worker.protocol.manifest import StreamManifest
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.scope import StreamScope, TimeRange
+from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.runtime.rules import moment_of
 
 Records = dict[str, dict[str, Any]]

@@ -11,7 +11,8 @@ from packaging.version import InvalidVersion, Version
 from pydantic import ValidationError
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.protocol.manifest import Binding, Manifest
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.manifest_parts import Binding
 from pdpp_worker.protocol.profile.asked_values import values_of
 from pdpp_worker.protocol.profile.form import ManifestForm, RefreshForm, StreamForm, ToolForm
 

@@ -1,0 +1,28 @@
+"""The tables. Everything is keyed by the connection: one account of one owner at one platform."""
+
+from __future__ import annotations
+
+from pdpp_worker.store.tables.columns import metadata
+from pdpp_worker.store.tables.schema_of_connections import connections, events, leases, rate_states, removals, schedules
+from pdpp_worker.store.tables.schema_of_gaps import gaps
+from pdpp_worker.store.tables.schema_of_records import checkpoints, coverage, deletion_doubts, records, rejections
+from pdpp_worker.store.tables.schema_of_runs import IS_ACTIVE, run_streams, runs
+
+__all__ = [
+    "IS_ACTIVE",
+    "checkpoints",
+    "connections",
+    "coverage",
+    "deletion_doubts",
+    "events",
+    "gaps",
+    "leases",
+    "metadata",
+    "rate_states",
+    "records",
+    "rejections",
+    "removals",
+    "run_streams",
+    "runs",
+    "schedules",
+]

@@ -1,0 +1,84 @@
+"""Tables about connections: schedules, leases, learned rates and events."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Double, Identity, Index, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pdpp_worker.store.tables.columns import connection, metadata, moment
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("connector", Text, nullable=False),
+    Column("settings", JSONB, nullable=False, server_default="{}"),
+    Column("credentials", JSONB, nullable=False, server_default="{}"),
+    Column("min_interval_ms", Double),
+    moment("cooldown_until"),
+    Column("still_cause", Text),
+    Column("credentials_version", BigInteger, nullable=False, server_default="0"),
+    # The account at the source that it has read, and another one that was met since.
+    Column("account_identity", Text),
+    Column("account_label", Text),
+    Column("other_identity", Text),
+    Column("other_label", Text),
+    moment("created_at", default=True),
+    CheckConstraint("min_interval_ms > 0", name="min_interval_ms"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    connection(primary_key=True),
+    Column("every_s", Double),
+    Column("cron", Text),
+    Column("jitter_s", Double, nullable=False, server_default="0"),
+    Column("paused", Boolean, nullable=False, server_default="false"),
+    moment("next_run_at", nullable=False),
+    Column("error", Text),
+    CheckConstraint("(every_s IS NULL) <> (cron IS NULL)", name="one_form"),
+    CheckConstraint("every_s > 0", name="every_s"),
+    Index("ix_schedules_due", "next_run_at", postgresql_where=text("NOT paused")),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    connection(primary_key=True),
+    Column("token", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    moment("expires_at", nullable=False),
+)
+
+# Connections that are gone: every host drops what it keeps of one. Ids are never given twice.
+removals = Table(
+    "removals",
+    metadata,
+    Column("connection_id", BigInteger, primary_key=True, autoincrement=False),
+    moment("removed_at", default=True),
+)
+
+rate_states = Table(
+    "rate_states",
+    metadata,
+    connection(primary_key=True),
+    Column("state", JSONB, nullable=False),
+    moment("updated_at", default=True),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    moment("at", default=True),
+    connection(),
+    Column("run_id", BigInteger),
+    Column("stream", Text),
+    Column("type", Text, nullable=False),
+    Column("data", JSONB, nullable=False, server_default="{}"),
+    Index("ix_events_connection", "connection_id", "id"),
+    Index("ix_events_run", "run_id", "id"),
+)

@@ -1,0 +1,90 @@
+"""The table of gaps."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pdpp_worker.store.tables.columns import connection, metadata, moment, one_of
+
+# A gap that is open and `leased_by_run_id` the run that holds its connection's live lease is being fetched now: so a
+# worker that dies leaves nothing behind that would have to be put right.
+GAP_STATUSES = ("open", "recovered", "absent_upstream", "exhausted", "waived")
+
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    connection(),
+    Column("stream", Text, nullable=False),
+    Column("parent_stream", Text),
+    Column("scope", JSONB, nullable=False),
+    # The exact JSON of a scope that jsonb would give back in another form.
+    Column("exact_scope", Text),
+    Column("scope_hash", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("recovery_kind", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="open"),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("first_run_id", BigInteger, nullable=False),
+    Column("last_run_id", BigInteger, nullable=False),
+    # The run that counted the last attempt: each counts one, however often it says so.
+    Column("tried_run_id", BigInteger),
+    Column("leased_by_run_id", BigInteger),
+    moment("opened_at", default=True),
+    moment("closed_at"),
+    moment("next_attempt_at"),
+    moment("retry_after"),
+    Column("connector_version_seen", Text, nullable=False),
+    Column("connector_version_required", Text),
+    # The version for which an upgrade sweep let it be tried. An older one leaves it alone.
+    Column("opened_for_version", Text),
+    Column("detail_locator", JSONB),
+    # The exact JSON of a locator that jsonb would give back in another form.
+    Column("exact_locator", Text),
+    # A number that a detail was reported under; a key that is text is in the scope.
+    Column("record_key", JSONB),
+    Column("last_error", Text),
+    # Closed since the manifest says that nobody can have it, and not by the provider's word.
+    Column("structural", Boolean, nullable=False, server_default="false"),
+    UniqueConstraint("connection_id", "stream", "scope_hash", name="uq_gaps_scope"),
+    one_of("status", GAP_STATUSES),
+    one_of("recovery_kind", ("retry_by_runtime", "retry_on_connector_upgrade")),
+    CheckConstraint("(closed_at IS NULL) = (status IN ('open', 'exhausted'))", name="closed"),
+    CheckConstraint("attempts >= 0", name="attempts"),
+    Index("ix_gaps_due", "connection_id", "next_attempt_at", "id", postgresql_where=text("status = 'open'")),
+    Index(
+        "ix_gaps_waiting",
+        "connection_id",
+        "connector_version_seen",
+        "connector_version_required",
+        postgresql_where=text("status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"),
+    ),
+    Index(
+        "ix_gaps_opened_for",
+        "connection_id",
+        "opened_for_version",
+        postgresql_where=text(
+            "status = 'open' AND next_attempt_at IS NOT NULL AND recovery_kind = 'retry_on_connector_upgrade'"
+        ),
+    ),
+    Index("ix_gaps_unclosed", "connection_id", "stream", "id", postgresql_where=text("closed_at IS NULL")),
+    Index(
+        "ix_gaps_let_go", "connection_id", "stream", postgresql_where=text("status IN ('waived', 'absent_upstream')")
+    ),
+    Index("ix_gaps_last_run", "last_run_id"),
+)

@@ -1,0 +1,89 @@
+"""Tables of collected records, and of how far each stream was read."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Identity, Index, LargeBinary, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
+
+from pdpp_worker.store.tables.columns import connection, metadata, moment, one_of
+
+# No foreign key: it would fire a trigger for every row that is copied in. The lease fences writers, and removing a
+# connection removes its records in the same transaction.
+records = Table(
+    "records",
+    metadata,
+    Column("connection_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("stream", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("data", JSONB, nullable=False),
+    Column("raw", LargeBinary),
+    Column("content_hash", LargeBinary, nullable=False),
+    # Orders the versions of a key: a time, Unix s, or the digits of a number, which a float may not hold.
+    Column("version", Double),
+    Column("version_digits", Text),
+    Column("partial", Boolean, nullable=False),
+    Column("emitted_at", DateTime(timezone=True), nullable=False),
+    Column("deleted_at", DateTime(timezone=True)),
+    # The parent with which it went: its stream, a space, its key. It comes back with it.
+    Column("deleted_with", Text),
+    Column("first_run_id", BigInteger, nullable=False),
+    Column("last_run_id", BigInteger, nullable=False),
+    Index("ix_records_deleted", "connection_id", "stream", postgresql_where=text("deleted_at IS NOT NULL")),
+    Index(
+        "ix_records_deleted_with", "connection_id", "deleted_with", postgresql_where=text("deleted_with IS NOT NULL")
+    ),
+)
+
+DOUBT_STATES = ("doubted", "waiting", "kept")
+# Held records that a listing did not hold: in doubt, waiting for the owner's word, or kept by it.
+deletion_doubts = Table(
+    "deletion_doubts",
+    metadata,
+    connection(primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("first_run_id", BigInteger, nullable=False),
+    Column("last_run_id", BigInteger, nullable=False),
+    Column("said_at", DateTime(timezone=True), nullable=False),
+    Column("state", Text, nullable=False, server_default="doubted"),
+    one_of("state", DOUBT_STATES),
+)
+
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    connection(),
+    Column("run_id", BigInteger, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("key", Text),
+    Column("error", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    moment("created_at", default=True),
+    Index("ix_rejections_run", "run_id"),
+    Index("ix_rejections_content", "connection_id", "stream", text("sha256(raw)")),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    connection(primary_key=True),
+    Column("stream", Text, primary_key=True),
+    # Text, not jsonb: a cursor is opaque and comes back exactly as it was sent, NUL and lone surrogates included.
+    Column("cursor", Text, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    moment("updated_at", default=True),
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    connection(primary_key=True),
+    Column("stream", Text, primary_key=True),
+    moment("max_seen"),
+    Column("intervals", TSTZMULTIRANGE, nullable=False, server_default="{}"),
+    Column("absent_reason", Text),
+    Column("last_walk_run_id", BigInteger),
+    moment("last_walk_at"),
+    Column("last_walk_considered", BigInteger),
+)
