@@ -1,6 +1,6 @@
 """Deletions that rest on absence: a doubt until a walk of another run agrees, and then the owner's if they are many.
 
-A record of the key in between clears its doubt. A record that is reported as missing is never deleted: that it could not be read
+A record of the key in between clears its doubt. A record that is reported as missing is never deleted: being unreadable
 is no absence.
 """
 
