@@ -186,7 +186,7 @@ def _next(state: State, known: _Known, gap: ItemGap | None, who: Resolver | None
         return known.stream.next
     walk = closed_by_walk(gap.scope, known.outlook) if gap is not None else None
     if gap is not None and who is Resolver.OWNER:
-        if gap.exhausted and walk is not None:
+        if gap.exhausted and walk is not None and "resource_id" not in gap.scope:
             return f"Given up after many tries. {walk}"
         if gap.exhausted:
             return f"Given up after many tries; ask for it again with: {_reopen(gap)}"

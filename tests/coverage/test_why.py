@@ -214,9 +214,8 @@ def test_a_part_that_cannot_be_asked_for_says_which_walk_closes_it_and_that_walk
         execute(scenario, "UPDATE gaps SET status = 'exhausted', next_attempt_at = NULL")
     [gap] = scenario.gaps()
 
-    assert why(cli, str(gap["id"]))["next"].endswith(
-        "a walk of the whole stream closes it: pdpp-worker run mine --full"
-    )
+    end = "a walk of the whole stream closes it: pdpp-worker run mine --full"
+    assert why(cli, str(gap["id"]))["next"].endswith(end)
 
     scenario.send(record("a"), record("b"), state(2))
     scenario.run(full=True)
