@@ -175,7 +175,7 @@ class MissesAPartThatItCannotBeAskedFor(Keeper):
         if gap_id is not None:
             return super().gap(stream, key, reason, gap_id)
         scope = BatchScope(partition={"box": key})
-        return SkipResult(stream=stream, reason=reason, scope=scope, recovery_kind=Reason(reason).kind)
+        return SkipResult(stream=stream, reason="timed_out", scope=scope, recovery_kind=RecoveryKind.RUNTIME)
 
 
 class SkipsForStructure(Keeper):
