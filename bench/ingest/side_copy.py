@@ -20,7 +20,7 @@ _ROWS_FILE = "records.copy"
 _BLOCK_BYTES = 128 * 1024
 _TYPES = (
     *("int8", "text", "text", "jsonb", "bytea", "bytea", "float8", "bool", "timestamptz", "timestamptz"),
-    *("int8", "int8", "text"),
+    *("int8", "int8", "text", "text"),
 )
 _CREATE = f"CREATE TABLE {TABLE} (LIKE records INCLUDING ALL)"
 _COPY = f"COPY {TABLE} FROM STDIN (FORMAT BINARY)"
@@ -54,4 +54,4 @@ def _row(item: data.Item) -> tuple[Any, ...]:
     text = json.dumps(item, ensure_ascii=False)
     digest = blake2b(text.encode(), digest_size=16).digest()
     version = datetime.fromisoformat(item[data.CURSOR_FIELD]).timestamp()
-    return 1, data.STREAM, item["id"], text, None, digest, version, False, _COLLECTED, None, 1, 1, None
+    return 1, data.STREAM, item["id"], text, None, digest, version, False, _COLLECTED, None, 1, 1, None, None

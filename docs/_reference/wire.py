@@ -43,7 +43,7 @@ OUTGOING: tuple[type[BaseModel], ...] = (
     outgoing.StreamAsked,
     outgoing.GapEntry,
     outgoing.PageResponse,
-    outgoing.Answer,
+    outgoing.AnswerLine,
 )
 
 MANIFEST: tuple[type[BaseModel], ...] = (

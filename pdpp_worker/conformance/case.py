@@ -76,7 +76,7 @@ class Case:
         for number in range(ROUNDS):
             again = not targeted and bool(ledger.due())
             self.runner.run(ledger, Ask(run_id=f"later-{number}", gaps=targeted, full=again))
-            if not ledger.gaps:
+            if not ledger.gaps and not ledger.deletions.doubts:
                 return
 
     def breakable(self, number: int) -> list[str]:

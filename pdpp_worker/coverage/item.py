@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pdpp_worker.coverage.outlook import Outlook
-from pdpp_worker.coverage.sentences import NOBODY_RETRIES, owner_action, sentence, upgrade_action
+from pdpp_worker.coverage.sentences import NOBODY_RETRIES, closed_by_walk, owner_action, sentence, upgrade_action
 from pdpp_worker.coverage.stream import StreamCoverage, ancestors
 from pdpp_worker.coverage.verdict import Availability, Resolver
 from pdpp_worker.pacing.forecast import cost_of
@@ -184,14 +184,18 @@ def _cost(gap: ItemGap | None, who: Resolver | None, interval_ms: float | None) 
 def _next(state: State, known: _Known, gap: ItemGap | None, who: Resolver | None) -> str:
     if known.stream.supply is not Availability.SUPPLIED:
         return known.stream.next
+    walk = closed_by_walk(gap.scope, known.outlook) if gap is not None else None
     if gap is not None and who is Resolver.OWNER:
+        if gap.exhausted and walk is not None and "resource_id" not in gap.scope:
+            return f"Given up after many tries. {walk}"
         if gap.exhausted:
             return f"Given up after many tries; ask for it again with: {_reopen(gap)}"
         return owner_action(gap, known.outlook).sentence
     if gap is not None and who is Resolver.UPGRADE:
         return upgrade_action(gap, known.outlook)
     if who is Resolver.TIME:
-        return "It is being fetched now." if gap and gap.fetching else "The fleet retries it by itself."
+        retried = "It is being fetched now." if gap and gap.fetching else "The fleet retries it by itself."
+        return retried if walk is None else f"{retried} {walk}"
     if who is Resolver.NOBODY:
         return f"{NOBODY_RETRIES} Ask for it after all with: {_reopen(gap)}" if gap else NOBODY_RETRIES
     waits_for_walk = state in (State.NEVER_WALKED, State.NOT_KNOWN, State.FILTERED)

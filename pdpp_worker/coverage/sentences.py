@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pdpp_worker.coverage.outlook import Gap, Outlook
 from pdpp_worker.coverage.stream import never_supplied
 from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Verdict, WalkEnd
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
+from pdpp_worker.recovery.policy import supported_scopes
 from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
 
 NOBODY_RETRIES = "Nobody retries it."
@@ -99,6 +100,19 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
     if known_reason(gap.reason) in NEEDS_OWNER:
         return OwnerAction("sign in", f"Open the account yourself once, then: pdpp-worker recover {name}")
     return OwnerAction("recover", f"It has no time for its next try; give it one with: pdpp-worker recover {name}")
+
+
+def closed_by_walk(scope: Mapping[str, Any], outlook: Outlook) -> str | None:
+    """How a walk closes a gap that the connector cannot be asked for by itself; None: it can be."""
+    if outlook.manifest is None:
+        return None
+    forms = supported_scopes(outlook.manifest)
+    if "resource_id" in scope:
+        return None if forms.resources else "A walk that meets it closes it."
+    if scope == {"partition": {}}:
+        return "A walk that comes to the end of the stream closes it."
+    full = f"pdpp-worker run {outlook.view.name} --full"
+    return None if forms.batches else f"It cannot be asked for by itself; a walk of the whole stream closes it: {full}"
 
 
 def version_of(gap: Gap) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from docs._reference.json_output import OUTPUTS, keys
-from pdpp_worker.connector import Reason, ResourceScope, skip
+from pdpp_worker.connector import Reason, Record, ResourceScope, skip
 from tests.cli.conftest import Cli
-from tests.support.scripted import Scenario, record, state
+from tests.support.scripted import NOW, Scenario, record, state
 
 PRINTED: dict[str, Callable[[Cli], Any]] = {
     "status": lambda cli: cli.json("status")[0],
@@ -21,6 +21,7 @@ PRINTED: dict[str, Callable[[Cli], Any]] = {
     "runs list": lambda cli: cli.json("runs", "list")[0],
     "runs show": lambda cli: cli.json("runs", "show", str(cli.json("runs", "list")[0]["id"])),
     "gaps list": lambda cli: cli.json_lines("gaps", "list", "mine")[0],
+    "deletions list": lambda cli: cli.json_lines("deletions", "list", "mine")[0],
     "events": lambda cli: cli.json_lines("events")[0],
     "connection list": lambda cli: cli.json("connection", "list")[0],
     "connection show": lambda cli: cli.json("connection", "show", "mine"),
@@ -37,6 +38,9 @@ def test_every_command_is_tried_but_those_that_examine_something_else() -> None:
 def test_a_command_prints_the_documented_keys(cli: Cli, scenario: Scenario, command: str) -> None:
     missed = skip("items", Reason.RATE_LIMITED, ResourceScope(resource_id="c"))
     scenario.send(record("a"), missed, state({"at": 1}))
+    scenario.run()
+    deletion = Record(stream="items", key="a", data={"id": "a"}, emitted_at=NOW, op="delete", ground="absent")
+    scenario.send(deletion, missed)
     scenario.run()
 
     printed = PRINTED[command](cli)

@@ -170,6 +170,14 @@ class SkipsWithoutKind(Keeper):
         yield SkipResult(stream=stream, reason="parse_failed", scope=BatchScope(partition={"box": "a"}))
 
 
+class MissesAPartThatItCannotBeAskedFor(Keeper):
+    def gap(self, stream: str, key: str, reason: str, gap_id: str | None = None) -> Any:
+        if gap_id is not None:
+            return super().gap(stream, key, reason, gap_id)
+        scope = BatchScope(partition={"box": key})
+        return SkipResult(stream=stream, reason="timed_out", scope=scope, recovery_kind=RecoveryKind.RUNTIME)
+
+
 class SkipsForStructure(Keeper):
     def walk(self, start: Start, context: Context, stream: str) -> Iterator[Message]:
         yield from super().walk(start, context, stream)
@@ -332,6 +340,7 @@ PLANTED = [
     (SkipsWithoutScope, "protocol", r"SkipResult of stream 'notes', reason 'parse_failed'.*scope is missing"),
     (SkipsWithoutKind, "protocol", r"SkipResult of stream 'notes', reason 'parse_failed'.*recovery_kind is missing"),
     (SkipsForStructure, "protocol", r"permanent_structural of stream 'notes' may not be emitted.*availability"),
+    (MissesAPartThatItCannotBeAskedFor, "misses named", r"is about a batch, and recovery\.scopes.*has no 'batch'"),
     (InventsAReason, "misses named", r"DETAIL_GAP of stream '\w+' gives the reason 'the_notebook_is_full'"),
     (
         TakesTimeForAMender,

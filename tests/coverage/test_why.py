@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker.connector import Reason, ResourceScope, skip
+from pdpp_worker.connector import BatchScope, Reason, ResourceScope, skip
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from tests.cli.conftest import Cli
 from tests.coverage.test_coverage import TARGETED, execute, learn, miss, only
@@ -200,3 +200,23 @@ def test_what_does_not_exist_is_named_in_one_sentence(cli: Cli, scenario: Scenar
     assert "There is no gap 12" in cli.refusal("why", "12")
     assert "There is no gap" in cli.refusal("why", "9" * 30)
     assert "no gap's number" in cli.refusal("why", "mine")
+
+
+@pytest.mark.parametrize("exhausted", [False, True])
+def test_a_part_that_cannot_be_asked_for_says_which_walk_closes_it_and_that_walk_does(
+    cli: Cli, scenario: Scenario, exhausted: bool
+) -> None:
+    scenario.manifest = manifest(**TARGETED)
+    part = BatchScope(partition={"folder": "x"})
+    scenario.send(record("a"), skip("items", Reason.SOURCE_PARTITION_FAILED, part), state(1))
+    scenario.run()
+    if exhausted:
+        execute(scenario, "UPDATE gaps SET status = 'exhausted', next_attempt_at = NULL")
+    [gap] = scenario.gaps()
+
+    end = "a walk of the whole stream closes it: pdpp-worker run mine --full"
+    assert why(cli, str(gap["id"]))["next"].endswith(end)
+
+    scenario.send(record("a"), record("b"), state(2))
+    scenario.run(full=True)
+    assert [one["status"] for one in scenario.gaps()] == ["recovered"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from pdpp_worker.command.dialect.outgoing import Answer, PageResponse, StartLine
+from pdpp_worker.command.dialect.outgoing import AnswerLine, PageResponse, StartLine
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.profile.mapping import map_manifest
 
@@ -19,7 +19,7 @@ MANIFESTS = VECTORS / "manifests"
 OUTGOING: dict[str, type[BaseModel]] = {
     "START": StartLine,
     "DETAIL_GAPS_PAGE_RESPONSE": PageResponse,
-    "INTERACTION_RESPONSE": Answer,
+    "INTERACTION_RESPONSE": AnswerLine,
 }
 
 

@@ -93,7 +93,7 @@ class PageResponse(_Line):
     detail_gaps: list[GapEntry] = Field(description="entries as in START")
 
 
-class Answer(_Line):
+class AnswerLine(_Line):
     """INTERACTION_RESPONSE: the owner's answer."""
 
     type: Literal["INTERACTION_RESPONSE"] = "INTERACTION_RESPONSE"
@@ -104,7 +104,7 @@ class Answer(_Line):
     )
 
     @model_validator(mode="after")
-    def _data_on_success(self) -> Answer:
+    def _data_on_success(self) -> AnswerLine:
         if self.data is not None and self.status != "success":
             raise ValueError("data comes with success only")
         return self
@@ -132,7 +132,7 @@ def start_line(start: Start, manifest: Manifest, gaps: Sequence[GapEntry], *, at
 def answer_line(answer: InteractionResponse) -> dict[str, Any]:
     """The owner's answer as its line."""
     data = answer.data if answer.status == "success" else None
-    return Answer(request_id=answer.request_id, status=answer.status, data=data).line()
+    return AnswerLine(request_id=answer.request_id, status=answer.status, data=data).line()
 
 
 def page_line(request_id: str, gaps: Sequence[GapEntry] = ()) -> dict[str, Any]:

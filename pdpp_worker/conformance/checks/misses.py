@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Literal
 
 from pdpp_worker.conformance.account import Fault, RecordGroup
 from pdpp_worker.conformance.attempt import Attempt, Disruption
@@ -18,6 +19,7 @@ from pdpp_worker.protocol.foreign import ForeignGap
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import STREAM_FAILED, DetailGap, SkipResult
 from pdpp_worker.protocol.reasons import RecoveryKind, known_reason
+from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope
 
 MOST_FAILURES = 12
 """Requests that are made to fail in one check, spread over the run."""
@@ -51,6 +53,7 @@ def check_faults(case: Case) -> str:
         finally:
             case.account.restore()
         check_reasons(case, attempt)
+        check_scopes(case, attempt)
         _require_accounted(case, ledger, broken, fault)
     ways = ", ".join(fault.value for fault in faults)
     return f"{plural(BROKEN, 'resource')} {ways}: named with the right reason, and the rest is there"
@@ -68,6 +71,7 @@ def check_requests(case: Case) -> str:
         attempt = case.runner.run(ledger, disruption=Disruption(request=number, failure=failure))
         how = f"when request {number} fails ({type(failure).__name__})"
         check_reasons(case, attempt)
+        check_scopes(case, attempt)
         require_said(case, whole.held(), ledger, how)
         case.heal(ledger)
         if phrase := difference(whole.held(), ledger.held()):
@@ -90,6 +94,26 @@ def check_reasons(case: Case, attempt: Attempt) -> None:
             raise Defect(
                 f"{name_of(message)} gives the reason {message.reason!r}, which is no member of Reason; "
                 "say it in message or last_error"
+            )
+
+
+def check_scopes(case: Case, attempt: Attempt) -> None:
+    """Refuse gaps that a connector with targeted fetch emits and can never be asked for by themselves.
+
+    Raises:
+        Defect: naming the message and the form of its scope.
+    """
+    recovery = case.manifest.recovery
+    if not recovery.supports_targeted_resource_fetch:
+        return
+    for message in attempt.messages:
+        if not isinstance(message, SkipResult | DetailGap) or message.scope in (None, WHOLE_STREAM):
+            continue
+        form: Literal["resource", "batch"] = "resource" if isinstance(message.scope, ResourceScope) else "batch"
+        if form not in recovery.scopes:
+            raise Defect(
+                f"{name_of(message)} is about a {form}, and recovery.scopes of the manifest has no {form!r}: no "
+                "recovery run is ever handed the gap"
             )
 
 
