@@ -144,8 +144,8 @@ def _array(answer: Any, *names: str) -> list[Any]:
 
 def _page(answer: Any, *times: str) -> Page:
     rows = [_item(one, times) for one in _array(answer, "items")]
-    admits = answer.get("has_missing_conversations") is True or (answer.get("has_more") is True and not rows)
-    return Page(rows, _count(answer.get("total")), admits)
+    admits_missing, goes_on = (answer.get(name) is True for name in ("has_missing_conversations", "has_more"))
+    return Page(rows, _count(answer.get("total")), admits_missing, goes_on)
 
 
 def _item(raw: Any, times: tuple[str, ...]) -> Item | None:

@@ -21,4 +21,4 @@ class OtherAccountError(NeedsOwner):
     """What is listed is another account than the one that was read before."""
 
     slug = "other_account"
-    reason = "credentials_expired"
+    reason = "another_account"

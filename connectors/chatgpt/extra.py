@@ -39,22 +39,23 @@ _WHOLE_CONTENT = {
 def conversation_extra(detail: Conversation) -> dict[str, Any]:
     """The rest of a conversation."""
     held = _CONVERSATION | ({"current_node"} if detail.fields.get("current_node") == detail.current_node else set())
-    return _rest(detail.fields, held)
+    return rest(detail.fields, held)
 
 
 def message_extra(name: str, node: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     """The rest of a message and of its node `name`: author, metadata, and content of which the text is but a part."""
-    rest = _rest(node, _NODE) | _rest(body, _MESSAGE)
+    beside = rest(node, _NODE) | rest(body, _MESSAGE)
     parts = {
         "message_id": body.get("id") if body.get("id") != name else None,
-        "author": _rest(table(body.get("author")), {"role"}),
-        "metadata": _rest(table(body.get("metadata")), _METADATA),
+        "author": rest(table(body.get("author")), {"role"}),
+        "metadata": rest(table(body.get("metadata")), _METADATA),
         "content": None if _is_all_text(body.get("content")) else body["content"],
     }
-    return rest | _rest(parts, ())
+    return beside | rest(parts, ())
 
 
-def _rest(item: Mapping[str, Any], held: Container[str]) -> dict[str, Any]:
+def rest(item: Mapping[str, Any], held: Container[str]) -> dict[str, Any]:
+    """What an object holds beside the fields `held`, and that says something."""
     return {name: value for name, value in item.items() if name not in held and value not in (None, [], {})}
 
 

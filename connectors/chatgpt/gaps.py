@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pdpp_worker.connector import (
     BatchScope,
@@ -15,9 +16,9 @@ from pdpp_worker.connector import (
     still_missing,
 )
 
-BACKLOG = {"backlog": "conversations"}
+BACKLOG: dict[str, Any] = {"backlog": "conversations"}
 """The part of the lists that a walk which stopped early has not come to."""
-NAMELESS = {"list_items": "without a usable id"}
+NAMELESS: dict[str, Any] = {"list_items": "without a usable id"}
 """Items of a list or an export that nothing can be asked by."""
 
 

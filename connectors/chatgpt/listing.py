@@ -43,7 +43,9 @@ class Page:
     rows: Sequence[Item | None]
     total: int | None = None
     admits_missing: bool = False
-    """Whether the platform says that its list misses some, or goes on."""
+    """Whether the platform says that its list misses some."""
+    goes_on: bool = False
+    """Whether it says that more follows."""
 
     @property
     def items(self) -> list[Item]:
@@ -75,6 +77,8 @@ class Seen:
     news: int = 0
     joined: bool = True
     admits_missing: bool = False
+    goes_on: bool = False
+    """Whether the last page says that more follows."""
     is_short_cut: bool = False
     """Whether it ended above the list's end, where all is known."""
 
@@ -86,7 +90,8 @@ class Seen:
     @property
     def is_whole(self) -> bool:
         """Whether the pass met all that the list counts."""
-        return self.joined and not self.is_short_cut and self.count >= (self.total or 0)
+        is_through = self.joined and not self.is_short_cut and not self.goes_on
+        return is_through and self.count >= (self.total or 0)
 
     def met(self, item: Item) -> bool:
         """Note the item; whether the pass met it before in this version."""
@@ -225,13 +230,13 @@ def _joins(page: Page, seen: Seen) -> bool:
 def _note_page(page: Page, offset: int, seen: Seen) -> None:
     if offset == 0:
         seen.first_total = page.total
-    seen.total = page.total
+    seen.total, seen.goes_on = page.total, page.goes_on
     seen.admits_missing |= page.admits_missing
     seen.unusable.update(offset + number for number, row in enumerate(page.rows) if row is None)
 
 
 def _is_end(page: Page, seen: Seen) -> bool:
     size = len(page.rows)
-    if page.total is not None and seen.count < page.total:
+    if page.goes_on or (page.total is not None and seen.count < page.total):
         return size == 0
     return size <= OVERLAP or (page.total is not None and size < PAGE)

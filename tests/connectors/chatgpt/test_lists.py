@@ -30,11 +30,11 @@ PATHS = {
 
 
 def answering(answers: Mapping[str, Any]) -> Context:
-    """A context whose platform gives fixed answers by path: a response, JSON, or a function that gives either."""
+    """A context whose platform gives fixed answers by path: a response, JSON, or a function of the request."""
 
     def handle(request: httpx.Request) -> httpx.Response:
         answer = answers.get(request.url.path, httpx.Response(404))
-        answer = answer() if callable(answer) else answer
+        answer = answer(request) if callable(answer) else answer
         return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
 
     http = unpaced(lambda: httpx.MockTransport(handle))
@@ -52,6 +52,33 @@ def test_every_wrapper_of_a_gpt_is_opened(provide: Provide) -> None:
 
     assert len(holder.held("custom_gpts")) == 23
     assert all(row["display_name"] and row["author_name"] == "Owner" for row in holder.held("custom_gpts").values())
+
+
+def test_gpts_that_come_in_sections_are_told_from_their_section() -> None:
+    gizmo = {"id": "g-1", "display": {"name": "Tea"}}
+    section = {
+        "info": {"id": "mine", "title": "Mine"},
+        "list": {"items": [{"resource": {"gizmo": gizmo, "tools": [{"type": "browser"}], "files": [{"id": "f"}]}}]},
+    }
+    holder = Holder(answering({"/gizmos/mine": {"cuts": [section], "cursor": None}}))
+
+    holder.run(["custom_gpts"])
+
+    assert holder.held("custom_gpts").keys() == {"g-1"}
+    row = holder.held("custom_gpts")["g-1"]
+    assert (row["display_name"], row["tools"]) == ("Tea", ["browser"])
+    assert row["extra"]["resource"]["files"] == [{"id": "f"}]
+
+
+def test_all_fields_of_the_custom_instructions_are_kept() -> None:
+    told = {"about_user_message": "", "enabled": True, "traits_model_message": "be brief", "disabled_tools": []}
+    holder = Holder(answering({"/user_system_messages": told}))
+
+    holder.run(["custom_instructions"])
+
+    assert holder.held("custom_instructions")["user_custom_instructions"]["extra"] == {
+        "traits_model_message": "be brief"
+    }
 
 
 def test_a_small_stream_is_scanned_once_a_run_however_many_slices_it_has(provide: Provide) -> None:
@@ -107,7 +134,8 @@ def test_what_is_absent_is_said_by_two_runs_and_no_more() -> None:
     held = {"run_id": "run-0", "ids": ["m1", "m2"]}
     holder = Holder(answering({"/memories": {"memories": [memory("m2")]}}), state={"memories": held})
 
-    said = [[one.key for one in later(holder, f"run-{n}") if getattr(one, "op", "") == "delete"] for n in (1, 2, 3)]
+    runs = [[one for one in later(holder, f"run-{n}") if isinstance(one, Record)] for n in (1, 2, 3)]
+    said = [[one.key for one in run if one.op == "delete"] for run in runs]
 
     assert said == [["m1"], ["m1"], []]
     assert holder.state == {"memories": {"run_id": "run-3", "ids": ["m2"]}}
@@ -284,7 +312,7 @@ def test_gone_is_what_404_becomes() -> None:
 @pytest.mark.parametrize("items", [[], [{"id": "g-1"}]])
 def test_pages_that_bring_nothing_new_for_ever_come_to_an_end(items: list[Any]) -> None:
     cursors = count()
-    holder = Holder(answering({PATHS["custom_gpts"]: lambda: {"items": items, "cursor": f"c{next(cursors)}"}}))
+    holder = Holder(answering({PATHS["custom_gpts"]: lambda _: {"items": items, "cursor": f"c{next(cursors)}"}}))
 
     said = holder.run(["custom_gpts"])
 
