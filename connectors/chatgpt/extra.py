@@ -1,6 +1,6 @@
 """The rest of an item: what the platform sends of it and no field of its record holds, as it came.
 
-A null, an empty object or list says nothing, and is left out. So are metadata that a field holds whole.
+A null, an empty object or list says nothing, and is left out.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
+from connectors.chatgpt.content import KNOWN_TYPES
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector.json_fields import table
 
@@ -60,8 +61,10 @@ def rest(item: Mapping[str, Any], held: Container[str]) -> dict[str, Any]:
 
 
 def _is_all_text(content: Any) -> bool:
-    if not isinstance(content, dict):
+    """Whether the record's own text holds the content whole; of an unknown type that is the JSON itself."""
+    kind = str(table(content).get("content_type"))
+    if not isinstance(content, dict) or kind not in KNOWN_TYPES:
         return True
-    fields = _WHOLE_CONTENT.get(str(content.get("content_type")))
-    parts = content.get("parts", [])
-    return fields is not None and content.keys() <= fields and all(isinstance(part, str) for part in parts or [])
+    parts = content.get("parts") or []
+    is_text = isinstance(parts, list) and all(isinstance(part, str) for part in parts)
+    return is_text and content.keys() <= _WHOLE_CONTENT.get(kind, set())
