@@ -7,8 +7,6 @@ be an old one. So a conversation that an earlier export held in a newer version 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.chatgpt.details import flaw_of
+from connectors.chatgpt.export_file import Export, account_of, fingerprint_of, open_export
 from connectors.chatgpt.export_members import CONVERSATIONS_MEMBER, SHARES_MEMBER, not_collected
 from connectors.chatgpt.export_times import ExportTimes
 from connectors.chatgpt.fields import identity
@@ -35,6 +34,7 @@ from pdpp_worker.connector import (
     Record,
     ResourceScope,
     ShapeError,
+    SourceAccount,
     Start,
     State,
     UpstreamError,
@@ -42,7 +42,7 @@ from pdpp_worker.connector import (
     skip,
     still_missing,
 )
-from pdpp_worker.connector.json_fields import table
+from pdpp_worker.connector.json_fields import table, text
 
 SHARES = "shared_conversations"
 SUPPLIED = ("conversations", "messages", SHARES)
@@ -77,26 +77,27 @@ class _Importer:
         self._nameless = 0
 
     def messages(self, path: Path) -> Iterator[Message]:
-        with zipfile.ZipFile(path) as archive:
+        with open_export(path) as archive:
             if not any(_members(archive)):
                 yield from self.stopped(Reason.SOURCE_PARTITION_FAILED, "The export holds no conversations.json.")
                 return
+            yield from _account(archive)
             yield from self._recover(archive)
             if self._start.recovery_only:
                 return
-            fingerprint = _fingerprint(path, archive, self._streams)
+            fingerprint = fingerprint_of(archive, self._streams)
             if "conversations" in self._streams:
                 yield from self._import(archive, fingerprint)
                 yield from self._not_collected(archive)
             if SHARES in self._streams and self._shares_cursor.get("archive") != fingerprint:
                 yield from self._import_shares(archive, fingerprint)
 
-    def _import_shares(self, archive: zipfile.ZipFile, fingerprint: str) -> Iterator[Message]:
+    def _import_shares(self, archive: Export, fingerprint: str) -> Iterator[Message]:
         """The shared links, of which the export tells less than the network; the list is short."""
         rows: list[dict[str, Any] | None] = []
         try:
             # An export of an account that shares nothing, or a newer one, has no such member.
-            for name in filter(SHARES_MEMBER.fullmatch, archive.namelist()):
+            for name in filter(SHARES_MEMBER.fullmatch, archive.names()):
                 with archive.open(name) as member:
                     rows += [shared_conversation(decode(raw)) for raw in elements(member)]
         except BrokenJsonError as error:
@@ -114,7 +115,7 @@ class _Importer:
         for stream in self._streams:
             yield skip(stream, reason, WHOLE_STREAM, why)
 
-    def _recover(self, archive: zipfile.ZipFile) -> Iterator[Message]:
+    def _recover(self, archive: Export) -> Iterator[Message]:
         """Look through the export once for all conversations that are known to be missing."""
         missing = by_conversation(self._start.detail_gaps)
         for key in [key for key in missing if identity(key) is None]:
@@ -139,7 +140,7 @@ class _Importer:
         else:
             yield from (still_missing(flaw, known) for known in gaps)
 
-    def _import(self, archive: zipfile.ZipFile, fingerprint: str) -> Iterator[Message]:
+    def _import(self, archive: Export, fingerprint: str) -> Iterator[Message]:
         saved = table(self._cursor.get("archive"))
         saved = saved if saved.get("fingerprint") == fingerprint else {}
         begin, self._nameless = saved.get("position", 0), saved.get("nameless", 0)
@@ -153,15 +154,15 @@ class _Importer:
         if not saved.get("through"):
             yield self._state(fingerprint, max(index, begin), through=True)
         if self._nameless:
-            text = f"{self._nameless} conversations of the export have no usable id."
-            yield skip("conversations", Reason.SHAPE_CHANGED, BatchScope(partition=dict(NAMELESS)), text)
+            why = f"{self._nameless} conversations of the export have no usable id."
+            yield skip("conversations", Reason.SHAPE_CHANGED, BatchScope(partition=dict(NAMELESS)), why)
 
-    def _not_collected(self, archive: zipfile.ZipFile) -> Iterator[Message]:
-        names = not_collected(archive.namelist())
+    def _not_collected(self, archive: Export) -> Iterator[Message]:
+        names = not_collected(archive.names())
         if names:
             scope = BatchScope(partition={"export_members": "not collected"})
-            text = f"The export holds what this version does not collect: {', '.join(names)}."
-            yield skip("conversations", Reason.EXPORT_NOT_WIRED, scope, text)
+            why = f"The export holds what this version does not collect: {', '.join(names)}."
+            yield skip("conversations", Reason.EXPORT_NOT_WIRED, scope, why)
 
     def _handle(self, detail: Conversation) -> Iterator[Message]:
         key = _key(detail)
@@ -203,11 +204,17 @@ class _Importer:
 _NOT_THERE = UpstreamError("the export does not hold this conversation")
 
 
-def _members(archive: zipfile.ZipFile) -> list[str]:
-    return sorted(name for name in archive.namelist() if CONVERSATIONS_MEMBER.fullmatch(name))
+def _account(archive: Export) -> Iterator[Message]:
+    told = account_of(archive)
+    if (user := text(told.get("id"))) is not None:
+        yield SourceAccount(identity=user, label=text(told.get("email")))
 
 
-def _conversations(archive: zipfile.ZipFile) -> Iterator[bytes]:
+def _members(archive: Export) -> list[str]:
+    return sorted(name for name in archive.names() if CONVERSATIONS_MEMBER.fullmatch(name))
+
+
+def _conversations(archive: Export) -> Iterator[bytes]:
     for name in _members(archive):
         with archive.open(name) as member:
             yield from elements(member)
@@ -222,11 +229,3 @@ def _flaw(detail: Conversation) -> ShapeError | None:
         return ShapeError("the export's conversation has no mapping")
     flaw = flaw_of({}, detail)
     return flaw if isinstance(flaw, ShapeError) else None
-
-
-def _fingerprint(path: Path, archive: zipfile.ZipFile, streams: list[str]) -> str:
-    """Another file, a changed one, or other streams to take from it: another fingerprint."""
-    status = path.stat()
-    contents = [(one.filename, one.CRC, one.file_size, one.header_offset) for one in archive.infolist()]
-    whole_story = json.dumps([status.st_size, status.st_mtime_ns, contents, sorted(streams)])
-    return hashlib.sha256(whole_story.encode()).hexdigest()

@@ -23,6 +23,7 @@ from pdpp_worker.connector import (
     GapToClose,
     Record,
     ResourceScope,
+    SourceAccount,
 )
 from tests.support.connectors import context
 
@@ -238,6 +239,32 @@ def test_an_export_without_shared_links_lacks_nothing(tmp_path: Path) -> None:
 
     assert skips(holder.run([*TREES, SHARES])) == {}
     assert holder.run([*TREES, SHARES]) == []
+
+
+def test_an_export_may_be_an_unpacked_folder_a_bare_file_or_an_object_around_its_list(tmp_path: Path) -> None:
+    content = json.dumps([conversation("c1")])
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    (folder / "conversations.json").write_text(content)
+    (tmp_path / "bare.json").write_text("\ufeff" + content)
+    wrapped = zipped(tmp_path / "wrapped.zip", f'{{"conversations": {content}}}'.encode())
+
+    for path in (folder, folder / "conversations.json", tmp_path / "bare.json", wrapped):
+        holder = reader(path)
+        said = holder.run([*TREES, SHARES])
+        assert skips(said) == {}
+        assert holder.held("conversations").keys() == {"c1"}
+        assert holder.run([*TREES, SHARES]) == []
+
+
+def test_the_export_names_its_account_before_anything(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "export.zip", json.dumps([conversation("c1")]).encode())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("user.json", '{"id": "user-1", "email": "owner@example.com"}')
+
+    said = reader(path).run(TREES)
+
+    assert said[0] == SourceAccount(identity="user-1", label="owner@example.com")
 
 
 def test_a_member_that_no_stream_holds_is_named_in_every_run(tmp_path: Path) -> None:
