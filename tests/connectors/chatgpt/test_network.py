@@ -82,6 +82,22 @@ def test_a_run_without_news_asks_for_one_page_of_each_list_and_no_conversation(p
     assert [one.kind for one in provider.log(before)] == ["list", "list"]
 
 
+def test_a_cursor_of_the_version_before_is_brought_along_and_archived_conversations_are_read(provide: Provide) -> None:
+    provider = provide(40)
+    account = expected(provider)
+    newest = int(account.listed(archived=False)[0].update_time * 1000)
+    position = {"floor": {"time": newest, "ids": [account.listed(archived=False)[0].id]}, "index": 0}
+    holder = Holder(online(provider), state={"conversations": {"list": position, "hydrated": True}})
+
+    holder.run(TREES)
+
+    archived = [one.id for one in account.listed(archived=True)]
+    assert details_asked(provider) == archived
+    assert "list" not in holder.state["conversations"]
+    holder.run(TREES)
+    assert details_asked(provider) == archived
+
+
 def test_awkward_text_passes_unharmed(provide: Provide) -> None:
     holder = Holder(online(provide(12)))
     holder.run(TREES)
