@@ -122,9 +122,13 @@ class Forbidden(ProviderError):  # noqa: N818 - named as the field names it
 
 
 class Gone(ProviderError):  # noqa: N818 - named as the field names it
-    """The provider affirmed that the resource does not exist."""
+    """The provider affirmed that the resource does not exist; `code` is its body's word for that, if it has one."""
 
     slug = "gone"
+
+    def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(message, status=status)
+        self.code = code
 
 
 class ShapeError(ProviderError):

@@ -7,12 +7,16 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from connectors.chatgpt.errors import ListShortError
 from connectors.chatgpt.fields import identity, millis
 from connectors.chatgpt.jsonstream import elements
-from connectors.chatgpt.listing import PAGE, Item, Page
+from connectors.chatgpt.known import Item
+from connectors.chatgpt.listing import PAGE, Page
+from connectors.chatgpt.rows import listed_conversation
 from connectors.chatgpt.session import Session, parsed
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import ShapeError
+from pdpp_worker.connector.json_fields import table, tables
 
 BATCH = 10
 """The most conversations that one request may ask for."""
@@ -28,44 +32,50 @@ class Api:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def conversations(self, offset: int) -> Page:
-        """A page of the list, most recently updated first."""
-        answer = self._get("/conversations", offset=offset, limit=PAGE, order="updated")
+    def conversations(self, offset: int, *, archived: bool) -> Page:
+        """A page of one of the two lists of conversations, most recently updated first."""
+        which = "true" if archived else "false"
+        answer = self._get("/conversations", offset=offset, limit=PAGE, order="updated", is_archived=which)
         return _page(answer, "update_time")
 
     def conversation(self, key: str) -> Conversation:
         """One conversation with its whole tree."""
         path = f"/conversation/{key}"
         detail = parsed(f"GET {path}", self._session.get(path), Conversation)
-        if not detail.is_whole:
-            raise ShapeError("the conversation has no mapping")
+        if (wrong := _wrong(key, detail)) is not None:
+            raise ShapeError(wrong)
         return detail
 
     def conversation_batch(self, keys: Sequence[str]) -> dict[str, Conversation]:
         """Those of at most `BATCH` conversations that the platform cares to give at once, by id."""
         path = "/conversations/batch"
         answer = self._session.post(path, {"conversation_ids": list(keys)})
-        given = {one.fields.get("id"): one for one in parsed(f"POST {path}", answer, _conversations) if one.is_whole}
-        return {key: given[key] for key in keys if key in given}
+        given = {identity(one.fields.get("id")): one for one in parsed(f"POST {path}", answer, _conversations)}
+        return {key: given[key] for key in keys if key in given and _wrong(key, given[key]) is None}
 
     def _get(self, path: str, **parameters: Any) -> Any:
         return parsed(f"GET {path}", self._session.get(path, **parameters))
 
     def memories(self) -> Iterator[Any]:
         """All memories."""
-        yield from _array(self._get("/memories", include_memory_entries="true"), "memories", "items")
+        answer = self._get("/memories", include_memory_entries="true")
+        found = _array(answer, "memories", "items")
+        yield from found
+        check_complete(answer, len(found))
 
     def gizmos(self) -> Iterator[Any]:
         """All custom GPTs of the owner, in whatever wrapper they come."""
-        cursors, barren = set[str](), 0
+        cursors, barren, count = set[str](), 0, 0
         before: list[Any] = []
         parameters = {"limit": PAGE}
         while True:
             answer = self._get("/gizmos/mine", **parameters)
-            page = _array(answer, "items", "gizmos", "cuts")
+            page = [one for part in _array(answer, "items", "gizmos", "cuts") for one in _of_section(part)]
             yield from page
+            count += len(page)
             cursor = answer.get("cursor")
             if not cursor:
+                check_complete(answer, count)
                 return
             barren = barren + 1 if page in ([], before) else 0
             if str(cursor) in cursors or barren > MAX_BARREN:
@@ -86,6 +96,41 @@ class Api:
         return _page(answer, "create_time", "created_at")
 
 
+def check_complete(answer: dict[str, Any], count: int) -> None:
+    """Check a list that was read to its end against what its last answer says of it.
+
+    Raises:
+        ListShortError: it goes on, or counts more than it named.
+    """
+    total = _count(answer.get("total"))
+    if answer.get("has_more") is True or (total is not None and total > count):
+        raise ListShortError(f"the list names {count} items, and says that there are more")
+
+
+def _wrong(key: str, detail: Conversation) -> str | None:
+    """The reason for which an answer is not the conversation that was asked for, if it is not."""
+    told = detail.fields
+    if not detail.is_whole:
+        return "the conversation has no mapping"
+    if any(isinstance(told.get(name), str) and told[name] != key for name in ("conversation_id", "id")):
+        return "the answer is another conversation than was asked for"
+    page = table(told.get("page_info"))
+    if detail.is_empty and (told.get("current_node") or told.get("messages") or page.get("has_previous_page")):
+        return "the mapping is empty, and the answer says that there are messages"
+    return None
+
+
+def _of_section(part: Any) -> list[Any]:
+    """The GPTs of one section of the answer; what is no section is one GPT, in whatever wrapper."""
+    section = table(table(part).get("list"))
+    return tables(section["items"]) if "items" in section else [part]
+
+
+def _count(value: Any) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOTAL
+    return value if is_count else None
+
+
 def _conversations(raw: bytes) -> list[Conversation]:
     return [Conversation(one) for one in elements(io.BytesIO(raw))]
 
@@ -98,16 +143,15 @@ def _array(answer: Any, *names: str) -> list[Any]:
 
 
 def _page(answer: Any, *times: str) -> Page:
-    raw = _array(answer, "items")
-    total = answer.get("total")
-    items = [Item(key, _time(one, times), one) for one in raw if (key := _key(one)) is not None]
-    is_count = isinstance(total, int) and 0 <= total <= MAX_TOTAL
-    return Page(items, total if is_count else None, len(raw) - len(items))
+    rows = [_item(one, times) for one in _array(answer, "items")]
+    admits_missing, goes_on = (answer.get(name) is True for name in ("has_missing_conversations", "has_more"))
+    return Page(rows, _count(answer.get("total")), admits_missing, goes_on)
 
 
-def _key(raw: Any) -> str | None:
-    return identity(raw.get("id")) if isinstance(raw, dict) else None
-
-
-def _time(raw: dict[str, Any], names: tuple[str, ...]) -> int | None:
-    return next((found for name in names if (found := millis(raw.get(name))) is not None), None)
+def _item(raw: Any, times: tuple[str, ...]) -> Item | None:
+    key = identity(table(raw).get("id"))
+    if key is None:
+        return None
+    time = next((found for name in times if (found := millis(raw.get(name))) is not None), None)
+    told = {name: value for name, value in listed_conversation(key, raw).items() if not name.endswith("_time")}
+    return Item(key, time, raw, tuple(sorted(told.items())))

@@ -2,47 +2,52 @@
 
 It gives the same records under the same keys as the network does. The position in it is the number of conversations
 that were read; it holds for the very same file only. Records that an export no longer contains are not deleted: it may
-be an old one.
+be an old one. So a conversation that an earlier export held in a newer version is passed over.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from connectors.chatgpt.details import coverage, gap, listed, whole
+from connectors.chatgpt.details import flaw_of
+from connectors.chatgpt.export_file import Export, account_of, fingerprint_of, open_export
+from connectors.chatgpt.export_members import CONVERSATIONS_MEMBER, SHARES_MEMBER, not_collected
+from connectors.chatgpt.export_times import ExportTimes
 from connectors.chatgpt.fields import identity
-from connectors.chatgpt.gaps import by_conversation, closed
+from connectors.chatgpt.gaps import NAMELESS, by_conversation, closed
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
 from connectors.chatgpt.jsonstream import elements
-from connectors.chatgpt.listing import Item
+from connectors.chatgpt.reports import coverage, gap, listed, whole
 from connectors.chatgpt.small_rows import shared_conversation
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
     WHOLE_STREAM,
+    BatchScope,
     Context,
+    GapToClose,
     Message,
     Reason,
     Record,
     ResourceScope,
     ShapeError,
+    SourceAccount,
     Start,
     State,
+    UpstreamError,
+    closed_as_absent,
     skip,
+    still_missing,
 )
-from pdpp_worker.connector.json_fields import table
+from pdpp_worker.connector.json_fields import table, text
 
 SHARES = "shared_conversations"
 SUPPLIED = ("conversations", "messages", SHARES)
-_SHARES_MEMBER = re.compile(r"(?:.*/)?shared_conversations\.json")
-# Large exports come in numbered parts.
-_MEMBER = re.compile(r"(?:.*/)?conversations(?:-\d+)?\.json")
+STATE_CHARS = 2048
+"""A cursor that is longer is saved the more seldom: about so much is written for each conversation."""
 _UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -68,30 +73,33 @@ class _Importer:
         self._streams = [stream for stream in wanted if stream in SUPPLIED]
         self._cursor = table(start.cursor("conversations"))
         self._shares_cursor = table(start.cursor(SHARES))
+        self._times = ExportTimes(self._cursor.get("export_times"))
+        self._nameless = 0
 
     def messages(self, path: Path) -> Iterator[Message]:
-        with zipfile.ZipFile(path) as archive:
+        with open_export(path) as archive:
             if not any(_members(archive)):
                 yield from self.stopped(Reason.SOURCE_PARTITION_FAILED, "The export holds no conversations.json.")
                 return
+            yield from _account(archive)
             yield from self._recover(archive)
             if self._start.recovery_only:
                 return
-            fingerprint = _fingerprint(path, archive, self._streams)
+            fingerprint = fingerprint_of(archive, self._streams)
             if "conversations" in self._streams:
                 yield from self._import(archive, fingerprint)
+                yield from self._not_collected(archive)
             if SHARES in self._streams and self._shares_cursor.get("archive") != fingerprint:
                 yield from self._import_shares(archive, fingerprint)
 
-    def _import_shares(self, archive: zipfile.ZipFile, fingerprint: str) -> Iterator[Message]:
+    def _import_shares(self, archive: Export, fingerprint: str) -> Iterator[Message]:
         """The shared links, of which the export tells less than the network; the list is short."""
-        name = next((name for name in archive.namelist() if _SHARES_MEMBER.fullmatch(name)), None)
-        if name is None:
-            yield skip(SHARES, Reason.EXPORT_NOT_WIRED, WHOLE_STREAM, "The export holds no shared_conversations.json.")
-            return
+        rows: list[dict[str, Any] | None] = []
         try:
-            with archive.open(name) as member:
-                rows = [shared_conversation(decode(raw)) for raw in elements(member)]
+            # An export of an account that shares nothing, or a newer one, has no such member.
+            for name in filter(SHARES_MEMBER.fullmatch, archive.names()):
+                with archive.open(name) as member:
+                    rows += [shared_conversation(decode(raw)) for raw in elements(member)]
         except BrokenJsonError as error:
             yield skip(SHARES, Reason.PARSE_FAILED, WHOLE_STREAM, f"The shared links are not whole JSON: {error}.")
             return
@@ -107,92 +115,117 @@ class _Importer:
         for stream in self._streams:
             yield skip(stream, reason, WHOLE_STREAM, why)
 
-    def _recover(self, archive: zipfile.ZipFile) -> Iterator[Message]:
+    def _recover(self, archive: Export) -> Iterator[Message]:
         """Look through the export once for all conversations that are known to be missing."""
         missing = by_conversation(self._start.detail_gaps)
-        missing = dict(list(missing.items())[: self._start.budget.items])
-        if not missing:
-            return
-        for index, raw in _conversations(archive):
+        for key in [key for key in missing if identity(key) is None]:
+            # Earlier versions named items without an id by their number; these are said of the export as a whole now.
+            yield from (closed_as_absent(known) for known in missing.pop(key))
+        for raw in _conversations(archive) if missing else ():
             detail = Conversation(raw)
-            key = _key(detail, index)
-            gaps = missing.pop(key, None)
-            if gaps is not None and _is_whole(detail):
-                yield from self._records(key, detail)
-                yield from closed(key, gaps, detail.message_ids)
-            elif gaps is not None:
-                yield from (gap(key, detail.fields, _SHAPE, gap_id=known.gap_id) for known in gaps)
+            gaps = missing.pop(_key(detail) or "", None)
+            if gaps is not None:
+                yield from self._retry(gaps, detail)
             if not missing:
                 return
+        for known in (one for gaps in missing.values() for one in gaps):
+            yield still_missing(_NOT_THERE, known)
 
-    def _import(self, archive: zipfile.ZipFile, fingerprint: str) -> Iterator[Message]:
+    def _retry(self, gaps: list[GapToClose], detail: Conversation) -> Iterator[Message]:
+        key, flaw = _key(detail) or "", _flaw(detail)
+        if detail.is_whole:
+            yield from self._records(key, detail)
+        if flaw is None:
+            yield from closed(key, gaps, detail.message_ids)
+        else:
+            yield from (still_missing(flaw, known) for known in gaps)
+
+    def _import(self, archive: Export, fingerprint: str) -> Iterator[Message]:
         saved = table(self._cursor.get("archive"))
         saved = saved if saved.get("fingerprint") == fingerprint else {}
-        if saved.get("through"):
-            return
-        begin = saved.get("position", 0)
-        for index, raw in _conversations(archive):
-            if index >= begin:
-                detail = Conversation(raw)
-                yield from self._handle(_key(detail, index), detail)
-                yield self._state(fingerprint, index + 1, through=False)
-                begin = index + 1
-        yield self._state(fingerprint, begin, through=True)
+        begin, self._nameless = saved.get("position", 0), saved.get("nameless", 0)
+        index = saved_at = begin
+        for index, raw in enumerate(_conversations(archive) if not saved.get("through") else (), start=1):
+            if index <= begin:
+                continue
+            yield from self._handle(Conversation(raw))
+            if (index - saved_at) * STATE_CHARS >= self._times.chars:
+                yield self._state(fingerprint, saved_at := index, through=False)
+        if not saved.get("through"):
+            yield self._state(fingerprint, max(index, begin), through=True)
+        if self._nameless:
+            why = f"{self._nameless} conversations of the export have no usable id."
+            yield skip("conversations", Reason.SHAPE_CHANGED, BatchScope(partition=dict(NAMELESS)), why)
 
-    def _handle(self, key: str, detail: Conversation) -> Iterator[Message]:
-        is_whole, with_messages = _is_whole(detail), "messages" in self._streams
-        if is_whole:
+    def _not_collected(self, archive: Export) -> Iterator[Message]:
+        names = not_collected(archive.names())
+        if names:
+            scope = BatchScope(partition={"export_members": "not collected"})
+            why = f"The export holds what this version does not collect: {', '.join(names)}."
+            yield skip("conversations", Reason.EXPORT_NOT_WIRED, scope, why)
+
+    def _handle(self, detail: Conversation) -> Iterator[Message]:
+        key = _key(detail)
+        if key is None:
+            self._nameless += 1
+            return
+        flaw, with_messages = _flaw(detail), "messages" in self._streams
+        if not self._times.is_newer_than(key, detail.fields.get("update_time")):
+            yield from self._take(key, detail, flaw, with_messages=with_messages)
+        elif with_messages:
+            yield coverage(key, is_read=True)
+
+    def _take(
+        self, key: str, detail: Conversation, flaw: ShapeError | None, *, with_messages: bool
+    ) -> Iterator[Message]:
+        if detail.is_whole:
             yield from self._records(key, detail)
         else:
-            yield from self._broken(key, detail.fields, with_messages=with_messages)
-        if with_messages:
-            yield coverage(key, is_read=is_whole)
-
-    def _broken(self, key: str, fields: dict[str, Any], *, with_messages: bool) -> Iterator[Message]:
-        if identity(key) is not None:
-            yield listed(Item(key, None, fields), self._now)
-        if with_messages:
-            yield gap(key, fields, _SHAPE)
+            yield listed(key, detail.fields, self._now)
+        if with_messages and flaw is not None:
+            yield gap(key, detail.fields, flaw)
+        elif flaw is not None:
+            yield skip("conversations", Reason.SHAPE_CHANGED, ResourceScope(resource_id=key), str(flaw))
         else:
-            yield skip("conversations", Reason.SHAPE_CHANGED, ResourceScope(resource_id=key), str(_SHAPE))
+            self._times.note(key, detail.fields.get("update_time"))
+        if with_messages:
+            yield coverage(key, is_read=flaw is None)
 
     def _records(self, key: str, detail: Conversation) -> Iterator[Message]:
         yield from (record for record in whole(key, {}, detail, self._now) if record.stream in self._streams)
 
     def _state(self, fingerprint: str, position: int, *, through: bool) -> State:
         archive = {"fingerprint": fingerprint, "position": position, "through": through}
-        return State(stream="conversations", cursor={**self._cursor, "archive": archive})
+        archive |= {"nameless": self._nameless} if self._nameless else {}
+        cursor = {**self._cursor, "archive": archive, "export_times": self._times.as_text()}
+        return State(stream="conversations", cursor=cursor)
 
 
-_SHAPE = ShapeError("the export's conversation has no id or no mapping")
+_NOT_THERE = UpstreamError("the export does not hold this conversation")
 
 
-def _members(archive: zipfile.ZipFile) -> list[str]:
-    return sorted(name for name in archive.namelist() if _MEMBER.fullmatch(name))
+def _account(archive: Export) -> Iterator[Message]:
+    told = account_of(archive)
+    if (user := text(told.get("id"))) is not None:
+        yield SourceAccount(identity=user, label=text(told.get("email")))
 
 
-def _conversations(archive: zipfile.ZipFile) -> Iterator[tuple[int, bytes]]:
-    index = 0
+def _members(archive: Export) -> list[str]:
+    return sorted(name for name in archive.names() if CONVERSATIONS_MEMBER.fullmatch(name))
+
+
+def _conversations(archive: Export) -> Iterator[bytes]:
     for name in _members(archive):
         with archive.open(name) as member:
-            for raw in elements(member):
-                yield index, raw
-                index += 1
+            yield from elements(member)
 
 
-def _key(detail: Conversation, index: int) -> str:
-    """The conversation's id, or its number in the export where it has none."""
-    fields = detail.fields
-    return identity(fields.get("id")) or identity(fields.get("conversation_id")) or f"#{index}"
+def _key(detail: Conversation) -> str | None:
+    return identity(detail.fields.get("id")) or identity(detail.fields.get("conversation_id"))
 
 
-def _is_whole(detail: Conversation) -> bool:
-    return detail.is_whole and not _key(detail, 0).startswith("#")
-
-
-def _fingerprint(path: Path, archive: zipfile.ZipFile, streams: list[str]) -> str:
-    """Another file, a changed one, or other streams to take from it: another fingerprint."""
-    status = path.stat()
-    contents = [(one.filename, one.CRC, one.file_size, one.header_offset) for one in archive.infolist()]
-    whole_story = json.dumps([status.st_size, status.st_mtime_ns, contents, sorted(streams)])
-    return hashlib.sha256(whole_story.encode()).hexdigest()
+def _flaw(detail: Conversation) -> ShapeError | None:
+    if not detail.is_whole:
+        return ShapeError("the export's conversation has no mapping")
+    flaw = flaw_of({}, detail)
+    return flaw if isinstance(flaw, ShapeError) else None

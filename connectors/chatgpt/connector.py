@@ -8,9 +8,10 @@ from functools import partial
 
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.archive import import_archive
-from connectors.chatgpt.conversations import forward, recover
+from connectors.chatgpt.conversations import Conversations
 from connectors.chatgpt.details import Details
 from connectors.chatgpt.lists import SMALL_STREAMS, SmallStream, scan
+from connectors.chatgpt.recovery import recover
 from connectors.chatgpt.session import Session
 from pdpp_worker.connector import (
     Challenged,
@@ -18,6 +19,7 @@ from pdpp_worker.connector import (
     Message,
     Phase,
     ProviderError,
+    SourceAccount,
     Start,
     narrowed_streams,
     refuse,
@@ -49,19 +51,26 @@ def _collect_online(start: Start, context: Context, wanted: list[str]) -> Iterat
         yield from (skip_for(error, stream, message=word(error)) for stream in wanted)
         return
     with closing(session):
-        yield from run_phases(_phases(start, context, Api(session), wanted), word=word)
+        if session.account is not None:
+            yield SourceAccount(identity=session.account, label=session.account_label)
+        is_known = session.account is not None
+        yield from run_phases(_phases(start, context, Api(session), wanted, is_known=is_known), word=word)
 
 
-def _phases(start: Start, context: Context, api: Api, wanted: list[str]) -> list[Phase]:
+def _phases(start: Start, context: Context, api: Api, wanted: list[str], *, is_known: bool) -> list[Phase]:
+    """The phases of a slice; `is_known`: the account has said who it is."""
     details = Details(api, start.budget.items, in_batches=bool(context.settings.get("batch")))
     trees = tuple(name for name in TREES if name in wanted)
     phases = [Phase(trees, lambda: recover(start, context, details))] if trees else []
     if start.recovery_only:
         return phases
+    walk = Conversations(start, context, api, details)
+    if trees and not is_known:
+        phases.insert(0, Phase(trees, walk.check_account))
     small = [stream for stream in SMALL_STREAMS if stream.name in wanted]
     phases += [Phase((stream.name,), _scanner(stream, start, context, api)) for stream in small]
     if "conversations" in trees:
-        phases.append(Phase(trees, lambda: forward(start, context, api, details)))
+        phases.append(Phase(trees, walk.walk))
     return phases
 
 

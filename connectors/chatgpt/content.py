@@ -97,3 +97,5 @@ _READERS: dict[str, tuple[tuple[str, ...], _Reader]] = {
     "user_editable_context": _of("user_profile", "user_instructions"),
     "system_error": (("name", "text"), _error),
 }
+KNOWN_TYPES = frozenset(_READERS)
+"""Content types of which the text is taken; any other content is kept as JSON."""

@@ -1,41 +1,40 @@
-"""Conversations read one by one, and the messages that tell the runtime how that went."""
+"""Conversations read one by one, or several at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from connectors.chatgpt import rows
 from connectors.chatgpt.api import BATCH, Api
-from connectors.chatgpt.listing import Item
+from connectors.chatgpt.fields import millis
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
     AuthExpired,
     Challenged,
-    DetailCoverage,
-    DetailGap,
     Gone,
     NeedsOwner,
     ProviderError,
     Reason,
-    Record,
+    ShapeError,
     Throttled,
     UpstreamError,
-    detail_coverage,
-    gap_for,
     reason_for,
 )
 
 MAX_FAILURES = 5
 """Failures in a row after which no further conversation is asked for."""
+MAX_FAILED_GAPS = 25
+"""The same while gaps are retried: each is known to fail, so that says little of the next. Not for refusals."""
 UNPROVED = 2
-"""Number of 404s, or 403s, taken to be about one conversation before any could be read: the endpoint itself may be
-gone, or closed to this account."""
+"""Number of 403s, or of gaps that the platform says were deleted, that are taken to be about one conversation before
+any could be read: the endpoint itself may be closed to this account."""
+DELETED = frozenset({"conversation_not_found", "conversation_deleted"})
+"""Codes by which the platform says that a conversation does not exist. A 404 without one says nothing of the kind."""
+LATE_MS = 1000
+"""A list and a detail may count the same update with a different precision."""
 
 FORBIDDEN = 403
-
-Now = Callable[[], datetime]
 
 
 class Details:
@@ -51,12 +50,13 @@ class Details:
         self._error: ProviderError | None = None
         self._gone = self._forbidden = 0
         self._proved = False
+        self._recovers = True
 
     def read(self, key: str) -> Conversation:
         """One conversation.
 
         Raises:
-            Gone: it does not exist at the platform.
+            Gone: the platform says that it was deleted.
             ProviderError: it could not be read.
         """
         if self._left is not None:
@@ -66,9 +66,9 @@ class Details:
         except Challenged:
             raise
         except ProviderError as error:
-            if self._is_about_the_account(error) or (isinstance(error, Gone) and self._believe()):
+            if self._is_about_the_account(error) or self._is_deleted(error):
                 raise
-            self._failures, self._error = self._failures + 1, self._error_of(error)
+            self._failures, self._error = self._failures + 1, _error_of(error)
             raise self._error from None
         self._failures, self._proved = 0, True
         return detail
@@ -88,16 +88,16 @@ class Details:
         except ProviderError:
             self.batch, self._ahead = 1, {}
 
-    def forgive(self) -> None:
-        """Begin to count failures anew; the list was read, so the account is let in."""
-        self._failures = 0
+    def begin_walk(self) -> None:
+        """Begin to count failures anew: the list was read, so the account is let in."""
+        self._failures, self._recovers = 0, False
 
     @property
     def why_stop(self) -> Reason | None:
         """The reason not to ask for a further conversation now, if there is one."""
         if self._left is not None and self._left <= 0:
             return Reason.RUN_BUDGET_DEFERRED
-        if self._error is None or self._failures < MAX_FAILURES:
+        if self._error is None or self._failures < self._patience(self._error):
             return None
         return Reason.UPSTREAM_PRESSURE if isinstance(self._error, Throttled) else reason_for(self._error)
 
@@ -106,6 +106,9 @@ class Details:
         """The time at which the platform last said to come back, if it refused for the rate."""
         return None if self._error is None else self._error.retry_after
 
+    def _patience(self, error: ProviderError) -> int:
+        return MAX_FAILED_GAPS if self._recovers and not isinstance(error, Throttled) else MAX_FAILURES
+
     def _is_about_the_account(self, error: ProviderError) -> bool:
         """A refusal of one conversation, where the list or others could be read, is about that one alone."""
         if not isinstance(error, AuthExpired) or error.status != FORBIDDEN:
@@ -113,43 +116,26 @@ class Details:
         self._forbidden += 1
         return not self._proved and self._forbidden > UNPROVED
 
-    def _believe(self) -> bool:
+    def _is_deleted(self, error: ProviderError) -> bool:
+        if not isinstance(error, Gone) or error.code not in DELETED:
+            return False
         self._gone += 1
-        return self._proved or self._gone <= UNPROVED
-
-    def _error_of(self, error: ProviderError) -> ProviderError:
-        if isinstance(error, Gone):
-            return UpstreamError("one conversation after the other is answered as absent", status=error.status)
-        if isinstance(error, AuthExpired):
-            return UpstreamError("this conversation is refused, others are not", status=error.status)
-        return error
+        return self._proved or (self._recovers and self._gone <= UNPROVED)
 
 
-def whole(key: str, item: dict[str, Any], detail: Conversation, now: Now) -> Iterator[Record]:
-    """The records of a conversation that was read: its own row, then its messages."""
-    row = rows.conversation(key, item, detail)
-    yield Record(stream="conversations", key=key, data=row, emitted_at=now())
-    for message in rows.messages(key, detail):
-        yield Record(stream="messages", key=[key, message["id"]], data=message, emitted_at=now())
+def flaw_of(item: dict[str, Any], detail: Conversation) -> ProviderError | None:
+    """The reason for which a conversation that was read is not whole, if it is not; `item` is what the list says."""
+    listed, told = millis(item.get("update_time")), millis(detail.fields.get("update_time"))
+    if listed is not None and told is not None and told < listed - LATE_MS:
+        return UpstreamError("what was read is older than the list says")
+    if detail.absent_nodes:
+        return ShapeError(f"the tree names {len(detail.absent_nodes)} nodes that it does not hold")
+    return None
 
 
-def listed(item: Item, now: Now) -> Record:
-    """The list's fields of a conversation, to be merged over the record held."""
-    data = rows.listed_conversation(item.id, item.raw)
-    return Record(stream="conversations", key=item.id, data=data, emitted_at=now(), partial=True)
-
-
-def deleted(key: str, now: Now) -> Record:
-    """The platform affirmed that a conversation does not exist."""
-    return Record(stream="conversations", key=key, data={"id": key}, emitted_at=now(), op="delete")
-
-
-def gap(key: str, item: dict[str, Any], error: ProviderError, *, gap_id: str | None = None) -> DetailGap:
-    """A conversation whose messages could not be read, with all that is needed to ask for it again."""
-    locator = {"kind": "chatgpt.conversation", "conversation_id": key, "item": rows.listed_fields(item)}
-    return gap_for(error, "messages", key, parent_stream="conversations", detail_locator=locator, gap_id=gap_id)
-
-
-def coverage(key: str, *, is_read: bool) -> DetailCoverage:
-    """Accounts for the messages of a listed conversation: they were read, or are a gap."""
-    return detail_coverage("messages", "conversations", key, is_read=is_read)
+def _error_of(error: ProviderError) -> ProviderError:
+    if isinstance(error, Gone):
+        return UpstreamError("answered as absent, without proof that it was deleted", status=error.status)
+    if isinstance(error, AuthExpired):
+        return UpstreamError("this conversation is refused, others are not", status=error.status)
+    return error

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from pdpp_worker.connector import UpstreamError
+from pdpp_worker.connector import NeedsOwner, UpstreamError
 
 
 class ListEmptiedError(UpstreamError):
     """A list is empty although it was not before; that is more often a broken source than an emptied account."""
 
     slug = "list_emptied"
+
+
+class ListShortError(UpstreamError):
+    """A list names fewer items than it says that it has."""
+
+    slug = "list_short"
+
+
+class OtherAccountError(NeedsOwner):
+    """What is listed is another account than the one that was read before."""
+
+    slug = "other_account"
+    reason = "another_account"

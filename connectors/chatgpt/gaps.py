@@ -1,14 +1,25 @@
-"""The gaps that START assigns, and how they are closed."""
+"""The gaps that START assigns, and how they are closed: each by the thing that it is about."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from pdpp_worker.connector import BatchScope, DetailGapRecovered, GapToClose, ResourceScope
+from pdpp_worker.connector import (
+    BatchScope,
+    DetailGap,
+    DetailGapRecovered,
+    GapToClose,
+    ResourceScope,
+    ShapeError,
+    still_missing,
+)
 
-BACKLOG = {"backlog": "conversations"}
-"""The part of the list that a walk which stopped early has not come to."""
+BACKLOG: dict[str, Any] = {"backlog": "conversations"}
+"""The part of the lists that a walk which stopped early has not come to."""
+NAMELESS: dict[str, Any] = {"list_items": "without a usable id"}
+"""Items of a list or an export that nothing can be asked by."""
 
 
 def by_conversation(gaps: Sequence[GapToClose]) -> dict[str, list[GapToClose]]:
@@ -25,13 +36,17 @@ def is_backlog(known: GapToClose) -> bool:
     return isinstance(known.scope, BatchScope) and known.scope.partition == BACKLOG
 
 
-def closed(key: str, gaps: Sequence[GapToClose], messages: Sequence[str]) -> Iterator[DetailGapRecovered]:
+def closed(key: str, gaps: Sequence[GapToClose], messages: Sequence[str]) -> Iterator[DetailGapRecovered | DetailGap]:
     """Close gaps of conversation `key`, which was read, each by a record of its own stream.
 
-    `messages`: the ids of the conversation's messages. Where there is none, the platform says that there is none.
+    `messages`: the ids of the conversation's messages. Where there is none, the platform says that there is none. A
+    message that is not among them stays a gap: nobody said that it was deleted.
     """
     for known in gaps:
         proof = key if known.stream == "conversations" else _message_of(known, key, messages)
+        if proof is None and messages:
+            yield still_missing(ShapeError("the conversation was read, and the message is not in it"), known)
+            continue
         yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=proof or key, absent=not proof)
 
 

@@ -13,8 +13,10 @@ _GROWTH = 8
 """A part of what is held is read on at least, so that a large element is looked through a few times only."""
 
 
-def elements(source: IO[bytes]) -> Iterator[bytes]:
+def elements(source: IO[bytes], *, wrapper: bytes = b"conversations") -> Iterator[bytes]:
     """The elements of the array, in order; their brackets and quotes match, what is in them is not checked.
+
+    The array may be the first member, named `wrapper`, of an object.
 
     Memory holds one element and little more.
 
@@ -22,6 +24,11 @@ def elements(source: IO[bytes]) -> Iterator[bytes]:
         BrokenJsonError: at the byte where the file stops making sense; the elements before it were handed out.
     """
     held = _Held(source)
+    if held.peek() == b"{":
+        held.expect(b"{")
+        if held.value() != b'"%s"' % wrapper:
+            raise BrokenJsonError("expected an array")
+        held.expect(b":")
     held.expect(b"[")
     if held.peek() == b"]":
         return

@@ -1,276 +1,242 @@
-"""Walks a list that is sorted newest first, read by offset, and changes while it is read.
+"""Walks a list that is read by offset and changes while it is read, without trusting its order, count or length.
 
-The list answers `offset`/`limit` pages. Between two reads anything can happen: an update moves an item to the top and
-everything above its old row down by one, a new item moves everything down, a deletion moves everything below it up.
-The walk may be cut between any two items and resumed much later, from a `Position` of a few dozen bytes.
+What decides
+    An item is handed out if its version is not among the known ones, wherever on the list it stands. So a pinned
+    item, another order, equal times, and an old item that appears late are all found where they are met.
 
-The position
-    `low_watermark`   everything older than this was handled by earlier walks (and the ids named at this time);
-    `high_watermark`  the newest time when the pass under way began: the low watermark once the pass is through;
-    `boundary`        how far down the pass has come: everything newer, down from the high watermark, has been handled,
-                      and so have the ids it names at this very time;
-    `index`           where in the list the boundary was last seen; only a hint.
-    A cursor keeps them as `floor`, `top`, `mark` and `index`.
+How far a walk goes
+    A pass begins at the top. It ends at a page whose last row is known if the list's own count is what the last whole
+    pass leads to expect. Once a day, and whenever the count is another one or the last pass was cut, it goes down to
+    the end. A pass is *whole* if every page joined the one before (they overlap), and as many items were met as the
+    list counts. Passes go on until one brings no news, at most `MAX_PASSES`: a platform that counts reading as an
+    update would never be done.
 
-Reading a page
-    Times only ever grow, and they grow past the high watermark; so an item at or below the boundary that is not at
-    the row where it was expected is further up by deletions, further down by arrivals, or gone to the top. A page
-    is therefore used only if its first item is one that the boundary covers (or it is the very first page):
-    everything below the boundary that the list held at that instant then begins on this page, without a hole. If
-    the first item is not covered, the list has moved up; the walk steps back until it finds one that is. Pages
-    overlap, so that this is rare. Items that the boundary covers are passed over, so pages that moved down cost
-    requests, never a second reading.
-
-The end of a pass
-    A page that ends below the low watermark, or from which no further page follows (it holds the overlap only). The
-    low watermark then rises to the high one. A change meanwhile is newer than that, and another pass from the top
-    takes it; passes go on until one finds nothing, at most `MAX_PASSES` (a platform that counts reading as an
-    update would never be done). So, after a walk that came to its end within the limit: every item that was listed
-    when its last pass began has been handed out in the version it then had. And at every moment, resumed or not: no
-    version at or below the low watermark, nor between boundary and high watermark, is lost; a version is above the
-    high watermark, and then the next pass finds it.
-
-Awkward lists
-    Times are compared in whole milliseconds, since one list mixes forms of different precision. Equal times need no
-    order of their own: the ids at a boundary are kept. An item without a time is handed out whenever it is met and
-    moves nothing. A stray old item above newer ones (a pinned one) is handed out too, and the boundary moves only
-    as far as the newest item that is still to come on the page.
+What is not believed
+    A short or empty page is no end while the list counts more: the walk goes on, and what is missing is said. A page
+    that does not join is asked for again from further up. Pages that bring nothing end the pass, whatever they say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.chatgpt.errors import ListEmptiedError
-from pdpp_worker.connector import ShapeError
+from connectors.chatgpt.known import Item, Known
+from connectors.chatgpt.old_cursor import was_handled
 
 PAGE = 100
 OVERLAP = 5
 MAX_PASSES = 3
 MAX_RETREATS = 3
-
-
-@dataclass(frozen=True)
-class Item:
-    """One list item: its id, its time (ms since 1970; None when unknown) and what the list says of it."""
-
-    id: str
-    time: int | None
-    raw: dict[str, Any]
+MAX_BARREN = 3
+"""Pages in a row without a row that is new to the pass, after which it ends."""
+WHOLE_EVERY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Page:
-    """One answer of the list; `total` as the platform counts it, `unusable` items have no id to ask for."""
+    """One answer of the list; a row without an id to ask for is None. `total` is the platform's count."""
 
-    items: Sequence[Item]
+    rows: Sequence[Item | None]
     total: int | None = None
-    unusable: int = 0
+    admits_missing: bool = False
+    """Whether the platform says that its list misses some."""
+    goes_on: bool = False
+    """Whether it says that more follows."""
 
     @property
-    def size(self) -> int:
-        """The number of the list's rows that the page takes."""
-        return len(self.items) + self.unusable
-
-
-@dataclass(frozen=True)
-class Boundary:
-    """A boundary of the list: a time (ms) and the ids that were handled at exactly that time."""
-
-    time: int
-    ids: frozenset[str] = frozenset()
-
-    def is_below(self, item: Item) -> bool:
-        """Whether the item is newer than the boundary, or one of its own."""
-        return item.time is not None and (item.time > self.time or self._names(item))
-
-    def is_above(self, item: Item) -> bool:
-        """Whether the item is older than the boundary, or one of its own."""
-        return item.time is not None and (item.time < self.time or self._names(item))
-
-    def with_item(self, item: Item) -> Boundary:
-        """The same boundary with one more item handled, if the item lies on it."""
-        return replace(self, ids=self.ids | {item.id}) if item.time == self.time else self
-
-    def as_json(self) -> dict[str, Any]:
-        """The boundary as a cursor keeps it."""
-        return {"time": self.time, "ids": sorted(self.ids)}
-
-    def _names(self, item: Item) -> bool:
-        return item.time == self.time and item.id in self.ids
-
-
-@dataclass(frozen=True)
-class Position:
-    """The progress of the walk; see the module's text."""
-
-    low_watermark: Boundary | None = None
-    high_watermark: Boundary | None = None
-    boundary: Boundary | None = None
-    index: int = 0
-
-    @classmethod
-    def from_json(cls, saved: Any) -> Position:
-        """The position that a cursor holds; the beginning when it holds none."""
-        if not isinstance(saved, dict):
-            return cls()
-        low, high, boundary = (_boundary(saved.get(name)) for name in ("floor", "top", "mark"))
-        return cls(low, high, boundary, saved.get("index", 0))
-
-    def as_json(self) -> dict[str, Any]:
-        """The position as a cursor keeps it."""
-        boundaries = {"floor": self.low_watermark, "top": self.high_watermark, "mark": self.boundary}
-        return {name: one.as_json() for name, one in boundaries.items() if one} | {"index": self.index}
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether the next pass begins at the high_watermark."""
-        return self.high_watermark is None and self.index == 0
-
-    def begun(self, page: Page) -> Position:
-        """The position at the beginning of a pass whose first page this is."""
-        newest = max((item.time for item in page.items if item.time is not None), default=None)
-        if newest is None:
-            return self
-        at_low_watermark = self.low_watermark is not None and self.low_watermark.time == newest
-        return replace(self, high_watermark=self.low_watermark if at_low_watermark else Boundary(newest))
-
-    def is_old(self, item: Item) -> bool:
-        """Whether the item was handled by an earlier walk."""
-        return self.low_watermark is not None and self.low_watermark.is_above(item)
-
-    def is_passed(self, item: Item) -> bool:
-        """Whether the item was handled by this pass, if the list is sorted."""
-        return self.boundary is not None and self.boundary.is_below(item)
-
-    def after(self, item: Item, newest_to_come: int | None, index: int) -> Position:
-        """The position once the item is behind; no item from it on is newer than `newest_to_come`."""
-        # What came to the very time of the high_watermark after the pass had left it is the next pass's.
-        passed = self.is_passed(item)
-        high_watermark = (
-            self.high_watermark.with_item(item) if self.high_watermark and not passed else self.high_watermark
-        )
-        boundary = self.boundary
-        if newest_to_come is not None and (boundary is None or newest_to_come < boundary.time):
-            boundary = Boundary(newest_to_come)
-        return replace(
-            self, high_watermark=high_watermark, boundary=boundary.with_item(item) if boundary else None, index=index
-        )
-
-    def finished(self) -> Position:
-        """The position when the pass is through."""
-        rises = self.high_watermark is not None and (
-            self.low_watermark is None or self.high_watermark.time >= self.low_watermark.time
-        )
-        return Position(low_watermark=self.high_watermark if rises else self.low_watermark)
+    def items(self) -> list[Item]:
+        """The rows that can be asked for."""
+        return [row for row in self.rows if row is not None]
 
 
 @dataclass(frozen=True)
 class Step:
-    """An item to handle, or None when a pass is through; `position` is to be saved once that is done."""
+    """An item to handle, or None when a pass is through; so many of `total` were met."""
 
     item: Item | None
-    position: Position
+    count: int
+    total: int | None
+
+
+@dataclass
+class Seen:
+    """What a pass met."""
+
+    marks: dict[bytes, bytes] = field(default_factory=dict)
+    unusable: set[int] = field(default_factory=set)
+    """Rows without an id, by their offset."""
+    fresh: set[bytes] = field(default_factory=set)
+    """Items that were handed out."""
     total: int | None = None
+    """The count that the last page gave."""
+    first_total: int | None = None
+    news: int = 0
+    joined: bool = True
+    admits_missing: bool = False
+    goes_on: bool = False
+    """Whether the last page says that more follows."""
+    is_short_cut: bool = False
+    """Whether it ended above the list's end, where all is known."""
+
+    @property
+    def count(self) -> int:
+        """The rows that were met."""
+        return len(self.marks) + len(self.unusable)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the pass met all that the list counts."""
+        is_through = self.joined and not self.is_short_cut and not self.goes_on
+        return is_through and self.count >= (self.total or 0)
+
+    def met(self, item: Item) -> bool:
+        """Note the item; whether the pass met it before in this version."""
+        before, self.marks[item.key] = self.marks.get(item.key), item.mark
+        return before == item.mark
 
 
 Read = Callable[[int], Page]
 """Reads the page at an offset."""
+Steps = Generator[Step, None, Seen]
 
 
-def walk(read: Read, position: Position) -> Iterator[Step]:
-    """Hand out everything newer than the low_watermark, newest first, until nothing new is found at the high_watermark.
+class Walk:
+    """The walk over one list, and its saved state."""
 
-    Raises:
-        ListEmptiedError: the list is empty although the position says that it was not.
-        ShapeError: the list ignores the offset, or never joins its pages.
-    """
-    for _ in range(MAX_PASSES):
-        quiet = position.is_fresh
-        for step in one_pass(read, position):
-            position = step.position
-            quiet = quiet and (step.item is None or step.item.time is None)
-            yield step
-        if quiet:
+    def __init__(self, saved: dict[str, Any], now: Callable[[], datetime]) -> None:
+        """`saved` is what `as_json` gave at the end of an earlier walk, or empty."""
+        self.known = Known(saved.get("known"))
+        self._before = saved.get("before")
+        self._surplus: int | None = saved.get("surplus")
+        self._whole_at: str | None = saved.get("whole_at")
+        self._was_empty = saved.get("was_empty") is True
+        self._is_open = saved.get("open") is True
+        self._now = now
+        self.last = Seen()
+        """What the latest pass met."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The state as a cursor keeps it."""
+        saved = {
+            "known": self.known.as_text(),
+            "before": self._before,
+            "surplus": self._surplus,
+            "whole_at": self._whole_at,
+            "was_empty": self._was_empty,
+            "open": self._is_open,
+        }
+        return {name: value for name, value in saved.items() if value is not None and value is not False}
+
+    def steps(self, read: Read) -> Iterator[Step]:
+        """Hand out what is new until nothing is. The caller adds what it has handled to `known`.
+
+        Raises:
+            ListEmptiedError: the list is empty, and was not when it was last walked.
+        """
+        for number in range(MAX_PASSES):
+            self.last = yield from self._pass(read, whole=self._is_open)
+            self._check_emptied()
+            yield Step(None, self.last.count, self.last.total)
+            self._note()
+            if not self.last.news and (number or self.last.is_whole or self.last.is_short_cut):
+                return
+
+    def _pass(self, read: Read, *, whole: bool) -> Steps:
+        seen = Seen()
+        for page in pages(read, seen):
+            ends_known = False
+            for item in page.items:
+                ends_known = seen.met(item) or not self._is_news(item, seen)
+                if not ends_known:
+                    yield Step(item, seen.count, page.total)
+            if ends_known and not whole and self._is_as_expected(seen):
+                seen.is_short_cut = True
+                break
+        return seen
+
+    def _is_news(self, item: Item, seen: Seen) -> bool:
+        if not self.known.names(item) and was_handled(self._before, item):
+            self.known.add(item)
+        if self.known.holds(item):
+            return False
+        seen.news += 1
+        self._is_open = True
+        seen.fresh.add(item.key)
+        return True
+
+    def _check_emptied(self) -> None:
+        """One empty answer is more often a broken source than an emptied account; the next walk is believed."""
+        is_empty = not self.last.count and not self.last.total
+        if is_empty and not self._was_empty and (len(self.known) or self._before):
+            self._was_empty = True
+            raise ListEmptiedError("the list is empty; that is believed when the next walk finds the same")
+        self._was_empty = self._was_empty and is_empty
+
+    def _is_as_expected(self, seen: Seen) -> bool:
+        if self._whole_at is None or seen.admits_missing or seen.unusable:
+            return False
+        if self._now() - datetime.fromisoformat(self._whole_at) >= WHOLE_EVERY:
+            return False
+        count = len(self.known) + sum(key not in self.known for key in seen.fresh)
+        return seen.first_total is None or seen.first_total - count == self._surplus
+
+    def _note(self) -> None:
+        """Keep what a whole pass says of the list; one with unclear rows is walked to its end by the next run too."""
+        seen = self.last
+        self._is_open = False
+        if seen.is_short_cut:
             return
+        if seen.is_whole:
+            self.known.keep(seen.marks)
+            self._before = None
+        is_clear = seen.is_whole and not seen.unusable and not seen.admits_missing
+        self._whole_at = self._now().isoformat() if is_clear else None
+        self._surplus = seen.first_total - len(seen.marks) if is_clear and seen.first_total is not None else None
 
 
-def one_pass(read: Read, position: Position) -> Iterator[Step]:
-    """From the position down to the low_watermark, or to the end of the list; the last step has no item."""
-    offset = max(0, position.index - OVERLAP)
-    before: Page | None = None
-    retreats = 0
+def pages(read: Read, seen: Seen) -> Iterator[Page]:
+    """The pages of a list down to its end; the reader notes the items in `seen.marks`, and may stop at any page."""
+    offset = retreats = barren = 0
     while True:
         page = read(offset)
-        if offset == 0:
-            position = _begin(position, page)
-        elif not _joins(page, position):
-            retreats += before is not None
-            _check(retreats <= MAX_RETREATS, "the list's pages do not join")
-            offset, before = max(0, offset - PAGE), None
-            continue
-        _check(before is None or _ids(before) != _ids(page), "the list gives the same page at every offset")
-        for step in _page_steps(page, position, offset, _ids(before) if before else []):
-            position = step.position
-            if step.item is not None:
-                retreats = 0
-                yield step
-        onward = offset + page.size - OVERLAP
-        if onward <= offset or _ends_below(page, position.low_watermark):
-            yield Step(None, position.finished(), page.total)
+        if offset and page.rows and not _joins(page, seen):
+            if retreats < MAX_RETREATS:
+                retreats += 1
+                offset = max(0, offset - PAGE // 2)
+                continue
+            seen.joined = False
+        met = seen.count
+        _note_page(page, offset, seen)
+        yield page
+        barren = barren + 1 if seen.count == met else 0
+        if _is_end(page, seen):
             return
-        offset, before = onward, page
+        if barren > MAX_BARREN:
+            seen.joined = False
+            return
+        offset += len(page.rows) - min(OVERLAP, len(page.rows) // 2)
 
 
-def _begin(position: Position, page: Page) -> Position:
-    if page.size == 0 and (position.low_watermark or position.boundary or position.index):
-        raise ListEmptiedError("the list is empty, although it was not before")
-    return position.begun(page) if position.is_fresh else position
+def _joins(page: Page, seen: Seen) -> bool:
+    """Whether one of the first rows was met before, so that no row can lie between the pages."""
+    first = page.rows[:OVERLAP]
+    return any(row is None or row.key in seen.marks for row in first)
 
 
-def _joins(page: Page, position: Position) -> bool:
-    if page.size == 0:
-        return False
-    first = next((item for item in page.items if item.time is not None), None)
-    return first is None or position.boundary is None or position.boundary.is_below(first)
+def _note_page(page: Page, offset: int, seen: Seen) -> None:
+    if offset == 0:
+        seen.first_total = page.total
+    seen.total, seen.goes_on = page.total, page.goes_on
+    seen.admits_missing |= page.admits_missing
+    seen.unusable.update(offset + number for number, row in enumerate(page.rows) if row is None)
 
 
-def _page_steps(page: Page, position: Position, offset: int, seen: list[str]) -> Iterator[Step]:
-    """The position after each item of the page; the item is left out of those that need no handling."""
-    met = set(seen)
-    for index, (item, newest) in enumerate(zip(page.items, _newest_to_come(page), strict=True), start=offset + 1):
-        # The boundary speaks of a sorted list: what it covers on a page below the first was met on the page above.
-        known = position.is_old(item) or (item.id in met if seen or item.time is None else position.is_passed(item))
-        met.add(item.id)
-        position = position.after(item, newest, index)
-        yield Step(None if known else item, position, page.total)
-
-
-def _newest_to_come(page: Page) -> list[int | None]:
-    """For each item, the newest time among it and those after it on the page."""
-    newest: int | None = None
-    found: list[int | None] = []
-    for item in reversed(page.items):
-        newest = max((time for time in (newest, item.time) if time is not None), default=None)
-        found.append(newest)
-    return found[::-1]
-
-
-def _ends_below(page: Page, low_watermark: Boundary | None) -> bool:
-    last = next((item.time for item in reversed(page.items) if item.time is not None), None)
-    return low_watermark is not None and last is not None and last < low_watermark.time
-
-
-def _ids(page: Page) -> list[str]:
-    return [item.id for item in page.items]
-
-
-def _check(holds: bool, message: str) -> None:
-    if not holds:
-        raise ShapeError(message)
-
-
-def _boundary(saved: Any) -> Boundary | None:
-    return Boundary(saved["time"], frozenset(saved["ids"])) if isinstance(saved, dict) else None
+def _is_end(page: Page, seen: Seen) -> bool:
+    size = len(page.rows)
+    if page.goes_on or (page.total is not None and seen.count < page.total):
+        return size == 0
+    return size <= OVERLAP or (page.total is not None and size < PAGE)

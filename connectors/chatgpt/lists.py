@@ -1,7 +1,8 @@
 """The small streams, each read whole once a run: memories, custom GPTs, custom instructions and shared links.
 
-An item that is no longer there is deleted, but only after a scan without any failure. A list that is suddenly empty is
-more often a broken source than an emptied account, so it is believed only when the next run finds it empty too.
+An item that is no longer there is said to be absent, by two runs one after the other, and only after a scan without any
+failure whose count is the list's own. A list that is suddenly empty is more often a broken source than an emptied
+account, so it is looked at only when the next run finds it empty too.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 
 from connectors.chatgpt import small_rows
 from connectors.chatgpt.api import Api
-from connectors.chatgpt.errors import ListEmptiedError
-from connectors.chatgpt.listing import Page, Position, one_pass
+from connectors.chatgpt.errors import ListEmptiedError, ListShortError
+from connectors.chatgpt.listing import Seen, pages
 from pdpp_worker.connector import (
     AuthExpired,
     Context,
@@ -33,7 +34,7 @@ FORBIDDEN = 403
 
 @dataclass(frozen=True)
 class SmallStream:
-    """A stream that is scanned whole; `optional`: 404 or 403 says that the account does not have the feature."""
+    """A stream that is scanned whole; `optional`: 403 says that the account does not have the feature."""
 
     name: str
     items: Callable[[Api], Iterator[Any]]
@@ -50,16 +51,21 @@ def scan(stream: SmallStream, start: Start, context: Context, api: Api) -> Itera
     cursor = table(start.cursor(stream.name))
     if cursor.get("run_id") == start.run_id:
         return
-    known, seen = set(strings(cursor.get("ids"))), set[str]()
+    known, doubted = set(strings(cursor.get("ids"))), set(strings(cursor.get("absent")))
+    seen = set[str]()
     for row in _rows(stream, api, is_held=bool(known)):
         seen.add(row["id"])
         yield Record(stream=stream.name, key=row["id"], data=row, emitted_at=context.now())
     if known and not seen and cursor.get("emptied", start.run_id) == start.run_id:
         yield State(stream=stream.name, cursor={**cursor, "emptied": start.run_id})
         raise ListEmptiedError("nothing is there any more; that is believed when the next run finds the same")
-    for key in sorted(known - seen):
-        yield Record(stream=stream.name, key=key, data={"id": key}, emitted_at=context.now(), op="delete")
-    yield State(stream=stream.name, cursor={"run_id": start.run_id, "ids": sorted(seen)})
+    absent = (known | doubted) - seen
+    for key in sorted(absent):
+        data = {"id": key}
+        yield Record(stream=stream.name, key=key, data=data, emitted_at=context.now(), op="delete", ground="absent")
+    # Said once so far: it is to be said again, if it still holds.
+    again = {"absent": sorted(absent - doubted)} if absent - doubted else {}
+    yield State(stream=stream.name, cursor={"run_id": start.run_id, "ids": sorted(seen), **again})
 
 
 def _rows(stream: SmallStream, api: Api, *, is_held: bool) -> Iterator[dict[str, Any]]:
@@ -78,25 +84,22 @@ def _items(stream: SmallStream, api: Api, *, is_held: bool) -> Iterator[Any]:
     """The items; an account without the feature has none. A feature of which items are held has not gone: it fails."""
     try:
         yield from stream.items(api)
-    except (AuthExpired, Forbidden, Gone) as error:
-        is_absent = isinstance(error, Gone) or error.status == FORBIDDEN
-        if not (stream.optional and is_absent):
+    except Gone as error:
+        raise UpstreamError(str(error), status=error.status) from error
+    except (AuthExpired, Forbidden) as error:
+        if not (stream.optional and error.status == FORBIDDEN):
             raise
         if is_held:
             raise UpstreamError(str(error), status=error.status) from error
 
 
 def _shares(api: Api) -> Iterator[Any]:
-    unusable = 0
-
-    def read(offset: int) -> Page:
-        nonlocal unusable
-        page = api.shares(offset)
-        unusable += page.unusable
-        return page
-
-    yield from (step.item.raw for step in one_pass(read, Position()) if step.item is not None)
-    yield from [None] * unusable
+    seen = Seen()
+    for page in pages(api.shares, seen):
+        yield from (item.raw for item in page.items if not seen.met(item))
+    if not seen.is_whole or seen.admits_missing:
+        raise ListShortError(f"the list names {seen.count}, counts {seen.total}, or its pages do not join")
+    yield from [None] * len(seen.unusable)
 
 
 SMALL_STREAMS = (

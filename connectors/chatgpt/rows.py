@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from connectors.chatgpt.content import content_text, raw_text
+from connectors.chatgpt.extra import conversation_extra, message_extra
 from connectors.chatgpt.fields import iso
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector.json_fields import array, flag, strings, table, text
@@ -39,7 +40,9 @@ def conversation(key: str, item: dict[str, Any], detail: Conversation) -> dict[s
     for name, read in _CONVERSATION.items():
         value = read(detail.fields.get(name))
         row[name] = value if value is not None else read(item.get(name))
+    row["current_node"] = detail.current_node
     row["message_count_on_current_branch"] = detail.messages_on_branch
+    row["extra"] = conversation_extra(detail) or None
     return row
 
 
@@ -68,13 +71,13 @@ def _message(key: str, node_id: str, node: dict[str, Any], *, on_branch: bool) -
         "tool_calls": array(metadata.get("tool_calls")) or _tool_call(body, metadata),
         "attachment_ids": strings([table(part).get("id") for part in array(metadata.get("attachments"))]),
         "on_current_branch": on_branch,
+        "extra": message_extra(node_id, node, body) or None,
     }
 
 
 def _finish_reason(body: dict[str, Any], metadata: dict[str, Any]) -> str | None:
-    if body.get("end_turn") is False:
-        return "tool_calls"
-    return text(table(metadata.get("finish_details")).get("type"))
+    told = text(table(metadata.get("finish_details")).get("type"))
+    return told or ("tool_calls" if body.get("end_turn") is False else None)
 
 
 def _tool_call(body: dict[str, Any], metadata: dict[str, Any]) -> list[dict[str, Any]]:

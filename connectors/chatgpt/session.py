@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin
 
 import httpx
 
+from connectors.chatgpt.errors import OtherAccountError
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
 from pdpp_worker.connector import AuthExpired, Context, ShapeError, UpstreamError
 from pdpp_worker.connector.json_fields import table, text
@@ -22,6 +24,9 @@ T = TypeVar("T")
 UNAUTHORIZED = 401
 SESSION_COOKIE = "__Secure-next-auth.session-token"
 DEVICE_COOKIE = "oai-did"
+AUTH_CLAIM, PROFILE_CLAIM = "https://api.openai.com/auth", "https://api.openai.com/profile"
+"""Where an access token names its user."""
+JWT_PARTS = 3
 SIGNED_OUT = "nobody is signed in; sign in with: pdpp-worker connection login NAME"
 
 _EMBEDDED = re.compile(r'<script[^>]*\bid="(?:client-bootstrap|__NEXT_DATA__)"[^>]*>(.*?)</script>', re.DOTALL)
@@ -39,6 +44,9 @@ class Session:
         self._base_url = str(context.settings["base_url"])
         self._in_browser = context.settings.get("reach") == "browser"
         self._renewed = False
+        self.account: str | None = None
+        """The id of the user, where the session or the token tells it."""
+        self.account_label: str | None = None
         self._client = context.http(base_url=self._base_url, headers={"accept": "*/*", "oai-language": "en-US"})
         try:
             self._sign_in()
@@ -77,7 +85,17 @@ class Session:
         except AuthExpired:
             return None
 
+    def _note_account(self, user: dict[str, Any]) -> None:
+        told = text(user.get("id")) or self.account
+        if self.account not in (None, told):
+            raise OtherAccountError("the session is now that of another account; sign in as the one before")
+        self.account = told
+        self.account_label = text(user.get("email")) or self.account_label
+
     def _use(self, token: str) -> None:
+        claims = _claims(token)
+        profile = table(claims.get(PROFILE_CLAIM))
+        self._note_account({"id": table(claims.get(AUTH_CLAIM)).get("user_id"), "email": profile.get("email")})
         self._client.headers["authorization"] = f"Bearer {token}"
 
     def _traded(self) -> str:
@@ -89,6 +107,7 @@ class Session:
         if not table(session).get("user"):
             raise AuthExpired(SIGNED_OUT)
         self._note_device(response)
+        self._note_account(table(table(session).get("user")))
         token = _token(session) or self._embedded_token()
         if token is None:
             raise ShapeError("the session has no access token")
@@ -138,6 +157,15 @@ def parsed(label: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
         return parse(raw)
     except BrokenJsonError:
         raise UpstreamError(f"{label} answered with something that is not JSON") from None
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """What an access token says of itself, if it is a JSON Web Token; it is the platform's to check the signature."""
+    parts = token.split(".")
+    try:
+        return table(json.loads(urlsafe_b64decode(parts[1] + "==="))) if len(parts) == JWT_PARTS else {}
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _token_in(embedded: str) -> str | None:

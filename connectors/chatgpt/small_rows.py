@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from connectors.chatgpt.extra import rest
 from connectors.chatgpt.fields import identity, iso
 from pdpp_worker.connector.json_fields import array, flag, strings, table, text
 
 INSTRUCTIONS_ID = "user_custom_instructions"
+_INSTRUCTIONS = frozenset({"about_user_message", "about_model_message", "enabled", "updated_at"})
+_SHARE = frozenset({"id", "conversation_id", "share_url", "title", "create_time", "is_public", "highlighted_text"})
 
 
 def memory(raw: Any) -> dict[str, Any] | None:
@@ -21,6 +24,7 @@ def memory(raw: Any) -> dict[str, Any] | None:
         "content": item.get("content"),
         "created_at": iso(_first(item, "created_at", "create_time")),
         "updated_at": iso(_first(item, "updated_at", "update_time")),
+        "extra": rest(item, {"id", "content", "created_at", "updated_at"}) or None,
     }
 
 
@@ -39,9 +43,7 @@ def custom_gpt(raw: Any) -> dict[str, Any] | None:
         "display_description": text(_first(display, "description")),
         "display_welcome_message": text(_first(display, "welcome_message")),
         "instructions": text(gizmo.get("instructions")),
-        "tools": strings(
-            [_first(tool, "type") if isinstance(tool, dict) else tool for tool in array(gizmo.get("tools"))]
-        ),
+        "tools": _tools(gizmo) or _tools(_beside(table(raw))),
         "created_at": iso(gizmo.get("created_at")),
         "updated_at": iso(gizmo.get("updated_at")),
         "author_id": text(_first(author, "user_id", "id")),
@@ -49,6 +51,7 @@ def custom_gpt(raw: Any) -> dict[str, Any] | None:
         "is_public": flag(gizmo["is_public"]) if "is_public" in gizmo else "public" in tags,
         "category": text(_first(gizmo, "category")) or next(iter(strings(display.get("categories"))), None),
         "tags": tags,
+        "extra": rest(table(raw), ()) or None,
     }
 
 
@@ -61,13 +64,14 @@ def custom_instructions(raw: Any) -> dict[str, Any] | None:
         "response_style": text(_first(item, "about_model_message", "response_style")),
         "enabled": flag(item.get("enabled")),
         "updated_at": iso(_first(item, "updated_at", "update_time_detail")),
+        "extra": rest(item, _INSTRUCTIONS) or None,
     }
 
 
 def shared_conversation(raw: Any) -> dict[str, Any] | None:
     """One link under which a conversation is shared."""
     item = table(raw)
-    key = identity(item.get("id"))
+    key = identity(item.get("id")) or identity(item.get("share_id"))
     if key is None:
         return None
     return {
@@ -79,7 +83,19 @@ def shared_conversation(raw: Any) -> dict[str, Any] | None:
         "anonymous": flag(_first(item, "anonymous", "is_anonymous")),
         "is_public": flag(item.get("is_public")),
         "highlighted_text": text(item.get("highlighted_text")),
+        "extra": rest(item, _SHARE) or None,
     }
+
+
+def _tools(holder: dict[str, Any]) -> list[str]:
+    """The kinds of tools; the platform keeps them in a GPT or beside it."""
+    found = array(holder.get("tools"))
+    return strings([_first(tool, "type") if isinstance(tool, dict) else tool for tool in found])
+
+
+def _beside(item: dict[str, Any]) -> dict[str, Any]:
+    resource = table(item.get("resource"))
+    return resource if "tools" in resource else item
 
 
 def _unwrapped(item: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from connectors.chatgpt.fields import millis
 from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members
-from pdpp_worker.connector.json_fields import table
+from pdpp_worker.connector.json_fields import strings, table
 
 MAPPING = "mapping"
 
@@ -24,6 +25,8 @@ class Conversation:
         self._raw = raw.removeprefix(BOM_UTF8)
         self._nodes: dict[str, slice] = {}
         self._parents: dict[str, Any] = {}
+        self._children: dict[str, list[str]] = {}
+        self._times: dict[str, int] = {}
         self._speaking: set[str] = set()
         self.is_whole = False
         """Whether it has a tree."""
@@ -33,11 +36,31 @@ class Conversation:
     def branch(self) -> frozenset[str]:
         """The nodes from the current one up to the root: the branch that the owner sees."""
         path: dict[str, None] = {}
-        node = self.fields.get("current_node")
+        node: Any = self.current_node
         while isinstance(node, str) and node in self._nodes and node not in path:
             path[node] = None
             node = self._parents[node]
         return frozenset(path)
+
+    @cached_property
+    def current_node(self) -> str | None:
+        """The node that ends the visible branch. Where the one that is told does not exist, that is the newest leaf."""
+        told = self.fields.get("current_node")
+        if not isinstance(told, str) or told in self._nodes:
+            return told if isinstance(told, str) else None
+        leaves = [name for name in self._nodes if not any(child in self._nodes for child in self._children[name])]
+        return max(leaves, key=lambda name: self._times[name], default=None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether its tree has no node."""
+        return not self._nodes
+
+    @property
+    def absent_nodes(self) -> list[str]:
+        """Nodes that others name as their children and that are not there."""
+        named = (child for children in self._children.values() for child in children)
+        return sorted({child for child in named if child not in self._nodes})
 
     @property
     def messages_on_branch(self) -> int:
@@ -74,6 +97,8 @@ class Conversation:
         for name in self._nodes:
             node = self._node(name)
             self._parents[name] = node.get("parent")
+            self._children[name] = strings(node.get("children"))
+            self._times[name] = millis(table(node.get("message")).get("create_time")) or 0
             if node.get("message") is not None:
                 self._speaking.add(name)
 

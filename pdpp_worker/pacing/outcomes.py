@@ -10,7 +10,7 @@ import httpx
 
 from pdpp_worker.errors import AuthExpired, Challenged, Forbidden, Gone, ProviderError, Throttled, UpstreamError
 from pdpp_worker.pacing.answer import TooLargeError
-from pdpp_worker.pacing.refusals import is_about_the_resource, is_refusal, pause
+from pdpp_worker.pacing.refusals import error_code, is_about_the_resource, is_refusal, pause
 from pdpp_worker.protocol.reasons import Reason
 
 _GONE = frozenset({404, 410})
@@ -35,7 +35,7 @@ def outcome_of(response: httpx.Response, now: datetime) -> ProviderError | None:
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return AuthExpired(f"{place} answered {status}: the credentials are not accepted", status=status)
     if status in _GONE:
-        return Gone(f"{place} answered {status}: no such resource", status=status)
+        return Gone(f"{place} answered {status}: no such resource", status=status, code=error_code(response))
     if status == httpx.codes.REQUEST_TIMEOUT or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return UpstreamError(f"{place} answered {status}", status=status)
     return None

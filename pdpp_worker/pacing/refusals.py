@@ -155,6 +155,17 @@ def error_texts(response: httpx.Response) -> Iterator[str]:
     yield from (text for text, _ in zip(found, range(_MOST_TEXTS), strict=False))
 
 
+def error_code(response: httpx.Response) -> str | None:
+    """The `code` of an error's JSON body, at its top or one level below; None where there is none."""
+    try:
+        body = json.loads(response.content[:_LARGEST_ERROR_BYTES])
+    except (ValueError, RecursionError):
+        return None
+    levels = [body, *body.values()] if isinstance(body, dict) else []
+    found = (one.get("code") for one in levels if isinstance(one, dict))
+    return next((code for code in found if isinstance(code, str)), None)
+
+
 def _texts(body: Any, deep: int) -> Iterator[str]:
     if isinstance(body, str):
         yield body[:1000]

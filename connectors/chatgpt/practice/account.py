@@ -59,8 +59,12 @@ class Account:
         return iter(self._newest_first)
 
     def page(self, offset: int, limit: int) -> list[Conversation]:
-        """Part of the list, newest update first."""
+        """Part of all conversations, newest update first."""
         return self._newest_first[offset : offset + limit]
+
+    def listed(self, *, archived: bool) -> list[Conversation]:
+        """One of the two lists: the archived conversations stand in a list of their own."""
+        return [one for one in self._newest_first if one.is_archived is archived]
 
     def find(self, conversation_id: str) -> Conversation | None:
         """The conversation with this id, unless it was deleted or never was."""

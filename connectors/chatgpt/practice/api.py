@@ -14,6 +14,7 @@ from tornado.web import RequestHandler
 from connectors.chatgpt.practice import extras
 from connectors.chatgpt.practice.answers import HOME_PAGE, SIGN_IN_PAGE, Answer, ApiError, html_answer, json_answer
 from connectors.chatgpt.practice.backend import Backend, Call, Outcome
+from connectors.chatgpt.practice.lies import ordered, page_of
 from connectors.chatgpt.practice.rendering import details, export_item, list_item
 from pdpp_worker.conformance.seeding import named_uuid
 
@@ -162,9 +163,12 @@ class ConversationList(Endpoint):
             raise ApiError(422, [{"loc": ["query", "order"], "msg": "only 'updated' is known", "input": order}])
         offset = self.integer("offset", 0, 0)
         limit = min(self.integer("limit", 28, 1), PAGE_LIMIT)
-        account = self.backend.account
-        items = [list_item(one) for one in account.page(offset, limit)]
-        return json_answer({"items": items, "total": len(account), "limit": limit, "offset": offset})
+        archived = self.get_query_argument("is_archived", "false") == "true"
+        faults, seed = self.backend.faults.options, self.backend.options.seed
+        listed = ordered(self.backend.account.listed(archived=archived), faults, seed)
+        shown = [list_item(one) for one in page_of(listed, offset, limit, faults)]
+        answer = {"items": shown, "total": len(listed) + faults.list_surplus, "limit": limit, "offset": offset}
+        return json_answer(answer | ({"has_missing_conversations": True} if faults.list_misses else {}))
 
 
 class ConversationDetail(Endpoint):

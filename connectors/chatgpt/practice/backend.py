@@ -14,7 +14,7 @@ from connectors.chatgpt.practice.answers import (
     maintenance,
     too_many_requests,
 )
-from connectors.chatgpt.practice.faults import Fault, FaultPlan
+from connectors.chatgpt.practice.faults import Fault, FaultPlan, fixed_detail
 from connectors.chatgpt.practice.log import AnchoredClock, Arrival, Journal, LoggedRequest
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.quota import Quota
@@ -102,7 +102,7 @@ class Backend:
     def _admitted_answer(self, call: Call, fault: Fault | None) -> Answer:
         fixed = self.faults.fixed_status(call.kind, call.conversation_id)
         if fixed:
-            return error_answer(fixed, "Fixed by the fault options")
+            return error_answer(fixed, fixed_detail(fixed, call.conversation_id, self.faults.options))
         if fault is Fault.ERROR:
             return error_answer(self.faults.options.error_status, "Something went wrong")
         if fault is Fault.MAINTENANCE:

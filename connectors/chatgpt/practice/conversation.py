@@ -40,6 +40,11 @@ class Conversation:
         return self.revisions[-1] if self.revisions else self.first_update
 
     @property
+    def is_archived(self) -> bool:
+        """Whether the owner has put it away; the platform then lists it apart."""
+        return self.index % 13 == 12
+
+    @property
     def awkward(self) -> str | None:
         """The difficulty in reading this conversation, if there is one."""
         place = self.index % AWKWARD_PERIOD

@@ -8,6 +8,8 @@ from itertools import accumulate
 from connectors.chatgpt.practice.options import FaultOptions
 from pdpp_worker.conformance.seeding import fraction
 
+NOT_FOUND = 404
+
 
 class Fault(StrEnum):
     """A fault that a request can meet."""
@@ -17,6 +19,13 @@ class Fault(StrEnum):
     CUT = "cut"
     MAINTENANCE = "maintenance"
     SLOW = "slow"
+
+
+def fixed_detail(status: int, conversation_id: str | None, options: FaultOptions) -> object:
+    """The reason of a fixed status: of a single conversation the platform says by a code that it is not there."""
+    if status == NOT_FOUND and conversation_id in options.status_by_id:
+        return {"message": f"Can't load conversation {conversation_id}", "code": options.not_found_code}
+    return "Fixed by the fault options"
 
 
 class FaultPlan:

@@ -30,10 +30,25 @@ class FaultOptions:
     """The access token expires after this many requests; None: never."""
     status_by_id: Mapping[str, int] = field(default_factory=dict)
     """Conversations whose details are always answered with this status; a batch leaves them out."""
+    not_found_code: str = "conversation_not_found"
+    """The code that comes with a 404 of `status_by_id`."""
     status_by_kind: Mapping[str, int] = field(default_factory=dict)
     """Kinds of request (`list`, `gizmos`, `shares` …) that are always answered with this status."""
 
+    list_order: str = "updated"
+    """The order of the lists of conversations: `updated`, `shuffled`, or `stray` (an old one among new ones)."""
+    list_page: int | None = None
+    """Most items of a page of these lists, however many are asked for."""
+    list_repeats: bool = False
+    """They answer with their first page, whatever the offset."""
+    list_surplus: int = 0
+    """So many more than there are do they count."""
+    list_misses: bool = False
+    """They say that they miss conversations."""
+
     def __post_init__(self) -> None:
+        require(self.list_order in ("updated", "shuffled", "stray"), "list_order must be updated, shuffled or stray")
+        require(self.list_page is None or self.list_page > 0, "list_page must be positive")
         require(all(0 <= share <= 1 for share in self.shares.values()), "every share must be in [0, 1]")
         require(sum(self.shares.values()) <= 1, "the shares must not add up to more than 1")
         require(500 <= self.error_status <= 599, "error_status must be a 5xx status")

@@ -54,7 +54,7 @@ def _shared_fields(conversation: Conversation) -> dict[str, Any]:
         "title": title(conversation),
         "gizmo_id": gizmo,
         "conversation_template_id": gizmo,
-        "is_archived": index % 13 == 12,
+        "is_archived": conversation.is_archived,
         "is_starred": (None, False, True)[index % 3],
         "workspace_id": None,
         "safe_urls": [],

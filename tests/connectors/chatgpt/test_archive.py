@@ -11,10 +11,20 @@ from typing import Any
 
 import pytest
 
+from connectors.chatgpt.gaps import NAMELESS
 from connectors.chatgpt.practice.archive import export_archive
 from connectors.chatgpt.practice.options import ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
-from pdpp_worker.connector import Budget, DetailCoverage, DetailGapRecovered, Record
+from pdpp_worker.connector import (
+    BatchScope,
+    Budget,
+    DetailCoverage,
+    DetailGapRecovered,
+    GapToClose,
+    Record,
+    ResourceScope,
+    SourceAccount,
+)
 from tests.support.connectors import context
 
 from .conftest import ALL, MANIFEST, TREES, Holder, gaps, online, skips, to_close
@@ -105,9 +115,10 @@ def test_a_broken_conversation_is_a_gap_and_the_others_are_read(tmp_path: Path) 
 
     said = holder.run(TREES)
 
-    assert [(one.record_key, one.reason) for one in gaps(said)] == [("c2", "shape_changed"), ("#2", "shape_changed")]
+    assert [(one.record_key, one.reason) for one in gaps(said)] == [("c2", "shape_changed")]
+    assert skips(said)["conversations"].scope == BatchScope(partition=NAMELESS)
     assert {key for key, _ in holder.held("messages")} == {"c1", "c4"}
-    assert [one.hydrated_keys for one in said if isinstance(one, DetailCoverage)] == [["c1"], [], [], ["c4"]]
+    assert [one.hydrated_keys for one in said if isinstance(one, DetailCoverage)] == [["c1"], [], ["c4"]]
 
 
 def test_a_newer_version_finds_its_gaps_in_the_export(tmp_path: Path) -> None:
@@ -131,7 +142,7 @@ def test_a_conversation_that_is_still_broken_stays_a_gap(tmp_path: Path) -> None
 
     said = holder.run(TREES, gaps=missing, recovery_only=True)
 
-    assert [(one.record_key, one.gap_id) for one in gaps(said)] == [("c1", "1"), ("#1", "2")]
+    assert [(one.record_key, one.gap_id) for one in gaps(said)] == [("c1", "1")]
 
 
 def test_an_export_that_ends_too_early_says_so_and_keeps_what_was_read(tmp_path: Path) -> None:
@@ -209,19 +220,111 @@ def test_shared_links_are_read_from_the_export(export: Path, provide: Callable[.
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "export_not_wired"), ('[{"title": "no id"}]', "shape_changed"), ("[{", "parse_failed")],
+    [('[{"title": "no id"}]', "shape_changed"), ("[{", "parse_failed")],
 )
-def test_shared_links_that_cannot_be_read_are_a_miss(tmp_path: Path, content: str | None, reason: str) -> None:
+def test_shared_links_that_cannot_be_read_are_a_miss(tmp_path: Path, content: str, reason: str) -> None:
     path = zipped(tmp_path / "export.zip", json.dumps([conversation("c1")]).encode())
-    if content is not None:
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr("shared_conversations.json", content)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("shared_conversations.json", content)
     holder = reader(path)
 
     said = holder.run([*TREES, SHARES])
 
     assert {name: one.reason for name, one in skips(said).items()} == {SHARES: reason}
     assert holder.held("conversations").keys() == {"c1"}
+
+
+def test_an_export_without_shared_links_lacks_nothing(tmp_path: Path) -> None:
+    holder = reader(zipped(tmp_path / "export.zip", json.dumps([conversation("c1")]).encode()))
+
+    assert skips(holder.run([*TREES, SHARES])) == {}
+    assert holder.run([*TREES, SHARES]) == []
+
+
+def test_an_export_may_be_an_unpacked_folder_a_bare_file_or_an_object_around_its_list(tmp_path: Path) -> None:
+    content = json.dumps([conversation("c1")])
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    (folder / "conversations.json").write_text(content)
+    (tmp_path / "bare.json").write_text("\ufeff" + content)
+    wrapped = zipped(tmp_path / "wrapped.zip", f'{{"conversations": {content}}}'.encode())
+
+    for path in (folder, folder / "conversations.json", tmp_path / "bare.json", wrapped):
+        holder = reader(path)
+        said = holder.run([*TREES, SHARES])
+        assert skips(said) == {}
+        assert holder.held("conversations").keys() == {"c1"}
+        assert holder.run([*TREES, SHARES]) == []
+
+
+def test_the_export_names_its_account_before_anything(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "export.zip", json.dumps([conversation("c1")]).encode())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("user.json", '{"id": "user-1", "email": "owner@example.com"}')
+
+    said = reader(path).run(TREES)
+
+    assert said[0] == SourceAccount(identity="user-1", label="owner@example.com")
+
+
+def test_a_member_that_no_stream_holds_is_named_in_every_run(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "export.zip", json.dumps([conversation("c1")]).encode())
+    with zipfile.ZipFile(path, "a") as archive:
+        for name in ("group_chats.json", "textdocs/a.json", "textdocs/b.json", "user.json", "file-1.pdf"):
+            archive.writestr(name, "{}")
+    holder = reader(path)
+
+    for said in (holder.run(TREES), holder.run(TREES)):
+        assert skips(said)["conversations"].message.endswith(": group_chats.json, textdocs/*.json (2).")
+
+
+def test_an_older_export_takes_nothing_back_and_adds_what_the_newer_one_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    newer = conversation("c1", update_time=1_700_000_500, title="new")
+    holder = reader(zipped(path, json.dumps([newer]).encode()))
+    holder.run(TREES)
+    older = conversation("c1", update_time=1_700_000_000, title="old")
+    zipped(path, json.dumps([older, conversation("c2", update_time=1_600_000_000)]).encode())
+
+    said = holder.run(TREES)
+
+    assert {one.key for one in said if isinstance(one, Record) and one.stream == "conversations"} == {"c2"}
+    assert holder.held("conversations")["c1"]["title"] == "new"
+
+
+def test_items_without_an_id_are_named_until_an_export_comes_without_them(tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    holder = reader(zipped(path, json.dumps([conversation("c1"), "odd"]).encode()))
+    first, second = holder.run(TREES), holder.run(TREES)
+    zipped(path, json.dumps([conversation("c1"), conversation("c2")]).encode())
+
+    third = holder.run(TREES)
+
+    assert skips(first)["conversations"].scope == skips(second)["conversations"].scope == BatchScope(partition=NAMELESS)
+    assert skips(third) == {}
+
+
+def test_a_gap_by_number_of_an_earlier_version_is_closed(tmp_path: Path) -> None:
+    known = GapToClose(gap_id="7", stream="messages", scope=ResourceScope(resource_id="#1"), reason="shape_changed")
+    holder = reader(zipped(tmp_path / "export.zip", json.dumps([conversation("c1")]).encode()))
+
+    said = holder.run(TREES, gaps=[known], recovery_only=True)
+
+    assert [one.gap_id for one in said if isinstance(one, DetailGapRecovered)] == ["7"]
+
+
+def test_a_gap_that_the_export_does_not_hold_stays_and_keeps_no_other_from_its_turn(tmp_path: Path) -> None:
+    scopes = [ResourceScope(resource_id=key) for key in ("absent", "c1")]
+    known = [
+        GapToClose(gap_id=str(n), stream="messages", scope=scope, reason="shape_changed")
+        for n, scope in enumerate(scopes)
+    ]
+    holder = reader(zipped(tmp_path / "export.zip", json.dumps([conversation("c1")]).encode()))
+
+    said = holder.run(TREES, gaps=known, recovery_only=True, budget=Budget(items=1))
+
+    assert [one.gap_id for one in gaps(said)] == ["0"]
+    assert [one.gap_id for one in said if isinstance(one, DetailGapRecovered)] == ["1"]
 
 
 def test_awkward_text_is_kept_and_ids_are_bounded(tmp_path: Path) -> None:
@@ -232,4 +335,4 @@ def test_awkward_text_is_kept_and_ids_are_bounded(tmp_path: Path) -> None:
     said = holder.run(TREES)
 
     assert holder.held("conversations")["c1"]["title"] == words
-    assert [one.record_key for one in gaps(said)] == ["#1"]
+    assert skips(said)["conversations"].scope == BatchScope(partition=NAMELESS)

@@ -30,11 +30,11 @@ PATHS = {
 
 
 def answering(answers: Mapping[str, Any]) -> Context:
-    """A context whose platform gives fixed answers by path: a response, JSON, or a function that gives either."""
+    """A context whose platform gives fixed answers by path: a response, JSON, or a function of the request."""
 
     def handle(request: httpx.Request) -> httpx.Response:
         answer = answers.get(request.url.path, httpx.Response(404))
-        answer = answer() if callable(answer) else answer
+        answer = answer(request) if callable(answer) else answer
         return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
 
     http = unpaced(lambda: httpx.MockTransport(handle))
@@ -52,6 +52,33 @@ def test_every_wrapper_of_a_gpt_is_opened(provide: Provide) -> None:
 
     assert len(holder.held("custom_gpts")) == 23
     assert all(row["display_name"] and row["author_name"] == "Owner" for row in holder.held("custom_gpts").values())
+
+
+def test_gpts_that_come_in_sections_are_told_from_their_section() -> None:
+    gizmo = {"id": "g-1", "display": {"name": "Tea"}}
+    section = {
+        "info": {"id": "mine", "title": "Mine"},
+        "list": {"items": [{"resource": {"gizmo": gizmo, "tools": [{"type": "browser"}], "files": [{"id": "f"}]}}]},
+    }
+    holder = Holder(answering({"/gizmos/mine": {"cuts": [section], "cursor": None}}))
+
+    holder.run(["custom_gpts"])
+
+    assert holder.held("custom_gpts").keys() == {"g-1"}
+    row = holder.held("custom_gpts")["g-1"]
+    assert (row["display_name"], row["tools"]) == ("Tea", ["browser"])
+    assert row["extra"]["resource"]["files"] == [{"id": "f"}]
+
+
+def test_all_fields_of_the_custom_instructions_are_kept() -> None:
+    told = {"about_user_message": "", "enabled": True, "traits_model_message": "be brief", "disabled_tools": []}
+    holder = Holder(answering({"/user_system_messages": told}))
+
+    holder.run(["custom_instructions"])
+
+    assert holder.held("custom_instructions")["user_custom_instructions"]["extra"] == {
+        "traits_model_message": "be brief"
+    }
 
 
 def test_a_small_stream_is_scanned_once_a_run_however_many_slices_it_has(provide: Provide) -> None:
@@ -98,15 +125,25 @@ def test_a_list_that_is_empty_in_the_next_run_too_is_believed() -> None:
 
     said = later(holder, "run-2")
 
-    assert [(one.key, one.op) for one in said if isinstance(one, Record)] == [("m1", "delete")]
+    assert [(one.key, one.op, one.ground) for one in said if isinstance(one, Record)] == [("m1", "delete", "absent")]
     assert skips(said) == {}
-    assert holder.state == {"memories": {"run_id": "run-2", "ids": []}}
+    assert holder.state == {"memories": {"run_id": "run-2", "ids": [], "absent": ["m1"]}}
+
+
+def test_what_is_absent_is_said_by_two_runs_and_no_more() -> None:
+    held = {"run_id": "run-0", "ids": ["m1", "m2"]}
+    holder = Holder(answering({"/memories": {"memories": [memory("m2")]}}), state={"memories": held})
+
+    runs = [[one for one in later(holder, f"run-{n}") if isinstance(one, Record)] for n in (1, 2, 3)]
+    said = [[one.key for one in run if one.op == "delete"] for run in runs]
+
+    assert said == [["m1"], ["m1"], []]
+    assert holder.state == {"memories": {"run_id": "run-3", "ids": ["m2"]}}
 
 
 @pytest.mark.parametrize("stream", ["custom_gpts", "custom_instructions", "shared_conversations"])
-@pytest.mark.parametrize("status", [403, 404])
-def test_a_feature_that_the_account_does_not_have_is_an_empty_stream(stream: str, status: int) -> None:
-    answers = {PATHS[stream]: httpx.Response(status), "/memories": {"memories": [memory("m1")]}}
+def test_a_feature_that_the_account_does_not_have_is_an_empty_stream(stream: str) -> None:
+    answers = {PATHS[stream]: httpx.Response(403), "/memories": {"memories": [memory("m1")]}}
     holder = Holder(answering(answers))
 
     said = holder.run([stream, "memories"])
@@ -125,10 +162,12 @@ def test_an_expired_sign_in_on_an_optional_endpoint_still_stops_everything() -> 
     assert {one.reason for one in skips(said).values()} == {"credentials_expired"}
 
 
-def test_memories_are_not_optional() -> None:
-    said = Holder(answering({})).run(["memories"])
+@pytest.mark.parametrize("stream", SMALL)
+def test_an_endpoint_that_is_gone_as_a_whole_is_a_failure_and_not_an_empty_stream(stream: str) -> None:
+    said = Holder(answering({})).run([stream])
 
-    assert skips(said)["memories"].reason == "upstream_error"
+    assert skips(said)[stream].reason == "upstream_error"
+    assert not any(isinstance(one, State) for one in said)
 
 
 OBJECTS = [{"renamed": []}, {"memories": None, "items": None}]
@@ -174,17 +213,17 @@ def test_a_conversation_list_of_an_unknown_shape_is_never_an_empty_account(answe
     assert not any(isinstance(one, State) for one in said)
 
 
-def test_an_account_that_is_suddenly_empty_is_no_success() -> None:
+def test_an_account_that_is_suddenly_empty_is_no_success_until_the_next_walk_finds_the_same() -> None:
     listed = {"items": [{"id": "c1", "update_time": 5.0}], "total": 1}
     holder = Holder(answering({"/conversations": listed, "/conversation/c1": {"mapping": {}}}))
     holder.run(TREES)
     holder.context = answering({"/conversations": {"items": [], "total": 0}})
-    state = dict(holder.state)
 
-    said = holder.run(TREES)
+    first, second = holder.run(TREES), holder.run(TREES)
 
-    assert skips(said)["conversations"].reason == "upstream_error"
-    assert holder.state == state
+    assert skips(first)["conversations"].reason == "upstream_error"
+    assert skips(second) == {}
+    assert holder.held("conversations").keys() == {"c1"}
 
 
 @pytest.mark.parametrize("detail", [{}, {"mapping": None}, {"mapping": []}, [], "text"])
@@ -273,7 +312,7 @@ def test_gone_is_what_404_becomes() -> None:
 @pytest.mark.parametrize("items", [[], [{"id": "g-1"}]])
 def test_pages_that_bring_nothing_new_for_ever_come_to_an_end(items: list[Any]) -> None:
     cursors = count()
-    holder = Holder(answering({PATHS["custom_gpts"]: lambda: {"items": items, "cursor": f"c{next(cursors)}"}}))
+    holder = Holder(answering({PATHS["custom_gpts"]: lambda _: {"items": items, "cursor": f"c{next(cursors)}"}}))
 
     said = holder.run(["custom_gpts"])
 

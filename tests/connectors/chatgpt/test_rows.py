@@ -105,6 +105,47 @@ def test_metadata_is_read() -> None:
     assert row["create_time"] == "2023-11-14T22:13:20.500Z"
 
 
+def test_the_reason_that_the_platform_gives_comes_before_the_one_that_is_concluded() -> None:
+    message = said("assistant", "half", end_turn=False, metadata={"finish_details": {"type": "interrupted"}})
+    (row,) = rows.messages("c", read({"mapping": {"n": node(None, message=message)}}))
+
+    assert row["finish_reason"] == "interrupted"
+
+
+def test_what_no_field_holds_of_a_message_is_kept_as_it_came() -> None:
+    picture = {"content_type": "image_asset_pointer", "metadata": {"dalle": {"prompt": "a red fox"}}}
+    message = {
+        "id": "another",
+        "author": {"role": "tool", "name": "dalle.text2im", "metadata": {}},
+        "content": {"content_type": "multimodal_text", "parts": ["see", picture]},
+        "metadata": {"attachments": [{"id": "f", "name": "a.pdf", "size": 5}], "model_slug": "gpt-5", "gone": None},
+        "status": "in_progress",
+        "channel": None,
+    }
+    (row,) = rows.messages("c", read({"mapping": {"n": node(None, message=message)}}))
+
+    assert row["extra"] == {
+        "message_id": "another",
+        "author": {"name": "dalle.text2im"},
+        "content": message["content"],
+        "metadata": {"attachments": [{"id": "f", "name": "a.pdf", "size": 5}]},
+        "status": "in_progress",
+    }
+
+
+def test_what_the_fields_hold_whole_is_not_kept_twice() -> None:
+    odd = {"author": {"role": "user"}, "content": {"content_type": "never seen", "x": 1}}
+    mapping = {"n": node(None, message=said("user", "hi")), "m": node(None, message=odd)}
+
+    assert [row["extra"] for row in rows.messages("c", read({"mapping": mapping}))] == [None, None]
+
+
+def test_what_no_field_holds_of_a_conversation_is_kept_as_it_came() -> None:
+    detail = read({"title": "t", "mapping": {}, "pinned_time": 5.0, "safe_urls": [], "default_model_slug": "auto"})
+
+    assert rows.conversation("c", {}, detail)["extra"] == {"pinned_time": 5.0, "default_model_slug": "auto"}
+
+
 def test_the_list_fills_in_what_the_detail_leaves_out() -> None:
     detail = read({"title": "read", "is_starred": None})
     row = rows.conversation("c", {"title": "listed", "is_starred": True}, detail)

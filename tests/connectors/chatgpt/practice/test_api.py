@@ -20,10 +20,18 @@ def test_list_walks_the_whole_account(client: httpx.Client, account: Account) ->
         for offset in (0, 100, 200)
     ]
 
-    assert [len(page["items"]) for page in pages] == [100, 50, 0]
-    assert [item for page in pages for item in page["items"]] == [list_item(one) for one in account]
-    assert {page["total"] for page in pages} == {150}
+    listed = account.listed(archived=False)
+    assert [len(page["items"]) for page in pages] == [100, 39, 0]
+    assert [item for page in pages for item in page["items"]] == [list_item(one) for one in listed]
+    assert {page["total"] for page in pages} == {139}
     assert uuid.UUID(pages[0]["items"][0]["id"]).version == 4
+
+
+def test_archived_conversations_are_a_list_of_their_own(client: httpx.Client, account: Account) -> None:
+    page = client.get("/conversations", params={"is_archived": "true"}).json()
+
+    assert page["items"] == [list_item(one) for one in account.listed(archived=True)]
+    assert all(item["is_archived"] for item in page["items"])
 
 
 def test_list_limit_is_capped(client: httpx.Client) -> None:

@@ -1,0 +1,47 @@
+"""The update times in which exports held their conversations, so that an older export never takes one back."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from hashlib import blake2b
+from typing import Any
+
+from connectors.chatgpt.fields import millis
+
+KEY_BYTES = 5
+TIME_BYTES = 6
+"""Of a time in milliseconds since 1970."""
+
+
+class ExportTimes:
+    """Conversation to the newest time in which an export held it, in eleven bytes each."""
+
+    def __init__(self, saved: Any = None) -> None:
+        """`saved` is what a cursor holds; anything else is an empty one."""
+        self._times: dict[bytes, int] = {}
+        size = KEY_BYTES + TIME_BYTES
+        packed = b64decode(saved) if isinstance(saved, str) else b""
+        for at in range(0, len(packed) - size + 1, size):
+            entry = packed[at : at + size]
+            self._times[entry[:KEY_BYTES]] = int.from_bytes(entry[KEY_BYTES:])
+
+    @property
+    def chars(self) -> int:
+        """The length of the saved form, about."""
+        return len(self._times) * (KEY_BYTES + TIME_BYTES) * 4 // 3
+
+    def is_newer_than(self, conversation: str, update_time: Any) -> bool:
+        """Whether an export held the conversation in a newer version."""
+        return self._times.get(_key(conversation), 0) > (millis(update_time) or 0)
+
+    def note(self, conversation: str, update_time: Any) -> None:
+        """An export holds the conversation as it was at this time."""
+        self._times[_key(conversation)] = min(millis(update_time) or 0, 256**TIME_BYTES - 1)
+
+    def as_text(self) -> str:
+        """The form that a cursor keeps."""
+        return b64encode(b"".join(key + time.to_bytes(TIME_BYTES) for key, time in self._times.items())).decode()
+
+
+def _key(conversation: str) -> bytes:
+    return blake2b(conversation.encode(), digest_size=KEY_BYTES).digest()

@@ -1,0 +1,61 @@
+"""Reads again what is known to be missing, by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from connectors.chatgpt.details import Details, flaw_of
+from connectors.chatgpt.fields import identity
+from connectors.chatgpt.gaps import absent, by_conversation, closed
+from connectors.chatgpt.reports import deleted, whole
+from pdpp_worker.connector import (
+    Context,
+    GapToClose,
+    Gone,
+    Message,
+    NeedsOwner,
+    ProviderError,
+    ShapeError,
+    Start,
+    closed_as_absent,
+    still_missing,
+)
+from pdpp_worker.connector.json_fields import table
+
+
+def recover(start: Start, context: Context, details: Details) -> Iterator[Message]:
+    """Read exactly the conversations that are known to be missing."""
+    found = by_conversation(start.detail_gaps)
+    missing = {key: gaps for key, gaps in found.items() if identity(key) is not None}
+    for key in found.keys() - missing.keys():
+        # An item of an export without an id: the network's own lists name all that there is to ask for.
+        yield from (closed_as_absent(known) for known in found[key])
+    for number, (key, gaps) in enumerate(missing.items()):
+        if details.why_stop is not None:
+            return
+        if number % details.batch == 0:
+            details.read_ahead(list(islice(missing, number, number + details.batch)))
+        yield from _retry(key, gaps, context, details)
+
+
+def _retry(key: str, gaps: list[GapToClose], context: Context, details: Details) -> Iterator[Message]:
+    item = table(table(gaps[0].detail_locator).get("item"))
+    try:
+        detail = details.read(key)
+    except NeedsOwner:
+        raise
+    except Gone:
+        yield deleted(key, context.now)
+        yield from absent(key, gaps)
+        return
+    except ProviderError as error:
+        yield from (still_missing(error, known) for known in gaps)
+        return
+    flaw = flaw_of(item, detail)
+    if flaw is None or isinstance(flaw, ShapeError):
+        yield from whole(key, item, detail, context.now)
+    if flaw is None:
+        yield from closed(key, gaps, detail.message_ids)
+    else:
+        yield from (still_missing(flaw, known) for known in gaps)
