@@ -43,8 +43,7 @@ class Downloads:
         limit = self._cap * (_BASE64 if part.encoding == "base64" else 1.0)
         if part.size is not None and part.size > limit:
             raise TooLargeError
-        box = message.box
-        partial = self._files.partial(f"{box.name}/{box.uidvalidity}/{message.uid}/{part.path}")
+        partial = self._files.partial(_name(message, part))
         offset = partial.size
         while True:
             piece = self._piece(message, part, offset)
@@ -53,7 +52,9 @@ class Downloads:
             if offset > limit:
                 partial.discard()
                 raise TooLargeError
-            if not piece or (len(piece) < PIECE and offset >= (part.size or 0)):
+            if offset < (part.size or 0):
+                _check_goes_on(piece, part, offset)
+            elif len(piece) < PIECE:
                 break
         stored = self._files.keep(undone(partial.chunks(), part.encoding))
         partial.discard()
@@ -71,6 +72,22 @@ class Downloads:
         if answer is None:
             raise ShapeError("the server told nothing of the message")
         return content(answer, part, offset)[:PIECE]
+
+
+def _name(message: Mail, part: Part) -> str:
+    """The name of a download: no other message has it, not even one that is handed the same UID."""
+    box = message.box
+    return f"{box.name}/{box.uidvalidity}/{message.uid}/{part.path}/{message.face}/{message.row['message_id']}"
+
+
+def _check_goes_on(piece: bytes, part: Part, offset: int) -> None:
+    """Refuse an end before the size that the server itself told.
+
+    Raises:
+        ShapeError: nothing more came.
+    """
+    if not piece:
+        raise ShapeError(f"the server sent {offset} of the {part.size} bytes of part {part.path} and then nothing")
 
 
 def content(answer: Answer, part: Part, offset: int = 0) -> bytes:

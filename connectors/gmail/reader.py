@@ -117,14 +117,15 @@ class Reader:
             yield from self._attachments(message, chosen)
         return outcome
 
-    def gone(self, box: Box, entry: MessageEntry) -> Iterator[Record]:
-        """A message that the server no longer has, with all that hung on it."""
+    def gone(self, box: Box, entry: MessageEntry, streams: Sequence[str]) -> Iterator[Record]:
+        """A message that was not in a whole listing, with all that hung on it, as far as it is of these streams."""
         key = box.key(entry.uid, entry.gm)
         keys = {"messages": [key], "message_bodies": [key]}
         keys["attachments"] = [attachment_key(key, index) for index in range(entry.attachments)]
-        for stream in ("messages", *self._details):
+        for stream in streams:
             for one in keys[stream]:
-                yield Record(stream=stream, key=one, data={"id": one}, emitted_at=self._now(), op="delete")
+                data = {"id": one}
+                yield Record(stream=stream, key=one, data=data, emitted_at=self._now(), op="delete", ground="absent")
 
     def _metadata(self, box: Box, uids: Sequence[int]) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
         items = METADATA_ITEMS + (GMAIL_ITEMS if box.gmail else ())

@@ -18,6 +18,7 @@ HEADER_BYTES = 262_144
 HEADER = f"BODY.PEEK[HEADER.FIELDS ({' '.join(NAMES)})]<0.{HEADER_BYTES}>"
 STATE_ITEMS = ("UID", "FLAGS")
 METADATA_ITEMS = (*STATE_ITEMS, "INTERNALDATE", "RFC822.SIZE", "BODYSTRUCTURE", HEADER)
+FACE_ITEMS = ("UID", "INTERNALDATE", "RFC822.SIZE")
 GMAIL_STATE_ITEMS = ("X-GM-LABELS",)
 GMAIL_ITEMS = (*GMAIL_STATE_ITEMS, "X-GM-MSGID", "X-GM-THRID")
 
@@ -56,6 +57,8 @@ class Mail:
     """The record without its snippet."""
     mark: int
     """A checksum of the fields that change."""
+    face: int
+    """A checksum of what never changes."""
 
     def entry(self, *, marked: bool) -> MessageEntry:
         """The entry for the ledger; with a mark only where the server does not say itself what changed."""
@@ -95,7 +98,12 @@ def mail(box: Box, uid: int, answer: Answer) -> Mail:
         "has_attachments": bool(parts.attachments),
     }
     changing = state(box, answer)
-    return Mail(box, uid, gm, key, received_at, parts, {**row, **changing}, checksum(changing))
+    return Mail(box, uid, gm, key, received_at, parts, {**row, **changing}, checksum(changing), face(answer))
+
+
+def face(answer: Answer) -> int:
+    """A checksum of what never changes of a message: when it came, its size, Gmail's id."""
+    return checksum([iso(moment(answer)), number(answer.get("RFC822.SIZE")), number(answer.get("X-GM-MSGID"))])
 
 
 def state(box: Box, answer: Answer) -> dict[str, Any]:

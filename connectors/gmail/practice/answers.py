@@ -47,7 +47,7 @@ def _value(server: GmailServer, mail: Stored, item: str) -> bytes:
     if item == "BODYSTRUCTURE":
         return b"((" if mail.uid in server.garbled else structure(_parsed(mail.raw))
     section, _, piece = item.removeprefix("BODY.PEEK[").partition("]")
-    content = _section(mail.raw, section)
+    content = _section(mail.raw, section)[: server.cut_at]
     if piece and not server.shown_whole:
         offset, length = map(int, piece[1:-1].split("."))
         content = content[offset : offset + length]
