@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from connectors.gmail.client import Answer, Client
-from connectors.gmail.decoding import undone
+from connectors.gmail.decoding import UUENCODED, undone
 from connectors.gmail.files import Files, Stored
 from connectors.gmail.rows import Mail, path_of
+from connectors.gmail.source import beyond_header, has_parts
 from connectors.gmail.structure import Part
 from pdpp_worker.connector import ShapeError
 
 PIECE = 512 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""
-_BASE64 = 1.4
+_ENCODED = 1.4
 """At most so many bytes as encoded for one of the content, line ends included."""
 
 
@@ -40,7 +41,7 @@ class Downloads:
             TooLargeError: it is beyond the cap; nothing of it is kept.
             ProviderError: it could not be fetched to its end; what came is kept for the next try.
         """
-        limit = self._cap * (_BASE64 if part.encoding == "base64" else 1.0)
+        limit = self._cap * (_ENCODED if part.encoding in {"base64", *UUENCODED} else 1.0)
         if part.size is not None and part.size > limit:
             raise TooLargeError
         partial = self._files.partial(_name(message, part))
@@ -56,13 +57,22 @@ class Downloads:
                 _check_goes_on(piece, part, offset)
             elif len(piece) < PIECE:
                 break
-        stored = self._files.keep(undone(partial.chunks(), part.encoding))
+        stored = self._files.keep(undone(partial.chunks() if offset else self._headless(message, part), part.encoding))
         partial.discard()
         return stored
 
     def head(self, stored: Stored, size: int) -> bytes:
         """The first bytes of what was fetched."""
         return self._files.head(stored, size)
+
+    def _headless(self, message: Mail, part: Part) -> Iterator[bytes]:
+        """The content of a part that is empty by its structure: it may stand in the part's header, by mistake."""
+        if not has_parts(message.head):
+            return
+        item = f"BODY.PEEK[{part.path}.MIME]"
+        answers = self._ask("FETCH of a header", lambda client: client.fetch_by_uid(str(message.uid), [item]))
+        block = answers.get(message.uid, {}).get(f"BODY[{part.path}.MIME]")
+        yield beyond_header(block) if isinstance(block, bytes) else b""
 
     def _piece(self, message: Mail, part: Part, offset: int) -> bytes:
         item = f"{path_of(part)}<{offset}.{PIECE}>"

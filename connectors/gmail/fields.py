@@ -18,9 +18,6 @@ from imapclient.imap_utf7 import encode as encode_utf7
 from connectors.gmail.charsets import decoded
 from pdpp_worker.connector.json_fields import iso_utc
 
-NAMES = ("FROM", "TO", "CC", "BCC", "REPLY-TO", "SUBJECT", "DATE", "MESSAGE-ID", "IN-REPLY-TO", "REFERENCES")
-"""The header fields that are asked for."""
-
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _ID = re.compile(r"<[^<>\s]+>")
 _EMAIL = re.compile(r"[^\s<>()\[\]:;,\"@]+@[^\s<>()\[\]:;,\"@]+")
@@ -35,8 +32,15 @@ class Headers:
 
     def __init__(self, raw: bytes) -> None:
         self._fields: dict[str, list[str]] = {}
+        self._all: list[list[str]] = []
         for name, value in _PARSER.parsebytes(raw).raw_items():
-            self._fields.setdefault(name.upper(), []).append(_FOLD.sub("", _plain(value)).strip())
+            unfolded = _FOLD.sub("", _plain(value)).strip()
+            self._fields.setdefault(name.upper(), []).append(unfolded)
+            self._all.append([_plain(name), unfolded])
+
+    def as_they_stand(self) -> list[list[str]]:
+        """Every field, name and unfolded value, in its order."""
+        return self._all
 
     def text(self, name: str) -> str | None:
         """The field's first occurrence as text."""

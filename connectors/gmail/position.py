@@ -11,6 +11,8 @@ from typing import Any
 from connectors.gmail.ledger import Ledger, MessageEntry
 from connectors.gmail.rows import Box
 
+FORM = 2
+"""The form of a message's record; since 2 it has all headers."""
 WITNESSES = 4
 """Messages by which a mailbox is known again."""
 
@@ -87,6 +89,12 @@ class MailboxPosition:
     """UIDs above this, up to `uid`, were listed once only; the next run lists them again."""
     run: str = ""
     """The run that moves on with `uid`."""
+    large: list[int] = field(default_factory=list)
+    """UIDs of messages with a text or attachment beyond `cap`, bytes."""
+    cap: int = 0
+    form: int = FORM
+    """The form of the records that were written; those of an older form are told anew, up to the UID `retold`."""
+    retold: int = 0
     witnesses: dict[str, int] = field(default_factory=dict)
     """By UID, a checksum of what never changes of the messages read last: by them the mailbox is known again."""
 
@@ -111,6 +119,10 @@ class MailboxPosition:
             doubt=value.get("doubt", True),
             looked=value.get("looked", value["uid"]),
             run=value.get("run", ""),
+            large=value.get("large", []),
+            cap=value.get("cap", 0),
+            form=value.get("form", 1),
+            retold=value.get("retold", 0),
             witnesses=value.get("witnesses", {}),
         )
 
@@ -130,6 +142,10 @@ class MailboxPosition:
             "doubt": self.doubt,
             "looked": self.looked,
             "run": self.run,
+            "large": self.large,
+            "cap": self.cap,
+            "form": self.form,
+            "retold": self.retold,
             "witnesses": self.witnesses,
         }
 

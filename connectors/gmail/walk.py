@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from connectors.gmail.client import Answer, sequence_set
@@ -10,7 +11,7 @@ from connectors.gmail.departures import depart, is_unsaid, say
 from connectors.gmail.fields import checksum
 from connectors.gmail.ledger import Ledger, MessageEntry
 from connectors.gmail.listing import spans
-from connectors.gmail.position import MailboxPosition, Numbers, identity, still_held
+from connectors.gmail.position import FORM, MailboxPosition, Numbers, identity, still_held
 from connectors.gmail.reader import Outcome, Reader
 from connectors.gmail.rows import FACE_ITEMS, GMAIL_STATE_ITEMS, STATE_ITEMS, Box, face, state
 from connectors.gmail.session import Selected, Session
@@ -20,6 +21,8 @@ PAGE = 100
 """Messages that are read between two checkpoints."""
 LOOK = 5
 """Blocks of the ledger that one look at changes or deletions takes in."""
+LAST = (1 << 32) - 1
+"""The highest UID that there can be."""
 ROUNDS = 3
 """Times that a mailbox which changes meanwhile is compared in one walk."""
 
@@ -56,8 +59,8 @@ class MailboxWalk:
             ProviderError: the server or the connection failed as a whole; the last checkpoint keeps the position.
         """
         kept: dict[str, Any] | None = None
-        steps = (self._changes, self._retries, self._relook, self._news, self._settle, self._leftovers, self._absent)
-        for step in steps:
+        before = (self._changes, self._retold, self._retries, self._larger, self._relook)
+        for step in (*before, self._news, self._settle, self._leftovers, self._absent):
             for message in step():
                 if message is not None:
                     yield message
@@ -117,6 +120,22 @@ class MailboxWalk:
     def _retries(self) -> Iterator[Message | None]:
         """Messages that could not be read before."""
         return self._read(self.position.unread)
+
+    def _larger(self) -> Iterator[Message | None]:
+        """What was beyond the cap, when the cap is higher now."""
+        if self._reader.cap > self.position.cap:
+            yield from self._read(self.position.large)
+        self.position.cap = self._reader.cap
+
+    def _retold(self) -> Iterator[Message | None]:
+        """Messages whose records were written by an older version: what is told of them now is laid over."""
+        position = self.position
+        while position.form < FORM:
+            page = [entry.uid for entry in islice(position.ledger.between(position.retold + 1, LAST), PAGE)]
+            if page:
+                yield from self._reader.page(self._box, page, known=_Everything())
+            position.form, position.retold = (position.form, page[-1]) if page else (FORM, 0)
+            yield None
 
     def _relook(self) -> Iterator[Message | None]:
         """The UIDs that the run before listed for the first time: what it was not shown is asked for again."""
@@ -222,6 +241,7 @@ class MailboxWalk:
         marked = self._selected.modseq is None
         self.position.ledger.add(message.entry(marked=marked) for message in outcome.read)
         self.position.unread = sorted((set(self.position.unread) - set(page)) | set(outcome.failed))
+        self.position.large = sorted((set(self.position.large) - set(page)) | set(outcome.large))
         for message in outcome.read:
             self.position.witness(message.uid, message.face)
         return outcome
@@ -241,6 +261,13 @@ class MailboxWalk:
 
     def _looks(self) -> Iterator[tuple[int, int]]:
         return ((at, min(at + LOOK, self.position.ledger.size)) for at in range(0, self.position.ledger.size, LOOK))
+
+
+class _Everything(Container[int]):
+    """Every id of Gmail's, and none."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 def beginning(

@@ -164,11 +164,11 @@ def test_a_server_that_stops_announcing_gmails_extensions_doubles_nothing(five: 
     assert set(inbox.held()) == there(five)
 
 
-def test_a_cursor_of_the_version_before_is_compared_once_and_doubles_nothing(
+def test_a_cursor_of_the_version_before_has_its_records_told_anew_and_doubles_nothing(
     five: GmailServer, inbox: Holder, tmp_path: Path
 ) -> None:
     inbox.run()
-    new = ("ever", "gone", "doubt", "looked", "run", "witnesses")
+    new = ("ever", "gone", "doubt", "looked", "run", "witnesses", "form", "retold", "large", "cap")
     saved = inbox.state["messages"]["mailboxes"]["\\All"]
     inbox.state["messages"]["mailboxes"]["\\All"] = {name: one for name, one in saved.items() if name not in new}
     five.delete(5)
@@ -176,5 +176,6 @@ def test_a_cursor_of_the_version_before_is_compared_once_and_doubles_nothing(
 
     said = inbox.run()
 
-    assert [one.op for one in records(said, "messages")] == ["delete"]
+    assert [(one.op, one.partial) for one in records(said, "messages")] == [("upsert", True)] * 4 + [("delete", False)]
+    assert records(said, "message_bodies")[0].op == "delete"
     assert set(inbox.held()) == there(five)
