@@ -119,7 +119,7 @@ class Bodies:
         return text
 
     def _read_outside(self, message: Mail, answer: Answer, text: Text) -> None:
-        """What stands outside of the parts; a server that does not tell it leaves it unknown."""
+        """Reads the texts outside of the parts; a server that does not tell it leaves it unknown."""
         body = next((value for name, value in answer.items() if name.startswith("BODY[TEXT]")), None)
         if isinstance(body, bytes):
             text.outside = outside(message.head, body[:INLINE])

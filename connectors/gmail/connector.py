@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from connectors.gmail.account import is_gmail, source_account
-from connectors.gmail.departures import depart_whole, say
+from connectors.gmail.departures import depart_whole, forget_agreed, say
 from connectors.gmail.errors import HungUpError, RefusedError, is_unknown_mailbox
 from connectors.gmail.mailbox_gaps import MailboxGaps
 from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, listed, to_walk
@@ -26,6 +26,7 @@ from pdpp_worker.connector import (
     ProviderError,
     Reason,
     ShapeError,
+    SkipResult,
     Start,
     State,
     UpstreamError,
@@ -59,7 +60,10 @@ class _Account:
         self._context = context
         self._session = Session(context)
         self._reader = Reader(start, context, self._session)
-        self._positions: dict[str, Any] = dict((start.cursor("messages") or {}).get("mailboxes", {}))
+        saved = start.cursor("messages") or {}
+        self._positions: dict[str, Any] = dict(saved.get("mailboxes", {}))
+        self._whole_run = str(saved.get("whole", ""))
+        """The last run that came to the end of all mailboxes."""
         self.unfinished = wanted
 
     def collect(self) -> Iterator[Message]:
@@ -90,7 +94,17 @@ class _Account:
             yield from collect_labels(self._start, self._context, mailboxes)
             self.unfinished.remove("labels")
         if "messages" in self.unfinished:
-            yield from self._walk(mailboxes, names, gaps)
+            is_whole = True
+            for message in self._walk(mailboxes, names, gaps):
+                is_whole &= not isinstance(message, SkipResult)
+                yield message
+            yield from self._ended(is_whole)
+
+    def _ended(self, is_whole: bool) -> Iterator[Message]:
+        """All mailboxes were walked; without a miss among them, what this run said of deletions counts."""
+        if is_whole and any(position.get("gone") for position in self._positions.values()):
+            self._whole_run = self._start.run_id
+            yield self._cursor()
 
     def _check_extensions(self) -> None:
         """Refuse to read as plain mailboxes what was read under Gmail's own ids: all of it would be held twice.
@@ -148,6 +162,7 @@ class _Account:
 
     def _departed(self, name: str, position: MailboxPosition) -> Iterator[Message]:
         depart_whole(position)
+        forget_agreed(position, self._whole_run)
         box = Box(name, position.uidvalidity, gmail=False)
         yield from (one for one in say(self._reader, box, position, self._start.run_id) if one is not None)
         if position.gone:
@@ -165,8 +180,11 @@ class _Account:
         return "the server does not list the mailbox and opens it"
 
     def _saved(self, slot: str) -> MailboxPosition | None:
-        saved = self._positions.get(slot)
-        return MailboxPosition.from_json(saved) if saved else None
+        if not (saved := self._positions.get(slot)):
+            return None
+        position = MailboxPosition.from_json(saved)
+        forget_agreed(position, self._whole_run)
+        return position
 
     def _name_now(self, name: str, names: Sequence[str]) -> str:
         """The name of the mailbox that a gap is about; Gmail's own name for its one mailbox may have changed."""
@@ -177,7 +195,7 @@ class _Account:
         return self._cursor()
 
     def _cursor(self) -> State:
-        return State(stream="messages", cursor={"mailboxes": dict(self._positions)})
+        return State(stream="messages", cursor={"mailboxes": dict(self._positions), "whole": self._whole_run})
 
     def _slot(self, name: str) -> str:
         return EVERYTHING if self._session.speaks_gmail else name

@@ -11,6 +11,9 @@ from connectors.gmail.reader import Reader
 from connectors.gmail.rows import Box
 from pdpp_worker.connector import Message
 
+KEPT = 3
+"""Runs whose word is remembered."""
+
 
 def depart(position: MailboxPosition, uidvalidity: int, ledger: Ledger) -> None:
     """Note messages as not found by a whole walk."""
@@ -33,6 +36,16 @@ def is_unsaid(position: MailboxPosition, streams: Sequence[str], run: str) -> bo
     return any(gone.unsaid(streams, run) for gone in position.gone)
 
 
+def forget_agreed(position: MailboxPosition, whole_run: str) -> None:
+    """Forget what two runs have said, of which the later one, `whole_run`, came to the end of all mailboxes.
+
+    A run that missed a mailbox agrees to nothing, so its word is said again.
+    """
+    for gone in position.gone:
+        gone.said = {stream: runs for stream, runs in gone.said.items() if whole_run not in runs[AGREEING - 1 :]}
+    position.gone = [gone for gone in position.gone if gone.said and len(gone.ledger)]
+
+
 def say(reader: Reader, box: Box, position: MailboxPosition, run: str) -> Iterator[Message | None]:
     """The deletions that this run's whole walk agrees with; None after each piece of them."""
     streams = ("messages", *reader.details)
@@ -43,10 +56,7 @@ def say(reader: Reader, box: Box, position: MailboxPosition, run: str) -> Iterat
         for entry in gone.ledger.entries() if unsaid else ():
             yield from reader.gone(before, entry, unsaid)
         for stream in unsaid:
-            gone.said[stream].append(run)
-        gone.said = {stream: runs for stream, runs in gone.said.items() if len(runs) < AGREEING}
-        if not gone.said or not len(gone.ledger):
-            position.gone.remove(gone)
+            gone.said[stream] = [*gone.said[stream][-KEPT:], run]
         yield None
 
 

@@ -122,7 +122,7 @@ class MailboxWalk:
         return self._read(self.position.unread)
 
     def _larger(self) -> Iterator[Message | None]:
-        """What was beyond the cap, when the cap is higher now."""
+        """Messages with something beyond the cap, when the cap is higher now."""
         if self._reader.cap > self.position.cap:
             yield from self._read(self.position.large)
         self.position.cap = self._reader.cap

@@ -61,6 +61,20 @@ def test_a_message_is_absent_in_two_runs_and_then_said_no_more(five: GmailServer
     assert {one.ground for one in [*said[0], *said[1]]} == {"absent"}
 
 
+def test_a_run_that_misses_a_mailbox_is_no_second_word(five: GmailServer, inbox: Holder) -> None:
+    five.gmail = False
+    inbox.run()
+    five.delete(3)
+    shut = [lambda command: "NO cannot open" if command == 'EXAMINE "INBOX"' else None]
+
+    said = []
+    for faults in ([], shut, [], []):
+        five.faults = list(faults)
+        said.append(len(deletions(records(inbox.run(), "messages"))))
+
+    assert said == [1, 1, 1, 0]
+
+
 def test_a_message_that_is_found_again_is_read_and_said_absent_no_more(five: GmailServer, inbox: Holder) -> None:
     inbox.run()
     mail = five.messages.pop(3)
