@@ -12,7 +12,9 @@ from connectors.gmail.download import Downloads, TooLargeError, content
 from connectors.gmail.files import Stored
 from connectors.gmail.html_text import html_text
 from connectors.gmail.rows import Mail, path_of
+from connectors.gmail.source import SMALL, SOURCE, has_parts, outside
 from connectors.gmail.structure import Part
+from pdpp_worker.connector import ShapeError
 
 INLINE = 256 * 1024
 """Bytes, as encoded, of a text part that is kept in the record whole; a larger one is kept as a file."""
@@ -33,10 +35,19 @@ class Text:
     sizes: dict[str, int] = field(default_factory=dict)
     """Bytes of content by kind."""
     files: dict[str, list[Stored]] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
+    """Texts that stand in no part."""
     too_large: bool = False
+
+    @property
+    def is_only_outside(self) -> bool:
+        """Whether the parts hold nothing, and something stands outside of them."""
+        return bool(self.outside) and not "".join((*self.plain, *self.html)).strip()
 
     def readable(self) -> str:
         """The text as a person reads it."""
+        if self.is_only_outside:
+            return "\n".join(self.outside)
         return "\n".join(self.plain) if self.plain else html_text("\n".join(self.html))
 
     def snippet(self) -> str | None:
@@ -57,20 +68,28 @@ class Bodies:
         texts = message.parts.texts
         return texts if self._whole else (message.parts.plain or message.parts.html)[:1]
 
-    def items(self, paths: Sequence[Part]) -> list[str]:
-        """The items to FETCH for parts at these paths."""
-        return ["UID", *(f"{path_of(part)}<0.{self._limit}>" for part in paths)]
+    def items(self, message: Mail) -> list[str]:
+        """The items to FETCH for a message's parts; and for the body as it stands where that may hold more."""
+        items = ["UID", *(f"{path_of(part)}<0.{self._limit}>" for part in self.parts(message))]
+        return [*items, f"{SOURCE}<0.{INLINE}>"] if self._wants_source(message) else items
+
+    def _wants_source(self, message: Mail) -> bool:
+        parts = (*message.parts.texts, *message.parts.attachments)
+        size = (message.row["size_bytes"] or 0) - len(message.head)
+        is_empty = not any(part.size or part.size is None for part in parts)
+        return self._whole and size > 0 and has_parts(message.head) and (size <= SMALL or is_empty)
 
     def bundles(self, messages: Sequence[Mail]) -> Iterator[list[Mail]]:
         """Messages that one command can be sent for: their parts have the same paths and are not too much together."""
         by_place: dict[tuple[str, ...], list[Mail]] = {}
         for message in messages:
-            by_place.setdefault(tuple(part.path for part in self.parts(message)), []).append(message)
+            by_place.setdefault(tuple(self.items(message)), []).append(message)
         for alike in by_place.values():
             bundle: list[Mail] = []
             size = 0
             for message in alike:
                 expected = sum(min(self._limit, part.size or self._limit) for part in self.parts(message))
+                expected += SMALL if self._wants_source(message) else 0
                 if bundle and size + expected > BUNDLE:
                     yield bundle
                     bundle, size = [], 0
@@ -85,8 +104,11 @@ class Bodies:
             ProviderError: a part is missing or could not be fetched.
         """
         text = Text()
+        if self._wants_source(message):
+            self._read_outside(message, answer, text)
         for part in self.parts(message):
             raw = content(answer, part)
+            _check_size(raw, part, self._limit)
             kind = part.type.removeprefix("text/")
             pieces = text.plain if kind == "plain" else text.html
             if self._whole and (len(raw) >= self._limit or (part.size or 0) > self._limit):
@@ -95,6 +117,13 @@ class Bodies:
                 pieces.append(text_of(raw, part.encoding, part.charset))
                 text.sizes[kind] = text.sizes.get(kind, 0) + len(pieces[-1].encode("utf-8", "surrogatepass"))
         return text
+
+    def _read_outside(self, message: Mail, answer: Answer, text: Text) -> None:
+        """Reads the texts outside of the parts; a server that does not tell it leaves it unknown."""
+        body = next((value for name, value in answer.items() if name.startswith("BODY[TEXT]")), None)
+        if isinstance(body, bytes):
+            text.outside = outside(message.head, body[:INLINE])
+            text.too_large |= len(body) >= INLINE
 
     def _head(self, message: Mail, part: Part, text: Text, raw: bytes) -> str:
         """The beginning of a large part, which is kept as a file unless it is beyond the cap."""
@@ -109,21 +138,40 @@ class Bodies:
         return text_of(self._downloads.head(stored, HEAD_CHARS * 4), "", part.charset)[:HEAD_CHARS]
 
 
+def _check_size(raw: bytes, part: Part, limit: int) -> None:
+    """Refuse a text that ends before the size that the server itself told.
+
+    Raises:
+        ShapeError: it does.
+    """
+    if len(raw) < min(part.size or 0, limit):
+        raise ShapeError(f"the server sent {len(raw)} of the {part.size} bytes of part {part.path}")
+
+
 def body_row(message: Mail, text: Text) -> dict[str, Any]:
     """The record of a message's body."""
     is_plain = bool(message.parts.plain)
-    source = "text_plain" if is_plain else "html_stripped" if message.parts.html else "empty"
+    source = (
+        "as_it_stands"
+        if text.is_only_outside
+        else "text_plain"
+        if is_plain
+        else "html_stripped"
+        if message.parts.html
+        else "empty"
+    )
     first = next(iter(message.parts.texts), None)
     return {
         "id": message.key,
         "message_id": message.key,
         "message_received_at": message.received_at,
-        "body_text": text.readable() if message.parts.texts else None,
+        "body_text": text.readable() if message.parts.texts or text.outside else None,
         "body_html": "\n".join(text.html) if message.parts.html else None,
         "body_text_bytes": text.sizes.get("plain"),
         "body_html_bytes": text.sizes.get("html"),
         "body_text_files": [stored.as_json() for stored in text.files.get("plain", [])],
         "body_html_files": [stored.as_json() for stored in text.files.get("html", [])],
+        "body_outside": text.outside,
         "body_source": source,
         "charset": first.charset if first else None,
         "is_whole": not text.files and not text.too_large,

@@ -6,30 +6,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from connectors.gmail.errors import HungUpError, RefusedError
-from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, label, listed, to_walk
+from connectors.gmail.account import is_gmail, source_account
+from connectors.gmail.departures import depart_whole, forget_agreed, say
+from connectors.gmail.errors import HungUpError, RefusedError, is_unknown_mailbox
+from connectors.gmail.mailbox_gaps import MailboxGaps
+from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, listed, to_walk
 from connectors.gmail.position import MailboxPosition
 from connectors.gmail.reader import DETAILS, Reader
 from connectors.gmail.recover import Recovery
 from connectors.gmail.rows import Box
 from connectors.gmail.session import Selected, Session
-from connectors.gmail.walk import MailboxWalk, beginning, partition, vanished
+from connectors.gmail.walk import MailboxWalk, beginning, partition
 from pdpp_worker.connector import (
     WHOLE_STREAM,
-    BatchScope,
     Context,
-    DetailGapRecovered,
-    GapToClose,
     Message,
     NeedsOwner,
     Progress,
     ProviderError,
     Reason,
-    Record,
     ShapeError,
+    SkipResult,
     Start,
     State,
-    closed_as_absent,
+    UpstreamError,
     narrowed_streams,
     refuse,
     skip,
@@ -60,7 +60,10 @@ class _Account:
         self._context = context
         self._session = Session(context)
         self._reader = Reader(start, context, self._session)
-        self._positions: dict[str, Any] = dict((start.cursor("messages") or {}).get("mailboxes", {}))
+        saved = start.cursor("messages") or {}
+        self._positions: dict[str, Any] = dict(saved.get("mailboxes", {}))
+        self._whole_run = str(saved.get("whole", ""))
+        """The last run that came to the end of all mailboxes."""
         self.unfinished = wanted
 
     def collect(self) -> Iterator[Message]:
@@ -76,79 +79,123 @@ class _Account:
 
     def _work(self) -> Iterator[Message]:
         self._session.open()
+        yield source_account(self._context)
+        self._check_extensions()
         mailboxes = listed(self._session)
         names = to_walk(mailboxes, gmail=self._session.speaks_gmail)
-        yield from Recovery(self._start, self._session, self._reader, names).messages()
+        there = [one.name for one in mailboxes]
+        yield from Recovery(self._start, self._session, self._reader, names, there).messages()
+        gaps = MailboxGaps(self._start, self._session, self._reader, there)
         if self._start.recovery_only:
+            for name in gaps.names:
+                yield from gaps.recovered(name, self._name_now(name, names), self._saved(self._slot(name)))
             return
         if "labels" in self.unfinished:
             yield from collect_labels(self._start, self._context, mailboxes)
             self.unfinished.remove("labels")
         if "messages" in self.unfinished:
-            yield from self._walk(mailboxes, names)
+            is_whole = True
+            for message in self._walk(mailboxes, names, gaps):
+                is_whole &= not isinstance(message, SkipResult)
+                yield message
+            yield from self._ended(is_whole)
 
-    def _walk(self, mailboxes: Sequence[Mailbox], names: Sequence[str]) -> Iterator[Message]:
+    def _ended(self, is_whole: bool) -> Iterator[Message]:
+        """All mailboxes were walked; without a miss among them, what this run said of deletions counts."""
+        if is_whole and any(position.get("gone") for position in self._positions.values()):
+            self._whole_run = self._start.run_id
+            yield self._cursor()
+
+    def _check_extensions(self) -> None:
+        """Refuse to read as plain mailboxes what was read under Gmail's own ids: all of it would be held twice.
+
+        Raises:
+            UpstreamError: the server does not announce the extensions that it had.
+        """
+        host = str(self._context.settings.get("host", ""))
+        if not self._session.speaks_gmail and (EVERYTHING in self._positions or is_gmail(host)):
+            raise UpstreamError("the server does not announce Gmail's extensions (X-GM-EXT-1), which this account has")
+
+    def _walk(self, mailboxes: Sequence[Mailbox], names: Sequence[str], gaps: MailboxGaps) -> Iterator[Message]:
         if not names:
             for stream in self._tree():
                 yield skip(stream, Reason.SOURCE_PARTITION_FAILED, WHOLE_STREAM, HIDDEN)
             return
         yield from self._vanished(mailboxes, names)
+        for name in gaps.names:
+            if self._name_now(name, names) not in names:
+                yield from gaps.recovered(name, name, None)
         for name in names:
             try:
-                yield from self._mailbox(self._session.select(name), alone=len(names) == 1)
+                yield from self._mailbox(self._session.select(name), gaps, alone=len(names) == 1)
             except (RefusedError, HungUpError, ShapeError) as error:
                 if isinstance(error, HungUpError) and len(names) == 1:
                     raise
                 for stream in self._tree():
                     yield skip(stream, Reason.SOURCE_PARTITION_FAILED, partition(name), str(error))
-                continue
-            yield from self._resolved(next(one for one in mailboxes if one.name == name))
 
-    def _mailbox(self, selected: Selected, *, alone: bool) -> Iterator[Message]:
-        saved = self._positions.get(self._slot(selected.name))
-        position = beginning(MailboxPosition.from_json(saved) if saved else None, selected, self._reader.details)
+    def _mailbox(self, selected: Selected, gaps: MailboxGaps, *, alone: bool) -> Iterator[Message]:
+        saved = self._saved(self._slot(selected.name))
+        position = beginning(saved, selected, self._session, self._reader.details)
         box = Box(selected.name, selected.uidvalidity, self._session.speaks_gmail)
-        walk = MailboxWalk(self._context, self._session, self._reader, box, selected, position)
+        walk = MailboxWalk(self._context, self._session, self._reader, box, selected, position, self._start.run_id)
         for message in walk.messages(lambda now: self._checkpoint(selected.name, now)):
             yield message
             if alone and isinstance(message, State):
                 total = max(selected.exists, position.count)
                 yield Progress(stream="messages", count=position.count, total=total)
 
+        if not position.doubt:
+            for name in gaps.names:
+                if self._slot(name) == self._slot(selected.name):
+                    yield from gaps.closed(name, selected, position)
+
     def _vanished(self, mailboxes: Sequence[Mailbox], names: Sequence[str]) -> Iterator[Message]:
-        """Mailboxes that were walked before and are no longer there, with all that they held."""
-        for name in self._positions.keys() - {self._slot(one) for one in names}:
-            yield from vanished(self._reader, name, MailboxPosition.from_json(self._positions.pop(name)))
-            yield self._cursor()
+        """Mailboxes that were walked before and are none to walk now, with all that they held."""
         there = {one.name for one in mailboxes}
-        for known, mailbox in self._batches():
-            if mailbox not in there:
-                yield closed_as_absent(known, mailbox)
+        for name in self._positions.keys() - {self._slot(one) for one in names}:
+            if name not in there and (why := self._why_still_there(name)):
+                for stream in self._tree():
+                    yield skip(stream, Reason.SOURCE_PARTITION_FAILED, partition(name), why)
+                continue
+            yield from self._departed(name, MailboxPosition.from_json(self._positions[name]))
 
-    def _resolved(self, mailbox: Mailbox) -> Iterator[Message]:
-        """The mailbox was walked to its end; its label is the proof that the server gave it.
+    def _departed(self, name: str, position: MailboxPosition) -> Iterator[Message]:
+        depart_whole(position)
+        forget_agreed(position, self._whole_run)
+        box = Box(name, position.uidvalidity, gmail=False)
+        yield from (one for one in say(self._reader, box, position, self._start.run_id) if one is not None)
+        if position.gone:
+            yield self._checkpoint(name, position)
+        else:
+            del self._positions[name]
+            yield self._cursor()
 
-        Only of messages a gap may be closed by a record of another stream.
-        """
-        resolved = [known for known, name in self._batches() if (known.stream, name) == ("messages", mailbox.name)]
-        if resolved and self._start.wants("labels"):
-            now = self._context.now()
-            yield Record(stream="labels", key=mailbox.name, data=label(mailbox), emitted_at=now)
-            for known in resolved:
-                yield DetailGapRecovered(gap_id=known.gap_id, stream="labels", record_key=mailbox.name)
+    def _why_still_there(self, name: str) -> str:
+        """Why a mailbox that is not listed is not taken for deleted; empty when the server says that it is."""
+        try:
+            self._session.select(name)
+        except (RefusedError, HungUpError, ShapeError) as error:
+            return "" if is_unknown_mailbox(error) else str(error)
+        return "the server does not list the mailbox and opens it"
 
-    def _batches(self) -> Iterator[tuple[GapToClose, str]]:
-        """Known gaps about whole mailboxes."""
-        for known in self._start.detail_gaps:
-            if isinstance(known.scope, BatchScope) and isinstance(name := known.scope.partition.get("mailbox"), str):
-                yield known, name
+    def _saved(self, slot: str) -> MailboxPosition | None:
+        if not (saved := self._positions.get(slot)):
+            return None
+        position = MailboxPosition.from_json(saved)
+        forget_agreed(position, self._whole_run)
+        return position
+
+    def _name_now(self, name: str, names: Sequence[str]) -> str:
+        """The name of the mailbox that a gap is about; Gmail's own name for its one mailbox may have changed."""
+        return names[0] if self._session.speaks_gmail and names else name
 
     def _checkpoint(self, name: str, position: MailboxPosition) -> State:
         self._positions[self._slot(name)] = position.as_json()
         return self._cursor()
 
     def _cursor(self) -> State:
-        return State(stream="messages", cursor={"mailboxes": dict(self._positions)})
+        return State(stream="messages", cursor={"mailboxes": dict(self._positions), "whole": self._whole_run})
 
     def _slot(self, name: str) -> str:
         return EVERYTHING if self._session.speaks_gmail else name

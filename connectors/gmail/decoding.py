@@ -13,16 +13,21 @@ SNIPPET = 200
 LONGEST_LINE = 1 << 20
 """Bytes of quoted-printable that are kept back while waiting for the end of a line."""
 
+UUENCODED = frozenset({"x-uuencode", "uuencode", "x-uue", "x-uu"})
+"""Names of an encoding that no standard names."""
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_BEGIN = re.compile(rb"begin [0-7]{3,4} ")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def undone(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """The bytes behind a Content-Transfer-Encoding; what is neither of the two that encode is passed on."""
+    """The bytes behind a Content-Transfer-Encoding; what is none of those that encode is passed on."""
     if encoding == "base64":
         return _from_base64(chunks)
     if encoding == "quoted-printable":
         return _from_quoted(chunks)
+    if encoding in UUENCODED:
+        return _from_uuencoded(chunks)
     return iter(chunks)
 
 
@@ -60,3 +65,46 @@ def _from_quoted(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield binascii.a2b_qp(kept[:end])
         kept = kept[end:]
     yield binascii.a2b_qp(kept)
+
+
+def _from_uuencoded(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The file between `begin` and `end`; where there is no `begin` the bytes as they stand."""
+    lines = _lines(chunks)
+    before: list[bytes] = []
+    for line in lines:
+        if _BEGIN.match(line):
+            yield from _uuencoded_lines(lines)
+            return
+        before.append(line)
+    yield from before
+
+
+def _uuencoded_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        text = line.rstrip(b"\r\n")
+        if text == b"end":
+            return
+        yield _uudecoded(text)
+
+
+def _uudecoded(text: bytes) -> bytes:
+    """A line; one that is no line of this encoding stays as it stands."""
+    try:
+        # Spaces at the end of a line are lost on the way; some programs pad with more than is counted.
+        length = ((text[0] - 32) & 63) if text else 0
+        wanted = 1 + (length + 2) // 3 * 4
+        return binascii.a2b_uu(text[:wanted].ljust(wanted)) if length else b""
+    except binascii.Error:
+        return text + b"\n"
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    kept = b""
+    for chunk in chunks:
+        *whole, kept = (kept + chunk).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+        if len(kept) > LONGEST_LINE:
+            yield kept
+            kept = b""
+    if kept:
+        yield kept

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from connectors.gmail.client import Answer, Client
-from connectors.gmail.decoding import undone
+from connectors.gmail.decoding import UUENCODED, undone
 from connectors.gmail.files import Files, Stored
 from connectors.gmail.rows import Mail, path_of
+from connectors.gmail.source import beyond_header, has_parts
 from connectors.gmail.structure import Part
 from pdpp_worker.connector import ShapeError
 
 PIECE = 512 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""
-_BASE64 = 1.4
+_ENCODED = 1.4
 """At most so many bytes as encoded for one of the content, line ends included."""
 
 
@@ -40,11 +41,10 @@ class Downloads:
             TooLargeError: it is beyond the cap; nothing of it is kept.
             ProviderError: it could not be fetched to its end; what came is kept for the next try.
         """
-        limit = self._cap * (_BASE64 if part.encoding == "base64" else 1.0)
+        limit = self._cap * (_ENCODED if part.encoding in {"base64", *UUENCODED} else 1.0)
         if part.size is not None and part.size > limit:
             raise TooLargeError
-        box = message.box
-        partial = self._files.partial(f"{box.name}/{box.uidvalidity}/{message.uid}/{part.path}")
+        partial = self._files.partial(_name(message, part))
         offset = partial.size
         while True:
             piece = self._piece(message, part, offset)
@@ -53,15 +53,26 @@ class Downloads:
             if offset > limit:
                 partial.discard()
                 raise TooLargeError
-            if not piece or (len(piece) < PIECE and offset >= (part.size or 0)):
+            if offset < (part.size or 0):
+                _check_goes_on(piece, part, offset)
+            elif len(piece) < PIECE:
                 break
-        stored = self._files.keep(undone(partial.chunks(), part.encoding))
+        stored = self._files.keep(undone(partial.chunks() if offset else self._headless(message, part), part.encoding))
         partial.discard()
         return stored
 
     def head(self, stored: Stored, size: int) -> bytes:
         """The first bytes of what was fetched."""
         return self._files.head(stored, size)
+
+    def _headless(self, message: Mail, part: Part) -> Iterator[bytes]:
+        """The content of a part that is empty by its structure: it may stand in the part's header, by mistake."""
+        if not has_parts(message.head):
+            return
+        item = f"BODY.PEEK[{part.path}.MIME]"
+        answers = self._ask("FETCH of a header", lambda client: client.fetch_by_uid(str(message.uid), [item]))
+        block = answers.get(message.uid, {}).get(f"BODY[{part.path}.MIME]")
+        yield beyond_header(block) if isinstance(block, bytes) else b""
 
     def _piece(self, message: Mail, part: Part, offset: int) -> bytes:
         item = f"{path_of(part)}<{offset}.{PIECE}>"
@@ -71,6 +82,22 @@ class Downloads:
         if answer is None:
             raise ShapeError("the server told nothing of the message")
         return content(answer, part, offset)[:PIECE]
+
+
+def _name(message: Mail, part: Part) -> str:
+    """The name of a download: no other message has it, not even one that is handed the same UID."""
+    box = message.box
+    return f"{box.name}/{box.uidvalidity}/{message.uid}/{part.path}/{message.face}/{message.row['message_id']}"
+
+
+def _check_goes_on(piece: bytes, part: Part, offset: int) -> None:
+    """Refuse an end before the size that the server itself told.
+
+    Raises:
+        ShapeError: nothing more came.
+    """
+    if not piece:
+        raise ShapeError(f"the server sent {offset} of the {part.size} bytes of part {part.path} and then nothing")
 
 
 def content(answer: Answer, part: Part, offset: int = 0) -> bytes:

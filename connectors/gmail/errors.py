@@ -25,6 +25,9 @@ _THROTTLE = re.compile(
     re.IGNORECASE,
 )
 _SIGN_IN = re.compile(r"application-specific password|invalid credentials|account.*disabled", re.IGNORECASE)
+_UNKNOWN = re.compile(
+    r"\[NONEXISTENT\]|unknown mailbox|no such mailbox|mailbox (does not|doesn't) exist", re.IGNORECASE
+)
 _OUTAGE = re.compile(r"temporar|try again|lookup failed|system error", re.IGNORECASE)
 
 
@@ -36,6 +39,9 @@ class OutageError(RefusedError):
     """The server says that something of its own failed: a message or a mailbox perhaps, perhaps everything."""
 
 
+_ONE_COMMAND = ("LIMIT", "OVERQUOTA")
+"""Codes that may be about one command alone (RFC 5530), where its label says that it asks for mail."""
+_FOR_MAIL = ("FETCH", "SEARCH")
 _BY_CODE: dict[str, type[ProviderError]] = {
     "AUTHENTICATIONFAILED": AuthExpired,
     "AUTHORIZATIONFAILED": AuthExpired,
@@ -61,6 +67,8 @@ def typed(said: str, label: str) -> ProviderError | None:
     """The outcome that a server's words stand for; None when they are about this one command only."""
     code = _CODE.search(said)
     kind = _BY_CODE.get(code.group(1).upper()) if code else None
+    if code and code.group(1).upper() in _ONE_COMMAND and label.startswith(_FOR_MAIL):
+        kind = OutageError
     # A connection limit may hide behind a code that says nothing but "not now".
     if kind is None or kind is OutageError:
         kind = next((one for pattern, one in _BY_WORDS if pattern.search(said)), kind)
@@ -74,6 +82,11 @@ def typed(said: str, label: str) -> ProviderError | None:
     if kind is Challenged:
         return Challenged(f"{sentence}; sign in once in the browser")
     return kind(sentence)
+
+
+def is_unknown_mailbox(refusal: ProviderError) -> bool:
+    """Whether the server says in words that it has no such mailbox."""
+    return isinstance(refusal, RefusedError) and _UNKNOWN.search(str(refusal)) is not None
 
 
 def quoted(said: str) -> str:

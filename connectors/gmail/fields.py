@@ -18,12 +18,12 @@ from imapclient.imap_utf7 import encode as encode_utf7
 from connectors.gmail.charsets import decoded
 from pdpp_worker.connector.json_fields import iso_utc
 
-NAMES = ("FROM", "TO", "CC", "BCC", "REPLY-TO", "SUBJECT", "DATE", "MESSAGE-ID", "IN-REPLY-TO", "REFERENCES")
-"""The header fields that are asked for."""
-
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _ID = re.compile(r"<[^<>\s]+>")
 _EMAIL = re.compile(r"[^\s<>()\[\]:;,\"@]+@[^\s<>()\[\]:;,\"@]+")
+_BRACKETED = re.compile(r"<([^<>]*)>")
+_RULED = re.compile(r"[\"();:\\]")
+"""Signs of quotes, comments and groups, which have rules of their own."""
 _PARSER = BytesHeaderParser()
 
 
@@ -32,8 +32,15 @@ class Headers:
 
     def __init__(self, raw: bytes) -> None:
         self._fields: dict[str, list[str]] = {}
+        self._all: list[list[str]] = []
         for name, value in _PARSER.parsebytes(raw).raw_items():
-            self._fields.setdefault(name.upper(), []).append(_FOLD.sub("", _plain(value)).strip())
+            unfolded = _FOLD.sub("", _plain(value)).strip()
+            self._fields.setdefault(name.upper(), []).append(unfolded)
+            self._all.append([_plain(name), unfolded])
+
+    def as_they_stand(self) -> list[list[str]]:
+        """Every field, name and unfolded value, in its order."""
+        return self._all
 
     def text(self, name: str) -> str | None:
         """The field's first occurrence as text."""
@@ -63,14 +70,43 @@ class Headers:
 
 
 def _loosely_parsed(values: list[str]) -> list[tuple[str, str]]:
+    """Names and addresses; the standard library runs together what stands without quotes or commas."""
+    return [pair for value in values for pair in (_by_rule(value) if _RULED.search(value) else _plainly_parsed(value))]
+
+
+def _plainly_parsed(value: str) -> list[tuple[str, str]]:
+    """A list without quotes, comments and groups: what stands in angle brackets is an address, the rest its name."""
+    found: list[tuple[str, str]] = []
+    nameless: list[str] = []
+    for piece in value.split(","):
+        pairs = _pairs_of(piece)
+        if pairs and pairs[0][0] and nameless:  # a name that was cut at its comma
+            pairs[0] = (", ".join([*nameless, pairs[0][0]]), pairs[0][1])
+        elif pairs:
+            found += [(name, "") for name in nameless]
+        elif piece.strip():
+            nameless.append(piece.strip())
+        if pairs:
+            found, nameless = found + pairs, []
+    return found + [(name, "") for name in nameless]
+
+
+def _pairs_of(piece: str) -> list[tuple[str, str]]:
+    parts = _BRACKETED.split(piece)
+    if len(parts) == 1:
+        return [("", email) for email in _EMAIL.findall(piece)]
+    return [(name.strip(), email.strip()) for name, email in zip(parts[::2], parts[1::2], strict=False)]
+
+
+def _by_rule(value: str) -> list[tuple[str, str]]:
     """Newer versions of the standard library give up a whole field for one odd address, unless told otherwise."""
     try:
         try:
-            return getaddresses(values, strict=False)
+            return getaddresses([value], strict=False)
         except TypeError:
-            return getaddresses(values)
+            return getaddresses([value])
     except RecursionError:  # comments within comments, or groups within groups
-        return [("", email) for email in _EMAIL.findall(", ".join(values))]
+        return [("", email) for email in _EMAIL.findall(value)]
 
 
 def unworded(raw: str) -> str:

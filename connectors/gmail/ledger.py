@@ -64,6 +64,11 @@ class Ledger:
         for block in self._blocks[first:last]:
             yield from unpack(block)
 
+    def between(self, first: int, last: int) -> Iterator[MessageEntry]:
+        """The entries with UIDs from `first` up to and including `last`."""
+        blocks = [block for block in self._blocks if block.first <= last and block.last >= first]
+        return (entry for block in blocks for entry in unpack(block) if first <= entry.uid <= last)
+
     def span(self, first: int, last: int) -> str:
         """The UIDs of the blocks from `first` up to, not including, `last`, as one range."""
         chosen = self._blocks[first:last]
@@ -86,10 +91,6 @@ class Ledger:
         for index in sorted(by_block, reverse=True):
             kept = {one.uid: one for one in unpack(self._blocks[index]) if one.uid not in by_block[index]}
             self._put(index, kept)
-
-    def drop_block(self) -> None:
-        """Forget the first block."""
-        del self._blocks[:1]
 
     def _block_of(self, uid: int) -> int:
         return max(0, bisect_right(self._blocks, uid, key=lambda block: block.first) - 1)

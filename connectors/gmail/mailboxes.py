@@ -9,6 +9,8 @@ from connectors.gmail.fields import atom, checksum, mailbox_name
 from connectors.gmail.session import Session
 from pdpp_worker.connector import Context, Message, Record, ShapeError, Start, State
 
+AGREEING = 2
+"""Runs that have to find something absent before it is deleted."""
 ALL_MAIL = "[Gmail]/All Mail"
 """Its name in English, for a server that does not mark it."""
 HIDDEN = "All Mail is not shown to IMAP; tick it under 'Show in IMAP' in the label settings of Gmail"
@@ -60,16 +62,21 @@ def to_walk(mailboxes: Sequence[Mailbox], *, gmail: bool) -> list[str]:
 
 
 def collect_labels(start: Start, context: Context, mailboxes: Sequence[Mailbox]) -> Iterator[Message]:
-    """The labels that are new or changed since the last run, and the deletion of those that are gone."""
-    before: dict[str, int] = (start.cursor("labels") or {}).get("labels", {})
+    """The labels that are new or changed since the last run, and those that are not listed any more."""
+    saved = start.cursor("labels") or {}
+    before: dict[str, int] = saved.get("labels", {})
+    gone: dict[str, list[str]] = {**{name: [] for name in before}, **saved.get("gone", {})}
     rows = {one.name: label(one) for one in mailboxes}
     marks = {name: checksum(row) for name, row in rows.items()}
     for name, row in rows.items():
-        if before.get(name) != marks[name]:
+        if before.get(name) != marks[name] or name in saved.get("gone", {}):
             yield Record(stream="labels", key=name, data=row, emitted_at=context.now())
-    for name in before.keys() - rows.keys():
-        yield Record(stream="labels", key=name, data={"name": name}, emitted_at=context.now(), op="delete")
-    yield State(stream="labels", cursor={"labels": marks})
+    absent = {name: sorted({*runs, start.run_id}) for name, runs in gone.items() if name not in rows}
+    for name in absent:
+        data = {"name": name}
+        yield Record(stream="labels", key=name, data=data, emitted_at=context.now(), op="delete", ground="absent")
+    left = {name: runs for name, runs in absent.items() if len(runs) < AGREEING}
+    yield State(stream="labels", cursor={"labels": marks, "gone": left})
 
 
 def label(mailbox: Mailbox) -> dict[str, Any]:

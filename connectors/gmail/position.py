@@ -11,12 +11,20 @@ from typing import Any
 from connectors.gmail.ledger import Ledger, MessageEntry
 from connectors.gmail.rows import Box
 
+FORM = 2
+"""The form of a message's record; since 2 it has all headers."""
+WITNESSES = 4
+"""Messages by which a mailbox is known again."""
+
 
 class Numbers:
     """A set of 64-bit numbers, eight bytes each."""
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
         self._sorted = array("Q", sorted(numbers))
+
+    def __len__(self) -> int:
+        return len(self._sorted)
 
     def __contains__(self, number: object) -> bool:
         if not isinstance(number, int):
@@ -39,6 +47,23 @@ class Earlier:
 
 
 @dataclass
+class Gone:
+    """Messages that a whole walk did not find any more, and the runs that said so of each stream."""
+
+    uidvalidity: int
+    ledger: Ledger
+    said: dict[str, list[str]]
+
+    def as_json(self) -> dict[str, Any]:
+        """This, as JSON carries it."""
+        return {"uidvalidity": self.uidvalidity, "ledger": self.ledger.as_json(), "said": self.said}
+
+    def unsaid(self, streams: Sequence[str], run: str) -> list[str]:
+        """Those of the streams of which the run has not said it yet."""
+        return [stream for stream in streams if run not in self.said.get(stream, [run])]
+
+
+@dataclass
 class MailboxPosition:
     """The progress through one mailbox, under one UIDVALIDITY."""
 
@@ -55,6 +80,23 @@ class MailboxPosition:
     """UIDs that are there and could not be read."""
     ledger: Ledger = field(default_factory=Ledger)
     earlier: list[Earlier] = field(default_factory=list)
+    ever: list[str] = field(default_factory=list)
+    """The detail streams that were read by any walk."""
+    gone: list[Gone] = field(default_factory=list)
+    doubt: bool = False
+    """Whether the server's count and what it showed contradicted each other: all UIDs have to be compared."""
+    looked: int = 0
+    """UIDs above this, up to `uid`, were listed once only; the next run lists them again."""
+    run: str = ""
+    """The run that moves on with `uid`."""
+    large: list[int] = field(default_factory=list)
+    """UIDs of messages with a text or attachment beyond `cap`, bytes."""
+    cap: int = 0
+    form: int = FORM
+    """The form of the records that were written; those of an older form are told anew, up to the UID `retold`."""
+    retold: int = 0
+    witnesses: dict[str, int] = field(default_factory=dict)
+    """By UID, a checksum of what never changes of the messages read last: by them the mailbox is known again."""
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> MailboxPosition:
@@ -70,6 +112,18 @@ class MailboxPosition:
             earlier=[
                 Earlier(one["uidvalidity"], Ledger.from_json(one["ledger"]), one["details"]) for one in value["earlier"]
             ],
+            ever=value.get("ever", _details_of(value)),
+            gone=[
+                Gone(one["uidvalidity"], Ledger.from_json(one["ledger"]), one["said"]) for one in value.get("gone", [])
+            ],
+            doubt=value.get("doubt", True),
+            looked=value.get("looked", value["uid"]),
+            run=value.get("run", ""),
+            large=value.get("large", []),
+            cap=value.get("cap", 0),
+            form=value.get("form", 1),
+            retold=value.get("retold", 0),
+            witnesses=value.get("witnesses", {}),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -83,12 +137,35 @@ class MailboxPosition:
             "unread": self.unread,
             "ledger": self.ledger.as_json(),
             "earlier": [one.as_json() for one in self.earlier],
+            "ever": self.ever,
+            "gone": [one.as_json() for one in self.gone],
+            "doubt": self.doubt,
+            "looked": self.looked,
+            "run": self.run,
+            "large": self.large,
+            "cap": self.cap,
+            "form": self.form,
+            "retold": self.retold,
+            "witnesses": self.witnesses,
         }
 
     def anew(self, uidvalidity: int, details: Sequence[str]) -> MailboxPosition:
         """The position from which the mailbox is walked again from its beginning."""
         earlier = [*self.earlier, Earlier(self.uidvalidity, self.ledger, self.details)]
-        return MailboxPosition(uidvalidity, list(details), earlier=earlier)
+        fresh = MailboxPosition(uidvalidity, list(details), earlier=earlier, ever=self.ever, gone=self.gone)
+        fresh.wants(details)
+        return fresh
+
+    def wants(self, details: Sequence[str]) -> None:
+        """Read these detail streams from here on."""
+        self.details = list(details)
+        self.ever = sorted({*self.ever, *details})
+
+    def witness(self, uid: int, face: int) -> None:
+        """Remember a message that was read; the last few are kept."""
+        kept = sorted({*self.witnesses, str(uid)}, key=int)[-WITNESSES:]
+        faces = {**self.witnesses, str(uid): face}
+        self.witnesses = {one: faces[one] for one in kept}
 
     def covers(self, details: Sequence[str]) -> bool:
         """Whether the walk so far read these detail streams too."""
@@ -100,11 +177,11 @@ class MailboxPosition:
         return len(self.ledger) + len(self.unread)
 
 
-def still_held(box: Box, position: MailboxPosition, earlier: Earlier) -> Numbers:
-    """The identities, among those of the earlier walk, that the new walk has found again."""
+def still_held(box: Box, position: MailboxPosition, uidvalidity: int) -> Numbers:
+    """The identities under which messages of an earlier walk may be found among those that are held now."""
     if box.gmail:
         return Numbers(entry.gm for entry in position.ledger.entries())
-    if earlier.uidvalidity == box.uidvalidity:
+    if uidvalidity == position.uidvalidity:
         return Numbers(entry.uid for entry in position.ledger.entries())
     return Numbers()
 
@@ -112,3 +189,8 @@ def still_held(box: Box, position: MailboxPosition, earlier: Earlier) -> Numbers
 def identity(box: Box, entry: MessageEntry) -> int:
     """The number by which a message is the same one in two walks."""
     return entry.gm if box.gmail else entry.uid
+
+
+def _details_of(value: dict[str, Any]) -> list[str]:
+    """The detail streams that a cursor without `ever` was read with."""
+    return sorted({*value["details"], *(stream for one in value["earlier"] for stream in one["details"])})

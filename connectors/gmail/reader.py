@@ -59,6 +59,8 @@ class Outcome:
     read: list[Mail] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     """UIDs that are there and could not be read."""
+    large: list[int] = field(default_factory=list)
+    """UIDs of messages of which a text or attachment is beyond the cap."""
     textless: int = 0
     """Messages whose text could not be read."""
 
@@ -78,8 +80,15 @@ class Reader:
         self._losses = 0
         self._failure: HungUpError | OutageError | None = None
         self._details = [stream for stream in DETAILS if start.wants(stream)]
-        self._downloads = Downloads(self._ask, Files(context.files), int(context.settings["max_file_bytes"]))
+        self._cap = int(context.settings["max_file_bytes"])
+        self._large: set[int] = set()
+        self._downloads = Downloads(self._ask, Files(context.files), self._cap)
         self._bodies = Bodies(self._downloads, whole="message_bodies" in self._details)
+
+    @property
+    def cap(self) -> int:
+        """The largest text or attachment that is fetched, bytes."""
+        return self._cap
 
     @property
     def details(self) -> list[str]:
@@ -96,6 +105,7 @@ class Reader:
         """
         outcome = Outcome()
         self._losses = 0
+        self._large = set()
         found, errors = self._metadata(box, uids)
         for uid, answer in found.items():
             try:
@@ -107,7 +117,7 @@ class Reader:
             yield self._gap(box, uid, 0, "messages", unread_key(box, uid), failure)
         fresh = []
         for message in outcome.read:
-            if message.gm and message.gm in known:
+            if message.gm in known:
                 yield self._record("messages", message.key, message.row, partial=True)
             else:
                 fresh.append(message)
@@ -115,16 +125,18 @@ class Reader:
         outcome.textless = yield from self._contents(readable)
         for message in fresh:
             yield from self._attachments(message, chosen)
+        outcome.large = sorted(self._large)
         return outcome
 
-    def gone(self, box: Box, entry: MessageEntry) -> Iterator[Record]:
-        """A message that the server no longer has, with all that hung on it."""
+    def gone(self, box: Box, entry: MessageEntry, streams: Sequence[str]) -> Iterator[Record]:
+        """A message that was not in a whole listing, with all that hung on it, as far as it is of these streams."""
         key = box.key(entry.uid, entry.gm)
         keys = {"messages": [key], "message_bodies": [key]}
         keys["attachments"] = [attachment_key(key, index) for index in range(entry.attachments)]
-        for stream in ("messages", *self._details):
+        for stream in streams:
             for one in keys[stream]:
-                yield Record(stream=stream, key=one, data={"id": one}, emitted_at=self._now(), op="delete")
+                data = {"id": one}
+                yield Record(stream=stream, key=one, data=data, emitted_at=self._now(), op="delete", ground="absent")
 
     def _metadata(self, box: Box, uids: Sequence[int]) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
         items = METADATA_ITEMS + (GMAIL_ITEMS if box.gmail else ())
@@ -141,7 +153,7 @@ class Reader:
     def _contents(self, messages: Sequence[Mail]) -> Generator[Message, None, int]:
         lost = 0
         for bundle in self._bodies.bundles(messages):
-            items = self._bodies.items(self._bodies.parts(bundle[0]))
+            items = self._bodies.items(bundle[0])
             uids = [message.uid for message in bundle]
             answers, errors = self._isolated("FETCH of texts", uids, items) if len(items) > 1 else ({}, {})
             for message in bundle:
@@ -160,6 +172,7 @@ class Reader:
 
     def _message(self, message: Mail, text: Text | ProviderError) -> Iterator[Message]:
         if isinstance(text, Text):
+            self._large |= {message.uid} if text.too_large else set()
             yield self._record("messages", message.key, {**message.row, "snippet": text.snippet()})
         else:
             yield self._record("messages", message.key, message.row, partial=True)
@@ -180,6 +193,7 @@ class Reader:
                 fetched = hydrated(self._downloads.fetch(message, part))
             except TooLargeError:
                 fetched = TOO_LARGE
+                self._large.add(message.uid)
             except (RefusedError, ShapeError, HungUpError) as error:
                 yield self._record("attachments", key, row, partial=True)
                 yield self._gap(message.box, message.uid, message.gm, "attachments", key, error)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from connectors.gmail.errors import HungUpError, RefusedError
+from connectors.gmail.errors import HungUpError, RefusedError, is_unknown_mailbox
+from connectors.gmail.listing import whole
+from connectors.gmail.position import MailboxPosition, Numbers
 from connectors.gmail.reader import Reader
 from connectors.gmail.rows import Box, Mail
 from connectors.gmail.session import Selected, Session
@@ -20,6 +22,7 @@ from pdpp_worker.connector import (
     ResourceScope,
     ShapeError,
     Start,
+    UpstreamError,
     closed_as_absent,
     resource_of,
     still_missing,
@@ -46,12 +49,17 @@ class _Asked(NamedTuple):
 
 
 class Recovery:
-    """Reads the messages of known gaps; `mailboxes` are those that hold the account's mail."""
+    """Reads the messages of known gaps; `mailboxes` are those that hold the account's mail, `listed` all there are."""
 
-    def __init__(self, start: Start, session: Session, reader: Reader, mailboxes: Sequence[str]) -> None:
+    def __init__(
+        self, start: Start, session: Session, reader: Reader, mailboxes: Sequence[str], listed: Sequence[str]
+    ) -> None:
         self._session = session
         self._reader = reader
         self._mailboxes = mailboxes
+        self._listed = listed
+        self._positions: dict[str, Any] = dict((start.cursor("messages") or {}).get("mailboxes", {}))
+        self._shown: Numbers | None = None
         asked = [_Asked(target, known) for known in start.detail_gaps if (target := self._target(known)) is not None]
         self._asked = sorted(asked[: start.budget.items], key=lambda one: one.target)
 
@@ -66,10 +74,18 @@ class Recovery:
             try:
                 selected = self._session.select(name)
             except (RefusedError, HungUpError, ShapeError) as error:
-                yield from _again([one.known for one in asked], error)
+                yield from self._shut(name, [one.known for one in asked], error)
                 continue
+            self._shown = None
             for at in range(0, len(asked), PAGE):
                 yield from self._page(selected, asked[at : at + PAGE])
+
+    def _shut(self, name: str, gaps: Sequence[GapToClose], error: ProviderError) -> Iterator[Message]:
+        """A mailbox that is not listed, and that the server says it has not, took its messages along."""
+        if name not in self._listed and is_unknown_mailbox(error):
+            yield from (closed_as_absent(known) for known in gaps)
+        else:
+            yield from _again(gaps, error)
 
     def _page(self, selected: Selected, asked: Sequence[_Asked]) -> Iterator[Message]:
         try:
@@ -84,13 +100,36 @@ class Recovery:
         for one in asked:
             uid = self._uid(box, one.target)
             if uid is None:
-                yield closed_as_absent(one.known)
+                yield self._not_found(selected, one)
             else:
                 by_uid.setdefault(uid, []).append(one.known)
         if by_uid:
-            yield from self._messages(box, by_uid)
+            yield from self._messages(selected, box, by_uid)
 
-    def _messages(self, box: Box, by_uid: dict[int, list[GapToClose]]) -> Iterator[Message]:
+    def _not_found(self, selected: Selected, asked: _Asked) -> Message:
+        """Absent is what a whole listing, as long as the server counts, does not hold; silence proves nothing."""
+        if self._is_absent(selected, asked.target):
+            return closed_as_absent(asked.known)
+        return still_missing(UpstreamError("the server neither shows the message nor that it is gone"), asked.known)
+
+    def _is_absent(self, selected: Selected, target: Target) -> bool:
+        if target.uid and target.uidvalidity == selected.uidvalidity:
+            self._shown = self._shown if self._shown is not None else whole(self._session, selected)
+            return self._shown is not None and target.uid not in self._shown
+        if not self._session.speaks_gmail:
+            return target.uidvalidity != selected.uidvalidity  # its UID means nothing any more
+        return self._is_absent_by_ledger(selected, target)
+
+    def _is_absent_by_ledger(self, selected: Selected, target: Target) -> bool:
+        """Whether a walk has read all messages that are there now, and this id was none of theirs."""
+        saved = self._positions.get("\\All")
+        if saved is None:
+            return False
+        walked = MailboxPosition.from_json(saved)
+        is_whole = walked.uidvalidity == selected.uidvalidity and len(walked.ledger) == selected.exists
+        return is_whole and all(entry.gm != target.gm for entry in walked.ledger.entries())
+
+    def _messages(self, selected: Selected, box: Box, by_uid: dict[int, list[GapToClose]]) -> Iterator[Message]:
         wanted = {(known.stream, resource_of(known)) for gaps in by_uid.values() for known in gaps}
         whole = {uid for uid, gaps in by_uid.items() if any(known.stream == "messages" for known in gaps)}
 
@@ -117,7 +156,7 @@ class Recovery:
         for uid, gaps in by_uid.items():
             for known in gaps:
                 if uid not in keys and uid not in outcome.failed:
-                    yield closed_as_absent(known)
+                    yield self._not_found(selected, _Asked(Target(box.name, box.uidvalidity, uid, 0), known))
                 else:
                     yield _resolution(known, keys.get(uid), proofs, failures)
 
@@ -136,7 +175,7 @@ class Recovery:
         address = known.detail_locator or {}
         if address.get("kind") == "gmail.message":
             gm = int(address.get("gm_msgid") or 0)
-            name = self._mailboxes[0] if self._session.speaks_gmail and gm and self._mailboxes else address["mailbox"]
+            name = self._mailboxes[0] if self._session.speaks_gmail and self._mailboxes else address["mailbox"]
             return Target(name, int(address["uidvalidity"]), int(address["uid"]), gm)
         return self._named(resource_of(known).partition(":")[0])
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.gmail.client import Answer, moment
-from connectors.gmail.fields import NAMES, Headers, checksum, flags, iso, labels, number
+from connectors.gmail.fields import Headers, checksum, flags, iso, labels, number
 from connectors.gmail.files import Stored
 from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.structure import Part, Structure, structure
 from pdpp_worker.connector import ShapeError
 
 HEADER_BYTES = 262_144
-"""So much of the named header fields is asked for; more than any real list of recipients takes."""
-HEADER = f"BODY.PEEK[HEADER.FIELDS ({' '.join(NAMES)})]<0.{HEADER_BYTES}>"
+"""So much of the header is asked for; more than any real list of recipients takes."""
+HEADER = f"BODY.PEEK[HEADER]<0.{HEADER_BYTES}>"
 STATE_ITEMS = ("UID", "FLAGS")
 METADATA_ITEMS = (*STATE_ITEMS, "INTERNALDATE", "RFC822.SIZE", "BODYSTRUCTURE", HEADER)
+FACE_ITEMS = ("UID", "INTERNALDATE", "RFC822.SIZE")
 GMAIL_STATE_ITEMS = ("X-GM-LABELS",)
 GMAIL_ITEMS = (*GMAIL_STATE_ITEMS, "X-GM-MSGID", "X-GM-THRID")
 
@@ -56,6 +57,10 @@ class Mail:
     """The record without its snippet."""
     mark: int
     """A checksum of the fields that change."""
+    face: int
+    """A checksum of what never changes."""
+    head: bytes
+    """The header as it stands."""
 
     def entry(self, *, marked: bool) -> MessageEntry:
         """The entry for the ledger; with a mark only where the server does not say itself what changed."""
@@ -95,7 +100,14 @@ def mail(box: Box, uid: int, answer: Answer) -> Mail:
         "has_attachments": bool(parts.attachments),
     }
     changing = state(box, answer)
-    return Mail(box, uid, gm, key, received_at, parts, {**row, **changing}, checksum(changing))
+    return Mail(
+        box, uid, gm, key, received_at, parts, {**row, **changing}, checksum(changing), face(answer), raw or b""
+    )
+
+
+def face(answer: Answer) -> int:
+    """A checksum of what never changes of a message: when it came, its size, Gmail's id."""
+    return checksum([iso(moment(answer)), number(answer.get("RFC822.SIZE")), number(answer.get("X-GM-MSGID"))])
 
 
 def state(box: Box, answer: Answer) -> dict[str, Any]:
@@ -164,6 +176,7 @@ def _letterhead(headers: Headers) -> dict[str, Any]:
         "message_id": next(iter(headers.ids("MESSAGE-ID")), None),
         "in_reply_to": next(iter(headers.ids("IN-REPLY-TO")), None),
         "references": headers.ids("REFERENCES"),
+        "headers": headers.as_they_stand(),
     }
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from connectors.gmail.client import Answer, sequence_set
+from connectors.gmail.departures import depart, is_unsaid, say
 from connectors.gmail.fields import checksum
-from connectors.gmail.ledger import MessageEntry
-from connectors.gmail.position import MailboxPosition, Numbers, identity, still_held
+from connectors.gmail.ledger import Ledger, MessageEntry
+from connectors.gmail.listing import spans
+from connectors.gmail.position import FORM, MailboxPosition, Numbers, identity, still_held
 from connectors.gmail.reader import Outcome, Reader
-from connectors.gmail.rows import GMAIL_STATE_ITEMS, STATE_ITEMS, Box, state
+from connectors.gmail.rows import FACE_ITEMS, GMAIL_STATE_ITEMS, STATE_ITEMS, Box, face, state
 from connectors.gmail.session import Selected, Session
 from pdpp_worker.connector import BatchScope, Context, Message, Reason, Record, State, UpstreamError, skip
 
@@ -18,11 +21,10 @@ PAGE = 100
 """Messages that are read between two checkpoints."""
 LOOK = 5
 """Blocks of the ledger that one look at changes or deletions takes in."""
-SPAN = 5_000
-"""UIDs that are looked through at once, to begin with."""
-CROWDED = 50_000
-"""A mailbox with more messages is not looked through in arbitrarily wide spans, since one might hold them all."""
-WIDEST = 1 << 20
+LAST = (1 << 32) - 1
+"""The highest UID that there can be."""
+ROUNDS = 3
+"""Times that a mailbox which changes meanwhile is compared in one walk."""
 
 Checkpoint = Callable[[MailboxPosition], State]
 
@@ -38,13 +40,17 @@ class MailboxWalk:
         box: Box,
         selected: Selected,
         position: MailboxPosition,
+        run: str,
     ) -> None:
         self._now = context.now
         self._session = session
         self._reader = reader
         self._box = box
         self._selected = selected
+        self._run = run
+        self._is_checked = False
         self.position = position
+        self._known = self._known_before()
 
     def messages(self, checkpoint: Checkpoint) -> Iterator[Message]:
         """Everything that is to be said of the mailbox; a checkpoint after each piece of it.
@@ -53,7 +59,8 @@ class MailboxWalk:
             ProviderError: the server or the connection failed as a whole; the last checkpoint keeps the position.
         """
         kept: dict[str, Any] | None = None
-        for step in (self._changes, self._retries, self._news, self._deletions, self._leftovers, self._audit):
+        before = (self._changes, self._retold, self._retries, self._larger, self._relook)
+        for step in (*before, self._news, self._settle, self._leftovers, self._absent):
             for message in step():
                 if message is not None:
                     yield message
@@ -112,23 +119,40 @@ class MailboxWalk:
 
     def _retries(self) -> Iterator[Message | None]:
         """Messages that could not be read before."""
-        waiting = list(self.position.unread)
-        for at in range(0, len(waiting), PAGE):
-            page = waiting[at : at + PAGE]
-            outcome = yield from self._reader.page(self._box, page)
-            self._keep(outcome)
-            self.position.unread = sorted(set(self.position.unread) - set(page) | set(outcome.failed))
+        return self._read(self.position.unread)
+
+    def _larger(self) -> Iterator[Message | None]:
+        """Messages with something beyond the cap, when the cap is higher now."""
+        if self._reader.cap > self.position.cap:
+            yield from self._read(self.position.large)
+        self.position.cap = self._reader.cap
+
+    def _retold(self) -> Iterator[Message | None]:
+        """Messages whose records were written by an older version: what is told of them now is laid over."""
+        position = self.position
+        while position.form < FORM:
+            page = [entry.uid for entry in islice(position.ledger.between(position.retold + 1, LAST), PAGE)]
+            if page:
+                yield from self._reader.page(self._box, page, known=_Everything())
+            position.form, position.retold = (position.form, page[-1]) if page else (FORM, 0)
             yield None
+
+    def _relook(self) -> Iterator[Message | None]:
+        """The UIDs that the run before listed for the first time: what it was not shown is asked for again."""
+        position = self.position
+        if position.run == self._run:
+            return
+        for uids, end in spans(self._session, self._selected.exists, position.looked, position.uid):
+            yield from self._read(self._unheard(uids, end))
+        position.looked, position.run = position.uid, self._run
 
     def _news(self) -> Iterator[Message | None]:
         """Messages that came since the position, in ascending order of their UIDs."""
-        known = self._known_before()
-        for uids, end in self._spans():
+        top = self._selected.uidnext - 1
+        for uids, end in spans(self._session, self._selected.exists, self.position.uid, top):
             for at in range(0, len(uids), PAGE):
                 page = uids[at : at + PAGE]
-                outcome = yield from self._reader.page(self._box, page, known=known)
-                self._keep(outcome)
-                self.position.unread = sorted({*self.position.unread, *outcome.failed})
+                outcome = yield from self._page(page)
                 self.position.uid = page[-1]
                 yield None
                 if outcome.is_hopeless:
@@ -136,70 +160,96 @@ class MailboxWalk:
             self.position.uid = end
         yield None
 
-    def _spans(self) -> Iterator[tuple[list[int], int]]:
-        """The UIDs that exist beyond the position, span by span, each with the UID that its span ends with."""
-        span, top = SPAN, self._selected.uidnext - 1
-        widest = top if self._selected.exists <= CROWDED else WIDEST
-        while self.position.uid < top and self._selected.exists:
-            first, last = self.position.uid + 1, min(self.position.uid + span, top)
-            asked = f"{first}:{last}"
-            found = self._session.ask("FETCH of UIDs", lambda client, asked=asked: client.existing(asked))  # type: ignore[misc]
-            yield [uid for uid in found if first <= uid <= last], last
-            span = SPAN if len(found) > SPAN // 5 else min(span * 4, max(widest, SPAN))
+    def _settle(self) -> Iterator[Message | None]:
+        """Deletions, and what was kept back: where numbers differ all UIDs are compared, until they agree."""
+        shown: int | None = None
+        for _ in range(ROUNDS):
+            if not self._is_in_doubt():
+                return
+            before, self._selected = self._selected, self._opened_again()
+            if shown is not None and (before.exists, before.uidnext) == (self._selected.exists, self._selected.uidnext):
+                break
+            yield from self._news()
+            shown = yield from self._compare()
+        if self.position.doubt and shown is not None:
+            for stream in ("messages", *self._reader.details):
+                why = (
+                    f"the server counts {self._selected.exists} messages and shows {_difference(self._selected, shown)}"
+                )
+                yield skip(stream, Reason.SOURCE_PARTITION_FAILED, partition(self._box.name), why)
 
-    def _deletions(self) -> Iterator[Message | None]:
-        """Messages that are gone; their number tells whether there are any."""
+    def _is_in_doubt(self) -> bool:
         position = self.position
-        if position.count == self._selected.exists:
-            return
-        for first in range(position.ledger.size - 1, -1, -LOOK):
-            yield from self._gone(max(0, first - LOOK + 1), first + 1)
-        there: set[int] = set()
-        for at in range(0, len(position.unread), PAGE):
-            asked = sequence_set(position.unread[at : at + PAGE])
-            there |= set(self._session.ask("FETCH of UIDs", lambda client, asked=asked: client.existing(asked)))  # type: ignore[misc]
-        position.unread = [uid for uid in position.unread if uid in there]
-        yield None
+        unsaid = is_unsaid(position, ("messages", *self._reader.details), self._run)
+        is_checked = self._is_checked and not position.doubt
+        return position.doubt or position.count != self._selected.exists or (unsaid and not is_checked)
 
-    def _gone(self, first: int, last: int) -> Iterator[Message | None]:
-        span = self.position.ledger.span(first, last)
-        there = set(self._session.ask("FETCH of UIDs", lambda client: client.existing(span)))
-        missing = [entry for entry in self.position.ledger.entries(first, last) if entry.uid not in there]
-        for entry in missing:
-            yield from self._reader.gone(self._box, entry)
-        if missing:
-            self.position.ledger.drop(entry.uid for entry in missing)
-            yield None
+    def _opened_again(self) -> Selected:
+        again = self._session.select(self._box.name)
+        if again.uidvalidity != self._selected.uidvalidity:
+            raise UpstreamError(f"the mailbox {again.name!r} was made anew while it was read")
+        return again
+
+    def _compare(self) -> Generator[Message | None, None, int]:
+        """Read what is there and was not read; note what is not there any more if the numbers then agree.
+
+        Returns the number of messages that the server shows.
+        """
+        position, missing, waiting = self.position, Ledger(), set(self.position.unread)
+        there: set[int] = set()
+        top, after = max(self._selected.uidnext - 1, position.uid), 0
+        for uids, end in spans(self._session, self._selected.exists, 0, top):
+            found = set(uids)
+            yield from self._read(self._unheard(uids, end))
+            missing.add(entry for entry in position.ledger.between(after + 1, end) if entry.uid not in found)
+            there |= found & waiting
+            after = end
+        unread = [uid for uid in position.unread if uid in there or uid not in waiting]
+        shown = len(position.ledger) - len(missing) + len(unread)
+        position.doubt = shown != self._selected.exists
+        if not position.doubt:
+            position.unread = unread
+            position.ledger.drop([entry.uid for entry in missing.entries()])
+            depart(position, position.uidvalidity, missing)
+        self._is_checked = True
+        yield None
+        return shown
 
     def _leftovers(self) -> Iterator[Message | None]:
-        """Deletes messages that earlier walks had read and this one, now at its end, has not found again."""
-        while self.position.earlier:
-            earlier = self.position.earlier[0]
-            held = still_held(self._box, self.position, earlier)
-            before = Box(self._box.name, earlier.uidvalidity, self._box.gmail)
-            while earlier.ledger.size:
-                for entry in earlier.ledger.entries(0, 1):
-                    if identity(self._box, entry) not in held:
-                        yield from self._reader.gone(before, entry)
-                earlier.ledger.drop_block()
-                yield None
-            del self.position.earlier[0]
+        """Messages that earlier walks had read and this one, whole and at its end, has not found again."""
+        position = self.position
+        while position.earlier and not position.doubt and not position.unread:
+            earlier, lost = position.earlier.pop(0), Ledger()
+            held = still_held(self._box, position, earlier.uidvalidity)
+            lost.add(entry for entry in earlier.ledger.entries() if identity(self._box, entry) not in held)
+            depart(position, earlier.uidvalidity, lost)
             yield None
 
-    def _audit(self) -> Iterator[Message | None]:
-        """A server that counts more messages than it shows has kept some back."""
-        if self.position.count >= self._selected.exists:
-            return
-        again = self._session.select(self._box.name)
-        if again.uidnext == self._selected.uidnext and self.position.count < again.exists:
-            missing = again.exists - self.position.count
-            for stream in ("messages", *self._reader.details):
-                yield skip(
-                    stream,
-                    Reason.SOURCE_PARTITION_FAILED,
-                    partition(self._box.name),
-                    f"the server counts {again.exists} messages and shows {missing} fewer",
-                )
+    def _absent(self) -> Iterator[Message | None]:
+        """Say what this whole walk, and those before it, have not found."""
+        if not self.position.doubt:
+            yield from say(self._reader, self._box, self.position, self._run)
+
+    def _read(self, uids: Sequence[int]) -> Iterator[Message | None]:
+        """Read messages at or below the position."""
+        for at in range(0, len(uids), PAGE):
+            yield from self._page(uids[at : at + PAGE])
+            yield None
+
+    def _page(self, page: Sequence[int]) -> Generator[Message, None, Outcome]:
+        outcome = yield from self._reader.page(self._box, page, known=self._known)
+        marked = self._selected.modseq is None
+        self.position.ledger.add(message.entry(marked=marked) for message in outcome.read)
+        self.position.unread = sorted((set(self.position.unread) - set(page)) | set(outcome.failed))
+        self.position.large = sorted((set(self.position.large) - set(page)) | set(outcome.large))
+        for message in outcome.read:
+            self.position.witness(message.uid, message.face)
+        return outcome
+
+    def _unheard(self, uids: Sequence[int], end: int) -> list[int]:
+        """Those of the UIDs, all up to `end`, that were never read."""
+        held = {entry.uid for entry in self.position.ledger.between(uids[0], end)} if uids else set()
+        return sorted(set(uids) - held - set(self.position.unread))
 
     def _known_before(self) -> Container[int]:
         """Gmail ids that earlier walks read with the same details: only their UIDs are news."""
@@ -209,33 +259,54 @@ class MailboxWalk:
             return ()
         return Numbers(entry.gm for ledger in ledgers for entry in ledger.entries())
 
-    def _keep(self, outcome: Outcome) -> None:
-        marked = self._selected.modseq is None
-        self.position.ledger.add(message.entry(marked=marked) for message in outcome.read)
-
     def _looks(self) -> Iterator[tuple[int, int]]:
         return ((at, min(at + LOOK, self.position.ledger.size)) for at in range(0, self.position.ledger.size, LOOK))
 
 
-def vanished(reader: Reader, name: str, position: MailboxPosition) -> Iterator[Message]:
-    """The end of a mailbox that is no longer there, in all its lives."""
-    for uidvalidity, ledger in [
-        (position.uidvalidity, position.ledger),
-        *((e.uidvalidity, e.ledger) for e in position.earlier),
-    ]:
-        box = Box(name, uidvalidity, gmail=False)
-        for entry in ledger.entries():
-            yield from reader.gone(box, entry)
+class _Everything(Container[int]):
+    """Every id of Gmail's, and none."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
-def beginning(before: MailboxPosition | None, selected: Selected, details: Sequence[str]) -> MailboxPosition:
-    """The position to go on from: the saved one, unless the mailbox has a new life or more is wanted than was read."""
+def beginning(
+    before: MailboxPosition | None, selected: Selected, session: Session, details: Sequence[str]
+) -> MailboxPosition:
+    """The position to go on from: the saved one, unless the mailbox has a new life or more is wanted than was read.
+
+    A mailbox that answers with other messages than were read has a new life too, whatever its UIDVALIDITY: a server
+    that was restored hands its UIDs out again.
+    """
     if before is None:
-        return MailboxPosition(selected.uidvalidity, list(details))
-    if before.uidvalidity != selected.uidvalidity or not before.covers(details):
+        fresh = MailboxPosition(selected.uidvalidity, [])
+        fresh.wants(details)
+        return fresh
+    if (
+        before.uidvalidity != selected.uidvalidity
+        or not before.covers(details)
+        or not is_same(before, selected, session)
+    ):
         return before.anew(selected.uidvalidity, details)
-    before.details = list(details)
+    before.wants(details)
     return before
+
+
+def is_same(before: MailboxPosition, selected: Selected, session: Session) -> bool:
+    """Whether the messages that were read last are still what they were, as far as they are there."""
+    stands = (before.uid, before.modseq, before.count) == (selected.uidnext - 1, selected.modseq, selected.exists)
+    if not before.witnesses or not selected.exists or (stands and selected.modseq is not None):
+        return True
+    asked = sequence_set(int(uid) for uid in before.witnesses)
+    items = FACE_ITEMS + (("X-GM-MSGID",) if session.speaks_gmail else ())
+    answers = session.ask("FETCH of UIDs", lambda client: client.fetch_by_uid(asked, items))
+    told = {uid: answer for uid, answer in answers.items() if set(items) <= answer.keys()}
+    return all(before.witnesses.get(str(uid), face(answer)) == face(answer) for uid, answer in told.items())
+
+
+def _difference(selected: Selected, shown: int) -> str:
+    few = selected.exists - shown
+    return f"{few} fewer" if few > 0 else f"{-few} more"
 
 
 def partition(mailbox: str) -> BatchScope:

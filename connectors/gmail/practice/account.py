@@ -50,6 +50,10 @@ class GmailServer:
     """UIDs whose BODYSTRUCTURE breaks the grammar."""
     withheld: set[int] = field(default_factory=set)
     """UIDs that FETCH of more than UIDs leaves out, without a word."""
+    hidden: set[int] = field(default_factory=set)
+    """UIDs that every FETCH leaves out, without a word."""
+    cut_at: int | None = None
+    """Byte of a part behind which nothing more is sent."""
     announced: dict[int, int] = field(default_factory=dict)
     """By UID: how many bytes are announced for each part of a message, whatever it has."""
     misspelled: list[bytes] = field(default_factory=list)
@@ -93,6 +97,13 @@ class GmailServer:
         """Messages are expunged."""
         for uid in uids:
             del self.messages[uid]
+
+    def move_out_and_back(self, uid: int) -> None:
+        """A message goes to the trash and returns: the same id of Gmail's, another UID."""
+        mail = self.messages.pop(uid)
+        self.modseq += 1
+        mail.uid, mail.modseq, self.uidnext = self.uidnext, self.modseq, self.uidnext + 1
+        self.messages[mail.uid] = mail
 
     def renumber(self) -> None:
         """The mailbox gets a new life: every message another UID, and none of the old UIDs means anything."""

@@ -47,7 +47,7 @@ def _value(server: GmailServer, mail: Stored, item: str) -> bytes:
     if item == "BODYSTRUCTURE":
         return b"((" if mail.uid in server.garbled else structure(_parsed(mail.raw))
     section, _, piece = item.removeprefix("BODY.PEEK[").partition("]")
-    content = _section(mail.raw, section)
+    content = _section(mail.raw, section)[: None if section == "HEADER" else server.cut_at]
     if piece and not server.shown_whole:
         offset, length = map(int, piece[1:-1].split("."))
         content = content[offset : offset + length]
@@ -82,6 +82,12 @@ def _section(raw: bytes, section: str) -> bytes:
         head = raw.partition(b"\r\n\r\n")[0] + b"\r\n"
         fields = re.findall(rb"(?m)^([^\s:]+):((?:.*\r\n(?:[ \t].*\r\n)*))", head)
         return b"".join(name + b":" + rest for name, rest in fields if name.decode().lower() in names) + b"\r\n"
+    if section == "HEADER":
+        return raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    if section == "TEXT":
+        return raw.partition(b"\r\n\r\n")[2]
+    if section.endswith(".MIME"):
+        return b"Content-Type: application/octet-stream\r\n\r\n"
     part = _parsed(raw)
     for number in map(int, section.split(".")):
         if part.is_multipart():

@@ -40,10 +40,13 @@ class Holder:
     context: Context
     sent: list[Message] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
+    runs: int = 0
 
     def run(self, streams: Sequence[str] = ALL, *, cut: int | None = None, **asked: Any) -> list[Message]:
         """One slice, cut after some messages if asked; every message has to pass the handler."""
-        return self.send(start(streams, self.state, **asked), cut)
+        self.runs += 1
+        request = start(streams, self.state, **asked)
+        return self.send(request.model_copy(update={"run_id": f"run-{self.runs}"}), cut)
 
     def send(self, request: Start, cut: int | None = None) -> list[Message]:
         """One slice for a START of the test's own."""
@@ -154,3 +157,9 @@ def filled(gmail: GmailServer) -> GmailServer:
     for mail in _MAILS:
         gmail.add(mail)
     return gmail
+
+
+@pytest.fixture
+def hidden(gmail: GmailServer) -> set[int]:
+    """UIDs that the Gmail leaves out of every answer, without a word."""
+    return gmail.hidden

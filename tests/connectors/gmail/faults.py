@@ -38,3 +38,12 @@ def whole(held: Holder) -> bool:
         and len(held.held("attachments")) == 1
         and all("snippet" in row for row in held.held().values())
     )
+
+
+Hidden = set[int]
+"""UIDs that a server leaves out of every answer, without a word."""
+
+
+def silent(what: str = "") -> Fault:
+    """A server that answers every FETCH of `what` with OK and no line."""
+    return lambda command: "OK Success" if command.startswith("UID FETCH") and what in command else None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker.connector import Reason, State
+from pdpp_worker.connector import Reason, SourceAccount, State
 from tests.connectors.gmail.conftest import ALL, TREE, Holder, gaps, holder, records, skips, to_close
 from tests.connectors.gmail.dovecot import Dovecot
 from tests.connectors.gmail.mails import DAY, written
@@ -93,7 +93,7 @@ def test_a_run_without_news_says_nothing(filled: Dovecot, account: Holder) -> No
 
     said = account.run()
 
-    assert {type(one) for one in said} <= {State, type(said[-1])}
+    assert {type(one) for one in said} <= {SourceAccount, State, type(said[-1])}
     assert [row for stream in ALL for row in records(said, stream)] == []
 
 

@@ -237,6 +237,20 @@ def test_what_is_beyond_the_cap_is_declared_and_not_fetched(filled: GmailServer,
     assert filled.asked("BODY.PEEK[2]") == []
 
 
+def test_what_was_beyond_the_cap_is_fetched_when_the_cap_is_raised(filled: GmailServer, tmp_path: Path) -> None:
+    frugal = holder({**filled.settings, "max_file_bytes": 1000}, tmp_path, password=gmail_server.PASSWORD)
+    frugal.run()
+    frugal.context = replace(frugal.context, settings={**frugal.context.settings, "max_file_bytes": 2_000_000})
+    filled.commands.clear()
+
+    frugal.run()
+    frugal.run()
+
+    (row,) = frugal.held("attachments").values()
+    assert (row["hydration_status"], row["size_bytes"]) == ("hydrated", len(FILE))
+    assert len(filled.asked("BODY.PEEK[2]<0.")) == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [({"tls": "ssl"}, "tls, starttls or plain"), ({"host": "mail.example"}, "in the clear"), ({"user": ""}, "user")],
