@@ -96,6 +96,12 @@ def look(archive: Archive) -> Completeness:
     return found
 
 
+def has_begun(archive: Archive, channel: str) -> bool:
+    """Whether anything of a channel's messages was ever fetched, be it none."""
+    query = "SELECT 1 FROM CHUNK WHERE CHANNEL_ID = ? AND TYPE_ID IN (0, 1) LIMIT 1"
+    return archive.connection.execute(query, (channel,)).fetchone() is not None
+
+
 def _sessions(archive: Archive) -> list[Session]:
     rows = archive.connection.execute("SELECT ID, FINISHED, MODE, ARGS FROM SESSION ORDER BY ID")
     return [

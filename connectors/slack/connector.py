@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from connectors.slack.accounts import account_of
 from connectors.slack.api import Api, open_client
 from connectors.slack.archive import open_archive
+from connectors.slack.archive_reader import ArchiveReader
 from connectors.slack.errors import ArchiveError
 from connectors.slack.fields import iso
 from connectors.slack.ingest import Ingest
-from connectors.slack.recovery import ArchiveReader, OnlineReader, recover
+from connectors.slack.online_reader import OnlineReader
+from connectors.slack.recovery import leave_open, recover
 from connectors.slack.refresh import Source, due_entities, refresh, warn_of_pace
 from connectors.slack.rows import Obj
 from connectors.slack.slackdump import reading
@@ -28,8 +31,10 @@ from pdpp_worker.connector import (
     AuthExpired,
     Context,
     Message,
+    NeedsOwner,
     Phase,
     Progress,
+    ProviderError,
     Reason,
     SkipResult,
     Start,
@@ -40,6 +45,7 @@ from pdpp_worker.connector import (
     refuse,
     run_phases,
     skip,
+    skip_for,
 )
 from pdpp_worker.connector.json_fields import table
 
@@ -69,9 +75,18 @@ def _collect_online(start: Start, context: Context, factory: RecordFactory, *, w
         return
     with client:
         api = Api(client)
-        web = Web(api, factory, start, context)
         due = start.detail_gaps[: start.budget.items]
-        phases = [Phase((), lambda: recover(OnlineReader(api, web, factory), due)), *(web.phases() if walks else [])]
+        try:
+            identity = api.identity()
+        except ProviderError as error:
+            if walks or isinstance(error, NeedsOwner):
+                yield from (skip_for(error, stream) for stream in sorted(factory.wanted))
+            else:
+                yield from leave_open(error, due)
+            return
+        yield from account_of(identity)
+        web = Web(api, identity, factory, start, context)
+        phases = [Phase((), lambda: recover(OnlineReader(api, factory), due)), *(web.phases() if walks else [])]
         yield from run_phases(phases, otherwise=sorted(factory.wanted))
 
 

@@ -93,6 +93,12 @@ def reactions(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
             }
 
 
+def cut_emoji(raw: Obj) -> frozenset[str]:
+    """The emoji of which a message lists fewer users than it counts: one that is not listed may still be there."""
+    counted = ((text(one.get("name")), integer(one.get("count")) or 0, one) for one in tables(raw.get("reactions")))
+    return frozenset(emoji for emoji, count, one in counted if emoji and count > len(set(strings(one.get("users")))))
+
+
 def thread_mark(raw: Obj) -> str | None:
     """A text that changes when a thread gains or loses replies; None for a message without any."""
     count, latest = integer(raw.get("reply_count")) or 0, text(raw.get("latest_reply"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from connectors.slack import rows, small_rows
 from connectors.slack.fields import text
@@ -14,6 +15,8 @@ from pdpp_worker.connector import Record
 WORKSPACE, USERS, CHANNELS, CHANNEL_STATS = "workspace", "users", "channels", "channel_stats"
 MEMBERSHIPS, MESSAGES, ATTACHMENTS, REACTIONS = "channel_memberships", "messages", "message_attachments", "reactions"
 FILES, CANVASES = "files", "canvases"
+
+Ground = Literal["stated", "absent"]
 
 PARENT = {CHANNEL_STATS: CHANNELS, ATTACHMENTS: MESSAGES, REACTIONS: MESSAGES, CANVASES: FILES}
 """Streams that keep no position of their own."""
@@ -34,14 +37,17 @@ class RecordFactory:
             if stream in self.wanted:
                 current = {one["id"]: one for one in riders(channel, ts, raw)}
                 yield from (self._record(stream, one) for one in current.values())
-                earlier = dict.fromkeys(one["id"] for version in before for one in riders(channel, ts, version))
-                yield from self.deleted(stream, (key for key in earlier if key not in current))
+                earlier = {one["id"]: one for version in before for one in riders(channel, ts, version)}
+                cut = rows.cut_emoji(raw)
+                gone = (key for key, one in earlier.items() if key not in current and one.get("emoji") not in cut)
+                yield from self.deleted(stream, gone)
 
-    def deleted(self, stream: str, keys: Iterable[str]) -> Iterator[Record]:
+    def deleted(self, stream: str, keys: Iterable[str], ground: Ground = "stated") -> Iterator[Record]:
         """Deletions of records that the platform no longer holds."""
         if stream in self.wanted:
             for key in keys:
-                yield Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
+                now = self.now()
+                yield Record(stream=stream, key=key, data={"id": key}, emitted_at=now, op="delete", ground=ground)
 
     def channel(self, raw: Obj, day: str) -> Iterator[Record]:
         """A channel, and how many members it had on the day (YYYY-MM-DD) on which it was seen so."""
