@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterator
 from connectors.slack.archive import UNREADABLE, Archive, MessageRow, Row
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj, is_placeholder, message_id
-from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, PARENT, USERS, WORKSPACE, RecordFactory
+from connectors.slack.streams import (
+    CANVASES,
+    CHANNELS,
+    FILES,
+    MEMBERSHIPS,
+    MESSAGES,
+    PARENT,
+    USERS,
+    WORKSPACE,
+    RecordFactory,
+)
 from pdpp_worker.connector import WHOLE_STREAM, DetailGap, Message, Progress, Reason, Record, Start, State, skip
 from pdpp_worker.connector.json_fields import table, tables
 
@@ -91,7 +101,9 @@ class Ingest:
         if row.raw is None:
             yield unreadable(MESSAGES, message_id(row.channel, row.ts))
         elif not is_placeholder(row.raw):
-            yield from self._factory.message(row.channel, row.ts, row.raw, earlier)
+            for record in self._factory.message(row.channel, row.ts, row.raw, earlier):
+                if record.stream not in (FILES, CANVASES) or not self._archive.lists_file(str(record.key)):
+                    yield record
             for file in tables(row.raw.get("files")):
                 if (key := text(file.get("id"))) is not None and not self._archive.lists_file(key):
                     yield from self._factory.file(file)
@@ -132,10 +144,7 @@ class Ingest:
         if row.raw is None:
             return
         known = self._archive.known_file(row)
-        for record in self._factory.file(raw):
-            if record.partial and known is not None:
-                yield from self._factory.file({**known, "id": row.id})
-            yield record
+        yield from self._factory.file(raw, {**known, "id": row.id} if known is not None else None)
 
     def _crowds(self) -> Iterator[Message]:
         position = self.cursor(MEMBERSHIPS)

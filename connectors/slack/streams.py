@@ -11,6 +11,7 @@ from connectors.slack import rows, small_rows
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import Record
+from pdpp_worker.connector.json_fields import tables
 
 WORKSPACE, USERS, CHANNELS, CHANNEL_STATS = "workspace", "users", "channels", "channel_stats"
 MEMBERSHIPS, MESSAGES, ATTACHMENTS, REACTIONS = "channel_memberships", "messages", "message_attachments", "reactions"
@@ -33,6 +34,7 @@ class RecordFactory:
         """A message with all that rides on it; what rode on earlier versions and is gone is deleted."""
         if MESSAGES in self.wanted:
             yield self._record(MESSAGES, rows.message(channel, ts, raw))
+        yield from self._nested_files(raw)
         for stream, riders in ((ATTACHMENTS, rows.attachments), (REACTIONS, rows.reactions)):
             if stream in self.wanted:
                 current = {one["id"]: one for one in riders(channel, ts, raw)}
@@ -73,17 +75,37 @@ class RecordFactory:
         if (row := small_rows.workspace(raw)) is not None:
             yield self._record(WORKSPACE, row)
 
-    def file(self, raw: Obj) -> Iterator[Record]:
-        """A file or canvas. Of one that is gone only that is said, over what was known before."""
+    def file(self, raw: Obj, known: Obj | None = None) -> Iterator[Record]:
+        """A file or canvas. Of one that is gone only that is said, over what was `known` before."""
         key = text(raw.get("id"))
-        stream, shape = (CANVASES, small_rows.canvas) if small_rows.is_canvas(raw) else (FILES, small_rows.file)
+        stream, shape = _shape_of(known or raw)
         if key is None or stream not in self.wanted:
             return
-        if raw.get("mode") in small_rows.GONE_MODES:
-            data = {"id": key, "mode": raw["mode"]}
-            yield Record(stream=stream, key=key, data=data, emitted_at=self.now(), partial=True)
-        else:
+        if raw.get("mode") not in small_rows.GONE_MODES:
             yield self._record(stream, shape(raw))
+            return
+        if known is not None:
+            yield self._record(stream, shape(known))
+        yield self._partial(stream, {"id": key, "mode": raw["mode"]})
+
+    def _nested_files(self, raw: Obj) -> Iterator[Record]:
+        """The word of a message that a file of its own is gone, and what it says of files that it shares."""
+        for one in tables(raw.get("files")):
+            if one.get("mode") in small_rows.GONE_MODES:
+                yield from self.file(one)
+        for one in rows.shared_files(raw):
+            stream, shape = _shape_of(one)
+            if text(one.get("id")) is not None and stream in self.wanted:
+                # Another copy may say more of it.
+                yield self._partial(stream, {name: value for name, value in shape(one).items() if value})
+
+    def _partial(self, stream: str, data: Obj) -> Record:
+        return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now(), partial=True)
 
     def _record(self, stream: str, data: Obj) -> Record:
         return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now())
+
+
+def _shape_of(raw: Obj) -> tuple[str, Callable[[Obj], Obj]]:
+    """The stream of a file, and how its record is made."""
+    return (CANVASES, small_rows.canvas) if small_rows.is_canvas(raw) else (FILES, small_rows.file)
