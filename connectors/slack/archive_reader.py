@@ -81,6 +81,8 @@ class ArchiveReader:
         if crowd is None or not crowd.members:
             raise Refused("the archive does not hold its members")
         yield from (self._factory.membership(channel, user) for user in crowd.members)
+        if crowd.is_short:
+            raise Refused("the archive names fewer members than it counts")
 
 
 def _there(row: _AnyRow | None) -> _AnyRow:
