@@ -1,4 +1,4 @@
-"""Single things in an archive, for known gaps. What an archive does not hold is not said to be absent.
+"""Single things in an archive, for known gaps. A thing that an archive does not hold is not said to be absent.
 
 Rows are only ever added to an archive, so that one which lacks what was missed is another one, or was restored.
 """

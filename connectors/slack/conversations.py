@@ -34,7 +34,7 @@ SEEN_IN_ALL = 10_000
 SEEN_AT_LEAST = 20
 """Messages in the window, of all conversations and of each, of which a deletion is noticed: the cursor names each."""
 BYTES_OF_ITEM = 500
-"""What an item weighs against the cursor: a STATE is due when it weighs no more than what it covers."""
+"""An item's weight against the cursor's: a STATE is due when it weighs no more than what it covers."""
 MORE_THAN_SEEN = 20
 """Messages that are asked for beyond those that were seen: new ones, and one older to see the lower end by."""
 

@@ -35,7 +35,7 @@ def strings(value: Any) -> list[str]:
 
 def rest(raw: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
     """The fields of an object that no field of the record holds, but for those that say nothing."""
-    return {name: value for name, value in raw.items() if name not in known and value not in _NOTHING}
+    return {name: raw[name] for name in sorted(raw.keys() - known) if raw[name] not in _NOTHING}
 
 
 def micros(ts: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""Single things by the Web API, for known gaps. What Slack merely does not show is not said to be absent."""
+"""Single things by the Web API, for known gaps. A thing that Slack merely does not show is not said to be absent."""
 
 from __future__ import annotations
 

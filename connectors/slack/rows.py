@@ -15,7 +15,7 @@ NO_REPLIES = "0000000000.000000"
 """The value of `latest_reply` when all replies of a thread were deleted."""
 
 
-_ICONS = ("image_72", "image_64", "image_48", "image_36")
+_ICONS = ("emoji", "image_72", "image_64", "image_48", "image_36")
 _MESSAGE_FIELDS = frozenset(
     {
         *(
@@ -77,7 +77,7 @@ def message(channel: str, ts: str, raw: Obj) -> Obj:
         "is_tombstone": subtype == "tombstone",
         "text": readable.of_message(raw) or (raw.get("text") if isinstance(raw.get("text"), str) else None),
         "username": text(raw.get("username")),
-        "icon": text(icons.get("emoji")) or next(filter(None, map(text, map(icons.get, _ICONS))), None),
+        "icon": next(filter(None, map(text, map(icons.get, _ICONS))), None) if icons else None,
         "edited_ts": text(edited.get("ts")),
         "edited_by": text(edited.get("user")),
         "file_ids": [one for file in files if (one := text(file.get("id")))],

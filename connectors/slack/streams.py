@@ -40,7 +40,7 @@ class RecordFactory:
                 current = {one["id"]: one for one in riders(channel, ts, raw)}
                 yield from (self._record(stream, one) for one in current.values())
                 earlier = {one["id"]: one for version in before for one in riders(channel, ts, version)}
-                cut = rows.cut_emoji(raw)
+                cut = rows.cut_emoji(raw) if earlier else frozenset()
                 gone = (key for key, one in earlier.items() if key not in current and one.get("emoji") not in cut)
                 yield from self.deleted(stream, gone)
 
