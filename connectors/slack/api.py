@@ -195,7 +195,7 @@ class Api:
             if place in cursors or barren > MAX_BARREN:
                 raise ShapeError(f"the pages of {method} go in a circle")
             cursors.add(place)
-            before = items
+            before, parameters["limit"] = items, PAGE
 
     def _call(self, method: str, **parameters: Any) -> Obj:
         try:

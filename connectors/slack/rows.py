@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from connectors.slack import readable
@@ -53,8 +53,8 @@ def is_placeholder(raw: Obj) -> bool:
     return not any(said) and not any(raw.get(name) for name in ("blocks", "attachments", "files"))
 
 
-def message(channel: str, ts: str, raw: Obj) -> Obj:
-    """The record of a message."""
+def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
+    """The record of a message; `before` are earlier versions of it, newest first."""
     thread = text(raw.get("thread_ts"))
     edited, files, attachments = table(raw.get("edited")), tables(raw.get("files")), tables(raw.get("attachments"))
     subtype, icons = text(raw.get("subtype")), table(raw.get("icons"))
@@ -86,8 +86,16 @@ def message(channel: str, ts: str, raw: Obj) -> Obj:
         "reaction_count": sum(map(_reaction_count, tables(raw.get("reactions")))),
         "pinned_to": strings(raw.get("pinned_to")),
         "metadata_event_type": text(table(raw.get("metadata")).get("event_type")),
+        "earlier_texts": _earlier_texts(raw, before),
         "extra": rest(raw, _MESSAGE_FIELDS),
     }
+
+
+def _earlier_texts(raw: Obj, before: Iterable[Obj]) -> list[Obj]:
+    """The texts that a message had before its last edit, newest first, each once."""
+    found = {said: one for one in before if (said := readable.of_message(one)) is not None}
+    found.pop(readable.of_message(raw) or "", None)
+    return [{"text": said, "edited_ts": text(table(one.get("edited")).get("ts"))} for said, one in found.items()]
 
 
 def _reaction_count(raw: Obj) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -30,10 +30,10 @@ class RecordFactory:
     wanted: frozenset[str]
     now: Callable[[], datetime]
 
-    def message(self, channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Iterator[Record]:
+    def message(self, channel: str, ts: str, raw: Obj, before: Sequence[Obj] = ()) -> Iterator[Record]:
         """A message with all that rides on it; what rode on earlier versions and is gone is deleted."""
         if MESSAGES in self.wanted:
-            yield self._record(MESSAGES, rows.message(channel, ts, raw))
+            yield self._record(MESSAGES, rows.message(channel, ts, raw, before))
         yield from self._nested_files(raw)
         for stream, riders in ((ATTACHMENTS, rows.attachments), (REACTIONS, rows.reactions)):
             if stream in self.wanted:
