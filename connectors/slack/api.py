@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote_plus
 
 import httpx
 
-from connectors.slack.errors import NamelessError, Refused, ScopeMissing
-from connectors.slack.fields import micros, text
+from connectors.slack.errors import CursorLost, NamelessError, OutOfSight, Refused, ScopeMissing
+from connectors.slack.fields import integer, micros, text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, ShapeError, Throttled, UpstreamError
 from pdpp_worker.connector.json_fields import table
@@ -44,16 +44,10 @@ _SCOPE = frozenset(
         "team_access_not_granted",
     }
 )
-_GONE = frozenset(
-    {
-        "channel_not_found",
-        "thread_not_found",
-        "message_not_found",
-        "user_not_found",
-        "file_not_found",
-        "file_deleted",
-    }
-)
+_GONE = frozenset({"message_not_found", "file_deleted"})
+"""Codes that say in words that a thing was deleted."""
+_OUT_OF_SIGHT = frozenset({"channel_not_found", "thread_not_found", "user_not_found", "file_not_found"})
+"""Codes that a thing which was deleted shares with one that this account may not see, or not see now."""
 _REFUSED = frozenset(
     {
         "not_in_channel",
@@ -105,52 +99,69 @@ def escaped(cookie: str) -> str:
     return cookie if is_escaped else quote_plus(cookie, safe="-_.~")
 
 
+class Page(NamedTuple):
+    """A page of a list."""
+
+    items: list[Any]
+    nameless: int
+    """The number of its items that have nothing by which they could be kept."""
+    cursor: str | None
+    """The place of the next page; None on the last one."""
+    hides: bool
+    """Whether the plan's limit hides what lies below it; that is not gone."""
+
+
 class Api:
     """Reads a workspace; every method raises ProviderError of one of its kinds."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
-        self.hides = False
-        """Whether the plan's limit hides what lies below the last page; it is not gone."""
 
     def identity(self) -> Obj:
         """The signed-in user, and the workspace."""
         return self._call("auth.test")
 
-    def users(self) -> Iterator[Obj]:
+    def users(self, place: str | None = None) -> Iterator[Page]:
         """Everybody in the workspace."""
-        return self._items("users.list", "members", _has_id, limit=PAGE)
+        return self._pages("users.list", "members", _has_id, place, limit=PAGE)
 
-    def channels(self) -> Iterator[Obj]:
+    def channels(self) -> Iterator[Page]:
         """Every conversation that the token may see."""
-        return self._items("conversations.list", "channels", _has_id, types=KINDS, exclude_archived="false", limit=PAGE)
+        return self._pages(
+            "conversations.list", "channels", _has_id, None, types=KINDS, exclude_archived="false", limit=PAGE
+        )
 
-    def members(self, channel: str) -> Iterator[str]:
+    def members(self, channel: str, place: str | None = None) -> Iterator[Page]:
         """The ids of a conversation's members."""
-        return self._items("conversations.members", "members", _is_id, channel=channel, limit=PAGE)
+        return self._pages("conversations.members", "members", _is_id, place, channel=channel, limit=PAGE)
 
-    def history(self, channel: str, oldest: str, latest: str | None) -> Iterator[list[Obj]]:
-        """Pages of a conversation's messages between two `ts`, both exclusive, newest first."""
-        until = {"latest": latest} if latest is not None else {}
-        parameters = {"channel": channel, "oldest": oldest, "inclusive": "false", "limit": PAGE}
-        return self._pages("conversations.history", "messages", _has_time, **parameters, **until)
+    def history(self, channel: str, latest: str | None, limit: int = PAGE) -> Iterator[Page]:
+        """A conversation's messages below `latest` (exclusive; None: all), newest first.
 
-    def replies(self, channel: str, thread: str) -> Iterator[list[Obj]]:
-        """Pages of a thread, oldest first; each begins with its parent."""
-        return self._pages("conversations.replies", "messages", _has_time, channel=channel, ts=thread, limit=PAGE)
+        The lower end is the caller's to see: with `oldest` and no `latest`, Slack begins at the old end.
+        """
+        until = {"latest": latest, "inclusive": "false"} if latest is not None else {}
+        return self._pages(
+            "conversations.history", "messages", _has_time, None, channel=channel, limit=min(limit, PAGE), **until
+        )
 
-    def message(self, channel: str, ts: str) -> Obj | None:
-        """One message, a reply too; None when there is none at that time."""
-        parameters = {"channel": channel, "oldest": ts, "latest": ts, "inclusive": "true", "limit": 1}
-        for method, more in (("conversations.history", {}), ("conversations.replies", {"ts": ts})):
-            try:
-                answer = self._call(method, **parameters, **more)
-            except Gone:
-                continue
-            for one in _array(answer, "messages", method):
-                if isinstance(one, dict) and one.get("ts") == ts:
-                    return one
-        return None
+    def replies(self, channel: str, thread: str, place: str | None = None) -> Iterator[Page]:
+        """A thread, oldest first; it begins with its parent."""
+        return self._pages(
+            "conversations.replies", "messages", _has_time, place, channel=channel, ts=thread, limit=PAGE
+        )
+
+    def around(self, method: str, channel: str, ts: str) -> list[Any]:
+        """The message at a time and the one before it, as history or replies show them.
+
+        Raises:
+            Refused: the plan's limit hides what may be there.
+        """
+        more = {"ts": ts} if method == "conversations.replies" else {}
+        answer = self._call(method, channel=channel, latest=ts, inclusive="true", limit=2, **more)
+        if answer.get("is_limited") is True:
+            raise Refused(f"{method} answered that the plan's limit hides older messages")
+        return _array(answer, "messages", method)
 
     def info(self, method: str, name: str, **parameters: str) -> Obj:
         """One object by its id: a person, a conversation or a file."""
@@ -159,41 +170,39 @@ class Api:
             raise ShapeError(f"{method} answered without {name}")
         return found
 
-    def files(self, page: int) -> tuple[list[Any], int]:
-        """A page of files, whatever these are, and how many pages there are."""
+    def files(self, page: int) -> tuple[list[Any], int, int | None]:
+        """A page of files, whatever these are; how many pages there are, and how many files if that is said."""
         answer = self._call("files.list", count=FILES_PAGE, page=page)
-        pages = table(answer.get("paging")).get("pages")
-        if not isinstance(pages, int):
+        paging = table(answer.get("paging"))
+        if not isinstance(paging.get("pages"), int):
             raise ShapeError("files.list does not say how many pages there are")
-        return _array(answer, "files", "files.list"), pages
+        return _array(answer, "files", "files.list"), paging["pages"], integer(paging.get("total"))
 
-    def _items(self, method: str, name: str, is_named: Callable[[Any], bool], **parameters: Any) -> Iterator[Any]:
-        for page in self._pages(method, name, is_named, **parameters):
-            yield from page
-
-    def _pages(self, method: str, name: str, is_named: Callable[[Any], bool], **parameters: Any) -> Iterator[list[Any]]:
-        """All pages; that items had no name by which to keep them is said when the others are taken."""
-        cursors, before = set[str](), list[Any]()
-        nameless = barren = 0
+    def _pages(
+        self, method: str, name: str, is_named: Callable[[Any], bool], place: str | None, **parameters: Any
+    ) -> Iterator[Page]:
+        """All pages from a place on."""
+        cursors, before, barren = set[str](), list[Any](), 0
         while True:
-            answer = self._call(method, **parameters)
+            answer = self._call(method, **parameters, **({"cursor": place} if place else {}))
             items = _array(answer, name, method)
             barren = barren + 1 if items in ([], before) else 0
             named = [one for one in items if is_named(one)]
-            nameless += len(items) - len(named)
-            self.hides = answer.get("is_limited") is True
-            yield named
-            cursor = _next_cursor(method, answer)
-            if cursor is None:
-                break
-            if cursor in cursors or barren > MAX_BARREN:
+            place = _next_cursor(method, answer)
+            yield Page(named, len(items) - len(named), place, answer.get("is_limited") is True)
+            if place is None:
+                return
+            if place in cursors or barren > MAX_BARREN:
                 raise ShapeError(f"the pages of {method} go in a circle")
-            cursors.add(cursor)
-            before, parameters["cursor"] = items, cursor
-        refuse_nameless(method, nameless)
+            cursors.add(place)
+            before, parameters["limit"] = items, PAGE
 
     def _call(self, method: str, **parameters: Any) -> Obj:
-        response = self._client.get(f"/{method}", params=parameters)
+        try:
+            response = self._client.get(f"/{method}", params=parameters)
+        except Gone as error:
+            # A status says nothing of a message or a channel: Slack's own word stands in the answer.
+            raise UpstreamError(f"{method} is not there", status=404) from error
         try:
             answer = response.json()
         except (ValueError, RecursionError):
@@ -207,6 +216,28 @@ class Api:
         return answer
 
 
+def resumed(read: Callable[[str | None], Iterator[Page]], place: Obj) -> Iterator[Page]:
+    """Pages from where `place` says ("cursor"; empty: the beginning), which is moved on before each is handed out.
+
+    Its "read" and "nameless" count the items so far. A cursor that Slack no longer knows begins the list anew.
+    """
+    try:
+        yield from _moving(read(text(place.get("cursor"))), place)
+    except CursorLost:
+        if not place:
+            raise
+        place.clear()
+        yield from _moving(read(None), place)
+
+
+def _moving(pages: Iterator[Page], place: Obj) -> Iterator[Page]:
+    for page in pages:
+        place["cursor"] = page.cursor
+        place["read"] = (integer(place.get("read")) or 0) + len(page.items)
+        place["nameless"] = (integer(place.get("nameless")) or 0) + page.nameless
+        yield page
+
+
 def _failure(method: str, answer: Obj) -> ProviderError:
     code = text(answer.get("error")) or "unknown_error"
     said = f"{method} answered {code}"
@@ -215,8 +246,12 @@ def _failure(method: str, answer: Obj) -> ProviderError:
     if code in _SCOPE:
         needed = text(answer.get("needed")) or "another kind of token"
         return ScopeMissing(f"{said}: the token needs {needed}; grant it and set the new token")
+    if code == "invalid_cursor":
+        return CursorLost(said)
     if code in _GONE:
         return Gone(said)
+    if code in _OUT_OF_SIGHT:
+        return OutOfSight(f"{said}; that may be only out of this account's sight")
     return Refused(said) if code in _REFUSED else UpstreamError(said)
 
 

@@ -6,10 +6,11 @@ highest chunk is the newest. Chunks are only ever added, so a position in the ar
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from urllib.parse import quote
 import orjson
 
 from connectors.slack.errors import ArchiveError
-from connectors.slack.fields import micros, ts_of
+from connectors.slack.fields import integer, micros, ts_of
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import Reason
 
@@ -59,8 +60,11 @@ _KNOWN_FILE = """
 """
 _CROWDS = """
     SELECT u.CHANNEL_ID, max(c.SESSION_ID), max(u.CHUNK_ID) FROM CHANNEL_USER u JOIN CHUNK c ON c.ID = u.CHUNK_ID
-    WHERE u.CHANNEL_ID > ? GROUP BY u.CHANNEL_ID HAVING max(u.CHUNK_ID) > ? ORDER BY u.CHANNEL_ID
+    WHERE u.CHANNEL_ID > ? GROUP BY u.CHANNEL_ID
+    HAVING max(u.CHUNK_ID) > ? OR u.CHANNEL_ID IN (SELECT value FROM json_each(?)) ORDER BY u.CHANNEL_ID
 """
+_CONTENT = ("MESSAGE", "MESSAGE", "FILE", "S_USER", "CHANNEL", "CHANNEL", "WORKSPACE", "CHANNEL_USER")
+"""Kind of chunk to the table that holds what it brought."""
 _CROWD = """
     SELECT u.USER_ID, max(c.SESSION_ID = ?) FROM CHANNEL_USER u JOIN CHUNK c ON c.ID = u.CHUNK_ID
     WHERE u.CHANNEL_ID = ? GROUP BY u.USER_ID ORDER BY u.USER_ID
@@ -77,10 +81,10 @@ class Row(NamedTuple):
 
 
 class MessageRow(NamedTuple):
-    """The newest row of a message."""
+    """The newest row of a message; `id` is a number, unless the row is damaged."""
 
     chunk: int
-    id: int
+    id: Any
     channel: str
     ts: str
     raw: Obj | None
@@ -93,6 +97,8 @@ class Crowd(NamedTuple):
     channel: str
     members: list[str]
     gone: list[str]
+    is_short: bool
+    """Whether the last session that came by named fewer than it counted, so that nobody is known to have left."""
 
 
 def database_of(setting: str) -> Path:
@@ -230,15 +236,36 @@ class Archive:
         for row in self.connection.execute(query, (chunk,)):
             yield dict(zip((*columns.values(), "enterprise_id"), row, strict=True))
 
-    def crowds(self, chunk: int, after: str) -> Iterator[Crowd]:
-        """The members of every channel, after `after`, of which a chunk above `chunk` speaks."""
+    def newest_workspace(self) -> Iterator[Obj]:
+        """The workspace as it was described last, where the archive says of which it is."""
+        if self.holds("WORKSPACE"):
+            yield from list(self.workspaces(0))[-1:]
+
+    def mark(self, chunk: int) -> str:
+        """A short text that tells a chunk from another one of the same number in another copy of the archive."""
+        query = "SELECT SESSION_ID, TYPE_ID, CHANNEL_ID FROM CHUNK WHERE ID = ?"
+        row = self.connection.execute(query, (chunk,)).fetchone()
+        kind = row[1] if row is not None and isinstance(row[1], int) else -1
+        found = [row]
+        if 0 <= kind < len(_CONTENT) and _CONTENT[kind] in self._tables:
+            found += self.connection.execute(f"SELECT * FROM {_CONTENT[kind]} WHERE CHUNK_ID = ?", (chunk,))  # noqa: S608
+        return hashlib.sha256(repr(sorted(map(repr, found))).encode()).hexdigest()[:16]
+
+    def crowds(self, chunk: int, after: str, also: Iterable[str] = ()) -> Iterator[Crowd]:
+        """The members of each channel, after `after`, that is among `also` or in a chunk above `chunk`."""
         finished = {row[0] for row in self.connection.execute("SELECT ID FROM SESSION WHERE FINISHED")}
-        for channel, session, _ in self.connection.execute(_CROWDS, (after, chunk)):
+        for channel, session, _ in self.connection.execute(_CROWDS, (after, chunk, json.dumps(sorted(also)))):
             seen = self.connection.execute(_CROWD, (session, channel)).fetchall()
             gone = [user for user, is_current in seen if not is_current]
+            is_short = len(seen) - len(gone) < self._counted(channel)
             # A session that died may have read only the first page of the members.
-            has_left = gone if session in finished else []
-            yield Crowd(channel, [user for user, _ in seen if user not in set(has_left)], has_left)
+            has_left = gone if session in finished and not is_short else []
+            yield Crowd(channel, [user for user, _ in seen if user not in set(has_left)], has_left, is_short)
+
+    def _counted(self, channel: str) -> int:
+        """The number of a channel's members as its newest row says; 0 where it says none."""
+        row = self.newest("CHANNEL", channel)
+        return integer((row.raw or {}).get("num_members")) or 0 if row is not None else 0
 
     def last_chunk(self) -> int:
         """The highest chunk."""
@@ -246,9 +273,14 @@ class Archive:
 
     def _messages(self, query: str, values: Sequence[Any]) -> Iterator[MessageRow]:
         for chunk, key, channel, ts, data, has_earlier in self.connection.execute(query, values):
-            _require("MESSAGE", (chunk, int), (key, int))
-            known_ts = ts if micros(ts) is not None else ts_of(key)
-            yield MessageRow(chunk, key, channel, known_ts, _decode(data), bool(has_earlier))
+            _require("MESSAGE", (chunk, int))
+            if isinstance(key, int):
+                known_ts = ts if micros(ts) is not None else ts_of(key)
+                yield MessageRow(chunk, key, channel, known_ts, _decode(data), bool(has_earlier))
+            else:
+                # SQLite keeps in a column what it is given: such a row costs no other.
+                raw = _decode(data) if micros(ts) is not None else None
+                yield MessageRow(chunk, str(key), str(channel), str(ts), raw, has_earlier=False)
 
     def _rows(self, query: str, after: tuple[int, str]) -> Iterator[Row]:
         for chunk, key, data, extra in self.connection.execute(query, after):

@@ -36,10 +36,9 @@ _THREADS = f"""
         FROM MESSAGE m JOIN CHUNK c ON c.ID = m.CHUNK_ID WHERE c.TYPE_ID = 1 GROUP BY m.CHANNEL_ID, m.PARENT_ID
     )
     SELECT parents.CHANNEL_ID, parents.ID, parents.SESSION_ID FROM parents
-    JOIN SESSION s ON s.ID = parents.SESSION_ID
     LEFT JOIN fetched ON fetched.CHANNEL_ID = parents.CHANNEL_ID AND fetched.PARENT_ID = parents.ID
     WHERE coalesce(parents.LATEST_REPLY, '') <> '{NO_REPLIES}' AND (fetched.newest IS NULL
-        OR NOT s.FINISHED AND CAST(replace(parents.LATEST_REPLY, '.', '') AS INTEGER) > fetched.newest)
+        OR CAST(replace(parents.LATEST_REPLY, '.', '') AS INTEGER) > fetched.newest)
     ORDER BY parents.CHANNEL_ID, parents.ID
 """  # noqa: S608
 
@@ -94,6 +93,12 @@ def look(archive: Archive) -> Completeness:
         if channel not in found.unfinished:
             found.unfinished[f"{channel}:{ts_of(parent)}"] = session
     return found
+
+
+def has_begun(archive: Archive, channel: str) -> bool:
+    """Whether anything of a channel's messages was ever fetched, be it none."""
+    query = "SELECT 1 FROM CHUNK WHERE CHANNEL_ID = ? AND TYPE_ID IN (0, 1) LIMIT 1"
+    return archive.connection.execute(query, (channel,)).fetchone() is not None
 
 
 def _sessions(archive: Archive) -> list[Session]:

@@ -73,7 +73,8 @@ class Workspace(PracticeAccount):
         parts = urlsplit(target)
         method, parameters = parts.path.removeprefix("/"), dict(parse_qsl(parts.query))
         channel = parameters.get("channel", "")
-        self._log.append(Request(f"{method} {channel}".strip(), frozenset(filter(None, [channel]))))
+        if method != "auth.test":
+            self._log.append(Request(f"{method} {channel}".strip(), frozenset(filter(None, [channel]))))
         if self._is_signed_out or authorization != f"Bearer {_TOKEN}":
             return 200, {"ok": False, "error": "invalid_auth"}
         fault = self._broken.get(channel) if method == "conversations.history" else None

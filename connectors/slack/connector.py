@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from connectors.slack.accounts import account_of
 from connectors.slack.api import Api, open_client
-from connectors.slack.archive import open_archive
+from connectors.slack.archive import Archive, open_archive
+from connectors.slack.archive_reader import ArchiveReader
 from connectors.slack.errors import ArchiveError
 from connectors.slack.fields import iso
-from connectors.slack.ingest import Ingest
-from connectors.slack.recovery import ArchiveReader, OnlineReader, recover
+from connectors.slack.ingest import Ingest, marked
+from connectors.slack.online_reader import OnlineReader
+from connectors.slack.recovery import leave_open, recover
 from connectors.slack.refresh import Source, due_entities, refresh, warn_of_pace
 from connectors.slack.rows import Obj
 from connectors.slack.slackdump import reading
@@ -28,8 +31,10 @@ from pdpp_worker.connector import (
     AuthExpired,
     Context,
     Message,
+    NeedsOwner,
     Phase,
     Progress,
+    ProviderError,
     Reason,
     SkipResult,
     Start,
@@ -40,6 +45,7 @@ from pdpp_worker.connector import (
     refuse,
     run_phases,
     skip,
+    skip_for,
 )
 from pdpp_worker.connector.json_fields import table
 
@@ -60,6 +66,16 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     yield from refuse(refused)
 
 
+def _retry_online(start: Start, context: Context, factory: RecordFactory) -> Iterator[Message]:
+    """Close gaps by the Web API beside a walk of another kind, which goes on whatever becomes of them."""
+    due = start.detail_gaps[: start.budget.items]
+    try:
+        with open_client(context) as client:
+            yield from recover(OnlineReader(Api(client), factory), due)
+    except NeedsOwner as error:
+        yield from leave_open(error, due)
+
+
 def _collect_online(start: Start, context: Context, factory: RecordFactory, *, walks: bool) -> Iterator[Message]:
     try:
         client = open_client(context)
@@ -69,9 +85,18 @@ def _collect_online(start: Start, context: Context, factory: RecordFactory, *, w
         return
     with client:
         api = Api(client)
-        web = Web(api, factory, start, context)
         due = start.detail_gaps[: start.budget.items]
-        phases = [Phase((), lambda: recover(OnlineReader(api, web, factory), due)), *(web.phases() if walks else [])]
+        try:
+            identity = api.identity()
+        except ProviderError as error:
+            if walks or isinstance(error, NeedsOwner):
+                yield from (skip_for(error, stream) for stream in sorted(factory.wanted))
+            else:
+                yield from leave_open(error, due)
+            return
+        yield from account_of(identity)
+        web = Web(api, identity, factory, start, context)
+        phases = [Phase((), lambda: recover(OnlineReader(api, factory), due)), *(web.phases() if walks else [])]
         yield from run_phases(phases, otherwise=sorted(factory.wanted))
 
 
@@ -110,11 +135,16 @@ class _Offline:
 
     def _forward(self) -> Iterator[Message]:
         cursor = dict(table(self._start.cursor(MESSAGES)))
+        if not self._source.is_read_by(cursor):
+            cursor.pop("reported", None)  # They were missing in another archive.
         if MESSAGES in self._factory.wanted and cursor.get("run") != self._start.run_id:
             yield from refresh(self._source, self._start, self._context, cursor)
+            yield from self._source.account()
             yield State(stream=MESSAGES, cursor=dict(cursor))
+        else:
+            yield from self._source.account()
         if self._program is None and self._has_token and self._start.detail_gaps:
-            yield from _collect_online(self._start, self._context, self._factory, walks=False)
+            yield from _retry_online(self._start, self._context, self._factory)
         elif self._start.detail_gaps:
             yield from self._resolve()
         yield from self._read(cursor)
@@ -139,10 +169,7 @@ class _Offline:
             )
             yield from ingest.small_streams(empty)
             if MESSAGES in self._factory.wanted:
-                position = {**_notes(cursor), **ingest.cursor(MESSAGES)}
-                yield from ingest.messages(position)
-                covered = TimeRange(until=iso(archive.newest_message()))
-                yield State(stream=MESSAGES, cursor=position, covered=None if cursor.get("failed") else covered)
+                yield from ingest.guarded(MESSAGES, _messages(archive, ingest, cursor))
             text = "slackdump ended before it had read any of this"
             failed = dict.fromkeys(empty, (Reason.SOURCE_PARTITION_FAILED, text))
             if cursor.get("failed"):
@@ -168,6 +195,13 @@ class _Offline:
         except AuthExpired:
             return False
         return True
+
+
+def _messages(archive: Archive, ingest: Ingest, cursor: Obj) -> Iterator[Message]:
+    position = {**_notes(cursor), **ingest.cursor(MESSAGES)}
+    yield from ingest.messages(position)
+    covered = None if cursor.get("failed") else TimeRange(until=iso(archive.newest_message()))
+    yield State(stream=MESSAGES, cursor=marked(position, archive), covered=covered)
 
 
 def _notes(cursor: Obj) -> Obj:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pdpp_worker.connector import ProviderError, Reason, ShapeError
+from pdpp_worker.connector import ProviderError, Reason, ShapeError, UpstreamError
 
 
 class ScopeMissing(ProviderError):  # noqa: N818 - named as Slack names it
@@ -19,8 +19,24 @@ class Refused(ProviderError):  # noqa: N818 - named as the field names it
     reason = "source_partition_failed"
 
 
+class OutOfSight(Refused):
+    """Slack says that there is no such thing for this account, which it says of what the account may not see too."""
+
+
+class CursorLost(UpstreamError):  # noqa: N818 - it says what became of it
+    """Slack does not know the place in a list any more."""
+
+
 class NamelessError(ShapeError):
     """Items of an answer have nothing by which they could be kept; the others were given."""
+
+
+class DisorderError(ShapeError):
+    """A list came in another order than its pages are cut by, so that parts of it may have been passed over."""
+
+
+class ShortError(ShapeError):
+    """A list is shorter than Slack itself counts it; what it named was given."""
 
 
 class Unreadable(ProviderError):  # noqa: N818 - it says what a row is

@@ -1,7 +1,8 @@
 """The walk over an archive: what its chunks hold beyond the position that each stream's cursor keeps.
 
-A cursor is {"archive": which archive, "chunk": highest chunk read, "id": the last id read in it}. A cursor of another
-archive, or one beyond the archive's end, counts for nothing.
+A cursor is {"archive": which archive, "chunk": highest chunk read, "id": the last id read in it, "mark": what that
+chunk held, "with": the streams that were read along}. A cursor of another archive counts for nothing, and neither does
+one of the version before, which kept less of a message.
 """
 
 from __future__ import annotations
@@ -11,11 +12,23 @@ from collections.abc import Callable, Iterator
 from connectors.slack.archive import UNREADABLE, Archive, MessageRow, Row
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj, is_placeholder, message_id
-from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, PARENT, USERS, WORKSPACE, RecordFactory
+from connectors.slack.streams import (
+    CANVASES,
+    CHANNELS,
+    FILES,
+    MEMBERSHIPS,
+    MESSAGES,
+    PARENT,
+    USERS,
+    WORKSPACE,
+    RecordFactory,
+)
 from pdpp_worker.connector import WHOLE_STREAM, DetailGap, Message, Progress, Reason, Record, Start, State, skip
-from pdpp_worker.connector.json_fields import table, tables
+from pdpp_worker.connector.json_fields import array, table, tables
 
 RECORDS_PER_STATE = 2_000
+
+_PLACE = ("chunk", "id", "channel", "upto", "doubts")
 
 FIRST_SEEN = "1970-01-01"
 """The day of a row of which the archive kept none."""
@@ -30,11 +43,16 @@ class Ingest:
         self._start = start
 
     def cursor(self, stream: str) -> Obj:
-        """The stream's cursor, as far as it speaks of this archive."""
+        """The stream's position in this archive, if its cursor keeps one and what rides on the stream was read too."""
         saved = table(self._start.cursor(stream))
-        fits = saved.get("archive") == self._archive.identity and _chunk(saved) <= self._archive.last_chunk()
-        position: Obj = {"archive": self._archive.identity}
-        return position | {name: saved[name] for name in ("chunk", "id", "channel") if fits and name in saved}
+        riders = sorted(one for one in self._factory.wanted if PARENT.get(one) == stream)
+        position: Obj = {"archive": self._archive.identity, "with": riders}
+        if not is_of(saved, self._archive) or not set(riders) <= set(array(saved.get("with"))):
+            return position
+        return position | {name: saved[name] for name in _PLACE if name in saved}
+
+    def _state(self, stream: str, position: Obj) -> State:
+        return State(stream=stream, cursor=marked(position, self._archive))
 
     def small_streams(self, skipped: frozenset[str]) -> Iterator[Message]:
         """Everything but messages; `skipped` streams are left alone."""
@@ -45,14 +63,14 @@ class Ingest:
         }
         wanted = self._factory.wanted - skipped
         if WORKSPACE in wanted:
-            yield from self._guarded(WORKSPACE, self._workspaces())
+            yield from self.guarded(WORKSPACE, self._workspaces())
         for stream, (read, emit) in rows.items():
             if stream in wanted:
-                yield from self._guarded(stream, self._table(stream, read, emit))
+                yield from self.guarded(stream, self._table(stream, read, emit))
         if MEMBERSHIPS in wanted:
-            yield from self._guarded(MEMBERSHIPS, self._crowds())
+            yield from self.guarded(MEMBERSHIPS, self._crowds())
 
-    def _guarded(self, stream: str, messages: Iterator[Message]) -> Iterator[Message]:
+    def guarded(self, stream: str, messages: Iterator[Message]) -> Iterator[Message]:
         """A table that is not there or cannot be read costs its own streams only."""
         try:
             yield from messages
@@ -66,7 +84,7 @@ class Ingest:
         position = self.cursor(WORKSPACE)
         for raw in self._archive.workspaces(_chunk(position)):
             yield from self._factory.workspace(raw)
-        yield State(stream=WORKSPACE, cursor={**position, "chunk": self._archive.last_chunk()})
+        yield self._state(WORKSPACE, {**position, "chunk": self._archive.last_chunk()})
 
     def messages(self, position: Obj) -> Iterator[Message]:
         """Every new or changed message, with what rides on it; `position` is the cursor, and is moved on."""
@@ -82,7 +100,7 @@ class Ingest:
                 unsaved = 0
                 # Rows that a later chunk supersedes are passed over, so the total is an upper bound.
                 yield Progress(stream=MESSAGES, message="reading the archive", count=walked, total=max(total, walked))
-                yield State(stream=MESSAGES, cursor=dict(position))
+                yield self._state(MESSAGES, position)
         yield Progress(stream=MESSAGES, message="the archive is read", count=walked, total=walked)
 
     def message(self, row: MessageRow) -> Iterator[Message]:
@@ -91,7 +109,9 @@ class Ingest:
         if row.raw is None:
             yield unreadable(MESSAGES, message_id(row.channel, row.ts))
         elif not is_placeholder(row.raw):
-            yield from self._factory.message(row.channel, row.ts, row.raw, earlier)
+            for record in self._factory.message(row.channel, row.ts, row.raw, earlier):
+                if record.stream not in (FILES, CANVASES) or not self._archive.lists_file(str(record.key)):
+                    yield record
             for file in tables(row.raw.get("files")):
                 if (key := text(file.get("id"))) is not None and not self._archive.lists_file(key):
                     yield from self._factory.file(file)
@@ -112,8 +132,8 @@ class Ingest:
             position |= {"chunk": row.chunk, "id": row.id}
             if unsaved >= RECORDS_PER_STATE:
                 unsaved = 0
-                yield State(stream=stream, cursor=dict(position))
-        yield State(stream=stream, cursor=dict(position))
+                yield self._state(stream, position)
+        yield self._state(stream, position)
 
     def _user(self, row: Row) -> Iterator[Record]:
         if row.raw is not None:
@@ -132,22 +152,58 @@ class Ingest:
         if row.raw is None:
             return
         known = self._archive.known_file(row)
-        for record in self._factory.file(raw):
-            if record.partial and known is not None:
-                yield from self._factory.file({**known, "id": row.id})
-            yield record
+        yield from self._factory.file(raw, {**known, "id": row.id} if known is not None else None)
 
     def _crowds(self) -> Iterator[Message]:
         position = self.cursor(MEMBERSHIPS)
-        last, unsaved = self._archive.last_chunk(), 0
-        for crowd in self._archive.crowds(_chunk(position), position.get("channel", "")):
+        doubts = table(position.setdefault("doubts", {}))
+        # What is added while the walk is under way is read by the next one.
+        upto = position.setdefault("upto", self._archive.last_chunk())
+        unsaved = 0
+        for crowd in self._archive.crowds(_chunk(position), position.get("channel", ""), doubts):
             yield from (self._factory.membership(crowd.channel, user) for user in crowd.members)
-            yield from self._factory.deleted(MEMBERSHIPS, (f"{crowd.channel}:{user}" for user in crowd.gone))
+            gone = (f"{crowd.channel}:{user}" for user in crowd.gone)
+            yield from self._factory.deleted(MEMBERSHIPS, gone, ground="absent")
+            if crowd.is_short:
+                yield short_crowd(crowd.channel)
+            # Who left is said in the walks of two runs.
+            first = doubts.pop(crowd.channel, self._start.run_id) if crowd.gone else None
+            if first == self._start.run_id:
+                doubts[crowd.channel] = first
+            position["channel"] = crowd.channel
             unsaved += len(crowd.members)
             if unsaved >= RECORDS_PER_STATE:
                 unsaved = 0
-                yield State(stream=MEMBERSHIPS, cursor={**position, "channel": crowd.channel})
-        yield State(stream=MEMBERSHIPS, cursor={"archive": position["archive"], "chunk": last})
+                yield self._state(MEMBERSHIPS, position)
+        left = {name: one for name, one in position.items() if name not in ("channel", "upto")}
+        yield self._state(MEMBERSHIPS, {**left, "chunk": upto})
+
+
+def is_of(saved: Obj, archive: Archive) -> bool:
+    """Whether a cursor speaks of this archive: it was begun at the same time, and the chunk that was read last is the
+    same in it. One that was restored and has grown since, or was made anew, has another there."""
+    return saved.get("archive") == archive.identity and saved.get("mark") == archive.mark(_last(saved))
+
+
+def marked(position: Obj, archive: Archive) -> Obj:
+    """The position as the cursor keeps it."""
+    return {**position, "mark": archive.mark(_last(position))}
+
+
+def _last(position: Obj) -> int:
+    upto = position.get("upto", 0)
+    return max(_chunk(position), upto if isinstance(upto, int) else 0)
+
+
+def short_crowd(channel: str) -> DetailGap:
+    """Fewer members than the archive itself counts."""
+    return DetailGap(
+        stream=MEMBERSHIPS,
+        record_key=channel,
+        reason=Reason.SOURCE_PARTITION_FAILED.value,
+        detail_locator={"members_of": channel},
+        last_error="the archive names fewer members than it counts",
+    )
 
 
 def unreadable(stream: str, key: str) -> DetailGap:

@@ -13,10 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from connectors.slack.accounts import account_of
 from connectors.slack.archive import FILE_NAME, database_of, open_archive
 from connectors.slack.completeness import ENTITY, Completeness, look
 from connectors.slack.errors import ArchiveError
 from connectors.slack.fields import text
+from connectors.slack.ingest import is_of
 from connectors.slack.rows import Obj
 from connectors.slack.slackdump import SLOWEST_MS, Slackdump, find, reading, size
 from connectors.slack.slackdump_exit import Exit
@@ -78,6 +80,19 @@ class Source:
             return Completeness()
         with reading(self.database.parent), open_archive(self.database) as archive:
             return look(archive)
+
+    def is_read_by(self, cursor: Obj) -> bool:
+        """Whether a cursor speaks of the archive that is there now."""
+        if not self.database.is_file():
+            return False
+        with reading(self.database.parent), open_archive(self.database) as archive:
+            return is_of(cursor, archive)
+
+    def account(self) -> Iterator[Message]:
+        """The workspace that the archive is of, where it says so."""
+        with reading(self.database.parent), open_archive(self.database) as archive:
+            for raw in archive.newest_workspace():
+                yield from account_of(raw)
 
     @property
     def has_messages(self) -> bool:

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from connectors.slack.fields import integer, iso, micros, strings, text
+from connectors.slack import readable
+from connectors.slack.fields import integer, iso, micros, rest, strings, text
 from pdpp_worker.connector.json_fields import table, tables
 
 Obj = dict[str, Any]
 
 NO_REPLIES = "0000000000.000000"
 """The value of `latest_reply` when all replies of a thread were deleted."""
+
+
+_ICONS = ("emoji", "image_72", "image_64", "image_48", "image_36")
+_MESSAGE_FIELDS = frozenset(
+    {
+        *(
+            "type",
+            "user",
+            "bot_id",
+            "team",
+            "client_msg_id",
+            "text",
+            "ts",
+            "thread_ts",
+            "parent_user_id",
+            "reply_count",
+        ),
+        *("reply_users", "latest_reply", "subtype", "edited", "files", "attachments", "reactions", "pinned_to"),
+        *("username", "channel"),
+    }
+)
+_ATTACHMENT_TEXTS = (
+    *("fallback", "pretext", "service_name", "service_icon", "title", "title_link", "text", "from_url", "image_url"),
+    *("thumb_url", "author_name", "author_link", "author_id", "author_subname", "footer", "color"),
+)
+_ATTACHMENT_FIELDS = frozenset({*_ATTACHMENT_TEXTS, "channel_id", "files"}) - {"text"}
+"""Fields of an attachment that stand in the record whole; a text may have been made from others."""
 
 
 def message_id(channel: str, ts: str) -> str:
@@ -25,11 +53,11 @@ def is_placeholder(raw: Obj) -> bool:
     return not any(said) and not any(raw.get(name) for name in ("blocks", "attachments", "files"))
 
 
-def message(channel: str, ts: str, raw: Obj) -> Obj:
-    """The record of a message."""
+def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
+    """The record of a message; `before` are earlier versions of it, newest first."""
     thread = text(raw.get("thread_ts"))
     edited, files, attachments = table(raw.get("edited")), tables(raw.get("files")), tables(raw.get("attachments"))
-    subtype = text(raw.get("subtype"))
+    subtype, icons = text(raw.get("subtype")), table(raw.get("icons"))
     return {
         "id": message_id(channel, ts),
         "channel_id": channel,
@@ -47,7 +75,9 @@ def message(channel: str, ts: str, raw: Obj) -> Obj:
         "latest_reply": text(raw.get("latest_reply")),
         "subtype": subtype,
         "is_tombstone": subtype == "tombstone",
-        "text": raw.get("text") if isinstance(raw.get("text"), str) else None,
+        "text": readable.of_message(raw) or (raw.get("text") if isinstance(raw.get("text"), str) else None),
+        "username": text(raw.get("username")),
+        "icon": next(filter(None, map(text, map(icons.get, _ICONS))), None) if icons else None,
         "edited_ts": text(edited.get("ts")),
         "edited_by": text(edited.get("user")),
         "file_ids": [one for file in files if (one := text(file.get("id")))],
@@ -56,7 +86,16 @@ def message(channel: str, ts: str, raw: Obj) -> Obj:
         "reaction_count": sum(map(_reaction_count, tables(raw.get("reactions")))),
         "pinned_to": strings(raw.get("pinned_to")),
         "metadata_event_type": text(table(raw.get("metadata")).get("event_type")),
+        "earlier_texts": _earlier_texts(raw, before),
+        "extra": rest(raw, _MESSAGE_FIELDS),
     }
+
+
+def _earlier_texts(raw: Obj, before: Iterable[Obj]) -> list[Obj]:
+    """The texts that a message had before its last edit, newest first, each once."""
+    found = {said: one for one in before if (said := readable.of_message(one)) is not None}
+    found.pop(readable.of_message(raw) or "", None)
+    return [{"text": said, "edited_ts": text(table(one.get("edited")).get("ts"))} for said, one in found.items()]
 
 
 def _reaction_count(raw: Obj) -> int:
@@ -65,17 +104,31 @@ def _reaction_count(raw: Obj) -> int:
 
 
 def attachments(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
-    """The records of a message's attachments: previews of links, cards of apps."""
+    """The records of a message's attachments: previews of links, cards of apps, messages that are shared."""
     for index, one in enumerate(tables(raw.get("attachments"))):
-        names = ("fallback", "service_name", "service_icon", "title", "title_link", "text", "from_url", "image_url")
-        more = ("thumb_url", "author_name", "author_link", "color")
         yield {
             "id": f"{message_id(channel, ts)}:att:{index}",
             "message_id": message_id(channel, ts),
             "channel_id": channel,
             "index": index,
-            **{name: text(one.get(name)) for name in (*names, *more)},
+            **{name: text(one.get(name)) for name in _ATTACHMENT_TEXTS},
+            "text": readable.of_attachment(one),
+            "fields": [_field(each) for each in tables(one.get("fields"))],
+            "shared_channel_id": text(one.get("channel_id")),
+            "shared_ts": text(one.get("ts")),
+            "file_ids": [key for file in tables(one.get("files")) if (key := text(file.get("id")))],
+            "extra": rest(one, _ATTACHMENT_FIELDS),
         }
+
+
+def _field(raw: Obj) -> Obj:
+    return {"title": text(raw.get("title")), "value": text(raw.get("value"))}
+
+
+def shared_files(raw: Obj) -> Iterator[Obj]:
+    """The files of what a message shares."""
+    for one in tables(raw.get("attachments")):
+        yield from tables(one.get("files"))
 
 
 def reactions(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
@@ -91,6 +144,12 @@ def reactions(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
                 "user_id": user,
                 "emoji": emoji,
             }
+
+
+def cut_emoji(raw: Obj) -> frozenset[str]:
+    """The emoji of which a message lists fewer users than it counts: one that is not listed may still be there."""
+    counted = ((text(one.get("name")), integer(one.get("count")) or 0, one) for one in tables(raw.get("reactions")))
+    return frozenset(emoji for emoji, count, one in counted if emoji and count > len(set(strings(one.get("users")))))
 
 
 def thread_mark(raw: Obj) -> str | None:

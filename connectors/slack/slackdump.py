@@ -152,8 +152,10 @@ class Slackdump:
     def _end_if_stalled(self, lock: IO[str]) -> None:
         """One that outlived its worker has nobody to watch it."""
         lock.seek(0)
-        pid = lock.read()
-        if pid.isdecimal() and time.time() - _last_growth(self.directory) > self.stall_s:
+        pid, _, born = lock.read().partition(" ")
+        if not pid.isdecimal() or not born or born != _born(int(pid)):
+            return  # Its number may be another program's by now.
+        if time.time() - _last_growth(self.directory) > self.stall_s:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(pid), signal.SIGKILL)
 
@@ -224,9 +226,18 @@ def _start(command: list[str], scratch: Path, errors: IO[bytes], lock: IO[str]) 
         pass_fds=[lock.fileno()],
     )
     lock.truncate(0)
-    lock.write(str(process.pid))
+    lock.write(f"{process.pid} {_born(process.pid)}")
     lock.flush()
     return process
+
+
+def _born(pid: int) -> str:
+    """The time at which a process began, in the system's own ticks; empty where there is none, or no /proc."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

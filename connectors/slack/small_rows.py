@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.slack.fields import integer, iso_of_seconds, strings, text
+from connectors.slack.fields import integer, iso_of_seconds, rest, strings, text
 from pdpp_worker.connector.json_fields import flag, table
 
 Obj = dict[str, Any]
@@ -35,6 +35,15 @@ _USER_FLAGS = (
     "is_bot",
     "is_invited_user",
     "has_2fa",
+)
+_FILE_FIELDS = frozenset(
+    {
+        *("id", "name", "title", "mimetype", "filetype", "pretty_type", "size", "created", "user", "is_public"),
+        *("is_external", "is_starred", "external_type", "mode", "permalink", "url_private", "original_w", "original_h"),
+    }
+)
+_CANVAS_FIELDS = frozenset(
+    {"id", "title", "created", "updated", "user", "channels", "groups", "ims", "permalink", "mode"}
 )
 CANVAS_MODES = frozenset({"quip", "canvas_in_message"})
 """Files that are canvases."""
@@ -152,6 +161,7 @@ def file(raw: Obj) -> Obj:
         "url_private": text(raw.get("url_private")),
         "original_w": integer(raw.get("original_w")),
         "original_h": integer(raw.get("original_h")),
+        "extra": rest(raw, _FILE_FIELDS),
     }
 
 
@@ -166,6 +176,8 @@ def canvas(raw: Obj) -> Obj:
         "owner_id": text(raw.get("user")),
         "channel_ids": strings(raw.get("channels")) + strings(raw.get("groups")) + strings(raw.get("ims")),
         "permalink": text(raw.get("permalink")),
+        "mode": text(raw.get("mode")),
+        "extra": rest(raw, _CANVAS_FIELDS),
     }
 
 

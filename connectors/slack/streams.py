@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from connectors.slack import rows, small_rows
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import Record
+from pdpp_worker.connector.json_fields import tables
 
 WORKSPACE, USERS, CHANNELS, CHANNEL_STATS = "workspace", "users", "channels", "channel_stats"
 MEMBERSHIPS, MESSAGES, ATTACHMENTS, REACTIONS = "channel_memberships", "messages", "message_attachments", "reactions"
 FILES, CANVASES = "files", "canvases"
+
+Ground = Literal["stated", "absent"]
 
 PARENT = {CHANNEL_STATS: CHANNELS, ATTACHMENTS: MESSAGES, REACTIONS: MESSAGES, CANVASES: FILES}
 """Streams that keep no position of their own."""
@@ -26,22 +30,26 @@ class RecordFactory:
     wanted: frozenset[str]
     now: Callable[[], datetime]
 
-    def message(self, channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Iterator[Record]:
+    def message(self, channel: str, ts: str, raw: Obj, before: Sequence[Obj] = ()) -> Iterator[Record]:
         """A message with all that rides on it; what rode on earlier versions and is gone is deleted."""
         if MESSAGES in self.wanted:
-            yield self._record(MESSAGES, rows.message(channel, ts, raw))
+            yield self._record(MESSAGES, rows.message(channel, ts, raw, before))
+        yield from self._nested_files(raw)
         for stream, riders in ((ATTACHMENTS, rows.attachments), (REACTIONS, rows.reactions)):
             if stream in self.wanted:
                 current = {one["id"]: one for one in riders(channel, ts, raw)}
                 yield from (self._record(stream, one) for one in current.values())
-                earlier = dict.fromkeys(one["id"] for version in before for one in riders(channel, ts, version))
-                yield from self.deleted(stream, (key for key in earlier if key not in current))
+                earlier = {one["id"]: one for version in before for one in riders(channel, ts, version)}
+                cut = rows.cut_emoji(raw) if earlier else frozenset()
+                gone = (key for key, one in earlier.items() if key not in current and one.get("emoji") not in cut)
+                yield from self.deleted(stream, gone)
 
-    def deleted(self, stream: str, keys: Iterable[str]) -> Iterator[Record]:
+    def deleted(self, stream: str, keys: Iterable[str], ground: Ground = "stated") -> Iterator[Record]:
         """Deletions of records that the platform no longer holds."""
         if stream in self.wanted:
             for key in keys:
-                yield Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
+                now = self.now()
+                yield Record(stream=stream, key=key, data={"id": key}, emitted_at=now, op="delete", ground=ground)
 
     def channel(self, raw: Obj, day: str) -> Iterator[Record]:
         """A channel, and how many members it had on the day (YYYY-MM-DD) on which it was seen so."""
@@ -67,17 +75,37 @@ class RecordFactory:
         if (row := small_rows.workspace(raw)) is not None:
             yield self._record(WORKSPACE, row)
 
-    def file(self, raw: Obj) -> Iterator[Record]:
-        """A file or canvas. Of one that is gone only that is said, over what was known before."""
+    def file(self, raw: Obj, known: Obj | None = None) -> Iterator[Record]:
+        """A file or canvas. Of one that is gone only that is said, over what was `known` before."""
         key = text(raw.get("id"))
-        stream, shape = (CANVASES, small_rows.canvas) if small_rows.is_canvas(raw) else (FILES, small_rows.file)
+        stream, shape = _shape_of(known or raw)
         if key is None or stream not in self.wanted:
             return
-        if raw.get("mode") in small_rows.GONE_MODES:
-            data = {"id": key, "mode": raw["mode"]}
-            yield Record(stream=stream, key=key, data=data, emitted_at=self.now(), partial=True)
-        else:
+        if raw.get("mode") not in small_rows.GONE_MODES:
             yield self._record(stream, shape(raw))
+            return
+        if known is not None:
+            yield self._record(stream, shape(known))
+        yield self._partial(stream, {"id": key, "mode": raw["mode"]})
+
+    def _nested_files(self, raw: Obj) -> Iterator[Record]:
+        """The word of a message that a file of its own is gone, and what it says of files that it shares."""
+        for one in tables(raw.get("files")):
+            if one.get("mode") in small_rows.GONE_MODES:
+                yield from self.file(one)
+        for one in rows.shared_files(raw):
+            stream, shape = _shape_of(one)
+            if text(one.get("id")) is not None and stream in self.wanted:
+                # Another copy may say more of it.
+                yield self._partial(stream, {name: value for name, value in shape(one).items() if value})
+
+    def _partial(self, stream: str, data: Obj) -> Record:
+        return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now(), partial=True)
 
     def _record(self, stream: str, data: Obj) -> Record:
         return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now())
+
+
+def _shape_of(raw: Obj) -> tuple[str, Callable[[Obj], Obj]]:
+    """The stream of a file, and how its record is made."""
+    return (CANVASES, small_rows.canvas) if small_rows.is_canvas(raw) else (FILES, small_rows.file)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from connectors.slack.api import Api, refuse_nameless
-from connectors.slack.conversations import (
-    MAX_FAILURES,
-    Conversations,
-    TooManyFailuresError,
-    is_its_own,
-    miss_reason,
-    stopped,
-)
+from connectors.slack.api import Api, refuse_nameless, resumed
+from connectors.slack.conversations import Conversations, TooManyFailuresError
 from connectors.slack.errors import NamelessError
-from connectors.slack.fields import integer, strings, text
+from connectors.slack.fields import integer
+from connectors.slack.files import Files
+from connectors.slack.gaps import stopped
+from connectors.slack.memberships import Memberships
 from connectors.slack.rows import Obj
 from connectors.slack.streams import (
     ATTACHMENTS,
@@ -31,27 +27,16 @@ from connectors.slack.streams import (
     WORKSPACE,
     RecordFactory,
 )
-from pdpp_worker.connector import (
-    Context,
-    Message,
-    NeedsOwner,
-    Phase,
-    Progress,
-    ProviderError,
-    ShapeError,
-    Start,
-    State,
-    detail_coverage,
-    gap_for,
-)
-from pdpp_worker.connector.json_fields import flag, table, tables
+from pdpp_worker.connector import Context, Message, Phase, Progress, ProviderError, ShapeError, Start, State
+from pdpp_worker.connector.json_fields import flag, table
 
 
 class Web:
     """Reads a workspace over the Web API for one slice."""
 
-    def __init__(self, api: Api, factory: RecordFactory, start: Start, context: Context) -> None:
+    def __init__(self, api: Api, identity: Obj, factory: RecordFactory, start: Start, context: Context) -> None:
         self._api = api
+        self._identity = identity
         self._factory = factory
         self._start = start
         self._context = context
@@ -92,34 +77,41 @@ class Web:
     def _workspace(self) -> Iterator[Message]:
         if self._is_done(WORKSPACE):
             return
-        records = list(self._factory.workspace(self._api.identity()))
+        records = list(self._factory.workspace(self._identity))
         if not records:
             raise ShapeError("auth.test names no workspace")
         yield from records
         yield State(stream=WORKSPACE, cursor={"run": self._start.run_id})
 
     def _users(self) -> Iterator[Message]:
+        place = self._place(USERS)
         if self._is_done(USERS):
             return
-        for number, raw in enumerate(self._api.users(), start=1):
-            yield from self._factory.user(table(raw))
-            if number % 1000 == 0:
-                yield Progress(stream=USERS, count=number)
+        for page in resumed(self._api.users, place):
+            for raw in page.items:
+                yield from self._factory.user(table(raw))
+            yield Progress(stream=USERS, count=integer(place.get("read")))
+            yield State(stream=USERS, cursor={"at": self._start.run_id, "place": dict(place)})
+        refuse_nameless("users.list", integer(place.get("nameless")) or 0)
         yield State(stream=USERS, cursor={"run": self._start.run_id})
+
+    def _place(self, stream: str) -> Obj:
+        """How far an earlier slice of this run has come in a list."""
+        cursor = table(self._start.cursor(stream))
+        return dict(table(cursor.get("place"))) if cursor.get("at") == self._start.run_id else {}
 
     def _channels(self) -> Iterator[Message]:
         if self._is_done(CHANNELS):
             return
         day = self._context.now().date().isoformat()
         ids: dict[str, int] = {}
-        try:
-            for raw in self._api.channels():
-                if self._is_ours(raw):
-                    ids[raw["id"]] = integer(raw.get("num_members")) or 0
-                    yield from self._factory.channel(raw, day)
-        except NamelessError as error:
-            self._nameless = error
-        self._listed = ids
+        nameless = 0
+        for page in self._api.channels():
+            nameless += page.nameless
+            for raw in filter(self._is_ours, page.items):
+                ids[raw["id"]] = integer(raw.get("num_members")) or 0
+                yield from self._factory.channel(raw, day)
+        self._listed, self._nameless = ids, nameless
         self._refuse_nameless()
         if CHANNELS in self._factory.wanted:
             yield State(stream=CHANNELS, cursor={"run": self._start.run_id, "ids": ids})
@@ -131,11 +123,10 @@ class Web:
 
     def _refuse_nameless(self) -> None:
         """Report channels of the list that cannot be named, now that the others are taken."""
-        if self._nameless is not None:
-            raise self._nameless
+        refuse_nameless("conversations.list", self._nameless)
 
     _listed: dict[str, int] | None = None
-    _nameless: NamelessError | None = None
+    _nameless = 0
 
     def _known_channels(self) -> dict[str, int]:
         """Channel to member count, from the list that this run has read."""
@@ -147,59 +138,10 @@ class Web:
         return self._listed or {}
 
     def _memberships(self) -> Iterator[Message]:
-        cursor = table(self._start.cursor(MEMBERSHIPS))
-        counts, failed = dict(table(cursor.get("counts"))), set(strings(cursor.get("failed")))
-        known, failures = self._known_channels(), 0
-        # A direct message has no count, and its members never change. Failed ones come last.
-        due = [channel for channel, count in known.items() if counts.get(channel) != count]
-        for channel in sorted(due, key=failed.__contains__):
-            error = yield from self._members_or_gap(channel)
-            if error is None:
-                failures, counts[channel] = 0, known[channel]
-                failed.discard(channel)
-            else:
-                failures += not is_its_own(error)
-                failed.add(channel)
-            yield State(stream=MEMBERSHIPS, cursor={"counts": counts, "failed": sorted(failed)})
-            if failures >= MAX_FAILURES:
-                raise TooManyFailuresError from error
-        yield State(stream=MEMBERSHIPS, cursor={"counts": counts, "failed": sorted(failed)})
-
-    def _members_or_gap(self, channel: str) -> Generator[Message, None, ProviderError | None]:
-        """The memberships of one conversation, or the gap that they are; returns why there is one."""
-        try:
-            yield from self.members(channel)
-        except NeedsOwner:
-            raise
-        except ProviderError as error:
-            locator = {"members_of": channel}
-            yield gap_for(error, MEMBERSHIPS, channel, detail_locator=locator, reason=miss_reason(error))
-            return error
-        yield detail_coverage(MEMBERSHIPS, MEMBERSHIPS, channel, is_read=True)
-        return None
-
-    def members(self, channel: str) -> Iterator[Message]:
-        """The memberships of one conversation."""
-        yield from (self._factory.membership(channel, user) for user in self._api.members(channel) if text(user))
+        return Memberships(self._api, self._factory, self._start).walk(self._known_channels())
 
     def _files(self) -> Iterator[Message]:
-        if self._is_done(FILES):
-            return
-        page, pages, nameless = integer(table(self._start.cursor(FILES)).get("page")) or 1, 1, 0
-        while page <= max(pages, 1):
-            found, pages = self._api.files(page)
-            if page < pages and not found:
-                raise ShapeError(f"files.list speaks of {pages} pages, and page {page} is empty")
-            named = [raw for raw in tables(found) if text(raw.get("id"))]
-            nameless += len(found) - len(named)
-            for raw in named:
-                yield from self._factory.file(raw)
-            page += 1
-            if FILES in self._factory.wanted:
-                yield State(stream=FILES, cursor={"page": page})
-        refuse_nameless("files.list", nameless)
-        if FILES in self._factory.wanted:
-            yield State(stream=FILES, cursor={"run": self._start.run_id})
+        return iter(()) if self._is_done(FILES) else Files(self._api, self._factory, self._start).walk()
 
     def _messages(self) -> Iterator[Message]:
         yield from self.conversations.walk(self._start, list(self._known_channels()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +31,8 @@ from pdpp_worker.connector import (
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
+from tests.connectors.slack.account import Obj
+from tests.connectors.slack.provider import TOKEN, Slack, serving
 from tests.support.connectors import context, start
 
 MANIFEST: Manifest = load_manifest(Path(connectors.slack.__file__).parent / "manifest.json")
@@ -143,3 +145,31 @@ def directory(tmp_path: Path) -> Path:
 def on_disk(directory: Path) -> Holder:
     """A connection that only reads the archive that lies there."""
     return Holder(context(settings(archive=str(directory), run_slackdump=False)))
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    """The provider of the Web API."""
+    with serving() as provider:
+        yield provider
+
+
+@pytest.fixture
+def holder(slack: Slack) -> Holder:
+    """A connection to it."""
+    return Holder(connection(slack, token=TOKEN))
+
+
+def connection(slack: Slack, **secrets: str) -> Context:
+    """A context for the provider."""
+    return context(settings(base_url=slack.url), secrets)
+
+
+def failing(error: Obj | int, **when: str) -> Any:
+    """A fault for the requests with these parameters."""
+    return lambda asked: error if when.items() <= asked.items() else None
+
+
+def deleted(sent: Sequence[Message], stream: str) -> list[str]:
+    """The keys of a stream that were said to be deleted, on either ground."""
+    return [str(one.key) for one in sent if isinstance(one, Record) and one.stream == stream and one.op == "delete"]

@@ -88,6 +88,18 @@ def test_edits_and_reactions_of_later_chunks_are_taken_over(directory: Path, on_
     assert set(on_disk.held("reactions")) == {f"C1:{ONE}:tada:U2", f"C1:{ONE}:tada:U3"}
 
 
+def test_the_earlier_texts_of_an_edited_message_are_kept(directory: Path, on_disk: Holder) -> None:
+    maker = archived(directory, {"C1": [said(ONE, "first")]})
+    maker.messages("C1", [said(ONE, "second", edited={"ts": TWO, "user": "U0OWNER"})])
+    maker.messages("C1", [said(ONE, "third", edited={"ts": THREE, "user": "U0OWNER"})])
+
+    on_disk.run()
+
+    held = on_disk.held("messages")[f"C1:{ONE}"]
+    assert held["text"] == "third"
+    assert held["earlier_texts"] == [{"text": "second", "edited_ts": TWO}, {"text": "first", "edited_ts": None}]
+
+
 def test_two_channels_may_hold_messages_of_the_same_instant(directory: Path, on_disk: Holder) -> None:
     archived(directory, {"C1": [said(ONE)], "C2": [said(ONE)]})
 

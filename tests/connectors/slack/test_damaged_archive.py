@@ -153,7 +153,6 @@ def test_a_transaction_that_a_dying_writer_left_open_is_taken_back(directory: Pa
 @pytest.mark.parametrize(
     ("table", "column", "value", "stream"),
     [
-        ("MESSAGE", "ID", b"\xff", "messages"),
         ("MESSAGE", "CHUNK_ID", "abc", "messages"),
         ("S_USER", "ID", b"\xff", "users"),
         ("CHANNEL", "CHUNK_ID", "abc", "channels"),
@@ -169,6 +168,30 @@ def test_a_row_whose_id_is_of_another_type_fails_its_stream(
     maker.close()
 
     assert skips(on_disk.run())[stream].reason == Reason.SOURCE_PARTITION_FAILED
+
+
+def test_a_message_whose_id_is_no_number_costs_no_other(directory: Path, on_disk: Holder) -> None:
+    maker = archived(directory, {"C1": [said(ONE), said(TWO)]})
+    maker.execute("UPDATE MESSAGE SET ID = ? WHERE TS = ?", b"\xff", TWO)
+    maker.close()
+
+    assert skips(on_disk.run()) == {}
+    assert set(on_disk.held("messages")) == {f"C1:{ONE}", f"C1:{TWO}"}
+
+
+def test_a_table_that_is_not_there_costs_no_gap_but_its_own(directory: Path, on_disk: Holder) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.execute("DROP TABLE FILE")
+    maker.close()
+    known = [
+        GapToClose(gap_id="7", stream="files", scope=ResourceScope(resource_id="F1"), reason="parse_failed"),
+        GapToClose(gap_id="8", stream="messages", scope=ResourceScope(resource_id=f"C1:{ONE}"), reason="parse_failed"),
+    ]
+
+    sent = on_disk.run(gaps=known)
+
+    assert recovered(sent) == ["8"]
+    assert set(skips(sent)) == {"files", "canvases"}
 
 
 def test_a_damaged_schema_is_told_in_a_sentence(directory: Path, on_disk: Holder) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import os
+import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -17,9 +20,10 @@ import pytest
 
 from connectors.slack import slackdump
 from connectors.slack.connector import collect
+from connectors.slack.slackdump import Slackdump
 from pdpp_worker.connector import Progress, Reason
 from tests.connectors.slack import player
-from tests.connectors.slack.account import ArchiveMaker, Obj, channel, said, stamp, thread
+from tests.connectors.slack.account import ArchiveMaker, Obj, archived, channel, said, stamp, thread
 from tests.connectors.slack.conftest import ALL, Holder, emitted, gaps, recovered, settings, skips
 from tests.support.connectors import context, start
 from tests.support.waiting import PATIENCE_S
@@ -302,3 +306,28 @@ def test_a_ceiling_that_slackdump_cannot_keep_is_told(
     told = [one.message or "" for one in holder.run() if isinstance(one, Progress)]
 
     assert any("cannot be held to your ceiling" in text for text in told) == warns
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_only_a_slackdump_of_ours_is_ended_when_it_is_silent(tmp_path: Path, *, is_ours: bool) -> None:
+    archived(tmp_path, {"C1": SMALL}).close()
+    with (tmp_path / slackdump.LOCK_NAME).open("w+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        sleeper = subprocess.Popen(["/bin/sleep", "300"], start_new_session=True)
+        born = slackdump._born(sleeper.pid) if is_ours else "12"
+        lock.write(f"{sleeper.pid} {born}")
+        lock.flush()
+        for path in tmp_path.iterdir():
+            os.utime(path, (time.time() - 7200,) * 2)
+
+        program = Slackdump("/bin/true", tmp_path, 3600.0)
+        assert list(program.resume([], lookback_days=7)) == []
+
+    try:
+        if is_ours:
+            assert sleeper.wait(PATIENCE_S) == -signal.SIGKILL
+        else:
+            assert sleeper.poll() is None
+    finally:
+        sleeper.kill()
+        sleeper.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -12,38 +11,14 @@ import pytest
 
 from connectors.slack import api
 from connectors.slack.api import escaped
-from pdpp_worker.connector import BatchScope, Context, GapToClose, Reason, State
+from pdpp_worker.connector import BatchScope, GapToClose, Reason, State
 from tests.connectors.slack.account import Obj, file, said, stamp, thread, user
-from tests.connectors.slack.conftest import ALL, Holder, emitted, gaps, recovered, settings, skips
-from tests.connectors.slack.provider import TOKEN, Slack, serving
-from tests.support.connectors import context
+from tests.connectors.slack.conftest import ALL, Holder, connection, emitted, failing, gaps, recovered, skips
+from tests.connectors.slack.provider import TOKEN, Slack
 
 DAY = 86_400
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REACTION = [{"name": "tada", "users": ["U1"], "count": 1}]
-
-
-@pytest.fixture
-def slack() -> Iterator[Slack]:
-    """The provider."""
-    with serving() as provider:
-        yield provider
-
-
-@pytest.fixture
-def holder(slack: Slack) -> Holder:
-    """A connection to it."""
-    return Holder(connection(slack, token=TOKEN))
-
-
-def connection(slack: Slack, **secrets: str) -> Context:
-    """A context for the provider."""
-    return context(settings(base_url=slack.url), secrets)
-
-
-def failing(error: Obj | int, **when: str) -> Any:
-    """A fault for the requests with these parameters."""
-    return lambda asked: error if when.items() <= asked.items() else None
 
 
 def answered(body: Any, **headers: str) -> httpx.Response:
@@ -180,10 +155,10 @@ def test_a_thread_that_fails_is_a_gap_of_its_own_and_is_fetched_by_itself(slack:
     assert set(holder.held("messages")) == {f"C1:{stamp(at)}" for at in (1, 2, 5)}
 
 
-def test_what_the_platform_says_is_not_there_is_absent(slack: Slack, holder: Holder) -> None:
+def test_what_may_be_only_out_of_sight_is_not_said_to_be_absent(slack: Slack, holder: Holder) -> None:
     sent = holder.run(gaps=[known(BatchScope(partition={"channel_id": "C404"}))], recovery_only=True)
 
-    assert [one.absent for one in sent if one.type == "DETAIL_GAP_RECOVERED"] == [True]
+    assert (recovered(sent), [told.gap_id for told in gaps(sent).values()]) == ([], ["7"])
 
 
 def test_what_fails_again_stays_a_gap(slack: Slack, holder: Holder) -> None:
