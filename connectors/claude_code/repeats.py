@@ -22,7 +22,7 @@ class Good(NamedTuple):
     offset: int
     raw: bytes
     mark: str = ""
-    """What tells it from an earlier line of the same uuid."""
+    """The difference from an earlier line of the same uuid."""
     is_copy: bool = False
     """Whether the same bytes stood there before."""
 
@@ -39,9 +39,9 @@ class Repeats:
         uuid = good.line.get("uuid")
         if not isinstance(uuid, str):
             return good
-        self._forget_before(good.offset - REACH_BYTES)
-        data = good.raw.strip()
-        content = hash(data)
+        if self._order and self._order[0][0] < good.offset - REACH_BYTES:
+            self._forget_before(good.offset - REACH_BYTES)
+        content = hash(good.raw if good.raw.endswith(b"}\n") else good.raw.strip() + b"\n")
         variants = self._seen.get(uuid)
         if variants is None:
             self._seen[uuid] = {content: ""}
@@ -49,7 +49,7 @@ class Repeats:
             return good
         if content in variants:
             return good._replace(mark=variants[content], is_copy=True)
-        mark = variants[content] = f"~{blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()}"
+        mark = variants[content] = f"~{blake2b(good.raw.strip(), digest_size=_DIGEST_BYTES).hexdigest()}"
         return good._replace(mark=mark)
 
     def _forget_before(self, offset: int) -> None:

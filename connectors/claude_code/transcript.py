@@ -79,7 +79,7 @@ class Pass:
         resumed = self._anchor.offset
         for line in read_lines(self._file, self.begin, self._size, MAX_LINE_BYTES):
             items = [] if line.data is not None and line.data.isspace() else _read(line)
-            if any(isinstance(item, Broken) for item in items):
+            if items and isinstance(items[-1], Broken):
                 if not line.finished and not self._is_over:
                     self.ends_unfinished = True
                     break
@@ -88,10 +88,11 @@ class Pass:
                     return
             self._advance(line)
             for item in items:
-                if isinstance(item, Broken):
-                    yield item
-                elif (placed := self._repeats.place(item)) and item.offset + len(item.raw.rstrip()) > resumed:
-                    yield placed
+                if isinstance(item, Good):
+                    item = self._repeats.place(item)  # noqa: PLW2901 - the same line, marked
+                    if line.offset < resumed and item.offset + len(item.raw.rstrip()) <= resumed:
+                        continue
+                yield item
         self.mark(at_end=True)
 
     def mark(self, *, at_end: bool = False) -> TranscriptProgress:

@@ -11,10 +11,11 @@ from connectors.claude_code.lines import MAX_LINE_BYTES
 from connectors.claude_code.records import ATTACHMENTS, SESSIONS, RecordFactory, TooLargeError, origin_of
 from connectors.claude_code.repeats import Good
 from connectors.claude_code.sessions import Sessions
+from connectors.claude_code.shapes import LineOrigin
 from connectors.claude_code.stream_counts import StreamCounts, describe_os_error
 from connectors.claude_code.transcript import Broken, Pass, join_broken, open_file, reading_power
 from connectors.claude_code.tree import Found, Tree, locate
-from pdpp_worker.connector import DetailGap, Message, Progress, Reason, State
+from pdpp_worker.connector import DetailGap, Message, Progress, Reason, Record, State
 
 WRITTEN_WITHIN_MS = 60_000
 """A line is written at once; one that has no end this long after the file's last change will never get one."""
@@ -106,13 +107,16 @@ class TranscriptWalk:
 
     def _read(self, found: Found, reading: Pass, before: TranscriptProgress | None) -> Iterator[Message]:
         self._open, self._broken_now = (found, reading), set()
-        key = file_key(found)
+        key, origin = file_key(found), origin_of(found)
         named = set() if reading.is_rebuild else self._cursor.broken_in(key)
         if reading.is_rebuild and before is not None:
             self._sessions.forget(key, before.shares)
         for item in join_broken(reading):
             if isinstance(item, Good):
-                yield from self._line(found, reading, item)
+                self._sessions.fold(key, reading.entry.shares, item.line, origin, is_copy=item.is_copy)
+                yield from self._records(item, origin, has_old_keys=reading.entry.has_old_keys)
+                if self._counts.count(len(item.raw)):
+                    yield from self._checkpoint()
                 continue
             self._broken_now.add(item.offset)
             if item.offset not in named:
@@ -125,16 +129,9 @@ class TranscriptWalk:
         self._counts.read(self._factory.detail_stream, found.name)
         self._close_broken(found, reading.begin)
 
-    def _line(self, found: Found, reading: Pass, good: Good) -> Iterator[Message]:
-        origin = origin_of(found)
-        self._sessions.fold(file_key(found), reading.entry.shares, good.line, origin, is_copy=good.is_copy)
-        if reading.entry.has_old_keys and (gone := self._factory.line_under_old_key(good, origin)) is not None:
-            yield gone
-        record = self._factory.line(good, origin)
-        if record is not None:
-            yield record
-        if self._counts.count(len(good.raw)):
-            yield from self._checkpoint()
+    def _records(self, good: Good, origin: LineOrigin, *, has_old_keys: bool) -> list[Record]:
+        gone = self._factory.line_under_old_key(good, origin) if has_old_keys else None
+        return [one for one in (gone, self._factory.line(good, origin)) if one is not None]
 
     def _close_broken(self, found: Found, begin: int) -> None:
         """Account for the places that are whole now; those before the first line that was read stay as they are."""

@@ -57,7 +57,7 @@ class Listed:
     account_reference: str | None
     href: str | None
     base: str = ""
-    """What it has in common with others of the same account, date and title."""
+    """The id of the first of those with the same account, date and title."""
 
     @property
     def is_statement(self) -> bool:
