@@ -22,7 +22,16 @@ from connectors.claude_code.recover import Recovery
 from connectors.claude_code.stream_counts import describe_os_error
 from connectors.claude_code.tree import Tree, scan
 from connectors.claude_code.walk import TranscriptWalk
-from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, SkipResult, Start, skip
+from pdpp_worker.connector import (
+    WHOLE_STREAM,
+    Context,
+    Message,
+    Reason,
+    ResourceScope,
+    SkipResult,
+    Start,
+    skip,
+)
 
 _FROM_TRANSCRIPTS = frozenset({SESSIONS, MESSAGES, ATTACHMENTS})
 _DOCUMENT_SETS = {SKILLS: skills_documents, SLASH_COMMANDS: commands_documents}
@@ -30,7 +39,8 @@ _DOCUMENT_SETS = {SKILLS: skills_documents, SLASH_COMMANDS: commands_documents}
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
     """Recover the gaps that are due, then read what is new in the transcripts and the owner's own files."""
-    root, home = (Path(context.settings[name]).expanduser() for name in ("projects_dir", "claude_dir"))
+    home = Path(context.settings["claude_dir"]).expanduser()
+    root = _projects_directory(context)
     unsupported = {} if start.recovery_only else {one.stream: one for one in _unsupported(start)}
     wanted = {scope.name for scope in start.scope.streams} - unsupported.keys()
     factory = RecordFactory(root, frozenset(wanted & _FROM_TRANSCRIPTS), context.now)
@@ -40,6 +50,12 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     if not start.recovery_only:
         yield from _walk_projects(start, context, factory, wanted)
         yield from _walk_home(start, context, factory, wanted)
+
+
+def _projects_directory(context: Context) -> Path:
+    """The setting, else the projects of the tool's own directory: another such directory is another account."""
+    named = context.settings.get("projects_dir")
+    return Path(named or Path(context.settings["claude_dir"], "projects")).expanduser()
 
 
 def _unsupported(start: Start) -> Iterator[SkipResult]:
@@ -67,7 +83,7 @@ def _walk_projects(start: Start, context: Context, factory: RecordFactory, wante
         tree = _scan(factory.root, context)
     except OSError as error:
         text = (
-            f"{context.settings['projects_dir']} cannot be listed: {describe_os_error(error)}. "
+            f"{_projects_directory(context)} cannot be listed: {describe_os_error(error)}. "
             "Set `projects_dir` to the directory where Claude Code keeps its projects."
         )
         yield from _skip_all(asked, text)
@@ -76,8 +92,15 @@ def _walk_projects(start: Start, context: Context, factory: RecordFactory, wante
         text = f"`include` and `exclude` leave none of the {tree.projects} projects; correct these settings."
         yield from _skip_all(asked, text)
         return
+    if not tree.projects and any(_held_files(start, stream) for stream in (SESSIONS, MEMORY_NOTES)):
+        text = (
+            f"{_projects_directory(context)} is empty, and transcripts lay there before. "
+            "Is its disk mounted? If they are gone for good, nothing more is needed: what was collected stays."
+        )
+        yield from _skip_all(asked, text)
+        return
     if factory.wanted:
-        yield from TranscriptWalk(factory, tree, start.cursor(SESSIONS)).run()
+        yield from TranscriptWalk(factory, tree, start.cursor(SESSIONS), _rejected_sessions(start)).run()
     if MEMORY_NOTES in wanted:
         documents = notes_documents(factory.root, tree)
         yield from walk_documents(factory, MEMORY_NOTES, documents, start.cursor(MEMORY_NOTES))
@@ -90,8 +113,27 @@ def _walk_home(start: Start, context: Context, factory: RecordFactory, wanted: s
         text = f"{context.settings['claude_dir']} is not a directory. Set `claude_dir` to Claude Code's own."
         yield from _skip_all(asked, text)
         return
+    is_empty = next(home.iterdir(), None) is None
     for stream in asked:
-        yield from walk_documents(factory, stream, _DOCUMENT_SETS[stream](home), start.cursor(stream))
+        if is_empty and _held_files(start, stream):
+            text = f"{context.settings['claude_dir']} is empty, and files lay there before. Is its disk mounted?"
+            yield from _skip_all([stream], text)
+        else:
+            yield from walk_documents(factory, stream, _DOCUMENT_SETS[stream](home), start.cursor(stream))
+
+
+def _held_files(start: Start, stream: str) -> bool:
+    """Whether files of a stream were read before."""
+    cursor = start.cursor(stream)
+    return isinstance(cursor, dict) and bool(cursor.get("files"))
+
+
+def _rejected_sessions(start: Start) -> Iterator[str]:
+    """Sessions whose records an earlier version's shape had no room for."""
+    for gap in start.detail_gaps[: start.budget.items]:
+        is_rejected = gap.reason == Reason.RECORD_REJECTED and gap.stream == SESSIONS
+        if is_rejected and isinstance(gap.scope, ResourceScope):
+            yield gap.scope.resource_id
 
 
 def _skip_all(streams: list[str], text: str) -> Iterator[SkipResult]:

@@ -1,11 +1,13 @@
 """The cursor: for each transcript one short text that says how far it was read and what it gave its sessions.
 
-    {"version": 1, "streams": "attachments messages sessions",
+    {"version": 2, "reading": "2 4000000", "streams": "attachments messages sessions",
      "files": {"h3Kd92_q": "2d093 0 1917e3f0c7b Zk92mPq1 4e.1917e3e0000.1917e3effff", …},
-     "results": {"h3Kd92_q": "1f 17ee35f2a1b4c3d2"}, "unlisted": {"<project>": 1}}
+     "results": {"h3Kd92_q": "1f 17ee35f2a1b4c3d2 9f3c0a1b2c3d"}, "unlisted": {"<project>": 1},
+     "broken": {"h3Kd92_q": "2d093 2f000"}}
 
-About 75 bytes a transcript. A file's key is a digest of its project and session (8 characters) and, beside the main
-transcript, of its name (8 more): no path, and files of one session share their beginning. Numbers are hexadecimal.
+About 75 bytes a transcript. `broken` names the places of stretches that could not be read; a version that reads more
+(`reading`) reads their files anew. A file's key is a digest of its project and session (8 characters) and, beside the
+main transcript, of its name (8 more): no path, and files of one session share their beginning. Numbers are hexadecimal.
 """
 
 from __future__ import annotations
@@ -19,7 +21,15 @@ from urllib.parse import quote, unquote
 
 from connectors.claude_code.tree import Found
 
-VERSION = 1
+VERSION = 2
+_OLD_VERSION = 1
+"""Gave lines without a uuid a key that changed with their place; its transcripts are read anew, and these keys go."""
+
+MAX_BROKEN = 1000
+"""Most broken places that are kept of one transcript; the gaps of others wait for a newer version."""
+
+_ANEW = "-"
+_OLD_KEYS = "*"
 GROUP_CHARS = 8
 _KEY_BYTES = 6
 _UNREAD = "-"
@@ -67,6 +77,8 @@ class TranscriptProgress:
     """The file's time when it was read to its end; None while there is more to read."""
     check: str
     shares: dict[str, Share] = field(default_factory=dict)
+    has_old_keys: bool = False
+    """Whether lines without a uuid are held under the keys of the version before."""
 
     def covers(self, found: Found) -> bool:
         """Whether the file looks as it did when it was read to its end."""
@@ -81,7 +93,8 @@ class TranscriptProgress:
         """The text form; `own` is the session that needs no name."""
         shares = [str(share) if name == own else f"{_escape(name)}={share}" for name, share in self.shares.items()]
         pending = self.size - self.offset
-        return " ".join((f"{self.offset:x}", f"{pending:x}", _hex(self.mtime_ms), self.check, *shares))
+        check = self.check + (_OLD_KEYS if self.has_old_keys else "")
+        return " ".join((f"{self.offset:x}", f"{pending:x}", _hex(self.mtime_ms), check, *shares))
 
     @classmethod
     def decode(cls, text: Any, own: str | None) -> TranscriptProgress | None:
@@ -89,7 +102,8 @@ class TranscriptProgress:
         try:
             offset, pending, mtime, check, *shares = text.split(" ")
             start = int(offset, 16)
-            entry = cls(start, start + int(pending, 16), _number(mtime), check)
+            entry = cls(start, start + int(pending, 16), _number(mtime), check.removesuffix(_OLD_KEYS))
+            entry.has_old_keys = check.endswith(_OLD_KEYS)
             for share in shares:
                 name, _, numbers = share.rpartition("=")
                 session = _unescape(name) if name else own
@@ -108,24 +122,60 @@ class Cursor:
     results: dict[str, str] = field(default_factory=dict)
     unlisted: dict[str, int] = field(default_factory=dict)
     """Directories that could not be listed and stand in an open gap."""
+    broken: dict[str, str] = field(default_factory=dict)
+    reading: str = ""
 
     @classmethod
-    def load(cls, raw: Any, streams: Iterable[str]) -> Cursor:
-        """Read a committed cursor. One made for other streams or by another version counts for nothing."""
-        if not isinstance(raw, dict) or (raw.get("version"), raw.get("streams")) != (VERSION, _names(streams)):
-            return cls()
-        parts = [raw.get(name) for name in ("files", "results", "unlisted")]
-        return cls(*(dict(part) if isinstance(part, dict) else {} for part in parts))
+    def load(cls, raw: Any, streams: Iterable[str], reading: str) -> Cursor:
+        """Read a committed cursor. One made for other streams or by an unknown version counts for nothing.
+
+        `reading` says what can be read now: files with broken places are read anew when it has changed.
+        """
+        if not isinstance(raw, dict) or raw.get("streams") != _names(streams):
+            return cls(reading=reading)
+        parts = [raw.get(name) for name in ("files", "results", "unlisted", "broken")]
+        files, done, unlisted, broken = (dict(part) if isinstance(part, dict) else {} for part in parts)
+        cursor = cls(files, done, unlisted, broken, reading)
+        if raw.get("version") == _OLD_VERSION:
+            cursor.files = {key: _read_anew(text, _ANEW + _OLD_KEYS) for key, text in cursor.files.items()}
+            cursor.results = {}
+            return cursor
+        if raw.get("version") != VERSION:
+            return cls(reading=reading)
+        if raw.get("reading") != reading:
+            cursor.files |= {key: _read_anew(cursor.files[key], _ANEW) for key in cursor.broken.keys() & cursor.files}
+        return cursor
+
+    def broken_in(self, key: str) -> set[int]:
+        """The places in a transcript that could not be read."""
+        try:
+            return {int(part, 16) for part in self.broken.get(key, "").split()}
+        except (AttributeError, ValueError):
+            return set()
+
+    def note_broken(self, key: str, places: set[int]) -> None:
+        """Keep the places in a transcript that could not be read."""
+        self.broken.pop(key, None)
+        if places:
+            self.broken[key] = " ".join(f"{place:x}" for place in sorted(places)[-MAX_BROKEN:])
 
     def dump(self, streams: Iterable[str]) -> dict[str, Any]:
         """The cursor as it is committed."""
         return {
             "version": VERSION,
+            "reading": self.reading,
             "streams": _names(streams),
             "files": dict(self.files),
             "results": dict(self.results),
             "unlisted": dict(self.unlisted),
+            "broken": dict(self.broken),
         }
+
+
+def _read_anew(text: Any, check: str) -> str:
+    """The text form of an entry whose file is read anew, though nothing of it has changed."""
+    parts = str(text).split(" ")
+    return " ".join([*parts[:2], _UNREAD, check, *parts[4:]])
 
 
 def _names(streams: Iterable[str]) -> str:

@@ -8,8 +8,17 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.claude_code.lines import MAX_LINE_BYTES
-from connectors.claude_code.shapes import LineOrigin, Obj, attachment_record, is_message, message_record, result_record
-from connectors.claude_code.transcript import Good, open_file
+from connectors.claude_code.repeats import Good
+from connectors.claude_code.shapes import (
+    LineOrigin,
+    Obj,
+    attachment_record,
+    is_message,
+    message_record,
+    old_line_id,
+    result_record,
+)
+from connectors.claude_code.transcript import open_file
 from connectors.claude_code.tree import Found, locate
 from pdpp_worker.connector import Record
 
@@ -42,7 +51,15 @@ class RecordFactory:
         stream, shape = (MESSAGES, message_record) if is_message(good.line) else (ATTACHMENTS, attachment_record)
         if stream not in self.wanted:
             return None
-        return self.record(stream, shape(good.line, origin, good.offset, good.raw))
+        return self.record(stream, shape(good.line, origin, good.raw, good.mark))
+
+    def line_under_old_key(self, good: Good, origin: LineOrigin) -> Record | None:
+        """The deletion of a line without a uuid under the key that the version before gave it."""
+        stream = MESSAGES if is_message(good.line) else ATTACHMENTS
+        if stream not in self.wanted or isinstance(good.line.get("uuid"), str):
+            return None
+        key = old_line_id(origin, good.offset, good.raw)
+        return Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
 
     def result(self, found: Found) -> Record:
         """The record of a tool's output.

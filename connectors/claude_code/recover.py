@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from connectors.claude_code.documents import DocumentSet, document_record
-from connectors.claude_code.records import SESSIONS, RecordFactory, TooLargeError, origin_of
+from connectors.claude_code.records import ATTACHMENTS, MESSAGES, SESSIONS, RecordFactory, TooLargeError, origin_of
 from connectors.claude_code.stream_counts import describe_os_error
 from connectors.claude_code.transcript import Broken, open_file, read_stretch
 from connectors.claude_code.tree import Found, locate, scan_below
@@ -41,23 +41,41 @@ class Recovery:
 
         `is_all` is False when a forward walk follows.
         """
+        rejected: dict[str, set[str]] = {}
         for gap in gaps:
             locator = gap.detail_locator or {}
             if not isinstance(gap.scope, ResourceScope) or gap.stream == SESSIONS:
                 continue
+            key = gap.scope.resource_id
             if gap.reason == Reason.RECORD_REJECTED:
-                yield from self._rejected(gap.scope.resource_id)
+                rejected.setdefault(gap.stream, set()).add(key)
             elif is_all or any(kind in locator for kind in _ADDRESSES):
-                yield from self._try(gap, gap.scope.resource_id, locator)
+                yield from self._try(gap, key, locator)
+        for stream, keys in rejected.items():
+            yield from self._rejected(stream, keys)
 
-    def _rejected(self, key: str) -> Iterator[Message]:
-        """The record that an earlier version's shape had no room for; its acceptance is the proof."""
-        name, _, mark = key.partition("#")
-        try:
-            records = self._transcript(self._found(f"{name}.jsonl")) if mark else iter(())
-            yield from (record for record in records if record.key == key)
-        except (OSError, _StillMissingError):
+    def _rejected(self, stream: str, keys: set[str]) -> Iterator[Message]:
+        """The records that an earlier version's shape had no room for; their acceptance is the proof."""
+        if stream not in (MESSAGES, ATTACHMENTS):
+            for key in keys:
+                yield from self._readable(self._document(stream, key))
             return
+        transcripts = {key.partition("#")[0] for key in keys if "#" in key}
+        for name in sorted(transcripts):
+            records = self._readable(self._lines(f"{name}.jsonl"))
+            yield from (record for record in records if record.key in keys)
+        for key in sorted(key for key in keys if "#" not in key):
+            yield from self._readable(self._result(key))
+
+    def _readable(self, records: Iterator[Record]) -> Iterator[Record]:
+        """Records as far as their file can be read."""
+        try:
+            yield from records
+        except (OSError, TooLargeError):
+            return
+
+    def _result(self, name: str) -> Iterator[Record]:
+        yield self._factory.result(self._found(name))
 
     def _try(self, gap: GapToClose, key: str, locator: dict[str, Any]) -> Iterator[Message]:
         proof: Record | None = None
@@ -112,7 +130,11 @@ class Recovery:
     def _transcript(self, found: Found) -> Iterator[Record]:
         if found.size > MAX_FILE_BYTES:
             raise _StillMissingError(Reason.SOURCE_PARTITION_FAILED, "long; the next walk reads it with checkpoints")
-        with open_file(locate(self._factory.root, found.name)) as file:
+        yield from self._lines(found.name)
+
+    def _lines(self, name: str) -> Iterator[Record]:
+        found = self._found(name)
+        with open_file(locate(self._factory.root, name)) as file:
             for item in read_stretch(file, 0, found.size):
                 # Its broken lines are for the walk to name: the file is not in the cursor.
                 if isinstance(item, Broken):

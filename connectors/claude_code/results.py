@@ -1,15 +1,19 @@
 """Finds the tool results of a session that are new.
 
-They are written once, so a session needs no list of them: the time of the latest one read and how many are that old
-tell whether an older one was added, changed or removed since, and then all of the session's are read again.
+They are written once, so a session needs no list of them: how many were read, the time of the latest and a digest of
+their names, sizes and times tell whether an older one was added, changed or removed since, and then all of the
+session's are read again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import NamedTuple
 
 from connectors.claude_code.tree import Found
+
+_DIGEST_BYTES = 6
 
 
 class Step(NamedTuple):
@@ -23,15 +27,25 @@ def pending(files: list[Found], mark: str | None) -> Iterator[Step]:
     """The files that the mark does not cover, oldest first."""
     ordered = sorted(files, key=lambda found: (found.mtime_ns, found.name))
     done = _covered(ordered, mark)
-    for index in range(done, len(ordered)):
-        found = ordered[index]
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    for index, found in enumerate(ordered):
+        digest.update(_line(found))
         is_tied = index + 1 < len(ordered) and ordered[index + 1].mtime_ns == found.mtime_ns
-        yield Step(found, None if is_tied else f"{index + 1:x} {found.mtime_ns:x}")
+        if index >= done:
+            yield Step(found, None if is_tied else f"{index + 1:x} {found.mtime_ns:x} {digest.hexdigest()}")
 
 
 def _covered(ordered: list[Found], mark: str | None) -> int:
+    """How many of the oldest files the mark covers: all that it counts, or none."""
     try:
-        count, latest = (int(part, 16) for part in (mark or "").split(" "))
-    except (AttributeError, ValueError):
+        count = int((mark or "").split(" ")[0], 16)
+    except ValueError:
         return 0
-    return count if count == sum(found.mtime_ns <= latest for found in ordered) else 0
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    for found in ordered[:count]:
+        digest.update(_line(found))
+    return count if mark is not None and mark.endswith(f" {digest.hexdigest()}") else 0
+
+
+def _line(found: Found) -> bytes:
+    return f"{found.name} {found.size} {found.mtime_ns}\n".encode()

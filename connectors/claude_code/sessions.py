@@ -40,8 +40,12 @@ class Sessions:
             self._shares.get(session, {}).pop(file, None)
             self._changed[session] = None
 
-    def fold(self, file: str, shares: dict[str, Share], line: Obj, origin: LineOrigin) -> None:
-        """Add one line to its session."""
+    def touch(self, session: str) -> None:
+        """Send a session again."""
+        self._changed[session] = None
+
+    def fold(self, file: str, shares: dict[str, Share], line: Obj, origin: LineOrigin, *, is_copy: bool) -> None:
+        """Add one line to its session; a copy of a line is the same record and is not counted."""
         session = origin.session_of(line)
         share = shares.get(session)
         if share is None:
@@ -51,7 +55,7 @@ class Sessions:
         if ms is not None:
             share.last_ms = ms if share.last_ms is None else max(ms, share.last_ms)
         if is_message(line):
-            share.messages += 1
+            share.messages += not is_copy
             if ms is not None and (share.first_ms is None or ms < share.first_ms):
                 share.first_ms = ms
                 self._describe(session, ms, line, origin)

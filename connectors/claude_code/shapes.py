@@ -35,6 +35,7 @@ _MS_RANGE = (-62_135_596_800_000, 253_402_300_800_000)
 """The years 1 to 9999 in UTC."""
 _ID_CHARS = 900
 _DIGEST_BYTES = 16
+_LINE_DIGEST_BYTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,9 @@ def is_message(line: Obj) -> bool:
     return isinstance(kind, str) and kind in MESSAGE_TYPES
 
 
-def message_record(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> Obj:
+def message_record(line: Obj, origin: LineOrigin, raw: bytes, mark: str = "") -> Obj:
     """A `user` or `assistant` line."""
-    record, rest = _common(line, origin, offset, raw)
+    record, rest = _common(line, origin, raw, mark)
     record["role"] = rest.pop("type")
     body = rest.get("message")
     if isinstance(body, dict):
@@ -95,9 +96,9 @@ def message_record(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> Ob
     return _with_rest(record, rest)
 
 
-def attachment_record(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> Obj:
+def attachment_record(line: Obj, origin: LineOrigin, raw: bytes, mark: str = "") -> Obj:
     """A line of any other type, known or not; `event_type` is its type."""
-    record, rest = _common(line, origin, offset, raw)
+    record, rest = _common(line, origin, raw, mark)
     record["event_type"] = rest.pop("type") if isinstance(rest.get("type"), str) else "untyped"
     holder = rest
     if isinstance(rest.get("attachment"), dict):
@@ -132,7 +133,7 @@ def record_id(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def _common(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> tuple[Obj, Obj]:
+def _common(line: Obj, origin: LineOrigin, raw: bytes, mark: str) -> tuple[Obj, Obj]:
     rest = dict(line)
     session = origin.session_of(line)
     if rest.get("sessionId") == session:
@@ -145,17 +146,23 @@ def _common(line: Obj, origin: LineOrigin, offset: int, raw: bytes) -> tuple[Obj
     if ms is not None:
         exact = _EXACT_TIME.fullmatch(rest["timestamp"])
         record["timestamp"] = rest.pop("timestamp") if exact else iso_time(ms)
-    record["id"] = _line_id(record.get("uuid"), origin, offset, raw)
+    record["id"] = _line_id(record.get("uuid"), origin, raw, mark)
     return record, rest
 
 
-def _line_id(uuid: str | None, origin: LineOrigin, offset: int, raw: bytes) -> str:
+def old_line_id(origin: LineOrigin, offset: int, raw: bytes) -> str:
+    """The key that the version before gave to a line without a uuid: it changed with the line's place."""
+    mark = f"{offset}-{blake2b(raw.rstrip(), digest_size=4).hexdigest()}"
+    return record_id(f"{origin.file.removesuffix('.jsonl')}#{mark}")
+
+
+def _line_id(uuid: str | None, origin: LineOrigin, raw: bytes, mark: str) -> str:
     """One uuid may stand in several files after a resume or a fork, so the file is part of the key.
 
-    A line without a uuid is known by its origin and its bytes: a rewritten file never replaces one line by another.
+    A line without a uuid is known by its bytes: a rewritten file neither replaces one line by another nor doubles it.
     """
-    mark = uuid or f"{offset}-{blake2b(raw.rstrip(), digest_size=4).hexdigest()}"
-    return record_id(f"{origin.file.removesuffix('.jsonl')}#{mark}")
+    own = f"{uuid}{mark}" if uuid else blake2b(raw.strip(), digest_size=_LINE_DIGEST_BYTES).hexdigest()
+    return record_id(f"{origin.file.removesuffix('.jsonl')}#{own}")
 
 
 def _spoken(body: Obj) -> Obj:

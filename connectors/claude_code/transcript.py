@@ -8,21 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from errno import EINVAL
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from connectors.claude_code.cursor import TranscriptProgress
 from connectors.claude_code.lines import BLOCK_BYTES, MAX_LINE_BYTES, Anchor, BrokenLine, Line, parse, read_lines
-from connectors.claude_code.shapes import Obj
+from connectors.claude_code.repeats import REACH_BYTES, Good, Repeats
+from connectors.claude_code.splice import take_apart
 
 _NS_PER_MS = 1_000_000
-
-
-class Good(NamedTuple):
-    """A line that is a JSON object."""
-
-    line: Obj
-    offset: int
-    raw: bytes
+_READING = 2
+"""Raised whenever lines can be read that could not be read before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +32,11 @@ class Broken:
     def joined(self, after: Broken) -> Broken:
         """This stretch with the one that follows it."""
         return Broken(self.offset, after.end, self.lines + after.lines, self.why)
+
+
+def reading_power() -> str:
+    """A text that changes when lines can be read that could not be read before."""
+    return f"{_READING} {MAX_LINE_BYTES:x}"
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -64,27 +64,35 @@ class Pass:
         self._size = status.st_size
         self._mtime_ms = status.st_mtime_ns // _NS_PER_MS
         self._anchor = _resume(file, entry)
+        self.begin = _line_start(file, self._anchor.offset)
+        """The first byte of the first line that is read: in the middle of a line the last pass met its torn end."""
+        self._repeats = _repeats_before(file, self.begin)
         self.is_rebuild = entry is not None and self._anchor.offset == 0
         self.entry = entry if entry is not None and not self.is_rebuild else TranscriptProgress(0, 0, None, "")
+        self.entry.has_old_keys = entry is not None and entry.has_old_keys
         self._is_over = is_over
         self.ends_unfinished = False
         self.is_torn = False
         """Whether the file was rewritten while it was read; the next run reads it anew."""
 
     def __iter__(self) -> Iterator[Good | Broken]:
-        for line in read_lines(self._file, self._anchor.offset, self._size, MAX_LINE_BYTES):
-            if line.data is not None and line.data.isspace():
-                self._anchor.advance(line.data)
-                continue
-            item = _read(line)
-            if not line.finished and isinstance(item, Broken) and not self._is_over:
-                self.ends_unfinished = True
-                break
-            if isinstance(item, Broken) and self._was_rewritten():
-                self.is_torn = True
-                return
+        resumed = self._anchor.offset
+        for line in read_lines(self._file, self.begin, self._size, MAX_LINE_BYTES):
+            items = [] if line.data is not None and line.data.isspace() else _read(line)
+            if items and isinstance(items[-1], Broken):
+                if not line.finished and not self._is_over:
+                    self.ends_unfinished = True
+                    break
+                if self._was_rewritten():
+                    self.is_torn = True
+                    return
             self._advance(line)
-            yield item
+            for item in items:
+                if isinstance(item, Good):
+                    item = self._repeats.place(item)  # noqa: PLW2901 - the same line, marked
+                    if line.offset < resumed and item.offset + len(item.raw.rstrip()) <= resumed:
+                        continue
+                yield item
         self.mark(at_end=True)
 
     def mark(self, *, at_end: bool = False) -> TranscriptProgress:
@@ -93,13 +101,14 @@ class Pass:
         self.entry.size = self._size
         self.entry.mtime_ms = self._mtime_ms if at_end else None
         self.entry.check = self._anchor.check()
+        self.entry.has_old_keys = self.entry.has_old_keys and not at_end
         return self.entry
 
     def _advance(self, line: Line) -> None:
         if line.data is None:
             self._anchor = Anchor.at(self._file, line.end)
         else:
-            self._anchor.advance(line.data)
+            self._anchor.advance(line.data[max(0, self._anchor.offset - line.offset) :])
 
     def _was_rewritten(self) -> bool:
         return Anchor.at(self._file, self._anchor.offset).check() != self._anchor.check()
@@ -127,12 +136,13 @@ def join_broken(items: Iterable[Good | Broken]) -> Iterator[Good | Broken]:
 
 def read_stretch(file: BinaryIO, offset: int, end: int) -> Iterator[Good | Broken]:
     """The lines of a stretch that was broken once; nothing when no line begins there any more."""
-    file.seek(max(0, offset - 1))
-    if offset > 0 and file.read(1) != b"\n":
+    if _line_start(file, offset) != offset:
         return
+    repeats = _repeats_before(file, offset)
     for line in read_lines(file, offset, end, MAX_LINE_BYTES):
         if line.data is None or not line.data.isspace():
-            yield _read(line)
+            for item in _read(line):
+                yield item if isinstance(item, Broken) else repeats.place(item)
 
 
 def _open_plainly(path: str, flags: int) -> int:
@@ -148,10 +158,38 @@ def _resume(file: BinaryIO, entry: TranscriptProgress | None) -> Anchor:
     return anchor if anchor.check() == entry.check else Anchor()
 
 
-def _read(line: Line) -> Good | Broken:
+def _line_start(file: BinaryIO, offset: int) -> int:
+    """The first byte of the line that holds the byte before `offset`; `offset` itself where that one ends a line."""
+    at = offset
+    while at > 0:
+        first = max(0, at - BLOCK_BYTES if at < offset else at - 1)
+        file.seek(first)
+        found = file.read(at - first).rfind(b"\n")
+        if found >= 0:
+            return first + found + 1
+        at = first
+    return 0
+
+
+def _repeats_before(file: BinaryIO, offset: int) -> Repeats:
+    """The uuids of the lines before a place."""
+    repeats = Repeats()
+    first = max(0, offset - REACH_BYTES)
+    for line in read_lines(file, first, offset, REACH_BYTES):
+        if line.data is not None and (line.offset > first or first == 0):
+            for item in _read(line):
+                if isinstance(item, Good):
+                    repeats.place(item)
+    return repeats
+
+
+def _read(line: Line) -> list[Good | Broken]:
+    """The records of a line, and last the line itself where something of it is left over."""
     if line.data is None:
-        return Broken(line.offset, line.end, 1, "a line longer than this version reads")
+        return [Broken(line.offset, line.end, 1, "a line longer than this version reads")]
     try:
-        return Good(parse(line.data), line.offset, line.data)
+        return [Good(parse(line.data), line.offset, line.data)]
     except BrokenLine as error:
-        return Broken(line.offset, line.end, 1, str(error))
+        parts, has_rest = take_apart(line.data)
+        whole = [Good(one.value, line.offset + one.start, line.data[one.start : one.end]) for one in parts]
+        return [*whole, Broken(line.offset, line.end, 1, str(error))] if has_rest else [*whole]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from connectors.claude_code import results
 from connectors.claude_code.cursor import GROUP_CHARS, Cursor, TranscriptProgress, file_key, group_key
 from connectors.claude_code.lines import MAX_LINE_BYTES
 from connectors.claude_code.records import ATTACHMENTS, SESSIONS, RecordFactory, TooLargeError, origin_of
+from connectors.claude_code.repeats import Good
 from connectors.claude_code.sessions import Sessions
+from connectors.claude_code.shapes import LineOrigin
 from connectors.claude_code.stream_counts import StreamCounts, describe_os_error
-from connectors.claude_code.transcript import Broken, Pass, join_broken, open_file
+from connectors.claude_code.transcript import Broken, Pass, join_broken, open_file, reading_power
 from connectors.claude_code.tree import Found, Tree, locate
-from pdpp_worker.connector import DetailGap, Message, Progress, Reason, State
+from pdpp_worker.connector import DetailGap, Message, Progress, Reason, Record, State
 
 WRITTEN_WITHIN_MS = 60_000
 """A line is written at once; one that has no end this long after the file's last change will never get one."""
@@ -22,14 +24,18 @@ WRITTEN_WITHIN_MS = 60_000
 class TranscriptWalk:
     """One walk over a tree, from a cursor."""
 
-    def __init__(self, factory: RecordFactory, tree: Tree, committed: Any) -> None:
+    def __init__(self, factory: RecordFactory, tree: Tree, committed: Any, rejected: Iterable[str] = ()) -> None:
+        """`rejected`: sessions whose records are sent again."""
         self._factory = factory
         self._tree = tree
-        self._cursor = Cursor.load(committed, factory.wanted)
+        self._cursor = Cursor.load(committed, factory.wanted, reading_power())
         self._sessions = Sessions()
         self._counts = StreamCounts(SESSIONS, files=len(tree.transcripts))
         self._entries = self._take_over()
+        for session in rejected:
+            self._sessions.touch(session)
         self._open: tuple[Found, Pass] | None = None
+        self._broken_now: set[int] = set()
         self._walked = 0
         self._unfinished = 0
 
@@ -65,6 +71,7 @@ class TranscriptWalk:
             self._sessions.hold(key, entries[key].shares)
         if not self._tree.unlisted:
             self._cursor.files = {key: text for key, text in self._cursor.files.items() if key in kept}
+            self._cursor.broken = {key: text for key, text in self._cursor.broken.items() if key in kept}
             groups = {group_key(files[0]) for files in self._tree.results.values()}
             self._cursor.results = {key: text for key, text in self._cursor.results.items() if key in groups}
         return {key: entries[key] for key in kept & present}
@@ -81,7 +88,8 @@ class TranscriptWalk:
 
     def _transcript(self, found: Found) -> Iterator[Message]:
         entry = self._entries.get(file_key(found))
-        is_over = self._now_ms() - found.mtime_ms > WRITTEN_WITHIN_MS
+        # A time that lies ahead is that of another clock, and tells nothing of a writer.
+        is_over = abs(self._now_ms() - found.mtime_ms) > WRITTEN_WITHIN_MS
         if entry is not None and entry.covers(found) and not (entry.is_unfinished and is_over):
             return
         try:
@@ -98,32 +106,47 @@ class TranscriptWalk:
         return int(self._factory.now().timestamp() * 1000)
 
     def _read(self, found: Found, reading: Pass, before: TranscriptProgress | None) -> Iterator[Message]:
-        self._open = (found, reading)
-        origin, key = origin_of(found), file_key(found)
+        self._open, self._broken_now = (found, reading), set()
+        key, origin = file_key(found), origin_of(found)
+        named = set() if reading.is_rebuild else self._cursor.broken_in(key)
         if reading.is_rebuild and before is not None:
             self._sessions.forget(key, before.shares)
         for item in join_broken(reading):
-            if isinstance(item, Broken):
-                yield self._broken(found, item)
+            if isinstance(item, Good):
+                self._sessions.fold(key, reading.entry.shares, item.line, origin, is_copy=item.is_copy)
+                yield from self._records(item, origin, has_old_keys=reading.entry.has_old_keys)
+                if self._counts.count(len(item.raw)):
+                    yield from self._checkpoint()
                 continue
-            self._sessions.fold(key, reading.entry.shares, item.line, origin)
-            record = self._factory.line(item, origin)
-            if record is not None:
-                yield record
-            if self._counts.count(len(item.raw)):
-                yield from self._checkpoint()
+            self._broken_now.add(item.offset)
+            if item.offset not in named:
+                yield self._broken(found, item)
         if reading.is_torn:
             self._note_position()
             return
         self._cursor.files[key] = reading.entry.encode(found.session)
         self._unfinished += reading.ends_unfinished
         self._counts.read(self._factory.detail_stream, found.name)
+        self._close_broken(found, reading.begin)
+
+    def _records(self, good: Good, origin: LineOrigin, *, has_old_keys: bool) -> list[Record]:
+        gone = self._factory.line_under_old_key(good, origin) if has_old_keys else None
+        return [one for one in (gone, self._factory.line(good, origin)) if one is not None]
+
+    def _close_broken(self, found: Found, begin: int) -> None:
+        """Account for the places that are whole now; those before the first line that was read stay as they are."""
+        key = file_key(found)
+        before = self._cursor.broken_in(key)
+        for place in sorted(before - self._broken_now):
+            if place >= begin:
+                self._counts.read(self._factory.detail_stream, _broken_key(found, place))
+        self._cursor.note_broken(key, {place for place in before if place < begin} | self._broken_now)
 
     def _broken(self, found: Found, broken: Broken) -> DetailGap:
         self._counts.count(broken.end - broken.offset)
         locator = {"file": found.name, "offset": broken.offset, "end": broken.end, "lines": broken.lines}
-        key = f"{found.name}@{broken.offset}"
         error = f"{broken.lines} lines from byte {broken.offset}: {broken.why}"
+        key = _broken_key(found, broken.offset)
         return self._counts.gap(self._factory.detail_stream, key, Reason.PARSE_FAILED, error, locator)
 
     def _unreadable(self, found: Found, error: OSError) -> DetailGap:
@@ -170,7 +193,9 @@ class TranscriptWalk:
         """Bring the cursor up to the line that was taken in last."""
         if self._open is not None:
             found, reading = self._open
-            self._cursor.files[file_key(found)] = reading.mark().encode(found.session)
+            key = file_key(found)
+            self._cursor.files[key] = reading.mark().encode(found.session)
+            self._cursor.note_broken(key, self._cursor.broken_in(key) | self._broken_now)
 
     def _progress(self) -> Progress:
         notes = (
@@ -179,3 +204,7 @@ class TranscriptWalk:
         )
         message = "; ".join(f"{count} {text}" for count, text in notes if count)
         return Progress(stream=SESSIONS, message=message, count=self._walked, total=len(self._tree.transcripts))
+
+
+def _broken_key(found: Found, place: int) -> str:
+    return f"{found.name}@{place}"

@@ -54,8 +54,10 @@ def _collect_inbox(
         why = error.strerror or type(error).__name__
         yield from _nothing(start, factory, f"The inbox cannot be listed: {why}. Correct the setting `inbox`.")
         return
-    if not found and inbox.is_new:
-        yield from _nothing(start, factory, "The inbox is empty: put CSV exports and PDF statements into it.")
+    if not found:
+        why = "The inbox is empty: put CSV exports and PDF statements into it."
+        lost = "The inbox is empty, and files lay there before. Is its disk mounted?"
+        yield from _nothing(start, factory, why if inbox.is_new else lost)
         return
     if start.recovery_only:
         yield from inbox.recover(found)

@@ -40,18 +40,33 @@ class Account:
     spans: list[Span] = field(default_factory=list)
     missing: list[Window] = field(default_factory=list)
     """Windows for which a gap was reported."""
+    kind: str | None = None
+    """The kind of account, where a document told it."""
 
     def cover(self, span: Span) -> None:
-        """Add what a document covers; overlapping and adjacent spans become one."""
+        """Add what a document covers; overlapping spans become one, and adjacent ones whose balances agree."""
         if span.until <= span.since:
             return
         merged: list[Span] = []
         for one in sorted([*self.spans, span], key=lambda each: (each.since, each.until)):
-            if merged and one.since <= merged[-1].until:
+            if merged and one.since <= merged[-1].until and not _contradict(merged[-1], one):
                 merged[-1] = _joined(merged[-1], one)
             else:
                 merged.append(one)
         self.spans = merged
+
+    def withdraw(self, gone: Span) -> None:
+        """Take back what a document covered that is of another account."""
+        kept: list[Span] = []
+        for one in self.spans:
+            if one.until <= gone.since or one.since >= gone.until:
+                kept.append(one)
+                continue
+            if one.since < gone.since:
+                kept.append(Span(one.since, gone.since, one.opening))
+            if one.until > gone.until:
+                kept.append(Span(gone.until, one.until, None, one.closing))
+        self.spans = kept
 
     @property
     def through(self) -> date | None:
@@ -59,12 +74,17 @@ class Account:
         return self.spans[-1].until if self.spans else None
 
     def holes(self) -> list[Window]:
-        """The promised periods that no document covers, up to the last covered day."""
+        """The promised periods that no document covers, up to the last covered day.
+
+        Where the balance after one document is not the balance before the next, the two days at this border count.
+        """
         found: list[Window] = []
         at: Span | None = None
         for span in self.spans:
             since = self.promised if at is None else max(at.until, self.promised)
-            if span.since > since and not _is_bridged(at, span):
+            if at is not None and _contradict(at, span):
+                found.append(Window(max(span.since - DAY, self.promised), span.since + DAY))
+            elif span.since > since and not _is_bridged(at, span):
                 found.append(Window(since, span.since))
             at = span
         return found
@@ -93,6 +113,11 @@ class Ledger:
         since, until = min(first for first, _ in covered), min(last for _, last in covered)
         return (f"{since}T00:00:00Z", f"{until}T00:00:00Z") if since < until else None
 
+    def lengthen(self, days: int) -> None:
+        """Promise so many more days of history for every account."""
+        for one in self.accounts.values():
+            one.promised -= max(days, 0) * DAY
+
     @classmethod
     def load(cls, raw: Any) -> Ledger:
         """The ledger that a cursor holds; an empty one when it holds none."""
@@ -106,6 +131,7 @@ class Ledger:
                 "promised": one.promised.isoformat(),
                 "spans": [[each.since.isoformat(), each.until.isoformat(), *each[2:]] for each in one.spans],
                 "missing": [[each.since.isoformat(), each.until.isoformat()] for each in one.missing],
+                **({} if one.kind is None else {"kind": one.kind}),
             }
             for key, one in self.accounts.items()
         }
@@ -116,6 +142,7 @@ def _account(raw: dict[str, Any]) -> Account:
         date.fromisoformat(raw["promised"]),
         [Span(*_days(one[:2]), *one[2:]) for one in raw["spans"]],
         [Window(*_days(one)) for one in raw["missing"]],
+        raw.get("kind"),
     )
 
 
@@ -134,6 +161,13 @@ def _joined(one: Span, other: Span) -> Span:
 
 
 def _is_bridged(before: Span | None, after: Span) -> bool:
-    if before is None or before.closing is None or after.opening is None:
+    """Balances of zero are those of any empty account, and prove nothing."""
+    if before is None or not before.closing or after.opening is None:
         return False
     return before.closing == after.opening and after.since - before.until <= _BRIDGE
+
+
+def _contradict(before: Span, after: Span) -> bool:
+    """Whether two adjacent documents tell different balances between them."""
+    is_told = before.closing is not None and after.opening is not None
+    return is_told and before.until == after.since and before.closing != after.opening

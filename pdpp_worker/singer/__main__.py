@@ -17,7 +17,14 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.messages import STREAM_FAILED
 from pdpp_worker.settings import get_settings
 from pdpp_worker.singer.bookmarks import Bookmarks
-from pdpp_worker.singer.definition import Definition, load_definition, read_config, select_streams
+from pdpp_worker.singer.definition import (
+    Definition,
+    load_definition,
+    read_config,
+    secret_keys,
+    select_streams,
+    settings_mark,
+)
 from pdpp_worker.singer.message_writer import MessageWriter
 from pdpp_worker.singer.tap import Tap
 from pdpp_worker.singer.tap_walk import TapViolation, TapWalk
@@ -32,19 +39,22 @@ def main(path: Path) -> int:
     try:
         definition = load_definition(path)
         config = read_config(definition, get_settings().credential_variable)
-        return _serve(definition, config, start, writer)
+        settings = settings_mark(config, secret_keys(definition, path.with_name("manifest.json")))
+        return _serve(definition, config, settings, start, writer)
     except ConfigurationError as error:
         return writer.done("failed", {"message": str(error)})
 
 
-def _serve(definition: Definition, config: dict[str, Any], start: dict[str, Any], writer: MessageWriter) -> int:
+def _serve(
+    definition: Definition, config: dict[str, Any], settings: str, start: dict[str, Any], writer: MessageWriter
+) -> int:
     if start.get("recovery_only"):
         return writer.done("failed", {"message": "a tap walks its streams and cannot be asked for single records"})
     wanted = [scope["name"] for scope in start["scope"]["streams"] if writer.can_be_whole(scope)]
     streams = {name: definition.streams[name] for name in wanted}
     if not streams:
         return writer.done("succeeded")
-    bookmarks = Bookmarks(streams, start.get("state") or {})
+    bookmarks = Bookmarks(streams, start.get("state") or {}, settings)
     walk = TapWalk(streams, definition.catalog, bookmarks, writer)
     catalog = select_streams(definition.catalog, set(streams.values()))
     files = {"config": config, definition.catalog_option: catalog}

@@ -18,12 +18,18 @@ _FLEETING = "currently_syncing"
 class Bookmarks:
     """The state of one walk."""
 
-    def __init__(self, streams: Mapping[str, str], cursors: Mapping[str, Any]) -> None:
-        """`streams`: our name to the tap's id, of all that are walked; `cursors`: what was committed of them."""
+    def __init__(self, streams: Mapping[str, str], cursors: Mapping[str, Any], settings: str = "") -> None:
+        """`streams`: our name to the tap's id, of all that are walked; `cursors`: what was committed of them.
+
+        `settings` stands for the tap's settings: with others than before a stream is walked from its start.
+        """
         self._streams = streams
-        self._held = {name: cursor for name, cursor in cursors.items() if name in streams and cursor is not None}
+        self._settings = settings
+        known = {name: cursor for name, cursor in cursors.items() if name in streams and cursor is not None}
+        self._walk = 1 + max((int(cursor["walk"]) for cursor in known.values()), default=0)
+        self._known = known
+        self._held = {name: cursor for name, cursor in known.items() if cursor.get("settings", settings) == settings}
         self._latest = self._given()
-        self._walk = 1 + max((int(cursor["walk"]) for cursor in self._held.values()), default=0)
 
     @property
     def given(self) -> dict[str, Any] | None:
@@ -35,8 +41,23 @@ class Bookmarks:
         self._latest = state
 
     def mentions(self, stream: str) -> bool:
-        """Whether the latest state has a bookmark of a stream, by our name."""
-        return self._streams[stream] in _bookmarks(self._latest)
+        """Whether the latest state has another bookmark of a stream, by our name, than the tap was handed.
+
+        One that is only repeated does not say that the stream was looked at.
+        """
+        name = self._streams[stream]
+        told = _bookmarks(self._latest)
+        return name in told and told[name] != _bookmarks(self._given()).get(name)
+
+    def keys_before(self, stream: str) -> list[str] | None:
+        """The key properties under which a stream's rows are held; None when nobody wrote them down."""
+        cursor = self._known.get(stream, {})
+        keys = cursor.get("former_keys") or cursor.get("keys")
+        return None if keys is None else list(keys)
+
+    def is_whole_table(self, stream: str) -> bool:
+        """Whether the tap was handed no bookmark of a stream, and so sends all of its rows."""
+        return self._held.get(stream, {}).get("bookmark") is None
 
     def is_past(self, stream: str, before: str | None) -> bool:
         """Whether the tap says that it was at this stream and has gone on to another."""
@@ -48,13 +69,21 @@ class Bookmarks:
         at = self._latest.get(_FLEETING)
         return at if isinstance(at, str) else None
 
-    def cursor(self, stream: str, *, whole_walk: bool) -> dict[str, Any]:
-        """The cursor of a stream that was walked to its end; the shared part moves with a whole walk only."""
+    def cursor(self, stream: str, keys: list[str] | None, *, whole_walk: bool) -> dict[str, Any]:
+        """The cursor of a stream that was walked to its end; the shared part moves with a whole walk only.
+
+        When the key properties have changed and not all rows came, all are asked for again, to move to their new keys.
+        """
+        before = self.keys_before(stream)
+        moves = keys is not None and before is not None and keys != before and not self.is_whole_table(stream)
         shared = _shared(self._latest) if whole_walk else _shared(self._given())
         oldest = min((int(cursor["walk"]) for cursor in self._held.values()), default=0)
         return {
-            "bookmark": _bookmarks(self._latest).get(self._streams[stream]),
+            "bookmark": None if moves else _bookmarks(self._latest).get(self._streams[stream]),
             "shared": shared,
+            "settings": self._settings,
+            "keys": before if keys is None else keys,
+            **({"former_keys": before} if moves else {}),
             "walk": self._walk if whole_walk else oldest,
         }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,6 +71,26 @@ def read_config(definition: Definition, variable: Callable[[str], str | None]) -
         except ValueError:
             raise ConfigurationError(f'The setting {key} of the tap must be JSON, such as ["a", "b"] or 5.') from None
     return config
+
+
+def secret_keys(definition: Definition, manifest: Path) -> set[str]:
+    """The keys of the configuration that are credentials of the connector.
+
+    Raises:
+        ConfigurationError: its manifest cannot be read.
+    """
+    try:
+        credentials = json.loads(manifest.read_bytes()).get("credentials") or {}
+        variables = {one.get("env") for one in credentials.values()}
+    except (OSError, ValueError, AttributeError):
+        raise ConfigurationError(f"{manifest} cannot be read.") from None
+    return {key for key, value in definition.config.items() if value.env in variables}
+
+
+def settings_mark(config: Mapping[str, Any], secrets: Collection[str]) -> str:
+    """A short text that changes with any setting of the tap, but not with its credentials, which are renewed."""
+    plain = {key: value for key, value in config.items() if key not in secrets}
+    return blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def select_streams(catalog: dict[str, Any], wanted: set[str]) -> dict[str, Any]:

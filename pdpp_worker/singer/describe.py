@@ -36,12 +36,15 @@ class Described:
     definition: Definition
 
     def write(self, folder: Path) -> None:
-        """Write the connector's two files."""
+        """Write the connector's two files; what was there and is different stays beside them as `….before`."""
         folder.mkdir(parents=True, exist_ok=True)
         definition = self.definition.model_dump_json(indent=2)
         manifest = self.manifest.model_dump_json(by_alias=True, exclude_defaults=True, indent=2)
-        (folder / "singer.json").write_text(definition + "\n", encoding="utf-8")
-        (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+        for name, content in (("singer.json", definition), ("manifest.json", manifest)):
+            path, text = folder / name, content + "\n"
+            if path.exists() and path.read_text(encoding="utf-8") != text:
+                path.replace(folder / f"{name}.before")
+            path.write_text(text, encoding="utf-8")
 
 
 def find_tap(name: str) -> str:
@@ -111,11 +114,13 @@ def describe(
     secrets: Collection[str] = (),
     streams: Collection[str] = (),
     taken_by: CatalogOption = "catalog",
+    named: Mapping[str, str] | None = None,
 ) -> Described:
     """The connector of a tap.
 
     `secrets`: keys of the configuration that are secret although their names do not look so. `streams`: the tap's ids
     of the streams to collect; empty: those that the tap selects by itself. `taken_by`: the option for its catalog.
+    `named`: names that streams have already, to the tap's ids.
 
     Raises:
         ConfigurationError: a key or a stream is not there.
@@ -126,7 +131,7 @@ def describe(
     chosen = streams or [one for one, entry in entries.items() if _is_chosen(entry)] or list(entries)
     hidden = {key for key, value in config.items() if key in secrets or _looks_secret(key, value)}
     variables = {key: ConfigValue(env=_variable(key), type=_type(value)) for key, value in config.items()}
-    names = _names(chosen)
+    names = {name: one for name, one in _names([*entries], named or {}).items() if one in chosen}
     fields: dict[str, Any] = {
         "name": name,
         "version": version,
@@ -154,15 +159,8 @@ def _require(what: str, wanted: Iterable[str], there: Collection[str]) -> None:
 
 
 def _stream(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    schema = _schema(entry.get("schema") or {})
-    cursor = _own(entry).get("replication-key") or entry.get("replication_key")
-    spec = (schema.get("properties") or {}).get(cursor) or {}
-    return {
-        "name": name,
-        "title": str(entry["tap_stream_id"]),
-        "schema": schema,
-        **({"cursor_field": cursor} if spec.get("format") == "date-time" else {}),
-    }
+    # Not even a replication key of dates orders the versions of a row: an event may be moved to an earlier day.
+    return {"name": name, "title": str(entry["tap_stream_id"]), "schema": _schema(entry.get("schema") or {})}
 
 
 def _schema(schema: dict[str, Any]) -> dict[str, Any]:
@@ -201,10 +199,12 @@ def _looks_secret(key: str, value: Any) -> bool:
     return bool(_SECRET_NAME.search(key) or (isinstance(value, str) and _SECRET_URL.search(value)))
 
 
-def _names(ids: Collection[str]) -> dict[str, str]:
-    """Names that a manifest takes, to the tap's ids."""
-    names: dict[str, str] = {}
+def _names(ids: Collection[str], named: Mapping[str, str]) -> dict[str, str]:
+    """Names that a manifest takes, to the tap's ids; a stream that has a name keeps it."""
+    names: dict[str, str] = {name: one for name, one in named.items() if one in ids}
     for one in ids:
+        if one in names.values():
+            continue
         plain = _key(one)
         name, number = plain, 1
         while name in names:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import get_settings
+from pdpp_worker.singer.definition import load_definition
 from pdpp_worker.singer.describe import Described, catalog_option, describe, discover, find_tap
 
 
@@ -46,6 +47,7 @@ def make(
             secrets=secrets,
             streams=streams,
             taken_by=catalog_option(program),
+            named=_named(folder),
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -53,6 +55,12 @@ def make(
         raise ConfigurationError(f"The tap cannot be made a connector: {place}: {first['msg']}.") from None
     made.write(folder)
     return made
+
+
+def _named(folder: Path) -> dict[str, str]:
+    """The names of streams of the connector that is made anew."""
+    path = folder / "singer.json"
+    return load_definition(path).streams if path.exists() else {}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from pdpp_worker.protocol.numbers import as_float, as_written
 HEARTBEAT_S = 10.0
 """Least time between two heartbeats of a tap that only writes to its log, s."""
 
+FLUSH_S = 1.0
+"""Longest time that a row waits in the buffer, s."""
+
 
 class MessageWriter:
     """Writes messages and counts the records. Used by the thread that reads the tap's log, too."""
@@ -23,17 +26,29 @@ class MessageWriter:
         self._lock = threading.Lock()
         self._written_at = time.monotonic()
         self._records = 0
+        self._is_flushed = True
+        threading.Thread(target=self._keep_flushing, daemon=True).start()
 
     def write(self, kind: str, **fields: Any) -> None:
         """Write one message."""
         line = _line({"type": kind, **fields})
         with self._lock:
             self._stream.write(line + b"\n")
+            self._is_flushed = kind != "RECORD"
             if kind == "RECORD":
                 self._records += 1
             else:
                 self._stream.flush()
             self._written_at = time.monotonic()
+
+    def _keep_flushing(self) -> None:
+        """A tap may be slow and at work all the same: its rows must not wait until a buffer is full."""
+        while True:
+            time.sleep(FLUSH_S)
+            with self._lock:
+                if not self._is_flushed:
+                    self._stream.flush()
+                    self._is_flushed = True
 
     def can_be_whole(self, scope: dict[str, Any]) -> bool:
         """Whether a stream is asked for as a whole; a narrower scope, which no tap knows, is skipped with a reason."""

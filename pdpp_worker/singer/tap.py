@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import selectors
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,10 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import get_settings
 
 _GRACE_S = 2.0
+_LOOK_S = 0.5
+"""How often a silent tap is looked at, whether it has ended, s."""
+
+_PIECE_BYTES = 64 * 1024
 _LINE_BYTES = 64 * 1024 * 1024
 """Longest line of a tap: as long as the longest that the runtime takes."""
 
@@ -51,14 +57,35 @@ class Tap:
         self._directory.cleanup()
 
     def lines(self) -> Iterator[bytes]:
-        """The lines of its standard output."""
-        while line := _pipe(self._process.stdout).readline(_LINE_BYTES):
-            yield line
+        """The lines of its standard output, until it has ended: a helper that it left may hold the pipe open."""
+        begun: list[bytes] = []
+        while piece := self._read():
+            *ended, rest = piece.split(b"\n")
+            for part in ended:
+                yield b"".join((*begun, part))
+                begun.clear()
+            begun.append(rest)
+            if len(begun) > _LINE_BYTES // _PIECE_BYTES:
+                # It is no line that anybody can follow; the pieces end the tap as such.
+                yield b"".join(begun)
+                begun.clear()
+        if any(begun):
+            yield b"".join(begun)
+
+    def _read(self) -> bytes:
+        """The next bytes of its standard output; none when it has ended and everything is read."""
+        output = _pipe(self._process.stdout)
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while not selector.select(_LOOK_S):
+                if self._process.poll() is not None and not selector.select(0):
+                    return b""
+        return os.read(output.fileno(), _PIECE_BYTES)
 
     def exit_code(self) -> int:
         """Its exit code, once it has written everything."""
         code = self._process.wait()
-        self._log.join()
+        self._log.join(_GRACE_S)
         return code
 
     def _start(self, directory: Path) -> subprocess.Popen[bytes]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, ClassVar
 
 from pdpp_worker.protocol.messages import STREAM_FAILED
 from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.singer.bookmarks import Bookmarks
 from pdpp_worker.singer.message_writer import MessageWriter
-from pdpp_worker.singer.record_fields import is_deletion, key_of, time_of
+from pdpp_worker.singer.record_fields import is_deletion, without_run
+from pdpp_worker.singer.row_keys import RowKeys
+
+_RECORD = re.compile(rb'"type"\s*:\s*"RECORD"')
+_STREAM = re.compile(rb'"stream"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
 class TapViolation(Exception):  # noqa: N818 - the profile's own term
@@ -30,7 +36,8 @@ class TapWalk:
         self._bookmarks = bookmarks
         self._names = {str(one.get("stream")): str(one["tap_stream_id"]) for one in catalog["streams"]}
         self._ours = {theirs: ours for ours, theirs in streams.items()}
-        self._keys: dict[str, list[str]] = {}
+        self._schemas = {str(one["tap_stream_id"]): one.get("schema") or {} for one in catalog["streams"]}
+        self._keys: dict[str, RowKeys] = {}
         self._mentioned: set[str] = set()
         self._finished: set[str] = set()
         self._unrequested: set[str] = set()
@@ -46,7 +53,10 @@ class TapWalk:
         try:
             message = json.loads(line, parse_float=exact_float)
             handler = self._HANDLERS.get(message["type"])
-        except (ValueError, RecursionError, TypeError, KeyError):
+        except RecursionError:
+            self._too_deep(line)
+            return
+        except (ValueError, TypeError, KeyError):
             raise TapViolation("a line is no Singer message") from None
         if handler is None:
             raise TapViolation(f"a message of type {message['type']!r} cannot be followed")
@@ -62,7 +72,7 @@ class TapWalk:
         """
         walked = {name for name in self.streams if self._is_walked(name, whole=whole)}
         for name in sorted(walked):
-            self._writer.write("STATE", stream=name, cursor=self._bookmarks.cursor(name, whole_walk=whole))
+            self._writer.write("STATE", stream=name, cursor=self._cursor(name, whole=whole))
         for name in sorted(self.streams.keys() - walked):
             text = "the tap was asked for this stream and never mentioned it"
             if whole:
@@ -70,6 +80,21 @@ class TapWalk:
             else:
                 self._writer.skip(name, STREAM_FAILED, "retry_by_runtime", "the tap ended before this stream was whole")
         return self.streams.keys() - walked
+
+    def _cursor(self, name: str, *, whole: bool) -> dict[str, Any]:
+        keys = self._keys.get(name)
+        return self._bookmarks.cursor(name, None if keys is None else keys.names, whole_walk=whole)
+
+    def _too_deep(self, line: bytes) -> None:
+        """A row that cannot be parsed for its depth costs itself alone."""
+        found = _STREAM.search(line)
+        named = "" if found is None else json.loads(found[1])
+        name = self._ours.get(self._names.get(named, named))
+        if name is None or not _RECORD.search(line):
+            raise TapViolation("a line is nested too deeply")
+        key = f"row:{blake2b(line, digest_size=16).hexdigest()}"
+        why = "a row is nested too deeply to be read"
+        self._writer.write("DETAIL_GAP", stream=name, record_key=key, reason="parse_failed", last_error=why)
 
     def _is_walked(self, name: str, *, whole: bool) -> bool:
         if whole:
@@ -79,8 +104,12 @@ class TapWalk:
     def _schema(self, message: dict[str, Any]) -> None:
         if (name := self._ours_of(message)) is not None:
             keys = message.get("key_properties") or []
-            self._keys[name] = [keys] if isinstance(keys, str) else list(keys)
+            names = [keys] if isinstance(keys, str) else list(keys)
             self._finished.discard(name)
+            if name in self._keys and self._keys[name].names == names:
+                return
+            schemas = (self._schemas.get(self.streams[name], {}), message.get("schema") or {})
+            self._keys[name] = RowKeys(names, schemas, self._bookmarks.keys_before(name))
 
     def _record(self, message: dict[str, Any]) -> None:
         name = self._ours_of(message)
@@ -91,13 +120,18 @@ class TapWalk:
         self._finished.discard(name)
         row: dict[str, Any] = message["record"]
         deleted = {"op": "delete"} if is_deletion(row) else {}
-        emitted_at = time_of(message.get("time_extracted")) or datetime.now(UTC)
-        key = key_of(row, self._keys[name])
-        self._writer.write("RECORD", stream=name, key=key, data=row, emitted_at=emitted_at.isoformat(), **deleted)
+        # The time of reading, not the tap's: its clock or a query that began earlier would make the row look old.
+        emitted_at = datetime.now(UTC).isoformat()
+        key = self._keys[name].key(row)
+        for former in self._keys[name].former(row, key):
+            self._writer.write("RECORD", stream=name, key=former, data={}, emitted_at=emitted_at, op="delete")
+        self._writer.write("RECORD", stream=name, key=key, data=without_run(row), emitted_at=emitted_at, **deleted)
 
     def _state(self, message: dict[str, Any]) -> None:
         before = self._bookmarks.syncing
         self._bookmarks.update(dict(message["value"]))
+        if (at := self._ours.get(self._bookmarks.syncing or "")) is not None:
+            self._mentioned.add(at)
         self._finished |= {name for name in self.streams if self._bookmarks.is_past(name, before)}
 
     def _activate_version(self, message: dict[str, Any]) -> None:

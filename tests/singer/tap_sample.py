@@ -59,7 +59,7 @@ def last_word(how: object) -> None:
 
 
 def sync(config: dict[str, object], state: dict[str, dict[str, int]], selected: set[str]) -> None:
-    how = config.get("how", "well")
+    how = Path(str(config["how_file"])).read_text() if "how_file" in config else config.get("how", "well")
     bookmarks = dict(state.get("bookmarks", {}))
     for name in ("letters", "numbers"):
         stream = f"Main-{name}"

@@ -31,8 +31,10 @@ def _discovered() -> str:
 
 
 def sample(taps: Taps, how: str = "well", streams: list[str] | None = None) -> dict[str, Any]:
-    """Run the sample tap."""
-    taps.connect([sys.executable, str(SAMPLE)], {"how": how}, CATALOG, streams or BOTH)
+    """Run the sample tap. How it behaves is no setting of the connection: with another one it would start anew."""
+    taps.folder.with_name("how").write_text(how)
+    config = {"how_file": str(taps.folder.with_name("how"))}
+    taps.connect([sys.executable, str(SAMPLE)], config, CATALOG, streams or BOTH)
     return taps.run()
 
 
@@ -75,7 +77,8 @@ def test_what_the_streams_share_moves_only_when_all_of_them_were_walked(taps: Ta
 
 def test_a_stream_that_is_new_takes_nothing_for_granted(taps: Taps) -> None:
     sample(taps, streams=["Main-letters"])
-    taps.connect([sys.executable, str(SAMPLE)], {"how": "well"}, CATALOG, BOTH)
+    config = {"how_file": str(taps.folder.with_name("how"))}
+    taps.connect([sys.executable, str(SAMPLE)], config, CATALOG, BOTH)
 
     assert states(taps) == [{"bookmarks": {"Main-letters": 3}}]
 

@@ -48,6 +48,7 @@ _ACCOUNTS = (
 _DELIMITERS = ",;\t|"
 _ROW_WITHIN = re.compile(rf"[\r\n]\W*{FULL_DATE}", re.IGNORECASE)
 _UNPOSTED = re.compile(r"pending|processing|authori[sz]|scheduled|\bhold\b|not posted", re.IGNORECASE)
+_POSTED = re.compile(r"posted|cleared|completed?\b", re.IGNORECASE)
 _SUMMARY = re.compile(
     r"(?:sub|grand )?totals?\b|(?:(?:opening|beginning|starting|closing|ending|current|available) )?balance\b",
     re.IGNORECASE,
@@ -204,7 +205,8 @@ def _take(export: Export, line: int, row: list[str], columns: dict[str, int]) ->
     cells = {name: plain(row[at]).strip() if at < len(row) else "" for name, at in columns.items()}
     _refuse_day_first(cells["date"])
     day = read_date(cells["date"])
-    if _UNPOSTED.search(cells.get("status", "")) or _UNPOSTED.fullmatch(cells["date"]):
+    status = cells.get("status", "")
+    if (_UNPOSTED.search(status) and not _POSTED.match(status)) or _UNPOSTED.fullmatch(cells["date"]):
         export.pending.append(day)
         return
     cents = _cents(cells)

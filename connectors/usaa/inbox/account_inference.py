@@ -23,6 +23,10 @@ class AccountInference:
                 self._all.add(entry.account)
                 self._by_folder.setdefault(name.rpartition("/")[0], set()).add(entry.account)
 
+    def knows(self, account: str | None) -> bool:
+        """Whether a document names this account."""
+        return account in self._all
+
     def infer(self, found: Found) -> str:
         """The only account that documents of the same folder name; else the folder; else the only account of all."""
         siblings = self._by_folder.get(found.folder, set())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from connectors.usaa.ledger import Ledger
 
 VERSION = 1
+_MAX_GONE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,23 @@ class Cursor:
     files: dict[str, FileEntry] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     position: RowPosition | None = None
+    gone: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of files that lie there no more to the account under which they were taken in."""
+    history_days: int | None = None
+
+    def forget(self, names: Collection[str]) -> None:
+        """Drop the files of these names, but not under which account their content is held."""
+        for name in names:
+            held = self.files.pop(name)
+            if held.account is not None:
+                self.gone[held.sha256] = held.account
+        self.gone = dict(list(self.gone.items())[-_MAX_GONE:])
+
+    def promise(self, days: int) -> None:
+        """Lengthen the promise where the setting asks for more history than before."""
+        if self.history_days is not None:
+            self.ledger.lengthen(days - self.history_days)
+        self.history_days = max(days, self.history_days or 0)
 
     @classmethod
     def load(cls, raw: Any) -> Cursor:
@@ -52,6 +71,8 @@ class Cursor:
             {name: FileEntry(**one) for name, one in held["files"].items()},
             Ledger.load(held["accounts"]),
             None if position is None else RowPosition(**position),
+            dict(held.get("gone", {})),
+            held.get("history_days"),
         )
 
     def dump(self) -> dict[str, Any]:
@@ -62,5 +83,7 @@ class Cursor:
                 "files": {name: asdict(one) for name, one in self.files.items()},
                 "accounts": self.ledger.dump(),
                 "place": None if self.position is None else asdict(self.position),
+                "gone": self.gone,
+                "history_days": self.history_days,
             }
         }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from connectors.usaa.aliases import site_ids
 from connectors.usaa.documents.identity import identified
 from connectors.usaa.documents.reading import Paper, Read, UnreadError, open_paper, read_csv, read_paper
 from connectors.usaa.documents.templates import Template, knowledge
@@ -50,6 +52,8 @@ class Inbox:
         self._promised = (factory.now() - history).date()
         self._raw = start.cursor(TRANSACTIONS)
         self._cursor = Cursor.load(self._raw)
+        self._cursor.promise(history.days)
+        self._site_ids = site_ids(self._raw)
         self._gaps = Gaps(start.detail_gaps[: start.budget.items])
         self._inference = AccountInference(self._cursor.files)
         self._walks = not start.recovery_only
@@ -70,13 +74,25 @@ class Inbox:
         yield from self._close_vanished(found)
         for one in self._in_order(found):
             yield from self._visit(one, force=one.name in again)
-            if self._records >= RECORDS_PER_STATE or self._files >= FILES_PER_STATE:
-                yield self._state()
+            yield from self._state_if_due()
+        for one in found:
+            if self._is_robbed(one):
+                yield from self._visit(one, force=True)
+                yield from self._state_if_due()
         yield from self._ranges()
         if self._pending:
             text = f"{self._pending} rows are not posted yet and are left for a later export"
             yield Progress(stream=TRANSACTIONS, message=text)
         yield self._state(covered_by(self._cursor.ledger))
+
+    def _state_if_due(self) -> Iterator[Message]:
+        if self._records >= RECORDS_PER_STATE or self._files >= FILES_PER_STATE:
+            yield self._state()
+
+    def _is_robbed(self, found: Found) -> bool:
+        """Whether a document that moved to another account may have taken along what this one gives as well."""
+        held = self._cursor.files.get(found.name)
+        return held is not None and held.sha256 == _ROBBED and held.unread_by is None
 
     def recover(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read exactly the files that the gaps name; for a missing period, what is new as well."""
@@ -102,13 +118,16 @@ class Inbox:
         statements = {held.statement for name, held in self._cursor.files.items() if name in names}
         for gap in self._gaps.resources():
             locator = gap.detail_locator or {}
-            is_named = locator.get("kind") == _LOCATOR
+            is_named = locator.get("kind") == _LOCATOR and self._is_folder_there(str(locator.get("file")))
             if is_named and locator.get("file") not in names and resource_of(gap) not in statements:
                 yield self._gaps.vanished(gap)
 
+    def _is_folder_there(self, name: str) -> bool:
+        """Whether the folder of a file can be seen; one that cannot may be a disk that is not mounted."""
+        return (self._root / name).parent.is_dir()
+
     def _forget_vanished(self, found: Sequence[Found]) -> None:
-        names = {one.name for one in found}
-        self._cursor.files = {name: held for name, held in self._cursor.files.items() if name in names}
+        self._cursor.forget(self._cursor.files.keys() - {one.name for one in found})
         self._inference = AccountInference(self._cursor.files)
 
     def _in_order(self, found: Sequence[Found]) -> Iterator[Found]:
@@ -162,17 +181,52 @@ class Inbox:
             if key != found.name:
                 yield from self._gaps.obtained([found.name], self._proof, missed=[key])
             return
-        account, is_named = self._account_of(found, read)
+        account, is_named = self._account_of(found, read, held)
         if content.kind == "statement":
             yield from self._paper(found, paper, (account, read))
-        yield from self._entries(content.sha256, account, read, self._moved_from(held, content, account))
+        moved_from = self._moved_from(held, content, account)
+        yield from self._entries(content.sha256, account, read, moved_from)
+        if moved_from is not None:
+            yield from self._leave(found, moved_from, read)
         yield from self._about(account, read)
+        self._cursor.gone.pop(content.sha256, None)
         self._note(found, FileEntry(content.sha256, account, is_named, key if key != found.name else None))
         yield from self._resolve(found, key, read)
 
-    def _account_of(self, found: Found, read: Read) -> tuple[str, bool]:
+    def _account_of(self, found: Found, read: Read, held: FileEntry | None) -> tuple[str, bool]:
         named = (found.account or read.account) if read.statement is None else (read.account or found.account)
-        return (named, True) if named is not None else (self._inference.infer(found), False)
+        if named is not None:
+            return self._key_of(named, read), True
+        inferred = self._inference.infer(found)
+        before = None if held is None else held.account
+        is_weaker = self._inference.knows(before) and not self._inference.knows(inferred)
+        if before is not None and is_weaker and self._is_proved(found, before, read):
+            return before, True
+        return inferred, False
+
+    def _key_of(self, last_four: str, read: Read) -> str:
+        """The account of four digits: as the site names it, and a card apart from another account of these digits."""
+        key = self._site_ids.get(last_four, last_four)
+        state = self._cursor.ledger.accounts.get(key)
+        kind = None if read.statement is None else read.statement.kind
+        if state is None or state.kind is None or kind is None:
+            return key
+        return key if (state.kind == _CARD) == (kind == _CARD) else f"{key}-{kind}"
+
+    def _is_proved(self, found: Found, account: str, read: Read) -> bool:
+        """Whether a document that names the account shows one of these transactions too."""
+        keys = {key for key, _ in identified(account, read.entries)}
+        named = [name for name, held in self._cursor.files.items() if held.account == account and held.is_named]
+        return any(not keys.isdisjoint(self._keys_in(name, account)) for name in named if name != found.name)
+
+    def _keys_in(self, name: str, account: str) -> set[str]:
+        try:
+            content = files.read(Found(name, self._root / name))
+            paper = None if content.kind == "export" else open_paper(content.data, content.sha256)
+            read = read_csv(content.data) if paper is None else read_paper(paper, self._templates)
+        except (UnreadableFileError, UnreadError):
+            return set()
+        return {key for key, _ in identified(account, read.entries)}
 
     def _paper(self, found: Found, paper: Paper, known: tuple[str, Read] | None) -> Iterator[Message]:
         """The statement's own record, before its layout is known and, fuller, after."""
@@ -182,10 +236,14 @@ class Inbox:
         yield from self._sent(self._factory.record(STATEMENTS, data))
 
     def _moved_from(self, held: FileEntry | None, content: Content, account: str) -> str | None:
-        """The account under which the same file was taken in before, when it is another one now."""
-        if held is None or held.sha256 != content.sha256 or held.account in (None, account):
-            return None
-        return held.account
+        """The account under which the same document was taken in before, when it is another one now.
+
+        It may have had another name then, or fewer rows where its account was only concluded.
+        """
+        before = self._cursor.gone.get(content.sha256)
+        if held is not None and (held.sha256 == content.sha256 or not held.is_named):
+            before = held.account
+        return None if before == account else before
 
     def _entries(self, sha256: str, account: str, read: Read, moved_from: str | None) -> Iterator[Message]:
         position = self._cursor.position
@@ -202,25 +260,33 @@ class Inbox:
                 self._cursor.position = RowPosition(sha256, account, row)
                 yield self._state()
         self._cursor.position = None
-        if moved_from is not None:
-            yield from self._leave(moved_from, read)
 
-    def _leave(self, account: str, read: Read) -> Iterator[Message]:
-        """An account that was only a stand-in goes when its last file has left it."""
+    def _leave(self, found: Found, account: str, read: Read) -> Iterator[Message]:
+        """Take from an account what the document gave it; what its other documents give as well, they give again.
+
+        An account that was only a stand-in goes when its last file has left it.
+        """
         if read.balance is not None:
             yield from self._factory.deletion(STATS, f"{account}:{read.balance[0]}")
-        if sum(held.account == account for held in self._cursor.files.values()) <= 1:
+        others = [name for name, held in self._cursor.files.items() if held.account == account and name != found.name]
+        for name in others:
+            self._cursor.files[name] = replace(self._cursor.files[name], sha256=_ROBBED)
+        if not others:
             self._cursor.ledger.accounts.pop(account, None)
             yield from self._factory.deletion(ACCOUNTS, account)
+        elif read.span is not None and account in self._cursor.ledger.accounts:
+            self._cursor.ledger.accounts[account].withdraw(read.span)
 
     def _about(self, account: str, read: Read) -> Iterator[Message]:
         kind = None if read.statement is None else read.statement.kind
-        last_four = account if account.isdigit() and len(account) == 4 else None
+        last_four = _last_four(account, self._site_ids)
         yield from self._sent(self._factory.account(account, type=kind, last_four=last_four))
         if read.balance is not None:
             yield from self._sent(self._factory.balance(account, *read.balance))
         if read.span is not None:
             self._cursor.ledger.account(account, self._promised).cover(read.span)
+        if kind is not None and account in self._cursor.ledger.accounts:
+            self._cursor.ledger.accounts[account].kind = kind
         self._pending += read.pending
 
     def _resolve(self, found: Found, key: str, read: Read) -> Iterator[Message]:
@@ -281,7 +347,17 @@ class Inbox:
         return State(stream=TRANSACTIONS, cursor={**kept, **self._cursor.dump()}, covered=covered)
 
 
+_CARD = "credit_card"
+_ROBBED = ""
+"""In place of a file's checksum: it is read again, in this walk or the next."""
 _LOCATOR = "usaa.file"
+
+
+def _last_four(account: str, site_ids: Mapping[str, str]) -> str | None:
+    """The last four digits of an account, by its key."""
+    digits = {key: four for four, key in site_ids.items()}.get(account, account[:4])
+    is_own = account == digits or account.startswith(f"{digits}-") or digits in site_ids
+    return digits if is_own and digits.isdigit() and len(digits) == 4 else None
 
 
 def _locator(found: Found) -> dict[str, object]:

@@ -23,7 +23,7 @@ from connectors.usaa.site import history, statements
 from connectors.usaa.site.client import Site
 from connectors.usaa.site.pages import SiteAccount, read_billing, read_messages
 from connectors.usaa.site.session import SiteSession, open_session
-from pdpp_worker.connector import Context, Message, Phase, Start, State, run_phases
+from pdpp_worker.connector import Context, Message, Phase, ProviderError, SourceAccount, Start, State, run_phases
 
 
 def collect_site(
@@ -32,12 +32,23 @@ def collect_site(
     """Close the known gaps, then walk every page. The first word that the session is over ends all asking."""
     with context.http(base_url=str(context.settings["base_url"]), headers={"accept": "*/*"}) as client:
         session = open_session(start, context, factory, templates, Site(client))
+        yield from _whose(session)
         if start.recovery_only:
             phases = [Phase((), partial(messages, session)) for messages in (history.recover, statements.recover)]
             yield from run_phases(phases if TRANSACTIONS in factory.wanted else [], otherwise=[TRANSACTIONS])
             return
         # A STATE is not kept once its stream was skipped, so the skips come last.
         yield from run_phases(_phases(session), finish=partial(_states, session))
+
+
+def _whose(session: SiteSession) -> Iterator[Message]:
+    """Whose dashboard it is; where it cannot be read, the parts that need it say why."""
+    try:
+        session.find_accounts()
+    except ProviderError:
+        return
+    if session.names.owner is not None:
+        yield SourceAccount(identity=session.names.owner)
 
 
 def _phases(session: SiteSession) -> list[Phase]:
@@ -59,7 +70,8 @@ def _phases(session: SiteSession) -> list[Phase]:
 
 def _states(session: SiteSession, failed: Collection[str]) -> Iterator[Message]:
     for stream in sorted(session.factory.wanted - {*failed, TRANSACTIONS}):
-        yield State(stream=stream, cursor={"road": "site", "walked_on": session.today.isoformat()})
+        listed = {"listed": session.listed} if stream == MESSAGES else {}
+        yield State(stream=stream, cursor={"road": "site", "walked_on": session.today.isoformat(), **listed})
     if TRANSACTIONS in session.factory.wanted:
         yield session.state(None if TRANSACTIONS in failed else covered_by(session.ledger))
 
@@ -74,7 +86,12 @@ def _accounts(session: SiteSession) -> Iterator[Message]:
 
 
 def _messages(session: SiteSession) -> Iterator[Message]:
-    for data in read_messages(session.site.page("/my/inbox"), session.today):
+    cursor = session.start.cursor(MESSAGES)
+    known = cursor.get("listed") if isinstance(cursor, dict) else None
+    page = session.site.page("/my/inbox")
+    for mark, data in read_messages(page, session.today, known if isinstance(known, dict) else {}):
+        if data["date_received"] is not None:
+            session.listed[mark] = data["date_received"]
         yield from session.factory.record(MESSAGES, data)
 
 

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from connectors.usaa.documents.reading import Read
 from connectors.usaa.ledger import DAY, Span
 from connectors.usaa.site.pages import NotWiredError
-from pdpp_worker.connector import NeedsOwner, ProviderError, Reason, Throttled
+from pdpp_worker.connector import NeedsOwner, ProviderError, Reason, Throttled, UpstreamError
 
 OVERLAP = timedelta(days=5)
 """A transaction may show up so many days after its date."""
@@ -25,6 +25,10 @@ _STEPS_BACK = 24
 
 Ask = Callable[[date, date], Read]
 """The export of a period, both days included; raises ProviderError."""
+
+
+class SilentAnswerError(UpstreamError):
+    """An export without rows, and without a word that there are none: it proves nothing."""
 
 
 @dataclass(slots=True)
@@ -66,6 +70,10 @@ def request_longest(ask: Ask, since: date, today: date, known_until: date) -> Ex
                 raise
             last, done.why_shorter = error, str(error)
             continue
+        if _is_silent(read):
+            last = SilentAnswerError("the export has no rows, and nothing says that there are none")
+            done.why_shorter = str(last)
+            continue
         done.reads.append(read)
         covered = _walk_back(ask, done, first, known_until)
         done.span = Span(covered, _end(read, today))
@@ -80,6 +88,8 @@ def fill(ask: Ask, since: date, until: date) -> Exported:
         ProviderError: it gave nothing.
     """
     done = Exported([ask(since, until - DAY)])
+    if _is_silent(done.reads[0]):
+        raise SilentAnswerError("the export has no rows, and nothing says that there are none")
     done.span = Span(_walk_back(ask, done, since, since), until)
     return done
 
@@ -116,6 +126,10 @@ def _is_all(ask: Ask, done: Exported, since: date, earliest: date) -> bool:
         if done.earliest != earliest:
             return False
     return any(read.span is not None and read.span[:1] == (earliest,) and read.span.opening == 0 for read in done.reads)
+
+
+def _is_silent(read: Read) -> bool:
+    return not (read.entries or read.pending or read.broken or read.is_affirmed)
 
 
 def _may_be_the_period(error: ProviderError) -> bool:

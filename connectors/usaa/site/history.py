@@ -8,7 +8,7 @@ from functools import partial
 from connectors.usaa.documents.reading import UnreadError
 from connectors.usaa.gaps import shortened, still_shortened, window_of
 from connectors.usaa.ledger import Account, Window
-from connectors.usaa.site.export_ranges import OVERLAP, Ask, Exported, fill, request_longest
+from connectors.usaa.site.export_ranges import OVERLAP, Ask, Exported, SilentAnswerError, fill, request_longest
 from connectors.usaa.site.pages import EXPORTED, SiteAccount
 from connectors.usaa.site.session import SiteSession
 from pdpp_worker.connector import (
@@ -57,6 +57,10 @@ def _export(session: SiteSession, account: SiteAccount) -> Iterator[Message]:
         done = request_longest(ask, since, session.today, since if through is None else through)
     except NeedsOwner:
         raise
+    except SilentAnswerError as error:
+        if through is None:
+            yield from session.gaps.missed(_key(account), _unread(error), _locator(account))
+        return
     except ProviderError as error:
         yield from session.gaps.missed(_key(account), _unread(error), _locator(account), error.retry_after)
         return

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -42,6 +43,8 @@ class SiteAccount:
     last_four: str | None
     balance_cents: int | None
     href: str
+    old_id: str | None = None
+    """The id that the version before took from the whole text, the balance included, where the page names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Listed:
     delivered: date | None
     account_reference: str | None
     href: str | None
+    base: str = ""
+    """The id of the first of those with the same account, date and title."""
 
     @property
     def is_statement(self) -> bool:
@@ -66,7 +71,12 @@ def read_accounts(page: Node) -> list[SiteAccount]:
     Raises:
         ShapeError: it links none.
     """
-    found = {account.id: account for link in html.every(page, "a") if (account := _account(link)) is not None}
+    found: dict[str, SiteAccount] = {}
+    for link in html.every(page, "a"):
+        if (account := _account(link)) is not None:
+            other = found.get(account.id)
+            key = account.id if other is None or other.kind == account.kind else f"{account.id}-{account.kind}"
+            found[key] = replace(account, id=key)
     if not found:
         raise ShapeError("the dashboard links no account")
     return list(found.values())
@@ -107,28 +117,46 @@ def read_documents(page: Node) -> list[Listed]:
         ShapeError: there is no list with titles and dates.
     """
     cells, columns = _table(page, {"title": ("title", "document", "name"), "date": ("date",), "account": ("account",)})
-    return [_listed(row, columns) for row in cells]
+    counts: Counter[str] = Counter()
+    found: list[Listed] = []
+    for row in cells:
+        listed = _listed(row, columns)
+        number = counts[listed.id]
+        counts[listed.id] += 1
+        found.append(replace(listed, id=listed.id if number == 0 else digest(listed.id, number)))
+    return found
 
 
-def read_messages(page: Node, today: date) -> Iterator[dict[str, Any]]:
-    """The rows of the bank's inbox; a date without a year is the last such day up to today.
+def read_messages(page: Node, today: date, known: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of the bank's inbox, each with what it is known by while it is listed.
+
+    A date without a year is the last such day up to today, when the row is met first; `known` holds the dates of rows
+    that were listed before. Equal rows are told apart by a running number.
 
     Raises:
         ShapeError: there is no list with dates and messages.
     """
     wanted = {"status": ("status",), "date": ("date",), "message": ("message", "subject")}
     cells, columns = _table(page, wanted)
+    counts: Counter[str] = Counter()
     for row in cells:
         texts = {name: html.text_of(row[at]) if at < len(row) else "" for name, at in columns.items()}
         day = None if (found := read_day(texts["date"])) is None else dated_by(today, found)
-        received = None if day is None else day.isoformat()
-        yield {
-            "id": digest(received or texts["date"], texts["message"]),
-            "date_received": received,
-            "status": texts.get("status", "").lower() or None,
-            "subject": texts["message"][:120] or None,
-            "preview": texts["message"] or None,
-        }
+        same = digest(texts["date"], texts["message"])
+        number = [f"#{counts[same]}"] if counts[same] else []
+        counts[same] += 1
+        mark = digest(same, *number)
+        received = known.get(mark) or (None if day is None else day.isoformat())
+        yield (
+            mark,
+            {
+                "id": digest(received or texts["date"], texts["message"], *number),
+                "date_received": received,
+                "status": texts.get("status", "").lower() or None,
+                "subject": texts["message"][:120] or None,
+                "preview": texts["message"] or None,
+            },
+        )
 
 
 def read_billing(page: Node) -> dict[str, str]:
@@ -172,11 +200,13 @@ def _account(link: Node) -> SiteAccount | None:
     text = plain(html.text_of(link))
     last_four = None if (found := _LAST_FOUR.search(text)) is None else found[1]
     name = _LAST_FOUR.split(text)[0].strip(" -:") or None
-    key = query.get("accountid") or query.get("acctid") or last_four or digest(text)
+    own = query.get("accountid") or query.get("acctid") or last_four
     money = _MONEY.search(text)
-    return SiteAccount(
-        key, path[1].replace("-", "_"), name, last_four, None if money is None else signed_cents(money[1]), href
-    )
+    kind, balance = path[1].replace("-", "_"), None if money is None else signed_cents(money[1])
+    if own is not None:
+        return SiteAccount(own, kind, name, last_four, balance, href)
+    lasting = " ".join(_MONEY.sub(" ", text).split())
+    return SiteAccount(digest(kind, lasting), kind, name, last_four, balance, href, digest(text))
 
 
 def _table(page: Node, wanted: Mapping[str, Sequence[str]]) -> tuple[list[list[Node]], dict[str, int]]:
@@ -204,10 +234,12 @@ def _listed(row: Sequence[Node], columns: dict[str, int]) -> Listed:
     texts = {name: html.text_of(row[at]) if at < len(row) else "" for name, at in columns.items()}
     links = [link.get("href", "") for cell in row for link in html.every(cell, "a")]
     day = read_day(texts["date"])
+    key = digest(texts.get("account", ""), texts["date"], texts["title"])
     return Listed(
-        digest(texts.get("account", ""), texts["date"], texts["title"]),
+        key,
         texts["title"],
         None if day is None or day.year is None else dated_by(date.max, day),
         texts.get("account") or None,
         next((href for href in links if _DOCUMENT.search(href)), None),
+        key,
     )

@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from connectors.usaa.aliases import inbox_accounts
 from connectors.usaa.documents.identity import identified
 from connectors.usaa.documents.reading import Read
 from connectors.usaa.documents.templates import Template
 from connectors.usaa.gaps import Gaps
 from connectors.usaa.ledger import Ledger
 from connectors.usaa.records import TRANSACTIONS, RecordFactory
+from connectors.usaa.site.account_names import AccountNames
 from connectors.usaa.site.client import Site
 from connectors.usaa.site.pages import SiteAccount, read_accounts
-from pdpp_worker.connector import Context, Record, Start, State, TimeRange
+from pdpp_worker.connector import Context, ProviderError, Record, Start, State, TimeRange
 
 VERSION = 1
 
@@ -33,6 +35,12 @@ class SiteSession:
     ledger: Ledger = field(init=False)
     statements: dict[str, str] = field(init=False)
     """Statements that were looked at: empty when read, else what was known when they could not be."""
+    names: AccountNames = field(init=False)
+    listed: dict[str, str] = field(default_factory=dict)
+    """Messages that the inbox page shows, and the day of each."""
+    failure: ProviderError | None = None
+    """Why the dashboard could not be read."""
+    history_days: int = 0
     accounts: list[SiteAccount] = field(default_factory=list)
     proof: Record | None = None
 
@@ -42,12 +50,23 @@ class SiteSession:
         known = held if isinstance(held, dict) and held.get("version") == VERSION else {}
         self.ledger = Ledger.load(known.get("accounts"))
         self.statements = dict(known.get("statements", {}))
+        self.names = AccountNames.load(known, self.ledger.accounts.keys(), inbox_accounts(cursor))
+        before = known.get("history_days")
+        if before is not None:
+            self.ledger.lengthen(self.history_days - before)
+            self.history_days = max(self.history_days, before)
 
     def state(self, covered: TimeRange | None = None) -> State:
         """The position in all sources of transactions; at the end of a walk with the period that it covers."""
         raw = self.start.cursor(TRANSACTIONS)
         kept = raw if isinstance(raw, dict) else {}
-        site = {"version": VERSION, "accounts": self.ledger.dump(), "statements": self.statements}
+        site = {
+            "version": VERSION,
+            "accounts": self.ledger.dump(),
+            "statements": self.statements,
+            "history_days": self.history_days,
+            **self.names.dump(),
+        }
         return State(stream=TRANSACTIONS, cursor={**kept, "site": site}, covered=covered)
 
     def find_accounts(self) -> list[SiteAccount]:
@@ -56,8 +75,14 @@ class SiteSession:
         Raises:
             ProviderError: the dashboard could not be read.
         """
+        if self.failure is not None:
+            raise self.failure
         if not self.accounts:
-            self.accounts = read_accounts(self.site.page("/my/usaa"))
+            try:
+                self.accounts = self.names.settle(read_accounts(self.site.page("/my/usaa")))
+            except ProviderError as error:
+                self.failure = error
+                raise
         return self.accounts
 
     def sent(self, account: str, read: Read) -> Iterator[Record]:
@@ -75,6 +100,7 @@ def open_session(
 ) -> SiteSession:
     """The state with which a slice begins."""
     today = context.now().date()
-    promised = today - timedelta(days=int(context.settings["history_days"]))
+    days = int(context.settings["history_days"])
     gaps = Gaps(start.detail_gaps[: start.budget.items])
-    return SiteSession(start, site, factory, gaps, templates, today, promised)
+    promised = today - timedelta(days=days)
+    return SiteSession(start, site, factory, gaps, templates, today, promised, history_days=days)

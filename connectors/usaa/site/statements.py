@@ -19,8 +19,11 @@ DOCUMENTS = "/my/documents"
 
 def walk(session: SiteSession) -> Iterator[Message]:
     """Every listed document, and the PDF of each statement that was not read yet."""
-    for listed in read_documents(session.site.page(DOCUMENTS)):
-        held = session.statements.get(listed.id)
+    documents = read_documents(session.site.page(DOCUMENTS))
+    # Which of several with one title and date is the new one nobody can say, so all of them are read again.
+    grown = {listed.base for listed in documents if listed.id not in session.statements and listed.id != listed.base}
+    for listed in documents:
+        held = None if listed.base in grown else session.statements.get(listed.id)
         assigned = any(resource_of(gap) == listed.id for gap in session.gaps.resources())
         if listed.is_statement and (assigned or held not in ("", knowledge(session.templates))):
             yield from _fetch(session, listed)

@@ -116,7 +116,7 @@ def test_what_follows_a_line_that_was_never_ended_is_read(root: Path) -> None:
     write(path, said("u3"), append=True)
     second = run(root, first.state, gaps=[to_close(first.gaps[0])])
 
-    assert uuids(second) == ["u3"]
+    assert set(uuids(second)) == {"u3"}
     assert [gap.gap_id for gap in second.gaps] == ["7"]
 
 
@@ -130,8 +130,7 @@ def test_a_line_that_is_ended_late_closes_its_gap(root: Path) -> None:
     with path.open("ab") as file:
         file.write(whole[40:])
     second = run(root, first.state, gaps=[to_close(first.gaps[0])])
-    third = run(root, second.state, gaps=[to_close(gap) for gap in second.gaps])
 
-    assert uuids(second) == ["u1"]
+    assert set(uuids(second)) == {"u1"}
     assert [one.gap_id for one in second.sent if isinstance(one, DetailGapRecovered)] == ["7"]
-    assert [one.absent for one in third.sent if isinstance(one, DetailGapRecovered)] == [True]
+    assert not second.gaps

@@ -1,0 +1,57 @@
+"""Tells lines of one transcript apart that stand under one uuid.
+
+The first keeps the plain key; another one with other bytes gets a digest of them in its key; one with the same bytes
+is the same record. A uuid is remembered for so many bytes after its first line, so memory and cursor stay as they
+are however long the file is; what a run remembers is read back from the file itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+REACH_BYTES = 1024 * 1024
+_DIGEST_BYTES = 8
+
+
+class Good(NamedTuple):
+    """A line that is a JSON object."""
+
+    line: dict[str, Any]
+    offset: int
+    raw: bytes
+    mark: str = ""
+    """The difference from an earlier line of the same uuid."""
+    is_copy: bool = False
+    """Whether the same bytes stood there before."""
+
+
+class Repeats:
+    """The uuids of the lines before."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[int, str]] = {}
+        self._order: deque[tuple[int, str]] = deque()
+
+    def place(self, good: Good) -> Good:
+        """The same line with its mark."""
+        uuid = good.line.get("uuid")
+        if not isinstance(uuid, str):
+            return good
+        if self._order and self._order[0][0] < good.offset - REACH_BYTES:
+            self._forget_before(good.offset - REACH_BYTES)
+        content = hash(good.raw if good.raw.endswith(b"}\n") else good.raw.strip() + b"\n")
+        variants = self._seen.get(uuid)
+        if variants is None:
+            self._seen[uuid] = {content: ""}
+            self._order.append((good.offset, uuid))
+            return good
+        if content in variants:
+            return good._replace(mark=variants[content], is_copy=True)
+        mark = variants[content] = f"~{blake2b(good.raw.strip(), digest_size=_DIGEST_BYTES).hexdigest()}"
+        return good._replace(mark=mark)
+
+    def _forget_before(self, offset: int) -> None:
+        while self._order and self._order[0][0] < offset:
+            del self._seen[self._order.popleft()[1]]

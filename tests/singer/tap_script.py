@@ -1,0 +1,37 @@
+"""A Singer tap that plays a script: messages, and a few words of its own, such as {"sleep": 1}."""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def play(step: dict[str, Any], state: object) -> None:
+    if "sleep" in step:
+        time.sleep(step["sleep"])
+    elif "helper" in step:
+        subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({step['helper']})"])
+    elif "raw" in step:
+        sys.stdout.write(step["raw"] + "\n")
+    elif "echo" in step:
+        sys.stdout.write(json.dumps({"type": "STATE", "value": state}) + "\n")
+    else:
+        sys.stdout.write(json.dumps(step) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for name in ("config", "catalog", "state"):
+        parser.add_argument(f"--{name}", type=Path)
+    asked = parser.parse_args()
+    state = json.loads(asked.state.read_text()) if asked.state else None
+    sys.stderr.write(json.dumps({"handed": state}) + "\n")
+    for step in json.loads(Path(json.loads(asked.config.read_text())["script"]).read_text()):
+        play(step, state)
+
+
+main()
