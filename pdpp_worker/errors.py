@@ -8,7 +8,7 @@ PdppError
 ├── PacerUnavailableError  Redis cannot be reached, so no request may be sent
 └── ProviderError          what a provider answered, as the connector sees it
     ├── Throttled          429, or a pause that the provider asked for
-    ├── NeedsOwner         time alone does not mend it: the owner has to act first
+    ├── NeedsOwner         time alone does not fix it: the owner has to act first
     │   ├── Challenged     a bot check that only the owner can pass
     │   └── AuthExpired    the credentials no longer work
     ├── Forbidden          the account may not read this one resource

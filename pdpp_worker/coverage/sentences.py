@@ -189,7 +189,7 @@ def _walk(facts: Facts) -> Iterator[str]:
     if facts.blame != facts.stream:
         yield f"The stream {facts.blame}, which it depends on, was not walked to its end."
     elif facts.ended is None:
-        yield "It was never walked to its end." if facts.walking is None else f"Run {facts.walking} walks it."
+        yield "It was never walked to its end."
     else:
         error = f": {facts.ended.error.rstrip('.')}" if facts.ended.error else ""
         status = facts.ended.status.replace("_", " ")

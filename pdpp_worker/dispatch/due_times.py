@@ -27,7 +27,8 @@ def next_time(
 
 def _checked(every_s: float) -> float:
     if not 0 < every_s <= LONGEST_S:
-        raise ConfigurationError(f"{every_s:g} s is no interval; it must be longer than 0 and at most ten years.")
+        days = f"{every_s / 86_400:,.6g} days"
+        raise ConfigurationError(f"{days} is no interval; it must be longer than 0 and at most ten years.")
     return every_s
 
 

@@ -136,4 +136,4 @@ PRESSURE = frozenset({Reason.RATE_LIMITED, Reason.UPSTREAM_PRESSURE})
 """Reasons that speak of the provider's limits; only these hold back other work of the connection."""
 
 NEEDS_OWNER = frozenset({Reason.CHALLENGED, Reason.CREDENTIALS_EXPIRED, Reason.ANOTHER_ACCOUNT})
-"""Reasons that time alone does not mend: the owner has to act first."""
+"""Reasons that time alone does not fix: the owner has to act first."""

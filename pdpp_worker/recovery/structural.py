@@ -1,7 +1,7 @@
 """The structural sweep: what a connector's manifest says can never be had is kept in step with what is stored.
 
 It fetches nothing. Every stream of a manifest has a coverage row, and a stream that is declared absent has the reason
-there; gaps that an older version stored for it are closed, since nobody can ever mend them.
+there; gaps that an older version stored for it are closed, since nobody can ever fix them.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ CANARY = 20
 def satisfies(installed: str, seen: str, required: str | None, opened_for: str | None = None) -> bool:
     """Whether the installed version may try a gap again.
 
-    It is newer than the last that met it, and no older than the one that mends it or was let try it already.
+    It is newer than the last that met it, and no older than the one that fixes it or was let try it already.
     """
     try:
         least = max(Version(required or installed), Version(opened_for or installed))
@@ -38,7 +38,7 @@ def satisfies(installed: str, seen: str, required: str | None, opened_for: str |
 
 
 def sweep_upgrade(settings: Settings, db: Database) -> list[DueRun]:
-    """Let gaps be tried that the installed versions may mend; returns the queued runs."""
+    """Let gaps be tried that the installed versions may fix; returns the queued runs."""
 
     def open_(connection_id: int, version: str, met: list[Waiting]) -> int | None:
         return connection_id if _open(db, connection_id, version, met) else None

@@ -59,7 +59,7 @@ def require_current(db: Database) -> None:
     """Refuse to work on a schema of another version.
 
     Raises:
-        ConfigurationError: naming the command that mends it.
+        ConfigurationError: naming the command that fixes it.
     """
     have, need = revisions(db)
     if have != need:

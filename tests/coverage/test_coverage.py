@@ -105,7 +105,7 @@ class TestUnknown:
         row = only(cli)
 
         assert row["verdict"] == "unknown"
-        assert f"Run {run_id} walks it" in row["because"]
+        assert f"Run {run_id} walks it" in row["next"]
 
     def test_a_walk_that_the_owner_stopped(self, cli: Cli, scenario: Scenario) -> None:
         scenario.send(record("a"))

@@ -35,7 +35,7 @@ class GapForm(Form):
     parent_stream: StreamName | None = Field(default=None, description="whose list promised it")
     record_key: Key | None = Field(default=None, description="in its own JSON type; without it no required key is met")
     reason: StrictStr = Field(default="unknown", description="a word for why")
-    retryable: StrictBool = Field(default=True, description="whether time mends it")
+    retryable: StrictBool = Field(default=True, description="whether time fixes it")
     retry_after: Time | None = Field(default=None, description="ours: not before")
     detail_locator: dict[str, Any] | None = Field(default=None, description="comes back with the gap; no secrets")
     last_error: StrictStr | dict[str, Any] | None = Field(

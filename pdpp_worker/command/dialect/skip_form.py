@@ -35,7 +35,7 @@ class Hint(Form):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: HintAction = Field(description="who has to act")
-    retryable: StrictBool | None = Field(default=None, description="whether time mends it")
+    retryable: StrictBool | None = Field(default=None, description="whether time fixes it")
 
 
 class Continuation(Form):
@@ -62,7 +62,7 @@ class SkipForm(Form):
     stream: StreamName | None = Field(default=None, description="in scope; left out: about the run")
     reason: StrictStr = Field(default="unknown", description="a word for why")
     message: StrictStr = Field(default="", description="a sentence for the owner")
-    recovery_hint: HintAction | Hint | None = Field(default=None, description="what would mend it, or an object of it")
+    recovery_hint: HintAction | Hint | None = Field(default=None, description="what would fix it, or an object of it")
     continuation: Continuation | None = Field(default=None, description="no miss: a part is done, run again soon")
     resource_ids: list[Key] | None = Field(default=None, description="the resources that were skipped")
     resources: list[Key] | None = Field(default=None, description="the same")
@@ -73,7 +73,7 @@ class SkipForm(Form):
     scope: Scope | None = Field(default=None, description="ours: exactly what was skipped")
     recovery_kind: RecoveryKind | None = Field(default=None, description="ours: who goes back for it")
     retry_after: Time | None = Field(default=None, description="ours: not before")
-    connector_version_required: StrictStr | None = Field(default=None, description="ours: the version that mends it")
+    connector_version_required: StrictStr | None = Field(default=None, description="ours: the version that fixes it")
     detail: dict[str, Any] | None = Field(default=None, description="ours: comes back with the gap")
 
     @property

@@ -19,7 +19,7 @@ class Waiting(NamedTuple):
     seen: str
     """The version that met the gaps last."""
     required: str | None
-    """The version that mends them, where the connector knew it."""
+    """The version that fixes them, where the connector knew it."""
     opened_for: str | None = None
     """The version that was let try them last."""
 
