@@ -71,6 +71,16 @@ def test_a_small_manifest_is_enough(tmp_path: Path) -> None:
             [{"name": "b", "state_stream": "x", **WINDOW}], "stream b names the unknown parent x", id="unknown state"
         ),
         pytest.param(
+            ["a", {"name": "b", "belongs_to": {"x": "a_id"}}],
+            "stream b belongs to the unknown stream x",
+            id="unknown owner",
+        ),
+        pytest.param(
+            [{"name": "a", "belongs_to": {"b": "b_id"}}, {"name": "b", "belongs_to": {"a": "a_id"}}],
+            "the streams' parents form a cycle: a -> b -> a",
+            id="owners in a circle",
+        ),
+        pytest.param(
             ["a", {"name": "b", "parent_streams": ["a", "a"], **DETAIL}],
             "stream b names a parent twice",
             id="duplicate parent",

@@ -10,8 +10,10 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from pdpp_worker.connector import AuthExpired, Context, Message, Start
+from pdpp_worker.connector import AuthExpired, Context, Message, SourceAccount, Start
 from pdpp_worker.dispatch import dispatch
+from pdpp_worker.owner import connection_changes
+from pdpp_worker.owner import deletions as owner_deletions
 from pdpp_worker.recovery.structural import sweep_structural
 from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.recovery.upgrade import sweep_upgrade
@@ -25,6 +27,7 @@ from tests.support.scripted import Scenario, manifest, record, state
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"
 ORDER = re.findall(r"`(\w+)`", re.search(r"in this order:(.*?)\n   Rows", DOCUMENT.read_text(), re.DOTALL)[1])  # type: ignore[index]
+CHILD = {"name": "parts", "parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"}
 WRITE = re.compile(r"(?:INSERT INTO|(?<!DO )(?<!FOR )(?<!KEY )\bUPDATE|DELETE FROM)\s+(\w+)")
 LOCK = re.compile(r"FROM (\w+).*?FOR (?:NO KEY )?UPDATE", re.DOTALL)
 
@@ -69,7 +72,27 @@ def everything(scenario: Scenario) -> None:
     sweep_upgrade(scenario.settings, scenario.db)
     sweep_transient(scenario.settings, scenario.db)
     scenario.work()
+    deletions(scenario)
     by_hand(scenario)
+
+
+def deletions(scenario: Scenario) -> None:
+    """Deletions that rest on absence, of a few records and of many, with what belongs to them."""
+    child = {**CHILD, "belongs_to": {"items": "item"}}
+    scenario.manifest = manifest("items", child)
+    keys = [f"k{number}" for number in range(60)]
+    absent = [record(key).model_copy(update={"op": "delete", "ground": "absent"}) for key in keys]
+    scenario.send(*map(record, keys), *(record(key, "parts", item=key) for key in keys), state(2))
+    scenario.run()
+    for messages in (absent[:3], absent[:3], absent[3:40], absent[3:40]):
+        scenario.send(SourceAccount(identity="U1"), *messages, state(3))
+        scenario.run()
+    scenario.send(record("k0"), state(4))
+    scenario.run()
+    owner_deletions.confirm(scenario.db, "mine", None)
+    scenario.send(SourceAccount(identity="U2"), state(5))
+    scenario.run()
+    connection_changes.accept_account(scenario.db, "mine")
 
 
 def signed_out(_: Start, __: Context) -> Iterator[Message]:
@@ -107,4 +130,6 @@ def test_the_lease_comes_first(scenario: Scenario, no_haste: None) -> None:
 
     several = [tables for tables in transactions if len(tables) > 1]
     assert {tuple(tables) for tables in several if tables[0] != "leases"} == set()
-    assert {"runs", "schedules", "gaps", "checkpoints", "connections"} <= {table for one in several for table in one}
+    assert {"runs", "schedules", "records", "deletion_doubts", "gaps", "checkpoints", "connections"} <= {
+        table for one in several for table in one
+    }
