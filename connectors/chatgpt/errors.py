@@ -18,7 +18,7 @@ class ListShortError(UpstreamError):
 
 
 class OtherAccountError(NeedsOwner):
-    """What is listed is another account than the one that was read before."""
+    """The source is signed in to another account than before."""
 
     slug = "other_account"
     reason = "another_account"

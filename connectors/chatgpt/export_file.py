@@ -30,7 +30,7 @@ class Export(Protocol):
         ...
 
     def signs(self) -> list[Any]:
-        """What is another for a changed export."""
+        """Signs of the content: others for a changed export."""
         ...
 
 
@@ -57,7 +57,7 @@ def fingerprint_of(export: Export, streams: Sequence[str]) -> str:
 
 
 def account_of(export: Export) -> dict[str, Any]:
-    """What the export says of its account; empty where it says nothing."""
+    """The account as the export describes it; empty where it does not."""
     for name in export.names():
         if name.rpartition("/")[2] == ACCOUNT_MEMBER:
             with export.open(name) as member:

@@ -56,7 +56,7 @@ def message_extra(name: str, node: Mapping[str, Any], body: Mapping[str, Any]) -
 
 
 def rest(item: Mapping[str, Any], held: Container[str]) -> dict[str, Any]:
-    """What an object holds beside the fields `held`, and that says something."""
+    """The fields of an object beside those that are `held`, without the empty ones."""
     return {name: value for name, value in item.items() if name not in held and value not in (None, [], {})}
 
 

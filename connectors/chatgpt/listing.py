@@ -1,6 +1,6 @@
 """Walks a list that is read by offset and changes while it is read, without trusting its order, count or length.
 
-What decides
+News
     An item is handed out if its version is not among the known ones, wherever on the list it stands. So a pinned
     item, another order, equal times, and an old item that appears late are all found where they are met.
 
@@ -11,7 +11,7 @@ How far a walk goes
     list counts. Passes go on until one brings no news, at most `MAX_PASSES`: a platform that counts reading as an
     update would never be done.
 
-What is not believed
+Words that are not believed
     A short or empty page is no end while the list counts more: the walk goes on, and what is missing is said. A page
     that does not join is asked for again from further up. Pages that bring nothing end the pass, whatever they say.
 """
@@ -64,7 +64,7 @@ class Step:
 
 @dataclass
 class Seen:
-    """What a pass met."""
+    """The items that a pass met."""
 
     marks: dict[bytes, bytes] = field(default_factory=dict)
     unusable: set[int] = field(default_factory=set)
@@ -117,7 +117,7 @@ class Walk:
         self._is_open = saved.get("open") is True
         self._now = now
         self.last = Seen()
-        """What the latest pass met."""
+        """The items that the latest pass met."""
 
     def as_json(self) -> dict[str, Any]:
         """The state as a cursor keeps it."""

@@ -160,7 +160,7 @@ def parsed(label: str, raw: bytes, parse: Callable[[bytes], T] = decode) -> T:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """What an access token says of itself, if it is a JSON Web Token; it is the platform's to check the signature."""
+    """The claims of an access token that is a JSON Web Token; it is the platform's to check the signature."""
     parts = token.split(".")
     try:
         return table(json.loads(urlsafe_b64decode(parts[1] + "==="))) if len(parts) == JWT_PARTS else {}
