@@ -93,7 +93,7 @@ def test_a_page_that_is_not_newest_first_is_a_gap(slack: Slack, holder: Holder, 
 
     sent = holder.run()
 
-    assert gaps(sent)["C1"].reason == Reason.SHAPE_CHANGED
+    assert gaps(sent)["C1"].reason == Reason.SOURCE_PARTITION_FAILED
     assert len(holder.held("messages")) == 3
     known = gaps(sent)["C1"].known
     assert recovered(holder.run(gaps=[known], recovery_only=True)) == []
@@ -245,7 +245,7 @@ def test_members_below_their_count_are_a_gap_until_the_count_agrees(slack: Slack
     told = gaps(holder.run())["C1"]
     known = told.known.model_copy(update={"stream": "channel_memberships"})
 
-    assert told.reason == Reason.SHAPE_CHANGED
+    assert told.reason == Reason.SOURCE_PARTITION_FAILED
     assert recovered(holder.run(gaps=[known], recovery_only=True)) == []
     slack.channels["C1"]["num_members"] = 1
     assert recovered(holder.run(gaps=[known], recovery_only=True)) == ["7"]
