@@ -289,6 +289,16 @@ def test_a_list_of_files_that_shifts_while_it_is_walked_is_walked_again(
     assert "F3" in holder.held("files")
 
 
+def test_a_list_of_files_that_is_always_cut_comes_to_its_end(slack: Slack, holder: Holder) -> None:
+    slack.files = [file(f"F{at}") for at in range(10)]
+
+    for at in range(12):
+        sent = holder.run(["files"], cut=7, same=at > 0)
+
+    assert (len(holder.held("files")), skips(sent)) == (10, {})
+    assert set(holder.state["files"]) == {"run"}
+
+
 def test_a_stream_that_is_added_gets_what_its_parent_has_read_before(slack: Slack, holder: Holder) -> None:
     reaction = [{"name": "tada", "users": ["U1"], "count": 1}]
     slack.add("C1", [said(stamp(0), reactions=reaction), said(stamp(30 * DAY))])
