@@ -27,6 +27,9 @@ FILE_NAME = "slackdump.sqlite"
 TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
 """Tables without which nothing can be read; where another is missing only its stream suffers."""
 
+LONGEST_VALUE = 64 * 1024 * 1024
+"""Longest value that is read out of the archive, bytes; a column can be declared so that it is made up of more."""
+
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """Failures of a damaged archive: SQLite's message about one may hold bytes of it that are no text."""
 
@@ -63,8 +66,15 @@ _CROWDS = """
     WHERE u.CHANNEL_ID > ? GROUP BY u.CHANNEL_ID
     HAVING max(u.CHUNK_ID) > ? OR u.CHANNEL_ID IN (SELECT value FROM json_each(?)) ORDER BY u.CHANNEL_ID
 """
-_CONTENT = ("MESSAGE", "MESSAGE", "FILE", "S_USER", "CHANNEL", "CHANNEL", "WORKSPACE", "CHANNEL_USER")
-"""Kind of chunk to the table that holds what it brought."""
+_BROUGHT: dict[Any, tuple[str, str]] = {
+    **dict.fromkeys((0, 1), ("MESSAGE", "ID, CHANNEL_ID")),
+    2: ("FILE", "ID, CHANNEL_ID"),
+    3: ("S_USER", "ID, USERNAME"),
+    **dict.fromkeys((4, 5), ("CHANNEL", "ID, NAME")),
+    6: ("WORKSPACE", "TEAM_ID, USER_ID"),
+    7: ("CHANNEL_USER", "CHANNEL_ID, USER_ID"),
+}
+"""Kind of chunk to the table that holds what it brought, and columns that tell its rows apart."""
 _CROWD = """
     SELECT u.USER_ID, max(c.SESSION_ID = ?) FROM CHANNEL_USER u JOIN CHUNK c ON c.ID = u.CHUNK_ID
     WHERE u.CHANNEL_ID = ? GROUP BY u.USER_ID ORDER BY u.USER_ID
@@ -118,6 +128,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
         raise ArchiveError(f"there is no {path.name} in the directory that `archive` names")
     try:
         connection = sqlite3.connect(f"file:{quote(str(path))}?{_mode(path)}", uri=True, check_same_thread=False)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
         try:
             yield Archive(connection)
         finally:
@@ -245,10 +256,10 @@ class Archive:
         """A short text that tells a chunk from another one of the same number in another copy of the archive."""
         query = "SELECT SESSION_ID, TYPE_ID, CHANNEL_ID FROM CHUNK WHERE ID = ?"
         row = self.connection.execute(query, (chunk,)).fetchone()
-        kind = row[1] if row is not None and isinstance(row[1], int) else -1
+        table, columns = _BROUGHT.get(row[1] if row is not None else None, ("", ""))
         found = [row]
-        if 0 <= kind < len(_CONTENT) and _CONTENT[kind] in self._tables:
-            found += self.connection.execute(f"SELECT * FROM {_CONTENT[kind]} WHERE CHUNK_ID = ?", (chunk,))  # noqa: S608
+        if table in self._tables:
+            found += self.connection.execute(f"SELECT {columns}, LOAD_DTTM FROM {table} WHERE CHUNK_ID = ?", (chunk,))  # noqa: S608
         return hashlib.sha256(repr(sorted(map(repr, found))).encode()).hexdigest()[:16]
 
     def crowds(self, chunk: int, after: str, also: Iterable[str] = ()) -> Iterator[Crowd]:

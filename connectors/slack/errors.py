@@ -31,11 +31,11 @@ class NamelessError(ShapeError):
     """Items of an answer have nothing by which they could be kept; the others were given."""
 
 
-class DisorderError(ShapeError):
+class DisorderError(Refused):
     """A list came in another order than its pages are cut by, so that parts of it may have been passed over."""
 
 
-class ShortError(ShapeError):
+class ShortError(Refused):
     """A list is shorter than Slack itself counts it; what it named was given."""
 
 

@@ -1,15 +1,19 @@
 """The list of files by the Web API. Its pages are cut by number, so that they shift while they are walked.
 
-The cursor is {"at": run, "page": next page, "pass": number of the walk} within a run, {"run": run} at its end.
+The cursor is {"run": run} at the end of a run's work; before that it has "at", the run; "page", the next one; "pass",
+the number of the walk; of this walk "count", "total" as Slack says it (-1: it changed), "nameless", and "sum", a number
+that two walks of the same files share; and "before", the sum of the walk before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from typing import Any
+from zlib import crc32
 
 from connectors.slack.api import Api, refuse_nameless
 from connectors.slack.errors import DisorderError
-from connectors.slack.fields import integer, text
+from connectors.slack.fields import text
 from connectors.slack.rows import Obj
 from connectors.slack.streams import FILES, RecordFactory
 from pdpp_worker.connector import Message, ShapeError, Start, State
@@ -20,15 +24,14 @@ MAX_PASSES = 4
 
 
 class Files:
-    """Walks the list of files until its pages agree with each other."""
+    """Walks the list of files until nothing can have been missed."""
 
     def __init__(self, api: Api, factory: RecordFactory, start: Start) -> None:
         self._api = api
         self._factory = factory
-        self._start = start
-        self._met: set[str] = set()
-        self._nameless = 0
-        self._totals: set[int | None] = set()
+        self._run = start.run_id
+        cursor = table(start.cursor(FILES))
+        self._place: Obj = dict(cursor) if cursor.get("at") == self._run and "sum" in cursor else self._begin(1, None)
 
     def walk(self) -> Iterator[Message]:
         """Every file, by as many walks as it takes.
@@ -36,37 +39,39 @@ class Files:
         Raises:
             DisorderError: the list has shifted in each of them.
         """
-        cursor = table(self._start.cursor(FILES))
-        is_begun = cursor.get("at") == self._start.run_id
-        first = (integer(cursor.get("page")) or 1) if is_begun else 1
-        number = (integer(cursor.get("pass")) or 1) if is_begun else 1
-        while not (yield from self._walk_once(first, number)):
-            first, number = 1, number + 1
-            if number > MAX_PASSES:
+        while not (yield from self._walk_once()):
+            if self._place["pass"] == MAX_PASSES:
                 raise DisorderError("files.list has shifted in each walk of it")
-        refuse_nameless("files.list", self._nameless)
-        yield from self._state({"run": self._start.run_id})
+            self._place = self._begin(self._place["pass"] + 1, self._place["sum"])
+        refuse_nameless("files.list", self._place["nameless"])
+        yield from self._state({"run": self._run})
 
-    def _walk_once(self, first: int, number: int) -> Generator[Message, None, bool]:
-        """One walk from a page on; returns whether nothing can have been missed."""
-        known, before = len(self._met), set(self._met)
-        self._totals, self._nameless, met = set(), 0, set[str]()
-        page, pages = first, first
-        while page <= max(pages, 1):
-            found, pages, total = self._api.files(page)
-            if page < pages and not found:
-                raise ShapeError(f"files.list speaks of {pages} pages, and page {page} is empty")
-            self._totals.add(total)
+    def _begin(self, number: int, before: int | None) -> Obj:
+        place = {"at": self._run, "page": 1, "pass": number, "count": 0, "sum": 0, "nameless": 0}
+        return place if before is None else {**place, "before": before}
+
+    def _walk_once(self) -> Generator[Message, None, bool]:
+        """One walk to its end; returns whether nothing can have been missed."""
+        place, pages = self._place, self._place["page"]
+        while place["page"] <= max(pages, 1):
+            found, pages, total = self._api.files(place["page"])
+            if place["page"] < pages and not found:
+                raise ShapeError(f"files.list speaks of {pages} pages, and page {place['page']} is empty")
             named = [raw for raw in tables(found) if text(raw.get("id"))]
-            self._nameless += len(found) - len(named)
             for raw in named:
-                met.add(raw["id"])
                 yield from self._factory.file(raw)
-            page += 1
-            yield from self._state({"at": self._start.run_id, "page": page, "pass": number})
-        self._met |= met
-        is_counted = first == 1 and self._totals == {len(met) + self._nameless}
-        return pages <= 1 or is_counted or (known > 0 and met <= before)
+            self._note(found, named, total)
+            yield from self._state(dict(place))
+        is_counted = place.get("total") == place["count"]
+        return bool(pages <= 1 or is_counted or place.get("before") == place["sum"])
+
+    def _note(self, found: list[Any], named: list[Obj], total: int | None) -> None:
+        place = self._place
+        place["total"] = total if place.get("total", total) == total else -1
+        place["count"] += len(found)
+        place["nameless"] += len(found) - len(named)
+        place["sum"] = (place["sum"] + sum(crc32(raw["id"].encode(errors="replace")) for raw in named)) % 2**32
+        place["page"] += 1
 
     def _state(self, cursor: Obj) -> Iterator[Message]:
         if FILES in self._factory.wanted:

@@ -11,7 +11,7 @@ from connectors.slack.fields import integer
 from connectors.slack.gaps import MAX_FAILURES, is_its_own, part_gap
 from connectors.slack.rows import Obj
 from connectors.slack.streams import RecordFactory
-from pdpp_worker.connector import Message, NeedsOwner, ProviderError, ShapeError
+from pdpp_worker.connector import Message, NeedsOwner, ProviderError
 from pdpp_worker.connector.json_fields import table
 
 Checkpoint = Callable[[int], Iterator[Message]]
@@ -49,7 +49,7 @@ class Threads:
                 yield from self._factory.message(channel, raw["ts"], raw)
             yield from checkpoint(len(page.items))
         if not place.get("read"):
-            raise ShapeError("conversations.replies answered without even the parent")
+            raise ShortError("conversations.replies answered without even the parent")
         refuse_nameless("conversations.replies", integer(place.get("nameless")) or 0)
         had, counted = integer(place.get("replies")) or 0, integer(place.get("counted")) or 0
         if had < counted:

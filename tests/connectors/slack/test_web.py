@@ -275,7 +275,7 @@ def test_a_thread_that_is_answered_with_nothing_is_a_gap(slack: Slack, holder: H
     slack.add("C1", thread(stamp(1), stamp(2)))
     slack.faults["conversations.replies"] = failing({"ok": True, "messages": []})
 
-    assert gaps(holder.run())[f"C1/{stamp(1)}"].reason == Reason.SHAPE_CHANGED
+    assert gaps(holder.run())[f"C1/{stamp(1)}"].reason == Reason.SOURCE_PARTITION_FAILED
 
 
 def test_a_cursor_that_is_none_does_not_pass_for_the_end(slack: Slack, holder: Holder) -> None:

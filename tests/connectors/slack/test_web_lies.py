@@ -93,7 +93,7 @@ def test_a_page_that_is_not_newest_first_is_a_gap(slack: Slack, holder: Holder, 
 
     sent = holder.run()
 
-    assert gaps(sent)["C1"].reason == Reason.SHAPE_CHANGED
+    assert gaps(sent)["C1"].reason == Reason.SOURCE_PARTITION_FAILED
     assert len(holder.held("messages")) == 3
     known = gaps(sent)["C1"].known
     assert recovered(holder.run(gaps=[known], recovery_only=True)) == []
@@ -245,7 +245,7 @@ def test_members_below_their_count_are_a_gap_until_the_count_agrees(slack: Slack
     told = gaps(holder.run())["C1"]
     known = told.known.model_copy(update={"stream": "channel_memberships"})
 
-    assert told.reason == Reason.SHAPE_CHANGED
+    assert told.reason == Reason.SOURCE_PARTITION_FAILED
     assert recovered(holder.run(gaps=[known], recovery_only=True)) == []
     slack.channels["C1"]["num_members"] = 1
     assert recovered(holder.run(gaps=[known], recovery_only=True)) == ["7"]
@@ -287,6 +287,16 @@ def test_a_list_of_files_that_shifts_while_it_is_walked_is_walked_again(
     holder.run(["files"])
 
     assert "F3" in holder.held("files")
+
+
+def test_a_list_of_files_that_is_always_cut_comes_to_its_end(slack: Slack, holder: Holder) -> None:
+    slack.files = [file(f"F{at}") for at in range(10)]
+
+    for at in range(12):
+        sent = holder.run(["files"], cut=7, same=at > 0)
+
+    assert (len(holder.held("files")), skips(sent)) == (10, {})
+    assert set(holder.state["files"]) == {"run"}
 
 
 def test_a_stream_that_is_added_gets_what_its_parent_has_read_before(slack: Slack, holder: Holder) -> None:
