@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.usaa.aliases import site_ids
 from connectors.usaa.documents.identity import identified
-from connectors.usaa.documents.reading import Paper, Read, UnreadError, open_paper, read_csv, read_paper
+from connectors.usaa.documents.reading import Paper, Read, UnreadError, open_paper, read_paper, read_table
 from connectors.usaa.documents.templates import Template, knowledge
 from connectors.usaa.gaps import Gaps, covered_by, shortened, still_shortened, window_of
 from connectors.usaa.inbox import files
@@ -167,7 +167,7 @@ class Inbox:
         key = found.name
         try:
             if content.kind == "export":
-                read = read_csv(content.data)
+                read = read_table(content.data)
             else:
                 paper = open_paper(content.data, content.sha256)
                 key = paper.key
@@ -223,7 +223,7 @@ class Inbox:
         try:
             content = files.read(Found(name, self._root / name))
             paper = None if content.kind == "export" else open_paper(content.data, content.sha256)
-            read = read_csv(content.data) if paper is None else read_paper(paper, self._templates)
+            read = read_table(content.data) if paper is None else read_paper(paper, self._templates)
         except (UnreadableFileError, UnreadError):
             return set()
         return {key for key, _ in identified(account, read.entries)}
