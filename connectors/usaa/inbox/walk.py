@@ -75,8 +75,8 @@ class Inbox:
         for one in self._in_order(found):
             yield from self._visit(one, force=one.name in again)
             yield from self._state_if_due()
-        for one in found:
-            if self._is_robbed(one):
+        for one in (*found, *found):
+            if self._is_robbed(one) or self._is_better_known(one):
                 yield from self._visit(one, force=True)
                 yield from self._state_if_due()
         yield from self._ranges()
@@ -93,6 +93,12 @@ class Inbox:
         """Whether a document that moved to another account may have taken along what this one gives as well."""
         held = self._cursor.files.get(found.name)
         return held is not None and held.sha256 == _ROBBED and held.unread_by is None
+
+    def _is_better_known(self, found: Found) -> bool:
+        """Whether a document that was read after this one tells whose it is."""
+        held = self._cursor.files.get(found.name)
+        is_concluded = held is not None and held.account is not None and not held.is_named
+        return held is not None and is_concluded and held.account != self._inference.infer(found)
 
     def recover(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read exactly the files that the gaps name; for a missing period, what is new as well."""
