@@ -47,7 +47,11 @@ _ACCOUNTS = (
 )
 _DELIMITERS = ",;\t|"
 _ROW_WITHIN = re.compile(rf"[\r\n]\W*{FULL_DATE}", re.IGNORECASE)
-_UNPOSTED = re.compile(r"pending|processing|authori[sz]|scheduled|\bhold\b|not posted", re.IGNORECASE)
+_UNPOSTED = re.compile(r"pending|processing|authori[sz]|scheduled|forecast|\bhold\b|not posted", re.IGNORECASE)
+_FORMER = re.compile(
+    r"""\s*"?(?:posted|pending|forecasted|scheduled)"?,[^,]*,"?\d{1,2}/\d{1,2}/\d{4}"?,""", re.IGNORECASE
+)
+_FORMER_HEADER = "Status,,Date,,Original Description,Category,Amount\n"
 _POSTED = re.compile(r"posted|cleared|completed?\b", re.IGNORECASE)
 _SUMMARY = re.compile(
     r"(?:sub|grand )?totals?\b|(?:(?:opening|beginning|starting|closing|ending|current|available) )?balance\b",
@@ -105,7 +109,7 @@ def read_export(content: bytes) -> Export:
     Raises:
         NotAnExportError: no row of it names the columns of one, its dates are not month first, or it mixes accounts.
     """
-    text = _decode(content)
+    text = _with_header(decode(content))
     rows, columns, header_at, account = _find_header(text)
     export = Export(account=account)
     width = len(rows[header_at][1])
@@ -131,7 +135,7 @@ def read_export(content: bytes) -> Export:
 def looks_like_export(content: bytes) -> bool:
     """Whether some row near the beginning names the columns of an export."""
     try:
-        _find_header(_decode(content[:65536]))
+        _find_header(_with_header(decode(content[:65536])))
     except NotAnExportError:
         return False
     return True
@@ -143,13 +147,21 @@ def account_in(text: str) -> str | None:
     return next((one[1] for one in found if one is not None), None)
 
 
-def _decode(content: bytes) -> str:
+def decode(content: bytes) -> str:
+    """The text of a file, whichever of the usual encodings it has."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("cp1252", "replace")
+
+
+def _with_header(text: str) -> str:
+    """The site's former export, which had no header and two minuses before a credit, in the form of the newer ones."""
+    if _FORMER.match(text) is None:
+        return text
+    return _FORMER_HEADER + re.sub(r"""(?m)(,"?)--(?=[$\d.][^,]*$)""", r"\1", text)
 
 
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from connectors.usaa.documents.export import Export, NotAnExportError, read_export
+from connectors.usaa.documents.export import Export, NotAnExportError, decode, read_export
 from connectors.usaa.documents.identity import Posting, digest
+from connectors.usaa.documents.money_files import reader_of
 from connectors.usaa.documents.pdf import Document, UnreadablePdfError, read_pdf
 from connectors.usaa.documents.statement import Statement, UnknownTemplateError, read_statement
 from connectors.usaa.documents.templates import Template, fingerprint
@@ -102,6 +103,24 @@ def read_paper(paper: Paper, templates: Sequence[Template]) -> Read:
     span = Span(statement.since, statement.closed_on + DAY, statement.opening, statement.closing)
     balance = (statement.closed_on, statement.closing)
     return Read(statement.entries, source_of(statement), statement.account, span, balance, statement)
+
+
+def read_table(data: bytes) -> Read:
+    """Read an export of whatever form.
+
+    Raises:
+        UnreadError: it has a shape that is not known, or not one of its transactions can be read.
+    """
+    reader = reader_of(data)
+    if reader is None:
+        return read_csv(data)
+    try:
+        found = reader(decode(data))
+    except NotAnExportError as error:
+        raise UnreadError(Reason.SHAPE_CHANGED, f"as a file for money programs: {error}") from None
+    if found.broken and not found.entries:
+        raise UnreadError(Reason.SHAPE_CHANGED, f"none of its {len(found.broken)} transactions can be read")
+    return Read(found.entries, FROM_EXPORT, found.account, found.span, found.balance, broken=found.broken)
 
 
 def read_csv(data: bytes) -> Read:

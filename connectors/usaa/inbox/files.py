@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from connectors.usaa.documents.export import account_in, looks_like_export
+from connectors.usaa.documents.money_files import reader_of
 
 MAX_BYTES = 32 * 1024 * 1024
 """Longest file that is read; a statement or export of one account is far shorter."""
@@ -149,6 +150,6 @@ def _kind(found: Found, data: bytes) -> Kind:
             raise UnreadableFileError(why)
     if re.match(rb"(\xef\xbb\xbf)?\s*(<!doctype html|<html|<head|<body)", data[:_HEAD_BYTES], re.IGNORECASE):
         raise UnreadableFileError("a web page, not the document; download it again while signed in")
-    if looks_like_export(data):
+    if looks_like_export(data) or reader_of(data) is not None:
         return "export"
-    raise UnreadableFileError("neither a PDF nor a CSV with a date and an amount column")
+    raise UnreadableFileError("neither a PDF, nor a CSV with a date and an amount column, nor OFX, QFX or QIF")

@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.usaa.aliases import site_ids
 from connectors.usaa.documents.identity import identified
-from connectors.usaa.documents.reading import Paper, Read, UnreadError, open_paper, read_csv, read_paper
+from connectors.usaa.documents.reading import Paper, Read, UnreadError, open_paper, read_paper, read_table
 from connectors.usaa.documents.templates import Template, knowledge
 from connectors.usaa.gaps import Gaps, covered_by, shortened, still_shortened, window_of
 from connectors.usaa.inbox import files
@@ -75,8 +75,8 @@ class Inbox:
         for one in self._in_order(found):
             yield from self._visit(one, force=one.name in again)
             yield from self._state_if_due()
-        for one in found:
-            if self._is_robbed(one):
+        for one in (*found, *found):
+            if self._is_robbed(one) or self._is_better_known(one):
                 yield from self._visit(one, force=True)
                 yield from self._state_if_due()
         yield from self._ranges()
@@ -93,6 +93,12 @@ class Inbox:
         """Whether a document that moved to another account may have taken along what this one gives as well."""
         held = self._cursor.files.get(found.name)
         return held is not None and held.sha256 == _ROBBED and held.unread_by is None
+
+    def _is_better_known(self, found: Found) -> bool:
+        """Whether a document that was read after this one tells whose it is."""
+        held = self._cursor.files.get(found.name)
+        is_concluded = held is not None and held.account is not None and not held.is_named
+        return held is not None and is_concluded and held.account != self._inference.infer(found)
 
     def recover(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read exactly the files that the gaps name; for a missing period, what is new as well."""
@@ -167,7 +173,7 @@ class Inbox:
         key = found.name
         try:
             if content.kind == "export":
-                read = read_csv(content.data)
+                read = read_table(content.data)
             else:
                 paper = open_paper(content.data, content.sha256)
                 key = paper.key
@@ -223,7 +229,7 @@ class Inbox:
         try:
             content = files.read(Found(name, self._root / name))
             paper = None if content.kind == "export" else open_paper(content.data, content.sha256)
-            read = read_csv(content.data) if paper is None else read_paper(paper, self._templates)
+            read = read_table(content.data) if paper is None else read_paper(paper, self._templates)
         except (UnreadableFileError, UnreadError):
             return set()
         return {key for key, _ in identified(account, read.entries)}

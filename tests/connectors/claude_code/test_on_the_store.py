@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +17,7 @@ from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
-from tests.connectors.claude_code.logs import PROJECT, A, B, Held, run, said, write
+from tests.connectors.claude_code.logs import PROJECT, A, B, Held, encoded, run, said, write
 
 Drop = Callable[[], AbstractContextManager[None]]
 
@@ -114,3 +115,31 @@ def test_a_missing_directory_is_a_gap_of_every_stream_that_lies_there(open_root:
     missed = account.rows("SELECT stream, last_error FROM gaps ORDER BY stream")
     assert [row["stream"] for row in missed] == ["attachments", "memory_notes", "messages", "sessions"]
     assert all("projects_dir" in row["last_error"] for row in missed)
+
+
+def test_the_gap_of_a_snapshot_that_was_cut_closes_when_the_whole_file_arrives(
+    open_root: Path, account: Account
+) -> None:
+    path = open_root / PROJECT / f"{A}.jsonl"
+    whole = encoded(said("u1"), said("u2"), said("u3"))
+    write(path).write_bytes(whole[: len(encoded(said("u1"))) + 60])
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    statuses = [account.run()]
+    path.write_bytes(whole)
+    statuses.append(account.run())
+
+    assert statuses == ["partially_completed", "succeeded"]
+    assert [gap["status"] for gap in account.rows("SELECT * FROM gaps")] == ["recovered"]
+    assert len(account.held("messages")) == 3
+
+
+def test_an_empty_mount_point_leaves_what_is_held_and_says_so(open_root: Path, account: Account) -> None:
+    write(open_root / PROJECT / f"{A}.jsonl", said("u1"))
+    account.run()
+    (open_root / PROJECT).rename(open_root.parent / "elsewhere")
+    without = account.run()
+    (open_root.parent / "elsewhere").rename(open_root / PROJECT)
+
+    assert (without, account.run()) == ("partially_completed", "succeeded")
+    assert {gap["status"] for gap in account.rows("SELECT * FROM gaps")} == {"recovered"}
+    assert len(account.held("messages")) == 1

@@ -79,6 +79,15 @@ def test_a_longer_export_over_a_shorter_one_doubles_nothing_when_its_account_bec
     assert rows(owner) == [("1234", "FUEL"), ("1234", "GROCERY")]
 
 
+def test_a_document_that_is_read_later_tells_whose_an_earlier_one_is_in_the_same_run(owner: Owner, inbox: Path) -> None:
+    (inbox / "a.csv").write_bytes(export(GROCERY))
+    (inbox / "b.csv").write_bytes(b"Account *1234\n" + export(GROCERY, FUEL))
+
+    owner.run()
+
+    assert rows(owner) == [("1234", "FUEL"), ("1234", "GROCERY")]
+
+
 def test_a_second_account_takes_nothing_that_the_first_ones_statement_proves(owner: Owner, inbox: Path) -> None:
     (inbox / "a.pdf").write_bytes(STATEMENT)
     (inbox / "export.csv").write_bytes(export(line("01/05/2026", "GROCERY", "-4.50", "995.50"), FUEL))
