@@ -1,4 +1,4 @@
-"""Skips of connectors of the profile, which say what is missing in words: none is lost, and cursors move all the same."""
+"""Skips of connectors of the profile that say in words what is missing: none is lost, and cursors move all the same."""
 
 from __future__ import annotations
 
