@@ -15,6 +15,7 @@ from pdpp_worker.protocol.foreign import (
     ForeignGap,
     Note,
     Refused,
+    Totals,
     UnreadRecord,
 )
 from pdpp_worker.protocol.keys import canonical_key, names_of
@@ -67,6 +68,8 @@ _WIRE_TYPES: Mapping[type, str] = {
 _SAYS_NOTHING = (Progress, Assistance, Interaction)
 """Messages that say nothing of what a stream holds."""
 
+_TELLS_A_MISS = (SkipResult, ForeignGap, UnreadRecord)
+
 
 def handler_for(
     manifest: Manifest, start: Start, redact: Callable[[str], str], missing_in: Collection[str] = ()
@@ -94,6 +97,8 @@ class CommandHandler(MessageHandler):
         self._holds_skips = manifest.connector_id is not None and not start.recovery_only
         self._told: set[str] = set()
         """Streams of which something was said, beyond progress."""
+        self._missed: set[str] = set()
+        """Streams of which a miss was told."""
 
     def _make_checkpoints(self, manifest: Manifest, start: Start) -> CommandCheckpoints:
         self.checkpoints: CommandCheckpoints = CommandCheckpoints(
@@ -109,6 +114,8 @@ class CommandHandler(MessageHandler):
         """
         if not isinstance(message, _SAYS_NOTHING) and isinstance(stream := getattr(message, "stream", None), str):
             self._told.add(stream)
+            if isinstance(message, _TELLS_A_MISS):
+                self._missed.add(stream)
         try:
             super().handle(cast("Message", message))  # the table of this class knows those of the dialect, too
         except ProtocolViolation as error:
@@ -186,10 +193,15 @@ class CommandHandler(MessageHandler):
     def _done(self, done: Done) -> None:
         super()._done(done)
         succeeded = done.status == "succeeded"
+        if succeeded and self._holds_skips:
+            self._skips.hold_shortfalls(self._missed | {stream for stream, _ in self._lost})
         self._settle_skips(succeeded=succeeded)
         if succeeded and self._holds_skips:
             self._doubt_untold()
             self._close_passed()
+
+    def _totals(self, totals: Totals) -> None:
+        self._skips.note_totals(totals)
 
     def _settle_skips(self, *, succeeded: bool) -> None:
         for skip in self._skips.settle(lambda stream: succeeded and self.checkpoints.moves(stream)):
@@ -273,6 +285,7 @@ class CommandHandler(MessageHandler):
     _HANDLERS: Mapping[type, Callable[[Any, Any], None]] = {
         **MessageHandler._HANDLERS,  # noqa: SLF001 - the table of its own base
         SkipResult: _skip,
+        Totals: _totals,
         Done: _done,
         Refused: _refused,
         UnreadRecord: _unread_record,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from pdpp_worker.protocol.foreign import Totals
 from pdpp_worker.protocol.messages import STREAM_FAILED, GapToClose, SkipResult
+from pdpp_worker.protocol.reasons import Reason, RecoveryKind
 from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.protocol.unplaced import is_unplaced, unplaced
 from pdpp_worker.store.effects import GapClosure
@@ -20,6 +22,7 @@ class CommandSkips:
     def __init__(self) -> None:
         self._held: list[SkipResult] = []
         self._parts: set[tuple[str, str]] = set()
+        self._totals: dict[str, Totals] = {}
 
     def hold(self, skip: SkipResult) -> bool:
         """Hold a skip that says neither what it leaves out nor that its stream failed; returns whether it does."""
@@ -27,6 +30,16 @@ class CommandSkips:
         if holds:
             self._held.append(skip)
         return holds
+
+    def note_totals(self, totals: Totals) -> None:
+        """Note the latest totals of a stream."""
+        self._totals[totals.stream] = totals
+
+    def hold_shortfalls(self, explained: Collection[str]) -> None:
+        """Hold a skip for each stream whose totals fall short, but for those of which a miss was told."""
+        for stream, totals in self._totals.items():
+            if totals.covered < totals.considered and stream not in explained:
+                self._held.append(_shortfall(totals))
 
     def settle(self, moved: Callable[[str], bool]) -> Iterator[SkipResult]:
         """The skips that were held, as what they are; `moved` says whether a cursor of that stream came."""
@@ -48,3 +61,13 @@ class CommandSkips:
                 continue
             again = any(gap.scope == unplaced(reason) for stream, reason in self._parts if stream == gap.stream)
             yield gap.gap_id, None if again else GapClosure(gap.stream, gap.scope, absent=False)
+
+
+def _shortfall(totals: Totals) -> SkipResult:
+    return SkipResult(
+        stream=totals.stream,
+        reason=Reason.UPSTREAM_ERROR.value,
+        message=f"Of {totals.considered} items that were considered, {totals.covered} are covered",
+        scope=WHOLE_STREAM,
+        recovery_kind=RecoveryKind.RUNTIME,
+    )

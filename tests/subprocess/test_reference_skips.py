@@ -139,3 +139,15 @@ def test_a_skip_of_a_program_that_dies_is_told(commands: Commands, log_book: Log
     gaps = {one["stream"]: one["last_error"] for one in commands.gaps()}
     assert gaps["lines"] == "log_damaged: A log is damaged"
     assert commands.cursors() == {}
+
+
+def test_totals_that_fall_short_are_a_miss_where_nothing_else_tells_of_it(
+    commands: Commands, log_book: LogBook
+) -> None:
+    log_book.write("silent", "4 four")
+
+    run = commands.run()
+
+    [gap] = commands.gaps()
+    assert (gap["stream"], gap["last_error"]) == ("logs", "Of 3 items that were considered, 2 are covered")
+    assert run["status"] == "partially_completed"

@@ -8,7 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-SENT = {"RECORD": 0}
+SENT = {"RECORD": 0, "logs": 0}
+KEYS: dict[str, list[str]] = {"required_keys": [], "hydrated_keys": []}
 
 
 def say(kind: str, **message: object) -> None:
@@ -17,6 +18,7 @@ def say(kind: str, **message: object) -> None:
 
 
 def record(stream: str, key: str, **data: object) -> None:
+    SENT[stream] = SENT.get(stream, 0) + 1
     say("RECORD", stream=stream, key=key, data={"id": key, **data}, emitted_at="2026-03-02T08:00:00.000Z")
 
 
@@ -49,7 +51,11 @@ def main() -> None:
                 last = max(last, read(path, seen))
             except ValueError:
                 say("SKIP_RESULT", stream="lines", reason="log_damaged", message="A log is damaged")
-            record("logs", path.stem)
+            if path.stem != "silent":
+                record("logs", path.stem)
+        total = len(list(folder.glob("*.log")))
+        totals = {"considered": total, "covered": SENT["logs"]}
+        say("DETAIL_COVERAGE", reference_only=True, stream="logs", state_stream="logs", **KEYS, **totals)
         say("STATE", stream="lines", cursor={"last": last})
     if not (folder / "broken").exists():
         say("DONE", status="succeeded", records_emitted=SENT["RECORD"])
