@@ -47,6 +47,10 @@ class Terminal:
             return InteractionResponse(request_id=question.request_id, status="cancelled")
         return InteractionResponse(request_id=question.request_id, status="success", data=data)
 
+    def tell(self, text: str) -> None:
+        """Show what the connector says and wants no answer to."""
+        note(text)
+
     def _answer(self, question: Interaction, deadline: float, waiting: Callable[[], None]) -> dict[str, Any]:
         properties: dict[str, Any] = (question.schema_ or {}).get("properties") or {}
         while True:

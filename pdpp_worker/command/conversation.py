@@ -20,6 +20,7 @@ from pdpp_worker.secrets import Redactor
 
 EXIT_S = 30.0
 """How long a command may take to exit after its DONE."""
+_TOLD_CHARACTERS = 1000
 
 
 class Conversation:
@@ -66,11 +67,16 @@ class Conversation:
         """While the owner is asked to act, the command may wait in silence."""
         if isinstance(item, Assistance):
             self._requests[item.request_id] = item.timeout_s or 0.0
+            self._tell(f"The connector asks you to act: {item.message}")
         elif isinstance(item, AssistanceEnded):
             self._requests.pop(item.request_id, None)
+            self._tell(f"What the connector asked for is {item.status.replace('_', ' ')}. {item.message}".strip())
         else:
             return
         self._context.occasion.allow_silence(max(self._requests.values(), default=0.0))
+
+    def _tell(self, text: str) -> None:
+        self._context.occasion.tell(self._redactor(text[:_TOLD_CHARACTERS]))
 
     def _answer(self, question: Interaction) -> bytes:
         answer = self._context.ask(question)

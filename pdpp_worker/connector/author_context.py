@@ -51,6 +51,10 @@ def no_longer_silence(_: float) -> None:
     """Outside a slice nobody minds silence."""
 
 
+def tell_nobody(_: str) -> None:
+    """Where no owner is at the terminal, nothing is shown."""
+
+
 @dataclass(frozen=True)
 class Occasion:
     """The circumstances of a run, for a command."""
@@ -61,6 +65,8 @@ class Occasion:
     """Whether an owner at the terminal answers questions."""
     allow_silence: Callable[[float], None] = no_longer_silence
     """Lets the connector say nothing for so long, s, where that is more than usual; 0: as usual."""
+    tell: Callable[[str], None] = tell_nobody
+    """Shows the owner at the terminal a sentence that wants no answer."""
 
 
 @dataclass(frozen=True)

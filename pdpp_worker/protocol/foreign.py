@@ -85,6 +85,14 @@ class ForeignGap(_Foreign):
         return ResourceScope(resource_id=str(self.record_key))
 
 
+class Totals(_Foreign):
+    """How many items of a stream a walk considered, and how many of them it has or found unchanged."""
+
+    stream: str
+    considered: int
+    covered: int
+
+
 class Attempted(_Foreign):
     """A gap that was handed over is asked for now."""
 
@@ -111,4 +119,4 @@ class AssistanceEnded(_Foreign):
     message: str = ""
 
 
-Foreign = Refused | UnreadRecord | Note | ForeignGap | Attempted | Assistance | AssistanceEnded
+Foreign = Refused | UnreadRecord | Note | ForeignGap | Totals | Attempted | Assistance | AssistanceEnded

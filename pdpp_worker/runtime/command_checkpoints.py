@@ -42,6 +42,10 @@ class CommandCheckpoints(Checkpoints):
         reported = self._reported.get(stream, set())
         return {*self._keepers.get(stream, [stream]), *(one for name in reported for one in self._keepers[name])}
 
+    def moves(self, stream: str) -> bool:
+        """Whether a checkpoint that keeps a stream's position waits for the end of the run."""
+        return not self._staged.keys().isdisjoint(self.keepers(stream))
+
     def add(self, state: State) -> None:
         """Keep, stage, hold back or refuse a checkpoint; in a recovery none is kept.
 

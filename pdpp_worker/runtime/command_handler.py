@@ -15,6 +15,7 @@ from pdpp_worker.protocol.foreign import (
     ForeignGap,
     Note,
     Refused,
+    Totals,
     UnreadRecord,
 )
 from pdpp_worker.protocol.keys import canonical_key, names_of
@@ -22,9 +23,12 @@ from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import (
     DetailCoverage,
     DetailGapRecovered,
+    Done,
+    Interaction,
     LongRecord,
     LongState,
     Message,
+    Progress,
     Record,
     SkipResult,
     Start,
@@ -33,8 +37,10 @@ from pdpp_worker.protocol.messages import (
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.refusal_cost import Costs
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, StreamScope
+from pdpp_worker.protocol.unplaced import is_unplaced
 from pdpp_worker.runtime.command_checkpoints import CommandCheckpoints
 from pdpp_worker.runtime.command_scope import check_scope_of_command
+from pdpp_worker.runtime.command_skips import CommandSkips
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.rules import check_locator
 from pdpp_worker.store import values
@@ -44,6 +50,7 @@ from pdpp_worker.store.effects import GapClosure, KeyFetched
 MOST_REFUSED = 1000
 """A connector of which more is refused does not speak the profile: its run ends."""
 _MESSAGE_CHARACTERS = 500
+_UNTOLD = "the connector said nothing of it"
 
 _WIRE_TYPES: Mapping[type, str] = {
     Record: "RECORD",
@@ -56,6 +63,12 @@ _WIRE_TYPES: Mapping[type, str] = {
     DetailCoverage: "DETAIL_COVERAGE",
 }
 """A violation by one of these costs the message; any other ends the run."""
+
+
+_SAYS_NOTHING = (Progress, Assistance, Interaction)
+"""Messages that say nothing of what a stream holds."""
+
+_TELLS_A_MISS = (SkipResult, ForeignGap, UnreadRecord)
 
 
 def handler_for(
@@ -78,8 +91,14 @@ class CommandHandler(MessageHandler):
         """Records that came and are not held, by stream and each of their names."""
         self.refused: Counter[str] = Counter()
         """Type and field to how many messages were refused in this slice."""
-        self.attempted: set[int] = set()
-        """Assigned gaps that the connector says to have tried."""
+        self.attempted: set[int] = {int(gap.gap_id) for gap in start.detail_gaps if is_unplaced(gap.scope)}
+        """Assigned gaps that the connector says to have tried, and those for which the walk has no cursor."""
+        self._skips = CommandSkips()
+        self._holds_skips = manifest.connector_id is not None and not start.recovery_only
+        self._told: set[str] = set()
+        """Streams of which something was said, beyond progress."""
+        self._missed: set[str] = set()
+        """Streams of which a miss was told."""
 
     def _make_checkpoints(self, manifest: Manifest, start: Start) -> CommandCheckpoints:
         self.checkpoints: CommandCheckpoints = CommandCheckpoints(
@@ -93,6 +112,10 @@ class CommandHandler(MessageHandler):
         Raises:
             ProtocolViolation: DONE breaks a rule, or too much was refused.
         """
+        if not isinstance(message, _SAYS_NOTHING) and isinstance(stream := getattr(message, "stream", None), str):
+            self._told.add(stream)
+            if isinstance(message, _TELLS_A_MISS):
+                self._missed.add(stream)
         try:
             super().handle(cast("Message", message))  # the table of this class knows those of the dialect, too
         except ProtocolViolation as error:
@@ -156,6 +179,46 @@ class CommandHandler(MessageHandler):
     def _reject(self, record: Record, error: Exception) -> None:
         self._lose(record.stream, record.key)
         super()._reject(record, error)
+
+    def abandon(self) -> None:
+        """Report what was held until an end that has not come."""
+        self._settle_skips(succeeded=False)
+
+    def _skip(self, skip: SkipResult) -> None:
+        self._in_scope(skip.stream, "SKIP_RESULT")
+        check_locator("SKIP_RESULT", skip.stream, skip.scope or WHOLE_STREAM, skip.detail, self._redact)
+        if not (self._holds_skips and self._skips.hold(skip)):
+            super()._skip(skip)
+
+    def _done(self, done: Done) -> None:
+        super()._done(done)
+        succeeded = done.status == "succeeded"
+        if succeeded and self._holds_skips:
+            self._skips.hold_shortfalls(self._missed | {stream for stream, _ in self._lost})
+        self._settle_skips(succeeded=succeeded)
+        if succeeded and self._holds_skips:
+            self._doubt_untold()
+            self._close_passed()
+
+    def _totals(self, totals: Totals) -> None:
+        self._skips.note_totals(totals)
+
+    def _settle_skips(self, *, succeeded: bool) -> None:
+        for skip in self._skips.settle(lambda stream: succeeded and self.checkpoints.moves(stream)):
+            super()._skip(skip)
+
+    def _doubt_untold(self) -> None:
+        """A stream of which nothing was said, where another one is missing whole, is not taken for walked."""
+        if self.failed_streams:
+            for stream in self._scopes.keys() - self._told:
+                self.failed_streams[stream] = _UNTOLD
+
+    def _close_passed(self) -> None:
+        walked = self._told - self.failed_streams.keys()
+        for gap_id, closure in list(self._skips.passed(self._assigned.unresolved.values(), walked)):
+            if closure is not None:
+                self.batch.effects.append(closure)
+            self.resolve(gap_id)
 
     def _note_skip(self, note: Note) -> None:
         said = self._redact(": ".join(part for part in (note.reason, note.message) if part))[:_MESSAGE_CHARACTERS]
@@ -221,6 +284,9 @@ class CommandHandler(MessageHandler):
 
     _HANDLERS: Mapping[type, Callable[[Any, Any], None]] = {
         **MessageHandler._HANDLERS,  # noqa: SLF001 - the table of its own base
+        SkipResult: _skip,
+        Totals: _totals,
+        Done: _done,
         Refused: _refused,
         UnreadRecord: _unread_record,
         Note: _note_skip,

@@ -64,6 +64,7 @@ def _prepare(opened: OpenSlice, collector: Collector, how: HowItEnded) -> HowItE
         collector.commit_finished()
         return Cancelled() if opened.limits.heartbeat.cancelled and opened.handler.checkpoints.has_staged else how
     if isinstance(how, Failed) and opened.plan.phase == "walk":
+        opened.handler.abandon()
         _report_streams(opened, how.reason, how.error)
     elif isinstance(how, Failed):
         get_logger().warning("recovery failed", run=opened.claimed.claim.run_id, error=how.error)

@@ -131,6 +131,9 @@ class MessageHandler:
         error = None if self.done is None or self.done.status != "failed" else self.done.error
         return error is not None and error.code == STREAM_FAILED and bool(self._certified)
 
+    def abandon(self) -> None:
+        """Report what was held until an end that has not come: nothing, where every message counts as it comes."""
+
     def resolve(self, gap_id: str | None) -> None:
         """Nothing more is to be said of an assigned gap."""
         self._assigned.resolve(gap_id)

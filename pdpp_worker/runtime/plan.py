@@ -12,6 +12,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Budget, GapToClose, Start, StartScope
 from pdpp_worker.protocol.scope import StreamScope
+from pdpp_worker.protocol.unplaced import is_unplaced
 from pdpp_worker.recovery.policy import carries_gaps
 from pdpp_worker.runtime.remaining_budget import Phase, RemainingBudget, clamp
 from pdpp_worker.settings import Settings
@@ -50,7 +51,9 @@ def plan_slice(
     if claimed.streams and not known:
         raise ConfigurationError(f"Version {manifest.version} of {manifest.name} knows no stream that is asked for.")
     names = {scope["name"] for scope in known}
-    state = _usable_state(claimed, runs.committed_state(connection, claimed.connection.id))
+    left_out = _left_out(manifest, names, due) if phase == "walk" else set()
+    committed = _usable_state(claimed, runs.committed_state(connection, claimed.connection.id))
+    state = {name: cursor for name, cursor in committed.items() if name not in left_out}
     start = Start(
         run_id=str(claimed.claim.run_id),
         collection_mode=claimed.mode,  # type: ignore[arg-type]
@@ -62,7 +65,7 @@ def plan_slice(
         budget=left.as_budget,
     )
     out_of_scope = [int(gap.gap_id) for gap in due if gap.stream not in names]
-    return Plan(phase, left, start, out_of_scope, _cursorless(claimed, manifest, names))
+    return Plan(phase, left, start, out_of_scope, _cursorless(claimed, manifest, names, left_out))
 
 
 def _budget_s(connection: Connection, settings: Settings, claimed: run_slices.Slice, manifest: Manifest) -> float:
@@ -107,15 +110,21 @@ def _lease(connection: Connection, backlog: Backlog, left: RemainingBudget) -> l
     return backlog.lease(connection, min(GAPS_PER_SLICE, left.items or GAPS_PER_SLICE))
 
 
-def _cursorless(claimed: run_slices.Slice, manifest: Manifest, names: set[str]) -> set[str]:
+def _cursorless(claimed: run_slices.Slice, manifest: Manifest, names: set[str], left_out: set[str]) -> set[str]:
     if claimed.mode == "full_refresh":
         return names
-    known = claimed.carried["cursors"]
+    known = set(claimed.carried["cursors"]) - left_out
     return {
         stream.name
         for stream in manifest.streams
         if stream.name in names and not any(one in known for one in manifest.keepers(stream.name))
     }
+
+
+def _left_out(manifest: Manifest, names: set[str], due: list[GapToClose]) -> set[str]:
+    """The cursors that lie beyond a due gap of which nothing says where it is: without them the walk comes past it."""
+    streams = {gap.stream for gap in due if gap.stream in names and is_unplaced(gap.scope)}
+    return {keeper for stream in streams for keeper in manifest.keepers(stream)}
 
 
 def _usable_state(claimed: run_slices.Slice, state: dict[str, tuple[str, int]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import httpx
 from pydantic import SecretStr
@@ -15,7 +15,7 @@ from pdpp_worker.browser.browser import Browser
 from pdpp_worker.browser.browser_transport import BrowserTransport
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context, Interaction, InteractionResponse
-from pdpp_worker.connector.author_context import Occasion, ask_nobody
+from pdpp_worker.connector.author_context import Occasion, ask_nobody, tell_nobody
 from pdpp_worker.errors import AuthExpired, ConfigurationError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.client import ProviderClient
@@ -33,6 +33,14 @@ from pdpp_worker.store.run_slices import Slice
 
 Answerer = Callable[[Interaction, Callable[[], None]], InteractionResponse]
 """Answers a connector's question; calls its second argument at least once a second while it waits for the owner."""
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """An answerer that also shows what wants no answer."""
+
+    def tell(self, text: str) -> None:
+        """Show the owner a sentence."""
 
 
 def make_context(
@@ -70,7 +78,13 @@ def make_context(
         check=limits.check,
         ask=_asker(answerer, limits, redactor),
         min_interval_ms=ceiling_ms(settings, manifest, row),
-        occasion=Occasion(str(row.id), claimed.trigger, answerer is not nobody, limits.heartbeat.allow_idle),
+        occasion=Occasion(
+            str(row.id),
+            claimed.trigger,
+            answerer is not nobody,
+            limits.heartbeat.allow_idle,
+            answerer.tell if isinstance(answerer, Watcher) else tell_nobody,
+        ),
     )
 
 

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 
 import psutil
 import pytest
 from structlog.testing import capture_logs
 
 from pdpp_worker.command import child, conversation, stderr
+from pdpp_worker.protocol.messages import Interaction, InteractionResponse
 from tests.subprocess.conftest import Commands
+
+
+class Watching:
+    """An owner at the terminal who answers nothing."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __call__(self, question: Interaction, _: Callable[[], None]) -> InteractionResponse:
+        """Let a question go by."""
+        return InteractionResponse(request_id=question.request_id, status="timeout")
+
+    def tell(self, text: str) -> None:
+        """Be shown a sentence."""
+        self.told.append(text)
 
 
 def test_a_command_that_does_as_it_should_succeeds(commands: Commands) -> None:
@@ -136,6 +153,17 @@ def test_an_owner_who_is_asked_to_act_elsewhere_has_the_time_for_it(commands: Co
     assert commands.misbehave("asks_for_help")["status"] == "succeeded"
     [shown] = commands.rows("SELECT data FROM events WHERE type = 'assistance'")
     assert shown["data"]["message"] == "Confirm it"
+
+
+def test_an_owner_at_the_terminal_is_shown_what_the_connector_asks_for(commands: Commands) -> None:
+    owner = commands.answerer = Watching()
+
+    commands.misbehave("asks_for_help")
+
+    assert owner.told == [
+        "The connector asks you to act: Confirm it",
+        "What the connector asked for is resolved.",
+    ]
 
 
 def test_a_request_for_gaps_is_answered_where_there_are_none(commands: Commands) -> None:

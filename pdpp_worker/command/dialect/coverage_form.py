@@ -18,6 +18,7 @@ from pdpp_worker.command.dialect.forms import (
     read_form,
     require_stream,
 )
+from pdpp_worker.protocol.foreign import Totals
 from pdpp_worker.protocol.keys import canonical_key
 from pdpp_worker.protocol.messages import DetailCoverage
 
@@ -34,10 +35,12 @@ class CoverageForm(Form):
     optional_skip_keys: list[Key] = Field(
         default=[], description="of these, what was left; counts if the owner allows it"
     )
+    considered: Any = Field(default=None, description="a total: items that were met; one that is no count is dropped")
+    covered: Any = Field(default=None, description="of those, what is held or unchanged; the rest is a miss")
 
 
 def read_coverage(fields: Mapping[str, Any], facts: Facts) -> Iterator[Item]:
-    """The account, with keys as text."""
+    """The account, with keys as text, and its totals."""
     form = read_form(CoverageForm, fields)
     require_stream(form.stream, facts)
     if form.state_stream not in facts.in_scope:
@@ -60,6 +63,12 @@ def read_coverage(fields: Mapping[str, Any], facts: Facts) -> Iterator[Item]:
         hydrated_keys=outcomes["hydrated_keys"],
         gap_keys=outcomes["gap_keys"],
     )
+    if _is_count(form.considered) and _is_count(form.covered):
+        yield Totals(stream=form.stream, considered=form.considered, covered=form.covered)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _keys(field: str, keys: list[Any]) -> list[str]:

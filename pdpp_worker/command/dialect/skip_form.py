@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -25,6 +26,10 @@ from pdpp_worker.protocol.foreign import Note
 from pdpp_worker.protocol.messages import STREAM_FAILED, HintAction, SkipResult
 from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
+
+_OF_ONE_RECORD = "shape_check_failed"
+"""Connectors say this of one record, and begin the message with its key."""
+_LEADING_KEY = re.compile(r"(\S{1,500}): ")
 
 Count = Annotated[int, Field(ge=0, strict=True)]
 
@@ -114,6 +119,8 @@ def _scopes(form: SkipForm, diagnostics: Mapping[str, Any]) -> list[Scope]:
     one = diagnostics.get("id")
     if isinstance(one, str | int | float) and not isinstance(one, bool) and one != "":
         return [ResourceScope(resource_id=key_text(one))]
+    if form.reason == _OF_ONE_RECORD and (told := _LEADING_KEY.match(form.message)) is not None:
+        return [ResourceScope(resource_id=told[1])]
     if form.time_range is not None:
         return [BatchScope(partition={}, range=form.time_range)]
     return [WHOLE_STREAM]
