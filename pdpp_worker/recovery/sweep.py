@@ -30,7 +30,7 @@ UNLIMITED = Budget()
 def sweep_transient(settings: Settings, db: Database) -> list[DueRun]:
     """Queue a run for every connection that has due gaps and no run of its own; returns the queued runs."""
     with db.begin() as connection:
-        due = due_gaps.due_connections(connection, PAGE)
+        due = due_gaps.due_connections(connection, PAGE, known=known_streams())
     return start_runs(settings, db, due, "sweep")
 
 
@@ -53,9 +53,19 @@ def recover(
         leases.lock(connection, connection_ids)
         for connection_id in connection_ids:
             by_owner.make_due(connection, [connection_id], selection, budget.items)
-        return due_gaps.due_connections(connection, len(connection_ids), connection_ids, selection, asked=True)
+        return due_gaps.due_connections(
+            connection, len(connection_ids), connection_ids, selection, asked=True, known=known_streams()
+        )
 
     return start_runs(settings, db, db.transact(make_due), "manual", selection, budget)
+
+
+def known_streams() -> dict[str, list[str]]:
+    """The streams of each installed connector: a gap of another one is left to a version that knows its stream."""
+    return {
+        name: [stream.name for stream in connector.manifest.streams]
+        for name, connector in registry.all_connectors().items()
+    }
 
 
 def start_runs(

@@ -154,6 +154,7 @@ class Collector:
             policy=opened.policy,
             spent=spent,
             children=opened.manifest.children,
+            walk=opened.plan.walk,
         )
 
     def _is_progress(self, batch: Batch, spent: Spent, done: Committed) -> bool:

@@ -89,7 +89,6 @@ def _facts(opened: OpenSlice, how: HowItEnded) -> Facts:
             progressed=progressed,
             failed_enough=opened.limits.has_failed_enough(),
             unresolved=handler.unresolved,
-            out_of_scope=opened.plan.out_of_scope,
             resolved=handler.resolved,
             gaps_due=finished and not carries_gaps(opened.manifest) and opened.backlog.has_any(connection),
             blocked_s=None if until is None else (until - opened.context.now()).total_seconds(),
@@ -162,7 +161,6 @@ def _end(opened: OpenSlice, collector: Collector, step: EndRun) -> SliceResult:
 def _run_end(opened: OpenSlice, collector: Collector, step: EndRun, streams: list[str]) -> RunEnd:
     claimed, manifest, walk = opened.claimed, opened.manifest, _walk(opened)
     refused, keepers = walk["checkpoint_errors"].keys(), opened.handler.checkpoints.keepers
-    unresolved = [*opened.plan.out_of_scope, *opened.handler.unresolved]
     wait_s = carried_wait_s(manifest) if carries_gaps(manifest) else None
     return RunEnd(
         walked=claimed.kind == "forward",
@@ -174,7 +172,9 @@ def _run_end(opened: OpenSlice, collector: Collector, step: EndRun, streams: lis
         checkpoint_errors=walk["checkpoint_errors"],
         continued=walk.get("continued", {}),
         run_notes=walk.get("run_notes", ()),
-        remaining=Remaining(manifest.version, opened.policy, opened.backlog, unresolved, step.gaps.transient, wait_s),
+        remaining=Remaining(
+            manifest.version, opened.policy, opened.backlog, opened.handler.unresolved, step.gaps.transient, wait_s
+        ),
         from_scratch=opened.plan.from_scratch,
         tried_gaps=bool(claimed.spent.items or opened.handler.assigned),
         session_local=[one.name for one in manifest.streams if one.cursor_semantic == "session_local"],

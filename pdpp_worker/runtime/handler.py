@@ -56,6 +56,7 @@ class MessageHandler:
         self._scopes = {scope.name: scope for scope in start.scope.streams}
         self._streams: dict[str, StreamManifest] = {stream.name: stream for stream in manifest.streams}
         self._validators = _validators(self._scopes, self._streams)
+        self._parents = {parent for stream in manifest.streams for parent in stream.parents}
         self._keepers = {name: manifest.keepers(name) for name in self._streams}
         self._assigned = AssignedGaps(start.detail_gaps, manifest.recovery)
         self._names_sources = manifest.recovery.names_sources
@@ -173,12 +174,16 @@ class MessageHandler:
         check_in_scope(record, scope, self._streams[record.stream].cursor_field)
 
     def _note_proof(self, record: Record, row: Row) -> None:
-        """Let a record close gaps. In a recovery only a claim says that an item does not exist."""
+        """Let a record close gaps.
+
+        In a recovery only a claim says that an item does not exist, or that the details which hang on it were read too.
+        """
         self._assigned.note(record, row)
         if record.ground == "absent":
             return
         absent = record.op == "delete"
-        if record.stream in self._missing_in and not record.partial and not (absent and self._recovery_only):
+        needs_claim = self._recovery_only and (absent or record.stream in self._parents)
+        if record.stream in self._missing_in and not record.partial and not needs_claim:
             self.batch.effects.append(KeyProven(record.stream, whole_name(record.key), absent, row))
 
     def _reject(self, record: Record, error: Exception) -> None:

@@ -63,8 +63,6 @@ class Facts:
     """Whether so many requests failed in a row that a retry of gaps should make room for the walk."""
     unresolved: Sequence[int] = ()
     """Gaps that the connector was assigned and has not resolved, in their order."""
-    out_of_scope: Sequence[int] = ()
-    """Due gaps of streams that the manifest does not have any more."""
     resolved: int = 0
     """Assigned gaps that the connector has resolved."""
     gaps_due: bool = False
@@ -161,7 +159,7 @@ def _after_retries(phase: Phase, kind: str, facts: Facts, walk_follows: bool) ->
     if facts.gaps_due and facts.progressed:
         return Continue(phase)
     if walk_follows:
-        return Continue("walk", gaps=GapDecision(failed=_remaining(facts)))
+        return Continue("walk", gaps=GapDecision(failed=facts.unresolved))
     if kind == "recovery" and facts.progressed and facts.blocked_s is not None:
         return Continue(phase, facts.blocked_s, "the provider asked for a pause")
     return EndRun(ended_well=True)
@@ -179,11 +177,7 @@ def _after_failure(phase: Phase, how: Failed, facts: Facts, walk_follows: bool) 
         culprit = GapDecision(culprit=facts.unresolved[0], transient=how.transient)
         return Continue(phase, carried={"recovery_error": how.error}, gaps=culprit)
     if walk_follows:
-        gaps = GapDecision(failed=_remaining(facts), awaits_owner=owner, transient=how.transient)
+        gaps = GapDecision(failed=facts.unresolved, awaits_owner=owner, transient=how.transient)
         return Continue("walk", carried={"recovery_error": how.error}, gaps=gaps)
     gaps = GapDecision(awaits_owner=owner, transient=how.transient)
     return EndRun(ended_well=False, error=how.error, gaps=gaps)
-
-
-def _remaining(facts: Facts) -> list[int]:
-    return [*facts.out_of_scope, *facts.unresolved]

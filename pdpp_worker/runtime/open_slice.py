@@ -82,7 +82,8 @@ def open_slice(
     connector = registry.get(claimed.connection.connector)
     manifest, redactor, clients = connector.manifest, Redactor(), ExitStack()
     scopes = ScopeKinds(resources=True, batches=True) if carries_gaps(manifest) else supported_scopes(manifest)
-    backlog = Backlog(claimed.claim, scopes, claimed.selection, manifest.version)
+    known = [scope["name"] for scope in claimed.streams if manifest.stream(scope["name"])]
+    backlog = Backlog(claimed.claim, scopes, claimed.selection, manifest.version, known)
     plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
     handler = handler_for(manifest, plan.start, redactor, open_gap_streams)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from pdpp_worker.recovery.policy import carries_gaps
 from pdpp_worker.runtime.remaining_budget import Phase, RemainingBudget, clamp
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import run_slices, runs
+from pdpp_worker.store.batch import Walk
 from pdpp_worker.store.gaps.backlog import Backlog
 
 GAPS_PER_SLICE = 1000
@@ -29,10 +31,9 @@ class Plan:
     phase: Phase
     budget: RemainingBudget
     start: Start
-    out_of_scope: list[int]
-    """Due gaps of streams that the manifest does not have any more."""
     from_scratch: set[str]
     """Streams that the run walks without a cursor, of their own or of the streams that keep their position."""
+    walk: Walk
 
 
 def plan_slice(
@@ -51,8 +52,9 @@ def plan_slice(
     if claimed.streams and not known:
         raise ConfigurationError(f"Version {manifest.version} of {manifest.name} knows no stream that is asked for.")
     names = {scope["name"] for scope in known}
+    kept_by = _kept_by(manifest, names)
     left_out = _left_out(manifest, names, due) if phase == "walk" else set()
-    committed = _usable_state(claimed, runs.committed_state(connection, claimed.connection.id))
+    committed = _usable_state(claimed, kept_by, runs.committed_state(connection, claimed.connection.id))
     state = {name: cursor for name, cursor in committed.items() if name not in left_out}
     start = Start(
         run_id=str(claimed.claim.run_id),
@@ -60,12 +62,12 @@ def plan_slice(
         scope=StartScope(streams=[StreamScope.model_validate(scope) for scope in known]),
         state=state or None,
         bindings={binding: {} for binding in manifest.bindings},
-        detail_gaps=[gap for gap in due if gap.stream in names],
+        detail_gaps=due,
         recovery_only=phase != "walk",
         budget=left.as_budget,
     )
-    out_of_scope = [int(gap.gap_id) for gap in due if gap.stream not in names]
-    return Plan(phase, left, start, out_of_scope, _cursorless(claimed, manifest, names, left_out))
+    walk = Walk(sorted(names), frozenset(kept_by.keys() - state.keys()), _keepers_of_parents(manifest))
+    return Plan(phase, left, start, _cursorless(claimed, manifest, names, left_out), walk)
 
 
 def _budget_s(connection: Connection, settings: Settings, claimed: run_slices.Slice, manifest: Manifest) -> float:
@@ -127,7 +129,30 @@ def _left_out(manifest: Manifest, names: set[str], due: list[GapToClose]) -> set
     return {keeper for stream in streams for keeper in manifest.keepers(stream)}
 
 
-def _usable_state(claimed: run_slices.Slice, state: dict[str, tuple[str, int]]) -> dict[str, Any]:
-    """The committed cursors; a full refresh uses only those of its own slices."""
+def _kept_by(manifest: Manifest, names: set[str]) -> dict[str, set[str]]:
+    """Checkpoint stream to the streams of the walk whose place it keeps."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        for keeper in manifest.keepers(name):
+            found.setdefault(keeper, set()).add(name)
+    return found
+
+
+def _keepers_of_parents(manifest: Manifest) -> dict[str, list[str]]:
+    """Stream on which others hang to the streams that keep its place."""
+    return {parent: manifest.keepers(parent) for stream in manifest.streams for parent in stream.parents}
+
+
+def _usable_state(
+    claimed: run_slices.Slice, kept_by: Mapping[str, set[str]], state: dict[str, runs.Checkpoint]
+) -> dict[str, Any]:
+    """The committed cursors; a full refresh uses only those of its own slices.
+
+    A cursor that does not speak for a stream which hangs on it is not used: the walk gets the old items of that one.
+    """
     own, fresh = claimed.claim.run_id, claimed.mode == "full_refresh"
-    return {name: json.loads(cursor) for name, (cursor, run_id) in state.items() if run_id == own or not fresh}
+    return {
+        name: json.loads(held.cursor)
+        for name, held in state.items()
+        if (held.run_id == own or not fresh) and (held.covers is None or kept_by.get(name, set()).issubset(held.covers))
+    }

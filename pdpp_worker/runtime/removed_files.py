@@ -19,8 +19,8 @@ from pdpp_worker.store.engine import Database
 def remove(settings: Settings, db: Database) -> tuple[int, list[str]]:
     """Remove the directories; returns how many are gone, and for each that is left the reason.
 
-    The next call tries again, for example a browser profile that was in use. It is called at the end of every slice, at
-    every tick of the dispatcher, and by `connection remove`.
+    The next call tries again, for example a browser profile that was in use. It is called at the start of a
+    worker, at the end of every slice, at every tick of the dispatcher, and by `connection remove`.
     """
     kept = [*_kept(files_root(settings)), *_kept(profile.root(settings))]
     if not kept:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pdpp_worker.protocol.reasons import Reason
@@ -65,6 +67,17 @@ class Spent(NamedTuple):
     seconds: float = 0.0
     requests: int = 0
     items: int = 0
+
+
+class Walk(NamedTuple):
+    """The streams that a slice walks, and which of their cursors it did not use but walks from the beginning.
+
+    `keepers_of_parents`: a stream on which others hang to the streams that keep its place.
+    """
+
+    streams: Sequence[str] = ()
+    afresh: frozenset[str] = frozenset()
+    keepers_of_parents: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass

@@ -6,7 +6,7 @@ A crash at any instant leaves all of it or none of it, and a worker that lost it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.exc import DBAPIError
 
 from pdpp_worker.store import connections, coverage_rows, doubts, events, leases, runs
-from pdpp_worker.store.batch import Batch, Claim, RecordRow, Rejection, Spent
+from pdpp_worker.store.batch import Batch, Claim, RecordRow, Rejection, Spent, Walk
 from pdpp_worker.store.children import Children, delete_with, restore_with
 from pdpp_worker.store.effects import Effect, GapReport, Row, without_outdated
 from pdpp_worker.store.engine import Database
@@ -27,6 +27,7 @@ from pdpp_worker.store.versions import Fates
 
 NOTHING = Spent()
 NO_CHILDREN: Children = {}
+NO_WALK = Walk()
 
 
 class Committed(NamedTuple):
@@ -44,12 +45,20 @@ _UNSTORABLE = ("22", "23", "54")
 """SQLSTATE classes: data that are wrong, that break a constraint, that are too large."""
 # The subquery reads the cursor that was held before.
 _CHECKPOINT = text("""
-    INSERT INTO checkpoints AS held (connection_id, stream, cursor, run_id)
-    VALUES (:connection_id, :stream, :cursor, :run_id)
+    INSERT INTO checkpoints AS held (connection_id, stream, cursor, run_id, covers)
+    VALUES (:connection_id, :stream, :cursor, :run_id, CAST(:walked AS text[]))
     ON CONFLICT (connection_id, stream) DO UPDATE SET
-        cursor = excluded.cursor, run_id = excluded.run_id, updated_at = clock_timestamp()
+        cursor = excluded.cursor, run_id = excluded.run_id, updated_at = clock_timestamp(),
+        covers = CASE WHEN :afresh OR held.covers IS NULL THEN excluded.covers
+            ELSE ARRAY(SELECT unnest(held.covers) INTERSECT SELECT unnest(excluded.covers)) END
     RETURNING cursor IS DISTINCT FROM (SELECT before.cursor FROM checkpoints AS before
         WHERE before.connection_id = held.connection_id AND before.stream = held.stream) AS moved
+""")
+# A walk from the beginning that closes the gap of an item and is cut before its details, and before a checkpoint of its
+# own, would leave them to nobody: the cursor of before has passed them. So that one speaks for nothing any more.
+_DISOWN = text("""
+    UPDATE checkpoints SET covers = '{}'
+    WHERE connection_id = :connection_id AND run_id <> :run_id AND stream = ANY(CAST(:keepers AS text[]))
 """)
 _STREAM_COUNTS = text("""
     INSERT INTO run_streams AS held (run_id, stream, records_emitted, records_flushed, records_unchanged,
@@ -102,8 +111,10 @@ def commit_batch(
     policy: RetryPolicy,
     spent: Spent = NOTHING,
     children: Children = NO_CHILDREN,
+    walk: Walk = NO_WALK,
 ) -> Committed:
-    """Write a batch whole or not at all. `children` says which deletions reach further.
+    """Write a batch whole or not at all; its checkpoints speak for the streams of the `walk`. `children` says which
+    deletions reach further.
 
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
@@ -122,7 +133,8 @@ def commit_batch(
         outdated = frozenset(Row(stream, at) for stream, one in fates.items() for at in one.outdated)
         effects = _judged(connection, claim, batch.effects)
         opened, closed = apply.apply(connection, claim, version, policy, without_outdated(effects, outdated))
-        moved = _write_checkpoints(connection, claim, batch.checkpoints)
+        _disown_cursors(connection, claim, walk, closed)
+        moved = _write_checkpoints(connection, claim, walk, batch.checkpoints)
         _add_counts(connection, claim, batch, written)
         coverage_rows.note(connection, claim.connection_id, batch.seen, batch.covered)
         if batch.refused:
@@ -167,11 +179,22 @@ def _note_doubts(
             doubts.note(connection, claim, stream, fates[stream].absent)
 
 
-def _write_checkpoints(connection: Connection, claim: Claim, cursors: Mapping[str, str]) -> bool:
+def _disown_cursors(connection: Connection, claim: Claim, walk: Walk, closed: Collection[str]) -> None:
+    """Let go of the cursors that have passed the details of items whose gaps a walk from the beginning closed."""
+    parents = walk.keepers_of_parents.keys() & set(closed)
+    keepers = walk.afresh.intersection(keeper for one in parents for keeper in walk.keepers_of_parents[one])
+    if keepers:
+        values = {"connection_id": claim.connection_id, "run_id": claim.run_id, "keepers": sorted(keepers)}
+        connection.execute(_DISOWN, values)
+
+
+def _write_checkpoints(connection: Connection, claim: Claim, walk: Walk, cursors: Mapping[str, str]) -> bool:
     """Write the cursors; whether any of them is another than before."""
-    place = {"connection_id": claim.connection_id, "run_id": claim.run_id}
+    place = {"connection_id": claim.connection_id, "run_id": claim.run_id, "walked": list(walk.streams) or None}
     moved = [
-        connection.execute(_CHECKPOINT, {**place, "stream": stream, "cursor": cursor}).scalar_one()
+        connection.execute(
+            _CHECKPOINT, {**place, "stream": stream, "cursor": cursor, "afresh": stream in walk.afresh}
+        ).scalar_one()
         for stream, cursor in cursors.items()
     ]
     return any(moved)

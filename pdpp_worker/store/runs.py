@@ -23,6 +23,17 @@ class DueRun(NamedTuple):
     connector: str
 
 
+class Checkpoint(NamedTuple):
+    """A committed cursor (exact JSON), the run that committed it, and the streams of which all up to it was walked.
+
+    None: the version that wrote it did not note the streams.
+    """
+
+    cursor: str
+    run_id: int
+    covers: list[str] | None
+
+
 # One statement: a run that is active is locked and changes nothing, and one that ends meanwhile is none. A row that was
 # inserted has no xmax yet.
 _CREATE = text(f"""
@@ -153,12 +164,12 @@ def needed_budget_s(connection: Connection, connection_id: int) -> float | None:
     return needed
 
 
-def committed_state(connection: Connection, connection_id: int) -> dict[str, tuple[str, int]]:
-    """Stream to its committed cursor (exact JSON) and the run that committed it."""
+def committed_state(connection: Connection, connection_id: int) -> dict[str, Checkpoint]:
+    """Stream to its committed checkpoint."""
     rows = connection.execute(
-        text("SELECT stream, cursor, run_id FROM checkpoints WHERE connection_id = :id"), {"id": connection_id}
+        text("SELECT stream, cursor, run_id, covers FROM checkpoints WHERE connection_id = :id"), {"id": connection_id}
     )
-    return {row.stream: (row.cursor, row.run_id) for row in rows}
+    return {row.stream: Checkpoint(row.cursor, row.run_id, row.covers) for row in rows}
 
 
 def status(connection: Connection, run_id: int) -> str:

@@ -110,6 +110,13 @@ def after_deployment(**_: object) -> None:
         task.apply_async(expires=get_settings().sweep_every_s, retry=False)
 
 
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def tidy_host(**_: object) -> None:
+    """Remove what this host still has of removed connections, also where no slices run and no dispatcher ticks."""
+    own = services()
+    removed_files.remove(own.settings, own.db)
+
+
 @app.task(name="pdpp.housekeeping", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def housekeeping(**kwargs: Any) -> None:
     """Drop old events."""

@@ -83,14 +83,14 @@ RETRIES = [
         "recover",
         Finished(),
         {"progressed": True},
-        goes_on("walk", gaps=GapDecision(failed=[])),
+        goes_on("walk", gaps=GapDecision(failed=())),
     ),
     Case(
         "make room without progress",
         "recover",
         Finished(),
-        {"gaps_due": True, "unresolved": [7], "out_of_scope": [9]},
-        goes_on("walk", gaps=GapDecision(failed=[9, 7])),
+        {"gaps_due": True, "unresolved": [7]},
+        goes_on("walk", gaps=GapDecision(failed=[7])),
     ),
     Case("are cut", "recover", Cut(), {}, goes_on("recover")),
     Case("make room when held", "recover", HELD, {}, goes_on("walk", pause_s=5.0, why="held")),
@@ -109,15 +109,15 @@ RETRIES = [
         "fail on the first gap",
         "recover",
         BROKEN,
-        {"unresolved": [7, 8], "out_of_scope": [9]},
-        goes_on("walk", "broken", gaps=GapDecision(failed=[9, 7, 8])),
+        {"unresolved": [7, 8]},
+        goes_on("walk", "broken", gaps=GapDecision(failed=[7, 8])),
     ),
     Case(
         "fail behind the last gap",
         "recover",
         SLOW,
         {"resolved": 2},
-        goes_on("walk", "slow", gaps=GapDecision(failed=[], transient=True)),
+        goes_on("walk", "slow", gaps=GapDecision(failed=(), transient=True)),
     ),
     Case(
         "find the sign-in expired",
@@ -239,7 +239,7 @@ def test_a_full_walk_has_fetched_every_gap_itself() -> None:
 
 HOWS: list[HowItEnded] = [Finished(), Cut(), HELD, OutOfBudget(), Cancelled(), NoPacer(), BROKEN, SLOW, EXPIRED]
 FACTS = [
-    Facts(progressed, failed_enough, unresolved, (), resolved, gaps_due, blocked_s, walk_is_due)
+    Facts(progressed, failed_enough, unresolved, resolved, gaps_due, blocked_s, walk_is_due)
     for progressed, failed_enough, unresolved, resolved, gaps_due, blocked_s, walk_is_due in product(
         (False, True), (False, True), ((), (7, 8)), (0, 1), (False, True), (None, 60.0), (False, True)
     )

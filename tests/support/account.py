@@ -159,10 +159,12 @@ class Account:
 
     def _check_cursors(self, gaps: dict[int, Row]) -> None:
         told = {_key(gap) for gap in gaps.values() if gap["status"] != "recovered"}
-        for row in self.rows("SELECT stream, cursor::int AS place FROM checkpoints WHERE connection_id = :c"):
+        query = "SELECT stream, cursor::int AS place, covers FROM checkpoints WHERE connection_id = :c"
+        for row in self.rows(query):
             for name in self.source.expected(row["stream"], row["place"]):
                 assert self._is_told((row["stream"], name), told), f"a cursor passed {row['stream']} {name}"
-                if row["stream"] == ITEMS and self._is_whole((ITEMS, name)) and (ITEMS, name) not in told:
+                speaks_for_details = row["stream"] == ITEMS and DETAILS in row["covers"]
+                if speaks_for_details and self._is_whole((ITEMS, name)) and (ITEMS, name) not in told:
                     self._check_detail(name, told)
 
     def _check_detail(self, name: str, told: set[Key]) -> None:

@@ -19,10 +19,11 @@ from pdpp_worker.store.gaps.upgrades import is_newer
 
 _IS_ANOTHERS = """(gaps.recovery_kind = 'retry_on_connector_upgrade'
     AND coalesce(gaps.connector_version_seen = CAST(:version AS text), false))"""
+_IS_KNOWN = "(CAST(:known AS text[]) IS NULL OR gaps.stream = ANY(CAST(:known AS text[])))"
 _FOR_RUN = f"""
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
     WHERE gaps.connection_id = :connection_id AND {IS_DUE} AND {IS_SELECTED} AND {IS_SUPPORTED}
-        AND last_run_id <> :run_id AND NOT {_IS_ANOTHERS}
+        AND last_run_id <> :run_id AND NOT {_IS_ANOTHERS} AND {_IS_KNOWN}
 """
 _OPENED_FOR = text("""
     SELECT DISTINCT opened_for_version FROM gaps
@@ -60,7 +61,8 @@ _BLOCKED_UNTIL = text(f"""
         SELECT 1 FROM schedules WHERE schedules.connection_id = :connection_id AND NOT paused
             AND next_run_at < cooldown_until) AND EXISTS (
         SELECT 1 FROM gaps WHERE gaps.connection_id = :connection_id AND {IS_TIMELY}
-            AND reason IN ({PRESSURE_REASONS}) AND {IS_SELECTED} AND {IS_SUPPORTED} AND last_run_id <> :run_id)
+            AND reason IN ({PRESSURE_REASONS}) AND {IS_SELECTED} AND {IS_SUPPORTED} AND {_IS_KNOWN}
+            AND last_run_id <> :run_id)
 """)
 # A version that time alone kept from trying has not failed on a gap: it tries again.
 _RECORD_FAILED_ATTEMPT = text(f"""
@@ -72,7 +74,7 @@ _RECORD_FAILED_ATTEMPT = text(f"""
         next_attempt_at = CASE WHEN recovery_kind = 'retry_by_runtime' OR :transient THEN {next_attempt("attempts")} END
     FROM connections
     WHERE gaps.connection_id = :connection_id AND connections.id = gaps.connection_id AND {IS_DUE}
-        AND last_run_id <> :run_id
+        AND last_run_id <> :run_id AND {_IS_KNOWN}
         AND (gaps.id = ANY(CAST(:assigned AS bigint[])) OR (:walked AND NOT ({IS_SUPPORTED})))
 """)
 
@@ -80,13 +82,21 @@ _RECORD_FAILED_ATTEMPT = text(f"""
 class Backlog:
     """The gaps that one run may try, in their order."""
 
-    def __init__(self, claim: Claim, forms: ScopeKinds, selection: GapFilter, version: str | None = None) -> None:
-        """`version`: that of the connector which is to try them."""
+    def __init__(
+        self,
+        claim: Claim,
+        forms: ScopeKinds,
+        selection: GapFilter,
+        version: str | None = None,
+        known: Sequence[str] | None = None,
+    ) -> None:
+        """`version` of the connector that is to try them, and the streams that it knows; None: whichever it is."""
         self._claim = claim
         self._values: dict[str, Any] = {
             "connection_id": claim.connection_id,
             "run_id": claim.run_id,
             "version": version,
+            "known": known,
             **forms._asdict(),
             **parameters(selection),
         }

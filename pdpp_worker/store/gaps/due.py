@@ -6,8 +6,9 @@ those that were not, and a fresh gap sorts behind the old ones: no page of faili
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -39,6 +40,9 @@ _DUE_CONNECTIONS = text(f"""
             count(*) FILTER (WHERE {IS_WHOLE_STREAM}) AS streams, min(next_attempt_at) AS first
         FROM (SELECT scope, next_attempt_at FROM gaps
             WHERE gaps.connection_id = connections.id AND {IS_DUE} AND {IS_SELECTED}
+                AND (connections.connector <> ALL(CAST(:connectors AS text[]))
+                    OR (connections.connector, gaps.stream) IN (
+                        SELECT * FROM unnest(CAST(:connectors AS text[]), CAST(:streams AS text[]))))
             ORDER BY gaps.next_attempt_at, gaps.id LIMIT {PAGE}) AS due
     ) AS page
     WHERE page.first IS NOT NULL AND (CAST(:connection_ids AS bigint[]) IS NULL
@@ -104,12 +108,21 @@ def due_connections(
     selection: GapFilter = GapFilter(),  # noqa: B008 - a tuple, which nobody can change
     *,
     asked: bool = False,
+    known: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[DueConnection]:
     """Connections without a run of their own that have due gaps, longest due first.
 
     Unless somebody `asked` for them, not those that are paused or have a walk due, which goes back for gaps first.
+    `known`: connector to its streams; gaps of other streams of it are not looked at.
     """
-    values = {"limit": limit, "connection_ids": connection_ids and list(connection_ids), "asked": asked}
+    pairs = [(connector, stream) for connector, streams in known.items() for stream in streams]
+    values = {
+        "limit": limit,
+        "connection_ids": connection_ids and list(connection_ids),
+        "asked": asked,
+        "connectors": [connector for connector, _ in pairs],
+        "streams": [stream for _, stream in pairs],
+    }
     return [DueConnection(*row) for row in connection.execute(_DUE_CONNECTIONS, {**values, **parameters(selection)})]
 
 

@@ -30,12 +30,12 @@ _IS_TRIED = f"""(NOT {_IS_ANEW} AND held.recovery_kind = 'retry_on_connector_upg
 _UPSERT = text(f"""
     INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, exact_scope, scope_hash, reason,
         recovery_kind, first_run_id, last_run_id, tried_run_id, status, attempts, opened_at, next_attempt_at,
-        retry_after, connector_version_seen, connector_version_required, detail_locator, exact_locator,
-        record_key, last_error)
+        retry_after, opened_by_version, connector_version_seen, connector_version_required, detail_locator,
+        exact_locator, record_key, last_error)
     SELECT :connection_id, stream, parent_stream, scope, exact_scope, decode(scope_hash, 'hex'), reason, recovery_kind,
         :run_id, :run_id, :run_id, CASE WHEN timed AND :max_attempts <= 1 THEN 'exhausted' ELSE 'open' END, 1, now(),
         CASE WHEN timed THEN greatest(pause_until, {next_attempt("0")}) END,
-        pause_until, :version, version_required, locator, exact_locator, record_key, last_error
+        pause_until, :version, :version, version_required, locator, exact_locator, record_key, last_error
     FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, exact_scope text,
         scope_hash text, reason text, recovery_kind text, timed bool, retry_after timestamptz, version_required text,
         locator jsonb, exact_locator text, record_key jsonb, last_error text),
@@ -49,7 +49,8 @@ _UPSERT = text(f"""
         tried_run_id = excluded.tried_run_id, attempts = {_ATTEMPTS},
         opened_at = CASE WHEN {_IS_ANEW} THEN now() ELSE held.opened_at END,
         first_run_id = CASE WHEN {_IS_ANEW} THEN excluded.first_run_id ELSE held.first_run_id END,
-        closed_at = NULL, structural = false,
+        opened_by_version = CASE WHEN {_IS_ANEW} THEN excluded.opened_by_version ELSE held.opened_by_version END,
+        closed_at = NULL, closed_by_version = NULL, structural = false,
         opened_for_version = CASE WHEN NOT {_IS_ANEW} THEN held.opened_for_version END,
         status = CASE WHEN {_ATTEMPTS} >= :max_attempts AND excluded.next_attempt_at IS NOT NULL AND NOT {_IS_TRIED}
             THEN 'exhausted' ELSE excluded.status END,

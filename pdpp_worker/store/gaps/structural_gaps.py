@@ -13,7 +13,7 @@ _REOPEN = text("""
 """)
 _CLOSE = text("""
     UPDATE gaps SET status = 'absent_upstream', structural = true, closed_at = clock_timestamp(),
-        leased_by_run_id = NULL
+        leased_by_run_id = NULL, closed_by_version = NULL
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL
 """)
 

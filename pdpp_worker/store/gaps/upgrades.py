@@ -12,10 +12,11 @@ from pdpp_worker.store import leases
 
 
 class Waiting(NamedTuple):
-    """Gaps of one connection that wait for the same version."""
+    """Gaps of one stream of a connection that wait for the same version."""
 
     connection_id: int
     connector: str
+    stream: str
     seen: str
     """The version that met the gaps last."""
     required: str | None
@@ -26,8 +27,8 @@ class Waiting(NamedTuple):
 
 ALL = 1_000_000
 _WAITING = text("""
-    SELECT DISTINCT gaps.connection_id, connections.connector, connector_version_seen, connector_version_required,
-        opened_for_version
+    SELECT DISTINCT gaps.connection_id, connections.connector, gaps.stream, connector_version_seen,
+        connector_version_required, opened_for_version
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
     WHERE recovery_kind = 'retry_on_connector_upgrade' AND gaps.status = 'open' AND next_attempt_at IS NULL
 """)
@@ -36,22 +37,21 @@ _WAITING = text("""
 _TRIAL = text("""
     SELECT
         (SELECT count(*) FROM (
-            SELECT 1 FROM gaps JOIN runs ON runs.id = gaps.first_run_id
-            WHERE gaps.connection_id = :connection_id AND gaps.status = 'open'
+            SELECT 1 FROM gaps
+            WHERE connection_id = :connection_id AND status = 'open' AND stream = ANY(CAST(:streams AS text[]))
             AND recovery_kind = 'retry_on_connector_upgrade' AND (next_attempt_at IS NOT NULL
-                OR (connector_version_seen = :version AND runs.connector_version <> :version)) LIMIT :most) AS first
+                OR (connector_version_seen = :version AND opened_by_version <> :version)) LIMIT :most) AS first
         ) AS tried,
-        EXISTS (SELECT 1 FROM gaps JOIN runs AS first ON first.id = gaps.first_run_id
-            JOIN runs AS last ON last.id = gaps.last_run_id
-            WHERE gaps.connection_id = :connection_id AND recovery_kind = 'retry_on_connector_upgrade'
-            AND gaps.status IN ('recovered', 'absent_upstream')
-            AND first.connector_version <> :version AND last.connector_version = :version) AS healed
+        EXISTS (SELECT 1 FROM gaps
+            WHERE connection_id = :connection_id AND recovery_kind = 'retry_on_connector_upgrade'
+            AND status IN ('recovered', 'absent_upstream')
+            AND opened_by_version <> :version AND closed_by_version = :version) AS healed
 """)
 _MAKE_DUE = text("""
     UPDATE gaps SET next_attempt_at = clock_timestamp(), opened_for_version = :version WHERE id IN (
         SELECT id FROM gaps
         WHERE connection_id = :connection_id AND recovery_kind = 'retry_on_connector_upgrade' AND status = 'open'
-            AND next_attempt_at IS NULL AND EXISTS (
+            AND next_attempt_at IS NULL AND stream = ANY(CAST(:streams AS text[])) AND EXISTS (
                 SELECT 1 FROM unnest(CAST(:seen AS text[]), CAST(:required AS text[]), CAST(:opened_for AS text[]))
                     AS met (seen, required, opened_for)
                 WHERE seen = connector_version_seen AND required IS NOT DISTINCT FROM connector_version_required
@@ -74,31 +74,46 @@ def waiting(connection: Connection) -> list[Waiting]:
     return [Waiting(*row) for row in connection.execute(_WAITING)]
 
 
-def trial(connection: Connection, connection_id: int, version: str, most: int) -> tuple[int, bool]:
-    """How many gaps of older versions a version tries or failed on, at most so many; and whether it healed any."""
-    return _trial(connection, connection_id, version, most)
+def trial(
+    connection: Connection, connection_id: int, version: str, most: int, streams: Sequence[str]
+) -> tuple[int, bool]:
+    """How many gaps of older versions a version tries or failed on, at most so many; and whether it healed any.
+
+    `streams` are those that the version knows.
+    """
+    return _trial(connection, connection_id, version, most, streams)
 
 
-def open_trial(connection: Connection, connection_id: int, version: str, met: Sequence[Waiting], canary: int) -> int:
+def open_trial(
+    connection: Connection,
+    connection_id: int,
+    version: str,
+    met: Sequence[Waiting],
+    canary: int,
+    streams: Sequence[str],
+) -> int:
     """Let a version try the gaps that wait for these, oldest first: a canary, or all once it has healed any.
 
     Returns how many it may try now. The lease is locked before they are counted, so that the sweeps of several workers
     open one canary.
     """
     leases.lock(connection, [connection_id])
-    tried, healed = _trial(connection, connection_id, version, canary)
+    tried, healed = _trial(connection, connection_id, version, canary, streams)
     values = {
         "connection_id": connection_id,
         "seen": [one.seen for one in met],
         "required": [one.required for one in met],
         "opened_for": [one.opened_for for one in met],
+        "streams": list(streams),
         "version": version,
         "limit": ALL if healed else canary - tried,
     }
     return connection.execute(_MAKE_DUE, values).rowcount
 
 
-def _trial(connection: Connection, connection_id: int, version: str, most: int) -> tuple[int, bool]:
-    values = {"connection_id": connection_id, "version": version, "most": most}
+def _trial(
+    connection: Connection, connection_id: int, version: str, most: int, streams: Sequence[str]
+) -> tuple[int, bool]:
+    values = {"connection_id": connection_id, "version": version, "most": most, "streams": list(streams)}
     row = connection.execute(_TRIAL, values).one()
     return row.tried, row.healed

@@ -51,6 +51,10 @@ gaps = Table(
     moment("retry_after"),
     Column("connector_version_seen", Text, nullable=False),
     Column("connector_version_required", Text),
+    # A run may be worked by several versions, so these are not those of its runs.
+    Column("opened_by_version", Text),
+    # Only where a run closed it by proof.
+    Column("closed_by_version", Text),
     # The version for which an upgrade sweep let it be tried. An older one leaves it alone.
     Column("opened_for_version", Text),
     Column("detail_locator", JSONB),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Identity, Index, LargeBinary, Table, Text, text
-from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZMULTIRANGE
 
 from pdpp_worker.store.tables.columns import connection, metadata, moment, one_of
 
@@ -72,6 +72,8 @@ checkpoints = Table(
     # Text, not jsonb: a cursor is opaque and comes back exactly as it was sent, NUL and lone surrogates included.
     Column("cursor", Text, nullable=False),
     Column("run_id", BigInteger, nullable=False),
+    # The streams of which everything up to the cursor was walked. NULL: an older version wrote it.
+    Column("covers", ARRAY(Text)),
     moment("updated_at", default=True),
 )
 
