@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from connectors.gmail.account import is_gmail, source_account
+from connectors.gmail.beginning import beginning, partition
 from connectors.gmail.departures import depart_whole, forget_agreed, say
 from connectors.gmail.errors import HungUpError, RefusedError, is_unknown_mailbox
 from connectors.gmail.mailbox_gaps import MailboxGaps
@@ -16,7 +17,7 @@ from connectors.gmail.reader import DETAILS, Reader
 from connectors.gmail.recover import Recovery
 from connectors.gmail.rows import Box
 from connectors.gmail.session import Selected, Session
-from connectors.gmail.walk import MailboxWalk, beginning, partition
+from connectors.gmail.walk import MailboxWalk
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     Context,

@@ -6,16 +6,17 @@ from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from connectors.gmail.client import Answer, sequence_set
+from connectors.gmail.beginning import partition
+from connectors.gmail.client import Answer
 from connectors.gmail.departures import depart, is_unsaid, say
 from connectors.gmail.fields import checksum
 from connectors.gmail.ledger import Ledger, MessageEntry
 from connectors.gmail.listing import spans
 from connectors.gmail.position import FORM, MailboxPosition, Numbers, identity, still_held
 from connectors.gmail.reader import Outcome, Reader
-from connectors.gmail.rows import FACE_ITEMS, GMAIL_STATE_ITEMS, STATE_ITEMS, Box, face, state
+from connectors.gmail.rows import GMAIL_STATE_ITEMS, STATE_ITEMS, Box, state
 from connectors.gmail.session import Selected, Session
-from pdpp_worker.connector import BatchScope, Context, Message, Reason, Record, State, UpstreamError, skip
+from pdpp_worker.connector import Context, Message, Reason, Record, State, UpstreamError, skip
 
 PAGE = 100
 """Messages that are read between two checkpoints."""
@@ -270,45 +271,6 @@ class _Everything(Container[int]):
         return True
 
 
-def beginning(
-    before: MailboxPosition | None, selected: Selected, session: Session, details: Sequence[str]
-) -> MailboxPosition:
-    """The position to go on from: the saved one, unless the mailbox has a new life or more is wanted than was read.
-
-    A mailbox that answers with other messages than were read has a new life too, whatever its UIDVALIDITY: a server
-    that was restored hands its UIDs out again.
-    """
-    if before is None:
-        fresh = MailboxPosition(selected.uidvalidity, [])
-        fresh.wants(details)
-        return fresh
-    if (
-        before.uidvalidity != selected.uidvalidity
-        or not before.covers(details)
-        or not is_same(before, selected, session)
-    ):
-        return before.anew(selected.uidvalidity, details)
-    before.wants(details)
-    return before
-
-
-def is_same(before: MailboxPosition, selected: Selected, session: Session) -> bool:
-    """Whether the messages that were read last are still what they were, as far as they are there."""
-    stands = (before.uid, before.modseq, before.count) == (selected.uidnext - 1, selected.modseq, selected.exists)
-    if not before.witnesses or not selected.exists or (stands and selected.modseq is not None):
-        return True
-    asked = sequence_set(int(uid) for uid in before.witnesses)
-    items = FACE_ITEMS + (("X-GM-MSGID",) if session.speaks_gmail else ())
-    answers = session.ask("FETCH of UIDs", lambda client: client.fetch_by_uid(asked, items))
-    told = {uid: answer for uid, answer in answers.items() if set(items) <= answer.keys()}
-    return all(before.witnesses.get(str(uid), face(answer)) == face(answer) for uid, answer in told.items())
-
-
 def _difference(selected: Selected, shown: int) -> str:
     few = selected.exists - shown
     return f"{few} fewer" if few > 0 else f"{-few} more"
-
-
-def partition(mailbox: str) -> BatchScope:
-    """The scope of a gap that is about a whole mailbox."""
-    return BatchScope(partition={"mailbox": mailbox})

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
-import orjson
-
+from connectors.slack.archive_rows import Crowd, MessageRow, Row, day, decode, require
 from connectors.slack.errors import ArchiveError
 from connectors.slack.fields import integer, micros, ts_of
 from connectors.slack.rows import Obj
@@ -33,7 +31,6 @@ LONGEST_VALUE = 64 * 1024 * 1024
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """Failures of a damaged archive: SQLite's message about one may hold bytes of it that are no text."""
 
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _BEGINNING = (0, "")
 
 # The plus keeps SQLite from the index by channel, which would lead through all messages of a channel for each of them.
@@ -79,36 +76,6 @@ _CROWD = """
     SELECT u.USER_ID, max(c.SESSION_ID = ?) FROM CHANNEL_USER u JOIN CHUNK c ON c.ID = u.CHUNK_ID
     WHERE u.CHANNEL_ID = ? GROUP BY u.USER_ID ORDER BY u.USER_ID
 """
-
-
-class Row(NamedTuple):
-    """A row of a table; `raw` is None when its JSON cannot be read."""
-
-    chunk: int
-    id: Any
-    raw: Obj | None
-    extra: Any = None
-
-
-class MessageRow(NamedTuple):
-    """The newest row of a message; `id` is a number, unless the row is damaged."""
-
-    chunk: int
-    id: Any
-    channel: str
-    ts: str
-    raw: Obj | None
-    has_earlier: bool
-
-
-class Crowd(NamedTuple):
-    """The members of a channel, and those whom only earlier sessions saw there."""
-
-    channel: str
-    members: list[str]
-    gone: list[str]
-    is_short: bool
-    """Whether the last session that came by named fewer than it counted, so that nobody is known to have left."""
 
 
 def database_of(setting: str) -> Path:
@@ -208,7 +175,7 @@ class Archive:
         """Earlier versions of a message, newest first."""
         if row.has_earlier:
             for (data,) in self.connection.execute(_EARLIER, (row.id, row.chunk, row.channel)):
-                if (raw := _decode(data)) is not None:
+                if (raw := decode(data)) is not None:
                     yield raw
 
     def users(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
@@ -223,17 +190,17 @@ class Archive:
         """The newest row of one channel, person or file; `extra` is when it was loaded."""
         query = f"SELECT CHUNK_ID, ID, CAST(DATA AS BLOB), LOAD_DTTM FROM {table} WHERE ID = ? ORDER BY CHUNK_ID DESC"  # noqa: S608
         row = self.connection.execute(f"{query} LIMIT 1", (key,)).fetchone()
-        return Row(row[0], row[1], _decode(row[2]), _day(row[3])) if row else None
+        return Row(row[0], row[1], decode(row[2]), day(row[3])) if row else None
 
     def known_file(self, row: Row) -> Obj | None:
         """The last object of a file before it was gone."""
         found = self.connection.execute(_KNOWN_FILE, (row.id, row.chunk)).fetchone()
-        return _decode(found[0]) if found else None
+        return decode(found[0]) if found else None
 
     def channels(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
         """Every row of every channel, oldest first; `extra` is the day (YYYY-MM-DD) on which it was seen so."""
         for row in self._rows(_CHANNELS, after):
-            yield row._replace(extra=_day(row.extra))
+            yield row._replace(extra=day(row.extra))
 
     def is_newest_channel(self, row: Row) -> bool:
         """Whether there is no newer row of a channel."""
@@ -284,42 +251,16 @@ class Archive:
 
     def _messages(self, query: str, values: Sequence[Any]) -> Iterator[MessageRow]:
         for chunk, key, channel, ts, data, has_earlier in self.connection.execute(query, values):
-            _require("MESSAGE", (chunk, int))
+            require("MESSAGE", (chunk, int))
             if isinstance(key, int):
                 known_ts = ts if micros(ts) is not None else ts_of(key)
-                yield MessageRow(chunk, key, channel, known_ts, _decode(data), bool(has_earlier))
+                yield MessageRow(chunk, key, channel, known_ts, decode(data), bool(has_earlier))
             else:
                 # SQLite keeps in a column what it is given: such a row costs no other.
-                raw = _decode(data) if micros(ts) is not None else None
+                raw = decode(data) if micros(ts) is not None else None
                 yield MessageRow(chunk, str(key), str(channel), str(ts), raw, has_earlier=False)
 
     def _rows(self, query: str, after: tuple[int, str]) -> Iterator[Row]:
         for chunk, key, data, extra in self.connection.execute(query, after):
-            _require("a table", (chunk, int), (key, str))
-            yield Row(chunk, key, _decode(data), extra)
-
-
-def _require(table: str, *values: tuple[Any, type]) -> None:
-    """SQLite keeps in a column what it is given, whatever the column is declared to hold."""
-    if not all(isinstance(value, kind) for value, kind in values):
-        raise sqlite3.DatabaseError(f"{table} has a row whose numbers or ids are of another type than its columns")
-
-
-def _day(loaded: Any) -> str | None:
-    """The day of a time as the archive writes it."""
-    found = _DAY.match(str(loaded))
-    return found[0] if found else None
-
-
-def _decode(data: bytes | None) -> Obj | None:
-    """A row's JSON object, or None when it is none."""
-    if data is None:
-        return None
-    try:
-        found = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        try:
-            found = json.loads(data)
-        except (ValueError, RecursionError):
-            return None
-    return found if isinstance(found, dict) else None
+            require("a table", (chunk, int), (key, str))
+            yield Row(chunk, key, decode(data), extra)

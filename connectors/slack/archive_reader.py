@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
 
-from connectors.slack.archive import UNREADABLE, Archive, MessageRow, Row
+from connectors.slack.archive import UNREADABLE, Archive
+from connectors.slack.archive_rows import MessageRow, Row
 from connectors.slack.completeness import has_begun
 from connectors.slack.errors import Refused, Unreadable
 from connectors.slack.ingest import FIRST_SEEN, Ingest

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from connectors.slack.archive import UNREADABLE, Archive, MessageRow, Row
+from connectors.slack.archive import UNREADABLE, Archive
+from connectors.slack.archive_rows import MessageRow, Row
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj, is_placeholder, message_id
 from connectors.slack.streams import (

@@ -56,8 +56,7 @@ def is_placeholder(raw: Obj) -> bool:
 def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
     """The record of a message; `before` are earlier versions of it, newest first."""
     thread = text(raw.get("thread_ts"))
-    edited, files, attachments = table(raw.get("edited")), tables(raw.get("files")), tables(raw.get("attachments"))
-    subtype, icons = text(raw.get("subtype")), table(raw.get("icons"))
+    subtype, files = text(raw.get("subtype")), tables(raw.get("files"))
     return {
         "id": message_id(channel, ts),
         "channel_id": channel,
@@ -68,26 +67,39 @@ def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
         "ts": ts,
         "sent_at": iso(micros(ts)),
         "thread_ts": thread,
-        "parent_user_id": text(raw.get("parent_user_id")),
         "is_thread_parent": thread == ts,
-        "reply_count": integer(raw.get("reply_count")),
-        "reply_user_ids": strings(raw.get("reply_users")),
-        "latest_reply": text(raw.get("latest_reply")),
+        **_thread(raw),
         "subtype": subtype,
         "is_tombstone": subtype == "tombstone",
         "text": readable.of_message(raw) or (raw.get("text") if isinstance(raw.get("text"), str) else None),
         "username": text(raw.get("username")),
-        "icon": next(filter(None, map(text, map(icons.get, _ICONS))), None) if icons else None,
-        "edited_ts": text(edited.get("ts")),
-        "edited_by": text(edited.get("user")),
+        "icon": _icon(table(raw.get("icons"))),
+        **_edit(table(raw.get("edited"))),
         "file_ids": [one for file in files if (one := text(file.get("id")))],
-        "attachment_count": len(attachments),
+        "attachment_count": len(tables(raw.get("attachments"))),
         "has_blocks": bool(raw.get("blocks")),
         "reaction_count": sum(map(_reaction_count, tables(raw.get("reactions")))),
         "pinned_to": strings(raw.get("pinned_to")),
         "metadata_event_type": text(table(raw.get("metadata")).get("event_type")),
         "earlier_texts": _earlier_texts(raw, before),
         "extra": rest(raw, _MESSAGE_FIELDS),
+    }
+
+
+def _edit(edited: Obj) -> Obj:
+    return {"edited_ts": text(edited.get("ts")), "edited_by": text(edited.get("user"))}
+
+
+def _icon(icons: Obj) -> str | None:
+    return next(filter(None, map(text, map(icons.get, _ICONS))), None) if icons else None
+
+
+def _thread(raw: Obj) -> Obj:
+    return {
+        "parent_user_id": text(raw.get("parent_user_id")),
+        "reply_count": integer(raw.get("reply_count")),
+        "reply_user_ids": strings(raw.get("reply_users")),
+        "latest_reply": text(raw.get("latest_reply")),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,15 +12,15 @@ from connectors.usaa.aliases import site_ids
 from connectors.usaa.documents.identity import identified
 from connectors.usaa.documents.reading import Paper, Read, UnreadError, open_paper, read_paper, read_table
 from connectors.usaa.documents.templates import Template, knowledge
-from connectors.usaa.gaps import Gaps, covered_by, shortened, still_shortened, window_of
+from connectors.usaa.gaps import Gaps, covered_by
 from connectors.usaa.inbox import files
 from connectors.usaa.inbox.account_inference import AccountInference
 from connectors.usaa.inbox.cursor import Cursor, FileEntry, RowPosition
 from connectors.usaa.inbox.files import Content, Found, UnreadableFileError
-from connectors.usaa.ledger import Account
+from connectors.usaa.inbox.missing_periods import MissingPeriods
+from connectors.usaa.inbox.named_accounts import NamedAccounts, last_four
 from connectors.usaa.records import ACCOUNTS, STATEMENTS, STATS, TRANSACTIONS, RecordFactory
 from pdpp_worker.connector import (
-    GapToClose,
     Message,
     Progress,
     Reason,
@@ -28,15 +28,11 @@ from pdpp_worker.connector import (
     Start,
     State,
     TimeRange,
-    closed_by,
     resource_of,
 )
 
 RECORDS_PER_STATE = 2_000
 FILES_PER_STATE = 20
-RETRY = timedelta(days=1)
-"""A missing period is looked for again when the owner may have added a file."""
-_ADD = "No file in the inbox covers it; add an export or the statements of this period."
 
 
 class Inbox:
@@ -56,6 +52,7 @@ class Inbox:
         self._site_ids = site_ids(self._raw)
         self._gaps = Gaps(start.detail_gaps[: start.budget.items])
         self._inference = AccountInference(self._cursor.files)
+        self._accounts = NamedAccounts(root, templates, self._cursor, self._site_ids)
         self._walks = not start.recovery_only
         self._proof: Record | None = None
         self._records = 0
@@ -79,7 +76,7 @@ class Inbox:
             if self._is_robbed(one) or self._is_better_known(one):
                 yield from self._visit(one, force=True)
                 yield from self._state_if_due()
-        yield from self._ranges()
+        yield from MissingPeriods(self._gaps, self._cursor, self._factory).messages()
         if self._pending:
             text = f"{self._pending} rows are not posted yet and are left for a later export"
             yield Progress(stream=TRANSACTIONS, message=text)
@@ -107,7 +104,7 @@ class Inbox:
         # Other files are not opened, not even to see what they are.
         for one in self._in_order([one for one in found if one.name in named or self._gaps.ranges]):
             yield from self._visit(one, force=one.name in named)
-        yield from self._assigned_ranges()
+        yield from MissingPeriods(self._gaps, self._cursor, self._factory).assigned()
 
     def _assigned_name(self, found: Found) -> str | None:
         """The file's name, when a assigned gap is about it or about the statement that it is."""
@@ -187,7 +184,7 @@ class Inbox:
             if key != found.name:
                 yield from self._gaps.obtained([found.name], self._proof, missed=[key])
             return
-        account, is_named = self._account_of(found, read, held)
+        account, is_named = self._accounts.account_of(found, read, held)
         if content.kind == "statement":
             yield from self._paper(found, paper, (account, read))
         moved_from = self._moved_from(held, content, account)
@@ -198,41 +195,6 @@ class Inbox:
         self._cursor.gone.pop(content.sha256, None)
         self._note(found, FileEntry(content.sha256, account, is_named, key if key != found.name else None))
         yield from self._resolve(found, key, read)
-
-    def _account_of(self, found: Found, read: Read, held: FileEntry | None) -> tuple[str, bool]:
-        named = (found.account or read.account) if read.statement is None else (read.account or found.account)
-        if named is not None:
-            return self._key_of(named, read), True
-        inferred = self._inference.infer(found)
-        before = None if held is None else held.account
-        is_weaker = self._inference.knows(before) and not self._inference.knows(inferred)
-        if before is not None and is_weaker and self._is_proved(found, before, read):
-            return before, True
-        return inferred, False
-
-    def _key_of(self, last_four: str, read: Read) -> str:
-        """The account of four digits: as the site names it, and a card apart from another account of these digits."""
-        key = self._site_ids.get(last_four, last_four)
-        state = self._cursor.ledger.accounts.get(key)
-        kind = None if read.statement is None else read.statement.kind
-        if state is None or state.kind is None or kind is None:
-            return key
-        return key if (state.kind == _CARD) == (kind == _CARD) else f"{key}-{kind}"
-
-    def _is_proved(self, found: Found, account: str, read: Read) -> bool:
-        """Whether a document that names the account shows one of these transactions too."""
-        keys = {key for key, _ in identified(account, read.entries)}
-        named = [name for name, held in self._cursor.files.items() if held.account == account and held.is_named]
-        return any(not keys.isdisjoint(self._keys_in(name, account)) for name in named if name != found.name)
-
-    def _keys_in(self, name: str, account: str) -> set[str]:
-        try:
-            content = files.read(Found(name, self._root / name))
-            paper = None if content.kind == "export" else open_paper(content.data, content.sha256)
-            read = read_table(content.data) if paper is None else read_paper(paper, self._templates)
-        except (UnreadableFileError, UnreadError):
-            return set()
-        return {key for key, _ in identified(account, read.entries)}
 
     def _paper(self, found: Found, paper: Paper, known: tuple[str, Read] | None) -> Iterator[Message]:
         """The statement's own record, before its layout is known and, fuller, after."""
@@ -285,8 +247,8 @@ class Inbox:
 
     def _about(self, account: str, read: Read) -> Iterator[Message]:
         kind = None if read.statement is None else read.statement.kind
-        last_four = _last_four(account, self._site_ids)
-        yield from self._sent(self._factory.account(account, type=kind, last_four=last_four))
+        digits = last_four(account, self._site_ids)
+        yield from self._sent(self._factory.account(account, type=kind, last_four=digits))
         if read.balance is not None:
             yield from self._sent(self._factory.balance(account, *read.balance))
         if read.span is not None:
@@ -304,39 +266,6 @@ class Inbox:
         yield from self._gaps.missed(found.name, UnreadError(Reason.PARSE_FAILED, why), _locator(found))
         yield from self._gaps.obtained([], self._proof, missed=[found.name])
 
-    def _ranges(self) -> Iterator[Message]:
-        """Every promised period that no file covers, as soon as it is seen."""
-        yield from self._assigned_ranges()
-        for account, state in self._cursor.ledger.accounts.items():
-            yield from self._new_windows(account, state)
-
-    def _new_windows(self, account: str, state: Account) -> Iterator[Message]:
-        holes = state.holes()
-        for window in holes:
-            if window not in state.missing:
-                yield shortened(account, window, _ADD, self._factory.now() + RETRY)
-        state.missing = holes
-
-    def _assigned_ranges(self) -> Iterator[Message]:
-        for gap in self._gaps.ranges:
-            about = window_of(gap)
-            if about is None:
-                continue
-            account, window = about
-            state = self._cursor.ledger.accounts.get(account)
-            if state is None:
-                yield self._gaps.vanished(gap)
-            elif state.left_of(window) == [window]:
-                yield still_shortened(gap, account, _ADD, self._factory.now() + RETRY)
-            else:
-                yield from self._new_windows(account, state)
-                yield from self._proved(account, gap)
-
-    def _proved(self, account: str, gap: GapToClose) -> Iterator[Message]:
-        for record in self._factory.account(account):
-            yield record
-            yield closed_by(record, gap)
-
     def _sent(self, records: Iterator[Record]) -> Iterator[Record]:
         for record in records:
             self._proof = record
@@ -353,17 +282,9 @@ class Inbox:
         return State(stream=TRANSACTIONS, cursor={**kept, **self._cursor.dump()}, covered=covered)
 
 
-_CARD = "credit_card"
 _ROBBED = ""
 """In place of a file's checksum: it is read again, in this walk or the next."""
 _LOCATOR = "usaa.file"
-
-
-def _last_four(account: str, site_ids: Mapping[str, str]) -> str | None:
-    """The last four digits of an account, by its key."""
-    digits = {key: four for four, key in site_ids.items()}.get(account, account[:4])
-    is_own = account == digits or account.startswith(f"{digits}-") or digits in site_ids
-    return digits if is_own and digits.isdigit() and len(digits) == 4 else None
 
 
 def _locator(found: Found) -> dict[str, object]:
