@@ -421,3 +421,22 @@ def test_an_active_run_is_spelled_once() -> None:
     }
 
     assert spelled == {"pdpp_worker/store/tables/schema_of_runs.py"}
+
+
+OLD_WORDS = re.compile(
+    r"\b(keep_books|books|StreamEnd|Leftover|leftovers|unsettled|unasked|let_go|taken_forms|put_off|held_until|Intake|"
+    r"Played|is_news|Ring|spine|leash|leashed|levers|shelf|ladder|climb|rungs|Census|Mender|mends?|rung|goes back for)\b"
+)
+"""Words for which the glossary has a standard term."""
+
+
+def test_the_source_keeps_to_the_words_of_the_glossary() -> None:
+    found = {
+        f"{path}:{number}: {word[0]}"
+        for path in SOURCES
+        if not path.is_relative_to(GENERATED)
+        for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1)
+        if (word := OLD_WORDS.search(line))
+    }
+
+    assert found == set()

@@ -24,7 +24,7 @@ def no_checkpoint(_: int) -> Iterator[Message]:
 
 
 class Threads:
-    """Reads threads for one slice; when one after the other fails, those that follow are left to their gaps unasked."""
+    """Reads threads for one slice; when one after the other fails, those that follow become gaps without a request."""
 
     def __init__(self, api: Api, factory: RecordFactory) -> None:
         self._api = api

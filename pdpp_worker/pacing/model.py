@@ -102,12 +102,12 @@ class Model:
         costly = refusal.wait_s * before > COSTLY
         self._refused = [*self._refused, refusal.sent_at][-REMEMBERED:]
         self._slowing.on_refused(refusal.at, self._bucket.count, self._bucket.lasted_s(refusal.sent_at))
-        is_news = self._learn(refusal, admitted, costly=costly)
+        changes_rate = self._learn(refusal, admitted, costly=costly)
         self._bucket.on_empty(refusal.sent_at)
         self._told_s = refusal.told_s
         if not refusal.wait_s:
             self._keep_above(self._slowing.floor(refusal.at))
-        if is_news or self._probing.throttled:
+        if changes_rate or self._probing.throttled:
             self._probing.on_refused(refusal.at, self.rate, before, refusal.wait_s, costly=costly)
 
     def resume(self) -> None:

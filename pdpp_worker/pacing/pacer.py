@@ -42,7 +42,7 @@ class RateListener(Protocol):
 class Pacer:
     """Paces one connection for one slice, one request at a time. Instants are monotonic, s.
 
-    `failures_weigh`, from 0 to 1, says how much a failure tells of the provider: a run that goes back for what failed
+    `failures_weigh`, from 0 to 1, says how much a failure tells of the provider: a run that retries what failed
     before expects some.
     """
 

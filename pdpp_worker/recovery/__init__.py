@@ -1,1 +1,1 @@
-"""Who goes back for what is missing, and when."""
+"""Recovery: when gaps are retried, by whom, and at what cost."""

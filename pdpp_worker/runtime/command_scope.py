@@ -15,7 +15,7 @@ from pdpp_worker.runtime.rules import moment_of
 def check_scope_of_command(record: Record, scope: StreamScope, stream: StreamManifest) -> None:
     """Refuse a record outside the scope.
 
-    No resources are no filter. Key, time and required fields may come along unasked.
+    No resources are no filter. Key, time and required fields may come along as well.
 
     Raises:
         ProtocolViolation: naming the stream and the constraint, never the content.

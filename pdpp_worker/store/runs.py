@@ -66,7 +66,7 @@ _DUE = text(f"""
     WHERE runs.id = due.id
     RETURNING runs.id, due.connector
 """)
-# A wait of a run that only goes back for gaps is over when a walk is due, for which it makes room.
+# A wait of a run that only retries gaps is over when a walk is due, for which it makes room.
 _WAKE = text(f"""
     UPDATE runs SET not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL
     FROM (

@@ -24,7 +24,7 @@ class Due(NamedTuple):
     """The database's time."""
 
 
-# While a run only goes back for gaps the walk stays due, for that run does not walk any more.
+# While a run only retries gaps the walk stays due, for that run does not walk any more.
 _IS_DUE_NOW = f"""
     NOT paused AND next_run_at <= clock_timestamp() AND NOT EXISTS (SELECT 1 FROM runs
         WHERE runs.connection_id = schedules.connection_id AND {IS_ACTIVE}

@@ -76,7 +76,7 @@ class SkipForm(Form):
         default=None, description="`id`: the one record meant; `retained` true: it was sent all the same"
     )
     scope: Scope | None = Field(default=None, description="ours: exactly what was skipped")
-    recovery_kind: RecoveryKind | None = Field(default=None, description="ours: who goes back for it")
+    recovery_kind: RecoveryKind | None = Field(default=None, description="ours: who retries it")
     retry_after: Time | None = Field(default=None, description="ours: not before")
     connector_version_required: StrictStr | None = Field(default=None, description="ours: the version that fixes it")
     detail: dict[str, Any] | None = Field(default=None, description="ours: comes back with the gap")

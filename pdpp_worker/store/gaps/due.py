@@ -112,7 +112,7 @@ def due_connections(
 ) -> list[DueConnection]:
     """Connections without a run of their own that have due gaps, longest due first.
 
-    Unless somebody `asked` for them, not those that are paused or have a walk due, which goes back for gaps first.
+    Unless somebody `asked` for them, not those that are paused or have a walk due, which retries gaps first.
     `known`: connector to its streams; gaps of other streams of it are not looked at.
     """
     pairs = [(connector, stream) for connector, streams in known.items() for stream in streams]
