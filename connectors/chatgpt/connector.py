@@ -10,10 +10,12 @@ from connectors.chatgpt.api import Api
 from connectors.chatgpt.archive import import_archive
 from connectors.chatgpt.conversations import Conversations
 from connectors.chatgpt.details import Details
+from connectors.chatgpt.list_recovery import walk_again
 from connectors.chatgpt.lists import SMALL_STREAMS, SmallStream, scan
 from connectors.chatgpt.recovery import recover
 from connectors.chatgpt.session import Session
 from pdpp_worker.connector import (
+    BatchScope,
     Challenged,
     Context,
     Message,
@@ -62,9 +64,10 @@ def _phases(start: Start, context: Context, api: Api, wanted: list[str], *, is_k
     details = Details(api, start.budget.items, in_batches=bool(context.settings.get("batch")))
     trees = tuple(name for name in TREES if name in wanted)
     phases = [Phase(trees, lambda: recover(start, context, details))] if trees else []
-    if start.recovery_only:
-        return phases
     walk = Conversations(start, context, api, details)
+    if start.recovery_only:
+        parts = [known for known in start.detail_gaps if isinstance(known.scope, BatchScope)]
+        return [*phases, Phase(trees, lambda: walk_again(walk, parts))] if trees and parts else phases
     if trees and not is_known:
         phases.insert(0, Phase(trees, walk.check_account))
     small = [stream for stream in SMALL_STREAMS if stream.name in wanted]

@@ -56,7 +56,7 @@ class Conversations:
         self._handled: set[tuple[bytes, bytes]] = set()
         self._since_state = 0
         self._counted = 0
-        self._is_deferred = False
+        self.is_deferred = False
 
     def check_account(self) -> Iterator[Message]:
         """Look whether the list names anything that was read before; for an account that does not say who it is.
@@ -94,7 +94,7 @@ class Conversations:
                 failed = failed or (error if name == ACTIVE else None)
                 if name != ACTIVE and failed is None:
                     yield skip_for(error, STREAM, BatchScope(partition={"list": name}))
-            if self._is_deferred:
+            if self.is_deferred:
                 return
         yield from self._save()
         if failed is not None:
@@ -107,7 +107,7 @@ class Conversations:
         for step in self._read_ahead(walk.steps(self._reader(name))):
             if step.item is not None and not self._is_handled(step.item, walk):
                 if (reason := self._details.why_stop) is not None:
-                    self._is_deferred = True
+                    self.is_deferred = True
                     yield from self._save()
                     yield self._deferred(reason)
                     return

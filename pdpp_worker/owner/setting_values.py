@@ -74,7 +74,7 @@ def _path(text: str) -> str:
 
 def _file(text: str) -> str:
     path = _path(text)
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise ValueError(text)
     return path
 
@@ -101,6 +101,6 @@ _WANTED = {
     "number": "a number",
     "boolean": "true or false",
     "path": "a path",
-    "file": "the path of a file that is there",
+    "file": "the path of a file or folder that is there",
     "url": "an http:// or https:// URL without a password",
 }

@@ -133,7 +133,7 @@ def test_a_road_that_there_is_not_is_refused_with_those_that_there_are(cli: Cli)
 def test_an_archive_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:
     said = cli.refusal("connection", "add", "me", "--connector", "chatgpt", "--set", f"archive={tmp_path}/export.zip")
 
-    assert "a file that is there" in said
+    assert "a file or folder that is there" in said
 
 
 def test_a_missing_browser_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ SILENT = {
     "connector check",
     "connectors",
     "db revision",
+    "deletions list",
     "doctor",
     "events",
 }

@@ -24,11 +24,11 @@ from tests.support.stage import Stage, of
 from tests.support.worker import Mischief
 
 KNOWN = {
-    "1.0.0": (ITEMS, NOTES),
+    "1.0.0": (ITEMS, DETAILS, NOTES),
     "2.0.0": (ITEMS, DETAILS, NOTES, EXTRA),
     "3.0.0": (ITEMS, DETAILS, EXTRA),
 }
-"""Version to its streams: one comes with a cursor of its own, one hangs on a cursor that is there, another one goes."""
+"""Version to its streams: one comes, and others go."""
 CANARY = 2
 PATIENCE = 2
 """Slices for which an older worker leaves a run to a newer one."""
