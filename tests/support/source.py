@@ -91,8 +91,10 @@ class Source:
         self.needs.clear()
 
     def expected(self, stream: str, size: int) -> list[str]:
-        """The names of the first items that have not gone."""
-        return [str(n) for n in range(1, size + 1) if self.fates.get((stream, str(n))) != "gone"]
+        """The names of the first items that can still be read; the details of an item that has gone go with it."""
+        streams = (ITEMS, DETAILS) if stream == DETAILS else (stream,)
+        names = map(str, range(1, size + 1))
+        return [name for name in names if all(self.fates.get((one, name)) != "gone" for one in streams)]
 
     def messages(self, start: Start, version: str) -> Iterator[Said]:
         """All that this version of the connector says."""
