@@ -67,7 +67,11 @@ def _phases(start: Start, context: Context, api: Api, wanted: list[str], *, is_k
     walk = Conversations(start, context, api, details)
     if start.recovery_only:
         parts = [known for known in start.detail_gaps if isinstance(known.scope, BatchScope)]
-        return [*phases, Phase(trees, lambda: walk_again(walk, parts))] if trees and parts else phases
+        if trees and parts:
+            # A list of another account would be taken for this one's, so that is looked at first.
+            phases = [*([] if is_known else [Phase(trees, walk.check_account)]), *phases]
+            phases.append(Phase(trees, lambda: walk_again(walk, parts)))
+        return phases
     if trees and not is_known:
         phases.insert(0, Phase(trees, walk.check_account))
     small = [stream for stream in SMALL_STREAMS if stream.name in wanted]

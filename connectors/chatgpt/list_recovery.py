@@ -10,12 +10,12 @@ from pdpp_worker.connector import DetailGapRecovered, GapToClose, Message, Scope
 
 
 def walk_again(walk: Conversations, parts: Sequence[GapToClose]) -> Iterator[Message]:
-    """Walk the lists, and close the gaps about parts of them that nothing is said of this time.
+    """Walk the lists to their ends, and close the gaps about parts of them that nothing is said of this time.
 
     No cursor moves: the next run reads the same items again, and finds them known.
     """
     said: list[Scope | None] = []
-    for message in walk.walk():
+    for message in walk.walk_whole():
         if isinstance(message, SkipResult):
             said.append(message.scope)
         if not isinstance(message, State):

@@ -131,6 +131,10 @@ class Walk:
         }
         return {name: value for name, value in saved.items() if value is not None and value is not False}
 
+    def distrust(self) -> None:
+        """Let the next pass go down to the end, whatever the list's count says."""
+        self._is_open = True
+
     def steps(self, read: Read) -> Iterator[Step]:
         """Hand out what is new until nothing is. The caller adds what it has handled to `known`.
 
