@@ -12,10 +12,15 @@ from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Held, Ledger
 from pdpp_worker.conformance.names import count, difference, plural, some
 
+SHOWN = 3
+"""Refused messages that are named."""
+
 
 def check_plain(case: Case) -> str:
     """Whether every message passes the runtime's message handler."""
     attempt, ledger = case.plain
+    if attempt.refusals:
+        raise Defect(f"{plural(len(attempt.refusals), 'message')} refused: {'; '.join(attempt.refusals[:SHOWN])}")
     return f"{plural(len(attempt.messages), 'message')} accepted, {plural(count(ledger.held()), 'record')}"
 
 
