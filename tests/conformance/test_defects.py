@@ -31,7 +31,6 @@ from pdpp_worker.connector import (
 )
 from tests.conformance.notes import SECRET, Keeper, NotebookSubject
 
-
 OF_PROGRAMS = {"leniency"}
 """Checks of programs only; their defects are in test_commands.py."""
 
