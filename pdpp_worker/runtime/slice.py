@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 
 from redis import Redis
@@ -27,7 +25,7 @@ from pdpp_worker.runtime.slice_context import Answerer, nobody
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import run_slices
-from pdpp_worker.store.engine import Database
+from pdpp_worker.store.engine import Database, process_name
 
 __all__ = ["SliceResult", "run_slice"]
 
@@ -46,8 +44,9 @@ def run_slice(
     `stopping` says that the worker is shutting down; the slice then ends at the next message. `answerer` answers the
     connector's questions to its owner.
     """
-    holder = f"{socket.gethostname()}:{os.getpid()}"
-    claimed = db.transact(lambda connection: run_slices.claim_slice(connection, run_id, holder, settings.lease_s))
+    claimed = db.transact(
+        lambda connection: run_slices.claim_slice(connection, run_id, process_name(), settings.lease_s)
+    )
     if claimed is None:
         return None
     try:
