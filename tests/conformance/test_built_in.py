@@ -17,10 +17,18 @@ NOT_CHECKED = {
 }
 
 
+OF_PROGRAMS = {"leniency"}
+PLANTED = {"inventory", "unknown field", "unknown member", "contradicting total", "repeated id", "counts"}
+NOT_PLANTED: dict[str, set[str]] = dict.fromkeys(NOT_CHECKED, PLANTED)
+"""Checks for which the practice account cannot plant anything."""
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("name", NOT_CHECKED)
 def test_a_built_in_connector_passes(name: str) -> None:
     results = list(examine(name))
 
     assert [(one.check, one.found) for one in results if one.ending is Ending.FAILED] == []
-    assert {one.check for one in results if one.ending is Ending.NOT_CHECKED} == NOT_CHECKED[name]
+    assert {one.check for one in results if one.ending is Ending.NOT_CHECKED} - OF_PROGRAMS == NOT_CHECKED[
+        name
+    ] | NOT_PLANTED[name]
