@@ -18,8 +18,13 @@ NOT_CHECKED = {
 
 
 OF_PROGRAMS = {"leniency"}
-PLANTED = {"inventory", "unknown field", "unknown member", "contradicting total", "repeated id", "counts"}
-NOT_PLANTED: dict[str, set[str]] = dict.fromkeys(NOT_CHECKED, PLANTED)
+NOT_PLANTED: dict[str, set[str]] = {
+    "chatgpt": {"inventory", "unknown field", "unknown member", "contradicting total", "repeated id", "counts"},
+    "gmail": {"inventory", "unknown member", "counts"},
+    "slack": {"inventory", "unknown field", "unknown member"},
+    "claude_code": {"inventory", "unknown member", "contradicting total"},
+    "usaa": {"inventory", "unknown field", "contradicting total", "repeated id", "counts"},
+}
 """Checks for which the practice account cannot plant anything."""
 
 
