@@ -1,0 +1,120 @@
+"""A lying proxy: stands between a connector and the HTTP server of a practice account, and knows nothing of either."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler
+from threading import Thread
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from pdpp_worker.conformance.adversary.lies import Lie, spoiled
+from pdpp_worker.conformance.adversary.voice import Voice
+from pdpp_worker.conformance.server import POLL_S, LocalServer
+
+REFUSALS = (429, 429, 500, 502, 503, 503)
+_HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "accept-encoding"})
+
+
+class Heard(NamedTuple):
+    """An answer of a provider."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Asked(NamedTuple):
+    """A request of the connector."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def place(self) -> str:
+        """The question, whatever the page."""
+        return f"{self.method} {self.target.partition('?')[0]}"
+
+
+class Proxy:
+    """Passes requests on to `mine`, and now and then lies about the answer; `other` is another owner's server."""
+
+    def __init__(self, voice: Voice, mine: str, other: str) -> None:
+        self._voice = voice
+        self._mine, self._other = urlsplit(mine).netloc, urlsplit(other).netloc
+        self._earlier: dict[str, list[Heard]] = defaultdict(list)
+
+    def answer(self, asked: Asked) -> tuple[Heard, bool]:
+        """The answer to give, and whether its connection is cut in the middle of it."""
+        if self._voice.is_circling:
+            return Heard(503, [], b""), False
+        lie = self._voice.draw(f"{asked.method} {asked.target}")
+        heard = _ask(self._other if self._voice.is_foreign else self._mine, asked)
+        told = None if lie is None else self._lied(lie, asked, heard)
+        if not self._voice.is_foreign:
+            self._earlier[asked.place].append(heard)
+        if lie is None or told is None:
+            return heard, False
+        self._voice.tell(lie)
+        return told, lie is Lie.CUT and self._voice.rng.random() < 0.5
+
+    def _lied(self, lie: Lie, asked: Asked, heard: Heard) -> Heard | None:
+        rng = self._voice.rng
+        if lie is Lie.REFUSED:
+            return Heard(rng.choice(REFUSALS), [("content-type", "application/json")], b"{}")
+        if lie is Lie.STALE:
+            earlier = [one for one in self._earlier[asked.place] if one.body != heard.body]
+            return rng.choice(earlier) if earlier else None
+        if lie is Lie.CUT:
+            return heard._replace(body=heard.body[: rng.randrange(len(heard.body))]) if heard.body else None
+        with suppress(ValueError):
+            made = spoiled(lie, json.loads(heard.body), rng)
+            return None if made is None else heard._replace(body=json.dumps(made).encode())
+        return None
+
+
+def _ask(netloc: str, asked: Asked) -> Heard:
+    with closing(HTTPConnection(netloc, timeout=30)) as connection:
+        connection.request(asked.method, asked.target, asked.body or None, dict(asked.headers))
+        found = connection.getresponse()
+        headers = [(name, value) for name, value in found.getheaders() if name.lower() not in _HOP]
+        return Heard(found.status, headers, found.read())
+
+
+@contextmanager
+def proxying(proxy: Proxy) -> Iterator[str]:
+    """The origin of the proxy, while it runs on a free port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def _serve(self) -> None:
+            headers = [(name, value) for name, value in self.headers.items() if name.lower() not in _HOP]
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            heard, is_cut = proxy.answer(Asked(self.command, self.path, headers, body))
+            self.send_response_only(heard.status)
+            for name, value in heard.headers:
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(heard.body) + (1 if is_cut else 0)))
+            self.end_headers()
+            self.wfile.write(heard.body)
+            self.close_connection |= is_cut
+
+        do_GET = do_POST = do_PUT = do_HEAD = _serve
+
+        def log_message(self, *_: Any) -> None:
+            """The practice account writes down what it was asked."""
+
+    with LocalServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(POLL_S,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
