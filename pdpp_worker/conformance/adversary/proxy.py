@@ -107,7 +107,7 @@ def proxying(proxy: Proxy) -> Iterator[str]:
             self.wfile.write(heard.body)
             self.close_connection |= is_cut
 
-        do_GET = do_POST = do_PUT = do_HEAD = _serve
+        do_GET = do_POST = do_PUT = _serve  # noqa: N815 - named by the base class
 
         def log_message(self, *_: Any) -> None:
             """The practice account writes down what it was asked."""
