@@ -36,7 +36,7 @@ class LivingWorkspace(LivingAccount):
         self.messages: dict[str, dict[str, Obj]] = {channel: {} for channel in _CHANNELS}
         """Channel and ts to message, replies among them."""
         self._away: list[tuple[str, Obj]] = []
-        self._kept: Keys = {"files": set(), "canvases": set(), "channel_memberships": set()}
+        self._kept: Keys = {"files": set(), "canvases": set(), "channel_memberships": set(), "messages": set()}
         for channel in _CHANNELS:
             for number in range(_MESSAGES):
                 self._put(channel, f"{owner} says No. {number}")
@@ -61,10 +61,12 @@ class LivingWorkspace(LivingAccount):
     def _write_late(self, rng: Random) -> None:
         channel = rng.choice(_CHANNELS)
         beside = float(rng.choice(sorted(self.messages[channel])))
-        self._put(channel, "late", f"{beside - rng.choice((0.000001, 1, 1800)):.6f}")
+        ts = f"{beside - rng.choice((0.000001, 1, 1700)):.6f}"
+        if ts not in self.messages[channel]:
+            self._put(channel, "late", ts)
 
     def _edit(self, rng: Random) -> None:
-        _, one = self._any(rng)
+        _, one = self._listed(rng)
         one |= {"text": f"edited {rng.random()}", "edited": {"ts": self._tick(), "user": _USERS[0]}}
 
     def _delete(self, rng: Random) -> None:
@@ -72,6 +74,8 @@ class LivingWorkspace(LivingAccount):
         if one.get("reply_count") or len(self.messages[channel]) < 3:
             return
         del self.messages[channel][one["ts"]]
+        if "parent_user_id" in one:
+            self._kept["messages"].add(f"{channel}:{one['ts']}")
         self._away.append((channel, one))
         self._count(channel, one.get("thread_ts"))
 
@@ -89,7 +93,7 @@ class LivingWorkspace(LivingAccount):
         self._reply(channel, one.get("thread_ts", one["ts"]))
 
     def _react(self, rng: Random) -> None:
-        _, one = self._any(rng)
+        _, one = self._listed(rng)
         users = ["U0ADA"] if one.get("reactions") is None else rng.sample(_USERS, rng.randint(0, 3))
         one["reactions"] = [{"name": "seedling", "users": users, "count": len(users)}] if users else []
 
@@ -111,6 +115,12 @@ class LivingWorkspace(LivingAccount):
     def _any(self, rng: Random) -> tuple[str, Obj]:
         channel = rng.choice(_CHANNELS)
         return channel, self.messages[channel][rng.choice(sorted(self.messages[channel]))]
+
+    def _listed(self, rng: Random) -> tuple[str, Obj]:
+        """A message that is no reply: of these alone changes are seen."""
+        channel = rng.choice(_CHANNELS)
+        listed = [ts for ts, one in sorted(self.messages[channel].items()) if "parent_user_id" not in one]
+        return channel, self.messages[channel][rng.choice(listed)]
 
     def _put(self, channel: str, text: str, ts: str | None = None, **more: Any) -> Obj:
         ts = ts or self._tick()
@@ -168,7 +178,7 @@ class LivingWorkspace(LivingAccount):
         return [RecordGroup(stream, frozenset(found)) for stream, found in keys.items()]
 
     def may_be_held(self) -> Sequence[RecordGroup]:
-        """Files and memberships that ended: the connector keeps them."""
+        """Files, memberships and replies that are gone: the connector keeps them."""
         return [RecordGroup(stream, frozenset(found)) for stream, found in self._kept.items()]
 
     def answer(self, target: str, authorization: str | None) -> tuple[int, Obj]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pdpp_worker.conformance.adversary.lies import Lie, spoiled
 from pdpp_worker.conformance.adversary.voice import Voice
 from pdpp_worker.conformance.server import POLL_S, LocalServer
 
+PAGES = frozenset(
+    {"cursor", "offset", "page", "limit", "latest", "oldest", "after", "before", "start", "since", "until"}
+)
+"""Parameters by which pages of one list differ."""
 REFUSALS = (429, 429, 500, 502, 503, 503)
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "accept-encoding"})
 
@@ -37,9 +40,17 @@ class Asked(NamedTuple):
     body: bytes
 
     @property
-    def place(self) -> str:
+    def subject(self) -> str:
         """The question, whatever the page."""
-        return f"{self.method} {self.target.partition('?')[0]}"
+        path, _, query = self.target.partition("?")
+        named = sorted(pair for pair in parse_qsl(query) if pair[0] not in PAGES)
+        return f"{self.method} {path} {named}"
+
+    @property
+    def names(self) -> list[str]:
+        """The words of the question that may name one resource."""
+        path, _, query = self.target.partition("?")
+        return [word for word in (path.rpartition("/")[2], *(value for _, value in parse_qsl(query))) if len(word) > 3]
 
 
 class Proxy:
@@ -48,7 +59,7 @@ class Proxy:
     def __init__(self, voice: Voice, mine: str, other: str) -> None:
         self._voice = voice
         self._mine, self._other = urlsplit(mine).netloc, urlsplit(other).netloc
-        self._earlier: dict[str, list[Heard]] = defaultdict(list)
+        self._earlier: list[tuple[Asked, Heard]] = []
 
     def answer(self, asked: Asked) -> tuple[Heard, bool]:
         """The answer to give, and whether its connection is cut in the middle of it."""
@@ -58,7 +69,7 @@ class Proxy:
         heard = _ask(self._other if self._voice.is_foreign else self._mine, asked)
         told = None if lie is None else self._lied(lie, asked, heard)
         if not self._voice.is_foreign:
-            self._earlier[asked.place].append(heard)
+            self._earlier.append((asked, heard))
         if lie is None or told is None:
             return heard, False
         self._voice.tell(lie)
@@ -68,15 +79,26 @@ class Proxy:
         rng = self._voice.rng
         if lie is Lie.REFUSED:
             return Heard(rng.choice(REFUSALS), [("content-type", "application/json")], b"{}")
-        if lie is Lie.STALE:
-            earlier = [one for one in self._earlier[asked.place] if one.body != heard.body]
-            return rng.choice(earlier) if earlier else None
+        if lie in (Lie.STALE, Lie.MISPLACED):
+            found = self._stale(asked) if lie is Lie.STALE else self._misplaced(asked, heard)
+            told = [one for one in found if one.body != heard.body]
+            return rng.choice(told) if told else None
         if lie is Lie.CUT:
             return heard._replace(body=heard.body[: rng.randrange(len(heard.body))]) if heard.body else None
         with suppress(ValueError):
             made = spoiled(lie, json.loads(heard.body), rng)
             return None if made is None else heard._replace(body=json.dumps(made).encode())
         return None
+
+    def _stale(self, asked: Asked) -> list[Heard]:
+        return [heard for earlier, heard in self._earlier if earlier.subject == asked.subject]
+
+    def _misplaced(self, asked: Asked, heard: Heard) -> list[Heard]:
+        """Answers to questions of the same kind, where the right answer tells what it is about and they do not."""
+        names = [name.encode() for name in asked.names if name.encode() in heard.body]
+        folder = asked.target.partition("?")[0].rpartition("/")[0]
+        alike = [one for earlier, one in self._earlier if earlier.target.startswith(f"{folder}/")] if names else []
+        return [one for one in alike if not any(name in one.body for name in names)]
 
 
 def _ask(netloc: str, asked: Asked) -> Heard:
