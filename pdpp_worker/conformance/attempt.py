@@ -30,7 +30,7 @@ from pdpp_worker.errors import ConfigurationError, ProtocolViolation, ProviderEr
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Budget, Message, Start, StartScope, State, describe
 from pdpp_worker.protocol.reasons import Reason
-from pdpp_worker.protocol.scope import BatchScope, ResourceScope, StreamScope
+from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, StreamScope
 from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.registry import Connector
 from pdpp_worker.runtime.command_handler import handler_for
@@ -136,14 +136,15 @@ class Runner:
         streams = ask.streams or tuple(StreamScope(name=stream.name) for stream in self.supplied)
         names = {scope.name for scope in streams}
         takes = [_SCOPES[form] for form in self.manifest.recovery.scopes]
-        gaps = [gap.to_close for gap in ledger.due() if gap.miss.stream in names and type(gap.miss.scope) in takes]
+        gaps = [gap for gap in ledger.due() if gap.miss.stream in names and type(gap.miss.scope) in takes]
         return Start(
             run_id=ask.run_id,
             collection_mode="full_refresh" if ask.full else "incremental",
             scope=StartScope(streams=list(streams)),
             state=None if ask.full else dict(ledger.cursors) or None,
             bindings={binding: {} for binding in self.manifest.bindings},
-            detail_gaps=gaps if ask.gaps else [],
+            # What is missing of a whole stream, a walk brings; nobody is asked for it alone.
+            detail_gaps=[gap.to_close for gap in gaps if gap.miss.scope != WHOLE_STREAM] if ask.gaps else [],
             recovery_only=ask.recovery_only,
             budget=ask.budget,
         )

@@ -129,9 +129,7 @@ def begin(name: str, stack: ExitStack, own: Own | None = None, seeds: range = SH
         return Examination(None, stack, str(error))
 
 
-def examine(
-    name: str, own: Own | None = None, seeds: range = SHORT, checks: Sequence[str] = NAMES
-) -> Iterator[Result]:
+def examine(name: str, own: Own | None = None, seeds: range = SHORT, checks: Sequence[str] = NAMES) -> Iterator[Result]:
     """The checks of a connector, in order; raises as `begin` does."""
     with ExitStack() as stack:
         examination = begin(name, stack, own, seeds)

@@ -82,9 +82,11 @@ class _Duel:
         """Run without the adversary, as the sweeps and the schedule would."""
         self._voice.begin(HONEST)
         for number in range(HONEST_ROUNDS):
+            later = timedelta(hours=number)
+            if self._targeted and self._ledger.due():
+                self._runner.run(self._ledger, Ask(f"retry {number}", gaps=True, recovery_only=True, later=later))
             full = not self._targeted and bool(self._ledger.due())
-            ask = Ask(run_id=f"honest {number}", gaps=self._targeted, full=full, later=timedelta(hours=number))
-            self._runner.run(self._ledger, ask)
+            self._runner.run(self._ledger, Ask(f"honest {number}", gaps=self._targeted, full=full, later=later))
             if number and not self._ledger.gaps and not self._ledger.deletions.doubts:
                 return
 

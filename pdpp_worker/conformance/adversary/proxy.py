@@ -19,6 +19,8 @@ PAGES = frozenset(
     {"cursor", "offset", "page", "limit", "latest", "oldest", "after", "before", "start", "since", "until"}
 )
 """Parameters by which pages of one list differ."""
+LEAST_NAME = 5
+"""Characters of a word that may be an id."""
 REFUSALS = (429, 429, 500, 502, 503, 503)
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "accept-encoding"})
 
@@ -50,7 +52,8 @@ class Asked(NamedTuple):
     def names(self) -> list[str]:
         """The words of the question that may name one resource."""
         path, _, query = self.target.partition("?")
-        return [word for word in (path.rpartition("/")[2], *(value for _, value in parse_qsl(query))) if len(word) > 3]
+        words = (path.rpartition("/")[2], *(value for _, value in parse_qsl(query)))
+        return [word for word in words if len(word) >= LEAST_NAME and any(map(str.isdigit, word))]
 
 
 class Proxy:

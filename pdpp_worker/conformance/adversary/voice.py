@@ -13,6 +13,9 @@ from pdpp_worker.conformance.errors import Defect
 MOST_REQUESTS = 600
 """A living account is small: a walk that asks more often goes in a circle."""
 
+MOST_EVENTS = 15
+"""Events in one run: an account in which more happens than is read never comes to rest."""
+
 
 @dataclass(frozen=True)
 class Manner:
@@ -40,14 +43,14 @@ class Voice:
         self.rng = rng
         self._happen = happen
         self._manner = HONEST
-        self._asked = 0
+        self._asked = self._happened = 0
         self._known: dict[str, Lie | None] = {}
         self.told: Counter[str] = Counter()
         """The lies that were told; one that changed nothing is none."""
 
     def begin(self, manner: Manner) -> None:
         """Speak in this manner for a run."""
-        self._manner, self._asked, self._known = manner, 0, {}
+        self._manner, self._asked, self._happened, self._known = manner, 0, 0, {}
 
     @property
     def is_foreign(self) -> bool:
@@ -61,7 +64,8 @@ class Voice:
 
     def moment(self) -> None:
         """Something may happen to the account."""
-        if self._manner.restless and self.rng.random() < self._manner.restless:
+        if self._happened < MOST_EVENTS and self.rng.random() < self._manner.restless:
+            self._happened += 1
             self._happen(self.rng)
 
     def draw(self, question: str) -> Lie | None:
