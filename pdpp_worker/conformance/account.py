@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from random import Random
 from typing import Any, Protocol
@@ -102,6 +103,9 @@ class LivingAccount(PracticeAccount):
 
     events: Mapping[str, Callable[[Random], None]] = {}
     """Things that may happen to the account at any moment, by name: something arrives, moves, leaves, comes back."""
+
+    today: date = date.min
+    """The day of the honest runs, for records that are named after the day on which they were read."""
 
     def may_be_held(self) -> Sequence[RecordGroup]:
         """Records that are no longer at the provider, and that a collection which has them keeps by design."""

@@ -97,8 +97,8 @@ class Runner:
         }
         self.watch = Watch(account.secrets, paths)
         self._heard_at = time.monotonic()
-        # At noon, so that an hour later is the same day.
-        self._now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+        self.now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+        """The time of the first attempt: noon, so that an hour later is the same day."""
 
     def ledger(self) -> Ledger:
         """A ledger that holds nothing."""
@@ -155,7 +155,7 @@ class Runner:
             settings=self._settings,
             secret=self._secret,
             log=self.watch.logger(),
-            now=lambda: self._now + ask.later,
+            now=lambda: self.now + ask.later,
             pace=wire.pace,
             files=ledger.files,
             check=self._check_silence,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -30,7 +30,7 @@ class LivingWorkspace(LivingAccount):
         self.secrets = {"token": TOKEN}
         self._team = f"T{owner}WORK"
         noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-        self._day, self._begin, self._clock = noon.date().isoformat(), int(noon.timestamp()) - 3 * 86_400, 0
+        self._begin, self._clock = int(noon.timestamp()) - 3 * 86_400, 0
         self.members = {channel: list(_USERS[:3]) for channel in _CHANNELS}
         self.files = [_file(f"F{owner}{number}", "quip" if number == 0 else "text") for number in range(_FILES)]
         self.messages: dict[str, dict[str, Obj]] = {channel: {} for channel in _CHANNELS}
@@ -158,7 +158,7 @@ class LivingWorkspace(LivingAccount):
             "workspace": {self._team},
             "users": set(_USERS),
             "channels": set(_CHANNELS),
-            "channel_stats": {f"{channel}:{self._day}" for channel in _CHANNELS},
+            "channel_stats": {f"{channel}:{self.today}" for channel in _CHANNELS},
             "channel_memberships": {f"{channel}:{user}" for channel in _CHANNELS for user in self.members[channel]},
             "files": set(),
             "canvases": set(),
@@ -178,8 +178,11 @@ class LivingWorkspace(LivingAccount):
         return [RecordGroup(stream, frozenset(found)) for stream, found in keys.items()]
 
     def may_be_held(self) -> Sequence[RecordGroup]:
-        """Files, memberships and replies that are gone: the connector keeps them."""
-        return [RecordGroup(stream, frozenset(found)) for stream, found in self._kept.items()]
+        """Counts of days before, and files, memberships and replies that are gone: the connector keeps them."""
+        days = {str(self.today - timedelta(days=number)) for number in range(1, 4)}
+        counts = {f"{channel}:{day}" for channel in _CHANNELS for day in days}
+        kept = self._kept | {"channel_stats": counts}
+        return [RecordGroup(stream, frozenset(found)) for stream, found in kept.items()]
 
     def answer(self, target: str, authorization: str | None) -> tuple[int, Obj]:
         """Status and body for a request."""

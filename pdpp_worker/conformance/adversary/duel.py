@@ -22,6 +22,8 @@ from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.conformance.seeding import generator
 from pdpp_worker.registry import Connector
 
+LATER = timedelta(days=2)
+"""The time between the adversary and the honest runs: some things are looked at once a day."""
 HONEST_ROUNDS = 6
 """Runs within which everything has to be right again."""
 
@@ -81,8 +83,9 @@ class _Duel:
     def make_peace(self) -> None:
         """Run without the adversary, as the sweeps and the schedule would."""
         self._voice.begin(HONEST)
+        self._account.today = (self._runner.now + LATER).date()
         for number in range(HONEST_ROUNDS):
-            later = timedelta(hours=number)
+            later = LATER + timedelta(hours=number)
             if self._targeted and self._ledger.due():
                 self._runner.run(self._ledger, Ask(f"retry {number}", gaps=True, recovery_only=True, later=later))
             full = not self._targeted and bool(self._ledger.due())
@@ -93,7 +96,7 @@ class _Duel:
     def judge(self) -> list[str]:
         """The faults that are left."""
         fresh: Ledger = self._runner.ledger()
-        self._runner.run(fresh, Ask(run_id="fresh"))
+        self._runner.run(fresh, Ask(run_id="fresh", later=LATER))
         if phrase := misfit(fresh, self._account.expected_records()):
             return [f"an honest run does not bring what the account says that it holds: {phrase}"]
         return faults_of(self._ledger, fresh, self._account)
