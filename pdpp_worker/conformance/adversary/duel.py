@@ -119,7 +119,6 @@ def _phrase(one: Disturbed) -> str:
         f"run {ask.run_id!r}: {lies}",
         f"restless {manner.restless:g}" if manner.restless else "",
         "of another owner" if manner.foreign else "",
-        "full" if ask.full else "",
         ("recovery" if ask.recovery_only else "with gaps") if ask.gaps else "",
         f"budget {ask.budget.items}" if ask.budget.items else "",
         f"clock {ask.later}" if ask.later else "",

@@ -42,7 +42,6 @@ def _run(rng: Random, lies: tuple[Lie, ...], run_id: str) -> Disturbed:
     gaps = rng.random() < 0.7
     ask = Ask(
         run_id=run_id,
-        full=rng.random() < 0.15,
         gaps=gaps,
         recovery_only=gaps and rng.random() < 0.2,
         budget=Budget(items=rng.randint(1, 3) if rng.random() < 0.3 else None),

@@ -49,11 +49,25 @@ class Asked(NamedTuple):
         return f"{self.method} {path} {named}"
 
     @property
-    def names(self) -> list[str]:
-        """The words of the question that may name one resource."""
-        path, _, query = self.target.partition("?")
-        words = (path.rpartition("/")[2], *(value for _, value in parse_qsl(query)))
+    def name(self) -> str:
+        """The last word of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def path(self) -> str:
+        """The path without the query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def named(self) -> list[str]:
+        """The words of the question that may be the id of one resource."""
+        words = [self.name, *(value for _, value in parse_qsl(self.target.partition("?")[2]))]
         return [word for word in words if len(word) >= LEAST_NAME and any(map(str.isdigit, word))]
+
+    def is_like(self, other: Asked) -> bool:
+        """Whether both ask the same of two resources."""
+        folders = [one.path.rpartition("/")[0] if one.name in one.named else one.path for one in (self, other)]
+        return self.method == other.method and folders[0] == folders[1]
 
 
 class Proxy:
@@ -98,9 +112,8 @@ class Proxy:
 
     def _misplaced(self, asked: Asked, heard: Heard) -> list[Heard]:
         """Answers to questions of the same kind, where the right answer tells what it is about and they do not."""
-        names = [name.encode() for name in asked.names if name.encode() in heard.body]
-        folder = asked.target.partition("?")[0].rpartition("/")[0]
-        alike = [one for earlier, one in self._earlier if earlier.target.startswith(f"{folder}/")] if names else []
+        names = [name.encode() for name in asked.named if name.encode() in heard.body]
+        alike = [one for earlier, one in self._earlier if earlier.is_like(asked)] if names else []
         return [one for one in alike if not any(name in one.body for name in names)]
 
 
