@@ -104,6 +104,8 @@ class LivingAccount(PracticeAccount):
     events: Mapping[str, Callable[[Random], None]] = {}
     """Things that may happen to the account at any moment, by name: something arrives, moves, leaves, comes back."""
 
+    imap_port: str | None = None
+    """The setting that holds the port of an IMAP server on this machine, where there is one."""
     today: date = date.min
     """The day of the honest runs, for records that are named after the day on which they were read."""
 

@@ -15,8 +15,8 @@ from pdpp_worker.conformance.adversary.liars import standing_before
 from pdpp_worker.conformance.adversary.lies import Lie
 from pdpp_worker.conformance.adversary.plan import Disturbed, drawn
 from pdpp_worker.conformance.adversary.truth import faults_of, misfit
-from pdpp_worker.conformance.adversary.voice import HONEST, Manner, Voice
-from pdpp_worker.conformance.attempt import Ask, Disruption, Runner
+from pdpp_worker.conformance.adversary.voice import HONEST, Voice
+from pdpp_worker.conformance.attempt import Ask, Runner
 from pdpp_worker.conformance.errors import Defect
 from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.conformance.seeding import generator
@@ -46,8 +46,11 @@ def fight(connector: Connector, open_living: LivingFactory, seed: int) -> Tally:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="pdpp-duel-")))
         mine, other = (stack.enter_context(open_living(owner)) for owner in (0, 1))
         voice = Voice(rng, lambda rng: _happen(mine, rng, tally))
-        settings = stack.enter_context(standing_before(connector.manifest, mine, other, voice))
-        duel = _Duel(Runner(connector, mine, directory, settings), mine, voice, tally)
+        runners = [
+            Runner(connector, one, directory, stack.enter_context(standing_before(connector.manifest, one, voice)))
+            for one in (mine, other)
+        ]
+        duel = _Duel(runners[0], runners[1], mine, voice, tally)
         try:
             duel.disturb(rng)
             duel.make_peace()
@@ -65,8 +68,8 @@ def _happen(account: LivingAccount, rng: Random, tally: Tally) -> None:
 
 
 class _Duel:
-    def __init__(self, runner: Runner, account: LivingAccount, voice: Voice, tally: Tally) -> None:
-        self._runner, self._account, self._voice, self._tally = runner, account, voice, tally
+    def __init__(self, runner: Runner, other: Runner, account: LivingAccount, voice: Voice, tally: Tally) -> None:
+        self._runner, self._other, self._account, self._voice, self._tally = runner, other, account, voice, tally
         self._ledger = runner.ledger()
         self._targeted = runner.manifest.recovery.supports_targeted_resource_fetch
 
@@ -74,10 +77,10 @@ class _Duel:
         """Run while the adversary lies."""
         for one in drawn(rng, tuple(Lie)):
             self._tally.runs.append(_phrase(one))
-            manner = one.manner if self._ledger.account else _at_home(one)
-            self._voice.begin(manner)
-            disruption = _between(one, self._voice)
-            self._runner.run(self._ledger, one.ask, disruption)
+            self._voice.begin(one.manner)
+            # As long as nothing is known of whose account it is, the first one is the right one.
+            runner = self._other if one.is_foreign and self._ledger.account else self._runner
+            runner.run(self._ledger, one.ask, replace(one.disruption, between=self._voice.moment))
             self._voice.require_progress()
 
     def make_peace(self) -> None:
@@ -102,15 +105,6 @@ class _Duel:
         return faults_of(self._ledger, fresh, self._account)
 
 
-def _at_home(one: Disturbed) -> Manner:
-    """Nothing is known yet of whose account it is: the first one is the right one."""
-    return replace(one.manner, foreign=False)
-
-
-def _between(one: Disturbed, voice: Voice) -> Disruption:
-    return replace(one.disruption, between=voice.moment)
-
-
 def _phrase(one: Disturbed) -> str:
     """The run in words, to read a seed by."""
     manner, ask, kill = one.manner, one.ask, one.disruption
@@ -118,7 +112,7 @@ def _phrase(one: Disturbed) -> str:
     words = [
         f"run {ask.run_id!r}: {lies}",
         f"restless {manner.restless:g}" if manner.restless else "",
-        "of another owner" if manner.foreign else "",
+        "of another owner" if one.is_foreign else "",
         ("recovery" if ask.recovery_only else "with gaps") if ask.gaps else "",
         f"budget {ask.budget.items}" if ask.budget.items else "",
         f"clock {ask.later}" if ask.later else "",

@@ -1,4 +1,4 @@
-"""The liar for a practice account: it stands where the connector's settings point to."""
+"""The liar for a living account: it stands where the connector's settings point to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pdpp_worker.conformance.account import LivingAccount
+from pdpp_worker.conformance.adversary.imap import GoBetween, going_between
 from pdpp_worker.conformance.adversary.proxy import Proxy, proxying
 from pdpp_worker.conformance.adversary.voice import Voice
 from pdpp_worker.conformance.errors import NotChecked
@@ -15,21 +16,21 @@ from pdpp_worker.protocol.manifest import Manifest
 
 
 @contextmanager
-def standing_before(
-    manifest: Manifest, mine: LivingAccount, other: LivingAccount, voice: Voice
-) -> Iterator[Mapping[str, Any]]:
+def standing_before(manifest: Manifest, account: LivingAccount, voice: Voice) -> Iterator[Mapping[str, Any]]:
     """The settings that lead to the liar, and by it to the account.
 
     Raises:
         NotChecked: the account is reached in no way before which a liar can stand.
     """
-    settings = dict(mine.settings)
+    settings = dict(account.settings)
     addresses = [name for name, spec in manifest.settings.items() if spec.type == "url" and name in settings]
-    if not addresses:
-        raise NotChecked("The living account has no setting of the type url before which the adversary can stand.")
+    if not addresses and account.imap_port is None:
+        raise NotChecked("The living account has neither a setting of the type url nor an IMAP port to stand before.")
     with ExitStack() as stack:
         for name in addresses:
-            proxy = Proxy(voice, str(settings[name]), str(other.settings[name]))
-            path = urlsplit(str(settings[name])).path
-            settings[name] = stack.enter_context(proxying(proxy)) + path
+            where = urlsplit(str(settings[name]))
+            settings[name] = stack.enter_context(proxying(Proxy(voice, where.netloc))) + where.path
+        if account.imap_port is not None:
+            between = GoBetween(voice, settings[account.imap_port])
+            settings[account.imap_port] = stack.enter_context(going_between(between))
         yield settings

@@ -24,6 +24,8 @@ class Disturbed:
     manner: Manner
     ask: Ask
     disruption: Disruption
+    is_foreign: bool = False
+    """Whether the source is signed in to another owner's account."""
 
 
 def drawn(rng: Random, lies: tuple[Lie, ...]) -> Iterator[Disturbed]:
@@ -47,7 +49,7 @@ def _run(rng: Random, lies: tuple[Lie, ...], run_id: str) -> Disturbed:
         budget=Budget(items=rng.randint(1, 3) if rng.random() < 0.3 else None),
         later=timedelta(minutes=rng.randint(-600, 600)) if rng.random() < 0.2 else timedelta(),
     )
-    return Disturbed(_manner(rng, lies), ask, _disruption(rng))
+    return Disturbed(_manner(rng, lies), ask, _disruption(rng), is_foreign=rng.random() < 0.1)
 
 
 def _manner(rng: Random, lies: tuple[Lie, ...]) -> Manner:
@@ -57,7 +59,6 @@ def _manner(rng: Random, lies: tuple[Lie, ...]) -> Manner:
         share=rng.choice(SHARES),
         steady=rng.random() < 0.5,
         restless=rng.choice((0.0, 0.0, 0.05, 0.3)),
-        foreign=rng.random() < 0.1,
     )
 
 

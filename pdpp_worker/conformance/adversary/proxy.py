@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from pdpp_worker.conformance.adversary.lies import Lie, spoiled
 from pdpp_worker.conformance.adversary.voice import Voice
@@ -71,11 +71,11 @@ class Asked(NamedTuple):
 
 
 class Proxy:
-    """Passes requests on to `mine`, and now and then lies about the answer; `other` is another owner's server."""
+    """Passes requests on to the server at `netloc`, and now and then lies about the answer."""
 
-    def __init__(self, voice: Voice, mine: str, other: str) -> None:
+    def __init__(self, voice: Voice, netloc: str) -> None:
         self._voice = voice
-        self._mine, self._other = urlsplit(mine).netloc, urlsplit(other).netloc
+        self._netloc = netloc
         self._earlier: list[tuple[Asked, Heard]] = []
 
     def answer(self, asked: Asked) -> tuple[Heard, bool]:
@@ -83,10 +83,9 @@ class Proxy:
         if self._voice.is_circling:
             return Heard(503, [], b""), False
         lie = self._voice.draw(f"{asked.method} {asked.target}")
-        heard = _ask(self._other if self._voice.is_foreign else self._mine, asked)
+        heard = _ask(self._netloc, asked)
         told = None if lie is None else self._lied(lie, asked, heard)
-        if not self._voice.is_foreign:
-            self._earlier.append((asked, heard))
+        self._earlier.append((asked, heard))
         if lie is None or told is None:
             return heard, False
         self._voice.tell(lie)

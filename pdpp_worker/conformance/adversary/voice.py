@@ -28,8 +28,6 @@ class Manner:
     """The same question gets the same lie throughout the run."""
     restless: float = 0.0
     """The share of moments (a request, a message) at which something happens to the account."""
-    foreign: bool = False
-    """The source is another owner's account, from the first answer on."""
 
 
 HONEST = Manner()
@@ -51,11 +49,6 @@ class Voice:
     def begin(self, manner: Manner) -> None:
         """Speak in this manner for a run."""
         self._manner, self._asked, self._happened, self._known = manner, 0, 0, {}
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether another owner's account answers."""
-        return self._manner.foreign
 
     @property
     def is_circling(self) -> bool:
