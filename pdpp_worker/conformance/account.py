@@ -109,6 +109,10 @@ class LivingAccount(PracticeAccount):
     today: date = date.min
     """The day of the honest runs, for records that are named after the day on which they were read."""
 
+    def settle(self, today: date) -> None:
+        """Finish what is half done, such as a line that is being written: the honest runs begin, on this day."""
+        self.today = today
+
     def may_be_held(self) -> Sequence[RecordGroup]:
         """Records that are no longer at the provider, and that a collection which has them keeps by design."""
         return ()

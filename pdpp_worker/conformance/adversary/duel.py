@@ -80,13 +80,13 @@ class _Duel:
             self._voice.begin(one.manner)
             # As long as nothing is known of whose account it is, the first one is the right one.
             runner = self._other if one.is_foreign and self._ledger.account else self._runner
-            runner.run(self._ledger, one.ask, replace(one.disruption, between=self._voice.moment))
+            runner.run(self._ledger, one.ask, replace(one.disruption, between=self._voice.between))
             self._voice.require_progress()
 
     def make_peace(self) -> None:
         """Run without the adversary, as the sweeps and the schedule would."""
+        self._account.settle((self._runner.now + LATER).date())
         self._voice.begin(HONEST)
-        self._account.today = (self._runner.now + LATER).date()
         for number in range(HONEST_ROUNDS):
             later = LATER + timedelta(hours=number)
             if self._targeted and self._ledger.due():

@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pdpp_worker.conformance.account import LivingAccount
+from pdpp_worker.conformance.adversary.files import FileLiar
 from pdpp_worker.conformance.adversary.imap import GoBetween, going_between
+from pdpp_worker.conformance.adversary.living_files import LivingFiles
 from pdpp_worker.conformance.adversary.proxy import Proxy, proxying
 from pdpp_worker.conformance.adversary.voice import Voice
 from pdpp_worker.conformance.errors import NotChecked
@@ -23,9 +25,13 @@ def standing_before(manifest: Manifest, account: LivingAccount, voice: Voice) ->
         NotChecked: the account is reached in no way before which a liar can stand.
     """
     settings = dict(account.settings)
+    if isinstance(account, LivingFiles):
+        FileLiar(account, voice)
+        yield settings
+        return
     addresses = [name for name, spec in manifest.settings.items() if spec.type == "url" and name in settings]
     if not addresses and account.imap_port is None:
-        raise NotChecked("The living account has neither a setting of the type url nor an IMAP port to stand before.")
+        raise NotChecked("The living account has no setting of the type url, no IMAP port, and is no LivingFiles.")
     with ExitStack() as stack:
         for name in addresses:
             where = urlsplit(str(settings[name]))

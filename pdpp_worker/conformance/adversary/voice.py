@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
 from pdpp_worker.conformance.adversary.lies import Lie
 from pdpp_worker.conformance.errors import Defect
@@ -33,6 +34,14 @@ class Manner:
 HONEST = Manner()
 
 
+class Listener(Protocol):
+    """A liar that is told of moments."""
+
+    def __call__(self, *, begins: bool) -> None:
+        """Lie anew, or go on."""
+        ...
+
+
 class Voice:
     """Draws the lies of a seed."""
 
@@ -43,17 +52,30 @@ class Voice:
         self._manner = HONEST
         self._asked = self._happened = 0
         self._known: dict[str, Lie | None] = {}
+        self._listeners: list[Listener] = []
         self.told: Counter[str] = Counter()
         """The lies that were told; one that changed nothing is none."""
 
     def begin(self, manner: Manner) -> None:
         """Speak in this manner for a run."""
         self._manner, self._asked, self._happened, self._known = manner, 0, 0, {}
+        for listener in self._listeners:
+            listener(begins=True)
 
     @property
     def is_circling(self) -> bool:
         """Whether more was asked in this run than an account of this size has to tell."""
         return self._asked > MOST_REQUESTS
+
+    def on_moment(self, listener: Listener) -> None:
+        """Call this as each run begins (begins=True), and at each moment within it."""
+        self._listeners.append(listener)
+
+    def between(self) -> None:
+        """The moment between two messages."""
+        self.moment()
+        for listener in self._listeners:
+            listener(begins=False)
 
     def moment(self) -> None:
         """Something may happen to the account."""
