@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from pdpp_worker.conformance.account import Fault, Key, LivingFactory, PracticeAccount, RecordGroup
-from pdpp_worker.conformance.attempt import Ask, Attempt, Runner
+from pdpp_worker.conformance.attempt import Ask, Runner
+from pdpp_worker.conformance.ending import Attempt
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Gap, Held, Ledger
 from pdpp_worker.protocol.manifest import Manifest

@@ -90,7 +90,7 @@ class LivingWorkspace(LivingAccount):
 
     def _write_reply(self, rng: Random) -> None:
         channel, one = self._any(rng)
-        self._reply(channel, one.get("thread_ts", one["ts"]))
+        self._reply(channel, str(one.get("thread_ts", one["ts"])))
 
     def _react(self, rng: Random) -> None:
         _, one = self._listed(rng)

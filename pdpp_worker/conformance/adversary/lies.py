@@ -56,11 +56,13 @@ def _lists(value: Any, depth: int = 0) -> Iterator[list[Any] | dict[str, Any]]:
 
 def _drop_some(items: list[Any] | dict[str, Any], rng: Random) -> None:
     """Leave items out: the last ones, the first ones, or any."""
-    number = rng.randint(1, len(items))
-    names = list(items) if isinstance(items, dict) else list(range(len(items)))
-    gone = rng.choice((names[:number], names[-number:], rng.sample(names, number)))
-    for name in sorted(gone, reverse=True) if isinstance(items, list) else gone:
-        del items[name]
+    number, places = rng.randint(1, len(items)), range(len(items))
+    gone = rng.choice((places[:number], places[-number:], rng.sample(places, number)))
+    if isinstance(items, dict):
+        for name in [name for place, name in enumerate(items) if place in gone]:
+            del items[name]
+        return
+    items[:] = [one for place, one in enumerate(items) if place not in gone]
 
 
 def _empty(items: list[Any] | dict[str, Any], _: Random) -> None:
