@@ -15,7 +15,7 @@ from connectors.chatgpt.listing import PAGE, Page
 from connectors.chatgpt.rows import listed_conversation
 from connectors.chatgpt.session import Session, parsed
 from connectors.chatgpt.tree import Conversation
-from pdpp_worker.connector import ShapeError
+from pdpp_worker.connector import ShapeError, UpstreamError
 from pdpp_worker.connector.json_fields import table, tables
 
 BATCH = 10
@@ -42,8 +42,10 @@ class Api:
         """One conversation with its whole tree."""
         path = f"/conversation/{key}"
         detail = parsed(f"GET {path}", self._session.get(path), Conversation)
+        if not detail.is_whole:
+            raise ShapeError("the conversation has no mapping")
         if (wrong := _wrong(key, detail)) is not None:
-            raise ShapeError(wrong)
+            raise UpstreamError(wrong)  # it may be right the next time
         return detail
 
     def conversation_batch(self, keys: Sequence[str]) -> dict[str, Conversation]:
@@ -110,8 +112,6 @@ def check_complete(answer: dict[str, Any], count: int) -> None:
 def _wrong(key: str, detail: Conversation) -> str | None:
     """The reason for which an answer is not the conversation that was asked for, if it is not."""
     told = detail.fields
-    if not detail.is_whole:
-        return "the conversation has no mapping"
     if any(isinstance(told.get(name), str) and told[name] != key for name in ("conversation_id", "id")):
         return "the answer is another conversation than was asked for"
     page = table(told.get("page_info"))

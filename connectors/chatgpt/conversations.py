@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.details import Details, flaw_of
-from connectors.chatgpt.errors import OtherAccountError
+from connectors.chatgpt.errors import OtherAccountError, TreeCutError
 from connectors.chatgpt.gaps import BACKLOG, NAMELESS, is_backlog
 from connectors.chatgpt.known import ENTRY_CHARS, Item
 from connectors.chatgpt.listing import Page, Seen, Step, Walk, pages
@@ -23,7 +23,6 @@ from pdpp_worker.connector import (
     Progress,
     ProviderError,
     Reason,
-    ShapeError,
     Start,
     State,
     skip,
@@ -199,7 +198,7 @@ class Conversations:
             return True
         flaw = flaw_of(item.raw, detail)
         # What is older than the list says is better than nothing, and worse than what is held.
-        if flaw is None or isinstance(flaw, ShapeError) or is_new:
+        if flaw is None or isinstance(flaw, TreeCutError) or is_new:
             yield from whole(item.id, item.raw, detail, self._context.now)
         if flaw is not None:
             yield from self._missed(item, flaw)

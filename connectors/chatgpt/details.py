@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.chatgpt.api import BATCH, Api
+from connectors.chatgpt.errors import TreeCutError
 from connectors.chatgpt.fields import millis
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
@@ -16,7 +17,6 @@ from pdpp_worker.connector import (
     NeedsOwner,
     ProviderError,
     Reason,
-    ShapeError,
     Throttled,
     UpstreamError,
     reason_for,
@@ -129,7 +129,7 @@ def flaw_of(item: dict[str, Any], detail: Conversation) -> ProviderError | None:
     if listed is not None and told is not None and told < listed - LATE_MS:
         return UpstreamError("what was read is older than the list says")
     if detail.absent_nodes:
-        return ShapeError(f"the tree names {len(detail.absent_nodes)} nodes that it does not hold")
+        return TreeCutError(f"the tree names {len(detail.absent_nodes)} nodes that it does not hold")
     return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from connectors.chatgpt.details import Details, flaw_of
+from connectors.chatgpt.errors import TreeCutError
 from connectors.chatgpt.fields import identity
 from connectors.chatgpt.gaps import absent, by_conversation, closed
 from connectors.chatgpt.reports import deleted, whole
@@ -16,7 +17,6 @@ from pdpp_worker.connector import (
     Message,
     NeedsOwner,
     ProviderError,
-    ShapeError,
     Start,
     closed_as_absent,
     still_missing,
@@ -53,7 +53,7 @@ def _retry(key: str, gaps: list[GapToClose], context: Context, details: Details)
         yield from (still_missing(error, known) for known in gaps)
         return
     flaw = flaw_of(item, detail)
-    if flaw is None or isinstance(flaw, ShapeError):
+    if flaw is None or isinstance(flaw, TreeCutError):
         yield from whole(key, item, detail, context.now)
     if flaw is None:
         yield from closed(key, gaps, detail.message_ids)

@@ -8,9 +8,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from connectors.claude_code.practice.living import open_living_account
 from pdpp_worker.conformance.account import PracticeAccount, RecordGroup
 from pdpp_worker.conformance.files import FileAccount, watched
 from pdpp_worker.conformance.planting import Counted, Plant, Planted
+
+__all__ = ["open_account", "open_living_account"]
 
 _PROJECT = "-home-owner-garden"
 _SESSIONS = 5

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 
 from connectors.gmail.practice.account import PASSWORD, GmailServer, Stored
+from connectors.gmail.practice.living import open_living_account
 from connectors.gmail.practice.server import running
 from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
 from pdpp_worker.conformance.planting import Plant, Planted
+
+__all__ = ["open_account", "open_living_account"]
 
 _MAILS = 6
 _WITH_FILE = (1, 4)

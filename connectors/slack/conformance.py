@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from connectors.slack.practice.living import open_living_account
 from pdpp_worker.conformance.account import Fault, Key, PracticeAccount, RecordGroup, Request
 from pdpp_worker.conformance.planting import Counted, Plant, Planted
 from pdpp_worker.conformance.server import serving
+
+__all__ = ["open_account", "open_living_account"]
 
 _TOKEN = "xoxp-practice-token"  # noqa: S105 - opens a made-up workspace on loopback
 _OWNER, _OTHER = "U0OWNER", "U0OTHER"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
+from pdpp_worker.conformance.account import Fault, LivingAccount, PracticeAccount, RecordGroup, Request
+from pdpp_worker.conformance.errors import NotChecked
 from pdpp_worker.conformance.planting import Counted, Plant, Planted
 from pdpp_worker.connector import (
     WHOLE_STREAM,
@@ -281,3 +282,6 @@ class NotebookSubject:
     @contextmanager
     def open_account(self) -> Iterator[PracticeAccount]:
         yield self._notebook
+
+    def open_living(self, owner: int) -> AbstractContextManager[LivingAccount]:
+        raise NotChecked(f"No account of owner {owner} lives here.")

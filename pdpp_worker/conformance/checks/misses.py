@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from pdpp_worker.conformance.account import Fault, RecordGroup
-from pdpp_worker.conformance.attempt import Attempt, Disruption
+from pdpp_worker.conformance.attempt import Disruption
 from pdpp_worker.conformance.case import Case, gaps_about, is_foreign, keys_of, wanted
 from pdpp_worker.conformance.checks.plain import require_expected
 from pdpp_worker.conformance.checks.resume import spread
+from pdpp_worker.conformance.ending import Attempt
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Held, Ledger
 from pdpp_worker.conformance.names import difference, name_of, plural, some
