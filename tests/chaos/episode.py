@@ -67,11 +67,10 @@ def come_to_rest(world: World) -> list[str]:
 def _unrested(world: World) -> list[str]:
     """The rows that tell why."""
     queries = (
-        "SELECT id, connection_id, kind, trigger, status, not_before - clock_timestamp() AS in, wait_reason, slices, "
-        "still_slices, error FROM runs ORDER BY id DESC LIMIT 6",
-        "SELECT id, cooldown_until - clock_timestamp() AS cooldown FROM connections",
-        "SELECT connection_id, holder, run_id, expires_at - clock_timestamp() AS left FROM leases",
-        "SELECT connection_id, scope::text, reason, status, attempts, next_attempt_at FROM gaps WHERE closed_at IS NULL",
-        "SELECT connection_id, error, paused, next_run_at - clock_timestamp() AS in FROM schedules",
+        "SELECT id, connection_id, trigger, status, not_before, wait_reason, error FROM runs ORDER BY id DESC LIMIT 6",
+        "SELECT id, cooldown_until FROM connections",
+        "SELECT connection_id, holder, run_id, expires_at FROM leases",
+        "SELECT connection_id, scope::text, reason, next_attempt_at FROM gaps WHERE closed_at IS NULL LIMIT 5",
+        "SELECT connection_id, error, paused, next_run_at, clock_timestamp() FROM schedules",
     )
     return [f"not at rest after {STEADY_S:g} s: {row}" for query in queries for row in world.rows(query)]

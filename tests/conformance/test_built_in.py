@@ -9,16 +9,13 @@ from pdpp_worker.conformance.report import Ending, examine
 pytestmark = pytest.mark.process  # some practice accounts are processes
 
 OF_PROGRAMS = {"leniency"}
-NOT_CHECKED = {
-    "chatgpt": OF_PROGRAMS,
-    "gmail": OF_PROGRAMS,
-    "slack": OF_PROGRAMS,
-    "claude_code": {"failing requests", "stops when told"} | OF_PROGRAMS,
-    "usaa": {"failing requests", "stops when told", "lying provider"} | OF_PROGRAMS,
+NOT_CHECKED: dict[str, set[str]] = {
+    "chatgpt": set(),
+    "gmail": set(),
+    "slack": set(),
+    "claude_code": {"failing requests", "stops when told"},
+    "usaa": {"failing requests", "stops when told", "lying provider"},
 }
-
-
-OF_PROGRAMS = {"leniency"}
 NOT_PLANTED: dict[str, set[str]] = {
     "chatgpt": {"inventory", "unknown field", "unknown member", "contradicting total", "repeated id", "counts"},
     "gmail": {"inventory", "unknown member", "counts"},
