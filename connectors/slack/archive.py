@@ -173,10 +173,9 @@ class Archive:
 
     def earlier(self, row: MessageRow) -> Iterator[Obj]:
         """Earlier versions of a message, newest first."""
-        if row.has_earlier:
-            for (data,) in self.connection.execute(_EARLIER, (row.id, row.chunk, row.channel)):
-                if (raw := decode(data)) is not None:
-                    yield raw
+        for (data,) in self.connection.execute(_EARLIER, (row.id, row.chunk, row.channel)):
+            if (raw := decode(data)) is not None:
+                yield raw
 
     def users(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
         """The newest row of every person."""

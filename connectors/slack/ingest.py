@@ -106,7 +106,7 @@ class Ingest:
 
     def message(self, row: MessageRow) -> Iterator[Message]:
         """The records of one message, or a gap where its row cannot be read."""
-        earlier = list(self._archive.earlier(row))
+        earlier = list(self._archive.earlier(row)) if row.has_earlier else []
         if row.raw is None:
             yield unreadable(MESSAGES, message_id(row.channel, row.ts))
         elif not is_placeholder(row.raw):

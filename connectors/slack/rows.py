@@ -55,8 +55,7 @@ def is_placeholder(raw: Obj) -> bool:
 
 def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
     """The record of a message; `before` are earlier versions of it, newest first."""
-    thread = text(raw.get("thread_ts"))
-    subtype, files = text(raw.get("subtype")), tables(raw.get("files"))
+    thread, subtype, said = text(raw.get("thread_ts")), text(raw.get("subtype")), raw.get("text")
     return {
         "id": message_id(channel, ts),
         "channel_id": channel,
@@ -71,19 +70,24 @@ def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
         **_thread(raw),
         "subtype": subtype,
         "is_tombstone": subtype == "tombstone",
-        "text": readable.of_message(raw) or (raw.get("text") if isinstance(raw.get("text"), str) else None),
+        "text": readable.of_message(raw) or (said if isinstance(said, str) else None),
         "username": text(raw.get("username")),
         "icon": _icon(table(raw.get("icons"))),
         **_edit(table(raw.get("edited"))),
-        "file_ids": [one for file in files if (one := text(file.get("id")))],
-        "attachment_count": len(tables(raw.get("attachments"))),
+        "file_ids": [one for file in _riding(raw, "files") if (one := text(file.get("id")))],
+        "attachment_count": len(_riding(raw, "attachments")),
         "has_blocks": bool(raw.get("blocks")),
-        "reaction_count": sum(map(_reaction_count, tables(raw.get("reactions")))),
+        "reaction_count": sum(map(_reaction_count, _riding(raw, "reactions"))),
         "pinned_to": strings(raw.get("pinned_to")),
         "metadata_event_type": text(table(raw.get("metadata")).get("event_type")),
-        "earlier_texts": _earlier_texts(raw, before),
+        "earlier_texts": _earlier_texts(raw, before) if before else [],
         "extra": rest(raw, _MESSAGE_FIELDS),
     }
+
+
+def _riding(raw: Obj, name: str) -> list[Obj]:
+    """The objects under a name; most messages have none."""
+    return tables(raw[name]) if raw.get(name) else []
 
 
 def _edit(edited: Obj) -> Obj:

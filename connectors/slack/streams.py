@@ -22,6 +22,9 @@ Ground = Literal["stated", "absent"]
 PARENT = {CHANNEL_STATS: CHANNELS, ATTACHMENTS: MESSAGES, REACTIONS: MESSAGES, CANVASES: FILES}
 """Streams that keep no position of their own."""
 
+_RIDERS = ((ATTACHMENTS, "attachments", rows.attachments), (REACTIONS, "reactions", rows.reactions))
+"""Streams of what rides on a message, and the name under which it does."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordFactory:
@@ -34,15 +37,24 @@ class RecordFactory:
         """A message with all that rides on it; what rode on earlier versions and is gone is deleted."""
         if MESSAGES in self.wanted:
             yield self._record(MESSAGES, rows.message(channel, ts, raw, before))
-        yield from self._nested_files(raw)
-        for stream, riders in ((ATTACHMENTS, rows.attachments), (REACTIONS, rows.reactions)):
-            if stream in self.wanted:
-                current = {one["id"]: one for one in riders(channel, ts, raw)}
-                yield from (self._record(stream, one) for one in current.values())
-                earlier = {one["id"]: one for version in before for one in riders(channel, ts, version)}
-                cut = rows.cut_emoji(raw) if earlier else frozenset()
-                gone = (key for key, one in earlier.items() if key not in current and one.get("emoji") not in cut)
-                yield from self.deleted(stream, gone)
+        if raw.get("files") or raw.get("attachments"):
+            yield from self._nested_files(raw)
+        for stream, name, riders in _RIDERS:
+            now = raw.get(name)
+            other = [one for one in before if one.get(name) and one[name] != now]
+            if stream in self.wanted and (now or other):
+                yield from self._riders(stream, riders, channel, ts, (raw, *other))
+
+    def _riders(
+        self, stream: str, riders: Callable[..., Iterator[Obj]], channel: str, ts: str, versions: Sequence[Obj]
+    ) -> Iterator[Record]:
+        """The riders of the first version; those of the others that are gone are deleted."""
+        current = {one["id"]: one for one in riders(channel, ts, versions[0])}
+        yield from (self._record(stream, one) for one in current.values())
+        earlier = {one["id"]: one for version in versions[1:] for one in riders(channel, ts, version)}
+        cut = rows.cut_emoji(versions[0]) if earlier else frozenset()
+        gone = (key for key, one in earlier.items() if key not in current and one.get("emoji") not in cut)
+        yield from self.deleted(stream, gone)
 
     def deleted(self, stream: str, keys: Iterable[str], ground: Ground = "stated") -> Iterator[Record]:
         """Deletions of records that the platform no longer holds."""
