@@ -153,10 +153,10 @@ class _Offline:
         """Close what is due out of the archive as it is now."""
         result = self._program.result if self._program is not None else None
         why = "slackdump did not bring it to an end" if result is None or result.is_clean else str(result)
-        unfinished = self._source.look().unfinished
+        lacks = self._source.look()
         with reading(self._source.database.parent), open_archive(self._source.database) as archive:
             ingest = Ingest(archive, self._factory, self._start)
-            reader = ArchiveReader(archive, ingest, self._factory, unfinished, why)
+            reader = ArchiveReader(archive, ingest, self._factory, lacks, why)
             yield from recover(reader, self._start.detail_gaps[: self._start.budget.items])
 
     def _read(self, cursor: Obj) -> Iterator[Message]:
