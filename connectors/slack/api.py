@@ -44,6 +44,14 @@ _SCOPE = frozenset(
         "team_access_not_granted",
     }
 )
+_OWNERS_TURN = {
+    "missing_argument": "a token of an organisation needs to be told the workspace: set team_id",
+    "team_not_found": "set team_id to the id of a workspace that the token may see (T…)",
+    "restricted_action": "an administrator has restricted this; ask for it, or leave the stream out",
+    "enterprise_is_restricted": "the organisation has restricted this; ask for it, or leave the stream out",
+    "org_login_required": "the workspace is moving to an organisation; sign in to that and set the new token",
+}
+"""Codes of refusals that no waiting mends, and what to do."""
 _GONE = frozenset({"message_not_found", "file_deleted"})
 """Codes that say in words that a thing was deleted."""
 _OUT_OF_SIGHT = frozenset({"channel_not_found", "thread_not_found", "user_not_found", "file_not_found"})
@@ -53,7 +61,6 @@ _REFUSED = frozenset(
         "not_in_channel",
         "access_denied",
         "channel_is_limited_access",
-        "restricted_action",
         "method_not_supported_for_channel_type",
     }
 )
@@ -77,6 +84,11 @@ def open_client(context: Context) -> httpx.Client:
         headers["user-agent"] = _BROWSER
     base_url = str(context.settings["base_url"]).rstrip("/")
     return context.http(base_url=base_url, headers=headers, judge=rate_refusal)
+
+
+def api_of(client: httpx.Client, context: Context) -> Api:
+    """The methods, for the workspace that the connection means."""
+    return Api(client, text(context.settings.get("team_id")))
 
 
 def rate_refusal(response: httpx.Response) -> Throttled | None:
@@ -114,22 +126,31 @@ class Page(NamedTuple):
 class Api:
     """Reads a workspace; every method raises ProviderError of one of its kinds."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: httpx.Client, team: str | None = None) -> None:
+        """`team` is the id of the workspace that is meant, where the token is one of an organisation."""
         self._client = client
+        self._team = {"team_id": team} if team else {}
 
     def identity(self) -> Obj:
-        """The signed-in user, and the workspace."""
-        return self._call("auth.test")
+        """The signed-in user, and the workspace.
+
+        Raises:
+            AuthExpired: the token is one of another workspace than the one that is meant.
+        """
+        answer = self._call("auth.test")
+        own, is_of_all = text(answer.get("team_id")) or "", answer.get("is_enterprise_install") is True
+        if self._team and not is_of_all and own.startswith("T") and own != self._team["team_id"]:
+            raise AuthExpired(f"the token is one of the workspace {own}, and team_id names another: set one of the two")
+        return {**answer, **self._team}
 
     def users(self, place: str | None = None) -> Iterator[Page]:
         """Everybody in the workspace."""
-        return self._pages("users.list", "members", _has_id, place, limit=PAGE)
+        return self._pages("users.list", "members", _has_id, place, limit=PAGE, **self._team)
 
-    def channels(self) -> Iterator[Page]:
+    def channels(self, place: str | None = None) -> Iterator[Page]:
         """Every conversation that the token may see."""
-        return self._pages(
-            "conversations.list", "channels", _has_id, None, types=KINDS, exclude_archived="false", limit=PAGE
-        )
+        asked = {"types": KINDS, "exclude_archived": "false", "limit": PAGE, **self._team}
+        return self._pages("conversations.list", "channels", _has_id, place, **asked)
 
     def members(self, channel: str, place: str | None = None) -> Iterator[Page]:
         """The ids of a conversation's members."""
@@ -172,7 +193,7 @@ class Api:
 
     def files(self, page: int) -> tuple[list[Any], int, int | None]:
         """A page of files, whatever these are; how many pages there are, and how many files if that is said."""
-        answer = self._call("files.list", count=FILES_PAGE, page=page)
+        answer = self._call("files.list", count=FILES_PAGE, page=page, **self._team)
         paging = table(answer.get("paging"))
         if not isinstance(paging.get("pages"), int):
             raise ShapeError("files.list does not say how many pages there are")
@@ -246,6 +267,8 @@ def _failure(method: str, answer: Obj) -> ProviderError:
     if code in _SCOPE:
         needed = text(answer.get("needed")) or "another kind of token"
         return ScopeMissing(f"{said}: the token needs {needed}; grant it and set the new token")
+    if code in _OWNERS_TURN:
+        return ScopeMissing(f"{said}: {_OWNERS_TURN[code]}")
     if code == "invalid_cursor":
         return CursorLost(said)
     if code in _GONE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from connectors.slack.accounts import account_of
-from connectors.slack.api import Api, open_client
+from connectors.slack.api import api_of, open_client
 from connectors.slack.archive import Archive, open_archive
 from connectors.slack.archive_reader import ArchiveReader
 from connectors.slack.errors import ArchiveError
@@ -71,7 +71,7 @@ def _retry_online(start: Start, context: Context, factory: RecordFactory) -> Ite
     due = start.detail_gaps[: start.budget.items]
     try:
         with open_client(context) as client:
-            yield from recover(OnlineReader(Api(client), factory), due)
+            yield from recover(OnlineReader(api_of(client, context), factory), due)
     except NeedsOwner as error:
         yield from leave_open(error, due)
 
@@ -84,7 +84,7 @@ def _collect_online(start: Start, context: Context, factory: RecordFactory, *, w
         yield from (skip(stream, Reason.CREDENTIALS_EXPIRED, WHOLE_STREAM, text) for stream in sorted(factory.wanted))
         return
     with client:
-        api = Api(client)
+        api = api_of(client, context)
         due = start.detail_gaps[: start.budget.items]
         try:
             identity = api.identity()

@@ -30,6 +30,9 @@ from connectors.slack.streams import (
 from pdpp_worker.connector import Context, Message, Phase, Progress, ProviderError, ShapeError, Start, State
 from pdpp_worker.connector.json_fields import flag, table
 
+_BYTES_OF_CHANNEL, _BYTES_OF_ID = 500, 20
+"""The weight of a channel's record, and that of its id in the cursor."""
+
 
 class Web:
     """Reads a workspace over the Web API for one slice."""
@@ -104,17 +107,25 @@ class Web:
         if self._is_done(CHANNELS):
             return
         day = self._context.now().date().isoformat()
-        ids: dict[str, int] = {}
-        nameless = 0
-        for page in self._api.channels():
-            nameless += page.nameless
+        place = self._place(CHANNELS)
+        ids = dict(table(table(self._start.cursor(CHANNELS)).get("ids"))) if place else {}
+        unsaved = 0
+        for page in resumed(self._api.channels, place):
             for raw in filter(self._is_ours, page.items):
                 ids[raw["id"]] = integer(raw.get("num_members")) or 0
+                unsaved += _BYTES_OF_CHANNEL
                 yield from self._factory.channel(raw, day)
-        self._listed, self._nameless = ids, nameless
+            # The ids are all that was read so far: they are saved when they weigh no more than what came since.
+            if unsaved >= _BYTES_OF_ID * len(ids):
+                unsaved = 0
+                yield from self._channel_state({"at": self._start.run_id, "place": dict(place), "ids": dict(ids)})
+        self._listed, self._nameless = ids, integer(place.get("nameless")) or 0
         self._refuse_nameless()
+        yield from self._channel_state({"run": self._start.run_id, "ids": ids})
+
+    def _channel_state(self, cursor: Obj) -> Iterator[State]:
         if CHANNELS in self._factory.wanted:
-            yield State(stream=CHANNELS, cursor={"run": self._start.run_id, "ids": ids})
+            yield State(stream=CHANNELS, cursor=cursor)
 
     def _is_ours(self, raw: Obj) -> bool:
         if not self._context.settings.get("member_only", True):
