@@ -15,6 +15,7 @@ from connectors.slack.completeness import Completeness, has_begun
 from connectors.slack.errors import Refused, Unreadable
 from connectors.slack.ingest import FIRST_SEEN, Ingest
 from connectors.slack.online_reader import emit
+from connectors.slack.rest import Rest
 from connectors.slack.rows import Obj
 from connectors.slack.streams import CANVASES, CHANNEL_STATS, CHANNELS, FILES, USERS, RecordFactory
 from pdpp_worker.connector import Message
@@ -24,6 +25,8 @@ _AnyRow = TypeVar("_AnyRow", Row, MessageRow)
 
 class ArchiveReader:
     """Reads in the archive, which `lacks` some channels and threads."""
+
+    rest: Rest | None = None
 
     _TABLES = (
         (USERS, "S_USER"),
