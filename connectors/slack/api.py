@@ -9,10 +9,11 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from connectors.slack.errors import CursorLost, NamelessError, OutOfSight, Refused, ScopeMissing
+from connectors.slack.api_errors import failure_of
+from connectors.slack.errors import CursorLost, NamelessError, Refused
 from connectors.slack.fields import integer, micros, text
 from connectors.slack.rows import Obj
-from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, ShapeError, Throttled, UpstreamError
+from pdpp_worker.connector import AuthExpired, Context, Gone, ShapeError, Throttled, UpstreamError
 from pdpp_worker.connector.json_fields import table
 
 PAGE = 200
@@ -24,46 +25,6 @@ filter passes nothing."""
 LONGEST_REFUSAL_BYTES = 4096
 KINDS = "public_channel,private_channel,mpim,im"
 
-_SIGNED_OUT = frozenset(
-    {
-        "invalid_auth",
-        "not_authed",
-        "token_revoked",
-        "token_expired",
-        "account_inactive",
-        "user_removed_from_team",
-        "two_factor_setup_required",
-    }
-)
-_SCOPE = frozenset(
-    {
-        "missing_scope",
-        "no_permission",
-        "not_allowed_token_type",
-        "ekm_access_denied",
-        "team_access_not_granted",
-    }
-)
-_OWNERS_TURN = {
-    "missing_argument": "a token of an organisation needs to be told the workspace: set team_id",
-    "team_not_found": "set team_id to the id of a workspace that the token may see (T…)",
-    "restricted_action": "an administrator has restricted this; ask for it, or leave the stream out",
-    "enterprise_is_restricted": "the organisation has restricted this; ask for it, or leave the stream out",
-    "org_login_required": "the workspace is moving to an organisation; sign in to that and set the new token",
-}
-"""Codes of refusals that no waiting mends, and what to do."""
-_GONE = frozenset({"message_not_found", "file_deleted"})
-"""Codes that say in words that a thing was deleted."""
-_OUT_OF_SIGHT = frozenset({"channel_not_found", "thread_not_found", "user_not_found", "file_not_found"})
-"""Codes that a thing which was deleted shares with one that this account may not see, or not see now."""
-_REFUSED = frozenset(
-    {
-        "not_in_channel",
-        "access_denied",
-        "channel_is_limited_access",
-        "method_not_supported_for_channel_type",
-    }
-)
 _BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
 
 
@@ -233,7 +194,7 @@ class Api:
         if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
             raise ShapeError(f"{method} answered without `ok`")
         if not answer["ok"]:
-            raise _failure(method, answer)
+            raise failure_of(method, answer)
         return answer
 
 
@@ -257,25 +218,6 @@ def _moving(pages: Iterator[Page], place: Obj) -> Iterator[Page]:
         place["read"] = (integer(place.get("read")) or 0) + len(page.items)
         place["nameless"] = (integer(place.get("nameless")) or 0) + page.nameless
         yield page
-
-
-def _failure(method: str, answer: Obj) -> ProviderError:
-    code = text(answer.get("error")) or "unknown_error"
-    said = f"{method} answered {code}"
-    if code in _SIGNED_OUT:
-        return AuthExpired(f"{said}: renew the token (and, for an xoxc token, the cookie)")
-    if code in _SCOPE:
-        needed = text(answer.get("needed")) or "another kind of token"
-        return ScopeMissing(f"{said}: the token needs {needed}; grant it and set the new token")
-    if code in _OWNERS_TURN:
-        return ScopeMissing(f"{said}: {_OWNERS_TURN[code]}")
-    if code == "invalid_cursor":
-        return CursorLost(said)
-    if code in _GONE:
-        return Gone(said)
-    if code in _OUT_OF_SIGHT:
-        return OutOfSight(f"{said}; that may be only out of this account's sight")
-    return Refused(said) if code in _REFUSED else UpstreamError(said)
 
 
 def refuse_nameless(method: str, count: int) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 
 
 class Schema:
-    """What can be asked of a database."""
+    """The names that queries of one database may use."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

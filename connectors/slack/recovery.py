@@ -72,7 +72,7 @@ def recover(reader: Reader, gaps: Iterable[GapToClose]) -> Iterator[Message]:
     for known in gaps:
         messages = _messages_of(reader, known)
         if messages is not None:
-            yield from _try(known, _name_of(known), messages, reader.rest)
+            yield from try_gap(known, _name_of(known), messages, reader.rest)
 
 
 def leave_open(error: ProviderError, gaps: Iterable[GapToClose]) -> Iterator[Message]:
@@ -96,7 +96,8 @@ def _messages_of(reader: Reader, known: GapToClose) -> Iterator[Message] | None:
     return None
 
 
-def _try(known: GapToClose, key: str, messages: Iterator[Message], rest: Rest | None) -> Iterator[Message]:
+def try_gap(known: GapToClose, key: str, messages: Iterator[Message], rest: Rest | None) -> Iterator[Message]:
+    """Its records and the word that it is closed, or the gap again; the rest of it may be a gap of its own."""
     proof: Record | None = None
     try:
         for message in messages:

@@ -38,7 +38,7 @@ class Rest:
         self._left = None
 
     def note(self, partition: Obj, locator: Obj, page: int) -> None:
-        """What is left after a page of so many items.
+        """Note the rest after a page of so many items.
 
         Raises:
             PausedError: it is left to another slice.

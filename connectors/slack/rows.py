@@ -42,6 +42,10 @@ _ATTACHMENT_FIELDS = frozenset({*_ATTACHMENT_TEXTS, "channel_id", "files"}) - {"
 """Fields of an attachment that stand in the record whole; a text may have been made from others."""
 
 
+DELETED = 2**53 - 1
+"""The revision of a message that was deleted: no copy of it is newer."""
+
+
 def message_id(channel: str, ts: str) -> str:
     """The key of a message."""
     return f"{channel}:{ts}"
@@ -56,6 +60,7 @@ def is_placeholder(raw: Obj) -> bool:
 def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
     """The record of a message; `before` are earlier versions of it, newest first."""
     thread, subtype, said = text(raw.get("thread_ts")), text(raw.get("subtype")), raw.get("text")
+    sent = micros(ts)
     return {
         "id": message_id(channel, ts),
         "channel_id": channel,
@@ -64,7 +69,7 @@ def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
         "team_id": text(raw.get("team")) or text(raw.get("team_id")),
         "client_msg_id": text(raw.get("client_msg_id")),
         "ts": ts,
-        "sent_at": iso(micros(ts)),
+        "sent_at": iso(sent),
         "thread_ts": thread,
         "is_thread_parent": thread == ts,
         **_thread(raw),
@@ -74,6 +79,7 @@ def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
         "username": text(raw.get("username")),
         "icon": _icon(table(raw.get("icons"))),
         **_edit(table(raw.get("edited"))),
+        "revision": _revision(sent, subtype, raw),
         "file_ids": [one for file in _riding(raw, "files") if (one := text(file.get("id")))],
         "attachment_count": len(_riding(raw, "attachments")),
         "has_blocks": bool(raw.get("blocks")),
@@ -83,6 +89,13 @@ def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
         "earlier_texts": _earlier_texts(raw, before) if before else [],
         "extra": rest_of(raw, _MESSAGE_FIELDS),
     }
+
+
+def _revision(sent: int | None, subtype: str | None, raw: Obj) -> int:
+    """The place of a copy of a message among others: the time of its last edit, else that of its sending, µs."""
+    if subtype == "tombstone":
+        return DELETED
+    return (micros(table(raw["edited"]).get("ts")) if raw.get("edited") else None) or sent or 0
 
 
 def _riding(raw: Obj, name: str) -> list[Obj]:

@@ -56,6 +56,12 @@ class RecordFactory:
         gone = (key for key, one in earlier.items() if key not in current and one.get("emoji") not in cut)
         yield from self.deleted(stream, gone)
 
+    def found(self, channel: str, ts: str, raw: Obj) -> Iterator[Record]:
+        """A message as a search shows it: of one that is held, that says less."""
+        if MESSAGES in self.wanted:
+            said = rows.message(channel, ts, raw)
+            yield self._partial(MESSAGES, {name: value for name, value in said.items() if value})
+
     def deleted(self, stream: str, keys: Iterable[str], ground: Ground = "stated") -> Iterator[Record]:
         """Deletions of records that the platform no longer holds."""
         if stream in self.wanted:

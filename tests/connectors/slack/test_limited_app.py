@@ -36,6 +36,7 @@ def a_gap(told: SkipResult | None = None, **partition: str) -> GapToClose:
     """A gap as START hands it over, numbered 7."""
     scope = BatchScope(partition=dict(partition)) if told is None else told.scope
     locator = None if told is None else told.detail
+    assert scope is not None
     return GapToClose(gap_id="7", stream="messages", scope=scope, reason="rate_limited", detail_locator=locator)
 
 
