@@ -42,7 +42,7 @@ _ATTACHMENT_FIELDS = frozenset({*_ATTACHMENT_TEXTS, "channel_id", "files"}) - {"
 """Fields of an attachment that stand in the record whole; a text may have been made from others."""
 
 
-DELETED = 2**53 - 1
+DELETED = 253_402_300_799
 """The revision of a message that was deleted: no copy of it is newer."""
 
 
@@ -92,10 +92,11 @@ def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
 
 
 def _revision(sent: int | None, subtype: str | None, raw: Obj) -> int:
-    """The place of a copy of a message among others: the time of its last edit, else that of its sending, µs."""
+    """The place of a copy of a message among others: the time of its last edit, else that of its sending, s."""
     if subtype == "tombstone":
         return DELETED
-    return (micros(table(raw["edited"]).get("ts")) if raw.get("edited") else None) or sent or 0
+    edited = micros(table(raw["edited"]).get("ts")) if raw.get("edited") else None
+    return (edited or sent or 0) // 1_000_000
 
 
 def _riding(raw: Obj, name: str) -> list[Obj]:
