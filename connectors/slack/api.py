@@ -145,6 +145,12 @@ class Api:
             raise Refused(f"{method} answered that the plan's limit hides older messages")
         return _array(answer, "messages", method)
 
+    def list_of(self, method: str, name: str) -> Iterator[Page]:
+        """A list of the owner's own: user groups, saved items or reminders."""
+        more = {"include_users": "true", "include_disabled": "true", "include_count": "true"}
+        asked = more if method == "usergroups.list" else {}
+        return self._pages(method, name, _is_object, None, limit=PAGE, **asked, **self._team)
+
     def info(self, method: str, name: str, **parameters: str) -> Obj:
         """One object by its id: a person, a conversation or a file."""
         found = self._call(method, **parameters).get(name)
@@ -228,6 +234,10 @@ def refuse_nameless(method: str, count: int) -> None:
     """
     if count:
         raise NamelessError(f"{method} answered with {count} items that have no id or time")
+
+
+def _is_object(item: Any) -> bool:
+    return isinstance(item, dict)
 
 
 def _has_id(item: Any) -> bool:

@@ -46,6 +46,9 @@ class Workspace(PracticeAccount):
             RecordGroup(
                 "channel_memberships", frozenset(f"{one}:{user}" for one in _CHANNELS for user in (_OWNER, _OTHER))
             ),
+            RecordGroup("user_groups", frozenset({"S0TEAM"})),
+            RecordGroup("stars", frozenset({"channel:C0MUSIC"})),
+            RecordGroup("reminders", frozenset({"Rm0WATER"})),
             RecordGroup("files", frozenset({"F0SEEDS"})),
             RecordGroup("canvases", frozenset({"F0PLAN"})),
         ]
@@ -96,6 +99,9 @@ class Workspace(PracticeAccount):
             "conversations.members": lambda _: {"members": [_OWNER, _OTHER]},
             "conversations.history": self._history,
             "conversations.replies": self._thread,
+            "usergroups.list": lambda _: {"usergroups": [{"id": "S0TEAM", "handle": "team", "users": [_OWNER]}]},
+            "stars.list": lambda _: {"items": [{"type": "channel", "channel": "C0MUSIC"}]},
+            "reminders.list": lambda _: {"reminders": [{"id": "Rm0WATER", "text": "water the roses"}]},
             "files.list": lambda _: {"files": [_file("F0SEEDS"), _file("F0PLAN", "quip")], "paging": {"pages": 1}},
         }
 

@@ -16,6 +16,7 @@ from pdpp_worker.connector.json_fields import tables
 WORKSPACE, USERS, CHANNELS, CHANNEL_STATS = "workspace", "users", "channels", "channel_stats"
 MEMBERSHIPS, MESSAGES, ATTACHMENTS, REACTIONS = "channel_memberships", "messages", "message_attachments", "reactions"
 FILES, CANVASES = "files", "canvases"
+USER_GROUPS, STARS, REMINDERS, READ_STATES = "user_groups", "stars", "reminders", "dm_read_states"
 
 Ground = Literal["stated", "absent"]
 
@@ -61,6 +62,16 @@ class RecordFactory:
         if MESSAGES in self.wanted:
             said = rows.message(channel, ts, raw)
             yield self._partial(MESSAGES, {name: value for name, value in said.items() if value})
+
+    def found_file(self, raw: Obj) -> Iterator[Record]:
+        """A file or canvas as another list shows it: of one that is held, that may say less."""
+        stream, shape = _shape_of(raw)
+        if text(raw.get("id")) is not None and stream in self.wanted:
+            yield self._partial(stream, {name: value for name, value in shape(raw).items() if value})
+
+    def row(self, stream: str, data: Obj) -> Record:
+        """A record that was made already."""
+        return self._record(stream, data)
 
     def deleted(self, stream: str, keys: Iterable[str], ground: Ground = "stated") -> Iterator[Record]:
         """Deletions of records that the platform no longer holds."""
@@ -112,10 +123,7 @@ class RecordFactory:
             if one.get("mode") in small_rows.GONE_MODES:
                 yield from self.file(one)
         for one in rows.shared_files(raw):
-            stream, shape = _shape_of(one)
-            if text(one.get("id")) is not None and stream in self.wanted:
-                # Another copy may say more of it.
-                yield self._partial(stream, {name: value for name, value in shape(one).items() if value})
+            yield from self.found_file(one)
 
     def _partial(self, stream: str, data: Obj) -> Record:
         return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now(), partial=True)
