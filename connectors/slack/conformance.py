@@ -14,6 +14,7 @@ from pdpp_worker.conformance.server import serving
 _TOKEN = "xoxp-practice-token"  # noqa: S105 - opens a made-up workspace on loopback
 _OWNER, _OTHER = "U0OWNER", "U0OTHER"
 _CHANNELS = ("C0GARDEN", "C0HOUSE", "C0MUSIC", "C0TRAINS")
+_TALK = {"id": "D0OTHER", "is_im": True, "user": _OTHER, "created": 1_767_225_600, "last_read": "1767225600.000100"}
 _BEGIN = 1_767_225_600
 Obj = dict[str, Any]
 
@@ -41,10 +42,12 @@ class Workspace(PracticeAccount):
         return [group for channel in _CHANNELS for group in self._in_channel(channel)] + [
             RecordGroup("workspace", frozenset({"T0WORK"})),
             RecordGroup("users", frozenset({_OWNER, _OTHER})),
-            RecordGroup("channels", frozenset(_CHANNELS)),
+            RecordGroup("channels", frozenset({*_CHANNELS, "D0OTHER"})),
+            RecordGroup("dm_read_states", frozenset({"D0OTHER"})),
             RecordGroup("channel_stats", frozenset(f"{channel}:{self._day}" for channel in _CHANNELS)),
             RecordGroup(
-                "channel_memberships", frozenset(f"{one}:{user}" for one in _CHANNELS for user in (_OWNER, _OTHER))
+                "channel_memberships",
+                frozenset(f"{one}:{user}" for one in (*_CHANNELS, "D0OTHER") for user in (_OWNER, _OTHER)),
             ),
             RecordGroup("user_groups", frozenset({"S0TEAM"})),
             RecordGroup("stars", frozenset({"channel:C0MUSIC"})),
@@ -95,7 +98,8 @@ class Workspace(PracticeAccount):
                 "url": "https://work.example/",
             },
             "users.list": lambda _: {"members": [_person(_OWNER), _person(_OTHER)]},
-            "conversations.list": lambda _: {"channels": [_channel(one) for one in _CHANNELS]},
+            "conversations.list": lambda _: {"channels": [*(_channel(one) for one in _CHANNELS), _TALK]},
+            "conversations.info": lambda _: {"channel": _TALK},
             "conversations.members": lambda _: {"members": [_OWNER, _OTHER]},
             "conversations.history": self._history,
             "conversations.replies": self._thread,
@@ -107,7 +111,7 @@ class Workspace(PracticeAccount):
 
     def _history(self, parameters: Obj) -> Obj:
         oldest, latest = float(parameters.get("oldest", 0)), float(parameters.get("latest", "inf"))
-        found = [one for one in self._messages[parameters["channel"]] if oldest < float(one["ts"]) < latest]
+        found = [one for one in self._messages.get(parameters["channel"], []) if oldest < float(one["ts"]) < latest]
         return {"messages": sorted(found, key=lambda one: str(one["ts"]), reverse=True), "has_more": False}
 
     def _thread(self, parameters: Obj) -> Obj:
