@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from connectors.slack.accounts import account_of
 from connectors.slack.api import api_of, open_client
-from connectors.slack.archive import Archive, open_archive
+from connectors.slack.archive import UNREADABLE, Archive, open_archive
+from connectors.slack.archive_inventory import archive_inventory
 from connectors.slack.archive_reader import ArchiveReader
 from connectors.slack.errors import ArchiveError
 from connectors.slack.export_reader import ExportReader, member_of, recover_in
@@ -203,7 +205,12 @@ class _Offline:
                 failed |= dict.fromkeys(
                     (MESSAGES, ATTACHMENTS, REACTIONS), (known_reason(reason) or Reason.SOURCE_PARTITION_FAILED, why)
                 )
+            yield from self._inventory(archive)
             yield from self._skips(failed)
+
+    def _inventory(self, archive: Archive) -> Iterator[Message]:
+        with suppress(*UNREADABLE):
+            yield archive_inventory(archive)
 
     def _skips(self, failed: dict[str, tuple[Reason, str]]) -> Iterator[SkipResult]:
         for stream in sorted(self._factory.wanted):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from connectors.slack.archive import UNREADABLE, Archive
+from connectors.slack.archive_lists import found, saved
 from connectors.slack.archive_rows import MessageRow, Row
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj, is_placeholder, message_id
@@ -20,6 +21,7 @@ from connectors.slack.streams import (
     MEMBERSHIPS,
     MESSAGES,
     PARENT,
+    STARS,
     USERS,
     WORKSPACE,
     RecordFactory,
@@ -29,7 +31,7 @@ from pdpp_worker.connector.json_fields import array, table, tables
 
 RECORDS_PER_STATE = 2_000
 
-_PLACE = ("chunk", "id", "channel", "upto", "doubts")
+_PLACE = ("chunk", "id", "channel", "upto", "doubts", "found", "saved", "ids")
 
 FIRST_SEEN = "1970-01-01"
 """The day of a row of which the archive kept none."""
@@ -70,6 +72,13 @@ class Ingest:
                 yield from self.guarded(stream, self._table(stream, read, emit))
         if MEMBERSHIPS in wanted:
             yield from self.guarded(MEMBERSHIPS, self._crowds())
+        if STARS in wanted:
+            yield from self.guarded(STARS, self._saved())
+
+    def _saved(self) -> Iterator[Message]:
+        position = self.cursor(STARS)
+        yield from saved(self._archive, self._factory, position, self._start.run_id)
+        yield self._state(STARS, position)
 
     def guarded(self, stream: str, messages: Iterator[Message]) -> Iterator[Message]:
         """A table that is not there or cannot be read costs its own streams only."""
@@ -102,6 +111,7 @@ class Ingest:
                 # Rows that a later chunk supersedes are passed over, so the total is an upper bound.
                 yield Progress(stream=MESSAGES, message="reading the archive", count=walked, total=max(total, walked))
                 yield self._state(MESSAGES, position)
+        yield from found(self._archive, self._factory, MESSAGES, position)
         yield Progress(stream=MESSAGES, message="the archive is read", count=walked, total=walked)
 
     def message(self, row: MessageRow) -> Iterator[Message]:
@@ -134,6 +144,8 @@ class Ingest:
             if unsaved >= RECORDS_PER_STATE:
                 unsaved = 0
                 yield self._state(stream, position)
+        if stream == FILES:
+            yield from found(self._archive, self._factory, FILES, position)
         yield self._state(stream, position)
 
     def _user(self, row: Row) -> Iterator[Record]:

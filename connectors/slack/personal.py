@@ -1,9 +1,8 @@
 """The owner's own lists by the Web API: user groups, saved items, reminders, and how far conversations were read.
 
 Many tokens may not ask for them: a scope that is missing is said in the inventory, and holds nothing else up.
-The cursor of a list is {"run": run, "ids": its items, "doubts": item that is on it no longer, to the run that said so
-first}; that of read positions {"run": run, "read": conversations, the longest ago first}; each may have "declared",
-why it may not be asked for.
+The cursor of a list is {"run": run} and what `absence` keeps; that of read positions {"run": run, "read":
+conversations, the longest ago first}; each may have "declared", why it may not be asked for.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
 
 from connectors.slack import personal_rows
+from connectors.slack.absence import absence
 from connectors.slack.api import Api, refuse_nameless
 from connectors.slack.errors import ScopeMissing
 from connectors.slack.fields import strings, text
@@ -20,8 +20,6 @@ from connectors.slack.streams import READ_STATES, REMINDERS, STARS, USER_GROUPS,
 from pdpp_worker.connector import Message, NeedsOwner, ProviderError, SourceMember, Start, State
 from pdpp_worker.connector.json_fields import table
 
-KNOWN = 5_000
-"""Items of a list of which it is noticed that they are gone: the cursor names each."""
 READ_A_RUN = 50
 """Conversations a run of which it is asked how far they were read."""
 
@@ -63,13 +61,10 @@ class Personal:
             yield from self._declared(of.stream, error, cursor)
             return
         refuse_nameless(of.method, nameless)
-        # A list without anything proves nothing.
-        gone = [key for key in strings(cursor.get("ids")) if key not in met] if met else []
+        run = self._start.run_id
+        gone, kept = absence(cursor, met, run)
         yield from self._factory.deleted(of.stream, gone, ground="absent")
-        run, doubts = self._start.run_id, table(cursor.get("doubts"))
-        first = {key: doubts.get(key, run) for key in gone if doubts.get(key, run) == run}
-        ids = [*list(met)[:KNOWN], *first] if met else strings(cursor.get("ids"))
-        yield self._state(of.stream, {"run": run, "ids": ids, "doubts": first})
+        yield self._state(of.stream, {"run": run, **kept})
 
     def _items(self, of: List) -> Generator[Message, None, tuple[dict[str, None], int]]:
         met: dict[str, None] = {}
