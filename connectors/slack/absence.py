@@ -23,8 +23,8 @@ class Absence(NamedTuple):
 def absence(cursor: Obj, met: Collection[str], run: str) -> Absence:
     """Compare a list with how it was; `met` are its items now.
 
-    The cursor's part is {"ids": the items, "doubts": item that is gone, to the run that said so first}. What is gone is
-    said in the walks of two runs. A list without anything proves nothing.
+    The cursor's part is {"ids": the items, "doubts": item that is gone, to the run that said so first}. Such an
+    item is said to be gone in the walks of two runs. A list without anything proves nothing.
     """
     ids, doubts = strings(cursor.get("ids")), table(cursor.get("doubts"))
     if not met:
