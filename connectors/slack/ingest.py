@@ -1,8 +1,8 @@
 """The walk over an archive: what its chunks hold beyond the position that each stream's cursor keeps.
 
 A cursor is {"archive": which archive, "chunk": highest chunk read, "id": the last id read in it, "mark": what that
-chunk held, "with": the streams that were read along}. A cursor of another archive counts for nothing, and neither does
-one of the version before, which kept less of a message.
+chunk held, "with": the streams that were read along, "form": that of the records}. A cursor of another archive counts
+for nothing, and neither does one of a version that kept less.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ RECORDS_PER_STATE = 2_000
 
 _PLACE = ("chunk", "id", "channel", "upto", "doubts", "found", "saved", "ids")
 
+FORM = 2
+"""The form of the records; an archive that was read into records of an earlier one is read once more."""
+
 FIRST_SEEN = "1970-01-01"
 """The day of a row of which the archive kept none."""
 
@@ -49,8 +52,12 @@ class Ingest:
         """The stream's position in this archive, if its cursor keeps one and what rides on the stream was read too."""
         saved = table(self._start.cursor(stream))
         riders = sorted(one for one in self._factory.wanted if PARENT.get(one) == stream)
-        position: Obj = {"archive": self._archive.identity, "with": riders}
-        if not is_of(saved, self._archive) or not set(riders) <= set(array(saved.get("with"))):
+        position: Obj = {"archive": self._archive.identity, "with": riders, "form": FORM}
+        if (
+            saved.get("form") != FORM
+            or not is_of(saved, self._archive)
+            or not set(riders) <= set(array(saved.get("with")))
+        ):
             return position
         return position | {name: saved[name] for name in _PLACE if name in saved}
 
