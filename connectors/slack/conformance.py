@@ -18,6 +18,7 @@ __all__ = ["open_account", "open_living_account"]
 _TOKEN = "xoxp-practice-token"  # noqa: S105 - opens a made-up workspace on loopback
 _OWNER, _OTHER = "U0OWNER", "U0OTHER"
 _CHANNELS = ("C0GARDEN", "C0HOUSE", "C0MUSIC", "C0TRAINS")
+_TALK = {"id": "D0OTHER", "is_im": True, "user": _OTHER, "created": 1_767_225_600, "last_read": "1767225600.000100"}
 _BEGIN = 1_767_225_600
 Obj = dict[str, Any]
 _LISTS = {"messages", "channels", "members", "files"}
@@ -54,11 +55,16 @@ class Workspace(PracticeAccount):
         return [group for channel in _CHANNELS for group in self._in_channel(channel)] + [
             RecordGroup("workspace", frozenset({"T0WORK"})),
             RecordGroup("users", frozenset({_OWNER, _OTHER})),
-            RecordGroup("channels", frozenset(_CHANNELS)),
+            RecordGroup("channels", frozenset({*_CHANNELS, "D0OTHER"})),
+            RecordGroup("dm_read_states", frozenset({"D0OTHER"})),
             RecordGroup("channel_stats", frozenset(f"{channel}:{self._day}" for channel in _CHANNELS)),
             RecordGroup(
-                "channel_memberships", frozenset(f"{one}:{user}" for one in _CHANNELS for user in (_OWNER, _OTHER))
+                "channel_memberships",
+                frozenset(f"{one}:{user}" for one in (*_CHANNELS, "D0OTHER") for user in (_OWNER, _OTHER)),
             ),
+            RecordGroup("user_groups", frozenset({"S0TEAM"})),
+            RecordGroup("stars", frozenset({"channel:C0MUSIC"})),
+            RecordGroup("reminders", frozenset({"Rm0WATER"})),
             RecordGroup("files", frozenset({"F0SEEDS"})),
             RecordGroup("canvases", frozenset({"F0PLAN"})),
         ]
@@ -123,16 +129,20 @@ class Workspace(PracticeAccount):
                 "url": "https://work.example/",
             },
             "users.list": lambda _: {"members": [_person(_OWNER), _person(_OTHER)]},
-            "conversations.list": lambda _: {"channels": [_channel(one) for one in _CHANNELS]},
+            "conversations.list": lambda _: {"channels": [*(_channel(one) for one in _CHANNELS), _TALK]},
+            "conversations.info": lambda _: {"channel": _TALK},
             "conversations.members": lambda _: {"members": [_OWNER, _OTHER]},
             "conversations.history": self._history,
             "conversations.replies": self._thread,
+            "usergroups.list": lambda _: {"usergroups": [{"id": "S0TEAM", "handle": "team", "users": [_OWNER]}]},
+            "stars.list": lambda _: {"items": [{"type": "channel", "channel": "C0MUSIC"}]},
+            "reminders.list": lambda _: {"reminders": [{"id": "Rm0WATER", "text": "water the roses"}]},
             "files.list": lambda _: {"files": [_file("F0SEEDS"), _file("F0PLAN", "quip")], "paging": {"pages": 1}},
         }
 
     def _history(self, parameters: Obj) -> Obj:
         oldest, latest = float(parameters.get("oldest", 0)), float(parameters.get("latest", "inf"))
-        found = [one for one in self._messages[parameters["channel"]] if oldest < float(one["ts"]) < latest]
+        found = [one for one in self._messages.get(parameters["channel"], []) if oldest < float(one["ts"]) < latest]
         return {"messages": sorted(found, key=lambda one: str(one["ts"]), reverse=True), "has_more": False}
 
     def _thread(self, parameters: Obj) -> Obj:
