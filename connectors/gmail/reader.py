@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from connectors.gmail.bodies import Bodies, Text, body_row
-from connectors.gmail.client import Answer, Client, sequence_set
+from connectors.gmail.client import Answer, Fetches, sequence_set
 from connectors.gmail.download import Downloads, TooLargeError
 from connectors.gmail.errors import HungUpError, OutageError, RefusedError
 from connectors.gmail.files import Files
@@ -22,7 +23,6 @@ from connectors.gmail.rows import (
     hydrated,
     mail,
 )
-from connectors.gmail.session import Session
 from pdpp_worker.connector import (
     Context,
     DetailGap,
@@ -35,6 +35,7 @@ from pdpp_worker.connector import (
     gap_for,
 )
 
+T = TypeVar("T")
 DETAILS = ("message_bodies", "attachments")
 HOPELESS = 20
 """Messages that have to fail together before the server itself is taken to be failing."""
@@ -45,6 +46,14 @@ single message that makes it do so is found by seven halvings of a page."""
 
 Chosen = Callable[[Mail, str, str], bool]
 """Whether, of this message, the record of a stream with this key is to be read."""
+
+
+class Asks(Protocol):
+    """A session with a server, or with mails of a file."""
+
+    def ask(self, label: str, command: Callable[[Fetches], T]) -> T:
+        """The answer to a command that is told by a name."""
+        ...
 
 
 def everything(_message: Mail, _stream: str, _key: str) -> bool:
@@ -74,7 +83,7 @@ class Outcome:
 class Reader:
     """Reads messages of the selected mailbox."""
 
-    def __init__(self, start: Start, context: Context, session: Session) -> None:
+    def __init__(self, start: Start, context: Context, session: Asks) -> None:
         self._session = session
         self._now = context.now
         self._losses = 0
@@ -217,7 +226,7 @@ class Reader:
         more, more_errors = self._isolated(label, uids[middle:], items)
         return {**found, **more}, {**errors, **more_errors}
 
-    def _ask(self, label: str, command: Callable[[Client], dict[int, Answer]]) -> dict[int, Answer]:
+    def _ask(self, label: str, command: Callable[[Fetches], dict[int, Answer]]) -> dict[int, Answer]:
         """Send a command; after too many losses in a row it is taken for lost as well."""
         if self._failure is not None and self._losses >= MOST_LOSSES:
             raise self._failure

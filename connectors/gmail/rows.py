@@ -92,7 +92,7 @@ def mail(box: Box, uid: int, answer: Answer) -> Mail:
     headers = Headers(raw or b"")
     row = {
         "id": key,
-        "thread_id": _thread(answer, headers, key) if box.gmail else _derived_thread(headers, key),
+        "thread_id": _thread(answer, headers, key),
         "mailbox": box.name,
         **_letterhead(headers),
         "received_at": received_at,
@@ -114,7 +114,8 @@ def state(box: Box, answer: Answer) -> dict[str, Any]:
     """The fields of a message that change."""
     known = flags(answer.get("FLAGS"))
     marks = {one.lower() for one in known}
-    tagged = labels(answer.get("X-GM-LABELS")) if box.gmail else [box.name]
+    is_told = box.gmail or "X-GM-LABELS" in answer
+    tagged = labels(answer.get("X-GM-LABELS")) if is_told else [box.name]
     return {
         "labels": tagged,
         "flags": [one for one in known if one.lower() != "\\recent"],
