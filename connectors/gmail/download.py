@@ -34,6 +34,10 @@ class Downloads:
         self._files = files
         self._cap = cap
 
+    def through(self, ask: Ask | None) -> Downloads:
+        """The same, asking another way."""
+        return self if ask is None else Downloads(ask, self._files, self._cap)
+
     def fetch(self, message: Mail, part: Part) -> Stored:
         """The part's content, kept on disk.
 

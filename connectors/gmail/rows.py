@@ -42,6 +42,10 @@ class Box:
         address = {"kind": "gmail.message", "mailbox": self.name, "uidvalidity": self.uidvalidity, "uid": uid}
         return {**address, "gm_msgid": str(gm)} if gm else address
 
+    def facts(self, uid: int) -> dict[str, Any]:  # noqa: ARG002
+        """Facts beside the message that no field names."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Mail:
@@ -99,6 +103,8 @@ def mail(box: Box, uid: int, answer: Answer) -> Mail:
         "size_bytes": number(answer.get("RFC822.SIZE")),
         "has_attachments": bool(parts.attachments),
     }
+    if facts := box.facts(uid):
+        row["extra"] = facts
     changing = state(box, answer)
     return Mail(
         box, uid, gm, key, received_at, parts, {**row, **changing}, checksum(changing), face(answer), raw or b""

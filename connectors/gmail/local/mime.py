@@ -75,7 +75,7 @@ def split(raw: bytes) -> tuple[bytes, bytes]:
     return (raw, b"") if end < 0 else (raw[: end + 4], raw[end + 4 :])
 
 
-def is_cut(section: Section) -> bool:
+def is_unfinished(section: Section) -> bool:
     """Whether a mail of several parts lacks the boundary that ends it, though it has the one that begins them."""
     boundary = _named(section.parameters, b"boundary") if section.children else b""
     return bool(boundary) and not any(found[1] for found in _delimiter(boundary).finditer(section.body))

@@ -44,7 +44,7 @@ class FilesPosition:
     """The checksums of the groups that were read."""
     aim: list[int] = field(default_factory=list)
     """The checksums at the beginning of a pass that is not at its end; it came to the file `after`."""
-    after: str = ""
+    after: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
 
     @classmethod

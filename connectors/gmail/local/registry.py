@@ -97,9 +97,7 @@ class Registry:
     def share_places(self, before: str, now: str) -> None:
         """Let a mail that the server numbers too lie where it lay under its former key."""
         with _usable(self._path):
-            self._file.execute(
-                "INSERT OR IGNORE INTO places SELECT ?, place FROM places WHERE key = ?", (now, before)
-            )
+            self._file.execute("INSERT OR IGNORE INTO places SELECT ?, place FROM places WHERE key = ?", (now, before))
 
     def forget_places(self) -> None:
         """Begin anew with the files."""

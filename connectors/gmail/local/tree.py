@@ -41,6 +41,12 @@ class MailFile:
     member: str | None = None
 
     @property
+    def order(self) -> list[str]:
+        """The place of the file among all; files come in ascending order of it."""
+        outer = self.name if self.member is None else self.name.removesuffix(f"!{self.member}")
+        return [*outer.split("/"), *([] if self.member is None else [self.member])]
+
+    @property
     def place(self) -> str:
         """The mailbox that the file stands for."""
         inner = PurePosixPath(self.name.rpartition("!")[2])
