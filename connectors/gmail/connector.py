@@ -10,9 +10,10 @@ from connectors.gmail.account import is_gmail, source_account
 from connectors.gmail.beginning import beginning, partition
 from connectors.gmail.departures import depart_whole, forget_agreed, say
 from connectors.gmail.errors import HungUpError, RefusedError, is_unknown_mailbox
+from connectors.gmail.inventory import PART, members
+from connectors.gmail.local.overlap import HeldByServer, Overlap
 from connectors.gmail.local.registry import Registry
-from connectors.gmail.local.road import FilesRoad
-from connectors.gmail.local.roads import HeldByServer, Roads
+from connectors.gmail.local.source import FilesSource
 from connectors.gmail.mailbox_gaps import MailboxGaps
 from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, listed, to_walk
 from connectors.gmail.position import MailboxPosition
@@ -34,6 +35,7 @@ from pdpp_worker.connector import (
     Start,
     State,
     UpstreamError,
+    inventory_of,
     narrowed_streams,
     refuse,
     skip,
@@ -69,8 +71,8 @@ class _Account:
         self._context = context
         self._session = Session(context)
         saved = start.cursor("messages") or {}
-        self._road = FilesRoad(start, context, registry, saved.get("files")) if registry else None
-        self._reader = Reader(start, context, self._session, Roads(registry, context) if registry else None)
+        self._folder = FilesSource(start, context, registry, saved.get("files")) if registry else None
+        self._reader = Reader(start, context, self._session, Overlap(registry, context) if registry else None)
         self._positions: dict[str, Any] = dict(saved.get("mailboxes", {}))
         if registry is not None and (registry.is_new or "files" not in saved):
             # Files may hold the server's messages too: what is known of those by name has to be known by its bytes.
@@ -96,22 +98,22 @@ class _Account:
     @property
     def _reads_server(self) -> bool:
         """Whether there is a server to read: a connection with files alone names no user."""
-        return self._road is None or bool(self._context.settings.get("user"))
+        return self._folder is None or bool(self._context.settings.get("user"))
 
     def _files(self) -> Iterator[Message]:
-        if self._road is None or "messages" not in self.unfinished:
+        if self._folder is None or "messages" not in self.unfinished:
             return
         if not self._has_said_whose:
-            account = source_account(self._context) if self._reads_server else self._road.account()
+            account = source_account(self._context) if self._reads_server else self._folder.account()
             yield from () if account is None else (account,)
         held = HeldByServer(self._positions, is_gmail=EVERYTHING in self._positions)
         if self._start.recovery_only:
-            yield from self._road.recovered(held)
+            yield from self._folder.recovered(held)
             return
-        yield from self._road.messages(held, self._cursor)
+        yield from self._folder.messages(held, self._cursor)
         if "labels" in self.unfinished and (self._mailboxes or not self._reads_server):
             names = {one.name for one in self._mailboxes}
-            added = [one for one in self._road.labels() if one.name not in names]
+            added = [one for one in self._folder.labels() if one.name not in names]
             yield from collect_labels(self._start, self._context, [*self._mailboxes, *added])
             self.unfinished.remove("labels")
 
@@ -129,7 +131,7 @@ class _Account:
             for name in gaps.names:
                 yield from gaps.recovered(name, self._name_now(name, names), self._saved(self._slot(name)))
             return
-        if "labels" in self.unfinished and self._road is None:
+        if "labels" in self.unfinished and self._folder is None:
             yield from collect_labels(self._start, self._context, mailboxes)
             self.unfinished.remove("labels")
         if "messages" in self.unfinished:
@@ -138,6 +140,9 @@ class _Account:
                 is_whole &= not isinstance(message, SkipResult)
                 yield message
             yield from self._ended(is_whole)
+            walked = {name: self._positions.get(self._slot(name)) for name in names}
+            told = members(mailboxes, walked, self._tree(), gmail=self._session.speaks_gmail)
+            yield inventory_of(PART, told)
 
     def _ended(self, is_whole: bool) -> Iterator[Message]:
         """All mailboxes were walked; without a miss among them, what this run said of deletions counts."""
@@ -234,7 +239,7 @@ class _Account:
         return self._cursor()
 
     def _cursor(self) -> State:
-        files = {"files": self._road.position.as_json()} if self._road else {}
+        files = {"files": self._folder.position.as_json()} if self._folder else {}
         cursor = {"mailboxes": dict(self._positions), "whole": self._whole_run, **files}
         return State(stream="messages", cursor=cursor)
 

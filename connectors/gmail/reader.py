@@ -57,7 +57,7 @@ class Asks(Protocol):
         ...
 
 
-class OtherRoads(Protocol):
+class OtherSource(Protocol):
     """The files that the same connection reads."""
 
     def met(self, message: Mail, raw: bytes | None, streams: Sequence[str]) -> Iterator[Record]:
@@ -96,8 +96,8 @@ class Outcome:
 class Reader:
     """Reads messages of the selected mailbox."""
 
-    def __init__(self, start: Start, context: Context, session: Asks, roads: OtherRoads | None = None) -> None:
-        self._roads = roads
+    def __init__(self, start: Start, context: Context, session: Asks, overlap: OtherSource | None = None) -> None:
+        self._overlap = overlap
         self._session = session
         self._now = context.now
         self._losses = 0
@@ -159,7 +159,7 @@ class Reader:
     def gone(self, box: Box, entry: MessageEntry, streams: Sequence[str]) -> Iterator[Record]:
         """A message that was not in a whole listing, with all that hung on it, as far as it is of these streams."""
         key = box.key(entry.uid, entry.gm)
-        if self._roads is not None and self._roads.holds(key):
+        if self._overlap is not None and self._overlap.holds(key):
             return
         keys = {"messages": [key], "message_bodies": [key]}
         keys["attachments"] = [attachment_key(key, index) for index in range(entry.attachments)]
@@ -169,8 +169,8 @@ class Reader:
                 yield Record(stream=stream, key=one, data=data, emitted_at=self._now(), op="delete", ground="absent")
 
     def _met(self, message: Mail) -> Iterator[Record]:
-        if self._roads is not None:
-            yield from self._roads.met(message, self._raws.raw(message), ("messages", *self._details))
+        if self._overlap is not None:
+            yield from self._overlap.met(message, self._raws.raw(message), ("messages", *self._details))
 
     def _metadata(self, box: Box, uids: Sequence[int]) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
         items = METADATA_ITEMS + (GMAIL_ITEMS if box.gmail else ())

@@ -1,4 +1,4 @@
-"""The identity of a mail by its bytes, whichever road it comes by."""
+"""The identity of a mail by its bytes, wherever it comes from."""
 
 from __future__ import annotations
 

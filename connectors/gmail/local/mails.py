@@ -1,4 +1,4 @@
-"""Mails of files, each under the one key that its bytes have on every road."""
+"""Mails of files, each under the one key that its bytes have wherever it comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mails of a connection by the marks of their bytes, so that several roads lead to one record.
+"""The mails of a connection by the marks of their bytes, so that several sources lead to one record.
 
 It stands beside the connection's files, and only where mail comes from files. An entry that was never committed does no
 harm: a mail that is found here is told again unless the server is known to hold it.

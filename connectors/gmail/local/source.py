@@ -1,4 +1,4 @@
-"""The road over files: whose they are, what is in them, and what becomes of their gaps."""
+"""The files as a source: whose they are, what is in them, and what becomes of their gaps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAMPLE = 50
 """Files whose first mail is looked at to tell whose files they are."""
 
 
-class FilesRoad:
+class FilesSource:
     """The mail in the files of the setting mail_path."""
 
     def __init__(self, start: Start, context: Context, registry: Registry, saved: dict[str, Any] | None) -> None:

@@ -64,7 +64,7 @@ def test_a_copy_of_a_servers_mail_is_the_same_record(server: Dovecot, folder: Pa
     assert in_all(held) == {"messages": 2, "message_bodies": 2, "attachments": 1}
 
 
-def test_two_mails_of_one_message_id_are_two_records_on_two_roads(
+def test_two_mails_of_one_message_id_are_two_records_from_two_sources(
     server: Dovecot, folder: Path, tmp_path: Path
 ) -> None:
     with server.owner() as owner:

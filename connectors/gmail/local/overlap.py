@@ -12,7 +12,7 @@ from connectors.gmail.rows import Box, Mail, attachment_key
 from pdpp_worker.connector import Context, Record
 
 
-class Roads:
+class Overlap:
     """Notes the server's messages, and knows which of them files hold too."""
 
     def __init__(self, registry: Registry, context: Context) -> None:
