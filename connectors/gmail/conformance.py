@@ -20,6 +20,7 @@ _WITH_FILE = (1, 4)
 _SESSION = ("CAPABILITY", "LOGIN", "AUTHENTICATE", "ENABLE", "LIST", "EXAMINE", "NOOP", "LOGOUT", "GREETING")
 """Commands of every session before, and after, it asks for mail."""
 _ASKED = re.compile(r"UID FETCH ([\d:,*]+) ")
+_TEXTS = ("BODY.PEEK[1]", "BODY.PEEK[]")
 _SOUGHT = re.compile(r"X-GM-MSGID (\d+)")
 
 
@@ -95,7 +96,7 @@ class Mailbox(PracticeAccount):
                 yield RecordGroup("attachments", frozenset({f"{key}:0"}), key)
 
     def _refuse_text(self, command: str, resources: Sequence[str]) -> str | None:
-        is_hit = "BODY.PEEK[1]" in command and not set(resources).isdisjoint(self._messages_of(command))
+        is_hit = any(one in command for one in _TEXTS) and not set(resources).isdisjoint(self._messages_of(command))
         return "NO Some messages could not be FETCHed (Failure)" if is_hit else None
 
     def _messages_of(self, command: str) -> Iterator[str]:
