@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from pydantic_core import from_json
 
@@ -24,8 +24,7 @@ class BrokenLine(ValueError):  # noqa: N818 - it names the line, not a failure o
     """A line that is not a JSON object; says why, without its content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line: its first byte, the byte after its last, and its bytes unless it is too long."""
 
     offset: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,13 +53,12 @@ class RecordFactory:
             return None
         return self.record(stream, shape(good.line, origin, good.raw, good.mark))
 
-    def line_under_old_key(self, good: Good, origin: LineOrigin) -> Record | None:
+    def line_under_old_key(self, good: Good, origin: LineOrigin) -> Iterator[Record]:
         """The deletion of a line without a uuid under the key that the version before gave it."""
         stream = MESSAGES if is_message(good.line) else ATTACHMENTS
-        if stream not in self.wanted or isinstance(good.line.get("uuid"), str):
-            return None
-        key = old_line_id(origin, good.offset, good.raw)
-        return Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
+        if stream in self.wanted and not isinstance(good.line.get("uuid"), str):
+            key = old_line_id(origin, good.offset, good.raw)
+            yield Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
 
     def result(self, found: Found) -> Record:
         """The record of a tool's output.

@@ -31,7 +31,8 @@ class Repeats:
     """The uuids of the lines before."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, dict[int, str]] = {}
+        self._seen: dict[str, bytes | dict[bytes, str]] = {}
+        """The bytes of a uuid's only line; once there is a second one, the bytes of each, with its mark."""
         self._order: deque[tuple[int, str]] = deque()
 
     def place(self, good: Good) -> Good:
@@ -41,15 +42,19 @@ class Repeats:
             return good
         if self._order and self._order[0][0] < good.offset - REACH_BYTES:
             self._forget_before(good.offset - REACH_BYTES)
-        content = hash(good.raw if good.raw.endswith(b"}\n") else good.raw.strip() + b"\n")
-        variants = self._seen.get(uuid)
-        if variants is None:
-            self._seen[uuid] = {content: ""}
+        known = self._seen.get(uuid)
+        if known is None:
+            self._seen[uuid] = good.raw
             self._order.append((good.offset, uuid))
             return good
+        return self._again(good, uuid, known if isinstance(known, dict) else {known.strip(): ""})
+
+    def _again(self, good: Good, uuid: str, variants: dict[bytes, str]) -> Good:
+        self._seen[uuid] = variants
+        content = good.raw.strip()
         if content in variants:
             return good._replace(mark=variants[content], is_copy=True)
-        mark = variants[content] = f"~{blake2b(good.raw.strip(), digest_size=_DIGEST_BYTES).hexdigest()}"
+        mark = variants[content] = f"~{blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()}"
         return good._replace(mark=mark)
 
     def _forget_before(self, offset: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -140,12 +141,15 @@ def _common(line: Obj, origin: LineOrigin, raw: bytes, mark: str) -> tuple[Obj, 
         del rest["sessionId"]
     record: Obj = {"session_id": session, "file": origin.file}
     for name, field, kind in _LIFTED:
-        if isinstance(rest.get(name), kind):
-            record[field] = rest.pop(name)
-    ms = milliseconds(rest.get("timestamp"))
+        value = line.get(name)
+        if isinstance(value, kind):
+            record[field] = value
+            del rest[name]
+    when = line.get("timestamp")
+    ms = milliseconds(when)
     if ms is not None:
-        exact = _EXACT_TIME.fullmatch(rest["timestamp"])
-        record["timestamp"] = rest.pop("timestamp") if exact else iso_time(ms)
+        record["timestamp"] = when if _EXACT_TIME.fullmatch(when) else iso_time(ms)
+        del rest["timestamp"]
     record["id"] = _line_id(record.get("uuid"), origin, raw, mark)
     return record, rest
 
@@ -167,17 +171,19 @@ def _line_id(uuid: str | None, origin: LineOrigin, raw: bytes, mark: str) -> str
 
 def _spoken(body: Obj) -> Obj:
     content = body.get("content")
-    without = {name: value for name, value in body.items() if name != "content"}
+    if not isinstance(content, str | list):
+        return {"message": body}
+    without = dict(body)
+    del without["content"]
     if isinstance(content, str):
         return {"content": content, "message": without}
-    if isinstance(content, list):
-        return {"content": "\n".join(_texts(content)), "parts": content, "message": without}
-    return {"message": body}
+    return {"content": "\n".join(_texts(content)), "parts": content, "message": without}
 
 
-def _texts(parts: list[Any]) -> list[str]:
-    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
-    return [text for text in texts if isinstance(text, str)]
+def _texts(parts: list[Any]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str):
+            yield part["text"]
 
 
 def _with_rest(record: Obj, rest: Obj) -> Obj:

@@ -78,7 +78,7 @@ class Pass:
     def __iter__(self) -> Iterator[Good | Broken]:
         resumed = self._anchor.offset
         for line in read_lines(self._file, self.begin, self._size, MAX_LINE_BYTES):
-            items = [] if line.data is not None and line.data.isspace() else _read(line)
+            items = _read(line)
             if items and isinstance(items[-1], Broken):
                 if not line.finished and not self._is_over:
                     self.ends_unfinished = True
@@ -140,9 +140,8 @@ def read_stretch(file: BinaryIO, offset: int, end: int) -> Iterator[Good | Broke
         return
     repeats = _repeats_before(file, offset)
     for line in read_lines(file, offset, end, MAX_LINE_BYTES):
-        if line.data is None or not line.data.isspace():
-            for item in _read(line):
-                yield item if isinstance(item, Broken) else repeats.place(item)
+        for item in _read(line):
+            yield item if isinstance(item, Broken) else repeats.place(item)
 
 
 def _open_plainly(path: str, flags: int) -> int:
@@ -184,12 +183,14 @@ def _repeats_before(file: BinaryIO, offset: int) -> Repeats:
 
 
 def _read(line: Line) -> list[Good | Broken]:
-    """The records of a line, and last the line itself where something of it is left over."""
+    """The records of a line, none of an empty one, and last the line itself where something of it is left over."""
     if line.data is None:
         return [Broken(line.offset, line.end, 1, "a line longer than this version reads")]
     try:
         return [Good(parse(line.data), line.offset, line.data)]
     except BrokenLine as error:
+        if line.data.isspace():
+            return []
         parts, has_rest = take_apart(line.data)
         whole = [Good(one.value, line.offset + one.start, line.data[one.start : one.end]) for one in parts]
         return [*whole, Broken(line.offset, line.end, 1, str(error))] if has_rest else [*whole]

@@ -114,7 +114,11 @@ class TranscriptWalk:
         for item in join_broken(reading):
             if isinstance(item, Good):
                 self._sessions.fold(key, reading.entry.shares, item.line, origin, is_copy=item.is_copy)
-                yield from self._records(item, origin, has_old_keys=reading.entry.has_old_keys)
+                if reading.entry.has_old_keys:
+                    yield from self._factory.line_under_old_key(item, origin)
+                record = self._factory.line(item, origin)
+                if record is not None:
+                    yield record
                 if self._counts.count(len(item.raw)):
                     yield from self._checkpoint()
                 continue
@@ -128,10 +132,6 @@ class TranscriptWalk:
         self._unfinished += reading.ends_unfinished
         self._counts.read(self._factory.detail_stream, found.name)
         self._close_broken(found, reading.begin)
-
-    def _records(self, good: Good, origin: LineOrigin, *, has_old_keys: bool) -> list[Record]:
-        gone = self._factory.line_under_old_key(good, origin) if has_old_keys else None
-        return [one for one in (gone, self._factory.line(good, origin)) if one is not None]
 
     def _close_broken(self, found: Found, begin: int) -> None:
         """Account for the places that are whole now; those before the first line that was read stay as they are."""
