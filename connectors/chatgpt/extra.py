@@ -1,16 +1,13 @@
-"""The rest of an item: what the platform sends of it and no field of its record holds, as it came.
-
-A null, an empty object or list says nothing, and is left out.
-"""
+"""The rest of an item: what the platform sends of it and no field of its record holds, as it came."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from connectors.chatgpt.content import KNOWN_TYPES
 from connectors.chatgpt.tree import Conversation
-from pdpp_worker.connector.json_fields import table
+from pdpp_worker.connector.json_fields import rest_of, table
 
 _CONVERSATION = frozenset(
     {
@@ -40,24 +37,19 @@ _WHOLE_CONTENT = {
 def conversation_extra(detail: Conversation) -> dict[str, Any]:
     """The rest of a conversation."""
     held = _CONVERSATION | ({"current_node"} if detail.fields.get("current_node") == detail.current_node else set())
-    return rest(detail.fields, held)
+    return rest_of(detail.fields, held)
 
 
 def message_extra(name: str, node: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     """The rest of a message and of its node `name`: author, metadata, and content of which the text is but a part."""
-    beside = rest(node, _NODE) | rest(body, _MESSAGE)
+    beside = rest_of(node, _NODE) | rest_of(body, _MESSAGE)
     parts = {
         "message_id": body.get("id") if body.get("id") != name else None,
-        "author": rest(table(body.get("author")), {"role"}),
-        "metadata": rest(table(body.get("metadata")), _METADATA),
+        "author": rest_of(table(body.get("author")), {"role"}),
+        "metadata": rest_of(table(body.get("metadata")), _METADATA),
         "content": None if _is_all_text(body.get("content")) else body["content"],
     }
-    return beside | rest(parts, ())
-
-
-def rest(item: Mapping[str, Any], held: Container[str]) -> dict[str, Any]:
-    """The fields of an object beside those that are `held`, without the empty ones."""
-    return {name: value for name, value in item.items() if name not in held and value not in (None, [], {})}
+    return beside | rest_of(parts, ())
 
 
 def _is_all_text(content: Any) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.chatgpt.extra import rest
 from connectors.chatgpt.fields import identity, iso
-from pdpp_worker.connector.json_fields import array, flag, strings, table, text
+from pdpp_worker.connector.json_fields import array, flag, rest_of, strings, table, text
 
 INSTRUCTIONS_ID = "user_custom_instructions"
 _INSTRUCTIONS = frozenset({"about_user_message", "about_model_message", "enabled", "updated_at"})
@@ -24,7 +23,7 @@ def memory(raw: Any) -> dict[str, Any] | None:
         "content": item.get("content"),
         "created_at": iso(_first(item, "created_at", "create_time")),
         "updated_at": iso(_first(item, "updated_at", "update_time")),
-        "extra": rest(item, {"id", "content", "created_at", "updated_at"}) or None,
+        "extra": rest_of(item, {"id", "content", "created_at", "updated_at"}) or None,
     }
 
 
@@ -51,7 +50,7 @@ def custom_gpt(raw: Any) -> dict[str, Any] | None:
         "is_public": flag(gizmo["is_public"]) if "is_public" in gizmo else "public" in tags,
         "category": text(_first(gizmo, "category")) or next(iter(strings(display.get("categories"))), None),
         "tags": tags,
-        "extra": rest(table(raw), ()) or None,
+        "extra": rest_of(table(raw), ()) or None,
     }
 
 
@@ -64,7 +63,7 @@ def custom_instructions(raw: Any) -> dict[str, Any] | None:
         "response_style": text(_first(item, "about_model_message", "response_style")),
         "enabled": flag(item.get("enabled")),
         "updated_at": iso(_first(item, "updated_at", "update_time_detail")),
-        "extra": rest(item, _INSTRUCTIONS) or None,
+        "extra": rest_of(item, _INSTRUCTIONS) or None,
     }
 
 
@@ -83,7 +82,7 @@ def shared_conversation(raw: Any) -> dict[str, Any] | None:
         "anonymous": flag(_first(item, "anonymous", "is_anonymous")),
         "is_public": flag(item.get("is_public")),
         "highlighted_text": text(item.get("highlighted_text")),
-        "extra": rest(item, _SHARE) or None,
+        "extra": rest_of(item, _SHARE) or None,
     }
 
 

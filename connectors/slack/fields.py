@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +11,6 @@ from pdpp_worker.connector.json_fields import array, iso_utc
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TS = re.compile(r"(\d{1,12})\.(\d{1,6})")
 _MAX_INTEGER = 2**53
-_NOTHING: tuple[Any, ...] = (None, "", [], {})
-"""Values that the archive writes for what is not there."""
 
 
 def text(value: Any) -> str | None:
@@ -31,11 +28,6 @@ def integer(value: Any) -> int | None:
 def strings(value: Any) -> list[str]:
     """The strings of an array, in order."""
     return [part for part in array(value) if isinstance(part, str) and part]
-
-
-def rest(raw: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """The fields of an object that no field of the record holds, but for those that say nothing."""
-    return {name: raw[name] for name in sorted(raw.keys() - known) if raw[name] not in _NOTHING}
 
 
 def micros(ts: Any) -> int | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from connectors.slack import readable
-from connectors.slack.fields import integer, iso, micros, rest, strings, text
-from pdpp_worker.connector.json_fields import table, tables
+from connectors.slack.fields import integer, iso, micros, strings, text
+from pdpp_worker.connector.json_fields import rest_of, table, tables
 
 Obj = dict[str, Any]
 
@@ -82,7 +82,7 @@ def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
         "pinned_to": strings(raw.get("pinned_to")),
         "metadata_event_type": text(table(raw.get("metadata")).get("event_type")),
         "earlier_texts": _earlier_texts(raw, before),
-        "extra": rest(raw, _MESSAGE_FIELDS),
+        "extra": rest_of(raw, _MESSAGE_FIELDS),
     }
 
 
@@ -129,7 +129,7 @@ def attachments(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
             "shared_channel_id": text(one.get("channel_id")),
             "shared_ts": text(one.get("ts")),
             "file_ids": [key for file in tables(one.get("files")) if (key := text(file.get("id")))],
-            "extra": rest(one, _ATTACHMENT_FIELDS),
+            "extra": rest_of(one, _ATTACHMENT_FIELDS),
         }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.slack.fields import integer, iso_of_seconds, rest, strings, text
-from pdpp_worker.connector.json_fields import flag, table
+from connectors.slack.fields import integer, iso_of_seconds, strings, text
+from pdpp_worker.connector.json_fields import flag, rest_of, table
 
 Obj = dict[str, Any]
 
@@ -161,7 +161,7 @@ def file(raw: Obj) -> Obj:
         "url_private": text(raw.get("url_private")),
         "original_w": integer(raw.get("original_w")),
         "original_h": integer(raw.get("original_h")),
-        "extra": rest(raw, _FILE_FIELDS),
+        "extra": rest_of(raw, _FILE_FIELDS),
     }
 
 
@@ -177,7 +177,7 @@ def canvas(raw: Obj) -> Obj:
         "channel_ids": strings(raw.get("channels")) + strings(raw.get("groups")) + strings(raw.get("ims")),
         "permalink": text(raw.get("permalink")),
         "mode": text(raw.get("mode")),
-        "extra": rest(raw, _CANVAS_FIELDS),
+        "extra": rest_of(raw, _CANVAS_FIELDS),
     }
 
 

@@ -22,8 +22,8 @@ def manifest_page() -> str:
 
 
 def message_types() -> list[type[BaseModel]]:
-    """START, its answers and what a connector sends."""
-    return [messages.Start, *get_args(messages.Message), messages.InteractionResponse]
+    """START, its answers and what a connector sends, with the members of an inventory."""
+    return [messages.Start, *get_args(messages.Message), messages.SourceMember, messages.InteractionResponse]
 
 
 def messages_page() -> str:

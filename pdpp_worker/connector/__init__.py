@@ -11,6 +11,7 @@ implied when the iterator ends; an exception ends the run as failed, and what wa
 from __future__ import annotations
 
 from pdpp_worker.connector.author_context import Collect, Context
+from pdpp_worker.connector.inventories import inventory_of
 from pdpp_worker.connector.phases import Phase, run_phases
 from pdpp_worker.connector.reports import (
     closed_as_absent,
@@ -48,11 +49,13 @@ from pdpp_worker.protocol.messages import (
     GapToClose,
     Interaction,
     InteractionResponse,
+    Inventory,
     Message,
     Progress,
     Record,
     SkipResult,
     SourceAccount,
+    SourceMember,
     Start,
     State,
 )
@@ -78,6 +81,7 @@ __all__ = [
     "Gone",
     "Interaction",
     "InteractionResponse",
+    "Inventory",
     "Message",
     "NeedsOwner",
     "Phase",
@@ -91,6 +95,7 @@ __all__ = [
     "ShapeError",
     "SkipResult",
     "SourceAccount",
+    "SourceMember",
     "Start",
     "State",
     "Throttled",
@@ -100,6 +105,7 @@ __all__ = [
     "closed_by",
     "detail_coverage",
     "gap_for",
+    "inventory_of",
     "known_reason",
     "narrowed_streams",
     "reason_for",

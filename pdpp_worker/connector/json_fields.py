@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 def text(value: Any) -> str | None:
@@ -34,6 +37,14 @@ def strings(value: Any) -> list[str]:
 def tables(value: Any) -> list[dict[str, Any]]:
     """The objects of an array, in order."""
     return [part for part in array(value) if isinstance(part, dict)]
+
+
+def rest_of(item: Mapping[str, Any], held: Collection[str]) -> dict[str, Any]:
+    """The fields of an object beside those that are `held`, as they came: what a record keeps as its `extra`.
+
+    A null, an empty text, list or object says nothing, and is left out.
+    """
+    return {name: item[name] for name in sorted(item.keys() - held) if item[name] not in _NOTHING}
 
 
 def iso_utc(moment: datetime) -> str:

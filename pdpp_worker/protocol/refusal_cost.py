@@ -5,12 +5,35 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pdpp_worker.protocol.foreign import Refused
+from pdpp_worker.protocol.foreign import ForeignGap, Refused
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.messages import (
+    DetailCoverage,
+    DetailGapRecovered,
+    Inventory,
+    LongRecord,
+    LongState,
+    Record,
+    SkipResult,
+    State,
+)
+
+WIRE_TYPES: Mapping[type, str] = {
+    Record: "RECORD",
+    LongRecord: "RECORD",
+    State: "STATE",
+    LongState: "STATE",
+    SkipResult: "SKIP_RESULT",
+    ForeignGap: "DETAIL_GAP",
+    DetailGapRecovered: "DETAIL_GAP_RECOVERED",
+    DetailCoverage: "DETAIL_COVERAGE",
+    Inventory: "INVENTORY",
+}
+"""A violation by one of these costs the message; any other ends the run."""
 
 _HARMLESS = frozenset(
     {
-        *("STATE", "PROGRESS", "ASSISTANCE", "ASSISTANCE_STATUS", "INTERACTION"),
+        *("STATE", "INVENTORY", "PROGRESS", "ASSISTANCE", "ASSISTANCE_STATUS", "INTERACTION"),
         *("DETAIL_GAP_RECOVERED", "DETAIL_GAP_ATTEMPTED", "DETAIL_GAPS_PAGE_REQUEST"),
         # Whether a line that is no object was a RECORD is shown by the count in DONE.
         "line",

@@ -25,17 +25,14 @@ from pdpp_worker.protocol.messages import (
     DetailGapRecovered,
     Done,
     Interaction,
-    LongRecord,
-    LongState,
     Message,
     Progress,
     Record,
     SkipResult,
     Start,
-    State,
 )
 from pdpp_worker.protocol.reasons import Reason
-from pdpp_worker.protocol.refusal_cost import Costs
+from pdpp_worker.protocol.refusal_cost import WIRE_TYPES, Costs
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, StreamScope
 from pdpp_worker.protocol.unplaced import is_unplaced
 from pdpp_worker.runtime.command_checkpoints import CommandCheckpoints
@@ -51,19 +48,6 @@ MOST_REFUSED = 1000
 """A connector of which more is refused does not speak the profile: its run ends."""
 _MESSAGE_CHARACTERS = 500
 _UNTOLD = "the connector said nothing of it"
-
-_WIRE_TYPES: Mapping[type, str] = {
-    Record: "RECORD",
-    LongRecord: "RECORD",
-    State: "STATE",
-    LongState: "STATE",
-    SkipResult: "SKIP_RESULT",
-    ForeignGap: "DETAIL_GAP",
-    DetailGapRecovered: "DETAIL_GAP_RECOVERED",
-    DetailCoverage: "DETAIL_COVERAGE",
-}
-"""A violation by one of these costs the message; any other ends the run."""
-
 
 _SAYS_NOTHING = (Progress, Assistance, Interaction)
 """Messages that say nothing of what a stream holds."""
@@ -119,7 +103,7 @@ class CommandHandler(MessageHandler):
         try:
             super().handle(cast("Message", message))  # the table of this class knows those of the dialect, too
         except ProtocolViolation as error:
-            kind = _WIRE_TYPES.get(type(message))
+            kind = WIRE_TYPES.get(type(message))
             if kind is None or self.done is not None:
                 raise
             if isinstance(message, Record):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
-
-import jsonschema_rs
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.keys import canonical_key, whole_name
@@ -17,6 +15,7 @@ from pdpp_worker.protocol.messages import (
     DetailGapRecovered,
     Done,
     Interaction,
+    Inventory,
     LongRecord,
     LongState,
     Message,
@@ -35,7 +34,14 @@ from pdpp_worker.runtime.checkpoints import Checkpoints
 from pdpp_worker.runtime.pending import PendingBatch
 from pdpp_worker.runtime.reason_mapping import reason_for_skip
 from pdpp_worker.runtime.rows import rejected_name, rejection_of, row_of
-from pdpp_worker.runtime.rules import check_coverage_position, check_in_scope, check_locator
+from pdpp_worker.runtime.rules import (
+    check_account,
+    check_coverage_position,
+    check_in_scope,
+    check_inventory,
+    check_locator,
+    validators_for,
+)
 from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import KeyFetched, KeyProven, Row
 from pdpp_worker.store.events import Event
@@ -55,7 +61,7 @@ class MessageHandler:
         self._recovery_only = start.recovery_only
         self._scopes = {scope.name: scope for scope in start.scope.streams}
         self._streams: dict[str, StreamManifest] = {stream.name: stream for stream in manifest.streams}
-        self._validators = _validators(self._scopes, self._streams)
+        self._validators = validators_for(self._scopes, self._streams)
         self._parents = {parent for stream in manifest.streams for parent in stream.parents}
         self._keepers = {name: manifest.keepers(name) for name in self._streams}
         self._assigned = AssignedGaps(start.detail_gaps, manifest.recovery)
@@ -145,13 +151,13 @@ class MessageHandler:
         self.failed_streams.clear()
 
     def _source_account(self, account: SourceAccount) -> None:
-        if self._has_said and self.account is None:
-            raise ProtocolViolation("SOURCE_ACCOUNT came after what was read; it is to come before any record")
-        if self.account is not None and account.identity != self.account.identity:
-            raise ProtocolViolation("SOURCE_ACCOUNT names a second account; a connection has one")
-        if self._redact(account.identity) != account.identity:
-            raise ProtocolViolation("SOURCE_ACCOUNT holds a secret of the connection")
+        check_account(account, self.account, self._redact, comes_late=self._has_said)
         self.account = account
+
+    def _inventory(self, inventory: Inventory) -> None:
+        check_inventory(inventory, self._streams)
+        if not self._recovery_only:  # only a walk sees the source whole
+            self.pending.add_inventory(inventory)
 
     def _record(self, record: Record) -> None:
         scope = self._scopes.get(record.stream)
@@ -278,6 +284,7 @@ class MessageHandler:
 
     _HANDLERS: Mapping[type, Callable[[MessageHandler, Any], None]] = {
         SourceAccount: _source_account,
+        Inventory: _inventory,
         Record: _record,
         LongRecord: _record,
         State: _state,
@@ -290,7 +297,3 @@ class MessageHandler:
         Interaction: _interaction,
         Done: _done,
     }
-
-
-def _validators(scopes: Iterable[str], streams: Mapping[str, StreamManifest]) -> dict[str, jsonschema_rs.Validator]:
-    return {name: jsonschema_rs.validator_for(streams[name].schema_) for name in scopes if name in streams}

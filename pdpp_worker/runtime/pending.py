@@ -6,10 +6,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.protocol.messages import Inventory
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason
 from pdpp_worker.protocol.scope import Scope
 from pdpp_worker.store.batch import Batch, RecordRow
 from pdpp_worker.store.effects import GapReport, Row
+
+MOST_PARTS = 100
+"""Parts of a source that one slice may name."""
 
 
 class PendingBatch:
@@ -18,6 +23,7 @@ class PendingBatch:
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
         self.batch = Batch()
+        self._parts: set[str] = set()
         self.size = 0
         """Bytes of encoded records."""
         self.rows = 0
@@ -37,6 +43,25 @@ class PendingBatch:
         if row.version is not None:
             self.batch.seen[stream] = max(row.version, self.batch.seen.get(stream, row.version))
         return Row(stream, len(rows) - 1)
+
+    def add_inventory(self, inventory: Inventory) -> None:
+        """Add the members of a part of the source; their names and reasons are redacted here.
+
+        Raises:
+            ProtocolViolation: it is one part too many.
+        """
+        self._parts.add(inventory.part)
+        if len(self._parts) > MOST_PARTS:
+            raise ProtocolViolation(f"INVENTORY names more than {MOST_PARTS} parts of the source", field="part")
+        self.batch.inventories[self._redact(inventory.part)] = [
+            one.model_copy(
+                update={
+                    "name": self._redact(one.name),
+                    "reason": None if one.reason is None else self._redact(one.reason),
+                }
+            )
+            for one in inventory.members
+        ]
 
     def report_gap(
         self,

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import jsonschema_rs
+
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.messages import DetailCoverage, Record
+from pdpp_worker.protocol.messages import DetailCoverage, Inventory, Record, SourceAccount
 from pdpp_worker.protocol.scope import Scope, StreamScope, TimeRange, scope_key
 from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Period
+
+
+def validators_for(names: Iterable[str], streams: Mapping[str, StreamManifest]) -> dict[str, jsonschema_rs.Validator]:
+    """The validators of the records of these streams."""
+    return {name: jsonschema_rs.validator_for(streams[name].schema_) for name in names if name in streams}
 
 
 def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None) -> None:
@@ -76,6 +83,35 @@ def check_locator(
     if any(redact(text) != text for text in texts):
         text = f"{message} of stream {stream!r} holds a secret of the connection"
         raise ProtocolViolation(text, field="detail_locator")
+
+
+def check_account(
+    account: SourceAccount, known: SourceAccount | None, redact: Callable[[str], str], *, comes_late: bool
+) -> None:
+    """Refuse a SOURCE_ACCOUNT that comes late, names a second account, or holds a secret.
+
+    Raises:
+        ProtocolViolation: saying which of these.
+    """
+    if comes_late and known is None:
+        raise ProtocolViolation("SOURCE_ACCOUNT came after what was read; it is to come before any record")
+    if known is not None and account.identity != known.identity:
+        raise ProtocolViolation("SOURCE_ACCOUNT names a second account; a connection has one")
+    if redact(account.identity) != account.identity:
+        raise ProtocolViolation("SOURCE_ACCOUNT holds a secret of the connection")
+
+
+def check_inventory(inventory: Inventory, streams: Collection[str]) -> None:
+    """Refuse an INVENTORY whose members go into streams that the manifest does not have.
+
+    Raises:
+        ProtocolViolation: naming the stream.
+    """
+    for stream in (stream for member in inventory.members for stream in member.streams):
+        if stream not in streams:
+            raise ProtocolViolation(
+                f"INVENTORY names stream {stream!r}, which the manifest does not have", field="members"
+            )
 
 
 def period_of(period: TimeRange, stream: str) -> Period:

@@ -9,6 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from pdpp_worker.protocol.messages import SourceMember
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.store.effects import Effect, GapReport
 
@@ -95,6 +96,8 @@ class Batch:
     """Stream to the latest time of its records, Unix s."""
     covered: list[tuple[str, Period]] = field(default_factory=list)
     """Periods that the connector has walked whole, but for known gaps."""
+    inventories: dict[str, list[SourceMember]] = field(default_factory=dict)
+    """Part of the source to all of its members."""
     cooldown_until: datetime | None = None
     """Until when the provider wants a pause from what it refused for its limits."""
     refused: Counter[str] = field(default_factory=Counter)

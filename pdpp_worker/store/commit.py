@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.exc import DBAPIError
 
-from pdpp_worker.store import connections, coverage_rows, doubts, events, leases, runs
+from pdpp_worker.store import connections, coverage_rows, doubts, events, leases, runs, source_members
 from pdpp_worker.store.batch import Batch, Claim, RecordRow, Rejection, Spent, Walk
 from pdpp_worker.store.children import Children, delete_with, restore_with
 from pdpp_worker.store.effects import Effect, GapReport, Row, without_outdated
@@ -137,6 +137,7 @@ def commit_batch(
         moved = _write_checkpoints(connection, claim, walk, batch.checkpoints)
         _add_counts(connection, claim, batch, written)
         coverage_rows.note(connection, claim.connection_id, batch.seen, batch.covered)
+        source_members.replace_parts(connection, claim, version, batch.inventories)
         if batch.refused:
             runs.count_refused(connection, claim.run_id, batch.refused)
         if batch.cooldown_until is not None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pdpp_worker.store import coverage_rows, doubts, events, leases, schedules, stream_counts
+from pdpp_worker.store import coverage_rows, doubts, events, leases, schedules, source_members, stream_counts
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.children import Children
 from pdpp_worker.store.engine import Database
@@ -133,6 +133,8 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], how: RunEnd) -
         closed = stream_counts.gaps_closed(connection, claim)
         status = derive_status(results, cancelled=cancelled, gaps_closed=closed, noted=bool(how.run_notes))
         _write_streams(connection, claim, results, passes)
+        if passes.keys() == set(streams) and not cancelled:
+            source_members.drop_unnamed(connection, claim)
         hint = None if cancelled else _retry_hint(connection, claim, results, how, needed_s)
         _write_run(connection, claim, results, status, closed, told.error or "; ".join(how.run_notes) or None, hint)
         if hint is not None and how.walked and needed_s is None:

@@ -17,9 +17,11 @@ from pdpp_worker.protocol.messages import (
     DetailGapRecovered,
     Done,
     Interaction,
+    Inventory,
     Progress,
     Record,
     SkipResult,
+    SourceMember,
     State,
 )
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
@@ -414,3 +416,48 @@ def test_an_error_beside_success_is_dropped(read: Read) -> None:
     [item] = read(type="DONE", status="succeeded", records_emitted=0, error={"message": "m"})
 
     assert part_of(item, Done).error is None
+
+
+MEMBER: dict[str, Any] = {"kind": "files", "name": "todos/*.json", "disposition": "unknown"}
+
+
+def members_of(read: Read, *members: Any) -> list[SourceMember]:
+    """The members of the part that these come to."""
+    [inventory] = read(type="INVENTORY", part="archive", members=list(members))
+    return list(part_of(inventory, Inventory).members)
+
+
+def test_an_inventory_is_taken_as_it_stands(read: Read) -> None:
+    given = {**MEMBER, "disposition": "collected", "streams": ["letters"], "count": 3, "bytes": 9, "more": 1}
+
+    [member] = members_of(read, given)
+
+    assert (member.disposition, member.streams, member.count, member.bytes) == ("collected", ["letters"], 3, 9)
+
+
+@pytest.mark.parametrize("given", [{"disposition": "new"}, {"disposition": None}, {"disposition": "collected"}])
+def test_a_member_of_which_it_is_not_clear_where_it_goes_is_unknown(read: Read, given: dict[str, Any]) -> None:
+    [member] = members_of(read, {**MEMBER, **given, "streams": ["no stream of ours", 1]})
+
+    assert (member.disposition, member.streams) == ("unknown", [])
+
+
+def test_a_declared_member_may_leave_out_its_reason(read: Read) -> None:
+    [member] = members_of(read, {**MEMBER, "disposition": "declared"})
+
+    assert member.reason == "the connector gives no reason"
+
+
+@pytest.mark.parametrize("count", [-1, "12", True, 1.5, 10**16])
+def test_a_count_of_members_that_is_none_is_dropped(read: Read, count: Any) -> None:
+    [member] = members_of(read, {**MEMBER, "count": count, "bytes": count})
+
+    assert (member.count, member.bytes) == (None, None)
+
+
+@pytest.mark.parametrize("members", [None, "a", [1], [{}], [{**MEMBER, "name": ""}], [MEMBER] * 1001])
+def test_an_inventory_that_is_none_costs_itself_alone(read: Read, members: Any) -> None:
+    [refused] = read(type="INVENTORY", part="archive", members=members)
+
+    found = part_of(refused, Refused)
+    assert (found.name, found.withholds, found.misses) == ("INVENTORY.members", (), None)

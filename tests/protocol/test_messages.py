@@ -9,12 +9,15 @@ import pytest
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.messages import (
+    MOST_MEMBERS,
     DetailCoverage,
     DetailGap,
     HintAction,
+    Inventory,
     Message,
     Record,
     SkipResult,
+    SourceMember,
     Start,
     parse_message,
 )
@@ -44,6 +47,10 @@ VALID: dict[str, dict[str, Any]] = {
         "required_keys": ["a", "b"],
         "hydrated_keys": ["a"],
         "gap_keys": ["b"],
+    },
+    "INVENTORY": {
+        "part": "archive",
+        "members": [{"kind": "files", "name": "todos/*.json", "disposition": "unknown", "count": 12}],
     },
     "PROGRESS": {"message": "half way", "stream": "items", "count": 1, "total": 2},
     "INTERACTION": {"request_id": "1", "kind": "otp", "message": "The code, please", "timeout_seconds": 60},
@@ -425,3 +432,36 @@ def test_a_deletion_without_a_ground_is_stated() -> None:
 @pytest.mark.parametrize("changed", [{"identity": ""}, {"identity": "x" * 501}, {"label": "x" * 501}])
 def test_an_account_is_named_shortly(changed: dict[str, Any]) -> None:
     assert refusal(message("SOURCE_ACCOUNT", **changed)).startswith("SOURCE_ACCOUNT.")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": ""},
+        {"kind": ""},
+        {"count": -1},
+        {"bytes": -1},
+        {"disposition": "forgotten"},
+        {"disposition": "collected"},
+        {"disposition": "declared"},
+    ],
+)
+def test_a_member_of_a_source_says_what_becomes_of_it(changed: dict[str, Any]) -> None:
+    member = {"kind": "files", "name": CONTENT, "disposition": "unknown", **changed}
+
+    said = refusal(message("INVENTORY", members=[member]))
+
+    assert said.startswith("INVENTORY.members.0")
+
+
+def test_an_inventory_has_a_bounded_number_of_members() -> None:
+    member = {"kind": "files", "name": "a", "disposition": "unknown"}
+
+    assert isinstance(parse_message(message("INVENTORY", members=[member] * MOST_MEMBERS)), Inventory)
+    assert refusal(message("INVENTORY", members=[member] * (MOST_MEMBERS + 1))).startswith("INVENTORY.members")
+
+
+def test_a_long_name_of_a_member_is_cut() -> None:
+    member = SourceMember(kind="file", name="x" * 600, disposition="unknown")
+
+    assert (len(member.name), member.name[-1]) == (500, "…")

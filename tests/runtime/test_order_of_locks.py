@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from pdpp_worker.connector import AuthExpired, Context, Message, SourceAccount, Start
+from pdpp_worker.connector import AuthExpired, Context, Inventory, Message, SourceAccount, SourceMember, Start
 from pdpp_worker.dispatch import dispatch
 from pdpp_worker.owner import connection_changes
 from pdpp_worker.owner import deletions as owner_deletions
@@ -87,7 +87,8 @@ def deletions(scenario: Scenario) -> None:
     for messages in (absent[:3], absent[:3], absent[3:40], absent[3:40]):
         scenario.send(SourceAccount(identity="U1"), *messages, state(3))
         scenario.run()
-    scenario.send(record("k0"), state(4))
+    member = SourceMember(kind="file", name="a", disposition="unknown")
+    scenario.send(record("k0"), Inventory(part="disk", members=[member]), state(4))
     scenario.run()
     owner_deletions.confirm(scenario.db, "mine", None)
     scenario.send(SourceAccount(identity="U2"), state(5))
@@ -130,6 +131,5 @@ def test_the_lease_comes_first(scenario: Scenario, no_haste: None) -> None:
 
     several = [tables for tables in transactions if len(tables) > 1]
     assert {tuple(tables) for tables in several if tables[0] != "leases"} == set()
-    assert {"runs", "schedules", "records", "deletion_doubts", "gaps", "checkpoints", "connections"} <= {
-        table for one in several for table in one
-    }
+    needed = {"runs", "schedules", "records", "deletion_doubts", "gaps", "checkpoints", "source_members", "connections"}
+    assert needed <= {table for one in several for table in one}

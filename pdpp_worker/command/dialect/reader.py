@@ -12,6 +12,7 @@ from pdpp_worker.command.dialect.coverage_form import read_coverage
 from pdpp_worker.command.dialect.done_form import read_done
 from pdpp_worker.command.dialect.forms import Facts, Item, RefusedError
 from pdpp_worker.command.dialect.gap_forms import read_attempted, read_gap, read_page_request, read_recovered
+from pdpp_worker.command.dialect.inventory_form import read_inventory
 from pdpp_worker.command.dialect.owner_forms import (
     read_assistance,
     read_assistance_status,
@@ -40,6 +41,7 @@ READERS: Mapping[str, Reader] = {
     "DETAIL_GAP_RECOVERED": read_recovered,
     "DETAIL_GAPS_PAGE_REQUEST": read_page_request,
     "DETAIL_COVERAGE": read_coverage,
+    "INVENTORY": read_inventory,
     "PROGRESS": read_progress,
     "INTERACTION": read_interaction,
     "ASSISTANCE": read_assistance,

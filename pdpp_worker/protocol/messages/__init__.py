@@ -6,6 +6,7 @@ are ignored, unknown types refused.
 
 from pdpp_worker.protocol.messages.decode import describe, parse_message
 from pdpp_worker.protocol.messages.field_types import HintAction, RecoveryHint
+from pdpp_worker.protocol.messages.inventory import MOST_MEMBERS, Inventory, SourceMember
 from pdpp_worker.protocol.messages.sent import (
     STREAM_FAILED,
     DetailCoverage,
@@ -28,6 +29,7 @@ from pdpp_worker.protocol.messages.sent import (
 from pdpp_worker.protocol.messages.start import Budget, GapToClose, Start, StartScope
 
 __all__ = [
+    "MOST_MEMBERS",
     "STREAM_FAILED",
     "Budget",
     "DetailCoverage",
@@ -39,6 +41,7 @@ __all__ = [
     "HintAction",
     "Interaction",
     "InteractionResponse",
+    "Inventory",
     "LongRecord",
     "LongState",
     "Message",
@@ -47,6 +50,7 @@ __all__ = [
     "RecoveryHint",
     "SkipResult",
     "SourceAccount",
+    "SourceMember",
     "Start",
     "StartScope",
     "State",

@@ -9,6 +9,7 @@ from pydantic import Field, StrictBool, model_validator
 
 from pdpp_worker.protocol.keys import ItemName, KeyText
 from pdpp_worker.protocol.messages.field_types import BaseMessage, Count, HintAction, Key, Moment, Name, RecoveryHint
+from pdpp_worker.protocol.messages.inventory import Inventory
 from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, RecoveryKind, known_reason
 from pdpp_worker.protocol.scope import ResourceScope, Scope, TimeRange
 
@@ -224,6 +225,7 @@ Message = (
     | DetailGapRecovered
     | DetailCoverage
     | SourceAccount
+    | Inventory
     | Progress
     | Interaction
     | Done

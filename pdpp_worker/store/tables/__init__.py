@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from pdpp_worker.store.tables.columns import metadata
-from pdpp_worker.store.tables.schema_of_connections import connections, events, leases, rate_states, removals, schedules
+from pdpp_worker.store.tables.schema_of_connections import (
+    connections,
+    events,
+    leases,
+    rate_states,
+    removals,
+    schedules,
+    source_members,
+)
 from pdpp_worker.store.tables.schema_of_gaps import gaps
 from pdpp_worker.store.tables.schema_of_records import checkpoints, coverage, deletion_doubts, records, rejections
 from pdpp_worker.store.tables.schema_of_runs import IS_ACTIVE, run_streams, runs
@@ -25,4 +33,5 @@ __all__ = [
     "run_streams",
     "runs",
     "schedules",
+    "source_members",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Double, Identity, Index, Table, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Double, Identity, Index, Integer, Table, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from pdpp_worker.store.tables.columns import connection, metadata, moment
+from pdpp_worker.store.tables.columns import connection, metadata, moment, one_of
 
 connections = Table(
     "connections",
@@ -51,6 +51,27 @@ leases = Table(
     Column("holder", Text, nullable=False),
     Column("run_id", BigInteger, nullable=False),
     moment("expires_at", nullable=False),
+)
+
+DISPOSITIONS = ("collected", "declared", "unknown")
+# The lists, files, mailboxes, tables of a source, as the connector named them last.
+source_members = Table(
+    "source_members",
+    metadata,
+    connection(primary_key=True),
+    Column("part", Text, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("disposition", Text, nullable=False),
+    Column("streams", ARRAY(Text), nullable=False),
+    Column("count", BigInteger),
+    Column("bytes", BigInteger),
+    Column("reason", Text),
+    Column("run_id", BigInteger, nullable=False),
+    Column("version", Text, nullable=False),
+    moment("seen_at", default=True),
+    one_of("disposition", DISPOSITIONS),
 )
 
 # Connections that are gone: every host drops what it keeps of one. Ids are never given twice.
