@@ -65,7 +65,7 @@ def notes_documents(root: Path, tree: Tree) -> DocumentSet:
 
 
 def subagents_documents(root: Path, tree: Tree) -> DocumentSet:
-    """What is said of subagents beside their transcripts."""
+    """Descriptions of subagents beside their transcripts."""
     documents = DocumentSet(unlisted=dict(tree.unlisted))
     for found in tree.metas:
         fields = {"session_id": found.session, "agent_id": agent_of(found.name)}

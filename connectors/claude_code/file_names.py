@@ -1,4 +1,4 @@
-"""What the name of a file tells."""
+"""Facts that the name of a file tells."""
 
 from __future__ import annotations
 

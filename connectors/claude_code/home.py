@@ -56,7 +56,7 @@ DECLARED = {
     "telemetry": "measurements for the tool's makers",
     "usage-data": "reports that the tool made from the transcripts",
 }
-"""What is left out, and why."""
+"""Files and directories that are left out, and why."""
 HIDDEN = "names that begin with a dot are never opened: credentials are kept there"
 
 

@@ -1,6 +1,6 @@
 """Subagents, and the calls that started them.
 
-What is known of one comes from three places, so each gives a part of its row: the file beside its transcript, the
+Three places tell of one, so each gives a part of its row: the file beside its transcript, the
 transcript itself, and the result of the call in the session's own transcript.
 """
 
@@ -26,7 +26,7 @@ def agent_row(session: str, agent: str) -> Obj:
 
 
 def meta_row(session: str, agent: str, meta: Obj) -> Obj:
-    """What the file beside the transcript says: the kind of subagent, its task, and the call that started it."""
+    """Part of the row that the file beside the transcript gives: the kind of subagent, its task, and the call that started it."""
     row = agent_row(session, agent)
     rest = dict(meta)
     for name, field in _FROM_META:
@@ -36,7 +36,7 @@ def meta_row(session: str, agent: str, meta: Obj) -> Obj:
 
 
 def subagent_rows(line: Obj, origin: LineOrigin) -> list[Obj]:
-    """What a line says of a subagent: the result of the call, or the first line of its own transcript."""
+    """Parts of rows that a line gives: the result of the call, or the first line of its own transcript."""
     rows = []
     if "toolUseResult" in line and (row := _call_row(line, origin)) is not None:
         rows.append(row)
@@ -46,7 +46,7 @@ def subagent_rows(line: Obj, origin: LineOrigin) -> list[Obj]:
 
 
 def _call_row(line: Obj, origin: LineOrigin) -> Obj | None:
-    """What the result of a call says of the subagent that worked on it; None of any other line."""
+    """Part of the row that the result of a call gives; None of any other line."""
     result = line.get("toolUseResult")
     agent = result.get("agentId") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(agent, str) or not agent:
@@ -62,7 +62,7 @@ def _call_row(line: Obj, origin: LineOrigin) -> Obj | None:
 
 
 def _first_line_row(line: Obj, origin: LineOrigin) -> Obj | None:
-    """What the first line of its transcript says of a subagent; None of any other line."""
+    """Part of the row that the first line of its transcript gives; None of any other line."""
     agent = line.get("agentId")
     if line.get("parentUuid") is not None or not isinstance(agent, str) or not agent:
         return None

@@ -89,7 +89,7 @@ class Tree:
     kept: int = 0
     """Project directories that the settings keep."""
     metas: list[Found] = field(default_factory=list)
-    """What is said of subagents."""
+    """Descriptions of subagents."""
     texts: dict[str, list[Found]] = field(default_factory=dict)
     """Other files whose text is kept, by their kind."""
     others: list[Found] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What each answer of the API cost in tokens.
+"""Tokens that each answer of the API took.
 
 One answer stands on several lines, one for each part of it, and every line repeats its usage; a resumed session repeats
 them all in another file. So a row is known by the ids of the answer and of its request, and its counts are the largest.

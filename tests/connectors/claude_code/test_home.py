@@ -113,7 +113,7 @@ def test_prompts_outlive_their_sessions_and_only_new_ones_are_read(root: Path) -
     write(path, PROMPT | {"display": "new"}, append=True)
     second = everything(root, first.state)
 
-    assert [row.data for row in first.records if row.stream == "prompts"][0] | {"id": ""} == {
+    assert next(row.data for row in first.records if row.stream == "prompts") | {"id": ""} == {
         "id": "",
         "text": "old prompt",
         "timestamp": "2026-02-02T02:40:00.000Z",
