@@ -26,7 +26,7 @@ def agent_row(session: str, agent: str) -> Obj:
 
 
 def meta_row(session: str, agent: str, meta: Obj) -> Obj:
-    """Part of the row that the file beside the transcript gives: the kind of subagent, its task, and the call that started it."""
+    """Part of the row that the file beside the transcript gives: kind, task, and the call that started it."""
     row = agent_row(session, agent)
     rest = dict(meta)
     for name, field in _FROM_META:
