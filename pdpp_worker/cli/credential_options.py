@@ -5,13 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from pdpp_worker.cli.output import note
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.registry import Connector
 from pdpp_worker.secrets import Vault
+from pdpp_worker.settings import get_settings
+
+if TYPE_CHECKING:
+    from pdpp_worker.conformance.own_account import WithOwnAccount
 
 FORMS = "env:VAR, file:PATH, or - to be asked for it (or to read a line from standard input)"
 
@@ -32,6 +39,20 @@ def read_credentials(vault: Vault, manifest: Manifest, given: Sequence[str]) -> 
         if credential.required:
             sources.setdefault(name, "-")
     return {name: read_source(vault, manifest, name, source) for name, source in sources.items()}
+
+
+def own_account(connector: Connector, *, settings: Sequence[str], secrets: Sequence[str]) -> WithOwnAccount:
+    """The account that these settings and credentials name, to check the connector with.
+
+    Raises:
+        ConfigurationError: one of them is unknown, wrong or missing.
+    """
+    from pdpp_worker.conformance.own_account import WithOwnAccount  # needs what the runtime needs
+
+    vault, manifest = Vault(get_settings()), connector.manifest
+    stored = read_credentials(vault, manifest, secrets)
+    opened = {name: vault.open(name, value).get_secret_value() for name, value in stored.items()}
+    return WithOwnAccount(connector, read_settings(manifest, settings), opened)
 
 
 def check_name(manifest: Manifest, name: str) -> str:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pdpp_worker.conformance.account import PracticeAccount
 from pdpp_worker.conformance.deletions import Deletions
 from pdpp_worker.conformance.errors import Defect
+from pdpp_worker.conformance.inserted import Insertion
 from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.conformance.names import name_of
 from pdpp_worker.conformance.watch import Watch, WatchHandler
@@ -62,12 +63,13 @@ class Ask:
 
 @dataclass(frozen=True)
 class Disruption:
-    """A disruption of an attempt: it is cut after a message or at a request, or requests fail."""
+    """A disruption of an attempt: it is cut after a message or at a request, requests fail, or a line is added."""
 
     stop_after: int | None = None
     request: int | None = None
     failure: BaseException | None = None
     lasting: bool = False
+    insertion: Insertion | None = None
 
 
 @dataclass
@@ -84,6 +86,8 @@ class Attempt:
     failed_streams: dict[str, str] = field(default_factory=dict)
     checkpoint_errors: dict[str, str] = field(default_factory=dict)
     rejections: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    """Messages of a command that were refused without ending the run: type, member and why."""
 
 
 class Runner:
@@ -131,7 +135,7 @@ class Runner:
             wire = Wire(clients, disruption.request, disruption.failure, lasting=disruption.lasting)
             context = self._context(wire, ask, ledger)
             with suppress(SliceCut):
-                self._pull(context, handler, attempt, disruption.stop_after)
+                self._pull(context, handler, attempt, disruption)
             attempt.requests = wire.asked
         if isinstance(disruption.failure, SliceCut) and wire.has_failed and (attempt.ended or wire.has_gone_on):
             raise Defect("it goes on after a request has ended the slice: it catches BaseException")
@@ -187,11 +191,14 @@ class Runner:
         finally:
             logging.getLogger().removeHandler(handler)
 
-    def _pull(self, context: Context, handler: MessageHandler, attempt: Attempt, stop_after: int | None) -> None:
+    def _pull(self, context: Context, handler: MessageHandler, attempt: Attempt, disruption: Disruption) -> None:
         """Take the connector's messages; its own faults are told apart from what the provider did."""
         try:
-            with closing(_messages(self._collect(attempt.start, context))) as messages:
-                attempt.ended = self._take_all(messages, handler, attempt, stop_after)
+            said = _messages(self._collect(attempt.start, context))
+            if disruption.insertion is not None:
+                said = disruption.insertion.into(said, attempt.start, context)
+            with closing(said) as messages:
+                attempt.ended = self._take_all(messages, handler, attempt, disruption.stop_after)
         except (SliceCut, Defect):
             raise
         except (ProviderError, httpx.HTTPError) as error:
@@ -248,7 +255,8 @@ def _take(handler: MessageHandler, message: Message, attempt: Attempt) -> None:
     except ProtocolViolation as error:
         raise Defect(f"message {len(attempt.messages)} is refused: {error}") from error
     if handler.last_refusal is not None:
-        raise Defect(f"message {len(attempt.messages)} is refused: {handler.last_refusal}")
+        attempt.refusals.append(f"message {len(attempt.messages)}, {handler.last_refusal}")
+        handler.last_refusal = None
 
 
 def _finish(attempt: Attempt, handler: MessageHandler, ledger: Ledger) -> None:

@@ -112,7 +112,8 @@ def require_well(attempt: Attempt) -> None:
         raise Defect(f"it fails although nothing is wrong: {attempt.error}")
     for stream, reason in attempt.failed_streams.items():
         raise Defect(f"it skips the whole stream {stream!r} for {reason} although nothing is wrong")
-    for stream, why in attempt.checkpoint_errors.items():
+    # A cursor that a refused message withholds is that message's cost, which is told with it.
+    for stream, why in ({} if attempt.refusals else attempt.checkpoint_errors).items():
         raise Defect(f"STATE of stream {stream!r} is withheld: {why}")
     for text in attempt.rejections:
         raise Defect(f"it breaks its own manifest: record of stream {text}")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from pdpp_worker.conformance.ledger import Held
+from pdpp_worker.protocol.foreign import Foreign
 from pdpp_worker.protocol.messages import Message
 
 SHOWN = 3
 """Examples in a sentence."""
 
 
-def name_of(message: Message) -> str:
-    """A message by its type and stream."""
-    stream = getattr(message, "stream", None)
-    return message.type if stream is None else f"{message.type} of stream {stream!r}"
+def name_of(message: Message | Foreign) -> str:
+    """A message by its type and stream; what a program's dialect made of one, by its class."""
+    stream, kind = getattr(message, "stream", None), getattr(message, "type", type(message).__name__)
+    return kind if stream is None else f"{kind} of stream {stream!r}"
 
 
 def some(keys: Iterable[object]) -> str:
@@ -22,6 +23,11 @@ def some(keys: Iterable[object]) -> str:
     names = sorted(str(key) for key in keys)
     rest = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def some_refusals(refusals: Sequence[str]) -> str:
+    """How many messages are refused, and the first of them with the reason."""
+    return f"{plural(len(refusals), 'message')} refused: {'; '.join(refusals[:SHOWN])}"
 
 
 def plural(number: int, word: str) -> str:

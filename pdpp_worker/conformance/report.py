@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pdpp_worker.conformance.case import Case
+from pdpp_worker.conformance.checks.leniency import check_leniency
 from pdpp_worker.conformance.checks.manifest import check_manifest
 from pdpp_worker.conformance.checks.misses import check_faults, check_requests
 from pdpp_worker.conformance.checks.plain import check_change, check_determinism, check_expected_records, check_plain
@@ -21,6 +22,7 @@ from pdpp_worker.conformance.checks.stops import check_stops
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.subject import Subject, find
 from pdpp_worker.errors import ConfigurationError, NotFoundError
+from pdpp_worker.registry import Connector
 
 
 class Ending(StrEnum):
@@ -43,8 +45,12 @@ class Result:
 Check = Callable[[Case], str]
 """Runs the check and returns its finding; raises Defect or NotChecked."""
 
+Own = Callable[[Connector], Subject]
+"""Finds the account of its owner's that a connector is checked with."""
+
 CHECKS: dict[str, Check] = {
     "protocol": check_plain,
+    "leniency": check_leniency,
     "nothing missing": check_expected_records,
     "determinism": check_determinism,
     "streams alone": check_streams,
@@ -102,24 +108,25 @@ class Examination:
         return self._case
 
 
-def begin(name: str, stack: ExitStack) -> Examination:
-    """The checks of an installed connector, or of the one in a directory.
+def begin(name: str, stack: ExitStack, own: Own | None = None) -> Examination:
+    """The checks of an installed connector, or of the one in a directory; with its practice account, or with `own`.
 
     Raises:
         NotFoundError: `name` is neither.
     """
     try:
-        return Examination(find(name), stack)
+        found = find(name)
+        return Examination(found if own is None else own(found.connector), stack)
     except NotFoundError:
         raise
     except ConfigurationError as error:
         return Examination(None, stack, str(error))
 
 
-def examine(name: str) -> Iterator[Result]:
+def examine(name: str, own: Own | None = None) -> Iterator[Result]:
     """Every check of a connector, in order; raises as `begin` does."""
     with ExitStack() as stack:
-        examination = begin(name, stack)
+        examination = begin(name, stack, own)
         for check in NAMES:
             yield examination.result(check)
 

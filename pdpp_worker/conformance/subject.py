@@ -50,7 +50,10 @@ class Packaged:
         """
         path = _folder(self.connector) / "conformance.py"
         if not path.exists():
-            raise NotChecked(f"There is no practice account: {path.name} is missing beside the manifest.")
+            raise NotChecked(
+                f"There is no practice account: {path.name} is missing beside the manifest. Where the connector reads "
+                "files, --set and --secret name an account of your own."
+            )
         try:
             made: AbstractContextManager[PracticeAccount] = _module(self.connector, path).open_account()
         except (ImportError, AttributeError) as error:

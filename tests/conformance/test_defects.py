@@ -31,6 +31,9 @@ from pdpp_worker.connector import (
 )
 from tests.conformance.notes import SECRET, Keeper, NotebookSubject
 
+OF_PROGRAMS = {"leniency"}
+"""Checks of programs only; their defects are in test_commands.py."""
+
 
 def examine(keeper: type[Keeper], *names: str) -> list[Result]:
     """The results of some checks, or of all."""
@@ -389,7 +392,8 @@ BEFORE = {"no secrets": ("protocol", "misses named")}
 def test_a_connector_without_a_defect_passes_every_check() -> None:
     results = examine(Keeper)
 
-    assert [(one.check, one.found) for one in results if one.ending is not Ending.PASSED] == []
+    others = [one for one in results if one.check not in OF_PROGRAMS]
+    assert [(one.check, one.found) for one in others if one.ending is not Ending.PASSED] == []
 
 
 @pytest.mark.parametrize(("keeper", "check", "sentence"), PLANTED, ids=[one.__name__ for one, _, _ in PLANTED])
@@ -401,4 +405,4 @@ def test_a_planted_defect_is_named(keeper: type[Keeper], check: str, sentence: s
 
 
 def test_every_check_has_a_defect_that_fails_it() -> None:
-    assert {check for _, check, _ in PLANTED} | {"manifest"} == set(NAMES)
+    assert {check for _, check, _ in PLANTED} | {"manifest"} | OF_PROGRAMS == set(NAMES)

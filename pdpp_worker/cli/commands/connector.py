@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from pdpp_worker import registry
 from pdpp_worker.cli import added_connector
+from pdpp_worker.cli.credential_options import FORMS, own_account
 from pdpp_worker.cli.output import Json, print_json, print_table, say
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import lookup
@@ -75,12 +77,19 @@ def remove(name: Annotated[str, typer.Argument(help="A connector that was added.
 @app.command()
 def check(
     connector: Annotated[str, typer.Argument(help="An installed connector's name, or the directory of one.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of your own account.", metavar="KEY=VALUE")
+    ] = None,
+    secret: Annotated[
+        list[str] | None, typer.Option(help=f"A credential of your own account: {FORMS}.", metavar="KEY=SOURCE")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Run a connector against its practice account. Exit code 1 if a check fails."""
+    """Run a connector against its practice account, or your own files. Exit code 1 if a check fails."""
     from pdpp_worker.conformance.report import Ending, examine  # needs what the runtime needs
 
-    results = list(examine(connector))
+    own = partial(own_account, settings=settings or [], secrets=secret or []) if settings or secret else None
+    results = list(examine(connector, own))
     if json:
         print_json([asdict(one) for one in results])
     else:

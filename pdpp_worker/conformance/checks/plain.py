@@ -10,12 +10,14 @@ from pdpp_worker.conformance.attempt import Ask
 from pdpp_worker.conformance.case import Case, keys_of, wanted
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Held, Ledger
-from pdpp_worker.conformance.names import count, difference, plural, some
+from pdpp_worker.conformance.names import count, difference, plural, some, some_refusals
 
 
 def check_plain(case: Case) -> str:
     """Whether every message passes the runtime's message handler."""
     attempt, ledger = case.plain
+    if attempt.refusals:
+        raise Defect(some_refusals(attempt.refusals))
     return f"{plural(len(attempt.messages), 'message')} accepted, {plural(count(ledger.held()), 'record')}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pdpp_worker.conformance.attempt import Ask
 from pdpp_worker.conformance.case import Case
 from pdpp_worker.conformance.errors import Defect
-from pdpp_worker.conformance.names import plural, some
+from pdpp_worker.conformance.names import plural, some, some_refusals
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.scope import StreamScope, TimeRange
 from pdpp_worker.protocol.stream_manifest import StreamManifest
@@ -106,6 +106,8 @@ def _keeps(case: Case, scopes: tuple[StreamScope, ...], keys: set[str], what: st
         if reason != Reason.SCOPE_NOT_SUPPORTED:
             raise Defect(f"asked for stream {name!r} {_by(what)}, skips it for {reason}, not for scope_not_supported")
         return False
+    if attempt.refusals:
+        raise Defect(f"asked for stream {name!r} {_by(what)}, {some_refusals(attempt.refusals)}")
     got = set(ledger.held().get(name, {}))
     if lost := keys - got:
         raise Defect(f"asked for stream {name!r} {_by(what)}, leaves out without a word: {some(lost)}")
