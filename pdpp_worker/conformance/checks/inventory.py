@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from pdpp_worker.conformance.attempt import Ask, Attempt
+from pdpp_worker.conformance.attempt import Ask
 from pdpp_worker.conformance.case import Case
 from pdpp_worker.conformance.checks.planted import members_of
+from pdpp_worker.conformance.ending import Attempt
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.conformance.names import plural, some

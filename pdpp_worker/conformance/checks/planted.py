@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from pdpp_worker.conformance.attempt import Attempt
 from pdpp_worker.conformance.case import Case, keys_of
 from pdpp_worker.conformance.checks.misses import family_of
+from pdpp_worker.conformance.ending import Attempt
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Gap, Ledger
 from pdpp_worker.conformance.names import plural, some
