@@ -15,6 +15,7 @@ from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.cli.removing import remove as remove_account
 from pdpp_worker.cli.schedule_options import Cron, Every, read_schedule
 from pdpp_worker.coverage import outlook
+from pdpp_worker.coverage.documents import connection_document
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import connection_changes, lookup
 from pdpp_worker.owner.session import open_session
@@ -94,7 +95,7 @@ def show(name: Name, json: Json = False) -> None:
     with open_session() as session, session.db.begin() as connection:
         [found] = outlook.read(session.settings, connection, [lookup.find(connection, name).id])
     if json:
-        print_json(views.document(found.view, found.ceiling))
+        print_json(connection_document(found))
     else:
         views.print_one(found.view, found.ceiling)
 
