@@ -8,10 +8,11 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 ARGS ?=
 # Most tests wait for servers and processes, so there may be more of them than cores.
 PROCESSES ?= 4
+CHAOS_SEEDS ?= 1-200
 LOCK_FLAGS ?= --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint types format docs lock bench clean
+.PHONY: help demo test chaos unit lint types format docs lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ demo: $(VENV)/.run ## collect from a practice provider, with everything that goe
 
 test: $(VENV)/.dev $(VENV)/taps/.ready ## run the tests; ARGS="-k pacing" picks some
 	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal $(ARGS)
+
+chaos: $(VENV)/.dev ## play seeded faults against a fleet; CHAOS_SEEDS=17 plays one
+	PDPP_CHAOS_SEEDS=$(CHAOS_SEEDS) $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal tests/chaos $(ARGS)
 
 unit: $(VENV)/.dev ## run the tests that need no server and no process of their own
 	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal -m "not process" $(ARGS)
