@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.store.pooler import Sessions
 from pdpp_worker.store.silence import WatchedConnection
 
 POOL_SIZE = 10
@@ -51,11 +52,11 @@ class Database:
             hide_parameters=True,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
-                "options": " ".join(f"-c {name}={value}" for name, value in _session().items()),
                 **_SOCKET,
             },
         )
-        event.listen(self.engine, "do_connect", _connect)
+        self._sessions = Sessions(self.engine, _session())
+        event.listen(self.engine, "do_connect", self._connect)
         os.register_at_fork(after_in_child=lambda: self.engine.dispose(close=False))
 
     @contextmanager
@@ -100,6 +101,10 @@ class Database:
         """Close the pool."""
         self.engine.dispose()
 
+    def _connect(self, _: object, __: object, ___: object, parameters: dict[str, Any]) -> WatchedConnection:
+        # The name is made here and not with the engine, which a forked child has from its parent.
+        return self._sessions.open({**parameters, "application_name": f"pdpp-worker {process_name()}"})
+
 
 def _session() -> dict[str, str | int]:
     """The server's side of every bound; what ends with the server's own default would hold locks for hours."""
@@ -110,8 +115,3 @@ def _session() -> dict[str, str | int]:
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
         **{name if name.startswith("tcp") else f"tcp_{name}": value for name, value in _SOCKET.items()},
     }
-
-
-def _connect(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> WatchedConnection:
-    # Made here and not with the engine, which a forked child has from its parent.
-    return WatchedConnection.open({**parameters, "application_name": f"pdpp-worker {process_name()}"})

@@ -93,7 +93,9 @@ class Notes:
                 return 401, {}
             if self._all_fail is not None:
                 return self._all_fail, {}
-            if not parts.path.startswith("/notes/"):
+            if parts.path == "/lists":
+                return 200, [{"name": "notes", "count": len(self._held)}]
+            if parts.path == "/changes":
                 return 200, self._page(**{name: int(one[0]) for name, one in parse_qs(parts.query).items()})
             key = parts.path.removeprefix("/notes/")
             if key in self._failing:

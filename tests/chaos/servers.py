@@ -89,8 +89,9 @@ class ServerProcess(ABC):
 class PostgresProcess(ServerProcess):
     """PostgreSQL, whose database is the cluster's own."""
 
-    def __init__(self, home: Path) -> None:
-        packaged = Postgres(home)
+    def __init__(self, home: Path, other: Server | None = None) -> None:
+        """`other`: one of another version."""
+        packaged = other or Postgres(home)
         packaged.home.mkdir(parents=True, mode=0o711)
         packaged.prepare()
         super().__init__(packaged)
@@ -127,8 +128,9 @@ class PostgresProcess(ServerProcess):
 class ValkeyProcess(ServerProcess):
     """Valkey, which paces in database 1 and carries messages in database 0; it keeps nothing over a restart."""
 
-    def __init__(self, home: Path) -> None:
-        packaged = Valkey(home)
+    def __init__(self, home: Path, other: Server | None = None) -> None:
+        """`other`: one of another kind."""
+        packaged = other or Valkey(home)
         packaged.home.mkdir(parents=True, mode=0o711)
         packaged.prepare()
         super().__init__(packaged)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
@@ -32,6 +32,14 @@ from tests.support.servers import temporary_data_dir
 
 WORKERS = 2
 EVERY_S = 3.0
+
+
+class Urls(NamedTuple):
+    """The addresses by which the fleet reaches its servers."""
+
+    database: str
+    redis: str
+    broker: str
 
 
 @dataclass
@@ -147,12 +155,20 @@ def make_world(directory: Path, plant: Path | None = None) -> Iterator[World]:
             stack.callback(server.kill)
             server.start()
         proxy = stack.enter_context(Proxy(postgres.port))
-        world = World(postgres, valkey, proxy, _settings(postgres, valkey, proxy, directory), directory, plant)
-        with world.database() as db:
-            migrate.upgrade(db)
-        with psycopg.connect(postgres.url.replace("+psycopg", ""), autocommit=True) as connection:
-            watch.install(connection)
-        stack.enter_context(world._stack)
+        urls = Urls(postgres.url_at(proxy.port), valkey.redis_url, valkey.broker_url)
+        yield stack.enter_context(
+            watched(World(postgres, valkey, proxy, settings_for(urls, directory), directory, plant))
+        )
+
+
+@contextmanager
+def watched(world: World) -> Iterator[World]:
+    """The world with a migrated, watched database; its fleet ends with it."""
+    with world.database() as db:
+        migrate.upgrade(db)
+    with psycopg.connect(world.postgres.url.replace("+psycopg", ""), autocommit=True) as connection:
+        watch.install(connection)
+    with world._stack:
         yield world
 
 
@@ -166,12 +182,13 @@ def thaw(member: Member) -> None:
     os.killpg(member.process.pid, signal.SIGCONT)
 
 
-def _settings(postgres: PostgresProcess, valkey: ValkeyProcess, proxy: Proxy, directory: Path) -> Settings:
+def settings_for(urls: Urls, directory: Path) -> Settings:
+    """The fleet's settings, with periods short enough for a test."""
     return Settings(
         data_dir=directory / "data",
-        database_url=SecretStr(postgres.url_at(proxy.port)),
-        redis_url=SecretStr(valkey.redis_url),
-        broker_url=SecretStr(valkey.broker_url),
+        database_url=SecretStr(urls.database),
+        redis_url=SecretStr(urls.redis),
+        broker_url=SecretStr(urls.broker),
         lease_s=3.0,
         dispatch_every_s=0.5,
         sweep_every_s=0.5,
