@@ -39,6 +39,7 @@ class RecordFactory:
             "description": entry.description,
             "category": entry.category,
             "check_number": entry.check_number,
+            "extra": None if entry.extra is None else dict(entry.extra),
             "balance_after_cents": entry.balance_cents,
             "transaction_date": None if entry.made_on is None else entry.made_on.isoformat(),
         }

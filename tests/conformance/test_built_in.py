@@ -21,7 +21,7 @@ NOT_PLANTED: dict[str, set[str]] = {
     "gmail": {"inventory", "unknown member", "counts"},
     "slack": {"inventory", "unknown field", "unknown member"},
     "claude_code": {"inventory", "unknown member", "contradicting total"},
-    "usaa": {"inventory", "unknown field", "contradicting total", "repeated id", "counts"},
+    "usaa": {"counts"},
 }
 """Checks for which the practice account cannot plant anything."""
 

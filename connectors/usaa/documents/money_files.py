@@ -20,6 +20,9 @@ _TRANSACTION = re.compile(
     r"<STMTTRN>(.*?)(?:</STMTTRN>|(?=<STMTTRN>)|(?=</BANKTRANLIST>)|\Z)", re.IGNORECASE | re.DOTALL
 )
 _HEAD_CHARS = 4096
+_ELEMENT = re.compile(r"<([A-Z0-9_.]+)>([^<\r\n]+)", re.IGNORECASE)
+_OFX_HELD = frozenset({"DTPOSTED", "TRNAMT", "CHECKNUM"})
+_QIF_HELD = frozenset("!^DTN")
 
 
 @dataclass(slots=True)
@@ -34,14 +37,14 @@ class MoneyFile:
     span: Span | None = None
     balance: tuple[date, int] | None = None
 
-    def add(self, number: int, day: date | None, amount: str, text: str, check: str) -> None:
-        """Add a transaction, or note that it cannot be read."""
+    def add(self, number: int, day: date | None, amount: str, text: str, check: str, *, extra: dict[str, str]) -> None:
+        """Add a transaction, or note that it cannot be read; `extra` is all that the file tells besides."""
         cents = signed_cents(amount)
         if day is None or cents is None or not text:
             self.broken.append(number)
             return
         known = check if check.isdigit() and len(check) <= 8 else check_number(text)
-        self.entries.append(Posting(day, cents, text, check_number=known))
+        self.entries.append(Posting(day, cents, text, check_number=known, extra=extra or None))
 
 
 def reader_of(content: bytes) -> Callable[[str], MoneyFile] | None:
@@ -70,7 +73,14 @@ def read_ofx(text: str) -> MoneyFile:
     for number, one in enumerate(_TRANSACTION.findall("".join(statements)), start=1):
         name, memo = _value(one, "NAME"), _value(one, "MEMO")
         words = memo if memo.startswith(name) else name
-        found.add(number, _day(one, "DTPOSTED"), _value(one, "TRNAMT"), words, _value(one, "CHECKNUM"))
+        found.add(
+            number,
+            _day(one, "DTPOSTED"),
+            _value(one, "TRNAMT"),
+            words,
+            _value(one, "CHECKNUM"),
+            extra=_rest(one, words),
+        )
     since, until = (_day(statements[0], tag) for tag in ("DTSTART", "DTEND"))
     if since is not None and until is not None and len(statements) == 1 and not found.broken:
         found.span = Span(since, max(until, since))
@@ -89,10 +99,33 @@ def read_qif(text: str) -> MoneyFile:
             continue
         day = read_date(re.sub(r"\s*'\s*", "/", fields.get("D", "")).replace(" ", ""))
         words = fields.get("P") or fields.get("M") or ""
-        found.add(number, day, fields.get("T") or fields.get("U", ""), words, fields.get("N", ""))
+        found.add(
+            number,
+            day,
+            fields.get("T") or fields.get("U", ""),
+            words,
+            fields.get("N", ""),
+            extra=_rest_of_qif(record, words),
+        )
     days = [entry.day for entry in found.entries]
     if days and not found.broken:
         found.span = Span(min(days), max(days) + DAY)
+    return found
+
+
+def _rest(transaction: str, words: str) -> dict[str, str]:
+    """The elements of an OFX transaction that no field holds."""
+    found = {tag.upper(): html.unescape(value).strip() for tag, value in _ELEMENT.findall(transaction)}
+    return {tag: value for tag, value in found.items() if value and tag not in _OFX_HELD and value != words}
+
+
+def _rest_of_qif(record: str, words: str) -> dict[str, str]:
+    """The lines of a QIF transaction that no field holds, by their letters; a letter may come again."""
+    found: dict[str, str] = {}
+    for line in record.splitlines():
+        letter, value = line[:1].upper(), line[1:].strip()
+        if value and letter not in _QIF_HELD and value != words:
+            found[letter] = f"{found[letter]}; {value}" if letter in found else value
     return found
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from connectors.usaa.ledger import Ledger
 
 VERSION = 1
 _MAX_GONE = 1000
+ROBBED = ""
+"""In place of a file's checksum: it is read again, in this walk or the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Cursor:
             return cls()
         position = held.get("place")
         return cls(
-            {name: FileEntry(**one) for name, one in held["files"].items()},
+            _files(held),
             Ledger.load(held["accounts"]),
             None if position is None else RowPosition(**position),
             dict(held.get("gone", {})),
@@ -80,6 +82,7 @@ class Cursor:
         return {
             "inbox": {
                 "version": VERSION,
+                "keeps_extra": True,
                 "files": {name: asdict(one) for name, one in self.files.items()},
                 "accounts": self.ledger.dump(),
                 "place": None if self.position is None else asdict(self.position),
@@ -87,3 +90,12 @@ class Cursor:
                 "history_days": self.history_days,
             }
         }
+
+
+def _files(held: dict[str, Any]) -> dict[str, FileEntry]:
+    """The files that were looked at; exports whose other columns a version before dropped are read again."""
+    found = {name: FileEntry(**one) for name, one in held["files"].items()}
+    if held.get("keeps_extra"):
+        return found
+    is_export = {name: one.statement is None and one.unread_by is None for name, one in found.items()}
+    return {name: replace(one, sha256=ROBBED) if is_export[name] else one for name, one in found.items()}

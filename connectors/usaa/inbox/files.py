@@ -120,6 +120,11 @@ def _below(root: Path, folder: str) -> Iterator[Found]:
                 yield Found(printable(name), root / name)
 
 
+def hidden(root: Path) -> int:
+    """How many files are not looked at, because systems and not people make files of such names."""
+    return sum(_IGNORED.fullmatch(name) is not None for _, _, names in os.walk(root) for name in names)
+
+
 def printable(name: str) -> str:
     """A name as text that can be stored; bytes that are none stay readable as escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -15,8 +15,9 @@ from connectors.usaa.documents.templates import Template, knowledge
 from connectors.usaa.gaps import Gaps, covered_by
 from connectors.usaa.inbox import files
 from connectors.usaa.inbox.account_inference import AccountInference
-from connectors.usaa.inbox.cursor import Cursor, FileEntry, RowPosition
+from connectors.usaa.inbox.cursor import ROBBED, Cursor, FileEntry, RowPosition
 from connectors.usaa.inbox.files import Content, Found, UnreadableFileError
+from connectors.usaa.inbox.inventory import inventory
 from connectors.usaa.inbox.missing_periods import MissingPeriods
 from connectors.usaa.inbox.named_accounts import NamedAccounts, last_four
 from connectors.usaa.records import ACCOUNTS, STATEMENTS, STATS, TRANSACTIONS, RecordFactory
@@ -77,6 +78,7 @@ class Inbox:
                 yield from self._visit(one, force=True)
                 yield from self._state_if_due()
         yield from MissingPeriods(self._gaps, self._cursor, self._factory).messages()
+        yield inventory(found, self._cursor.files, self._pending, files.hidden(self._root))
         if self._pending:
             text = f"{self._pending} rows are not posted yet and are left for a later export"
             yield Progress(stream=TRANSACTIONS, message=text)
@@ -89,7 +91,7 @@ class Inbox:
     def _is_robbed(self, found: Found) -> bool:
         """Whether a document that moved to another account may have taken along what this one gives as well."""
         held = self._cursor.files.get(found.name)
-        return held is not None and held.sha256 == _ROBBED and held.unread_by is None
+        return held is not None and held.sha256 == ROBBED and held.unread_by is None
 
     def _is_better_known(self, found: Found) -> bool:
         """Whether a document that was read after this one tells whose it is."""
@@ -238,7 +240,7 @@ class Inbox:
             yield from self._factory.deletion(STATS, f"{account}:{read.balance[0]}")
         others = [name for name, held in self._cursor.files.items() if held.account == account and name != found.name]
         for name in others:
-            self._cursor.files[name] = replace(self._cursor.files[name], sha256=_ROBBED)
+            self._cursor.files[name] = replace(self._cursor.files[name], sha256=ROBBED)
         if not others:
             self._cursor.ledger.accounts.pop(account, None)
             yield from self._factory.deletion(ACCOUNTS, account)
@@ -282,8 +284,6 @@ class Inbox:
         return State(stream=TRANSACTIONS, cursor={**kept, **self._cursor.dump()}, covered=covered)
 
 
-_ROBBED = ""
-"""In place of a file's checksum: it is read again, in this walk or the next."""
 _LOCATOR = "usaa.file"
 
 
