@@ -17,10 +17,10 @@ NOT_CHECKED: dict[str, set[str]] = {
     "usaa": {"failing requests", "stops when told", "lying provider"},
 }
 NOT_PLANTED: dict[str, set[str]] = {
-    "chatgpt": {"inventory", "unknown field", "unknown member", "contradicting total", "repeated id", "counts"},
-    "gmail": {"inventory", "unknown member", "counts"},
-    "slack": {"inventory", "unknown field", "unknown member"},
-    "claude_code": {"inventory", "unknown member", "contradicting total"},
+    "chatgpt": {"inventory", "unknown member", "repeated id", "counts"},
+    "gmail": {"unknown member", "counts"},
+    "slack": {"unknown member"},
+    "claude_code": {"contradicting total"},
     "usaa": {"counts"},
 }
 """Checks for which the practice account cannot plant anything."""
