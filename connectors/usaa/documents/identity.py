@@ -34,6 +34,8 @@ class Posting:
     balance_cents: int | None = None
     made_on: date | None = None
     """The day on which a card was used, where the document tells it from the day it was posted."""
+    kind: str | None = None
+    """The kind of transaction, where the document tells it by more than its words."""
 
 
 def canonical(text: str) -> str:
