@@ -67,7 +67,7 @@ class Inbox(FileAccount):
             names = ("hologram-1.bin", "hologram-2.bin")
             for name in names:
                 self.lend(name, b"light")
-            return Planted(names, count=len(names))
+            return Planted(names)
         if plant is Plant.TOTAL:
             row = Row(day, "SHOP", -100, _OPENING - 100)
             self.lend("false.pdf", _pdf(self._statement([row], "4321", row.balance + 1)))

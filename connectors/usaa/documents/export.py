@@ -81,14 +81,15 @@ class Export:
 
     @property
     def span(self) -> Span | None:
-        """From the first to the last posted day; a day with pending rows is not over yet."""
+        """From the first to the last posted day, which may go on; a day with pending rows is not over yet."""
         if not self.entries:
             return None
         days = [entry.day for entry in self.entries]
         open_days = [day for day in self.pending if day is not None]
         until = min([max(days) + DAY, *open_days])
         opening, closing = self._edges() if until == max(days) + DAY else (self._edges()[0], None)
-        return Span(min(days), max(until, min(days)), opening, closing)
+        is_open = until == max(days) + DAY
+        return Span(min(days), max(until, min(days)), opening, closing, is_open=is_open)
 
     @property
     def latest_balance(self) -> tuple[date, int] | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from connectors.usaa.ledger import Ledger
 
 VERSION = 1
+READING = 2
+"""Raised whenever more is taken out of a file than before."""
 _MAX_GONE = 1000
-ROBBED = ""
-"""In place of a file's checksum: it is read again, in this walk or the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,12 @@ class FileEntry:
     """The id of the statement that it is."""
     unread_by: str | None = None
     """For a file that could not be read: what was known then; with other knowledge it is read again."""
+    reading: int = 1
+    """The version of what is taken out of a file that was read; a file of an earlier one is read again."""
+    period: str | None = None
+    """First and last day of a statement, and its balances."""
+    rival: str | None = None
+    """For a statement that contradicts one that is held: the file of that one."""
 
 
 @dataclass(slots=True)
@@ -70,7 +76,7 @@ class Cursor:
             return cls()
         position = held.get("place")
         return cls(
-            _files(held),
+            {name: FileEntry(**one) for name, one in held["files"].items()},
             Ledger.load(held["accounts"]),
             None if position is None else RowPosition(**position),
             dict(held.get("gone", {})),
@@ -82,7 +88,6 @@ class Cursor:
         return {
             "inbox": {
                 "version": VERSION,
-                "keeps_extra": True,
                 "files": {name: asdict(one) for name, one in self.files.items()},
                 "accounts": self.ledger.dump(),
                 "place": None if self.position is None else asdict(self.position),
@@ -90,12 +95,3 @@ class Cursor:
                 "history_days": self.history_days,
             }
         }
-
-
-def _files(held: dict[str, Any]) -> dict[str, FileEntry]:
-    """The files that were looked at; exports whose other columns a version before dropped are read again."""
-    found = {name: FileEntry(**one) for name, one in held["files"].items()}
-    if held.get("keeps_extra"):
-        return found
-    is_export = {name: one.statement is None and one.unread_by is None for name, one in found.items()}
-    return {name: replace(one, sha256=ROBBED) if is_export[name] else one for name, one in found.items()}

@@ -101,7 +101,7 @@ def test_a_second_run_sends_nothing_that_did_not_change(owner: Owner, inbox: Pat
 
     sent = owner.run(assigned=False)
 
-    assert {type(one) for one in sent} == {Inventory, State}
+    assert {type(one) for one in sent} == {State, Inventory}
 
 
 def test_a_second_run_reads_only_what_was_added(owner: Owner, inbox: Path) -> None:
