@@ -9,11 +9,13 @@ from connectors.chatgpt.practice import extras
 from connectors.chatgpt.practice.account import Account
 from connectors.chatgpt.practice.conversation import PROJECTS
 from connectors.chatgpt.practice.living import open_living_account
+from connectors.chatgpt.practice.new_field import KINDS
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
 from connectors.chatgpt.practice.rendering import gizmo_id, project_id
 from connectors.chatgpt.small_rows import INSTRUCTIONS_ID
 from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
+from pdpp_worker.conformance.planting import Plant, Planted
 
 __all__ = ["open_account", "open_living_account"]
 
@@ -28,6 +30,7 @@ class ChatAccount(PracticeAccount):
 
     faults = frozenset({*_STATUS, Fault.SIGNED_OUT})
     can_change = True
+    plants = frozenset({Plant.FIELD, Plant.TOTAL})
 
     def __init__(self, provider: ProviderProcess) -> None:
         self._provider = provider
@@ -67,6 +70,15 @@ class ChatAccount(PracticeAccount):
         """Answer as usual."""
         self._provider.set_token(TOKEN)
         self._provider.set_faults(FaultOptions())
+
+    def plant(self, plant: Plant) -> Planted:
+        """Let every item have a new field, or the lists count more conversations than they give."""
+        if plant is Plant.TOTAL:
+            self._provider.set_faults(FaultOptions(list_surplus=3))
+            return Planted(streams=frozenset({"conversations"}))
+        text = "planted in"
+        self._provider.set_faults(FaultOptions(new_field=text))
+        return Planted(tuple(f"{text} {kind}" for kind in KINDS))
 
     def change(self) -> None:
         """A day passes: two conversations go on, another begins."""

@@ -25,7 +25,7 @@ class Logs(FileAccount):
     """Transcripts, a tool result, a note, a skill and a slash command."""
 
     can_change = True
-    plants = frozenset({Plant.FIELD, Plant.TWIN})
+    plants = frozenset({Plant.FIELD, Plant.MEMBER, Plant.TWIN})
     counted = (Counted("sessions", "message_count", "messages", "session_id"),)
     garbage = b'{"type": "no end\n'
 

@@ -31,7 +31,7 @@ class Workspace(PracticeAccount):
 
     faults = frozenset({Fault.FAILING, Fault.REFUSED, Fault.SIGNED_OUT})
     can_change = True
-    plants = frozenset({Plant.TOTAL, Plant.TWIN})
+    plants = frozenset({Plant.FIELD, Plant.TOTAL, Plant.TWIN})
     counted = (
         Counted("messages", "reaction_count", "reactions", "message_id"),
         Counted("messages", "attachment_count", "message_attachments", "message_id"),

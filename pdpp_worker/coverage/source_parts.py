@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from fnmatch import fnmatchcase
 
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.patterns import is_pattern, stands_for
 from pdpp_worker.store.views.member_views import MemberView
 
 NAMED = 3
@@ -22,14 +22,14 @@ def may_belong(member: MemberView, streams: Collection[str]) -> bool:
 def find(members: Sequence[MemberView], name: str) -> MemberView | None:
     """The member of that name, or else the first one whose pattern fits it."""
     exact = (one for one in members if one.name == name)
-    alike = (one for one in members if _is_pattern(one) and fnmatchcase(name, one.name))
+    alike = (one for one in members if stands_for(one.name, name))
     return next(exact, None) or next(alike, None)
 
 
 def in_short(member: MemberView) -> str:
     """A member in a phrase: `12 files like todos/*.json (48 kB)`, `list archived (3 items)`."""
     size = [] if member.bytes is None else [size_of(member.bytes)]
-    if _is_pattern(member):
+    if is_pattern(member.name):
         number = "" if member.count is None else f"{member.count:,} "
         return f"{number}{member.kind} like {member.name}{_in_brackets(size)}"
     items = [] if member.count is None else ["1 item" if member.count == 1 else f"{member.count:,} items"]
@@ -64,10 +64,6 @@ def size_of(count: int) -> str:
     while size >= _KILO and unit < len(_UNITS) - 1:
         size, unit = size / _KILO, unit + 1
     return f"{size:.3g} {_UNITS[unit]}"
-
-
-def _is_pattern(member: MemberView) -> bool:
-    return "*" in member.name or "?" in member.name
 
 
 def _in_brackets(facts: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from connectors.chatgpt.practice.answers import (
 )
 from connectors.chatgpt.practice.faults import Fault, FaultPlan, fixed_detail
 from connectors.chatgpt.practice.log import AnchoredClock, Arrival, Journal, LoggedRequest
+from connectors.chatgpt.practice.new_field import with_new_field
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.quota import Quota
 from connectors.chatgpt.practice.state import load_account, save_account
@@ -121,7 +122,7 @@ class Backend:
         if fault is Fault.MAINTENANCE:
             return maintenance()
         try:
-            return call.produce()
+            return with_new_field(call.produce(), call.kind, self.faults.options.new_field)
         except ApiError as error:
             return error_answer(error.status, error.detail)
 

@@ -45,6 +45,8 @@ class FaultOptions:
     """So many more than there are do they count."""
     list_misses: bool = False
     """They say that they miss conversations."""
+    new_field: str | None = None
+    """A text that every item has in a field which the platform never sent, with the name of its kind."""
 
     def __post_init__(self) -> None:
         require(self.list_order in ("updated", "shuffled", "stray"), "list_order must be updated, shuffled or stray")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from pdpp_worker.conformance.case import Case, keys_of
@@ -14,6 +13,7 @@ from pdpp_worker.conformance.ledger import Gap, Ledger
 from pdpp_worker.conformance.names import plural, some
 from pdpp_worker.conformance.planting import Plant, Planted
 from pdpp_worker.connector import Inventory, SourceMember
+from pdpp_worker.protocol.patterns import stands_for
 from pdpp_worker.store.values import exact_json
 
 
@@ -131,7 +131,7 @@ def _is_said_missing(case: Case, run: _Run) -> bool:
 
 def _names(member: SourceMember, mark: str) -> bool:
     """Whether a member is the one of that name, by its own name or by a pattern, from wherever its path begins."""
-    return mark in member.name or fnmatchcase(mark, f"*{member.name}")
+    return mark in member.name or stands_for(f"*{member.name}", mark)
 
 
 def _text_of(gap: Gap) -> str:
