@@ -94,7 +94,7 @@ class Notes:
             if self._all_fail is not None:
                 return self._all_fail, {}
             if parts.path == "/lists":
-                return 200, [{"name": "notes", "count": len(self._held)}]
+                return 200, [{"name": STREAM, "count": len(self._held), "last_change": len(self._changes)}]
             if parts.path == "/changes":
                 return 200, self._page(**{name: int(one[0]) for name, one in parse_qs(parts.query).items()})
             key = parts.path.removeprefix("/notes/")
