@@ -13,7 +13,9 @@ from tests.chaos.world import World
 from tests.support.fleet import ROOT, environment
 from tests.support.waiting import PATIENCE_S
 
-_HELD = "SELECT key, data FROM records WHERE connection_id = %s AND stream = %s AND deleted_at IS NULL"
+_HELD = (
+    "SELECT key, data - 'extra' AS data FROM records WHERE connection_id = %s AND stream = %s AND deleted_at IS NULL"
+)
 _GAPS = "SELECT stream, scope::text, status FROM gaps WHERE connection_id = %s AND status <> 'recovered'"
 _STRANDED = """
     SELECT run.id, run.status FROM runs AS run LEFT JOIN leases AS lease ON lease.connection_id = run.connection_id

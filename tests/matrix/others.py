@@ -147,7 +147,7 @@ def rabbitmq(directory: Path) -> Iterator[str]:
         stack.enter_context(process(str(names), directory=home, log="epmd.log", **own))
         started = process(str(script if script.exists() else binary), directory=home, log="rabbitmq.log", **own)
         running = stack.enter_context(started)
-        until(lambda: "Server startup complete" in (home / "rabbitmq.log").read_text(errors="replace"), running)
+        until(lambda: "broker... completed" in (home / "rabbitmq.log").read_text(errors="replace"), running)
         yield f"amqp://guest:guest@{HOST}:{port}//"
 
 
