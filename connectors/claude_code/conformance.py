@@ -9,8 +9,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from connectors.claude_code.practice.living import open_living_account
 from pdpp_worker.conformance.account import PracticeAccount, RecordGroup
 from pdpp_worker.conformance.files import FileAccount, watched
+from pdpp_worker.conformance.planting import Counted, Plant, Planted
+
+__all__ = ["open_account", "open_living_account"]
 
 _PROJECT = "-home-owner-garden"
 _SESSIONS = 5
@@ -21,6 +25,8 @@ class Logs(FileAccount):
     """Transcripts, a tool result, a note, a skill and a slash command."""
 
     can_change = True
+    plants = frozenset({Plant.FIELD, Plant.TWIN})
+    counted = (Counted("sessions", "message_count", "messages", "session_id"),)
     garbage = b'{"type": "no end\n'
 
     def __init__(self, home: Path) -> None:
@@ -46,6 +52,21 @@ class Logs(FileAccount):
         """A session goes on, another begins."""
         self._append(_session(0), _session(0), _LINES, 2)
         self._write_session(_SESSIONS)
+
+    def plant(self, plant: Plant) -> Planted:
+        """A session whose lines have a new field, or with two lines of one uuid; or a directory that nobody knows."""
+        if plant is Plant.MEMBER:
+            names = ("holograms/1.bin", "holograms/2.bin")
+            for name in names:
+                self.lend(f"../{name}", b"light")
+            return Planted(names, count=len(names))
+        session = _session(99)
+        marks = ("a planted field",) if plant is Plant.FIELD else ("the first of two", "the second of two")
+        lines = [_line(session, 0) | {"message": {"role": "user", "content": mark}} for mark in marks]
+        if plant is Plant.FIELD:
+            lines = [_line(session, number) | {"hologram": marks[0]} for number in range(_LINES)]
+        self.lend(f"{_PROJECT}/{session}.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
+        return Planted(marks, frozenset({"messages"}))
 
     def _write_session(self, number: int) -> None:
         session = _session(number)

@@ -69,7 +69,7 @@ def test_lines_that_the_tool_wrote_itself_are_no_answers(root: Path) -> None:
     assert "models" not in held["sessions"][A]
 
 
-def titles(**rows: Any) -> dict[str, Any]:
+def titles(**rows: Any) -> list[dict[str, Any]]:
     """Title lines by their kind."""
     names = {"custom": ("custom-title", "customTitle"), "generated": ("ai-title", "aiTitle")}
     return [{"type": names[kind][0], names[kind][1]: text, "sessionId": A} for kind, text in rows.items()]

@@ -93,7 +93,7 @@ def as_the_version_before(outcome: Outcome, root: Path) -> dict[str, Any]:
 
 def old_key(record: Record) -> str:
     """A record's key in the version before."""
-    return record.key if record.stream == "sessions" else f"{PROJECT}/{record.key}"
+    return str(record.key) if record.stream == "sessions" else f"{PROJECT}/{record.key}"
 
 
 def test_records_of_the_version_before_move_to_their_new_keys(root: Path) -> None:
