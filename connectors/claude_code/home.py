@@ -115,6 +115,7 @@ def _files(home: Path, path: Path, tree: HomeTree) -> Iterator[HomeFile]:
 
     paths = [path] if not path.is_dir() else []
     for directory, below, names in os.walk(path, onerror=failed) if not paths else ():
+        tree.hidden += sum(name.startswith(".") for name in (*below, *names))
         below[:] = sorted(name for name in below if not name.startswith("."))
         paths += [Path(directory, name) for name in sorted(names) if not name.startswith(".")]
     for one in paths:

@@ -9,7 +9,7 @@ from connectors.claude_code.home import DECLARED, ELSEWHERE, HIDDEN, HISTORY, PR
 from connectors.claude_code.tree import Found, Tree
 from pdpp_worker.connector import Inventory, SourceMember, inventory_of
 
-_LINKS = "links, pipes and files beside the projects are not followed, so that nothing is read twice"
+_LINKS = "links and pipes are not followed, so that nothing is read twice"
 _SKILL_FILES = "programs and materials beside a skill's SKILL.md are not collected"
 _LEFT_OUT = "the settings `include` and `exclude` leave these projects out"
 _OTHER_PROJECTS = "the setting `projects_dir` names another directory"
@@ -39,8 +39,12 @@ def projects_inventory(tree: Tree) -> Inventory:
         members.append(_declared("links", "links", tree.links, None, _LINKS))
     if tree.projects > tree.kept:
         members.append(_declared("directories", "projects left out", tree.projects - tree.kept, None, _LEFT_OUT))
-    sizes = [(one.identity, one.size) for one in tree.others]
-    return inventory_of("projects", [*members, *_unknown(sizes, ["attachments"], "<project>/")])
+    if tree.hidden:
+        members.append(_declared("files", ".*", tree.hidden, None, HIDDEN))
+    beside = [(one.name, one.size) for one in tree.others if one.identity == one.name]
+    below = [(one.identity, one.size) for one in tree.others if one.identity != one.name]
+    unknown = [*_unknown(beside, ["attachments"], ""), *_unknown(below, ["attachments"], "<project>/")]
+    return inventory_of("projects", [*members, *unknown])
 
 
 def home_inventory(tree: HomeTree, *, is_projects_elsewhere: bool) -> Inventory:

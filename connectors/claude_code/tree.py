@@ -52,7 +52,7 @@ class Found:
     @property
     def identity(self) -> str:
         """The name without the project: a project's directory that is moved keeps its sessions."""
-        return self.name.split("/", 1)[1]
+        return self.name.partition("/")[2] or self.name
 
     @property
     def session(self) -> str:
@@ -95,7 +95,9 @@ class Tree:
     others: list[Found] = field(default_factory=list)
     """Files of no known kind."""
     links: int = 0
-    """Links that are not followed, pipes, and files among the projects."""
+    """Links that are not followed, and pipes."""
+    hidden: int = 0
+    """Files and directories whose name begins with a dot."""
 
 
 def encode_name(path: str) -> str:
@@ -164,13 +166,14 @@ def _projects(root: Path, tree: Tree) -> Iterator[os.DirEntry[str]]:
     inside = root.resolve()
     seen: set[Path] = set()
     with os.scandir(root) as entries:
-        found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    for entry in found:
+        found = sorted(entries, key=lambda entry: entry.name)
+    tree.hidden += sum(entry.name.startswith(".") for entry in found)
+    for entry in (entry for entry in found if not entry.name.startswith(".")):
         if not entry.is_symlink():
             if entry.is_dir():
                 yield entry
             else:
-                tree.links += 1
+                _place(entry, entry.name, tree, [])
             continue
         target = Path(os.path.realpath(entry.path))
         is_elsewhere = not target.is_relative_to(inside) and not inside.is_relative_to(target)
@@ -188,7 +191,9 @@ def _scan_directory(root: Path, top: str, tree: Tree) -> None:
         try:
             with os.scandir(root / directory) as entries:
                 for entry in entries:
-                    if not entry.name.startswith("."):
+                    if entry.name.startswith("."):
+                        tree.hidden += 1
+                    else:
                         _place(entry, os.path.join(directory, entry.name), tree, pending)  # noqa: PTH118 - hot loop
         except FileNotFoundError:
             continue
@@ -213,6 +218,8 @@ def _place(entry: os.DirEntry[str], path: str, tree: Tree, pending: list[str]) -
 
 def _list_for(found: Found, tree: Tree) -> list[Found]:
     """The list that a file belongs to, by its place."""
+    if found.identity == found.name:
+        return tree.others
     _, *inside, last = found.name.split("/")
     if _RESULTS in inside[1:]:
         return tree.results.setdefault(found.session, [])

@@ -1,8 +1,12 @@
-"""The inventory of the inbox: each kind of file, and each file that gives nothing under its name."""
+"""The inventory of the inbox: each kind of file; what gives nothing by its name, or several by a pattern.
+
+Each of them is a gap under its own name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
 from connectors.usaa.inbox.cursor import FileEntry
 from connectors.usaa.inbox.files import Found, size_of
@@ -24,7 +28,10 @@ def inbox_inventory(found: Sequence[Found], held: Mapping[str, FileEntry], ignor
         else:
             kinds["exports" if entry.statement is None else "statements"].append(one)
     members = [_collected(name, files) for name, files in kinds.items() if files]
-    members += [_unknown(one) for one in unread]
+    groups: dict[str, list[Found]] = {}
+    for one in unread:
+        groups.setdefault(str(PurePosixPath(one.folder, f"*{PurePosixPath(one.name).suffix}")), []).append(one)
+    members += [_unknown(pattern, files) for pattern, files in groups.items()]
     if ignored:
         members.append(
             SourceMember(kind="files", name="hidden files", disposition="declared", count=ignored, reason=_IGNORED)
@@ -38,8 +45,7 @@ def _collected(name: str, files: Sequence[Found]) -> SourceMember:
     return SourceMember(kind="files", name=name, disposition="collected", streams=streams, count=len(files), bytes=size)
 
 
-def _unknown(found: Found) -> SourceMember:
+def _unknown(pattern: str, files: Sequence[Found]) -> SourceMember:
     streams = [TRANSACTIONS, STATEMENTS]
-    return SourceMember(
-        kind="file", name=found.name, disposition="unknown", streams=streams, count=1, bytes=size_of(found)
-    )
+    name, size = files[0].name if len(files) == 1 else pattern, sum(size_of(one) for one in files)
+    return SourceMember(kind="files", name=name, disposition="unknown", streams=streams, count=len(files), bytes=size)

@@ -22,7 +22,7 @@ def test_dot_files_and_unknown_files_are_left_alone_and_counted(root: Path) -> N
     tree = scan(root, lambda _: True)
 
     assert (tree.transcripts, tree.notes, tree.results) == ([], [], {})
-    assert (len(tree.others), tree.links) == (3, 1)
+    assert (len(tree.others), tree.links, tree.hidden) == (4, 0, 2)
     assert "4 files" in run(root).sent[0].model_dump()["message"]
 
 
