@@ -65,7 +65,7 @@ class ExportReader:
             self._records.day = tree.time.date().isoformat()
             for fact in part.read():
                 if fact.kind == "nameless":
-                    raise ShapeError(f"items of {name} have no id or time")
+                    raise ShapeError(f"items of {name} have no id or time of their own")
                 yield from self._records.of(fact)
 
     def _newest(self, is_meant: Callable[[Fact], bool]) -> Iterator[Message]:

@@ -51,6 +51,7 @@ class Tree:
         self._prefix = f"{prefix}/" if prefix else ""
         cut = len(self._prefix)
         self.members = {one.name[cut:]: one for one in found if one.name.startswith(self._prefix)}
+        self.members = {_readable(name): one for name, one in self.members.items()}
         marks = repr(sorted((name, one.size, one.mark) for name, one in self.members.items()))
         self.identity = hashlib.sha256(marks.encode(errors="replace")).hexdigest()[:16]
 
@@ -82,7 +83,7 @@ class Tree:
             Refused: it cannot be read now.
         """
         try:
-            full = self._prefix + name
+            full = self.members[name].name
             with self._zip.open(full) if self._zip is not None else (self.path / full).open("rb") as file:
                 yield file
         except (*_BROKEN, EOFError) as error:
@@ -100,3 +101,8 @@ class Tree:
         if len(content) > LONGEST_MEMBER:
             raise Unreadable(f"{name} has more than {LONGEST_MEMBER // 2**20} MiB")
         return content
+
+
+def _readable(name: str) -> str:
+    """A name as JSON can say it: a file system may hold bytes that are no text."""
+    return name.encode(errors="backslashreplace").decode()

@@ -116,7 +116,7 @@ class Exports:
                     place["fact"] = number
                     yield from self._state(0)
             if nameless:
-                raise ShapeError(f"{nameless} items have no id or time")
+                raise ShapeError(f"{nameless} items have no id or time of their own")
         except ProviderError as error:
             stream = next((one for one in part.streams if one in self._wanted), None)
             if stream is not None:

@@ -14,8 +14,8 @@ from zlib import crc32
 
 import orjson
 
-from connectors.slack.api import Api, refuse_nameless
-from connectors.slack.errors import DisorderError, Refused
+from connectors.slack.api import Api, own_items, refuse_nameless
+from connectors.slack.errors import DisorderError, Refused, ShortError
 from connectors.slack.fields import strings, text
 from connectors.slack.rows import Obj
 from connectors.slack.small_rows import is_canvas
@@ -58,6 +58,8 @@ class Files:
             place = self._begin(place["pass"] + 1, place["sum"], place["met"], place["left"])
             self._place = place
         refuse_nameless("files.list", self._place["nameless"])
+        if (self._place.get("total") or 0) > self._place["count"]:
+            raise ShortError(f"files.list named {self._place['count']} of {self._place['total']} files")
         yield from self._gone()
         yield from self._state({"run": self._run, "known": self._place["met"]})
 
@@ -87,7 +89,7 @@ class Files:
             found, pages, total = self._api.files(place["page"])
             if place["page"] < pages and not found:
                 raise ShapeError(f"files.list speaks of {pages} pages, and page {place['page']} is empty")
-            named = [raw for raw in tables(found) if text(raw.get("id"))]
+            named = own_items([raw for raw in tables(found) if text(raw.get("id"))])
             for raw in named:
                 yield from self._factory.file(raw)
             self._note(found, named, total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def test_items_without_a_time_are_named_and_cost_no_other(tmp_path: Path) -> Non
 
     told = told_of(holder.run(), export_member="general/2026-01-01.json")
 
-    assert "2 items have no id or time" in told.message
+    assert "2 items have no id or time of their own" in told.message
     assert set(holder.held("messages")) == {f"C1:{stamp(0)}"}
 
 
@@ -311,3 +312,28 @@ def test_an_export_that_is_not_there_leaves_nothing_complete(tmp_path: Path) -> 
     sent = holder_of(tmp_path / "nothing").run()
 
     assert [kind for kind, _ in members(sent).values()] == ["unknown"]
+
+
+def test_another_content_under_one_id_is_named_and_the_same_one_collapses(tmp_path: Path) -> None:
+    path = export(tmp_path / "export", {"C1=general": TALK[:1]})
+    twice = [said(stamp(1), "one"), said(stamp(1), "one"), said(stamp(2), "two"), said(stamp(2), "another")]
+    (path / "general" / "2026-01-01.json").write_text(json.dumps(twice))
+    (path / "users.json").write_text(json.dumps([user("U1"), user("U1", deleted=True)]))
+    holder = holder_of(path)
+
+    found = gaps(holder.run())
+
+    assert "1 items" in found["general/2026-01-01.json"].error
+    assert "1 items" in found["users.json"].error
+    assert holder.held("messages")[f"C1:{stamp(2)}"]["text"] == "two"
+    assert holder.held("users")["U1"]["deleted"] is False
+
+
+def test_a_name_that_is_no_text_costs_nothing_else(tmp_path: Path) -> None:
+    path = export(tmp_path / "export", {"C1=general": TALK[:1]})
+    Path(os.fsdecode(os.fsencode(path) + b"/general/\xff.json")).write_text("[]")
+
+    sent = holder_of(path).run()
+
+    assert gaps(sent) == {}
+    assert [kind for name, (kind, _) in members(sent).items() if name == "general/*.json"] == ["unknown"]
