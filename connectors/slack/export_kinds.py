@@ -48,6 +48,8 @@ def find(path: Path) -> Found:
             trees.append(tree)
         else:
             others.append(_strange(one, "is no export of Slack's or slackdump's"))
+    if not trees and not others:
+        others.append(_strange(path, "holds no export"))
     return Found(sorted(trees, key=lambda tree: tree.time), others)
 
 

@@ -38,6 +38,8 @@ class Part(NamedTuple):
     """The streams that it goes into."""
     read: Callable[[], Iterator[Fact]]
     """Raises ProviderError where it cannot be read whole."""
+    channel: str = ""
+    """The conversation that it is of; empty: it is not of one alone."""
 
 
 def objects(tree: Tree, name: str) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import IO, NamedTuple
 
 from connectors.slack.errors import Refused, Unreadable
 
-LONGEST_MEMBER = 512 * 1024 * 1024
+LONGEST_MEMBER = 128 * 1024 * 1024
 """Largest file of an export that is read as one document, bytes."""
 _BROKEN = (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 """Failures of a file that is cut, damaged, encrypted, or packed in a way that Python does not know."""
@@ -96,9 +96,11 @@ class Tree:
             Refused: it cannot be read now.
             Unreadable: it is larger than what is read as one document.
         """
-        with self.open(name) as file:
-            content = file.read(LONGEST_MEMBER + 1)
-        if len(content) > LONGEST_MEMBER:
+        content = b""
+        if self.members[name].size <= LONGEST_MEMBER:
+            with self.open(name) as file:
+                content = file.read(LONGEST_MEMBER + 1)
+        if self.members[name].size > LONGEST_MEMBER or len(content) > LONGEST_MEMBER:
             raise Unreadable(f"{name} has more than {LONGEST_MEMBER // 2**20} MiB")
         return content
 

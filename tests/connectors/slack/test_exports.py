@@ -337,3 +337,28 @@ def test_a_name_that_is_no_text_costs_nothing_else(tmp_path: Path) -> None:
 
     assert gaps(sent) == {}
     assert [kind for name, (kind, _) in members(sent).items() if name == "general/*.json"] == ["unknown"]
+
+
+def test_chunk_files_may_lie_where_an_archive_is_expected(tmp_path: Path) -> None:
+    path = chunks(tmp_path / "chunks", C1=conversation("C1", TALK))
+    holder = Holder(context(settings(archive=str(path), run_slackdump=False)))
+
+    assert skips(holder.run()) == {}
+
+    assert set(holder.held("messages")) == {f"C1:{one['ts']}" for one in TALK}
+
+
+def test_a_folder_without_an_export_leaves_nothing_complete(tmp_path: Path) -> None:
+    assert [kind for kind, _ in members(holder_of(tmp_path).run()).values()] == ["unknown"]
+
+
+def test_what_is_too_large_is_a_gap_and_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.slack.export_tree.LONGEST_MEMBER", 400)
+    monkeypatch.setattr("connectors.slack.export_chunks.LONGEST_LINE", 400)
+    long = [said(stamp(1), "x" * 1_000)]
+    whole = holder_of(zipped(export(tmp_path / "export", {"C1": long, "C2": TALK[:1]}), tmp_path / "export.zip"))
+    lines = holder_of(chunks(tmp_path / "chunks", C1=conversation("C1", long), C2=conversation("C2", TALK[:1])))
+
+    assert set(gaps(whole.run())) == {"c1/2026-01-01.json"}
+    assert set(gaps(lines.run())) == {"C1.json.gz"}
+    assert set(whole.held("messages")) == set(lines.held("messages")) == {f"C2:{stamp(0)}"}
