@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 import httpx
 
 from connectors.slack.api_errors import failure_of
-from connectors.slack.errors import CursorLost, NamelessError, Refused
+from connectors.slack.errors import CursorLost, NamelessError, Refused, ShortError
 from connectors.slack.fields import integer, micros, text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import AuthExpired, Context, Gone, ShapeError, Throttled, UpstreamError
@@ -186,7 +186,7 @@ class Api:
             if place is None:
                 return
             if place in cursors or barren > MAX_BARREN:
-                raise ShapeError(f"the pages of {method} go in a circle")
+                raise ShortError(f"the pages of {method} go in a circle")
             cursors.add(place)
             before, parameters["limit"] = items, PAGE
 
@@ -275,7 +275,7 @@ def _next_cursor(method: str, answer: Obj) -> str | None:
     if not isinstance(cursor, str | None):
         raise ShapeError(f"{method} answered with a cursor that is none")
     if not cursor and answer.get("has_more") is True:
-        raise ShapeError(f"{method} says that there is more, and not where")
+        raise ShortError(f"{method} says that there is more, and not where")
     return cursor or None
 
 

@@ -8,8 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from connectors.slack.practice.living import open_living_account
 from pdpp_worker.conformance.account import Fault, Key, PracticeAccount, RecordGroup, Request
+from pdpp_worker.conformance.planting import Counted, Plant, Planted
 from pdpp_worker.conformance.server import serving
+
+__all__ = ["open_account", "open_living_account"]
 
 _TOKEN = "xoxp-practice-token"  # noqa: S105 - opens a made-up workspace on loopback
 _OWNER, _OTHER = "U0OWNER", "U0OTHER"
@@ -17,6 +21,9 @@ _CHANNELS = ("C0GARDEN", "C0HOUSE", "C0MUSIC", "C0TRAINS")
 _TALK = {"id": "D0OTHER", "is_im": True, "user": _OTHER, "created": 1_767_225_600, "last_read": "1767225600.000100"}
 _BEGIN = 1_767_225_600
 Obj = dict[str, Any]
+_LISTS = {"messages", "channels", "members", "files"}
+"""Lists of items in answers."""
+_TWIN = "the second of two"
 
 
 class Workspace(PracticeAccount):
@@ -24,6 +31,11 @@ class Workspace(PracticeAccount):
 
     faults = frozenset({Fault.FAILING, Fault.REFUSED, Fault.SIGNED_OUT})
     can_change = True
+    plants = frozenset({Plant.TOTAL, Plant.TWIN})
+    counted = (
+        Counted("messages", "reaction_count", "reactions", "message_id"),
+        Counted("messages", "attachment_count", "message_attachments", "message_id"),
+    )
 
     def __init__(self, day: str) -> None:
         self.secrets = {"token": _TOKEN}
@@ -31,6 +43,7 @@ class Workspace(PracticeAccount):
         self._log: list[Request] = []
         self._broken: dict[str, Fault] = {}
         self._is_signed_out = False
+        self._planted: Plant | None = None
         self._messages = {channel: [_said(number) for number in range(4)] for channel in _CHANNELS}
         self._replies = {channel: self._begin_thread(channel) for channel in _CHANNELS}
         first = self._messages[_CHANNELS[0]][0]
@@ -67,7 +80,13 @@ class Workspace(PracticeAccount):
 
     def restore(self) -> None:
         """All is well again."""
-        self._is_signed_out, self._broken = False, {}
+        self._is_signed_out, self._broken, self._planted = False, {}, None
+
+    def plant(self, plant: Plant) -> Planted:
+        """Let every item have a new field, a thread more replies than are given, or two messages one time."""
+        self._planted = plant
+        marks = {Plant.FIELD: tuple(f"planted in {name}" for name in sorted(_LISTS)), Plant.TWIN: ("No. 0", _TWIN)}
+        return Planted(marks.get(plant, ()), frozenset({"messages"}))
 
     def change(self) -> None:
         """A message is written, another is edited."""
@@ -87,7 +106,19 @@ class Workspace(PracticeAccount):
         if fault is not None:
             return (503 if fault is Fault.FAILING else 429), {}
         answer = self._methods().get(method)
-        return (200, {"ok": True, **answer(parameters)}) if answer else (200, {"ok": False, "error": "unknown_method"})
+        if answer is None:
+            return 200, {"ok": False, "error": "unknown_method"}
+        return 200, {"ok": True, **self._with_plant(answer(parameters))}
+
+    def _with_plant(self, body: Obj) -> Obj:
+        if self._planted is Plant.FIELD:
+            return body | {name: [_grown(one, name) for one in body[name]] for name in _LISTS & body.keys()}
+        messages = body.get("messages", [])
+        if self._planted is Plant.TOTAL:
+            more = [one | ({"reply_count": 3} if "reply_count" in one else {}) for one in messages]
+            return body | ({"messages": more} if more else {})
+        twins = [one | {"text": _TWIN} for one in messages if one["text"] == "No. 0"]
+        return body | {"messages": [*messages, *twins]} if self._planted is Plant.TWIN and messages else body
 
     def _methods(self) -> dict[str, Callable[[Obj], Obj]]:
         return {
@@ -135,6 +166,11 @@ class Workspace(PracticeAccount):
             riders["reactions"] |= {f"{key}:{emoji}:{user}" for emoji, user in users}
         for stream, keys in riders.items():
             yield RecordGroup(stream, frozenset(keys), channel)
+
+
+def _grown(item: Any, name: str) -> Any:
+    """An item of a list with a field that Slack never sent; members of a channel are plain ids."""
+    return item | {"hologram": f"planted in {name}"} if isinstance(item, dict) else item
 
 
 def _said(number: int) -> Obj:
