@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 import httpx
 
 from connectors.slack.api_errors import failure_of
-from connectors.slack.errors import CursorLost, NamelessError, Refused, ShortError
+from connectors.slack.errors import CursorLost, NamelessError, NotOffered, Refused, ShortError
 from connectors.slack.fields import integer, micros, text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import AuthExpired, Context, Gone, ShapeError, Throttled, UpstreamError
@@ -180,7 +180,7 @@ class Api:
             items = _array(answer, name, method)
             barren = barren + 1 if items in ([], before) else 0
             named = own_items([one for one in items if is_named(one)])
-            self._note_others(method, name, answer)
+            self._note_others(name, answer)
             place = _next_cursor(method, answer)
             yield Page(named, len(items) - len(named), place, answer.get("is_limited") is True)
             if place is None:
@@ -190,18 +190,17 @@ class Api:
             cursors.add(place)
             before, parameters["limit"] = items, PAGE
 
-    def _note_others(self, method: str, name: str, answer: Obj) -> None:
+    def _note_others(self, name: str, answer: Obj) -> None:
         for key, value in answer.items():
             if key not in (name, *_METADATA) and tables(value):
-                of = f"{method}: {key}"
-                self.others[of] = max(self.others.get(of, 0), len(value))
+                self.others[key] = max(self.others.get(key, 0), len(value))
 
     def _call(self, method: str, **parameters: Any) -> Obj:
         try:
             response = self._client.get(f"/{method}", params=parameters)
         except Gone as error:
             # A status says nothing of a message or a channel: Slack's own word stands in the answer.
-            raise UpstreamError(f"{method} is not there", status=404) from error
+            raise NotOffered(f"{method} is not there", status=404) from error
         try:
             answer = response.json()
         except (ValueError, RecursionError):

@@ -15,12 +15,12 @@ from zlib import crc32
 import orjson
 
 from connectors.slack.api import Api, own_items, refuse_nameless
-from connectors.slack.errors import DisorderError, Refused, ShortError
+from connectors.slack.errors import DisorderError, OutOfSight, ShortError
 from connectors.slack.fields import strings, text
 from connectors.slack.rows import Obj
 from connectors.slack.small_rows import is_canvas
 from connectors.slack.streams import CANVASES, FILES, RecordFactory
-from pdpp_worker.connector import Gone, Message, ShapeError, Start, State
+from pdpp_worker.connector import Gone, Message, NeedsOwner, ProviderError, ShapeError, Start, State, Throttled
 from pdpp_worker.connector.json_fields import table, tables
 
 KNOWN = 5_000
@@ -76,8 +76,12 @@ class Files:
                 yield from self._factory.file(self._api.info("files.info", "file", file=key))
             except Gone:
                 yield from self._factory.deleted(stream or FILES, [key])
-            except Refused:
+            except OutOfSight:
                 pass  # It may only be out of sight: what is held stays.
+            except (NeedsOwner, Throttled):
+                raise
+            except ProviderError:
+                continue  # The next run asks again.
             left.remove(name)
             yield from self._checkpoint(1)
         self._place["met"] += left

@@ -124,6 +124,17 @@ def test_a_list_that_an_answer_holds_besides_is_unknown(slack: Slack, holder: Ho
 
     (told,) = (one for one in holder.run(["users"]) if isinstance(one, Inventory))
 
-    assert [(one.name, one.count) for one in told.members if one.disposition == "unknown"] == [
-        ("users.list: guests", 2)
-    ]
+    assert [(one.name, one.count) for one in told.members if one.disposition == "unknown"] == [("guests", 2)]
+
+
+def test_a_file_that_cannot_be_asked_for_holds_nothing_up(slack: Slack, holder: Holder) -> None:
+    slack.files = [file("F1"), file("F2")]
+    holder.run(["files"])
+    del slack.files[0]
+    slack.faults["files.info"] = failing({"ok": False, "error": "internal_error"})
+
+    assert skips(holder.run(["files"])) == {}
+    slack.faults["files.info"] = failing({"ok": False, "error": "file_deleted"})
+    holder.run(["files"])
+
+    assert set(holder.held("files")) == {"F2"}
