@@ -33,6 +33,13 @@ def find(path: Path) -> Found:
     """The exports at a path: a zip, a folder that is one, or a folder that holds several."""
     if not path.exists():
         return Found([], [_strange(path, "is not there")])
+    try:
+        return _find(path)
+    except (OSError, Refused) as error:
+        return Found([], [_strange(path, f"cannot be read: {error}")])
+
+
+def _find(path: Path) -> Found:
     names = [path] if path.is_file() else [one for one in sorted(path.iterdir()) if not one.name.startswith(".")]
     if path.is_dir() and is_export(whole := Tree(path)) and not _holds_several(path, whole):
         return Found([whole], [])

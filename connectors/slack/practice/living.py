@@ -35,11 +35,7 @@ class LivingWorkspace(LivingAccount):
         self.files = [_file(f"F{owner}{number}", "quip" if number == 0 else "text") for number in range(_FILES)]
         self.messages: dict[str, dict[str, Obj]] = {channel: {} for channel in _CHANNELS}
         """Channel and ts to message, replies among them."""
-        self.personal: dict[str, list[Obj]] = {
-            "usergroups": [{"id": f"S{owner}{number}", "users": list(_USERS[:2])} for number in range(2)],
-            "items": [{"type": "channel", "channel": channel} for channel in _CHANNELS],
-            "reminders": [{"id": f"Rm{owner}{number}", "text": "water the roses"} for number in range(3)],
-        }
+        self.personal = _personal(owner)
         """The owner's own lists by their names in answers."""
         self._away: list[tuple[str, Obj]] = []
         self._kept: Keys = {"files": set(), "canvases": set(), "channel_memberships": set(), "messages": set()}
@@ -257,6 +253,14 @@ class LivingWorkspace(LivingAccount):
         page, pages = int(asked["page"]), -(-len(self.files) // PAGE)
         shown = self.files[(page - 1) * PAGE : page * PAGE]
         return {"files": shown, "paging": {"page": page, "pages": pages, "total": len(self.files)}}
+
+
+def _personal(owner: int) -> dict[str, list[Obj]]:
+    return {
+        "usergroups": [{"id": f"S{owner}{number}", "users": list(_USERS[:2])} for number in range(2)],
+        "items": [{"type": "channel", "channel": channel} for channel in _CHANNELS],
+        "reminders": [{"id": f"Rm{owner}{number}", "text": "water the roses"} for number in range(3)],
+    }
 
 
 def _page(name: str, items: Sequence[Any], asked: Obj) -> Obj:
