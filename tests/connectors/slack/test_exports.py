@@ -299,13 +299,27 @@ def test_one_connection_is_fed_by_an_export_and_an_archive(tmp_path: Path, direc
 
 
 def test_an_older_copy_bears_an_older_revision(tmp_path: Path) -> None:
-    holder = holder_of(export(tmp_path / "export", {"C1": [edited("older", 5)]}))
-    holder.run()
-    older = holder.held("messages")[f"C1:{stamp(1)}"]["revision"]
-    gone = Holder(context(settings(export=str(export(tmp_path / "2", {"C1": [said(stamp(1), subtype="tombstone")]})))))
-    gone.run()
+    copies = [said(stamp(1)), edited("older", 5), edited("newer", 9), said(stamp(1), subtype="tombstone")]
+    revisions = []
+    for number, copy in enumerate(copies):
+        holder = holder_of(export(tmp_path / str(number), {"C1": [copy]}))
+        holder.run()
+        revisions.append(holder.held("messages")[f"C1:{stamp(1)}"]["revision"])
 
-    assert older < gone.held("messages")[f"C1:{stamp(1)}"]["revision"]
+    assert revisions == sorted(set(revisions))
+
+
+def test_a_long_file_is_gone_on_with_in_its_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.slack.exports.RECORDS_PER_STATE", 2)
+    holder = holder_of(export(tmp_path / "export", {"C1": [said(stamp(at)) for at in range(20)]}))
+    states = [at for at, one in enumerate(holder.run()) if isinstance(one, State)]
+    holder.state.clear()
+
+    holder.run(cut=states[-8] + 1)
+    sent = holder.run(same=True)
+
+    assert len(holder.held("messages")) == 20
+    assert 0 < len(emitted(sent, "messages")) < 15
 
 
 def test_an_export_that_is_not_there_leaves_nothing_complete(tmp_path: Path) -> None:
