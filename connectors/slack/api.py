@@ -10,11 +10,11 @@ from urllib.parse import quote_plus
 import httpx
 
 from connectors.slack.api_errors import failure_of
-from connectors.slack.errors import CursorLost, NamelessError, Refused, ShortError
+from connectors.slack.errors import CursorLost, NamelessError, NotOffered, Refused, ShortError
 from connectors.slack.fields import integer, micros, text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import AuthExpired, Context, Gone, ShapeError, Throttled, UpstreamError
-from pdpp_worker.connector.json_fields import table
+from pdpp_worker.connector.json_fields import table, tables
 
 PAGE = 200
 """Items a page; Slack asks for no more than this."""
@@ -25,6 +25,8 @@ filter passes nothing."""
 LONGEST_REFUSAL_BYTES = 4096
 KINDS = "public_channel,private_channel,mpim,im"
 
+_METADATA = ("response_metadata", "paging", "channel_actions")
+"""Parts of an answer that describe the answer."""
 _BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
 
 
@@ -90,6 +92,8 @@ class Api:
     def __init__(self, client: httpx.Client, team: str | None = None) -> None:
         """`team` is the id of the workspace that is meant, where the token is one of an organisation."""
         self._client = client
+        self.others: dict[str, int] = {}
+        """Lists in answers that this version does not know, and the most items that one had."""
         self._team = {"team_id": team} if team else {}
 
     def identity(self) -> Obj:
@@ -175,7 +179,8 @@ class Api:
             answer = self._call(method, **parameters, **({"cursor": place} if place else {}))
             items = _array(answer, name, method)
             barren = barren + 1 if items in ([], before) else 0
-            named = [one for one in items if is_named(one)]
+            named = own_items([one for one in items if is_named(one)])
+            self._note_others(name, answer)
             place = _next_cursor(method, answer)
             yield Page(named, len(items) - len(named), place, answer.get("is_limited") is True)
             if place is None:
@@ -185,12 +190,17 @@ class Api:
             cursors.add(place)
             before, parameters["limit"] = items, PAGE
 
+    def _note_others(self, name: str, answer: Obj) -> None:
+        for key, value in answer.items():
+            if key not in (name, *_METADATA) and tables(value):
+                self.others[key] = max(self.others.get(key, 0), len(value))
+
     def _call(self, method: str, **parameters: Any) -> Obj:
         try:
             response = self._client.get(f"/{method}", params=parameters)
         except Gone as error:
             # A status says nothing of a message or a channel: Slack's own word stands in the answer.
-            raise UpstreamError(f"{method} is not there", status=404) from error
+            raise NotOffered(f"{method} is not there", status=404) from error
         try:
             answer = response.json()
         except (ValueError, RecursionError):
@@ -233,7 +243,14 @@ def refuse_nameless(method: str, count: int) -> None:
         NamelessError: there were any.
     """
     if count:
-        raise NamelessError(f"{method} answered with {count} items that have no id or time")
+        raise NamelessError(f"{method} answered with {count} items that have no id or time of their own")
+
+
+def own_items(items: list[Any]) -> list[Any]:
+    """The items, without those whose id another one of the same answer has with another content."""
+    first: dict[str, Any] = {}
+    keys = [text(one.get("id")) if isinstance(one, dict) else None for one in items]
+    return [one for key, one in zip(keys, items, strict=True) if key is None or first.setdefault(key, one) == one]
 
 
 def _is_object(item: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.slack.errors import CursorLost, OutOfSight, Refused, ScopeMissing
+from connectors.slack.errors import CursorLost, NotOffered, OutOfSight, Refused, ScopeMissing
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector import AuthExpired, Gone, ProviderError, UpstreamError
@@ -60,6 +60,8 @@ def failure_of(method: str, answer: Obj) -> ProviderError:
         return ScopeMissing(f"{said}: the token needs {needed}; grant it and set the new token")
     if code in _OWNERS_TURN:
         return ScopeMissing(f"{said}: {_OWNERS_TURN[code]}")
+    if code == "unknown_method":
+        return NotOffered(said)
     if code == "invalid_cursor":
         return CursorLost(said)
     if code in _GONE:

@@ -21,8 +21,9 @@ _CHANNELS = ("C0GARDEN", "C0HOUSE", "C0MUSIC", "C0TRAINS")
 _TALK = {"id": "D0OTHER", "is_im": True, "user": _OTHER, "created": 1_767_225_600, "last_read": "1767225600.000100"}
 _BEGIN = 1_767_225_600
 Obj = dict[str, Any]
-_LISTS = {"messages", "channels", "members", "files"}
+_LISTS = {"messages", "channels", "members", "files", "usergroups", "items", "reminders"}
 """Lists of items in answers."""
+_HOLOGRAMS = [{"id": "H1"}, {"id": "H2"}]
 _TWIN = "the second of two"
 
 
@@ -31,7 +32,7 @@ class Workspace(PracticeAccount):
 
     faults = frozenset({Fault.FAILING, Fault.REFUSED, Fault.SIGNED_OUT})
     can_change = True
-    plants = frozenset({Plant.FIELD, Plant.TOTAL, Plant.TWIN})
+    plants = frozenset({Plant.FIELD, Plant.MEMBER, Plant.TOTAL, Plant.TWIN})
     counted = (
         Counted("messages", "reaction_count", "reactions", "message_id"),
         Counted("messages", "attachment_count", "message_attachments", "message_id"),
@@ -83,10 +84,12 @@ class Workspace(PracticeAccount):
         self._is_signed_out, self._broken, self._planted = False, {}, None
 
     def plant(self, plant: Plant) -> Planted:
-        """Let every item have a new field, a thread more replies than are given, or two messages one time."""
+        """Let items have a new field, answers a new list, a thread too high a count, or two messages one time."""
         self._planted = plant
-        marks = {Plant.FIELD: tuple(f"planted in {name}" for name in sorted(_LISTS)), Plant.TWIN: ("No. 0", _TWIN)}
-        return Planted(marks.get(plant, ()), frozenset({"messages"}))
+        fields = tuple(f"planted in {name}" for name in sorted(_LISTS))
+        marks = {Plant.FIELD: fields, Plant.MEMBER: ("holograms",), Plant.TWIN: ("No. 0", _TWIN)}
+        count = len(_HOLOGRAMS) if plant is Plant.MEMBER else None
+        return Planted(marks.get(plant, ()), frozenset({"messages"}), count)
 
     def change(self) -> None:
         """A message is written, another is edited."""
@@ -111,6 +114,8 @@ class Workspace(PracticeAccount):
         return 200, {"ok": True, **self._with_plant(answer(parameters))}
 
     def _with_plant(self, body: Obj) -> Obj:
+        if self._planted is Plant.MEMBER and "members" in body:
+            return body | {"holograms": _HOLOGRAMS}
         if self._planted is Plant.FIELD:
             return body | {name: [_grown(one, name) for one in body[name]] for name in _LISTS & body.keys()}
         messages = body.get("messages", [])

@@ -49,8 +49,9 @@ def parts(tree: Tree) -> Iterator[Part]:
     for name, streams in _NAMED.items():
         if name in tree.members:
             yield Part(name, streams, partial(_read, tree, name))
-    for name in sorted(filter(_CONVERSATION.fullmatch, tree.members)):
-        yield Part(name, (MESSAGES, CHANNELS, MEMBERSHIPS, FILES), partial(_read, tree, name))
+    for name in sorted(tree.members):
+        if of := _CONVERSATION.fullmatch(name):
+            yield Part(name, (MESSAGES, CHANNELS, MEMBERSHIPS, FILES), partial(_read, tree, name), of[1])
 
 
 def _read(tree: Tree, name: str) -> Iterator[Fact]:
@@ -63,11 +64,11 @@ def _read(tree: Tree, name: str) -> Iterator[Fact]:
 
 
 def _lines(tree: Tree, name: str) -> Iterator[Obj]:
-    """The objects of the lines; a bad one is told once the others are given.
+    """The objects of the lines; one that is no JSON is told once the others are given.
 
     Raises:
         Refused: the file ends in the middle.
-        Unreadable: a line is no JSON object.
+        Unreadable: a line is no JSON object, or endless.
     """
     bad = 0
     with tree.open(name) as file, gzip.GzipFile(fileobj=file) as lines:
@@ -78,6 +79,8 @@ def _lines(tree: Tree, name: str) -> Iterator[Obj]:
                 raise Refused(f"{name} ends in the middle: {error}") from error
             if not line:
                 break
+            if len(line) == LONGEST_LINE:
+                raise Unreadable(f"{name} has a line of more than {LONGEST_LINE // 2**20} MiB")
             try:
                 chunk = orjson.loads(line)
             except orjson.JSONDecodeError:

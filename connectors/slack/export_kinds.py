@@ -33,6 +33,13 @@ def find(path: Path) -> Found:
     """The exports at a path: a zip, a folder that is one, or a folder that holds several."""
     if not path.exists():
         return Found([], [_strange(path, "is not there")])
+    try:
+        return _find(path)
+    except (OSError, Refused) as error:
+        return Found([], [_strange(path, f"cannot be read: {error}")])
+
+
+def _find(path: Path) -> Found:
     names = [path] if path.is_file() else [one for one in sorted(path.iterdir()) if not one.name.startswith(".")]
     if path.is_dir() and is_export(whole := Tree(path)) and not _holds_several(path, whole):
         return Found([whole], [])
@@ -48,6 +55,8 @@ def find(path: Path) -> Found:
             trees.append(tree)
         else:
             others.append(_strange(one, "is no export of Slack's or slackdump's"))
+    if not trees and not others:
+        others.append(_strange(path, "holds no export"))
     return Found(sorted(trees, key=lambda tree: tree.time), others)
 
 

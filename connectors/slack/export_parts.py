@@ -22,7 +22,8 @@ class Fact(NamedTuple):
 
     kind: str
     """`user`, `channel`, `member`, `message`, `found` (a message of a search), `file`, `workspace`, `deleted` (a
-    message), `missing` (a channel or thread that is not there whole), or `nameless`."""
+    message), `missing` (a channel or thread that is not there whole), or `nameless` (it has no id
+    or time of its own)."""
     channel: str
     raw: Obj
     before: tuple[Obj, ...] = ()
@@ -37,6 +38,8 @@ class Part(NamedTuple):
     """The streams that it goes into."""
     read: Callable[[], Iterator[Fact]]
     """Raises ProviderError where it cannot be read whole."""
+    channel: str = ""
+    """The conversation that it is of; empty: it is not of one alone."""
 
 
 def objects(tree: Tree, name: str) -> list[Any]:
@@ -56,8 +59,12 @@ def objects(tree: Tree, name: str) -> list[Any]:
 
 def messages_of(channel: str, found: list[Any]) -> Iterator[Fact]:
     """The messages of an array, the texts before an edit with those that the export logged."""
+    first: dict[Any, Any] = {}
     for raw in found:
-        logged = table(table(raw).get("message")) if table(raw).get("subtype") == "message_changed" else {}
+        if (ts := table(raw).get("ts")) is not None and not _is_log(raw) and first.setdefault(str(ts), raw) != raw:
+            yield Fact("nameless", channel, {})
+            continue
+        logged = table(table(raw).get("message")) if _is_log(raw) else {}
         former = table(table(raw).get("previous_message")) or table(table(raw).get("original"))
         if micros(logged.get("ts")) is not None:
             yield Fact("message", channel, logged, (former,) if former else ())
@@ -70,10 +77,17 @@ def messages_of(channel: str, found: list[Any]) -> Iterator[Fact]:
             yield Fact("message", channel, raw)
 
 
+def _is_log(raw: Any) -> bool:
+    """Whether an item only tells of another one."""
+    return table(raw).get("subtype") in ("message_changed", "message_deleted")
+
+
 def named(kind: str, found: list[Any], **more: Any) -> Iterator[Fact]:
     """The objects of an array that have an id; `more` is what their list says of all of them."""
+    first: dict[str, Any] = {}
     for raw in found:
-        if text(table(raw).get("id")) is None:
+        key = text(table(raw).get("id"))
+        if key is None or first.setdefault(key, raw) != raw:
             yield Fact("nameless", "", {})
             continue
         yield Fact(kind, raw["id"], {**more, **raw})

@@ -37,15 +37,17 @@ class ExportReader:
             return fact.kind == "message" and fact.channel == channel and of_thread
 
         for tree in self._trees:
-            lacks = {fact.channel for fact in _facts(tree) if fact.kind == "missing"}
-            if lacks.isdisjoint({entity, channel}) and any(map(is_of, _facts(tree))):
-                yield from self._all(tree, is_of)
+            lacks = {fact.channel for fact in _facts(tree, channel) if fact.kind == "missing"}
+            if lacks.isdisjoint({entity, channel}) and any(map(is_of, _facts(tree, channel))):
+                yield from self._all(tree, is_of, channel)
                 return
         raise Refused("no export holds it whole")
 
     def message(self, channel: str, ts: str) -> Iterator[Message]:
         """One message with what rides on it."""
-        return self._newest(lambda fact: fact.kind == "message" and fact.channel == channel and fact.raw["ts"] == ts)
+        return self._newest(
+            lambda fact: fact.kind == "message" and fact.channel == channel and fact.raw["ts"] == ts, channel
+        )
 
     def thing(self, stream: str, key: str) -> Iterator[Message]:
         """One channel, person or file."""
@@ -65,30 +67,31 @@ class ExportReader:
             self._records.day = tree.time.date().isoformat()
             for fact in part.read():
                 if fact.kind == "nameless":
-                    raise ShapeError(f"items of {name} have no id or time")
+                    raise ShapeError(f"items of {name} have no id or time of their own")
                 yield from self._records.of(fact)
 
-    def _newest(self, is_meant: Callable[[Fact], bool]) -> Iterator[Message]:
+    def _newest(self, is_meant: Callable[[Fact], bool], channel: str = "") -> Iterator[Message]:
         """The records of the facts that are meant, of the newest export that has any."""
         for tree in self._trees:
-            if any(map(is_meant, _facts(tree))):
-                yield from self._all(tree, is_meant)
+            if any(map(is_meant, _facts(tree, channel))):
+                yield from self._all(tree, is_meant, channel)
                 return
         raise Refused("no export holds it")
 
-    def _all(self, tree: Tree, is_meant: Callable[[Fact], bool]) -> Iterator[Message]:
+    def _all(self, tree: Tree, is_meant: Callable[[Fact], bool], channel: str) -> Iterator[Message]:
         self._records.day = tree.time.date().isoformat()
-        for fact in filter(is_meant, _facts(tree)):
+        for fact in filter(is_meant, _facts(tree, channel)):
             yield from self._records.of(fact)
 
 
-def _facts(tree: Tree) -> Iterator[Fact]:
-    """The facts of an export; a file that cannot be read hides its own only."""
+def _facts(tree: Tree, channel: str) -> Iterator[Fact]:
+    """The facts of an export, or of its parts that are of one conversation; an unreadable file hides its own only."""
     for part in export_kinds.parts(tree):
-        try:
-            yield from part.read()
-        except ProviderError:
-            continue
+        if part.channel == channel or not channel:
+            try:
+                yield from part.read()
+            except ProviderError:
+                continue
 
 
 def recover_in(reader: ExportReader, gaps: Iterable[GapToClose]) -> Iterator[Message]:

@@ -55,11 +55,11 @@ def parts(tree: Tree) -> Iterator[Part]:
             yield Part(name, (stream,), partial(_list, tree, name, "file", more))
     for folder, channel in sorted(folders(tree).items()):
         days = sorted(name for name in tree.members if name.startswith(f"{folder}/") and _DAY.fullmatch(name))
-        yield from (Part(name, (MESSAGES,), partial(_day, tree, name, channel)) for name in days)
-        yield Part(f"{folder}/", (), partial(_threads, tree, days, channel))
+        yield from (Part(name, (MESSAGES,), partial(_day, tree, name, channel), channel) for name in days)
+        yield Part(f"{folder}/", (), partial(_threads, tree, days, channel), channel)
     for name in sorted(tree.members):
         if dump := _DUMP.fullmatch(name):
-            yield Part(name, (MESSAGES, CHANNELS), partial(_dump, tree, name, dump[1]))
+            yield Part(name, (MESSAGES, CHANNELS), partial(_dump, tree, name, dump[1]), dump[1])
 
 
 def folders(tree: Tree) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import IO, NamedTuple
 
 from connectors.slack.errors import Refused, Unreadable
 
-LONGEST_MEMBER = 512 * 1024 * 1024
+LONGEST_MEMBER = 128 * 1024 * 1024
 """Largest file of an export that is read as one document, bytes."""
 _BROKEN = (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 """Failures of a file that is cut, damaged, encrypted, or packed in a way that Python does not know."""
@@ -51,6 +51,7 @@ class Tree:
         self._prefix = f"{prefix}/" if prefix else ""
         cut = len(self._prefix)
         self.members = {one.name[cut:]: one for one in found if one.name.startswith(self._prefix)}
+        self.members = {_readable(name): one for name, one in self.members.items()}
         marks = repr(sorted((name, one.size, one.mark) for name, one in self.members.items()))
         self.identity = hashlib.sha256(marks.encode(errors="replace")).hexdigest()[:16]
 
@@ -82,7 +83,7 @@ class Tree:
             Refused: it cannot be read now.
         """
         try:
-            full = self._prefix + name
+            full = self.members[name].name
             with self._zip.open(full) if self._zip is not None else (self.path / full).open("rb") as file:
                 yield file
         except (*_BROKEN, EOFError) as error:
@@ -95,8 +96,15 @@ class Tree:
             Refused: it cannot be read now.
             Unreadable: it is larger than what is read as one document.
         """
-        with self.open(name) as file:
-            content = file.read(LONGEST_MEMBER + 1)
-        if len(content) > LONGEST_MEMBER:
+        content = b""
+        if self.members[name].size <= LONGEST_MEMBER:
+            with self.open(name) as file:
+                content = file.read(LONGEST_MEMBER + 1)
+        if self.members[name].size > LONGEST_MEMBER or len(content) > LONGEST_MEMBER:
             raise Unreadable(f"{name} has more than {LONGEST_MEMBER // 2**20} MiB")
         return content
+
+
+def _readable(name: str) -> str:
+    """A name as JSON can say it: a file system may hold bytes that are no text."""
+    return name.encode(errors="backslashreplace").decode()

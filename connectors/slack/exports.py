@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from connectors.slack import export_kinds
+from connectors.slack.archive import database_of
 from connectors.slack.export_parts import Fact, Part
 from connectors.slack.export_records import ExportRecords, export_gap, missing_gap
 from connectors.slack.export_tree import Tree
@@ -116,7 +117,7 @@ class Exports:
                     place["fact"] = number
                     yield from self._state(0)
             if nameless:
-                raise ShapeError(f"{nameless} items have no id or time")
+                raise ShapeError(f"{nameless} items have no id or time of their own")
         except ProviderError as error:
             stream = next((one for one in part.streams if one in self._wanted), None)
             if stream is not None:
@@ -136,14 +137,24 @@ class Exports:
 def opened_exports(context: Context, factory: RecordFactory, start: Start) -> Iterator[Exports | None]:
     """The exports that the settings name; None where they name none. They are alone without an archive and a token."""
     named, archive = text(context.settings.get("export")), text(context.settings.get("archive"))
+    if named is None and archive is not None and _is_export(archive):
+        # slackdump's archives before version 4 are chunk files.
+        named, archive = archive, None
     if named is None:
         yield None
         return
-    exports = Exports(Path(named), factory, start, alone=archive is None and not has_token(context))
+    is_alone = archive is None and (context.settings.get("archive") is not None or not has_token(context))
+    exports = Exports(Path(named), factory, start, alone=is_alone)
     try:
         yield exports
     finally:
         exports.close()
+
+
+def _is_export(archive: str) -> bool:
+    """Whether an export lies where an archive is expected."""
+    path = Path(archive)
+    return path.exists() and not database_of(archive).is_file() and bool(export_kinds.find(path).trees)
 
 
 def has_token(context: Context) -> bool:

@@ -14,13 +14,13 @@ from zlib import crc32
 
 import orjson
 
-from connectors.slack.api import Api, refuse_nameless
-from connectors.slack.errors import DisorderError, Refused
+from connectors.slack.api import Api, own_items, refuse_nameless
+from connectors.slack.errors import DisorderError, OutOfSight, ShortError
 from connectors.slack.fields import strings, text
 from connectors.slack.rows import Obj
 from connectors.slack.small_rows import is_canvas
 from connectors.slack.streams import CANVASES, FILES, RecordFactory
-from pdpp_worker.connector import Gone, Message, ShapeError, Start, State
+from pdpp_worker.connector import Gone, Message, NeedsOwner, ProviderError, ShapeError, Start, State, Throttled
 from pdpp_worker.connector.json_fields import table, tables
 
 KNOWN = 5_000
@@ -58,6 +58,8 @@ class Files:
             place = self._begin(place["pass"] + 1, place["sum"], place["met"], place["left"])
             self._place = place
         refuse_nameless("files.list", self._place["nameless"])
+        if (self._place.get("total") or 0) > self._place["count"]:
+            raise ShortError(f"files.list named {self._place['count']} of {self._place['total']} files")
         yield from self._gone()
         yield from self._state({"run": self._run, "known": self._place["met"]})
 
@@ -74,8 +76,12 @@ class Files:
                 yield from self._factory.file(self._api.info("files.info", "file", file=key))
             except Gone:
                 yield from self._factory.deleted(stream or FILES, [key])
-            except Refused:
+            except OutOfSight:
                 pass  # It may only be out of sight: what is held stays.
+            except (NeedsOwner, Throttled):
+                raise
+            except ProviderError:
+                continue  # The next run asks again.
             left.remove(name)
             yield from self._checkpoint(1)
         self._place["met"] += left
@@ -87,7 +93,7 @@ class Files:
             found, pages, total = self._api.files(place["page"])
             if place["page"] < pages and not found:
                 raise ShapeError(f"files.list speaks of {pages} pages, and page {place['page']} is empty")
-            named = [raw for raw in tables(found) if text(raw.get("id"))]
+            named = own_items([raw for raw in tables(found) if text(raw.get("id"))])
             for raw in named:
                 yield from self._factory.file(raw)
             self._note(found, named, total)

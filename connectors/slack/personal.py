@@ -1,6 +1,6 @@
 """The owner's own lists by the Web API: user groups, saved items, reminders, and how far conversations were read.
 
-Many tokens may not ask for them: a scope that is missing is said in the inventory, and holds nothing else up.
+Many tokens may not ask for them: a scope or method that is missing is said in the inventory, and holds nothing up.
 The cursor of a list is {"run": run} and what `absence` keeps; that of read positions {"run": run, "read":
 conversations, the longest ago first}; each may have "declared", why it may not be asked for.
 """
@@ -13,13 +13,14 @@ from typing import NamedTuple
 from connectors.slack import personal_rows
 from connectors.slack.absence import absence
 from connectors.slack.api import Api, refuse_nameless
-from connectors.slack.errors import ScopeMissing
+from connectors.slack.errors import NotOffered, ScopeMissing
 from connectors.slack.fields import strings, text
 from connectors.slack.rows import Obj
 from connectors.slack.streams import READ_STATES, REMINDERS, STARS, USER_GROUPS, RecordFactory
 from pdpp_worker.connector import Message, NeedsOwner, ProviderError, SourceMember, Start, State
 from pdpp_worker.connector.json_fields import table
 
+_NOT_ALLOWED = (ScopeMissing, NotOffered)
 READ_A_RUN = 50
 """Conversations a run of which it is asked how far they were read."""
 
@@ -57,7 +58,7 @@ class Personal:
             return
         try:
             met, nameless = yield from self._items(of)
-        except ScopeMissing as error:
+        except _NOT_ALLOWED as error:
             yield from self._declared(of.stream, error, cursor)
             return
         refuse_nameless(of.method, nameless)
@@ -89,7 +90,7 @@ class Personal:
         for channel in due:
             try:
                 raw = self._api.info("conversations.info", "channel", channel=channel)
-            except ScopeMissing as error:
+            except _NOT_ALLOWED as error:
                 yield from self._declared(READ_STATES, error, cursor)
                 return
             except NeedsOwner:
@@ -113,7 +114,7 @@ class Personal:
             count = len(strings(cursor.get("ids")) or strings(cursor.get("read")))
             yield SourceMember(kind="list", name=name, disposition="collected", streams=[stream], count=count)
 
-    def _declared(self, stream: str, error: ScopeMissing, cursor: Obj) -> Iterator[State]:
+    def _declared(self, stream: str, error: ProviderError, cursor: Obj) -> Iterator[State]:
         yield self._state(stream, {**cursor, "run": self._start.run_id, "declared": str(error)})
 
     def _state(self, stream: str, cursor: Obj) -> State:

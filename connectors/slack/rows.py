@@ -34,6 +34,7 @@ _MESSAGE_FIELDS = frozenset(
         *("username", "channel"),
     }
 )
+_REACTION_FIELDS = frozenset({"name", "users", "count"})
 _ATTACHMENT_TEXTS = (
     *("fallback", "pretext", "service_name", "service_icon", "title", "title_link", "text", "from_url", "image_url"),
     *("thumb_url", "author_name", "author_link", "author_id", "author_subname", "footer", "color"),
@@ -165,7 +166,8 @@ def reactions(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
     """The records of a message's reactions: one for each emoji and user."""
     of = message_id(channel, ts)
     for one in tables(raw.get("reactions")):
-        emoji = text(one.get("name"))
+        emoji, others = text(one.get("name")), rest_of(one, _REACTION_FIELDS)
+        more = {"extra": others} if others else {}
         for user in dict.fromkeys(strings(one.get("users")) if emoji else []):
             yield {
                 "id": f"{of}:{emoji}:{user}",
@@ -173,6 +175,7 @@ def reactions(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
                 "channel_id": channel,
                 "user_id": user,
                 "emoji": emoji,
+                **more,
             }
 
 

@@ -30,7 +30,7 @@ from connectors.slack.streams import (
     WORKSPACE,
     RecordFactory,
 )
-from connectors.slack.web_inventory import web_inventory
+from connectors.slack.web_inventory import other_lists, web_inventory
 from pdpp_worker.connector import Context, Message, Phase, Progress, ProviderError, ShapeError, Start, State
 from pdpp_worker.connector.json_fields import flag, table
 
@@ -72,7 +72,8 @@ class Web:
 
     def _inventory(self) -> Iterator[Message]:
         listed = self._listed or table(table(self._start.cursor(CHANNELS)).get("ids"))
-        yield web_inventory(len(listed), self._outside, self.personal.members(), self._factory.wanted)
+        others = (*self.personal.members(), *other_lists(self._api.others))
+        yield web_inventory(len(listed), self._outside, others, self._factory.wanted)
 
     def _read_states(self) -> Iterator[Message]:
         self._known_channels()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from connectors.slack.streams import (
     CANVASES,
@@ -28,6 +28,12 @@ _DECLARED = {
     "items of Slack lists": "only what is known about the list as a file is collected",
     "bytes of files, text of canvases": "only what is known about them is collected",
 }
+
+
+def other_lists(counts: dict[str, int]) -> Iterator[SourceMember]:
+    """Lists in Slack's answers that this version does not know."""
+    for name, count in counts.items():
+        yield SourceMember(kind="list", name=name, disposition="unknown", count=count)
 
 
 def web_inventory(channels: int, outside: int, personal: Iterable[SourceMember], wanted: Collection[str]) -> Inventory:

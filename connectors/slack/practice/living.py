@@ -35,6 +35,8 @@ class LivingWorkspace(LivingAccount):
         self.files = [_file(f"F{owner}{number}", "quip" if number == 0 else "text") for number in range(_FILES)]
         self.messages: dict[str, dict[str, Obj]] = {channel: {} for channel in _CHANNELS}
         """Channel and ts to message, replies among them."""
+        self.personal = _personal(owner)
+        """The owner's own lists by their names in answers."""
         self._away: list[tuple[str, Obj]] = []
         self._kept: Keys = {"files": set(), "canvases": set(), "channel_memberships": set(), "messages": set()}
         for channel in _CHANNELS:
@@ -51,6 +53,7 @@ class LivingWorkspace(LivingAccount):
             "somebody reacts, or takes it back": self._react,
             "somebody joins or leaves": self._join,
             "a file comes or goes": self._share,
+            "a reminder comes or goes": self._remind,
         }
 
     # What happens
@@ -112,6 +115,13 @@ class LivingWorkspace(LivingAccount):
         else:
             self.files.insert(0, _file(f"F{self._tick()}"))
 
+    def _remind(self, rng: Random) -> None:
+        held = self.personal["reminders"]
+        if len(held) > 2 and rng.random() < 0.5:
+            held.pop(rng.randrange(len(held)))
+        else:
+            held.append({"id": f"Rm{self._tick()}", "text": "eat"})
+
     def _any(self, rng: Random) -> tuple[str, Obj]:
         channel = rng.choice(_CHANNELS)
         return channel, self.messages[channel][rng.choice(sorted(self.messages[channel]))]
@@ -164,6 +174,9 @@ class LivingWorkspace(LivingAccount):
             "canvases": set(),
             "messages": set(),
             "reactions": set(),
+            "user_groups": {one["id"] for one in self.personal["usergroups"]},
+            "stars": {f"channel:{one['channel']}" for one in self.personal["items"]},
+            "reminders": {one["id"] for one in self.personal["reminders"]},
         }
         for one in self.files:
             keys[_stream_of(one)].add(one["id"])
@@ -223,10 +236,31 @@ class LivingWorkspace(LivingAccount):
             return _page("messages", found, asked)
         return {"ok": False, "error": "thread_not_found"}
 
+    def _usergroups_list(self, _: Obj) -> Obj:
+        return {"usergroups": self.personal["usergroups"]}
+
+    def _stars_list(self, asked: Obj) -> Obj:
+        return _page("items", self.personal["items"], asked)
+
+    def _reminders_list(self, _: Obj) -> Obj:
+        return {"reminders": self.personal["reminders"]}
+
+    def _files_info(self, asked: Obj) -> Obj:
+        found = [one for one in self.files if one["id"] == asked["file"]]
+        return {"file": found[0]} if found else {"ok": False, "error": "file_deleted"}
+
     def _files_list(self, asked: Obj) -> Obj:
         page, pages = int(asked["page"]), -(-len(self.files) // PAGE)
         shown = self.files[(page - 1) * PAGE : page * PAGE]
         return {"files": shown, "paging": {"page": page, "pages": pages, "total": len(self.files)}}
+
+
+def _personal(owner: int) -> dict[str, list[Obj]]:
+    return {
+        "usergroups": [{"id": f"S{owner}{number}", "users": list(_USERS[:2])} for number in range(2)],
+        "items": [{"type": "channel", "channel": channel} for channel in _CHANNELS],
+        "reminders": [{"id": f"Rm{owner}{number}", "text": "water the roses"} for number in range(3)],
+    }
 
 
 def _page(name: str, items: Sequence[Any], asked: Obj) -> Obj:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def test_items_without_a_time_are_named_and_cost_no_other(tmp_path: Path) -> Non
 
     told = told_of(holder.run(), export_member="general/2026-01-01.json")
 
-    assert "2 items have no id or time" in told.message
+    assert "2 items have no id or time of their own" in told.message
     assert set(holder.held("messages")) == {f"C1:{stamp(0)}"}
 
 
@@ -298,16 +299,80 @@ def test_one_connection_is_fed_by_an_export_and_an_archive(tmp_path: Path, direc
 
 
 def test_an_older_copy_bears_an_older_revision(tmp_path: Path) -> None:
-    holder = holder_of(export(tmp_path / "export", {"C1": [edited("older", 5)]}))
-    holder.run()
-    older = holder.held("messages")[f"C1:{stamp(1)}"]["revision"]
-    gone = Holder(context(settings(export=str(export(tmp_path / "2", {"C1": [said(stamp(1), subtype="tombstone")]})))))
-    gone.run()
+    copies = [said(stamp(1)), edited("older", 5), edited("newer", 9), said(stamp(1), subtype="tombstone")]
+    revisions = []
+    for number, copy in enumerate(copies):
+        holder = holder_of(export(tmp_path / str(number), {"C1": [copy]}))
+        holder.run()
+        revisions.append(holder.held("messages")[f"C1:{stamp(1)}"]["revision"])
 
-    assert older < gone.held("messages")[f"C1:{stamp(1)}"]["revision"]
+    assert revisions == sorted(set(revisions))
+
+
+def test_a_long_file_is_gone_on_with_in_its_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.slack.exports.RECORDS_PER_STATE", 2)
+    holder = holder_of(export(tmp_path / "export", {"C1": [said(stamp(at)) for at in range(20)]}))
+    states = [at for at, one in enumerate(holder.run()) if isinstance(one, State)]
+    holder.state.clear()
+
+    holder.run(cut=states[-8] + 1)
+    sent = holder.run(same=True)
+
+    assert len(holder.held("messages")) == 20
+    assert 0 < len(emitted(sent, "messages")) < 15
 
 
 def test_an_export_that_is_not_there_leaves_nothing_complete(tmp_path: Path) -> None:
     sent = holder_of(tmp_path / "nothing").run()
 
     assert [kind for kind, _ in members(sent).values()] == ["unknown"]
+
+
+def test_another_content_under_one_id_is_named_and_the_same_one_collapses(tmp_path: Path) -> None:
+    path = export(tmp_path / "export", {"C1=general": TALK[:1]})
+    twice = [said(stamp(1), "one"), said(stamp(1), "one"), said(stamp(2), "two"), said(stamp(2), "another")]
+    (path / "general" / "2026-01-01.json").write_text(json.dumps(twice))
+    (path / "users.json").write_text(json.dumps([user("U1"), user("U1", deleted=True)]))
+    holder = holder_of(path)
+
+    found = gaps(holder.run())
+
+    assert "1 items" in found["general/2026-01-01.json"].error
+    assert "1 items" in found["users.json"].error
+    assert holder.held("messages")[f"C1:{stamp(2)}"]["text"] == "two"
+    assert holder.held("users")["U1"]["deleted"] is False
+
+
+def test_a_name_that_is_no_text_costs_nothing_else(tmp_path: Path) -> None:
+    path = export(tmp_path / "export", {"C1=general": TALK[:1]})
+    Path(os.fsdecode(os.fsencode(path) + b"/general/\xff.json")).write_text("[]")
+
+    sent = holder_of(path).run()
+
+    assert gaps(sent) == {}
+    assert [kind for name, (kind, _) in members(sent).items() if name == "general/*.json"] == ["unknown"]
+
+
+def test_chunk_files_may_lie_where_an_archive_is_expected(tmp_path: Path) -> None:
+    path = chunks(tmp_path / "chunks", C1=conversation("C1", TALK))
+    holder = Holder(context(settings(archive=str(path), run_slackdump=False)))
+
+    assert skips(holder.run()) == {}
+
+    assert set(holder.held("messages")) == {f"C1:{one['ts']}" for one in TALK}
+
+
+def test_a_folder_without_an_export_leaves_nothing_complete(tmp_path: Path) -> None:
+    assert [kind for kind, _ in members(holder_of(tmp_path).run()).values()] == ["unknown"]
+
+
+def test_what_is_too_large_is_a_gap_and_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.slack.export_tree.LONGEST_MEMBER", 400)
+    monkeypatch.setattr("connectors.slack.export_chunks.LONGEST_LINE", 400)
+    long = [said(stamp(1), "x" * 1_000)]
+    whole = holder_of(zipped(export(tmp_path / "export", {"C1": long, "C2": TALK[:1]}), tmp_path / "export.zip"))
+    lines = holder_of(chunks(tmp_path / "chunks", C1=conversation("C1", long), C2=conversation("C2", TALK[:1])))
+
+    assert set(gaps(whole.run())) == {"c1/2026-01-01.json"}
+    assert set(gaps(lines.run())) == {"C1.json.gz"}
+    assert set(whole.held("messages")) == set(lines.held("messages")) == {f"C2:{stamp(0)}"}

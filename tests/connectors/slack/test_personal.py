@@ -105,3 +105,13 @@ def test_the_inventory_of_a_later_slice_names_what_earlier_ones_read(slack: Slac
     found = members(holder.run(same=True))
 
     assert (found["stars.list"].count, found["conversations.list"].count) == (1, 1)
+
+
+def test_a_method_that_is_not_there_is_declared(slack: Slack, holder: Holder) -> None:
+    slack.faults["usergroups.list"] = failing({"ok": False, "error": "unknown_method"})
+    slack.faults["reminders.list"] = failing(404)
+
+    sent = holder.run()
+
+    assert skips(sent) == {}
+    assert {members(sent)[name].disposition for name in ("usergroups.list", "reminders.list")} == {"declared"}

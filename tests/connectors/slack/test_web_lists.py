@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.slack import files
-from pdpp_worker.connector import Reason, SourceAccount
+from pdpp_worker.connector import Inventory, Reason, SourceAccount
 from tests.connectors.slack.account import file, said, stamp, user
 from tests.connectors.slack.conftest import Holder, failing, skips
 from tests.connectors.slack.provider import Slack
@@ -99,3 +99,42 @@ def test_a_token_of_another_workspace_than_the_one_that_is_meant_waits_for_the_o
 
     assert {one.reason for one in skips(sent).values()} == {Reason.CREDENTIALS_EXPIRED}
     assert slack.asked == []
+
+
+def test_another_person_under_one_id_is_named(slack: Slack, holder: Holder) -> None:
+    slack.users = [user("U1"), user("U1", deleted=True), user("U2")]
+
+    sent = holder.run(["users"])
+
+    assert "1 items that have no id or time of their own" in skips(sent)["users"].message
+    assert set(holder.held("users")) == {"U1", "U2"}
+    assert holder.held("users")["U1"]["deleted"] is False
+
+
+def test_fewer_files_than_the_list_counts_are_not_all_of_them(slack: Slack, holder: Holder) -> None:
+    slack.files = [file("F1")]
+    slack.faults["files.list"] = lambda _: {"ok": True, "files": slack.files, "paging": {"pages": 1, "total": 3}}
+
+    assert "1 of 3 files" in skips(holder.run(["files"]))["files"].message
+
+
+def test_a_list_that_an_answer_holds_besides_is_unknown(slack: Slack, holder: Holder) -> None:
+    people = {"ok": True, "members": [user("U1")], "guests": [user("U2"), user("U3")], "response_metadata": {}}
+    slack.faults["users.list"] = lambda _: people
+
+    (told,) = (one for one in holder.run(["users"]) if isinstance(one, Inventory))
+
+    assert [(one.name, one.count) for one in told.members if one.disposition == "unknown"] == [("guests", 2)]
+
+
+def test_a_file_that_cannot_be_asked_for_holds_nothing_up(slack: Slack, holder: Holder) -> None:
+    slack.files = [file("F1"), file("F2")]
+    holder.run(["files"])
+    del slack.files[0]
+    slack.faults["files.info"] = failing({"ok": False, "error": "internal_error"})
+
+    assert skips(holder.run(["files"])) == {}
+    slack.faults["files.info"] = failing({"ok": False, "error": "file_deleted"})
+    holder.run(["files"])
+
+    assert set(holder.held("files")) == {"F2"}
