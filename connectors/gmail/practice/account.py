@@ -36,6 +36,7 @@ class Stored:
 class GmailServer:
     """One account. Attributes may be changed while it runs."""
 
+    user: str = USER
     gmail: bool = True
     condstore: bool = True
     all_mail: str | None = "[Gmail]/Alle Nachrichten"
@@ -119,7 +120,7 @@ class GmailServer:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of a connection to it."""
-        return {"host": "127.0.0.1", "port": self.port, "tls": "plain", "user": USER}
+        return {"host": "127.0.0.1", "port": self.port, "tls": "plain", "user": self.user}
 
     def asked(self, word: str) -> list[str]:
         """The commands that contain a word."""
