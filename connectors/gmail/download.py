@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+from connectors.gmail import packed
 from connectors.gmail.client import Answer, Fetches
 from connectors.gmail.decoding import UUENCODED, undone
 from connectors.gmail.files import Files, Stored
@@ -14,6 +16,8 @@ from pdpp_worker.connector import ShapeError
 
 PIECE = 512 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""
+HEAD = 64 * 1024
+"""Bytes of a file in which packed files have to begin."""
 _ENCODED = 1.4
 """At most so many bytes as encoded for one of the content, line ends included."""
 
@@ -68,6 +72,21 @@ class Downloads:
     def head(self, stored: Stored, size: int) -> bytes:
         """The first bytes of what was fetched."""
         return self._files.head(stored, size)
+
+    def within(self, stored: Stored) -> dict[str, Any]:
+        """The fields of the files that are packed in one that was fetched; none where it is no such file."""
+        if stored.size_bytes > packed.LARGEST or not packed.may_hold_files(self._files.head(stored, HEAD)):
+            return {}
+        content = self._files.head(stored, stored.size_bytes)
+        kind = packed.packed_as(content)
+        return {"packed_as": kind, "files_within": self.unpacked(content)} if kind else {}
+
+    def unpacked(self, content: bytes) -> list[dict[str, Any]]:
+        """The files that are packed in content, kept on disk."""
+        return [
+            {"filename": one.filename, **self._files.keep(iter([one.content])).as_json()}
+            for one in packed.unpacked(content)
+        ]
 
     def _headless(self, message: Mail, part: Part) -> Iterator[bytes]:
         """The content of a part that is empty by its structure: it may stand in the part's header, by mistake."""

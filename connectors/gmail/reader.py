@@ -145,8 +145,7 @@ class Reader:
         fresh = []
         for message in outcome.read:
             if message.gm in known:
-                yield from self._met(message)
-                yield self._record("messages", message.key, message.row, partial=True)
+                yield from self._retold(message)
             else:
                 fresh.append(message)
         readable = [message for message in fresh if self._wants_text(message, chosen)]
@@ -167,6 +166,13 @@ class Reader:
             for one in keys[stream]:
                 data = {"id": one}
                 yield Record(stream=stream, key=one, data=data, emitted_at=self._now(), op="delete", ground="absent")
+
+    def _retold(self, message: Mail) -> Iterator[Record]:
+        """Lay the metadata over the records that are held."""
+        yield from self._met(message)
+        yield self._record("messages", message.key, message.row, partial=True)
+        for index in range(len(message.parts.attachments) if "attachments" in self._details else 0):
+            yield self._record("attachments", message.attachment_key(index), attachment(message, index), partial=True)
 
     def _met(self, message: Mail) -> Iterator[Record]:
         if self._overlap is not None:
@@ -239,7 +245,8 @@ class Reader:
             row = attachment(message, index)
             try:
                 downloads = self._downloads.through(self._raws.ask(message))
-                fetched = hydrated(downloads.fetch(message, part))
+                stored = downloads.fetch(message, part)
+                fetched = {**hydrated(stored), **downloads.within(stored)}
             except TooLargeError:
                 fetched = TOO_LARGE
                 self._large.add(message.uid)

@@ -147,6 +147,7 @@ def attachment(message: Mail, index: int) -> dict[str, Any]:
         "is_inline": part.disposition == "inline" or (part.content_id is not None and not part.disposition),
         "encoding": part.encoding or None,
         "encoded_bytes": part.size,
+        **({"extra": part.extra} if part.extra else {}),
     }
 
 

@@ -40,7 +40,11 @@ class LocalMail:
 class LocalClient:
     """Answers about mails by number."""
 
-    def __init__(self, mails: Mapping[int, LocalMail]) -> None:
+    def __init__(self, mails: Mapping[int, LocalMail] | None = None) -> None:
+        self._mails = mails or {}
+
+    def hold(self, mails: Mapping[int, LocalMail]) -> None:
+        """Answer about these mails from now on."""
         self._mails = mails
 
     def fetch_by_uid(self, messages: str, items: Sequence[str], changed_since: int | None = None) -> dict[int, Answer]:  # noqa: ARG002

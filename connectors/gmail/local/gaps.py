@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from connectors.gmail.local.listing import Listing
 from connectors.gmail.local.mails import FileMail, mails_of
@@ -71,12 +71,17 @@ class FileGaps:
                 self._files.remove(known)
                 yield closed_as_absent(known, name)
 
-    def left(self, pages: Pages, files: Mapping[str, MailFile]) -> Iterator[Message]:
-        """Read again the mails of the gaps that are left, and say of each whether it stays open."""
+    def left(self, pages: Pages, files: Mapping[str, MailFile], is_read: Callable[[str], bool]) -> Iterator[Message]:
+        """Read again the mails of the gaps that are left, and say of each whether it stays open.
+
+        `is_read` says whether a walk has read a file, or for a folder everything, as it is now.
+        """
         for known in self._mails:
             file = files.get(str((known.detail_locator or {}).get("file")))
             yield from self._retried(pages, known, file)
-        yield from (still_missing(LATER, known, _file_of(known)) for known in self._files)
+        for known in self._files:
+            name = _file_of(known)
+            yield closed_as_absent(known, name) if is_read(name) else still_missing(LATER, known, name)
         self._mails, self._files = [], []
 
     def _retried(self, pages: Pages, known: GapToClose, file: MailFile | None) -> Iterator[Message]:

@@ -13,7 +13,7 @@ from pdpp_worker.connector import Context, DetailGap, Message, Reason, Record, S
 
 MOST_MAILS = 100
 """Mails between two checkpoints."""
-MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 4 * 1024 * 1024
 """Bytes of mails that are held at once, but for one large mail."""
 
 
@@ -32,9 +32,9 @@ class Pages:
     """Tells mails of files, but for those that the server holds."""
 
     def __init__(self, start: Start, context: Context, registry: Registry, held: Container[str]) -> None:
-        self._start = start
-        self._context = context
         self._registry = registry
+        self._client = LocalClient()
+        self._reader = Reader(start, context, LocalSession(self._client))
         self._identified = Identified(registry)
         self._held = held
 
@@ -54,8 +54,8 @@ class Pages:
 
     def _read(self, place: str, mails: dict[int, Known], chosen: Chosen, result: PageResult) -> Iterator[Message]:
         box = FileBox(place, 0, gmail=False, mails=mails)
-        session = LocalSession(LocalClient({number: one.mail for number, one in mails.items()}))
-        for message in Reader(self._start, self._context, session).page(box, sorted(mails), chosen=chosen):
+        self._client.hold({number: one.mail for number, one in mails.items()})
+        for message in self._reader.page(box, sorted(mails), chosen=chosen):
             if isinstance(message, Record) and not message.partial:
                 result.firsts.setdefault(message.stream, str(message.key))
                 if message.stream == "messages" and (message_id := message.data.get("message_id")):

@@ -59,16 +59,24 @@ class FilesSource:
         pages, gaps = Pages(self._start, self._context, self._registry, held), FileGaps(self._start)
         walk = FilesWalk(self._start, pages, gaps, self.position, self._root, checkpoint)
         yield from walk.messages(Listing.of(self._root))
-        yield from gaps.left(pages, self._files())
+        yield from gaps.left(pages, self._files(), self._is_read)
 
     def recovered(self, held: Container[str]) -> Iterator[Message]:
         """The gaps that START assigns, without a walk."""
         pages = Pages(self._start, self._context, self._registry, held)
-        yield from FileGaps(self._start).left(pages, self._files())
+        yield from FileGaps(self._start).left(pages, self._files(), self._is_read)
 
     def labels(self) -> list[Mailbox]:
         """The mailboxes and labels of the files."""
         return [Mailbox(label, "/", frozenset()) for label in self.position.labels]
+
+    def _is_read(self, name: str) -> bool:
+        """Whether a walk has read a file, or for a folder everything, as it is now."""
+        listing, position = Listing.of(self._root), self.position
+        concerned = [file for file in listing.mboxes if file.name == name] or listing.mboxes
+        is_read = all((place := position.mboxes.get(file.name)) and place.stands(file) for file in concerned)
+        is_passed = listing.groups == position.groups and not position.aim
+        return listing.has_mail and not listing.unreadable and is_read and is_passed
 
     def _files(self) -> dict[str, MailFile]:
         """The files that gaps are about, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from connectors.gmail.connector import collect
 from pdpp_worker.connector import DetailGapRecovered, Inventory, Message, SourceAccount, SourceMember
 from tests.connectors.gmail.conftest import TREE, Holder, gaps, holder, records, skips, to_close
 from tests.connectors.gmail.mails import written
+from tests.support.connectors import start
 
 SEPARATOR = b"From ada@example.com Mon May  6 07:08:09 2024\n"
 
@@ -282,3 +285,19 @@ def test_files_of_another_owner_have_another_account(owner: Holder, folder: Path
 def account_of(said: list[Message]) -> Any:
     (account,) = [one.identity for one in said if isinstance(one, SourceAccount)]
     return account
+
+
+def test_memory_does_not_grow_with_an_mbox(owner: Holder, folder: Path) -> None:
+    large = mbox(written("large", "Good morning.\n" * 20_000))
+    with (folder / "Inbox.mbox").open("wb") as file:
+        for number in range(90):
+            file.write(large.replace(b"Subject: large", f"Subject: {number}".encode()))
+    tracemalloc.start()
+
+    for _ in collect(start(["messages"], {}), owner.context):
+        pass
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (folder / "Inbox.mbox").stat().st_size > 25_000_000
+    assert peak < 35_000_000

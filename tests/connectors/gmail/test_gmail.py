@@ -128,7 +128,7 @@ def test_two_new_lives_before_the_walk_ends_lose_no_deletion(gmail: GmailServer,
     gmail.delete(2)
     gmail.renumber()
     late = gmail.add(written("late"), uid=50)
-    inbox.run(cut=8)
+    inbox.run(cut=11)
     assert set(inbox.by_subject()) == {"mail 1", "mail 2", "mail 3", "late"}
     gmail.delete(late.uid)
     gmail.renumber()
