@@ -52,7 +52,8 @@ class Logs(FileAccount):
             self._append(session, f"{session}/subagents/agent-a1", 50, 2)
             name = f"{_PROJECT}/{session}/tool-results/toolu_1.txt"
             self.write(name, b"12 files changed\n")
-            self._groups.append(RecordGroup("attachments", frozenset({name}), name))
+            # Not by itself: a result is any text, so that none is garbled.
+            self._groups.append(RecordGroup("attachments", frozenset({name})))
 
     def _append(self, session: str, transcript: str, first: int, count: int) -> None:
         """Lines of a transcript, as the tool writes them: turns, and one summary."""
