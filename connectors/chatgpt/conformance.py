@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 from connectors.chatgpt.practice import extras
 from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.conversation import PROJECTS
 from connectors.chatgpt.practice.living import open_living_account
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
-from connectors.chatgpt.practice.rendering import gizmo_id
+from connectors.chatgpt.practice.rendering import gizmo_id, project_id
 from connectors.chatgpt.small_rows import INSTRUCTIONS_ID
 from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
 
@@ -30,16 +31,17 @@ class ChatAccount(PracticeAccount):
 
     def __init__(self, provider: ProviderProcess) -> None:
         self._provider = provider
-        self._account = Account(provider.options.seed, CONVERSATIONS)
         self.settings = {"base_url": provider.base_url}
         self.secrets = {"access_token": TOKEN, "device_id": "practice-device-id"}
 
     def expected_records(self) -> Sequence[RecordGroup]:
         """Every conversation with its messages, and the small streams."""
         seed = self._provider.options.seed
-        shares = extras.shared_conversations(self._account, 0, CONVERSATIONS)["items"]
+        account = self._provider.account()
+        shares = extras.shared_conversations(account, 0, CONVERSATIONS)["items"]
         return [
-            *self._conversations(),
+            *_conversations(account),
+            RecordGroup("projects", frozenset(project_id(seed, number) for number in range(PROJECTS))),
             RecordGroup("memories", frozenset(one["id"] for one in extras.memories(seed)["memories"])),
             RecordGroup("custom_gpts", frozenset(gizmo_id(seed, number) for number in range(extras.GIZMOS))),
             RecordGroup("custom_instructions", frozenset({INSTRUCTIONS_ID})),
@@ -68,14 +70,14 @@ class ChatAccount(PracticeAccount):
 
     def change(self) -> None:
         """A day passes: two conversations go on, another begins."""
-        self._account.advance(_DAY)
         self._provider.advance(_DAY)
 
-    def _conversations(self) -> Iterator[RecordGroup]:
-        for one in self._account.expected():
-            key = one.conversation_id
-            yield RecordGroup("conversations", frozenset({key}), key)
-            yield RecordGroup("messages", frozenset((key, node) for node in one.message_ids), key)
+
+def _conversations(account: Account) -> Iterator[RecordGroup]:
+    for one in account.expected():
+        key = one.conversation_id
+        yield RecordGroup("conversations", frozenset({key}), key)
+        yield RecordGroup("messages", frozenset((key, node) for node in one.message_ids), key)
 
 
 @contextmanager

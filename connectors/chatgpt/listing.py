@@ -122,7 +122,7 @@ class Walk:
     def as_json(self) -> dict[str, Any]:
         """The state as a cursor keeps it."""
         saved = {
-            "known": self.known.as_text(),
+            "known": self.known.as_text() or None,
             "before": self._before,
             "surplus": self._surplus,
             "whole_at": self._whole_at,

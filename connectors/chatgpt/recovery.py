@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import groupby
 
 from connectors.chatgpt.details import Details, flaw_of
 from connectors.chatgpt.errors import TreeCutError
 from connectors.chatgpt.fields import identity
 from connectors.chatgpt.gaps import absent, by_conversation, closed
 from connectors.chatgpt.reports import deleted, whole
+from connectors.chatgpt.told_trees import ToldTrees
 from pdpp_worker.connector import (
     Context,
     GapToClose,
@@ -21,7 +22,7 @@ from pdpp_worker.connector import (
     closed_as_absent,
     still_missing,
 )
-from pdpp_worker.connector.json_fields import table
+from pdpp_worker.connector.json_fields import table, text
 
 
 def recover(start: Start, context: Context, details: Details) -> Iterator[Message]:
@@ -31,18 +32,25 @@ def recover(start: Start, context: Context, details: Details) -> Iterator[Messag
     for key in found.keys() - missing.keys():
         # An item of an export without an id: the network's own lists name all that there is to ask for.
         yield from (closed_as_absent(known) for known in found[key])
-    for number, (key, gaps) in enumerate(missing.items()):
-        if details.why_stop is not None:
-            return
-        if number % details.batch == 0:
-            details.read_ahead(list(islice(missing, number, number + details.batch)))
-        yield from _retry(key, gaps, context, details)
+    told = ToldTrees(context.files, start.run_id)
+    in_order = sorted(missing, key=lambda key: _workspace(missing[key]) or "") if details.batch > 1 else list(missing)
+    for workspace, keys in groupby(in_order, key=lambda key: _workspace(missing[key])):
+        for number, key in enumerate(together := list(keys)):
+            if details.why_stop is not None:
+                return
+            if number % details.batch == 0:
+                details.read_ahead(together[number : number + details.batch], workspace)
+            yield from _retry(key, missing[key], context, details, told)
 
 
-def _retry(key: str, gaps: list[GapToClose], context: Context, details: Details) -> Iterator[Message]:
+def _workspace(gaps: list[GapToClose]) -> str | None:
+    return text(table(gaps[0].detail_locator).get("workspace"))
+
+
+def _retry(key: str, gaps: list[GapToClose], context: Context, details: Details, told: ToldTrees) -> Iterator[Message]:
     item = table(table(gaps[0].detail_locator).get("item"))
     try:
-        detail = details.read(key)
+        detail = details.read(key, _workspace(gaps))
     except NeedsOwner:
         raise
     except Gone:
@@ -54,6 +62,7 @@ def _retry(key: str, gaps: list[GapToClose], context: Context, details: Details)
         return
     flaw = flaw_of(item, detail)
     if flaw is None or isinstance(flaw, TreeCutError):
+        told.add(key, detail.message_ids)
         yield from whole(key, item, detail, context.now)
     if flaw is None:
         yield from closed(key, gaps, detail.message_ids)

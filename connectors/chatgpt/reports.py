@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,10 +32,18 @@ def deleted(key: str, now: Now) -> Record:
     return Record(stream="conversations", key=key, data={"id": key}, emitted_at=now(), op="delete", ground="stated")
 
 
-def gap(key: str, item: dict[str, Any], error: ProviderError, *, gap_id: str | None = None) -> DetailGap:
+def vanished(key: str, names: Sequence[str], now: Now) -> Iterator[Record]:
+    """Messages that are no longer in a tree that was read whole."""
+    for name in names:
+        data = {"id": name, "conversation_id": key}
+        yield Record(stream="messages", key=[key, name], data=data, emitted_at=now(), op="delete", ground="absent")
+
+
+def gap(key: str, item: dict[str, Any], error: ProviderError, workspace: str | None = None) -> DetailGap:
     """A conversation whose messages could not be read, with all that is needed to ask for it again."""
     locator = {"kind": "chatgpt.conversation", "conversation_id": key, "item": rows.listed_fields(item)}
-    return gap_for(error, "messages", key, parent_stream="conversations", detail_locator=locator, gap_id=gap_id)
+    locator |= {"workspace": workspace} if workspace is not None else {}
+    return gap_for(error, "messages", key, parent_stream="conversations", detail_locator=locator)
 
 
 def coverage(key: str, *, is_read: bool) -> DetailCoverage:

@@ -27,6 +27,7 @@ class Conversation:
         self._parents: dict[str, Any] = {}
         self._children: dict[str, list[str]] = {}
         self._times: dict[str, int] = {}
+        self._roles: dict[str, Any] = {}
         self._speaking: set[str] = set()
         self.is_whole = False
         """Whether it has a tree."""
@@ -58,9 +59,26 @@ class Conversation:
 
     @property
     def absent_nodes(self) -> list[str]:
-        """Nodes that others name as their children and that are not there."""
-        named = (child for children in self._children.values() for child in children)
-        return sorted({child for child in named if child not in self._nodes})
+        """Nodes that others name as their children or parents and that are not there; the root alone may lack."""
+        children = {child for children in self._children.values() for child in children if child not in self._nodes}
+        above = self._absent_parents
+        return sorted(children if self._lacks_root else children | above)
+
+    @property
+    def begins_in_the_middle(self) -> bool:
+        """Whether it has no root, and what comes first is no message of the system's, as it is below a root."""
+        above = self._absent_parents
+        heads = [name for name in self._nodes if self._parents[name] in above] if self._lacks_root else []
+        return any(self._roles[name] != "system" for name in heads)
+
+    @property
+    def _absent_parents(self) -> set[str]:
+        named = {parent for parent in self._parents.values() if isinstance(parent, str)}
+        return named - self._nodes.keys()
+
+    @property
+    def _lacks_root(self) -> bool:
+        return len(self._absent_parents) == 1 and all(isinstance(one, str) for one in self._parents.values())
 
     @property
     def messages_on_branch(self) -> int:
@@ -98,7 +116,9 @@ class Conversation:
             node = self._node(name)
             self._parents[name] = node.get("parent")
             self._children[name] = strings(node.get("children"))
-            self._times[name] = millis(table(node.get("message")).get("create_time")) or 0
+            message = table(node.get("message"))
+            self._times[name] = millis(message.get("create_time")) or 0
+            self._roles[name] = table(message.get("author")).get("role")
             if node.get("message") is not None:
                 self._speaking.add(name)
 

@@ -19,6 +19,9 @@ from enum import StrEnum
 from random import Random
 from typing import Any, Protocol
 
+from pdpp_worker.conformance.errors import NotChecked
+from pdpp_worker.conformance.planting import Counted, Plant, Planted
+
 Key = str | tuple[str, ...]
 """A record's key; a tuple stands for a compound one."""
 
@@ -72,6 +75,10 @@ class PracticeAccount(ABC):
     """The faults that `inject` can produce."""
     can_change: bool = False
     """Whether `change` can do something."""
+    plants: frozenset[Plant] = frozenset()
+    """Things that `plant` can plant."""
+    counted: Sequence[Counted] = ()
+    """Fields of records that count other records."""
 
     @abstractmethod
     def expected_records(self) -> Sequence[RecordGroup]:
@@ -89,6 +96,14 @@ class PracticeAccount(ABC):
 
     def restore(self) -> None:  # noqa: B027 - optional
         """Undo every fault."""
+
+    def plant(self, plant: Plant) -> Planted:
+        """Plant something in what a run from nothing reads, until `restore`.
+
+        Raises:
+            NotChecked: the practice account cannot.
+        """
+        raise NotChecked(f"The practice account cannot plant {plant.value}.")
 
     def change(self) -> None:  # noqa: B027 - optional
         """Let something happen to the account between two visits: something new, something changed."""

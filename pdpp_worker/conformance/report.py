@@ -12,10 +12,17 @@ from tempfile import TemporaryDirectory
 from pdpp_worker.conformance.adversary.seeds import SHORT
 from pdpp_worker.conformance.case import Case
 from pdpp_worker.conformance.checks.adversary import check_adversary
+from pdpp_worker.conformance.checks.inventory import check_counts, check_inventory
 from pdpp_worker.conformance.checks.leniency import check_leniency
 from pdpp_worker.conformance.checks.manifest import check_manifest
 from pdpp_worker.conformance.checks.misses import check_faults, check_requests
 from pdpp_worker.conformance.checks.plain import check_change, check_determinism, check_expected_records, check_plain
+from pdpp_worker.conformance.checks.planted import (
+    check_contradiction,
+    check_twins,
+    check_unknown_field,
+    check_unknown_member,
+)
 from pdpp_worker.conformance.checks.recovery import check_recovery, check_targeted
 from pdpp_worker.conformance.checks.resume import check_kills
 from pdpp_worker.conformance.checks.scope import check_narrowed, check_streams
@@ -65,6 +72,12 @@ CHECKS: dict[str, Check] = {
     "stops when told": check_stops,
     "recovery": check_recovery,
     "targeted fetch": check_targeted,
+    "inventory": check_inventory,
+    "unknown field": check_unknown_field,
+    "unknown member": check_unknown_member,
+    "contradicting total": check_contradiction,
+    "repeated id": check_twins,
+    "counts": check_counts,
     "next visit": check_change,
     ADVERSARY: check_adversary,
     "no secrets": check_secrets,

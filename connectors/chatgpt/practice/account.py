@@ -47,6 +47,7 @@ class Account:
         self.changes: list[Change] = []
         self._next_index = conversations
         self._by_id: dict[str, Conversation] = {}
+        self._hidden = frozenset[str]()
         for index in range(conversations):
             self._put(self._original(index))
         self._sort()
@@ -62,9 +63,15 @@ class Account:
         """Part of all conversations, newest update first."""
         return self._newest_first[offset : offset + limit]
 
-    def listed(self, *, archived: bool) -> list[Conversation]:
-        """One of the two lists: the archived conversations stand in a list of their own."""
-        return [one for one in self._newest_first if one.is_archived is archived]
+    def listed(self, *, archived: bool = False, team: bool = False, project: int | None = None) -> list[Conversation]:
+        """One of the lists: archived conversations, those of a project and those of the team stand apart.
+
+        A project holds archived ones as well.
+        """
+        shown = (one for one in self._newest_first if one.id not in self._hidden and one.is_of_team is team)
+        if project is not None:
+            return [one for one in shown if one.project == project]
+        return [one for one in shown if one.project is None and one.is_archived is archived]
 
     def find(self, conversation_id: str) -> Conversation | None:
         """The conversation with this id, unless it was deleted or never was."""
@@ -85,14 +92,14 @@ class Account:
 
         Raises ValueError if the account has too few conversations for it.
         """
-        if change.updates + change.deleted > len(self):
+        wanted = change.updates + change.deleted + change.hidden
+        if wanted > len(self):
             raise ValueError(f"the account has {len(self)} conversations, too few to update and delete that many")
         self.changes.append(change)
         step = len(self.changes)
-        touched = generator(self.seed, "change", step, change.seed).sample(
-            sorted(self._by_id), change.updates + change.deleted
-        )
-        updated, deleted = touched[: change.updates], touched[change.updates :]
+        touched = generator(self.seed, "change", step, change.seed).sample(sorted(self._by_id), wanted)
+        updated, deleted = touched[: change.updates], touched[change.updates : wanted - change.hidden]
+        self._hidden = frozenset(touched[wanted - change.hidden :])
         instants = count(NEWEST + step * CHANGE_EVERY_S, TOUCH_EVERY_S)
         for conversation_id in updated:
             old = self._by_id[conversation_id]

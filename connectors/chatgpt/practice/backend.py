@@ -59,6 +59,7 @@ class Backend:
         self.journal = Journal(options.log, self._clock)
         self.set_quota(options.quota)
         self.set_faults(options.faults)
+        self._shifts: list[tuple[int, Change]] = []
 
     def take(self, call: Call) -> Outcome:
         """Decide on a request that has just arrived, and write it down."""
@@ -75,6 +76,18 @@ class Backend:
         if self.options.state:
             save_account(self.account, self.options.state)
         return advanced
+
+    def shift(self, change: Change, after_pages: int) -> None:
+        """Let the account change once so many more pages of its lists were given: in the middle of somebody's walk."""
+        self._shifts.append((after_pages, change))
+
+    def page_given(self) -> None:
+        """A page of a list was made: let happen what waited for it."""
+        left = [(pages - 1, change) for pages, change in self._shifts]
+        self._shifts = [one for one in left if one[0] > 0]
+        for pages, change in left:
+            if pages <= 0:
+                self.advance(change)
 
     def set_quota(self, options: QuotaOptions) -> None:
         """Begin another quota, with its full allowance."""

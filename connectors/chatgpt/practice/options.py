@@ -76,9 +76,11 @@ class Change:
     new: int = 0
     deleted: int = 0
     seed: int = 0
+    hidden: int = 0
+    """So many leave their list, though they can still be read; the next change brings them back."""
 
     def __post_init__(self) -> None:
-        require(min(self.updates, self.new, self.deleted) >= 0, "a count must not be negative")
+        require(min(self.updates, self.new, self.deleted, self.hidden) >= 0, "a count must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ class GmailServer:
     """UIDs that FETCH of more than UIDs leaves out, without a word."""
     hidden: set[int] = field(default_factory=set)
     """UIDs that every FETCH leaves out, without a word."""
+    tells_no_changes: bool = False
+    """Answer FETCH with CHANGEDSINCE with an OK and no lines."""
     cut_at: int | None = None
     """Byte of a part behind which nothing more is sent."""
     announced: dict[int, int] = field(default_factory=dict)

@@ -177,7 +177,7 @@ class _Session:
         asked = requested(items)
         for number, mail in enumerate(sorted(self._here.values(), key=lambda one: one.uid), start=1):
             hidden = mail.uid in self._server.withheld and asked != ["UID"]
-            hidden |= mail.uid in self._server.hidden
+            hidden |= mail.uid in self._server.hidden or bool(modifiers and self._server.tells_no_changes)
             if _within(mail.uid, where, self._here) and mail.modseq > since and not hidden:
                 parts = items_of(self._server, mail, [*asked, *(["MODSEQ"] if modifiers else [])])
                 self._say(f"* {number} FETCH (".encode() + b" ".join(parts) + b")")

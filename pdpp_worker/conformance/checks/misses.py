@@ -141,7 +141,7 @@ def require_said(case: Case, whole: Held, ledger: Ledger, how: str) -> None:
 
 def _unanswered(case: Case, ledger: Ledger, stream: str, lost: Collection[str]) -> list[str]:
     """Records that are lost and that no gap speaks of: one about a single resource answers for that one alone."""
-    family = _family(case.manifest, stream)
+    family = family_of(case.manifest, stream)
     gaps = [gap for gap in ledger.gaps.values() if gap.miss.stream in family]
     names_sources = case.manifest.recovery.names_sources
     if any(names_sources(gap.miss.stream) or not isinstance(gap.miss.scope, ResourceScope) for gap in gaps):
@@ -151,7 +151,7 @@ def _unanswered(case: Case, ledger: Ledger, stream: str, lost: Collection[str]) 
     return [key for key in sorted(lost) if not (naming(gaps, key) or naming(gaps, resources.get(key, key)))]
 
 
-def _family(manifest: Manifest, name: str) -> set[str]:
+def family_of(manifest: Manifest, name: str) -> set[str]:
     """A stream, those that keep its place and those whose place it keeps."""
     stream = manifest.stream(name)
     children = {one.name for one in manifest.streams if name in one.parents}

@@ -104,6 +104,12 @@ def assert_whole(holder: Holder, account: Account, besides: Sequence[str] = ()) 
     assert {key for key in holder.held("messages") if key[0] in expected} >= nodes
 
 
+@pytest.fixture(autouse=True)
+def _files_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a connector keeps on disk goes with the test."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def provide() -> Iterator[Callable[..., ProviderProcess]]:
     """Starts providers and stops them after the test."""

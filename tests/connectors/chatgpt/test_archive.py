@@ -201,7 +201,7 @@ def test_what_no_export_holds_is_out_of_the_scope_of_its_connection(export: Path
 def test_a_stream_that_is_asked_for_all_the_same_is_a_miss(export: Path) -> None:
     said = reader(export).run()
 
-    assert {one.stream: one.reason for one in skips(said).values()} == dict.fromkeys(ALL[2:5], "export_not_wired")
+    assert {one.stream: one.reason for one in skips(said).values()} == dict.fromkeys(ALL[2:6], "export_not_wired")
 
 
 def test_shared_links_are_read_from_the_export(export: Path, provide: Callable[..., ProviderProcess]) -> None:
