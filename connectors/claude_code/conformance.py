@@ -84,7 +84,7 @@ class Logs(FileAccount):
     def _write_subagent(self, session: str) -> None:
         name = f"{_PROJECT}/{session}/subagents/agent-a1.meta.json"
         self.write(name, b'{"agentType": "Explore", "toolUseId": "toolu_1"}')
-        self._groups.append(RecordGroup("subagents", frozenset({f"{session}/a1"}), name))
+        self._groups.append(RecordGroup("subagents", frozenset({f"{session}/a1"})))
 
     def _append(self, session: str, transcript: str, first: int, count: int) -> None:
         """Lines of a transcript, as the tool writes them: turns, and one summary."""

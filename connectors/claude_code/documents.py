@@ -205,7 +205,17 @@ def _read(
     yield record
     counts.count(document.size)
     counts.read(stream, document.key)
-    marks[document.key] = document.mark
+    if _is_as_listed(document):
+        marks[document.key] = document.mark
+
+
+def _is_as_listed(document: Document) -> bool:
+    """Whether the file has not changed since it was listed; else the next walk reads it again."""
+    try:
+        stat = document.path.stat()
+    except OSError:
+        return False
+    return (stat.st_size, stat.st_mtime_ns) == (document.size, document.mtime_ns)
 
 
 def _add(documents: DocumentSet, home: Path, path: Path, key: str) -> None:

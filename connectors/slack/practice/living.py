@@ -160,6 +160,9 @@ class LivingWorkspace(LivingAccount):
             "channels": set(_CHANNELS),
             "channel_stats": {f"{channel}:{self.today}" for channel in _CHANNELS},
             "channel_memberships": {f"{channel}:{user}" for channel in _CHANNELS for user in self.members[channel]},
+            "user_groups": {"S0TEAM"},
+            "stars": {"channel:C0MUSIC"},
+            "reminders": {"Rm0WATER"},
             "files": set(),
             "canvases": set(),
             "messages": set(),
@@ -222,6 +225,19 @@ class LivingWorkspace(LivingAccount):
         if found:
             return _page("messages", found, asked)
         return {"ok": False, "error": "thread_not_found"}
+
+    def _usergroups_list(self, _: Obj) -> Obj:
+        return {"usergroups": [{"id": "S0TEAM", "handle": "team", "users": [_USERS[0]]}]}
+
+    def _stars_list(self, asked: Obj) -> Obj:
+        return _page("items", [{"type": "channel", "channel": "C0MUSIC"}], asked)
+
+    def _reminders_list(self, _: Obj) -> Obj:
+        return {"reminders": [{"id": "Rm0WATER", "text": "water the roses"}]}
+
+    def _files_info(self, asked: Obj) -> Obj:
+        found = [one for one in self.files if one["id"] == asked["file"]]
+        return {"file": found[0]} if found else {"ok": False, "error": "file_deleted"}
 
     def _files_list(self, asked: Obj) -> Obj:
         page, pages = int(asked["page"]), -(-len(self.files) // PAGE)
