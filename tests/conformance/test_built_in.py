@@ -14,13 +14,13 @@ NOT_CHECKED: dict[str, set[str]] = {
     "gmail": set(),
     "slack": set(),
     "claude_code": {"failing requests", "stops when told"},
-    "usaa": {"failing requests", "stops when told", "lying provider"},
+    "usaa": {"failing requests", "stops when told"},
 }
 NOT_PLANTED: dict[str, set[str]] = {
     "chatgpt": {"inventory", "unknown field", "unknown member", "contradicting total", "repeated id", "counts"},
-    "gmail": {"inventory", "unknown member", "counts"},
-    "slack": {"inventory", "unknown field", "unknown member"},
-    "claude_code": {"inventory", "unknown member", "contradicting total"},
+    "gmail": {"unknown member", "counts"},
+    "slack": {"unknown field", "unknown member"},
+    "claude_code": {"unknown member", "contradicting total"},
     "usaa": {"inventory", "unknown field", "contradicting total", "repeated id", "counts"},
 }
 """Checks for which the practice account cannot plant anything."""
