@@ -76,14 +76,15 @@ class Logs(FileAccount):
             self._append(session, f"{session}/subagents/agent-a1", 50, 2)
             name = f"{_PROJECT}/{session}/tool-results/toolu_1.txt"
             self.write(name, b"12 files changed\n")
+            # Not by itself: a result is any text, so that none is garbled.
             key = name.removeprefix(f"{_PROJECT}/")
-            self._groups.append(RecordGroup("attachments", frozenset({key}), name))
+            self._groups.append(RecordGroup("attachments", frozenset({key})))
             self._write_subagent(session)
 
     def _write_subagent(self, session: str) -> None:
         name = f"{_PROJECT}/{session}/subagents/agent-a1.meta.json"
         self.write(name, b'{"agentType": "Explore", "toolUseId": "toolu_1"}')
-        self._groups.append(RecordGroup("subagents", frozenset({f"{session}/a1"}), name))
+        self._groups.append(RecordGroup("subagents", frozenset({f"{session}/a1"})))
 
     def _append(self, session: str, transcript: str, first: int, count: int) -> None:
         """Lines of a transcript, as the tool writes them: turns, and one summary."""

@@ -140,6 +140,11 @@ def walk_documents(factory: RecordFactory, stream: str, documents: DocumentSet, 
         counts.read(stream, name)
     for name, error in documents.unlisted.items():
         yield counts.gap(stream, name, Reason.SOURCE_PARTITION_FAILED, describe_os_error(error), {"directory": name})
+    stale = {one.key for one in documents.documents if before.get(one.key, one.mark) != one.mark}
+    if stale:
+        # A run that is killed now has written what it read: a file that is then as it was before is to be read again.
+        before = {key: mark for key, mark in before.items() if key not in stale}
+        yield State(stream=stream, cursor={"files": before, "unlisted": unlisted})
     for document in documents.documents:
         if before.get(document.key) != document.mark:
             yield from _read(factory, stream, document, counts, marks)
@@ -205,7 +210,17 @@ def _read(
     yield record
     counts.count(document.size)
     counts.read(stream, document.key)
-    marks[document.key] = document.mark
+    if _is_as_listed(document):
+        marks[document.key] = document.mark
+
+
+def _is_as_listed(document: Document) -> bool:
+    """Whether the file has not changed since it was listed; else the next walk reads it again."""
+    try:
+        stat = document.path.stat()
+    except OSError:
+        return False
+    return (stat.st_size, stat.st_mtime_ns) == (document.size, document.mtime_ns)
 
 
 def _add(documents: DocumentSet, home: Path, path: Path, key: str) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 from connectors.gmail.client import Answer
 from connectors.gmail.decoding import snippet, text_of, undone
 from connectors.gmail.download import Downloads, TooLargeError, content
+from connectors.gmail.errors import SilentError
 from connectors.gmail.files import Stored
 from connectors.gmail.html_text import html_text
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.source import SMALL, SOURCE, has_parts, outside
 from connectors.gmail.structure import Part
-from pdpp_worker.connector import ShapeError
 
 INLINE = 256 * 1024
 """Bytes, as encoded, of a text part that is kept in the record whole; a larger one is kept as a file."""
@@ -155,7 +155,7 @@ def _check_size(raw: bytes, part: Part, limit: int) -> None:
         ShapeError: it does.
     """
     if len(raw) < min(part.size or 0, limit):
-        raise ShapeError(f"the server sent {len(raw)} of the {part.size} bytes of part {part.path}")
+        raise SilentError(f"the server sent {len(raw)} of the {part.size} bytes of part {part.path}")
 
 
 def body_row(message: Mail, text: Text) -> dict[str, Any]:

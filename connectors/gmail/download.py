@@ -8,11 +8,11 @@ from typing import Any
 from connectors.gmail import packed
 from connectors.gmail.client import Answer, Fetches
 from connectors.gmail.decoding import UUENCODED, undone
+from connectors.gmail.errors import SilentError
 from connectors.gmail.files import Files, Stored
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.source import beyond_header, has_parts
 from connectors.gmail.structure import Part
-from pdpp_worker.connector import ShapeError
 
 PIECE = 512 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""
@@ -103,7 +103,7 @@ class Downloads:
         answers = self._ask(label, lambda client: client.fetch_by_uid(str(message.uid), [item]))
         answer = answers.get(message.uid)
         if answer is None:
-            raise ShapeError("the server told nothing of the message")
+            raise SilentError("the server told nothing of the message")
         return content(answer, part, offset)[:PIECE]
 
 
@@ -121,7 +121,7 @@ def _check_goes_on(piece: bytes, part: Part, offset: int) -> None:
         ShapeError: nothing more came.
     """
     if not piece:
-        raise ShapeError(f"the server sent {offset} of the {part.size} bytes of part {part.path} and then nothing")
+        raise SilentError(f"the server sent {offset} of the {part.size} bytes of part {part.path} and then nothing")
 
 
 def content(answer: Answer, part: Part, offset: int = 0) -> bytes:
@@ -137,7 +137,7 @@ def content(answer: Answer, part: Part, offset: int = 0) -> bytes:
         return _raw(whole)[offset:]
     if (f"{name}<{offset}>" in answer or name in answer) and (offset or not part.size):
         return b""
-    raise ShapeError("the server told nothing of the part")
+    raise SilentError("the server told nothing of the part")
 
 
 def _raw(value: bytes | int) -> bytes:

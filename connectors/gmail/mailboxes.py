@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from connectors.gmail.errors import SilentError
 from connectors.gmail.fields import atom, checksum, mailbox_name
 from connectors.gmail.session import Session
-from pdpp_worker.connector import Context, Message, Record, ShapeError, Start, State
+from pdpp_worker.connector import Context, Message, Record, Start, State
 
 AGREEING = 2
 """Runs that have to find something absent before it is deleted."""
@@ -47,7 +48,7 @@ def listed(session: Session) -> list[Mailbox]:
         between = delimiter.decode("utf-8", "replace") if delimiter else None
         found[name] = Mailbox(name, between, frozenset(one.lower() for one in attributes))
     if not found:
-        raise ShapeError("the server lists no mailbox")
+        raise SilentError("the server lists no mailbox")
     return [found[name] for name in sorted(found)]
 
 

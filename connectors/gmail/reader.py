@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from connectors.gmail.bodies import Bodies, Text, body_row
 from connectors.gmail.client import Answer, Fetches, sequence_set
 from connectors.gmail.download import Downloads, TooLargeError
-from connectors.gmail.errors import HungUpError, OutageError, RefusedError
+from connectors.gmail.errors import HungUpError, OutageError, RefusedError, SilentError
 from connectors.gmail.files import Files
 from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.raw import ITEMS, Raws
@@ -184,7 +184,7 @@ class Reader:
         silent = sequence_set(uid for uid in uids if uid not in found and uid not in errors)
         if silent:
             for uid in self._session.ask("FETCH of UIDs", lambda client: client.existing(silent)):
-                errors[uid] = ShapeError("the server has the message and tells nothing of it")
+                errors[uid] = SilentError("the server has the message and tells nothing of it")
         return found, errors
 
     def _wants_text(self, message: Mail, chosen: Chosen) -> bool:

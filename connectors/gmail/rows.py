@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.gmail.client import Answer, moment
+from connectors.gmail.errors import SilentError
 from connectors.gmail.fields import Headers, checksum, flags, iso, labels, number
 from connectors.gmail.files import Stored
 from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.structure import Part, Structure, structure
-from pdpp_worker.connector import ShapeError
 
 HEADER_BYTES = 262_144
 """So much of the header is asked for; more than any real list of recipients takes."""
@@ -89,7 +89,7 @@ def mail(box: Box, uid: int, answer: Answer) -> Mail:
     gm = number(answer.get("X-GM-MSGID")) or 0
     raw = next((value for name, value in answer.items() if name.startswith("BODY[HEADER")), None)
     if not isinstance(raw, bytes | None) or "BODYSTRUCTURE" not in answer or (box.gmail and not gm):
-        raise ShapeError("the server told less of the message than it was asked for")
+        raise SilentError("the server told less of the message than it was asked for")
     parts = structure(answer["BODYSTRUCTURE"])
     key = box.key(uid, gm)
     received_at = iso(moment(answer))

@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 from connectors.usaa.documents.identity import Posting, identified
 from connectors.usaa.documents.reading import open_paper
+from connectors.usaa.practice.living import open_living_account
 from pdpp_worker.conformance.account import PracticeAccount, RecordGroup
 from pdpp_worker.conformance.files import FileAccount, watched
 from pdpp_worker.conformance.planting import Plant, Planted
+
+__all__ = ["open_account", "open_living_account"]
 
 _ACCOUNT, _OTHER = "1234", "5678"
 _OPENING = 100_000

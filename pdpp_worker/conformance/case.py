@@ -145,8 +145,12 @@ def stored_key(key: Key) -> str:
 
 def gaps_about(gaps: Collection[Gap], resource: str) -> list[Gap]:
     """The gaps that name the resource; if none does, those about a part of a stream, which may hold it."""
-    named = [gap for gap in gaps if isinstance(gap.miss.scope, ResourceScope) and _names(gap, resource)]
-    return named or [gap for gap in gaps if not isinstance(gap.miss.scope, ResourceScope)]
+    return naming(gaps, resource) or [gap for gap in gaps if not isinstance(gap.miss.scope, ResourceScope)]
+
+
+def naming(gaps: Collection[Gap], resource: str) -> list[Gap]:
+    """The gaps that are about one resource or record, and name this one."""
+    return [gap for gap in gaps if isinstance(gap.miss.scope, ResourceScope) and _names(gap, resource)]
 
 
 def _names(gap: Gap, resource: str) -> bool:

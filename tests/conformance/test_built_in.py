@@ -14,7 +14,7 @@ NOT_CHECKED: dict[str, set[str]] = {
     "gmail": set(),
     "slack": set(),
     "claude_code": {"failing requests", "stops when told"},
-    "usaa": {"failing requests", "stops when told", "lying provider"},
+    "usaa": {"failing requests", "stops when told"},
 }
 NOT_PLANTED: dict[str, set[str]] = {
     "chatgpt": {"inventory", "unknown member", "repeated id", "counts"},

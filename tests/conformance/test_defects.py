@@ -30,7 +30,7 @@ from pdpp_worker.connector import (
     TimeRange,
     UpstreamError,
 )
-from tests.conformance.notes import SECRET, Keeper, NotebookSubject
+from tests.conformance.notes import SECRET, Keeper, Notebook, NotebookSubject
 
 OF_LIVING_ACCOUNTS = {"lying provider"}
 """Checks with defects of their own, in test_adversary.py."""
@@ -465,3 +465,32 @@ def test_a_planted_defect_is_named(keeper: type[Keeper], check: str, sentence: s
 
 def test_every_check_has_a_defect_that_fails_it() -> None:
     assert {check for _, check, _ in PLANTED} | {"manifest"} | OF_PROGRAMS | OF_LIVING_ACCOUNTS == set(NAMES)
+
+
+class BreaksNothing(Keeper):
+    """Its account has a switch that does nothing."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        super().__init__(notebook)
+        notebook.inject = lambda *_: None  # type: ignore[method-assign]
+
+
+class NamesOneOfTwo(Keeper):
+    """One gap for all that fails."""
+
+    def gap(self, stream: str, key: str, reason: str, gap_id: str | None = None) -> DetailGap:
+        return super().gap(stream, key if gap_id else "notes-0", reason, gap_id)
+
+
+def test_a_switch_that_changes_nothing_is_not_called_passed() -> None:
+    result = examine(BreaksNothing, "misses named")[-1]
+
+    assert result.ending is Ending.NOT_CHECKED
+    assert "changed nothing for drafts-0, notes-0" in result.found
+
+
+def test_one_gap_answers_for_one_lost_record() -> None:
+    result = examine(NamesOneOfTwo, "failing requests")[-1]
+
+    assert result.ending is Ending.FAILED
+    assert "missing and no gap or skip says so" in result.found

@@ -121,8 +121,7 @@ class LivingLogs(LivingFiles):
         for session in sessions:
             lines = self._uuids[session][: -1 if session in self._half else None]
             for uuid, kind in lines:
-                key = f"{session}#{uuid}"
-                keys["attachments" if kind == "summary" else "messages"].add(key)
+                keys["attachments" if kind == "summary" else "messages"].add(f"{session}#{uuid}")
         groups = [RecordGroup(stream, frozenset(found)) for stream, found in keys.items()]
         return [*groups, RecordGroup("sessions", frozenset(sessions))]
 

@@ -67,6 +67,7 @@ class Inbox:
         self._records = 0
         self._files = 0
         self._pending = 0
+        self._walks = False
 
     @property
     def is_new(self) -> bool:
@@ -75,6 +76,7 @@ class Inbox:
 
     def walk(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read what is new or may be readable now, then say which periods are missing."""
+        self._walks = True
         again = {name for one in found if (name := self._assigned.name_of(one)) is not None}
         self._forget_vanished(found)
         yield from self._assigned.vanished(found)
@@ -134,6 +136,10 @@ class Inbox:
         held = self._cursor.files.get(found.name)
         if held is not None and not force and self._is_done(found, held):
             return
+        if held is not None and self._walks and held.sha256 != _ROBBED:
+            # A run that is killed now leaves no file that is as it was known, and of which something else is held.
+            self._cursor.files[found.name] = replace(held, sha256=_CHANGING)
+            yield self._state()
         self._files += 1
         self._proof = None
         try:
@@ -291,5 +297,5 @@ class Inbox:
         return State(stream=TRANSACTIONS, cursor={**kept, **self._cursor.dump()}, covered=covered)
 
 
-_ROBBED = ""
+_ROBBED, _CHANGING = "", "changing"
 """In place of a file's checksum: it is read again, in this walk or the next."""

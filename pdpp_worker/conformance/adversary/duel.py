@@ -13,13 +13,16 @@ from tempfile import TemporaryDirectory
 from pdpp_worker.conformance.account import LivingAccount, LivingFactory
 from pdpp_worker.conformance.adversary.liars import standing_before
 from pdpp_worker.conformance.adversary.lies import Lie
+from pdpp_worker.conformance.adversary.living_files import LivingFiles
 from pdpp_worker.conformance.adversary.plan import Disturbed, drawn
-from pdpp_worker.conformance.adversary.truth import faults_of, misfit
-from pdpp_worker.conformance.adversary.voice import HONEST, Voice
-from pdpp_worker.conformance.attempt import Ask, Runner
+from pdpp_worker.conformance.adversary.truth import faults_of, misfit, require_no_word
+from pdpp_worker.conformance.adversary.voice import HONEST, MOST_REQUESTS, Voice
+from pdpp_worker.conformance.attempt import Ask, Disruption, Runner
 from pdpp_worker.conformance.errors import Defect
 from pdpp_worker.conformance.ledger import Ledger
+from pdpp_worker.conformance.names import difference
 from pdpp_worker.conformance.seeding import generator
+from pdpp_worker.conformance.wire import SliceCut
 from pdpp_worker.registry import Connector
 
 LATER = timedelta(days=2)
@@ -78,10 +81,34 @@ class _Duel:
         for one in drawn(rng, tuple(Lie)):
             self._tally.runs.append(_phrase(one))
             self._voice.begin(one.manner)
-            # As long as nothing is known of whose account it is, the first one is the right one.
-            runner = self._other if one.is_foreign and self._ledger.account else self._runner
-            runner.run(self._ledger, one.ask, replace(one.disruption, between=self._voice.between))
+            self._run(one)
             self._voice.require_progress()
+
+    def _run(self, one: Disturbed) -> None:
+        if one.is_foreign and self._knows_whose():
+            self._visit_another(one)
+            return
+        told, events = self._voice.told.copy(), self._tally.events.total()
+        attempt = self._runner.run(self._ledger, one.ask, self._disruption(one))
+        if self._tally.events.total() == events and Lie.STALE not in self._voice.told - told:
+            require_no_word(attempt, self._account)
+
+    def _knows_whose(self) -> bool:
+        """Whether it was read whose account it is. Files do not tell that where the connector does not ask."""
+        return bool(self._ledger.held() and (self._ledger.account or not isinstance(self._account, LivingFiles)))
+
+    def _visit_another(self, one: Disturbed) -> None:
+        before = self._ledger.held()
+        self._other.run(self._ledger, one.ask, self._disruption(one))
+        if phrase := difference(before, self._ledger.held()):
+            raise Defect(f"it takes another owner's account for this one: {phrase}")
+
+    def _disruption(self, one: Disturbed) -> Disruption:
+        """Where nothing ends the run, it ends when it has asked more than there is."""
+        planned = one.disruption
+        if planned.failure is None:
+            planned = replace(planned, request=MOST_REQUESTS + 1, failure=SliceCut(), lasting=True)
+        return replace(planned, between=self._voice.between)
 
     def make_peace(self) -> None:
         """Run without the adversary, as the sweeps and the schedule would."""

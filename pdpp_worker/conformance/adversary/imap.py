@@ -22,7 +22,8 @@ REFUSALS = (
     b"NO Some messages are missing",
 )
 _DATA = re.compile(rb"\* (?:\d+ FETCH|LIST|SEARCH)", re.IGNORECASE)
-_COUNTS = re.compile(rb"(?:\* (\d+) EXISTS|\[UIDNEXT (\d+)\]|\[HIGHESTMODSEQ (\d+)\])")
+# Not HIGHESTMODSEQ: what changed by it is the server's word alone, and nothing stands against it.
+_COUNTS = re.compile(rb"(?:\* (\d+) EXISTS|\[UIDNEXT (\d+)\])")
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 _SIGN_IN = (b"LOGIN", b"AUTHENTICATE", b"CAPABILITY", b"ENABLE", b"LOGOUT")
 """Commands about which no lie is told: what they say is no content."""

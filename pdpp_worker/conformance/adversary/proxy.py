@@ -21,6 +21,7 @@ PAGES = frozenset(
 """Parameters by which pages of one list differ."""
 LEAST_NAME = 5
 """Characters of a word that may be an id."""
+OK = 200
 REFUSALS = (429, 429, 500, 502, 503, 503)
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "accept-encoding"})
 
@@ -112,7 +113,7 @@ class Proxy:
     def _misplaced(self, asked: Asked, heard: Heard) -> list[Heard]:
         """Answers to questions of the same kind, where the right answer tells what it is about and they do not."""
         names = [name.encode() for name in asked.named if name.encode() in heard.body]
-        alike = [one for earlier, one in self._earlier if earlier.is_like(asked)] if names else []
+        alike = [one for earlier, one in self._earlier if earlier.is_like(asked) and one.status == OK] if names else []
         return [one for one in alike if not any(name in one.body for name in names)]
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pdpp_worker.conformance.account import LivingAccount, RecordGroup
-from pdpp_worker.conformance.case import wanted
+from pdpp_worker.conformance.case import stored_key, wanted
+from pdpp_worker.conformance.ending import Attempt
+from pdpp_worker.conformance.errors import Defect
 from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.conformance.names import difference, plural, some
+from pdpp_worker.protocol.messages import Record
 from pdpp_worker.protocol.scope import scope_key
 from pdpp_worker.store.values import exact_json
 
@@ -72,3 +75,18 @@ def misfit(fresh: Ledger, expected: Sequence[RecordGroup]) -> str | None:
         if keys != set(held.get(stream, ())):
             return f"stream {stream!r}: {some(keys ^ set(held.get(stream, ())))}"
     return None
+
+
+def require_no_word(attempt: Attempt, account: LivingAccount) -> None:
+    """Refuse deletions as stated by the provider of what it has, in a run in which nothing was deleted there.
+
+    Raises:
+        Defect: naming them.
+    """
+    truth = wanted(account.expected_records())
+    for message in attempt.messages:
+        if not isinstance(message, Record) or message.op != "delete" or message.ground == "absent":
+            continue
+        key = stored_key(message.key if isinstance(message.key, str) else tuple(map(str, message.key)))
+        if key in truth.get(message.stream, ()):
+            raise Defect(f"it deletes {key} of stream {message.stream!r} by its own word; the provider never said so")

@@ -65,7 +65,7 @@ class Voice:
     @property
     def is_circling(self) -> bool:
         """Whether more was asked in this run than an account of this size has to tell."""
-        return self._asked > MOST_REQUESTS
+        return self._asked >= MOST_REQUESTS
 
     def on_moment(self, listener: Listener) -> None:
         """Call this as each run begins (begins=True), and at each moment within it."""
