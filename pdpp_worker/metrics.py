@@ -20,6 +20,8 @@ UNTOUCHED_S = Gauge(
     "pdpp_oldest_eligible_untouched_seconds", "Seconds that work which may go on has not been touched.", _LABEL
 )
 
+STUCK_THREADS = Gauge("pdpp_stuck_threads", "Threads of this worker whose connector does not come back.")
+
 
 def serve(port: int) -> None:
     """Answer on loopback at /metrics; a port that is taken is reported and not fatal: work goes on without."""

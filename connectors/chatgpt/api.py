@@ -18,7 +18,7 @@ from connectors.chatgpt.rows import listed_conversation
 from connectors.chatgpt.session import Session, parsed
 from connectors.chatgpt.tree import Conversation
 from connectors.chatgpt.workspaces import Workspace, as_forbidden, workspaces_of
-from pdpp_worker.connector import ShapeError
+from pdpp_worker.connector import ProviderError, ShapeError, UpstreamError
 from pdpp_worker.connector.json_fields import table, tables
 
 BATCH = 10
@@ -56,7 +56,7 @@ class Api:
         path = f"/conversation/{key}"
         detail = parsed(f"GET {path}", self._read(path), Conversation)
         if (wrong := _wrong(key, detail)) is not None:
-            raise ShapeError(wrong)
+            raise wrong
         return detail
 
     def conversation_batch(self, keys: Sequence[str]) -> dict[str, Conversation]:
@@ -142,16 +142,17 @@ def check_complete(answer: dict[str, Any], count: int) -> None:
         raise ListShortError(f"the list names {count} items, and says that there are more")
 
 
-def _wrong(key: str, detail: Conversation) -> str | None:
-    """The reason for which an answer is not the conversation that was asked for, if it is not."""
+def _wrong(key: str, detail: Conversation) -> ProviderError | None:
+    """The failure of an answer that is not the conversation that was asked for; some may be right the next time."""
     told = detail.fields
     if not detail.is_whole:
-        return "the conversation has no mapping"
+        return ShapeError("the conversation has no mapping")
     if any(isinstance(told.get(name), str) and told[name] != key for name in ("conversation_id", "id")):
-        return "the answer is another conversation than was asked for"
-    page = table(told.get("page_info"))
-    if detail.is_empty and (told.get("current_node") or told.get("messages") or page.get("has_previous_page")):
-        return "the mapping is empty, and the answer says that there are messages"
+        return UpstreamError("the answer is another conversation than was asked for")
+    if detail.is_empty and (told.get("messages") or table(told.get("page_info")).get("has_previous_page")):
+        return ShapeError("the mapping is empty, and the messages stand elsewhere")
+    if detail.is_empty and told.get("current_node"):
+        return UpstreamError("the mapping is empty, and the answer names a current node")
     return None
 
 

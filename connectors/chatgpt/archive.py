@@ -236,4 +236,4 @@ def _flaw(detail: Conversation) -> ShapeError | None:
     if not detail.is_whole:
         return ShapeError("the export's conversation has no mapping")
     flaw = flaw_of({}, detail)
-    return flaw if isinstance(flaw, ShapeError) else None
+    return ShapeError(str(flaw)) if flaw is not None else None

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from connectors.chatgpt.practice import extras
 from connectors.chatgpt.practice.account import Account
 from connectors.chatgpt.practice.conversation import PROJECTS
+from connectors.chatgpt.practice.living import open_living_account
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
 from connectors.chatgpt.practice.rendering import gizmo_id, project_id
 from connectors.chatgpt.small_rows import INSTRUCTIONS_ID
 from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
+
+__all__ = ["open_account", "open_living_account"]
 
 CONVERSATIONS = 5
 TOKEN = "practice-access-token"  # noqa: S105 - opens a made-up account on loopback

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from connectors.chatgpt.account_inventory import Found
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.details import Details, flaw_of
-from connectors.chatgpt.errors import OtherAccountError
+from connectors.chatgpt.errors import OtherAccountError, TreeCutError
 from connectors.chatgpt.fields import unit_of
 from connectors.chatgpt.gaps import BACKLOG, NAMELESS, is_backlog
 from connectors.chatgpt.kept_files import held_of
@@ -31,7 +31,6 @@ from pdpp_worker.connector import (
     Progress,
     ProviderError,
     Reason,
-    ShapeError,
     Start,
     skip,
     skip_for,
@@ -223,7 +222,7 @@ class Conversations:
             return True
         flaw = flaw_of(item.raw, detail)
         # What is older than the list says is better than nothing, and worse than what is held.
-        if flaw is None or isinstance(flaw, ShapeError) or is_new:
+        if flaw is None or isinstance(flaw, TreeCutError) or is_new:
             self._told.add(item.id, detail.message_ids if flaw is not None else ())
             yield from whole(item.id, item.raw, detail, self._context.now, self._held)
         if flaw is not None:

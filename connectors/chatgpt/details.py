@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.chatgpt.api import BATCH, Api
+from connectors.chatgpt.errors import TreeCutError
 from connectors.chatgpt.fields import millis, unit_of
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
@@ -16,7 +17,6 @@ from pdpp_worker.connector import (
     NeedsOwner,
     ProviderError,
     Reason,
-    ShapeError,
     Throttled,
     UpstreamError,
     reason_for,
@@ -130,9 +130,9 @@ def flaw_of(item: dict[str, Any], detail: Conversation) -> ProviderError | None:
     if listed is not None and told is not None and told < listed - precision:
         return UpstreamError("what was read is older than the list says")
     if detail.repeated:
-        return ShapeError(f"{detail.repeated} nodes of the tree have the ids of others")
+        return TreeCutError(f"{detail.repeated} nodes of the tree have the ids of others")
     if detail.absent_nodes:
-        return ShapeError(f"the tree names {len(detail.absent_nodes)} nodes that it does not hold")
+        return TreeCutError(f"the tree names {len(detail.absent_nodes)} nodes that it does not hold")
     return None
 
 

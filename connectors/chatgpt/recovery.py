@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from connectors.chatgpt.details import Details, flaw_of
+from connectors.chatgpt.errors import TreeCutError
 from connectors.chatgpt.fields import identity
 from connectors.chatgpt.file_rows import Held
 from connectors.chatgpt.gaps import absent, by_conversation, closed
@@ -20,7 +21,6 @@ from pdpp_worker.connector import (
     Message,
     NeedsOwner,
     ProviderError,
-    ShapeError,
     Start,
     closed_as_absent,
     still_missing,
@@ -73,7 +73,7 @@ class _Retry(NamedTuple):
             yield from (still_missing(error, known) for known in self.gaps)
             return
         flaw = flaw_of(item, detail)
-        if flaw is None or isinstance(flaw, ShapeError):
+        if flaw is None or isinstance(flaw, TreeCutError):
             told.add(self.key, detail.message_ids)
             yield from whole(self.key, item, detail, self.context.now, self.held)
         if flaw is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from connectors.gmail.client import Answer, Client
+from connectors.gmail.client import Answer, Fetches
 from connectors.gmail.decoding import UUENCODED, undone
 from connectors.gmail.files import Files, Stored
 from connectors.gmail.rows import Mail, path_of
@@ -18,7 +18,7 @@ _ENCODED = 1.4
 """At most so many bytes as encoded for one of the content, line ends included."""
 
 
-Ask = Callable[[str, Callable[[Client], dict[int, Answer]]], dict[int, Answer]]
+Ask = Callable[[str, Callable[[Fetches], dict[int, Answer]]], dict[int, Answer]]
 """Sends a command that is told by a name, and gives its answers by UID."""
 
 
@@ -33,6 +33,10 @@ class Downloads:
         self._ask = ask
         self._files = files
         self._cap = cap
+
+    def through(self, ask: Ask | None) -> Downloads:
+        """The same, asking another way."""
+        return self if ask is None else Downloads(ask, self._files, self._cap)
 
     def fetch(self, message: Mail, part: Part) -> Stored:
         """The part's content, kept on disk.
@@ -87,7 +91,8 @@ class Downloads:
 def _name(message: Mail, part: Part) -> str:
     """The name of a download: no other message has it, not even one that is handed the same UID."""
     box = message.box
-    return f"{box.name}/{box.uidvalidity}/{message.uid}/{part.path}/{message.face}/{message.row['message_id']}"
+    place = f"{box.name}/{box.uidvalidity}/{message.uid}/{part.path}"
+    return f"{place}/{message.face}/{message.row['message_id']}/{message.key}"
 
 
 def _check_goes_on(piece: bytes, part: Part, offset: int) -> None:

@@ -51,13 +51,23 @@ def listed(session: Session) -> list[Mailbox]:
     return [found[name] for name in sorted(found)]
 
 
+def is_container(mailbox: Mailbox) -> bool:
+    """Whether it cannot be opened."""
+    return bool(mailbox.attributes & _NO_MAILBOX)
+
+
+def is_view(mailbox: Mailbox) -> bool:
+    """Whether it shows messages of others."""
+    return bool(mailbox.attributes & _VIEWS)
+
+
 def to_walk(mailboxes: Sequence[Mailbox], *, gmail: bool) -> list[str]:
     """The mailboxes that together hold every message once; empty where Gmail hides All Mail."""
-    open_ones = [one for one in mailboxes if not one.attributes & _NO_MAILBOX]
+    open_ones = [one for one in mailboxes if not is_container(one)]
     if gmail:
         marked = [one.name for one in open_ones if b"\\all" in one.attributes]
         return marked[:1] or [one.name for one in open_ones if one.name == ALL_MAIL]
-    plain = [one.name for one in open_ones if not one.attributes & _VIEWS]
+    plain = [one.name for one in open_ones if not is_view(one)]
     return plain or [one.name for one in open_ones]
 
 
@@ -90,5 +100,5 @@ def label(mailbox: Mailbox) -> dict[str, Any]:
         "is_system": mailbox.name.upper() == "INBOX" or is_gmails,
         "parent_name": parent or None,
         "attributes": attributes,
-        "is_selectable": not mailbox.attributes & _NO_MAILBOX,
+        "is_selectable": not is_container(mailbox),
     }

@@ -42,6 +42,10 @@ class Box:
         address = {"kind": "gmail.message", "mailbox": self.name, "uidvalidity": self.uidvalidity, "uid": uid}
         return {**address, "gm_msgid": str(gm)} if gm else address
 
+    def facts(self, uid: int) -> dict[str, Any]:  # noqa: ARG002
+        """Facts beside the message that no field names."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Mail:
@@ -92,13 +96,15 @@ def mail(box: Box, uid: int, answer: Answer) -> Mail:
     headers = Headers(raw or b"")
     row = {
         "id": key,
-        "thread_id": _thread(answer, headers, key) if box.gmail else _derived_thread(headers, key),
+        "thread_id": _thread(answer, headers, key),
         "mailbox": box.name,
         **_letterhead(headers),
         "received_at": received_at,
         "size_bytes": number(answer.get("RFC822.SIZE")),
         "has_attachments": bool(parts.attachments),
     }
+    if facts := box.facts(uid):
+        row["extra"] = facts
     changing = state(box, answer)
     return Mail(
         box, uid, gm, key, received_at, parts, {**row, **changing}, checksum(changing), face(answer), raw or b""
@@ -114,7 +120,8 @@ def state(box: Box, answer: Answer) -> dict[str, Any]:
     """The fields of a message that change."""
     known = flags(answer.get("FLAGS"))
     marks = {one.lower() for one in known}
-    tagged = labels(answer.get("X-GM-LABELS")) if box.gmail else [box.name]
+    is_told = box.gmail or "X-GM-LABELS" in answer
+    tagged = labels(answer.get("X-GM-LABELS")) if is_told else [box.name]
     return {
         "labels": tagged,
         "flags": [one for one in known if one.lower() != "\\recent"],

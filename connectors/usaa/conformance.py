@@ -12,6 +12,7 @@ from connectors.usaa.documents.identity import Posting, identified
 from connectors.usaa.documents.reading import open_paper
 from pdpp_worker.conformance.account import PracticeAccount, RecordGroup
 from pdpp_worker.conformance.files import FileAccount, watched
+from pdpp_worker.conformance.planting import Plant, Planted
 
 _ACCOUNT, _OTHER = "1234", "5678"
 _OPENING = 100_000
@@ -35,6 +36,7 @@ class Inbox(FileAccount):
     """Files as an owner saves them: the months up to today, so that nothing older is missed."""
 
     can_change = True
+    plants = frozenset({Plant.MEMBER})
     lists_count = False
     garbage = b"Date,Amount\n31/12/2025,1.00\n"
 
@@ -56,6 +58,20 @@ class Inbox(FileAccount):
     def change(self) -> None:
         """Another export is saved."""
         self._export(_EXPORTS)
+
+    def plant(self, plant: Plant) -> Planted:
+        """An export with a new column, files that are nothing of the bank's, or a balance that its rows contradict."""
+        if plant is Plant.MEMBER:
+            names = ("hologram-1.bin", "hologram-2.bin")
+            for name in names:
+                self.lend(name, b"light")
+            return Planted(names, count=len(names))
+        mark, balance = ("a planted column", "899.00") if plant is Plant.FIELD else ("", "500.00")
+        day = f"{self._first:%m/%d/%Y}"
+        rows = [f"{day},SHOP A,-1.00,900.00,{mark}", f"{day},SHOP B,-1.00,{balance},"]
+        lines = ["Date,Description,Amount,Balance,Mood", *rows, ""]
+        self.lend("account 9999/planted.csv", "\n".join(lines).encode())
+        return Planted((mark,) if mark else (), frozenset({"transactions"}))
 
     def _export(self, number: int) -> None:
         name = f"account {_ACCOUNT}/export {number}.csv"

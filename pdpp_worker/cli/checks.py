@@ -28,6 +28,8 @@ from pdpp_worker.owner.session import Database
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings, connectors_with_ceilings, unknown_variables
+from pdpp_worker.store.views import event_views
+from pdpp_worker.store.views.event_views import StuckThreads
 
 POSTGRES, REDIS = (14, 0), (6, 2)
 """Oldest versions that will do."""
@@ -130,7 +132,9 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
     with db.begin() as connection:
         rows = lookup.list_all(connection)
         found = outlook.read(settings, connection)
+        stuck = event_views.stuck_lately(connection)
     yield from _progress_checks(found)
+    yield from (_stuck(one) for one in stuck)
     yield from _variable_checks(rows)
     vault = Vault(settings)
     for row in rows:
@@ -149,6 +153,15 @@ def _progress_checks(found: list[Outlook]) -> Iterator[Check]:
         )
     if not kept:
         yield Check("progress", True, "no connection stands still")
+
+
+def _stuck(one: StuckThreads) -> Check:
+    often = "once" if one.times == 1 else f"{one.times} times"
+    return Check(
+        f"threads of {one.connection}",
+        False,
+        f"its connector did not come back {often} in the last hour, so that workers were replaced; update it",
+    )
 
 
 def _variable_checks(rows: list[ConnectionRow]) -> Iterator[Check]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 
@@ -19,13 +20,18 @@ class Heartbeat:
     """Renews the lease while its block runs, and reads the owner's request to cancel.
 
     While a connector is idle for too long the lease is not renewed and runs out: it costs one slot of a worker, and not
-    its connection. A connector that speaks again finds out whether another worker holds the lease by then.
+    its connection. A connector that speaks again finds out whether another worker holds the lease by then; `on_stuck`
+    is called, in the heartbeat's thread, for one that has not spoken when its lease has run out.
     """
 
-    def __init__(self, db: Database, claim: Claim, *, idle_timeout_s: float) -> None:
+    def __init__(
+        self, db: Database, claim: Claim, *, idle_timeout_s: float, on_stuck: Callable[[], None] = lambda: None
+    ) -> None:
         self._db = db
         self._claim = claim
         self.idle_timeout_s = self._usual_s = idle_timeout_s
+        self._on_stuck = on_stuck
+        self._is_stuck = False
         self._heard_at = time.monotonic()
         self._wake = threading.Event()
         self._closed = threading.Event()
@@ -67,11 +73,18 @@ class Heartbeat:
 
     def _work(self) -> None:
         while not self._closed.wait(self._claim.lease_s / HEARTBEATS_PER_LEASE):
-            if not self.is_idle:
+            if self.is_idle:
+                self._notice_if_stuck()
+            elif not self.lost:
                 self._renew()
             if self.lost or self.cancelled:
                 self._wake.set()
-                return
+
+    def _notice_if_stuck(self) -> None:
+        idle_s = time.monotonic() - self._heard_at
+        if not self._is_stuck and idle_s >= self.idle_timeout_s + self._claim.lease_s:
+            self._is_stuck = True
+            self._on_stuck()
 
     def _renew(self) -> None:
         try:

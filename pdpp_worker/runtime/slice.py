@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from redis import Redis
+from sqlalchemy.exc import DBAPIError
 
 from pdpp_worker.errors import LeaseLostError, PacerUnavailableError
 from pdpp_worker.isolation import reason as why
@@ -26,8 +26,8 @@ from pdpp_worker.runtime.reason_mapping import reason_by_hint
 from pdpp_worker.runtime.slice_context import Answerer, nobody
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import run_slices
-from pdpp_worker.store.engine import Database
+from pdpp_worker.store import events, run_slices
+from pdpp_worker.store.engine import Database, process_name
 
 __all__ = ["SliceResult", "run_slice"]
 
@@ -40,28 +40,56 @@ def run_slice(
     *,
     stopping: Callable[[], bool],
     answerer: Answerer = nobody,
+    on_stuck: Callable[[int], None] = lambda _run_id: None,
 ) -> SliceResult | None:
     """Execute one slice of a run; None when there is nothing to do (two doorbells for one run).
 
     `stopping` says that the worker is shutting down; the slice then ends at the next message. `answerer` answers the
-    connector's questions to its owner.
+    connector's questions to its owner. `on_stuck` is told of the run, in another thread, when its connector has been
+    silent for so long that the lease has run out: then this call may never return.
+
+    Files of removed connections are removed at the end, unless the slice has failed.
     """
-    holder = f"{socket.gethostname()}:{os.getpid()}"
-    claimed = db.transact(lambda connection: run_slices.claim_slice(connection, run_id, holder, settings.lease_s))
+    claimed = db.transact(
+        lambda connection: run_slices.claim_slice(connection, run_id, process_name(), settings.lease_s)
+    )
     if claimed is None:
         return None
+    beat = Heartbeat(
+        db, claimed.claim, idle_timeout_s=settings.silence_s, on_stuck=lambda: _tell_stuck(db, claimed, on_stuck)
+    )
     try:
-        with Heartbeat(db, claimed.claim, idle_timeout_s=settings.silence_s) as heartbeat:
-            if leave_to_newer(settings, db, claimed):
-                return SliceResult(claimed.connection.connector, None, NEWER_PAUSE_S)
-            if not claimed.streams:
-                return SliceResult(claimed.connection.connector, give_up(db, claimed, NOTHING_IN_SCOPE))
-            return _work(settings, db, redis, claimed, heartbeat, stopping, answerer)
+        with beat as heartbeat:
+            result = _open_and_work(settings, db, redis, claimed, heartbeat, stopping, answerer)
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
-        return None
-    finally:
-        removed_files.remove(settings, db)
+        result = None
+    removed_files.remove(settings, db)
+    return result
+
+
+def _tell_stuck(db: Database, claimed: run_slices.Slice, on_stuck: Callable[[int], None]) -> None:
+    claim = claimed.claim
+    with suppress(DBAPIError), db.begin() as connection:
+        happened = ("thread_stuck", None, {"holder": claim.holder})
+        events.append(connection, claim.connection_id, claim.run_id, [happened])
+    on_stuck(claim.run_id)
+
+
+def _open_and_work(
+    settings: Settings,
+    db: Database,
+    redis: Redis,
+    claimed: run_slices.Slice,
+    heartbeat: Heartbeat,
+    stopping: Callable[[], bool],
+    answerer: Answerer,
+) -> SliceResult:
+    if leave_to_newer(settings, db, claimed):
+        return SliceResult(claimed.connection.connector, None, NEWER_PAUSE_S)
+    if not claimed.streams:
+        return SliceResult(claimed.connection.connector, give_up(db, claimed, NOTHING_IN_SCOPE))
+    return _work(settings, db, redis, claimed, heartbeat, stopping, answerer)
 
 
 def _work(

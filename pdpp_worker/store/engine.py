@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -29,6 +30,11 @@ _LOST = ("40P01", "40001", "55P03")
 T = TypeVar("T")
 
 
+def process_name() -> str:
+    """This process among all of the fleet: the holder of its leases, and its name in `pg_stat_activity`."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 class Database:
     """A PostgreSQL database.
 
@@ -45,7 +51,6 @@ class Database:
             hide_parameters=True,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
-                "application_name": "pdpp-worker",
                 "options": " ".join(f"-c {name}={value}" for name, value in _session().items()),
                 **_SOCKET,
             },
@@ -108,4 +113,5 @@ def _session() -> dict[str, str | int]:
 
 
 def _connect(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> WatchedConnection:
-    return WatchedConnection.open(dict(parameters))
+    # Made here and not with the engine, which a forked child has from its parent.
+    return WatchedConnection.open({**parameters, "application_name": f"pdpp-worker {process_name()}"})

@@ -19,6 +19,7 @@ from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
 from pdpp_worker.tasks.doorbell import notify, notify_after
+from pdpp_worker.tasks.ending import live_runs, replace_worker
 from pdpp_worker.tasks.services import services, stopping
 
 # An expected failure is logged as one sentence, without a traceback.
@@ -41,7 +42,10 @@ def slice_(**kwargs: Any) -> None:
     """Take up a run for one slice; if it goes on, notify a worker when it does."""
     run_id = read("pdpp.slice", SliceArguments, kwargs).run
     own = services()
-    result = run_slice(own.settings, own.db, own.redis, run_id, stopping=stopping)
+    with live_runs.entered(run_id) as free:
+        if not free:
+            return
+        result = run_slice(own.settings, own.db, own.redis, run_id, stopping=stopping, on_stuck=replace_worker)
     if result is not None and result.status is None and not stopping():
         notify_after(DueRun(run_id, result.connector), result.pause_s)
 

@@ -207,6 +207,15 @@ def test_a_row_that_is_nested_too_deeply_costs_itself(tap: Player) -> None:
     assert [gap["reason"] for gap in tap.taps.gaps()] == ["parse_failed"]
 
 
+def test_a_number_of_thousands_of_digits_costs_its_own_row(tap: Player) -> None:
+    vast = '{"type": "RECORD", "stream": "a", "record": {"id": 2, "x": ' + "9" * 5000 + "}}"
+    walk = (schema("a", "id"), row("a", id=1), {"raw": vast}, row("a", id=3), *FIRST[2:])
+
+    assert tap.play(*walk, of=BOTH) == "partially_completed"
+    assert set(tap.live()) == {"1", "3"}
+    assert [(gap["reason"], gap["scope"]) for gap in tap.taps.gaps()] == [("record_rejected", {"resource_id": "2"})]
+
+
 def test_what_the_owner_changed_is_kept_beside_what_is_made_anew(tmp_path: Path) -> None:
     made = describe("tap", {}, ONE, name="tap", version="1")
     made.write(tmp_path)

@@ -80,6 +80,16 @@ class Account:
         """The conversation with this id, unless it was deleted or never was."""
         return self._by_id.get(conversation_id)
 
+    def put(self, conversation: Conversation) -> None:
+        """A conversation is there, in the place of the one of its id."""
+        self._put(conversation)
+        self._sort()
+
+    def remove(self, conversation_id: str) -> None:
+        """A conversation is there no more."""
+        del self._by_id[conversation_id]
+        self._sort()
+
     def advance(self, change: Change) -> Advanced:
         """Let turns, new conversations and deletions happen, each change a day after the one before.
 

@@ -30,6 +30,8 @@ class StatusRow:
     gaps_by_reason: dict[str, int] | None
     deletions_waiting: int
     """Held records that walks did not find, and that are deleted only by the owner's word."""
+    unknown_parts: int
+    """Members of the source that the connector does not know, and that may hold something of the stream."""
     last_walk_at: datetime | None
     last_run_id: int | None
     last_run_status: str | None
@@ -77,6 +79,7 @@ def _row(outlook: Outlook, one: StreamCoverage) -> StatusRow:
         records=one.records,
         gaps_by_reason=one.gaps_by_reason if one.records is not None else None,
         deletions_waiting=one.deletions_waiting,
+        unknown_parts=len(one.unknown_parts),
         last_walk_at=one.last_complete_walk.at if one.last_complete_walk else None,
         last_run_id=view.last_run_id,
         last_run_status=view.last_run_status,
@@ -109,7 +112,8 @@ def _print(rows: list[StatusRow], outlooks: Mapping[str, Outlook]) -> None:
 
 def _of_stream(row: StatusRow) -> tuple[str, str, str, str, str]:
     known = row.gaps_by_reason is not None and row.verdict is not Verdict.UNKNOWN
-    waiting = {"deletions to decide on": row.deletions_waiting} if row.deletions_waiting else {}
+    besides = {"deletions to decide on": row.deletions_waiting, "unknown parts": row.unknown_parts}
+    waiting = {words: count for words, count in besides.items() if count}
     missing = counts({**(row.gaps_by_reason or {}), **waiting}).replace(", ", "\n")
     return (
         row.stream,

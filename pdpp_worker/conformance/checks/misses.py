@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from pdpp_worker.conformance.account import Fault, RecordGroup
-from pdpp_worker.conformance.attempt import Attempt, Disruption
+from pdpp_worker.conformance.attempt import Disruption
 from pdpp_worker.conformance.case import Case, gaps_about, is_foreign, keys_of, wanted
 from pdpp_worker.conformance.checks.plain import require_expected
 from pdpp_worker.conformance.checks.resume import spread
+from pdpp_worker.conformance.ending import Attempt
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Held, Ledger
 from pdpp_worker.conformance.names import difference, name_of, plural, some
@@ -126,14 +127,14 @@ def require_said(case: Case, whole: Held, ledger: Ledger, how: str) -> None:
     held, named = ledger.held(), {gap.miss.stream for gap in ledger.gaps.values()}
     for stream, records in whole.items():
         lost = records.keys() - held.get(stream, {}).keys()
-        if lost and named.isdisjoint(_family(case.manifest, stream)):
+        if lost and named.isdisjoint(family_of(case.manifest, stream)):
             raise Defect(
                 f"{how}, {plural(len(lost), 'record')} of stream {stream!r} missing and no gap or skip says so: "
                 f"{some(lost)}"
             )
 
 
-def _family(manifest: Manifest, name: str) -> set[str]:
+def family_of(manifest: Manifest, name: str) -> set[str]:
     """A stream, those that keep its place and those whose place it keeps."""
     stream = manifest.stream(name)
     children = {one.name for one in manifest.streams if name in one.parents}

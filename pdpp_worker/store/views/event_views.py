@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -24,6 +24,19 @@ class EventView:
     data: dict[str, Any]
 
 
+class StuckThreads(NamedTuple):
+    """A connection whose connector did not come back, so that workers were replaced."""
+
+    connection: str
+    times: int
+    """In the last hour."""
+
+
+_STUCK = text("""
+    SELECT connections.name, count(*) FROM events JOIN connections ON connections.id = events.connection_id
+    WHERE events.type = 'thread_stuck' AND events.at > clock_timestamp() - interval '1 hour'
+    GROUP BY 1 ORDER BY 1
+""")
 _EVENTS = text("""
     SELECT events.*, connections.name AS connection
     FROM events JOIN connections ON connections.id = events.connection_id
@@ -36,3 +49,8 @@ def latest(connection: Connection, connection_id: int | None, *, after: int, lim
     """The latest events with an id above `after`, oldest first, of one connection or of all."""
     rows = connection.execute(_EVENTS, {"id": connection_id, "after": after, "limit": limit}).mappings().all()
     return [build(EventView, row) for row in reversed(rows)]
+
+
+def stuck_lately(connection: Connection) -> list[StuckThreads]:
+    """The connections whose connector did not come back in the last hour."""
+    return [StuckThreads(*row) for row in connection.execute(_STUCK)]
