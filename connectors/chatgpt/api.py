@@ -193,11 +193,11 @@ def _page(answer: Any, *times: str, **own: Any) -> Page:
 
 
 def listed_item(raw: Any, times: Sequence[str] = ("update_time",), *, own: dict[str, Any]) -> Item | None:
-    """An item of a list; `own` are fields that follow from the list, where the item does not tell them."""
+    """An item of a list; `own` are fields that follow from the list."""
     key = identity(table(raw).get("id"))
     if key is None:
         return None
-    raw = raw | {name: value for name, value in own.items() if value is not None and raw.get(name) is None}
     time = next((found for name in times if (found := millis(raw.get(name))) is not None), None)
     told = {name: value for name, value in listed_conversation(key, raw).items() if not name.endswith("_time")}
-    return Item(key, time, raw, tuple(sorted(told.items())))
+    follows = {name: value for name, value in own.items() if value is not None}
+    return Item(key, time, raw, tuple(sorted(told.items())), follows)

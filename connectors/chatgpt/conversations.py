@@ -224,7 +224,7 @@ class Conversations:
         # What is older than the list says is better than nothing, and worse than what is held.
         if flaw is None or isinstance(flaw, TreeCutError) or is_new:
             self._told.add(item.id, detail.message_ids if flaw is not None else ())
-            yield from whole(item.id, item.raw, detail, self._context.now, self._held)
+            yield from whole(item.id, item.filled, detail, self._context.now, self._held)
         if flaw is not None:
             yield from self._missed(item, flaw, workspace)
             return True
@@ -239,7 +239,7 @@ class Conversations:
 
     def _missed(self, item: Item, error: ProviderError, workspace: str | None) -> Iterator[Message]:
         yield listed(item.id, item.raw, self._context.now)
-        yield from gap(item.id, item.raw, error, self._children, workspace)
+        yield from gap(item.id, item.filled, error, self._children, workspace)
         yield from coverage(item.id, self._children, is_read=False)
 
     def _is_settled(self, item: Item) -> bool:

@@ -14,6 +14,7 @@ from connectors.chatgpt.gaps import absent, by_conversation, closed
 from connectors.chatgpt.kept_files import held_of
 from connectors.chatgpt.reports import deleted, keys_of, whole
 from connectors.chatgpt.told_trees import ToldTrees
+from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
     Context,
     GapToClose,
@@ -22,6 +23,7 @@ from pdpp_worker.connector import (
     NeedsOwner,
     ProviderError,
     Start,
+    UpstreamError,
     closed_as_absent,
     still_missing,
 )
@@ -62,7 +64,7 @@ class _Retry(NamedTuple):
         """Read it, and say of each gap how it ended."""
         item = table(table(self.gaps[0].detail_locator).get("item"))
         try:
-            detail = details.read(self.key, _workspace(self.gaps))
+            detail = self._read(details)
         except NeedsOwner:
             raise
         except Gone:
@@ -80,3 +82,13 @@ class _Retry(NamedTuple):
             yield from closed(self.key, self.gaps, keys_of(self.key, detail))
         else:
             yield from (still_missing(flaw, known) for known in self.gaps)
+
+    def _read(self, details: Details) -> Conversation:
+        """The conversation, in the workspace whose list named it; a list may have been another one's."""
+        workspace = _workspace(self.gaps)
+        try:
+            return details.read(self.key, workspace)
+        except UpstreamError:
+            if workspace is None:
+                raise
+        return details.read(self.key)
