@@ -18,7 +18,7 @@ from connectors.chatgpt.rows import listed_conversation
 from connectors.chatgpt.session import Session, parsed
 from connectors.chatgpt.tree import Conversation
 from connectors.chatgpt.workspaces import Workspace, as_forbidden, workspaces_of
-from pdpp_worker.connector import ShapeError, UpstreamError
+from pdpp_worker.connector import ProviderError, ShapeError, UpstreamError
 from pdpp_worker.connector.json_fields import table, tables
 
 BATCH = 10
@@ -55,10 +55,8 @@ class Api:
         """One conversation with its whole tree."""
         path = f"/conversation/{key}"
         detail = parsed(f"GET {path}", self._read(path), Conversation)
-        if not detail.is_whole:
-            raise ShapeError("the conversation has no mapping")
         if (wrong := _wrong(key, detail)) is not None:
-            raise UpstreamError(wrong)  # it may be right the next time
+            raise wrong
         return detail
 
     def conversation_batch(self, keys: Sequence[str]) -> dict[str, Conversation]:
@@ -144,14 +142,17 @@ def check_complete(answer: dict[str, Any], count: int) -> None:
         raise ListShortError(f"the list names {count} items, and says that there are more")
 
 
-def _wrong(key: str, detail: Conversation) -> str | None:
-    """The reason for which an answer is not the conversation that was asked for, if it is not."""
+def _wrong(key: str, detail: Conversation) -> ProviderError | None:
+    """The failure of an answer that is not the conversation that was asked for; some may be right the next time."""
     told = detail.fields
+    if not detail.is_whole:
+        return ShapeError("the conversation has no mapping")
     if any(isinstance(told.get(name), str) and told[name] != key for name in ("conversation_id", "id")):
-        return "the answer is another conversation than was asked for"
-    page = table(told.get("page_info"))
-    if detail.is_empty and (told.get("current_node") or told.get("messages") or page.get("has_previous_page")):
-        return "the mapping is empty, and the answer says that there are messages"
+        return UpstreamError("the answer is another conversation than was asked for")
+    if detail.is_empty and (told.get("messages") or table(told.get("page_info")).get("has_previous_page")):
+        return ShapeError("the mapping is empty, and the messages stand elsewhere")
+    if detail.is_empty and told.get("current_node"):
+        return UpstreamError("the mapping is empty, and the answer names a current node")
     return None
 
 
@@ -192,11 +193,11 @@ def _page(answer: Any, *times: str, **own: Any) -> Page:
 
 
 def listed_item(raw: Any, times: Sequence[str] = ("update_time",), *, own: dict[str, Any]) -> Item | None:
-    """An item of a list; `own` are fields that follow from the list, where the item does not tell them."""
+    """An item of a list; `own` are fields that follow from the list."""
     key = identity(table(raw).get("id"))
     if key is None:
         return None
-    raw = raw | {name: value for name, value in own.items() if value is not None and raw.get(name) is None}
     time = next((found for name in times if (found := millis(raw.get(name))) is not None), None)
     told = {name: value for name, value in listed_conversation(key, raw).items() if not name.endswith("_time")}
-    return Item(key, time, raw, tuple(sorted(told.items())))
+    follows = {name: value for name, value in own.items() if value is not None}
+    return Item(key, time, raw, tuple(sorted(told.items())), follows)

@@ -90,6 +90,7 @@ def _conversations(account: Account) -> Iterator[RecordGroup]:
         key = one.conversation_id
         yield RecordGroup("conversations", frozenset({key}), key)
         yield RecordGroup("messages", frozenset((key, node) for node in one.message_ids), key)
+        yield RecordGroup("files", frozenset((key, node, file) for node, file in one.file_ids), key)
 
 
 @contextmanager

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from connectors.chatgpt.account_inventory import Found
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.details import Details, flaw_of
 from connectors.chatgpt.errors import OtherAccountError, TreeCutError
 from connectors.chatgpt.fields import unit_of
 from connectors.chatgpt.gaps import BACKLOG, NAMELESS, is_backlog
+from connectors.chatgpt.kept_files import held_of
 from connectors.chatgpt.known import Item
 from connectors.chatgpt.listing import Page, Read, Seen, Step, pages
-from connectors.chatgpt.reports import coverage, deleted, gap, listed, vanished, whole
+from connectors.chatgpt.reports import children_in, coverage, deleted, gap, listed, vanished, whole
 from connectors.chatgpt.sources import ACTIVE, WORKSPACE_LIST, WORKSPACES, Source, Unlisted, sources
 from connectors.chatgpt.told_trees import ToldTrees
 from connectors.chatgpt.tree import Conversation
@@ -62,6 +64,8 @@ class Conversations:
         self._details = details
         self._told = ToldTrees(context.files, start.run_id)
         self._hydrates = start.wants("messages")
+        self._children = children_in([one.name for one in start.scope.streams])
+        self._held = held_of(start, context)
         takes = {"hydrated": self._hydrates, "files": start.wants("files")}
         self._walks = Walks(table(start.cursor(STREAM)), context.now, takes)
         self._first_page: Page | None = None
@@ -103,15 +107,16 @@ class Conversations:
             return
         self._details.begin_walk()
         failed: ProviderError | None = None
-        names, is_whole = set[str](), True
+        found = Found()
         for one in sources(self._api):
-            names.add(one.name)
+            found.add(one)
             if isinstance(one, Unlisted):
-                is_whole = False
                 yield from self._unlisted(one)
+            if not isinstance(one, Source):
                 continue
             try:
                 yield from self._walk(one)
+                found.counts[one.name] = self._walks.of(one.name).count
             except NeedsOwner:
                 yield from self._walks.save()
                 raise
@@ -121,7 +126,7 @@ class Conversations:
                     yield skip_for(error, STREAM, BatchScope(partition={"list": one.name}))
             if self.is_deferred:
                 return
-        yield from self._end(names if is_whole else None)
+        yield from self._end(found)
         if failed is not None:
             raise failed
         yield from self._close_backlogs()
@@ -131,11 +136,13 @@ class Conversations:
         self._distrusts = True
         yield from self.walk()
 
-    def _end(self, names: set[str] | None) -> Iterator[Message]:
-        """Save what was handled; `names` are all lists that there are, where the platform named all."""
-        if names is not None:
-            self._walks.keep(names)
+    def _end(self, found: Found) -> Iterator[Message]:
+        """Save what was handled, forget lists that are no longer there, and say which there are."""
+        if not found.unlisted:
+            self._walks.keep({one.name for one in found.lists})
         yield from self._walks.save()
+        if not self._start.recovery_only:
+            yield found.inventory()
 
     def _unlisted(self, one: Unlisted) -> Iterator[Message]:
         """A feature that the account does not have, and of which nothing is known, is no miss."""
@@ -217,11 +224,11 @@ class Conversations:
         # What is older than the list says is better than nothing, and worse than what is held.
         if flaw is None or isinstance(flaw, TreeCutError) or is_new:
             self._told.add(item.id, detail.message_ids if flaw is not None else ())
-            yield from whole(item.id, item.raw, detail, self._context.now)
+            yield from whole(item.id, item.filled, detail, self._context.now, self._held)
         if flaw is not None:
             yield from self._missed(item, flaw, workspace)
             return True
-        yield coverage(item.id, is_read=True)
+        yield from coverage(item.id, self._children, is_read=True)
         return (yield from self._compare(item.id, detail))
 
     def _compare(self, key: str, detail: Conversation) -> Any:
@@ -232,8 +239,8 @@ class Conversations:
 
     def _missed(self, item: Item, error: ProviderError, workspace: str | None) -> Iterator[Message]:
         yield listed(item.id, item.raw, self._context.now)
-        yield gap(item.id, item.raw, error, workspace)
-        yield coverage(item.id, is_read=False)
+        yield from gap(item.id, item.filled, error, self._children, workspace)
+        yield from coverage(item.id, self._children, is_read=False)
 
     def _is_settled(self, item: Item) -> bool:
         """Whether a later update of the item has a time of its own."""

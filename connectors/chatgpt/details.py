@@ -129,6 +129,8 @@ def flaw_of(item: dict[str, Any], detail: Conversation) -> ProviderError | None:
     precision = COARSELY_LATE_MS if unit_of(listed) or unit_of(told) else LATE_MS
     if listed is not None and told is not None and told < listed - precision:
         return UpstreamError("what was read is older than the list says")
+    if detail.repeated:
+        return TreeCutError(f"{detail.repeated} nodes of the tree have the ids of others")
     if detail.absent_nodes:
         return TreeCutError(f"the tree names {len(detail.absent_nodes)} nodes that it does not hold")
     return None

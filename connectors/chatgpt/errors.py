@@ -18,7 +18,7 @@ class ListShortError(UpstreamError):
 
 
 class TreeCutError(UpstreamError):
-    """A conversation's tree names nodes that it does not hold; what it holds was read."""
+    """A conversation's tree names nodes that it does not hold, or has two under one id; what it holds was read."""
 
     slug = "tree_cut"
 

@@ -131,6 +131,11 @@ class Walk:
         }
         return {name: value for name, value in saved.items() if value is not None and value is not False}
 
+    @property
+    def count(self) -> int:
+        """The items of the list, as far as the walks so far tell."""
+        return self.last.count if not self.last.is_short_cut else self.last.first_total or len(self.known)
+
     def distrust(self) -> None:
         """Let the next pass go down to the end, whatever the list's count says."""
         self._is_open = True

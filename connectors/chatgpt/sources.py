@@ -12,6 +12,7 @@ from connectors.chatgpt.api import FEW, Api, listed_item
 from connectors.chatgpt.cursors import CursorList, CursorPage, cursor_of
 from connectors.chatgpt.listing import Read
 from connectors.chatgpt.small_rows import project
+from connectors.chatgpt.workspaces import Workspace
 from pdpp_worker.connector import Forbidden, Gone, NeedsOwner, ProviderError
 from pdpp_worker.connector.json_fields import array, table
 
@@ -43,15 +44,17 @@ class Unlisted:
         return isinstance(self.error, Forbidden | Gone)
 
 
-def sources(api: Api) -> Iterator[Source | Unlisted]:
-    """All lists, the session's own workspace first. Raises NeedsOwner."""
+def sources(api: Api) -> Iterator[Source | Unlisted | Workspace]:
+    """All lists, the session's own workspace first, and the workspaces that are closed. Raises NeedsOwner."""
     yield from _of_workspace(api, "")
     found = _named(lambda: api.workspaces, WORKSPACES)
     if isinstance(found, Unlisted):
         yield found
         return
     for one in found:
-        if one.is_active:
+        if not one.is_active:
+            yield one
+        else:
             yield from _of_workspace(api.within(one.id), f"{one.id}/")
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from connectors.chatgpt.fields import millis
-from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members
+from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members, pairs
 from pdpp_worker.connector.json_fields import strings, table
 
 MAPPING = "mapping"
@@ -29,6 +29,8 @@ class Conversation:
         self._times: dict[str, int] = {}
         self._roles: dict[str, Any] = {}
         self._speaking: set[str] = set()
+        self.repeated = 0
+        """Nodes under an id that another node, with another content, has too."""
         self.is_whole = False
         """Whether it has a tree."""
         self.fields: dict[str, Any] = self._read()
@@ -111,7 +113,10 @@ class Conversation:
             decode(self._raw[tree])
             return
         self.is_whole = True
-        self._nodes, _ = members(self._raw, tree.start)
+        found, _ = pairs(self._raw, tree.start)
+        self._nodes = dict(found)
+        if len(found) > len(self._nodes):
+            self.repeated = len({(name, self._raw[value]) for name, value in found}) - len(self._nodes)
         for name in self._nodes:
             node = self._node(name)
             self._parents[name] = node.get("parent")

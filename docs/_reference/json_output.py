@@ -72,7 +72,7 @@ OUTPUTS: dict[str, Output] = {
             "queue": "",
             "settings": "setting to its specification in the manifest",
             "credentials": "credential to its specification in the manifest",
-            "streams": "a list with `name`, `supplied`, `not_with` and `reason`",
+            "streams": "a list with `name`, `supplied`, `not_with`, `not_without` and `reason`",
         },
     ),
     "connector check": Output("a list with an object for each check", ("Result",)),

@@ -18,12 +18,25 @@ class Availability(Part):
 
     supplied: Literal[False]
     with_: str | None = Field(default=None, alias="with")
-    """Only connections on which this setting is set go without the stream; null: all do."""
+    """Only connections on which this setting is set go without the stream."""
+    without: str | None = None
+    """Only those on which this one is not set. With neither, all do."""
     reason: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_setting(self) -> Availability:
+        if self.with_ is not None and self.without is not None:
+            raise ValueError("availability names both with and without; use one")
+        return self
+
+    @property
+    def setting(self) -> str | None:
+        """The setting that decides; null: no connection has the stream."""
+        return self.with_ or self.without
 
     def concerns(self, settings: Mapping[str, Any]) -> bool:
         """Whether a connection with these settings goes without the stream."""
-        return self.with_ is None or settings.get(self.with_) is not None
+        return self.setting is None or (settings.get(self.setting) is not None) is (self.with_ is not None)
 
 
 class StreamManifest(Part):
@@ -74,7 +87,7 @@ class StreamManifest(Part):
         if self.parent_streams is not None:
             _check_parents(self.name, self.parent_streams)
         _check_strategy(self)
-        if self.view is not None and (self.availability is None or self.availability.with_ is not None):
+        if self.view is not None and (self.availability is None or self.availability.setting is not None):
             raise ValueError(f"stream {self.name} has a view, so nothing supplies it; declare its availability")
         if self.name in self.parents:
             raise ValueError(f"stream {self.name} names itself as its parent")

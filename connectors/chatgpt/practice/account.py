@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 
+from connectors.chatgpt.practice.content import files_named
 from connectors.chatgpt.practice.conversation import Conversation, message_tree
 from connectors.chatgpt.practice.options import Change
 from pdpp_worker.conformance.seeding import fraction, generator, named_uuid
@@ -37,6 +38,8 @@ class Expected:
     conversation_id: str
     update_time: float
     message_ids: tuple[str, ...]
+    file_ids: tuple[tuple[str, str], ...] = ()
+    """Each file with the message that names it."""
 
 
 class Account:
@@ -115,7 +118,8 @@ class Account:
         for conversation in self:
             mapping = message_tree(conversation).mapping
             said = tuple(node_id for node_id, node in mapping.items() if node["message"])
-            yield Expected(conversation.id, conversation.update_time, said)
+            named = tuple((node, file) for node in said for file in files_named(mapping[node]["message"]))
+            yield Expected(conversation.id, conversation.update_time, said, named)
 
     def _original(self, index: int) -> Conversation:
         # Some conversations share their update time with the one before, as imported ones do.

@@ -15,9 +15,9 @@ from tornado.netutil import bind_sockets
 from connectors.chatgpt.practice import extras
 from connectors.chatgpt.practice.account import CHANGE_EVERY_S, NEWEST, Expected
 from connectors.chatgpt.practice.backend import Backend
-from connectors.chatgpt.practice.conversation import Conversation
+from connectors.chatgpt.practice.conversation import PROJECTS, Conversation
 from connectors.chatgpt.practice.options import FaultOptions, ProviderOptions
-from connectors.chatgpt.practice.rendering import gizmo_id
+from connectors.chatgpt.practice.rendering import gizmo_id, project_id
 from connectors.chatgpt.practice.server import HOST, application
 from connectors.chatgpt.small_rows import INSTRUCTIONS_ID
 from pdpp_worker.conformance.account import LivingAccount, RecordGroup
@@ -91,6 +91,7 @@ class LivingChats(LivingAccount):
         memories = extras.memories(self._seed)["memories"]
         return [
             *_groups(list(self._account.expected())),
+            RecordGroup("projects", frozenset(project_id(self._seed, number) for number in range(PROJECTS))),
             RecordGroup("memories", frozenset(one["id"] for one in memories)),
             RecordGroup("custom_gpts", frozenset(gizmo_id(self._seed, number) for number in range(extras.GIZMOS))),
             RecordGroup("custom_instructions", frozenset({INSTRUCTIONS_ID})),
@@ -105,7 +106,8 @@ class LivingChats(LivingAccount):
 def _groups(conversations: Sequence[Expected]) -> list[RecordGroup]:
     messages = frozenset((one.conversation_id, node) for one in conversations for node in one.message_ids)
     keys = frozenset(one.conversation_id for one in conversations)
-    return [RecordGroup("conversations", keys), RecordGroup("messages", messages)]
+    files = frozenset((one.conversation_id, node, file) for one in conversations for node, file in one.file_ids)
+    return [RecordGroup("conversations", keys), RecordGroup("messages", messages), RecordGroup("files", files)]
 
 
 @contextmanager

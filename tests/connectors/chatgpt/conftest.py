@@ -15,13 +15,13 @@ from connectors.chatgpt.connector import collect
 from connectors.chatgpt.practice.account import Account
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
-from pdpp_worker.connector import Context, DetailGap, GapToClose, Message, Record, SkipResult, Start
+from pdpp_worker.connector import Context, DetailGap, GapToClose, Inventory, Message, Record, SkipResult, Start
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.runtime.handler import MessageHandler
 from tests.support.connectors import context, final_state, start
 
 MANIFEST: Manifest = load_manifest(Path(connectors.chatgpt.__file__).parent / "manifest.json")
-ALL = [stream.name for stream in MANIFEST.streams]
+ALL = [stream.name for stream in MANIFEST.supplied_to({})]
 TREES = ["conversations", "messages"]
 
 
@@ -69,6 +69,12 @@ class Holder:
 def skips(sent: Sequence[Message]) -> dict[str, SkipResult]:
     """The last skip of each stream."""
     return {message.stream: message for message in sent if isinstance(message, SkipResult)}
+
+
+def members(sent: Sequence[Message]) -> dict[str, tuple[str, int | None]]:
+    """The members of the source that these messages name, each with its disposition and count."""
+    named = (member for one in sent if isinstance(one, Inventory) for member in one.members)
+    return {member.name: (member.disposition, member.count) for member in named}
 
 
 def gaps(sent: Sequence[Message]) -> list[DetailGap]:

@@ -53,7 +53,7 @@ def test_a_first_run_holds_the_whole_account(provide: Provide) -> None:
     assert_whole(holder, expected(provider))
     assert skips(holder.sent) == {}
     assert set(provider.stats().details_by_id.values()) == {1}
-    assert {name: len(holder.held(name)) for name in ALL[2:]} == {
+    assert {name: len(holder.held(name)) for name in ALL[3:]} == {
         "memories": 14,
         "projects": 2,
         "custom_gpts": 23,

@@ -189,6 +189,38 @@ def test_a_conversation_of_another_workspace_is_asked_for_there_again() -> None:
     assert holder.held("conversations")["b"]["workspace_id"] == "team"
 
 
+def test_a_list_of_the_team_that_is_really_the_own_one_spoils_nothing() -> None:
+    good = {
+        "/conversations": by_workspace({None: lists("a"), "team": lists()}),
+        "/conversation/a": by_workspace({None: detail("a"), "team": httpx.Response(404)}),
+        SIDEBAR: {"items": []},
+        WORKSPACES: workspaces("own", "team"),
+    }
+    holder = Holder(account("", **good))
+    holder.run(TREES)
+    holder.context = account("", **{**good, "/conversations": by_workspace({None: lists("a"), "team": lists("a")})})
+
+    said = holder.run(TREES)
+
+    assert gaps(said) == []
+    assert holder.held("conversations")["a"]["workspace_id"] is None
+
+
+def test_a_conversation_that_a_wrong_list_named_is_recovered_from_the_own_workspace() -> None:
+    answers = {
+        "/conversations": by_workspace({None: lists(), "team": lists("a")}),
+        "/conversation/a": by_workspace({None: detail("a"), "team": httpx.Response(404)}),
+        SIDEBAR: {"items": []},
+        WORKSPACES: workspaces("own", "team"),
+    }
+    holder = Holder(account("", **answers))
+    missing = to_close(gaps(holder.run(TREES)))
+
+    said = holder.run(TREES, gaps=missing, recovery_only=True)
+
+    assert [one.gap_id for one in said if isinstance(one, DetailGapRecovered)] == ["1"]
+
+
 def test_a_workspace_that_is_deactivated_is_not_asked() -> None:
     answers = {
         "/conversations": by_workspace({None: lists("a")}),
