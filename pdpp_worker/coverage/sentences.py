@@ -28,6 +28,8 @@ class Facts:
     """The unclosed gaps of the stream."""
     above: Mapping[GapGroup, Resolver]
     """Unclosed gaps of the streams that it depends on: an item missing there may have items of this stream."""
+    below: Mapping[GapGroup, Resolver]
+    """Unclosed gaps of details without which records of the stream are held in part only."""
     closed_without_item: ClosedWithoutItem
     ended: EndedWalk | None
     walking: int | None
@@ -37,7 +39,8 @@ class Facts:
 
     def resolved_by(self, who: Resolver) -> list[GapGroup]:
         """The unclosed gaps that `who` resolves, those of the stream itself first."""
-        return [group for group, found in [*self.groups.items(), *self.above.items()] if found is who]
+        all_of_them = [*self.groups.items(), *self.above.items(), *self.below.items()]
+        return [group for group, found in all_of_them if found is who]
 
 
 class OwnerAction(NamedTuple):
@@ -164,7 +167,9 @@ def _availability(facts: Facts) -> Iterator[str]:
 def _missing(facts: Facts) -> Iterator[str]:
     for who in _ORDER:
         for group in facts.resolved_by(who):
-            if group.stream != facts.stream:
+            if group in facts.below:
+                yield f"Some of its records are held in part only: their {group.stream} are missing."
+            elif group.stream != facts.stream:
                 yield f"Something is missing of the stream {group.stream}, which it depends on."
             yield f"Given up: {group.reason}." if group.exhausted else sentence(group.reason)
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from redis import Redis
 from sqlalchemy.exc import DBAPIError
 
+from pdpp_worker import clock
 from pdpp_worker.errors import LeaseLostError, PacerUnavailableError
 from pdpp_worker.isolation import reason as why
 from pdpp_worker.logs import get_logger
@@ -56,6 +57,7 @@ def run_slice(
     claimed = db.transact(lambda connection: run_slices.claim_slice(connection, run_id, holder, settings.lease_s))
     if claimed is None:
         return None
+    clock.set_by(claimed.now)
     beat = Heartbeat(
         db, claimed.claim, idle_timeout_s=settings.silence_s, on_stuck=lambda: _tell_stuck(db, claimed, on_stuck)
     )

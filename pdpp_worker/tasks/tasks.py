@@ -18,7 +18,7 @@ from pdpp_worker.store import events
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
-from pdpp_worker.tasks.doorbell import notify, notify_after
+from pdpp_worker.tasks.doorbell import notify, notify_after, waiting_queues
 from pdpp_worker.tasks.ending import live_runs, replace_worker
 from pdpp_worker.tasks.services import services, stopping
 
@@ -71,7 +71,7 @@ def dispatch(**kwargs: Any) -> None:
     read("pdpp.dispatch", NoArguments, kwargs)
     own = services()
     removed_files.remove(own.settings, own.db)
-    for due in dispatcher.dispatch(own.settings, own.db):
+    for due in dispatcher.dispatch(own.settings, own.db, waiting_queues()):
         notify(due)
 
 
