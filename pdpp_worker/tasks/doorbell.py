@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.logs import get_logger
+from pdpp_worker.outages import BROKER
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import QUEUES, app
 from pdpp_worker.tasks.delayed import DelayedNotifier
@@ -21,7 +22,10 @@ def notify(due: DueRun) -> bool:
     try:
         queue = registry.get(due.connector).manifest.queue
         app.send_task("pdpp.slice", kwargs={"run": due.run_id}, queue=queue, retry=False)
-    except (OperationalError, ConfigurationError, OSError) as error:
+    except (OperationalError, OSError) as error:
+        BROKER.began(str(error))
+        return False
+    except ConfigurationError as error:
         get_logger().warning("doorbell not sent", run=due.run_id, error=str(error))
         return False
     return True
@@ -33,7 +37,7 @@ def waiting_queues() -> set[str]:
         try:
             return {name for name in QUEUES if _waits(connection, name)}
         except (OSError, *connection.connection_errors) as error:
-            get_logger().warning("queues not counted", error=str(error))
+            BROKER.began(str(error))
             return set()
 
 
