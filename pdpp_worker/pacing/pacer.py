@@ -116,6 +116,10 @@ class Pacer:
         self._admitted.inc()
         self._waited.inc((self._clock() - begun) * 1000)
 
+    def require_time(self) -> None:
+        """End the slice if it has to end: a request that failed for that is no failure of the provider."""
+        self._wait(self._clock(), None)
+
     def note_send(self) -> None:
         """The first of the request's bytes goes out now."""
         self.counts.sent += 1
