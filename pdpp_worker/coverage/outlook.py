@@ -97,6 +97,16 @@ class Outlook:
         """Tell who resolves a gap, as `who_mends` in JSON; None once it was recovered, and nothing is left to do."""
         return None if gap.status == "recovered" else self.resolver(gap)
 
+    @cached_property
+    def why_refused(self) -> str | None:
+        """Why the connector, which is there, is refused; None: it is installed, or is not there."""
+        return registry.refused_connectors().get(self.view.connector) if self.manifest is None else None
+
+    @property
+    def why_without(self) -> str:
+        """Say of a connection without a usable connector what is wrong with that."""
+        return self.why_refused or f"The connector {self.view.connector} is not installed."
+
     def next_try(self, gap: Gap) -> datetime | None:
         """The next try of the first of them; None where the fleet does not retry them by itself."""
         return self._tried_at(gap, gap.next_attempt_at)

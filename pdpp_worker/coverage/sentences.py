@@ -87,7 +87,9 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
     """The action of the owner about gaps that wait for them."""
     name = outlook.view.name
     if outlook.manifest is None:
-        return OwnerAction("install the connector", _install(outlook))
+        return OwnerAction(
+            "correct the connector" if outlook.why_refused else "install the connector", _install(outlook)
+        )
     if gap.exhausted:
         return OwnerAction("recover", f"Given up after many tries; ask for it again with: pdpp-worker recover {name}")
     if gap.next_attempt_at is not None:
@@ -132,6 +134,8 @@ def upgrade_action(gap: Gap, outlook: Outlook) -> str:
 
 
 def _install(outlook: Outlook) -> str:
+    if outlook.why_refused is not None:
+        return f"Correct the connector {outlook.view.connector}; its streams are walked again then."
     return f"Install the connector {outlook.view.connector}; its streams are walked again then."
 
 
@@ -158,7 +162,7 @@ def _absence(facts: Facts) -> str:
 
 def _availability(facts: Facts) -> Iterator[str]:
     if facts.judged.availability is Availability.NOT_INSTALLED:
-        yield f"The connector {facts.outlook.view.connector} is not installed."
+        yield facts.outlook.why_without
     manifest = facts.outlook.manifest
     if facts.judged.availability is Availability.UNDECLARED and manifest is not None:
         yield f"Version {manifest.version} of the connector {manifest.name} does not know this stream."
