@@ -2,6 +2,8 @@
 
 PdppError
 ├── ConfigurationError     a setting, manifest or argument is wrong; the owner can correct it
+│   ├── ServerAwayError    a server cannot be reached
+│   ├── SchemaMismatchError  the database schema is of another version
 │   └── NotFoundError      the named connection, run, stream or connector does not exist
 ├── ProtocolViolation      a connector broke the Collection Profile
 ├── LeaseLostError         another worker holds the connection now; nothing more may be written
@@ -33,6 +35,18 @@ class ConfigurationError(PdppError):
     """A setting, manifest or argument is wrong."""
 
     slug = "configuration"
+
+
+class ServerAwayError(ConfigurationError):
+    """A server cannot be reached; it passes with time, or the owner corrects where it is looked for."""
+
+    slug = "server_away"
+
+
+class SchemaMismatchError(ConfigurationError):
+    """The database schema is of a version that this code cannot work with."""
+
+    slug = "schema_mismatch"
 
 
 class NotFoundError(ConfigurationError):

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pdpp_worker.errors import PdppError
 from pdpp_worker.logs import get_logger
+from pdpp_worker.store.engine import why_away
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,13 +18,15 @@ def each(
 ) -> list[Result]:
     """Do `work` for every item and return what it returned; a failure is logged as `what` and left out.
 
-    `name` is what a log may say of an item.
+    A database that is out of reach is no failure of one item, and is raised. `name` is what a log may say of an item.
     """
     done: list[Result] = []
     for item in items:
         try:
             done.append(work(item))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next item has nothing to do with it
+        except Exception as error:
+            if why_away(error) is not None:
+                raise
             get_logger().error(what, of=name(item), error=reason(error))
     return done
 

@@ -41,9 +41,10 @@ class Connector:
         module = f"{self.package}.connector"
         try:
             collect: Collect = import_module(module).collect
-        except (ImportError, AttributeError) as error:
+        except Exception as error:
+            why = str(error) if isinstance(error, ImportError | AttributeError) else _in_words(error)
             raise ConfigurationError(
-                f"The connector {self.manifest.name} cannot be loaded from {module}: {error}."
+                f"The connector {self.manifest.name} cannot be loaded from {module}: {why}."
             ) from error
         return collect
 
@@ -93,7 +94,7 @@ def get(name: str) -> Connector:
 
     Raises:
         NotFoundError: naming those that exist.
-        ConfigurationError: a manifest is refused.
+        ConfigurationError: it is refused; says why.
     """
     found = all_connectors()
     if name not in found and name in (refused := refused_connectors()):
@@ -104,36 +105,50 @@ def get(name: str) -> Connector:
 
 
 def all_connectors() -> dict[str, Connector]:
-    """Every connector by name, but for those of the owner's own that are refused.
-
-    Raises:
-        ConfigurationError: the manifest of an installed connector is refused, or two of them share a name.
-    """
+    """Every connector by name, but for those that are refused."""
     own = {one.manifest.name: one for one in _own_connectors() if isinstance(one, Connector)}
     return {**own, **packaged_connectors()}
 
 
 def refused_connectors() -> dict[str, str]:
-    """Folder name to why it is refused, of the owner's own connectors. One that is wrong does not stop the others."""
-    return {one.folder: one.why for one in _own_connectors() if isinstance(one, _Refused)}
+    """Name of a folder or an installed package to why its connector is refused. One that is wrong stops no other."""
+    return {one.name: one.why for one in (*_packaged(), *_own_connectors()) if isinstance(one, _Refused)}
+
+
+def packaged_connectors() -> dict[str, Connector]:
+    """The connectors that are installed with the program or as packages, by name, but for those that are refused."""
+    return {one.manifest.name: one for one in _packaged() if isinstance(one, Connector)}
 
 
 @lru_cache(maxsize=1)
-def packaged_connectors() -> dict[str, Connector]:
-    """The connectors that are installed with the program or as packages, by name; raises as `all_connectors` does."""
-    packages = [*_built_in_packages(), *(point.value for point in entry_points(group=ENTRY_POINT_GROUP))]
+def _packaged() -> tuple[Connector | _Refused, ...]:
+    points = [(point.name, point.value) for point in entry_points(group=ENTRY_POINT_GROUP)]
     found: dict[str, Connector] = {}
-    for package in packages:
-        manifest = load_manifest(_folder(package) / "manifest.json")
-        if manifest.name in found:
-            raise ConfigurationError(
-                f"Two connectors are named {manifest.name}: {found[manifest.name].package} and {package}; remove one."
-            )
-        command = manifest.command is not None
-        found[manifest.name] = (
-            CommandConnector(manifest, package, _folder(package)) if command else Connector(manifest, package)
-        )
-    return found
+    refused: list[_Refused] = []
+    for name, package in (*_built_in_packages(), *points):
+        one = _packaged_connector(name, package)
+        if isinstance(one, Connector) and (first := found.setdefault(one.manifest.name, one)) is not one:
+            one = _Refused(package, _two_of_one_name(one.manifest.name, first.package, package))
+        if isinstance(one, _Refused):
+            refused.append(one)
+    return (*found.values(), *refused)
+
+
+def _packaged_connector(name: str, package: str) -> Connector | _Refused:
+    try:
+        folder = _folder(package)
+        manifest = load_manifest(folder / "manifest.json")
+    except ConfigurationError as error:
+        return _Refused(name, str(error))
+    except Exception as error:  # noqa: BLE001 - a package runs code of its own when it is looked for
+        return _Refused(name, f"The connector package {package} cannot be loaded: {_in_words(error)}.")
+    if manifest.command is None:
+        return Connector(manifest, package)
+    return CommandConnector(manifest, package, folder)
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def check_ceilings(settings: Settings) -> None:
@@ -157,7 +172,8 @@ def check_ceilings(settings: Settings) -> None:
 
 @dataclass(frozen=True)
 class _Refused:
-    folder: str
+    name: str
+    """Of its folder or entry point; of its package, where its own name is taken."""
     why: str
 
 
@@ -185,13 +201,17 @@ def _unless_taken(one: Connector, first: Connector) -> Connector | _Refused:
     other = packaged_connectors().get(one.manifest.name, first)
     if other is one:
         return one
-    why = f"Two connectors are named {one.manifest.name}: {other.package} and {one.package}; remove one."
-    return _Refused(Path(one.package).name, why)
+    return _Refused(Path(one.package).name, _two_of_one_name(one.manifest.name, other.package, one.package))
 
 
-def _built_in_packages() -> list[str]:
-    manifests = _folder(_BUILT_IN).glob("*/manifest.json")
-    return sorted(f"{_BUILT_IN}.{path.parent.name}" for path in manifests)
+def _two_of_one_name(name: str, first: str, second: str) -> str:
+    return f"Two connectors are named {name}: {first} and {second}; remove one."
+
+
+def _built_in_packages() -> list[tuple[str, str]]:
+    """The name and the package of each."""
+    folders = sorted(path.parent.name for path in _folder(_BUILT_IN).glob("*/manifest.json"))
+    return [(folder, f"{_BUILT_IN}.{folder}") for folder in folders]
 
 
 def _folder(package: str) -> Path:

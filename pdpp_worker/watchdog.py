@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 
 from pdpp_worker import metrics, registry
@@ -11,15 +11,15 @@ from pdpp_worker.isolation import each
 from pdpp_worker.logs import get_logger
 from pdpp_worker.store import standstills
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.views import wait_views
+from pdpp_worker.store.views import reading, wait_views
 from pdpp_worker.store.views.wait_views import Waits
 
 
 def watch(db: Database) -> list[str]:
     """Look at every connection; returns the names of those that stand still. Any number of watchdogs may look."""
-    installed, now = registry.all_connectors().keys(), datetime.now(UTC)
+    installed = registry.all_connectors().keys()
     with db.begin() as connection:
-        found = wait_views.read(connection)
+        found, now = wait_views.read(connection), reading.now(connection)
     metrics.UNTOUCHED_S.clear()
 
     def look(one: Waits) -> tuple[str, bool]:

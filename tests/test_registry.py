@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -19,9 +20,9 @@ BUILT_IN = sorted(path.parent.name for path in Path("connectors").glob("*/manife
 @pytest.fixture(autouse=True)
 def forgetful() -> Iterator[None]:
     """The registry remembers nothing of, or from, another test."""
-    registry.packaged_connectors.cache_clear()
+    registry._packaged.cache_clear()
     yield
-    registry.packaged_connectors.cache_clear()
+    registry._packaged.cache_clear()
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
@@ -76,18 +77,18 @@ def test_two_connectors_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch,
     package(monkeypatch, tmp_path, "offered_twin", connector=taken)
     offer(monkeypatch, "offered_twin")
 
-    with pytest.raises(ConfigurationError) as caught:
-        registry.all_connectors()
-
-    assert str(caught.value) == (f"Two connectors are named {taken}: connectors.{taken} and offered_twin; remove one.")
+    assert registry.all_connectors()[taken].package == f"connectors.{taken}"
+    assert registry.refused_connectors() == {
+        "offered_twin": f"Two connectors are named {taken}: connectors.{taken} and offered_twin; remove one."
+    }
 
 
 @pytest.mark.parametrize("name", ["not_there", "not_there.inside", "json.decoder", "json.decoder.inside"])
 def test_a_package_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     offer(monkeypatch, name)
 
-    with pytest.raises(ConfigurationError, match=f"The connector package {name} is not installed."):
-        registry.all_connectors()
+    assert registry.refused_connectors() == {"x": f"The connector package {name} is not installed."}
+    assert sorted(registry.all_connectors()) == BUILT_IN
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,8 @@ def test_a_package_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, name: 
         ("offered_empty", None, "No module named 'offered_empty.connector'"),
         ("offered_other", "def gather(start, context): ...", "has no attribute 'collect'"),
         ("offered_broken", "import nothing_of_that_name", "No module named 'nothing_of_that_name'"),
+        ("offered_unfinished", "def collect(", "SyntaxError"),
+        ("offered_raising", "raise RuntimeError('not today')", "RuntimeError: not today"),
     ],
 )
 def test_code_that_cannot_be_loaded_says_why(
@@ -113,5 +116,17 @@ def test_a_refused_manifest_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     package(monkeypatch, tmp_path, "offered_wrong", connector="Not A Name")
     offer(monkeypatch, "offered_wrong")
 
-    with pytest.raises(ConfigurationError, match=r"offered_wrong/manifest\.json is refused: name: "):
-        registry.all_connectors()
+    assert re.search(r"offered_wrong/manifest\.json is refused: name: ", registry.refused_connectors()["x"])
+    with pytest.raises(ConfigurationError, match="is refused: name: "):
+        registry.get("x")
+
+
+def test_a_package_that_fails_when_it_is_looked_for_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package(monkeypatch, tmp_path, "offered_deep", connector="sample")
+    (tmp_path / "offered_deep" / "__init__.py").write_text("raise RuntimeError('not today')")
+    offer(monkeypatch, "offered_deep.inside")
+
+    assert "offered_deep.inside cannot be loaded: RuntimeError: not today." in registry.refused_connectors()["x"]
+    assert sorted(registry.all_connectors()) == BUILT_IN

@@ -49,6 +49,7 @@ class _Rows:
 
     def __init__(self, connection: Connection, ids: Sequence[int]) -> None:
         self.held = store.records_held(connection, ids)
+        self.in_part = store.held_in_part(connection, ids)
         self.missing = store.missing(connection, ids)
         self.closed_without_item = store.closed_without_item(connection, ids)
         self.covered = store.covered(connection, ids)
@@ -124,9 +125,9 @@ class _Account:
     def _facts(self, name: str, groups: list[GapGroup]) -> Facts:
         key, (walk, blame) = (self._view.id, name), self._worst_walk(name)
         closed_without_item = self._rows.closed_without_item.get(key, _NONE_CLOSED)
-        resolvers = {one: self._outlook.resolver(one) for one in groups}
-        above = {one: self._outlook.resolver(one) for one in self._above(name)}
-        counts = _counts([*resolvers.items(), *above.items()])
+        resolvers, above = self._resolvers(groups), self._resolvers(self._above(name))
+        below = self._resolvers(one for one in self._below(key) if one not in above)
+        counts = _counts([*resolvers.items(), *above.items(), *below.items()])
         unknown = self._unknown(name)
         judged = StreamFacts(
             availability=self._outlook.availability(name),
@@ -146,6 +147,7 @@ class _Account:
             judged=judged,
             groups=resolvers,
             above=above,
+            below=below,
             unknown=unknown,
             closed_without_item=closed_without_item,
             ended=self._rows.ended.get(key),
@@ -157,6 +159,9 @@ class _Account:
         """Unknown members of the source that may hold something of the stream, or of one that it depends on."""
         family = {name, *ancestors(self._manifest, name)}
         return [one for one in self._rows.unknown[self._view.id] if may_belong(one, family)]
+
+    def _resolvers(self, groups: Iterable[GapGroup]) -> dict[GapGroup, Resolver]:
+        return {one: self._outlook.resolver(one) for one in groups}
 
     def _next_try(self, groups: Iterable[GapGroup]) -> datetime | None:
         times = (self._outlook.next_try(one) for one in groups)
@@ -172,6 +177,12 @@ class _Account:
         keys = [(self._view.id, parent) for parent in ancestors(self._manifest, name)]
         found = [one for key in keys for one in self._rows.missing.get(key, [])]
         return [one for one in found if one.reason != Reason.RECORD_REJECTED]
+
+    def _below(self, key: store.StreamKey) -> list[GapGroup]:
+        """Gaps of other streams about details of records of the stream, where some of these are held in part only."""
+        if key not in self._rows.in_part:
+            return []
+        return [one for one in self._all if one.parent_stream == key[1] and one.stream != key[1]]
 
     def _walk(self, name: str) -> WalkEnd:
         ended = self._rows.ended.get((self._view.id, name))

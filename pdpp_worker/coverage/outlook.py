@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 
 from sqlalchemy import Connection
@@ -21,7 +21,7 @@ from pdpp_worker.protocol.reasons import RecoveryKind
 from pdpp_worker.recovery.policy import supported_scopes
 from pdpp_worker.recovery.upgrade import satisfies
 from pdpp_worker.settings import Settings
-from pdpp_worker.store.views import connection_views
+from pdpp_worker.store.views import connection_views, reading
 from pdpp_worker.store.views import wait_views as store
 from pdpp_worker.store.views.connection_views import ConnectionView
 from pdpp_worker.store.views.coverage_views import GapGroup
@@ -97,6 +97,16 @@ class Outlook:
         """Tell who resolves a gap, as `who_mends` in JSON; None once it was recovered, and nothing is left to do."""
         return None if gap.status == "recovered" else self.resolver(gap)
 
+    @cached_property
+    def why_refused(self) -> str | None:
+        """Why the connector, which is there, is refused; None: it is installed, or is not there."""
+        return registry.refused_connectors().get(self.view.connector) if self.manifest is None else None
+
+    @property
+    def why_without(self) -> str:
+        """Say of a connection without a usable connector what is wrong with that."""
+        return self.why_refused or f"The connector {self.view.connector} is not installed."
+
     def next_try(self, gap: Gap) -> datetime | None:
         """The next try of the first of them; None where the fleet does not retry them by itself."""
         return self._tried_at(gap, gap.next_attempt_at)
@@ -154,8 +164,8 @@ class Outlook:
 def read(
     settings: Settings, connection: Connection, ids: Sequence[int] | None = None, now: datetime | None = None
 ) -> list[Outlook]:
-    """The outlook of all connections by name, or of those with these ids; `now` None: the time by this machine."""
-    at = now or datetime.now(UTC)
+    """The outlook of all connections by name, or of those with these ids; `now` None: the database's time."""
+    at = now or reading.now(connection)
     waits = {one.connection_id: one for one in store.read(connection, ids)}
     return [_outlook(settings, view, waits[view.id], at) for view in connection_views.read(connection, ids)]
 

@@ -42,6 +42,7 @@ def obstacles(outlook: Outlook) -> list[str]:
     """Reasons why a connection does not go on; empty: there is none."""
     wait, run, still = outlook.wait, outlook.waits.run, outlook.still
     found = [f"asks you: {message}" for message in outlook.view.asked_of_owner]
+    found += [] if outlook.manifest is not None else [outlook.why_without]
     found += [waiting(wait.until, wait.reason)] if wait else []
     if run is not None and outlook.is_fruitless:
         reason = f" ({run.wait_reason or UNKNOWN})" if wait is None else ""

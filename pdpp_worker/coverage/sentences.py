@@ -31,6 +31,8 @@ class Facts:
     """The unclosed gaps of the stream."""
     above: Mapping[GapGroup, Resolver]
     """Unclosed gaps of the streams that it depends on: an item missing there may have items of this stream."""
+    below: Mapping[GapGroup, Resolver]
+    """Unclosed gaps of details without which records of the stream are held in part only."""
     unknown: Sequence[MemberView]
     """Members of the source that the connector does not know, and that may hold something of the stream."""
     closed_without_item: ClosedWithoutItem
@@ -42,7 +44,8 @@ class Facts:
 
     def resolved_by(self, who: Resolver) -> list[GapGroup]:
         """The unclosed gaps that `who` resolves, those of the stream itself first."""
-        return [group for group, found in [*self.groups.items(), *self.above.items()] if found is who]
+        all_of_them = [*self.groups.items(), *self.above.items(), *self.below.items()]
+        return [group for group, found in all_of_them if found is who]
 
 
 class OwnerAction(NamedTuple):
@@ -91,7 +94,9 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
     """The action of the owner about gaps that wait for them."""
     name = outlook.view.name
     if outlook.manifest is None:
-        return OwnerAction("install the connector", _install(outlook))
+        return OwnerAction(
+            "correct the connector" if outlook.why_refused else "install the connector", _install(outlook)
+        )
     if gap.exhausted:
         return OwnerAction("recover", f"Given up after many tries; ask for it again with: pdpp-worker recover {name}")
     if gap.next_attempt_at is not None:
@@ -148,6 +153,8 @@ def upgrade_action(gap: Gap, outlook: Outlook) -> str:
 
 
 def _install(outlook: Outlook) -> str:
+    if outlook.why_refused is not None:
+        return f"Correct the connector {outlook.view.connector}; its streams are walked again then."
     return f"Install the connector {outlook.view.connector}; its streams are walked again then."
 
 
@@ -174,7 +181,7 @@ def _absence(facts: Facts) -> str:
 
 def _availability(facts: Facts) -> Iterator[str]:
     if facts.judged.availability is Availability.NOT_INSTALLED:
-        yield f"The connector {facts.outlook.view.connector} is not installed."
+        yield facts.outlook.why_without
     manifest = facts.outlook.manifest
     if facts.judged.availability is Availability.UNDECLARED and manifest is not None:
         yield f"Version {manifest.version} of the connector {manifest.name} does not know this stream."
@@ -183,7 +190,9 @@ def _availability(facts: Facts) -> Iterator[str]:
 def _missing(facts: Facts) -> Iterator[str]:
     for who in _ORDER:
         for group in facts.resolved_by(who):
-            if group.stream != facts.stream:
+            if group in facts.below:
+                yield f"Some of its records are held in part only: their {group.stream} are missing."
+            elif group.stream != facts.stream:
                 yield f"Something is missing of the stream {group.stream}, which it depends on."
             yield f"Given up: {group.reason}." if group.exhausted else sentence(group.reason)
 

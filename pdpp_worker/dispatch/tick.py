@@ -6,6 +6,7 @@ Any number of dispatchers may tick at the same time.
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -33,14 +34,15 @@ one even if it comes a little early."""
 _spread = random.SystemRandom()
 
 
-def dispatch(settings: Settings, db: Database) -> list[DueRun]:
-    """Queue a run for every schedule that is due; return the runs that wait for a worker.
+def dispatch(settings: Settings, db: Database, waiting: Collection[str] = ()) -> list[DueRun]:
+    """Queue a run for every schedule that is due; return the runs of which workers are to be told.
 
-    Workers are told of a run once in the dispatcher's period.
+    They are told of a run once in the dispatcher's period, and not again while messages are `waiting` in its queue.
     """
     _start_scheduled(db)
     again = timedelta(seconds=NOTIFIED_LATELY * settings.dispatch_every_s)
-    return db.transact(lambda connection: runs.take_due(connection, PAGE, again))
+    ringing = [name for name, one in registry.all_connectors().items() if one.manifest.queue in waiting]
+    return db.transact(lambda connection: runs.take_due(connection, PAGE, again, ringing))
 
 
 def _start_scheduled(db: Database) -> None:

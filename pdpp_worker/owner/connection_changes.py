@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,6 +17,7 @@ from pdpp_worker.store import accounts, connections, edits
 from pdpp_worker.store.accounts import Account
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.views import reading
 
 _NAME = re.compile(r"\w[\w.@+-]{0,99}")
 
@@ -124,5 +124,5 @@ def _store_schedule(connection: Connection, connection_id: int, schedule: Schedu
             every_s=schedule.every_s,
             cron=schedule.cron,
             jitter_s=schedule.jitter_s,
-            next_run_at=datetime.now(UTC),
+            next_run_at=reading.now(connection),
         )

@@ -16,5 +16,5 @@ def upgrade(db: Database) -> None:
         ConfigurationError: the schema was made by a newer version.
     """
     have, need = revisions(db)
-    if have != need:
+    if have is None or have < need:
         migrate.upgrade(db)

@@ -9,10 +9,9 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Protocol
 
-from pdpp_worker import metrics
+from pdpp_worker import clock, metrics
 from pdpp_worker.errors import Forbidden, Gone, ProviderError, Throttled, UpstreamError
 from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.bucket import Bucket
@@ -117,6 +116,10 @@ class Pacer:
         self._admitted.inc()
         self._waited.inc((self._clock() - begun) * 1000)
 
+    def require_time(self) -> None:
+        """End the slice if it has to end: a request that failed for that is no failure of the provider."""
+        self._wait(self._clock(), None)
+
     def note_send(self) -> None:
         """The first of the request's bytes goes out now."""
         self.counts.sent += 1
@@ -176,7 +179,7 @@ class Pacer:
         return self._spread.uniform(0, min(JITTER_MAX_MS, JITTER * interval)) / 1000
 
     def _note_throttle(self, failure: Throttled, now: float) -> None:
-        asked = (failure.retry_after - datetime.now(UTC)).total_seconds() if failure.retry_after is not None else None
+        asked = (failure.retry_after - clock.now()).total_seconds() if failure.retry_after is not None else None
         self._lanes.on_throttle(now, asked, self._lane)
         self._throttled.inc()
         self._asked.inc(max(0.0, asked or 0.0))

@@ -10,7 +10,9 @@ from datetime import datetime
 
 import httpx
 
+from pdpp_worker.errors import ProviderError
 from pdpp_worker.pacing.announced import announced
+from pdpp_worker.pacing.in_flight import in_flight
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.pacing.typed import LONGEST_ANSWER_S, Judge, TypedTransport
 
@@ -52,13 +54,19 @@ class PacedTransport(TypedTransport):
         request.extensions["trace"] = self._note_send
         not_before = request.extensions.get(NOT_BEFORE, float("-inf"))
         with self._pacer.request(not_before, self._lane_of(request.url.path)):
-            return super().handle_request(request)
+            try:
+                return super().handle_request(request)
+            except ProviderError:
+                if in_flight.is_cut:
+                    self._pacer.require_time()
+                raise
 
     def _note_answer(self, response: httpx.Response, now: datetime) -> None:
         if limits := announced(response.headers, now):
             self._pacer.note_announced(limits)
 
-    def _note_send(self, event: str, _: object) -> None:
+    def _note_send(self, event: str, info: object) -> None:
+        in_flight.note(event, info)
         # A new connection is made before the first byte goes out, so the admission is not yet the send.
         if event.endswith("send_request_headers.started"):
             self._pacer.note_send()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import httpx
 
+from pdpp_worker import clock
 from pdpp_worker.errors import ProviderError, Throttled
 from pdpp_worker.pacing.answer import ACCEPTED_CODINGS, LARGEST_ANSWER_BYTES, read_whole
 from pdpp_worker.pacing.outcomes import network_errors, outcome_of
@@ -41,7 +42,7 @@ class TypedTransport(httpx.BaseTransport):
             response = self._inner.handle_request(request)
             response = read_whole(response, time.monotonic() + self._longest_answer_s, LARGEST_ANSWER_BYTES)
         response.request = request
-        now = datetime.now(UTC)
+        now = clock.now()
         self._note_answer(response, now)
         failure = outcome_of(response, now)
         if failure is None and self._judge is not None:

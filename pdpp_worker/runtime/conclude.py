@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -135,12 +134,11 @@ def _await_owner(opened: OpenSlice, reason: Reason) -> None:
 
 
 def _continue(opened: OpenSlice, step: Continue) -> SliceResult:
-    not_before = opened.context.now() + timedelta(seconds=step.pause_s) if step.pause_s > 0 else None
     cancelled = opened.db.transact(
         lambda connection: run_slices.continue_later(
             connection,
             opened.claimed.claim,
-            not_before,
+            step.pause_s,
             step.phase,
             dict(step.carried),
             wait_reason=step.why,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from packaging.version import Version
 
 from pdpp_worker import registry
@@ -25,10 +23,9 @@ def leave_to_newer(settings: Settings, db: Database, claimed: run_slices.Slice) 
     version = connector.manifest.version
     if Version(version) >= Version(claimed.version) or claimed.still_before >= settings.run_attempts:
         return False
-    until = claimed.now + timedelta(seconds=NEWER_PAUSE_S)
     why = f"it waits for a worker with version {claimed.version} of the connector"
     with db.begin() as connection:
         run_slices.continue_later(
-            connection, claimed.claim, until, claimed.phase, {}, wait_reason=why, progressed=False
+            connection, claimed.claim, NEWER_PAUSE_S, claimed.phase, {}, wait_reason=why, progressed=False
         )
     return True

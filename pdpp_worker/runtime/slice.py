@@ -8,9 +8,11 @@ from contextlib import suppress
 from redis import Redis
 from sqlalchemy.exc import DBAPIError
 
+from pdpp_worker import clock
 from pdpp_worker.errors import LeaseLostError, PacerUnavailableError
 from pdpp_worker.isolation import reason as why
 from pdpp_worker.logs import get_logger
+from pdpp_worker.outages import PACING
 from pdpp_worker.protocol.messages import Done, DoneError
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime import removed_files
@@ -55,6 +57,7 @@ def run_slice(
     )
     if claimed is None:
         return None
+    clock.set_by(claimed.now)
     beat = Heartbeat(
         db, claimed.claim, idle_timeout_s=settings.silence_s, on_stuck=lambda: _tell_stuck(db, claimed, on_stuck)
     )
@@ -135,8 +138,10 @@ def _collect(opened: OpenSlice, collector: Collector) -> HowItEnded:
     except SliceEnded as over:
         return _cut(opened, over)
     except PacerUnavailableError as error:
-        get_logger().warning("no pacing server", run=claimed.claim.run_id, error=str(error))
+        PACING.began(str(error))
         return NoPacer()
+    if opened.limits.requests.sent:
+        PACING.over()
     return _ended(opened, opened.handler.done or Done(status="succeeded"))
 
 

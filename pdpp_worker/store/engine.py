@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.errors import ServerAwayError
 from pdpp_worker.store.pooler import Sessions
 from pdpp_worker.store.silence import WatchedConnection
 
@@ -27,6 +28,8 @@ TRIES = 10
 """How often a transaction that lost to another one is begun: with the lock timeout, five minutes of waiting at most."""
 _LOST = ("40P01", "40001", "55P03")
 """SQLSTATE of a deadlock, of a serialization failure, and of a lock that did not come free in time."""
+_AWAY = ("08", "57P", "53300", "25P03")
+"""Beginnings of SQLSTATE: a connection is lost or refused, the server ends or starts, or its connections are spent."""
 
 T = TypeVar("T")
 
@@ -52,6 +55,9 @@ class Database:
             hide_parameters=True,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
+                # A plan that is kept fails once a migration beside running workers changes what it returns; and
+                # behind a pooler, where the next transaction may be in another session.
+                "prepare_threshold": None,
                 **_SOCKET,
             },
         )
@@ -85,14 +91,14 @@ class Database:
         """The server's version.
 
         Raises:
-            ConfigurationError: the server cannot be reached; says what to look at.
+            ServerAwayError: the server cannot be reached; says what to look at.
         """
         try:
             with self.begin() as connection:
                 return str(connection.execute(text("SHOW server_version")).scalar_one())
         except OperationalError as error:
             reason = str(error.orig).strip().splitlines()[0]
-            raise ConfigurationError(
+            raise ServerAwayError(
                 f"PostgreSQL cannot be reached: {reason}. "
                 "Check PDPP_DATABASE_URL, or unset it to use the embedded server."
             ) from None
@@ -104,6 +110,17 @@ class Database:
     def _connect(self, _: object, __: object, ___: object, parameters: dict[str, Any]) -> WatchedConnection:
         # The name is made here and not with the engine, which a forked child has from its parent.
         return self._sessions.open({**parameters, "application_name": f"pdpp-worker {process_name()}"})
+
+
+def why_away(error: BaseException) -> str | None:
+    """Why the server cannot be used for a while; None: the error is about something else."""
+    if isinstance(error, ServerAwayError | NoConnectionFree):
+        return str(error)
+    if not isinstance(error, DBAPIError):
+        return None
+    state = getattr(error.orig, "sqlstate", None)
+    lost = error.connection_invalidated or (state is None and isinstance(error, OperationalError))
+    return str(error.orig).strip().partition("\n")[0] if lost or str(state).startswith(_AWAY) else None
 
 
 def _session() -> dict[str, str | int]:

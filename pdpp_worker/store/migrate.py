@@ -5,12 +5,14 @@ Every process asks which version that is, few have anything to bring: Alembic is
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.errors import SchemaMismatchError
 from pdpp_worker.store.engine import Database
 
 if TYPE_CHECKING:
@@ -19,13 +21,19 @@ if TYPE_CHECKING:
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _IS_MIGRATED = text("SELECT to_regclass('alembic_version') IS NOT NULL")
 _REVISION = text("SELECT version_num FROM alembic_version")
+OLDEST_CODE = "0010"
+"""The revision of the oldest code that works with this schema. Migrations only add to what that code uses; one that
+takes something away raises this number, and comes a release after the code that no longer needs it."""
+_TELL_OLDEST = text(f"COMMENT ON TABLE alembic_version IS 'oldest code: {OLDEST_CODE}'")
+_OLDEST_CODE = text("SELECT obj_description('alembic_version'::regclass)")
+_TOLD = re.compile(r"oldest code: (\d{4})")
 
 
 def upgrade(db: Database, revision: str = "head") -> None:
     """Apply the migrations up to `revision`.
 
     Raises:
-        ConfigurationError: the schema was made by a newer version.
+        SchemaMismatchError: the schema was made by a newer version.
     """
     from alembic import command
     from alembic.util import CommandError
@@ -33,8 +41,9 @@ def upgrade(db: Database, revision: str = "head") -> None:
     with db.begin() as connection:
         try:
             command.upgrade(_config(connection), revision)
+            connection.execute(_TELL_OLDEST)
         except CommandError as error:
-            raise ConfigurationError(
+            raise SchemaMismatchError(
                 f"The database schema is at revision {_have(connection)}, which this version does not know ({error}). "
                 "Install the version that made it, or a newer one."
             ) from None
@@ -52,21 +61,38 @@ def revisions(db: Database) -> tuple[str | None, str]:
     """The revision that the database has, and the one that this code needs: the newest of the numbered files."""
     with db.begin() as connection:
         have = _have(connection)
-    return have, max(path.name.partition("_")[0] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))
+    return have, _needed()
 
 
 def require_current(db: Database) -> None:
-    """Refuse to work on a schema of another version.
+    """Refuse to work on an older schema, and on a newer one that took away what this code uses.
 
     Raises:
-        ConfigurationError: naming the command that fixes it.
+        SchemaMismatchError: naming what fixes it.
     """
     have, need = revisions(db)
-    if have != need:
-        raise ConfigurationError(
+    if have is None or have < need:
+        raise SchemaMismatchError(
             f"The database schema is at revision {have or 'none'}, this version needs {need}. "
             "Run: pdpp-worker db upgrade"
         )
+    if have > need and (oldest := _oldest_code(db)) > need:
+        raise SchemaMismatchError(
+            f"The database schema is at revision {have}, for code that knows revision {oldest}; this version knows "
+            f"{need}. Install the newer version."
+        )
+
+
+@lru_cache(maxsize=1)
+def _needed() -> str:
+    return max(path.name.partition("_")[0] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))
+
+
+def _oldest_code(db: Database) -> str:
+    """The revision of the oldest code that works with the schema, as the code said that migrated it last."""
+    with db.begin() as connection:
+        said = _TOLD.fullmatch(connection.execute(_OLDEST_CODE).scalar_one() or "")
+    return said[1] if said else "9999"
 
 
 def _have(connection: Connection) -> str | None:

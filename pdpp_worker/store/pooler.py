@@ -1,7 +1,7 @@
 """Connections that may lead through a pooler, such as PgBouncer.
 
-A pooler may hand each transaction to another session of the server. A session's own state is then lost: the bounds that
-are named at the start, and statements that were prepared.
+A pooler may hand each transaction to another session of the server. The bounds that were named at the start of a
+session are then lost, so each transaction names them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ class Sessions:
                 raise
             connection = WatchedConnection.open(dict(parameters))
         connection.is_pooled = _is_pooled(connection)
-        if connection.is_pooled:
-            connection.prepare_threshold = None
         return connection
 
     def _begin(self, connection: Connection) -> None:

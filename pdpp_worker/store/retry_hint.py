@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from pdpp_worker import clock
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.store.run_status import StreamResult
 from pdpp_worker.store.stream_counts import StreamCounts
@@ -43,7 +44,7 @@ def retry_hint(
     times: list[datetime] = [one.next_attempt_at for one in counts if one.next_attempt_at is not None]
     reasons = {reason for one in counts for reason in one.skipped_by_reason}
     if out_of_budget and any(not one.finished or one.unreached for one in results):
-        times.append(datetime.now(UTC))
+        times.append(clock.now())
         reasons.add(Reason.RUN_BUDGET_DEFERRED.value)
     if not times:
         return None

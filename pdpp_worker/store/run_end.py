@@ -24,7 +24,7 @@ from pdpp_worker.store.stream_counts import StreamCounts
 from pdpp_worker.store.values import storable
 
 CANCELLED_S = 3600.0
-"""Delay of the next recovery after the owner has cancelled one, s."""
+"""Delay of the next try of gaps at whose recovery the owner has stopped a run, s."""
 NAMED_PARTITIONS = 20
 """Failed parts of the source that a retry hint names at most."""
 
@@ -181,7 +181,8 @@ def _record_remaining(connection: Connection, how: RunEnd, *, cancelled: bool) -
     if left is None:
         return {}
     if cancelled:
-        left.backlog.defer(connection, CANCELLED_S)
+        assigned = () if how.walked and left.carried_wait_s is not None else left.assigned
+        left.backlog.defer(connection, CANCELLED_S, assigned, all_of_them=not how.walked)
         return {}
     if how.out_of_budget:
         return {} if how.walked else left.backlog.count(connection)

@@ -63,12 +63,14 @@ _BEGIN_SLICE = text("""
 """)
 # A wait with a reason is no standstill, so it counts as a touch until it is over; one without a reason does not.
 _CONTINUE = text("""
-    UPDATE runs SET not_before = coalesce(:not_before, clock_timestamp()), rung_at = NULL,
+    UPDATE runs SET not_before = clock_timestamp() + :pause_s * interval '1 second', rung_at = NULL,
         wait_reason = :wait_reason, idle_slices = 0, died_slices = 0, phase = :phase, carried = carried || :carried,
         still_slices = CASE WHEN :progressed THEN 0 ELSE still_slices + 1 END,
         touched_at = greatest(touched_at, CASE WHEN :progressed THEN clock_timestamp() END,
-            CASE WHEN CAST(:wait_reason AS text) IS NOT NULL THEN CAST(:not_before AS timestamptz) END)
+            CASE WHEN CAST(:wait_reason AS text) IS NOT NULL
+                THEN clock_timestamp() + :pause_s * interval '1 second' END)
     WHERE id = :run_id
+    RETURNING not_before
 """).bindparams(bindparam("carried", type_=JSONB))
 # Only new rows, gaps or checkpoints reset idle_slices. Otherwise a slice that always dies at one position would run for
 # ever.
@@ -132,14 +134,14 @@ def begin_slice(connection: Connection, claim: Claim, version: str) -> None:
 def continue_later(
     connection: Connection,
     claim: Claim,
-    not_before: datetime | None,
+    pause_s: float,
     phase: str,
     carried: dict[str, Any],
     *,
     wait_reason: str | None = None,
     progressed: bool = True,
 ) -> bool:
-    """End a slice in good order, not its run: the dispatcher finds the rest at `not_before` (None: now).
+    """End a slice in good order, not its run: the dispatcher finds the rest after `pause_s` seconds.
 
     Returns whether the owner asked the run to stop meanwhile: then it waits for nothing.
 
@@ -151,18 +153,18 @@ def continue_later(
     """
     cancelled = leases.renew(connection, claim)
     if cancelled:
-        not_before = wait_reason = None
+        pause_s, wait_reason = 0.0, None
     values = {
         "run_id": claim.run_id,
-        "not_before": not_before,
+        "pause_s": pause_s,
         "phase": phase,
         "carried": carried,
         "wait_reason": wait_reason,
         "progressed": progressed,
     }
-    connection.execute(_CONTINUE, values)
+    not_before: datetime = connection.execute(_CONTINUE, values).scalar_one()
     data = {
-        **({"not_before": not_before.isoformat()} if not_before is not None else {}),
+        **({"not_before": not_before.isoformat()} if pause_s > 0 else {}),
         **({"wait_reason": wait_reason} if wait_reason is not None else {}),
     }
     events.append(connection, claim.connection_id, claim.run_id, [("slice_ended", None, data)])

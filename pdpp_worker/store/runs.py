@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -34,6 +34,9 @@ class Checkpoint(NamedTuple):
     covers: list[str] | None
 
 
+LOST_S = 900.0
+"""After so long a message is taken for lost, even where messages wait for workers."""
+
 # One statement: a run that is active is locked and changes nothing, and one that ends meanwhile is none. A row that was
 # inserted has no xmax yet.
 _CREATE = text(f"""
@@ -59,7 +62,8 @@ _DUE = text(f"""
         LEFT JOIN leases ON leases.connection_id = runs.connection_id
         WHERE runs.{IS_ACTIVE} AND runs.not_before <= clock_timestamp()
             AND (leases.expires_at IS NULL OR leases.expires_at <= clock_timestamp())
-            AND (runs.rung_at IS NULL OR runs.rung_at <= clock_timestamp() - :again_s * interval '1 second')
+            AND (runs.rung_at IS NULL OR runs.rung_at <= clock_timestamp() - interval '1 second'
+                * CASE WHEN connector = ANY(CAST(:ringing AS text[])) THEN :lost_s ELSE :again_s END)
         ORDER BY runs.not_before LIMIT :limit
         FOR UPDATE OF runs SKIP LOCKED
     ) AS due
@@ -145,10 +149,15 @@ def count_refused(connection: Connection, run_id: int, refused: Mapping[str, int
     connection.execute(_COUNT_REFUSED, {"run_id": run_id, "refused": dict(refused)})
 
 
-def take_due(connection: Connection, limit: int, again: timedelta) -> list[DueRun]:
-    """The runs that a worker should be told of now, marked as told."""
+def take_due(connection: Connection, limit: int, again: timedelta, ringing: Collection[str] = ()) -> list[DueRun]:
+    """The runs that a worker should be told of now, marked as told.
+
+    One is told of again after `again`; a run of the connectors `ringing`, whose last message may still wait for a
+    worker, only after `LOST_S`.
+    """
     connection.execute(_WAKE)
-    rows = connection.execute(_DUE, {"limit": limit, "again_s": again.total_seconds()})
+    values = {"limit": limit, "again_s": again.total_seconds(), "lost_s": LOST_S, "ringing": list(ringing)}
+    rows = connection.execute(_DUE, values)
     return [DueRun(*row) for row in rows]
 
 

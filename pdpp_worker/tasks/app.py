@@ -11,11 +11,12 @@ from pdpp_worker import registry
 from pdpp_worker.local.endpoints import resolve
 from pdpp_worker.settings import get_settings
 from pdpp_worker.tasks.broker import broker_settings
+from pdpp_worker.tasks.fleet_task import FleetTask
 
 CONTROL, COLLECT, LOCAL = "control", "collect", "local"
 QUEUES = (CONTROL, COLLECT, LOCAL)
 
-app = Celery("pdpp_worker", include=["pdpp_worker.tasks.tasks"], set_as_current=True)
+app = Celery("pdpp_worker", include=["pdpp_worker.tasks.tasks"], task_cls=FleetTask, set_as_current=True)
 
 
 @app.add_defaults  # type: ignore[untyped-decorator]

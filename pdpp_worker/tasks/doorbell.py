@@ -5,28 +5,49 @@ A message that is lost costs time and never work: the run is a row, which the di
 
 from __future__ import annotations
 
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.logs import get_logger
+from pdpp_worker.outages import BROKER
 from pdpp_worker.store.runs import DueRun
-from pdpp_worker.tasks.app import app
+from pdpp_worker.tasks.app import QUEUES, app
 from pdpp_worker.tasks.delayed import DelayedNotifier
-
-EXPIRES_S = 120.0
-"""A message that no worker has taken by then is dropped: the dispatcher has sent another one since."""
 
 
 def notify(due: DueRun) -> bool:
     """Send the run's id to the queue of its connector; returns whether the broker took it."""
     try:
         queue = registry.get(due.connector).manifest.queue
-        app.send_task("pdpp.slice", kwargs={"run": due.run_id}, queue=queue, retry=False, expires=EXPIRES_S)
-    except (OperationalError, ConfigurationError, OSError) as error:
+        app.send_task("pdpp.slice", kwargs={"run": due.run_id}, queue=queue, retry=False)
+    except (OperationalError, OSError) as error:
+        BROKER.began(str(error))
+        return False
+    except ConfigurationError as error:
         get_logger().warning("doorbell not sent", run=due.run_id, error=str(error))
         return False
     return True
+
+
+def waiting_queues() -> set[str]:
+    """The queues in which messages wait for a worker; empty where the broker cannot be asked."""
+    with app.connection_for_write() as connection:
+        try:
+            return {name for name in QUEUES if _waits(connection, name)}
+        except (OSError, *connection.connection_errors) as error:
+            BROKER.began(str(error))
+            return set()
+
+
+def _waits(connection: Connection, queue: str) -> bool:
+    with connection.channel() as channel:
+        try:
+            # Declared as the workers do: asked passively, kombu looks for a Redis queue without its prefix.
+            return bool(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)
+        except connection.channel_errors:
+            return False
 
 
 _delayed = DelayedNotifier(notify)

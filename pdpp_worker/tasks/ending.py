@@ -14,10 +14,13 @@ from celery.signals import celeryd_init, worker_shutting_down
 from celery.worker.control import inspect_command
 
 from pdpp_worker.logs import get_logger
+from pdpp_worker.pacing.in_flight import in_flight
 from pdpp_worker.tasks.live_runs import LiveRuns
 
 STOP_S = 20.0
 """Time that the tasks at work have to end by themselves, s. Every supervisor has more patience than that."""
+ANSWER_S = 2.0
+"""Time that the answers have which are waited for, s; then their slices end with what they have."""
 
 live_runs = LiveRuns()
 _main_pid = 0
@@ -48,7 +51,9 @@ def _bound_the_end(**_: object) -> None:
 
 
 def _end_when_late() -> None:
-    time.sleep(STOP_S)
+    time.sleep(ANSWER_S)
+    in_flight.cut()
+    time.sleep(STOP_S - ANSWER_S)
     get_logger().error("the worker did not end in time, so it is ended", after_s=STOP_S, runs=live_runs.live)
     _end_at_once()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.sharedctypes import RawValue
 
-from celery.signals import celeryd_init, worker_ready, worker_shutting_down
+from celery.signals import beat_init, celeryd_init, worker_ready, worker_shutting_down
 from redis import Redis
 
 from pdpp_worker import logs, metrics
@@ -30,18 +30,24 @@ class Services:
     redis: Redis
 
 
-@lru_cache(maxsize=1)
 def services() -> Services:
     """The process's services.
 
     Raises:
-        ConfigurationError: the database is out of reach or its schema is of another version.
+        ServerAwayError: the database is out of reach.
+        SchemaMismatchError: this code cannot work with its schema; a migration may come at any time.
     """
+    own = _connected()
+    require_current(own.db)
+    return own
+
+
+@lru_cache(maxsize=1)
+def _connected() -> Services:
     settings = get_settings()
     endpoints = resolve(settings)
     db = Database(endpoints.database_url.get_secret_value())
     db.check()
-    require_current(db)
     return Services(settings, db, connect(endpoints.redis_url.get_secret_value(), settings.broker_timeout_s))
 
 
@@ -50,6 +56,7 @@ def stopping() -> bool:
     return bool(_stopping.value)
 
 
+@beat_init.connect  # type: ignore[untyped-decorator]
 @celeryd_init.connect  # type: ignore[untyped-decorator]
 def _configure_logs(**_: object) -> None:
     logs.configure(get_settings())

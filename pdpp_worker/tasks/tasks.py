@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from celery.exceptions import Ignore
 from celery.signals import worker_ready
 
 from pdpp_worker import dispatch as dispatcher
@@ -18,8 +20,9 @@ from pdpp_worker.store import events
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
-from pdpp_worker.tasks.doorbell import notify, notify_after
+from pdpp_worker.tasks.doorbell import notify, notify_after, waiting_queues
 from pdpp_worker.tasks.ending import live_runs, replace_worker
+from pdpp_worker.tasks.fleet_task import told
 from pdpp_worker.tasks.services import services, stopping
 
 # An expected failure is logged as one sentence, without a traceback.
@@ -71,7 +74,7 @@ def dispatch(**kwargs: Any) -> None:
     read("pdpp.dispatch", NoArguments, kwargs)
     own = services()
     removed_files.remove(own.settings, own.db)
-    for due in dispatcher.dispatch(own.settings, own.db):
+    for due in dispatcher.dispatch(own.settings, own.db, waiting_queues()):
         notify(due)
 
 
@@ -117,8 +120,9 @@ def after_deployment(**_: object) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def tidy_host(**_: object) -> None:
     """Remove what this host still has of removed connections, also where no slices run and no dispatcher ticks."""
-    own = services()
-    removed_files.remove(own.settings, own.db)
+    with suppress(Ignore), told():
+        own = services()
+        removed_files.remove(own.settings, own.db)
 
 
 @app.task(name="pdpp.housekeeping", throws=EXPECTED)  # type: ignore[untyped-decorator]

@@ -27,6 +27,7 @@ from tests.cli.conftest import Cli
 from tests.support.scripted import Scenario, manifest, record, state
 
 TARGETED = {"recovery": {"supports_targeted_resource_fetch": True, "supports_version_bumped_retry": True}}
+BY_PARENT = {"coverage_strategy": "parent_detail_accounting"}
 TOKEN = {"token": {"title": "Token", "required": False}}
 
 
@@ -61,6 +62,33 @@ class TestComplete:
         assert row["last_complete_walk"]["run_id"] == row["last_walk"]["run_id"] == run["id"]
         assert row["last_complete_walk"]["considered"] == 2
         assert "Nothing that can be had is known to be missing" in cli.ok("coverage")
+
+    def test_it_is_not_said_of_a_stream_with_records_that_are_held_in_part_only(
+        self, cli: Cli, scenario: Scenario
+    ) -> None:
+        streams = ({"name": "items"}, {"name": "parts", "parent_streams": ["items"], **BY_PARENT})
+        scenario.manifest = manifest(*streams)
+        listed = record("a").model_copy(update={"partial": True})
+        lacking = DetailGap(stream="parts", parent_stream="items", record_key="a", reason="rate_limited")
+        scenario.send(listed, record("b"), lacking, state(1))
+        scenario.run()
+
+        rows = {row["stream"]: row for row in cli.json("coverage")}
+
+        assert rows["items"]["verdict"] == "recovering"
+        assert "held in part only: their parts are missing" in rows["items"]["because"]
+
+    def test_it_is_said_of_a_stream_whose_records_are_whole_though_others_lack_theirs(
+        self, cli: Cli, scenario: Scenario
+    ) -> None:
+        scenario.manifest = manifest({"name": "items"}, {"name": "parts", "parent_streams": ["items"], **BY_PARENT})
+        lacking = DetailGap(stream="parts", parent_stream="items", record_key="a", reason="rate_limited")
+        scenario.send(record("a"), lacking, state(1))
+        scenario.run()
+
+        rows = {row["stream"]: row for row in cli.json("coverage")}
+
+        assert (rows["items"]["verdict"], rows["parts"]["verdict"]) == ("complete", "recovering")
 
     def test_an_empty_account_is_complete_too(self, cli: Cli, scenario: Scenario) -> None:
         scenario.send()

@@ -168,7 +168,7 @@ def test_a_run_that_is_asked_to_stop_while_its_slice_ends_waits_for_nothing(
     def cancelled_before(connection: Connection, claim: Claim, _: Any, *args: Any, **kwargs: Any) -> bool:
         with scenario.db.begin() as owner:
             runs.request_cancel(owner, scenario.connection_id)
-        return real(connection, claim, in_two_hours, *args, **{**kwargs, "wait_reason": "asked to pause"})
+        return real(connection, claim, 7200.0, *args, **{**kwargs, "wait_reason": "asked to pause"})
 
     monkeypatch.setattr(run_slices, "continue_later", cancelled_before)
     result = scenario.slice(run_id, stopping=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from pdpp_worker import clock
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.connector import Context, Message, Record, Start
+from pdpp_worker.runtime.time_limits import SliceEnded
 from pdpp_worker.store import run_slices
 from tests.support.scripted import Scenario
 
@@ -42,3 +45,30 @@ def test_a_clock_never_goes_back() -> None:
 
     assert told == sorted(told)
     assert told[0] >= LONG_AGO
+
+
+def test_a_worker_whose_own_clock_is_wrong_makes_no_wrong_instant(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_day_ahead = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: a_day_ahead)
+    scenario.send()
+
+    scenario.run()
+
+    assert abs((clock.now() - scenario.one("SELECT clock_timestamp() AS now")["now"]).total_seconds()) < 60
+
+
+def test_the_end_of_a_pause_is_made_by_the_databases_clock(scenario: Scenario) -> None:
+    def pauses(_: Start, context: Context) -> Iterator[Message]:
+        raise SliceEnded(3600.0, "asked to pause")
+        yield
+
+    scenario.install(pauses)
+    run_id = scenario.queue()
+    clock.set_by(LONG_AGO)
+
+    scenario.slice(run_id)
+
+    query = "SELECT round(extract(epoch FROM not_before - clock_timestamp()) / 60) AS minutes FROM runs"
+    assert scenario.one(query) == {"minutes": 60}

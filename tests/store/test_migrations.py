@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.errors import ConfigurationError, SchemaMismatchError
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, scope_hash, scope_json
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
@@ -234,6 +235,27 @@ def test_a_database_of_another_version_is_refused_with_the_command_that_mends_it
     assert str(caught.value) == (
         f"The database schema is at revision none, this version needs {need}. Run: pdpp-worker db upgrade"
     )
+
+
+@pytest.mark.parametrize(("oldest", "fits"), [("0001", True), ("9999", False)])
+def test_newer_schemas_are_worked_on_as_long_as_they_keep_what_this_code_uses(
+    create_empty: Callable[[str], Database], oldest: str, *, fits: bool
+) -> None:
+    db = create_empty(f"newer_schema_{oldest}")
+    migrate.upgrade(db)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text(f"COMMENT ON TABLE alembic_version IS 'oldest code: {oldest}'"))
+
+    with nullcontext() if fits else pytest.raises(SchemaMismatchError, match=r"Install the newer version\."):
+        migrate.require_current(db)
+
+
+def test_a_migration_says_how_old_code_may_be_that_works_with_it(create_empty: Callable[[str], Database]) -> None:
+    db = create_empty("says_how_old")
+    migrate.upgrade(db)
+
+    assert migrate._oldest_code(db) == migrate.OLDEST_CODE
 
 
 def test_a_current_database_is_accepted(store: Database) -> None:

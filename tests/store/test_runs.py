@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +15,7 @@ from pdpp_worker.store.engine import Database
 from tests.support.desk import Desk
 
 PERIOD = timedelta(seconds=30)
+HOUR_S = 3600.0
 LEASE_OVER = "UPDATE leases SET expires_at = now() WHERE connection_id = :c"
 
 
@@ -123,7 +124,7 @@ class TestClaiming:
         first = claim(idle)
         assert first is not None
         with idle.db.begin() as connection:
-            run_slices.continue_later(connection, first.claim, None, "walk", {})
+            run_slices.continue_later(connection, first.claim, 0.0, "walk", {})
 
         second = claim(idle)
 
@@ -131,32 +132,29 @@ class TestClaiming:
         assert second.idle_before == 0
 
     def test_a_slice_can_put_the_rest_off(self, idle: Desk) -> None:
-        later = datetime.now(UTC) + timedelta(hours=1)
         first = claim(idle)
         assert first is not None
         with idle.db.begin() as connection:
-            run_slices.continue_later(connection, first.claim, later, "walk", {})
+            run_slices.continue_later(connection, first.claim, HOUR_S, "walk", {})
 
         assert claim(idle) is None
         assert take_due(idle) == []
-        assert idle.one("SELECT not_before, status FROM runs WHERE id = :run", run=idle.run_id) == {
-            "not_before": later,
-            "status": "running",
-        }
+        query = "SELECT round(extract(epoch FROM not_before - now()) / 60) AS minutes, status FROM runs WHERE id = :run"
+        assert idle.one(query, run=idle.run_id) == {"minutes": 60, "status": "running"}
 
     def test_a_slice_says_why_the_rest_waits(self, idle: Desk) -> None:
         first = claim(idle)
         assert first is not None
         with idle.db.begin() as connection:
-            later = datetime.now(UTC) + timedelta(hours=1)
             run_slices.continue_later(
-                connection, first.claim, later, "walk", {}, wait_reason="answered 503 three times"
+                connection, first.claim, HOUR_S, "walk", {}, wait_reason="answered 503 three times"
             )
 
         reason = "answered 503 three times"
         assert idle.one("SELECT wait_reason FROM runs WHERE id = :run", run=idle.run_id) == {"wait_reason": reason}
+        not_before = idle.one("SELECT not_before FROM runs WHERE id = :run", run=idle.run_id)["not_before"]
         assert idle.one("SELECT data FROM events WHERE connection_id = :c AND type = 'slice_ended'") == {
-            "data": {"not_before": later.isoformat(), "wait_reason": reason}
+            "data": {"not_before": not_before.isoformat(), "wait_reason": reason}
         }
 
     def test_slices_without_progress_are_counted_until_one_makes_some(self, idle: Desk) -> None:
@@ -165,7 +163,6 @@ class TestClaiming:
         assert before == [0, 1, 2, 0]
 
     def test_what_was_asked_for_or_kept_is_noted_and_so_is_the_end_of_a_wait_with_a_reason(self, idle: Desk) -> None:
-        later = datetime.now(UTC) + timedelta(hours=1)
         self.end_a_slice(idle, progressed=False)
         untouched = self.touched_at(idle)
         self.end_a_slice(idle, progressed=True)
@@ -174,19 +171,20 @@ class TestClaiming:
         assert slice_ is not None
         with idle.db.begin() as connection:
             run_slices.continue_later(
-                connection, slice_.claim, later, "walk", {}, wait_reason="paused", progressed=False
+                connection, slice_.claim, HOUR_S, "walk", {}, wait_reason="paused", progressed=False
             )
 
         assert untouched is None
         assert touched is not None
-        assert touched < later == self.touched_at(idle)
+        waited_for = self.touched_at(idle)
+        assert waited_for is not None
+        assert waited_for - touched >= timedelta(minutes=59)
 
     def test_a_wait_without_a_reason_is_no_touch(self, idle: Desk) -> None:
         slice_ = claim(idle)
         assert slice_ is not None
         with idle.db.begin() as connection:
-            later = datetime.now(UTC) + timedelta(hours=1)
-            run_slices.continue_later(connection, slice_.claim, later, "walk", {}, progressed=False)
+            run_slices.continue_later(connection, slice_.claim, HOUR_S, "walk", {}, progressed=False)
 
         assert self.touched_at(idle) is None
 
@@ -200,7 +198,7 @@ class TestClaiming:
         slice_ = claim(desk)
         assert slice_ is not None
         with desk.db.begin() as connection:
-            run_slices.continue_later(connection, slice_.claim, None, "walk", {}, progressed=progressed)
+            run_slices.continue_later(connection, slice_.claim, 0.0, "walk", {}, progressed=progressed)
         return slice_.still_before
 
     def test_a_request_to_stop_makes_the_run_due(self, idle: Desk) -> None:
@@ -217,8 +215,7 @@ class TestClaiming:
         slice_ = claim(idle)
         assert slice_ is not None
         with idle.db.begin() as connection:
-            later = datetime.now(UTC) + timedelta(hours=1)
-            run_slices.continue_later(connection, slice_.claim, later, "walk", {}, wait_reason="paused")
+            run_slices.continue_later(connection, slice_.claim, HOUR_S, "walk", {}, wait_reason="paused")
 
             runs.request_cancel(connection, idle.connection_id)
 

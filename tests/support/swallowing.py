@@ -6,16 +6,20 @@ import selectors
 import socket
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 
 from sqlalchemy import URL
 
 
 class SwallowingProxy:
-    """Forwards TCP connections to a PostgreSQL server; what comes while it swallows reaches neither side."""
+    """Forwards TCP connections to the socket of a server, for PostgreSQL that of its URL.
 
-    def __init__(self, url: URL) -> None:
-        self._to = f"{url.query['host']}/.s.PGSQL.{url.query['port']}"
+    What comes while it swallows reaches neither side.
+    """
+
+    def __init__(self, to: URL | Path) -> None:
+        self._to = str(to) if isinstance(to, Path) else f"{to.query['host']}/.s.PGSQL.{to.query['port']}"
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._swallows = threading.Event()

@@ -145,7 +145,8 @@ def _print(connection: Connection, parts: list[_Part], limit: int) -> None:
     say(*wrap(_answer(parts)))
     for part in parts:
         view, manifest, wait = part.outlook.view, part.outlook.manifest, part.outlook.wait
-        version = f" {manifest.version}" if manifest else ", not installed"
+        lacking = "broken" if part.outlook.why_refused else "not installed"
+        version = f" {manifest.version}" if manifest else f", {lacking}"
         say("", f"{view.name} ({view.connector}{version})")
         regularly = schedule(view.every_s, view.cron, view.paused)
         now = f" It {waiting(wait.until, wait.reason)}." if wait else ""

@@ -24,7 +24,7 @@ def status(json: Json = False) -> None:
         rows = status_rows.read(outlooks, all_streams.read(connection, list(outlooks.values())))
     if json:
         print_json(rows)
-    elif rows:
+    elif outlooks:
         _print(rows, outlooks)
     else:
         say(NOTHING_YET)
@@ -33,14 +33,12 @@ def status(json: Json = False) -> None:
 def _print(rows: list[StatusRow], outlooks: Mapping[str, Outlook]) -> None:
     """A paragraph for each connection: what is true of the whole, then its streams."""
     columns = ("stream", "records", "missing", "verdict", "next retry")
-    for name, streams in groupby(rows, key=lambda row: row.connection):
-        view, wait = outlooks[name].view, outlooks[name].wait
-        say(
-            "; ".join(
-                [f"{name}: last run {last_run(view)}", f"next run {next_run(view, wait)}", *obstacles(outlooks[name])]
-            )
-        )
-        print_table(columns, map(_of_stream, streams), right=("records",), whole=("stream", "next retry"))
+    streams = {name: list(found) for name, found in groupby(rows, key=lambda row: row.connection)}
+    for name, outlook in outlooks.items():
+        view, wait = outlook.view, outlook.wait
+        say("; ".join([f"{name}: last run {last_run(view)}", f"next run {next_run(view, wait)}", *obstacles(outlook)]))
+        if name in streams:
+            print_table(columns, map(_of_stream, streams[name]), right=("records",), whole=("stream", "next retry"))
         say("")
 
 

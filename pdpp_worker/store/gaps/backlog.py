@@ -49,8 +49,8 @@ _COUNT = text(f"""
 _ANY = text(f"SELECT 1 {_FOR_RUN} LIMIT 1")
 _DEFER = text(f"""
     UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
-    WHERE connection_id = :connection_id AND status = 'open' AND {IS_SELECTED}
-        AND next_attempt_at < now() + :wait_s * interval '1 second'
+    WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at <= now()
+        AND (gaps.id = ANY(CAST(:assigned AS bigint[])) OR (:all_of_them AND {IS_SELECTED} AND {IS_SUPPORTED}))
 """)
 _CARRY = text("""
     UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
@@ -136,9 +136,10 @@ class Backlog:
         """Whether any is left."""
         return connection.execute(_ANY, self._values).scalar() is not None
 
-    def defer(self, connection: Connection, wait_s: float) -> None:
-        """Let all of them wait for `wait_s`, without an attempt: the owner wants nothing to be asked for now."""
-        connection.execute(_DEFER, {**self._values, "wait_s": wait_s})
+    def defer(self, connection: Connection, wait_s: float, assigned: Sequence[int], *, all_of_them: bool) -> None:
+        """Let the assigned ones, or all that are due, wait for `wait_s`, without an attempt: their run was stopped."""
+        values = {"wait_s": wait_s, "assigned": list(assigned), "all_of_them": all_of_them}
+        connection.execute(_DEFER, {**self._values, **values})
 
     def carry(self, connection: Connection, wait_s: float) -> None:
         """Let the due gaps that the run carried along and said nothing of wait for `wait_s`, without an attempt."""

@@ -29,6 +29,7 @@ records = Table(
     Column("first_run_id", BigInteger, nullable=False),
     Column("last_run_id", BigInteger, nullable=False),
     Index("ix_records_deleted", "connection_id", "stream", postgresql_where=text("deleted_at IS NOT NULL")),
+    Index("ix_records_partial", "connection_id", "stream", postgresql_where=text("partial AND deleted_at IS NULL")),
     Index(
         "ix_records_deleted_with", "connection_id", "deleted_with", postgresql_where=text("deleted_with IS NOT NULL")
     ),

@@ -22,6 +22,8 @@ class GapGroup:
 
     connection_id: int
     stream: str
+    parent_stream: str | None
+    """The stream of the record whose detail is missing."""
     reason: str
     recovery_kind: str
     exhausted: bool
@@ -78,24 +80,29 @@ _HELD = text("""
         FROM records WHERE deleted_at IS NOT NULL AND connection_id = ANY(:ids) GROUP BY connection_id, stream) AS gone
     USING (connection_id, stream)
 """)
+# An index of its own: hardly any record is held in part.
+_IN_PART = text("""
+    SELECT connection_id, stream, count(*) AS records FROM records
+    WHERE partial AND deleted_at IS NULL AND connection_id = ANY(:ids) GROUP BY connection_id, stream
+""")
 # Versions matter only to what waits for one; grouping all gaps by them would make the server sort instead of hash.
 _WAITS = "status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"
 _GROUPS = """
-    SELECT gaps.connection_id, stream, reason, recovery_kind, status = 'exhausted' AS exhausted,
+    SELECT gaps.connection_id, stream, parent_stream, reason, recovery_kind, status = 'exhausted' AS exhausted,
         next_attempt_at IS NOT NULL AS timed, coalesce(leased_by_run_id = leases.run_id, false) AS fetching,
         {versions}, count(*) AS count, count(*) FILTER (WHERE scope ? 'resource_id') AS resources,
         bool_or(scope = '{{"partition": {{}}}}') AS whole_stream,
         min(next_attempt_at) AS next_attempt_at, max(next_attempt_at) AS last_attempt_at
     FROM gaps LEFT JOIN leases ON leases.connection_id = gaps.connection_id AND leases.expires_at > clock_timestamp()
     WHERE closed_at IS NULL AND gaps.connection_id = ANY(:ids) AND {which}
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 """
 _OTHERS = _GROUPS.format(
     versions="CAST(NULL AS text) AS connector_version_seen, CAST(NULL AS text) AS connector_version_required",
     which=f"NOT ({_WAITS})",
 )
 _WAITING = _GROUPS.format(versions="connector_version_seen, connector_version_required", which=_WAITS)
-_MISSING = text(f"{_OTHERS} UNION ALL {_WAITING} ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9")
+_MISSING = text(f"{_OTHERS} UNION ALL {_WAITING} ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10")
 _CLOSED_WITHOUT_ITEM = text("""
     SELECT connection_id, stream, count(*) FILTER (WHERE status = 'waived') AS waived,
         count(*) FILTER (WHERE status = 'absent_upstream') AS absent_upstream
@@ -129,6 +136,11 @@ _WALKING = text(f"""
 def records_held(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, int]:
     """Count the records of each stream, without those that the source deleted."""
     return {(row.connection_id, row.stream): row.records for row in connection.execute(_HELD, {"ids": list(ids)})}
+
+
+def held_in_part(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, int]:
+    """Count the records of each stream of which only some fields are held."""
+    return {(row.connection_id, row.stream): row.records for row in connection.execute(_IN_PART, {"ids": list(ids)})}
 
 
 def missing(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, list[GapGroup]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping, text
@@ -12,12 +13,19 @@ PAGE = 500
 
 Row = TypeVar("Row")
 
+_NOW = text("SELECT clock_timestamp()")
 _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
 def take_snapshot(connection: Connection) -> None:
     """Let all that follows in this transaction see one state of the database; call it first."""
     connection.execute(_SNAPSHOT)
+
+
+def now(connection: Connection) -> datetime:
+    """The database's time, by which all that is stored was stamped."""
+    found: datetime = connection.execute(_NOW).scalar_one()
+    return found
 
 
 def build(model: type[Row], row: RowMapping | dict[str, Any]) -> Row:

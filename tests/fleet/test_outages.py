@@ -1,4 +1,4 @@
-"""A worker whose database falls silent: it ends when it is told to, and goes on when the database is back."""
+"""Servers that fall silent: what a worker says, that it goes on afterwards, and that it ends when it is told to."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from sqlalchemy import text
 from connectors.chatgpt.practice.options import ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.dispatch import request_run
+from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.local.supervisor import GRACE_S
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
-from tests.support.fleet import worker
+from tests.support.fleet import beat, worker
 from tests.support.swallowing import SwallowingProxy
 from tests.support.waiting import until
 
@@ -71,3 +72,39 @@ def test_a_worker_ends_when_told_to_though_its_database_swallows_everything(
         member.process.terminate()
 
         member.process.wait(GRACE_S)
+
+
+def test_an_outage_is_told_once_when_it_begins_and_once_when_it_is_over(
+    far: Settings, db: Database, proxy: SwallowingProxy, provider: ProviderProcess, tmp_path: Path
+) -> None:
+    start_runs(far, db, provider)
+    with worker(far, tmp_path, "control,collect", **PACE) as member, beat(far, tmp_path) as clock:
+        until(lambda: all_at_work(db), member, clock)
+        proxy.swallow()
+        member.wait_for("PostgreSQL cannot be reached")
+        proxy.forward()
+        member.wait_for("PostgreSQL answers again")
+
+    assert member.log.count("PostgreSQL cannot be reached") == member.log.count("PostgreSQL answers again") == 1
+    assert "Traceback" not in member.log
+
+
+def test_an_outage_of_the_broker_is_told_once_by_beat_and_by_a_worker(
+    settings: Settings, db: Database, servers: EmbeddedServers, tmp_path: Path
+) -> None:
+    socket = Path(servers.broker_url.partition("://")[2].partition("?")[0])
+    with SwallowingProxy(socket) as proxy:
+        url = SecretStr(f"redis://127.0.0.1:{proxy.port}/0")
+        far = settings.model_copy(update={"broker_url": url, "dispatch_every_s": 2.0, "sweep_every_s": 2.0})
+        with worker(far, tmp_path) as member, beat(far, tmp_path) as clock:
+            member.wait_for("pdpp.dispatch")
+            proxy.swallow()
+            for one in (member, clock):
+                one.wait_for("the broker cannot be reached")
+            proxy.forward()
+            for one in (member, clock):
+                one.wait_for("the broker answers again")
+
+    for one in (member, clock):
+        assert one.log.count("the broker cannot be reached") == 1
+        assert "Traceback" not in one.log

@@ -1,0 +1,52 @@
+"""Messages for runs do not pile up where no worker takes them."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from pdpp_worker.dispatch import dispatch
+from pdpp_worker.settings import Settings
+from pdpp_worker.tasks.doorbell import notify, waiting_queues
+from tests.support.scripted import Scenario, record
+
+
+def tick(settings: Settings, scenario: Scenario) -> list[int]:
+    """One tick of the dispatcher, long after the last one; returns the runs that workers were told of."""
+    scenario.execute("UPDATE runs SET rung_at = least(rung_at, now() - interval '10 minutes')")
+    due = dispatch(settings, scenario.db, waiting_queues())
+    return [one.run_id for one in due if notify(one)]
+
+
+def test_a_run_has_one_message_while_no_worker_is_there(
+    scenario: Scenario, settings: Settings, redis: Redis, own_environment: None
+) -> None:
+    scenario.send(record("a"))
+    run_id = scenario.queue()
+
+    told = [tick(settings, scenario) for _ in range(9)]
+
+    assert told == [[run_id], *[[]] * 8]
+    assert waiting_queues() == {"collect"}
+
+
+def test_a_message_that_was_lost_is_sent_again(
+    scenario: Scenario, settings: Settings, redis: Redis, own_environment: None
+) -> None:
+    scenario.send(record("a"))
+    run_id = scenario.queue()
+    tick(settings, scenario)
+
+    redis.flushall()
+
+    assert tick(settings, scenario) == [run_id]
+
+
+def test_a_message_that_was_lost_among_others_is_sent_again_in_the_end(
+    scenario: Scenario, settings: Settings, redis: Redis, own_environment: None
+) -> None:
+    scenario.send(record("a"))
+    run_id = scenario.queue()
+    tick(settings, scenario)
+    scenario.execute("UPDATE runs SET rung_at = rung_at - interval '16 minutes'")
+
+    assert tick(settings, scenario) == [run_id]
