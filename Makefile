@@ -47,7 +47,7 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 	$(LOCK) --all-extras --output-file requirements/dev.txt pyproject.toml requirements/dev.in
 	$(LOCK) --all-extras --constraints requirements/dev.txt --output-file requirements/run.txt \
 		pyproject.toml requirements/build.in
-	$(LOCK) --extra flower --constraints requirements/dev.txt --output-file requirements/production.txt pyproject.toml
+	$(LOCK) --extra flower --extra web --constraints requirements/dev.txt --output-file requirements/production.txt pyproject.toml
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/docs.txt requirements/docs.in
 	$(LOCK) --output-file requirements/taps.txt requirements/taps.in
