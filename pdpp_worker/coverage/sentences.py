@@ -13,6 +13,7 @@ from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Ve
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
 from pdpp_worker.recovery.policy import supported_scopes
 from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
+from pdpp_worker.store.views.gap_views import GapView
 from pdpp_worker.store.views.member_views import MemberView
 
 NOBODY_RETRIES = "Nobody retries it."
@@ -106,6 +107,18 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
     if known_reason(gap.reason) in NEEDS_OWNER:
         return OwnerAction("sign in", f"Open the account yourself once, then: pdpp-worker recover {name}")
     return OwnerAction("recover", f"It has no time for its next try; give it one with: pdpp-worker recover {name}")
+
+
+def who_acts(gap: GapView, outlook: Outlook) -> str:
+    """Name who acts on a gap, or how it ended."""
+    who = outlook.resolver(gap)
+    if who is Resolver.OWNER:
+        return f"you: {owner_action(gap, outlook).short}"
+    if who is Resolver.UPGRADE:
+        return f"version {version_of(gap)}"
+    if gap.closed_at is not None:
+        return gap.status.replace("_", " ")
+    return "the fleet" if who is Resolver.TIME else "nobody"
 
 
 def closed_by_walk(scope: Mapping[str, Any], outlook: Outlook) -> str | None:

@@ -16,6 +16,7 @@ from pdpp_worker.cli.removing import remove as remove_account
 from pdpp_worker.cli.schedule_options import Cron, Every, read_schedule
 from pdpp_worker.cli.source_tables import print_inventory
 from pdpp_worker.coverage import outlook
+from pdpp_worker.coverage.documents import connection_document
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import connection_changes, lookup
 from pdpp_worker.owner.session import open_session
@@ -96,7 +97,7 @@ def show(name: Name, json: Json = False) -> None:
         [found] = outlook.read(session.settings, connection, [lookup.find(connection, name).id])
         inventory = member_views.read(connection, [found.view.id])[found.view.id]
     if json:
-        print_json({**views.document(found.view, found.ceiling), "inventory": inventory})
+        print_json({**connection_document(found), "inventory": inventory})
         return
     views.print_one(found.view, found.ceiling)
     if inventory:

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from pdpp_worker.cli.output import Json, number, print_json, print_table, say, wrap
-from pdpp_worker.cli.phrases import NOTHING_YET, in_words, remarks
+from pdpp_worker.cli.output import Json, print_json, print_table, say, wrap
+from pdpp_worker.cli.remarks import remarks
 from pdpp_worker.cli.source_tables import left_out
 from pdpp_worker.coverage import all_streams
 from pdpp_worker.coverage.outlook import read as read_outlooks
+from pdpp_worker.coverage.phrases import NOTHING_YET, in_words, number
 from pdpp_worker.coverage.sentences import overall
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Availability, Verdict

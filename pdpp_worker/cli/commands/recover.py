@@ -9,10 +9,10 @@ import typer
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.notify import notify
 from pdpp_worker.cli.output import note, say
-from pdpp_worker.cli.phrases import end, waiting
 from pdpp_worker.cli.progress import START_THE_FLEET
-from pdpp_worker.cli.times import clock, duration
 from pdpp_worker.coverage.outlook import read
+from pdpp_worker.coverage.phrases import end, waiting
+from pdpp_worker.coverage.times import clock, duration
 from pdpp_worker.coverage.waits import Wait
 from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.owner.gap_changes import GapFilter

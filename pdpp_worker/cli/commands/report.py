@@ -12,16 +12,25 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from pdpp_worker.cli.connection_tables import last_run, next_run
-from pdpp_worker.cli.output import PROSE_WIDTH, Json, counts, plain, say, wrap
-from pdpp_worker.cli.phrases import NOTHING_YET, in_words, tries, waiting, when
-from pdpp_worker.cli.schedule_options import describe
+from pdpp_worker.cli.output import PROSE_WIDTH, Json, say, wrap
 from pdpp_worker.cli.source_tables import left_out
-from pdpp_worker.cli.times import due, local
 from pdpp_worker.coverage import all_streams
+from pdpp_worker.coverage.documents import plain
 from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage.phrases import (
+    NOTHING_YET,
+    counts,
+    in_words,
+    last_run,
+    next_run,
+    schedule,
+    tries,
+    waiting,
+    when,
+)
 from pdpp_worker.coverage.sentences import overall, sentence
 from pdpp_worker.coverage.stream import Interval, StreamCoverage
+from pdpp_worker.coverage.times import due, local
 from pdpp_worker.coverage.verdict import Availability
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import open_session
@@ -90,7 +99,7 @@ def _connection(connection: Connection, part: _Part) -> Iterator[str]:
         "connection": view.name,
         "connector": view.connector,
         "version": manifest.version if manifest else None,
-        "schedule": describe(view.every_s, view.cron, view.paused),
+        "schedule": schedule(view.every_s, view.cron, view.paused),
         "paused": view.paused,
         "next_run_at": view.next_run_at,
         "last_run_id": view.last_run_id,
@@ -138,9 +147,9 @@ def _print(connection: Connection, parts: list[_Part], limit: int) -> None:
         view, manifest, wait = part.outlook.view, part.outlook.manifest, part.outlook.wait
         version = f" {manifest.version}" if manifest else ", not installed"
         say("", f"{view.name} ({view.connector}{version})")
-        schedule = describe(view.every_s, view.cron, view.paused)
+        regularly = schedule(view.every_s, view.cron, view.paused)
         now = f" It {waiting(wait.until, wait.reason)}." if wait else ""
-        said = f"Collected {schedule}; next run: {next_run(view, wait)}; last run: {last_run(view)}.{now}"
+        said = f"Collected {regularly}; next run: {next_run(view, wait)}; last run: {last_run(view)}.{now}"
         say(*wrap(said, indent=2))
         if lines := list(left_out(part.inventory, indent=4)):
             say("", "  At the source and not collected:", *lines)

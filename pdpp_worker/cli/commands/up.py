@@ -10,7 +10,7 @@ from rich.status import Status
 from sqlalchemy.exc import SQLAlchemyError
 
 from pdpp_worker.cli.output import console, say
-from pdpp_worker.cli.times import due
+from pdpp_worker.coverage.times import due
 from pdpp_worker.local.fleet import Fleet
 from pdpp_worker.owner.session import Database, open_session
 from pdpp_worker.store.views import overview

@@ -10,14 +10,15 @@ import typer
 from sqlalchemy import Connection
 
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, say, wrap
-from pdpp_worker.cli.phrases import in_words, remarks, tries, waiting
-from pdpp_worker.cli.times import due, duration, local
+from pdpp_worker.cli.remarks import remarks
 from pdpp_worker.coverage import all_streams, item
 from pdpp_worker.coverage.item import Answer, Cost
 from pdpp_worker.coverage.member_answer import about_member, with_member
 from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage.phrases import in_words, tries, waiting
 from pdpp_worker.coverage.source_parts import find
 from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.coverage.times import due, duration, local
 from pdpp_worker.coverage.verdict import Resolver
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import lookup
