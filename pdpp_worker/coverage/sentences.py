@@ -109,14 +109,14 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
     return OwnerAction("recover", f"It has no time for its next try; give it one with: pdpp-worker recover {name}")
 
 
-def who_acts(gap: GapView, outlook: Outlook) -> str:
+def who_acts(gap: Gap, outlook: Outlook) -> str:
     """Name who acts on a gap, or how it ended."""
     who = outlook.resolver(gap)
     if who is Resolver.OWNER:
         return f"you: {owner_action(gap, outlook).short}"
     if who is Resolver.UPGRADE:
         return f"version {version_of(gap)}"
-    if gap.closed_at is not None:
+    if isinstance(gap, GapView) and gap.closed_at is not None:
         return gap.status.replace("_", " ")
     return "the fleet" if who is Resolver.TIME else "nobody"
 
