@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pdpp_worker import registry
-from pdpp_worker.connector import Reason, Start, skip
+from pdpp_worker.connector import Reason, skip
 from pdpp_worker.connector import ResourceScope as Item
 from pdpp_worker.secrets import Vault
 from tests.support.scripted import Scenario, manifest, record, state
@@ -200,11 +200,10 @@ def test_an_uninstalled_connector_is_shown_and_asks_for_no_button(
     assert owner.json("/home.json")["cards"][0]["due"] is None
 
 
-def test_starts_are_those_of_the_form(owner: Owner, scenario: Scenario) -> None:
-    met: list[Start] = []
-    scenario.install(lambda start, _context: (met.append(start), iter(()))[1])
+def test_a_run_that_is_asked_for_walks(owner: Owner, scenario: Scenario) -> None:
+    scenario.send(record("a"))
     owner.done(f"{PAGE}/run", PAGE)
 
     scenario.work()
 
-    assert [start.recovery_only for start in met] == [False]
+    assert [start.recovery_only for start in scenario.starts] == [False]

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,12 +19,14 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 PAGES = ("/", "/connections/1", "/connections/new?connector=scripted", "/gaps", "/gaps/1", "/runs", "/runs/1")
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[playwright.Browser]:
+def chromium() -> Iterator[Browser]:
     """Debian's Chromium."""
     with playwright.sync_playwright() as started:
         # As root, Chromium has no sandbox.
@@ -32,14 +35,14 @@ def chromium() -> Iterator[playwright.Browser]:
             yield browser
 
 
-def opened(chromium: playwright.Browser, running: Running, **options: object) -> playwright.Page:
+def opened(chromium: Browser, running: Running, **options: Any) -> Page:
     """A page of a browser that is in."""
     page = chromium.new_context(base_url=running.url, **options).new_page()
     page.goto(running.server.link())
     return page
 
 
-def press_until(page: playwright.Page, text: str, *, most: int = 60) -> None:
+def press_until(page: Page, text: str, *, most: int = 60) -> None:
     """Press Tab until the element with this text has the focus, then Enter."""
     for _ in range(most):
         page.keyboard.press("Tab")
@@ -50,9 +53,7 @@ def press_until(page: playwright.Page, text: str, *, most: int = 60) -> None:
     raise AssertionError(f"no Tab reaches {text!r}")
 
 
-def test_a_gap_is_found_and_waived_by_keyboard(
-    chromium: playwright.Browser, running: Running, scenario: Scenario
-) -> None:
+def test_a_gap_is_found_and_waived_by_keyboard(chromium: Browser, running: Running, scenario: Scenario) -> None:
     collect(scenario)
     page = opened(chromium, running)
 
@@ -66,9 +67,7 @@ def test_a_gap_is_found_and_waived_by_keyboard(
     assert {gap["id"]: gap["status"] for gap in scenario.gaps()} == {1: "open", 2: "waived"}
 
 
-def test_no_script_is_needed_to_change_something(
-    chromium: playwright.Browser, running: Running, scenario: Scenario
-) -> None:
+def test_no_script_is_needed_to_change_something(chromium: Browser, running: Running, scenario: Scenario) -> None:
     collect(scenario)
     page = opened(chromium, running, java_script_enabled=False)
 
@@ -82,7 +81,7 @@ def test_no_script_is_needed_to_change_something(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_every_page_fits_and_loads_nothing_from_elsewhere(
-    chromium: playwright.Browser, running: Running, scenario: Scenario, width: int, scheme: str
+    chromium: Browser, running: Running, scenario: Scenario, width: int, scheme: str
 ) -> None:
     collect(scenario)
     page = opened(chromium, running, viewport={"width": width, "height": 700}, color_scheme=scheme)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -39,6 +40,8 @@ def web(
             port=given.web_port if port is None else port,
         )
         _say_where(server.url, server.link if sys.stdout.isatty() else None)
+        # The server stops by itself and then raises the signal again, for whoever had it before.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         server.run()
 
 
