@@ -25,9 +25,7 @@ def link(settings: Settings) -> str:
 
 
 @pytest.mark.process
-def test_it_lets_in_by_a_new_link_logs_no_key_and_ends_in_good_order(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_it_lets_in_by_a_new_link_logs_no_key_and_ends_in_good_order(settings: Settings, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as output:
         program = subprocess.Popen([*PROGRAM, "--port=0"], env=environment(settings), stdout=output, stderr=output)
