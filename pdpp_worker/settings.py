@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     """How often the dispatcher looks for due runs."""
     sweep_every_s: PositiveSeconds = 60.0
     """How often the sweeps look for due gaps, and the watchdog for connections that stand still."""
+    index_every_s: PositiveSeconds = 10.0
+    """How often what was collected is made findable by its words."""
     housekeeping_every_s: PositiveSeconds = 3600.0
     """How often old events are dropped and structural absences are compared with the manifests."""
 

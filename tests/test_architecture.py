@@ -72,6 +72,7 @@ FORBIDDEN = {
         "pdpp_worker.recovery",
         "pdpp_worker.runtime",
     ),
+    "pdpp_worker/search": (*BROKER, *HTTP, *PEOPLE, "redis", "connectors", "pdpp_worker.runtime"),
     "pdpp_worker/singer": (*BROKER, *PEOPLE, *SQL, *HTTP, "redis", "pdpp_worker.store", "pdpp_worker.runtime"),
     "connectors": (*BROKER, *SQL, "redis"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pdpp_worker.cli.output import print_table, wrap
-from pdpp_worker.coverage.source_parts import in_short, size_of
+from pdpp_worker.coverage.source_parts import fate, in_short, size_of
 from pdpp_worker.store.views.member_views import MemberView
 
 
@@ -18,7 +18,7 @@ def print_inventory(members: Sequence[MemberView]) -> None:
             one.kind,
             "" if one.count is None else f"{one.count:,}",
             "" if one.bytes is None else size_of(one.bytes),
-            _fate(one),
+            fate(one),
         )
         for one in members
     ]
@@ -29,13 +29,4 @@ def left_out(members: Sequence[MemberView], *, indent: int = 0) -> Iterator[str]
     """The members that are not collected, with the reason, as lines."""
     for one in members:
         if one.disposition != "collected":
-            yield from wrap(f"{in_short(one)}: {_fate(one)}", indent=indent)
-
-
-def _fate(member: MemberView) -> str:
-    streams = ", ".join(member.streams)
-    if member.disposition == "collected":
-        return f"collected into {streams}"
-    if member.disposition == "declared":
-        return f"left out: {member.reason}"
-    return f"unknown to version {member.version}; it may belong to {streams or 'any stream'}"
+            yield from wrap(f"{in_short(one)}: {fate(one)}", indent=indent)

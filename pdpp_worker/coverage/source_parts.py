@@ -36,6 +36,16 @@ def in_short(member: MemberView) -> str:
     return f"{member.kind} {member.name}{_in_brackets([*items, *size])}"
 
 
+def fate(member: MemberView) -> str:
+    """Say what becomes of a member."""
+    streams = ", ".join(member.streams)
+    if member.disposition == "collected":
+        return f"collected into {streams}"
+    if member.disposition == "declared":
+        return f"left out: {member.reason}"
+    return f"unknown to version {member.version}; it may belong to {streams or 'any stream'}"
+
+
 def in_one_line(members: Sequence[MemberView]) -> str:
     """The first of several members, and how many others there are."""
     named = [in_short(one) for one in members[:NAMED]]

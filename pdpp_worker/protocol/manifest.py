@@ -93,7 +93,7 @@ class Manifest(Part):
                 if parent not in names:
                     raise ValueError(f"stream {stream.name} names the unknown parent {parent}")
         for stream in self.streams:
-            if strangers := stream.belongs_to.keys() - (set(names) - {stream.name}):
+            if strangers := stream.read_under.keys() - (set(names) - {stream.name}):
                 raise ValueError(f"stream {stream.name} belongs to the unknown stream {min(strangers)}")
         if unknown := self.recovery.sources.difference(names):
             raise ValueError(f"recovery.sources names the unknown stream {min(unknown)}")

@@ -20,7 +20,7 @@ KEY_S = 24 * 3600
 SESSION_S = 30 * 24 * 3600
 """How long a cookie lets in, s."""
 _SAID_S = 60
-_SESSION = b"session"
+_SESSION, _SAID, _NAME = b"session", b"said:", b"name:"
 
 
 class Access:
@@ -91,17 +91,24 @@ class Access:
 
     def seal(self, said: str) -> str:
         """A sentence for the next page, as the value of a cookie."""
-        return self._fernet.encrypt(said.encode()).decode()
+        return self._fernet.encrypt(_SAID + said.encode()).decode()
 
     def unseal(self, value: str | None) -> str | None:
         """The sentence that `seal` kept; None: there is none."""
-        said = self._opened(value, _SAID_S) if value else None
-        return None if said is None or said == _SESSION else said.decode()
+        return _after(_SAID, self._opened(value, _SAID_S)) if value else None
+
+    def name_of(self, text: str) -> str:
+        """A name for URLs of a text that is the owner's, such as a record's key: only this console can read it."""
+        return self._fernet.encrypt(_NAME + text.encode("utf-8", "surrogatepass")).decode()
+
+    def text_of(self, name: str) -> str | None:
+        """The text behind a name; None: it is none of this console's."""
+        return _after(_NAME, self._opened(name, None))
 
     def _new_session(self) -> str:
         return self._fernet.encrypt(_SESSION).decode()
 
-    def _opened(self, value: str, ttl_s: int) -> bytes | None:
+    def _opened(self, value: str, ttl_s: int | None) -> bytes | None:
         try:
             return self._fernet.decrypt(value.encode(), ttl=ttl_s)
         except InvalidToken:
@@ -109,3 +116,10 @@ class Access:
 
     def _file(self, key: str) -> Path:
         return self._keys / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _after(kind: bytes, opened: bytes | None) -> str | None:
+    """The text of what was sealed as this kind."""
+    if opened is None or not opened.startswith(kind):
+        return None
+    return opened.removeprefix(kind).decode("utf-8", "surrogatepass")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -19,6 +19,13 @@ from pdpp_worker.web.console import Acts, Console, Form, Page, Shows, Visit
 
 API_VERSION = "1"
 """Version of the JSON documents; it grows when a key goes or changes its meaning."""
+FOREIGN_HEADERS = {
+    # Somebody else's HTML: nothing runs, nothing is loaded, and no link leads on.
+    "content-security-policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'self'",
+    "x-frame-options": "SAMEORIGIN",
+    "x-dns-prefetch-control": "off",
+}
 FORM_BYTES = 1_000_000
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -29,19 +36,23 @@ class _Failure(NamedTuple):
 
 
 def showing(console: Console, show: Shows, *, as_json: bool) -> Endpoint:
-    """The endpoint of a page."""
+    """The endpoint of a page. A form that only asks comes by POST: what somebody looks for is for no URL."""
 
-    def answer(request: Request) -> Response:
+    def answer(request: Request, asked: Mapping[str, str]) -> Response:
         try:
-            page = _read(console, show, request)
+            page = _read(console, show, request, asked)
         except Exception as error:  # noqa: BLE001 - whatever it is, the owner gets a page
             return _failed(console, request, error, as_json=as_json)
         if as_json:
             return json_answer(page.document)
+        if page.foreign is not None:
+            return Response(page.foreign, 200, FOREIGN_HEADERS, media_type="text/html")
         return _html(console, request, page.template, {"doc": page.document, **page.shown})
 
     async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(answer, request)
+        fields = await read_form(request) if request.method == "POST" else {}
+        asked = {name: values[0] for name, values in (fields or {}).items()}
+        return await run_in_threadpool(answer, request, asked)
 
     return endpoint
 
@@ -122,10 +133,10 @@ async def read_form(request: Request) -> dict[str, list[str]] | None:
     return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
 
 
-def _read(console: Console, show: Shows, request: Request) -> Page:
+def _read(console: Console, show: Shows, request: Request, asked: Mapping[str, str]) -> Page:
     with console.db.begin() as connection:
         take_snapshot(connection)
-        return show(Visit(console, connection, request.path_params, request.query_params))
+        return show(Visit(console, connection, request.path_params, {**request.query_params, **asked}))
 
 
 def _html(console: Console, request: Request, template: str, values: dict[str, Any], status: int = 200) -> Response:

@@ -44,6 +44,23 @@ class Visit:
         """The number in the path."""
         return checked_id(self.path["id"])
 
+    @property
+    def stream(self) -> str:
+        """The stream in the path."""
+        return str(self.path["stream"])
+
+    @property
+    def named(self) -> str:
+        """The text behind the name in the path.
+
+        Raises:
+            NotFoundError: the name is none of this console's.
+        """
+        text = self.console.access.text_of(self.path["name"])
+        if text is None:
+            raise NotFoundError("There is no such record.")
+        return text
+
     def text(self, name: str) -> str | None:
         """A filter of the query; None: it is empty or not there."""
         return self.query.get(name, "").strip() or None
@@ -72,6 +89,8 @@ class Page:
     template: str
     document: Any
     shown: Mapping[str, Any] = field(default_factory=dict)
+    foreign: str | None = None
+    """HTML that is shown instead of a template: it came from others, and is locked in."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.store.views.connection_views import ConnectionView
 from pdpp_worker.store.views.gap_views import GapView
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
+from pdpp_worker.store.views.search_views import FoundRecord
+from pdpp_worker.web.entries import Entry
 
 
 class Described(NamedTuple):
@@ -54,6 +56,25 @@ DESCRIBED: Mapping[str, Described] = {
         ("connection", "status", "reason", "since", "until", "before"),
     ),
     "/runs/{id}": Described("The same as `pdpp-worker runs show --json`.", RunView, {"streams": list[RunStreamView]}),
+    "/records": Described(
+        "What is held, found by its words: `hits`, `next`, and how many records wait to be searched. By POST, too.",
+        dict[str, Any],
+        {"hits": list[Entry]},
+        ("words", "connection", "stream", "page"),
+    ),
+    "/connections/{id}/streams/{stream}": Described(
+        "The records of a stream, the latest first, fifty at a time.",
+        dict[str, Any],
+        {"records": list[Entry]},
+        ("page",),
+    ),
+    "/connections/{id}/streams/{stream}/records/{name}": Described(
+        "One record, and what is read under it; `name` is that of a list.", FoundRecord
+    ),
+    "/connections/{id}/streams/{stream}/records/{name}/html": Described("The HTML of a record."),
+    "/connections/{id}/streams/{stream}/threads/{name}": Described(
+        "The records of a stream that are read together.", dict[str, Any], {"entries": list[Entry]}
+    ),
 }
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -82,7 +103,7 @@ def _json_path(path: str) -> str:
 def _operation(path: str, one: Described, schemas: dict[str, Any]) -> dict[str, Any]:
     inside = [{"name": name, "in": "path", "required": True} for name in re.findall(r"\{(\w+)\}", path)]
     filters = [{"name": name, "in": "query", "required": False} for name in one.filters]
-    typed = [{**each, "schema": {"type": "integer" if each["in"] == "path" else "string"}} for each in inside + filters]
+    typed = [{**each, "schema": {"type": "integer" if each["name"] == "id" else "string"}} for each in inside + filters]
     return {
         "summary": one.summary,
         "parameters": typed,

@@ -17,7 +17,7 @@ from pdpp_worker.web import actions, answers, gap_actions
 from pdpp_worker.web.console import Acts, Console, Shows
 from pdpp_worker.web.guard import Guard
 from pdpp_worker.web.openapi import openapi
-from pdpp_worker.web.pages import connection, gaps, home, runs
+from pdpp_worker.web.pages import connection, gaps, home, records, runs
 
 PAGES: Mapping[str, Shows] = {
     "/": home.home,
@@ -27,8 +27,15 @@ PAGES: Mapping[str, Shows] = {
     "/gaps/{id:int}": gaps.gap,
     "/runs": runs.runs,
     "/runs/{id:int}": runs.run,
+    "/records": records.search,
+    "/connections/{id:int}/streams/{stream}": records.stream,
+    "/connections/{id:int}/streams/{stream}/records/{name}": records.record,
+    "/connections/{id:int}/streams/{stream}/records/{name}/html": records.html,
+    "/connections/{id:int}/streams/{stream}/threads/{name}": records.thread,
 }
 """Each is there as HTML, and with `.json` as its document; `/home.json` is that of `/`."""
+ASKED_BY_FORM = ("/records",)
+"""Pages that are asked for by a form as well, so that the words that are looked for are in no URL."""
 DOCUMENTS: Mapping[str, Shows] = {
     "/status": home.status,
     "/coverage": home.coverage,
@@ -63,8 +70,14 @@ def make_app(console: Console) -> Starlette:
     """The application."""
     routes = [
         *(Route(json_path(path), answers.showing(console, show, as_json=True)) for path, show in DOCUMENTS.items()),
-        *(Route(json_path(path), answers.showing(console, show, as_json=True)) for path, show in PAGES.items()),
-        *(Route(path, answers.showing(console, show, as_json=False), methods=["GET"]) for path, show in PAGES.items()),
+        *(
+            Route(json_path(path), answers.showing(console, show, as_json=True), methods=_methods(path))
+            for path, show in PAGES.items()
+        ),
+        *(
+            Route(path, answers.showing(console, show, as_json=False), methods=_methods(path))
+            for path, show in PAGES.items()
+        ),
         *(Route(path, answers.acting(console, act), methods=["POST"]) for path, act in FORMS.items()),
         *_doors(console),
         Route("/openapi.json", lambda _: answers.json_answer(openapi(answers.API_VERSION, [*PAGES, *DOCUMENTS]))),
@@ -74,6 +87,10 @@ def make_app(console: Console) -> Starlette:
     hosts = frozenset(console.settings.web_hosts)
     guard = Middleware(Guard, access=console.access, hosts=hosts)
     return Starlette(routes=routes, middleware=[guard], exception_handlers={404: answers.nowhere(console)})
+
+
+def _methods(path: str) -> list[str]:
+    return ["GET", "POST"] if path in ASKED_BY_FORM else ["GET"]
 
 
 def json_path(path: str) -> str:

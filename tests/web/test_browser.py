@@ -22,7 +22,17 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-PAGES = ("/", "/connections/1", "/connections/new?connector=scripted", "/gaps", "/gaps/1", "/runs", "/runs/1")
+PAGES = (
+    "/",
+    "/connections/1",
+    "/connections/new?connector=scripted",
+    "/gaps",
+    "/gaps/1",
+    "/runs",
+    "/runs/1",
+    "/records",
+    "/connections/1/streams/items",
+)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ EVERY_PAGE = [
     "/runs",
     "/runs?status=succeeded&since=2026-01-01",
     "/runs/1",
+    "/records",
 ]
 
 
@@ -40,7 +41,7 @@ def test_every_page_has_one_heading_and_a_title_before_and_after_a_run(
 def test_every_page_is_tried() -> None:
     plain = {page.partition("?")[0].replace("/1", "/{id:int}") for page in EVERY_PAGE}
 
-    assert plain == set(PAGES)
+    assert plain == {path for path in PAGES if "/streams/" not in path}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pdpp_worker.coverage import all_streams, cards, rate_rows
 from pdpp_worker.coverage.documents import connection_document
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.rate_rows import RateView
+from pdpp_worker.coverage.source_parts import fate, size_of
 from pdpp_worker.coverage.status_rows import is_shown
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.errors import NotFoundError
@@ -19,6 +20,7 @@ from pdpp_worker.pacing.forecast import cost_of
 from pdpp_worker.pacing.intervals import recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.manifest_parts import SettingSpec
+from pdpp_worker.store.views import member_views
 from pdpp_worker.web.console import Page, Visit
 from pdpp_worker.web.pages.home import outlooks
 
@@ -41,6 +43,7 @@ def connection(visit: Visit) -> Page:
     view = outlook.view
     document = {
         **connection_document(outlook),
+        "inventory": member_views.read(visit.connection, [view.id])[view.id],
         "card": cards.card(visit.connection, outlook, streams),
         "needs": cards.needs(outlook, streams),
         "coverage": streams,
@@ -56,6 +59,8 @@ def connection(visit: Visit) -> Page:
         "asked_ms": asked_ms,
         "costs": None if asked_ms is None else costs(outlook, rate, asked_ms),
         "parts": _parts,
+        "fate": fate,
+        "size_of": size_of,
     }
     return Page("connection.html", document, shown)
 
