@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -71,9 +72,15 @@ class Vault:
 
     def _key_file(self) -> bytes:
         path = self._settings.data_dir / "secret.key"
-        if not path.exists():
-            _make_key(path)
-        return path.read_bytes()
+        try:
+            if not path.exists():
+                _make_key(path)
+            return path.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(
+                f"The key for stored credentials, {path}, cannot be read: {error.strerror}. "
+                f"If another account made it, give it back with: sudo chown {os.geteuid()} '{path}'"
+            ) from None
 
 
 class Redactor:

@@ -73,6 +73,17 @@ def default_data_dir() -> Path:
     return base / f"{_CHECKOUT.name}-{digest}"
 
 
+def other_data_dirs(settings: Settings) -> list[Path]:
+    """Data directories of other checkouts, such as of this one before it was moved; none where the owner chose one."""
+    if settings.data_dir != default_data_dir():
+        return []
+    return sorted(
+        path.parents[2]
+        for path in settings.data_dir.parent.glob("*/embedded/postgres/data")
+        if path.parents[2] != settings.data_dir
+    )
+
+
 class Settings(BaseSettings):
     """The fleet's settings; field `x_y` is the environment variable `PDPP_X_Y`."""
 
