@@ -175,6 +175,7 @@ def test_up_starts_what_died_and_hears_a_signal_while_a_server_does_not_answer(t
         try:
             until(lambda: "waiting for valkey to start" in log.read_text(), fleet)
             beat = until(lambda: worker_of(fleet, "celery.beat:Scheduler"), fleet)
+            assert beat is not None
             beat.kill()
             until(lambda: worker_of(fleet, "celery.beat:Scheduler") not in (None, beat), fleet)
             fleet.send_signal(signal.SIGTERM)
