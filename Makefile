@@ -8,10 +8,11 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 ARGS ?=
 # Most tests wait for servers and processes, so there may be more of them than cores.
 PROCESSES ?= 4
+CHAOS_SEEDS ?= 1-200
 LOCK_FLAGS ?= --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint types format docs lock bench clean
+.PHONY: help demo test chaos matrix unit lint types format docs lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +22,12 @@ demo: $(VENV)/.run ## collect from a practice provider, with everything that goe
 
 test: $(VENV)/.dev $(VENV)/taps/.ready ## run the tests; ARGS="-k pacing" picks some
 	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal $(ARGS)
+
+chaos: $(VENV)/.dev ## play seeded faults against a fleet; CHAOS_SEEDS=17 plays one
+	PDPP_CHAOS_SEEDS=$(CHAOS_SEEDS) $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal tests/chaos $(ARGS)
+
+matrix: $(VENV)/.dev ## run a fleet on other servers, as far as this machine has them
+	PDPP_MATRIX=1 $(BIN)/python -m pytest -rs tests/matrix $(ARGS)
 
 unit: $(VENV)/.dev ## run the tests that need no server and no process of their own
 	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal -m "not process" $(ARGS)
@@ -47,7 +54,7 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 	$(LOCK) --all-extras --output-file requirements/dev.txt pyproject.toml requirements/dev.in
 	$(LOCK) --all-extras --constraints requirements/dev.txt --output-file requirements/run.txt \
 		pyproject.toml requirements/build.in
-	$(LOCK) --extra flower --constraints requirements/dev.txt --output-file requirements/production.txt pyproject.toml
+	$(LOCK) --extra flower --extra web --constraints requirements/dev.txt --output-file requirements/production.txt pyproject.toml
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/docs.txt requirements/docs.in
 	$(LOCK) --output-file requirements/taps.txt requirements/taps.in

@@ -73,9 +73,7 @@ class Vault:
     def _key_file(self) -> bytes:
         path = self._settings.data_dir / "secret.key"
         try:
-            if not path.exists():
-                _make_key(path)
-            return path.read_bytes()
+            return kept_key(path)
         except OSError as error:
             raise ConfigurationError(
                 f"The key for stored credentials, {path}, cannot be read: {error.strerror}. "
@@ -102,6 +100,13 @@ class Redactor:
         for value in sorted(self._known, key=len, reverse=True):
             text = text.replace(value, MASK)
         return text
+
+
+def kept_key(path: Path) -> bytes:
+    """The Fernet key in a file that only its owner can read; it is made where there is none."""
+    if not path.exists():
+        _make_key(path)
+    return path.read_bytes()
 
 
 def _make_key(path: Path) -> None:

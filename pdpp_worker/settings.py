@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pdpp_worker.errors import ConfigurationError
 
@@ -106,6 +106,8 @@ class Settings(BaseSettings):
     """How often the dispatcher looks for due runs."""
     sweep_every_s: PositiveSeconds = 60.0
     """How often the sweeps look for due gaps, and the watchdog for connections that stand still."""
+    index_every_s: PositiveSeconds = 10.0
+    """How often what was collected is made findable by its words."""
     housekeeping_every_s: PositiveSeconds = 3600.0
     """How often old events are dropped and structural absences are compared with the manifests."""
 
@@ -156,6 +158,16 @@ class Settings(BaseSettings):
     """`user:password`; required to let Flower listen beyond loopback."""
     flower_address: str = "127.0.0.1"
     """The address on which Flower listens."""
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 8321
+    """Port of the console; `up` takes a free one where it is in use. 0: a free one."""
+    web_address: str = "127.0.0.1"
+    """The address on which the console listens."""
+    web_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names by which the console is reached beside those of loopback, with commas between them."""
+    web_password: SecretStr | None = None
+    """Lets in, beside one-time keys; required to let the console listen beyond loopback."""
+    web_read_only: bool = False
+    """Show everything in the console, and let nothing be changed there."""
     collect_threads: PositiveInt = 16
     """Threads of the worker for the queue `collect`."""
     local_processes: PositiveInt = 2
@@ -169,6 +181,12 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: str) -> str:
         return value.upper()
+
+    @field_validator("web_hosts", mode="before")
+    @classmethod
+    def _listed(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        return tuple(name.strip().lower() for name in names if name.strip())
 
     @field_validator("data_dir")
     @classmethod

@@ -26,7 +26,7 @@ BROKER = ("celery", "kombu", "billiard", "pdpp_worker.tasks", "pdpp_worker.celer
 SQL = ("sqlalchemy", "psycopg", "alembic")
 HTTP = ("httpx", "requests", "urllib.request", "http.client")
 
-PEOPLE = ("pdpp_worker.cli", "pdpp_worker.owner")
+PEOPLE = ("pdpp_worker.cli", "pdpp_worker.owner", "pdpp_worker.web")
 
 # Room to what it must never know.
 FORBIDDEN = {
@@ -61,16 +61,29 @@ FORBIDDEN = {
     "pdpp_worker/added": (*BROKER, *PEOPLE, *SQL, *HTTP, "redis", "pdpp_worker.store", "pdpp_worker.runtime"),
     "pdpp_worker/conformance": (*BROKER, *PEOPLE, *SQL, "redis", "pdpp_worker.recovery"),
     "pdpp_worker/demo": (*BROKER, *SQL[1:], "redis", "connectors", "pdpp_worker.runtime"),
+    "pdpp_worker/web": (
+        *BROKER[:3],
+        *HTTP,
+        *SQL[1:],
+        "redis",
+        "connectors",
+        "pdpp_worker.cli",
+        "pdpp_worker.dispatch",
+        "pdpp_worker.recovery",
+        "pdpp_worker.runtime",
+    ),
+    "pdpp_worker/search": (*BROKER, *HTTP, *PEOPLE, "redis", "connectors", "pdpp_worker.runtime"),
     "pdpp_worker/singer": (*BROKER, *PEOPLE, *SQL, *HTTP, "redis", "pdpp_worker.store", "pdpp_worker.runtime"),
     "connectors": (*BROKER, *SQL, "redis"),
 }
 
-# Folders whose files are named after the program that they belong to: a command, or a tool beside the fleet.
+# Folders whose files are named after what they belong to: a command, a page, or a tool beside the fleet.
 NAMED_AFTER_A_PROGRAM = (
     "pdpp_worker/cli/commands",
     "pdpp_worker/conformance",
     "pdpp_worker/demo",
     "pdpp_worker/singer",
+    "pdpp_worker/web/pages",
 )
 ALSO_SAME = {"__init__", "__main__"}
 
@@ -151,10 +164,11 @@ def test_every_package_has_its_rule() -> None:
     assert packages <= FORBIDDEN.keys()
 
 
-def test_commands_know_views_and_the_owners_service_only() -> None:
+@pytest.mark.parametrize("folder", ["pdpp_worker/cli", "pdpp_worker/web"])
+def test_commands_and_pages_know_views_and_the_owners_service_only(folder: str) -> None:
     known = {
         f"{path}: {name}"
-        for path in room("pdpp_worker/cli")
+        for path in room(folder)
         for name in imports(path)
         if within(name, ("pdpp_worker.store",)) and not within(name, ("pdpp_worker.store.views",))
     }

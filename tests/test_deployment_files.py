@@ -71,7 +71,13 @@ def test_every_deployment_runs_a_role_by_the_same_command(role: str) -> None:
 
 
 def test_the_procfile_keeps_flower_on_loopback_unless_told_otherwise() -> None:
-    assert "--address=127.0.0.1" in procfile_command("web")
+    assert "--address=127.0.0.1" in procfile_command("flower")
+
+
+def test_every_deployment_has_the_console_and_only_a_container_lets_it_listen_further() -> None:
+    assert procfile_command("web") == ["pdpp-worker", "web", "--address=127.0.0.1", "--port=8321"]
+    assert compose_command("web") == ["pdpp-worker", "web", "--address=0.0.0.0", "--port=8321"]
+    assert fleet_command("web")[1:3] == ["web", "--address=127.0.0.1"]
 
 
 def test_the_compose_file_is_one() -> None:
@@ -95,7 +101,7 @@ def test_every_service_that_stays_can_be_seen_to_be_well(service: str) -> None:
     assert COMPOSE[service]["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("service", [*ROLES, "cli"])
+@pytest.mark.parametrize("service", [*ROLES, "cli", "web"])
 def test_the_files_of_a_connection_outlive_the_container_and_are_shared(service: str) -> None:
     directory = re.search(r"PDPP_DATA_DIR=(\S+)", (ROOT / "docker" / "Dockerfile").read_text())
 
@@ -180,7 +186,8 @@ def test_the_pins_agree(lock: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [("production", ["flower"]), ("run", ["flower", "embedded"]), ("dev", ["flower", "embedded"])]
+    ("lock", "extras"),
+    [("production", ["flower", "web"]), ("run", ["flower", "embedded", "web"]), ("dev", ["flower", "embedded", "web"])],
 )
 def test_everything_that_the_project_asks_for_is_pinned(lock: str, extras: list[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -19,7 +19,7 @@ def commands(settings: Settings) -> dict[str, tuple[str, ...]]:
 def test_each_queue_has_a_worker_and_there_is_one_beat() -> None:
     found = commands(Settings())
 
-    assert list(found) == ["control", "collect", "local", "beat", "flower"]
+    assert list(found) == ["control", "collect", "local", "beat", "web", "flower"]
     for queue in ("control", "collect", "local"):
         assert f"--queues={queue}" in found[queue]
 

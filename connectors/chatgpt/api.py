@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
 from typing import Any
 
+from connectors.chatgpt.cursors import CursorPage, by_cursor, cursor_of
 from connectors.chatgpt.errors import ListShortError
 from connectors.chatgpt.fields import identity, millis
 from connectors.chatgpt.jsonstream import elements
@@ -15,46 +17,84 @@ from connectors.chatgpt.listing import PAGE, Page
 from connectors.chatgpt.rows import listed_conversation
 from connectors.chatgpt.session import Session, parsed
 from connectors.chatgpt.tree import Conversation
-from pdpp_worker.connector import ShapeError
+from connectors.chatgpt.workspaces import Workspace, as_forbidden, workspaces_of
+from pdpp_worker.connector import ProviderError, ShapeError, UpstreamError
 from pdpp_worker.connector.json_fields import table, tables
 
 BATCH = 10
 """The most conversations that one request may ask for."""
 MAX_TOTAL = 10**9
 """A list that claims to be longer does not know how long it is."""
-MAX_BARREN = 20
-"""Pages in a row without anything new after which a list is taken to go on for ever."""
+FEW = 5
+"""Conversations of a project that come with it: enough to see that nothing is new."""
+PROJECT_PAGE = 50
+"""The most conversations of a project that a page gives."""
 
 
 class Api:
     """Reads the account through a session; all methods raise ProviderError, ShapeError among them."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, workspace: str | None = None) -> None:
+        """`workspace`: another one than the session's own."""
+        self._session, self.workspace = session, workspace
+        self._within: dict[str, Api] = {}
+
+    def within(self, workspace: str | None) -> Api:
+        """The same in another workspace of the user's; None is the session's own."""
+        if workspace is None or self.workspace is not None:
+            return self
+        return self._within.setdefault(workspace, Api(self._session, workspace))
 
     def conversations(self, offset: int, *, archived: bool) -> Page:
         """A page of one of the two lists of conversations, most recently updated first."""
         which = "true" if archived else "false"
         answer = self._get("/conversations", offset=offset, limit=PAGE, order="updated", is_archived=which)
-        return _page(answer, "update_time")
+        return _page(answer, "update_time", workspace_id=self.workspace)
 
     def conversation(self, key: str) -> Conversation:
         """One conversation with its whole tree."""
         path = f"/conversation/{key}"
-        detail = parsed(f"GET {path}", self._session.get(path), Conversation)
+        detail = parsed(f"GET {path}", self._read(path), Conversation)
         if (wrong := _wrong(key, detail)) is not None:
-            raise ShapeError(wrong)
+            raise wrong
         return detail
 
     def conversation_batch(self, keys: Sequence[str]) -> dict[str, Conversation]:
         """Those of at most `BATCH` conversations that the platform cares to give at once, by id."""
         path = "/conversations/batch"
-        answer = self._session.post(path, {"conversation_ids": list(keys)})
+        answer = self._session.post(path, {"conversation_ids": list(keys)}, self.workspace)
         given = {identity(one.fields.get("id")): one for one in parsed(f"POST {path}", answer, _conversations)}
         return {key: given[key] for key in keys if key in given and _wrong(key, given[key]) is None}
 
     def _get(self, path: str, **parameters: Any) -> Any:
-        return parsed(f"GET {path}", self._session.get(path, **parameters))
+        return parsed(f"GET {path}", self._read(path, **parameters))
+
+    def _read(self, path: str, **parameters: Any) -> bytes:
+        if self.workspace is None:
+            return self._session.get(path, **parameters)
+        with as_forbidden(f"the workspace {self.workspace} refuses GET {path}"):
+            return self._session.get(path, self.workspace, **parameters)
+
+    @cached_property
+    def workspaces(self) -> list[Workspace]:
+        """The workspaces of the user beside the session's own. Raises Forbidden, Gone: the platform tells none."""
+        with as_forbidden("the platform does not say which workspaces there are"):
+            return workspaces_of(self._get("/accounts/check/v4-2023-04-27"), self._session.workspace)
+
+    @cached_property
+    def projects(self) -> list[Any]:
+        """The projects, each with the first of its conversations. Raises Forbidden, Gone: there is no such feature."""
+        with as_forbidden("the account has no projects"):
+            return [one for page in by_cursor(self._sidebar) for one in page]
+
+    def _sidebar(self, cursor: str | None) -> CursorPage:
+        answer = self._get("/gizmos/snorlax/sidebar", conversations_per_gizmo=FEW, **_at(cursor))
+        return _array(answer, "items"), cursor_of(answer)
+
+    def project_conversations(self, project: str, cursor: str | None) -> CursorPage:
+        """A page of a project's conversations, by the cursor that the page before gave."""
+        answer = self._get(f"/gizmos/{project}/conversations", cursor=cursor or "0", limit=PROJECT_PAGE)
+        return _array(answer, "items"), cursor_of(answer)
 
     def memories(self) -> Iterator[Any]:
         """All memories."""
@@ -65,23 +105,18 @@ class Api:
 
     def gizmos(self) -> Iterator[Any]:
         """All custom GPTs of the owner, in whatever wrapper they come."""
-        cursors, barren, count = set[str](), 0, 0
-        before: list[Any] = []
-        parameters = {"limit": PAGE}
-        while True:
-            answer = self._get("/gizmos/mine", **parameters)
-            page = [one for part in _array(answer, "items", "gizmos", "cuts") for one in _of_section(part)]
+        count, answers = 0, list[Any]()
+        for page in by_cursor(partial(self._gizmos, answers)):
             yield from page
             count += len(page)
-            cursor = answer.get("cursor")
-            if not cursor:
-                check_complete(answer, count)
-                return
-            barren = barren + 1 if page in ([], before) else 0
-            if str(cursor) in cursors or barren > MAX_BARREN:
-                raise ShapeError("the list of GPTs goes in a circle")
-            cursors.add(str(cursor))
-            before, parameters["cursor"] = page, cursor
+        check_complete(answers[-1], count)
+
+    def _gizmos(self, answers: list[Any], cursor: str | None) -> CursorPage:
+        answer = self._get("/gizmos/mine", limit=PAGE, **_at(cursor))
+        answers.append(answer)
+        parts = _array(answer, "items", "gizmos", "cuts")
+        found = [one for part in parts for one in _of_section(part)]
+        return found, cursor_of(answer) or next(filter(None, map(_section_cursor, parts)), None)
 
     def instructions(self) -> Iterator[Any]:
         """The custom instructions: one object."""
@@ -107,16 +142,17 @@ def check_complete(answer: dict[str, Any], count: int) -> None:
         raise ListShortError(f"the list names {count} items, and says that there are more")
 
 
-def _wrong(key: str, detail: Conversation) -> str | None:
-    """The reason for which an answer is not the conversation that was asked for, if it is not."""
+def _wrong(key: str, detail: Conversation) -> ProviderError | None:
+    """The failure of an answer that is not the conversation that was asked for; some may be right the next time."""
     told = detail.fields
     if not detail.is_whole:
-        return "the conversation has no mapping"
+        return ShapeError("the conversation has no mapping")
     if any(isinstance(told.get(name), str) and told[name] != key for name in ("conversation_id", "id")):
-        return "the answer is another conversation than was asked for"
-    page = table(told.get("page_info"))
-    if detail.is_empty and (told.get("current_node") or told.get("messages") or page.get("has_previous_page")):
-        return "the mapping is empty, and the answer says that there are messages"
+        return UpstreamError("the answer is another conversation than was asked for")
+    if detail.is_empty and (told.get("messages") or table(told.get("page_info")).get("has_previous_page")):
+        return ShapeError("the mapping is empty, and the messages stand elsewhere")
+    if detail.is_empty and told.get("current_node"):
+        return UpstreamError("the mapping is empty, and the answer names a current node")
     return None
 
 
@@ -124,6 +160,14 @@ def _of_section(part: Any) -> list[Any]:
     """The GPTs of one section of the answer; what is no section is one GPT, in whatever wrapper."""
     section = table(table(part).get("list"))
     return tables(section["items"]) if "items" in section else [part]
+
+
+def _section_cursor(part: Any) -> str | None:
+    return cursor_of(table(part).get("list"))
+
+
+def _at(cursor: str | None) -> dict[str, str]:
+    return {} if cursor is None else {"cursor": cursor}
 
 
 def _count(value: Any) -> int | None:
@@ -142,16 +186,18 @@ def _array(answer: Any, *names: str) -> list[Any]:
     return found
 
 
-def _page(answer: Any, *times: str) -> Page:
-    rows = [_item(one, times) for one in _array(answer, "items")]
+def _page(answer: Any, *times: str, **own: Any) -> Page:
+    rows = [listed_item(one, times, own=own) for one in _array(answer, "items")]
     admits_missing, goes_on = (answer.get(name) is True for name in ("has_missing_conversations", "has_more"))
     return Page(rows, _count(answer.get("total")), admits_missing, goes_on)
 
 
-def _item(raw: Any, times: tuple[str, ...]) -> Item | None:
+def listed_item(raw: Any, times: Sequence[str] = ("update_time",), *, own: dict[str, Any]) -> Item | None:
+    """An item of a list; `own` are fields that follow from the list."""
     key = identity(table(raw).get("id"))
     if key is None:
         return None
     time = next((found for name in times if (found := millis(raw.get(name))) is not None), None)
     told = {name: value for name, value in listed_conversation(key, raw).items() if not name.endswith("_time")}
-    return Item(key, time, raw, tuple(sorted(told.items())))
+    follows = {name: value for name, value in own.items() if value is not None}
+    return Item(key, time, raw, tuple(sorted(told.items())), follows)

@@ -10,28 +10,30 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from connectors.chatgpt.details import flaw_of
 from connectors.chatgpt.export_file import Export, account_of, fingerprint_of, open_export
-from connectors.chatgpt.export_members import CONVERSATIONS_MEMBER, SHARES_MEMBER, not_collected
-from connectors.chatgpt.export_times import ExportTimes
+from connectors.chatgpt.export_items import ROWS, import_items
+from connectors.chatgpt.export_members import CONVERSATIONS_MEMBER, file_id, members
+from connectors.chatgpt.export_times import ExportTimes, OnlineVersions
 from connectors.chatgpt.fields import identity
-from connectors.chatgpt.gaps import NAMELESS, by_conversation, closed
-from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
+from connectors.chatgpt.gaps import NAMELESS, TREES, by_conversation, closed
+from connectors.chatgpt.jsonbytes import BrokenJsonError
 from connectors.chatgpt.jsonstream import elements
-from connectors.chatgpt.reports import coverage, gap, listed, whole
-from connectors.chatgpt.small_rows import shared_conversation
+from connectors.chatgpt.kept_files import KeptFiles
+from connectors.chatgpt.reports import children_in, coverage, gap, keys_of, listed, whole
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     BatchScope,
     Context,
+    DetailGapRecovered,
     GapToClose,
     Message,
     Reason,
-    Record,
     ResourceScope,
     ShapeError,
     SourceAccount,
@@ -39,13 +41,13 @@ from pdpp_worker.connector import (
     State,
     UpstreamError,
     closed_as_absent,
+    inventory_of,
     skip,
     still_missing,
 )
 from pdpp_worker.connector.json_fields import table, text
 
-SHARES = "shared_conversations"
-SUPPLIED = ("conversations", "messages", SHARES)
+SUPPLIED = (*TREES, *ROWS)
 STATE_CHARS = 2048
 """A cursor that is longer is saved the more seldom: about so much is written for each conversation."""
 _UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -71,9 +73,14 @@ class _Importer:
         self._start = start
         self._now = context.now
         self._streams = [stream for stream in wanted if stream in SUPPLIED]
+        self._children = children_in(self._streams)
         self._cursor = table(start.cursor("conversations"))
-        self._shares_cursor = table(start.cursor(SHARES))
+        self._kept = KeptFiles(context.files)
+        self._keeps = context.settings.get("keep_files") is not False
+        self._file_members: dict[str, str] = {}
         self._times = ExportTimes(self._cursor.get("export_times"))
+        flags = ["hydrated", *(["files"] if "files" in wanted else [])]
+        self._online = OnlineVersions(self._cursor, *flags)
         self._nameless = 0
 
     def messages(self, path: Path) -> Iterator[Message]:
@@ -82,34 +89,18 @@ class _Importer:
                 yield from self.stopped(Reason.SOURCE_PARTITION_FAILED, "The export holds no conversations.json.")
                 return
             yield from _account(archive)
+            if "files" in self._streams and self._keeps:
+                self._file_members = {key: name for name in archive.names() if (key := file_id(name)) is not None}
             yield from self._recover(archive)
             if self._start.recovery_only:
                 return
             fingerprint = fingerprint_of(archive, self._streams)
             if "conversations" in self._streams:
                 yield from self._import(archive, fingerprint)
-                yield from self._not_collected(archive)
-            if SHARES in self._streams and self._shares_cursor.get("archive") != fingerprint:
-                yield from self._import_shares(archive, fingerprint)
-
-    def _import_shares(self, archive: Export, fingerprint: str) -> Iterator[Message]:
-        """The shared links, of which the export tells less than the network; the list is short."""
-        rows: list[dict[str, Any] | None] = []
-        try:
-            # An export of an account that shares nothing, or a newer one, has no such member.
-            for name in filter(SHARES_MEMBER.fullmatch, archive.names()):
-                with archive.open(name) as member:
-                    rows += [shared_conversation(decode(raw)) for raw in elements(member)]
-        except BrokenJsonError as error:
-            yield skip(SHARES, Reason.PARSE_FAILED, WHOLE_STREAM, f"The shared links are not whole JSON: {error}.")
-            return
-        usable = [row for row in rows if row is not None]
-        for row in usable:
-            yield Record(stream=SHARES, key=row["id"], data=row, emitted_at=self._now())
-        if len(usable) < len(rows):
-            yield skip(SHARES, Reason.SHAPE_CHANGED, WHOLE_STREAM, "Shared links of the export have no usable id.")
-            return
-        yield State(stream=SHARES, cursor={**self._shares_cursor, "archive": fingerprint})
+            for stream in filter(ROWS.__contains__, self._streams):
+                cursor = table(self._start.cursor(stream))
+                yield from import_items(stream, archive, cursor, fingerprint, self._now)
+            yield self._inventory(archive)
 
     def stopped(self, reason: Reason, why: str) -> Iterator[Message]:
         for stream in self._streams:
@@ -117,6 +108,8 @@ class _Importer:
 
     def _recover(self, archive: Export) -> Iterator[Message]:
         """Look through the export once for all conversations that are known to be missing."""
+        # Earlier versions said by a gap what the inventory says now.
+        yield from (_no_longer(one) for one in self._start.detail_gaps if one.scope == _MEMBERS_SCOPE)
         missing = by_conversation(self._start.detail_gaps)
         for key in [key for key in missing if identity(key) is None]:
             # Earlier versions named items without an id by their number; these are said of the export as a whole now.
@@ -125,18 +118,18 @@ class _Importer:
             detail = Conversation(raw)
             gaps = missing.pop(_key(detail) or "", None)
             if gaps is not None:
-                yield from self._retry(gaps, detail)
+                yield from self._retry(archive, gaps, detail)
             if not missing:
                 return
         for known in (one for gaps in missing.values() for one in gaps):
             yield still_missing(_NOT_THERE, known)
 
-    def _retry(self, gaps: list[GapToClose], detail: Conversation) -> Iterator[Message]:
+    def _retry(self, archive: Export, gaps: list[GapToClose], detail: Conversation) -> Iterator[Message]:
         key, flaw = _key(detail) or "", _flaw(detail)
         if detail.is_whole:
-            yield from self._records(key, detail)
+            yield from self._records(archive, key, detail)
         if flaw is None:
-            yield from closed(key, gaps, detail.message_ids)
+            yield from closed(key, gaps, keys_of(key, detail))
         else:
             yield from (still_missing(flaw, known) for known in gaps)
 
@@ -148,7 +141,7 @@ class _Importer:
         for index, raw in enumerate(_conversations(archive) if not saved.get("through") else (), start=1):
             if index <= begin:
                 continue
-            yield from self._handle(Conversation(raw))
+            yield from self._handle(archive, Conversation(raw))
             if (index - saved_at) * STATE_CHARS >= self._times.chars:
                 yield self._state(fingerprint, saved_at := index, through=False)
         if not saved.get("through"):
@@ -157,42 +150,50 @@ class _Importer:
             why = f"{self._nameless} conversations of the export have no usable id."
             yield skip("conversations", Reason.SHAPE_CHANGED, BatchScope(partition=dict(NAMELESS)), why)
 
-    def _not_collected(self, archive: Export) -> Iterator[Message]:
-        names = not_collected(archive.names())
-        if names:
-            scope = BatchScope(partition={"export_members": "not collected"})
-            why = f"The export holds what this version does not collect: {', '.join(names)}."
-            yield skip("conversations", Reason.EXPORT_NOT_WIRED, scope, why)
+    def _inventory(self, archive: Export) -> Message:
+        return inventory_of("export", members(archive.names(), archive.size, self._kept))
 
-    def _handle(self, detail: Conversation) -> Iterator[Message]:
+    def _handle(self, archive: Export, detail: Conversation) -> Iterator[Message]:
         key = _key(detail)
         if key is None:
             self._nameless += 1
             return
-        flaw, with_messages = _flaw(detail), "messages" in self._streams
-        if not self._times.is_newer_than(key, detail.fields.get("update_time")):
-            yield from self._take(key, detail, flaw, with_messages=with_messages)
+        with_messages = "messages" in self._streams
+        if not self._is_older(key, detail.fields.get("update_time")):
+            yield from self._take(archive, key, detail, with_messages=with_messages)
         elif with_messages:
-            yield coverage(key, is_read=True)
+            yield from coverage(key, self._children, is_read=True)
 
-    def _take(
-        self, key: str, detail: Conversation, flaw: ShapeError | None, *, with_messages: bool
-    ) -> Iterator[Message]:
+    def _is_older(self, key: str, update_time: Any) -> bool:
+        """Whether a newer version is held, from an export before or from the network."""
+        return self._times.is_newer_than(key, update_time) or self._online.holds_as_new(key, update_time)
+
+    def _take(self, archive: Export, key: str, detail: Conversation, *, with_messages: bool) -> Iterator[Message]:
+        flaw = _flaw(detail)
         if detail.is_whole:
-            yield from self._records(key, detail)
+            yield from self._records(archive, key, detail)
         else:
             yield listed(key, detail.fields, self._now)
         if with_messages and flaw is not None:
-            yield gap(key, detail.fields, flaw)
+            yield from gap(key, detail.fields, flaw, self._children)
         elif flaw is not None:
             yield skip("conversations", Reason.SHAPE_CHANGED, ResourceScope(resource_id=key), str(flaw))
         else:
             self._times.note(key, detail.fields.get("update_time"))
         if with_messages:
-            yield coverage(key, is_read=flaw is None)
+            yield from coverage(key, self._children, is_read=flaw is None)
 
-    def _records(self, key: str, detail: Conversation) -> Iterator[Message]:
-        yield from (record for record in whole(key, {}, detail, self._now) if record.stream in self._streams)
+    def _records(self, archive: Export, key: str, detail: Conversation) -> Iterator[Message]:
+        held = partial(self._held, archive) if "files" in self._streams else None
+        yield from (one for one in whole(key, {}, detail, self._now, held) if one.stream in self._streams)
+
+    def _held(self, archive: Export, file: str) -> dict[str, Any]:
+        """The bytes of a file, copied where the export holds them."""
+        name = self._file_members.get(file)
+        if name is not None and file not in self._kept:
+            with archive.open(name) as source:
+                self._kept.keep(file, source)
+        return self._kept.fields(file)
 
     def _state(self, fingerprint: str, position: int, *, through: bool) -> State:
         archive = {"fingerprint": fingerprint, "position": position, "through": through}
@@ -202,6 +203,13 @@ class _Importer:
 
 
 _NOT_THERE = UpstreamError("the export does not hold this conversation")
+
+
+_MEMBERS_SCOPE = BatchScope(partition={"export_members": "not collected"})
+
+
+def _no_longer(known: GapToClose) -> DetailGapRecovered:
+    return DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=known.stream, absent=True)
 
 
 def _account(archive: Export) -> Iterator[Message]:
@@ -228,4 +236,4 @@ def _flaw(detail: Conversation) -> ShapeError | None:
     if not detail.is_whole:
         return ShapeError("the export's conversation has no mapping")
     flaw = flaw_of({}, detail)
-    return flaw if isinstance(flaw, ShapeError) else None
+    return ShapeError(str(flaw)) if flaw is not None else None

@@ -7,11 +7,17 @@ from contextlib import contextmanager
 
 from connectors.chatgpt.practice import extras
 from connectors.chatgpt.practice.account import Account
+from connectors.chatgpt.practice.conversation import PROJECTS
+from connectors.chatgpt.practice.living import open_living_account
+from connectors.chatgpt.practice.new_field import KINDS
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
-from connectors.chatgpt.practice.rendering import gizmo_id
+from connectors.chatgpt.practice.rendering import gizmo_id, project_id
 from connectors.chatgpt.small_rows import INSTRUCTIONS_ID
 from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
+from pdpp_worker.conformance.planting import Plant, Planted
+
+__all__ = ["open_account", "open_living_account"]
 
 CONVERSATIONS = 5
 TOKEN = "practice-access-token"  # noqa: S105 - opens a made-up account on loopback
@@ -24,19 +30,21 @@ class ChatAccount(PracticeAccount):
 
     faults = frozenset({*_STATUS, Fault.SIGNED_OUT})
     can_change = True
+    plants = frozenset({Plant.FIELD, Plant.TOTAL})
 
     def __init__(self, provider: ProviderProcess) -> None:
         self._provider = provider
-        self._account = Account(provider.options.seed, CONVERSATIONS)
         self.settings = {"base_url": provider.base_url}
         self.secrets = {"access_token": TOKEN, "device_id": "practice-device-id"}
 
     def expected_records(self) -> Sequence[RecordGroup]:
         """Every conversation with its messages, and the small streams."""
         seed = self._provider.options.seed
-        shares = extras.shared_conversations(self._account, 0, CONVERSATIONS)["items"]
+        account = self._provider.account()
+        shares = extras.shared_conversations(account, 0, CONVERSATIONS)["items"]
         return [
-            *self._conversations(),
+            *_conversations(account),
+            RecordGroup("projects", frozenset(project_id(seed, number) for number in range(PROJECTS))),
             RecordGroup("memories", frozenset(one["id"] for one in extras.memories(seed)["memories"])),
             RecordGroup("custom_gpts", frozenset(gizmo_id(seed, number) for number in range(extras.GIZMOS))),
             RecordGroup("custom_instructions", frozenset({INSTRUCTIONS_ID})),
@@ -63,16 +71,26 @@ class ChatAccount(PracticeAccount):
         self._provider.set_token(TOKEN)
         self._provider.set_faults(FaultOptions())
 
+    def plant(self, plant: Plant) -> Planted:
+        """Let every item have a new field, or the lists count more conversations than they give."""
+        if plant is Plant.TOTAL:
+            self._provider.set_faults(FaultOptions(list_surplus=3))
+            return Planted(streams=frozenset({"conversations"}))
+        text = "planted in"
+        self._provider.set_faults(FaultOptions(new_field=text))
+        return Planted(tuple(f"{text} {kind}" for kind in KINDS))
+
     def change(self) -> None:
         """A day passes: two conversations go on, another begins."""
-        self._account.advance(_DAY)
         self._provider.advance(_DAY)
 
-    def _conversations(self) -> Iterator[RecordGroup]:
-        for one in self._account.expected():
-            key = one.conversation_id
-            yield RecordGroup("conversations", frozenset({key}), key)
-            yield RecordGroup("messages", frozenset((key, node) for node in one.message_ids), key)
+
+def _conversations(account: Account) -> Iterator[RecordGroup]:
+    for one in account.expected():
+        key = one.conversation_id
+        yield RecordGroup("conversations", frozenset({key}), key)
+        yield RecordGroup("messages", frozenset((key, node) for node in one.message_ids), key)
+        yield RecordGroup("files", frozenset((key, node, file) for node, file in one.file_ids), key)
 
 
 @contextmanager

@@ -6,30 +6,34 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 
+from connectors.chatgpt.account_inventory import account_inventory
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.archive import import_archive
 from connectors.chatgpt.conversations import Conversations
 from connectors.chatgpt.details import Details
+from connectors.chatgpt.export_items import ALONE as EXPORT_ALONE
+from connectors.chatgpt.gaps import TREES
 from connectors.chatgpt.list_recovery import walk_again
 from connectors.chatgpt.lists import SMALL_STREAMS, SmallStream, scan
 from connectors.chatgpt.recovery import recover
 from connectors.chatgpt.session import Session
 from pdpp_worker.connector import (
+    WHOLE_STREAM,
     BatchScope,
     Challenged,
     Context,
     Message,
     Phase,
     ProviderError,
+    Reason,
     SourceAccount,
     Start,
     narrowed_streams,
     refuse,
     run_phases,
+    skip,
     skip_for,
 )
-
-TREES = ("conversations", "messages")
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
@@ -46,6 +50,9 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
 
 
 def _collect_online(start: Start, context: Context, wanted: list[str]) -> Iterator[Message]:
+    for stream in filter(EXPORT_ALONE.__contains__, wanted):
+        yield skip(stream, Reason.EXPORT_NOT_WIRED, WHOLE_STREAM, "Only an official export holds this.")
+    wanted = [stream for stream in wanted if stream not in EXPORT_ALONE]
     word = partial(_word, in_browser=context.settings.get("reach") == "browser")
     try:
         session = Session(context)
@@ -75,6 +82,8 @@ def _phases(start: Start, context: Context, api: Api, wanted: list[str], *, is_k
     if trees and not is_known:
         phases.insert(0, Phase(trees, walk.check_account))
     small = [stream for stream in SMALL_STREAMS if stream.name in wanted]
+    if trees or small:
+        phases.append(Phase((), lambda: iter([account_inventory()])))
     phases += [Phase((stream.name,), _scanner(stream, start, context, api)) for stream in small]
     if "conversations" in trees:
         phases.append(Phase(trees, walk.walk))
@@ -102,4 +111,7 @@ def _not_supported(start: Start) -> dict[str, str]:
     narrowed = narrowed_streams(start)
     is_alone = start.wants("messages") and (not start.wants("conversations") or "conversations" in narrowed)
     alone = {"messages": "Messages are collected with their conversations; ask for both."} if is_alone else {}
+    has_messages = start.wants("messages") and "messages" not in {*narrowed, *alone}
+    if start.wants("files") and not has_messages:
+        alone["files"] = "Files are collected with the messages that name them; ask for both."
     return {**narrowed, **alone}

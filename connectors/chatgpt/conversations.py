@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+from connectors.chatgpt.account_inventory import Found
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.details import Details, flaw_of
-from connectors.chatgpt.errors import OtherAccountError
+from connectors.chatgpt.errors import OtherAccountError, TreeCutError
+from connectors.chatgpt.fields import unit_of
 from connectors.chatgpt.gaps import BACKLOG, NAMELESS, is_backlog
-from connectors.chatgpt.known import ENTRY_CHARS, Item
-from connectors.chatgpt.listing import Page, Seen, Step, Walk, pages
-from connectors.chatgpt.reports import coverage, deleted, gap, listed, whole
+from connectors.chatgpt.kept_files import held_of
+from connectors.chatgpt.known import Item
+from connectors.chatgpt.listing import Page, Read, Seen, Step, pages
+from connectors.chatgpt.reports import children_in, coverage, deleted, gap, listed, vanished, whole
+from connectors.chatgpt.sources import ACTIVE, WORKSPACE_LIST, WORKSPACES, Source, Unlisted, sources
+from connectors.chatgpt.told_trees import ToldTrees
+from connectors.chatgpt.tree import Conversation
+from connectors.chatgpt.walks import STREAM, Walks
 from pdpp_worker.connector import (
     BatchScope,
     Context,
@@ -23,21 +31,27 @@ from pdpp_worker.connector import (
     Progress,
     ProviderError,
     Reason,
-    ShapeError,
     Start,
-    State,
     skip,
     skip_for,
 )
 from pdpp_worker.connector.json_fields import table
 
-ACTIVE, ARCHIVED = "active", "archived"
-LISTS = (ACTIVE, ARCHIVED)
-STATE_CHARS = 2048
-"""A cursor that is longer is saved the more seldom: about so much is written for each conversation."""
-SETTLES_MS = 2000
-"""So long after a time in whole seconds an update may still come that the list dates alike."""
-STREAM = "conversations"
+SETTLES_MS = 300_000
+"""So long beyond the unit of a list's time, such as its second, an update may still come that is dated alike: the
+platform's clock may be behind."""
+
+
+class Handled(NamedTuple):
+    """An item as this walk handled it: on which list, with which time (ms, 0 if unknown), in which version.
+
+    One that is not settled is read again by the next walk.
+    """
+
+    source: str
+    time: int
+    mark: bytes
+    is_settled: bool
 
 
 class Conversations:
@@ -48,14 +62,16 @@ class Conversations:
         self._context = context
         self._api = api
         self._details = details
+        self._told = ToldTrees(context.files, start.run_id)
         self._hydrates = start.wants("messages")
-        self._cursor = table(start.cursor(STREAM))
-        self._walks = {name: Walk(self._saved(name), context.now) for name in LISTS}
-        self._saved_lists = self._lists()
+        self._children = children_in([one.name for one in start.scope.streams])
+        self._held = held_of(start, context)
+        takes = {"hydrated": self._hydrates, "files": start.wants("files")}
+        self._walks = Walks(table(start.cursor(STREAM)), context.now, takes)
         self._first_page: Page | None = None
-        self._handled: set[tuple[bytes, bytes]] = set()
-        self._since_state = 0
+        self._handled: dict[bytes, Handled] = {}
         self._counted = 0
+        self._distrusts = self._is_in_doubt = False
         self.is_deferred = False
 
     def check_account(self) -> Iterator[Message]:
@@ -65,99 +81,101 @@ class Conversations:
             OtherAccountError: it names others only.
         """
         yield from ()
-        known = [walk.known for walk in self._walks.values()]
-        if not any(map(len, known)):
+        if not len(self._walks.of(ACTIVE).known):
             return
+        self._is_in_doubt = True
         seen = Seen()
-        for page in pages(self._reader(ACTIVE), seen):
+        for page in pages(partial(self._api.conversations, archived=False), seen):
             self._first_page = self._first_page or page
-            if any(one.names(item) for item in page.items for one in known):
-                return
+            if any(map(self._walks.name, page.items)):
+                break
             seen.marks.update((item.key, item.mark) for item in page.items)
-        if seen.marks:
-            raise OtherAccountError(
-                "The list names none of the conversations that were read before: is this another account? Use the "
-                "first account's sign-in, or add another connection; if it is the same account, run once with --full."
-            )
+        else:
+            if seen.marks:
+                raise OtherAccountError(
+                    "The list names none of the conversations that were read before: is this another account? Use the "
+                    "first account's sign-in, or add another one; if it is the same account, run once with --full."
+                )
+        self._is_in_doubt = False
 
     def walk(self) -> Iterator[Message]:
-        """Walk the lists from their saved state, and read what is new on them."""
+        """Walk the lists from their saved state, and read what is new on them.
+
+        Nothing is read where `check_account` failed, for which reason ever: it has been said.
+        """
+        if self._is_in_doubt:
+            return
         self._details.begin_walk()
         failed: ProviderError | None = None
-        for name in LISTS:
+        found = Found()
+        for one in sources(self._api):
+            found.add(one)
+            if isinstance(one, Unlisted):
+                yield from self._unlisted(one)
+            if not isinstance(one, Source):
+                continue
             try:
-                yield from self._walk(name)
+                yield from self._walk(one)
+                found.counts[one.name] = self._walks.of(one.name).count
             except NeedsOwner:
-                yield from self._save()
+                yield from self._walks.save()
                 raise
             except ProviderError as error:
-                failed = failed or (error if name == ACTIVE else None)
-                if name != ACTIVE and failed is None:
-                    yield skip_for(error, STREAM, BatchScope(partition={"list": name}))
+                failed = error if one.name == ACTIVE else failed
+                if one.name != ACTIVE:
+                    yield skip_for(error, STREAM, BatchScope(partition={"list": one.name}))
             if self.is_deferred:
                 return
-        yield from self._save()
+        yield from self._end(found)
         if failed is not None:
             raise failed
         yield from self._close_backlogs()
 
     def walk_whole(self) -> Iterator[Message]:
         """Walk the lists to their ends, as a proof of what they hold."""
-        for walk in self._walks.values():
-            walk.distrust()
+        self._distrusts = True
         yield from self.walk()
 
-    def _walk(self, name: str) -> Iterator[Message]:
-        walk = self._walks[name]
+    def _end(self, found: Found) -> Iterator[Message]:
+        """Save what was handled, forget lists that are no longer there, and say which there are."""
+        if not found.unlisted:
+            self._walks.keep({one.name for one in found.lists})
+        yield from self._walks.save()
+        if not self._start.recovery_only:
+            yield found.inventory()
+
+    def _unlisted(self, one: Unlisted) -> Iterator[Message]:
+        """A feature that the account does not have, and of which nothing is known, is no miss."""
+        of_them = WORKSPACE_LIST if one.name == WORKSPACES else re.compile(re.escape(one.name.removesuffix("s")) + ":")
+        if any(map(of_them.match, self._walks.names())) or not one.is_no_feature:
+            yield skip_for(one.error, STREAM, BatchScope(partition={"list": one.name}))
+
+    def _walk(self, source: Source) -> Iterator[Message]:
+        walk = self._walks.of(source.name)
+        if self._distrusts:
+            walk.distrust()
         step = Step(None, 0, None)
-        for step in self._read_ahead(walk.steps(self._reader(name))):
-            if step.item is not None and not self._is_handled(step.item, walk):
+        for step in self._read_ahead(walk.steps(self._reader(source)), source.workspace):
+            if step.item is not None and not self._is_handled(step.item, source):
                 if (reason := self._details.why_stop) is not None:
                     self.is_deferred = True
-                    yield from self._save()
+                    yield from self._walks.save()
                     yield self._deferred(reason)
                     return
-                yield from self._handle(step.item, walk)
-                yield from self._save_now_and_then()
+                yield from self._handle(step.item, source)
+                yield from self._walks.save_now_and_then()
             yield from self._progress(step)
         self._counted += step.total or step.count
-        yield from self._doubts(name, walk.last)
+        yield from self._doubts(source.name, walk.last)
 
-    def _saved(self, name: str) -> dict[str, Any]:
-        # A walk that read no messages has not come anywhere for one that does.
-        if self._hydrates and not self._cursor.get("hydrated", False):
-            return {}
-        if "list" in self._cursor and name == ACTIVE:
-            return {"before": self._cursor["list"]}
-        return table(table(self._cursor.get("lists")).get(name))
+    def _reader(self, source: Source) -> Read:
+        return self._read_first if source.name == ACTIVE else source.read
 
-    def _lists(self) -> dict[str, Any]:
-        return {name: walk.as_json() for name, walk in self._walks.items()}
+    def _read_first(self, offset: int) -> Page:
+        page, self._first_page = self._first_page, None
+        return page if page is not None and not offset else self._api.conversations(offset, archived=False)
 
-    def _save(self) -> Iterator[Message]:
-        """A STATE of all that was handled, if that is more than was saved."""
-        lists, self._since_state = self._lists(), 0
-        if lists != self._saved_lists:
-            self._saved_lists = lists
-            kept = {key: value for key, value in self._cursor.items() if key != "list"}
-            yield State(stream=STREAM, cursor={**kept, "lists": lists, "hydrated": self._hydrates})
-
-    def _save_now_and_then(self) -> Iterator[Message]:
-        self._since_state += 1
-        size = ENTRY_CHARS * sum(len(walk.known) for walk in self._walks.values())
-        if self._since_state * STATE_CHARS >= size:
-            yield from self._save()
-
-    def _reader(self, name: str) -> Any:
-        return partial(self._read, archived=name == ARCHIVED)
-
-    def _read(self, offset: int, *, archived: bool) -> Page:
-        if not offset and not archived and self._first_page is not None:
-            page, self._first_page = self._first_page, None
-            return page
-        return self._api.conversations(offset, archived=archived)
-
-    def _read_ahead(self, steps: Iterator[Step]) -> Iterator[Step]:
+    def _read_ahead(self, steps: Iterator[Step], workspace: str | None) -> Iterator[Step]:
         """The same steps, the conversations of several asked for at once where that is possible."""
         held: list[Step] = []
         for step in steps:
@@ -165,56 +183,69 @@ class Conversations:
             keys = [one.item.id for one in held if one.item is not None]
             if step.item is None or len(keys) >= self._details.batch:
                 if self._hydrates:
-                    self._details.read_ahead(keys)
+                    self._details.read_ahead(keys, workspace)
                 yield from held
                 held.clear()
 
-    def _is_handled(self, item: Item, walk: Walk) -> bool:
-        """Whether this walk has handled the item, or the other list named the very same."""
-        if any(one.known.holds(item) for one in self._walks.values()):
-            walk.known.add(item)
-            return True
-        return (item.key, item.mark) in self._handled
+    def _is_handled(self, item: Item, source: Source) -> bool:
+        """Whether this walk has handled the item, or another list named the same or a newer version."""
+        last, known = self._handled.get(item.key), self._walks.of(source.name).known
+        if last is None or (last.source == source.name and last.mark != item.mark) or last.time < (item.time or 0):
+            if not self._walks.hold(item):
+                return False
+            known.add(item)
+        elif last.source != source.name:
+            known.add(item, settled=last.is_settled)
+        return True
 
-    def _handle(self, item: Item, walk: Walk) -> Iterator[Message]:
-        self._handled.add((item.key, item.mark))
-        settled = True
+    def _handle(self, item: Item, source: Source) -> Iterator[Message]:
+        known = self._walks.of(source.name).known
+        settled = self._is_settled(item)
         if not self._hydrates:
             yield listed(item.id, item.raw, self._context.now)
         else:
-            settled = yield from self._hydrate(item, is_new=not walk.known.names(item))
-        walk.known.add(item, settled=settled and self._is_settled(item))
+            settled &= yield from self._hydrate(item, source.workspace, is_new=not known.names(item))
+        self._handled[item.key] = Handled(source.name, item.time or 0, item.mark, settled)
+        known.add(item, settled=settled)
 
-    def _hydrate(self, item: Item, *, is_new: bool) -> Any:
+    def _hydrate(self, item: Item, workspace: str | None, *, is_new: bool) -> Any:
         """Read a conversation; returns whether it need not be asked for again while the list says the same of it."""
         try:
-            detail = self._details.read(item.id)
+            detail = self._details.read(item.id, workspace)
         except NeedsOwner:
             raise
         except Gone:
             yield deleted(item.id, self._context.now)
             return False
         except ProviderError as error:
-            yield from self._missed(item, error)
+            yield from self._missed(item, error, workspace)
             return True
         flaw = flaw_of(item.raw, detail)
         # What is older than the list says is better than nothing, and worse than what is held.
-        if flaw is None or isinstance(flaw, ShapeError) or is_new:
-            yield from whole(item.id, item.raw, detail, self._context.now)
+        if flaw is None or isinstance(flaw, TreeCutError) or is_new:
+            self._told.add(item.id, detail.message_ids if flaw is not None else ())
+            yield from whole(item.id, item.filled, detail, self._context.now, self._held)
         if flaw is not None:
-            yield from self._missed(item, flaw)
-        else:
-            yield coverage(item.id, is_read=True)
-        return True
+            yield from self._missed(item, flaw, workspace)
+            return True
+        yield from coverage(item.id, self._children, is_read=True)
+        return (yield from self._compare(item.id, detail))
 
-    def _missed(self, item: Item, error: ProviderError) -> Iterator[Message]:
+    def _compare(self, key: str, detail: Conversation) -> Any:
+        """Say what vanished from the tree; returns whether two runs agree on it."""
+        told = self._told.compare(key, detail.message_ids)
+        yield from vanished(key, told.vanished, self._context.now)
+        return told.is_settled and (told.is_same or not detail.begins_in_the_middle)
+
+    def _missed(self, item: Item, error: ProviderError, workspace: str | None) -> Iterator[Message]:
         yield listed(item.id, item.raw, self._context.now)
-        yield gap(item.id, item.raw, error)
-        yield coverage(item.id, is_read=False)
+        yield from gap(item.id, item.filled, error, self._children, workspace)
+        yield from coverage(item.id, self._children, is_read=False)
 
     def _is_settled(self, item: Item) -> bool:
-        now_ms = self._context.now().timestamp() * 1000
-        return item.time is None or item.time % 1000 != 0 or item.time + SETTLES_MS < now_ms
+        """Whether a later update of the item has a time of its own."""
+        now_ms, unit = self._context.now().timestamp() * 1000, unit_of(item.time)
+        return item.time is None or not unit or item.time + unit + SETTLES_MS < now_ms
 
     def _progress(self, step: Step) -> Iterator[Message]:
         if step.total is not None:

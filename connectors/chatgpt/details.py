@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from connectors.chatgpt.api import BATCH, Api
-from connectors.chatgpt.fields import millis
+from connectors.chatgpt.errors import TreeCutError
+from connectors.chatgpt.fields import millis, unit_of
 from connectors.chatgpt.tree import Conversation
 from pdpp_worker.connector import (
     AuthExpired,
@@ -16,7 +17,6 @@ from pdpp_worker.connector import (
     NeedsOwner,
     ProviderError,
     Reason,
-    ShapeError,
     Throttled,
     UpstreamError,
     reason_for,
@@ -31,8 +31,8 @@ UNPROVED = 2
 any could be read: the endpoint itself may be closed to this account."""
 DELETED = frozenset({"conversation_not_found", "conversation_deleted"})
 """Codes by which the platform says that a conversation does not exist. A 404 without one says nothing of the kind."""
-LATE_MS = 1000
-"""A list and a detail may count the same update with a different precision."""
+LATE_MS, COARSELY_LATE_MS = 2, 1000
+"""A list and a detail may round the same time another way; the second where one of them gives whole seconds."""
 
 FORBIDDEN = 403
 
@@ -52,7 +52,7 @@ class Details:
         self._proved = False
         self._recovers = True
 
-    def read(self, key: str) -> Conversation:
+    def read(self, key: str, workspace: str | None = None) -> Conversation:
         """One conversation.
 
         Raises:
@@ -62,7 +62,7 @@ class Details:
         if self._left is not None:
             self._left -= 1
         try:
-            detail = self._ahead.pop(key, None) or self._api.conversation(key)
+            detail = self._ahead.pop(key, None) or self._api.within(workspace).conversation(key)
         except Challenged:
             raise
         except ProviderError as error:
@@ -73,7 +73,7 @@ class Details:
         self._failures, self._proved = 0, True
         return detail
 
-    def read_ahead(self, keys: Sequence[str]) -> None:
+    def read_ahead(self, keys: Sequence[str], workspace: str | None = None) -> None:
         """Ask for several conversations at once; those that are not given are asked for one by one.
 
         Raises:
@@ -82,7 +82,7 @@ class Details:
         if self.batch == 1 or not keys or self.why_stop is not None:
             return
         try:
-            self._ahead = self._api.conversation_batch(keys[: self._left])
+            self._ahead = self._api.within(workspace).conversation_batch(keys[: self._left])
         except NeedsOwner:
             raise
         except ProviderError:
@@ -126,10 +126,13 @@ class Details:
 def flaw_of(item: dict[str, Any], detail: Conversation) -> ProviderError | None:
     """The reason for which a conversation that was read is not whole, if it is not; `item` is what the list says."""
     listed, told = millis(item.get("update_time")), millis(detail.fields.get("update_time"))
-    if listed is not None and told is not None and told < listed - LATE_MS:
+    precision = COARSELY_LATE_MS if unit_of(listed) or unit_of(told) else LATE_MS
+    if listed is not None and told is not None and told < listed - precision:
         return UpstreamError("what was read is older than the list says")
+    if detail.repeated:
+        return TreeCutError(f"{detail.repeated} nodes of the tree have the ids of others")
     if detail.absent_nodes:
-        return ShapeError(f"the tree names {len(detail.absent_nodes)} nodes that it does not hold")
+        return TreeCutError(f"the tree names {len(detail.absent_nodes)} nodes that it does not hold")
     return None
 
 

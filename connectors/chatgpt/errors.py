@@ -17,6 +17,12 @@ class ListShortError(UpstreamError):
     slug = "list_short"
 
 
+class TreeCutError(UpstreamError):
+    """A conversation's tree names nodes that it does not hold, or has two under one id; what it holds was read."""
+
+    slug = "tree_cut"
+
+
 class OtherAccountError(NeedsOwner):
     """The source is signed in to another account than before."""
 

@@ -29,6 +29,10 @@ class Export(Protocol):
         """A member's bytes. Raises OSError, or the error of a broken zip."""
         ...
 
+    def size(self, name: str) -> int:
+        """The number of a member's bytes. Raises OSError."""
+        ...
+
     def signs(self) -> list[Any]:
         """Signs of the content: others for a changed export."""
         ...
@@ -75,6 +79,9 @@ class _Zip:
     def open(self, name: str) -> IO[bytes]:
         return self._archive.open(name)
 
+    def size(self, name: str) -> int:
+        return self._archive.getinfo(name).file_size
+
     def signs(self) -> list[Any]:
         contents = [(one.filename, one.CRC, one.file_size, one.header_offset) for one in self._archive.infolist()]
         return [*_signs(self._path), contents]
@@ -91,6 +98,9 @@ class _Folder:
     def open(self, name: str) -> IO[bytes]:
         return (self._path / name).open("rb")
 
+    def size(self, name: str) -> int:
+        return (self._path / name).stat().st_size
+
     def signs(self) -> list[Any]:
         return [[name, *_signs(self._path / name)] for name in self.names()]
 
@@ -104,6 +114,9 @@ class _Bare:
 
     def open(self, name: str) -> IO[bytes]:  # noqa: ARG002 - there is one
         return self._path.open("rb")
+
+    def size(self, name: str) -> int:  # noqa: ARG002 - there is one
+        return self._path.stat().st_size
 
     def signs(self) -> list[Any]:
         return _signs(self._path)

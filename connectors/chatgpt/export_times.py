@@ -7,6 +7,8 @@ from hashlib import blake2b
 from typing import Any
 
 from connectors.chatgpt.fields import millis
+from connectors.chatgpt.known import Item, Known
+from pdpp_worker.connector.json_fields import table
 
 KEY_BYTES = 5
 TIME_BYTES = 6
@@ -41,6 +43,21 @@ class ExportTimes:
     def as_text(self) -> str:
         """The form that a cursor keeps."""
         return b64encode(b"".join(key + time.to_bytes(TIME_BYTES) for key, time in self._times.items())).decode()
+
+
+class OnlineVersions:
+    """The conversations that the network gave, as the cursor of its walks tells; an export may be older."""
+
+    def __init__(self, cursor: dict[str, Any], *flags: str) -> None:
+        """`cursor` is that of the stream; walks that did not read what one of the `flags` stands for do not count."""
+        counts = all(cursor.get(flag) for flag in flags)
+        lists = [table(saved) for saved in table(cursor.get("lists")).values()] if counts else []
+        self._known = [(Known(saved.get("known")), millis(saved.get("whole_at"))) for saved in lists]
+
+    def holds_as_new(self, conversation: str, update_time: Any) -> bool:
+        """Whether a walk that came to the end of its list after that time held it: so this version, or a newer one."""
+        item, time = Item(conversation, None, {}), millis(update_time) or 0
+        return any(walked is not None and time < walked and known.names(item) for known, walked in self._known)
 
 
 def _key(conversation: str) -> bytes:

@@ -13,6 +13,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"\d{9,16}(?:\.\d*)?", re.ASCII)
 _IN_MILLISECONDS = 1e11
 """From here on a number counts milliseconds: as seconds it would be a year after 5000."""
+_UNITS_MS = (86_400_000, 3_600_000, 60_000, 1000)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
@@ -49,3 +50,8 @@ def millis(value: Any) -> int | None:
     """The same time as whole milliseconds since 1970."""
     found = moment(value)
     return (found - _EPOCH) // timedelta(milliseconds=1) if found else None
+
+
+def unit_of(time: int | None) -> int:
+    """The coarsest unit in which a time may be told, both in milliseconds: a day, hour, minute or second, or 0."""
+    return next((unit for unit in _UNITS_MS if time is not None and time % unit == 0), 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pdpp_worker.connector import (
@@ -16,6 +16,8 @@ from pdpp_worker.connector import (
     still_missing,
 )
 
+TREES = ("conversations", "messages", "files")
+"""The streams that come with the walks over the lists."""
 BACKLOG: dict[str, Any] = {"backlog": "conversations"}
 """The part of the lists that a walk which stopped early has not come to."""
 NAMELESS: dict[str, Any] = {"list_items": "without a usable id"}
@@ -26,7 +28,7 @@ def by_conversation(gaps: Sequence[GapToClose]) -> dict[str, list[GapToClose]]:
     """The gaps about single conversations, or messages of them, by the conversation that has to be read."""
     found: dict[str, list[GapToClose]] = {}
     for known in gaps:
-        if known.stream in ("conversations", "messages") and isinstance(known.scope, ResourceScope):
+        if known.stream in TREES and isinstance(known.scope, ResourceScope):
             found.setdefault(_conversation_of(known.scope.resource_id), []).append(known)
     return found
 
@@ -36,16 +38,20 @@ def is_backlog(known: GapToClose) -> bool:
     return isinstance(known.scope, BatchScope) and known.scope.partition == BACKLOG
 
 
-def closed(key: str, gaps: Sequence[GapToClose], messages: Sequence[str]) -> Iterator[DetailGapRecovered | DetailGap]:
+def closed(
+    key: str, gaps: Sequence[GapToClose], children: Mapping[str, Sequence[str]]
+) -> Iterator[DetailGapRecovered | DetailGap]:
     """Close gaps of conversation `key`, which was read, each by a record of its own stream.
 
-    `messages`: the ids of the conversation's messages. Where there is none, the platform says that there is none. A
-    message that is not among them stays a gap: nobody said that it was deleted.
+    `children`: for each stream that hangs on it the keys of its records. Where there is none, the platform says that
+    there is none. A message that is not among them stays a gap: nobody said that it was deleted.
     """
     for known in gaps:
-        proof = key if known.stream == "conversations" else _message_of(known, key, messages)
-        if proof is None and messages:
-            yield still_missing(ShapeError("the conversation was read, and the message is not in it"), known)
+        there = [key] if known.stream == "conversations" else children.get(known.stream, ())
+        wanted = known.scope.resource_id if isinstance(known.scope, ResourceScope) else key
+        proof = next((one for one in there if wanted in (key, one)), None)
+        if proof is None and there:
+            yield still_missing(ShapeError("the conversation was read, and this is not in it"), known)
             continue
         yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=proof or key, absent=not proof)
 
@@ -54,13 +60,6 @@ def absent(key: str, gaps: Sequence[GapToClose]) -> Iterator[DetailGapRecovered]
     """Close gaps because the platform says that conversation `key` does not exist."""
     for known in gaps:
         yield DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=key, absent=True)
-
-
-def _message_of(known: GapToClose, key: str, messages: Sequence[str]) -> str | None:
-    """The message that the gap is about, or any of the conversation that it is about."""
-    names = [json.dumps([key, one], separators=(",", ":")) for one in messages]
-    wanted = known.scope.resource_id if isinstance(known.scope, ResourceScope) else key
-    return next((name for name in names if wanted in (key, name)), None)
 
 
 def _conversation_of(name: str) -> str:

@@ -70,7 +70,13 @@ def members(data: bytes, at: int) -> tuple[dict[str, slice], int]:
     Raises:
         BrokenJsonError: this is no object.
     """
-    found: dict[str, slice] = {}
+    found, stop = pairs(data, at)
+    return dict(found), stop
+
+
+def pairs(data: bytes, at: int) -> tuple[list[tuple[str, slice]], int]:
+    """The same with keys that stand in it more than once."""
+    found: list[tuple[str, slice]] = []
     at = begin(data, _past(data, at, b"{"))
     while data[at : at + 1] != b"}":
         if found:
@@ -79,7 +85,7 @@ def members(data: bytes, at: int) -> tuple[dict[str, slice], int]:
             raise BrokenJsonError("expected a key")
         key, at = _value(data, at)
         value, at = _value(data, begin(data, _past(data, begin(data, at), b":")))
-        found[decode(data[key])] = value
+        found.append((decode(data[key]), value))
         at = begin(data, at)
     return found, at + 1
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -26,6 +26,13 @@ class Item:
     time: int | None
     raw: dict[str, Any]
     told: tuple[Any, ...] = ()
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that follow from the list that names it; believed once it was read there."""
+
+    @property
+    def filled(self) -> dict[str, Any]:
+        """The list's word, with what follows from the list where it says nothing of it."""
+        return self.raw | {name: value for name, value in self.own.items() if self.raw.get(name) is None}
 
     @property
     def key(self) -> bytes:

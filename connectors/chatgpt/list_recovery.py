@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from connectors.chatgpt.conversations import STREAM, Conversations
+from connectors.chatgpt.conversations import Conversations
 from connectors.chatgpt.gaps import is_backlog
+from connectors.chatgpt.walks import STREAM
 from pdpp_worker.connector import DetailGapRecovered, GapToClose, Message, Scope, SkipResult, State
 
 

@@ -122,7 +122,7 @@ class Walk:
     def as_json(self) -> dict[str, Any]:
         """The state as a cursor keeps it."""
         saved = {
-            "known": self.known.as_text(),
+            "known": self.known.as_text() or None,
             "before": self._before,
             "surplus": self._surplus,
             "whole_at": self._whole_at,
@@ -130,6 +130,11 @@ class Walk:
             "open": self._is_open,
         }
         return {name: value for name, value in saved.items() if value is not None and value is not False}
+
+    @property
+    def count(self) -> int:
+        """The items of the list, as far as the walks so far tell."""
+        return self.last.count if not self.last.is_short_cut else self.last.first_total or len(self.known)
 
     def distrust(self) -> None:
         """Let the next pass go down to the end, whatever the list's count says."""

@@ -8,6 +8,7 @@ account, so it is looked at only when the next run finds it empty too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,15 @@ def _items(stream: SmallStream, api: Api, *, is_held: bool) -> Iterator[Any]:
             raise UpstreamError(str(error), status=error.status) from error
 
 
+def _projects(api: Api) -> Iterator[Any]:
+    """The projects of all workspaces; where the platform does not know workspaces, those of the session's own."""
+    yield from api.projects
+    with suppress(Forbidden, Gone):
+        for workspace in (one for one in api.workspaces if one.is_active):
+            for raw in api.within(workspace.id).projects:
+                yield {**table(raw), "workspace_id": workspace.id}
+
+
 def _shares(api: Api) -> Iterator[Any]:
     seen = Seen()
     for page in pages(api.shares, seen):
@@ -104,6 +114,7 @@ def _shares(api: Api) -> Iterator[Any]:
 
 SMALL_STREAMS = (
     SmallStream("memories", Api.memories, small_rows.memory, optional=False),
+    SmallStream("projects", _projects, small_rows.project),
     SmallStream("custom_gpts", Api.gizmos, small_rows.custom_gpt),
     SmallStream("custom_instructions", Api.instructions, small_rows.custom_instructions),
     SmallStream("shared_conversations", _shares, small_rows.shared_conversation),

@@ -27,6 +27,7 @@ DEVICE_COOKIE = "oai-did"
 AUTH_CLAIM, PROFILE_CLAIM = "https://api.openai.com/auth", "https://api.openai.com/profile"
 """Where an access token names its user."""
 JWT_PARTS = 3
+WORKSPACE_HEADER = "chatgpt-account-id"
 SIGNED_OUT = "nobody is signed in; sign in with: pdpp-worker connection login NAME"
 
 _EMBEDDED = re.compile(r'<script[^>]*\bid="(?:client-bootstrap|__NEXT_DATA__)"[^>]*>(.*?)</script>', re.DOTALL)
@@ -47,6 +48,8 @@ class Session:
         self.account: str | None = None
         """The id of the user, where the session or the token tells it."""
         self.account_label: str | None = None
+        self.workspace: str | None = None
+        """The workspace that the token is for, where the token tells it."""
         self._client = context.http(base_url=self._base_url, headers={"accept": "*/*", "oai-language": "en-US"})
         try:
             self._sign_in()
@@ -54,13 +57,15 @@ class Session:
             self.close()
             raise
 
-    def get(self, path: str, **parameters: Any) -> bytes:
-        """The body of the answer to a GET."""
-        return _content(f"GET {path}", self._signed(lambda: self._client.get(path, params=parameters)))
+    def get(self, path: str, workspace: str | None = None, **parameters: Any) -> bytes:
+        """The body of the answer to a GET, in the session's own workspace or in another one of the user's."""
+        headers = _of_workspace(workspace)
+        return _content(f"GET {path}", self._signed(lambda: self._client.get(path, params=parameters, headers=headers)))
 
-    def post(self, path: str, body: dict[str, Any]) -> bytes:
+    def post(self, path: str, body: dict[str, Any], workspace: str | None = None) -> bytes:
         """The body of the answer to a POST of a JSON object."""
-        return _content(f"POST {path}", self._signed(lambda: self._client.post(path, json=body)))
+        headers = _of_workspace(workspace)
+        return _content(f"POST {path}", self._signed(lambda: self._client.post(path, json=body, headers=headers)))
 
     def close(self) -> None:
         """Let go of the client."""
@@ -95,7 +100,9 @@ class Session:
     def _use(self, token: str) -> None:
         claims = _claims(token)
         profile = table(claims.get(PROFILE_CLAIM))
-        self._note_account({"id": table(claims.get(AUTH_CLAIM)).get("user_id"), "email": profile.get("email")})
+        told = table(claims.get(AUTH_CLAIM))
+        self._note_account({"id": told.get("user_id"), "email": profile.get("email")})
+        self.workspace = text(told.get("chatgpt_account_id"))
         self._client.headers["authorization"] = f"Bearer {token}"
 
     def _traded(self) -> str:
@@ -139,6 +146,10 @@ class Session:
         before = self._client.headers["authorization"]
         self._use(self._traded())
         return self._client.headers["authorization"] != before
+
+
+def _of_workspace(workspace: str | None) -> dict[str, str]:
+    return {} if workspace is None else {WORKSPACE_HEADER: workspace}
 
 
 def _content(label: str, response: httpx.Response) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.chatgpt.fields import identity, iso
-from pdpp_worker.connector.json_fields import array, flag, rest_of, strings, table, text
+from pdpp_worker.connector.json_fields import array, flag, rest_of, strings, table, tables, text
 
 INSTRUCTIONS_ID = "user_custom_instructions"
 _INSTRUCTIONS = frozenset({"about_user_message", "about_model_message", "enabled", "updated_at"})
@@ -54,6 +54,27 @@ def custom_gpt(raw: Any) -> dict[str, Any] | None:
     }
 
 
+def project(raw: Any) -> dict[str, Any] | None:
+    """One project of the owner's: conversations with instructions and files of their own."""
+    item = table(raw)
+    gizmo = _unwrapped(item)
+    key = identity(gizmo.get("id"))
+    display = table(gizmo.get("display"))
+    if key is None:
+        return None
+    return {
+        "id": key,
+        "name": text(_first(display, "name")) or text(gizmo.get("name")),
+        "description": text(_first(display, "description")),
+        "instructions": text(gizmo.get("instructions")),
+        "files": [_file(one) for one in tables(_first_of([item, *_wrappers(item), gizmo], "files"))],
+        "created_at": iso(gizmo.get("created_at")),
+        "updated_at": iso(gizmo.get("updated_at")),
+        "workspace_id": text(item.get("workspace_id")) or text(gizmo.get("workspace_id")),
+        "extra": rest_of(item, {"conversations", "workspace_id"}) or None,
+    }
+
+
 def custom_instructions(raw: Any) -> dict[str, Any] | None:
     """The owner's custom instructions; there is one record."""
     item = table(raw)
@@ -97,10 +118,29 @@ def _beside(item: dict[str, Any]) -> dict[str, Any]:
     return resource if "tools" in resource else item
 
 
+def _wrappers(item: dict[str, Any]) -> list[dict[str, Any]]:
+    return [table(item.get("gizmo")), table(item.get("resource"))]
+
+
 def _unwrapped(item: dict[str, Any]) -> dict[str, Any]:
-    resource = item.get("resource")
-    candidates = (table(resource).get("gizmo"), item.get("gizmo"), item.get("info"), resource, item)
+    inner = [wrapper.get("gizmo") for wrapper in _wrappers(item)]
+    candidates = (*inner, item.get("gizmo"), item.get("info"), item.get("resource"), item)
     return next(one for one in candidates if isinstance(one, dict))
+
+
+def _file(item: dict[str, Any]) -> dict[str, Any]:
+    """A file by the names that messages use; the rest as it came."""
+    told = {
+        "id": _first(item, "file_id", "id"),
+        "name": item.get("name"),
+        "mime_type": _first(item, "mime_type", "type"),
+        "size_bytes": _first(item, "size", "size_bytes"),
+    }
+    return told | rest_of(item, {"file_id", "id", "name", "mime_type", "type", "size", "size_bytes"})
+
+
+def _first_of(holders: list[dict[str, Any]], name: str) -> Any:
+    return next((one[name] for one in holders if one.get(name) is not None), None)
 
 
 def _first(item: dict[str, Any], *names: str) -> Any:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from connectors.chatgpt.fields import millis
-from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members
+from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members, pairs
 from pdpp_worker.connector.json_fields import strings, table
 
 MAPPING = "mapping"
@@ -27,7 +27,10 @@ class Conversation:
         self._parents: dict[str, Any] = {}
         self._children: dict[str, list[str]] = {}
         self._times: dict[str, int] = {}
+        self._roles: dict[str, Any] = {}
         self._speaking: set[str] = set()
+        self.repeated = 0
+        """Nodes under an id that another node, with another content, has too."""
         self.is_whole = False
         """Whether it has a tree."""
         self.fields: dict[str, Any] = self._read()
@@ -58,9 +61,26 @@ class Conversation:
 
     @property
     def absent_nodes(self) -> list[str]:
-        """Nodes that others name as their children and that are not there."""
-        named = (child for children in self._children.values() for child in children)
-        return sorted({child for child in named if child not in self._nodes})
+        """Nodes that others name as their children or parents and that are not there; the root alone may lack."""
+        children = {child for children in self._children.values() for child in children if child not in self._nodes}
+        above = self._absent_parents
+        return sorted(children if self._lacks_root else children | above)
+
+    @property
+    def begins_in_the_middle(self) -> bool:
+        """Whether it has no root, and what comes first is no message of the system's, as it is below a root."""
+        above = self._absent_parents
+        heads = [name for name in self._nodes if self._parents[name] in above] if self._lacks_root else []
+        return any(self._roles[name] != "system" for name in heads)
+
+    @property
+    def _absent_parents(self) -> set[str]:
+        named = {parent for parent in self._parents.values() if isinstance(parent, str)}
+        return named - self._nodes.keys()
+
+    @property
+    def _lacks_root(self) -> bool:
+        return len(self._absent_parents) == 1 and all(isinstance(one, str) for one in self._parents.values())
 
     @property
     def messages_on_branch(self) -> int:
@@ -93,12 +113,17 @@ class Conversation:
             decode(self._raw[tree])
             return
         self.is_whole = True
-        self._nodes, _ = members(self._raw, tree.start)
+        found, _ = pairs(self._raw, tree.start)
+        self._nodes = dict(found)
+        if len(found) > len(self._nodes):
+            self.repeated = len({(name, self._raw[value]) for name, value in found}) - len(self._nodes)
         for name in self._nodes:
             node = self._node(name)
             self._parents[name] = node.get("parent")
             self._children[name] = strings(node.get("children"))
-            self._times[name] = millis(table(node.get("message")).get("create_time")) or 0
+            message = table(node.get("message"))
+            self._times[name] = millis(message.get("create_time")) or 0
+            self._roles[name] = table(message.get("author")).get("role")
             if node.get("message") is not None:
                 self._speaking.add(name)
 

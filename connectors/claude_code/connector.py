@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from errno import ENOTDIR
 from functools import partial
 from pathlib import Path
 
 from connectors.claude_code.documents import (
+    DOCUMENTS,
     MEMORY_NOTES,
     SKILLS,
     SLASH_COMMANDS,
     DocumentSet,
     commands_documents,
     notes_documents,
+    other_documents,
     skills_documents,
+    subagents_documents,
     walk_documents,
 )
-from connectors.claude_code.records import ATTACHMENTS, MESSAGES, SESSIONS, RecordFactory
+from connectors.claude_code.history import PROMPTS, HistoryWalk
+from connectors.claude_code.home import PROJECTS, HomeTree, scan_home
+from connectors.claude_code.members import home_inventory, projects_inventory
+from connectors.claude_code.records import ATTACHMENTS, MESSAGES, SESSIONS, SUBAGENTS, USAGE, RecordFactory
 from connectors.claude_code.recover import Recovery
 from connectors.claude_code.stream_counts import describe_os_error
 from connectors.claude_code.tree import Tree, scan
@@ -33,8 +39,9 @@ from pdpp_worker.connector import (
     skip,
 )
 
-_FROM_TRANSCRIPTS = frozenset({SESSIONS, MESSAGES, ATTACHMENTS})
-_DOCUMENT_SETS = {SKILLS: skills_documents, SLASH_COMMANDS: commands_documents}
+_FROM_TRANSCRIPTS = frozenset({SESSIONS, MESSAGES, ATTACHMENTS, USAGE, SUBAGENTS})
+_FROM_PROJECTS = _FROM_TRANSCRIPTS | {MEMORY_NOTES, DOCUMENTS}
+_FROM_HOME = (SKILLS, SLASH_COMMANDS, DOCUMENTS, PROMPTS)
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
@@ -43,13 +50,13 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     root = _projects_directory(context)
     unsupported = {} if start.recovery_only else {one.stream: one for one in _unsupported(start)}
     wanted = {scope.name for scope in start.scope.streams} - unsupported.keys()
-    factory = RecordFactory(root, frozenset(wanted & _FROM_TRANSCRIPTS), context.now)
+    factory = RecordFactory(root, home, frozenset(wanted & _FROM_TRANSCRIPTS), context.now)
     recovery = Recovery(factory, partial(_documents, root=root, home=home, context=context))
     yield from unsupported.values()
     yield from recovery.run(start.detail_gaps[: start.budget.items], is_all=start.recovery_only)
     if not start.recovery_only:
-        yield from _walk_projects(start, context, factory, wanted)
-        yield from _walk_home(start, context, factory, wanted)
+        tree = yield from _walk_projects(start, context, factory, wanted)
+        yield from _walk_home(start, context, factory, wanted, tree)
 
 
 def _projects_directory(context: Context) -> Path:
@@ -75,10 +82,11 @@ def _unsupported(start: Start) -> Iterator[SkipResult]:
             yield skip(scope.name, reason, WHOLE_STREAM, text)
 
 
-def _walk_projects(start: Start, context: Context, factory: RecordFactory, wanted: set[str]) -> Iterator[Message]:
-    asked = sorted(factory.wanted | (wanted & {MEMORY_NOTES}))
-    if not asked:
-        return
+def _walk_projects(
+    start: Start, context: Context, factory: RecordFactory, wanted: set[str]
+) -> Generator[Message, None, Tree | None]:
+    """Everything below the projects directory; what was found there, or None where it shows nothing."""
+    asked = sorted(wanted & _FROM_PROJECTS)
     try:
         tree = _scan(factory.root, context)
     except OSError as error:
@@ -87,39 +95,54 @@ def _walk_projects(start: Start, context: Context, factory: RecordFactory, wante
             "Set `projects_dir` to the directory where Claude Code keeps its projects."
         )
         yield from _skip_all(asked, text)
-        return
+        return None
     if tree.projects and not tree.kept:
         text = f"`include` and `exclude` leave none of the {tree.projects} projects; correct these settings."
         yield from _skip_all(asked, text)
-        return
+        return None
     if not tree.projects and any(_held_files(start, stream) for stream in (SESSIONS, MEMORY_NOTES)):
         text = (
             f"{_projects_directory(context)} is empty, and transcripts lay there before. "
             "Is its disk mounted? If they are gone for good, nothing more is needed: what was collected stays."
         )
         yield from _skip_all(asked, text)
-        return
+        return None
     if factory.wanted:
         yield from TranscriptWalk(factory, tree, start.cursor(SESSIONS), _rejected_sessions(start)).run()
-    if MEMORY_NOTES in wanted:
-        documents = notes_documents(factory.root, tree)
-        yield from walk_documents(factory, MEMORY_NOTES, documents, start.cursor(MEMORY_NOTES))
+    sets = {MEMORY_NOTES: notes_documents, SUBAGENTS: subagents_documents}
+    for stream in sorted(sets.keys() & wanted):
+        yield from walk_documents(factory, stream, sets[stream](factory.root, tree), start.cursor(stream))
+    yield projects_inventory(tree)
+    return tree
 
 
-def _walk_home(start: Start, context: Context, factory: RecordFactory, wanted: set[str]) -> Iterator[Message]:
-    home = Path(context.settings["claude_dir"]).expanduser()
-    asked = [stream for stream in _DOCUMENT_SETS if stream in wanted]
+def _walk_home(
+    start: Start, context: Context, factory: RecordFactory, wanted: set[str], projects: Tree | None
+) -> Iterator[Message]:
+    """Everything in the tool's own directory; its other texts lie there and among the projects."""
+    home, named = factory.home, context.settings["claude_dir"]
+    asked = [stream for stream in _FROM_HOME if stream in wanted and (stream != DOCUMENTS or projects is not None)]
     if not home.is_dir():
-        text = f"{context.settings['claude_dir']} is not a directory. Set `claude_dir` to Claude Code's own."
-        yield from _skip_all(asked, text)
+        yield from _skip_all(asked, f"{named} is not a directory. Set `claude_dir` to Claude Code's own.")
         return
+    tree = scan_home(home)
     is_empty = next(home.iterdir(), None) is None
     for stream in asked:
         if is_empty and _held_files(start, stream):
-            text = f"{context.settings['claude_dir']} is empty, and files lay there before. Is its disk mounted?"
+            text = f"{named} is empty, and files lay there before. Is its disk mounted?"
             yield from _skip_all([stream], text)
-        else:
-            yield from walk_documents(factory, stream, _DOCUMENT_SETS[stream](home), start.cursor(stream))
+        elif stream != PROMPTS:
+            documents = _home_documents(stream, factory.root, home, projects or Tree(), tree)
+            yield from walk_documents(factory, stream, documents, start.cursor(stream))
+        elif tree.history is not None:
+            yield from HistoryWalk(factory, tree.history, start.cursor(PROMPTS)).run()
+    yield home_inventory(tree, is_projects_elsewhere=factory.root != home / PROJECTS)
+
+
+def _home_documents(stream: str, root: Path, home: Path, projects: Tree, tree: HomeTree) -> DocumentSet:
+    if stream == DOCUMENTS:
+        return other_documents(root, projects, tree)
+    return skills_documents(home) if stream == SKILLS else commands_documents(home)
 
 
 def _held_files(start: Start, stream: str) -> bool:
@@ -143,9 +166,12 @@ def _skip_all(streams: list[str], text: str) -> Iterator[SkipResult]:
 def _documents(stream: str, *, root: Path, home: Path, context: Context) -> DocumentSet:
     if stream == MEMORY_NOTES:
         return notes_documents(root, _scan(root, context))
+    if stream == SUBAGENTS:
+        return subagents_documents(root, _scan(root, context))
     if not home.is_dir():
         raise NotADirectoryError(ENOTDIR, "the directory `claude_dir` is not there")
-    return _DOCUMENT_SETS[stream](home)
+    projects = _scan(root, context) if stream == DOCUMENTS else Tree()
+    return _home_documents(stream, root, home, projects, scan_home(home) if stream == DOCUMENTS else HomeTree())
 
 
 def _scan(root: Path, context: Context) -> Tree:

@@ -1,4 +1,4 @@
-"""Files that the owner wrote: notes of projects, skills, slash commands. They are small and read whole."""
+"""Files that are read whole when they change: notes, skills, slash commands, other texts, what is said of subagents."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from connectors.claude_code.lines import MAX_LINE_BYTES
-from connectors.claude_code.records import RecordFactory, TooLargeError
+from connectors.claude_code.file_names import agent_of
+from connectors.claude_code.headers import header_fields
+from connectors.claude_code.home import HomeTree
+from connectors.claude_code.lines import MAX_LINE_BYTES, BrokenLine, parse
+from connectors.claude_code.records import SUBAGENTS, RecordFactory, TooLargeError
 from connectors.claude_code.shapes import Obj, record_id
 from connectors.claude_code.stream_counts import StreamCounts, describe_os_error
+from connectors.claude_code.subagents import meta_row
 from connectors.claude_code.transcript import open_file
 from connectors.claude_code.tree import Tree, encode_name, locate
 from pdpp_worker.connector import Message, Reason, Record, State
 
 MEMORY_NOTES, SKILLS, SLASH_COMMANDS = "memory_notes", "skills", "slash_commands"
+DOCUMENTS = "documents"
 
-_HEADER = re.compile(r"\A---\r?\n(.*?)^---\s*$", re.DOTALL | re.MULTILINE)
-_PAIR = re.compile(r"^(name|description):[ \t]*(.+?)[ \t\r]*$", re.MULTILINE)
+_SESSION = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NS_PER_S = 1_000_000_000
 
 
@@ -58,6 +62,38 @@ def notes_documents(root: Path, tree: Tree) -> DocumentSet:
         document = Document(f"{MEMORY_NOTES}:{project}/{note}", path, fields, found.size, found.mtime_ns)
         documents.documents.append(document)
     return documents
+
+
+def subagents_documents(root: Path, tree: Tree) -> DocumentSet:
+    """Descriptions of subagents beside their transcripts."""
+    documents = DocumentSet(unlisted=dict(tree.unlisted))
+    for found in tree.metas:
+        fields = {"session_id": found.session, "agent_id": agent_of(found.name)}
+        path = locate(root, found.name)
+        documents.documents.append(Document(found.identity, path, fields, found.size, found.mtime_ns))
+    return documents
+
+
+def other_documents(root: Path, tree: Tree, home: HomeTree) -> DocumentSet:
+    """Other files whose text is kept, of the projects and of the tool's own directory."""
+    documents = DocumentSet(unlisted=tree.unlisted | home.unlisted)
+    for kind, files in sorted(tree.texts.items()):
+        for found in files:
+            place = found.identity if found.is_inside_session else found.name
+            fields = {"kind": kind, "path": found.name, "session_id": _session_in(place), "project_path": found.project}
+            path = locate(root, found.name)
+            document = Document(f"{DOCUMENTS}:projects/{place}", path, fields, found.size, found.mtime_ns)
+            documents.documents.append(document)
+    for kind, one in home.texts:
+        fields = {"kind": kind, "path": one.name, "session_id": _session_in(one.name), "project_path": None}
+        documents.documents.append(Document(f"{DOCUMENTS}:{one.name}", one.path, fields, one.size, one.mtime_ns))
+    return documents
+
+
+def _session_in(name: str) -> str | None:
+    """The session that a file's name speaks of."""
+    match = _SESSION.search(name)
+    return match[0] if match else None
 
 
 def skills_documents(home: Path) -> DocumentSet:
@@ -104,6 +140,11 @@ def walk_documents(factory: RecordFactory, stream: str, documents: DocumentSet, 
         counts.read(stream, name)
     for name, error in documents.unlisted.items():
         yield counts.gap(stream, name, Reason.SOURCE_PARTITION_FAILED, describe_os_error(error), {"directory": name})
+    stale = {one.key for one in documents.documents if before.get(one.key, one.mark) != one.mark}
+    if stale:
+        # A run that is killed now has written what it read: a file that is then as it was before is to be read again.
+        before = {key: mark for key, mark in before.items() if key not in stale}
+        yield State(stream=stream, cursor={"files": before, "unlisted": unlisted})
     for document in documents.documents:
         if before.get(document.key) != document.mark:
             yield from _read(factory, stream, document, counts, marks)
@@ -127,14 +168,17 @@ def document_record(factory: RecordFactory, stream: str, document: Document) -> 
     Raises:
         OSError: the file cannot be read.
         TooLargeError: it is longer than this version reads.
+        BrokenLine: it says something of a subagent, and is no JSON object.
     """
     with open_file(document.path) as file:
         content = file.read(MAX_LINE_BYTES + 1)
     if len(content) > MAX_LINE_BYTES:
         raise TooLargeError
+    if stream == SUBAGENTS:
+        row = meta_row(document.fields["session_id"], document.fields["agent_id"], parse(content))
+        return factory.record(stream, row, partial=True)
     text = content.decode("utf-8", "surrogateescape")
-    header = _HEADER.match(text)
-    named = {name: value.strip("\"'") for name, value in _PAIR.findall(header.group(1))} if header else {}
+    named = header_fields(text)
     record = {
         "id": record_id(document.key),
         **document.fields,
@@ -158,15 +202,25 @@ def _read(
         reason, why = Reason.SOURCE_PARTITION_FAILED, describe_os_error(error)
         yield counts.gap(stream, document.key, reason, why, locator)
         return
-    except TooLargeError:
+    except (TooLargeError, BrokenLine) as error:
         marks[document.key] = document.mark
-        why = f"longer than {MAX_LINE_BYTES} bytes"
+        why = str(error) or f"longer than {MAX_LINE_BYTES} bytes"
         yield counts.gap(stream, document.key, Reason.PARSE_FAILED, why, locator)
         return
     yield record
     counts.count(document.size)
     counts.read(stream, document.key)
-    marks[document.key] = document.mark
+    if _is_as_listed(document):
+        marks[document.key] = document.mark
+
+
+def _is_as_listed(document: Document) -> bool:
+    """Whether the file has not changed since it was listed; else the next walk reads it again."""
+    try:
+        stat = document.path.stat()
+    except OSError:
+        return False
+    return (stat.st_size, stat.st_mtime_ns) == (document.size, document.mtime_ns)
 
 
 def _add(documents: DocumentSet, home: Path, path: Path, key: str) -> None:

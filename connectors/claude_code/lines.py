@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from pydantic_core import from_json
 
@@ -16,6 +16,7 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 """Longest line that is read; a longer one is passed over without being held."""
 
 WINDOW_BYTES = 4096
+_RECENT_BYTES = 16 * WINDOW_BYTES
 _CHECK_BYTES = 6
 _BOM = b"\xef\xbb\xbf"
 
@@ -24,8 +25,7 @@ class BrokenLine(ValueError):  # noqa: N818 - it names the line, not a failure o
     """A line that is not a JSON object; says why, without its content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line: its first byte, the byte after its last, and its bytes unless it is too long."""
 
     offset: int
@@ -47,6 +47,9 @@ class Anchor:
     offset: int = 0
     head: bytes = b""
     window: bytes = b""
+    _recent: list[bytes] = field(default_factory=list)
+    """Bytes behind the window that it does not hold yet; so a short line costs no copy of it."""
+    _recent_bytes: int = 0
 
     @classmethod
     def at(cls, file: BinaryIO, offset: int) -> Anchor:
@@ -63,15 +66,23 @@ class Anchor:
         """Take in the bytes that follow."""
         if len(self.head) < WINDOW_BYTES:
             self.head += data[: WINDOW_BYTES - len(self.head)]
-        self.window = (data if len(data) >= WINDOW_BYTES else self.window + data)[-WINDOW_BYTES:]
+        self._recent.append(data)
+        self._recent_bytes += len(data)
+        if self._recent_bytes > _RECENT_BYTES:
+            self._move_window()
         self.offset += len(data)
 
     def check(self) -> str:
         """Eight characters that stand for both ends and the offset."""
+        self._move_window()
         digest = blake2b(self.head, digest_size=_CHECK_BYTES)
         digest.update(self.window)
         digest.update(str(self.offset).encode())
         return urlsafe_b64encode(digest.digest()).decode()
+
+    def _move_window(self) -> None:
+        self.window = b"".join((self.window, *self._recent))[-WINDOW_BYTES:]
+        self._recent, self._recent_bytes = [], 0
 
 
 def read_lines(file: BinaryIO, offset: int, size: int, limit: int) -> Iterator[Line]:

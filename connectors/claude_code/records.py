@@ -7,22 +7,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from connectors.claude_code.cursor import TranscriptProgress
 from connectors.claude_code.lines import MAX_LINE_BYTES
 from connectors.claude_code.repeats import Good
 from connectors.claude_code.shapes import (
     LineOrigin,
     Obj,
+    OldKeys,
     attachment_record,
-    is_message,
     message_record,
-    old_line_id,
+    old_line_ids,
+    record_id,
     result_record,
 )
+from connectors.claude_code.subagents import subagent_rows
 from connectors.claude_code.transcript import open_file
 from connectors.claude_code.tree import Found, locate
+from connectors.claude_code.usage import Answers
 from pdpp_worker.connector import Record
 
 SESSIONS, MESSAGES, ATTACHMENTS = "sessions", "messages", "attachments"
+USAGE, SUBAGENTS = "usage", "subagents"
 
 
 class TooLargeError(Exception):
@@ -34,6 +39,9 @@ class RecordFactory:
     """Makes the records of one slice."""
 
     root: Path
+    """The directory of the projects."""
+    home: Path
+    """The tool's own directory."""
     wanted: frozenset[str]
     now: Callable[[], datetime]
 
@@ -46,19 +54,43 @@ class RecordFactory:
         """A record whose key is its id."""
         return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now(), partial=partial)
 
+    def of_line(self, good: Good, origin: LineOrigin, entry: TranscriptProgress, answers: Answers) -> list[Record]:
+        """Everything that a line of a transcript brings."""
+        records = self._line_under_old_keys(good, origin, entry.old_keys) if good.offset < entry.old_end else []
+        record = self.line(good, origin)
+        if record is not None:
+            records.append(record)
+        if USAGE in self.wanted and (row := answers.add(good.line, origin)) is not None:
+            records.append(self.record(USAGE, row))
+        if SUBAGENTS in self.wanted:
+            rows = subagent_rows(good.line, origin)
+            records += [self.record(SUBAGENTS, row, partial=True) for row in rows]
+        return records
+
+    def usage(self, answers: Answers) -> list[Record]:
+        """The rows of answers that are still being put together."""
+        return [self.record(USAGE, row) for row in answers.take()]
+
     def line(self, good: Good, origin: LineOrigin) -> Record | None:
         """The record of a line, or None when its stream was not asked for."""
-        stream, shape = (MESSAGES, message_record) if is_message(good.line) else (ATTACHMENTS, attachment_record)
+        stream, shape = (MESSAGES, message_record) if good.is_turn else (ATTACHMENTS, attachment_record)
         if stream not in self.wanted:
             return None
         return self.record(stream, shape(good.line, origin, good.raw, good.mark))
 
-    def line_under_old_key(self, good: Good, origin: LineOrigin) -> Record | None:
-        """The deletion of a line without a uuid under the key that the version before gave it."""
-        stream = MESSAGES if is_message(good.line) else ATTACHMENTS
-        if stream not in self.wanted or isinstance(good.line.get("uuid"), str):
-            return None
-        key = old_line_id(origin, good.offset, good.raw)
+    def _line_under_old_keys(self, good: Good, origin: LineOrigin, old: OldKeys) -> list[Record]:
+        """The deletions of a line under the keys that earlier versions gave it."""
+        stream = MESSAGES if good.is_turn else ATTACHMENTS
+        if stream not in self.wanted:
+            return []
+        keys = old_line_ids(good.line, origin, good.offset, good.raw, good.mark, old)
+        return [self._gone(stream, key) for key in sorted(keys)]
+
+    def result_under_old_key(self, found: Found) -> Record:
+        """The deletion of a tool's output under the key that the version before gave it."""
+        return self._gone(ATTACHMENTS, record_id(found.name))
+
+    def _gone(self, stream: str, key: str) -> Record:
         return Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
 
     def result(self, found: Found) -> Record:
@@ -72,7 +104,9 @@ class RecordFactory:
             content = file.read(MAX_LINE_BYTES + 1)
         if len(content) > MAX_LINE_BYTES:
             raise TooLargeError
-        return self.record(ATTACHMENTS, result_record(found.name, found.session, content, found.mtime_ms))
+        return self.record(
+            ATTACHMENTS, result_record(found.identity, found.name, found.session, content, found.mtime_ms)
+        )
 
 
 def origin_of(found: Found) -> LineOrigin:

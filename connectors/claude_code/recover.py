@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from connectors.claude_code.documents import DocumentSet, document_record
+from connectors.claude_code.history import PROMPTS, prompt_row
+from connectors.claude_code.home import HISTORY
+from connectors.claude_code.lines import BrokenLine
 from connectors.claude_code.records import ATTACHMENTS, MESSAGES, SESSIONS, RecordFactory, TooLargeError, origin_of
 from connectors.claude_code.stream_counts import describe_os_error
 from connectors.claude_code.transcript import Broken, open_file, read_stretch
-from connectors.claude_code.tree import Found, locate, scan_below
+from connectors.claude_code.tree import Found, find, locate, scan_below
 from pdpp_worker.connector import DetailGap, DetailGapRecovered, GapToClose, Message, Reason, Record, ResourceScope
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -41,37 +44,44 @@ class Recovery:
 
         `is_all` is False when a forward walk follows.
         """
-        rejected: dict[str, set[str]] = {}
+        rejected: dict[str, dict[str, GapToClose]] = {}
         for gap in gaps:
             locator = gap.detail_locator or {}
             if not isinstance(gap.scope, ResourceScope) or gap.stream == SESSIONS:
                 continue
             key = gap.scope.resource_id
             if gap.reason == Reason.RECORD_REJECTED:
-                rejected.setdefault(gap.stream, set()).add(key)
+                rejected.setdefault(gap.stream, {})[key] = gap
             elif is_all or any(kind in locator for kind in _ADDRESSES):
                 yield from self._try(gap, key, locator)
-        for stream, keys in rejected.items():
-            yield from self._rejected(stream, keys)
+        for stream, by_key in rejected.items():
+            yield from self._rejected(stream, by_key)
 
-    def _rejected(self, stream: str, keys: set[str]) -> Iterator[Message]:
+    def _rejected(self, stream: str, gaps: dict[str, GapToClose]) -> Iterator[Message]:
         """The records that an earlier version's shape had no room for; their acceptance is the proof."""
         if stream not in (MESSAGES, ATTACHMENTS):
-            for key in keys:
+            for key in gaps:
                 yield from self._readable(self._document(stream, key))
             return
-        transcripts = {key.partition("#")[0] for key in keys if "#" in key}
-        for name in sorted(transcripts):
-            records = self._readable(self._lines(f"{name}.jsonl"))
-            yield from (record for record in records if record.key in keys)
-        for key in sorted(key for key in keys if "#" not in key):
-            yield from self._readable(self._result(key))
+        # An earlier version's gap names the record together with its project; under that key there will be nothing.
+        older = {key.partition("/")[2]: (gap, key) for key, gap in gaps.items()}
+        sources = [
+            self._lines(f"{name}.jsonl") for name in sorted({key.partition("#")[0] for key in gaps if "#" in key})
+        ]
+        sources += [self._result(key) for key in sorted(gaps) if "#" not in key]
+        for source in sources:
+            for record in self._readable(source):
+                if record.key in gaps or record.key in older:
+                    yield record
+                if record.key in older and record.key not in gaps:
+                    gap, own = older[str(record.key)]
+                    yield DetailGapRecovered(gap_id=gap.gap_id, stream=stream, record_key=own, absent=True)
 
     def _readable(self, records: Iterator[Record]) -> Iterator[Record]:
         """Records as far as their file can be read."""
         try:
             yield from records
-        except (OSError, TooLargeError):
+        except (OSError, TooLargeError, BrokenLine):
             return
 
     def _result(self, name: str) -> Iterator[Record]:
@@ -90,8 +100,8 @@ class Recovery:
         except _StillMissingError as error:
             yield _again(gap, key, error.reason, str(error))
             return
-        except TooLargeError:
-            yield _again(gap, key, Reason.PARSE_FAILED, "longer than this version reads")
+        except (TooLargeError, BrokenLine) as error:
+            yield _again(gap, key, Reason.PARSE_FAILED, str(error) or "longer than this version reads")
             return
         except OSError as error:
             yield _again(gap, key, Reason.SOURCE_PARTITION_FAILED, describe_os_error(error))
@@ -103,6 +113,10 @@ class Recovery:
 
     def _records(self, stream: str, locator: dict[str, Any]) -> Iterator[Record]:
         match locator:
+            case {"history": str(), "offset": int(offset), "end": int(end)}:
+                yield from self._history(offset, end)
+            case {"history": str()}:
+                raise _StillMissingError(Reason.SOURCE_PARTITION_FAILED, "the next walk reads it with checkpoints")
             case {"file": str(name), "offset": int(offset), "end": int(end)}:
                 yield from self._stretch(self._found(name), offset, end)
             case {"file": str(name)}:
@@ -127,6 +141,13 @@ class Recovery:
         if broken is not None:
             raise _StillMissingError(Reason.PARSE_FAILED, broken.why)
 
+    def _history(self, offset: int, end: int) -> Iterator[Record]:
+        with open_file(self._factory.home / HISTORY) as file:
+            for item in read_stretch(file, offset, end):
+                if isinstance(item, Broken):
+                    raise _StillMissingError(Reason.PARSE_FAILED, item.why)
+                yield self._factory.record(PROMPTS, prompt_row(item))
+
     def _transcript(self, found: Found) -> Iterator[Record]:
         if found.size > MAX_FILE_BYTES:
             raise _StillMissingError(Reason.SOURCE_PARTITION_FAILED, "long; the next walk reads it with checkpoints")
@@ -134,7 +155,7 @@ class Recovery:
 
     def _lines(self, name: str) -> Iterator[Record]:
         found = self._found(name)
-        with open_file(locate(self._factory.root, name)) as file:
+        with open_file(locate(self._factory.root, found.name)) as file:
             for item in read_stretch(file, 0, found.size):
                 # Its broken lines are for the walk to name: the file is not in the cursor.
                 if isinstance(item, Broken):
@@ -160,6 +181,7 @@ class Recovery:
             yield from self._transcript(found)
 
     def _found(self, name: str) -> Found:
+        name = find(self._factory.root, name)
         stat = locate(self._factory.root, name).lstat()
         return Found(name, stat.st_size, stat.st_mtime_ns)
 

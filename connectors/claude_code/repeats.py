@@ -1,18 +1,21 @@
 """Tells lines of one transcript apart that stand under one uuid.
 
 The first keeps the plain key; another one with other bytes gets a digest of them in its key; one with the same bytes
-is the same record. A uuid is remembered for so many bytes after its first line, so memory and cursor stay as they
-are however long the file is; what a run remembers is read back from the file itself.
+is the same record. A uuid is remembered for one or two spans of the file after its first line, so memory and cursor
+stay as they are however long the file is; what a run remembers is read back from the file itself. Of a first line only
+its place is kept, and it is read again where its uuid comes again: nearly no uuid does.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import os
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-REACH_BYTES = 1024 * 1024
+SPAN_BYTES = 512 * 1024
 _DIGEST_BYTES = 8
+_SPARE_BYTES = 64
+"""Most white space before a record that is read again."""
 
 
 class Good(NamedTuple):
@@ -21,6 +24,8 @@ class Good(NamedTuple):
     line: dict[str, Any]
     offset: int
     raw: bytes
+    is_turn: bool
+    """Whether it is a turn of the conversation."""
     mark: str = ""
     """The difference from an earlier line of the same uuid."""
     is_copy: bool = False
@@ -30,28 +35,44 @@ class Good(NamedTuple):
 class Repeats:
     """The uuids of the lines before."""
 
-    def __init__(self) -> None:
-        self._seen: dict[str, dict[int, str]] = {}
-        self._order: deque[tuple[int, str]] = deque()
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file.fileno()
+        self._span = -1
+        self._before: dict[str, int] = {}
+        """The first line's place of each uuid, in the span before; `_now`: in this one."""
+        self._now: dict[str, int] = {}
+        self._variants: dict[str, dict[bytes, str]] = {}
+        """The other contents of a uuid, with their marks."""
 
     def place(self, good: Good) -> Good:
         """The same line with its mark."""
         uuid = good.line.get("uuid")
         if not isinstance(uuid, str):
             return good
-        if self._order and self._order[0][0] < good.offset - REACH_BYTES:
-            self._forget_before(good.offset - REACH_BYTES)
-        content = hash(good.raw if good.raw.endswith(b"}\n") else good.raw.strip() + b"\n")
-        variants = self._seen.get(uuid)
-        if variants is None:
-            self._seen[uuid] = {content: ""}
-            self._order.append((good.offset, uuid))
+        if good.offset // SPAN_BYTES != self._span:
+            self._move_to(good.offset // SPAN_BYTES)
+        first = self._now.setdefault(uuid, good.offset)
+        if first == good.offset and uuid not in self._before:
             return good
-        if content in variants:
-            return good._replace(mark=variants[content], is_copy=True)
-        mark = variants[content] = f"~{blake2b(good.raw.strip(), digest_size=_DIGEST_BYTES).hexdigest()}"
-        return good._replace(mark=mark)
+        return self._again(good, uuid, first)
 
-    def _forget_before(self, offset: int) -> None:
-        while self._order and self._order[0][0] < offset:
-            del self._seen[self._order.popleft()[1]]
+    def knows(self, uuid: str) -> bool:
+        """Whether a line of this uuid stood shortly before."""
+        return uuid in self._now or uuid in self._before
+
+    def _again(self, good: Good, uuid: str, first: int) -> Good:
+        if uuid in self._before:
+            first = self._before[uuid]
+            del self._now[uuid]
+        content = good.raw.strip()
+        if os.pread(self._file, len(content) + _SPARE_BYTES, first).lstrip().startswith(content):
+            return good._replace(is_copy=True)
+        variants = self._variants.setdefault(uuid, {})
+        is_copy = content in variants
+        mark = variants.setdefault(content, f"~{blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()}")
+        return good._replace(mark=mark, is_copy=is_copy)
+
+    def _move_to(self, span: int) -> None:
+        self._before = self._now if span == self._span + 1 else {}
+        self._now, self._span = {}, span
+        self._variants = {uuid: variants for uuid, variants in self._variants.items() if uuid in self._before}

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from connectors.claude_code.tree import Found
 
 _DIGEST_BYTES = 6
+_OLD_KEYS = "*"
 
 
 class Step(NamedTuple):
@@ -21,31 +22,45 @@ class Step(NamedTuple):
 
     found: Found
     mark: str | None
+    has_old_key: bool
+    """Whether the file is held under the key of the version before."""
+
+
+def mark_of_old_keys(mark: str) -> str:
+    """The mark of results that are held under the keys of the version before: all are read again."""
+    return f"{_OLD_KEYS}{mark.split(' ')[0]}"
 
 
 def pending(files: list[Found], mark: str | None) -> Iterator[Step]:
     """The files that the mark does not cover, oldest first."""
     ordered = sorted(files, key=lambda found: (found.mtime_ns, found.name))
-    done = _covered(ordered, mark)
+    mark, _, old = (mark or "").partition(_OLD_KEYS)
+    done, old_count = _covered(ordered, mark), _count(old)
     digest = blake2b(digest_size=_DIGEST_BYTES)
     for index, found in enumerate(ordered):
         digest.update(_line(found))
         is_tied = index + 1 < len(ordered) and ordered[index + 1].mtime_ns == found.mtime_ns
         if index >= done:
-            yield Step(found, None if is_tied else f"{index + 1:x} {found.mtime_ns:x} {digest.hexdigest()}")
+            rest = f"{_OLD_KEYS}{old}" if index + 1 < old_count else ""
+            after = None if is_tied else f"{index + 1:x} {found.mtime_ns:x} {digest.hexdigest()}{rest}"
+            yield Step(found, after, index < old_count)
 
 
-def _covered(ordered: list[Found], mark: str | None) -> int:
+def _covered(ordered: list[Found], mark: str) -> int:
     """How many of the oldest files the mark covers: all that it counts, or none."""
-    try:
-        count = int((mark or "").split(" ")[0], 16)
-    except ValueError:
-        return 0
+    count = _count(mark.split(" ")[0])
     digest = blake2b(digest_size=_DIGEST_BYTES)
     for found in ordered[:count]:
         digest.update(_line(found))
-    return count if mark is not None and mark.endswith(f" {digest.hexdigest()}") else 0
+    return count if mark.endswith(f" {digest.hexdigest()}") else 0
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        return 0
 
 
 def _line(found: Found) -> bytes:
-    return f"{found.name} {found.size} {found.mtime_ns}\n".encode()
+    return f"{found.identity} {found.size} {found.mtime_ns}\n".encode()

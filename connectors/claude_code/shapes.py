@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -38,7 +40,16 @@ _DIGEST_BYTES = 16
 _LINE_DIGEST_BYTES = 10
 
 
-@dataclass(frozen=True, slots=True)
+class OldKeys(StrEnum):
+    """The keys of an earlier version under which lines are held; the value marks them in the cursor."""
+
+    NONE = ""
+    OF_PLACES = "*"
+    OF_CONTENTS = "+"
+    OF_EITHER = "!"
+
+
+@dataclass(slots=True)
 class LineOrigin:
     """The origin of a line."""
 
@@ -48,6 +59,11 @@ class LineOrigin:
     """The session of lines that name none."""
     is_forced: bool
     """Whether the path overrules what the lines say: so it is in a session's directory."""
+    prefix: str = field(init=False)
+    """First part of its lines' keys: a project that is moved keeps them."""
+
+    def __post_init__(self) -> None:
+        self.prefix = self.file.partition("/")[2].removesuffix(".jsonl")
 
     def session_of(self, line: Obj) -> str:
         """The session that a line belongs to."""
@@ -103,16 +119,16 @@ def attachment_record(line: Obj, origin: LineOrigin, raw: bytes, mark: str = "")
     holder = rest
     if isinstance(rest.get("attachment"), dict):
         holder = record["attachment"] = dict(rest.pop("attachment"))
-    for name, field in _ATTACHED:
+    for name, own in _ATTACHED:
         if isinstance(holder.get(name), str):
-            record[field] = holder.pop(name)
+            record[own] = holder.pop(name)
     return _with_rest(record, rest)
 
 
-def result_record(name: str, session: str, content: bytes, mtime_ms: int) -> Obj:
+def result_record(identity: str, name: str, session: str, content: bytes, mtime_ms: int) -> Obj:
     """A file of tool output: its text, or base64 where it is not UTF-8."""
     record: Obj = {
-        "id": record_id(name),
+        "id": record_id(identity),
         "session_id": session,
         "file": name,
         "event_type": "tool_result_file",
@@ -139,21 +155,31 @@ def _common(line: Obj, origin: LineOrigin, raw: bytes, mark: str) -> tuple[Obj, 
     if rest.get("sessionId") == session:
         del rest["sessionId"]
     record: Obj = {"session_id": session, "file": origin.file}
-    for name, field, kind in _LIFTED:
-        if isinstance(rest.get(name), kind):
-            record[field] = rest.pop(name)
-    ms = milliseconds(rest.get("timestamp"))
-    if ms is not None:
-        exact = _EXACT_TIME.fullmatch(rest["timestamp"])
-        record["timestamp"] = rest.pop("timestamp") if exact else iso_time(ms)
+    for name, own, kind in _LIFTED:
+        value = line.get(name)
+        if isinstance(value, kind):
+            record[own] = value
+            del rest[name]
+    when = line.get("timestamp")
+    ms = milliseconds(when)
+    if isinstance(when, str) and ms is not None:
+        is_exact = _EXACT_TIME.fullmatch(when) is not None
+        record["timestamp"] = rest.pop("timestamp") if is_exact else iso_time(ms)
     record["id"] = _line_id(record.get("uuid"), origin, raw, mark)
     return record, rest
 
 
-def old_line_id(origin: LineOrigin, offset: int, raw: bytes) -> str:
-    """The key that the version before gave to a line without a uuid: it changed with the line's place."""
-    mark = f"{offset}-{blake2b(raw.rstrip(), digest_size=4).hexdigest()}"
-    return record_id(f"{origin.file.removesuffix('.jsonl')}#{mark}")
+def old_line_ids(line: Obj, origin: LineOrigin, offset: int, raw: bytes, mark: str, old: OldKeys) -> set[str]:
+    """The keys that earlier versions gave to a line: with the project, and at first, without a uuid, with its place."""
+    before = origin.file.removesuffix(".jsonl")
+    uuid = line.get("uuid")
+    if isinstance(uuid, str) and uuid:
+        return {record_id(f"{before}#{uuid}{mark}")}
+    place = f"{offset}-{blake2b(raw.rstrip(), digest_size=4).hexdigest()}"
+    owns = {OldKeys.OF_PLACES: (place,), OldKeys.OF_CONTENTS: (_content_mark(raw),)}.get(
+        old, (place, _content_mark(raw))
+    )
+    return {record_id(f"{before}#{own}") for own in owns}
 
 
 def _line_id(uuid: str | None, origin: LineOrigin, raw: bytes, mark: str) -> str:
@@ -161,23 +187,29 @@ def _line_id(uuid: str | None, origin: LineOrigin, raw: bytes, mark: str) -> str
 
     A line without a uuid is known by its bytes: a rewritten file neither replaces one line by another nor doubles it.
     """
-    own = f"{uuid}{mark}" if uuid else blake2b(raw.strip(), digest_size=_LINE_DIGEST_BYTES).hexdigest()
-    return record_id(f"{origin.file.removesuffix('.jsonl')}#{own}")
+    own = f"{uuid}{mark}" if uuid else _content_mark(raw)
+    return record_id(f"{origin.prefix}#{own}")
+
+
+def _content_mark(raw: bytes) -> str:
+    return blake2b(raw.strip(), digest_size=_LINE_DIGEST_BYTES).hexdigest()
 
 
 def _spoken(body: Obj) -> Obj:
     content = body.get("content")
-    without = {name: value for name, value in body.items() if name != "content"}
+    if not isinstance(content, str | list):
+        return {"message": body}
+    without = dict(body)
+    del without["content"]
     if isinstance(content, str):
         return {"content": content, "message": without}
-    if isinstance(content, list):
-        return {"content": "\n".join(_texts(content)), "parts": content, "message": without}
-    return {"message": body}
+    return {"content": "\n".join(_texts(content)), "parts": content, "message": without}
 
 
-def _texts(parts: list[Any]) -> list[str]:
-    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
-    return [text for text in texts if isinstance(text, str)]
+def _texts(parts: list[Any]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str):
+            yield part["text"]
 
 
 def _with_rest(record: Obj, rest: Obj) -> Obj:

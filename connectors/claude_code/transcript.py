@@ -8,13 +8,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from errno import EINVAL
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from connectors.claude_code.cursor import TranscriptProgress
 from connectors.claude_code.lines import BLOCK_BYTES, MAX_LINE_BYTES, Anchor, BrokenLine, Line, parse, read_lines
-from connectors.claude_code.repeats import REACH_BYTES, Good, Repeats
+from connectors.claude_code.repeats import SPAN_BYTES, Good, Repeats
+from connectors.claude_code.shapes import is_message
 from connectors.claude_code.splice import take_apart
+from connectors.claude_code.titles import Titles
 
+WRITTEN_WITHIN_MS = 60_000
+"""A line is written at once; one that has no end this long after the file's last change will never get one."""
 _NS_PER_MS = 1_000_000
 _READING = 2
 """Raised whenever lines can be read that could not be read before."""
@@ -66,10 +70,12 @@ class Pass:
         self._anchor = _resume(file, entry)
         self.begin = _line_start(file, self._anchor.offset)
         """The first byte of the first line that is read: in the middle of a line the last pass met its torn end."""
-        self._repeats = _repeats_before(file, self.begin)
+        self.repeats = _repeats_before(file, self.begin)
+        self.titles = Titles(_summaries_at_top(file, self.begin))
         self.is_rebuild = entry is not None and self._anchor.offset == 0
         self.entry = entry if entry is not None and not self.is_rebuild else TranscriptProgress(0, 0, None, "")
-        self.entry.has_old_keys = entry is not None and entry.has_old_keys
+        if entry is not None:
+            self.entry.old_end, self.entry.old_keys = entry.old_end, entry.old_keys
         self._is_over = is_over
         self.ends_unfinished = False
         self.is_torn = False
@@ -78,7 +84,7 @@ class Pass:
     def __iter__(self) -> Iterator[Good | Broken]:
         resumed = self._anchor.offset
         for line in read_lines(self._file, self.begin, self._size, MAX_LINE_BYTES):
-            items = [] if line.data is not None and line.data.isspace() else _read(line)
+            items = _read(line)
             if items and isinstance(items[-1], Broken):
                 if not line.finished and not self._is_over:
                     self.ends_unfinished = True
@@ -89,7 +95,7 @@ class Pass:
             self._advance(line)
             for item in items:
                 if isinstance(item, Good):
-                    item = self._repeats.place(item)  # noqa: PLW2901 - the same line, marked
+                    item = self.repeats.place(item)  # noqa: PLW2901 - the same line, marked
                     if line.offset < resumed and item.offset + len(item.raw.rstrip()) <= resumed:
                         continue
                 yield item
@@ -101,7 +107,7 @@ class Pass:
         self.entry.size = self._size
         self.entry.mtime_ms = self._mtime_ms if at_end else None
         self.entry.check = self._anchor.check()
-        self.entry.has_old_keys = self.entry.has_old_keys and not at_end
+        self.entry.old_end = 0 if at_end else self.entry.old_end
         return self.entry
 
     def _advance(self, line: Line) -> None:
@@ -140,9 +146,8 @@ def read_stretch(file: BinaryIO, offset: int, end: int) -> Iterator[Good | Broke
         return
     repeats = _repeats_before(file, offset)
     for line in read_lines(file, offset, end, MAX_LINE_BYTES):
-        if line.data is None or not line.data.isspace():
-            for item in _read(line):
-                yield item if isinstance(item, Broken) else repeats.place(item)
+        for item in _read(line):
+            yield item if isinstance(item, Broken) else repeats.place(item)
 
 
 def _open_plainly(path: str, flags: int) -> int:
@@ -173,23 +178,38 @@ def _line_start(file: BinaryIO, offset: int) -> int:
 
 def _repeats_before(file: BinaryIO, offset: int) -> Repeats:
     """The uuids of the lines before a place."""
-    repeats = Repeats()
-    first = max(0, offset - REACH_BYTES)
-    for line in read_lines(file, first, offset, REACH_BYTES):
-        if line.data is not None and (line.offset > first or first == 0):
+    repeats = Repeats(file)
+    first = max(0, (offset // SPAN_BYTES - 1) * SPAN_BYTES)
+    for line in read_lines(file, max(0, first - 1), offset, MAX_LINE_BYTES):
+        if line.data is not None and line.offset >= first:
             for item in _read(line):
                 if isinstance(item, Good):
                     repeats.place(item)
     return repeats
 
 
+def _summaries_at_top(file: BinaryIO, before: int) -> Iterator[dict[str, Any]]:
+    """The summaries with which a transcript begins."""
+    for line in read_lines(file, 0, before, SPAN_BYTES):
+        for item in _read(line):
+            if not isinstance(item, Good) or item.line.get("type") != "summary":
+                return
+            yield item.line
+
+
+def _good(value: dict[str, Any], offset: int, raw: bytes) -> Good:
+    return Good(value, offset, raw, is_message(value))
+
+
 def _read(line: Line) -> list[Good | Broken]:
-    """The records of a line, and last the line itself where something of it is left over."""
+    """The records of a line, none of an empty one, and last the line itself where something of it is left over."""
     if line.data is None:
         return [Broken(line.offset, line.end, 1, "a line longer than this version reads")]
     try:
-        return [Good(parse(line.data), line.offset, line.data)]
+        return [_good(parse(line.data), line.offset, line.data)]
     except BrokenLine as error:
+        if line.data.isspace():
+            return []
         parts, has_rest = take_apart(line.data)
-        whole = [Good(one.value, line.offset + one.start, line.data[one.start : one.end]) for one in parts]
+        whole = [_good(one.value, line.offset + one.start, line.data[one.start : one.end]) for one in parts]
         return [*whole, Broken(line.offset, line.end, 1, str(error))] if has_rest else [*whole]

@@ -3,6 +3,9 @@
     <project>/<session>.jsonl                     a transcript
     <project>/<session>/subagents/**/*.jsonl      transcripts of its subagents
     <project>/<session>/tool-results/**           full outputs of tools
+    <project>/<session>/subagents/*.meta.json     what a subagent is, and the call that started it
+    <project>/<session>/session-memory/**/*.md    what the tool noted of a session
+    <project>/sessions-index.json                 the tool's own list of the project's sessions
     <project>/memory/**/*.md                      notes of the project
 
 Names are relative to the projects directory and percent-encoded as in a URL, so that a name of any bytes is plain
@@ -14,10 +17,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from errno import EPERM
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
+
+from connectors.claude_code.file_names import agent_of
 
 _SESSION_DIRECTORY = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-")
 _RESULTS = "tool-results"
@@ -31,6 +36,8 @@ class Found:
     name: str
     size: int
     mtime_ns: int
+    is_copy: bool = False
+    """Whether a project before it by name holds a file of the same identity."""
 
     @property
     def mtime_ms(self) -> int:
@@ -41,6 +48,11 @@ class Found:
     def project(self) -> str:
         """The project's directory."""
         return self.name.split("/", 1)[0]
+
+    @property
+    def identity(self) -> str:
+        """The name without the project: a project's directory that is moved keeps its sessions."""
+        return self.name.partition("/")[2] or self.name
 
     @property
     def session(self) -> str:
@@ -57,9 +69,9 @@ class Found:
         return len(parts) > 2 and _SESSION_DIRECTORY.match(parts[1]) is not None
 
     @property
-    def group(self) -> str:
-        """The project and the session: what belongs together."""
-        return f"{self.project}/{self.session}"
+    def is_main(self) -> bool:
+        """Whether it is a session's own transcript."""
+        return self.identity == f"{self.session}.jsonl"
 
 
 @dataclass(slots=True)
@@ -68,7 +80,7 @@ class Tree:
 
     transcripts: list[Found] = field(default_factory=list)
     results: dict[str, list[Found]] = field(default_factory=dict)
-    """Tool results by their group."""
+    """Tool results by their session."""
     notes: list[Found] = field(default_factory=list)
     unlisted: dict[str, OSError] = field(default_factory=dict)
     """Directories and files that could not be looked at."""
@@ -76,8 +88,16 @@ class Tree:
     """Project directories, those that the settings leave out included."""
     kept: int = 0
     """Project directories that the settings keep."""
-    others: int = 0
-    """Files of no known kind, and links that are not followed."""
+    metas: list[Found] = field(default_factory=list)
+    """Descriptions of subagents."""
+    texts: dict[str, list[Found]] = field(default_factory=dict)
+    """Other files whose text is kept, by their kind."""
+    others: list[Found] = field(default_factory=list)
+    """Files of no known kind."""
+    links: int = 0
+    """Links that are not followed, and pipes."""
+    hidden: int = 0
+    """Files and directories whose name begins with a dot."""
 
 
 def encode_name(path: str) -> str:
@@ -95,6 +115,20 @@ def locate(root: Path, name: str) -> Path:
     if relative.is_absolute() or ".." in relative.parts:
         raise PermissionError(EPERM, "the name leads out of the directory")
     return root / relative
+
+
+def find(root: Path, name: str) -> str:
+    """The name under which a file is there now: its project may have been moved, or the name be its identity alone."""
+    if locate(root, name).exists():
+        return name
+    try:
+        with os.scandir(root) as entries:
+            projects = sorted(encode_name(entry.name) for entry in entries if entry.is_dir())
+    except OSError:
+        return name
+    identities = [name, *name.split("/", 1)[1:]]
+    candidates = (f"{project}/{identity}" for identity in identities for project in projects)
+    return next((one for one in candidates if locate(root, one).is_file()), name)
 
 
 def scan(root: Path, keeps: Callable[[str], bool]) -> Tree:
@@ -132,13 +166,14 @@ def _projects(root: Path, tree: Tree) -> Iterator[os.DirEntry[str]]:
     inside = root.resolve()
     seen: set[Path] = set()
     with os.scandir(root) as entries:
-        found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    for entry in found:
+        found = sorted(entries, key=lambda entry: entry.name)
+    tree.hidden += sum(entry.name.startswith(".") for entry in found)
+    for entry in (entry for entry in found if not entry.name.startswith(".")):
         if not entry.is_symlink():
             if entry.is_dir():
                 yield entry
             else:
-                tree.others += 1
+                _place(entry, entry.name, tree, [])
             continue
         target = Path(os.path.realpath(entry.path))
         is_elsewhere = not target.is_relative_to(inside) and not inside.is_relative_to(target)
@@ -146,7 +181,7 @@ def _projects(root: Path, tree: Tree) -> Iterator[os.DirEntry[str]]:
             seen.add(target)
             yield entry
         else:
-            tree.others += 1
+            tree.links += 1
 
 
 def _scan_directory(root: Path, top: str, tree: Tree) -> None:
@@ -156,7 +191,9 @@ def _scan_directory(root: Path, top: str, tree: Tree) -> None:
         try:
             with os.scandir(root / directory) as entries:
                 for entry in entries:
-                    if not entry.name.startswith("."):
+                    if entry.name.startswith("."):
+                        tree.hidden += 1
+                    else:
                         _place(entry, os.path.join(directory, entry.name), tree, pending)  # noqa: PTH118 - hot loop
         except FileNotFoundError:
             continue
@@ -169,33 +206,46 @@ def _place(entry: os.DirEntry[str], path: str, tree: Tree, pending: list[str]) -
         pending.append(path)
         return
     if not entry.is_file(follow_symlinks=False):
-        tree.others += 1
+        tree.links += 1
         return
     try:
         stat = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return
     found = Found(encode_name(path), stat.st_size, stat.st_mtime_ns)
-    parts = found.name.split("/")
-    if _RESULTS in parts[2:-1]:
-        tree.results.setdefault(found.group, []).append(found)
-    elif parts[1] == "memory" and len(parts) > 2:
-        _count_note(found, tree)
-    elif found.name.endswith(".jsonl"):
-        tree.transcripts.append(found)
-    else:
-        tree.others += 1
+    _list_for(found, tree).append(found)
 
 
-def _count_note(found: Found, tree: Tree) -> None:
-    if found.name.endswith(".md"):
-        tree.notes.append(found)
-    else:
-        tree.others += 1
+def _list_for(found: Found, tree: Tree) -> list[Found]:
+    """The list that a file belongs to, by its place."""
+    if found.identity == found.name:
+        return tree.others
+    _, *inside, last = found.name.split("/")
+    if _RESULTS in inside[1:]:
+        return tree.results.setdefault(found.session, [])
+    if inside[:1] == ["memory"]:
+        return tree.notes if last.endswith(".md") else tree.others
+    if last.endswith(".jsonl"):
+        return tree.transcripts
+    if agent_of(last) is not None:
+        return tree.metas
+    if "session-memory" in inside and last.endswith(".md"):
+        return tree.texts.setdefault("session_memory", [])
+    if not inside and last == "sessions-index.json":
+        return tree.texts.setdefault("sessions_index", [])
+    return tree.others
 
 
 def _sort(tree: Tree) -> None:
-    tree.transcripts.sort(key=lambda found: found.name)
-    tree.notes.sort(key=lambda found: found.name)
+    tree.transcripts = list(_copies_marked(sorted(tree.transcripts, key=lambda found: found.name)))
+    for files in (tree.notes, tree.metas, tree.others, *tree.texts.values()):
+        files.sort(key=lambda found: found.name)
     tree.results = dict(sorted(tree.results.items()))
     tree.unlisted = dict(sorted(tree.unlisted.items()))
+
+
+def _copies_marked(files: list[Found]) -> Iterator[Found]:
+    seen: set[str] = set()
+    for found in files:
+        yield replace(found, is_copy=True) if found.identity in seen else found
+        seen.add(found.identity)

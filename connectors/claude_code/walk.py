@@ -13,12 +13,10 @@ from connectors.claude_code.repeats import Good
 from connectors.claude_code.sessions import Sessions
 from connectors.claude_code.shapes import LineOrigin
 from connectors.claude_code.stream_counts import StreamCounts, describe_os_error
-from connectors.claude_code.transcript import Broken, Pass, join_broken, open_file, reading_power
+from connectors.claude_code.transcript import WRITTEN_WITHIN_MS, Broken, Pass, join_broken, open_file, reading_power
 from connectors.claude_code.tree import Found, Tree, locate
-from pdpp_worker.connector import DetailGap, Message, Progress, Reason, Record, State
-
-WRITTEN_WITHIN_MS = 60_000
-"""A line is written at once; one that has no end this long after the file's last change will never get one."""
+from connectors.claude_code.usage import Answers
+from pdpp_worker.connector import DetailGap, Message, Progress, Reason, State
 
 
 class TranscriptWalk:
@@ -28,7 +26,9 @@ class TranscriptWalk:
         """`rejected`: sessions whose records are sent again."""
         self._factory = factory
         self._tree = tree
-        self._cursor = Cursor.load(committed, factory.wanted, reading_power())
+        found = [*tree.transcripts, *(files[0] for files in tree.results.values())]
+        self._cursor = Cursor.load(committed, factory.wanted, reading_power(), found)
+        self._answers = Answers()
         self._sessions = Sessions()
         self._counts = StreamCounts(SESSIONS, files=len(tree.transcripts))
         self._entries = self._take_over()
@@ -113,8 +113,8 @@ class TranscriptWalk:
             self._sessions.forget(key, before.shares)
         for item in join_broken(reading):
             if isinstance(item, Good):
-                self._sessions.fold(key, reading.entry.shares, item.line, origin, is_copy=item.is_copy)
-                yield from self._records(item, origin, has_old_keys=reading.entry.has_old_keys)
+                self._fold(key, item, origin, reading)
+                yield from self._factory.of_line(item, origin, reading.entry, self._answers)
                 if self._counts.count(len(item.raw)):
                     yield from self._checkpoint()
                 continue
@@ -124,14 +124,20 @@ class TranscriptWalk:
         if reading.is_torn:
             self._note_position()
             return
+        yield from self._factory.usage(self._answers)
         self._cursor.files[key] = reading.entry.encode(found.session)
         self._unfinished += reading.ends_unfinished
         self._counts.read(self._factory.detail_stream, found.name)
         self._close_broken(found, reading.begin)
 
-    def _records(self, good: Good, origin: LineOrigin, *, has_old_keys: bool) -> list[Record]:
-        gone = self._factory.line_under_old_key(good, origin) if has_old_keys else None
-        return [one for one in (gone, self._factory.line(good, origin)) if one is not None]
+    def _fold(self, key: str, good: Good, origin: LineOrigin, reading: Pass) -> None:
+        shares = reading.entry.shares
+        self._sessions.fold(key, shares, good, origin)
+        if good.is_turn and not reading.titles.is_waiting:
+            return
+        title = reading.titles.of(good.line, reading.repeats.knows)
+        if title is not None:
+            self._sessions.name(key, shares, title, origin.session_of(good.line))
 
     def _close_broken(self, found: Found, begin: int) -> None:
         """Account for the places that are whole now; those before the first line that was read stay as they are."""
@@ -157,6 +163,8 @@ class TranscriptWalk:
     def _results(self, group: list[Found]) -> Iterator[Message]:
         key = group_key(group[0])
         for step in results.pending(group, self._cursor.results.get(key)):
+            if step.has_old_key:
+                yield self._factory.result_under_old_key(step.found)
             yield from self._result(step.found)
             if step.mark is not None:
                 self._cursor.results[key] = step.mark
@@ -183,6 +191,7 @@ class TranscriptWalk:
 
     def _checkpoint(self) -> Iterator[Message]:
         self._note_position()
+        yield from self._factory.usage(self._answers)
         for row, partial in self._sessions.take_changed():
             yield self._factory.record(SESSIONS, row, partial=partial)
         yield from self._counts.coverage()
@@ -200,7 +209,7 @@ class TranscriptWalk:
     def _progress(self) -> Progress:
         notes = (
             (self._unfinished, "transcripts end in an unfinished line, left for the next run"),
-            (self._tree.others, "files of other kinds and links were left alone"),
+            (len(self._tree.others) + self._tree.links, "files of other kinds and links were left alone"),
         )
         message = "; ".join(f"{count} {text}" for count, text in notes if count)
         return Progress(stream=SESSIONS, message=message, count=self._walked, total=len(self._tree.transcripts))

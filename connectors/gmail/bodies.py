@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.gmail.client import Answer
-from connectors.gmail.decoding import snippet, text_of
+from connectors.gmail.decoding import snippet, text_of, undone
 from connectors.gmail.download import Downloads, TooLargeError, content
+from connectors.gmail.errors import SilentError
 from connectors.gmail.files import Stored
 from connectors.gmail.html_text import html_text
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.source import SMALL, SOURCE, has_parts, outside
 from connectors.gmail.structure import Part
-from pdpp_worker.connector import ShapeError
 
 INLINE = 256 * 1024
 """Bytes, as encoded, of a text part that is kept in the record whole; a larger one is kept as a file."""
@@ -37,6 +37,8 @@ class Text:
     files: dict[str, list[Stored]] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
     """Texts that stand in no part."""
+    within: list[dict[str, Any]] = field(default_factory=list)
+    """Files that are packed in the text."""
     too_large: bool = False
 
     @property
@@ -115,8 +117,15 @@ class Bodies:
                 pieces.append(self._head(message, part, text, raw))
             else:
                 pieces.append(text_of(raw, part.encoding, part.charset))
+                text.within += self._packed(raw, part, pieces[-1])
                 text.sizes[kind] = text.sizes.get(kind, 0) + len(pieces[-1].encode("utf-8", "surrogatepass"))
         return text
+
+    def _packed(self, raw: bytes, part: Part, text: str) -> list[dict[str, Any]]:
+        """The files that are packed in a small text."""
+        if not self._whole or ("begin " not in text and "=ybegin " not in text):
+            return []
+        return self._downloads.unpacked(b"".join(undone([raw], part.encoding)))
 
     def _read_outside(self, message: Mail, answer: Answer, text: Text) -> None:
         """Reads the texts outside of the parts; a server that does not tell it leaves it unknown."""
@@ -134,6 +143,7 @@ class Bodies:
             text.too_large = True
             return text_of(raw, part.encoding, part.charset)[:HEAD_CHARS]
         text.files.setdefault(kind, []).append(stored)
+        text.within += self._downloads.within(stored).get("files_within", [])
         text.sizes[kind] = text.sizes.get(kind, 0) + stored.size_bytes
         return text_of(self._downloads.head(stored, HEAD_CHARS * 4), "", part.charset)[:HEAD_CHARS]
 
@@ -145,7 +155,7 @@ def _check_size(raw: bytes, part: Part, limit: int) -> None:
         ShapeError: it does.
     """
     if len(raw) < min(part.size or 0, limit):
-        raise ShapeError(f"the server sent {len(raw)} of the {part.size} bytes of part {part.path}")
+        raise SilentError(f"the server sent {len(raw)} of the {part.size} bytes of part {part.path}")
 
 
 def body_row(message: Mail, text: Text) -> dict[str, Any]:
@@ -175,4 +185,5 @@ def body_row(message: Mail, text: Text) -> dict[str, Any]:
         "body_source": source,
         "charset": first.charset if first else None,
         "is_whole": not text.files and not text.too_large,
+        **({"files_within": text.within} if text.within else {}),
     }

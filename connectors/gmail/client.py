@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from imapclient import IMAPClient
 from imapclient.datetime_util import parse_to_datetime
@@ -27,6 +27,18 @@ imaplib._MAXLINE = 32_000_000  # type: ignore[attr-defined]  # noqa: SLF001
 _UID = re.compile(rb"\bUID (\d+)")
 UNREADABLE = (ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """The library's failures for an answer that breaks the grammar."""
+
+
+class Fetches(Protocol):
+    """Anything that answers FETCH: a connection to a server, or mails of a file."""
+
+    def fetch_by_uid(self, messages: str, items: Sequence[str], changed_since: int | None = None) -> dict[int, Answer]:
+        """The answers about these messages (a sequence set of UIDs), by UID."""
+        ...
+
+    def existing(self, messages: str) -> list[int]:
+        """Those of these messages that are there, ascending."""
+        ...
 
 
 class Client(IMAPClient):  # type: ignore[misc]

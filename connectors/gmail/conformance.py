@@ -8,14 +8,19 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 
 from connectors.gmail.practice.account import PASSWORD, GmailServer, Stored
+from connectors.gmail.practice.living import open_living_account
 from connectors.gmail.practice.server import running
 from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
+from pdpp_worker.conformance.planting import Plant, Planted
+
+__all__ = ["open_account", "open_living_account"]
 
 _MAILS = 6
 _WITH_FILE = (1, 4)
 _SESSION = ("CAPABILITY", "LOGIN", "AUTHENTICATE", "ENABLE", "LIST", "EXAMINE", "NOOP", "LOGOUT", "GREETING")
 """Commands of every session before, and after, it asks for mail."""
 _ASKED = re.compile(r"UID FETCH ([\d:,*]+) ")
+_TEXTS = ("BODY.PEEK[1]", "BODY.PEEK[]")
 _SOUGHT = re.compile(r"X-GM-MSGID (\d+)")
 
 
@@ -24,6 +29,7 @@ class Mailbox(PracticeAccount):
 
     faults = frozenset({Fault.FAILING, Fault.GONE, Fault.SIGNED_OUT})
     can_change = True
+    plants = frozenset({Plant.FIELD, Plant.TOTAL, Plant.TWIN})
 
     def __init__(self, server: GmailServer) -> None:
         self._server = server
@@ -32,6 +38,7 @@ class Mailbox(PracticeAccount):
         for number in range(_MAILS):
             server.add(_mail(number))
         self._gone: list[Stored] = []
+        self._lent: list[Stored] = []
 
     def expected_records(self) -> Sequence[RecordGroup]:
         """Every message with its text and its attachment, and the labels."""
@@ -59,6 +66,20 @@ class Mailbox(PracticeAccount):
         self._server.faults = []
         self._server.messages |= {mail.uid: mail for mail in self._gone}
         self._gone = []
+        self._server.delete(*(mail.uid for mail in self._lent))
+        self._lent, self._server.phantoms = [], 0
+
+    def plant(self, plant: Plant) -> Planted:
+        """A message with a new header, two with one Message-ID, or a mailbox that counts more than it gives."""
+        if plant is Plant.TOTAL:
+            self._server.phantoms = 2
+            return Planted(streams=frozenset({"messages"}))
+        marks = ("a planted header",) if plant is Plant.FIELD else ("the first of two", "the second of two")
+        head = b"From: ada@example.com\r\nDate: Mon, 06 May 2024 07:08:09 +0000\r\nMessage-ID: <twin@example.com>\r\n"
+        for mark in map(str.encode, marks):
+            body = b"X-Hologram: " + mark + b"\r\n\r\nHello\r\n" if plant is Plant.FIELD else b"\r\n" + mark + b"\r\n"
+            self._lent.append(self._server.add(head + body))
+        return Planted(marks, frozenset({"messages"}))
 
     def change(self) -> None:
         """A message arrives, another is read, one is deleted."""
@@ -75,7 +96,7 @@ class Mailbox(PracticeAccount):
                 yield RecordGroup("attachments", frozenset({f"{key}:0"}), key)
 
     def _refuse_text(self, command: str, resources: Sequence[str]) -> str | None:
-        is_hit = "BODY.PEEK[1]" in command and not set(resources).isdisjoint(self._messages_of(command))
+        is_hit = any(one in command for one in _TEXTS) and not set(resources).isdisjoint(self._messages_of(command))
         return "NO Some messages could not be FETCHed (Failure)" if is_hit else None
 
     def _messages_of(self, command: str) -> Iterator[str]:

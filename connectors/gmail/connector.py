@@ -10,6 +10,10 @@ from connectors.gmail.account import is_gmail, source_account
 from connectors.gmail.beginning import beginning, partition
 from connectors.gmail.departures import depart_whole, forget_agreed, say
 from connectors.gmail.errors import HungUpError, RefusedError, is_unknown_mailbox
+from connectors.gmail.inventory import PART, members
+from connectors.gmail.local.overlap import HeldByServer, Overlap
+from connectors.gmail.local.registry import Registry
+from connectors.gmail.local.source import FilesSource
 from connectors.gmail.mailbox_gaps import MailboxGaps
 from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, listed, to_walk
 from connectors.gmail.position import MailboxPosition
@@ -31,6 +35,7 @@ from pdpp_worker.connector import (
     Start,
     State,
     UpstreamError,
+    inventory_of,
     narrowed_streams,
     refuse,
     skip,
@@ -48,41 +53,76 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     yield from refuse(refused)
     kept = [one for one in start.scope.streams if one.name not in refused]
     start = start.model_copy(update={"scope": start.scope.model_copy(update={"streams": kept})})
-    account = _Account(start, context, [one.name for one in kept])
-    if account.unfinished:
-        yield from account.collect()
+    wanted = [one.name for one in kept]
+    if not wanted:
+        return
+    if not context.settings.get("mail_path"):
+        yield from _Account(start, context, wanted, None).collect()
+        return
+    with closing(Registry(context.files)) as registry:
+        yield from _Account(start, context, wanted, registry).collect()
 
 
 class _Account:
     """One slice's work; `unfinished` are the streams that suffer if it stops now."""
 
-    def __init__(self, start: Start, context: Context, wanted: list[str]) -> None:
+    def __init__(self, start: Start, context: Context, wanted: list[str], registry: Registry | None) -> None:
         self._start = start
         self._context = context
         self._session = Session(context)
-        self._reader = Reader(start, context, self._session)
         saved = start.cursor("messages") or {}
+        self._folder = FilesSource(start, context, registry, saved.get("files")) if registry else None
+        self._reader = Reader(start, context, self._session, Overlap(registry, context) if registry else None)
         self._positions: dict[str, Any] = dict(saved.get("mailboxes", {}))
+        if registry is not None and (registry.is_new or "files" not in saved):
+            # Files may hold the server's messages too: what is known of those by name has to be known by its bytes.
+            self._positions = {name: {**saved, "form": 0} for name, saved in self._positions.items()}
         self._whole_run = str(saved.get("whole", ""))
         """The last run that came to the end of all mailboxes."""
+        self._has_said_whose = False
+        self._mailboxes: list[Mailbox] = []
         self.unfinished = wanted
 
     def collect(self) -> Iterator[Message]:
-        """Work until the end, or until the server says stop."""
+        """Work until the end, or until the server says stop; that keeps no mail in files out."""
+        failure: ProviderError | None = None
         with closing(self._session):
             try:
-                yield from self._work()
-            except NeedsOwner as error:
-                yield from self._stopped(error)
+                yield from self._work() if self._reads_server else ()
             except ProviderError as error:
-                if not self._start.recovery_only:
-                    yield from self._stopped(error)
+                failure = error
+        yield from self._files()
+        if failure is not None and (isinstance(failure, NeedsOwner) or not self._start.recovery_only):
+            yield from self._stopped(failure)
+
+    @property
+    def _reads_server(self) -> bool:
+        """Whether there is a server to read: a connection with files alone names no user."""
+        return self._folder is None or bool(self._context.settings.get("user"))
+
+    def _files(self) -> Iterator[Message]:
+        if self._folder is None or "messages" not in self.unfinished:
+            return
+        if not self._has_said_whose:
+            account = source_account(self._context) if self._reads_server else self._folder.account()
+            yield from () if account is None else (account,)
+        held = HeldByServer(self._positions, is_gmail=EVERYTHING in self._positions)
+        if self._start.recovery_only:
+            yield from self._folder.recovered(held)
+            return
+        yield from self._folder.messages(held, self._cursor)
+        if "labels" in self.unfinished and (self._mailboxes or not self._reads_server):
+            names = {one.name for one in self._mailboxes}
+            added = [one for one in self._folder.labels() if one.name not in names]
+            yield from collect_labels(self._start, self._context, [*self._mailboxes, *added])
+            self.unfinished.remove("labels")
 
     def _work(self) -> Iterator[Message]:
         self._session.open()
         yield source_account(self._context)
+        self._has_said_whose = True
         self._check_extensions()
-        mailboxes = listed(self._session)
+        mailboxes = self._mailboxes = listed(self._session)
         names = to_walk(mailboxes, gmail=self._session.speaks_gmail)
         there = [one.name for one in mailboxes]
         yield from Recovery(self._start, self._session, self._reader, names, there).messages()
@@ -91,7 +131,7 @@ class _Account:
             for name in gaps.names:
                 yield from gaps.recovered(name, self._name_now(name, names), self._saved(self._slot(name)))
             return
-        if "labels" in self.unfinished:
+        if "labels" in self.unfinished and self._folder is None:
             yield from collect_labels(self._start, self._context, mailboxes)
             self.unfinished.remove("labels")
         if "messages" in self.unfinished:
@@ -100,6 +140,9 @@ class _Account:
                 is_whole &= not isinstance(message, SkipResult)
                 yield message
             yield from self._ended(is_whole)
+            walked = {name: self._positions.get(self._slot(name)) for name in names}
+            told = members(mailboxes, walked, self._tree(), gmail=self._session.speaks_gmail)
+            yield inventory_of(PART, told)
 
     def _ended(self, is_whole: bool) -> Iterator[Message]:
         """All mailboxes were walked; without a miss among them, what this run said of deletions counts."""
@@ -196,7 +239,9 @@ class _Account:
         return self._cursor()
 
     def _cursor(self) -> State:
-        return State(stream="messages", cursor={"mailboxes": dict(self._positions), "whole": self._whole_run})
+        files = {"files": self._folder.position.as_json()} if self._folder else {}
+        cursor = {"mailboxes": dict(self._positions), "whole": self._whole_run, **files}
+        return State(stream="messages", cursor=cursor)
 
     def _slot(self, name: str) -> str:
         return EVERYTHING if self._session.speaks_gmail else name

@@ -15,6 +15,13 @@ LONGEST_LINE = 1 << 20
 
 UUENCODED = frozenset({"x-uuencode", "uuencode", "x-uue", "x-uu"})
 """Names of an encoding that no standard names."""
+YENCODED = frozenset({"x-yencode", "x-yenc", "yencode", "yenc"})
+"""Names of another."""
+_YENC = re.compile(rb"^=ybegin [^\r\n]*?name=([^\r\n]*)\r?\n", re.MULTILINE)
+_YENC_END = re.compile(rb"^=yend\b", re.MULTILINE)
+_YENC_PART = re.compile(rb"\A=ypart [^\r\n]*\r?\n")
+_YENC_ESCAPE = re.compile(rb"=(.)", re.DOTALL)
+_YENC_SHIFTED = bytes((byte - 42) % 256 for byte in range(256))
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _BEGIN = re.compile(rb"begin [0-7]{3,4} ")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -28,7 +35,20 @@ def undone(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         return _from_quoted(chunks)
     if encoding in UUENCODED:
         return _from_uuencoded(chunks)
+    if encoding in YENCODED:
+        content = b"".join(chunks)
+        return iter([next((file for _, file in yenc_files(content)), content)])
     return iter(chunks)
+
+
+def yenc_files(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The files in yEnc, each with its name."""
+    for found in _YENC.finditer(content) if b"=ybegin " in content else ():
+        end = _YENC_END.search(content, found.end())
+        lines = _YENC_PART.sub(b"", content[found.end() : end.start() if end else len(content)])
+        joined = lines.replace(b"\r", b"").replace(b"\n", b"")
+        plain = _YENC_ESCAPE.sub(lambda one: bytes([(one[1][0] - 64) % 256]), joined)
+        yield found[1].strip(), plain.translate(_YENC_SHIFTED)
 
 
 def text_of(raw: bytes, encoding: str, charset: str | None) -> str:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from connectors.gmail.client import Answer, Client
+from connectors.gmail import packed
+from connectors.gmail.client import Answer, Fetches
 from connectors.gmail.decoding import UUENCODED, undone
+from connectors.gmail.errors import SilentError
 from connectors.gmail.files import Files, Stored
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.source import beyond_header, has_parts
 from connectors.gmail.structure import Part
-from pdpp_worker.connector import ShapeError
 
 PIECE = 512 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""
+HEAD = 64 * 1024
+"""Bytes of a file in which packed files have to begin."""
 _ENCODED = 1.4
 """At most so many bytes as encoded for one of the content, line ends included."""
 
 
-Ask = Callable[[str, Callable[[Client], dict[int, Answer]]], dict[int, Answer]]
+Ask = Callable[[str, Callable[[Fetches], dict[int, Answer]]], dict[int, Answer]]
 """Sends a command that is told by a name, and gives its answers by UID."""
 
 
@@ -33,6 +37,10 @@ class Downloads:
         self._ask = ask
         self._files = files
         self._cap = cap
+
+    def through(self, ask: Ask | None) -> Downloads:
+        """The same, asking another way."""
+        return self if ask is None else Downloads(ask, self._files, self._cap)
 
     def fetch(self, message: Mail, part: Part) -> Stored:
         """The part's content, kept on disk.
@@ -65,6 +73,21 @@ class Downloads:
         """The first bytes of what was fetched."""
         return self._files.head(stored, size)
 
+    def within(self, stored: Stored) -> dict[str, Any]:
+        """The fields of the files that are packed in one that was fetched; none where it is no such file."""
+        if stored.size_bytes > packed.LARGEST or not packed.may_hold_files(self._files.head(stored, HEAD)):
+            return {}
+        content = self._files.head(stored, stored.size_bytes)
+        kind = packed.packed_as(content)
+        return {"packed_as": kind, "files_within": self.unpacked(content)} if kind else {}
+
+    def unpacked(self, content: bytes) -> list[dict[str, Any]]:
+        """The files that are packed in content, kept on disk."""
+        return [
+            {"filename": one.filename, **self._files.keep(iter([one.content])).as_json()}
+            for one in packed.unpacked(content)
+        ]
+
     def _headless(self, message: Mail, part: Part) -> Iterator[bytes]:
         """The content of a part that is empty by its structure: it may stand in the part's header, by mistake."""
         if not has_parts(message.head):
@@ -80,14 +103,15 @@ class Downloads:
         answers = self._ask(label, lambda client: client.fetch_by_uid(str(message.uid), [item]))
         answer = answers.get(message.uid)
         if answer is None:
-            raise ShapeError("the server told nothing of the message")
+            raise SilentError("the server told nothing of the message")
         return content(answer, part, offset)[:PIECE]
 
 
 def _name(message: Mail, part: Part) -> str:
     """The name of a download: no other message has it, not even one that is handed the same UID."""
     box = message.box
-    return f"{box.name}/{box.uidvalidity}/{message.uid}/{part.path}/{message.face}/{message.row['message_id']}"
+    place = f"{box.name}/{box.uidvalidity}/{message.uid}/{part.path}"
+    return f"{place}/{message.face}/{message.row['message_id']}/{message.key}"
 
 
 def _check_goes_on(piece: bytes, part: Part, offset: int) -> None:
@@ -97,7 +121,7 @@ def _check_goes_on(piece: bytes, part: Part, offset: int) -> None:
         ShapeError: nothing more came.
     """
     if not piece:
-        raise ShapeError(f"the server sent {offset} of the {part.size} bytes of part {part.path} and then nothing")
+        raise SilentError(f"the server sent {offset} of the {part.size} bytes of part {part.path} and then nothing")
 
 
 def content(answer: Answer, part: Part, offset: int = 0) -> bytes:
@@ -113,7 +137,7 @@ def content(answer: Answer, part: Part, offset: int = 0) -> bytes:
         return _raw(whole)[offset:]
     if (f"{name}<{offset}>" in answer or name in answer) and (offset or not part.size):
         return b""
-    raise ShapeError("the server told nothing of the part")
+    raise SilentError("the server told nothing of the part")
 
 
 def _raw(value: bytes | int) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from pdpp_worker.connector import AuthExpired, Challenged, ProviderError, Reason, Throttled, UpstreamError
+from pdpp_worker.connector import AuthExpired, Challenged, ProviderError, Reason, ShapeError, Throttled, UpstreamError
 
 APP_PASSWORD = "create an app password (for Gmail: myaccount.google.com/apppasswords) or renew the OAuth token"  # noqa: S105
 
@@ -57,6 +57,13 @@ _BY_WORDS = ((_CHALLENGE, Challenged), (_THROTTLE, Throttled), (_SIGN_IN, AuthEx
 
 class LostError(UpstreamError):
     """The connection broke, or stayed silent for too long."""
+
+
+class SilentError(ShapeError):
+    """The server told less than it has. It may tell all of it the next time: nobody has to wait for a newer version."""
+
+    slug = "silent"
+    reason = "upstream_error"
 
 
 class HungUpError(LostError):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from connectors.gmail.errors import SilentError
 from connectors.gmail.fields import atom, checksum, mailbox_name
 from connectors.gmail.session import Session
-from pdpp_worker.connector import Context, Message, Record, ShapeError, Start, State
+from pdpp_worker.connector import Context, Message, Record, Start, State
 
 AGREEING = 2
 """Runs that have to find something absent before it is deleted."""
@@ -47,17 +48,27 @@ def listed(session: Session) -> list[Mailbox]:
         between = delimiter.decode("utf-8", "replace") if delimiter else None
         found[name] = Mailbox(name, between, frozenset(one.lower() for one in attributes))
     if not found:
-        raise ShapeError("the server lists no mailbox")
+        raise SilentError("the server lists no mailbox")
     return [found[name] for name in sorted(found)]
+
+
+def is_container(mailbox: Mailbox) -> bool:
+    """Whether it cannot be opened."""
+    return bool(mailbox.attributes & _NO_MAILBOX)
+
+
+def is_view(mailbox: Mailbox) -> bool:
+    """Whether it shows messages of others."""
+    return bool(mailbox.attributes & _VIEWS)
 
 
 def to_walk(mailboxes: Sequence[Mailbox], *, gmail: bool) -> list[str]:
     """The mailboxes that together hold every message once; empty where Gmail hides All Mail."""
-    open_ones = [one for one in mailboxes if not one.attributes & _NO_MAILBOX]
+    open_ones = [one for one in mailboxes if not is_container(one)]
     if gmail:
         marked = [one.name for one in open_ones if b"\\all" in one.attributes]
         return marked[:1] or [one.name for one in open_ones if one.name == ALL_MAIL]
-    plain = [one.name for one in open_ones if not one.attributes & _VIEWS]
+    plain = [one.name for one in open_ones if not is_view(one)]
     return plain or [one.name for one in open_ones]
 
 
@@ -90,5 +101,5 @@ def label(mailbox: Mailbox) -> dict[str, Any]:
         "is_system": mailbox.name.upper() == "INBOX" or is_gmails,
         "parent_name": parent or None,
         "attributes": attributes,
-        "is_selectable": not mailbox.attributes & _NO_MAILBOX,
+        "is_selectable": not is_container(mailbox),
     }

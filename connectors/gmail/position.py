@@ -11,8 +11,8 @@ from typing import Any
 from connectors.gmail.ledger import Ledger, MessageEntry
 from connectors.gmail.rows import Box
 
-FORM = 2
-"""The form of a message's record; since 2 it has all headers."""
+FORM = 3
+"""The form of the records of a message; since 2 it has all headers, since 3 its attachments have `extra`."""
 WITNESSES = 4
 """Messages by which a mailbox is known again."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from connectors.gmail.bodies import Bodies, Text, body_row
-from connectors.gmail.client import Answer, Client, sequence_set
+from connectors.gmail.client import Answer, Fetches, sequence_set
 from connectors.gmail.download import Downloads, TooLargeError
-from connectors.gmail.errors import HungUpError, OutageError, RefusedError
+from connectors.gmail.errors import HungUpError, OutageError, RefusedError, SilentError
 from connectors.gmail.files import Files
 from connectors.gmail.ledger import MessageEntry
+from connectors.gmail.raw import ITEMS, Raws
 from connectors.gmail.rows import (
     GMAIL_ITEMS,
     METADATA_ITEMS,
@@ -22,7 +24,6 @@ from connectors.gmail.rows import (
     hydrated,
     mail,
 )
-from connectors.gmail.session import Session
 from pdpp_worker.connector import (
     Context,
     DetailGap,
@@ -35,6 +36,7 @@ from pdpp_worker.connector import (
     gap_for,
 )
 
+T = TypeVar("T")
 DETAILS = ("message_bodies", "attachments")
 HOPELESS = 20
 """Messages that have to fail together before the server itself is taken to be failing."""
@@ -45,6 +47,26 @@ single message that makes it do so is found by seven halvings of a page."""
 
 Chosen = Callable[[Mail, str, str], bool]
 """Whether, of this message, the record of a stream with this key is to be read."""
+
+
+class Asks(Protocol):
+    """A session with a server, or with mails of a file."""
+
+    def ask(self, label: str, command: Callable[[Fetches], T]) -> T:
+        """The answer to a command that is told by a name."""
+        ...
+
+
+class OtherSource(Protocol):
+    """The files that the same connection reads."""
+
+    def met(self, message: Mail, raw: bytes | None, streams: Sequence[str]) -> Iterator[Record]:
+        """Note a message; takes back the records that it had under another key."""
+        ...
+
+    def holds(self, key: str) -> bool:
+        """Whether a file holds the message."""
+        ...
 
 
 def everything(_message: Mail, _stream: str, _key: str) -> bool:
@@ -74,7 +96,8 @@ class Outcome:
 class Reader:
     """Reads messages of the selected mailbox."""
 
-    def __init__(self, start: Start, context: Context, session: Session) -> None:
+    def __init__(self, start: Start, context: Context, session: Asks, overlap: OtherSource | None = None) -> None:
+        self._overlap = overlap
         self._session = session
         self._now = context.now
         self._losses = 0
@@ -82,7 +105,10 @@ class Reader:
         self._details = [stream for stream in DETAILS if start.wants(stream)]
         self._cap = int(context.settings["max_file_bytes"])
         self._large: set[int] = set()
-        self._downloads = Downloads(self._ask, Files(context.files), self._cap)
+        files = Files(context.files)
+        self._downloads = Downloads(self._ask, files, self._cap)
+        is_kept = "message_bodies" in self._details
+        self._raws = Raws(files, self._downloads, int(context.settings["max_source_bytes"]) if is_kept else 0)
         self._bodies = Bodies(self._downloads, whole="message_bodies" in self._details)
 
     @property
@@ -106,6 +132,7 @@ class Reader:
         outcome = Outcome()
         self._losses = 0
         self._large = set()
+        self._raws.clear()
         found, errors = self._metadata(box, uids)
         for uid, answer in found.items():
             try:
@@ -118,7 +145,7 @@ class Reader:
         fresh = []
         for message in outcome.read:
             if message.gm in known:
-                yield self._record("messages", message.key, message.row, partial=True)
+                yield from self._retold(message)
             else:
                 fresh.append(message)
         readable = [message for message in fresh if self._wants_text(message, chosen)]
@@ -131,6 +158,8 @@ class Reader:
     def gone(self, box: Box, entry: MessageEntry, streams: Sequence[str]) -> Iterator[Record]:
         """A message that was not in a whole listing, with all that hung on it, as far as it is of these streams."""
         key = box.key(entry.uid, entry.gm)
+        if self._overlap is not None and self._overlap.holds(key):
+            return
         keys = {"messages": [key], "message_bodies": [key]}
         keys["attachments"] = [attachment_key(key, index) for index in range(entry.attachments)]
         for stream in streams:
@@ -138,28 +167,48 @@ class Reader:
                 data = {"id": one}
                 yield Record(stream=stream, key=one, data=data, emitted_at=self._now(), op="delete", ground="absent")
 
+    def _retold(self, message: Mail) -> Iterator[Record]:
+        """Lay the metadata over the records that are held."""
+        yield from self._met(message)
+        yield self._record("messages", message.key, message.row, partial=True)
+        for index in range(len(message.parts.attachments) if "attachments" in self._details else 0):
+            yield self._record("attachments", message.attachment_key(index), attachment(message, index), partial=True)
+
+    def _met(self, message: Mail) -> Iterator[Record]:
+        if self._overlap is not None:
+            yield from self._overlap.met(message, self._raws.raw(message), ("messages", *self._details))
+
     def _metadata(self, box: Box, uids: Sequence[int]) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
         items = METADATA_ITEMS + (GMAIL_ITEMS if box.gmail else ())
         found, errors = self._isolated("FETCH of messages", uids, items)
         silent = sequence_set(uid for uid in uids if uid not in found and uid not in errors)
         if silent:
             for uid in self._session.ask("FETCH of UIDs", lambda client: client.existing(silent)):
-                errors[uid] = ShapeError("the server has the message and tells nothing of it")
+                errors[uid] = SilentError("the server has the message and tells nothing of it")
         return found, errors
 
     def _wants_text(self, message: Mail, chosen: Chosen) -> bool:
         return any(chosen(message, stream, message.key) for stream in ("messages", "message_bodies"))
 
     def _contents(self, messages: Sequence[Mail]) -> Generator[Message, None, int]:
-        lost = 0
-        for bundle in self._bodies.bundles(messages):
+        """Tell the messages with their texts; returns how many have none."""
+        lost, done = 0, set[int]()
+        for bundle in self._raws.bundles(messages):
+            answers, errors = self._isolated("FETCH of messages as they stand", [one.uid for one in bundle], ITEMS)
+            self._raws.take(bundle, answers)
+            for message in bundle:
+                error, is_held = errors.get(message.uid), self._raws.raw(message) is not None
+                if error is not None or is_held:
+                    done.add(message.uid)
+                    parts = self._raws.parts(message, self._bodies.items(message)) if is_held else {}
+                    lost += yield from self._message(message, self._text(message, parts, error))
+        for bundle in self._bodies.bundles([message for message in messages if message.uid not in done]):
             items = self._bodies.items(bundle[0])
             uids = [message.uid for message in bundle]
             answers, errors = self._isolated("FETCH of texts", uids, items) if len(items) > 1 else ({}, {})
             for message in bundle:
                 text = self._text(message, answers.get(message.uid, {}), errors.get(message.uid))
-                lost += isinstance(text, ProviderError)
-                yield from self._message(message, text)
+                lost += yield from self._message(message, text)
         return lost
 
     def _text(self, message: Mail, answer: Answer, error: ProviderError | None) -> Text | ProviderError:
@@ -170,10 +219,14 @@ class Reader:
         except (RefusedError, ShapeError, HungUpError) as failure:
             return failure
 
-    def _message(self, message: Mail, text: Text | ProviderError) -> Iterator[Message]:
+    def _message(self, message: Mail, text: Text | ProviderError) -> Generator[Message, None, int]:
+        """Tell a message and its text; returns 1 where the text is missing."""
+        yield from self._met(message)
         if isinstance(text, Text):
             self._large |= {message.uid} if text.too_large else set()
-            yield self._record("messages", message.key, {**message.row, "snippet": text.snippet()})
+            kept = self._raws.kept(message)
+            row = {**message.row, "snippet": text.snippet(), "source": kept.as_json() if kept else None}
+            yield self._record("messages", message.key, row)
         else:
             yield self._record("messages", message.key, message.row, partial=True)
         stream = "message_bodies" if "message_bodies" in self._details else "messages"
@@ -182,6 +235,7 @@ class Reader:
         elif stream == "message_bodies":
             yield self._record(stream, message.key, body_row(message, text))
         yield detail_coverage(stream, "messages", message.key, is_read=isinstance(text, Text))
+        return isinstance(text, ProviderError)
 
     def _attachments(self, message: Mail, chosen: Chosen) -> Iterator[Message]:
         for index, part in enumerate(message.parts.attachments):
@@ -190,7 +244,9 @@ class Reader:
                 continue
             row = attachment(message, index)
             try:
-                fetched = hydrated(self._downloads.fetch(message, part))
+                downloads = self._downloads.through(self._raws.ask(message))
+                stored = downloads.fetch(message, part)
+                fetched = {**hydrated(stored), **downloads.within(stored)}
             except TooLargeError:
                 fetched = TOO_LARGE
                 self._large.add(message.uid)
@@ -217,7 +273,7 @@ class Reader:
         more, more_errors = self._isolated(label, uids[middle:], items)
         return {**found, **more}, {**errors, **more_errors}
 
-    def _ask(self, label: str, command: Callable[[Client], dict[int, Answer]]) -> dict[int, Answer]:
+    def _ask(self, label: str, command: Callable[[Fetches], dict[int, Answer]]) -> dict[int, Answer]:
         """Send a command; after too many losses in a row it is taken for lost as well."""
         if self._failure is not None and self._losses >= MOST_LOSSES:
             raise self._failure

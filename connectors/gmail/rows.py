@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.gmail.client import Answer, moment
+from connectors.gmail.errors import SilentError
 from connectors.gmail.fields import Headers, checksum, flags, iso, labels, number
 from connectors.gmail.files import Stored
 from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.structure import Part, Structure, structure
-from pdpp_worker.connector import ShapeError
 
 HEADER_BYTES = 262_144
 """So much of the header is asked for; more than any real list of recipients takes."""
@@ -41,6 +41,10 @@ class Box:
         """The exact address of a message."""
         address = {"kind": "gmail.message", "mailbox": self.name, "uidvalidity": self.uidvalidity, "uid": uid}
         return {**address, "gm_msgid": str(gm)} if gm else address
+
+    def facts(self, uid: int) -> dict[str, Any]:  # noqa: ARG002
+        """Facts beside the message that no field names."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -85,20 +89,22 @@ def mail(box: Box, uid: int, answer: Answer) -> Mail:
     gm = number(answer.get("X-GM-MSGID")) or 0
     raw = next((value for name, value in answer.items() if name.startswith("BODY[HEADER")), None)
     if not isinstance(raw, bytes | None) or "BODYSTRUCTURE" not in answer or (box.gmail and not gm):
-        raise ShapeError("the server told less of the message than it was asked for")
+        raise SilentError("the server told less of the message than it was asked for")
     parts = structure(answer["BODYSTRUCTURE"])
     key = box.key(uid, gm)
     received_at = iso(moment(answer))
     headers = Headers(raw or b"")
     row = {
         "id": key,
-        "thread_id": _thread(answer, headers, key) if box.gmail else _derived_thread(headers, key),
+        "thread_id": _thread(answer, headers, key),
         "mailbox": box.name,
         **_letterhead(headers),
         "received_at": received_at,
         "size_bytes": number(answer.get("RFC822.SIZE")),
         "has_attachments": bool(parts.attachments),
     }
+    if facts := box.facts(uid):
+        row["extra"] = facts
     changing = state(box, answer)
     return Mail(
         box, uid, gm, key, received_at, parts, {**row, **changing}, checksum(changing), face(answer), raw or b""
@@ -114,7 +120,8 @@ def state(box: Box, answer: Answer) -> dict[str, Any]:
     """The fields of a message that change."""
     known = flags(answer.get("FLAGS"))
     marks = {one.lower() for one in known}
-    tagged = labels(answer.get("X-GM-LABELS")) if box.gmail else [box.name]
+    is_told = box.gmail or "X-GM-LABELS" in answer
+    tagged = labels(answer.get("X-GM-LABELS")) if is_told else [box.name]
     return {
         "labels": tagged,
         "flags": [one for one in known if one.lower() != "\\recent"],
@@ -140,6 +147,7 @@ def attachment(message: Mail, index: int) -> dict[str, Any]:
         "is_inline": part.disposition == "inline" or (part.content_id is not None and not part.disposition),
         "encoding": part.encoding or None,
         "encoded_bytes": part.size,
+        **({"extra": part.extra} if part.extra else {}),
     }
 
 

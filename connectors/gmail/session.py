@@ -21,6 +21,7 @@ from connectors.gmail.errors import (
     HungUpError,
     LostError,
     RefusedError,
+    SilentError,
     lost_connections,
     quoted,
     typed,
@@ -128,7 +129,7 @@ class Session:
     def _examine(self, client: Client, name: str) -> Selected:
         said: dict[bytes, Any] = client.select_folder(self.spelled.get(name, encode_utf7(name)), readonly=True)
         if b"EXISTS" not in said:
-            raise ShapeError(f"the server does not say how many messages {name!r} has")
+            raise SilentError(f"the server does not say how many messages {name!r} has")
         exists, uidnext = int(said[b"EXISTS"]), said.get(b"UIDNEXT")
         if uidnext is None:
             uidnext = max(client.existing("*"), default=0) + 1 if exists else 1

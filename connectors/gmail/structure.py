@@ -7,17 +7,24 @@ names (RFC 2231) and dispositions are read here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from connectors.gmail.fields import number, table, word
+from connectors.gmail.fields import number, table, unworded, word
 from pdpp_worker.connector import ShapeError
+from pdpp_worker.connector.json_fields import rest_of
 
 _LEAF = 7
 """Fields that describe a part without parts."""
 MOST_TEXTS = 20
 """Parts that are read as text of one kind; further ones count as attachments."""
+_NAMED = {"name", "charset", "filename", "name*", "filename*"}
+_PLACES = {
+    "text": {"description": 4, "md5": 8, "language": 10, "location": 11},
+    "other": {"description": 4, "md5": 7, "language": 9, "location": 10},
+}
+"""Indices of a leaf's fields."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class Part:
     filename: str | None
     content_id: str | None
     disposition: str
+    extra: dict[str, Any] = field(default_factory=dict)
+    """The rest of the header, as far as the structure tells it."""
 
     @property
     def is_body(self) -> bool:
@@ -88,8 +97,25 @@ def _leaf(raw: tuple[Any, ...], path: str) -> Part:
     name = given.get("filename") or parameters.get("name")
     identity = raw[3].decode("utf-8", "replace").strip("<> ") if isinstance(raw[3], bytes) else None
     return Part(
-        path, kind, word(raw[5]), parameters.get("charset"), number(raw[6]), name or None, identity or None, disposition
+        path,
+        kind,
+        word(raw[5]),
+        parameters.get("charset"),
+        number(raw[6]),
+        name or None,
+        identity or None,
+        disposition,
+        _rest(raw, kind, parameters, given),
     )
+
+
+def _rest(raw: tuple[Any, ...], kind: str, parameters: dict[str, str], given: dict[str, str]) -> dict[str, Any]:
+    """Facts that no other field holds; of a message within a message they stand in that message."""
+    told = {"parameters": rest_of(parameters, _NAMED), "disposition_parameters": rest_of(given, _NAMED)}
+    places = _PLACES["text" if kind.startswith("text/") else "other"] if kind != "message/rfc822" else {}
+    texts = {name: raw[index] for name, index in places.items() if index < len(raw) and isinstance(raw[index], bytes)}
+    described = {name: unworded(value.decode("utf-8", "replace")) for name, value in texts.items()}
+    return {name: value for name, value in {**told, **described}.items() if value}
 
 
 def _disposition(raw: tuple[Any, ...], kind: str) -> tuple[str, dict[str, str]]:

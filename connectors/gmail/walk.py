@@ -78,18 +78,26 @@ class MailboxWalk:
             position.modseq = now
             return
         target = position.delta or {"to": now, "uid": 0}
-        if now != position.modseq:
-            for first, last in self._looks():
-                end = int(position.ledger.span(first, last).partition(":")[2])
-                if end > target["uid"]:
-                    yield from self._changed(first, last, position.modseq)
-                    target = position.delta = {"to": target["to"], "uid": end}
-                    yield None
-        position.modseq, position.delta = target["to"], None
+        is_told = position.delta is not None or now == position.modseq
+        for first, last in self._looks() if now != position.modseq else ():
+            end = int(position.ledger.span(first, last).partition(":")[2])
+            if end > target["uid"]:
+                is_told |= yield from self._changed(first, last, position.modseq)
+                target = position.delta = {"to": target["to"], "uid": end}
+                yield None
+        position.delta = None
+        if not is_told and self._is_unmoved():
+            yield from self._compared()
+        position.modseq = target["to"]
         yield None
 
+    def _is_unmoved(self) -> bool:
+        """Whether nothing came and nothing went, so that a higher HIGHESTMODSEQ can only be about flags or labels."""
+        position, now = self.position, self._selected
+        return (position.uid, position.count) == (now.uidnext - 1, now.exists)
+
     def _compared(self) -> Iterator[Message | None]:
-        """Without CONDSTORE: all flags are read, and those that differ from their checksum are told."""
+        """Without the server's word of what changed: all flags are read, and those that differ from their checksum."""
         for first, last in self._looks():
             changed: list[MessageEntry] = []
             for entry, answer in self._states(first, last, None):
@@ -100,9 +108,13 @@ class MailboxWalk:
             self.position.ledger.add(changed)
             yield None
 
-    def _changed(self, first: int, last: int, since: int) -> Iterator[Message]:
+    def _changed(self, first: int, last: int, since: int) -> Generator[Message, None, bool]:
+        """Tell what changed; returns whether anything did."""
+        is_told = False
         for entry, answer in self._states(first, last, since):
+            is_told = True
             yield self._update(entry, answer)
+        return is_told
 
     def _states(self, first: int, last: int, since: int | None) -> Iterator[tuple[MessageEntry, Answer]]:
         items = STATE_ITEMS + (GMAIL_STATE_ITEMS if self._box.gmail else ())

@@ -9,11 +9,12 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from connectors.slack.errors import CursorLost, NamelessError, OutOfSight, Refused, ScopeMissing
+from connectors.slack.api_errors import failure_of
+from connectors.slack.errors import CursorLost, NamelessError, NotOffered, Refused, ShortError
 from connectors.slack.fields import integer, micros, text
 from connectors.slack.rows import Obj
-from pdpp_worker.connector import AuthExpired, Context, Gone, ProviderError, ShapeError, Throttled, UpstreamError
-from pdpp_worker.connector.json_fields import table
+from pdpp_worker.connector import AuthExpired, Context, Gone, ShapeError, Throttled, UpstreamError
+from pdpp_worker.connector.json_fields import table, tables
 
 PAGE = 200
 """Items a page; Slack asks for no more than this."""
@@ -24,39 +25,8 @@ filter passes nothing."""
 LONGEST_REFUSAL_BYTES = 4096
 KINDS = "public_channel,private_channel,mpim,im"
 
-_SIGNED_OUT = frozenset(
-    {
-        "invalid_auth",
-        "not_authed",
-        "token_revoked",
-        "token_expired",
-        "account_inactive",
-        "user_removed_from_team",
-        "two_factor_setup_required",
-    }
-)
-_SCOPE = frozenset(
-    {
-        "missing_scope",
-        "no_permission",
-        "not_allowed_token_type",
-        "ekm_access_denied",
-        "team_access_not_granted",
-    }
-)
-_GONE = frozenset({"message_not_found", "file_deleted"})
-"""Codes that say in words that a thing was deleted."""
-_OUT_OF_SIGHT = frozenset({"channel_not_found", "thread_not_found", "user_not_found", "file_not_found"})
-"""Codes that a thing which was deleted shares with one that this account may not see, or not see now."""
-_REFUSED = frozenset(
-    {
-        "not_in_channel",
-        "access_denied",
-        "channel_is_limited_access",
-        "restricted_action",
-        "method_not_supported_for_channel_type",
-    }
-)
+_METADATA = ("response_metadata", "paging", "channel_actions")
+"""Parts of an answer that describe the answer."""
 _BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
 
 
@@ -77,6 +47,11 @@ def open_client(context: Context) -> httpx.Client:
         headers["user-agent"] = _BROWSER
     base_url = str(context.settings["base_url"]).rstrip("/")
     return context.http(base_url=base_url, headers=headers, judge=rate_refusal)
+
+
+def api_of(client: httpx.Client, context: Context) -> Api:
+    """The methods, for the workspace that the connection means."""
+    return Api(client, text(context.settings.get("team_id")))
 
 
 def rate_refusal(response: httpx.Response) -> Throttled | None:
@@ -114,22 +89,33 @@ class Page(NamedTuple):
 class Api:
     """Reads a workspace; every method raises ProviderError of one of its kinds."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: httpx.Client, team: str | None = None) -> None:
+        """`team` is the id of the workspace that is meant, where the token is one of an organisation."""
         self._client = client
+        self.others: dict[str, int] = {}
+        """Lists in answers that this version does not know, and the most items that one had."""
+        self._team = {"team_id": team} if team else {}
 
     def identity(self) -> Obj:
-        """The signed-in user, and the workspace."""
-        return self._call("auth.test")
+        """The signed-in user, and the workspace.
+
+        Raises:
+            AuthExpired: the token is one of another workspace than the one that is meant.
+        """
+        answer = self._call("auth.test")
+        own, is_of_all = text(answer.get("team_id")) or "", answer.get("is_enterprise_install") is True
+        if self._team and not is_of_all and own.startswith("T") and own != self._team["team_id"]:
+            raise AuthExpired(f"the token is one of the workspace {own}, and team_id names another: set one of the two")
+        return {**answer, **self._team}
 
     def users(self, place: str | None = None) -> Iterator[Page]:
         """Everybody in the workspace."""
-        return self._pages("users.list", "members", _has_id, place, limit=PAGE)
+        return self._pages("users.list", "members", _has_id, place, limit=PAGE, **self._team)
 
-    def channels(self) -> Iterator[Page]:
+    def channels(self, place: str | None = None) -> Iterator[Page]:
         """Every conversation that the token may see."""
-        return self._pages(
-            "conversations.list", "channels", _has_id, None, types=KINDS, exclude_archived="false", limit=PAGE
-        )
+        asked = {"types": KINDS, "exclude_archived": "false", "limit": PAGE, **self._team}
+        return self._pages("conversations.list", "channels", _has_id, place, **asked)
 
     def members(self, channel: str, place: str | None = None) -> Iterator[Page]:
         """The ids of a conversation's members."""
@@ -163,6 +149,12 @@ class Api:
             raise Refused(f"{method} answered that the plan's limit hides older messages")
         return _array(answer, "messages", method)
 
+    def list_of(self, method: str, name: str) -> Iterator[Page]:
+        """A list of the owner's own: user groups, saved items or reminders."""
+        more = {"include_users": "true", "include_disabled": "true", "include_count": "true"}
+        asked = more if method == "usergroups.list" else {}
+        return self._pages(method, name, _is_object, None, limit=PAGE, **asked, **self._team)
+
     def info(self, method: str, name: str, **parameters: str) -> Obj:
         """One object by its id: a person, a conversation or a file."""
         found = self._call(method, **parameters).get(name)
@@ -172,7 +164,7 @@ class Api:
 
     def files(self, page: int) -> tuple[list[Any], int, int | None]:
         """A page of files, whatever these are; how many pages there are, and how many files if that is said."""
-        answer = self._call("files.list", count=FILES_PAGE, page=page)
+        answer = self._call("files.list", count=FILES_PAGE, page=page, **self._team)
         paging = table(answer.get("paging"))
         if not isinstance(paging.get("pages"), int):
             raise ShapeError("files.list does not say how many pages there are")
@@ -187,22 +179,28 @@ class Api:
             answer = self._call(method, **parameters, **({"cursor": place} if place else {}))
             items = _array(answer, name, method)
             barren = barren + 1 if items in ([], before) else 0
-            named = [one for one in items if is_named(one)]
+            named = own_items([one for one in items if is_named(one)])
+            self._note_others(name, answer)
             place = _next_cursor(method, answer)
             yield Page(named, len(items) - len(named), place, answer.get("is_limited") is True)
             if place is None:
                 return
             if place in cursors or barren > MAX_BARREN:
-                raise ShapeError(f"the pages of {method} go in a circle")
+                raise ShortError(f"the pages of {method} go in a circle")
             cursors.add(place)
             before, parameters["limit"] = items, PAGE
+
+    def _note_others(self, name: str, answer: Obj) -> None:
+        for key, value in answer.items():
+            if key not in (name, *_METADATA) and tables(value):
+                self.others[key] = max(self.others.get(key, 0), len(value))
 
     def _call(self, method: str, **parameters: Any) -> Obj:
         try:
             response = self._client.get(f"/{method}", params=parameters)
         except Gone as error:
             # A status says nothing of a message or a channel: Slack's own word stands in the answer.
-            raise UpstreamError(f"{method} is not there", status=404) from error
+            raise NotOffered(f"{method} is not there", status=404) from error
         try:
             answer = response.json()
         except (ValueError, RecursionError):
@@ -212,7 +210,7 @@ class Api:
         if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
             raise ShapeError(f"{method} answered without `ok`")
         if not answer["ok"]:
-            raise _failure(method, answer)
+            raise failure_of(method, answer)
         return answer
 
 
@@ -238,23 +236,6 @@ def _moving(pages: Iterator[Page], place: Obj) -> Iterator[Page]:
         yield page
 
 
-def _failure(method: str, answer: Obj) -> ProviderError:
-    code = text(answer.get("error")) or "unknown_error"
-    said = f"{method} answered {code}"
-    if code in _SIGNED_OUT:
-        return AuthExpired(f"{said}: renew the token (and, for an xoxc token, the cookie)")
-    if code in _SCOPE:
-        needed = text(answer.get("needed")) or "another kind of token"
-        return ScopeMissing(f"{said}: the token needs {needed}; grant it and set the new token")
-    if code == "invalid_cursor":
-        return CursorLost(said)
-    if code in _GONE:
-        return Gone(said)
-    if code in _OUT_OF_SIGHT:
-        return OutOfSight(f"{said}; that may be only out of this account's sight")
-    return Refused(said) if code in _REFUSED else UpstreamError(said)
-
-
 def refuse_nameless(method: str, count: int) -> None:
     """Report items that were passed over.
 
@@ -262,7 +243,18 @@ def refuse_nameless(method: str, count: int) -> None:
         NamelessError: there were any.
     """
     if count:
-        raise NamelessError(f"{method} answered with {count} items that have no id or time")
+        raise NamelessError(f"{method} answered with {count} items that have no id or time of their own")
+
+
+def own_items(items: list[Any]) -> list[Any]:
+    """The items, without those whose id another one of the same answer has with another content."""
+    first: dict[str, Any] = {}
+    keys = [text(one.get("id")) if isinstance(one, dict) else None for one in items]
+    return [one for key, one in zip(keys, items, strict=True) if key is None or first.setdefault(key, one) == one]
+
+
+def _is_object(item: Any) -> bool:
+    return isinstance(item, dict)
 
 
 def _has_id(item: Any) -> bool:
@@ -282,7 +274,7 @@ def _next_cursor(method: str, answer: Obj) -> str | None:
     if not isinstance(cursor, str | None):
         raise ShapeError(f"{method} answered with a cursor that is none")
     if not cursor and answer.get("has_more") is True:
-        raise ShapeError(f"{method} says that there is more, and not where")
+        raise ShortError(f"{method} says that there is more, and not where")
     return cursor or None
 
 

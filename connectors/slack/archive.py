@@ -16,14 +16,16 @@ from typing import Any
 from urllib.parse import quote
 
 from connectors.slack.archive_rows import Crowd, MessageRow, Row, day, decode, require
+from connectors.slack.archive_schema import Schema
 from connectors.slack.errors import ArchiveError
 from connectors.slack.fields import integer, micros, ts_of
 from connectors.slack.rows import Obj
+from connectors.slack.small_rows import GONE_MODES
 from pdpp_worker.connector import Reason
 
 FILE_NAME = "slackdump.sqlite"
 TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
-"""Tables without which nothing can be read; where another is missing only its stream suffers."""
+"""Tables by which an archive is known; one that is missing costs what it would say, and nothing else."""
 
 LONGEST_VALUE = 64 * 1024 * 1024
 """Longest value that is read out of the archive, bytes; a column can be declared so that it is made up of more."""
@@ -51,12 +53,11 @@ _NEWEST = """
     ORDER BY t.CHUNK_ID, t.ID
 """
 _CHANNELS = """
-    SELECT t.CHUNK_ID, t.ID, CAST(t.DATA AS BLOB), t.LOAD_DTTM FROM CHANNEL t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
+    SELECT t.CHUNK_ID, t.ID, CAST(t.DATA AS BLOB), {columns} FROM CHANNEL t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
     ORDER BY t.CHUNK_ID, t.ID
 """
 _KNOWN_FILE = """
-    SELECT CAST(DATA AS BLOB) FROM FILE WHERE ID = ? AND CHUNK_ID < ? AND MODE NOT IN ('tombstone', 'hidden_by_limit')
-    ORDER BY CHUNK_ID DESC LIMIT 1
+    SELECT {columns}, CAST(DATA AS BLOB) FROM FILE WHERE ID = ? AND CHUNK_ID < ? ORDER BY CHUNK_ID DESC
 """
 _CROWDS = """
     SELECT u.CHANNEL_ID, max(c.SESSION_ID), max(u.CHUNK_ID) FROM CHANNEL_USER u JOIN CHUNK c ON c.ID = u.CHUNK_ID
@@ -119,31 +120,36 @@ class Archive:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         connection.text_factory = lambda text: text.decode(errors="replace")
-        known = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        self._tables = {name.upper() for (name,) in known}
-        missing = set(TABLES) - self._tables
-        if missing:
-            text = f"the archive has no table {', '.join(sorted(missing))}; slackdump's of version 4 has"
+        self.schema = Schema(connection)
+        if self.schema.tables.isdisjoint(TABLES):
+            text = f"the archive has no table {', '.join(TABLES)}; slackdump's of version 4 has"
             raise ArchiveError(text, Reason.SHAPE_CHANGED)
-        first = connection.execute("SELECT ID, CREATED_AT FROM SESSION ORDER BY ID LIMIT 1").fetchone() or ("", "")
-        self.identity = f"{first[0]} {first[1]}"
+        first = self._sessions("ID", "CREATED_AT")[:1] or [("", "")]
+        self.identity = f"{first[0][0]} {first[0][1]}"
         """Names the archive: a position with another identity is none in this one."""
 
     @property
     def is_finished(self) -> bool:
         """Whether slackdump says of its last session that it came to its end."""
-        last = self.connection.execute("SELECT FINISHED FROM SESSION ORDER BY ID DESC LIMIT 1").fetchone()
-        return last is not None and bool(last[0])
+        last = self._sessions("FINISHED")[-1:]
+        return bool(last and last[0][0])
+
+    def _sessions(self, *columns: str) -> list[tuple[Any, ...]]:
+        """The sessions, oldest first; none where the archive kept none."""
+        if "SESSION" not in self.schema.tables:
+            return []
+        query = f"SELECT {self.schema.pick('SESSION', *columns)} FROM SESSION ORDER BY rowid"  # noqa: S608
+        return self.connection.execute(query).fetchall()
 
     def holds(self, table: str) -> bool:
         """Whether a table is there and has any row."""
         query = f"SELECT 1 FROM {table} LIMIT 1"  # noqa: S608
-        return table in self._tables and self.connection.execute(query).fetchone() is not None
+        return table in self.schema.tables and self.connection.execute(query).fetchone() is not None
 
     def lists_file(self, key: str) -> bool:
         """Whether a file has a row of its own."""
         query = "SELECT 1 FROM FILE WHERE ID = ? LIMIT 1"
-        return "FILE" in self._tables and self.connection.execute(query, (key,)).fetchone() is not None
+        return "FILE" in self.schema.tables and self.connection.execute(query, (key,)).fetchone() is not None
 
     def message_count(self, after: tuple[int, int] = (0, 0)) -> int:
         """The number of rows of messages after a position; superseded ones are counted too."""
@@ -173,10 +179,9 @@ class Archive:
 
     def earlier(self, row: MessageRow) -> Iterator[Obj]:
         """Earlier versions of a message, newest first."""
-        if row.has_earlier:
-            for (data,) in self.connection.execute(_EARLIER, (row.id, row.chunk, row.channel)):
-                if (raw := decode(data)) is not None:
-                    yield raw
+        for (data,) in self.connection.execute(_EARLIER, (row.id, row.chunk, row.channel)):
+            if (raw := decode(data)) is not None:
+                yield raw
 
     def users(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
         """The newest row of every person."""
@@ -184,22 +189,27 @@ class Archive:
 
     def files(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
         """The newest row of every file; `extra` is its mode."""
-        return self._rows(_NEWEST.format(table="FILE", columns="t.MODE"), after)
+        return self._rows(_NEWEST.format(table="FILE", columns=self.schema.pick("FILE", "MODE")), after)
 
     def newest(self, table: str, key: str) -> Row | None:
         """The newest row of one channel, person or file; `extra` is when it was loaded."""
-        query = f"SELECT CHUNK_ID, ID, CAST(DATA AS BLOB), LOAD_DTTM FROM {table} WHERE ID = ? ORDER BY CHUNK_ID DESC"  # noqa: S608
+        loaded = self.schema.pick(table, "LOAD_DTTM")
+        query = f"SELECT CHUNK_ID, ID, CAST(DATA AS BLOB), {loaded} FROM {table} WHERE ID = ? ORDER BY CHUNK_ID DESC"  # noqa: S608
         row = self.connection.execute(f"{query} LIMIT 1", (key,)).fetchone()
         return Row(row[0], row[1], decode(row[2]), day(row[3])) if row else None
 
     def known_file(self, row: Row) -> Obj | None:
         """The last object of a file before it was gone."""
-        found = self.connection.execute(_KNOWN_FILE, (row.id, row.chunk)).fetchone()
-        return decode(found[0]) if found else None
+        query = _KNOWN_FILE.format(columns=self.schema.pick("FILE", "MODE"))
+        for mode, data in self.connection.execute(query, (row.id, row.chunk)):
+            raw = decode(data)
+            if raw is not None and (mode or raw.get("mode")) not in GONE_MODES:
+                return raw
+        return None
 
     def channels(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
         """Every row of every channel, oldest first; `extra` is the day (YYYY-MM-DD) on which it was seen so."""
-        for row in self._rows(_CHANNELS, after):
+        for row in self._rows(_CHANNELS.format(columns=self.schema.pick("CHANNEL", "LOAD_DTTM")), after):
             yield row._replace(extra=day(row.extra))
 
     def is_newest_channel(self, row: Row) -> bool:
@@ -210,7 +220,8 @@ class Archive:
     def workspaces(self, chunk: int) -> Iterator[Obj]:
         """The workspace as auth.test described it in chunks above `chunk`, newest last."""
         columns = {"TEAM_ID": "team_id", "TEAM": "team", "URL": "url", "USER_ID": "user_id", "USERNAME": "user"}
-        query = f"SELECT {', '.join(columns)}, ENTERPRISE_ID FROM WORKSPACE WHERE CHUNK_ID > ? ORDER BY ID"  # noqa: S608
+        picked = self.schema.pick("WORKSPACE", *columns, "ENTERPRISE_ID")
+        query = f"SELECT {picked} FROM WORKSPACE WHERE CHUNK_ID > ? ORDER BY rowid"  # noqa: S608
         for row in self.connection.execute(query, (chunk,)):
             yield dict(zip((*columns.values(), "enterprise_id"), row, strict=True))
 
@@ -221,17 +232,18 @@ class Archive:
 
     def mark(self, chunk: int) -> str:
         """A short text that tells a chunk from another one of the same number in another copy of the archive."""
-        query = "SELECT SESSION_ID, TYPE_ID, CHANNEL_ID FROM CHUNK WHERE ID = ?"
-        row = self.connection.execute(query, (chunk,)).fetchone()
+        query = f"SELECT {self.schema.pick('CHUNK', 'SESSION_ID', 'TYPE_ID', 'CHANNEL_ID')} FROM CHUNK WHERE ID = ?"  # noqa: S608
+        row = self.connection.execute(query, (chunk,)).fetchone() if "CHUNK" in self.schema.tables else None
         table, columns = _BROUGHT.get(row[1] if row is not None else None, ("", ""))
         found = [row]
-        if table in self._tables:
-            found += self.connection.execute(f"SELECT {columns}, LOAD_DTTM FROM {table} WHERE CHUNK_ID = ?", (chunk,))  # noqa: S608
+        if table in self.schema.tables:
+            picked = self.schema.pick(table, *columns.split(", "), "LOAD_DTTM")
+            found += self.connection.execute(f"SELECT {picked} FROM {table} WHERE CHUNK_ID = ?", (chunk,))  # noqa: S608
         return hashlib.sha256(repr(sorted(map(repr, found))).encode()).hexdigest()[:16]
 
     def crowds(self, chunk: int, after: str, also: Iterable[str] = ()) -> Iterator[Crowd]:
         """The members of each channel, after `after`, that is among `also` or in a chunk above `chunk`."""
-        finished = {row[0] for row in self.connection.execute("SELECT ID FROM SESSION WHERE FINISHED")}
+        finished = {session for session, is_finished in self._sessions("ID", "FINISHED") if is_finished}
         for channel, session, _ in self.connection.execute(_CROWDS, (after, chunk, json.dumps(sorted(also)))):
             seen = self.connection.execute(_CROWD, (session, channel)).fetchall()
             gone = [user for user, is_current in seen if not is_current]
@@ -247,6 +259,8 @@ class Archive:
 
     def last_chunk(self) -> int:
         """The highest chunk."""
+        if "CHUNK" not in self.schema.tables:
+            return 0
         return int(self.connection.execute("SELECT coalesce(max(ID), 0) FROM CHUNK").fetchone()[0])
 
     def _messages(self, query: str, values: Sequence[Any]) -> Iterator[MessageRow]:

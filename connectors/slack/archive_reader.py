@@ -5,16 +5,17 @@ Rows are only ever added to an archive, so that one which lacks what was missed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import TypeVar
 
 from connectors.slack.archive import UNREADABLE, Archive
 from connectors.slack.archive_rows import MessageRow, Row
-from connectors.slack.completeness import has_begun
+from connectors.slack.completeness import Completeness, has_begun
 from connectors.slack.errors import Refused, Unreadable
 from connectors.slack.ingest import FIRST_SEEN, Ingest
 from connectors.slack.online_reader import emit
+from connectors.slack.rest import Rest
 from connectors.slack.rows import Obj
 from connectors.slack.streams import CANVASES, CHANNEL_STATS, CHANNELS, FILES, USERS, RecordFactory
 from pdpp_worker.connector import Message
@@ -23,7 +24,9 @@ _AnyRow = TypeVar("_AnyRow", Row, MessageRow)
 
 
 class ArchiveReader:
-    """Reads in the archive; `unfinished` are the channels and threads that it does not hold whole."""
+    """Reads in the archive, which `lacks` some channels and threads."""
+
+    rest: Rest | None = None
 
     _TABLES = (
         (USERS, "S_USER"),
@@ -33,13 +36,11 @@ class ArchiveReader:
         (CANVASES, "FILE"),
     )
 
-    def __init__(
-        self, archive: Archive, ingest: Ingest, factory: RecordFactory, unfinished: Iterable[str], why: str
-    ) -> None:
+    def __init__(self, archive: Archive, ingest: Ingest, factory: RecordFactory, lacks: Completeness, why: str) -> None:
         self._archive = archive
         self._ingest = ingest
         self._factory = factory
-        self._unfinished = frozenset(unfinished)
+        self._lacks = lacks
         self._why = why
 
     def entity(self, entity: str, locator: Obj) -> Iterator[Message]:  # noqa: ARG002 - a reader's signature
@@ -60,8 +61,8 @@ class ArchiveReader:
 
     def _entity(self, entity: str) -> Iterator[Message]:
         channel, _, thread = entity.partition(":")
-        if not self._unfinished.isdisjoint({entity, channel}):
-            raise Refused(self._why)
+        if self._lacks.unknown is not None or not self._lacks.unfinished.keys().isdisjoint({entity, channel}):
+            raise Refused(self._lacks.unknown or self._why)
         rows = self._archive.messages_of(channel, thread or None)
         first = next(rows, None)
         if first is None and (thread or not has_begun(self._archive, channel)):

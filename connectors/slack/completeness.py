@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from connectors.slack.archive import Archive
+from connectors.slack.archive import UNREADABLE, Archive
 from connectors.slack.fields import ts_of
 from connectors.slack.rows import NO_REPLIES
 
@@ -49,11 +49,13 @@ class Session:
 
     id: int
     is_finished: bool
-    mode: str
+    mode: str | None
     arguments: frozenset[str]
 
     def reads_whole(self, channel: str) -> bool:
         """Whether it asked for all of a channel that it came to. Where it kept no arguments, that is taken for so."""
+        if self.mode is None:
+            return False
         return "resume" not in self.mode.lower() or channel in self.arguments or not self.arguments
 
     def lists(self, channel: str, *, is_member: bool) -> bool:
@@ -75,10 +77,19 @@ class Completeness:
     outsiders: list[str] = field(default_factory=list)
     """Channels on the list that the owner is no member of, and of which nothing was fetched."""
     last_session: Session | None = None
+    unknown: str | None = None
+    """Why it is not known what is missing."""
 
 
 def look(archive: Archive) -> Completeness:
     """Find everything that was begun or listed and is not there."""
+    try:
+        return _look(archive)
+    except UNREADABLE as error:
+        return Completeness(unknown=f"the archive does not say what it lacks: {error}")
+
+
+def _look(archive: Archive) -> Completeness:
     sessions = {one.id: one for one in _sessions(archive)}
     found = Completeness(last_session=sessions[max(sessions)] if sessions else None)
     begun = _walks(archive)
@@ -102,9 +113,10 @@ def has_begun(archive: Archive, channel: str) -> bool:
 
 
 def _sessions(archive: Archive) -> list[Session]:
-    rows = archive.connection.execute("SELECT ID, FINISHED, MODE, ARGS FROM SESSION ORDER BY ID")
+    columns = archive.schema.pick("SESSION", "ID", "FINISHED", "MODE", "ARGS")
+    rows = archive.connection.execute(f"SELECT {columns} FROM SESSION WHERE ID > 0 ORDER BY ID")  # noqa: S608
     return [
-        Session(key, bool(end), str(mode), frozenset(str(args or "").split("|")) - {""})
+        Session(key, bool(end), mode and str(mode), frozenset(str(args or "").split("|")) - {""})
         for key, end, mode, args in rows
     ]
 

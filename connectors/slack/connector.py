@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from connectors.slack.accounts import account_of
-from connectors.slack.api import Api, open_client
-from connectors.slack.archive import Archive, open_archive
+from connectors.slack.api import api_of, open_client
+from connectors.slack.archive import UNREADABLE, Archive, open_archive
+from connectors.slack.archive_inventory import archive_inventory
 from connectors.slack.archive_reader import ArchiveReader
 from connectors.slack.errors import ArchiveError
+from connectors.slack.export_reader import ExportReader, member_of, recover_in
+from connectors.slack.exports import Exports, has_token, opened_exports
 from connectors.slack.fields import iso
 from connectors.slack.ingest import Ingest, marked
 from connectors.slack.online_reader import OnlineReader
@@ -58,12 +62,36 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     refused = {} if start.recovery_only else _not_supported(start)
     wanted = frozenset(scope.name for scope in start.scope.streams if scope.name not in refused)
     factory = RecordFactory(wanted, context.now)
-    if context.settings.get("archive"):
-        yield from _Offline(start, context, factory).collect()
-    else:
-        yield from _collect_online(start, context, factory, walks=not start.recovery_only)
+    with opened_exports(context, factory, start) as exports:
+        yield from _sources(start, context, factory, exports)
     # No position is kept after the word that a stream failed, nor one of the stream that it rides on.
     yield from refuse(refused)
+
+
+def _sources(start: Start, context: Context, factory: RecordFactory, exports: Exports | None) -> Iterator[Message]:
+    """The exports, then the archive or the Web API, whose word is the newer one."""
+    if exports is None:
+        yield from _live(start, context, factory)
+        return
+    own = [known for known in start.detail_gaps if exports.alone or member_of(known) is not None]
+    due = own[: start.budget.items]
+    yield from recover_in(ExportReader(exports.found.trees, factory), due)
+    if not start.recovery_only:
+        yield from exports.walk()
+    if exports.alone:
+        return
+    rest = start.model_copy(update={"detail_gaps": [known for known in start.detail_gaps if known not in own]})
+    if exports.are_new:
+        # What the archive says of people, channels and files is newer, and is read again over what an export said.
+        rest = rest.model_copy(update={"state": {MESSAGES: rest.cursor(MESSAGES)}})
+    for message in _live(rest, context, factory):
+        yield exports.with_place(message) if isinstance(message, State) else message
+
+
+def _live(start: Start, context: Context, factory: RecordFactory) -> Iterator[Message]:
+    if context.settings.get("archive"):
+        return _Offline(start, context, factory).collect()
+    return _collect_online(start, context, factory, walks=not start.recovery_only)
 
 
 def _retry_online(start: Start, context: Context, factory: RecordFactory) -> Iterator[Message]:
@@ -71,7 +99,7 @@ def _retry_online(start: Start, context: Context, factory: RecordFactory) -> Ite
     due = start.detail_gaps[: start.budget.items]
     try:
         with open_client(context) as client:
-            yield from recover(OnlineReader(Api(client), factory), due)
+            yield from recover(OnlineReader(api_of(client, context), factory), due)
     except NeedsOwner as error:
         yield from leave_open(error, due)
 
@@ -84,7 +112,7 @@ def _collect_online(start: Start, context: Context, factory: RecordFactory, *, w
         yield from (skip(stream, Reason.CREDENTIALS_EXPIRED, WHOLE_STREAM, text) for stream in sorted(factory.wanted))
         return
     with client:
-        api = Api(client)
+        api = api_of(client, context)
         due = start.detail_gaps[: start.budget.items]
         try:
             identity = api.identity()
@@ -122,7 +150,7 @@ class _Offline:
                 yield from self._skip_all(error)
 
     def _recover(self) -> Iterator[Message]:
-        if self._has_token:
+        if has_token(self._context):
             yield from _collect_online(self._start, self._context, self._factory, walks=False)
             return
         # What the archive holds whole by now needs no asking.
@@ -143,7 +171,7 @@ class _Offline:
             yield State(stream=MESSAGES, cursor=dict(cursor))
         else:
             yield from self._source.account()
-        if self._program is None and self._has_token and self._start.detail_gaps:
+        if self._program is None and has_token(self._context) and self._start.detail_gaps:
             yield from _retry_online(self._start, self._context, self._factory)
         elif self._start.detail_gaps:
             yield from self._resolve()
@@ -153,10 +181,10 @@ class _Offline:
         """Close what is due out of the archive as it is now."""
         result = self._program.result if self._program is not None else None
         why = "slackdump did not bring it to an end" if result is None or result.is_clean else str(result)
-        unfinished = self._source.look().unfinished
+        lacks = self._source.look()
         with reading(self._source.database.parent), open_archive(self._source.database) as archive:
             ingest = Ingest(archive, self._factory, self._start)
-            reader = ArchiveReader(archive, ingest, self._factory, unfinished, why)
+            reader = ArchiveReader(archive, ingest, self._factory, lacks, why)
             yield from recover(reader, self._start.detail_gaps[: self._start.budget.items])
 
     def _read(self, cursor: Obj) -> Iterator[Message]:
@@ -177,7 +205,12 @@ class _Offline:
                 failed |= dict.fromkeys(
                     (MESSAGES, ATTACHMENTS, REACTIONS), (known_reason(reason) or Reason.SOURCE_PARTITION_FAILED, why)
                 )
+            yield from self._inventory(archive)
             yield from self._skips(failed)
+
+    def _inventory(self, archive: Archive) -> Iterator[Message]:
+        with suppress(*UNREADABLE):
+            yield archive_inventory(archive)
 
     def _skips(self, failed: dict[str, tuple[Reason, str]]) -> Iterator[SkipResult]:
         for stream in sorted(self._factory.wanted):
@@ -187,14 +220,6 @@ class _Offline:
 
     def _skip_all(self, error: ArchiveError) -> Iterator[SkipResult]:
         yield from (skip(stream, error.reason, WHOLE_STREAM, str(error)) for stream in sorted(self._factory.wanted))
-
-    @property
-    def _has_token(self) -> bool:
-        try:
-            self._context.secret("token")
-        except AuthExpired:
-            return False
-        return True
 
 
 def _messages(archive: Archive, ingest: Ingest, cursor: Obj) -> Iterator[Message]:

@@ -23,6 +23,10 @@ class OutOfSight(Refused):
     """Slack says that there is no such thing for this account, which it says of what the account may not see too."""
 
 
+class NotOffered(UpstreamError):  # noqa: N818 - it says what became of it
+    """There is no such method where the connection asks."""
+
+
 class CursorLost(UpstreamError):  # noqa: N818 - it says what became of it
     """Slack does not know the place in a list any more."""
 

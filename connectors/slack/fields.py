@@ -6,11 +6,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pdpp_worker.connector.json_fields import array, iso_utc
+from pdpp_worker.connector.json_fields import array
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TS = re.compile(r"(\d{1,12})\.(\d{1,6})")
 _MAX_INTEGER = 2**53
+_WITHOUT_ZONE = len("2026-01-01T00:00:00.000")
 
 
 def text(value: Any) -> str | None:
@@ -27,7 +28,7 @@ def integer(value: Any) -> int | None:
 
 def strings(value: Any) -> list[str]:
     """The strings of an array, in order."""
-    return [part for part in array(value) if isinstance(part, str) and part]
+    return [part for part in array(value) if isinstance(part, str) and part] if value else []
 
 
 def micros(ts: Any) -> int | None:
@@ -49,7 +50,7 @@ def iso(microseconds: int | None) -> str | None:
         found = _EPOCH + timedelta(microseconds=microseconds)
     except OverflowError:
         return None
-    return iso_utc(found)
+    return found.isoformat(timespec="milliseconds")[:_WITHOUT_ZONE] + "Z"
 
 
 def iso_of_seconds(value: Any) -> str | None:

@@ -25,6 +25,10 @@ class Section(NamedTuple):
     """Whether the plan's limit hides what lies below it."""
     has_floor: bool
     """Whether a message at or below the lower end was shown too, so that nothing is missing above it."""
+    size: int
+    """The number of messages of the page."""
+    has_more: bool
+    """Whether another page follows."""
 
 
 def downward(api: Api, channel: str, latest: str | None, low: int, limit: int = PAGE) -> Iterator[Section]:
@@ -43,7 +47,10 @@ def downward(api: Api, channel: str, latest: str | None, low: int, limit: int = 
         before = min([before, *times])
         inside = [raw for raw, time in zip(page.items, times, strict=True) if time > low]
         has_floor = is_ordered and len(inside) < len(times)
-        yield Section(inside, page.items[-1]["ts"] if page.items else None, page.hides, has_floor)
+        has_more = page.cursor is not None and not has_floor
+        yield Section(
+            inside, page.items[-1]["ts"] if page.items else None, page.hides, has_floor, len(page.items), has_more
+        )
         if has_floor:
             break
     refuse_nameless("conversations.history", nameless)

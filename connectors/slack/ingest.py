@@ -1,8 +1,8 @@
 """The walk over an archive: what its chunks hold beyond the position that each stream's cursor keeps.
 
 A cursor is {"archive": which archive, "chunk": highest chunk read, "id": the last id read in it, "mark": what that
-chunk held, "with": the streams that were read along}. A cursor of another archive counts for nothing, and neither does
-one of the version before, which kept less of a message.
+chunk held, "with": the streams that were read along, "form": that of the records}. A cursor of another archive counts
+for nothing, and neither does one of a version that kept less.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from connectors.slack.archive import UNREADABLE, Archive
+from connectors.slack.archive_lists import found, saved
 from connectors.slack.archive_rows import MessageRow, Row
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj, is_placeholder, message_id
@@ -20,6 +21,7 @@ from connectors.slack.streams import (
     MEMBERSHIPS,
     MESSAGES,
     PARENT,
+    STARS,
     USERS,
     WORKSPACE,
     RecordFactory,
@@ -29,7 +31,10 @@ from pdpp_worker.connector.json_fields import array, table, tables
 
 RECORDS_PER_STATE = 2_000
 
-_PLACE = ("chunk", "id", "channel", "upto", "doubts")
+_PLACE = ("chunk", "id", "channel", "upto", "doubts", "found", "saved", "ids")
+
+FORM = 2
+"""The form of the records; an archive that was read into records of an earlier one is read once more."""
 
 FIRST_SEEN = "1970-01-01"
 """The day of a row of which the archive kept none."""
@@ -47,8 +52,12 @@ class Ingest:
         """The stream's position in this archive, if its cursor keeps one and what rides on the stream was read too."""
         saved = table(self._start.cursor(stream))
         riders = sorted(one for one in self._factory.wanted if PARENT.get(one) == stream)
-        position: Obj = {"archive": self._archive.identity, "with": riders}
-        if not is_of(saved, self._archive) or not set(riders) <= set(array(saved.get("with"))):
+        position: Obj = {"archive": self._archive.identity, "with": riders, "form": FORM}
+        if (
+            saved.get("form") != FORM
+            or not is_of(saved, self._archive)
+            or not set(riders) <= set(array(saved.get("with")))
+        ):
             return position
         return position | {name: saved[name] for name in _PLACE if name in saved}
 
@@ -70,6 +79,13 @@ class Ingest:
                 yield from self.guarded(stream, self._table(stream, read, emit))
         if MEMBERSHIPS in wanted:
             yield from self.guarded(MEMBERSHIPS, self._crowds())
+        if STARS in wanted:
+            yield from self.guarded(STARS, self._saved())
+
+    def _saved(self) -> Iterator[Message]:
+        position = self.cursor(STARS)
+        yield from saved(self._archive, self._factory, position, self._start.run_id)
+        yield self._state(STARS, position)
 
     def guarded(self, stream: str, messages: Iterator[Message]) -> Iterator[Message]:
         """A table that is not there or cannot be read costs its own streams only."""
@@ -102,11 +118,12 @@ class Ingest:
                 # Rows that a later chunk supersedes are passed over, so the total is an upper bound.
                 yield Progress(stream=MESSAGES, message="reading the archive", count=walked, total=max(total, walked))
                 yield self._state(MESSAGES, position)
+        yield from found(self._archive, self._factory, MESSAGES, position)
         yield Progress(stream=MESSAGES, message="the archive is read", count=walked, total=walked)
 
     def message(self, row: MessageRow) -> Iterator[Message]:
         """The records of one message, or a gap where its row cannot be read."""
-        earlier = list(self._archive.earlier(row))
+        earlier = list(self._archive.earlier(row)) if row.has_earlier else []
         if row.raw is None:
             yield unreadable(MESSAGES, message_id(row.channel, row.ts))
         elif not is_placeholder(row.raw):
@@ -134,6 +151,8 @@ class Ingest:
             if unsaved >= RECORDS_PER_STATE:
                 unsaved = 0
                 yield self._state(stream, position)
+        if stream == FILES:
+            yield from found(self._archive, self._factory, FILES, position)
         yield self._state(stream, position)
 
     def _user(self, row: Row) -> Iterator[Record]:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from connectors.slack import rows
 from connectors.slack.api import Api, refuse_nameless, resumed
 from connectors.slack.errors import OutOfSight, ShortError
-from connectors.slack.fields import integer, micros, text
+from connectors.slack.fields import integer, micros, text, ts_of
 from connectors.slack.gaps import part_gap
-from connectors.slack.history import downward
+from connectors.slack.history import Section, downward
+from connectors.slack.position import BEGINNING
+from connectors.slack.rest import LIMITED_PAGE, PausedError, Rest
 from connectors.slack.rows import Obj
 from connectors.slack.streams import CANVASES, CHANNEL_STATS, CHANNELS, FILES, USERS, RecordFactory
 from connectors.slack.threads import Threads
@@ -32,13 +34,24 @@ class OnlineReader:
         self._api = api
         self._factory = factory
         self._threads = Threads(api, factory)
+        self.rest = Rest(factory.now)
 
     def entity(self, entity: str, locator: Obj) -> Iterator[Message]:
         """All of a thread, or of a channel between the times that its gap names."""
         channel, _, thread = entity.partition(":")
+        self.rest.begin()
         if thread:
-            return self._threads.whole(channel, thread, {})
+            return self._thread(channel, thread, dict(table(locator.get("place"))))
         return self._span(channel, micros(locator.get("oldest")) or 0, text(locator.get("latest")))
+
+    def _thread(self, channel: str, parent: str, place: Obj) -> Iterator[Message]:
+        def checkpoint(items: int) -> Iterator[Message]:
+            if place.get("cursor"):
+                partition = {"channel_id": channel, "thread_ts": parent, "from": place["read"]}
+                self.rest.note(partition, {"place": dict(place)}, items)
+            return iter(())
+
+        return self._threads.whole(channel, parent, place, checkpoint)
 
     def message(self, channel: str, ts: str) -> Iterator[Message]:
         """One message with what rides on it.
@@ -94,13 +107,18 @@ class OnlineReader:
                 is_empty = False
                 yield from self._factory.message(channel, raw["ts"], raw)
                 if rows.thread_mark(raw) is not None:
-                    yield from self._thread_or_gap(channel, raw["ts"])
+                    yield from self._thread_or_gap(channel, raw["ts"], section)
             is_empty = is_empty and not section.has_floor
+            if section.has_more and section.mark is not None:
+                left = {"oldest": ts_of(low) if low else BEGINNING, "latest": section.mark}
+                self.rest.note({"channel_id": channel, "latest": section.mark}, left, section.size)
         if is_empty and (low or latest):
             raise ShortError("Slack shows none of the messages that were there")
 
-    def _thread_or_gap(self, channel: str, parent: str) -> Iterator[Message]:
+    def _thread_or_gap(self, channel: str, parent: str, section: Section) -> Iterator[Message]:
         try:
+            if section.has_more and section.size == LIMITED_PAGE:
+                raise PausedError("the thread is read in another slice")
             yield from self._threads.whole(channel, parent, {})
         except (NeedsOwner, Throttled):
             raise

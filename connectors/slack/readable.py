@@ -28,7 +28,7 @@ def of_attachment(raw: Obj) -> str | None:
 
 def of_message(raw: Obj) -> str | None:
     """The text of a message: its own, else that of its blocks, else that of its attachments."""
-    if own := text(raw.get("text")):
+    if (own := raw.get("text")) and isinstance(own, str):
         return own
     return of_blocks(raw.get("blocks")) or _joined("\n", map(_card, tables(raw.get("attachments"))))
 

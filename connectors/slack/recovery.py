@@ -7,6 +7,7 @@ from typing import Protocol
 
 from connectors.slack.gaps import miss_reason
 from connectors.slack.refresh import entity_of
+from connectors.slack.rest import Rest
 from connectors.slack.rows import Obj
 from connectors.slack.streams import (
     ATTACHMENTS,
@@ -40,6 +41,11 @@ _IN_MESSAGES = frozenset({MESSAGES, ATTACHMENTS, REACTIONS})
 class Reader(Protocol):
     """Reads single things again; every method raises ProviderError, `Gone` where there is nothing to read."""
 
+    @property
+    def rest(self) -> Rest | None:
+        """The place in what is being read, where it may be gone on with later."""
+        ...
+
     def entity(self, entity: str, locator: Obj) -> Iterator[Message]:
         """All of a channel, or of a thread (`channel:ts`)."""
         ...
@@ -66,7 +72,7 @@ def recover(reader: Reader, gaps: Iterable[GapToClose]) -> Iterator[Message]:
     for known in gaps:
         messages = _messages_of(reader, known)
         if messages is not None:
-            yield from _try(known, _name_of(known), messages)
+            yield from try_gap(known, _name_of(known), messages, reader.rest)
 
 
 def leave_open(error: ProviderError, gaps: Iterable[GapToClose]) -> Iterator[Message]:
@@ -90,7 +96,8 @@ def _messages_of(reader: Reader, known: GapToClose) -> Iterator[Message] | None:
     return None
 
 
-def _try(known: GapToClose, key: str, messages: Iterator[Message]) -> Iterator[Message]:
+def try_gap(known: GapToClose, key: str, messages: Iterator[Message], rest: Rest | None) -> Iterator[Message]:
+    """Its records and the word that it is closed, or the gap again; the rest of it may be a gap of its own."""
     proof: Record | None = None
     try:
         for message in messages:
@@ -103,8 +110,11 @@ def _try(known: GapToClose, key: str, messages: Iterator[Message]) -> Iterator[M
         yield closed_as_absent(known, key)
         return
     except ProviderError as error:
-        yield still_missing(error, known, key, reason=miss_reason(error))
-        return
+        left = rest.gap(error) if rest is not None and proof is not None else None
+        if left is None:
+            yield still_missing(error, known, key, reason=miss_reason(error))
+            return
+        yield left
     if known.reason == Reason.RECORD_REJECTED:
         return  # The record's own acceptance is the proof.
     if proof is None:

@@ -176,6 +176,8 @@ def report(
     cannot_go_on = not is_clean and reason is Reason.CREDENTIALS_EXPIRED
     cursor |= {"run": start.run_id, "reported": reported}
     cursor["failed"] = [reason.value, why] if in_doubt or cannot_go_on else None
+    if lacks.unknown is not None:
+        cursor["failed"] = [Reason.SHAPE_CHANGED.value, lacks.unknown]
 
 
 def _is_healed(entity: str, seen: Obj, lacks: Completeness) -> bool:

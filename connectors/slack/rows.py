@@ -34,12 +34,17 @@ _MESSAGE_FIELDS = frozenset(
         *("username", "channel"),
     }
 )
+_REACTION_FIELDS = frozenset({"name", "users", "count"})
 _ATTACHMENT_TEXTS = (
     *("fallback", "pretext", "service_name", "service_icon", "title", "title_link", "text", "from_url", "image_url"),
     *("thumb_url", "author_name", "author_link", "author_id", "author_subname", "footer", "color"),
 )
 _ATTACHMENT_FIELDS = frozenset({*_ATTACHMENT_TEXTS, "channel_id", "files"}) - {"text"}
 """Fields of an attachment that stand in the record whole; a text may have been made from others."""
+
+
+DELETED = 253_402_300_799
+"""The revision of a message that was deleted: no copy of it is newer."""
 
 
 def message_id(channel: str, ts: str) -> str:
@@ -55,8 +60,8 @@ def is_placeholder(raw: Obj) -> bool:
 
 def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
     """The record of a message; `before` are earlier versions of it, newest first."""
-    thread = text(raw.get("thread_ts"))
-    subtype, files = text(raw.get("subtype")), tables(raw.get("files"))
+    thread, subtype, said = text(raw.get("thread_ts")), text(raw.get("subtype")), raw.get("text")
+    sent = micros(ts)
     return {
         "id": message_id(channel, ts),
         "channel_id": channel,
@@ -65,25 +70,39 @@ def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
         "team_id": text(raw.get("team")) or text(raw.get("team_id")),
         "client_msg_id": text(raw.get("client_msg_id")),
         "ts": ts,
-        "sent_at": iso(micros(ts)),
+        "sent_at": iso(sent),
         "thread_ts": thread,
         "is_thread_parent": thread == ts,
         **_thread(raw),
         "subtype": subtype,
         "is_tombstone": subtype == "tombstone",
-        "text": readable.of_message(raw) or (raw.get("text") if isinstance(raw.get("text"), str) else None),
+        "text": readable.of_message(raw) or (said if isinstance(said, str) else None),
         "username": text(raw.get("username")),
         "icon": _icon(table(raw.get("icons"))),
         **_edit(table(raw.get("edited"))),
-        "file_ids": [one for file in files if (one := text(file.get("id")))],
-        "attachment_count": len(tables(raw.get("attachments"))),
+        "revision": _revision(sent, subtype, raw),
+        "file_ids": [one for file in _riding(raw, "files") if (one := text(file.get("id")))],
+        "attachment_count": len(_riding(raw, "attachments")),
         "has_blocks": bool(raw.get("blocks")),
-        "reaction_count": sum(map(_reaction_count, tables(raw.get("reactions")))),
+        "reaction_count": sum(map(_reaction_count, _riding(raw, "reactions"))),
         "pinned_to": strings(raw.get("pinned_to")),
         "metadata_event_type": text(table(raw.get("metadata")).get("event_type")),
-        "earlier_texts": _earlier_texts(raw, before),
+        "earlier_texts": _earlier_texts(raw, before) if before else [],
         "extra": rest_of(raw, _MESSAGE_FIELDS),
     }
+
+
+def _revision(sent: int | None, subtype: str | None, raw: Obj) -> int:
+    """The place of a copy of a message among others: the time of its last edit, else that of its sending, s."""
+    if subtype == "tombstone":
+        return DELETED
+    edited = micros(table(raw["edited"]).get("ts")) if raw.get("edited") else None
+    return (edited or sent or 0) // 1_000_000
+
+
+def _riding(raw: Obj, name: str) -> list[Obj]:
+    """The objects under a name; most messages have none."""
+    return tables(raw[name]) if raw.get(name) else []
 
 
 def _edit(edited: Obj) -> Obj:
@@ -147,7 +166,8 @@ def reactions(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
     """The records of a message's reactions: one for each emoji and user."""
     of = message_id(channel, ts)
     for one in tables(raw.get("reactions")):
-        emoji = text(one.get("name"))
+        emoji, others = text(one.get("name")), rest_of(one, _REACTION_FIELDS)
+        more = {"extra": others} if others else {}
         for user in dict.fromkeys(strings(one.get("users")) if emoji else []):
             yield {
                 "id": f"{of}:{emoji}:{user}",
@@ -155,6 +175,7 @@ def reactions(channel: str, ts: str, raw: Obj) -> Iterator[Obj]:
                 "channel_id": channel,
                 "user_id": user,
                 "emoji": emoji,
+                **more,
             }
 
 

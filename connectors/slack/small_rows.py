@@ -36,6 +36,25 @@ _USER_FLAGS = (
     "is_invited_user",
     "has_2fa",
 )
+_WORKSPACE_FIELDS = frozenset({"ok", "team_id", "team", "url", "user_id", "user", "enterprise_id"})
+_CHANNEL_FIELDS = frozenset(
+    {
+        *("id", "name", "name_normalized", "creator", "created", "topic", "purpose", "user", "shared_team_ids"),
+        *("context_team_id", "previous_names", "num_members", *_CHANNEL_FLAGS),
+    }
+)
+_USER_FIELDS = frozenset(
+    {
+        *("id", "team_id", "name", "real_name", "tz", "tz_label", "tz_offset", "color", "two_factor_type", "updated"),
+        *("profile", *_USER_FLAGS),
+    }
+)
+_PROFILE_FIELDS = frozenset(
+    {
+        *("real_name", "display_name", "first_name", "last_name", "email", "phone", "title", "status_text"),
+        *("status_emoji", "status_expiration", "image_192"),
+    }
+)
 _FILE_FIELDS = frozenset(
     {
         *("id", "name", "title", "mimetype", "filetype", "pretty_type", "size", "created", "user", "is_public"),
@@ -62,6 +81,7 @@ def workspace(raw: Obj) -> Obj | None:
         "user_id": text(raw.get("user_id")),
         "user_name": text(raw.get("user")),
         "enterprise_id": text(raw.get("enterprise_id")),
+        "extra": rest_of(raw, _WORKSPACE_FIELDS),
     }
 
 
@@ -86,6 +106,7 @@ def channel(raw: Obj) -> Obj:
         "canvas_file_id": text(canvas.get("file_id")),
         "posting_restricted": bool(properties.get("posting_restricted_to")),
         "threads_restricted": bool(properties.get("threads_restricted_to")),
+        "extra": rest_of(raw, _CHANNEL_FIELDS),
     }
 
 
@@ -136,7 +157,14 @@ def user(raw: Obj) -> Obj:
         "image_192_url": text(profile.get("image_192")),
         "enterprise_id": text(table(raw.get("enterprise_user")).get("enterprise_id")),
         "updated": integer(raw.get("updated")),
+        "extra": _of_person(raw, profile),
     }
+
+
+def _of_person(raw: Obj, profile: Obj) -> Obj:
+    """The rest of a person's object, and of the profile within it."""
+    others = rest_of(profile, _PROFILE_FIELDS)
+    return {**rest_of(raw, _USER_FIELDS), **({"profile": others} if others else {})}
 
 
 def file(raw: Obj) -> Obj:

@@ -16,11 +16,15 @@ from pdpp_worker.connector.json_fields import tables
 WORKSPACE, USERS, CHANNELS, CHANNEL_STATS = "workspace", "users", "channels", "channel_stats"
 MEMBERSHIPS, MESSAGES, ATTACHMENTS, REACTIONS = "channel_memberships", "messages", "message_attachments", "reactions"
 FILES, CANVASES = "files", "canvases"
+USER_GROUPS, STARS, REMINDERS, READ_STATES = "user_groups", "stars", "reminders", "dm_read_states"
 
 Ground = Literal["stated", "absent"]
 
 PARENT = {CHANNEL_STATS: CHANNELS, ATTACHMENTS: MESSAGES, REACTIONS: MESSAGES, CANVASES: FILES}
 """Streams that keep no position of their own."""
+
+_RIDERS = ((ATTACHMENTS, "attachments", rows.attachments), (REACTIONS, "reactions", rows.reactions))
+"""Streams of what rides on a message, and the name under which it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +38,40 @@ class RecordFactory:
         """A message with all that rides on it; what rode on earlier versions and is gone is deleted."""
         if MESSAGES in self.wanted:
             yield self._record(MESSAGES, rows.message(channel, ts, raw, before))
-        yield from self._nested_files(raw)
-        for stream, riders in ((ATTACHMENTS, rows.attachments), (REACTIONS, rows.reactions)):
-            if stream in self.wanted:
-                current = {one["id"]: one for one in riders(channel, ts, raw)}
-                yield from (self._record(stream, one) for one in current.values())
-                earlier = {one["id"]: one for version in before for one in riders(channel, ts, version)}
-                cut = rows.cut_emoji(raw) if earlier else frozenset()
-                gone = (key for key, one in earlier.items() if key not in current and one.get("emoji") not in cut)
-                yield from self.deleted(stream, gone)
+        if raw.get("files") or raw.get("attachments"):
+            yield from self._nested_files(raw)
+        for stream, name, riders in _RIDERS:
+            now = raw.get(name)
+            other = [one for one in before if one.get(name) and one[name] != now]
+            if stream in self.wanted and (now or other):
+                yield from self._riders(stream, riders, channel, ts, (raw, *other))
+
+    def _riders(
+        self, stream: str, riders: Callable[..., Iterator[Obj]], channel: str, ts: str, versions: Sequence[Obj]
+    ) -> Iterator[Record]:
+        """The riders of the first version; those of the others that are gone are deleted."""
+        current = {one["id"]: one for one in riders(channel, ts, versions[0])}
+        yield from (self._record(stream, one) for one in current.values())
+        earlier = {one["id"]: one for version in versions[1:] for one in riders(channel, ts, version)}
+        cut = rows.cut_emoji(versions[0]) if earlier else frozenset()
+        gone = (key for key, one in earlier.items() if key not in current and one.get("emoji") not in cut)
+        yield from self.deleted(stream, gone)
+
+    def found(self, channel: str, ts: str, raw: Obj) -> Iterator[Record]:
+        """A message as a search shows it: of one that is held, that says less."""
+        if MESSAGES in self.wanted:
+            said = rows.message(channel, ts, raw)
+            yield self._partial(MESSAGES, {name: value for name, value in said.items() if value})
+
+    def found_file(self, raw: Obj) -> Iterator[Record]:
+        """A file or canvas as another list shows it: of one that is held, that may say less."""
+        stream, shape = _shape_of(raw)
+        if text(raw.get("id")) is not None and stream in self.wanted:
+            yield self._partial(stream, {name: value for name, value in shape(raw).items() if value})
+
+    def row(self, stream: str, data: Obj) -> Record:
+        """A record that was made already."""
+        return self._record(stream, data)
 
     def deleted(self, stream: str, keys: Iterable[str], ground: Ground = "stated") -> Iterator[Record]:
         """Deletions of records that the platform no longer holds."""
@@ -94,10 +123,7 @@ class RecordFactory:
             if one.get("mode") in small_rows.GONE_MODES:
                 yield from self.file(one)
         for one in rows.shared_files(raw):
-            stream, shape = _shape_of(one)
-            if text(one.get("id")) is not None and stream in self.wanted:
-                # Another copy may say more of it.
-                yield self._partial(stream, {name: value for name, value in shape(one).items() if value})
+            yield from self.found_file(one)
 
     def _partial(self, stream: str, data: Obj) -> Record:
         return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now(), partial=True)

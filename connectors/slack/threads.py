@@ -36,11 +36,13 @@ class Threads:
         """All of a thread with its parent, from `place` on.
 
         Raises:
-            ShortError: its parent counts more replies than there are.
+            ShortError: its parent counts more replies than there are, or they are another thread's.
         """
         hides = False
         for page in resumed(lambda cursor: self._api.replies(channel, parent, cursor), place):
             hides = page.hides
+            if any(raw.get("thread_ts") not in (None, parent) for raw in page.items if raw["ts"] != parent):
+                raise ShortError("conversations.replies answered with another thread")
             for raw in page.items:
                 if raw["ts"] == parent:
                     place["counted"] = integer(raw.get("reply_count")) or 0

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from connectors.slack.api import Api, refuse_nameless, resumed
 from connectors.slack.conversations import Conversations, TooManyFailuresError
 from connectors.slack.errors import NamelessError
-from connectors.slack.fields import integer
+from connectors.slack.fields import integer, strings
 from connectors.slack.files import Files
 from connectors.slack.gaps import stopped
 from connectors.slack.memberships import Memberships
+from connectors.slack.personal import LISTS, Personal
 from connectors.slack.rows import Obj
 from connectors.slack.streams import (
     ATTACHMENTS,
@@ -23,12 +25,17 @@ from connectors.slack.streams import (
     MEMBERSHIPS,
     MESSAGES,
     REACTIONS,
+    READ_STATES,
     USERS,
     WORKSPACE,
     RecordFactory,
 )
+from connectors.slack.web_inventory import other_lists, web_inventory
 from pdpp_worker.connector import Context, Message, Phase, Progress, ProviderError, ShapeError, Start, State
 from pdpp_worker.connector.json_fields import flag, table
+
+_BYTES_OF_CHANNEL, _BYTES_OF_ID = 500, 20
+"""The weight of a channel's record, and that of its id in the cursor."""
 
 
 class Web:
@@ -41,6 +48,10 @@ class Web:
         self._start = start
         self._context = context
         self.conversations = Conversations(api, factory, context)
+        self.personal = Personal(api, factory, start)
+        listed = table(start.cursor(CHANNELS)) if self._is_done(CHANNELS) else {}
+        self._talks = strings(listed.get("talks"))
+        self._outside = integer(listed.get("outside")) or 0
 
     def phases(self) -> list[Phase]:
         """The forward walk, in order; each reads one stream and what rides on it."""
@@ -50,11 +61,23 @@ class Web:
             Phase((CHANNELS, CHANNEL_STATS), self._channels),
             Phase((MEMBERSHIPS,), self._memberships),
             Phase((FILES, CANVASES), self._files),
+            *(Phase((one.stream,), partial(self.personal.whole, one)) for one in LISTS),
+            Phase((READ_STATES,), self._read_states),
             Phase((MESSAGES, ATTACHMENTS, REACTIONS), self._messages),
         ]
         wanted = self._factory.wanted
         asked = [Phase(tuple(one for one in streams if one in wanted), go) for streams, go in all_phases]
-        return [Phase(streams, self._guarded(streams, go)) for streams, go in asked if streams]
+        guarded = [Phase(streams, self._guarded(streams, go)) for streams, go in asked if streams]
+        return [*guarded, Phase((), self._inventory)]
+
+    def _inventory(self) -> Iterator[Message]:
+        listed = self._listed or table(table(self._start.cursor(CHANNELS)).get("ids"))
+        others = (*self.personal.members(), *other_lists(self._api.others))
+        yield web_inventory(len(listed), self._outside, others, self._factory.wanted)
+
+    def _read_states(self) -> Iterator[Message]:
+        self._known_channels()
+        return self.personal.read_states(self._talks)
 
     def _guarded(
         self, streams: tuple[str, ...], go: Callable[[], Iterator[Message]]
@@ -104,22 +127,40 @@ class Web:
         if self._is_done(CHANNELS):
             return
         day = self._context.now().date().isoformat()
-        ids: dict[str, int] = {}
-        nameless = 0
-        for page in self._api.channels():
-            nameless += page.nameless
-            for raw in filter(self._is_ours, page.items):
+        place = self._place(CHANNELS)
+        met = self._met(place)
+        ids, unsaved = met["ids"], 0
+        for page in resumed(self._api.channels, place):
+            ours = list(filter(self._is_ours, page.items))
+            met["outside"] += len(page.items) - len(ours)
+            for raw in ours:
                 ids[raw["id"]] = integer(raw.get("num_members")) or 0
+                met["talks"] += [raw["id"]] if _is_talk(raw) else []
+                unsaved += _BYTES_OF_CHANNEL
                 yield from self._factory.channel(raw, day)
-        self._listed, self._nameless = ids, nameless
+            # The ids are all that was read so far: they are saved when they weigh no more than what came since.
+            if unsaved >= _BYTES_OF_ID * len(ids):
+                unsaved = 0
+                yield from self._channel_state({"at": self._start.run_id, "place": dict(place), **met})
+        self._listed, self._nameless = ids, integer(place.get("nameless")) or 0
+        self._talks, self._outside = met["talks"], met["outside"]
         self._refuse_nameless()
+        yield from self._channel_state({"run": self._start.run_id, **met})
+
+    def _met(self, place: Obj) -> Obj:
+        """The conversations that an earlier slice of this run met in the list, as the cursor keeps them."""
+        kept = table(self._start.cursor(CHANNELS)) if place else {}
+        talks, outside = strings(kept.get("talks")), integer(kept.get("outside")) or 0
+        return {"ids": dict(table(kept.get("ids"))), "talks": talks, "outside": outside}
+
+    def _channel_state(self, cursor: Obj) -> Iterator[State]:
         if CHANNELS in self._factory.wanted:
-            yield State(stream=CHANNELS, cursor={"run": self._start.run_id, "ids": ids})
+            yield State(stream=CHANNELS, cursor=cursor)
 
     def _is_ours(self, raw: Obj) -> bool:
         if not self._context.settings.get("member_only", True):
             return True
-        return raw.get("is_im") is True or raw.get("is_mpim") is True or flag(raw.get("is_member")) is not False
+        return _is_talk(raw) or flag(raw.get("is_member")) is not False
 
     def _refuse_nameless(self) -> None:
         """Report channels of the list that cannot be named, now that the others are taken."""
@@ -146,3 +187,8 @@ class Web:
     def _messages(self) -> Iterator[Message]:
         yield from self.conversations.walk(self._start, list(self._known_channels()))
         self._refuse_nameless()
+
+
+def _is_talk(raw: Obj) -> bool:
+    """Whether a conversation is a direct message, of two or of several."""
+    return raw.get("is_im") is True or raw.get("is_mpim") is True

@@ -10,8 +10,12 @@ from typing import NamedTuple
 
 from connectors.usaa.documents.identity import Posting, identified
 from connectors.usaa.documents.reading import open_paper
+from connectors.usaa.practice.living import open_living_account
 from pdpp_worker.conformance.account import PracticeAccount, RecordGroup
 from pdpp_worker.conformance.files import FileAccount, watched
+from pdpp_worker.conformance.planting import Plant, Planted
+
+__all__ = ["open_account", "open_living_account"]
 
 _ACCOUNT, _OTHER = "1234", "5678"
 _OPENING = 100_000
@@ -35,6 +39,7 @@ class Inbox(FileAccount):
     """Files as an owner saves them: the months up to today, so that nothing older is missed."""
 
     can_change = True
+    plants = frozenset(Plant)
     lists_count = False
     garbage = b"Date,Amount\n31/12/2025,1.00\n"
 
@@ -42,6 +47,7 @@ class Inbox(FileAccount):
         super().__init__(directory)
         today = datetime.now(UTC).date()
         self._first = today - timedelta(days=_EXPORTS * 30)
+        self._until = today
         self.settings = {"inbox": str(directory), "history_days": _EXPORTS * 30}
         self._balance = _OPENING
         self._groups: list[RecordGroup] = [RecordGroup("accounts", frozenset({_ACCOUNT}))]
@@ -56,6 +62,27 @@ class Inbox(FileAccount):
     def change(self) -> None:
         """Another export is saved."""
         self._export(_EXPORTS)
+
+    def plant(self, plant: Plant) -> Planted:
+        """A column that no export has, files of no kind, a statement that does not add up, two rows of one id."""
+        day = self._first
+        if plant is Plant.MEMBER:
+            names = ("hologram-1.bin", "hologram-2.bin")
+            for name in names:
+                self.lend(name, b"light")
+            return Planted(names)
+        if plant is Plant.TOTAL:
+            row = Row(day, "SHOP", -100, _OPENING - 100)
+            self.lend("false.pdf", _pdf(self._statement([row], "4321", row.balance + 1)))
+            return Planted(streams=frozenset({"transactions"}))
+        if plant is Plant.TWIN:
+            marks = ("THE FIRST OF TWO", "THE SECOND OF TWO")
+            self.lend("account 9999/twins.ofx", _ofx(day, marks).encode())
+            return Planted(marks, frozenset({"transactions"}))
+        mark = "a planted column"
+        lines = ["Date,Description,Amount,Balance,Mood", f"{day:%m/%d/%Y},SHOP,-1.00,900.00,{mark}", ""]
+        self.lend("account 9999/planted.csv", "\n".join(lines).encode())
+        return Planted((mark,), frozenset({"transactions"}))
 
     def _export(self, number: int) -> None:
         name = f"account {_ACCOUNT}/export {number}.csv"
@@ -74,6 +101,20 @@ class Inbox(FileAccount):
             rows.append(Row(day, f"SHOP {number}-{step}", cents, self._balance))
         return rows
 
+    def _statement(self, rows: Sequence[Row], account: str, closing: int) -> list[tuple[str, ...]]:
+        """The lines of a statement in a layout that this version reads."""
+        return [
+            ("USAA FEDERAL SAVINGS BANK",),
+            ("USAA CLASSIC CHECKING",),
+            (f"Account Number: ****{account}",),
+            (f"Statement Period: {self._first:%m/%d/%Y} - {self._until:%m/%d/%Y}",),
+            (f"Beginning Balance {_dollars(_OPENING)}",),
+            ("TRANSACTIONS",),
+            ("Date", "Description", "Amount", "Balance"),
+            *((f"{row.day:%m/%d}", row.text, _dollars(row.cents), _dollars(row.balance)) for row in rows),
+            (f"ENDING BALANCE {_dollars(closing)}",),
+        ]
+
     def _note(self, name: str, account: str, rows: Sequence[Row]) -> None:
         entries = [Posting(row.day, row.cents, row.text) for row in rows]
         keys = frozenset(key for key, _ in identified(account, entries))
@@ -81,25 +122,22 @@ class Inbox(FileAccount):
 
     def _print_statement(self) -> None:
         """A statement of another account, in a layout that this version reads."""
-        self._balance, until = _OPENING, self._first + timedelta(days=_EXPORTS * 30)
+        self._balance = _OPENING
         rows = self._rows(0, _ROWS)
-        lines = [
-            ("USAA FEDERAL SAVINGS BANK",),
-            ("USAA CLASSIC CHECKING",),
-            (f"Account Number: ****{_OTHER}",),
-            (f"Statement Period: {self._first:%m/%d/%Y} - {until:%m/%d/%Y}",),
-            (f"Beginning Balance {_dollars(_OPENING)}",),
-            ("TRANSACTIONS",),
-            ("Date", "Description", "Amount", "Balance"),
-            *((f"{row.day:%m/%d}", row.text, _dollars(row.cents), _dollars(row.balance)) for row in rows),
-            (f"ENDING BALANCE {_dollars(self._balance)}",),
-        ]
-        content = _pdf(lines)
+        content = _pdf(self._statement(rows, _OTHER, self._balance))
         self.write(_STATEMENT, content)
         self._note(_STATEMENT, _OTHER, rows)
         paper = open_paper(content, "")
-        found = {"accounts": _OTHER, "account_stats": f"{_OTHER}:{until}", "statements": paper.key}
+        found = {"accounts": _OTHER, "account_stats": f"{_OTHER}:{self._until}", "statements": paper.key}
         self._groups += [RecordGroup(stream, frozenset({key}), _STATEMENT) for stream, key in found.items()]
+
+
+def _ofx(day: date, texts: Sequence[str]) -> str:
+    """A file for money programs in which every transaction has the id of the first."""
+    rows = [
+        f"<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>{day:%Y%m%d}<TRNAMT>-1.00<FITID>1<NAME>{text}</STMTTRN>" for text in texts
+    ]
+    return f"<OFX><STMTRS><ACCTID>9999<BANKTRANLIST>{''.join(rows)}</BANKTRANLIST></STMTRS></OFX>"
 
 
 def _dollars(cents: int) -> str:

@@ -23,6 +23,13 @@ class Span(NamedTuple):
     until: date
     opening: int | None = None
     closing: int | None = None
+    is_open: bool = False
+    """Whether its last day may go on behind it: only a balance behind it proves that nothing followed."""
+
+    @property
+    def end(self) -> date:
+        """The first day that it does not cover whole."""
+        return self.until - DAY if self.is_open else self.until
 
 
 class Window(NamedTuple):
@@ -49,7 +56,7 @@ class Account:
             return
         merged: list[Span] = []
         for one in sorted([*self.spans, span], key=lambda each: (each.since, each.until)):
-            if merged and one.since <= merged[-1].until and not _contradict(merged[-1], one):
+            if merged and _meet(merged[-1], one) and not _contradict(merged[-1], one):
                 merged[-1] = _joined(merged[-1], one)
             else:
                 merged.append(one)
@@ -65,13 +72,13 @@ class Account:
             if one.since < gone.since:
                 kept.append(Span(one.since, gone.since, one.opening))
             if one.until > gone.until:
-                kept.append(Span(gone.until, one.until, None, one.closing))
+                kept.append(Span(gone.until, one.until, None, one.closing, one.is_open))
         self.spans = kept
 
     @property
     def through(self) -> date | None:
         """The first day after everything covered."""
-        return self.spans[-1].until if self.spans else None
+        return self.spans[-1].end if self.spans else None
 
     def holes(self) -> list[Window]:
         """The promised periods that no document covers, up to the last covered day.
@@ -81,7 +88,7 @@ class Account:
         found: list[Window] = []
         at: Span | None = None
         for span in self.spans:
-            since = self.promised if at is None else max(at.until, self.promised)
+            since = self.promised if at is None else max(at.end, self.promised)
             if at is not None and _contradict(at, span):
                 found.append(Window(max(span.since - DAY, self.promised), span.since + DAY))
             elif span.since > since and not _is_bridged(at, span):
@@ -157,7 +164,14 @@ def _joined(one: Span, other: Span) -> Span:
     closing = last.closing
     if closing is None and one.until == other.until:
         closing = one.closing
-    return Span(one.since, last.until, opening, closing)
+    return Span(
+        one.since, last.until, opening, closing, all(each.is_open for each in (one, other) if each.until == last.until)
+    )
+
+
+def _meet(one: Span, other: Span) -> bool:
+    """Whether a document begins before the one before it ends, or right where that is over."""
+    return other.since < one.until or (other.since == one.until and (not one.is_open or _is_bridged(one, other)))
 
 
 def _is_bridged(before: Span | None, after: Span) -> bool:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from connectors.usaa.documents.identity import Posting
+from connectors.usaa.documents.kinds import kind_of_text
 from connectors.usaa.documents.statement import Statement
 from pdpp_worker.connector import Record
 
@@ -33,12 +34,16 @@ class RecordFactory:
         if stream in self.wanted:
             yield Record(stream=stream, key=key, data={"id": key}, emitted_at=self.now(), op="delete")
 
-    def transaction(self, account: str, key: str, entry: Posting, source: str) -> Iterator[Record]:
+    def transaction(
+        self, account: str, key: str, entry: Posting, source: str, *, is_card: bool = False
+    ) -> Iterator[Record]:
         """A transaction, as far as the document tells; another document's fields stay as they are."""
         told = {
+            "kind": entry.kind or kind_of_text(entry.text, entry.check_number, is_card_account=is_card),
             "description": entry.description,
             "category": entry.category,
             "check_number": entry.check_number,
+            "extra": None if entry.extra is None else dict(entry.extra),
             "balance_after_cents": entry.balance_cents,
             "transaction_date": None if entry.made_on is None else entry.made_on.isoformat(),
         }
@@ -73,6 +78,7 @@ class RecordFactory:
             "opening_balance_cents": statement.opening,
             "closing_balance_cents": statement.closing,
             "template": statement.template,
+            **statement.terms,
         }
 
 

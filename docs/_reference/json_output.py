@@ -40,8 +40,9 @@ OUTPUTS: dict[str, Output] = {
             "made_at": "the time of the snapshot",
             "answer": "one sentence about everything",
             "connections": "a list; each has `connection`, `connector`, `version`, `schedule`, `paused`, "
-            "`next_run_at`, `last_run_id`, `last_run_status`, `last_run_at`, `waits_until`, `wait_reason` "
-            "and `streams`. A stream has the keys of `coverage` and `gaps`, which are as `gaps` prints them.",
+            "`next_run_at`, `last_run_id`, `last_run_status`, `last_run_at`, `waits_until`, `wait_reason`, "
+            "`inventory` (a list of `MemberView`: what its source consists of) and `streams`. "
+            "A stream has the keys of `coverage` and `gaps`, which are as `gaps` prints them.",
         },
     ),
     "rate": Output("a list with an object for each connection; with `--watch` a list on each line", ("RateView",)),
@@ -54,7 +55,12 @@ OUTPUTS: dict[str, Output] = {
     "events": Output("one object on each line", ("EventView",)),
     "connection list": Output("a list with an object for each connection", ("ConnectionView",)),
     "connection show": Output(
-        "one object", ("ConnectionView",), {"rate_ceiling": "the ceiling in force, ms, and where it was set"}
+        "one object",
+        ("ConnectionView",),
+        {
+            "rate_ceiling": "the ceiling in force, ms, and where it was set",
+            "inventory": "a list of `MemberView`: what its source consists of",
+        },
     ),
     "connectors": Output(
         "a list with an object for each connector",
@@ -66,7 +72,7 @@ OUTPUTS: dict[str, Output] = {
             "queue": "",
             "settings": "setting to its specification in the manifest",
             "credentials": "credential to its specification in the manifest",
-            "streams": "a list with `name`, `supplied`, `not_with` and `reason`",
+            "streams": "a list with `name`, `supplied`, `not_with`, `not_without` and `reason`",
         },
     ),
     "connector check": Output("a list with an object for each check", ("Result",)),
@@ -75,7 +81,7 @@ OUTPUTS: dict[str, Output] = {
         "one object", (), {"revision": "the schema that is there", "needed": "the one this version needs"}
     ),
 }
-PARTS = ("Interval", "CompleteWalk", "LastWalk", "Cost", "RunStreamView")
+PARTS = ("Interval", "CompleteWalk", "LastWalk", "Cost", "RunStreamView", "MemberView")
 """Classes of values inside the objects above; those that the code does not have are left out."""
 
 

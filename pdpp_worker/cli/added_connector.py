@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pdpp_worker.added.added_connectors import Added
 from pdpp_worker.added.tools import missing_tools
 from pdpp_worker.cli.output import note, print_pairs, say
-from pdpp_worker.cli.times import duration
+from pdpp_worker.coverage.times import duration
 from pdpp_worker.protocol.manifest import Manifest
 
 

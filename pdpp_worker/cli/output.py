@@ -7,14 +7,14 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, is_dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from pdpp_worker.coverage.documents import plain
 
 PIPE_WIDTH = 100
 """Columns of a table that does not go to a terminal."""
@@ -92,25 +92,6 @@ def print_json(value: Any) -> None:
 def print_json_line(value: Any) -> None:
     """Print one line of JSON lines."""
     typer.echo(json.dumps(value, default=plain))
-
-
-def counts(by_name: dict[str, int]) -> str:
-    """A histogram in one line."""
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(by_name.items()))
-
-
-def number(value: int | None) -> str:
-    """A count, or the word for not knowing it."""
-    return "unknown" if value is None else f"{value:,}"
-
-
-def plain(value: object) -> object:
-    """Convert a value that JSON has no form of."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def _one_line(text: str) -> str:

@@ -30,6 +30,7 @@ from pdpp_worker.cli.commands import (
     status,
     up,
     version,
+    web,
     why,
 )
 from pdpp_worker.cli.output import note
@@ -79,6 +80,7 @@ app.command()(events.events)
 app.command()(export.export)
 app.add_typer(db.app, name="db")
 app.command()(doctor.doctor)
+app.command()(web.web)
 app.command()(demo.demo)
 app.command()(version.version)
 

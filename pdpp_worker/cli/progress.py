@@ -11,8 +11,8 @@ from rich.console import Group
 from rich.live import Live
 
 from pdpp_worker import registry
-from pdpp_worker.cli.output import console, make_table, note, number
-from pdpp_worker.cli.phrases import waiting
+from pdpp_worker.cli.output import console, make_table, note
+from pdpp_worker.coverage.phrases import number, waiting
 from pdpp_worker.coverage.waits import Wait, wait_of
 from pdpp_worker.errors import PdppError
 from pdpp_worker.owner.session import Database

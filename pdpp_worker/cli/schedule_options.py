@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pdpp_worker.cli.times import duration, parse_duration
+from pdpp_worker.coverage.times import parse_duration
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import schedule_rules
 from pdpp_worker.owner.schedule_rules import Schedule
@@ -27,11 +27,3 @@ def read_schedule(every: str | None, cron: str | None, default_s: float | None =
     if cron is not None:
         return schedule_rules.at_times(cron)
     return None if every_s is None else schedule_rules.at_interval(every_s)
-
-
-def describe(every_s: float | None, cron: str | None, paused: bool | None) -> str:
-    """A schedule in words."""
-    if every_s is None and cron is None:
-        return "none"
-    words = f"every {duration(every_s)}" if every_s is not None else f"cron {cron} (UTC)"
-    return f"{words}, paused" if paused else words

@@ -11,11 +11,16 @@ must be small (some ten resources), and the same every time.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
+from random import Random
 from typing import Any, Protocol
+
+from pdpp_worker.conformance.errors import NotChecked
+from pdpp_worker.conformance.planting import Counted, Plant, Planted
 
 Key = str | tuple[str, ...]
 """A record's key; a tuple stands for a compound one."""
@@ -70,6 +75,10 @@ class PracticeAccount(ABC):
     """The faults that `inject` can produce."""
     can_change: bool = False
     """Whether `change` can do something."""
+    plants: frozenset[Plant] = frozenset()
+    """Things that `plant` can plant."""
+    counted: Sequence[Counted] = ()
+    """Fields of records that count other records."""
 
     @abstractmethod
     def expected_records(self) -> Sequence[RecordGroup]:
@@ -88,8 +97,40 @@ class PracticeAccount(ABC):
     def restore(self) -> None:  # noqa: B027 - optional
         """Undo every fault."""
 
+    def plant(self, plant: Plant) -> Planted:
+        """Plant something in what a run from nothing reads, until `restore`.
+
+        Raises:
+            NotChecked: the practice account cannot.
+        """
+        raise NotChecked(f"The practice account cannot plant {plant.value}.")
+
     def change(self) -> None:  # noqa: B027 - optional
         """Let something happen to the account between two visits: something new, something changed."""
+
+
+class LivingAccount(PracticeAccount):
+    """A practice account that changes while it is read. The adversary of the kit stands before it.
+
+    It comes from `open_living_account(owner)` of the module `conformance`: 0 is the owner's own account; 1 is another
+    owner's, with the same secrets, that answers at another address or lies in another directory.
+    """
+
+    events: Mapping[str, Callable[[Random], None]] = {}
+    """Things that may happen to the account at any moment, by name: something arrives, moves, leaves, comes back."""
+
+    imap_port: str | None = None
+    """The setting that holds the port of an IMAP server on this machine, where there is one."""
+    today: date = date.min
+    """The day of the honest runs, for records that are named after the day on which they were read."""
+
+    def settle(self, today: date) -> None:
+        """Finish what is half done, such as a line that is being written: the honest runs begin, on this day."""
+        self.today = today
+
+    def may_be_held(self) -> Sequence[RecordGroup]:
+        """Records that are no longer at the provider, and that a collection which has them keeps by design."""
+        return ()
 
 
 class AccountFactory(Protocol):
@@ -97,4 +138,12 @@ class AccountFactory(Protocol):
 
     def __call__(self) -> AbstractContextManager[PracticeAccount]:
         """A practice account, to be entered and left."""
+        ...
+
+
+class LivingFactory(Protocol):
+    """The function `conformance.open_living_account` of a connector."""
+
+    def __call__(self, owner: int) -> AbstractContextManager[LivingAccount]:
+        """The account of the owner 0, or of another one."""
         ...

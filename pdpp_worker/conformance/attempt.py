@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from pdpp_worker.conformance.account import PracticeAccount
 from pdpp_worker.conformance.deletions import Deletions
+from pdpp_worker.conformance.ending import Attempt, finish, is_another_account
 from pdpp_worker.conformance.errors import Defect
 from pdpp_worker.conformance.inserted import Insertion
 from pdpp_worker.conformance.ledger import Ledger
@@ -28,14 +29,13 @@ from pdpp_worker.connector import AuthExpired, Collect, Context
 from pdpp_worker.errors import ConfigurationError, ProtocolViolation, ProviderError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Budget, Message, Start, StartScope, State, describe
-from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
+from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, StreamScope
 from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.registry import Connector
 from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
-from pdpp_worker.store.effects import GapReport
 
 _SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}
 
@@ -70,36 +70,26 @@ class Disruption:
     failure: BaseException | None = None
     lasting: bool = False
     insertion: Insertion | None = None
-
-
-@dataclass
-class Attempt:
-    """The result of an attempt."""
-
-    start: Start
-    messages: list[Message] = field(default_factory=list)
-    requests: int = 0
-    ended: bool = False
-    """Whether the connector came to its own end."""
-    error: str | None = None
-    """The provider's failure by which it ended, if it did."""
-    failed_streams: dict[str, str] = field(default_factory=dict)
-    checkpoint_errors: dict[str, str] = field(default_factory=dict)
-    rejections: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-    """Messages of a command that were refused without ending the run: type, member and why."""
+    between: Callable[[], None] | None = None
+    """Called after each message."""
 
 
 class Runner:
     """Runs a connector with its practice account."""
 
-    def __init__(self, connector: Connector, account: PracticeAccount, directory: Path) -> None:
-        """`directory` is where the ledgers keep their files."""
+    def __init__(
+        self,
+        connector: Connector,
+        account: PracticeAccount,
+        directory: Path,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`directory` is where the ledgers keep their files; `settings` stand in for the account's own."""
         self.manifest: Manifest = connector.manifest
         self._collect: Collect = connector.load()
         self._account = account
         self._directory = directory
-        self._settings = with_defaults(self.manifest.settings, account.settings)
+        self._settings = with_defaults(self.manifest.settings, account.settings if settings is None else settings)
         paths = {
             name: str(self._settings[name])
             for name, spec in self.manifest.settings.items()
@@ -107,8 +97,8 @@ class Runner:
         }
         self.watch = Watch(account.secrets, paths)
         self._heard_at = time.monotonic()
-        # At noon, so that an hour later is the same day.
-        self._now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+        self.now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+        """The time of the first attempt: noon, so that an hour later is the same day."""
 
     def ledger(self) -> Ledger:
         """A ledger that holds nothing."""
@@ -127,7 +117,7 @@ class Runner:
         """
         ask, disruption = ask or Ask(), disruption or Disruption()
         self._heard_at = time.monotonic()
-        attempt = Attempt(self._start(ledger, ask))
+        attempt = Attempt(self._start(ledger, ask), ledger.account)
         ledger.begin_run()
         missing_in = {gap.miss.stream for gap in ledger.gaps.values()}
         handler = handler_for(self.manifest, attempt.start, lambda text: text, missing_in)
@@ -139,21 +129,22 @@ class Runner:
             attempt.requests = wire.asked
         if isinstance(disruption.failure, SliceCut) and wire.has_failed and (attempt.ended or wire.has_gone_on):
             raise Defect("it goes on after a request has ended the slice: it catches BaseException")
-        _finish(attempt, handler, ledger)
+        finish(attempt, handler, ledger)
         return attempt
 
     def _start(self, ledger: Ledger, ask: Ask) -> Start:
         streams = ask.streams or tuple(StreamScope(name=stream.name) for stream in self.supplied)
         names = {scope.name for scope in streams}
         takes = [_SCOPES[form] for form in self.manifest.recovery.scopes]
-        gaps = [gap.to_close for gap in ledger.due() if gap.miss.stream in names and type(gap.miss.scope) in takes]
+        gaps = [gap for gap in ledger.due() if gap.miss.stream in names and type(gap.miss.scope) in takes]
         return Start(
             run_id=ask.run_id,
             collection_mode="full_refresh" if ask.full else "incremental",
             scope=StartScope(streams=list(streams)),
             state=None if ask.full else dict(ledger.cursors) or None,
             bindings={binding: {} for binding in self.manifest.bindings},
-            detail_gaps=gaps if ask.gaps else [],
+            # What is missing of a whole stream, a walk brings; nobody is asked for it alone.
+            detail_gaps=[gap.to_close for gap in gaps if gap.miss.scope != WHOLE_STREAM] if ask.gaps else [],
             recovery_only=ask.recovery_only,
             budget=ask.budget,
         )
@@ -164,7 +155,7 @@ class Runner:
             settings=self._settings,
             secret=self._secret,
             log=self.watch.logger(),
-            now=lambda: self._now + ask.later,
+            now=lambda: self.now + ask.later,
             pace=wire.pace,
             files=ledger.files,
             check=self._check_silence,
@@ -198,7 +189,7 @@ class Runner:
             if disruption.insertion is not None:
                 said = disruption.insertion.into(said, attempt.start, context)
             with closing(said) as messages:
-                attempt.ended = self._take_all(messages, handler, attempt, disruption.stop_after)
+                attempt.ended = self._take_all(messages, handler, attempt, disruption)
         except (SliceCut, Defect):
             raise
         except (ProviderError, httpx.HTTPError) as error:
@@ -212,10 +203,10 @@ class Runner:
             raise self._fault(error) from error
 
     def _take_all(
-        self, messages: Iterator[Message], handler: MessageHandler, attempt: Attempt, stop_after: int | None
+        self, messages: Iterator[Message], handler: MessageHandler, attempt: Attempt, disruption: Disruption
     ) -> bool:
         """Whether the connector came to its end."""
-        if stop_after == 0:
+        if disruption.stop_after == 0:
             return False
         for message in messages:
             self._heard_at = time.monotonic()
@@ -224,8 +215,12 @@ class Runner:
             attempt.messages.append(message)
             self.watch.see(message)
             _take(handler, message, attempt)
-            if len(attempt.messages) == stop_after:
+            if is_another_account(attempt, handler):
                 return False
+            if len(attempt.messages) == disruption.stop_after:
+                return False
+            if disruption.between is not None:
+                disruption.between()
             if len(attempt.messages) > MOST_MESSAGES:
                 raise Defect(f"it does not come to an end: {MOST_MESSAGES:,} messages for a practice account")
         return True
@@ -257,39 +252,6 @@ def _take(handler: MessageHandler, message: Message, attempt: Attempt) -> None:
     if handler.last_refusal is not None:
         attempt.refusals.append(f"message {len(attempt.messages)}, {handler.last_refusal}")
         handler.last_refusal = None
-
-
-def _finish(attempt: Attempt, handler: MessageHandler, ledger: Ledger) -> None:
-    """Commit as the runtime does at the end of a slice."""
-    done = handler.done
-    if attempt.ended and done is not None and done.status != "succeeded" and not handler.is_certified:
-        attempt.ended, attempt.error = False, done.error.message if done.error else f"DONE {done.status}"
-        attempt.failed_streams = dict.fromkeys((one.name for one in attempt.start.scope.streams), "upstream_error")
-    attempt.failed_streams = {**attempt.failed_streams, **handler.failed_streams}
-    attempt.checkpoint_errors = handler.checkpoints.errors
-    attempt.rejections = [f"{one.stream} {one.key}: {one.error}" for one in handler.batch.rejections]
-    if attempt.ended:
-        failed = set(handler.failed_streams)
-        keepers = {keeper for name in failed for keeper in handler.checkpoints.keepers(name)}
-        handler.checkpoints.commit_staged(excluding=failed | keepers)
-    handler.checkpoints.release()
-    ledger.commit(handler.pending.take())
-    if attempt.error is not None and not attempt.start.recovery_only:
-        _miss_all(attempt, handler, ledger)
-    if attempt.ended and not attempt.start.recovery_only:
-        walked = [scope.name for scope in attempt.start.scope.streams if scope.name not in attempt.failed_streams]
-        ledger.end_walk(walked)
-
-
-def _miss_all(attempt: Attempt, handler: MessageHandler, ledger: Ledger) -> None:
-    """A run that ends badly opens a gap about every stream that it was to walk."""
-    batch = handler.pending.take()
-    for stream, word in attempt.failed_streams.items():
-        reason = known_reason(word) or Reason.UPSTREAM_ERROR
-        batch.effects.append(
-            GapReport(stream, WHOLE_STREAM, reason.value, reason.kind.value, waits_for_owner=reason in NEEDS_OWNER)
-        )
-    ledger.commit(batch)
 
 
 def _refused(error: ValidationError) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from pdpp_worker.conformance.account import Fault, Key, PracticeAccount, RecordGroup
-from pdpp_worker.conformance.attempt import Ask, Attempt, Runner
+from pdpp_worker.conformance.account import Fault, Key, LivingFactory, PracticeAccount, RecordGroup
+from pdpp_worker.conformance.attempt import Ask, Runner
+from pdpp_worker.conformance.ending import Attempt
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Gap, Held, Ledger
 from pdpp_worker.protocol.manifest import Manifest
@@ -22,9 +23,19 @@ ROUNDS = 4
 class Case:
     """A connector with its practice account."""
 
-    def __init__(self, connector: Connector, account: PracticeAccount, directory: Path) -> None:
-        """`directory` is for the connector's files."""
+    def __init__(
+        self,
+        connector: Connector,
+        account: PracticeAccount,
+        directory: Path,
+        open_living: LivingFactory,
+        seeds: range,
+    ) -> None:
+        """`directory` is for the connector's files; `seeds` are those of the adversary."""
+        self.connector = connector
         self.account = account
+        self.open_living = open_living
+        self.seeds = seeds
         self._plain_fails = False
         self.runner = Runner(connector, account, directory)
 
@@ -134,8 +145,12 @@ def stored_key(key: Key) -> str:
 
 def gaps_about(gaps: Collection[Gap], resource: str) -> list[Gap]:
     """The gaps that name the resource; if none does, those about a part of a stream, which may hold it."""
-    named = [gap for gap in gaps if isinstance(gap.miss.scope, ResourceScope) and _names(gap, resource)]
-    return named or [gap for gap in gaps if not isinstance(gap.miss.scope, ResourceScope)]
+    return naming(gaps, resource) or [gap for gap in gaps if not isinstance(gap.miss.scope, ResourceScope)]
+
+
+def naming(gaps: Collection[Gap], resource: str) -> list[Gap]:
+    """The gaps that are about one resource or record, and name this one."""
+    return [gap for gap in gaps if isinstance(gap.miss.scope, ResourceScope) and _names(gap, resource)]
 
 
 def _names(gap: Gap, resource: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EIO
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +37,7 @@ class FileAccount(PracticeAccount):
         self._requests: list[Request] = []
         self._failing: frozenset[Path] = frozenset()
         self._kept: dict[Path, tuple[bytes, os.stat_result]] = {}
+        self._lent: list[Path] = []
 
     def write(self, name: str, content: bytes) -> None:
         """Append to a file, which is made if it is not there."""
@@ -44,6 +45,11 @@ class FileAccount(PracticeAccount):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
             file.write(content)
+
+    def lend(self, name: str, content: bytes) -> None:
+        """Write a file that is gone again with `restore`."""
+        self._lent.append((self.base / name).resolve())
+        self.write(name, content)
 
     def requests(self) -> Sequence[Request]:
         """Files that were opened and directories that were listed."""
@@ -68,7 +74,11 @@ class FileAccount(PracticeAccount):
         for path, (content, stat) in self._kept.items():
             path.write_bytes(content)
             os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        self._kept = {}
+        for path in self._lent:
+            path.unlink()
+            with suppress(OSError):  # a directory that holds more stays
+                path.parent.rmdir()
+        self._kept, self._lent = {}, []
 
     def look(self, event: str, place: Path) -> None:
         """Take down what is asked of the directory.

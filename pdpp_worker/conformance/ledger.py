@@ -63,6 +63,8 @@ class Ledger:
 
     files: Path
     """The connection's own directory."""
+    account: str | None = None
+    """The identity of the account that was read first."""
     cursors: dict[str, Any] = field(default_factory=dict)
     gaps: dict[GapKey, Gap] = field(default_factory=dict)
     """Open gaps."""
@@ -113,6 +115,10 @@ class Ledger:
             stream: {key: json.loads(row.raw or row.text) for key, row in rows.items() if not row.deleted}
             for stream, rows in self._rows.items()
         }
+
+    def deleted(self, stream: str) -> set[str]:
+        """The keys of a stream that were deleted."""
+        return {key for key, row in self._rows.get(stream, {}).items() if row.deleted}
 
     def files_held(self) -> dict[str, str]:
         """The connection's own files, and the digest of each."""

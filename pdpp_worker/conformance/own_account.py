@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pdpp_worker.conformance.account import PracticeAccount, RecordGroup
+from pdpp_worker.conformance.account import LivingAccount, PracticeAccount, RecordGroup
 from pdpp_worker.conformance.errors import NotChecked
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.registry import Connector
@@ -50,3 +50,11 @@ class WithOwnAccount:
                 "of times without a pause: bring a practice account, a file conformance.py beside the manifest."
             )
         yield OwnAccount(self.settings, self.secrets)
+
+    def open_living(self, owner: int) -> AbstractContextManager[LivingAccount]:
+        """Nobody lies about the owner's own account.
+
+        Raises:
+            NotChecked: always.
+        """
+        raise NotChecked(f"Nobody lies about the account of owner {owner}, which is the owner's own.")

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pdpp_worker.conformance.adversary.seeds import SHORT
 from pdpp_worker.conformance.case import Case
+from pdpp_worker.conformance.checks.adversary import check_adversary
+from pdpp_worker.conformance.checks.inventory import check_counts, check_inventory
 from pdpp_worker.conformance.checks.leniency import check_leniency
 from pdpp_worker.conformance.checks.manifest import check_manifest
 from pdpp_worker.conformance.checks.misses import check_faults, check_requests
 from pdpp_worker.conformance.checks.plain import check_change, check_determinism, check_expected_records, check_plain
+from pdpp_worker.conformance.checks.planted import (
+    check_contradiction,
+    check_twins,
+    check_unknown_field,
+    check_unknown_member,
+)
 from pdpp_worker.conformance.checks.recovery import check_recovery, check_targeted
 from pdpp_worker.conformance.checks.resume import check_kills
 from pdpp_worker.conformance.checks.scope import check_narrowed, check_streams
@@ -48,6 +57,8 @@ Check = Callable[[Case], str]
 Own = Callable[[Connector], Subject]
 """Finds the account of its owner's that a connector is checked with."""
 
+ADVERSARY = "lying provider"
+
 CHECKS: dict[str, Check] = {
     "protocol": check_plain,
     "leniency": check_leniency,
@@ -61,7 +72,14 @@ CHECKS: dict[str, Check] = {
     "stops when told": check_stops,
     "recovery": check_recovery,
     "targeted fetch": check_targeted,
+    "inventory": check_inventory,
+    "unknown field": check_unknown_field,
+    "unknown member": check_unknown_member,
+    "contradicting total": check_contradiction,
+    "repeated id": check_twins,
+    "counts": check_counts,
     "next visit": check_change,
+    ADVERSARY: check_adversary,
     "no secrets": check_secrets,
 }
 """In the order in which they are run: what is wrong early explains what is wrong later."""
@@ -73,8 +91,9 @@ NAMES = (MANIFEST, *CHECKS)
 class Examination:
     """The checks of one connector, one by one; its practice account lasts as long as the stack."""
 
-    def __init__(self, subject: Subject | None, stack: ExitStack, refusal: str = "") -> None:
-        """Without a subject, `refusal` is what is wrong with its manifest."""
+    def __init__(self, subject: Subject | None, stack: ExitStack, refusal: str = "", seeds: range = SHORT) -> None:
+        """Without a subject, `refusal` is what is wrong with its manifest; `seeds` are those of the adversary."""
+        self._seeds = seeds
         self._subject = subject
         self._stack = stack
         self._refusal = refusal
@@ -104,11 +123,11 @@ class Examination:
         if self._case is None:
             directory = self._stack.enter_context(TemporaryDirectory(prefix="pdpp-check-"))
             account = self._stack.enter_context(subject.open_account())
-            self._case = Case(subject.connector, account, Path(directory))
+            self._case = Case(subject.connector, account, Path(directory), subject.open_living, self._seeds)
         return self._case
 
 
-def begin(name: str, stack: ExitStack, own: Own | None = None) -> Examination:
+def begin(name: str, stack: ExitStack, own: Own | None = None, seeds: range = SHORT) -> Examination:
     """The checks of an installed connector, or of the one in a directory; with its practice account, or with `own`.
 
     Raises:
@@ -116,18 +135,18 @@ def begin(name: str, stack: ExitStack, own: Own | None = None) -> Examination:
     """
     try:
         found = find(name)
-        return Examination(found if own is None else own(found.connector), stack)
+        return Examination(found if own is None else own(found.connector), stack, seeds=seeds)
     except NotFoundError:
         raise
     except ConfigurationError as error:
         return Examination(None, stack, str(error))
 
 
-def examine(name: str, own: Own | None = None) -> Iterator[Result]:
-    """Every check of a connector, in order; raises as `begin` does."""
+def examine(name: str, own: Own | None = None, seeds: range = SHORT, checks: Sequence[str] = NAMES) -> Iterator[Result]:
+    """The checks of a connector, in order; raises as `begin` does."""
     with ExitStack() as stack:
-        examination = begin(name, stack, own)
-        for check in NAMES:
+        examination = begin(name, stack, own, seeds)
+        for check in checks:
             yield examination.result(check)
 
 

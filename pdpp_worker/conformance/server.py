@@ -16,7 +16,9 @@ Answer = Callable[[str, str | None], tuple[int, object]]
 """From a request's path with its query, and its Authorization header, to the status and what is sent as JSON."""
 
 
-class _Server(ThreadingHTTPServer):
+class LocalServer(ThreadingHTTPServer):
+    """A server whose connections end with the process."""
+
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -45,7 +47,7 @@ def serving(answer: Answer) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """The practice account writes down what it was asked."""
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
+    with LocalServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(POLL_S,), daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

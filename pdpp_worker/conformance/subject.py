@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pdpp_worker import registry
 from pdpp_worker.added.added_connectors import is_added, load_here
-from pdpp_worker.conformance.account import PracticeAccount
+from pdpp_worker.conformance.account import LivingAccount, LivingFactory, PracticeAccount
 from pdpp_worker.conformance.errors import NotChecked
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import load_manifest
@@ -34,6 +34,10 @@ class Subject(Protocol):
         """Its practice account; raises NotChecked if there is none."""
         ...
 
+    def open_living(self, owner: int) -> AbstractContextManager[LivingAccount]:
+        """Its living account, for the adversary; raises NotChecked if there is none."""
+        ...
+
 
 @dataclass(frozen=True)
 class Packaged:
@@ -48,17 +52,38 @@ class Packaged:
             NotChecked: there is none.
             ConfigurationError: it cannot be used.
         """
-        path = _folder(self.connector) / "conformance.py"
-        if not path.exists():
+        try:
+            made: AbstractContextManager[PracticeAccount] = self._accounts().open_account()
+        except AttributeError as error:
+            raise ConfigurationError(f"The practice account {self._path} cannot be used: {error}.") from error
+        return made
+
+    def open_living(self, owner: int) -> AbstractContextManager[LivingAccount]:
+        """The living account of the same module.
+
+        Raises:
+            NotChecked: there is none.
+            ConfigurationError: it cannot be used.
+        """
+        open_living: LivingFactory | None = getattr(self._accounts(), "open_living_account", None)
+        if open_living is None:
+            raise NotChecked("There is no living account: conformance.py defines no open_living_account(owner).")
+        return open_living(owner)
+
+    @property
+    def _path(self) -> Path:
+        return _folder(self.connector) / "conformance.py"
+
+    def _accounts(self) -> ModuleType:
+        if not self._path.exists():
             raise NotChecked(
-                f"There is no practice account: {path.name} is missing beside the manifest. Where the connector reads "
-                "files, --set and --secret name an account of your own."
+                f"There is no practice account: {self._path.name} is missing beside the manifest. Where the connector "
+                "reads files, --set and --secret name an account of your own."
             )
         try:
-            made: AbstractContextManager[PracticeAccount] = _module(self.connector, path).open_account()
-        except (ImportError, AttributeError) as error:
-            raise ConfigurationError(f"The practice account {path} cannot be used: {error}.") from error
-        return made
+            return _module(self.connector, self._path)
+        except ImportError as error:
+            raise ConfigurationError(f"The practice account {self._path} cannot be used: {error}.") from error
 
 
 def find(name: str) -> Packaged:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.sentences import Facts, because, what_next
+from pdpp_worker.coverage.source_parts import may_belong
 from pdpp_worker.coverage.stream import (
     CompleteWalk,
     Interval,
@@ -20,9 +21,10 @@ from pdpp_worker.coverage.stream import (
 from pdpp_worker.coverage.verdict import Resolver, StreamFacts, WalkEnd, verdict
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.store.views import coverage_views as store
-from pdpp_worker.store.views import doubt_views
+from pdpp_worker.store.views import doubt_views, member_views
 from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
 from pdpp_worker.store.views.doubt_views import DoubtCounts
+from pdpp_worker.store.views.member_views import MemberView
 
 _NONE_CLOSED = ClosedWithoutItem(0, 0)
 _NO_DOUBTS = DoubtCounts(0, 0)
@@ -53,6 +55,7 @@ class _Rows:
         self.covered = store.covered(connection, ids)
         self.doubts = doubt_views.count(connection, ids)
         self.walking = store.walking(connection, ids)
+        self.unknown = member_views.read(connection, ids, unknown_only=True)
         self.ended: dict[store.StreamKey, EndedWalk] = {}
 
 
@@ -101,6 +104,7 @@ class _Account:
             absent_upstream=facts.closed_without_item.absent_upstream,
             in_doubt=self._rows.doubts.get(key, _NO_DOUBTS).in_doubt,
             deletions_waiting=facts.judged.deletions_waiting,
+            unknown_parts=list(facts.unknown),
             next_attempt_at=self._next_try(groups),
             **self._when(groups),
             max_seen=covered.max_seen if covered else None,
@@ -119,13 +123,12 @@ class _Account:
         }
 
     def _facts(self, name: str, groups: list[GapGroup]) -> Facts:
-        key = (self._view.id, name)
-        walk, blame = self._worst_walk(name)
+        key, (walk, blame) = (self._view.id, name), self._worst_walk(name)
         closed_without_item = self._rows.closed_without_item.get(key, _NONE_CLOSED)
         resolvers, above = self._resolvers(groups), self._resolvers(self._above(name))
         below = self._resolvers(one for one in self._below(key) if one not in above)
-        all_of_it = [*resolvers.items(), *above.items(), *below.items()]
-        counts = {who: sum(one.count for one, found in all_of_it if found is who) for who in Resolver}
+        counts = _counts([*resolvers.items(), *above.items(), *below.items()])
+        unknown = self._unknown(name)
         judged = StreamFacts(
             availability=self._outlook.availability(name),
             walk=walk,
@@ -136,6 +139,7 @@ class _Account:
             whole_stream=any(one.whole_stream for one in groups),
             closed_without_item=sum(closed_without_item),
             deletions_waiting=self._rows.doubts.get(key, _NO_DOUBTS).waiting,
+            unknown_parts=len(unknown),
         )
         return Facts(
             outlook=self._outlook,
@@ -144,11 +148,17 @@ class _Account:
             groups=resolvers,
             above=above,
             below=below,
+            unknown=unknown,
             closed_without_item=closed_without_item,
             ended=self._rows.ended.get(key),
             walking=self._rows.walking.get(self._view.id),
             blame=blame,
         )
+
+    def _unknown(self, name: str) -> list[MemberView]:
+        """Unknown members of the source that may hold something of the stream, or of one that it depends on."""
+        family = {name, *ancestors(self._manifest, name)}
+        return [one for one in self._rows.unknown[self._view.id] if may_belong(one, family)]
 
     def _resolvers(self, groups: Iterable[GapGroup]) -> dict[GapGroup, Resolver]:
         return {one: self._outlook.resolver(one) for one in groups}
@@ -188,10 +198,18 @@ class _Account:
         return walked or any(key in found for found in (self._rows.held, self._rows.missing, self._rows.ended))
 
 
+def _counts(gaps: Iterable[tuple[GapGroup, Resolver]]) -> dict[Resolver, int]:
+    counts = dict.fromkeys(Resolver, 0)
+    for one, who in gaps:
+        counts[who] += one.count
+    return counts
+
+
 def _items(facts: Facts) -> int | None:
     """The number of missing items; None where nobody can tell."""
     if (
         facts.above
+        or facts.unknown
         or facts.judged.walk is not WalkEnd.FINISHED
         or any(one.resources < one.count for one in facts.groups)
     ):

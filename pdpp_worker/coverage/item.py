@@ -17,6 +17,7 @@ from pdpp_worker.coverage.verdict import Availability, Resolver
 from pdpp_worker.pacing.forecast import cost_of
 from pdpp_worker.store.views import item_views
 from pdpp_worker.store.views.item_views import ItemGap, ItemRecord, ItemRejection
+from pdpp_worker.store.views.member_views import MemberView
 
 
 class State(StrEnum):
@@ -34,6 +35,9 @@ class State(StrEnum):
     MAYBE_MISSING = "maybe_missing"
     NEVER_WALKED = "never_walked"
     NOT_KNOWN = "not_known"
+    UNKNOWN_PART = "unknown_part"
+    LEFT_OUT = "left_out"
+    COLLECTED = "collected"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class Answer:
 
     connection: str
     connector: str
-    stream: str
+    stream: str | None
+    """None: the answer is about a member of the source."""
     resource_id: str | None
     state: State
     because: str
@@ -69,6 +74,8 @@ class Answer:
     record: ItemRecord | None
     gap: ItemGap | None
     rejection: ItemRejection | None
+    member: MemberView | None = None
+    """The member of the source that has this name."""
 
 
 @dataclass(frozen=True)

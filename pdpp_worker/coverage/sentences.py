@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pdpp_worker.coverage.outlook import Gap, Outlook
+from pdpp_worker.coverage.source_parts import unknown_because, unknown_next
 from pdpp_worker.coverage.stream import never_supplied
 from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Verdict, WalkEnd
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, RecoveryKind, known_reason
 from pdpp_worker.recovery.policy import supported_scopes
 from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
+from pdpp_worker.store.views.gap_views import GapView
+from pdpp_worker.store.views.member_views import MemberView
 
 NOBODY_RETRIES = "Nobody retries it."
 _ORDER = (Resolver.OWNER, Resolver.UPGRADE, Resolver.TIME)
@@ -30,6 +33,8 @@ class Facts:
     """Unclosed gaps of the streams that it depends on: an item missing there may have items of this stream."""
     below: Mapping[GapGroup, Resolver]
     """Unclosed gaps of details without which records of the stream are held in part only."""
+    unknown: Sequence[MemberView]
+    """Members of the source that the connector does not know, and that may hold something of the stream."""
     closed_without_item: ClosedWithoutItem
     ended: EndedWalk | None
     walking: int | None
@@ -59,7 +64,8 @@ def because(judged: Verdict, facts: Facts) -> str:
         return f"Run {run} walked it to its end, and all that was ever met is here{besides}."
     if judged is Verdict.KNOWN_ABSENT:
         return _absence(facts)
-    return " ".join(dict.fromkeys([*_availability(facts), *_missing(facts), *_unfound(facts), *_walk(facts)]))
+    reasons = (_availability, _missing, _unfound, _unknown, _walk)
+    return " ".join(dict.fromkeys(said for tell in reasons for said in tell(facts)))
 
 
 def what_next(judged: Verdict, facts: Facts) -> str:
@@ -72,7 +78,8 @@ def what_next(judged: Verdict, facts: Facts) -> str:
         return "What is held stays; no run walks it."
     actions = _decision(facts)
     actions += [_action(facts, group, who) for who in _ORDER for group in facts.resolved_by(who)]
-    if judged in (Verdict.UNKNOWN, Verdict.COMPLETE):
+    actions += _look_again(facts)
+    if judged in (Verdict.UNKNOWN, Verdict.UNKNOWN_PARTS, Verdict.COMPLETE):
         actions.append(_next_walk(facts))
     return " ".join(dict.fromkeys(actions))
 
@@ -105,6 +112,18 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
     if known_reason(gap.reason) in NEEDS_OWNER:
         return OwnerAction("sign in", f"Open the account yourself once, then: pdpp-worker recover {name}")
     return OwnerAction("recover", f"It has no time for its next try; give it one with: pdpp-worker recover {name}")
+
+
+def who_acts(gap: Gap, outlook: Outlook) -> str:
+    """Name who acts on a gap, or how it ended."""
+    who = outlook.resolver(gap)
+    if who is Resolver.OWNER:
+        return f"you: {owner_action(gap, outlook).short}"
+    if who is Resolver.UPGRADE:
+        return f"version {version_of(gap)}"
+    if isinstance(gap, GapView) and gap.closed_at is not None:
+        return gap.status.replace("_", " ")
+    return "the fleet" if who is Resolver.TIME else "nobody"
 
 
 def closed_by_walk(scope: Mapping[str, Any], outlook: Outlook) -> str | None:
@@ -182,6 +201,16 @@ def _unfound(facts: Facts) -> Iterator[str]:
     if count := facts.judged.deletions_waiting:
         held = facts.judged.records
         yield f"Walks do not find {count:,} of the {held:,} records held; so many are deleted by your word alone."
+
+
+def _unknown(facts: Facts) -> Iterator[str]:
+    if facts.unknown:
+        yield unknown_because(facts.unknown, facts.outlook.view.connector)
+
+
+def _look_again(facts: Facts) -> Iterator[str]:
+    if facts.unknown and facts.outlook.manifest is not None:
+        yield unknown_next(facts.unknown, facts.outlook.manifest)
 
 
 def _decision(facts: Facts) -> list[str]:

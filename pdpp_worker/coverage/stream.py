@@ -11,6 +11,7 @@ from pdpp_worker.coverage.verdict import Availability, Verdict
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.store.views.coverage_views import Covered, EndedWalk
+from pdpp_worker.store.views.member_views import MemberView
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class StreamCoverage:
     """Held records that a walk did not find; another walk has to agree before they are deleted."""
     deletions_waiting: int
     """Held records that walks did not find, and that are deleted only by the owner's word."""
+    unknown_parts: list[MemberView]
+    """Members of the source that the connector does not know, and that may hold something of the stream."""
     next_attempt_at: datetime | None
     done_at: datetime | None
     done_give_or_take_s: float | None

@@ -12,6 +12,7 @@ class Verdict(StrEnum):
     WAITING_FOR_OWNER = "waiting_for_owner"
     UNKNOWN = "unknown"
     WAITING_FOR_UPGRADE = "waiting_for_upgrade"
+    UNKNOWN_PARTS = "unknown_parts"
     RECOVERING = "recovering"
     KNOWN_ABSENT = "known_absent"
     COMPLETE = "complete"
@@ -67,6 +68,8 @@ class StreamFacts:
     """Gaps that were closed without the item: waived by the owner, or gone at the provider."""
     deletions_waiting: int = 0
     """Held records that walks did not find, and that are deleted only by the owner's word."""
+    unknown_parts: int = 0
+    """Members of the source that the connector does not know, and that may hold something of the stream."""
 
 
 def verdict(facts: StreamFacts) -> Verdict:
@@ -79,6 +82,8 @@ def verdict(facts: StreamFacts) -> Verdict:
         return Verdict.UNKNOWN
     if facts.by_upgrade:
         return Verdict.WAITING_FOR_UPGRADE
+    if facts.unknown_parts:
+        return Verdict.UNKNOWN_PARTS
     if facts.by_time:
         return Verdict.RECOVERING
     if facts.closed_without_item and not facts.records:

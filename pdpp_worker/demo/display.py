@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection
 
-from pdpp_worker.cli.output import console, counts, print_table, say
-from pdpp_worker.cli.times import due
+from pdpp_worker.cli.output import console, print_table, say
 from pdpp_worker.coverage import all_streams, outlook
+from pdpp_worker.coverage.phrases import counts
 from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.coverage.times import due
 from pdpp_worker.demo.setup import Demo
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views import run_views

@@ -8,13 +8,14 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
+from pdpp_worker import sentinel
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.embedded import EmbeddedServers, refuse_as_root
 from pdpp_worker.settings import Settings
 
 _POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
-_BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "pyamqp")
+_REDIS_SCHEMES = ("redis", "rediss", "unix", sentinel.SCHEME)
+_BROKER_SCHEMES = ("redis", "rediss", "redis+socket", sentinel.SCHEME, "amqp", "amqps", "pyamqp")
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def _checked(name: str, secret: SecretStr, schemes: tuple[str, ...]) -> str:
     if urlsplit(url).scheme not in schemes:
         allowed = ", ".join(f"{scheme}://" for scheme in schemes)
         raise ConfigurationError(f"{name} must start with one of {allowed}.")
+    if sentinel.is_sentinel(url):
+        sentinel.read(url)
     return url
 
 

@@ -20,11 +20,13 @@ from pdpp_worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+WEB_MODULES = ("jinja2", "starlette", "uvicorn")
+"""Modules that the console needs."""
 _SERVERS_EVERY_S = 10.0
 
 
 class Fleet(Supervisor):
-    """The workers, beat and Flower, kept running together with the embedded servers that they use.
+    """The workers, beat, the console and Flower, kept running together with the embedded servers that they use.
 
     Use it from the main thread. `extra` are variables that the processes get beyond this one's environment.
 
@@ -39,8 +41,11 @@ class Fleet(Supervisor):
         environment = settings.child_environment({**own, **(extra or {})})
         processes = fleet_processes(settings)
         super().__init__(processes, settings.data_dir, environment)
-        self.flower_url = next((_url_of(one, settings) for one in processes if one.name == "flower"), None)
-        """Flower's URL, where it is installed."""
+        by_name = {one.name: one for one in processes}
+        self.flower_url = _url_of(by_name.get("flower"), settings.flower_address)
+        """Flower's URL; None: it is not installed."""
+        self.web_url = _url_of(by_name.get("web"), settings.web_address)
+        """The console's; None: it is not installed."""
         self._settings = settings
         self._servers_due_at = 0.0
         self._servers: threading.Thread | None = None
@@ -67,13 +72,13 @@ class Fleet(Supervisor):
 
 
 def fleet_processes(settings: Settings) -> tuple[ProcessSpec, ...]:
-    """A worker for each queue, beat, and Flower where it is installed.
+    """A worker for each queue, beat, and the console and Flower where they are installed.
 
     Raises:
-        ConfigurationError: Flower would listen beyond loopback without a password.
+        ConfigurationError: one of these two would listen beyond loopback without a password.
     """
     level = settings.log_level
-    processes = (
+    processes: tuple[ProcessSpec, ...] = (
         _worker("control", level, "--pool=threads", "--concurrency=2"),
         _worker("collect", level, "--pool=threads", f"--concurrency={settings.collect_threads}"),
         _worker("local", level, "--pool=prefork", f"--concurrency={settings.local_processes}"),
@@ -83,10 +88,31 @@ def fleet_processes(settings: Settings) -> tuple[ProcessSpec, ...]:
             _celery("beat", "--scheduler=celery.beat:Scheduler", "--enable-remote-control", f"--loglevel={level}"),
         ),
     )
-    if importlib.util.find_spec("flower") is None:
+    if is_installed(*WEB_MODULES):
+        processes = (*processes, _web(settings))
+    else:
+        logger.warning("the console is not installed, so the fleet runs without it")
+    if not is_installed("flower"):
         logger.warning("Flower is not installed, so the fleet runs without it")
         return processes
     return (*processes, _flower(settings))
+
+
+def is_installed(*modules: str) -> bool:
+    """Whether all of these modules can be imported."""
+    return all(importlib.util.find_spec(module) is not None for module in modules)
+
+
+def _web(settings: Settings) -> ProcessSpec:
+    address = settings.web_address
+    if not is_loopback(address) and settings.web_password is None:
+        raise ConfigurationError(
+            f"The console would listen on {address} without a password. Set PDPP_WEB_PASSWORD, or leave "
+            "PDPP_WEB_ADDRESS at 127.0.0.1."
+        )
+    port = _free_port("The console", "PDPP_WEB_ADDRESS", address, settings.web_port)
+    command = (sys.executable, "-m", "pdpp_worker", "web", f"--address={address}", f"--port={port}")
+    return ProcessSpec("web", command)
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
@@ -102,30 +128,29 @@ def _worker(queue: str, level: str, *pool: str) -> ProcessSpec:
 
 def _flower(settings: Settings) -> ProcessSpec:
     address = settings.flower_address
-    if not _is_loopback(address) and settings.flower_basic_auth is None:
+    if not is_loopback(address) and settings.flower_basic_auth is None:
         raise ConfigurationError(
             f"Flower would listen on {address} without a password. Set PDPP_FLOWER_BASIC_AUTH to user:password, or "
             "leave PDPP_FLOWER_ADDRESS at 127.0.0.1."
         )
-    port = _port_of_flower(settings)
+    port = _free_port("Flower", "PDPP_FLOWER_ADDRESS", address, settings.flower_port)
     return ProcessSpec("flower", _celery("flower", f"--address={address}", f"--port={port}"))
 
 
-def _url_of(flower: ProcessSpec, settings: Settings) -> str:
-    return f"http://{settings.flower_address}:{flower.command[-1].partition('=')[2]}"
+def _url_of(process: ProcessSpec | None, address: str) -> str | None:
+    return None if process is None else f"http://{address}:{process.command[-1].partition('=')[2]}"
 
 
-def _port_of_flower(settings: Settings) -> int:
-    """The port of the settings, or a free one: another fleet on this machine may have it already."""
-    for port in (settings.flower_port, 0):
+def _free_port(who: str, variable: str, address: str, wanted: int) -> int:
+    """The wanted port, or a free one: another fleet on this machine may have it already."""
+    for port in (wanted, 0):
         with suppress(OSError):
-            return _bindable(settings.flower_address, port)
-    raise ConfigurationError(
-        f"Flower cannot listen on {settings.flower_address}; set PDPP_FLOWER_ADDRESS to an address of this machine."
-    )
+            return _bindable(address, port)
+    raise ConfigurationError(f"{who} cannot listen on {address}; set {variable} to an address of this machine.")
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches an address."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

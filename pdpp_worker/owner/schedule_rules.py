@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from pdpp_worker.dispatch.due_times import next_time
+from pdpp_worker.errors import ConfigurationError
 
 JITTER = 0.1
 """Share of an interval by which a run may be late, so that connections do not all start at once."""
@@ -37,6 +39,19 @@ def at_times(cron: str) -> Schedule:
         ConfigurationError: the line is not one, or its time never comes.
     """
     return _checked(Schedule(None, cron, 0.0))
+
+
+def next_times(
+    every_s: float | None, cron: str | None, next_run_at: datetime | None, count: int, now: datetime
+) -> list[datetime]:
+    """The next times of a schedule, without its jitter; none where it has no next time or cannot be followed."""
+    if next_run_at is None or (every_s is None and cron is None):
+        return []
+    found, spread = [max(next_run_at, now)], random.SystemRandom()
+    with suppress(ConfigurationError):
+        while len(found) < count:
+            found.append(next_time(found[-1], every_s=every_s, cron=cron, jitter_s=0.0, spread=spread))
+    return found
 
 
 def _checked(schedule: Schedule) -> Schedule:

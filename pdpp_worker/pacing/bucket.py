@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
+from pdpp_worker import sentinel
 from pdpp_worker.errors import PacerUnavailableError
 
 IDLE_MS = 24 * 3600 * 1000
@@ -29,9 +31,14 @@ def connect(url: str, timeout_s: float) -> Redis:
 
     It never sends a command twice by itself: a turn whose answer was lost is lost, not taken twice.
     """
-    return Redis.from_url(
-        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0), protocol=2
-    )
+    bounds: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "protocol": 2}
+    once = Retry(NoBackoff(), 0)
+    if not sentinel.is_sentinel(url):
+        return Redis.from_url(url, retry=once, **bounds)
+    watched = sentinel.read(url)
+    account = {"username": watched.username, "password": watched.password}
+    sentinels: Any = Sentinel(watched.sentinels, sentinel_kwargs=bounds, retry=once, **bounds)  # type: ignore[no-untyped-call]
+    return cast("Redis", sentinels.master_for(watched.master, db=watched.database, **account))
 
 
 class Script:

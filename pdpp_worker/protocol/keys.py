@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from math import isfinite
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from pdpp_worker.protocol.numbers import MOST_DIGITS
 
 _COULD_BE_JSON = frozenset('["')
+_BITS_OF_A_DIGIT = 3.33
 
 
 def _not_empty(text: str) -> str:
@@ -17,7 +21,16 @@ def _not_empty(text: str) -> str:
     return text
 
 
-KeyText = Annotated[str, Field(coerce_numbers_to_str=True)]
+def _writable(value: Any) -> Any:
+    """Refuse a number that has no text of its own: all infinities would be one key, and one of 10,000 digits none."""
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("a number as a key is finite")
+    if isinstance(value, int) and value.bit_length() > MOST_DIGITS * _BITS_OF_A_DIGIT:
+        raise ValueError(f"a number as a key has at most {MOST_DIGITS} digits")
+    return value
+
+
+KeyText = Annotated[str, Field(coerce_numbers_to_str=True), BeforeValidator(_writable)]
 """A key or a part of one. A number in JSON, as of a platform that counts, is the text of it."""
 ItemName = Annotated[KeyText, AfterValidator(_not_empty)]
 """The name of a resource: any text but the empty one, lone surrogates included."""

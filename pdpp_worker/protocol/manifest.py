@@ -86,14 +86,14 @@ class Manifest(Part):
         for stream in self.streams:
             if stream.view is not None and self.command is not None:
                 raise ValueError(f"stream {stream.name} has a view; only an installed package may bring SQL")
-            setting = stream.availability.with_ if stream.availability is not None else None
+            setting = stream.availability.setting if stream.availability is not None else None
             if setting is not None and setting not in self.settings:
-                raise ValueError(f"stream {stream.name} is not available with the unknown setting {setting}")
+                raise ValueError(f"the availability of stream {stream.name} names the unknown setting {setting}")
             for parent in stream.parents:
                 if parent not in names:
                     raise ValueError(f"stream {stream.name} names the unknown parent {parent}")
         for stream in self.streams:
-            if strangers := stream.belongs_to.keys() - (set(names) - {stream.name}):
+            if strangers := stream.read_under.keys() - (set(names) - {stream.name}):
                 raise ValueError(f"stream {stream.name} belongs to the unknown stream {min(strangers)}")
         if unknown := self.recovery.sources.difference(names):
             raise ValueError(f"recovery.sources names the unknown stream {min(unknown)}")
@@ -124,7 +124,7 @@ class Manifest(Part):
     @property
     def supplied(self) -> list[StreamManifest]:
         """The streams that the connector can supply to some connection, in the manifest's order."""
-        return [one for one in self.streams if one.availability is None or one.availability.with_ is not None]
+        return [one for one in self.streams if one.availability is None or one.availability.setting is not None]
 
     def supplied_to(self, settings: Mapping[str, Any]) -> list[StreamManifest]:
         """The streams that the connector supplies to a connection with these settings."""

@@ -30,6 +30,11 @@ def exact_float(text: str) -> float | Decimal:
     return number if exact == Decimal(repr(number)) else exact
 
 
+def any_int(text: str) -> int | Decimal:
+    """A JSON integer of any length, so that one that no database holds costs its own record only."""
+    return int(text) if len(text) <= MOST_DIGITS else Decimal(text)
+
+
 def as_written(value: Any) -> orjson.Fragment:
     """For `orjson.dumps(default=…)`: a Decimal as its digits.
 

@@ -18,12 +18,44 @@ class Availability(Part):
 
     supplied: Literal[False]
     with_: str | None = Field(default=None, alias="with")
-    """Only connections on which this setting is set go without the stream; null: all do."""
+    """Only connections on which this setting is set go without the stream."""
+    without: str | None = None
+    """Only those on which this one is not set. With neither, all do."""
     reason: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_setting(self) -> Availability:
+        if self.with_ is not None and self.without is not None:
+            raise ValueError("availability names both with and without; use one")
+        return self
+
+    @property
+    def setting(self) -> str | None:
+        """The setting that decides; null: no connection has the stream."""
+        return self.with_ or self.without
 
     def concerns(self, settings: Mapping[str, Any]) -> bool:
         """Whether a connection with these settings goes without the stream."""
-        return self.with_ is None or settings.get(self.with_) is not None
+        return self.setting is None or (settings.get(self.setting) is not None) is (self.with_ is not None)
+
+
+FieldName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Reading(Part):
+    """How a person reads a record: which members hold what. Programs do not depend on it."""
+
+    title: FieldName | None = None
+    author: FieldName | None = None
+    time: FieldName | None = None
+    """The record's own time; none: that of the stream."""
+    text: FieldName | None = None
+    html: FieldName | None = None
+    """HTML, as it came from others."""
+    within: dict[StreamName, FieldName] = Field(default_factory=dict)
+    """A stream under whose record it is read, and the member that holds that record's key; beside `belongs_to`."""
+    thread: FieldName | None = None
+    """Records of the stream in which this member is the same are read together."""
 
 
 class StreamManifest(Part):
@@ -39,9 +71,10 @@ class StreamManifest(Part):
     state_stream: StreamName | None = None
     parent_streams: list[StreamName] | None = None
     coverage_strategy: Literal["checkpoint_window", "parent_detail_accounting"] | None = None
-    belongs_to: dict[StreamName, Annotated[str, Field(min_length=1, max_length=200)]] = Field(default_factory=dict)
+    belongs_to: dict[StreamName, FieldName] = Field(default_factory=dict)
     """Parent stream to the field that holds the parent's key: a deletion of the parent reaches its children."""
     availability: Availability | None = None
+    reading: Reading = Field(default_factory=Reading)
     view: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+\.sql$", max_length=100)] | None = None
     """A file beside the manifest: the query that computes the stream from the records of others, for an export."""
     description: str = ""
@@ -74,7 +107,7 @@ class StreamManifest(Part):
         if self.parent_streams is not None:
             _check_parents(self.name, self.parent_streams)
         _check_strategy(self)
-        if self.view is not None and (self.availability is None or self.availability.with_ is not None):
+        if self.view is not None and (self.availability is None or self.availability.setting is not None):
             raise ValueError(f"stream {self.name} has a view, so nothing supplies it; declare its availability")
         if self.name in self.parents:
             raise ValueError(f"stream {self.name} names itself as its parent")
@@ -89,6 +122,21 @@ class StreamManifest(Part):
     def time_field(self) -> str | None:
         """The member by which a time range is judged."""
         return self.consent_time_field or self.cursor_field
+
+    @property
+    def own_time_field(self) -> str | None:
+        """The member that holds a record's own time."""
+        return self.reading.time or self.time_field
+
+    @property
+    def read_under(self) -> dict[str, str]:
+        """Streams under whose records it is read, with the member that holds the key; the first one counts."""
+        return {**self.reading.within, **self.belongs_to}
+
+    @property
+    def thread_field(self) -> str | None:
+        """The member by which its records are read together."""
+        return self.reading.thread or next(iter(self.read_under.values()), None)
 
     @property
     def always_asked(self) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -31,7 +29,7 @@ from pdpp_worker.runtime.slice_context import Answerer, nobody
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import events, run_slices
-from pdpp_worker.store.engine import Database
+from pdpp_worker.store.engine import Database, process_name
 
 __all__ = ["SliceResult", "run_slice"]
 
@@ -54,8 +52,9 @@ def run_slice(
 
     Files of removed connections are removed at the end, unless the slice has failed.
     """
-    holder = f"{socket.gethostname()}:{os.getpid()}"
-    claimed = db.transact(lambda connection: run_slices.claim_slice(connection, run_id, holder, settings.lease_s))
+    claimed = db.transact(
+        lambda connection: run_slices.claim_slice(connection, run_id, process_name(), settings.lease_s)
+    )
     if claimed is None:
         return None
     clock.set_by(claimed.now)

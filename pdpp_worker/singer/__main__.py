@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.messages import STREAM_FAILED
 from pdpp_worker.settings import get_settings
-from pdpp_worker.singer.bookmarks import Bookmarks
+from pdpp_worker.singer.bookmarks import Bookmarks, SettingsMark
 from pdpp_worker.singer.definition import (
     Definition,
     load_definition,
@@ -26,6 +27,7 @@ from pdpp_worker.singer.definition import (
     settings_mark,
 )
 from pdpp_worker.singer.message_writer import MessageWriter
+from pdpp_worker.singer.tables import inventory, look_for_new
 from pdpp_worker.singer.tap import Tap
 from pdpp_worker.singer.tap_walk import TapViolation, TapWalk
 
@@ -46,7 +48,7 @@ def main(path: Path) -> int:
 
 
 def _serve(
-    definition: Definition, config: dict[str, Any], settings: str, start: dict[str, Any], writer: MessageWriter
+    definition: Definition, config: dict[str, Any], settings: SettingsMark, start: dict[str, Any], writer: MessageWriter
 ) -> int:
     if start.get("recovery_only"):
         return writer.done("failed", {"message": "a tap walks its streams and cannot be asked for single records"})
@@ -55,6 +57,12 @@ def _serve(
     if not streams:
         return writer.done("succeeded")
     bookmarks = Bookmarks(streams, start.get("state") or {}, settings)
+    if (changed := bookmarks.changed_settings()) is not None:
+        writer.write("PROGRESS", message=changed)
+    writer.write("PROGRESS", message="the tap is asked which tables its source has")
+    new = look_for_new(definition, config, start.get("state") or {}, datetime.now(UTC).date())
+    bookmarks.tables = None if new is None else new.dump()
+    writer.write("PROGRESS", message="the tap is started")
     walk = TapWalk(streams, definition.catalog, bookmarks, writer)
     catalog = select_streams(definition.catalog, set(streams.values()))
     files = {"config": config, definition.catalog_option: catalog}
@@ -67,6 +75,7 @@ def _serve(
             code = tap.exit_code()
         except TapViolation as violation:
             return _end(walk, writer, f"the tap broke the Singer protocol: {violation}")
+    writer.write("INVENTORY", **inventory(definition, new).model_dump(mode="json", exclude={"type"}))
     return _end(walk, writer, f"the tap ended with exit code {code}" if code else None)
 
 

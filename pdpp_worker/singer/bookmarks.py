@@ -9,7 +9,15 @@ no cursor at all: so it never claims more than every stream has.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class SettingsMark(NamedTuple):
+    """Short texts that stand for the tap's settings without its credentials: for all of them, and for each."""
+
+    whole: str
+    each: dict[str, str]
+
 
 _FLEETING = "currently_syncing"
 """Where an interrupted tap was; a tap that finds it leaves out the streams before it."""
@@ -18,23 +26,39 @@ _FLEETING = "currently_syncing"
 class Bookmarks:
     """The state of one walk."""
 
-    def __init__(self, streams: Mapping[str, str], cursors: Mapping[str, Any], settings: str = "") -> None:
+    def __init__(self, streams: Mapping[str, str], cursors: Mapping[str, Any], settings: SettingsMark) -> None:
         """`streams`: our name to the tap's id, of all that are walked; `cursors`: what was committed of them.
 
-        `settings` stands for the tap's settings: with others than before a stream is walked from its start.
+        With other settings than before a stream is walked from its start.
         """
+        self.tables: dict[str, Any] | None = None
+        """Tables that the source has got since the catalog was made, as a cursor holds them."""
         self._streams = streams
         self._settings = settings
         known = {name: cursor for name, cursor in cursors.items() if name in streams and cursor is not None}
         self._walk = 1 + max((int(cursor["walk"]) for cursor in known.values()), default=0)
         self._known = known
-        self._held = {name: cursor for name, cursor in known.items() if cursor.get("settings", settings) == settings}
+        self._held = {
+            name: cursor for name, cursor in known.items() if cursor.get("settings", settings.whole) == settings.whole
+        }
         self._latest = self._given()
 
     @property
     def given(self) -> dict[str, Any] | None:
         """The state that the tap is given; None: it begins from the start."""
         return self._given() or None
+
+    def changed_settings(self) -> str | None:
+        """A sentence that names the settings that are others than before; None when all are the same."""
+        if len(self._held) == len(self._known):
+            return None
+        changed: set[str] = set()
+        for name in self._known.keys() - self._held.keys():
+            before = self._known[name].get("each_setting") or {}
+            keys = before.keys() | self._settings.each.keys()
+            changed |= {key for key in keys if before and before.get(key) != self._settings.each.get(key)}
+        named = f": {', '.join(sorted(changed))}" if changed else ""
+        return f"other settings of the tap than before{named}; it walks from its start"
 
     def update(self, state: dict[str, Any]) -> None:
         """Keep the tap's latest state."""
@@ -81,7 +105,9 @@ class Bookmarks:
         return {
             "bookmark": None if moves else _bookmarks(self._latest).get(self._streams[stream]),
             "shared": shared,
-            "settings": self._settings,
+            "settings": self._settings.whole,
+            "each_setting": self._settings.each,
+            **({"tables": self.tables} if self.tables is not None else {}),
             "keys": before if keys is None else keys,
             **({"former_keys": before} if moves else {}),
             "walk": self._walk if whole_walk else oldest,

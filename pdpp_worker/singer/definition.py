@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.singer.bookmarks import SettingsMark
 
 
 class _Part(BaseModel):
@@ -87,10 +88,14 @@ def secret_keys(definition: Definition, manifest: Path) -> set[str]:
     return {key for key, value in definition.config.items() if value.env in variables}
 
 
-def settings_mark(config: Mapping[str, Any], secrets: Collection[str]) -> str:
-    """A short text that changes with any setting of the tap, but not with its credentials, which are renewed."""
+def settings_mark(config: Mapping[str, Any], secrets: Collection[str]) -> SettingsMark:
+    """Texts that change with any setting of the tap, but not with its credentials, which are renewed."""
     plain = {key: value for key, value in config.items() if key not in secrets}
-    return blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=8).hexdigest()
+    return SettingsMark(_mark(plain), {key: _mark(value) for key, value in plain.items()})
+
+
+def _mark(value: Any) -> str:
+    return blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def select_streams(catalog: dict[str, Any], wanted: set[str]) -> dict[str, Any]:

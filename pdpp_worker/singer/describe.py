@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +39,38 @@ class Described:
     definition: Definition
 
     def write(self, folder: Path) -> None:
-        """Write the connector's two files; what was there and is different stays beside them as `….before`."""
+        """Write the connector's two files, each at once and whole; what was there and is different stays beside them.
+
+        It is called `….before`, then `….before-2` and so on.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         definition = self.definition.model_dump_json(indent=2)
         manifest = self.manifest.model_dump_json(by_alias=True, exclude_defaults=True, indent=2)
         for name, content in (("singer.json", definition), ("manifest.json", manifest)):
             path, text = folder / name, content + "\n"
-            if path.exists() and path.read_text(encoding="utf-8") != text:
-                path.replace(folder / f"{name}.before")
-            path.write_text(text, encoding="utf-8")
+            if path.exists() and path.read_text(encoding="utf-8") == text:
+                continue
+            if path.exists():
+                _keep(path)
+            _write_whole(path, text)
+
+
+def _keep(path: Path) -> None:
+    """Copy a file to the first free name beside it."""
+    names = (path.with_name(f"{path.name}.before{f'-{number}' if number > 1 else ''}") for number in count(1))
+    _write_whole(next(name for name in names if not name.exists()), path.read_text(encoding="utf-8"))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is at no moment there in part, also when the machine stops."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
 
 
 def find_tap(name: str) -> str:

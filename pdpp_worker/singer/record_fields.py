@@ -11,8 +11,15 @@ _DELETED = "_sdc_deleted_at"
 """The field in which taps that read a database's log say that a row is gone."""
 
 _OWN = "_sdc_"
-_OF_THE_RUN = frozenset({"_sdc_extracted_at", "_sdc_received_at", "_sdc_batched_at", "_sdc_sequence"})
-"""Fields that tell of the tap's run and not of the row: with them every row would change in every run."""
+_OF_THE_RUN = frozenset(
+    f"{_OWN}{name}"
+    for name in (
+        *("extracted_at", "received_at", "batched_at", "started_at", "sync_started_at", "synced_at", "loaded_at"),
+        *("sequence", "table_version", "batch_id", "run_id", "sync_id"),
+    )
+)
+"""Fields that tell of the tap's run and not of the row: with them every row would change in every run. Others that
+begin alike may be data, such as the repository of a row."""
 
 
 def without_run(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, ClassVar
 
 from pdpp_worker.protocol.messages import STREAM_FAILED
-from pdpp_worker.protocol.numbers import exact_float
+from pdpp_worker.protocol.numbers import any_int, exact_float
 from pdpp_worker.singer.bookmarks import Bookmarks
 from pdpp_worker.singer.message_writer import MessageWriter
 from pdpp_worker.singer.record_fields import is_deletion, without_run
@@ -51,7 +51,7 @@ class TapWalk:
         if not line.strip():
             return
         try:
-            message = json.loads(line, parse_float=exact_float)
+            message = json.loads(line, parse_float=exact_float, parse_int=any_int)
             handler = self._HANDLERS.get(message["type"])
         except RecursionError:
             self._too_deep(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from pdpp_worker.errors import ServerAwayError
+from pdpp_worker.store.pooler import Sessions
 from pdpp_worker.store.silence import WatchedConnection
 
 POOL_SIZE = 10
@@ -32,6 +34,11 @@ _AWAY = ("08", "57P", "53300", "25P03")
 T = TypeVar("T")
 
 
+def process_name() -> str:
+    """This process among all of the fleet: the holder of its leases, and its name in `pg_stat_activity`."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 class Database:
     """A PostgreSQL database.
 
@@ -48,14 +55,14 @@ class Database:
             hide_parameters=True,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
-                "application_name": "pdpp-worker",
-                # A plan that is kept fails once a migration beside running workers changes what it returns.
+                # A plan that is kept fails once a migration beside running workers changes what it returns; and
+                # behind a pooler, where the next transaction may be in another session.
                 "prepare_threshold": None,
-                "options": " ".join(f"-c {name}={value}" for name, value in _session().items()),
                 **_SOCKET,
             },
         )
-        event.listen(self.engine, "do_connect", _connect)
+        self._sessions = Sessions(self.engine, _session())
+        event.listen(self.engine, "do_connect", self._connect)
         os.register_at_fork(after_in_child=lambda: self.engine.dispose(close=False))
 
     @contextmanager
@@ -100,6 +107,10 @@ class Database:
         """Close the pool."""
         self.engine.dispose()
 
+    def _connect(self, _: object, __: object, ___: object, parameters: dict[str, Any]) -> WatchedConnection:
+        # The name is made here and not with the engine, which a forked child has from its parent.
+        return self._sessions.open({**parameters, "application_name": f"pdpp-worker {process_name()}"})
+
 
 def why_away(error: BaseException) -> str | None:
     """Why the server cannot be used for a while; None: the error is about something else."""
@@ -121,7 +132,3 @@ def _session() -> dict[str, str | int]:
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
         **{name if name.startswith("tcp") else f"tcp_{name}": value for name, value in _SOCKET.items()},
     }
-
-
-def _connect(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> WatchedConnection:
-    return WatchedConnection.open(dict(parameters))

@@ -73,6 +73,10 @@ _CHANGE = """
     FROM staged
     WHERE records.connection_id = staged.connection_id AND records.stream = staged.stream AND records.key = staged.key
 """
+_TO_INDEX = """
+    INSERT INTO index_queue (connection_id, stream, keys)
+    VALUES (%s, %s, ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
+"""
 
 
 def write_records(
@@ -96,9 +100,16 @@ def write_records(
             _copy(cursor, "staged", connection_id, run_id, stream, changed)
             cursor.execute(_CHANGE)
             cursor.execute("TRUNCATE staged")
+        _queue(cursor, connection_id, stream, [row.key for row in (*new, *changed)])
     if fates is not None:
         fates[stream] = fates_of(played, held)
     return Written(played.flushed, len(rows) - played.flushed)
+
+
+def _queue(cursor: Cursor[Any], connection_id: int, stream: str, keys: list[str]) -> None:
+    """Let the indexer know what changed."""
+    if keys:
+        cursor.execute(_TO_INDEX, (connection_id, stream, exact_json(keys)))
 
 
 def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, StoredVersion]:

@@ -38,6 +38,8 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     parameters: dict[str, Any]
     """How to connect once more."""
+    is_pooled: bool = False
+    """Whether a pooler hands each transaction to another session."""
 
     @classmethod
     def open(cls, parameters: dict[str, Any]) -> WatchedConnection:

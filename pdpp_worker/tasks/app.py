@@ -9,7 +9,8 @@ from kombu.entity import Exchange, Queue
 
 from pdpp_worker import registry
 from pdpp_worker.local.endpoints import resolve
-from pdpp_worker.settings import Settings, get_settings
+from pdpp_worker.settings import get_settings
+from pdpp_worker.tasks.broker import broker_settings
 from pdpp_worker.tasks.fleet_task import FleetTask
 
 CONTROL, COLLECT, LOCAL = "control", "collect", "local"
@@ -26,8 +27,7 @@ def configuration() -> dict[str, Any]:
     settings = get_settings()
     registry.check_ceilings(settings)
     return {
-        "broker_url": resolve(settings).broker_url.get_secret_value(),
-        "broker_transport_options": transport_options(settings),
+        **broker_settings(settings, resolve(settings).broker_url.get_secret_value()),
         "broker_connection_retry_on_startup": True,
         "broker_connection_timeout": settings.broker_timeout_s,
         "broker_pool_acquire_timeout": settings.broker_timeout_s,
@@ -50,16 +50,4 @@ def configuration() -> dict[str, Any]:
         "beat_schedule": beat_schedule(settings),
         "enable_utc": True,
         "timezone": "UTC",
-    }
-
-
-def transport_options(settings: Settings) -> dict[str, Any]:
-    """Bounds for the broker's sockets: neither a worker nor a publisher waits for ever on a dead one."""
-    return {
-        "socket_timeout": settings.broker_timeout_s,
-        "socket_connect_timeout": settings.broker_timeout_s,
-        "socket_keepalive": True,
-        "health_check_interval": 25,
-        "retry_on_timeout": True,
-        "global_keyprefix": "pdpp:",
     }

@@ -15,6 +15,7 @@ from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import run_slice
+from pdpp_worker.search import indexer
 from pdpp_worker.settings import get_settings
 from pdpp_worker.store import events
 from pdpp_worker.store.runs import DueRun
@@ -108,6 +109,13 @@ def watch(**kwargs: Any) -> None:
     """Log the connections that stand still."""
     read("pdpp.watch", NoArguments, kwargs)
     watchdog.watch(services().db)
+
+
+@app.task(name="pdpp.index", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def index(**kwargs: Any) -> None:
+    """Make what was collected findable by its words."""
+    read("pdpp.index", NoArguments, kwargs)
+    indexer.index(services().db)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -176,6 +176,7 @@ def test_connectors_are_listed_with_what_they_never_supply(cli: Cli, scenario: S
         "name": "stars",
         "supplied": False,
         "not_with": None,
+        "not_without": None,
         "reason": "The export has none.",
     }
     assert "scripted never supplies stars: The export has none." in cli.ok("connectors")

@@ -461,3 +461,46 @@ def test_an_inventory_that_is_none_costs_itself_alone(read: Read, members: Any) 
 
     found = part_of(refused, Refused)
     assert (found.name, found.withholds, found.misses) == ("INVENTORY.members", (), None)
+
+
+DEEP = "[" * 5000 + "]" * 5000
+
+
+def line(kind: str, members: str) -> bytes:
+    """A message as text, so that it can hold what no library writes."""
+    return f'{{"type":"{kind}","stream":"letters",{members}}}'.encode()
+
+
+@pytest.mark.parametrize("value", [DEEP, "9" * 5000, "1e999", "NaN", '"\\ud800"'])
+def test_a_record_with_a_strange_value_is_known_by_its_key(read: Read, value: str) -> None:
+    [item] = read(line("RECORD", f'"key":"L-1","emitted_at":"2026-03-02","data":{{"x":{value}}}'))
+
+    assert isinstance(item, Record | UnreadRecord)
+    assert (item.stream, item.key) == ("letters", "L-1")
+
+
+@pytest.mark.parametrize("key", ["1e999", "-1e999", "9" * 5000, '["a", 1e999]'])
+def test_a_number_that_has_no_text_is_no_key(read: Read, key: str) -> None:
+    [item] = read(line("RECORD", f'"key":{key},"emitted_at":"2026-03-02","data":{{}}'))
+
+    assert part_of(item, UnreadRecord).field == "key"
+
+
+def test_a_key_of_any_text_is_a_key(read: Read) -> None:
+    [item] = read(line("RECORD", '"key":"a\\ud800b","emitted_at":"2026-03-02","data":{}'))
+
+    assert part_of(item, Record).key == "a\ud800b"
+
+
+def test_a_deep_locator_costs_no_gap(read: Read) -> None:
+    members = f'"record_key":"L-1","reason":"timed_out","retryable":true,"detail_locator":{{"x":{DEEP}}}'
+
+    [item] = read(line("DETAIL_GAP", members))
+
+    assert part_of(item, ForeignGap).record_key == "L-1"
+
+
+def test_a_deep_cursor_is_not_kept(read: Read) -> None:
+    [item] = read(line("STATE", f'"cursor":{{"x":{DEEP}}}'))
+
+    assert part_of(item, Refused).unkept == "letters"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -24,13 +24,16 @@ from pdpp_worker.connector import (
     Record,
     RecoveryKind,
     SkipResult,
+    SourceMember,
     Start,
     State,
     TimeRange,
     UpstreamError,
 )
-from tests.conformance.notes import SECRET, Keeper, NotebookSubject
+from tests.conformance.notes import SECRET, Keeper, Notebook, NotebookSubject
 
+OF_LIVING_ACCOUNTS = {"lying provider"}
+"""Checks with defects of their own, in test_adversary.py."""
 OF_PROGRAMS = {"leniency"}
 """Checks of programs only; their defects are in test_commands.py."""
 
@@ -317,19 +320,75 @@ class MissesTheNextVisit(Keeper):
             yield from super().walk(start, context, stream)
 
 
+class NamesThePartsOnce(Keeper):
+    def inventory(self, start: Start) -> Iterator[Message]:
+        if start.state is None:
+            yield from super().inventory(start)
+
+
+class DropsTheRest(Keeper):
+    def shape(self, stream: str, item: dict[str, Any]) -> dict[str, Any]:
+        return {**super().shape(stream, item), "extra": {}}
+
+
+class RefusesANewField(Keeper):
+    def shape(self, stream: str, item: dict[str, Any]) -> dict[str, Any]:
+        return {} if "mood" in item else super().shape(stream, item)
+
+
+class LeavesFilesAlone(Keeper):
+    def unknown(self, names: Sequence[str]) -> list[SourceMember]:  # noqa: ARG002
+        return []
+
+
+class NamesEveryFile(Keeper):
+    def unknown(self, names: Sequence[str]) -> list[SourceMember]:
+        return [SourceMember(kind="file", name=one, disposition="unknown", count=1) for one in names]
+
+
+class DoesNotCountFiles(Keeper):
+    def unknown(self, names: Sequence[str]) -> list[SourceMember]:
+        return [one.model_copy(update={"count": None}) for one in super().unknown(names)]
+
+
+class BelievesThatItIsTheEnd(Keeper):
+    def doubt_the_end(self, stream: str, place: int) -> Iterator[Message]:  # noqa: ARG002
+        yield from ()
+
+
+class KeepsTheLastOfTwo(Keeper):
+    def others(self, stream: str, data: dict[str, Any], context: Context) -> Iterator[Message]:
+        for text in self.notebook.twins(data["id"]):
+            yield self.record(stream, {**data, "text": text}, context)
+
+
+class BelievesACount(Keeper):
+    def drafts_of(self, number: str) -> int:
+        return super().drafts_of(number) + 1
+
+
 PLANTED = [
+    (NamesThePartsOnce, "inventory", r"second walk does not name the parts notebook"),
+    (DropsTheRest, "unknown field", r"dropped without a word: a-mood stands in no record"),
+    (RefusesANewField, "unknown field", r"costs more than itself: of stream 'notes' also missing: notes-0"),
+    (LeavesFilesAlone, "unknown member", r"nothing names it: scraps/1\.txt, scraps/2\.txt"),
+    (NamesEveryFile, "unknown member", r"2 members of one kind are 2 lines"),
+    (DoesNotCountFiles, "unknown member", r"scraps/\*\.txt is counted as None; the source has 2"),
+    (BelievesThatItIsTheEnd, "contradicting total", r"says that it has more of notes than it gives, and no gap"),
+    (KeepsTheLastOfTwo, "repeated id", r"the text of notes-0 is lost without a word"),
+    (BelievesACount, "counts", r"draft_count of notes notes-0 says 2, and 1 records of drafts are held"),
     (BroadensToAnotherStream, "streams alone", r"stream 'notes' alone.*RECORD of stream 'drafts' is outside the scope"),
     (IgnoresResources, "narrowed scope", r"'notes' by resources.*'notes' is outside the resources"),
     (IgnoresTheTimeRange, "narrowed scope", r"'notes' by time_range.*'notes' is outside the time range"),
     (IgnoresTheEndOfTheTimeRange, "narrowed scope", r"'notes' by time_range until.*'notes' is outside the time range"),
     (IgnoresFields, "narrowed scope", r"'notes' by fields.*'notes' has a field that START did not ask for"),
     (NarrowsInSilence, "narrowed scope", r"'notes' by resources, leaves out without a word: notes-0"),
-    (StateBeforeItsRecords, "kill and resume", r"killed after message 1 \(STATE of stream 'notes'\).*notes-0, notes-1"),
+    (StateBeforeItsRecords, "kill and resume", r"killed after message 2 \(STATE of stream 'notes'\).*notes-0, notes-1"),
     (LosesRecordsOnResume, "kill and resume", r"STATE of stream 'notes'.*1 record of stream 'notes' missing: notes-2"),
     (
         KeepsItsPlaceInAFile,
         "kill and resume",
-        r"after message 1 \(RECORD of.*1 record of stream 'notes' missing: notes-1",
+        r"after message 2 \(RECORD of.*1 record of stream 'notes' missing: notes-1",
     ),
     (
         CatchesBaseException,
@@ -392,7 +451,7 @@ BEFORE = {"no secrets": ("protocol", "misses named")}
 def test_a_connector_without_a_defect_passes_every_check() -> None:
     results = examine(Keeper)
 
-    others = [one for one in results if one.check not in OF_PROGRAMS]
+    others = [one for one in results if one.check not in OF_PROGRAMS | OF_LIVING_ACCOUNTS]
     assert [(one.check, one.found) for one in others if one.ending is not Ending.PASSED] == []
 
 
@@ -405,4 +464,33 @@ def test_a_planted_defect_is_named(keeper: type[Keeper], check: str, sentence: s
 
 
 def test_every_check_has_a_defect_that_fails_it() -> None:
-    assert {check for _, check, _ in PLANTED} | {"manifest"} | OF_PROGRAMS == set(NAMES)
+    assert {check for _, check, _ in PLANTED} | {"manifest"} | OF_PROGRAMS | OF_LIVING_ACCOUNTS == set(NAMES)
+
+
+class BreaksNothing(Keeper):
+    """Its account has a switch that does nothing."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        super().__init__(notebook)
+        notebook.inject = lambda *_: None  # type: ignore[method-assign]
+
+
+class NamesOneOfTwo(Keeper):
+    """One gap for all that fails."""
+
+    def gap(self, stream: str, key: str, reason: str, gap_id: str | None = None) -> DetailGap:
+        return super().gap(stream, key if gap_id else "notes-0", reason, gap_id)
+
+
+def test_a_switch_that_changes_nothing_is_not_called_passed() -> None:
+    result = examine(BreaksNothing, "misses named")[-1]
+
+    assert result.ending is Ending.NOT_CHECKED
+    assert "changed nothing for drafts-0, notes-0" in result.found
+
+
+def test_one_gap_answers_for_one_lost_record() -> None:
+    result = examine(NamesOneOfTwo, "failing requests")[-1]
+
+    assert result.ending is Ending.FAILED
+    assert "missing and no gap or skip says so" in result.found

@@ -30,6 +30,7 @@ any_facts = st.builds(
     by_time=counts,
     whole_stream=st.booleans(),
     closed_without_item=counts,
+    unknown_parts=counts,
 ).filter(lambda facts: not facts.whole_stream or facts.by_owner + facts.by_upgrade + facts.by_time > 0)
 any_gap = st.builds(
     GapFacts,
@@ -63,6 +64,12 @@ WHOLE = StreamFacts(
         ({"availability": Availability.NEVER}, Verdict.KNOWN_ABSENT),
         ({"availability": Availability.NEVER, "walk": WalkEnd.NEVER, "by_time": 1}, Verdict.KNOWN_ABSENT),
         ({"by_time": 1}, Verdict.RECOVERING),
+        ({"unknown_parts": 1}, Verdict.UNKNOWN_PARTS),
+        ({"unknown_parts": 1, "by_time": 1}, Verdict.UNKNOWN_PARTS),
+        ({"unknown_parts": 1, "by_upgrade": 1}, Verdict.WAITING_FOR_UPGRADE),
+        ({"unknown_parts": 1, "walk": WalkEnd.UNFINISHED}, Verdict.UNKNOWN),
+        ({"unknown_parts": 1, "records": 0, "closed_without_item": 2}, Verdict.UNKNOWN_PARTS),
+        ({"unknown_parts": 1, "availability": Availability.NEVER}, Verdict.KNOWN_ABSENT),
         ({"by_time": 1, "walk": WalkEnd.UNFINISHED, "whole_stream": True}, Verdict.RECOVERING),
         ({"by_time": 1, "walk": WalkEnd.UNFINISHED}, Verdict.UNKNOWN),
         ({"by_time": 1, "by_upgrade": 1}, Verdict.WAITING_FOR_UPGRADE),
@@ -85,7 +92,7 @@ def test_complete_means_walked_to_the_end_with_nothing_unclosed(facts: StreamFac
     whole = (
         facts.availability is Availability.SUPPLIED
         and facts.walk is WalkEnd.FINISHED
-        and facts.by_owner == facts.by_upgrade == facts.by_time == 0
+        and facts.by_owner == facts.by_upgrade == facts.by_time == facts.unknown_parts == 0
     )
 
     assert (verdict(facts) is Verdict.COMPLETE) <= whole
@@ -96,10 +103,10 @@ def test_recovering_means_that_the_fleet_alone_retries_all_of_it(facts: StreamFa
     if verdict(facts) is Verdict.RECOVERING:
         assert facts.availability is Availability.SUPPLIED
         assert facts.by_time > 0
-        assert facts.by_owner == facts.by_upgrade == 0
+        assert facts.by_owner == facts.by_upgrade == facts.unknown_parts == 0
 
 
-@given(any_facts, st.sampled_from(["by_owner", "by_upgrade", "by_time"]))
+@given(any_facts, st.sampled_from(["by_owner", "by_upgrade", "by_time", "unknown_parts"]))
 def test_one_more_miss_never_makes_a_verdict_better(facts: StreamFacts, field: str) -> None:
     worse = replace(facts, **{field: getattr(facts, field) + 1})
     order = list(Verdict)

@@ -250,6 +250,25 @@ def test_a_stream_may_be_out_of_reach_of_some_connections_only(tmp_path: Path) -
     assert [stream.name for stream in read.supplied_to({"archive": "x.zip"})] == ["items"]
 
 
+def test_a_stream_may_be_absent_without_one_setting_only(tmp_path: Path) -> None:
+    stars = {"name": "stars", "availability": {"supplied": False, "without": "archive", "reason": "Only in an export."}}
+
+    read = load(tmp_path, manifest("items", stars, settings={"archive": {"title": "Export", "type": "file"}}))
+
+    assert [stream.name for stream in read.supplied] == ["items", "stars"]
+    assert [stream.name for stream in read.supplied_to({})] == ["items"]
+    assert [stream.name for stream in read.supplied_to({"archive": "x.zip"})] == ["items", "stars"]
+
+
+def test_an_availability_depends_on_one_setting(tmp_path: Path) -> None:
+    both = {"supplied": False, "with": "archive", "without": "archive", "reason": "Never."}
+    settings = {"archive": {"title": "Export", "type": "file"}}
+
+    assert "both with and without" in refusal(
+        tmp_path, manifest({"name": "s", "availability": both}, settings=settings)
+    )
+
+
 def test_a_stream_cannot_depend_on_a_setting_that_is_none(tmp_path: Path) -> None:
     stars = {"name": "stars", "availability": {"supplied": False, "with": "archive", "reason": "Not in an export."}}
 

@@ -24,6 +24,7 @@ from tests.support.nesting import nested
 from tests.support.scripted import Scenario, manifest, record, state
 
 DEEP = nested(600, "\x00")
+VALUES = ("deep", "infinity", "nan", "digits")
 
 
 def test_data_that_the_schema_cannot_even_be_asked_about_is_a_rejection(scenario: Scenario) -> None:
@@ -53,6 +54,30 @@ def test_deep_data_with_awkward_characters_is_a_record_like_any_other(scenario: 
 
     assert scenario.run()["status"] == "succeeded"
     assert json.loads(scenario.one("SELECT raw FROM records")["raw"]) == {"id": "a", "deep": DEEP}
+
+
+@pytest.mark.parametrize("value", [nested(100_000), float("inf"), float("nan"), 10**5000], ids=VALUES)
+def test_one_strange_value_costs_its_own_record(scenario: Scenario, value: Any) -> None:
+    scenario.send(record("a", x=value), record("b"), state(1))
+
+    run = scenario.run()
+
+    assert (run["error"], run["records_rejected"], set(scenario.held())) == (None, 1, {"b"})
+    assert [gap["scope"] for gap in scenario.gaps()] == [{"resource_id": "a"}]
+
+
+def test_a_key_of_any_text_is_a_key(scenario: Scenario) -> None:
+    scenario.send(record("a\ud800"), record("a\udfff"), state(1))
+
+    run = scenario.run()
+
+    assert (run["status"], len(scenario.held())) == ("succeeded", 2)
+
+
+@pytest.mark.parametrize("key", [float("inf"), float("nan"), 10**5000], ids=VALUES[1:])
+def test_a_number_that_has_no_text_is_no_key(key: Any) -> None:
+    with pytest.raises(ValidationError, match="a number as a key"):
+        record(key)
 
 
 def test_a_locator_that_json_does_not_have_is_a_violation(scenario: Scenario) -> None:

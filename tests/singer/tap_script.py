@@ -27,10 +27,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("config", "catalog", "state"):
         parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--discover", action="store_true")
     asked = parser.parse_args()
+    config = json.loads(asked.config.read_text())
+    if asked.discover:
+        sys.stdout.write(Path(config["tables"]).read_text())
+        return
     state = json.loads(asked.state.read_text()) if asked.state else None
     sys.stderr.write(json.dumps({"handed": state}) + "\n")
-    for step in json.loads(Path(json.loads(asked.config.read_text())["script"]).read_text()):
+    for step in json.loads(Path(config["script"]).read_text()):
         play(step, state)
 
 

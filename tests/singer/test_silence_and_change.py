@@ -169,9 +169,14 @@ def test_equal_rows_of_a_table_without_a_key_are_counted_and_one_that_is_gone_go
 
 def test_what_a_tap_says_of_its_own_run_changes_no_row(tap: Player) -> None:
     for day in ("2026-01-01", "2026-01-02"):
-        tap.play(schema("a"), row("a", t="x", _sdc_extracted_at=day, _sdc_table_version=1), state(a=day), of=ONE)
+        tap.play(
+            schema("a"),
+            row("a", t="x", _sdc_table_version=day, _sdc_extracted_at=day, _sdc_repository="mine"),
+            state(a=day),
+            of=ONE,
+        )
 
-    assert list(tap.live().values()) == [{"t": "x", "_sdc_table_version": 1}]
+    assert list(tap.live().values()) == [{"t": "x", "_sdc_repository": "mine"}]
 
 
 def test_a_name_does_not_depend_on_what_else_is_collected() -> None:
@@ -207,11 +212,24 @@ def test_a_row_that_is_nested_too_deeply_costs_itself(tap: Player) -> None:
     assert [gap["reason"] for gap in tap.taps.gaps()] == ["parse_failed"]
 
 
+def test_a_number_of_thousands_of_digits_costs_its_own_row(tap: Player) -> None:
+    vast = '{"type": "RECORD", "stream": "a", "record": {"id": 2, "x": ' + "9" * 5000 + "}}"
+    walk = (schema("a", "id"), row("a", id=1), {"raw": vast}, row("a", id=3), *FIRST[2:])
+
+    assert tap.play(*walk, of=BOTH) == "partially_completed"
+    assert set(tap.live()) == {"1", "3"}
+    assert [(gap["reason"], gap["scope"]) for gap in tap.taps.gaps()] == [("record_rejected", {"resource_id": "2"})]
+
+
 def test_what_the_owner_changed_is_kept_beside_what_is_made_anew(tmp_path: Path) -> None:
     made = describe("tap", {}, ONE, name="tap", version="1")
     made.write(tmp_path)
     (tmp_path / "manifest.json").write_text("{}")
     made.write(tmp_path)
 
+    (tmp_path / "manifest.json").write_text("[]")
+    made.write(tmp_path)
+
     assert (tmp_path / "manifest.json.before").read_text() == "{}"
-    assert not (tmp_path / "singer.json.before").exists()
+    assert (tmp_path / "manifest.json.before-2").read_text() == "[]"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(("singer", "."))) == ["singer.json"]

@@ -125,6 +125,15 @@ def test_an_integer_beyond_all_reading_costs_its_record(commands: Commands) -> N
     assert [gap["scope"] for gap in commands.gaps()] == [{"resource_id": "b"}]
 
 
+def test_strange_items_cost_themselves_alone(commands: Commands) -> None:
+    run = commands.misbehave("strange_items")
+
+    assert (run["status"], run["error"], run["records_rejected"]) == ("partially_completed", None, 3)
+    assert set(commands.held()) == {"a", '"\\ud800"'}
+    assert {gap["scope"]["resource_id"] for gap in commands.gaps()} == {"deep", "digits", "inf", "gone"}
+    assert commands.cursors() == {"items": "1"}
+
+
 def test_a_line_that_is_no_message_is_counted_and_costs_nothing_else(commands: Commands) -> None:
     run = commands.misbehave("no_json")
 

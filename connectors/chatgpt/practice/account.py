@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 
+from connectors.chatgpt.practice.content import files_named
 from connectors.chatgpt.practice.conversation import Conversation, message_tree
 from connectors.chatgpt.practice.options import Change
 from pdpp_worker.conformance.seeding import fraction, generator, named_uuid
@@ -37,6 +38,8 @@ class Expected:
     conversation_id: str
     update_time: float
     message_ids: tuple[str, ...]
+    file_ids: tuple[tuple[str, str], ...] = ()
+    """Each file with the message that names it."""
 
 
 class Account:
@@ -47,6 +50,7 @@ class Account:
         self.changes: list[Change] = []
         self._next_index = conversations
         self._by_id: dict[str, Conversation] = {}
+        self._hidden = frozenset[str]()
         for index in range(conversations):
             self._put(self._original(index))
         self._sort()
@@ -62,27 +66,43 @@ class Account:
         """Part of all conversations, newest update first."""
         return self._newest_first[offset : offset + limit]
 
-    def listed(self, *, archived: bool) -> list[Conversation]:
-        """One of the two lists: the archived conversations stand in a list of their own."""
-        return [one for one in self._newest_first if one.is_archived is archived]
+    def listed(self, *, archived: bool = False, team: bool = False, project: int | None = None) -> list[Conversation]:
+        """One of the lists: archived conversations, those of a project and those of the team stand apart.
+
+        A project holds archived ones as well.
+        """
+        shown = (one for one in self._newest_first if one.id not in self._hidden and one.is_of_team is team)
+        if project is not None:
+            return [one for one in shown if one.project == project]
+        return [one for one in shown if one.project is None and one.is_archived is archived]
 
     def find(self, conversation_id: str) -> Conversation | None:
         """The conversation with this id, unless it was deleted or never was."""
         return self._by_id.get(conversation_id)
+
+    def put(self, conversation: Conversation) -> None:
+        """A conversation is there, in the place of the one of its id."""
+        self._put(conversation)
+        self._sort()
+
+    def remove(self, conversation_id: str) -> None:
+        """A conversation is there no more."""
+        del self._by_id[conversation_id]
+        self._sort()
 
     def advance(self, change: Change) -> Advanced:
         """Let turns, new conversations and deletions happen, each change a day after the one before.
 
         Raises ValueError if the account has too few conversations for it.
         """
-        if change.updates + change.deleted > len(self):
+        wanted = change.updates + change.deleted + change.hidden
+        if wanted > len(self):
             raise ValueError(f"the account has {len(self)} conversations, too few to update and delete that many")
         self.changes.append(change)
         step = len(self.changes)
-        touched = generator(self.seed, "change", step, change.seed).sample(
-            sorted(self._by_id), change.updates + change.deleted
-        )
-        updated, deleted = touched[: change.updates], touched[change.updates :]
+        touched = generator(self.seed, "change", step, change.seed).sample(sorted(self._by_id), wanted)
+        updated, deleted = touched[: change.updates], touched[change.updates : wanted - change.hidden]
+        self._hidden = frozenset(touched[wanted - change.hidden :])
         instants = count(NEWEST + step * CHANGE_EVERY_S, TOUCH_EVERY_S)
         for conversation_id in updated:
             old = self._by_id[conversation_id]
@@ -98,7 +118,8 @@ class Account:
         for conversation in self:
             mapping = message_tree(conversation).mapping
             said = tuple(node_id for node_id, node in mapping.items() if node["message"])
-            yield Expected(conversation.id, conversation.update_time, said)
+            named = tuple((node, file) for node in said for file in files_named(mapping[node]["message"]))
+            yield Expected(conversation.id, conversation.update_time, said, named)
 
     def _original(self, index: int) -> Conversation:
         # Some conversations share their update time with the one before, as imported ones do.

@@ -16,6 +16,7 @@ from connectors.chatgpt.practice.answers import (
 )
 from connectors.chatgpt.practice.faults import Fault, FaultPlan, fixed_detail
 from connectors.chatgpt.practice.log import AnchoredClock, Arrival, Journal, LoggedRequest
+from connectors.chatgpt.practice.new_field import with_new_field
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.quota import Quota
 from connectors.chatgpt.practice.state import load_account, save_account
@@ -59,6 +60,7 @@ class Backend:
         self.journal = Journal(options.log, self._clock)
         self.set_quota(options.quota)
         self.set_faults(options.faults)
+        self._shifts: list[tuple[int, Change]] = []
 
     def take(self, call: Call) -> Outcome:
         """Decide on a request that has just arrived, and write it down."""
@@ -75,6 +77,18 @@ class Backend:
         if self.options.state:
             save_account(self.account, self.options.state)
         return advanced
+
+    def shift(self, change: Change, after_pages: int) -> None:
+        """Let the account change once so many more pages of its lists were given: in the middle of somebody's walk."""
+        self._shifts.append((after_pages, change))
+
+    def page_given(self) -> None:
+        """A page of a list was made: let happen what waited for it."""
+        left = [(pages - 1, change) for pages, change in self._shifts]
+        self._shifts = [one for one in left if one[0] > 0]
+        for pages, change in left:
+            if pages <= 0:
+                self.advance(change)
 
     def set_quota(self, options: QuotaOptions) -> None:
         """Begin another quota, with its full allowance."""
@@ -108,7 +122,7 @@ class Backend:
         if fault is Fault.MAINTENANCE:
             return maintenance()
         try:
-            return call.produce()
+            return with_new_field(call.produce(), call.kind, self.faults.options.new_field)
         except ApiError as error:
             return error_answer(error.status, error.detail)
 

@@ -167,3 +167,10 @@ def citation(rng: random.Random) -> dict[str, Any]:
         "citation_format_type": "tether_og",
         "metadata": {"type": "webpage", "title": sentence(rng, 2, 6), "url": url, "text": "", "extra": None},
     }
+
+
+def files_named(message: dict[str, Any]) -> set[str]:
+    """The ids of the files that a message made here names: attached ones, and pictures in its parts."""
+    attached = {one["id"] for one in message["metadata"].get("attachments", ())}
+    parts = [part for part in message["content"].get("parts", ()) if isinstance(part, dict)]
+    return attached | {part["asset_pointer"].rpartition("/")[2] for part in parts if "asset_pointer" in part}

@@ -41,7 +41,7 @@ class Control(RequestHandler):
         """Answer with the outcome as JSON."""
         try:
             answer = self.outcome()
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             self.set_status(422)
             answer = {"detail": str(error)}
         self.set_header("Content-Type", "application/json")
@@ -56,6 +56,28 @@ class Advance(Control):
     def outcome(self) -> object:
         """Change the account; the answer names the conversations."""
         return asdict(self.backend.advance(self.options_as(Change)))
+
+
+class Shift(Control):
+    """Changes the account between two pages of a list."""
+
+    post = Control.reply
+
+    def outcome(self) -> object:
+        """Note the change; `after_pages` says when it happens."""
+        fields = self.fields()
+        self.backend.shift(Change(**fields["change"]), int(fields["after_pages"]))
+        return {}
+
+
+class Changes(Control):
+    """The changes so far."""
+
+    get = Control.reply
+
+    def outcome(self) -> object:
+        """All of them, in order: the account can be made from them again."""
+        return {"changes": [asdict(change) for change in self.backend.account.changes]}
 
 
 class SetQuota(Control):
@@ -119,6 +141,8 @@ def routes(backend: Backend) -> list[Any]:
     """Path patterns with what they control."""
     controls: dict[str, type[Control]] = {
         "advance": Advance,
+        "shift": Shift,
+        "changes": Changes,
         "quota": SetQuota,
         "faults": SetFaults,
         "token": SetToken,

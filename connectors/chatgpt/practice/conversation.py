@@ -11,6 +11,9 @@ from pdpp_worker.conformance.seeding import fraction, generator
 AWKWARD = (*content.AWKWARD_TEXTS, "very_long", "empty", "untitled", "long_title", "rootless", "unknown_time")
 AWKWARD_PERIOD = 37
 """The first conversations of each period are awkward, one of each kind."""
+PROJECTS = 2
+PROJECT_EVERY = 10
+TEAM_EVERY = 14
 VERY_LONG_CHARS = 1_100_000
 LONG_CHARS = 20_000
 REVISION_S = 20.0
@@ -43,6 +46,17 @@ class Conversation:
     def is_archived(self) -> bool:
         """Whether the owner has put it away; the platform then lists it apart."""
         return self.index % 13 == 12
+
+    @property
+    def project(self) -> int | None:
+        """The number of the project that holds it; the platform lists it there alone."""
+        number, place = divmod(self.index, PROJECT_EVERY)
+        return number % PROJECTS if place == PROJECT_EVERY // 2 - 1 and not self.is_of_team else None
+
+    @property
+    def is_of_team(self) -> bool:
+        """Whether it belongs to the workspace of the owner's team, which the platform shows apart."""
+        return self.index % TEAM_EVERY == 3
 
     @property
     def awkward(self) -> str | None:

@@ -27,7 +27,7 @@ def memories(seed: int) -> dict[str, Any]:
 
 
 def _memory(seed: int, number: int) -> dict[str, Any]:
-    created = _moment(seed, "memory", number)
+    created = moment(seed, "memory", number)
     return {
         "id": named_uuid(seed, "memory", number),
         "content": sentence(generator(seed, "memory", number)),
@@ -51,7 +51,7 @@ def gizmos(seed: int, limit: int, cursor: str | None) -> dict[str, Any]:
 
 def _gizmo(seed: int, number: int) -> dict[str, Any]:
     rng = generator(seed, "gizmo", number)
-    created = _moment(seed, "gizmo", number)
+    created = moment(seed, "gizmo", number)
     identity = gizmo_id(seed, number)
     name = sentence(rng, 1, 3).rstrip(".")
     return {
@@ -87,7 +87,7 @@ def user_system_messages(seed: int) -> dict[str, Any]:
         "enabled": True,
         "about_user_message": sentence(rng),
         "about_model_message": sentence(rng),
-        "updated_at": iso_time(_moment(seed, "instructions", 0)),
+        "updated_at": iso_time(moment(seed, "instructions", 0)),
     }
 
 
@@ -111,5 +111,6 @@ def shared_conversations(account: Account, offset: int, limit: int) -> dict[str,
     return {"items": items, "total": len(shared), "limit": limit, "offset": offset}
 
 
-def _moment(seed: int, name: str, number: int) -> float:
+def moment(seed: int, name: str, number: int) -> float:
+    """A time of something in the account (Unix seconds)."""
     return round(NEWEST - fraction(seed, name, "created", number) * SPAN_S, 6)

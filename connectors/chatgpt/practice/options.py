@@ -45,6 +45,8 @@ class FaultOptions:
     """So many more than there are do they count."""
     list_misses: bool = False
     """They say that they miss conversations."""
+    new_field: str | None = None
+    """A text that every item has in a field which the platform never sent, with the name of its kind."""
 
     def __post_init__(self) -> None:
         require(self.list_order in ("updated", "shuffled", "stray"), "list_order must be updated, shuffled or stray")
@@ -76,9 +78,11 @@ class Change:
     new: int = 0
     deleted: int = 0
     seed: int = 0
+    hidden: int = 0
+    """So many leave their list, though they can still be read; the next change brings them back."""
 
     def __post_init__(self) -> None:
-        require(min(self.updates, self.new, self.deleted) >= 0, "a count must not be negative")
+        require(min(self.updates, self.new, self.deleted, self.hidden) >= 0, "a count must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from connectors.chatgpt.practice.account import Advanced
+from connectors.chatgpt.practice.account import Account, Advanced
 from connectors.chatgpt.practice.cli import arguments
 from connectors.chatgpt.practice.log import LoggedRequest, Stats, request_from_json, stats_from_json
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
@@ -109,6 +109,17 @@ class ProviderProcess:
         """Let the account change."""
         touched = self._call("POST", "advance", asdict(change))
         return Advanced(**{name: tuple(ids) for name, ids in touched.items()})
+
+    def shift(self, change: Change, *, after_pages: int) -> None:
+        """Let the account change once so many more pages of its lists were given, in the middle of a walk."""
+        self._call("POST", "shift", {"change": asdict(change), "after_pages": after_pages})
+
+    def account(self) -> Account:
+        """The account as it is now, made again from its options and its changes."""
+        account = Account(self.options.seed, self.options.conversations)
+        for change in self._call("GET", "changes")["changes"]:
+            account.advance(Change(**change))
+        return account
 
     def set_quota(self, options: QuotaOptions) -> None:
         """Begin another quota, with its full allowance."""

@@ -50,13 +50,15 @@ def list_item(conversation: Conversation) -> dict[str, Any]:
 def _shared_fields(conversation: Conversation) -> dict[str, Any]:
     index = conversation.index
     gizmo = gizmo_id(conversation.seed, index % GIZMOS_IN_USE) if index % 9 == 4 else None
+    if conversation.project is not None:
+        gizmo = project_id(conversation.seed, conversation.project)
     return {
         "title": title(conversation),
         "gizmo_id": gizmo,
         "conversation_template_id": gizmo,
         "is_archived": conversation.is_archived,
         "is_starred": (None, False, True)[index % 3],
-        "workspace_id": None,
+        "workspace_id": workspace_id(conversation.seed, team=True) if conversation.is_of_team else None,
         "safe_urls": [],
     }
 
@@ -77,3 +79,13 @@ def iso_time(seconds: float) -> str:
 def gizmo_id(seed: int, number: int) -> str:
     """The id of one of the account's GPTs."""
     return f"g-{named_uuid(seed, 'gizmo', number).replace('-', '')}"
+
+
+def project_id(seed: int, number: int) -> str:
+    """The id of one of the account's projects."""
+    return f"g-p-{named_uuid(seed, 'project', number).replace('-', '')}"
+
+
+def workspace_id(seed: int, *, team: bool = False) -> str:
+    """The id of the owner's own workspace, or of the team's."""
+    return named_uuid(seed, "workspace", "team" if team else "own")

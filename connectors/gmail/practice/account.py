@@ -36,6 +36,7 @@ class Stored:
 class GmailServer:
     """One account. Attributes may be changed while it runs."""
 
+    user: str = USER
     gmail: bool = True
     condstore: bool = True
     all_mail: str | None = "[Gmail]/Alle Nachrichten"
@@ -52,6 +53,8 @@ class GmailServer:
     """UIDs that FETCH of more than UIDs leaves out, without a word."""
     hidden: set[int] = field(default_factory=set)
     """UIDs that every FETCH leaves out, without a word."""
+    tells_no_changes: bool = False
+    """Answer FETCH with CHANGEDSINCE with an OK and no lines."""
     cut_at: int | None = None
     """Byte of a part behind which nothing more is sent."""
     announced: dict[int, int] = field(default_factory=dict)
@@ -117,7 +120,7 @@ class GmailServer:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of a connection to it."""
-        return {"host": "127.0.0.1", "port": self.port, "tls": "plain", "user": USER}
+        return {"host": "127.0.0.1", "port": self.port, "tls": "plain", "user": self.user}
 
     def asked(self, word: str) -> list[str]:
         """The commands that contain a word."""

@@ -77,6 +77,8 @@ def _parsed(raw: bytes) -> Email:
 
 
 def _section(raw: bytes, section: str) -> bytes:
+    if not section:
+        return raw
     if section.startswith("HEADER.FIELDS"):
         names = {one.lower() for one in section.partition("(")[2].rstrip(")").split()}
         head = raw.partition(b"\r\n\r\n")[0] + b"\r\n"

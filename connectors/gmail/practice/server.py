@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from connectors.gmail.practice.account import DROP, PASSWORD, TOKEN, USER, GmailServer, Stored
+from connectors.gmail.practice.account import DROP, PASSWORD, TOKEN, GmailServer, Stored
 from connectors.gmail.practice.answers import items_of, quoted, requested
 
 CAPABILITIES = "IMAP4rev1 UNSELECT IDLE NAMESPACE CHILDREN X-GM-EXT-1 SASL-IR AUTH=XOAUTH2 AUTH=PLAIN UIDPLUS"
@@ -120,10 +120,10 @@ class _Session:
         self._judge(tag, PASSWORD in command)
 
     def _authenticate(self, tag: str, command: str) -> None:
-        mechanism = command.split(" ")[1]
+        mechanism, user = command.split(" ")[1], self._server.user
         self._say("+ ")
         answer = base64.b64decode(self._source.readline().strip()).decode()
-        right = f"\0{USER}\0{PASSWORD}" if mechanism == "PLAIN" else f"user={USER}\1auth=Bearer {TOKEN}\1\1"
+        right = f"\0{user}\0{PASSWORD}" if mechanism == "PLAIN" else f"user={user}\1auth=Bearer {TOKEN}\1\1"
         if answer != right and mechanism == "XOAUTH2":
             self._say("+ " + base64.b64encode(b'{"status":"400"}').decode())
             self._source.readline()
@@ -177,7 +177,7 @@ class _Session:
         asked = requested(items)
         for number, mail in enumerate(sorted(self._here.values(), key=lambda one: one.uid), start=1):
             hidden = mail.uid in self._server.withheld and asked != ["UID"]
-            hidden |= mail.uid in self._server.hidden
+            hidden |= mail.uid in self._server.hidden or bool(modifiers and self._server.tells_no_changes)
             if _within(mail.uid, where, self._here) and mail.modseq > since and not hidden:
                 parts = items_of(self._server, mail, [*asked, *(["MODSEQ"] if modifiers else [])])
                 self._say(f"* {number} FETCH (".encode() + b" ".join(parts) + b")")

@@ -37,6 +37,8 @@ _COLUMNS = {
     "account": ("account", "account number", "account no", "account name"),
     "card": ("card number",),
 }
+_HELD = _COLUMNS.keys() - {"type", "status", "card"}
+"""Columns that are fields of a transaction, or tell whose it is; the others are kept beside them."""
 _HEADER_WITHIN_ROWS = 20
 _ACCOUNTS = (
     re.compile(
@@ -79,14 +81,15 @@ class Export:
 
     @property
     def span(self) -> Span | None:
-        """From the first to the last posted day; a day with pending rows is not over yet."""
+        """From the first to the last posted day, which may go on; a day with pending rows is not over yet."""
         if not self.entries:
             return None
         days = [entry.day for entry in self.entries]
         open_days = [day for day in self.pending if day is not None]
         until = min([max(days) + DAY, *open_days])
         opening, closing = self._edges() if until == max(days) + DAY else (self._edges()[0], None)
-        return Span(min(days), max(until, min(days)), opening, closing)
+        is_open = until == max(days) + DAY
+        return Span(min(days), max(until, min(days)), opening, closing, is_open=is_open)
 
     @property
     def latest_balance(self) -> tuple[date, int] | None:
@@ -112,16 +115,16 @@ def read_export(content: bytes) -> Export:
     text = _with_header(decode(content))
     rows, columns, header_at, account = _find_header(text)
     export = Export(account=account)
-    width = len(rows[header_at][1])
+    header = rows[header_at][1]
     for line, row in rows[header_at + 1 :]:
         if _is_header(again := _columns(row)):
-            columns, width = again, len(row)  # exports that were put one behind the other
+            columns, header = again, row  # exports that were put one behind the other
         elif _is_note(row):
             continue
-        elif _is_damaged(row, width, ends_the_text=line == rows[-1][0] and not text.endswith(("\n", "\r"))):
+        elif _is_damaged(row, len(header), ends_the_text=line == rows[-1][0] and not text.endswith(("\n", "\r"))):
             export.broken.append(line)
         else:
-            _take(export, line, row, columns)
+            _take(export, line, row, columns, _rest(header, row, columns))
     named = {name: _named(rows[header_at + 1 :], columns.get(name)) for name in ("account", "card")}
     if len(named["account"]) > 1:
         raise NotAnExportError("its rows are of several accounts; export each account by itself")
@@ -213,7 +216,14 @@ def _columns(row: Sequence[str]) -> dict[str, int]:
     return known
 
 
-def _take(export: Export, line: int, row: list[str], columns: dict[str, int]) -> None:
+def _rest(header: Sequence[str], row: Sequence[str], columns: dict[str, int]) -> dict[str, str]:
+    """The cells of a row that no field of a transaction holds, by the names of their columns."""
+    held = {at for name, at in columns.items() if name in _HELD}
+    cells = {at: cell.strip() for at, cell in enumerate(row) if at not in held and cell.strip()}
+    return {header[at].strip() or f"column {at + 1}": cell for at, cell in cells.items() if at < len(header)}
+
+
+def _take(export: Export, line: int, row: list[str], columns: dict[str, int], rest: dict[str, str]) -> None:
     cells = {name: plain(row[at]).strip() if at < len(row) else "" for name, at in columns.items()}
     _refuse_day_first(cells["date"])
     day = read_date(cells["date"])
@@ -236,6 +246,7 @@ def _take(export: Export, line: int, row: list[str], columns: dict[str, int]) ->
             category=cells.get("category") or None,
             check_number=number if number.isdigit() and len(number) <= 8 else check_number(text),
             balance_cents=signed_cents(cells.get("balance", "")),
+            extra=rest or None,
         )
     )
 

@@ -12,7 +12,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -34,6 +34,10 @@ class Posting:
     balance_cents: int | None = None
     made_on: date | None = None
     """The day on which a card was used, where the document tells it from the day it was posted."""
+    kind: str | None = None
+    """The kind of transaction, where the document tells it by more than its words."""
+    extra: Mapping[str, str] | None = None
+    """Everything else that the document tells of it, by the names that it uses."""
 
 
 def canonical(text: str) -> str:

@@ -11,6 +11,8 @@ from datetime import date
 from connectors.usaa.documents.export import NotAnExportError, decode
 from connectors.usaa.documents.figures import read_date, signed_cents
 from connectors.usaa.documents.identity import Posting, check_number
+from connectors.usaa.documents.kinds import kind_of_code
+from connectors.usaa.documents.templates import Kind
 from connectors.usaa.ledger import DAY, Span
 
 _OFX = re.compile(r"<OFX>", re.IGNORECASE)
@@ -20,6 +22,9 @@ _TRANSACTION = re.compile(
     r"<STMTTRN>(.*?)(?:</STMTTRN>|(?=<STMTTRN>)|(?=</BANKTRANLIST>)|\Z)", re.IGNORECASE | re.DOTALL
 )
 _HEAD_CHARS = 4096
+_ELEMENT = re.compile(r"<([A-Z0-9_.]+)>([^<\r\n]+)", re.IGNORECASE)
+_OFX_HELD = frozenset({"DTPOSTED", "TRNAMT", "CHECKNUM"})
+_QIF_HELD = frozenset("!^DTN")
 
 
 @dataclass(slots=True)
@@ -33,15 +38,20 @@ class MoneyFile:
     """Last four digits of the account, where the file names it."""
     span: Span | None = None
     balance: tuple[date, int] | None = None
+    account_kind: Kind | None = None
 
-    def add(self, number: int, day: date | None, amount: str, text: str, check: str) -> None:
-        """Add a transaction, or note that it cannot be read."""
+    def add(self, number: int, day: date | None, amount: str, text: str, check: str, *, extra: dict[str, str]) -> None:
+        """Add a transaction, or note that it cannot be read; `extra` is all that the file tells besides."""
         cents = signed_cents(amount)
         if day is None or cents is None or not text:
             self.broken.append(number)
             return
         known = check if check.isdigit() and len(check) <= 8 else check_number(text)
-        self.entries.append(Posting(day, cents, text, check_number=known))
+        self.entries.append(
+            Posting(
+                day, cents, text, check_number=known, kind=kind_of_code(extra.get("TRNTYPE", "")), extra=extra or None
+            )
+        )
 
 
 def reader_of(content: bytes) -> Callable[[str], MoneyFile] | None:
@@ -66,11 +76,12 @@ def read_ofx(text: str) -> MoneyFile:
         raise NotAnExportError("it holds no statement of an account")
     if len(accounts) > 1:
         raise NotAnExportError("it is of several accounts; export each account by itself")
-    found = MoneyFile(account=_last_four(accounts.pop()))
+    found = MoneyFile(account=_last_four(accounts.pop()), account_kind=_account_kind(text))
     for number, one in enumerate(_TRANSACTION.findall("".join(statements)), start=1):
         name, memo = _value(one, "NAME"), _value(one, "MEMO")
         words = memo if memo.startswith(name) else name
-        found.add(number, _day(one, "DTPOSTED"), _value(one, "TRNAMT"), words, _value(one, "CHECKNUM"))
+        day, amount, rest = _day(one, "DTPOSTED"), _value(one, "TRNAMT"), _rest(one, words)
+        found.add(number, day, amount, words, _value(one, "CHECKNUM"), extra=rest)
     since, until = (_day(statements[0], tag) for tag in ("DTSTART", "DTEND"))
     if since is not None and until is not None and len(statements) == 1 and not found.broken:
         found.span = Span(since, max(until, since))
@@ -82,18 +93,43 @@ def read_ofx(text: str) -> MoneyFile:
 
 def read_qif(text: str) -> MoneyFile:
     """Read a QIF file. It names no account and no period, so it covers from its first to its last day."""
-    found = MoneyFile()
+    named = re.search(r"^!Type:\s*(\w+)", text, re.IGNORECASE | re.MULTILINE)
+    found = MoneyFile(account_kind="credit_card" if named is not None and named[1].lower() == "ccard" else None)
     for number, record in enumerate(re.split(r"^\^\s*$", text, flags=re.MULTILINE), start=1):
         fields = {line[0].upper(): line[1:].strip() for line in record.splitlines() if line and line[0] != "!"}
         if not fields.keys() & {"D", "T"}:
             continue
         day = read_date(re.sub(r"\s*'\s*", "/", fields.get("D", "")).replace(" ", ""))
         words = fields.get("P") or fields.get("M") or ""
-        found.add(number, day, fields.get("T") or fields.get("U", ""), words, fields.get("N", ""))
+        amount, rest = fields.get("T") or fields.get("U", ""), _rest_of_qif(record, words)
+        found.add(number, day, amount, words, fields.get("N", ""), extra=rest)
     days = [entry.day for entry in found.entries]
     if days and not found.broken:
-        found.span = Span(min(days), max(days) + DAY)
+        found.span = Span(min(days), max(days) + DAY, is_open=True)
     return found
+
+
+def _rest(transaction: str, words: str) -> dict[str, str]:
+    """The elements of an OFX transaction that no field holds."""
+    found = {tag.upper(): html.unescape(value).strip() for tag, value in _ELEMENT.findall(transaction)}
+    return {tag: value for tag, value in found.items() if value and tag not in _OFX_HELD and value != words}
+
+
+def _rest_of_qif(record: str, words: str) -> dict[str, str]:
+    """The lines of a QIF transaction that no field holds, by their letters; a letter may come again."""
+    found: dict[str, str] = {}
+    for line in record.splitlines():
+        letter, value = line[:1].upper(), line[1:].strip()
+        if value and letter not in _QIF_HELD and value != words:
+            found[letter] = f"{found[letter]}; {value}" if letter in found else value
+    return found
+
+
+def _account_kind(text: str) -> Kind | None:
+    if re.search(r"<CCSTMTRS>", text, re.IGNORECASE):
+        return "credit_card"
+    kinds: dict[str, Kind] = {"CHECKING": "checking", "SAVINGS": "savings", "MONEYMRKT": "savings"}
+    return kinds.get(_value(text, "ACCTTYPE").upper())
 
 
 def _value(text: str, tag: str) -> str:

@@ -16,7 +16,7 @@ from connectors.usaa.documents.identity import Posting, digest
 from connectors.usaa.documents.money_files import reader_of
 from connectors.usaa.documents.pdf import Document, UnreadablePdfError, read_pdf
 from connectors.usaa.documents.statement import Statement, UnknownTemplateError, read_statement
-from connectors.usaa.documents.templates import Template, fingerprint
+from connectors.usaa.documents.templates import Kind, Template, fingerprint
 from connectors.usaa.ledger import DAY, Span
 from connectors.usaa.records import FROM_EXPORT, source_of
 from pdpp_worker.connector import Reason
@@ -45,6 +45,8 @@ class Read:
     broken: Sequence[int] = ()
     """Lines of an export that could not be read."""
     pending: int = 0
+    account_kind: Kind | None = None
+    """The kind of account, where the document tells it."""
     is_affirmed: bool = False
     """Whether the source itself said that there is nothing."""
 
@@ -102,7 +104,8 @@ def read_paper(paper: Paper, templates: Sequence[Template]) -> Read:
         raise UnreadError(Reason.TEMPLATE_UNKNOWN, f"{error} (layout {mark})", mark) from None
     span = Span(statement.since, statement.closed_on + DAY, statement.opening, statement.closing)
     balance = (statement.closed_on, statement.closing)
-    return Read(statement.entries, source_of(statement), statement.account, span, balance, statement)
+    source = source_of(statement)
+    return Read(statement.entries, source, statement.account, span, balance, statement, account_kind=statement.kind)
 
 
 def read_table(data: bytes) -> Read:
@@ -120,7 +123,15 @@ def read_table(data: bytes) -> Read:
         raise UnreadError(Reason.SHAPE_CHANGED, f"as a file for money programs: {error}") from None
     if found.broken and not found.entries:
         raise UnreadError(Reason.SHAPE_CHANGED, f"none of its {len(found.broken)} transactions can be read")
-    return Read(found.entries, FROM_EXPORT, found.account, found.span, found.balance, broken=found.broken)
+    return Read(
+        found.entries,
+        FROM_EXPORT,
+        found.account,
+        found.span,
+        found.balance,
+        broken=found.broken,
+        account_kind=found.account_kind,
+    )
 
 
 def read_csv(data: bytes) -> Read:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from connectors.usaa.documents.export import account_in
 from connectors.usaa.documents.figures import (
@@ -26,6 +27,7 @@ from connectors.usaa.documents.identity import Posting
 from connectors.usaa.documents.pdf import Document
 from connectors.usaa.documents.tables import DoubtfulError, Row, read_rows
 from connectors.usaa.documents.templates import Kind, Template
+from connectors.usaa.documents.terms import product_in, terms_in
 from connectors.usaa.ledger import DAY
 
 _JOIN = r"\s*(?:-|to|through|thru)\s*"
@@ -57,6 +59,9 @@ class Statement:
     opening: int
     closing: int
     entries: list[Posting]
+    terms: dict[str, Any] = field(default_factory=dict)
+    """Further fields of its record: due date, minimum payment, interest, fees."""
+    product: str | None = None
 
 
 def read_statement(document: Document, templates: Iterable[Template]) -> Statement:
@@ -88,7 +93,16 @@ def _read(document: Document, text: str, template: Template) -> Statement:
     if since is None:
         since = min((entry.day for entry in entries), default=closed_on)
     return Statement(
-        template.name, template.kind, _account(text), since, closed_on, sign * opening, sign * closing, entries
+        template.name,
+        template.kind,
+        _account(text),
+        since,
+        closed_on,
+        sign * opening,
+        sign * closing,
+        entries,
+        terms_in(text),
+        product_in(text),
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from connectors.usaa.ledger import Ledger
 
 VERSION = 1
+READING = 2
+"""Raised whenever more is taken out of a file than before."""
 _MAX_GONE = 1000
 
 
@@ -24,6 +26,12 @@ class FileEntry:
     """The id of the statement that it is."""
     unread_by: str | None = None
     """For a file that could not be read: what was known then; with other knowledge it is read again."""
+    reading: int = 1
+    """The version of what is taken out of a file that was read; a file of an earlier one is read again."""
+    period: str | None = None
+    """First and last day of a statement, and its balances."""
+    rival: str | None = None
+    """For a statement that contradicts one that is held: the file of that one."""
 
 
 @dataclass(slots=True)

@@ -108,6 +108,23 @@ def fingerprint(found: Found) -> str | None:
         return None
 
 
+def ignored_in(root: Path) -> int:
+    """How many files the inbox holds that are never looked at."""
+    found = 0
+    for _, below, names in os.walk(root):
+        below[:] = [name for name in below if not _IGNORED.fullmatch(name)]
+        found += sum(1 for name in names if _IGNORED.fullmatch(name))
+    return found
+
+
+def size_of(found: Found) -> int:
+    """The length of a file, bytes; 0 when it cannot be told."""
+    try:
+        return found.path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _below(root: Path, folder: str) -> Iterator[Found]:
     with os.scandir(root / folder) as entries:
         for entry in entries:

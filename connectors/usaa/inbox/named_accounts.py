@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from connectors.usaa.inbox.cursor import Cursor, FileEntry
 from connectors.usaa.inbox.files import Found, UnreadableFileError
 
 _CARD = "credit_card"
+_TYPE_WORDS = {
+    "checking": {"checking", "chk"},
+    "savings": {"savings", "saving"},
+    _CARD: {"credit", "visa", "mastercard", "amex", "creditcard"},
+}
 
 
 class NamedAccounts:
@@ -61,6 +67,41 @@ class NamedAccounts:
         except (UnreadableFileError, UnreadError):
             return set()
         return {key for key, _ in identified(account, read.entries)}
+
+
+def period_of(read: Read) -> str | None:
+    """First and last day of a statement, and its balances."""
+    one = read.statement
+    return None if one is None else f"{one.since}/{one.closed_on}/{one.opening}/{one.closing}"
+
+
+def rival_of(found: Found, account: str, read: Read, held: Mapping[str, FileEntry]) -> str | None:
+    """The file of a statement of the same account and days with other balances, where there is one.
+
+    It was issued again with corrections, or it is of another person whose account has the same last digits.
+    """
+    period = period_of(read)
+    if period is None:
+        return None
+    for name, one in held.items():
+        is_of_account = name != found.name and one.account == account and one.unread_by is None
+        days = None if one.period is None else one.period.split("/")[:2]
+        if is_of_account and days == period.split("/")[:2] and one.period != period:
+            return name
+    return None
+
+
+def account_type_of(found: Found, read: Read) -> str | None:
+    """The kind of account: told by the document, else by one word in the names of its folder and file."""
+    words = set(re.findall(r"[a-z]+", found.name.lower()))
+    told: set[str] = {kind for kind, names in _TYPE_WORDS.items() if words & names}
+    return read.account_kind or (told.pop() if len(told) == 1 else None)
+
+
+def account_name_of(found: Found, read: Read) -> str | None:
+    """The name of an account: its product as a statement prints it, else the folder that the owner made for it."""
+    product = None if read.statement is None else read.statement.product
+    return product or (found.folder.rpartition("/")[2] or None)
 
 
 def last_four(account: str, site_ids: Mapping[str, str]) -> str | None:

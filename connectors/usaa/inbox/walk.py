@@ -15,10 +15,19 @@ from connectors.usaa.documents.templates import Template, knowledge
 from connectors.usaa.gaps import Gaps, covered_by
 from connectors.usaa.inbox import files
 from connectors.usaa.inbox.account_inference import AccountInference
-from connectors.usaa.inbox.cursor import Cursor, FileEntry, RowPosition
+from connectors.usaa.inbox.assigned_files import AssignedFiles, locator_of
+from connectors.usaa.inbox.cursor import READING, Cursor, FileEntry, RowPosition
 from connectors.usaa.inbox.files import Content, Found, UnreadableFileError
+from connectors.usaa.inbox.members import inbox_inventory
 from connectors.usaa.inbox.missing_periods import MissingPeriods
-from connectors.usaa.inbox.named_accounts import NamedAccounts, last_four
+from connectors.usaa.inbox.named_accounts import (
+    NamedAccounts,
+    account_name_of,
+    account_type_of,
+    last_four,
+    period_of,
+    rival_of,
+)
 from connectors.usaa.records import ACCOUNTS, STATEMENTS, STATS, TRANSACTIONS, RecordFactory
 from pdpp_worker.connector import (
     Message,
@@ -28,7 +37,6 @@ from pdpp_worker.connector import (
     Start,
     State,
     TimeRange,
-    resource_of,
 )
 
 RECORDS_PER_STATE = 2_000
@@ -51,6 +59,7 @@ class Inbox:
         self._cursor.promise(history.days)
         self._site_ids = site_ids(self._raw)
         self._gaps = Gaps(start.detail_gaps[: start.budget.items])
+        self._assigned = AssignedFiles(root, self._cursor, self._gaps)
         self._inference = AccountInference(self._cursor.files)
         self._accounts = NamedAccounts(root, templates, self._cursor, self._site_ids)
         self._walks = not start.recovery_only
@@ -58,6 +67,7 @@ class Inbox:
         self._records = 0
         self._files = 0
         self._pending = 0
+        self._walks = False
 
     @property
     def is_new(self) -> bool:
@@ -66,9 +76,10 @@ class Inbox:
 
     def walk(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read what is new or may be readable now, then say which periods are missing."""
-        again = {name for one in found if (name := self._assigned_name(one)) is not None}
+        self._walks = True
+        again = {name for one in found if (name := self._assigned.name_of(one)) is not None}
         self._forget_vanished(found)
-        yield from self._close_vanished(found)
+        yield from self._assigned.vanished(found)
         for one in self._in_order(found):
             yield from self._visit(one, force=one.name in again)
             yield from self._state_if_due()
@@ -80,6 +91,7 @@ class Inbox:
         if self._pending:
             text = f"{self._pending} rows are not posted yet and are left for a later export"
             yield Progress(stream=TRANSACTIONS, message=text)
+        yield inbox_inventory(found, self._cursor.files, files.ignored_in(self._root))
         yield self._state(covered_by(self._cursor.ledger))
 
     def _state_if_due(self) -> Iterator[Message]:
@@ -99,35 +111,12 @@ class Inbox:
 
     def recover(self, found: Sequence[Found]) -> Iterator[Message]:
         """Read exactly the files that the gaps name; for a missing period, what is new as well."""
-        yield from self._close_vanished(found)
-        named = {name for one in found if (name := self._assigned_name(one)) is not None}
+        yield from self._assigned.vanished(found)
+        named = {name for one in found if (name := self._assigned.name_of(one)) is not None}
         # Other files are not opened, not even to see what they are.
         for one in self._in_order([one for one in found if one.name in named or self._gaps.ranges]):
             yield from self._visit(one, force=one.name in named)
         yield from MissingPeriods(self._gaps, self._cursor, self._factory).assigned()
-
-    def _assigned_name(self, found: Found) -> str | None:
-        """The file's name, when a assigned gap is about it or about the statement that it is."""
-        held = self._cursor.files.get(found.name)
-        keys = {found.name, None if held is None else held.statement}
-        for gap in self._gaps.resources():
-            locator = gap.detail_locator or {}
-            if keys & {locator.get("file"), resource_of(gap)} - {None}:
-                return found.name
-        return None
-
-    def _close_vanished(self, found: Sequence[Found]) -> Iterator[Message]:
-        names = {one.name for one in found}
-        statements = {held.statement for name, held in self._cursor.files.items() if name in names}
-        for gap in self._gaps.resources():
-            locator = gap.detail_locator or {}
-            is_named = locator.get("kind") == _LOCATOR and self._is_folder_there(str(locator.get("file")))
-            if is_named and locator.get("file") not in names and resource_of(gap) not in statements:
-                yield self._gaps.vanished(gap)
-
-    def _is_folder_there(self, name: str) -> bool:
-        """Whether the folder of a file can be seen; one that cannot may be a disk that is not mounted."""
-        return (self._root / name).parent.is_dir()
 
     def _forget_vanished(self, found: Sequence[Found]) -> None:
         self._cursor.forget(self._cursor.files.keys() - {one.name for one in found})
@@ -147,6 +136,10 @@ class Inbox:
         held = self._cursor.files.get(found.name)
         if held is not None and not force and self._is_done(found, held):
             return
+        if held is not None and self._walks and held.sha256 != _ROBBED:
+            # A run that is killed now leaves no file that is as it was known, and of which something else is held.
+            self._cursor.files[found.name] = replace(held, sha256=_CHANGING)
+            yield self._state()
         self._files += 1
         self._proof = None
         try:
@@ -155,7 +148,7 @@ class Inbox:
             sha256 = files.fingerprint(found) or ""
             self._note(found, FileEntry(sha256, unread_by=self._knowledge))
             unread = UnreadError(Reason.SOURCE_PARTITION_FAILED, f"{found.name}: {error}")
-            yield from self._gaps.missed(found.name, unread, _locator(found))
+            yield from self._gaps.missed(found.name, unread, locator_of(found))
             return
         yield from self._take(found, content, held)
 
@@ -163,7 +156,9 @@ class Inbox:
         if held.sha256 != (files.fingerprint(found) or ""):
             return False
         if held.unread_by is not None:
-            return held.unread_by == self._knowledge
+            return held.unread_by == self._knowledge and (held.rival is None or held.rival in self._cursor.files)
+        if held.reading != READING:
+            return False
         return held.is_named or held.account is None or held.account == self._inference.infer(found)
 
     def _take(self, found: Found, content: Content, held: FileEntry | None) -> Iterator[Message]:
@@ -177,24 +172,42 @@ class Inbox:
                 yield from self._paper(found, paper, None)
                 read = read_paper(paper, self._templates)
         except UnreadError as error:
-            statement = key if key != found.name else None
-            self._note(found, FileEntry(content.sha256, statement=statement, unread_by=self._knowledge))
-            named = UnreadError(error.reason, f"{found.name}: {error}", error.fingerprint)
-            yield from self._gaps.missed(key, named, _locator(found))
-            if key != found.name:
-                yield from self._gaps.obtained([found.name], self._proof, missed=[key])
+            yield from self._unread(found, key, content.sha256, error)
             return
         account, is_named = self._accounts.account_of(found, read, held)
+        rival = rival_of(found, account, read, self._cursor.files)
+        if rival is not None:
+            yield from self._contradicts(found, key, content.sha256, rival)
+            return
         if content.kind == "statement":
             yield from self._paper(found, paper, (account, read))
         moved_from = self._moved_from(held, content, account)
         yield from self._entries(content.sha256, account, read, moved_from)
         if moved_from is not None:
             yield from self._leave(found, moved_from, read)
-        yield from self._about(account, read)
+        yield from self._about(found, account, read)
         self._cursor.gone.pop(content.sha256, None)
-        self._note(found, FileEntry(content.sha256, account, is_named, key if key != found.name else None))
+        statement = key if key != found.name else None
+        self._note(
+            found, FileEntry(content.sha256, account, is_named, statement, reading=READING, period=period_of(read))
+        )
         yield from self._resolve(found, key, read)
+
+    def _unread(self, found: Found, key: str, sha256: str, error: UnreadError) -> Iterator[Message]:
+        statement = key if key != found.name else None
+        self._note(found, FileEntry(sha256, statement=statement, unread_by=self._knowledge))
+        named = UnreadError(error.reason, f"{found.name}: {error}", error.fingerprint)
+        yield from self._gaps.missed(key, named, locator_of(found))
+        if key != found.name:
+            yield from self._gaps.obtained([found.name], self._proof, missed=[key])
+
+    def _contradicts(self, found: Found, key: str, sha256: str, rival: str) -> Iterator[Message]:
+        self._note(found, FileEntry(sha256, statement=key, unread_by=self._knowledge, rival=rival))
+        why = (
+            f"{found.name}: tells other transactions than {rival} of the same account and period. "
+            "Take away the one that was replaced; if they are of two persons, give each a connection and an inbox."
+        )
+        yield from self._gaps.missed(key, UnreadError(Reason.SOURCE_PARTITION_FAILED, why), locator_of(found))
 
     def _paper(self, found: Found, paper: Paper, known: tuple[str, Read] | None) -> Iterator[Message]:
         """The statement's own record, before its layout is known and, fuller, after."""
@@ -223,7 +236,8 @@ class Inbox:
                 continue
             if gone:
                 yield from self._factory.deletion(TRANSACTIONS, gone[row - 1])
-            yield from self._sent(self._factory.transaction(account, key, entry, read.source))
+            is_card = read.account_kind == "credit_card"
+            yield from self._sent(self._factory.transaction(account, key, entry, read.source, is_card=is_card))
             if self._records >= RECORDS_PER_STATE and self._walks:
                 self._cursor.position = RowPosition(sha256, account, row)
                 yield self._state()
@@ -245,10 +259,11 @@ class Inbox:
         elif read.span is not None and account in self._cursor.ledger.accounts:
             self._cursor.ledger.accounts[account].withdraw(read.span)
 
-    def _about(self, account: str, read: Read) -> Iterator[Message]:
+    def _about(self, found: Found, account: str, read: Read) -> Iterator[Message]:
         kind = None if read.statement is None else read.statement.kind
         digits = last_four(account, self._site_ids)
-        yield from self._sent(self._factory.account(account, type=kind, last_four=digits))
+        name, told = account_name_of(found, read), account_type_of(found, read)
+        yield from self._sent(self._factory.account(account, name=name, type=told, last_four=digits))
         if read.balance is not None:
             yield from self._sent(self._factory.balance(account, *read.balance))
         if read.span is not None:
@@ -263,7 +278,7 @@ class Inbox:
             return
         lines = ", ".join(map(str, read.broken[:10]))
         why = f"{found.name}: {len(read.broken)} lines cannot be read, among them {lines}"
-        yield from self._gaps.missed(found.name, UnreadError(Reason.PARSE_FAILED, why), _locator(found))
+        yield from self._gaps.missed(found.name, UnreadError(Reason.PARSE_FAILED, why), locator_of(found))
         yield from self._gaps.obtained([], self._proof, missed=[found.name])
 
     def _sent(self, records: Iterator[Record]) -> Iterator[Record]:
@@ -282,10 +297,5 @@ class Inbox:
         return State(stream=TRANSACTIONS, cursor={**kept, **self._cursor.dump()}, covered=covered)
 
 
-_ROBBED = ""
+_ROBBED, _CHANGING = "", "changing"
 """In place of a file's checksum: it is read again, in this walk or the next."""
-_LOCATOR = "usaa.file"
-
-
-def _locator(found: Found) -> dict[str, object]:
-    return {"kind": _LOCATOR, "file": found.name}

@@ -21,6 +21,7 @@ from connectors.usaa.records import (
 )
 from connectors.usaa.site import history, statements
 from connectors.usaa.site.client import Site
+from connectors.usaa.site.inventory import inventory
 from connectors.usaa.site.pages import SiteAccount, read_billing, read_messages
 from connectors.usaa.site.session import SiteSession, open_session
 from pdpp_worker.connector import Context, Message, Phase, ProviderError, SourceAccount, Start, State, run_phases
@@ -37,6 +38,7 @@ def collect_site(
             phases = [Phase((), partial(messages, session)) for messages in (history.recover, statements.recover)]
             yield from run_phases(phases if TRANSACTIONS in factory.wanted else [], otherwise=[TRANSACTIONS])
             return
+        yield inventory()
         # A STATE is not kept once its stream was skipped, so the skips come last.
         yield from run_phases(_phases(session), finish=partial(_states, session))
 

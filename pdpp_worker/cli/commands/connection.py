@@ -14,14 +14,16 @@ from pdpp_worker.cli.credential_options import FORMS, check_name, read_credentia
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.cli.removing import remove as remove_account
 from pdpp_worker.cli.schedule_options import Cron, Every, read_schedule
+from pdpp_worker.cli.source_tables import print_inventory
 from pdpp_worker.coverage import outlook
+from pdpp_worker.coverage.documents import connection_document
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import connection_changes, lookup
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import positive_ms
-from pdpp_worker.store.views import connection_views
+from pdpp_worker.store.views import connection_views, member_views
 
 app = typer.Typer(help="Add, change and remove the accounts that are collected.", no_args_is_help=True)
 
@@ -90,13 +92,17 @@ def list_(json: Json = False) -> None:
 
 @app.command()
 def show(name: Name, json: Json = False) -> None:
-    """Show a connection: settings, where its credentials are kept, schedule, rate ceiling, last run."""
+    """Show a connection: settings, where its credentials are kept, schedule, rate ceiling, last run, its source."""
     with open_session() as session, session.db.begin() as connection:
         [found] = outlook.read(session.settings, connection, [lookup.find(connection, name).id])
+        inventory = member_views.read(connection, [found.view.id])[found.view.id]
     if json:
-        print_json(views.document(found.view, found.ceiling))
-    else:
-        views.print_one(found.view, found.ceiling)
+        print_json({**connection_document(found), "inventory": inventory})
+        return
+    views.print_one(found.view, found.ceiling)
+    if inventory:
+        say("")
+        print_inventory(inventory)
 
 
 @app.command("set")

@@ -83,13 +83,17 @@ def check(
     secret: Annotated[
         list[str] | None, typer.Option(help=f"A credential of your own account: {FORMS}.", metavar="KEY=SOURCE")
     ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds of the adversary: a number of them, or FIRST-LAST.")] = "10",
+    seed: Annotated[int | None, typer.Option(help="Only the adversary, with this one seed.")] = None,
     json: Json = False,
 ) -> None:
     """Run a connector against its practice account, or your own files. Exit code 1 if a check fails."""
-    from pdpp_worker.conformance.report import Ending, examine  # needs what the runtime needs
+    from pdpp_worker.conformance.adversary.seeds import named
+    from pdpp_worker.conformance.report import ADVERSARY, NAMES, Ending, examine  # needs what the runtime needs
 
     own = partial(own_account, settings=settings or [], secrets=secret or []) if settings or secret else None
-    results = list(examine(connector, own))
+    chosen = named(seeds) if seed is None else range(seed, seed + 1)
+    results = list(examine(connector, own, chosen, NAMES if seed is None else [ADVERSARY]))
     if json:
         print_json([asdict(one) for one in results])
     else:

@@ -7,6 +7,7 @@ from typing import Any
 from pdpp_worker import registry
 from pdpp_worker.cli.output import Json, note, print_json, print_table, say
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.stream_manifest import Availability
 
 
 def connectors(json: Json = False) -> None:
@@ -29,8 +30,14 @@ def connectors(json: Json = False) -> None:
 def _print_unsupplied(manifest: Manifest) -> None:
     for stream in manifest.streams:
         if stream.availability is not None:
-            way = f" with {stream.availability.with_}" if stream.availability.with_ else ""
+            way = _way(stream.availability)
             say(f"{manifest.name}{way} never supplies {stream.name}: {stream.availability.reason}")
+
+
+def _way(availability: Availability) -> str:
+    """The setting that decides, as the sentence needs it."""
+    word = "with" if availability.with_ is not None else "without"
+    return f" {word} {availability.setting}" if availability.setting is not None else ""
 
 
 def _document(manifest: Manifest) -> dict[str, Any]:
@@ -46,6 +53,7 @@ def _document(manifest: Manifest) -> dict[str, Any]:
                 "name": stream.name,
                 "supplied": stream in manifest.supplied,
                 "not_with": stream.availability.with_ if stream.availability else None,
+                "not_without": stream.availability.without if stream.availability else None,
                 "reason": stream.availability.reason if stream.availability else None,
             }
             for stream in manifest.streams

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Annotated
 
 import typer
 
-from pdpp_worker.cli.output import Json, number, print_json, print_table, say, wrap
-from pdpp_worker.cli.phrases import NOTHING_YET, in_words, remarks
+from pdpp_worker.cli.output import Json, print_json, print_table, say, wrap
+from pdpp_worker.cli.remarks import remarks
+from pdpp_worker.cli.source_tables import left_out
 from pdpp_worker.coverage import all_streams
 from pdpp_worker.coverage.outlook import read as read_outlooks
+from pdpp_worker.coverage.phrases import NOTHING_YET, in_words, number
 from pdpp_worker.coverage.sentences import overall
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Availability, Verdict
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
+from pdpp_worker.store.views import member_views
+from pdpp_worker.store.views.member_views import MemberView
 from pdpp_worker.store.views.reading import take_snapshot
+
+Inventories = Mapping[str, Sequence[MemberView]]
+"""Connection to the members of its source."""
 
 
 def coverage(
@@ -26,21 +33,23 @@ def coverage(
 ) -> None:
     """Say of each stream whether anything is missing, why, and what happens next."""
     with open_session() as session:
-        found = read(session, name)
+        found, inventories = _read(session, name)
     if json:
         print_json(found)
     elif found:
-        _print(found)
+        _print(found, inventories)
     else:
         say(NOTHING_YET)
 
 
-def read(session: Session, name: str | None) -> list[StreamCoverage]:
-    """The coverage of all connections, or of those that the name means."""
+def _read(session: Session, name: str | None) -> tuple[list[StreamCoverage], Inventories]:
+    """The coverage of all connections, or of those that the name means, and what their sources consist of."""
     with session.db.begin() as connection:
         take_snapshot(connection)
         ids = None if name is None else [row.id for row in lookup.targets(connection, name)]
-        return all_streams.read(connection, read_outlooks(session.settings, connection, ids))
+        outlooks = read_outlooks(session.settings, connection, ids)
+        members = member_views.read(connection, [one.view.id for one in outlooks])
+        return all_streams.read(connection, outlooks), {one.view.name: members[one.view.id] for one in outlooks}
 
 
 def _counts(one: StreamCoverage) -> tuple[str, str]:
@@ -48,7 +57,7 @@ def _counts(one: StreamCoverage) -> tuple[str, str]:
     return ("-", "-") if never else (number(one.records), number(one.missing))
 
 
-def _print(found: Sequence[StreamCoverage]) -> None:
+def _print(found: Sequence[StreamCoverage], inventories: Inventories) -> None:
     columns = ("connection", "stream", "held", "missing", "verdict")
     rows = [
         ("" if index else connection, one.stream, *_counts(one), in_words(one.verdict))
@@ -57,4 +66,7 @@ def _print(found: Sequence[StreamCoverage]) -> None:
     ]
     print_table(columns, rows, right=("held", "missing"), whole=("verdict",))
     say(*remarks(one for one in found if one.verdict is not Verdict.COMPLETE))
+    for name, members in inventories.items():
+        if lines := list(left_out(members, indent=2)):
+            say("", f"{name}, at the source and not collected:", *lines)
     say("", *wrap(overall(one.verdict for one in found)))

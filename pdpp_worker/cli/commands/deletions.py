@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from pdpp_worker.cli.output import Json, print_json_line, print_table, say
-from pdpp_worker.cli.times import local
+from pdpp_worker.coverage.times import local
 from pdpp_worker.owner import deletions, lookup
 from pdpp_worker.owner.session import Database, open_session
 from pdpp_worker.store.views import doubt_views

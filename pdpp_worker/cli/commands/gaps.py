@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_text
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from enum import StrEnum
 from itertools import groupby, islice
 from typing import Annotated, Any
@@ -14,11 +13,11 @@ from typer.core import TyperGroup
 
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.output import Json, console, make_table, print_json_line, say
-from pdpp_worker.cli.phrases import waiting
-from pdpp_worker.cli.times import due
+from pdpp_worker.coverage.documents import gap_document
 from pdpp_worker.coverage.outlook import Outlook, read
-from pdpp_worker.coverage.sentences import owner_action, version_of
-from pdpp_worker.coverage.verdict import Resolver
+from pdpp_worker.coverage.phrases import waiting
+from pdpp_worker.coverage.sentences import who_acts
+from pdpp_worker.coverage.times import due
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import gap_changes, lookup
 from pdpp_worker.owner.gap_changes import GapFilter
@@ -67,7 +66,7 @@ def list_(
         found = gap_views.of_connections(connection, ids, closed_too=status is Which.ALL, reason=reason, limit=limit)
         if json:
             for gap in found:
-                print_json_line(_document(gap, outlooks[gap.connection]))
+                print_json_line(gap_document(gap, outlooks[gap.connection]))
         else:
             _print(found, name, outlooks)
 
@@ -99,31 +98,6 @@ def _change(name: str, chosen: GapFilter, change: Callable[[Database, str, GapFi
     with open_session() as session:
         count = change(session.db, name, chosen)
     say(f"Gaps of {name} that are {outcome}: {count:,}.")
-
-
-def who_acts(gap: GapView, outlook: Outlook) -> str:
-    """Name who acts on a gap, or how it ended."""
-    who = outlook.resolver(gap)
-    if who is Resolver.OWNER:
-        return f"you: {owner_action(gap, outlook).short}"
-    if who is Resolver.UPGRADE:
-        return f"version {version_of(gap)}"
-    if gap.closed_at is not None:
-        return gap.status.replace("_", " ")
-    return "the fleet" if who is Resolver.TIME else "nobody"
-
-
-def _document(gap: GapView, outlook: Outlook) -> dict[str, Any]:
-    reason, wait = known_reason(gap.reason), outlook.wait
-    return {
-        **asdict(gap),
-        "next_attempt_at": outlook.next_try(gap),
-        "sentence": reason.sentence if reason else None,
-        "who_acts": who_acts(gap, outlook),
-        "who_mends": outlook.who_mends(gap),
-        "waits_until": wait.until if wait else None,
-        "wait_reason": wait.reason if wait else None,
-    }
 
 
 def _print(found: Iterator[GapView], name: str, outlooks: Mapping[str, Outlook]) -> None:

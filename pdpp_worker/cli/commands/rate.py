@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pdpp_worker.cli.output import Json, console, make_table, print_json, print_json_line, say
-from pdpp_worker.cli.phrases import end, waiting
-from pdpp_worker.cli.times import relative
-from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage import rate_rows
+from pdpp_worker.coverage.outlook import read
+from pdpp_worker.coverage.phrases import end, waiting
+from pdpp_worker.coverage.rate_rows import RateView
+from pdpp_worker.coverage.times import relative
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
-from pdpp_worker.store.views import coverage_views as store
-from pdpp_worker.store.views import rate_views
-from pdpp_worker.store.views.coverage_views import GapGroup, StreamKey
-from pdpp_worker.store.views.rate_views import RateRow
 from pdpp_worker.store.views.reading import take_snapshot
 
 WATCH_EVERY_S = 2.0
 COLUMNS = ("connection", "interval", "per minute", "ceiling", "quota", "last back-off", "pending")
-
-
-@dataclass(frozen=True)
-class RateView:
-    """A connection's rate; None is unknown."""
-
-    connection: str
-    interval_ms: float | None
-    per_minute: float | None
-    ceiling_ms: float | None
-    quota_per_minute: float | None
-    last_back_off_at: datetime | None
-    last_back_off_reason: str | None
-    learned_at: datetime | None
-    pending: int
-    done_at: datetime | None
-    done_give_or_take_s: float | None
-    waits_until: datetime | None
-    wait_reason: str | None
 
 
 def rate(
@@ -63,9 +39,7 @@ def _show(session: Session, name: str | None, json: bool, *, as_line: bool) -> N
         take_snapshot(connection)
         ids = None if name is None else [lookup.find(connection, name).id]
         outlooks = read(session.settings, connection, ids)
-        shown = [one.view.id for one in outlooks]
-        learned, missing = rate_views.read(connection, shown), store.missing(connection, shown)
-    views = [_view(one, learned.get(one.view.id), _of(one, missing)) for one in outlooks]
+        views = rate_rows.read(connection, outlooks)
     if json and as_line:
         print_json_line(views)
     elif json:
@@ -73,32 +47,6 @@ def _show(session: Session, name: str | None, json: bool, *, as_line: bool) -> N
     else:
         console().print(make_table(COLUMNS, map(_cells, views)))
         say(*(f"{view.connection} {waiting(view.waits_until, view.wait_reason)}" for view in views if view.waits_until))
-
-
-def _of(outlook: Outlook, missing: Mapping[StreamKey, list[GapGroup]]) -> list[GapGroup]:
-    """The gap groups of the connection."""
-    return [one for (id_, _), found in missing.items() if id_ == outlook.view.id for one in found]
-
-
-def _view(outlook: Outlook, row: RateRow | None, missing: list[GapGroup]) -> RateView:
-    state: dict[str, Any] = row.state if row else {}
-    back_off = state.get("back_off") or {}
-    interval, wait, expected = outlook.interval_ms, outlook.wait, outlook.expected(missing)
-    return RateView(
-        connection=outlook.view.name,
-        interval_ms=interval,
-        per_minute=None if interval is None else round(60_000 / interval, 1),
-        ceiling_ms=outlook.ceiling.min_interval_ms,
-        quota_per_minute=state.get("quota_per_minute"),
-        last_back_off_at=datetime.fromisoformat(back_off["at"]) if back_off else None,
-        last_back_off_reason=back_off.get("why"),
-        learned_at=row.updated_at if row else None,
-        pending=sum(one.count for one in outlook.pending(missing)),
-        done_at=expected.done_at if expected else None,
-        done_give_or_take_s=expected.spread.total_seconds() if expected else None,
-        waits_until=wait.until if wait else None,
-        wait_reason=wait.reason if wait else None,
-    )
 
 
 def _cells(view: RateView) -> tuple[str, ...]:

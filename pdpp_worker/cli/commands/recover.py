@@ -9,15 +9,13 @@ import typer
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.notify import notify
 from pdpp_worker.cli.output import note, say
-from pdpp_worker.cli.phrases import end, waiting
 from pdpp_worker.cli.progress import START_THE_FLEET
-from pdpp_worker.cli.times import clock, duration
 from pdpp_worker.coverage.outlook import read
-from pdpp_worker.coverage.waits import Wait
+from pdpp_worker.coverage.recover_words import cost_of_run, why_not
 from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.owner.gap_changes import GapFilter
 from pdpp_worker.owner.lookup import ConnectionRow
-from pdpp_worker.owner.manual_runs import DueRun, GapSummary
+from pdpp_worker.owner.manual_runs import DueRun
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.store.views import run_views
@@ -60,11 +58,7 @@ def _cost_of(session: Session, run_id: int, chosen: GapFilter) -> str:
         view, cost = run_views.one(connection, run_id), run_views.stated_cost(connection, run_id)
         [outlook] = read(session.settings, connection, [view.connection_id])
         single = manual_runs.names_single_items(connection, view.connection_id, chosen)
-    expected, wait = outlook.expected_of_run(cost, single_items=single), outlook.wait
-    takes = duration(max(1.0, expected.cost.total_seconds()))
-    done = end(expected.done_at, expected.spread.total_seconds())
-    waits = f"; {waiting(wait.until, wait.reason)}" if wait else ""
-    return f"{view.connection}: {expected.items:,} pending, about {takes}, {done}{waits}"
+    return cost_of_run(outlook, cost, single_items=single)
 
 
 def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, queued: list[DueRun]) -> None:
@@ -72,33 +66,10 @@ def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, que
     with session.db.begin() as connection:
         started = {run_views.one(connection, run.run_id).connection for run in queued}
         idle = [row for row in rows if row.name not in started]
-        waits = {one.view.id: one.wait for one in read(session.settings, connection, [row.id for row in idle])}
+        outlooks = read(session.settings, connection, [row.id for row in idle])
         say(
-            *(_why_not(row, chosen, manual_runs.gap_summary(connection, row.id, chosen), waits[row.id]) for row in idle)
+            *(
+                why_not(one, manual_runs.gap_summary(connection, one.view.id, chosen), chosen=chosen != gap_changes.ALL)
+                for one in outlooks
+            )
         )
-
-
-def _why_not(row: ConnectionRow, chosen: GapFilter, held: GapSummary, wait: Wait | None) -> str:
-    name = row.name
-    that = "that you asked for " if chosen != gap_changes.ALL else ""
-    if not held.missing and held.closed_without_item:
-        return (
-            f"Nothing {that}is missing of {name}, but for {held.closed_without_item:,} that you waived or that do not "
-            f"exist at the provider; ask for them after all with: pdpp-worker gaps reopen {name}"
-        )
-    if not held.missing:
-        return f"Nothing {that}is known to be missing of {name}."
-    if held.by_upgrade == held.missing:
-        return (
-            f"All that is missing of {name} ({held.missing:,}) waits for another version of the connector "
-            f"{row.connector}; see: pdpp-worker coverage {name}"
-        )
-    if held.active_run_id is not None:
-        waits = f" and {waiting(wait.until, wait.reason)}" if wait else ""
-        return (
-            f"Run {held.active_run_id} of {name} is active{waits}; what you asked for is tried by it or by the next "
-            f"one; see: pdpp-worker runs show {held.active_run_id}"
-        )
-    if held.cooldown_until is not None:
-        return f"The provider of {name} wants a pause until {clock(held.cooldown_until)}; ask again then."
-    return f"Nobody can retry what is missing of {name}: the connector {row.connector} is not installed."

@@ -12,20 +12,31 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from pdpp_worker.cli.connection_tables import last_run, next_run
-from pdpp_worker.cli.output import PROSE_WIDTH, Json, counts, plain, say, wrap
-from pdpp_worker.cli.phrases import NOTHING_YET, in_words, tries, waiting, when
-from pdpp_worker.cli.schedule_options import describe
-from pdpp_worker.cli.times import due, local
+from pdpp_worker.cli.output import PROSE_WIDTH, Json, say, wrap
+from pdpp_worker.cli.source_tables import left_out
 from pdpp_worker.coverage import all_streams
+from pdpp_worker.coverage.documents import plain
 from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage.phrases import (
+    NOTHING_YET,
+    counts,
+    in_words,
+    last_run,
+    next_run,
+    schedule,
+    tries,
+    waiting,
+    when,
+)
 from pdpp_worker.coverage.sentences import overall, sentence
 from pdpp_worker.coverage.stream import Interval, StreamCoverage
+from pdpp_worker.coverage.times import due, local
 from pdpp_worker.coverage.verdict import Availability
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import open_session
-from pdpp_worker.store.views import gap_views
+from pdpp_worker.store.views import gap_views, member_views
 from pdpp_worker.store.views.gap_views import GapView
+from pdpp_worker.store.views.member_views import MemberView
 from pdpp_worker.store.views.reading import take_snapshot
 
 PERIODS = 3
@@ -41,6 +52,7 @@ class _Part:
 
     outlook: Outlook
     streams: list[StreamCoverage]
+    inventory: list[MemberView]
 
 
 def report(
@@ -63,7 +75,11 @@ def report(
 
 def _parts(connection: Connection, outlooks: list[Outlook]) -> list[_Part]:
     found = all_streams.read(connection, outlooks)
-    return [_Part(each, [one for one in found if one.connection == each.view.name]) for each in outlooks]
+    members = member_views.read(connection, [each.view.id for each in outlooks])
+    return [
+        _Part(each, [one for one in found if one.connection == each.view.name], members[each.view.id])
+        for each in outlooks
+    ]
 
 
 def _answer(parts: Iterable[_Part]) -> str:
@@ -83,7 +99,7 @@ def _connection(connection: Connection, part: _Part) -> Iterator[str]:
         "connection": view.name,
         "connector": view.connector,
         "version": manifest.version if manifest else None,
-        "schedule": describe(view.every_s, view.cron, view.paused),
+        "schedule": schedule(view.every_s, view.cron, view.paused),
         "paused": view.paused,
         "next_run_at": view.next_run_at,
         "last_run_id": view.last_run_id,
@@ -91,6 +107,7 @@ def _connection(connection: Connection, part: _Part) -> Iterator[str]:
         "last_run_at": view.last_run_at,
         "waits_until": wait.until if wait else None,
         "wait_reason": wait.reason if wait else None,
+        "inventory": part.inventory,
     }
     return _object(head, "streams", (_stream(connection, part, one) for one in part.streams))
 
@@ -131,10 +148,12 @@ def _print(connection: Connection, parts: list[_Part], limit: int) -> None:
         lacking = "broken" if part.outlook.why_refused else "not installed"
         version = f" {manifest.version}" if manifest else f", {lacking}"
         say("", f"{view.name} ({view.connector}{version})")
-        schedule = describe(view.every_s, view.cron, view.paused)
+        regularly = schedule(view.every_s, view.cron, view.paused)
         now = f" It {waiting(wait.until, wait.reason)}." if wait else ""
-        said = f"Collected {schedule}; next run: {next_run(view, wait)}; last run: {last_run(view)}.{now}"
+        said = f"Collected {regularly}; next run: {next_run(view, wait)}; last run: {last_run(view)}.{now}"
         say(*wrap(said, indent=2))
+        if lines := list(left_out(part.inventory, indent=4)):
+            say("", "  At the source and not collected:", *lines)
         for one in part.streams:
             _print_stream(one)
             _print_gaps(gap_views.unclosed_of_stream(connection, view.id, one.stream, limit), part.outlook, one, limit)

@@ -9,8 +9,8 @@ import typer
 from pdpp_worker.cli.notify import notify
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.cli.progress import watch
-from pdpp_worker.cli.run_tables import advice, summary
 from pdpp_worker.coverage.outlook import read
+from pdpp_worker.coverage.run_words import advice, summary
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import manual_runs
 from pdpp_worker.owner.manual_runs import DueRun

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from pdpp_worker.cli import run_tables
 from pdpp_worker.cli.output import Json, print_json, say
+from pdpp_worker.coverage.documents import run_document
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
@@ -43,7 +44,7 @@ def list_(
         found = run_views.latest(connection, connection_id, limit)
         outlooks = _outlooks(session, connection, found)
     if json:
-        print_json([run_tables.document(one, outlooks[one.connection]) for one in found])
+        print_json([run_document(one, outlooks[one.connection]) for one in found])
     elif found:
         run_tables.print_list(found, outlooks)
     else:
@@ -58,7 +59,7 @@ def show(run_id: Annotated[int, typer.Argument(metavar="ID", help="The run's num
         streams = run_views.streams(connection, run_id)
         outlook = _outlooks(session, connection, [view])[view.connection]
     if json:
-        print_json({**run_tables.document(view, outlook), "streams": [asdict(one) for one in streams]})
+        print_json({**run_document(view, outlook), "streams": [asdict(one) for one in streams]})
     else:
         run_tables.print_one(view, streams, outlook)
 

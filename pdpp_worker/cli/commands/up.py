@@ -11,9 +11,10 @@ from rich.status import Status
 from sqlalchemy.exc import SQLAlchemyError
 
 from pdpp_worker.cli.output import console, say
-from pdpp_worker.cli.times import due
+from pdpp_worker.coverage.times import due
 from pdpp_worker.local.fleet import Fleet
-from pdpp_worker.owner.session import Database, open_session
+from pdpp_worker.owner.session import Session, open_session
+from pdpp_worker.settings import Settings
 from pdpp_worker.store.views import overview
 from pdpp_worker.store.views.overview import Overview
 
@@ -26,15 +27,16 @@ def up() -> None:
         fleet = Fleet(session.settings)
         terminal = console()
         with Status("starting", console=terminal) if terminal.is_terminal else nullcontext() as line:
-            fleet.run(_Look(session.db, fleet, line.update if line else None))
+            fleet.run(_Look(session, fleet, line.update if line else None))
     say("Stopped.")
 
 
 class _Look:
     """Called after each look at the processes: says once where things are, and keeps the line up to date from then."""
 
-    def __init__(self, db: Database, fleet: Fleet, update: Callable[[str], None] | None) -> None:
-        self._db = db
+    def __init__(self, session: Session, fleet: Fleet, update: Callable[[str], None] | None) -> None:
+        self._settings = session.settings
+        self._db = session.db
         self._fleet = fleet
         self._update = update
         self._looker: threading.Thread | None = None
@@ -54,6 +56,8 @@ class _Look:
     def _say_where(self) -> None:
         names = [state.name for state in self._fleet.states]
         say(f"The fleet is running: {', '.join(names)}.")
+        if self._fleet.web_url is not None:
+            say(f"  console  {_first_link(self._fleet.web_url, self._settings)}    (works once)")
         if self._fleet.flower_url is not None:
             say(f"  Flower   {self._fleet.flower_url}")
         say(
@@ -72,6 +76,13 @@ class _Look:
                 return _in_words(overview.read(connection))
         except SQLAlchemyError:
             return "the database does not answer"
+
+
+def _first_link(url: str, settings: Settings) -> str:
+    from pdpp_worker.web.access import Access  # no other command needs what the console does
+    from pdpp_worker.web.web_server import link_to
+
+    return link_to(url, Access(settings))
 
 
 def _in_words(overview: Overview) -> str:

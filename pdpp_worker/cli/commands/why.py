@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -10,17 +10,20 @@ import typer
 from sqlalchemy import Connection
 
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, say, wrap
-from pdpp_worker.cli.phrases import in_words, remarks, tries, waiting
-from pdpp_worker.cli.times import due, duration, local
+from pdpp_worker.cli.remarks import remarks
 from pdpp_worker.coverage import all_streams, item
 from pdpp_worker.coverage.item import Answer, Cost
+from pdpp_worker.coverage.member_answer import about_member, with_member
 from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage.phrases import in_words, tries, waiting
+from pdpp_worker.coverage.source_parts import find
 from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.coverage.times import due, duration, local
 from pdpp_worker.coverage.verdict import Resolver
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
-from pdpp_worker.store.views import item_views
+from pdpp_worker.store.views import item_views, member_views
 from pdpp_worker.store.views.reading import take_snapshot
 
 _RESOLVED_BY = {
@@ -33,7 +36,7 @@ _RESOLVED_BY = {
 
 def why(
     name: Annotated[str, typer.Argument(metavar="CONNECTION|GAP", help="A connection, or the number of a gap.")],
-    stream: Annotated[str | None, typer.Argument(help="One of its streams.")] = None,
+    stream: Annotated[str | None, typer.Argument(help="One of its streams, or what its source has.")] = None,
     resource: Annotated[str | None, typer.Argument(help="The item's id at the provider; none: the stream.")] = None,
     json: Json = False,
 ) -> None:
@@ -64,19 +67,29 @@ def _about_gap(session: Session, connection: Connection, number: str) -> Answer:
 def _about_item(
     session: Session, connection: Connection, name: str, stream: str, resource: str | None
 ) -> Answer | StreamCoverage:
-    coverage, outlook = _stream(session, connection, lookup.find(connection, name).id, stream)
+    connection_id = lookup.find(connection, name).id
+    member = find(member_views.read(connection, [connection_id])[connection_id], resource or stream)
+    [outlook] = read(session.settings, connection, [connection_id])
+    found = {one.stream: one for one in all_streams.read(connection, [outlook])}
+    if not resource and member is not None and stream not in found:
+        return about_member(member, outlook, None, stream)
+    coverage = _one_of(found, stream, outlook)
     if not resource:
         return coverage
-    return item.answer(item.about_resource(connection, coverage, outlook, resource))
+    return with_member(item.answer(item.about_resource(connection, coverage, outlook, resource)), member, outlook)
 
 
 def _stream(session: Session, connection: Connection, connection_id: int, name: str) -> tuple[StreamCoverage, Outlook]:
     [outlook] = read(session.settings, connection, [connection_id])
     found = {one.stream: one for one in all_streams.read(connection, [outlook])}
+    return _one_of(found, name, outlook), outlook
+
+
+def _one_of(found: Mapping[str, StreamCoverage], name: str, outlook: Outlook) -> StreamCoverage:
     if name not in found:
         known = ", ".join(found) or "none is known"
         raise NotFoundError(f"{outlook.view.name} has no stream {name!r}; known: {known}.")
-    return found[name], outlook
+    return found[name]
 
 
 def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
@@ -84,7 +97,7 @@ def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
     gap, record, rejection = answer.gap, answer.record, answer.rejection
     rows = [
         ("item", answer.resource_id or "not one resource"),
-        ("of", f"{answer.connection} {answer.stream}"),
+        ("of", f"{answer.connection} {answer.stream or ''}".rstrip()),
         ("state", in_words(answer.state)),
         ("because", answer.because),
         ("next", answer.next),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -105,7 +106,7 @@ def read_form(form: type[AForm], fields: Mapping[str, Any]) -> AForm:
         raise RefusedError(field, f"{field}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
-def key_text(key: str | int | float) -> str:
+def key_text(key: str | int | float | Decimal) -> str:
     """A key as text: keys are compared as their JSON without quotes."""
     if isinstance(key, float) and key.is_integer() and abs(key) < 2**53:
         return str(int(key))

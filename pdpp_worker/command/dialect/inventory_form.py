@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import Field, StrictStr
+from pydantic import Field
 
 from pdpp_worker.command.dialect.forms import Facts, Form, Item, RefusedError, read_form
 from pdpp_worker.protocol.messages import MOST_MEMBERS, Inventory, SourceMember
@@ -18,7 +18,7 @@ _MOST = 10**15
 class MemberForm(Form):
     """A member of INVENTORY. Without a known stream to go into, a collected one counts as unknown."""
 
-    kind: Annotated[StrictStr, Field(min_length=1, max_length=200)] = Field(description="list, mailbox, file, table, …")
+    kind: Label = Field(description="list, mailbox, file, table, …")
     name: Label = Field(
         description="as it is called there, or a pattern for several of one kind; cut at 500 characters"
     )
@@ -35,7 +35,7 @@ class MemberForm(Form):
 class InventoryForm(Form):
     """INVENTORY: all members of a part of the source; replaces what was said of it. Optional; for walks only."""
 
-    part: Annotated[StrictStr, Field(min_length=1, max_length=200)] = Field(description="the part that is named whole")
+    part: Label = Field(description="the part that is named whole")
     members: Annotated[list[MemberForm], Field(max_length=MOST_MEMBERS)] = Field(
         description="at most 1,000; group the unknown by a pattern"
     )

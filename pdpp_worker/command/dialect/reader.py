@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 from pdpp_worker.command.dialect.coverage_form import read_coverage
@@ -19,16 +18,17 @@ from pdpp_worker.command.dialect.owner_forms import (
     read_interaction,
     read_progress,
 )
-from pdpp_worker.command.dialect.record_forms import check_key, read_record, read_state
+from pdpp_worker.command.dialect.record_forms import check_key, read_record, read_state, readable_key
 from pdpp_worker.command.dialect.skip_form import read_skip
 from pdpp_worker.command.outline import Outline
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.foreign import Refused, UnreadRecord
 from pdpp_worker.protocol.messages import Record, parse_message
-from pdpp_worker.protocol.numbers import MOST_DIGITS, exact_float
+from pdpp_worker.protocol.numbers import any_int, exact_float
 from pdpp_worker.protocol.refusal_cost import Costs
 
 _TYPE = re.compile(r"line|message|[A-Z][A-Z_]{0,63}")
+_TOO_DEEP = "it is nested too deeply to be read"
 
 Reader = Callable[[Mapping[str, Any], Facts], Iterator[Item]]
 
@@ -69,12 +69,30 @@ class DialectReader:
         if b'"RECORD"' in line and (record := self._plain_record(line)) is not None:
             yield record
             return
-        fields = _fields(line)
+        try:
+            fields = _fields(line)
+        except RecursionError:
+            yield from self._read_deep(line)
+            return
         if fields is None:
             self._lost_lines += 1
             yield self._refuse("line", {}, RefusedError("line", "the line is no JSON object"))
             return
         yield from self._read(fields)
+
+    def _read_deep(self, line: bytes) -> Iterator[Item]:
+        """The items of a line that is nested too deeply, by those of its members that are not."""
+        outline = Outline()
+        outline.feed(line)
+        fields, stream = outline.members, outline.members.get("stream")
+        if fields.get("type") == "RECORD" and stream in self._facts.in_scope:
+            self.emitted += 1
+            raw = line.decode(errors="replace")
+            yield UnreadRecord(stream=stream, key=readable_key(fields), field="data", why=_TOO_DEEP, raw=raw)
+        elif fields.get("type") == "STATE":
+            yield self._refuse("STATE", fields, RefusedError("cursor", _TOO_DEEP))
+        else:
+            yield from self._read(fields)
 
     def read_long(self, line: Outline, limit: int) -> Iterator[Item]:
         """The item of a line of more than `limit` bytes, by its short members."""
@@ -134,15 +152,14 @@ class DialectReader:
         return self._costs.of(kind if _TYPE.fullmatch(kind) else "unknown", fields, error.field, str(error))
 
 
-def _any_int(text: str) -> int | Decimal:
-    """An integer of any length: one that no database holds costs its own record only."""
-    return int(text) if len(text) <= MOST_DIGITS else Decimal(text)
-
-
 def _fields(line: bytes) -> dict[str, Any] | None:
-    """The object in a line, with every digit of its numbers; None where there is none."""
+    """The object in a line, with every digit of its numbers; None where there is none.
+
+    Raises:
+        RecursionError: it is nested too deeply.
+    """
     try:
-        found = json.loads(line, parse_float=exact_float, parse_int=_any_int)
-    except (ValueError, RecursionError):
+        found = json.loads(line, parse_float=exact_float, parse_int=any_int)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from pdpp_worker.command.dialect.forms import Facts, Form, Item, RefusedError, StreamName, Time, key_text, read_form
 from pdpp_worker.protocol.foreign import UnreadRecord
@@ -13,7 +14,10 @@ from pdpp_worker.protocol.keys import whole_name
 from pdpp_worker.protocol.messages import Record, State
 from pdpp_worker.protocol.scope import TimeRange
 
-Part = StrictStr | StrictInt | StrictFloat
+Part = StrictStr | StrictInt | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A key or a part of one; the infinities would all be one key."""
+
+_SCALAR = (str, int, float, Decimal)
 
 
 class RecordForm(Form):
@@ -45,7 +49,7 @@ def read_record(fields: Mapping[str, Any], facts: Facts) -> Iterator[Item]:
         stream = fields.get("stream")
         if not isinstance(stream, str) or stream not in facts.in_scope:
             raise
-        yield UnreadRecord(stream=stream, key=_readable(fields), field=error.field, why=str(error), raw=fields)
+        yield UnreadRecord(stream=stream, key=readable_key(fields), field=error.field, why=str(error), raw=fields)
 
 
 def check_key(record: Record, primary_key: list[str]) -> str | None:
@@ -85,9 +89,9 @@ def _record(fields: Mapping[str, Any]) -> Record:
     )
 
 
-def _readable(fields: Mapping[str, Any]) -> str | None:
+def readable_key(fields: Mapping[str, Any]) -> str | None:
     """The key of a record that cannot be read, if that can."""
     key = fields.get("key")
-    if isinstance(key, list) and key and all(isinstance(part, str | int | float) for part in key):
+    if isinstance(key, list) and key and all(isinstance(part, _SCALAR) for part in key):
         return whole_name([key_text(part) for part in key])
-    return whole_name(key_text(key)) if isinstance(key, str | int | float) and key not in ("", True, False) else None
+    return whole_name(key_text(key)) if isinstance(key, _SCALAR) and key not in ("", True, False) else None

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from pdpp_worker.conformance.account import Fault, RecordGroup
-from pdpp_worker.conformance.attempt import Attempt, Disruption
-from pdpp_worker.conformance.case import Case, gaps_about, is_foreign, keys_of, wanted
+from pdpp_worker.conformance.attempt import Disruption
+from pdpp_worker.conformance.case import Case, gaps_about, is_foreign, keys_of, naming, stored_key, wanted
 from pdpp_worker.conformance.checks.plain import require_expected
 from pdpp_worker.conformance.checks.resume import spread
+from pdpp_worker.conformance.ending import Attempt
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Held, Ledger
 from pdpp_worker.conformance.names import difference, name_of, plural, some
@@ -44,7 +45,7 @@ def check_faults(case: Case) -> str:
     faults = [fault for fault in _KINDS if fault in case.account.faults]
     if not faults:
         raise NotChecked("The practice account cannot let a resource fail.")
-    broken = case.breakable(BROKEN)
+    broken, idle = case.breakable(BROKEN), list[str]()
     for fault in faults:
         case.account.inject(fault, broken)
         try:
@@ -54,7 +55,12 @@ def check_faults(case: Case) -> str:
             case.account.restore()
         check_reasons(case, attempt)
         check_scopes(case, attempt)
+        if not _changed(case, ledger, broken):
+            idle.append(fault.value)
+            continue
         _require_accounted(case, ledger, broken, fault)
+    if idle:
+        raise NotChecked(f"The fault {', '.join(idle)} changed nothing for {some(broken)}: the switch does nothing.")
     ways = ", ".join(fault.value for fault in faults)
     return f"{plural(BROKEN, 'resource')} {ways}: named with the right reason, and the rest is there"
 
@@ -123,21 +129,42 @@ def require_said(case: Case, whole: Held, ledger: Ledger, how: str) -> None:
     Raises:
         Defect: naming them.
     """
-    held, named = ledger.held(), {gap.miss.stream for gap in ledger.gaps.values()}
+    held = ledger.held()
     for stream, records in whole.items():
-        lost = records.keys() - held.get(stream, {}).keys()
-        if lost and named.isdisjoint(_family(case.manifest, stream)):
+        lost = _unanswered(case, ledger, stream, records.keys() - held.get(stream, {}).keys())
+        if lost:
             raise Defect(
                 f"{how}, {plural(len(lost), 'record')} of stream {stream!r} missing and no gap or skip says so: "
                 f"{some(lost)}"
             )
 
 
-def _family(manifest: Manifest, name: str) -> set[str]:
+def _unanswered(case: Case, ledger: Ledger, stream: str, lost: Collection[str]) -> list[str]:
+    """Records that are lost and that no gap speaks of: one about a single resource answers for that one alone."""
+    family = family_of(case.manifest, stream)
+    gaps = [gap for gap in ledger.gaps.values() if gap.miss.stream in family]
+    names_sources = case.manifest.recovery.names_sources
+    if any(names_sources(gap.miss.stream) or not isinstance(gap.miss.scope, ResourceScope) for gap in gaps):
+        return []  # about a part, or a document: how many records it holds is not known
+    groups = [group for group in case.account.expected_records() if group.stream == stream and group.resource]
+    resources = {stored_key(key): group.resource or "" for group in groups for key in group.keys}
+    return [key for key in sorted(lost) if not (naming(gaps, key) or naming(gaps, resources.get(key, key)))]
+
+
+def family_of(manifest: Manifest, name: str) -> set[str]:
     """A stream, those that keep its place and those whose place it keeps."""
     stream = manifest.stream(name)
     children = {one.name for one in manifest.streams if name in one.parents}
     return {name, *children, *(stream.parents if stream is not None else [])}
+
+
+def _changed(case: Case, ledger: Ledger, broken: Collection[str]) -> bool:
+    """Whether the fault was felt: of each resource something is missing, or a gap speaks of it."""
+    held, groups, gaps = keys_of(ledger.held()), case.account.expected_records(), ledger.gaps.values()
+    return all(
+        _lost(held, [group for group in groups if group.resource == resource]) or naming(gaps, resource)
+        for resource in broken
+    )
 
 
 def _require_accounted(case: Case, ledger: Ledger, broken: Collection[str], fault: Fault) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from pdpp_worker.conformance.account import Fault
-from pdpp_worker.conformance.attempt import Ask, Attempt
+from pdpp_worker.conformance.attempt import Ask
 from pdpp_worker.conformance.case import Case, gaps_about
 from pdpp_worker.conformance.checks.plain import require_expected
+from pdpp_worker.conformance.ending import Attempt
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Gap, Ledger
 from pdpp_worker.conformance.names import plural, some

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pdpp_worker.conformance.account import Fault
-from pdpp_worker.conformance.attempt import Attempt, Disruption
+from pdpp_worker.conformance.attempt import Disruption
 from pdpp_worker.conformance.case import Case
 from pdpp_worker.conformance.checks.misses import MOST_FAILURES, check_reasons, require_said
 from pdpp_worker.conformance.checks.plain import require_expected
 from pdpp_worker.conformance.checks.resume import spread
+from pdpp_worker.conformance.ending import Attempt
 from pdpp_worker.conformance.errors import Defect, NotChecked
 from pdpp_worker.conformance.ledger import Held, Ledger
 from pdpp_worker.conformance.names import plural, some

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
-from pdpp_worker.protocol.keys import KeyText
+from pdpp_worker.protocol.keys import ItemName, KeyText
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Key = Annotated[KeyText, Field(min_length=1)] | Annotated[list[KeyText], Field(min_length=1)]
+Key = ItemName | Annotated[list[KeyText], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 
 

@@ -33,7 +33,7 @@ class SourceMember(BaseMessage):
     version does not know it; `streams` are those that it may belong to, none stands for any.
     """
 
-    kind: Name
+    kind: Label
     name: Label
     disposition: Disposition
     streams: list[Name] = Field(default_factory=list)
@@ -57,5 +57,5 @@ class Inventory(BaseMessage):
     """
 
     type: Literal["INVENTORY"] = "INVENTORY"
-    part: Name
+    part: Label
     members: Annotated[list[SourceMember], Field(max_length=MOST_MEMBERS)]

@@ -13,6 +13,7 @@ from pdpp_worker.store.tables.schema_of_connections import (
     source_members,
 )
 from pdpp_worker.store.tables.schema_of_gaps import gaps
+from pdpp_worker.store.tables.schema_of_index import index_queue, record_index
 from pdpp_worker.store.tables.schema_of_records import checkpoints, coverage, deletion_doubts, records, rejections
 from pdpp_worker.store.tables.schema_of_runs import IS_ACTIVE, run_streams, runs
 
@@ -24,9 +25,11 @@ __all__ = [
     "deletion_doubts",
     "events",
     "gaps",
+    "index_queue",
     "leases",
     "metadata",
     "rate_states",
+    "record_index",
     "records",
     "rejections",
     "removals",

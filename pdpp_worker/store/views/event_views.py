@@ -43,6 +43,17 @@ _EVENTS = text("""
     WHERE events.id > :after AND (CAST(:id AS bigint) IS NULL OR events.connection_id = :id)
     ORDER BY events.id DESC LIMIT :limit
 """)
+_OF_RUN = text("""
+    SELECT events.*, connections.name AS connection
+    FROM events JOIN connections ON connections.id = events.connection_id
+    WHERE events.run_id = :run_id ORDER BY events.id DESC LIMIT :limit
+""")
+
+
+def of_run(connection: Connection, run_id: int, limit: int) -> list[EventView]:
+    """The latest events of a run, oldest first."""
+    rows = connection.execute(_OF_RUN, {"run_id": run_id, "limit": limit}).mappings().all()
+    return [build(EventView, row) for row in reversed(rows)]
 
 
 def latest(connection: Connection, connection_id: int | None, *, after: int, limit: int) -> list[EventView]:

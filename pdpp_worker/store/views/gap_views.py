@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -47,12 +47,36 @@ _GAPS = text("""
         AND (CAST(:reason AS text) IS NULL OR reason = :reason)
     ORDER BY connections.name, stream, gaps.id LIMIT :limit
 """).execution_options(stream_results=True, yield_per=PAGE)
+_PAGE = text("""
+    SELECT gaps.*, connections.name AS connection, connections.connector
+    FROM gaps JOIN connections ON connections.id = gaps.connection_id
+    WHERE gaps.connection_id = ANY(:ids) AND (:closed_too OR closed_at IS NULL) AND gaps.id > :after
+        AND (CAST(:reason AS text) IS NULL OR reason = :reason)
+        AND (CAST(:stream AS text) IS NULL OR stream = :stream)
+    ORDER BY gaps.id LIMIT :limit
+""")
 _UNCLOSED = text("""
     SELECT gaps.*, connections.name AS connection, connections.connector
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
     WHERE gaps.connection_id = :id AND stream = :stream AND closed_at IS NULL
     ORDER BY gaps.connection_id, stream, gaps.id LIMIT :limit
 """).execution_options(stream_results=True, yield_per=PAGE)
+
+
+class GapPage(NamedTuple):
+    """Which gaps a page lists; None is all. `after` is the number of the last one of the page before."""
+
+    stream: str | None = None
+    reason: str | None = None
+    closed_too: bool = False
+    after: int = 0
+    limit: int = 100
+
+
+def page(connection: Connection, ids: Sequence[int], chosen: GapPage) -> list[GapView]:
+    """The gaps of these connections by their numbers, page by page."""
+    rows = connection.execute(_PAGE, {"ids": list(ids), **chosen._asdict()}).mappings()
+    return [build(GapView, row) for row in rows]
 
 
 def of_connections(

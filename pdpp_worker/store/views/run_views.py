@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from pdpp_worker.errors import NotFoundError
+from pdpp_worker.store.tables.schema_of_runs import RUN_STATUSES
 from pdpp_worker.store.views.reading import build
+
+STATUSES = RUN_STATUSES
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,37 @@ _RUNS = """
 _RECENT_RUNS = text(
     f"{_RUNS} WHERE CAST(:id AS bigint) IS NULL OR runs.connection_id = :id ORDER BY runs.id DESC LIMIT :limit"
 )
+_FOUND_RUNS = text(f"""{_RUNS}
+    WHERE (CAST(:connection_id AS bigint) IS NULL OR runs.connection_id = :connection_id)
+        AND (CAST(:status AS text) IS NULL OR runs.status = :status)
+        AND (CAST(:reason AS text) IS NULL OR runs.skipped_by_reason ? CAST(:reason AS text))
+        AND (CAST(:since AS timestamptz) IS NULL OR runs.created_at >= :since)
+        AND (CAST(:until AS timestamptz) IS NULL OR runs.created_at < :until)
+        AND (CAST(:before AS bigint) IS NULL OR runs.id < :before)
+    ORDER BY runs.id DESC LIMIT :limit
+""")
 _RUN = text(f"{_RUNS} WHERE runs.id = :run_id")
 _RUN_STREAMS = text("SELECT * FROM run_streams WHERE run_id = :run_id ORDER BY stream")
 _STATED_COST = text("SELECT data -> 'cost' FROM events WHERE run_id = :run_id AND type = 'run_queued'")
+
+
+class RunFilter(NamedTuple):
+    """Which runs are looked for; None is all. `before` is the number of the last one of the page before."""
+
+    connection_id: int | None = None
+    status: str | None = None
+    reason: str | None = None
+    """A reason for which it skipped something."""
+    since: datetime | None = None
+    """When it was queued at the earliest."""
+    until: datetime | None = None
+    before: int | None = None
+    limit: int = 50
+
+
+def found(connection: Connection, chosen: RunFilter) -> list[RunView]:
+    """The runs that are looked for, newest first."""
+    return [build(RunView, row) for row in connection.execute(_FOUND_RUNS, chosen._asdict()).mappings()]
 
 
 def latest(connection: Connection, connection_id: int | None, limit: int) -> list[RunView]:

@@ -15,13 +15,13 @@ from connectors.chatgpt.connector import collect
 from connectors.chatgpt.practice.account import Account
 from connectors.chatgpt.practice.options import Change, FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
-from pdpp_worker.connector import Context, DetailGap, GapToClose, Message, Record, SkipResult, Start
+from pdpp_worker.connector import Context, DetailGap, GapToClose, Inventory, Message, Record, SkipResult, Start
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.runtime.handler import MessageHandler
 from tests.support.connectors import context, final_state, start
 
 MANIFEST: Manifest = load_manifest(Path(connectors.chatgpt.__file__).parent / "manifest.json")
-ALL = [stream.name for stream in MANIFEST.streams]
+ALL = [stream.name for stream in MANIFEST.supplied_to({})]
 TREES = ["conversations", "messages"]
 
 
@@ -71,6 +71,12 @@ def skips(sent: Sequence[Message]) -> dict[str, SkipResult]:
     return {message.stream: message for message in sent if isinstance(message, SkipResult)}
 
 
+def members(sent: Sequence[Message]) -> dict[str, tuple[str, int | None]]:
+    """The members of the source that these messages name, each with its disposition and count."""
+    named = (member for one in sent if isinstance(one, Inventory) for member in one.members)
+    return {member.name: (member.disposition, member.count) for member in named}
+
+
 def gaps(sent: Sequence[Message]) -> list[DetailGap]:
     return [message for message in sent if isinstance(message, DetailGap)]
 
@@ -102,6 +108,12 @@ def assert_whole(holder: Holder, account: Account, besides: Sequence[str] = ()) 
     assert held.keys() == expected.keys()
     assert all(row["message_count_on_current_branch"] is not None for row in held.values())
     assert {key for key in holder.held("messages") if key[0] in expected} >= nodes
+
+
+@pytest.fixture(autouse=True)
+def _files_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a connector keeps on disk goes with the test."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

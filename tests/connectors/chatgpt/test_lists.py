@@ -23,6 +23,7 @@ Provide = Callable[..., ProviderProcess]
 SMALL = [stream.name for stream in SMALL_STREAMS]
 PATHS = {
     "memories": "/memories",
+    "projects": "/gizmos/snorlax/sidebar",
     "custom_gpts": "/gizmos/mine",
     "custom_instructions": "/user_system_messages",
     "shared_conversations": "/shared_conversations",
@@ -141,7 +142,7 @@ def test_what_is_absent_is_said_by_two_runs_and_no_more() -> None:
     assert holder.state == {"memories": {"run_id": "run-3", "ids": ["m2"]}}
 
 
-@pytest.mark.parametrize("stream", ["custom_gpts", "custom_instructions", "shared_conversations"])
+@pytest.mark.parametrize("stream", ["projects", "custom_gpts", "custom_instructions", "shared_conversations"])
 def test_a_feature_that_the_account_does_not_have_is_an_empty_stream(stream: str) -> None:
     answers = {PATHS[stream]: httpx.Response(403), "/memories": {"memories": [memory("m1")]}}
     holder = Holder(answering(answers))
@@ -154,11 +155,12 @@ def test_a_feature_that_the_account_does_not_have_is_an_empty_stream(stream: str
 
 
 def test_an_expired_sign_in_on_an_optional_endpoint_still_stops_everything() -> None:
-    holder = Holder(answering({"/gizmos/mine": httpx.Response(401), "/memories": {"memories": []}}))
+    projects: dict[str, Any] = {"/gizmos/snorlax/sidebar": {"items": []}}
+    holder = Holder(answering({"/gizmos/mine": httpx.Response(401), "/memories": {"memories": []}, **projects}))
 
     said = holder.run()
 
-    assert {one.stream for one in skips(said).values()} == {*ALL} - {"memories"}
+    assert {one.stream for one in skips(said).values()} == {*ALL} - {"memories", "projects"}
     assert {one.reason for one in skips(said).values()} == {"credentials_expired"}
 
 

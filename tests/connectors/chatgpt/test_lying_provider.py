@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -159,7 +161,7 @@ def test_an_answer_that_is_another_conversation_is_a_gap() -> None:
 
     said = holder.run(TREES)
 
-    assert [(one.record_key, one.reason) for one in gaps(said)] == [("a", "shape_changed")]
+    assert [(one.record_key, one.reason) for one in gaps(said)] == [("a", "upstream_error")]
     assert holder.held("messages") == {}
 
 
@@ -178,13 +180,38 @@ def test_an_answer_that_is_older_than_its_list_stays_a_gap_until_the_newer_one_c
     assert len(holder.held("messages")) == 4
 
 
+def test_an_answer_that_is_half_a_second_older_than_its_list_is_not_whole_where_both_tell_finer_times() -> None:
+    holder = Holder(account([item("a", T0 + 0.75)], {"a": detail("a", T0 + 0.25)}))
+
+    assert [one.record_key for one in gaps(holder.run(TREES))] == ["a"]
+
+
+@pytest.mark.parametrize(("unit", "later"), [(1, 100), (60, 350), (3600, 3800), (86_400, 86_600)])
+def test_an_update_that_the_list_dates_alike_is_read_by_the_next_walk(unit: int, later: int) -> None:
+    listed = T0 // 86_400 * 86_400 + unit
+    holder = Holder(account([item("a", listed)], {"a": detail("a", listed + 0.1)}))
+    holder.context = replace(holder.context, now=lambda: datetime.fromtimestamp(listed + 0.2, UTC))
+    holder.run(TREES)
+    holder.context = account([item("a", listed)], {"a": detail("a", listed + 0.3, nodes=4)})
+    holder.context = replace(holder.context, now=lambda: datetime.fromtimestamp(listed + later, UTC))
+
+    holder.run(TREES)
+
+    assert len(holder.held("messages")) == 4
+
+
 @pytest.mark.parametrize(
-    "fields", [{"current_node": "n"}, {"messages": [{}]}, {"page_info": {"has_previous_page": True}}]
+    ("fields", "reason"),
+    [
+        ({"current_node": "n"}, "upstream_error"),
+        ({"messages": [{}]}, "shape_changed"),
+        ({"page_info": {"has_previous_page": True}}, "shape_changed"),
+    ],
 )
-def test_an_empty_tree_beside_signs_of_messages_is_a_gap(fields: dict[str, Any]) -> None:
+def test_an_empty_tree_beside_signs_of_messages_is_a_gap(fields: dict[str, Any], reason: str) -> None:
     holder = Holder(account([item("a")], {"a": {"id": "a", "mapping": {}, **fields}}))
 
-    assert [one.reason for one in gaps(holder.run(TREES))] == ["shape_changed"]
+    assert [one.reason for one in gaps(holder.run(TREES))] == [reason]
 
 
 def test_a_tree_that_names_a_child_that_is_absent_is_held_and_is_a_gap() -> None:
@@ -194,7 +221,7 @@ def test_a_tree_that_names_a_child_that_is_absent_is_held_and_is_a_gap() -> None
 
     said = holder.run(TREES)
 
-    assert [one.reason for one in gaps(said)] == ["shape_changed"]
+    assert [one.reason for one in gaps(said)] == ["upstream_error"]
     assert holder.held("messages").keys() == {("a", "a-0"), ("a", "a-2")}
 
 

@@ -91,7 +91,7 @@ def test_lines_under_the_keys_of_the_version_before_move_to_their_new_keys(
     after = run(root, {"sessions": old})
 
     gone = [record.key for record in after.records if record.op == "delete"]
-    assert len(gone) == 5
+    assert len(gone) == 6
     assert not set(gone) & {record.key for record in after.records if record.op != "delete"}
     assert Held().take(after.sent)["sessions"][A]["message_count"] == 1
     assert not run(root, after.state).records

@@ -113,7 +113,8 @@ def test_a_missing_directory_is_a_gap_of_every_stream_that_lies_there(open_root:
 
     assert account.run() == "partially_completed"
     missed = account.rows("SELECT stream, last_error FROM gaps ORDER BY stream")
-    assert [row["stream"] for row in missed] == ["attachments", "memory_notes", "messages", "sessions"]
+    from_projects = ["attachments", "documents", "memory_notes", "messages", "sessions", "subagents", "usage"]
+    assert [row["stream"] for row in missed] == from_projects
     assert all("projects_dir" in row["last_error"] for row in missed)
 
 

@@ -165,11 +165,12 @@ def test_a_gap_that_names_no_place_of_ours_stays_a_gap(root: Path) -> None:
     assert [one.gap_id for one in retry(root, gap).gaps] == ["7"]
 
 
-def test_a_rejected_record_is_sent_again_by_its_key(root: Path) -> None:
+@pytest.mark.parametrize("key", [f"{A}#u2", f"{PROJECT}/{A}#u2"], ids=["own key", "key of an earlier version"])
+def test_a_rejected_record_is_sent_again_by_its_key(root: Path, key: str) -> None:
     write(root / FILE, said("u1"), said("u2"))
-    gap = DetailGap(stream="messages", record_key=f"{PROJECT}/{A}#u2", reason=Reason.RECORD_REJECTED)
+    gap = DetailGap(stream="messages", record_key=key, reason=Reason.RECORD_REJECTED)
 
-    assert [record.key for record in retry(root, gap).records] == [f"{PROJECT}/{A}#u2"]
+    assert [record.key for record in retry(root, gap).records] == [f"{A}#u2"]
 
 
 def test_a_place_outside_the_directory_is_never_read(root: Path) -> None:

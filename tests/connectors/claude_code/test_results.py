@@ -29,7 +29,7 @@ def test_new_tool_results_are_read_once(root: Path) -> None:
     assert [key.rsplit("/", 1)[1] for key in after.ids("attachments")] == ["new.txt"]
     assert after.records[0].data["content"] == "new\n"
     first = Held().take(run(root).sent)["attachments"]
-    assert first[f"{PROJECT}/{A}/tool-results/raw.bin"]["content_base64"] == "//4="
+    assert first[f"{A}/tool-results/raw.bin"]["content_base64"] == "//4="
 
 
 def test_a_tool_result_put_back_with_an_old_time_is_found(root: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_message_is_kept_whole_with_all_its_parts() -> None:
 
 
 def test_the_key_names_the_transcript_and_the_uuid() -> None:
-    assert message_record(said("u1"), PLACE, b"")["id"] == f"{PROJECT}/{A}#u1"
+    assert message_record(said("u1"), PLACE, b"")["id"] == f"{A}#u1"
 
 
 def test_lines_without_a_uuid_are_told_apart_by_their_bytes_wherever_they_stand() -> None:

@@ -22,7 +22,7 @@ def test_dot_files_and_unknown_files_are_left_alone_and_counted(root: Path) -> N
     tree = scan(root, lambda _: True)
 
     assert (tree.transcripts, tree.notes, tree.results) == ([], [], {})
-    assert tree.others == 4
+    assert (len(tree.others), tree.links, tree.hidden) == (4, 0, 2)
     assert "4 files" in run(root).sent[0].model_dump()["message"]
 
 
@@ -38,7 +38,7 @@ def test_links_are_not_followed(root: Path) -> None:
     tree = scan(root, lambda _: True)
 
     assert [found.name for found in tree.transcripts] == [f"{PROJECT}/{A}.jsonl"]
-    assert tree.others == 3
+    assert tree.links == 3
 
 
 def test_a_project_that_was_moved_away_and_linked_is_found_once(root: Path) -> None:
@@ -62,7 +62,8 @@ def test_names_of_any_bytes_are_read_and_stay_plain_text(root: Path) -> None:
 
     outcome = run(root)
 
-    assert outcome.ids("messages") == [f"-caf%E9%20%F0%9F%98%80%23%40%25/{A}#u1"]
+    assert outcome.ids("messages") == [f"{A}#u1"]
+    assert outcome.records[0].data["file"] == f"-caf%E9%20%F0%9F%98%80%23%40%25/{A}.jsonl"
     assert run(root, outcome.state).records == []
 
 

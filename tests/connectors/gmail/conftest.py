@@ -152,6 +152,12 @@ def inbox(gmail: GmailServer, tmp_path: Path) -> Holder:
 
 
 @pytest.fixture
+def by_parts(gmail: GmailServer, tmp_path: Path) -> Holder:
+    """The connector at the Gmail, whose owner keeps no messages as they stand: they are read part by part."""
+    return holder({**gmail.settings, "max_source_bytes": 0}, tmp_path, password=gmail_server.PASSWORD)
+
+
+@pytest.fixture
 def filled(gmail: GmailServer) -> GmailServer:
     """Five mails, the third with an attachment of several pieces."""
     for mail in _MAILS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.connectors.gmail.conftest import Holder
 from tests.connectors.gmail.gmail_server import Fault
 
+WHOLE = "BODY.PEEK[]"
+
 
 def touches(uid: int, command: str) -> bool:
     """Whether a command fetches more than the UID of a message."""
@@ -15,8 +17,9 @@ def touches(uid: int, command: str) -> bool:
 
 
 def refused(uid: int, what: str = "", answer: str = "NO Some messages could not be FETCHed (Failure)") -> Fault:
-    """A server that refuses every FETCH of `what` that touches the message."""
-    return lambda command: answer if touches(uid, command) and what in command else None
+    """A server that refuses every FETCH of `what` that touches the message; a text is refused with its mail."""
+    asked = (what, WHOLE) if what == "BODY.PEEK[1]" else (what,)
+    return lambda command: answer if touches(uid, command) and any(one in command for one in asked) else None
 
 
 def nth(number: int, word: str, answer: str) -> Fault:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pdpp_worker.connector import Reason
+from pdpp_worker.connector import Inventory, Reason
 from tests.connectors.gmail.conftest import Holder, holder, records, skips
 from tests.connectors.gmail.gmail_server import TOKEN, GmailServer
 from tests.connectors.gmail.mails import written
@@ -106,7 +106,8 @@ def test_new_uids_for_all_messages_fetch_no_content_again(gmail: GmailServer, in
     assert {key: inbox.held()[key] for key in held[0]} == held[0]
     assert {key: inbox.held("message_bodies")[key] for key in held[1]} == held[1]
     assert inbox.held("attachments") == held[2]
-    assert gmail.asked("BODY.PEEK[1]") == ["UID FETCH 4 (UID BODY.PEEK[1]<0.262144>)"]
+    assert gmail.asked("BODY.PEEK[]") == ["UID FETCH 4 (UID BODY.PEEK[])"]
+    assert gmail.asked("BODY.PEEK[1]") == []
 
 
 def test_what_was_deleted_while_the_uids_changed_is_gone(gmail: GmailServer, inbox: Holder) -> None:
@@ -127,7 +128,7 @@ def test_two_new_lives_before_the_walk_ends_lose_no_deletion(gmail: GmailServer,
     gmail.delete(2)
     gmail.renumber()
     late = gmail.add(written("late"), uid=50)
-    inbox.run(cut=8)
+    inbox.run(cut=11)
     assert set(inbox.by_subject()) == {"mail 1", "mail 2", "mail 3", "late"}
     gmail.delete(late.uid)
     gmail.renumber()
@@ -228,3 +229,19 @@ def test_the_connector_changes_nothing(gmail: GmailServer, inbox: Holder) -> Non
 
     assert not [line for line in gmail.commands if line.split()[0] in ("SELECT", "STORE", "EXPUNGE", "COPY", "APPEND")]
     assert gmail.asked("BODY[") == []
+
+
+def test_every_mailbox_of_the_server_is_named_with_what_becomes_of_it(gmail: GmailServer, inbox: Holder) -> None:
+    gmail.add(written("one"))
+
+    (told,) = [one for one in inbox.run() if isinstance(one, Inventory)]
+
+    assert {one.name: (one.disposition, one.count) for one in told.members} == {
+        "[Gmail]/Alle Nachrichten": ("collected", 1),
+        "[Gmail]": ("declared", None),
+        "[Gmail]/Papierkorb": ("declared", None),
+        "INBOX": ("declared", None),
+        "Reisen/Köln": ("declared", None),
+    }
+    reasons = {one.name: one.reason for one in told.members}
+    assert "Takeout" in str(reasons["[Gmail]/Papierkorb"])

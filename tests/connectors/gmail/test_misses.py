@@ -261,3 +261,24 @@ def test_a_mailbox_whose_numbers_agree_by_chance_keeps_its_gap(
 
     assert recovered(said) == []
     assert {gap.gap_id for gap in gaps(said)} == {"1", "2", "3"}
+
+
+def test_changes_that_are_counted_and_not_told_are_looked_for(five: GmailServer, inbox: Holder) -> None:
+    inbox.run()
+    five.change(2, flags={"\\Flagged"})
+    five.tells_no_changes = True
+
+    inbox.run()
+
+    assert {row["subject"] for row in inbox.held().values() if row["is_flagged"]} == {"mail 2"}
+
+
+def test_changes_that_mail_explains_are_not_looked_for(five: GmailServer, inbox: Holder) -> None:
+    inbox.run()
+    five.add(written("mail 6"))
+    before = len(five.asked("FETCH"))
+
+    inbox.run()
+
+    flags_of_all = [line for line in five.asked("FETCH")[before:] if "FLAGS" in line and "CHANGEDSINCE" not in line]
+    assert [line for line in flags_of_all if " 1:5 " in line] == []

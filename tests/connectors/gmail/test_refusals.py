@@ -99,12 +99,12 @@ def test_a_message_that_the_server_never_gives_for_a_temporary_error_holds_up_no
     assert whole(inbox)
 
 
-def test_an_outage_of_everything_is_not_asked_through(gmail: GmailServer, inbox: Holder) -> None:
+def test_an_outage_of_everything_is_not_asked_through(gmail: GmailServer, by_parts: Holder) -> None:
     for number in range(40):
         gmail.add(written(f"mail {number}", files={"a.bin": b"a"}))
     gmail.faults.append(lambda command: OUTAGE if "BODY.PEEK[2]" in command else None)
 
-    said = inbox.run()
+    said = by_parts.run()
 
     assert len(gaps(said)) == 40
     assert len(gmail.asked("BODY.PEEK[2]")) == 8

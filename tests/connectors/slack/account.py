@@ -51,6 +51,19 @@ CREATE TABLE WORKSPACE (ID INTEGER PRIMARY KEY, CHUNK_ID INTEGER NOT NULL,
     USER_ID TEXT NOT NULL, ENTERPRISE_ID TEXT, URL TEXT NOT NULL, DATA BLOB NOT NULL);
 """
 
+LATER_TABLES = """
+CREATE TABLE SEARCH_MESSAGE (ID INTEGER PRIMARY KEY, CHUNK_ID INTEGER NOT NULL,
+    LOAD_DTTM TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, CHANNEL_ID TEXT NOT NULL, CHANNEL_NAME TEXT,
+    TS TEXT NOT NULL, TXT TEXT, IDX INTEGER NOT NULL, DATA BLOB NOT NULL);
+CREATE TABLE SEARCH_FILE (ID INTEGER PRIMARY KEY, CHUNK_ID INTEGER NOT NULL,
+    LOAD_DTTM TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, FILE_ID TEXT NOT NULL, IDX INTEGER NOT NULL,
+    DATA BLOB NOT NULL);
+CREATE TABLE SAVED_ITEM (ID INTEGER PRIMARY KEY, CHUNK_ID INTEGER NOT NULL,
+    LOAD_DTTM TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, ITEM_ID TEXT NOT NULL, ITEM_TYPE TEXT NOT NULL, TS TEXT,
+    STATE TEXT, TODO_STATE TEXT, IDX INTEGER NOT NULL, DATA BLOB NOT NULL);
+"""
+"""Tables that only some archives have."""
+
 _INSERT_MESSAGE = """
     INSERT INTO MESSAGE (ID, CHUNK_ID, CHANNEL_ID, TS, PARENT_ID, THREAD_TS, LATEST_REPLY, IS_PARENT, IDX, TXT, DATA)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -167,6 +180,32 @@ class ArchiveMaker:
         for index, one in enumerate(files):
             row = (one["id"], chunk, key, index, one.get("mode", "hosted"), _blob(one))
             self.execute("INSERT INTO FILE (ID, CHUNK_ID, CHANNEL_ID, IDX, MODE, DATA) VALUES (?, ?, ?, ?, ?, ?)", *row)
+
+    def later_tables(self) -> None:
+        """The tables that only some archives have."""
+        self._connection.executescript(LATER_TABLES)
+
+    def search(self, channel: str, *messages: Obj, files: Sequence[Obj] = ()) -> None:
+        """Results of a search."""
+        chunk = self._chunk(10, len(messages))
+        for index, one in enumerate(messages):
+            row = (chunk, channel, one["ts"], index, _blob(one))
+            self.execute(
+                "INSERT INTO SEARCH_MESSAGE (CHUNK_ID, CHANNEL_ID, TS, IDX, DATA) VALUES (?, ?, ?, ?, ?)", *row
+            )
+        for index, one in enumerate(files):
+            found = (chunk, one["id"], index, _blob(one))
+            self.execute("INSERT INTO SEARCH_FILE (CHUNK_ID, FILE_ID, IDX, DATA) VALUES (?, ?, ?, ?)", *found)
+
+    def saved(self, *items: Obj) -> None:
+        """The list of saved items, fetched once more."""
+        chunk = self._chunk(12, len(items))
+        self.execute("DELETE FROM SAVED_ITEM")
+        for index, one in enumerate(items):
+            row = (chunk, one["item_id"], one["item_type"], one.get("ts"), index, _blob(one))
+            self.execute(
+                "INSERT INTO SAVED_ITEM (CHUNK_ID, ITEM_ID, ITEM_TYPE, TS, IDX, DATA) VALUES (?, ?, ?, ?, ?, ?)", *row
+            )
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         """Any statement."""

@@ -26,6 +26,8 @@ class Slack:
         self.users: list[Obj] = []
         self.files: list[Obj] = []
         self.members: dict[str, list[str]] = {}
+        self.lists: dict[str, list[Obj]] = {"usergroups": [], "items": [], "reminders": []}
+        """The owner's own lists, by the field of the answer that holds them."""
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.headers: list[dict[str, str]] = []
         self.token = TOKEN
@@ -83,6 +85,15 @@ class Slack:
             one for one in self.messages.get(asked["channel"], []) if asked["ts"] in (one["ts"], one.get("thread_ts"))
         ]
         return _page("messages", found, asked) if found else {"ok": False, "error": "thread_not_found"}
+
+    def _usergroups_list(self, _: dict[str, str]) -> Obj:
+        return {"usergroups": self.lists["usergroups"]}
+
+    def _stars_list(self, asked: dict[str, str]) -> Obj:
+        return _page("items", self.lists["items"], asked)
+
+    def _reminders_list(self, _: dict[str, str]) -> Obj:
+        return {"reminders": self.lists["reminders"]}
 
     def _files_list(self, asked: dict[str, str]) -> Obj:
         page = int(asked["page"])

@@ -249,3 +249,15 @@ def test_a_stream_that_is_asked_for_in_a_narrow_way_does_not_keep_its_parent_fro
 
     assert skips(sent)["reactions"].reason == Reason.SCOPE_NOT_SUPPORTED
     assert "messages" in on_disk.state
+
+
+def test_records_of_an_earlier_version_are_read_once_more(directory: Path, on_disk: Holder) -> None:
+    archived(directory, {"C1": [said(stamp(0))]}).close()
+    on_disk.run()
+    for cursor in on_disk.state.values():
+        del cursor["form"]
+
+    again, third = on_disk.run(), on_disk.run()
+
+    assert [len(emitted(sent, "messages")) for sent in (again, third)] == [1, 0]
+    assert [len(emitted(sent, "users")) for sent in (again, third)] == [2, 0]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from connectors.slack import archive
-from pdpp_worker.connector import GapToClose, Reason, Record, ResourceScope
+from pdpp_worker.connector import BatchScope, GapToClose, Reason, Record, ResourceScope
 from tests.connectors.slack.account import (
     OWNER,
     ArchiveMaker,
@@ -116,6 +116,75 @@ def test_a_table_that_is_not_there_costs_its_own_stream(
     assert set(skips(sent)) - {"canvases"} == {stream}
     assert skips(sent)[stream].reason == Reason.SHAPE_CHANGED
     assert emitted(sent, "messages") == [f"C1:{stamp(0)}"]
+
+
+@pytest.mark.parametrize("column", ["CREATED_AT", "MODE", "ARGS", "PAR_SESSION_ID"])
+def test_a_column_of_sessions_that_is_not_there_costs_nothing_else(
+    directory: Path, on_disk: Holder, column: str
+) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.execute(f"ALTER TABLE SESSION DROP COLUMN {column}")
+    maker.close()
+
+    sent = on_disk.run()
+
+    assert (gaps(sent), skips(sent)) == ({}, {})
+    assert emitted(sent, "messages") == [f"C1:{ONE}"]
+    assert emitted(on_disk.run(), "messages") == []
+
+
+def test_an_archive_that_does_not_say_whether_it_ended_is_read_and_not_called_whole(
+    directory: Path, on_disk: Holder
+) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.execute("ALTER TABLE SESSION DROP COLUMN FINISHED")
+    maker.close()
+
+    sent = on_disk.run()
+
+    assert set(skips(sent)) == {"messages", "message_attachments", "reactions"}
+    assert emitted(sent, "messages") == [f"C1:{ONE}"]
+    assert set(on_disk.held("users")) == {OWNER, "U0OTHER"}
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("CHUNK", "FINAL"), ("CHUNK", "TYPE_ID"), ("MESSAGE", "LATEST_REPLY"), ("SESSION", None)]
+)
+def test_an_archive_that_does_not_say_what_it_lacks_is_read_and_not_called_whole(
+    directory: Path, on_disk: Holder, table: str, column: str | None
+) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.execute("DROP TABLE SESSION" if column is None else f"ALTER TABLE {table} DROP COLUMN {column}")
+    maker.close()
+
+    sent = on_disk.run()
+
+    assert set(skips(sent)) - {"channel_memberships"} == {"messages", "message_attachments", "reactions"}
+    assert skips(sent)["messages"].reason == Reason.SHAPE_CHANGED
+    assert emitted(sent, "messages") == [f"C1:{ONE}"]
+    channel = GapToClose(
+        gap_id="7", stream="messages", scope=BatchScope(partition={"channel_id": "C1"}), reason="upstream_error"
+    )
+    assert recovered(on_disk.run(gaps=[channel], recovery_only=True)) == [], "nothing says that it is whole"
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("CHANNEL", "LOAD_DTTM"), ("WORKSPACE", "ENTERPRISE_ID"), ("FILE", "MODE"), ("MESSAGE", "TXT")],
+)
+def test_a_column_that_is_not_there_costs_only_what_it_would_say(
+    directory: Path, on_disk: Holder, table: str, column: str
+) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.files("C1", file("F1"))
+    maker.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    maker.close()
+
+    sent = on_disk.run()
+
+    assert skips(sent) == {}
+    assert set(on_disk.held("files")) == {"F1"}
+    assert set(on_disk.held("channels")) == {"C1"}
 
 
 def test_text_that_is_no_text_costs_nothing(directory: Path, on_disk: Holder) -> None:

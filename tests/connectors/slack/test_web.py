@@ -41,6 +41,10 @@ def test_every_stream_is_read_through_all_pages(slack: Slack, holder: Holder) ->
     slack.messages["C1"][0] |= {"reactions": REACTION, "attachments": [{"title": "A link"}]}
     slack.channels["C1"]["num_members"] = 5
     slack.add("C9", [said(stamp(1))], is_member=False)
+    slack.add("D1", [], is_im=True, last_read=stamp(3), num_members=0)
+    slack.lists["usergroups"] = [{"id": "S1", "handle": "team", "users": ["U1"], "user_count": 1}]
+    slack.lists["items"] = [{"type": "message", "channel": "C1", "message": said(stamp(at))} for at in range(4)]
+    slack.lists["reminders"] = [{"id": "Rm1", "text": "eat", "time": 1_767_225_700, "complete_ts": 0}]
 
     assert skips(holder.run()) == {}
 
@@ -48,7 +52,7 @@ def test_every_stream_is_read_through_all_pages(slack: Slack, holder: Holder) ->
     assert counts == {
         "workspace": 1,
         "users": 7,
-        "channels": 1,
+        "channels": 2,
         "channel_stats": 1,
         "channel_memberships": 5,
         "messages": 14,
@@ -56,6 +60,10 @@ def test_every_stream_is_read_through_all_pages(slack: Slack, holder: Holder) ->
         "reactions": 1,
         "files": 4,
         "canvases": 1,
+        "user_groups": 1,
+        "stars": 4,
+        "reminders": 1,
+        "dm_read_states": 1,
     }
 
 
@@ -343,7 +351,7 @@ def test_pages_that_bring_nothing_new_for_ever_come_to_an_end(
 
     slack.faults["users.list"] = page
 
-    assert skips(holder.run())["users"].reason == Reason.SHAPE_CHANGED
+    assert skips(holder.run())["users"].reason == Reason.SOURCE_PARTITION_FAILED
     assert slack.called("users.list") < 10
 
 

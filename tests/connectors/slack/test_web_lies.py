@@ -296,7 +296,7 @@ def test_a_list_of_files_that_is_always_cut_comes_to_its_end(slack: Slack, holde
         sent = holder.run(["files"], cut=7, same=at > 0)
 
     assert (len(holder.held("files")), skips(sent)) == (10, {})
-    assert set(holder.state["files"]) == {"run"}
+    assert set(holder.state["files"]) == {"run", "known"}
 
 
 def test_a_stream_that_is_added_gets_what_its_parent_has_read_before(slack: Slack, holder: Holder) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from connectors.usaa.documents.templates import TEMPLATES
-from pdpp_worker.connector import DetailGapRecovered, Record, SkipResult, State
+from pdpp_worker.connector import DetailGapRecovered, Inventory, Record, SkipResult, State
 from tests.connectors.usaa.owner import Owner, emitted, last_errors, transactions
 from tests.connectors.usaa.papers import FEBRUARY, Paper, Row, checking, export, line, strange
 
@@ -101,7 +101,7 @@ def test_a_second_run_sends_nothing_that_did_not_change(owner: Owner, inbox: Pat
 
     sent = owner.run(assigned=False)
 
-    assert {type(one) for one in sent} == {State}
+    assert {type(one) for one in sent} == {State, Inventory}
 
 
 def test_a_second_run_reads_only_what_was_added(owner: Owner, inbox: Path) -> None:

@@ -106,7 +106,9 @@ def test_a_card_statement_charges_and_credits(owner: Owner, inbox: Path) -> None
 
     assert transactions(owner) == [("2025-12-29", -2_500, "AMAZON"), ("2026-01-03", 10_000, "PAYMENT THANK YOU")]
     assert owner.held("transactions")[0]["transaction_date"] == "2025-12-28"
-    assert owner.held("accounts") == [{"id": "9876", "type": "credit_card", "last_four": "9876"}]
+    assert owner.held("accounts") == [
+        {"id": "9876", "name": "USAA REWARDS VISA CREDIT CARD", "type": "credit_card", "last_four": "9876"}
+    ]
     assert owner.held("account_stats")[0]["balance_cents"] == -2_500
 
 

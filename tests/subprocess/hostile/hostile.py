@@ -157,6 +157,20 @@ def odd_values() -> None:
     done(5)
 
 
+def strange_items() -> None:
+    record("a")
+    unread("deep", "[" * 5000 + "]" * 5000)
+    unread("digits", "9" * 5000)
+    unread("\\ud800", '"\\ud800"')
+    raw(b'{"type":"RECORD","stream":"items","key":1e999,"data":{},"emitted_at":"2026-01-01T00:00:00Z"}\n')
+    deep = "[" * 5000 + "]" * 5000
+    gap = f'"stream":"items","record_key":"gone","reason":"timed_out","retryable":true,"detail_locator":{{"x":{deep}}}'
+    raw(f'{{"type":"DETAIL_GAP",{gap}}}\n'.encode())
+    say(type="PROGRESS", message="\ud800")
+    state(1)
+    done(5)
+
+
 def vast_integer() -> None:
     record("a")
     unread("b", "1" + "0" * 5000)

@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 
 STREAM = "notes"
 PAGE = 3
+FIELDS = {"id", "text", "updated_at"}
 WHOLE: dict[str, Any] = {"partition": {}}
 REASONS = {401: "credentials_expired", 403: "credentials_expired", 429: "rate_limited"}
 PAUSE_S = float(os.environ["PDPP_PACING_MIN_INTERVAL_MS"]) / 1000
@@ -68,12 +69,22 @@ def recover(start: Message) -> Iterator[Message]:
 
 def walk(start: Message) -> Iterator[Message]:
     """Read what is new, oldest change first; after each page the cursor names the last change that was handled."""
+    lists = get("/lists")
+    yield {"type": "INVENTORY", "part": "account", "members": [member(one) for one in lists]}
     place = (start.get("state") or {}).get(STREAM) or {"after": 0}
     while changes := get(f"/changes?after={place['after']}&limit={PAGE}"):
         for change in changes:
             yield from note(change["id"])
             place = {"after": change["number"]}
         yield {"type": "STATE", "stream": STREAM, "cursor": place}
+    if any(one["name"] == STREAM and one["last_change"] > place["after"] for one in lists):
+        raise FailedError("upstream_error", "the list of changes ends before its last change")
+
+
+def member(one: Message) -> Message:
+    """A list of the account: ours, or one that this version does not know."""
+    ours = {"disposition": "collected", "streams": [STREAM]}
+    return {"kind": "list", **one, **(ours if one["name"] == STREAM else {"disposition": "unknown"})}
 
 
 def note(key: str) -> Iterator[Message]:
@@ -98,7 +109,10 @@ def record(data: Message) -> Message:
     """A record."""
     if "id" not in data:
         raise FailedError("shape_changed", "the note has another shape")
-    return {"type": "RECORD", "stream": STREAM, "key": data["id"], "data": data, "emitted_at": now()}
+    named = {name: value for name, value in data.items() if name in FIELDS}
+    rest = {name: value for name, value in data.items() if name not in FIELDS}
+    shaped = {**named, "extra": rest}
+    return {"type": "RECORD", "stream": STREAM, "key": data["id"], "data": shaped, "emitted_at": now()}
 
 
 def skip(reason: str, kind: str, text: str) -> Message:

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from connectors.chatgpt.practice.account import Account
-from connectors.chatgpt.practice.api import DEVICE_COOKIE, SESSION_COOKIE
 from connectors.chatgpt.practice.process import ProviderProcess
 from connectors.chatgpt.practice.rendering import details, list_item
+from connectors.chatgpt.practice.sign_in import DEVICE_COOKIE, SESSION_COOKIE
 
 
 def test_list_walks_the_whole_account(client: httpx.Client, account: Account) -> None:
@@ -21,9 +21,9 @@ def test_list_walks_the_whole_account(client: httpx.Client, account: Account) ->
     ]
 
     listed = account.listed(archived=False)
-    assert [len(page["items"]) for page in pages] == [100, 39, 0]
+    assert [len(page["items"]) for page in pages] == [100, 15, 0]
     assert [item for page in pages for item in page["items"]] == [list_item(one) for one in listed]
-    assert {page["total"] for page in pages} == {139}
+    assert {page["total"] for page in pages} == {115}
     assert uuid.UUID(pages[0]["items"][0]["id"]).version == 4
 
 
@@ -32,6 +32,29 @@ def test_archived_conversations_are_a_list_of_their_own(client: httpx.Client, ac
 
     assert page["items"] == [list_item(one) for one in account.listed(archived=True)]
     assert all(item["is_archived"] for item in page["items"])
+
+
+def test_projects_come_with_their_latest_conversations_and_go_on_by_cursor(
+    client: httpx.Client, account: Account
+) -> None:
+    item = client.get("/gizmos/snorlax/sidebar", params={"conversations_per_gizmo": 5}).json()["items"][1]
+    first, rest = item["conversations"], f"/gizmos/{item['gizmo']['gizmo']['id']}/conversations"
+
+    after = client.get(rest, params={"cursor": first["cursor"], "limit": 50}).json()
+
+    listed = [list_item(one) for one in account.listed(project=1)]
+    assert (first["items"], after["items"], after["cursor"]) == (listed[:5], listed[5:], None)
+
+
+def test_the_workspace_of_the_team_is_shown_to_those_who_name_it(client: httpx.Client, account: Account) -> None:
+    told = client.get("/accounts/check/v4-2023-04-27").json()
+    own, team = told["account_ordering"]
+    (listed,) = [client.get("/conversations", headers={"chatgpt-account-id": team}).json()["items"]]
+
+    assert told["accounts"]["default"]["account"]["account_id"] == own
+    assert listed == [list_item(one) for one in account.listed(team=True)]
+    assert client.get(f"/conversation/{listed[0]['id']}").status_code == 404
+    assert client.get("/conversations", headers={"chatgpt-account-id": "another"}).status_code == 403
 
 
 def test_list_limit_is_capped(client: httpx.Client) -> None:
@@ -48,7 +71,7 @@ def test_list_refuses_what_it_does_not_know(client: httpx.Client, query: str) ->
 
 
 def test_detail_is_the_whole_tree(client: httpx.Client, account: Account) -> None:
-    for one in account.page(0, 60):
+    for one in account.listed()[:60]:
         assert client.get(f"/conversation/{one.id}").json() == details(one)
 
 

@@ -8,10 +8,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pdpp_worker.conformance.account import Fault, PracticeAccount, RecordGroup, Request
+from pdpp_worker.conformance.planting import Plant, Planted
 from pdpp_worker.conformance.server import serving
 
 NOTES = 7
 TOKEN = "practice-token"  # noqa: S105 - opens a made-up account on loopback
+MARKS = {Plant.FIELD: ("a new field",), Plant.MEMBER: ("voice_memos",), Plant.TOTAL: ()}
+"""Things that can be planted in the account, by the texts that show them."""
 _STATUS = {Fault.FAILING: 503, Fault.REFUSED: 429, Fault.GONE: 404}
 
 
@@ -20,12 +23,14 @@ class NotesAccount(PracticeAccount):
 
     faults = frozenset(Fault)
     can_change = True
+    plants = frozenset(MARKS)
 
     def __init__(self) -> None:
         self.secrets = {"token": TOKEN}
         self._log: list[Request] = []
         self._faults: dict[str, Fault] = {}
         self._is_signed_out = False
+        self._planted: Plant | None = None
         self._notes: dict[str, dict[str, Any]] = {}
         self._changes: list[str] = []
         for number in range(NOTES):
@@ -46,7 +51,12 @@ class NotesAccount(PracticeAccount):
 
     def restore(self) -> None:
         """All is well again."""
-        self._is_signed_out, self._faults = False, {}
+        self._is_signed_out, self._faults, self._planted = False, {}, None
+
+    def plant(self, plant: Plant) -> Planted:
+        """Let notes have a new field, the account another list, or the list more changes than it gives."""
+        self._planted = plant
+        return Planted(MARKS[plant], frozenset({"notes"}), 2 if plant is Plant.MEMBER else None)
 
     def change(self) -> None:
         """One note is rewritten, another is new."""
@@ -60,6 +70,8 @@ class NotesAccount(PracticeAccount):
         self._log.append(Request(f"GET {path}", frozenset(filter(None, [key]))))
         if self._is_signed_out or authorization != f"Bearer {TOKEN}":
             return 401, {}
+        if parts.path == "/lists":
+            return 200, self._lists()
         if key is None:
             return 200, self._page(**{name: int(values[0]) for name, values in parse_qs(parts.query).items()})
         fault = self._faults.get(key)
@@ -67,7 +79,18 @@ class NotesAccount(PracticeAccount):
             return 200, {"note": "in another shape"}
         if fault is not None:
             return _STATUS[fault], {}
-        return (200, self._notes[key]) if key in self._notes else (404, {})
+        return (200, self._note(key)) if key in self._notes else (404, {})
+
+    def _lists(self) -> list[dict[str, Any]]:
+        """The account's lists, how much is in each, and the number of its last change."""
+        last = len(self._changes) + (self._planted is Plant.TOTAL)
+        lists = [{"name": "notes", "count": len(self._notes), "last_change": last}]
+        other = {"name": "voice_memos", "count": 2, "last_change": 2}
+        return [*lists, other] if self._planted is Plant.MEMBER else lists
+
+    def _note(self, key: str) -> dict[str, Any]:
+        new = {"mood": MARKS[Plant.FIELD][0]} if self._planted is Plant.FIELD else {}
+        return self._notes[key] | new
 
     def _page(self, after: int, limit: int) -> list[dict[str, Any]]:
         numbered = [{"number": number, "id": key} for number, key in enumerate(self._changes, start=1)]

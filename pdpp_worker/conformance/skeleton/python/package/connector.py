@@ -17,19 +17,24 @@ from pdpp_worker.connector import (
     Record,
     ResourceScope,
     ShapeError,
+    SourceMember,
     Start,
     State,
+    UpstreamError,
     closed_as_absent,
     closed_by,
     gap_for,
+    inventory_of,
     narrowed_streams,
     refuse,
     run_phases,
     still_missing,
 )
+from pdpp_worker.connector.json_fields import rest_of
 
 STREAM = "notes"
 PAGE = 3
+FIELDS = ("id", "text", "updated_at")
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
@@ -67,12 +72,28 @@ def _recover(start: Start, context: Context, api: Api) -> Iterator[Message]:
 
 def _walk(start: Start, context: Context, api: Api) -> Iterator[Message]:
     """Read what is new, oldest change first. After each page the cursor names the last change that was handled."""
+    lists = api.lists()
+    yield inventory_of("account", [_member(one) for one in lists])
     place = start.cursor(STREAM) or {"after": 0}
     while changes := api.changes(place["after"]):
         for change in changes:
             yield from _note(change["id"], context, api)
             place = {"after": change["number"]}
         yield State(stream=STREAM, cursor=place)
+    if any(one["name"] == STREAM and one["last_change"] > place["after"] for one in lists):
+        raise UpstreamError("the list of changes ends before its last change")
+
+
+def _member(one: dict[str, Any]) -> SourceMember:
+    """A list of the account: ours, or one that this version does not know."""
+    is_ours = one["name"] == STREAM
+    return SourceMember(
+        kind="list",
+        name=one["name"],
+        count=one["count"],
+        disposition="collected" if is_ours else "unknown",
+        streams=[STREAM] if is_ours else [],
+    )
 
 
 def _note(key: str, context: Context, api: Api) -> Iterator[Message]:
@@ -88,7 +109,7 @@ def _note(key: str, context: Context, api: Api) -> Iterator[Message]:
 
 
 def _record(note: dict[str, Any], context: Context) -> Record:
-    data = {name: note[name] for name in ("id", "text", "updated_at")}
+    data = {name: note[name] for name in FIELDS} | {"extra": rest_of(note, FIELDS)}
     return Record(stream=STREAM, key=data["id"], data=data, emitted_at=context.now())
 
 
@@ -100,6 +121,13 @@ class Api:
         headers = {"authorization": f"Bearer {token}"}
         self._http: httpx.Client = context.http(base_url=str(context.settings["base_url"]), headers=headers)
 
+    def lists(self) -> list[dict[str, Any]]:
+        """All lists of the account, with the number of their items and of their last change."""
+        answer = self._get("/lists")
+        if not isinstance(answer, list) or not all(isinstance(one, dict) and "last_change" in one for one in answer):
+            raise ShapeError("the list of lists has another shape")
+        return answer
+
     def changes(self, after: int) -> list[dict[str, Any]]:
         """A page of changes after number `after`, oldest first; empty at the end."""
         answer = self._get("/changes", after=after, limit=PAGE)
@@ -110,7 +138,7 @@ class Api:
     def note(self, key: str) -> dict[str, Any]:
         """One note."""
         answer = self._get(f"/notes/{key}")
-        if not isinstance(answer, dict) or not {"id", "text", "updated_at"} <= answer.keys():
+        if not isinstance(answer, dict) or not set(FIELDS) <= answer.keys():
             raise ShapeError("the note has another shape")
         return answer
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.cli.times import clock, due, duration, parse_duration, relative
+from pdpp_worker.coverage.times import clock, due, duration, parse_duration, relative
 from pdpp_worker.errors import ConfigurationError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

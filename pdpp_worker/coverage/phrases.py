@@ -1,16 +1,16 @@
-"""Phrases that several commands say alike."""
+"""Phrases that commands and pages say alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from pdpp_worker.cli.output import wrap
-from pdpp_worker.cli.times import clock, due, duration, local
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.stream import StreamCoverage
-from pdpp_worker.coverage.waits import UNKNOWN
+from pdpp_worker.coverage.times import clock, due, duration, local, relative
+from pdpp_worker.coverage.waits import UNKNOWN, Wait
+from pdpp_worker.store.views.connection_views import ConnectionView
 
 NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR"
 
@@ -59,9 +59,39 @@ def end(done_at: datetime | None, give_or_take_s: float | None) -> str:
     return f"done {due(done_at)} ± {duration(max(1.0, give_or_take_s or 0))}"
 
 
-def remarks(found: Iterable[StreamCoverage]) -> Iterator[str]:
-    """The verdict on each stream with its reason and what happens next, as lines."""
-    for one in found:
-        time = when(one)
-        yield from ("", f"{one.connection} {one.stream}: {in_words(one.verdict)}{f', {time}' if time else ''}")
-        yield from wrap(f"{one.because} {one.next}", indent=2)
+def counts(by_name: Mapping[str, int]) -> str:
+    """A histogram in one line."""
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(by_name.items()))
+
+
+def number(value: int | None) -> str:
+    """A count, or the word for not knowing it."""
+    return "unknown" if value is None else f"{value:,}"
+
+
+def schedule(every_s: float | None, cron: str | None, paused: bool | None) -> str:
+    """A schedule in words."""
+    if every_s is None and cron is None:
+        return "none"
+    words = f"every {duration(every_s)}" if every_s is not None else f"cron {cron} (UTC)"
+    return f"{words}, paused" if paused else words
+
+
+def next_run(view: ConnectionView, wait: Wait | None = None) -> str:
+    """The next time of the schedule; `wait` is the one that is in force at the connection."""
+    if view.paused or view.next_run_at is None:
+        return "paused" if view.paused else "none"
+    if wait is not None and view.next_run_at <= wait.until:
+        return "after the wait"
+    return due(view.next_run_at)
+
+
+def last_run(view: ConnectionView) -> str:
+    """The end of the last run, or the time since which it works or waits."""
+    if view.last_run_status is None or view.last_run_at is None:
+        return "none yet"
+    if view.last_run_status == "running" and not view.last_run_leased:
+        return f"waiting, begun {relative(view.last_run_at)}"
+    refused = view.last_run_messages_refused
+    told = f" ({refused:,} messages refused)" if refused else ""
+    return f"{view.last_run_status.replace('_', ' ')}, {relative(view.last_run_at)}{told}"

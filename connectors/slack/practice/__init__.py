@@ -1,0 +1,1 @@
+"""A practice workspace behind the methods of the Web API."""

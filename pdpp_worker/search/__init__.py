@@ -1,0 +1,1 @@
+"""Search: records by their words, their time and their thread."""

@@ -1,0 +1,108 @@
+"""Records as people look for them: by their words, the latest first, or one thread in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import md5
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, TextClause, text
+
+from pdpp_worker.store.views.reading import build
+
+
+@dataclass(frozen=True)
+class FoundRecord:
+    """A record with its own time and its thread."""
+
+    connection_id: int
+    stream: str
+    key: str
+    at: datetime
+    thread: str | None
+    data: dict[str, Any]
+    deleted_at: datetime | None
+    partial: bool
+    emitted_at: datetime
+    first_run_id: int
+    last_run_id: int
+
+
+class Wanted(NamedTuple):
+    """Which records are looked for; None is all. `before` and `before_key` are those of the last one before."""
+
+    words: str | None = None
+    """As people write to search engines: words, "phrases in quotes" as words, OR, and - for not."""
+    stream: str | None = None
+    before: datetime | None = None
+    before_key: str | None = None
+    limit: int = 50
+
+
+_WHERE = """
+    connection_id = ANY(CAST(:ids AS bigint[])) AND (CAST(:stream AS text) IS NULL OR stream = :stream)
+    AND (CAST(:before AS timestamptz) IS NULL OR at < :before OR (at = :before AND key > :before_key))
+"""
+_COLUMNS = """
+    records.*, found.at, found.thread FROM found
+    JOIN records USING (connection_id, stream, key)
+"""
+# The rows of a page are chosen in the index; only those are read from the wide table.
+_LATEST = text(f"""
+    WITH found AS MATERIALIZED (
+        SELECT connection_id, stream, key, at, thread FROM record_index
+        WHERE {_WHERE} ORDER BY at DESC, key LIMIT :limit
+    ) SELECT {_COLUMNS} ORDER BY found.at DESC, found.key
+""")
+_BY_WORDS = text(f"""
+    WITH found AS MATERIALIZED (
+        SELECT connection_id, stream, key, at, thread FROM record_index
+        WHERE words @@ websearch_to_tsquery('simple', :words) AND {_WHERE} ORDER BY at DESC, key LIMIT :limit
+    ) SELECT {_COLUMNS} ORDER BY found.at DESC, found.key
+""")
+_THREAD = text(f"""
+    WITH found AS MATERIALIZED (
+        SELECT connection_id, stream, key, at, thread FROM record_index
+        WHERE connection_id = :id AND stream = :stream AND md5(thread) = ANY(CAST(:hashes AS text[]))
+            AND thread = ANY(CAST(:threads AS text[]))
+        ORDER BY at, key LIMIT :limit
+    ) SELECT {_COLUMNS} ORDER BY found.at, found.key
+""")
+_ONE = text("""
+    SELECT records.*, coalesce(at, emitted_at) AS at, thread
+    FROM records LEFT JOIN record_index USING (connection_id, stream, key)
+    WHERE connection_id = :id AND stream = :stream AND key = :key
+""")
+_WAITING = text("SELECT coalesce(sum(cardinality(keys)), 0)::bigint FROM index_queue")
+
+
+def latest(connection: Connection, ids: Sequence[int], wanted: Wanted) -> list[FoundRecord]:
+    """The latest records of these connections, those that the source deleted included."""
+    statement = _BY_WORDS if wanted.words else _LATEST
+    return _build(connection, statement, {"ids": list(ids), **wanted._asdict()})
+
+
+def in_threads(
+    connection: Connection, connection_id: int, stream: str, threads: Sequence[str], limit: int
+) -> list[FoundRecord]:
+    """The records of a stream that are in one of these threads, in the order of their times."""
+    hashes = [md5(thread.encode(), usedforsecurity=False).hexdigest() for thread in threads]
+    values = {"id": connection_id, "stream": stream, "threads": list(threads), "hashes": hashes, "limit": limit}
+    return _build(connection, _THREAD, values)
+
+
+def one(connection: Connection, connection_id: int, stream: str, key: str) -> FoundRecord | None:
+    """The record of that key; None: there is none."""
+    found = _build(connection, _ONE, {"id": connection_id, "stream": stream, "key": key})
+    return found[0] if found else None
+
+
+def waiting(connection: Connection) -> int:
+    """How many records wait to be indexed, and are not found yet."""
+    return int(connection.execute(_WAITING).scalar_one())
+
+
+def _build(connection: Connection, statement: TextClause, values: dict[str, Any]) -> list[FoundRecord]:
+    return [build(FoundRecord, row) for row in connection.execute(statement, values).mappings()]

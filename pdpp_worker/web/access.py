@@ -1,0 +1,125 @@
+"""Access to the console: one-time keys, the password, the cookie that they become, and tokens against forged forms."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from pdpp_worker.local.embedded import make_directory
+from pdpp_worker.secrets import kept_key
+from pdpp_worker.settings import Settings
+
+KEY_S = 24 * 3600
+"""How long a one-time key waits to be used, s."""
+SESSION_S = 30 * 24 * 3600
+"""How long a cookie lets in, s."""
+_SAID_S = 60
+_SESSION, _SAID, _NAME = b"session", b"said:", b"name:"
+
+
+class Access:
+    """Tells who may use the console. It keeps files in `web` of the data directory, which outlive a restart.
+
+    A one-time key is a file named after the key's hash: who removes it has used it, and only one can.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._keys = settings.data_dir / "web" / "keys"
+        make_directory(settings.data_dir)
+        self._keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._secret = kept_key(settings.data_dir / "web" / "secret.key")
+        self._password = settings.web_password
+        self._fernet = Fernet(self._secret)
+        digest = hashlib.sha256(self._secret).hexdigest()[:8]
+        self.cookie = f"pdpp-{digest}"
+        """Name of the cookie: consoles of one machine share its cookies, whatever their ports are."""
+
+    def new_key(self) -> str:
+        """Make a one-time key."""
+        key = secrets.token_urlsafe(24)
+        self._file(key).touch(mode=0o600)
+        return key
+
+    def redeem(self, key: str) -> str | None:
+        """Use a one-time key up; returns the value of a cookie, None: it is none, was used, or is too old."""
+        file = self._file(key)
+        with suppress(OSError):
+            fresh = time.time() - file.stat().st_mtime <= KEY_S
+            file.unlink()
+            return self._new_session() if fresh else None
+        return None
+
+    def note_url(self, url: str) -> None:
+        """Keep where the console listens, for links that are asked for later."""
+        (self._keys.parent / "url").write_text(url, encoding="utf-8")
+
+    def last_url(self) -> str | None:
+        """Where the console listens that was started last; None: there was none."""
+        with suppress(OSError):
+            return (self._keys.parent / "url").read_text(encoding="utf-8")
+        return None
+
+    @property
+    def has_password(self) -> bool:
+        """Whether a password lets in."""
+        return self._password is not None
+
+    def enter(self, password: str) -> str | None:
+        """The value of a cookie for the password; None: it is wrong, or none is set."""
+        if self._password is None:
+            return None
+        given, wanted = password.encode(), self._password.get_secret_value().encode()
+        return self._new_session() if hmac.compare_digest(given, wanted) else None
+
+    def lets_in(self, cookie: str | None) -> bool:
+        """Whether a cookie is one of this console's, and not too old."""
+        return cookie is not None and self._opened(cookie, SESSION_S) == _SESSION
+
+    def token(self, cookie: str) -> str:
+        """The token that every form of this cookie's pages carries."""
+        return hmac.new(self._secret, cookie.encode(), hashlib.sha256).hexdigest()
+
+    def is_token(self, cookie: str, token: str) -> bool:
+        """Whether a form comes from one of this cookie's pages."""
+        return hmac.compare_digest(self.token(cookie).encode(), token.encode())
+
+    def seal(self, said: str) -> str:
+        """A sentence for the next page, as the value of a cookie."""
+        return self._fernet.encrypt(_SAID + said.encode()).decode()
+
+    def unseal(self, value: str | None) -> str | None:
+        """The sentence that `seal` kept; None: there is none."""
+        return _after(_SAID, self._opened(value, _SAID_S)) if value else None
+
+    def name_of(self, text: str) -> str:
+        """A name for URLs of a text that is the owner's, such as a record's key: only this console can read it."""
+        return self._fernet.encrypt(_NAME + text.encode("utf-8", "surrogatepass")).decode()
+
+    def text_of(self, name: str) -> str | None:
+        """The text behind a name; None: it is none of this console's."""
+        return _after(_NAME, self._opened(name, None))
+
+    def _new_session(self) -> str:
+        return self._fernet.encrypt(_SESSION).decode()
+
+    def _opened(self, value: str, ttl_s: int | None) -> bytes | None:
+        try:
+            return self._fernet.decrypt(value.encode(), ttl=ttl_s)
+        except InvalidToken:
+            return None
+
+    def _file(self, key: str) -> Path:
+        return self._keys / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _after(kind: bytes, opened: bytes | None) -> str | None:
+    """The text of what was sealed as this kind."""
+    if opened is None or not opened.startswith(kind):
+        return None
+    return opened.removeprefix(kind).decode("utf-8", "surrogatepass")

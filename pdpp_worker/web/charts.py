@@ -1,0 +1,32 @@
+"""Figures of charts: where each part of a bar begins and how wide it is. Templates draw them as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+LEAST = 0.5
+"""The least width of a part that is not zero, in hundredths of the bar: what is there can be seen."""
+
+
+class Segment(NamedTuple):
+    """A part of a stacked bar: begin and width in hundredths of the bar; `kind` numbers its colour."""
+
+    name: str
+    items: int
+    begin: float
+    width: float
+    kind: int
+
+
+def stacked(parts: Mapping[str, int]) -> list[Segment]:
+    """The parts of a stacked bar in their order, those that are zero left out."""
+    present = [(kind, name, count) for kind, (name, count) in enumerate(parts.items()) if count > 0]
+    total = sum(count for _, _, count in present)
+    widths = [max(LEAST, 100 * count / total) for _, _, count in present]
+    scale = 100 / sum(widths, 0.0) if widths else 1.0
+    found, begin = [], 0.0
+    for (kind, name, count), width in zip(present, widths, strict=True):
+        found.append(Segment(name, count, round(begin, 2), round(width * scale, 2), kind))
+        begin += width * scale
+    return found

@@ -1,0 +1,75 @@
+"""Forms about gaps: fetch them now, do without them, ask for them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pdpp_worker.coverage.outlook import read
+from pdpp_worker.coverage.recover_words import cost_of_run, why_not
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner import gap_changes, manual_runs
+from pdpp_worker.owner.gap_changes import GapFilter
+from pdpp_worker.owner.lookup import ConnectionRow
+from pdpp_worker.owner.manual_runs import DueRun
+from pdpp_worker.owner.session import Database
+from pdpp_worker.protocol.messages import Budget
+from pdpp_worker.store.views import run_views
+from pdpp_worker.web.actions import notify, row_of
+from pdpp_worker.web.console import Console, Done, Form
+
+
+def recover(form: Form) -> Done:
+    """Retry the chosen gaps now, and say what that takes; or say why nobody does."""
+    row, chosen = row_of(form), _chosen(form)
+    queued = manual_runs.recover(form.console.settings, form.console.db, [row], chosen, Budget())
+    if not queued:
+        return Done(_back(form), _why_not(form.console, row, chosen))
+    said = _cost(form.console, queued[0], chosen)
+    return Done(f"/runs/{queued[0].run_id}", f"{said}. Run {queued[0].run_id} is queued.{notify(queued)}")
+
+
+def waive(form: Form) -> Done:
+    """Do without the chosen gaps."""
+    return _change(form, gap_changes.waive, "waived: they are no longer asked for, nor counted as missing")
+
+
+def reopen(form: Form) -> Done:
+    """Ask again for the chosen gaps."""
+    return _change(form, gap_changes.reopen, "open again")
+
+
+def _change(form: Form, change: Callable[[Database, str, GapFilter], int], outcome: str) -> Done:
+    row, chosen = row_of(form), _chosen(form)
+    if chosen == gap_changes.ALL:
+        raise ConfigurationError("Say which gaps: choose some of them, a stream or a reason.")
+    count = change(form.console.db, row.name, chosen)
+    return Done(_back(form), f"Gaps of {row.name} that are {outcome}: {count:,}.")
+
+
+def _chosen(form: Form) -> GapFilter:
+    """The gaps that were ticked, else those of the stream and the reason."""
+    ids = form.numbers("gap")
+    if form.text("only") and not ids:
+        raise ConfigurationError("No gap was chosen; tick those that you mean.")
+    return gap_changes.gap_filter(form.text("stream") or None, form.text("reason") or None, ids)
+
+
+def _back(form: Form) -> str:
+    """Where the form was: a gap's page, or the list of the connection's gaps."""
+    ids = form.numbers("gap")
+    return f"/gaps/{ids[0]}" if form.text("back") == "gap" and ids else f"/gaps?connection={form.id}"
+
+
+def _cost(console: Console, queued: DueRun, chosen: GapFilter) -> str:
+    with console.db.begin() as connection:
+        view, cost = run_views.one(connection, queued.run_id), run_views.stated_cost(connection, queued.run_id)
+        [outlook] = read(console.settings, connection, [view.connection_id])
+        single = manual_runs.names_single_items(connection, view.connection_id, chosen)
+    return cost_of_run(outlook, cost, single_items=single)
+
+
+def _why_not(console: Console, row: ConnectionRow, chosen: GapFilter) -> str:
+    with console.db.begin() as connection:
+        [outlook] = read(console.settings, connection, [row.id])
+        held = manual_runs.gap_summary(connection, row.id, chosen)
+    return why_not(outlook, held, chosen=chosen != gap_changes.ALL)

@@ -1,0 +1,125 @@
+"""The page of one connection, and the one on which a connection is added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pdpp_worker import registry
+from pdpp_worker.coverage import all_streams, cards, rate_rows
+from pdpp_worker.coverage.documents import connection_document
+from pdpp_worker.coverage.outlook import Outlook
+from pdpp_worker.coverage.rate_rows import RateView
+from pdpp_worker.coverage.source_parts import fate, size_of
+from pdpp_worker.coverage.status_rows import is_shown
+from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.errors import NotFoundError
+from pdpp_worker.owner import schedule_rules
+from pdpp_worker.pacing.forecast import cost_of
+from pdpp_worker.pacing.intervals import recovery_interval_ms
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.manifest_parts import SettingSpec
+from pdpp_worker.store.views import member_views
+from pdpp_worker.web.console import Page, Visit
+from pdpp_worker.web.pages.home import outlooks
+
+NEXT_TIMES = 5
+
+
+class Field(NamedTuple):
+    """A setting in a form; `text` is its value as it is typed, empty: the default."""
+
+    name: str
+    spec: SettingSpec
+    text: str
+
+
+def connection(visit: Visit) -> Page:
+    """Everything about one connection."""
+    outlook = one(visit, visit.id)
+    streams = all_streams.read(visit.connection, [outlook])
+    [rate] = rate_rows.read(visit.connection, [outlook])
+    view = outlook.view
+    document = {
+        **connection_document(outlook),
+        "inventory": member_views.read(visit.connection, [view.id])[view.id],
+        "card": cards.card(visit.connection, outlook, streams),
+        "needs": cards.needs(outlook, streams),
+        "coverage": streams,
+        "rate": rate,
+        "next_runs": _next_times(outlook),
+    }
+    asked_ms = visit.number("rate")
+    shown = {
+        "streams": _in_view(streams),
+        "never": [one for one in streams if not is_shown(one)],
+        "fields": fields(outlook.manifest, view.settings),
+        "credentials": outlook.manifest.credentials if outlook.manifest else {},
+        "asked_ms": asked_ms,
+        "costs": None if asked_ms is None else costs(outlook, rate, asked_ms),
+        "parts": _parts,
+        "fate": fate,
+        "size_of": size_of,
+    }
+    return Page("connection.html", document, shown)
+
+
+def new(visit: Visit) -> Page:
+    """The connectors, and the form of the one that was chosen."""
+    manifests = [one.manifest for _, one in sorted(registry.all_connectors().items())]
+    name = visit.text("connector")
+    chosen = registry.get(name).manifest if name is not None else None
+    document = [{"name": one.name, "title": one.title, "version": one.version} for one in manifests]
+    return Page("new.html", document, {"chosen": chosen, "fields": fields(chosen, {})})
+
+
+def one(visit: Visit, connection_id: int) -> Outlook:
+    """The outlook of one connection.
+
+    Raises:
+        NotFoundError: there is none of that number.
+    """
+    found = outlooks(visit, connection_id)
+    if not found:
+        raise NotFoundError(f"There is no connection with the number {connection_id}.")
+    return found[0]
+
+
+def fields(manifest: Manifest | None, settings: Mapping[str, Any]) -> list[Field]:
+    """The settings that a connector declares, with their values."""
+    specs = manifest.settings if manifest else {}
+    return [Field(name, spec, text_of(settings.get(name))) for name, spec in specs.items()]
+
+
+def text_of(value: Any) -> str:
+    """A setting as it is typed; empty: it is not set."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def costs(outlook: Outlook, rate: RateView, ceiling_ms: float) -> dict[str, float] | None:
+    """The time that the pending work takes, s: now, and with another ceiling; None as long as no rate was learned."""
+    learned, now_ms = outlook.waits.interval_ms, outlook.recovery_interval_ms
+    if learned is None or now_ms is None or not rate.pending:
+        return None
+    then_ms = recovery_interval_ms(learned, ceiling_ms, outlook.manifest)
+    takes = {"now": now_ms, "then": then_ms}
+    return {name: cost_of(rate.pending, interval).total_seconds() for name, interval in takes.items()}
+
+
+def _next_times(outlook: Outlook) -> list[datetime]:
+    view = outlook.view
+    if view.paused:
+        return []
+    return schedule_rules.next_times(view.every_s, view.cron, view.next_run_at, NEXT_TIMES, outlook.now)
+
+
+def _in_view(streams: Sequence[StreamCoverage]) -> list[StreamCoverage]:
+    return [one for one in streams if is_shown(one)]
+
+
+def _parts(one: StreamCoverage) -> dict[str, int]:
+    """The parts of a stream's bar: what is held, and what is missing by its reason."""
+    return {"held": one.records or 0, **dict(sorted(one.gaps_by_reason.items()))}

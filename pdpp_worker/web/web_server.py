@@ -1,0 +1,91 @@
+"""The console's server."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import uvicorn
+
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.fleet import is_loopback
+from pdpp_worker.owner.session import Database
+from pdpp_worker.settings import Settings
+from pdpp_worker.web.access import Access
+from pdpp_worker.web.console import Console
+from pdpp_worker.web.site import make_app
+
+_GRACE_S = 5
+
+
+class Server:
+    """Listens from its beginning, so that its URL is known before it answers.
+
+    Raises:
+        ConfigurationError: it would listen beyond loopback without a password, or cannot listen there.
+    """
+
+    def __init__(self, settings: Settings, db: Database, *, address: str, port: int) -> None:
+        if not is_loopback(address) and settings.web_password is None:
+            raise ConfigurationError(
+                f"The console would listen on {address} without a password. Set PDPP_WEB_PASSWORD, or leave "
+                "PDPP_WEB_ADDRESS at 127.0.0.1."
+            )
+        self.access = Access(settings)
+        self._socket = _listen(address, port)
+        self._app = make_app(Console(settings, db, self.access))
+        self.url = _url(address, self._socket.getsockname()[1])
+        self.access.note_url(self.url)
+
+    def link(self) -> str:
+        """A link that lets in once."""
+        return link_to(self.url, self.access)
+
+    def run(self, on_server: Callable[[uvicorn.Server], None] = lambda _: None) -> None:
+        """Answer until SIGINT or SIGTERM; `on_server` is told the server, which another thread may stop."""
+        config = uvicorn.Config(
+            self._app,
+            # Neither requests nor their addresses are logged: they are the owner's.
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            h11_max_incomplete_event_size=64_000,
+            proxy_headers=False,
+            lifespan="off",
+            ws="none",
+        )
+        server = uvicorn.Server(config)
+        on_server(server)
+        server.run(sockets=[self._socket])
+
+
+def running_link(settings: Settings) -> str:
+    """A link that lets in once, to the console of this data directory that was started last."""
+    access = Access(settings)
+    return link_to(access.last_url() or _url(settings.web_address, settings.web_port), access)
+
+
+def link_to(url: str, access: Access) -> str:
+    """A link to a console that lets in once."""
+    return f"{url}/enter?key={access.new_key()}"
+
+
+def _url(address: str, port: int) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{port}"
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    with suppress(OSError):
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((address, port))
+        return made
+    made.close()
+    raise ConfigurationError(
+        f"The console cannot listen on {address}:{port}; is another one running there? Choose with PDPP_WEB_PORT."
+    )

@@ -1,0 +1,223 @@
+"""Faults that an episode draws from: each begins, lasts for a while, and is over. None loses what is durable."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+
+import psutil
+import psycopg
+from redis import Redis
+from redis.exceptions import RedisError
+
+from pdpp_worker.errors import PdppError
+from pdpp_worker.owner import connection_changes, manual_runs
+from tests.chaos.world import World, freeze, thaw
+
+Lasting = Iterator[None]
+Fault = Callable[[World, random.Random], AbstractContextManager[None]]
+
+
+@contextmanager
+def kill_worker(world: World, choice: random.Random) -> Lasting:
+    """A machine dies; another takes its place."""
+    world.kill(world.at_work(choice))
+    yield
+    world.start_worker()
+
+
+@contextmanager
+def kill_program(world: World, _: random.Random) -> Lasting:
+    """The connector's own process is killed."""
+    for member in world.workers:
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(member.process.pid).children(recursive=True):
+                if "connector.py" in " ".join(child.cmdline()):
+                    child.kill()
+    yield
+
+
+@contextmanager
+def freeze_worker(world: World, choice: random.Random) -> Lasting:
+    """A machine stands still, past its leases, and goes on as if nothing had been."""
+    member = world.at_work(choice)
+    freeze(member)
+    yield
+    thaw(member)
+
+
+@contextmanager
+def no_beat(world: World, _: random.Random) -> Lasting:
+    """Nothing asks for runs or recovery."""
+    for member in list(world.beats):
+        world.kill(member)
+    yield
+    world.start_beat()
+
+
+@contextmanager
+def two_beats(world: World, _: random.Random) -> Lasting:
+    """Everything is asked for twice."""
+    world.start_beat()
+    yield
+    world.kill(world.beats[-1])
+
+
+@contextmanager
+def empty_redis(world: World, _: random.Random) -> Lasting:
+    """Every message and every rate is forgotten."""
+    world.valkey.flush()
+    yield
+
+
+@contextmanager
+def restart_redis(world: World, _: random.Random) -> Lasting:
+    """Redis is away for a while, and empty when it is back."""
+    world.valkey.kill()
+    yield
+    world.valkey.start()
+
+
+@contextmanager
+def freeze_redis(world: World, _: random.Random) -> Lasting:
+    """Redis takes connections and answers nothing."""
+    world.valkey.freeze()
+    yield
+    world.valkey.thaw()
+
+
+@contextmanager
+def restart_postgres(world: World, _: random.Random) -> Lasting:
+    """PostgreSQL dies in the middle of its transactions and recovers."""
+    world.postgres.kill()
+    yield
+    world.postgres.start()
+
+
+@contextmanager
+def freeze_postgres(world: World, _: random.Random) -> Lasting:
+    """PostgreSQL takes connections and answers nothing."""
+    world.postgres.freeze()
+    yield
+    world.postgres.thaw()
+
+
+@contextmanager
+def cut_connections(world: World, _: random.Random) -> Lasting:
+    """Every connection to PostgreSQL is reset."""
+    world.proxy.cut()
+    yield
+
+
+@contextmanager
+def swallow_packets(world: World, _: random.Random) -> Lasting:
+    """The network to PostgreSQL swallows everything, and resets nothing."""
+    world.proxy.swallow()
+    yield
+    world.proxy.forward()
+
+
+@contextmanager
+def slow_network(world: World, choice: random.Random) -> Lasting:
+    """Every packet to and from PostgreSQL comes late."""
+    world.proxy.delay_s = choice.uniform(0.01, 0.1)
+    yield
+    world.proxy.delay_s = 0.0
+
+
+@contextmanager
+def exhaust_connections(world: World, _: random.Random) -> Lasting:
+    """PostgreSQL has no connection left."""
+    with ExitStack() as taken:
+        with suppress(psycopg.OperationalError):
+            for _number in range(200):
+                taken.enter_context(psycopg.connect(world.postgres.url.replace("+psycopg", "")))
+        yield
+
+
+@contextmanager
+def ring_again(world: World, choice: random.Random) -> Lasting:
+    """Every message that waits is delivered several times."""
+    with suppress(RedisError), Redis.from_url(world.valkey.broker_url, socket_timeout=5) as broker:
+        for queue in ("control", "collect"):
+            for message in broker.lrange(queue, 0, -1):
+                for _ in range(choice.randint(1, 3)):
+                    broker.lpush(queue, message)
+    yield
+
+
+@contextmanager
+def lose_bells(world: World, _: random.Random) -> Lasting:
+    """The messages that wait now are lost."""
+    with suppress(RedisError), Redis.from_url(world.valkey.broker_url, socket_timeout=5) as broker:
+        broker.delete("control", "collect")
+    yield
+
+
+@contextmanager
+def failing_notes(world: World, choice: random.Random) -> Lasting:
+    """Some notes cannot be read."""
+    for notes in world.notes.values():
+        notes.fail(dict.fromkeys(choice.sample(notes.keys, len(notes.keys) // 4), choice.choice((500, 503, 429))))
+    yield
+    for notes in world.notes.values():
+        notes.heal()
+
+
+@contextmanager
+def provider_away(world: World, choice: random.Random) -> Lasting:
+    """The provider answers nothing but errors, or slowly."""
+    for notes in world.notes.values():
+        if choice.random() < 0.5:
+            notes.slow(0.4)
+        else:
+            notes.fail_all(choice.choice((500, 502, 503, 429)))
+    yield
+    for notes in world.notes.values():
+        notes.heal()
+
+
+@contextmanager
+def owner_acts(world: World, choice: random.Random) -> Lasting:
+    """The owner cancels, pauses, asks for runs and recoveries, sets a rate."""
+    with world.database() as db, suppress(PdppError):
+        name = choice.choice([row["name"] for row in world.rows("SELECT name FROM connections")])
+        act = choice.choice(("cancel", "pause", "run", "full", "recover", "rate"))
+        if act == "cancel":
+            manual_runs.cancel(db, name)
+        elif act == "pause":
+            connection_changes.pause(db, name, True)
+            yield
+            connection_changes.pause(db, name, False)
+            return
+        elif act == "rate":
+            connection_changes.set_rate(db, name, choice.uniform(1, 50))
+        elif act == "recover":
+            world.recover(db)
+        else:
+            manual_runs.request(db, name, full=act == "full")
+    yield
+
+
+FAULTS: tuple[Fault, ...] = (
+    kill_worker,
+    kill_program,
+    freeze_worker,
+    no_beat,
+    two_beats,
+    empty_redis,
+    restart_redis,
+    freeze_redis,
+    restart_postgres,
+    freeze_postgres,
+    cut_connections,
+    swallow_packets,
+    slow_network,
+    exhaust_connections,
+    ring_again,
+    lose_bells,
+    failing_notes,
+    provider_away,
+    owner_acts,
+)

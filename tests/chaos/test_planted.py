@@ -1,0 +1,38 @@
+"""Each invariant of an episode catches the bug that it is there for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import episode, planted
+from tests.chaos.faults import Fault, failing_notes, freeze_worker, kill_worker
+from tests.chaos.world import World
+
+pytestmark = pytest.mark.process  # starts servers and processes itself
+
+PLANTED: dict[str, tuple[str, Fault, str]] = {
+    "fence not checked": (planted.FENCE_NOT_CHECKED, freeze_worker, "fence: "),
+    "cursor committed first": (planted.CURSOR_FIRST, kill_worker, "is ahead of"),
+    "gap forgotten": (planted.GAP_FORGOTTEN, failing_notes, "is ahead of"),
+    "gap closed without its record": (planted.GAP_CLOSED_WITHOUT_RECORD, failing_notes, "closed without its record"),
+    "record forgotten": (planted.RECORD_FORGOTTEN, kill_worker, "is missing"),
+    "wait doubled": (planted.WAIT_DOUBLED, kill_worker, "not at rest"),
+}
+
+
+@pytest.mark.parametrize(("text", "fault", "sentence"), PLANTED.values(), ids=list(PLANTED))
+def test_a_planted_bug_is_caught(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, fault: Fault, sentence: str
+) -> None:
+    monkeypatch.setattr(episode, "STEADY_S", 25.0)
+    monkeypatch.setattr(episode, "FAULTS_EACH", 2)
+    monkeypatch.setattr(episode, "HOLD_S", (4.5,))
+    world.plant = tmp_path / "plant"
+    world.plant.mkdir()
+    (world.plant / "sitecustomize.py").write_text(text)
+
+    wrong = episode.play(world, seed=1, faults=[fault])
+
+    assert any(sentence in one for one in wrong), f"{wrong}\n{world.logs()}"

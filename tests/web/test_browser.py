@@ -1,0 +1,108 @@
+"""The console in Chromium: by keyboard, on a narrow screen, without JavaScript."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.scripted import Scenario
+from tests.web.conftest import Running, collect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+PAGES = (
+    "/",
+    "/connections/1",
+    "/connections/new?connector=scripted",
+    "/gaps",
+    "/gaps/1",
+    "/runs",
+    "/runs/1",
+    "/records",
+    "/connections/1/streams/items",
+)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with playwright.sync_playwright() as started:
+        # As root, Chromium has no sandbox.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        with closing(started.chromium.launch(executable_path=CHROMIUM, args=arguments)) as browser:
+            yield browser
+
+
+def opened(chromium: Browser, running: Running, **options: Any) -> Page:
+    """A page of a browser that is in."""
+    page = chromium.new_context(base_url=running.url, **options).new_page()
+    page.goto(running.server.link())
+    return page
+
+
+def press_until(page: Page, text: str, *, most: int = 60) -> None:
+    """Press Tab until the element with this text has the focus, then Enter."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText").strip() == text:
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
+            return
+    raise AssertionError(f"no Tab reaches {text!r}")
+
+
+def test_a_gap_is_found_and_waived_by_keyboard(chromium: Browser, running: Running, scenario: Scenario) -> None:
+    collect(scenario)
+    page = opened(chromium, running)
+
+    press_until(page, "mine")
+    press_until(page, "Gaps")
+    press_until(page, "2")
+    press_until(page, "Do without it")
+
+    assert page.locator("h1").inner_text() == "Gap 2"
+    assert "waived" in page.locator("[role=status]").inner_text()
+    assert {gap["id"]: gap["status"] for gap in scenario.gaps()} == {1: "open", 2: "waived"}
+
+
+def test_no_script_is_needed_to_change_something(chromium: Browser, running: Running, scenario: Scenario) -> None:
+    collect(scenario)
+    page = opened(chromium, running, java_script_enabled=False)
+
+    page.goto("/connections/1")
+    page.get_by_label("Collect every").fill("2h")
+    page.get_by_role("button", name="Change the schedule").click()
+
+    assert scenario.one("SELECT every_s FROM schedules")["every_s"] == 7200
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_every_page_fits_and_loads_nothing_from_elsewhere(
+    chromium: Browser, running: Running, scenario: Scenario, width: int, scheme: str
+) -> None:
+    collect(scenario)
+    page = opened(chromium, running, viewport={"width": width, "height": 700}, color_scheme=scheme)
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+
+    for path in PAGES:
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+    assert all(url.startswith(running.url) for url in asked)
+    assert [text for text in complaints if "favicon" not in text and "404" not in text] == []

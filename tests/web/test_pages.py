@@ -1,0 +1,159 @@
+"""Pages say what is there, and their JSON is that of the commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pdpp_worker.web.site import DOCUMENTS, FORMS, PAGES
+from tests.cli.conftest import Cli
+from tests.support.scripted import Scenario
+from tests.web.conftest import Owner, collect
+
+EVERY_PAGE = [
+    "/",
+    "/connections/new",
+    "/connections/new?connector=scripted",
+    "/connections/1",
+    "/gaps",
+    "/gaps/1",
+    "/gaps?connection=1&status=all",
+    "/runs",
+    "/runs?status=succeeded&since=2026-01-01",
+    "/runs/1",
+    "/records",
+]
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_every_page_has_one_heading_and_a_title_before_and_after_a_run(
+    owner: Owner, scenario: Scenario, page: str
+) -> None:
+    collect(scenario)
+
+    html = owner.get(page)
+
+    assert html.count("<h1>") == 1
+    assert "<title>" in html
+
+
+def test_every_page_is_tried() -> None:
+    plain = {page.partition("?")[0].replace("/1", "/{id:int}") for page in EVERY_PAGE}
+
+    assert plain == {path for path in PAGES if "/streams/" not in path}
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [
+        ("/status.json", ["status"]),
+        ("/coverage.json", ["coverage"]),
+        ("/rate.json", ["rate"]),
+        ("/connections.json", ["connection", "list"]),
+        ("/runs.json", ["runs", "list"]),
+        ("/runs/1.json", ["runs", "show", "1"]),
+        ("/gaps/1.json", ["why", "1"]),
+    ],
+)
+def test_a_page_says_the_same_as_the_command(
+    owner: Owner, cli: Cli, scenario: Scenario, page: str, command: list[str]
+) -> None:
+    collect(scenario)
+
+    assert steady(owner.json(page)) == steady(cli.json(*command))
+
+
+def test_the_gaps_of_a_page_are_those_of_the_command(owner: Owner, cli: Cli, scenario: Scenario) -> None:
+    collect(scenario)
+
+    assert steady(owner.json("/gaps.json")["gaps"]) == steady(cli.json_lines("gaps", "mine"))
+
+
+def test_a_connection_is_that_of_the_command(owner: Owner, cli: Cli, scenario: Scenario) -> None:
+    collect(scenario)
+
+    document = owner.json("/connections/1.json")
+
+    shown = cli.json("connection", "show", "mine")
+    assert {key: document[key] for key in shown} == shown
+    assert steady(document["coverage"]) == steady(cli.json("coverage"))
+
+
+def steady(value: Any) -> Any:
+    """A document without the estimates that move with the clock."""
+    if isinstance(value, dict):
+        return {name: steady(one) for name, one in value.items() if name not in ("done_at", "done_give_or_take_s")}
+    return [steady(one) for one in value] if isinstance(value, list) else value
+
+
+def test_home_answers_in_one_sentence_and_has_a_card_for_each_connection(owner: Owner, scenario: Scenario) -> None:
+    collect(scenario)
+
+    home = owner.json("/home.json")
+
+    [card] = home["cards"]
+    assert home["answer"] in owner.get("/")
+    assert (card["connection"], card["verdict"], card["held"], card["missing_known"]) == (
+        "mine",
+        "waiting_for_upgrade",
+        2,
+        2,
+    )
+
+
+def test_what_waits_for_the_owner_is_named_with_the_streams(owner: Owner, scenario: Scenario) -> None:
+    collect(scenario)
+    scenario.execute("UPDATE gaps SET status = 'exhausted', next_attempt_at = NULL")
+
+    home = owner.json("/home.json")
+
+    [need] = home["needs"]
+    assert need["streams"] == ["items"]
+    assert "Given up after many tries" in need["sentence"]
+    assert home["cards"][0]["due"] == "recover"
+
+
+def test_gaps_are_grouped_by_reason_with_who_acts(owner: Owner, scenario: Scenario) -> None:
+    collect(scenario)
+
+    groups = {group["reason"]: group for group in owner.json("/gaps.json")["groups"]}
+
+    assert groups["rate_limited"]["who_mends"] == "time"
+    assert groups["template_unknown"]["who_acts"] == "version above 1.0.0"
+
+
+def test_runs_are_filtered(owner: Owner, scenario: Scenario) -> None:
+    collect(scenario)
+
+    def found(query: str) -> list[int]:
+        return [run["id"] for run in owner.json(f"/runs.json?{query}")]
+
+    assert found("status=partially_completed") == found("reason=rate_limited") == found("connection=1") == [1]
+    assert found("status=failed") == found("connection=2") == found("until=2020-01-01") == found("before=1") == []
+
+
+def test_a_run_of_which_nobody_knows_is_not_found(owner: Owner) -> None:
+    for path in ("/runs/7", "/gaps/7", "/connections/7", "/runs/99999999999999999999", "/nowhere"):
+        assert owner.browser.get(path).status_code == 404
+        assert owner.browser.get(f"{path}.json").json()["error"] == "not_found"
+
+
+def test_the_bar_of_a_stream_is_drawn_and_told(owner: Owner, scenario: Scenario) -> None:
+    collect(scenario)
+
+    html = owner.get("/connections/1")
+
+    assert 'aria-label="items: held 2, rate_limited 1, template_unknown 1"' in html
+    assert html.count("<rect") == 3
+
+
+def test_the_api_is_described_and_versioned(owner: Owner) -> None:
+    described = owner.json("/openapi.json")
+
+    assert len(described["paths"]) == len(PAGES) + len(DOCUMENTS)
+    assert described["info"]["version"] == owner.browser.get("/status.json").headers["pdpp-api-version"]
+
+
+def test_forms_have_paths_of_their_own() -> None:
+    assert set(FORMS) & set(PAGES) == {"/connections/new"}

@@ -1,0 +1,190 @@
+"""What is held is found, read in its threads, and never let out of its frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from pdpp_worker.search import indexer
+from tests.support.scripted import Scenario, manifest, record, state
+from tests.web.conftest import Owner
+
+TALKS = {
+    "name": "talks",
+    "reading": {"title": "topic", "time": "at"},
+    "schema": {"properties": {"size": {"type": "integer"}}},
+}
+LINES = {
+    "name": "lines",
+    "parent_streams": ["talks"],
+    "coverage_strategy": "parent_detail_accounting",
+    "belongs_to": {"talks": "talk_id"},
+    "reading": {"author": "who", "time": "at", "text": "said"},
+}
+MAILS = {"name": "mails", "reading": {"title": "subject", "thread": "thread_id", "time": "at"}}
+BODIES = {
+    "name": "bodies",
+    "parent_streams": ["mails"],
+    "coverage_strategy": "parent_detail_accounting",
+    "belongs_to": {"mails": "mail_id"},
+    "reading": {"text": "plain", "html": "html"},
+}
+HOSTILE = (
+    '<h1>hello</h1><script>parent.alert(1)</script><img src="https://evil.example/x">'
+    '<meta http-equiv=refresh content="0;url=https://evil.example">'
+)
+
+
+def take(scenario: Scenario) -> None:
+    scenario.manifest = manifest(TALKS, LINES, MAILS, BODIES)
+    scenario.send(
+        record("t1", "talks", topic="Green doors", at="2024-01-01T00:00:00Z", size=7),
+        record("l2", "lines", talk_id="t1", who="you", said="second words", at="2024-01-01T00:02:00Z"),
+        record("l1", "lines", talk_id="t1", who="me", said="first <b>words</b>", at="2024-01-01T00:01:00Z"),
+        record("m1", "mails", subject="Letter", thread_id="x", at="2024-02-01T00:00:00Z"),
+        record("m2", "mails", subject="Answer", thread_id="x", at="2024-02-02T00:00:00Z"),
+        record("b1", "bodies", mail_id="m1", plain="dear zanzibar"),
+        record("b2", "bodies", mail_id="m2", html=HOSTILE),
+        *(state(1, stream) for stream in ("talks", "mails")),
+    )
+    scenario.run()
+    indexer.index(scenario.db)
+
+
+def found(owner: Owner, **asked: Any) -> list[dict[str, Any]]:
+    response = owner.browser.post("/records.json", data=asked)
+    assert response.status_code == 200, response.text
+    hits: list[dict[str, Any]] = response.json()["hits"]
+    return hits
+
+
+def name_of(owner: Owner, stream: str, title: str) -> str:
+    records = owner.json(f"/connections/1/streams/{stream}.json")["records"]
+    return next(f"/connections/1/streams/{stream}/records/{one['name']}" for one in records if one["title"] == title)
+
+
+def test_one_record_is_found_by_a_word_in_it_with_the_passage(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    [hit] = found(owner, words="ZANZIBAR")
+
+    assert (hit["stream"], hit["passage"]) == ("bodies", ["dear ", "zanzibar", ""])
+    page = owner.browser.post("/records", data={"words": "zanzibar"})
+    assert "<mark>zanzibar</mark>" in page.text
+    assert "zanzibar" not in str(page.url)
+
+
+def test_search_keeps_to_a_connection_and_a_stream(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    assert len(found(owner, words="words")) == 2
+    assert len(found(owner, words="words", connection="1", stream="lines")) == 2
+    assert found(owner, words="words", connection="2") == found(owner, words="words", stream="talks") == []
+
+
+def test_what_is_not_indexed_yet_is_counted(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+    scenario.send(record("t2", "talks", topic="new"), state(2, "talks"))
+    scenario.run()
+
+    assert owner.json("/records.json")["waiting"] == 1
+    assert "1 records were collected just now" in owner.get("/records")
+
+
+def test_a_stream_is_a_table_of_its_schema_the_latest_first(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    page = owner.get("/connections/1/streams/talks")
+    mails = owner.json("/connections/1/streams/mails.json")["records"]
+
+    assert '<th scope="col">size</th>' in page
+    assert "<td>7</td>" in page
+    assert [one["title"] for one in mails] == ["Answer", "Letter"]
+
+
+def test_a_conversation_is_read_in_its_order(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    page = owner.get(name_of(owner, "talks", "Green doors"))
+
+    assert page.index("first &lt;b&gt;words&lt;/b&gt;") < page.index("second words")
+
+
+def test_mail_is_read_in_its_thread_with_the_bodies(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+    page = owner.get(name_of(owner, "mails", "Answer"))
+    link = page.split("/threads/")[1].split('"')[0]
+
+    thread = owner.get(f"/connections/1/streams/mails/threads/{link}")
+
+    assert thread.index("dear zanzibar") < thread.index('<iframe sandbox=""')
+
+
+def test_html_of_others_is_locked_in(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+    page = owner.get(name_of(owner, "mails", "Answer"))
+
+    source = page.split('<iframe sandbox="" src="')[1].split('"')[0]
+    framed = owner.browser.get(source)
+
+    assert framed.text == HOSTILE
+    policy = framed.headers["content-security-policy"]
+    assert policy.startswith("sandbox; default-src 'none'")
+    assert "script" not in policy
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize("name", ["nothing", "x" * 3000, "..%2f..%2fetc"])
+def test_a_name_that_is_none_of_this_consoles_is_not_found(owner: Owner, scenario: Scenario, name: str) -> None:
+    take(scenario)
+
+    assert owner.browser.get(f"/connections/1/streams/talks/records/{name}").status_code == 404
+
+
+def test_a_key_is_in_no_url(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    links = owner.get("/connections/1/streams/mails").split('href="')[1:]
+
+    assert not any("m1" in link.split('"')[0] for link in links if "/records/" in link)
+
+
+def test_pages_follow_each_other(owner: Owner, scenario: Scenario) -> None:
+    scenario.manifest = manifest(TALKS)
+    scenario.send(
+        *(record(f"t{number:03}", "talks", topic=f"same {number}") for number in range(60)), state(1, "talks")
+    )
+    scenario.run()
+    indexer.index(scenario.db)
+
+    first = owner.json("/connections/1/streams/talks.json")
+    second = owner.json(f"/connections/1/streams/talks.json?page={first['next']}")
+    hits = owner.browser.post("/records.json", data={"words": "same"}).json()
+    more = owner.browser.post("/records.json", data={"words": "same", "page": hits["next"]}).json()
+
+    assert len({one["title"] for one in first["records"] + second["records"]}) == 60
+    assert (len(hits["hits"]), len(more["hits"]), more["next"]) == (50, 10, None)
+
+
+def test_a_search_from_another_site_is_refused(owner: Owner) -> None:
+    response = owner.browser.post("/records", data={"words": "x"}, headers={"origin": "https://evil.example"})
+
+    assert response.status_code == 403
+
+
+def test_words_that_are_no_query_find_nothing_and_break_nothing(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    for words in ("'", '"', "-", "a:* & | !", "\\", "%", "x" * 5000):
+        assert found(owner, words=words) == [], words
+
+
+def test_nothing_of_it_is_shown_to_strangers(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+    path = name_of(owner, "mails", "Answer")
+
+    with httpx.Client(base_url=owner.url) as stranger:
+        assert stranger.get(path).status_code == 303
+        assert stranger.post("/records", data={"words": "x"}).status_code == 303
