@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -12,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from pdpp_worker.data_dirs import default_data_dir
 from pdpp_worker.errors import ConfigurationError
 
 DAY_S = 86_400.0
@@ -58,35 +57,6 @@ TOLD_TO_COMMANDS = (
 """Variables that a connector's command is told; where the command uses this package, none is a mistyped setting."""
 _TYPO = 0.7
 """Names that are as alike as this are taken for the same one, mistyped (`difflib`'s ratio, without the prefix)."""
-
-_CHECKOUT = Path(__file__).resolve().parent.parent
-
-
-def default_data_dir() -> Path:
-    """The directory of the embedded servers, logs and keys.
-
-    A checkout gets a directory of its own, so that two checkouts never share a database. Root gets a place under
-    `/var/lib`: PostgreSQL refuses to run as root, and the account it runs as cannot enter root's home.
-    """
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        base = Path("/var/lib/pdpp-worker")
-    else:
-        base = Path(platformdirs.user_data_dir("pdpp-worker"))
-    if not (_CHECKOUT / "pyproject.toml").exists():
-        return base / "default"
-    digest = hashlib.sha256(str(_CHECKOUT).encode()).hexdigest()[:8]
-    return base / f"{_CHECKOUT.name}-{digest}"
-
-
-def other_data_dirs(settings: Settings) -> list[Path]:
-    """Data directories of other checkouts, such as of this one before it was moved; none where the owner chose one."""
-    if settings.data_dir != default_data_dir():
-        return []
-    return sorted(
-        path.parents[2]
-        for path in settings.data_dir.parent.glob("*/embedded/postgres/data")
-        if path.parents[2] != settings.data_dir
-    )
 
 
 class Settings(BaseSettings):

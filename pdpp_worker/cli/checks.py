@@ -19,6 +19,7 @@ from pdpp_worker.cli.progress import START_THE_FLEET, served_queues
 from pdpp_worker.coverage import outlook
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.phrases import obstacles
+from pdpp_worker.data_dirs import other_data_dirs
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.local.endpoints import Endpoints, resolve
@@ -27,7 +28,7 @@ from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.session import Database
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.secrets import Vault
-from pdpp_worker.settings import Settings, connectors_with_ceilings, other_data_dirs, unknown_variables
+from pdpp_worker.settings import Settings, connectors_with_ceilings, unknown_variables
 from pdpp_worker.store.views import event_views
 from pdpp_worker.store.views.event_views import StuckThreads
 
@@ -99,7 +100,7 @@ def _data_directory(settings: Settings) -> str:
     try:
         make_directory(settings.data_dir)
         with tempfile.TemporaryFile(dir=settings.data_dir):
-            others = ", ".join(map(str, other_data_dirs(settings)))
+            others = ", ".join(map(str, other_data_dirs(settings.data_dir)))
             return (
                 f"{settings.data_dir}; there is data of other places too: {others}"
                 if others

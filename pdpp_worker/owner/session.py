@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pdpp_worker import logs, registry
+from pdpp_worker.data_dirs import other_data_dirs
 from pdpp_worker.local import endpoints
 from pdpp_worker.logs import get_logger
 from pdpp_worker.owner import schema
-from pdpp_worker.settings import Settings, get_settings, other_data_dirs
+from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store.engine import Database
 
 __all__ = ["Database", "Session", "connected", "open_session"]
@@ -52,7 +53,7 @@ def connected() -> Iterator[Session]:
     """
     settings = get_settings()
     logs.configure(settings)
-    if not settings.data_dir.exists() and (others := other_data_dirs(settings)):
+    if not settings.data_dir.exists() and (others := other_data_dirs(settings.data_dir)):
         found = ", ".join(map(str, others))
         get_logger().warning(
             f"{settings.data_dir} is new. Data is in: {found}. To go on with it, set PDPP_DATA_DIR to its directory."

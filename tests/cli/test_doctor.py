@@ -169,7 +169,7 @@ def test_the_data_of_a_checkout_that_was_moved_is_named(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "before-0123" / "embedded" / "postgres" / "data").mkdir(parents=True)
-    monkeypatch.setattr("pdpp_worker.settings.default_data_dir", lambda: tmp_path / "now-4567")
+    monkeypatch.setattr("pdpp_worker.data_dirs.default_data_dir", lambda: tmp_path / "now-4567")
 
     found = _examine(cli, monkeypatch, PDPP_DATA_DIR=str(tmp_path / "now-4567"))["data directory"]
 

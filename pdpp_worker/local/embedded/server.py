@@ -116,13 +116,17 @@ class Server(ABC):
             ConfigurationError: the package is missing, or a directory cannot be used.
             PdppError: an earlier server does not end.
         """
+        self.prepare_socket()
+        _ = self.executable  # found here, where the user hears of it if that fails
+        self.initialise()
+
+    def prepare_socket(self) -> None:
+        """Make the directory of the socket, and remove what an earlier server left; raises as `prepare`."""
         self._keep_place()
         self.clear()
         if self.account is not None:
             check_reach(self.account, self.home)
         make_owned_directory(self.socket_directory, self.account)
-        _ = self.executable  # found here, where the user hears of it if that fails
-        self.initialise()
 
     def initialise(self) -> None:
         """Create the data directory if there is none."""
