@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     """How often the dispatcher looks for due runs."""
     sweep_every_s: Period = 60.0
     """How often the sweeps look for due gaps, and the watchdog for connections that stand still."""
-    index_every_s: Seconds = 10.0
+    index_every_s: Period = 10.0
     """How often what was collected is made findable by its words."""
     housekeeping_every_s: Period = 3600.0
     """How often old events are dropped and structural absences are compared with the manifests."""
