@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     """The share of a run's budget that may go to known gaps before it walks on; they get what is left afterwards."""
 
     events_keep_days: PositiveInt = 90
-    """How long events are kept."""
+    """How long events and the history of rates are kept."""
 
     broker_timeout_s: PositiveSeconds = 5.0
     """Bound on every single operation on the broker and the pacing server."""

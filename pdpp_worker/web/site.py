@@ -17,7 +17,7 @@ from pdpp_worker.web import actions, answers, gap_actions
 from pdpp_worker.web.console import Acts, Console, Shows
 from pdpp_worker.web.guard import Guard
 from pdpp_worker.web.openapi import openapi
-from pdpp_worker.web.pages import connection, gaps, home, records, runs
+from pdpp_worker.web.pages import connection, gaps, health, home, rates, records, runs
 
 PAGES: Mapping[str, Shows] = {
     "/": home.home,
@@ -27,6 +27,9 @@ PAGES: Mapping[str, Shows] = {
     "/gaps/{id:int}": gaps.gap,
     "/runs": runs.runs,
     "/runs/{id:int}": runs.run,
+    "/rate": rates.rates,
+    "/connections/{id:int}/rate": rates.rate,
+    "/doctor": health.doctor,
     "/records": records.search,
     "/connections/{id:int}/streams/{stream}": records.stream,
     "/connections/{id:int}/streams/{stream}/records/{name}": records.record,
@@ -39,7 +42,6 @@ ASKED_BY_FORM = ("/records",)
 DOCUMENTS: Mapping[str, Shows] = {
     "/status": home.status,
     "/coverage": home.coverage,
-    "/rate": home.rate,
     "/connections": home.connections,
 }
 """Each is there as JSON only."""
