@@ -65,7 +65,7 @@ FORMS: Mapping[str, Acts] = {
 _one_try = asyncio.Lock()
 _WRONG_S = 1.0
 """A wrong password takes so long, and one is tried at a time: nobody guesses many."""
-_STATIC = {"console.css": "text/css"}
+_STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
 
 
 def make_app(console: Console) -> Starlette:
@@ -84,6 +84,7 @@ def make_app(console: Console) -> Starlette:
         *_doors(console),
         Route("/openapi.json", lambda _: answers.json_answer(openapi(answers.API_VERSION, [*PAGES, *DOCUMENTS]))),
         Route("/static/{name}", _static),
+        Route("/live", console.live.endpoint),
         Route("/health", lambda _: PlainTextResponse("ok")),
     ]
     hosts = frozenset(console.settings.web_hosts)
