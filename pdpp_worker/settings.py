@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     """The share of a run's budget that may go to known gaps before it walks on; they get what is left afterwards."""
 
     events_keep_days: Annotated[int, Field(ge=1, le=36_500)] = 90
-    """How long events are kept."""
+    """How long events and the history of rates are kept."""
 
     broker_timeout_s: Seconds = 5.0
     """Bound on every single operation on the broker and the pacing server."""

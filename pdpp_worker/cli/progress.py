@@ -14,18 +14,16 @@ from pdpp_worker import registry
 from pdpp_worker.cli.output import console, make_table, note
 from pdpp_worker.coverage.phrases import number, waiting
 from pdpp_worker.coverage.waits import Wait, wait_of
+from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues
 from pdpp_worker.errors import PdppError
 from pdpp_worker.owner.session import Database
 from pdpp_worker.store.views import run_views
 from pdpp_worker.store.views import wait_views as store
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
 
-START_THE_FLEET = "Start the fleet with: pdpp-worker up"
-
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 1.0
 _UNHEARD_S = 5.0
 """After so long without a worker at a due run, the workers are asked whether they are there."""
-_ANSWER_S = 2.0
 
 
 def watch(db: Database, run_id: int) -> RunView:
@@ -48,24 +46,6 @@ def watch(db: Database, run_id: int) -> RunView:
         note(f"The run goes on without being watched; see: pdpp-worker runs show {run_id}")
         raise
     return view
-
-
-def served_queues(timeout_s: float = _ANSWER_S) -> dict[str, list[str]]:
-    """Queue to the workers that take from it, as far as they answer within `timeout_s` seconds.
-
-    Raises:
-        OSError, OperationalError: the broker cannot be reached.
-    """
-    from pdpp_worker.tasks.app import app
-
-    with app.connection_for_write() as connection:
-        connection.ensure_connection(max_retries=1, timeout=timeout_s)
-        answers = app.control.inspect(timeout=timeout_s, connection=connection).active_queues() or {}
-    served: dict[str, list[str]] = {}
-    for worker, queues in sorted(answers.items()):
-        for queue in queues:
-            served.setdefault(queue["name"], []).append(worker)
-    return served
 
 
 def _looks(db: Database, run_id: int) -> Iterator[tuple[RunView, list[RunStreamView], Wait | None]]:

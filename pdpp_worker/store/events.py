@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, text
 
+from pdpp_worker.store import changes
 from pdpp_worker.store.tables import events
 from pdpp_worker.store.values import storable
 
@@ -29,3 +30,4 @@ def append(connection: Connection, connection_id: int, run_id: int | None, what:
             for kind, stream, data in what
         ]
         connection.execute(insert(events), rows)
+        changes.tell(connection)

@@ -24,6 +24,14 @@ _SAVE = text("""
     INSERT INTO rate_states (connection_id, state) VALUES (:connection_id, :state)
     ON CONFLICT (connection_id) DO UPDATE SET state = excluded.state, updated_at = clock_timestamp()
 """).bindparams(bindparam("state", type_=JSONB))
+_NOTE = text("""
+    INSERT INTO rate_history (connection_id, at, interval_ms, ceiling_ms, quota_per_minute, refused_at, retry_after_s)
+    SELECT :connection_id, clock_timestamp(), (state ->> 'interval_ms')::double precision,
+        (state ->> 'ceiling_ms')::double precision, (state ->> 'quota_per_minute')::double precision,
+        (state #>> '{back_off,at}')::timestamptz, (state #>> '{back_off,retry_after_s}')::double precision
+    FROM (SELECT CAST(:state AS jsonb) AS state) AS given WHERE state ->> 'interval_ms' IS NOT NULL
+""").bindparams(bindparam("state", type_=JSONB))
+_TRIM = text("DELETE FROM rate_history WHERE at < clock_timestamp() - :days * interval '1 day'")
 _LOAD = text("""
     SELECT state, CAST(extract(epoch FROM clock_timestamp() - updated_at) AS double precision) AS age_s
     FROM rate_states WHERE connection_id = :connection_id
@@ -37,7 +45,14 @@ def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
         LeaseLostError: another worker holds the connection, and knows better by now.
     """
     leases.renew(connection, claim)
-    connection.execute(_SAVE, {"connection_id": claim.connection_id, "state": state})
+    values = {"connection_id": claim.connection_id, "state": state}
+    connection.execute(_SAVE, values)
+    connection.execute(_NOTE, values)
+
+
+def trim(connection: Connection, days: int) -> int:
+    """Drop the history of rates that is older than `days`; returns how many rows."""
+    return connection.execute(_TRIM, {"days": days}).rowcount
 
 
 def load(connection: Connection, connection_id: int) -> HeldRate | None:

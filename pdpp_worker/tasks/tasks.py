@@ -17,7 +17,7 @@ from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.search import indexer
 from pdpp_worker.settings import get_settings
-from pdpp_worker.store import events
+from pdpp_worker.store import events, rates
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
@@ -135,8 +135,9 @@ def tidy_host(**_: object) -> None:
 
 @app.task(name="pdpp.housekeeping", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def housekeeping(**kwargs: Any) -> None:
-    """Drop old events."""
+    """Drop old events, and the old history of rates."""
     read("pdpp.housekeeping", NoArguments, kwargs)
     own = services()
     with own.db.begin() as connection:
         events.trim(connection, own.settings.events_keep_days)
+        rates.trim(connection, own.settings.events_keep_days)

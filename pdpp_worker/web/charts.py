@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 LEAST = 0.5
@@ -30,3 +31,24 @@ def stacked(parts: Mapping[str, int]) -> list[Segment]:
         found.append(Segment(name, count, round(begin, 2), round(width * scale, 2), kind))
         begin += width * scale
     return found
+
+
+class Line(NamedTuple):
+    """A line in a picture of `WIDTH` by `HEIGHT`, as the points of an SVG polyline; `top` is the value at its top."""
+
+    points: str
+    top: float
+
+
+WIDTH, HEIGHT = 600, 120
+
+
+def across(at: datetime, since: datetime, until: datetime) -> float:
+    """The place of a time on the axis."""
+    return round(WIDTH * ((at - since) / (until - since)), 1)
+
+
+def line(values: Sequence[tuple[float, float]], top: float) -> Line:
+    """A line through values, (place, value) each; zero is at the bottom."""
+    scale = HEIGHT / top if top > 0 else 0.0
+    return Line(" ".join(f"{place:g},{round(HEIGHT - min(value, top) * scale, 1):g}" for place, value in values), top)

@@ -13,6 +13,7 @@ from pdpp_worker.owner.session import Database
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.views.item_views import MAX_ID
 from pdpp_worker.web.access import Access
+from pdpp_worker.web.live import Live
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Console:
     settings: Settings
     db: Database
     access: Access
+    live: Live
 
 
 @dataclass(frozen=True)

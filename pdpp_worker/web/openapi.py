@@ -14,8 +14,10 @@ from pdpp_worker.coverage.item import Answer
 from pdpp_worker.coverage.rate_rows import RateView
 from pdpp_worker.coverage.status_rows import StatusRow
 from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.doctor.checks import Check
 from pdpp_worker.store.views.connection_views import ConnectionView
 from pdpp_worker.store.views.gap_views import GapView
+from pdpp_worker.store.views.rate_views import RateBucket
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
 from pdpp_worker.store.views.search_views import FoundRecord
 from pdpp_worker.web.entries import Entry
@@ -35,6 +37,13 @@ DESCRIBED: Mapping[str, Described] = {
     "/status": Described("The same as `pdpp-worker status --json`.", list[StatusRow]),
     "/coverage": Described("The same as `pdpp-worker coverage --json`.", list[StreamCoverage], {}, ("connection",)),
     "/rate": Described("The same as `pdpp-worker rate --json`.", list[RateView], {}, ("connection",)),
+    "/connections/{id}/rate": Described(
+        "The rate of a connection over a period: `1h`, `24h` or `30d`.",
+        dict[str, Any],
+        {"rate": RateView, "history": list[RateBucket]},
+        ("period",),
+    ),
+    "/doctor": Described("The same as `pdpp-worker doctor --json`.", list[Check]),
     "/connections": Described("The same as `pdpp-worker connection list --json`.", list[ConnectionView]),
     "/connections/new": Described("The installed connectors.", list[dict[str, Any]]),
     "/connections/{id}": Described(

@@ -17,7 +17,7 @@ from pdpp_worker.web import actions, answers, gap_actions
 from pdpp_worker.web.console import Acts, Console, Shows
 from pdpp_worker.web.guard import Guard
 from pdpp_worker.web.openapi import openapi
-from pdpp_worker.web.pages import connection, gaps, home, records, runs
+from pdpp_worker.web.pages import connection, gaps, health, home, rates, records, runs
 
 PAGES: Mapping[str, Shows] = {
     "/": home.home,
@@ -27,6 +27,9 @@ PAGES: Mapping[str, Shows] = {
     "/gaps/{id:int}": gaps.gap,
     "/runs": runs.runs,
     "/runs/{id:int}": runs.run,
+    "/rate": rates.rates,
+    "/connections/{id:int}/rate": rates.rate,
+    "/doctor": health.doctor,
     "/records": records.search,
     "/connections/{id:int}/streams/{stream}": records.stream,
     "/connections/{id:int}/streams/{stream}/records/{name}": records.record,
@@ -39,7 +42,6 @@ ASKED_BY_FORM = ("/records",)
 DOCUMENTS: Mapping[str, Shows] = {
     "/status": home.status,
     "/coverage": home.coverage,
-    "/rate": home.rate,
     "/connections": home.connections,
 }
 """Each is there as JSON only."""
@@ -63,7 +65,7 @@ FORMS: Mapping[str, Acts] = {
 _one_try = asyncio.Lock()
 _WRONG_S = 1.0
 """A wrong password takes so long, and one is tried at a time: nobody guesses many."""
-_STATIC = {"console.css": "text/css"}
+_STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
 
 
 def make_app(console: Console) -> Starlette:
@@ -82,6 +84,7 @@ def make_app(console: Console) -> Starlette:
         *_doors(console),
         Route("/openapi.json", lambda _: answers.json_answer(openapi(answers.API_VERSION, [*PAGES, *DOCUMENTS]))),
         Route("/static/{name}", _static),
+        Route("/live", console.live.endpoint),
         Route("/health", lambda _: PlainTextResponse("ok")),
     ]
     hosts = frozenset(console.settings.web_hosts)

@@ -14,9 +14,10 @@ from pdpp_worker.owner.session import Database
 from pdpp_worker.settings import Settings
 from pdpp_worker.web.access import Access
 from pdpp_worker.web.console import Console
+from pdpp_worker.web.live import Live
 from pdpp_worker.web.site import make_app
 
-_GRACE_S = 5
+_GRACE_S = 2
 
 
 class Server:
@@ -34,7 +35,8 @@ class Server:
             )
         self.access = Access(settings)
         self._socket = _listen(address, port)
-        self._app = make_app(Console(settings, db, self.access))
+        self._live = Live(db)
+        self._app = make_app(Console(settings, db, self.access, self._live))
         self.url = _url(address, self._socket.getsockname()[1])
         self.access.note_url(self.url)
 
@@ -59,7 +61,10 @@ class Server:
         )
         server = uvicorn.Server(config)
         on_server(server)
-        server.run(sockets=[self._socket])
+        try:
+            server.run(sockets=[self._socket])
+        finally:
+            self._live.close()
 
 
 def running_link(settings: Settings) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from pdpp_worker.cli import progress
+from pdpp_worker.doctor import workers
 from pdpp_worker.settings import Settings, get_settings
 from tests.cli.conftest import Cli
 from tests.support.fleet import worker
@@ -20,7 +20,7 @@ NOWHERE = "127.0.0.1:1"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
-    monkeypatch.setattr(progress, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(workers, "_ANSWER_S", 0.2)
 
 
 def _examine(cli: Cli, monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def _all_is_well(cli: Cli) -> str:
 def test_with_workers_on_every_queue_all_is_well(
     cli: Cli, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_ANSWER_S", 2.0)
+    monkeypatch.setattr(workers, "_ANSWER_S", 2.0)
     with worker(settings, tmp_path) as member:
         member.wait_for("ready")
         said = until(lambda: _all_is_well(cli), member)
@@ -61,7 +61,7 @@ def test_with_workers_on_every_queue_all_is_well(
 def test_a_queue_that_nobody_serves_is_named(
     cli: Cli, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_ANSWER_S", 2.0)
+    monkeypatch.setattr(workers, "_ANSWER_S", 2.0)
     with worker(settings, tmp_path, queues="control,local") as member:
         member.wait_for("ready")
 
@@ -156,7 +156,7 @@ def test_a_check_that_fails_itself_is_a_line_and_no_traceback(
     def fail(*_: object) -> None:
         raise ValueError("an odd value\nand more")
 
-    monkeypatch.setattr(f"pdpp_worker.cli.checks.{place}", fail)
+    monkeypatch.setattr(f"pdpp_worker.doctor.checks.{place}", fail)
 
     result = cli("doctor")
 

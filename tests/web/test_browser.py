@@ -77,6 +77,16 @@ def test_a_gap_is_found_and_waived_by_keyboard(chromium: Browser, running: Runni
     assert {gap["id"]: gap["status"] for gap in scenario.gaps()} == {1: "open", 2: "waived"}
 
 
+def test_a_page_follows_what_is_committed(chromium: Browser, running: Running, scenario: Scenario) -> None:
+    page = opened(chromium, running)
+    assert page.locator("dd").first.inner_text() == "0"
+
+    with page.expect_response(lambda answer: answer.url.endswith("/") and answer.request.resource_type == "fetch"):
+        collect(scenario)
+
+    playwright.expect(page.locator("dd").first).to_have_text("2")
+
+
 def test_no_script_is_needed_to_change_something(chromium: Browser, running: Running, scenario: Scenario) -> None:
     collect(scenario)
     page = opened(chromium, running, java_script_enabled=False)

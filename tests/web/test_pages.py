@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -23,6 +24,10 @@ EVERY_PAGE = [
     "/runs?status=succeeded&since=2026-01-01",
     "/runs/1",
     "/records",
+    "/rate",
+    "/doctor",
+    "/connections/1/rate",
+    "/connections/1/rate?period=30d",
 ]
 
 
@@ -62,6 +67,12 @@ def test_a_page_says_the_same_as_the_command(
     collect(scenario)
 
     assert steady(owner.json(page)) == steady(cli.json(*command))
+
+
+def test_the_doctor_says_the_same_as_the_command(owner: Owner, cli: Cli) -> None:
+    told = {one["what"]: one["ok"] for one in json.loads(cli("doctor", "--json").stdout)}
+
+    assert {one["what"]: one["ok"] for one in owner.json("/doctor.json")} == told
 
 
 def test_the_gaps_of_a_page_are_those_of_the_command(owner: Owner, cli: Cli, scenario: Scenario) -> None:
@@ -155,5 +166,5 @@ def test_the_api_is_described_and_versioned(owner: Owner) -> None:
     assert described["info"]["version"] == owner.browser.get("/status.json").headers["pdpp-api-version"]
 
 
-def test_forms_have_paths_of_their_own() -> None:
-    assert set(FORMS) & set(PAGES) == {"/connections/new"}
+def test_a_form_shares_its_path_only_with_the_page_that_shows_it() -> None:
+    assert set(FORMS) & set(PAGES) == {"/connections/new", "/connections/{id:int}/rate"}

@@ -12,12 +12,12 @@ from pdpp_worker.local import endpoints
 from pdpp_worker.settings import get_settings
 
 if TYPE_CHECKING:
-    from pdpp_worker.cli.checks import Check
+    from pdpp_worker.doctor.checks import Check
 
 
 def doctor(json: Json = False) -> None:
     """Check servers, settings, connectors and credentials. Exit code 1 if something is wrong."""
-    from pdpp_worker.cli.checks import all_checks  # loads the clients of every server
+    from pdpp_worker.doctor.checks import all_checks  # loads the clients of every server
 
     settings = get_settings()
     logs.configure(settings)

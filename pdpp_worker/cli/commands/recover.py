@@ -9,9 +9,9 @@ import typer
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.notify import notify
 from pdpp_worker.cli.output import note, say
-from pdpp_worker.cli.progress import START_THE_FLEET
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.recover_words import cost_of_run, why_not
+from pdpp_worker.doctor.workers import START_THE_FLEET
 from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.owner.gap_changes import GapFilter
 from pdpp_worker.owner.lookup import ConnectionRow

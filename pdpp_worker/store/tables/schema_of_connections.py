@@ -90,6 +90,22 @@ rate_states = Table(
     moment("updated_at", default=True),
 )
 
+# What the rate was at the end of each slice, and at each refusal. Old rows are dropped.
+rate_history = Table(
+    "rate_history",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    connection(),
+    moment("at", default=True),
+    Column("interval_ms", Double, nullable=False),
+    Column("ceiling_ms", Double),
+    Column("quota_per_minute", Double),
+    # The last refusal: several rows may speak of one.
+    moment("refused_at"),
+    Column("retry_after_s", Double),
+    Index("ix_rate_history_connection", "connection_id", "at"),
+)
+
 events = Table(
     "events",
     metadata,

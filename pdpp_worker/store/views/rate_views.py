@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
+
+from pdpp_worker.store.views.reading import build
 
 
 class RateRow(NamedTuple):
@@ -16,6 +19,28 @@ class RateRow(NamedTuple):
     updated_at: datetime
 
 
+@dataclass(frozen=True)
+class RateBucket:
+    """The rate of a connection over a part of a period; a part in which nothing was noted is left out."""
+
+    at: datetime
+    fastest_ms: float
+    slowest_ms: float
+    ceiling_ms: float | None
+    quota_per_minute: float | None
+    refusals: int
+    retry_after_s: float | None
+    """The longest pause that the provider asked for."""
+
+
+BUCKETS = 120
+_HISTORY = text("""
+    SELECT date_bin(CAST(:width AS interval), at, :since) AS at, min(interval_ms) AS fastest_ms,
+        max(interval_ms) AS slowest_ms, max(ceiling_ms) AS ceiling_ms, max(quota_per_minute) AS quota_per_minute,
+        count(DISTINCT refused_at) FILTER (WHERE refused_at >= date_bin(CAST(:width AS interval), at, :since))
+            AS refusals, max(retry_after_s) FILTER (WHERE refused_at >= :since) AS retry_after_s
+    FROM rate_history WHERE connection_id = :id AND at >= :since GROUP BY 1 ORDER BY 1
+""")
 _ROWS = text("""
     SELECT connection_id, state, updated_at FROM rate_states WHERE connection_id = ANY(:ids)
 """)
@@ -25,3 +50,10 @@ def read(connection: Connection, ids: Sequence[int]) -> dict[int, RateRow]:
     """Connection to its rate; one that has sent nothing yet is left out."""
     found = connection.execute(_ROWS, {"ids": list(ids)})
     return {row.connection_id: RateRow(row.state, row.updated_at) for row in found}
+
+
+def history(connection: Connection, connection_id: int, since: datetime, until: datetime) -> list[RateBucket]:
+    """The rate of a connection over a period, in `BUCKETS` parts at most."""
+    width: timedelta = (until - since) / BUCKETS
+    values = {"id": connection_id, "since": since, "width": width}
+    return [build(RateBucket, row) for row in connection.execute(_HISTORY, values).mappings()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pdpp_worker.coverage import all_streams, cards, rate_rows, status_rows
+from pdpp_worker.coverage import all_streams, cards, status_rows
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.store.views import connection_views
 from pdpp_worker.web.console import Page, Visit
@@ -29,11 +29,6 @@ def status(visit: Visit) -> Page:
 def coverage(visit: Visit) -> Page:
     """The document of `coverage`."""
     return Page("", all_streams.read(visit.connection, outlooks(visit, visit.number("connection"))))
-
-
-def rate(visit: Visit) -> Page:
-    """The document of `rate`."""
-    return Page("", rate_rows.read(visit.connection, outlooks(visit, visit.number("connection"))))
 
 
 def connections(visit: Visit) -> Page:

@@ -15,11 +15,11 @@ from redis.exceptions import RedisError
 from pdpp_worker import registry
 from pdpp_worker.added.tools import check_tools
 from pdpp_worker.browser import launch
-from pdpp_worker.cli.progress import START_THE_FLEET, served_queues
 from pdpp_worker.coverage import outlook
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.phrases import obstacles
 from pdpp_worker.data_dirs import other_data_dirs
+from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.local.endpoints import Endpoints, resolve
