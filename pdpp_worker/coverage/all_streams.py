@@ -16,6 +16,7 @@ from pdpp_worker.coverage.stream import (
     Interval,
     StreamCoverage,
     ancestors,
+    is_optional,
     never_supplied,
 )
 from pdpp_worker.coverage.verdict import Resolver, StreamFacts, WalkEnd, verdict
@@ -92,6 +93,7 @@ class _Account:
             connector=self._view.connector,
             stream=name,
             supply=facts.judged.availability,
+            optional=is_optional(self._manifest, name),
             verdict=judged,
             because=because(judged, facts),
             next=what_next(judged, facts),
