@@ -50,7 +50,7 @@ _ANY = text(f"SELECT 1 {_FOR_RUN} LIMIT 1")
 _DEFER = text(f"""
     UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at <= now()
-        AND (gaps.id = ANY(CAST(:assigned AS bigint[])) OR (:all_of_them AND {IS_SELECTED} AND {IS_SUPPORTED}))
+        AND (gaps.id = ANY(CAST(:assigned AS bigint[])) OR (:all_of_them AND {IS_SELECTED}))
 """)
 _CARRY = text("""
     UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
