@@ -29,6 +29,16 @@ _WAIT = {
 }
 _GAP = {"sentence": "the reason as a sentence", "who_mends": "`time`, `upgrade`, `owner` or `nobody`"}
 
+_CONNECTOR = {
+    "name": "",
+    "version": "",
+    "title": "",
+    "queue": "",
+    "settings": "setting to its specification in the manifest",
+    "credentials": "credential to its specification in the manifest",
+    "streams": "a list with `name`, `supplied`, `not_with`, `not_without` and `reason`",
+}
+
 OUTPUTS: dict[str, Output] = {
     "status": Output("a list with an object for each stream", ("StatusRow",)),
     "coverage": Output("a list with an object for each stream", ("StreamCoverage",)),
@@ -62,19 +72,8 @@ OUTPUTS: dict[str, Output] = {
             "inventory": "a list of `MemberView`: what its source consists of",
         },
     ),
-    "connectors": Output(
-        "a list with an object for each connector",
-        (),
-        {
-            "name": "",
-            "version": "",
-            "title": "",
-            "queue": "",
-            "settings": "setting to its specification in the manifest",
-            "credentials": "credential to its specification in the manifest",
-            "streams": "a list with `name`, `supplied`, `not_with`, `not_without` and `reason`",
-        },
-    ),
+    "connectors": Output("a list with an object for each connector", (), _CONNECTOR),
+    "connector show": Output("one object, as in the list of `connectors`", (), _CONNECTOR),
     "connector check": Output("a list with an object for each check", ("Result",)),
     "doctor": Output("a list with an object for each check", ("Check",)),
     "db revision": Output(

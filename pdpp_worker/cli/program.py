@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy.exc import OperationalError
@@ -33,7 +33,7 @@ from pdpp_worker.cli.commands import (
     web,
     why,
 )
-from pdpp_worker.cli.output import note
+from pdpp_worker.cli.output import note, say
 from pdpp_worker.errors import ConfigurationError, PdppError
 
 
@@ -55,12 +55,29 @@ class _Program(TyperGroup):
 
 app = typer.Typer(
     cls=_Program,
-    help="Collects your own data from the platforms you use, says what is missing and why, and retries it.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        say(version.told())
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    """Collects your own data from the platforms you use, says what is missing and why, and retries it."""
+
+
 app.command()(up.up)
 app.add_typer(connection.app, name="connection")
 app.command()(connectors.connectors)

@@ -12,7 +12,7 @@ from pdpp_worker.owner import schedule_rules
 from pdpp_worker.owner.schedule_rules import Schedule
 
 Every = Annotated[str | None, typer.Option(help="Collect at this interval: 15m, 1h, 1d.", metavar="DURATION")]
-Cron = Annotated[str | None, typer.Option(help="Collect at these times (five fields, UTC).", metavar="LINE")]
+Cron = Annotated[str | None, typer.Option(help="Collect at these times (five fields or @daily, UTC).", metavar="LINE")]
 
 
 def read_schedule(every: str | None, cron: str | None, default_s: float | None = None) -> Schedule | None:

@@ -11,6 +11,16 @@ from pdpp_worker.errors import ConfigurationError
 
 LONGEST_S = 10 * 365 * 86_400.0
 """The longest interval of a schedule, s: ten years."""
+_NAMED = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+"""Cron lines that have a name."""
 
 
 def next_time(
@@ -40,13 +50,13 @@ def _next_of_cron(line: str, now: datetime) -> datetime:
 
 
 def parse_cron(line: str, now: datetime) -> CronSim:
-    """The times of a cron line (five fields, UTC) after `now`.
+    """The times of a cron line (five fields or `@daily` and its like, UTC) after `now`.
 
     Raises:
         ConfigurationError: naming the line and an example of a right one.
     """
     try:
-        return CronSim(line, now)
+        return CronSim(_NAMED.get(line.strip().lower(), line), now)
     except CronSimError as error:
         raise ConfigurationError(
             f"{line!r} is not a cron line: {error}. "

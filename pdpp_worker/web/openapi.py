@@ -43,6 +43,9 @@ DESCRIBED: Mapping[str, Described] = {
         {"rate": RateView, "history": list[RateBucket]},
         ("period",),
     ),
+    "/connections/{id}/coverage": Described(
+        "Each stream by months: `held`, `missing`, `not_walked`, `empty`, `absent` or `unknown`.", list[dict[str, Any]]
+    ),
     "/doctor": Described("The same as `pdpp-worker doctor --json`.", list[Check]),
     "/connections": Described("The same as `pdpp-worker connection list --json`.", list[ConnectionView]),
     "/connections/new": Described("The installed connectors.", list[dict[str, Any]]),

@@ -17,7 +17,7 @@ from pdpp_worker.web import actions, answers, gap_actions
 from pdpp_worker.web.console import Acts, Console, Shows
 from pdpp_worker.web.guard import Guard
 from pdpp_worker.web.openapi import openapi
-from pdpp_worker.web.pages import connection, gaps, health, home, rates, records, runs
+from pdpp_worker.web.pages import connection, gaps, health, home, rates, records, runs, strips
 
 PAGES: Mapping[str, Shows] = {
     "/": home.home,
@@ -29,6 +29,7 @@ PAGES: Mapping[str, Shows] = {
     "/runs/{id:int}": runs.run,
     "/rate": rates.rates,
     "/connections/{id:int}/rate": rates.rate,
+    "/connections/{id:int}/coverage": strips.coverage,
     "/doctor": health.doctor,
     "/records": records.search,
     "/connections/{id:int}/streams/{stream}": records.stream,

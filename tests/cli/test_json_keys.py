@@ -25,6 +25,7 @@ PRINTED: dict[str, Callable[[Cli], Any]] = {
     "events": lambda cli: cli.json_lines("events")[0],
     "connection list": lambda cli: cli.json("connection", "list")[0],
     "connection show": lambda cli: cli.json("connection", "show", "mine"),
+    "connector show": lambda cli: cli.json("connector", "show", "scripted"),
     "connectors": lambda cli: cli.json("connectors")[0],
     "db revision": lambda cli: cli.json("db", "revision"),
 }

@@ -26,6 +26,7 @@ SILENT = {
     "connection list",
     "connection show",
     "connector check",
+    "connector show",
     "connectors",
     "db revision",
     "deletions list",

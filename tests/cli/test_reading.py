@@ -225,3 +225,23 @@ def test_a_wrong_setting_is_one_sentence(cli: Cli, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PDPP_DATABASE_URL", "mysql://nowhere")
 
     assert "PDPP_DATABASE_URL must start with" in cli.refusal("status")
+
+
+def test_help_and_version_are_there_by_their_usual_names(cli: Cli) -> None:
+    assert "Usage" in cli.ok("-h")
+    assert "Usage" in cli.ok("runs", "-h")
+    assert cli.ok("--version") == cli.ok("version")
+
+
+def test_a_connector_is_shown_with_what_it_needs(cli: Cli, scenario: Scenario) -> None:
+    settings = {"place": {"title": "Place", "choices": ["here", "there"], "default": "here"}}
+    scenario.install(
+        lambda _start, _context: iter([]),
+        manifest("items", settings=settings, credentials={"token": {"title": "Token"}}),
+    )
+
+    shown = cli.ok("connector", "show", "scripted")
+
+    assert "Place (one of here, there; default: here)" in shown
+    assert "Token, needed" in shown
+    assert cli.json("connector", "show", "scripted") == cli.json("connectors")[0]

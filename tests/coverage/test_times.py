@@ -21,7 +21,13 @@ def test_a_duration_is_the_sum_of_its_parts(days: int, hours: int, minutes: int,
     assert parse_duration(text) == timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
 
 
-@pytest.mark.parametrize("text", ["", "0s", "15", "1.5h", "h", "-1h", "1h ", "1 h", "1y", "soon"])
+def test_a_duration_is_written_in_words_as_well() -> None:
+    pairs = {"15 minutes": 900, "1 hour 30 min": 5400, "2 Days": 172_800, "1h 30m": 5400, "90 sec": 90}
+
+    assert {text: parse_duration(text) for text in pairs} == pairs
+
+
+@pytest.mark.parametrize("text", ["", "0s", "15", "1.5h", "h", "-1h", "1 h", "1y", "soon"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="15m"):
         parse_duration(text)

@@ -65,8 +65,13 @@ def test_jitter_spreads(seed: int) -> None:
     assert following(every_s=60, jitter_s=600, seed=seed) != following(every_s=60, jitter_s=600, seed=seed + 1)
 
 
+@pytest.mark.parametrize(("name", "line"), [("@daily", "0 0 * * *"), ("@Hourly ", "0 * * * *")])
+def test_a_cron_line_may_have_a_name(name: str, line: str) -> None:
+    assert next(parse_cron(name, NOW)) == next(parse_cron(line, NOW))
+
+
 @pytest.mark.parametrize(
-    "line", ["", "daily", "* * * *", "60 * * * *", "0 24 * * *", "0 0 30 2 *", "* * * * * * *", "a b c d e", "@hourly"]
+    "line", ["", "daily", "* * * *", "60 * * * *", "0 24 * * *", "0 0 30 2 *", "* * * * * * *", "a b c d e", "@never"]
 )
 def test_what_is_no_cron_line_says_so_with_an_example(line: str) -> None:
     with pytest.raises(ConfigurationError) as caught:

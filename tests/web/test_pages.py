@@ -26,6 +26,7 @@ EVERY_PAGE = [
     "/records",
     "/rate",
     "/doctor",
+    "/connections/1/coverage",
     "/connections/1/rate",
     "/connections/1/rate?period=30d",
 ]

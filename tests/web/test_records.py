@@ -151,6 +151,16 @@ def test_a_key_is_in_no_url(owner: Owner, scenario: Scenario) -> None:
     assert not any("m1" in link.split('"')[0] for link in links if "/records/" in link)
 
 
+def test_months_are_counted_by_the_records_own_times(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    [mails] = [one for one in owner.json("/connections/1/coverage.json") if one["stream"] == "mails"]
+
+    first = mails["months"][0]
+    assert (first["begin"][:7], first["state"], first["held"]) == ("2024-02", "held", 2)
+    assert "2024-02: held, 2" in owner.get("/connections/1/coverage")
+
+
 def test_pages_follow_each_other(owner: Owner, scenario: Scenario) -> None:
     scenario.manifest = manifest(TALKS)
     scenario.send(

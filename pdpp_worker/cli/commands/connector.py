@@ -12,6 +12,7 @@ import typer
 
 from pdpp_worker import registry
 from pdpp_worker.cli import added_connector
+from pdpp_worker.cli.commands import connectors
 from pdpp_worker.cli.credential_options import FORMS, own_account
 from pdpp_worker.cli.output import Json, print_json, print_table, say
 from pdpp_worker.errors import ConfigurationError
@@ -43,6 +44,18 @@ def add(
     added = added_connectors.add(path, asked, get_settings().own_connectors, list(registry.all_connectors()))
     say(f"Added the connector {added.manifest.name} {added.manifest.semver or added.manifest.version}.")
     added_connector.describe(added)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A connector; see: pdpp-worker connectors.")], json: Json = False
+) -> None:
+    """Show a connector: its settings, its credentials, and what it can supply."""
+    manifest = registry.get(name).manifest
+    if json:
+        print_json(connectors.document(manifest))
+    else:
+        connectors.print_one(manifest)
 
 
 @app.command()

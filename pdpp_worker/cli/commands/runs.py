@@ -24,7 +24,7 @@ class _ListByDefault(TyperGroup):
     """A group whose command `list` need not be written."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or args[0] not in (*self.commands, "--help"):
+        if not args or args[0] not in (*self.commands, "--help", "-h"):
             args = ["list", *args]
         return super().parse_args(ctx, args)
 

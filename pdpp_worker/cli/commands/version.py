@@ -9,7 +9,12 @@ from pdpp_worker.cli.output import say
 
 def version() -> None:
     """Show the version."""
+    say(told())
+
+
+def told() -> str:
+    """The version in words."""
     try:
-        say(f"pdpp-worker {metadata.version('pdpp-worker')}")
+        return f"pdpp-worker {metadata.version('pdpp-worker')}"
     except metadata.PackageNotFoundError:
-        say("pdpp-worker, from a checkout")
+        return "pdpp-worker, from a checkout"
