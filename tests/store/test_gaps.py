@@ -174,7 +174,7 @@ class TestBackoff:
         assert desk.due() == []
 
 
-UNREADABLE = {"kind": "retry_on_connector_upgrade"}
+UNREADABLE: dict[str, Any] = {"kind": "retry_on_connector_upgrade"}
 
 
 @pytest.mark.parametrize("reason", ["parse_failed", "shape_changed"])

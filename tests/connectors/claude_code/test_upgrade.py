@@ -23,7 +23,7 @@ _OLD_FORM = f"""
     DELETE FROM checkpoints WHERE stream <> 'sessions';
     UPDATE checkpoints SET covers = '{{sessions,messages,attachments,memory_notes,skills,slash_commands}}';
     TRUNCATE record_index, index_queue;
-"""
+"""  # noqa: S608 - made of constants
 _LIVE = "SELECT stream, key, data ->> 'id' AS id FROM records WHERE deleted_at IS NULL ORDER BY stream, key"
 _GONE = "SELECT key FROM records WHERE deleted_at IS NOT NULL"
 
