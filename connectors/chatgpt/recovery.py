@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from connectors.chatgpt.details import Details, flaw_of
 from connectors.chatgpt.errors import TreeCutError
@@ -62,9 +62,8 @@ class _Retry(NamedTuple):
 
     def messages(self, details: Details, told: ToldTrees) -> Iterator[Message]:
         """Read it, and say of each gap how it ended."""
-        item = table(table(self.gaps[0].detail_locator).get("item"))
         try:
-            detail = self._read(details)
+            detail, item = self._read(details)
         except NeedsOwner:
             raise
         except Gone:
@@ -83,12 +82,15 @@ class _Retry(NamedTuple):
         else:
             yield from (still_missing(flaw, known) for known in self.gaps)
 
-    def _read(self, details: Details) -> Conversation:
-        """The conversation, in the workspace whose list named it; a list may have been another one's."""
-        workspace = _workspace(self.gaps)
+    def _read(self, details: Details) -> tuple[Conversation, dict[str, Any]]:
+        """The conversation, in the workspace whose list named it, and what the list said of it.
+
+        The list may have been another one's: one that is read in the session's own workspace is of no other.
+        """
+        workspace, item = _workspace(self.gaps), table(table(self.gaps[0].detail_locator).get("item"))
         try:
-            return details.read(self.key, workspace)
+            return details.read(self.key, workspace), item
         except UpstreamError:
             if workspace is None:
                 raise
-        return details.read(self.key)
+        return details.read(self.key), {**item, "workspace_id": None}

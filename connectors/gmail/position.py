@@ -74,6 +74,8 @@ class MailboxPosition:
     """Everything up to this UID was read."""
     modseq: int | None = None
     """Changes up to this HIGHESTMODSEQ are known."""
+    since: int | None = None
+    """Changes since this HIGHESTMODSEQ were asked for once only; the next look asks for them again."""
     delta: dict[str, int] | None = None
     """A look at changes that was cut short: `to` which HIGHESTMODSEQ it leads, and the `uid` it came to."""
     unread: list[int] = field(default_factory=list)
@@ -106,6 +108,7 @@ class MailboxPosition:
             details=value["details"],
             uid=value["uid"],
             modseq=None if value["modseq"] is None else int(value["modseq"]),
+            since=None if value.get("since") is None else int(value["since"]),
             delta=value.get("delta"),
             unread=value["unread"],
             ledger=Ledger.from_json(value["ledger"]),
@@ -133,6 +136,7 @@ class MailboxPosition:
             "details": self.details,
             "uid": self.uid,
             "modseq": None if self.modseq is None else str(self.modseq),
+            "since": None if self.since is None else str(self.since),
             "delta": self.delta,
             "unread": self.unread,
             "ledger": self.ledger.as_json(),

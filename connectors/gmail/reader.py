@@ -198,6 +198,8 @@ class Reader:
             self._raws.take(bundle, answers)
             for message in bundle:
                 error, is_held = errors.get(message.uid), self._raws.raw(message) is not None
+                if error is None and message.uid not in answers:
+                    error = SilentError("the server has the message and does not tell it as it stands")
                 if error is not None or is_held:
                     done.add(message.uid)
                     parts = self._raws.parts(message, self._bodies.items(message)) if is_held else {}

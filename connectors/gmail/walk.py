@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -52,6 +53,7 @@ class MailboxWalk:
         self._is_checked = False
         self.position = position
         self._known = self._known_before()
+        self._before, self._came = position.uid, array("Q")
 
     def messages(self, checkpoint: Checkpoint) -> Iterator[Message]:
         """Everything that is to be said of the mailbox; a checkpoint after each piece of it.
@@ -75,20 +77,21 @@ class MailboxWalk:
         if now is None or position.modseq is None or now < position.modseq:
             if position.ledger.size:
                 yield from self._compared()
-            position.modseq = now
+            position.since = position.modseq = now
             return
+        since = position.modseq if position.since is None else position.since
         target = position.delta or {"to": now, "uid": 0}
         is_told = position.delta is not None or now == position.modseq
-        for first, last in self._looks() if now != position.modseq else ():
+        for first, last in self._looks() if now != since else ():
             end = int(position.ledger.span(first, last).partition(":")[2])
             if end > target["uid"]:
-                is_told |= yield from self._changed(first, last, position.modseq)
+                is_told |= yield from self._changed(first, last, since)
                 target = position.delta = {"to": target["to"], "uid": end}
                 yield None
         position.delta = None
         if not is_told and self._is_unmoved():
             yield from self._compared()
-        position.modseq = target["to"]
+        position.since, position.modseq = position.modseq, target["to"]
         yield None
 
     def _is_unmoved(self) -> bool:
@@ -166,6 +169,7 @@ class MailboxWalk:
             for at in range(0, len(uids), PAGE):
                 page = uids[at : at + PAGE]
                 outcome = yield from self._page(page)
+                self._came.extend(message.gm for message in outcome.read)
                 self.position.uid = page[-1]
                 yield None
                 if outcome.is_hopeless:
@@ -176,6 +180,7 @@ class MailboxWalk:
     def _settle(self) -> Iterator[Message | None]:
         """Deletions, and what was kept back: where numbers differ all UIDs are compared, until they agree."""
         shown: int | None = None
+        self.position.doubt |= self._box.gmail and self._has_moved()
         for _ in range(ROUNDS):
             if not self._is_in_doubt():
                 return
@@ -190,6 +195,11 @@ class MailboxWalk:
                     f"the server counts {self._selected.exists} messages and shows {_difference(self._selected, shown)}"
                 )
                 yield skip(stream, Reason.SOURCE_PARTITION_FAILED, partition(self._box.name), why)
+
+    def _has_moved(self) -> bool:
+        """Whether a message that came is held under an older UID, which cannot be there any more; counts may agree."""
+        came = Numbers(self._came)
+        return len(came) > 0 and any(one.gm in came for one in self.position.ledger.between(1, self._before))
 
     def _is_in_doubt(self) -> bool:
         position = self.position

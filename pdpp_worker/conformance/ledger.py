@@ -180,7 +180,8 @@ class Ledger:
         if miss.recovery_kind == RecoveryKind.RUNTIME:
             return None
         if is_anew or gap.miss.recovery_kind == RecoveryKind.RUNTIME:
-            return self._now + A_DAY if miss.reason in MAY_HAVE_PASSED else None
+            may_have_passed = miss.reason in MAY_HAVE_PASSED and miss.scope != WHOLE_STREAM
+            return self._now + A_DAY if may_have_passed else None
         return gap.looked_at_again if gap.looked_at_again is not None and gap.looked_at_again > self._now else None
 
     def _close(self, place: GapKey, close: Closing) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
 from pdpp_worker.store.batch import Batch
-from pdpp_worker.store.effects import GapClosure, KeyFetched
+from pdpp_worker.store.effects import GapClosure, GapReport, KeyFetched
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import close as closing
 from pdpp_worker.store.gaps import upgrades
@@ -174,7 +174,9 @@ class TestBackoff:
         assert desk.due() == []
 
 
-UNREADABLE: dict[str, Any] = {"kind": "retry_on_connector_upgrade"}
+def unread(reason: str) -> GapReport:
+    """A miss of what this version could not read."""
+    return missed(reason=reason, kind="retry_on_connector_upgrade")
 
 
 @pytest.mark.parametrize("reason", ["parse_failed", "shape_changed"])
@@ -182,7 +184,7 @@ class TestOneMoreLook:
     """What a version could not read, it looks at once more: the source may have been half written."""
 
     def test_it_is_due_after_a_day(self, desk: Desk, reason: str) -> None:
-        desk.miss(missed(reason=reason, **UNREADABLE))
+        desk.miss(unread(reason))
 
         day = timedelta(days=1).total_seconds()
         assert day - SLACK_S < float(desk.gap()["wait_s"]) <= day
@@ -191,7 +193,7 @@ class TestOneMoreLook:
         assert desk.due() == ["a"]
 
     def test_the_same_version_is_handed_it(self, desk: Desk, reason: str) -> None:
-        desk.miss(missed(reason=reason, **UNREADABLE))
+        desk.miss(unread(reason))
         desk.elapse()
         desk.next_run()
 
@@ -201,27 +203,27 @@ class TestOneMoreLook:
         assert len(found) == 1
 
     def test_walks_that_meet_it_before_do_not_take_the_look_away(self, desk: Desk, reason: str) -> None:
-        desk.miss(missed(reason=reason, **UNREADABLE))
+        desk.miss(unread(reason))
         before = desk.gap()["next_attempt_at"]
         for _ in range(POLICY.max_attempts + 1):
             desk.next_run()
-            desk.miss(missed(reason=reason, **UNREADABLE))
+            desk.miss(unread(reason))
 
         gap = desk.gap()
         assert (gap["status"], gap["next_attempt_at"]) == ("open", before)
 
     def test_unreadable_again_it_waits_for_another_version(self, desk: Desk, reason: str) -> None:
-        desk.miss(missed(reason=reason, **UNREADABLE))
+        desk.miss(unread(reason))
         desk.elapse()
         for _ in range(2):
             desk.next_run()
-            desk.miss(missed(reason=reason, **UNREADABLE))
+            desk.miss(unread(reason))
 
         gap = desk.gap()
         assert (gap["status"], gap["next_attempt_at"]) == ("open", None)
 
     def test_a_newer_version_need_not_wait_for_the_look(self, desk: Desk, reason: str) -> None:
-        desk.miss(missed(reason=reason, **UNREADABLE))
+        desk.miss(unread(reason))
 
         with desk.db.begin() as connection:
             met = [one for one in upgrades.waiting(connection) if one.connection_id == desk.connection_id]
@@ -231,8 +233,13 @@ class TestOneMoreLook:
         assert opened == 1
         assert desk.due() == ["a"]
 
+    def test_a_whole_stream_is_left_to_its_walks(self, desk: Desk, reason: str) -> None:
+        desk.miss(missed(scope=WHOLE_STREAM, reason=reason, kind="retry_on_connector_upgrade"))
+
+        assert desk.gap()["next_attempt_at"] is None
+
     def test_a_look_is_no_trial_of_a_newer_version(self, desk: Desk, reason: str) -> None:
-        desk.miss(missed(reason=reason, **UNREADABLE))
+        desk.miss(unread(reason))
 
         with desk.db.begin() as connection:
             tried = upgrades.trial(connection, desk.connection_id, "2.0.0", 20, ["items"])

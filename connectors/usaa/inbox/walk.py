@@ -90,8 +90,7 @@ class Inbox:
         yield from renamed(self._cursor, self._factory, self._site_ids.values())
         yield from MissingPeriods(self._gaps, self._cursor, self._factory).messages()
         if self._pending:
-            text = f"{self._pending} rows are not posted yet and are left for a later export"
-            yield Progress(stream=TRANSACTIONS, message=text)
+            yield Progress(stream=TRANSACTIONS, message=f"{self._pending} rows are not posted yet: for a later export")
         yield inbox_inventory(found, self._cursor.files, files.ignored_in(self._root))
         yield self._state(covered_by(self._cursor.ledger))
 

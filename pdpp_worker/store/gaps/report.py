@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pdpp_worker.protocol.reasons import MAY_HAVE_PASSED
-from pdpp_worker.protocol.scope import scope_json
+from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_json
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.effects import GapKey, GapReport
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy, next_attempt
@@ -26,7 +26,7 @@ _IS_TRIED = f"""(NOT {_IS_ANEW} AND held.recovery_kind = 'retry_on_connector_upg
     AND excluded.recovery_kind = 'retry_by_runtime' AND excluded.next_attempt_at IS NOT NULL
     AND held.connector_version_seen <> excluded.connector_version_seen)"""
 # What one version could not read, it looks at once more after a day, whatever walks say until then: the source may have
-# been half written. Then it waits for another version.
+# been half written. Then it waits for another version. A whole stream is walked again anyway.
 _LOOK_AGAIN = f"""(CASE
     WHEN {_IS_ANEW} OR held.recovery_kind = 'retry_by_runtime' THEN excluded.next_attempt_at
     WHEN held.opened_for_version IS NULL AND held.next_attempt_at > clock_timestamp() THEN held.next_attempt_at END)"""
@@ -111,7 +111,7 @@ def _values(found: GapReport, hashed: bytes) -> dict[str, Any]:
         "reason": found.reason,
         "recovery_kind": found.recovery_kind,
         "timed": found.recovery_kind == "retry_by_runtime" and not found.waits_for_owner,
-        "may_have_passed": found.reason in MAY_HAVE_PASSED,
+        "may_have_passed": found.reason in MAY_HAVE_PASSED and found.scope != WHOLE_STREAM,
         "retry_after": None if found.retry_after is None else found.retry_after.isoformat(),
         "version_required": found.connector_version_required,
         "locator": None if locator is None else json.loads(locator.text),

@@ -219,6 +219,7 @@ def test_a_conversation_that_a_wrong_list_named_is_recovered_from_the_own_worksp
     said = holder.run(TREES, gaps=missing, recovery_only=True)
 
     assert [one.gap_id for one in said if isinstance(one, DetailGapRecovered)] == ["1"]
+    assert holder.held("conversations")["a"]["workspace_id"] is None
 
 
 def test_a_workspace_that_is_deactivated_is_not_asked() -> None:

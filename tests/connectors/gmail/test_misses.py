@@ -282,3 +282,28 @@ def test_changes_that_mail_explains_are_not_looked_for(five: GmailServer, inbox:
 
     flags_of_all = [line for line in five.asked("FETCH")[before:] if "FLAGS" in line and "CHANGEDSINCE" not in line]
     assert [line for line in flags_of_all if " 1:5 " in line] == []
+
+
+def test_changes_that_were_kept_back_among_new_mail_are_asked_for_once_more(five: GmailServer, inbox: Holder) -> None:
+    inbox.run()
+    five.change(2, flags={"\\Flagged"})
+    five.add(written("mail 6"))
+    five.tells_no_changes = True
+    inbox.run()
+    five.tells_no_changes = False
+
+    inbox.run()
+
+    assert {row["subject"] for row in inbox.held().values() if row["is_flagged"]} == {"mail 2"}
+
+
+def test_mail_under_a_uid_that_was_foretold_is_found_though_the_numbers_agree(five: GmailServer, inbox: Holder) -> None:
+    inbox.run()
+    position = inbox.state["messages"]["mailboxes"]["\\All"]
+    position["uid"] = position["looked"] = five.uidnext
+    five.add(written("mail 6"))
+    five.move_out_and_back(2)
+
+    inbox.run()
+
+    assert inbox.held().keys() == there(five)

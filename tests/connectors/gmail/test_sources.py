@@ -6,7 +6,8 @@ import hashlib
 
 from connectors.gmail.raw import AT_ONCE
 from tests.connectors.gmail import gmail_server
-from tests.connectors.gmail.conftest import Holder, gaps, holder
+from tests.connectors.gmail.conftest import Holder, gaps, holder, to_close
+from tests.connectors.gmail.faults import WHOLE, silent
 from tests.connectors.gmail.gmail_server import GmailServer
 from tests.connectors.gmail.mails import written
 
@@ -63,3 +64,19 @@ def test_a_message_that_comes_short_is_asked_for_by_its_parts(gmail: GmailServer
     assert gaps(said) == []
     (row,) = inbox.held().values()
     assert row["source"] is None
+
+
+def test_a_message_of_which_the_server_tells_nothing_is_missing_and_not_kept_without_its_source(
+    gmail: GmailServer, inbox: Holder
+) -> None:
+    mail = gmail.add(written("one"))
+    keep_silent = silent(WHOLE)
+    gmail.faults.append(keep_silent)
+    said = gaps(inbox.run())
+    gmail.faults.remove(keep_silent)
+
+    inbox.run(recovery_only=True, gaps=to_close(said))
+
+    (row,) = inbox.held().values()
+    assert [one.reason for one in said] == ["upstream_error"]
+    assert row["source"]["sha256"] == hashlib.sha256(mail.raw).hexdigest()
