@@ -62,7 +62,6 @@ class Inbox:
         self._assigned = AssignedFiles(root, self._cursor, self._gaps)
         self._inference = AccountInference(self._cursor.files)
         self._accounts = NamedAccounts(root, templates, self._cursor, self._site_ids)
-        self._walks = not start.recovery_only
         self._proof: Record | None = None
         self._records = 0
         self._files = 0
