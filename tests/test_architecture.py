@@ -59,6 +59,7 @@ FORBIDDEN = {
     "pdpp_worker/browser": (*BROKER, *PEOPLE, *SQL, "redis", "connectors", "pdpp_worker.runtime"),
     "pdpp_worker/command": (*BROKER, *PEOPLE, *SQL, *HTTP, "redis", "pdpp_worker.store", "pdpp_worker.runtime"),
     "pdpp_worker/added": (*BROKER, *PEOPLE, *SQL, *HTTP, "redis", "pdpp_worker.store", "pdpp_worker.runtime"),
+    "pdpp_worker/confined": (*BROKER, *PEOPLE, *SQL, *HTTP, "redis", "connectors", "pdpp_worker.store"),
     "pdpp_worker/conformance": (*BROKER, *PEOPLE, *SQL, "redis", "pdpp_worker.recovery"),
     "pdpp_worker/doctor": (*HTTP, "connectors", "pdpp_worker.cli", "pdpp_worker.web", "pdpp_worker.runtime"),
     "pdpp_worker/demo": (*BROKER, *SQL[1:], "redis", "connectors", "pdpp_worker.runtime"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from connectors.slack.archive_guard import as_sentence, guard
 from connectors.slack.archive_rows import Crowd, MessageRow, Row, day, decode, require
 from connectors.slack.archive_schema import Schema
 from connectors.slack.errors import ArchiveError
@@ -26,9 +27,6 @@ from pdpp_worker.connector import Reason
 FILE_NAME = "slackdump.sqlite"
 TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
 """Tables by which an archive is known; one that is missing costs what it would say, and nothing else."""
-
-LONGEST_VALUE = 64 * 1024 * 1024
-"""Longest value that is read out of the archive, bytes; a column can be declared so that it is made up of more."""
 
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """Failures of a damaged archive: SQLite's message about one may hold bytes of it that are no text."""
@@ -96,13 +94,12 @@ def open_archive(path: Path) -> Iterator[Archive]:
         raise ArchiveError(f"there is no {path.name} in the directory that `archive` names")
     try:
         connection = sqlite3.connect(f"file:{quote(str(path))}?{_mode(path)}", uri=True, check_same_thread=False)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
         try:
-            yield Archive(connection)
+            yield Archive(connection, guard(connection))
         finally:
             connection.close()
     except UNREADABLE as error:
-        raise ArchiveError(f"the archive cannot be read: {error}") from error
+        raise ArchiveError(as_sentence(error)) from error
 
 
 def _mode(path: Path) -> str:
@@ -117,10 +114,10 @@ def _mode(path: Path) -> str:
 class Archive:
     """An open archive; every method raises one of `UNREADABLE` when it cannot be read."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, refused: frozenset[str]) -> None:
         self.connection = connection
         connection.text_factory = lambda text: text.decode(errors="replace")
-        self.schema = Schema(connection)
+        self.schema = Schema(connection, refused)
         if self.schema.tables.isdisjoint(TABLES):
             text = f"the archive has no table {', '.join(TABLES)}; slackdump's of version 4 has"
             raise ArchiveError(text, Reason.SHAPE_CHANGED)

@@ -58,6 +58,8 @@ def _members(archive: Archive) -> Iterator[SourceMember]:
             if bad := int(archive.connection.execute(query).fetchone()[0]):
                 of, text = list(_COLLECTED[name]), f"rows of {name} that are no JSON"
                 yield SourceMember(kind="table", name=text, disposition="unknown", streams=of, count=bad)
+    for name in sorted(archive.schema.refused):
+        yield SourceMember(kind="table", name=name, disposition="unknown")
     if "SAVED_ITEM" not in archive.schema.tables:
         why = "this archive's slackdump does not fetch them; newer ones do, and so does the Web API"
         yield SourceMember(kind="list", name="saved items", disposition="declared", reason=why)

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TypeVar
 
 from connectors.slack.archive import UNREADABLE, Archive
+from connectors.slack.archive_guard import as_sentence
 from connectors.slack.archive_rows import MessageRow, Row
 from connectors.slack.completeness import Completeness, has_begun
 from connectors.slack.errors import Refused, Unreadable
@@ -101,4 +102,4 @@ def _readable(messages: Iterator[Message]) -> Iterator[Message]:
     try:
         yield from messages
     except UNREADABLE as error:
-        raise Refused(f"the archive cannot be read: {error}") from error
+        raise Refused(as_sentence(error)) from error

@@ -8,10 +8,13 @@ import sqlite3
 class Schema:
     """The names that queries of one database may use."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, refused: frozenset[str]) -> None:
         self._connection = connection
         known = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        self.tables = frozenset(name.upper() for (name,) in known)
+        tables = frozenset(name.upper() for (name,) in known)
+        self.tables = tables - refused
+        self.refused = tables & refused
+        """Tables that are there and are not read."""
         self._columns: dict[str, frozenset[str]] = {}
 
     def pick(self, table: str, *columns: str) -> str:

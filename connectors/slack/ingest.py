@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from connectors.slack.archive import UNREADABLE, Archive
+from connectors.slack.archive_guard import as_sentence
 from connectors.slack.archive_lists import found, saved
 from connectors.slack.archive_rows import MessageRow, Row
 from connectors.slack.fields import text
@@ -95,7 +96,7 @@ class Ingest:
             reason = Reason.SHAPE_CHANGED if "no such" in str(error) else Reason.SOURCE_PARTITION_FAILED
             for one in (stream, *(rider for rider, parent in PARENT.items() if parent == stream)):
                 if one in self._factory.wanted:
-                    yield skip(one, reason, WHOLE_STREAM, f"the archive cannot be read: {error}")
+                    yield skip(one, reason, WHOLE_STREAM, as_sentence(error))
 
     def _workspaces(self) -> Iterator[Message]:
         position = self.cursor(WORKSPACE)

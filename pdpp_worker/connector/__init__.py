@@ -10,6 +10,7 @@ implied when the iterator ends; an exception ends the run as failed, and what wa
 
 from __future__ import annotations
 
+from pdpp_worker.confined.room import ConfinedError, Room
 from pdpp_worker.connector.author_context import Collect, Context
 from pdpp_worker.connector.inventories import inventory_of
 from pdpp_worker.connector.phases import Phase, run_phases
@@ -70,6 +71,7 @@ __all__ = [
     "Challenged",
     "Collect",
     "ConfigurationError",
+    "ConfinedError",
     "Context",
     "DetailCoverage",
     "DetailGap",
@@ -91,6 +93,7 @@ __all__ = [
     "Record",
     "RecoveryKind",
     "ResourceScope",
+    "Room",
     "Scope",
     "ShapeError",
     "SkipResult",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-import jsonschema_rs
 from pydantic import Field, field_validator, model_validator
 
 from pdpp_worker.protocol.manifest_parts import Part, StreamName
+from pdpp_worker.protocol.schemas import validator_for
 
 _DURATION = r"^P(\d+W|(\d+D)?(T(\d+H)?(\d+M)?(\d+S)?)?)$"
 
@@ -95,7 +95,7 @@ class StreamManifest(Part):
     @classmethod
     def _compiles(cls, value: dict[str, Any]) -> dict[str, Any]:
         try:
-            jsonschema_rs.validator_for(value)
+            validator_for(value)
         except ValueError as error:
             raise ValueError(f"schema is not a JSON Schema: {error}") from None
         return value

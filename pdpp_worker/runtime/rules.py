@@ -11,6 +11,7 @@ import jsonschema_rs
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.messages import DetailCoverage, Inventory, Record, SourceAccount
+from pdpp_worker.protocol.schemas import validator_for
 from pdpp_worker.protocol.scope import Scope, StreamScope, TimeRange, scope_key
 from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.store import values
@@ -19,7 +20,7 @@ from pdpp_worker.store.batch import Period
 
 def validators_for(names: Iterable[str], streams: Mapping[str, StreamManifest]) -> dict[str, jsonschema_rs.Validator]:
     """The validators of the records of these streams."""
-    return {name: jsonschema_rs.validator_for(streams[name].schema_) for name in names if name in streams}
+    return {name: validator_for(streams[name].schema_) for name in names if name in streams}
 
 
 def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None) -> None:

@@ -14,10 +14,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
-
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.schemas import validator_for
 from pdpp_worker.settings import get_settings
 from pdpp_worker.singer.definition import CatalogOption, ConfigValue, Definition
 
@@ -194,7 +193,7 @@ def _schema(schema: dict[str, Any]) -> dict[str, Any]:
     loose: dict[str, Any] = _loosened(schema)
     for candidate in (loose, {**loose, "$schema": _DRAFT_4}):
         try:
-            jsonschema_rs.validator_for(candidate)
+            validator_for(candidate)
         except ValueError:
             continue
         return candidate

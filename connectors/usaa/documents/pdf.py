@@ -1,18 +1,13 @@
-"""The text of a PDF as lines of placed words, page by page; memory does not grow with the pages."""
+"""The text of a PDF as lines of placed words. A child process takes it out, within limits of time and memory."""
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pdfplumber
-from pdfminer.pdfdocument import PDFPasswordIncorrect
-from pdfplumber.utils.exceptions import PdfminerException
+from pdpp_worker.connector import ConfinedError, Room
 
-MAX_PAGES = 300
-_SAME_LINE_PT = 3.0
+_READER = Room("connectors.usaa.documents.pdf_reader:lines_of")
 
 
 class UnreadablePdfError(Exception):
@@ -69,55 +64,17 @@ def read_pdf(content: bytes) -> Document:
     """Take the text out of a PDF.
 
     Raises:
-        UnreadablePdfError: it is encrypted, damaged, too long, or has no text.
+        UnreadablePdfError: it is encrypted, damaged, too long, or has no text; or it took too much time or memory.
     """
     if b"%%EOF" not in content[-2048:]:
         raise UnreadablePdfError("the PDF is not whole", is_damaged=True)
     try:
-        with pdfplumber.open(io.BytesIO(content)) as pdf:
-            pages = len(pdf.pages)
-            _refuse_long(pages)
-            lines: list[Line] = []
-            for number, page in enumerate(pdf.pages):
-                lines += _lines(number, page)
-                page.close()
-    except UnreadablePdfError:
-        raise
-    except (PdfminerException, PDFPasswordIncorrect) as error:
-        raise _translated(error) from None
-    except Exception as error:  # noqa: BLE001 - a damaged PDF makes the reader fail in any way at all
-        raise UnreadablePdfError(f"the PDF is damaged ({type(error).__name__})", is_damaged=True) from None
+        found = _READER.call(content)
+    except ConfinedError as error:
+        raise UnreadablePdfError(f"the PDF is not read: {error}", is_damaged=False) from None
+    if "why" in found:
+        raise UnreadablePdfError(found["why"], is_damaged=found["is_damaged"])
+    lines = [Line(page, top, height, tuple(Word(*one) for one in words)) for page, top, height, words in found["lines"]]
     if not any(re.search(r"\w{2}", line.text) for line in lines):
         raise UnreadablePdfError("the PDF holds pictures and no text", is_damaged=False)
-    return Document(lines, pages)
-
-
-def _refuse_long(pages: int) -> None:
-    if pages > MAX_PAGES:
-        raise UnreadablePdfError(f"the PDF has {pages} pages; at most {MAX_PAGES} are read", is_damaged=False)
-
-
-def _translated(error: Exception) -> UnreadablePdfError:
-    inner = error.args[0] if error.args else error
-    if isinstance(error, PDFPasswordIncorrect) or isinstance(inner, PDFPasswordIncorrect):
-        return UnreadablePdfError("the PDF is locked by a password; save a copy without one", is_damaged=True)
-    return UnreadablePdfError(f"the PDF is damaged ({type(inner).__name__})", is_damaged=True)
-
-
-def _lines(number: int, page: pdfplumber.page.Page) -> Iterator[Line]:
-    words = page.extract_words(x_tolerance_ratio=0.2, y_tolerance=_SAME_LINE_PT, keep_blank_chars=False)
-    row: list[dict[str, float]] = []
-    for word in sorted(words, key=lambda one: (one["top"], one["x0"])):
-        if row and word["top"] - row[0]["top"] > _SAME_LINE_PT:
-            yield _line(number, row)
-            row = []
-        row.append(word)
-    if row:
-        yield _line(number, row)
-
-
-def _line(number: int, row: list[dict[str, float]]) -> Line:
-    ordered = sorted(row, key=lambda one: one["x0"])
-    words = tuple(Word(str(one["text"]), one["x0"], one["x1"]) for one in ordered)
-    top = min(one["top"] for one in row)
-    return Line(number, top, max(one["bottom"] for one in row) - top, words)
+    return Document(lines, found["pages"])

@@ -180,6 +180,7 @@ def test_a_range_that_cuts_a_day_names_the_same_transactions(owner: Owner, inbox
     assert len(transactions(owner)) == 2
 
 
+@pytest.mark.process  # a PDF is read in a process of its own
 def test_export_and_statement_show_one_transaction_once(owner: Owner, inbox: Path) -> None:
     rows = [Row("01/05", "GROCERY   Store #12", "-4.50"), Row("01/05", "GROCERY Store #12", "-4.50")]
     (inbox / "a.pdf").write_bytes(checking(rows, period=JANUARY, closing=99_100))

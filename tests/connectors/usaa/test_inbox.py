@@ -14,6 +14,8 @@ from pdpp_worker.connector import DetailGapRecovered, Inventory, Record, SkipRes
 from tests.connectors.usaa.owner import Owner, emitted, last_errors, transactions
 from tests.connectors.usaa.papers import FEBRUARY, Paper, Row, checking, export, line, strange
 
+pytestmark = pytest.mark.process  # PDFs are read in a process of their own
+
 STORE = line("01/05/2026", "GROCERY #12", "-4.50")
 STATEMENT = checking([Row("01/05", "GROCERY #12", "-4.50")], closing=99_550)
 

@@ -15,6 +15,8 @@ from tests.connectors.usaa.owner import Owner, transactions
 from tests.connectors.usaa.papers import JANUARY, Row, checking, export, line
 from tests.connectors.usaa.test_other_forms import OFX
 
+pytestmark = pytest.mark.process  # PDFs are read in a process of their own
+
 
 @pytest.mark.parametrize(
     ("text", "kind"),

@@ -16,6 +16,8 @@ from tests.connectors.usaa.bank import Bank, open_bank
 from tests.connectors.usaa.owner import NOW, Owner, transactions
 from tests.connectors.usaa.papers import Row, card, checking, export, line
 
+pytestmark = pytest.mark.process  # PDFs are read in a process of their own
+
 GROCERY = line("01/05/2026", "GROCERY", "-4.50")
 FUEL = line("02/05/2026", "FUEL", "-9.00")
 STATEMENT = checking([Row("01/05", "GROCERY", "-4.50")], closing=99_550)

@@ -13,6 +13,8 @@ from tests.connectors.usaa.bank import Bank, open_bank
 from tests.connectors.usaa.owner import NOW, Owner, transactions
 from tests.connectors.usaa.papers import FEBRUARY, Row, checking, export, line
 
+pytestmark = pytest.mark.process  # PDFs are read in a process of their own
+
 TODAY = NOW.date()
 STATEMENT = checking([Row("01/05", "GROCERY", "-4.50")], closing=99_550)
 

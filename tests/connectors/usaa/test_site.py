@@ -13,6 +13,8 @@ from tests.connectors.usaa.bank import CHECKING_ID, Bank, open_bank
 from tests.connectors.usaa.owner import NOW, Owner, emitted, transactions
 from tests.connectors.usaa.papers import FEBRUARY, Row, checking, strange
 
+pytestmark = pytest.mark.process  # PDFs are read in a process of their own
+
 TODAY = NOW.date()
 PROMISED = TODAY - timedelta(days=510)
 

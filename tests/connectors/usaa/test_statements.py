@@ -12,6 +12,8 @@ from connectors.usaa.documents.templates import TEMPLATES, fingerprint
 from tests.connectors.usaa.owner import Owner, last_errors, transactions
 from tests.connectors.usaa.papers import FEBRUARY, Paper, Row, card, checking, strange
 
+pytestmark = pytest.mark.process  # PDFs are read in a process of their own
+
 
 def test_a_checking_statement_gives_its_transactions_in_signed_cents(owner: Owner, inbox: Path) -> None:
     rows = [Row("12/20", "PAYROLL ACME", "500.00", "1,500.00"), Row("01/05", "GROCERY #12", "-50.25", "1,449.75")]

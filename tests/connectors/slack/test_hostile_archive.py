@@ -1,0 +1,75 @@
+"""An archive that somebody made to take memory or time without end costs the streams of that table, and no more."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from connectors.slack import archive_guard
+from tests.connectors.slack.account import ArchiveMaker, archived, file, said, stamp
+from tests.connectors.slack.conftest import Holder, skips
+
+ONE = stamp(1)
+_ENDLESS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)"
+
+
+def replaced(directory: Path, table: str, *statements: str) -> ArchiveMaker:
+    """An archive in which a table is something else."""
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.files("C1", file("F1"))
+    maker.execute(f"DROP TABLE {table}")
+    for statement in statements:
+        maker.execute(statement)
+    maker.close()
+    return maker
+
+
+@pytest.mark.parametrize("size", [900_000_000, 5_000_000])
+def test_a_generated_column_is_not_evaluated(directory: Path, on_disk: Holder, size: int) -> None:
+    columns = "ID INT, CHUNK_ID INT, CHANNEL_ID TEXT, TS TEXT, PARENT_ID INT"
+    made = f"CREATE TABLE MESSAGE({columns}, DATA AS (zeroblob({size})))"
+    row = "INSERT INTO MESSAGE(ID, CHUNK_ID, CHANNEL_ID, TS) VALUES (1, 1, 'C1', '1.0')"
+    replaced(directory, "MESSAGE", made, row)
+    tracemalloc.start()
+
+    sent = on_disk.run()
+
+    assert set(skips(sent)) == {"messages", "message_attachments", "reactions"}
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        f"CREATE VIEW FILE AS {_ENDLESS} SELECT n AS ID, 1 AS CHUNK_ID, '{{}}' AS DATA, '' AS MODE FROM r",  # noqa: S608 - a table of the test
+        "CREATE VIRTUAL TABLE FILE USING fts5(ID, CHUNK_ID, DATA, MODE)",
+    ],
+    ids=["view", "virtual"],
+)
+def test_a_table_that_is_made_as_it_is_read_is_not_read(directory: Path, on_disk: Holder, made: str) -> None:
+    replaced(directory, "FILE", made)
+
+    sent = on_disk.run()
+
+    assert set(skips(sent)) == {"files", "canvases"}
+    assert set(on_disk.held("messages")) == {f"C1:{ONE}"}
+
+
+def test_a_search_without_end_is_given_up(directory: Path, on_disk: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_guard, "LONGEST_SEARCH_S", 0.2)
+    rows = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 20000)"
+    replaced(
+        directory,
+        "FILE",
+        "CREATE TABLE FILE(ID TEXT, CHUNK_ID INT, CHANNEL_ID TEXT, MESSAGE_ID INT, DATA BLOB, MODE TEXT)",
+        f"INSERT INTO FILE(ID, CHUNK_ID, DATA) {rows} SELECT 'F', n % 2, '{{}}' FROM r",  # noqa: S608 - a table of the test
+    )
+
+    sent = on_disk.run()
+
+    assert set(skips(sent)) == {"files", "canvases"}
+    assert "found no further row" in skips(sent)["files"].message
+    assert set(on_disk.held("messages")) == {f"C1:{ONE}"}

@@ -1,0 +1,87 @@
+"""A PDF that was made to hang or to swell costs one gap with its name, and the others are read."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.usaa.documents import pdf
+from pdpp_worker.connector import Room
+from tests.connectors.usaa.owner import Owner, last_errors
+from tests.connectors.usaa.papers import checking, export, line
+
+pytestmark = pytest.mark.process  # PDFs are read in a process of their own
+
+SLOW = Path(__file__).parent / "hostile" / "slow.pdf"
+
+
+@pytest.fixture(autouse=True)
+def quick_limit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A limit of time that a test can wait for."""
+    room = Room("connectors.usaa.documents.pdf_reader:lines_of", cpu_s=3)
+    monkeypatch.setattr(pdf, "_READER", room)
+    yield
+    room.close()
+
+
+def made_of(*objects: bytes) -> bytes:
+    """A PDF of these objects; the first one is its catalog."""
+    out, offsets = b"%PDF-1.4\n", []
+    for number, one in enumerate(objects, start=1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%b\nendobj\n" % (number, one)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size = len(objects) + 1
+    out += b"xref\n0 %d\n0000000000 65535 f \n%b" % (size, table)
+    return out + b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, out.rindex(b"xref"))
+
+
+def page_of(packed: bytes) -> bytes:
+    """A PDF of one page with this packed content."""
+    return made_of(
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 100]/Contents 4 0 R/Resources<<>>>>",
+        b"<</Length %d/Filter/FlateDecode>>stream\n%b\nendstream" % (len(packed), packed),
+    )
+
+
+def _blanks() -> bytes:
+    packer = zlib.compressobj(9)
+    return b"".join(packer.compress(b" " * (1 << 20)) for _ in range(1_000)) + packer.flush()
+
+
+def _bombs() -> Iterator[tuple[str, bytes]]:
+    yield "time", SLOW.read_bytes()
+    yield "memory", page_of(_blanks())
+    yield "pictures", made_of(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[2 0 R]/Count 1>>")
+
+
+@pytest.mark.parametrize(("what", "content"), list(_bombs()), ids=lambda one: one if isinstance(one, str) else "")
+def test_a_bomb_costs_one_gap_that_names_its_file(owner: Owner, inbox: Path, what: str, content: bytes) -> None:
+    (inbox / "bomb.pdf").write_bytes(content)
+    (inbox / "january.pdf").write_bytes(checking(closing=100_000))
+    (inbox / "rows.csv").write_bytes(export(line("01/05/2026", "GROCERY #12", "-4.50")))
+
+    sent = owner.run()
+
+    assert owner.reasons() == ["parse_failed"]
+    (error,) = [text for text in last_errors(sent) if "bomb.pdf" in text]
+    assert what in error or "takes more than 3 s" in error
+    assert len(owner.held("transactions")) == 1
+    assert len(owner.held("statements")) == 1
+
+
+def test_a_bomb_is_read_no_second_time_by_the_same_version(
+    owner: Owner, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (inbox / "bomb.pdf").write_bytes(page_of(_blanks()))
+    owner.run()
+    monkeypatch.setattr(pdf, "_READER", None)
+
+    owner.run(assigned=False)
+
+    assert owner.reasons() == ["parse_failed"]
