@@ -155,9 +155,7 @@ def upgrade_action(gap: Gap, outlook: Outlook) -> str:
 
 
 def _file_of_yours(name: str, again: str) -> str:
-    return (
-        f"Where a file of yours was broken, mend it, {again}; to do without it: pdpp-worker gaps waive {name} --gap N"
-    )
+    return f"Where a file of yours was broken, correct it, {again}; to do without it: pdpp-worker gaps waive {name} --gap N"
 
 
 def _install(outlook: Outlook) -> str:
