@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from connectors.chatgpt.export_file import Export, account_of, fingerprint_of, o
 from connectors.chatgpt.export_items import ROWS, import_items
 from connectors.chatgpt.export_members import CONVERSATIONS_MEMBER, file_id, members
 from connectors.chatgpt.export_times import ExportTimes, OnlineVersions
-from connectors.chatgpt.fields import identity
+from connectors.chatgpt.fields import identity, millis
 from connectors.chatgpt.gaps import NAMELESS, TREES, by_conversation, closed
 from connectors.chatgpt.jsonbytes import BrokenJsonError
 from connectors.chatgpt.jsonstream import elements
@@ -82,6 +83,9 @@ class _Importer:
         flags = ["hydrated", *(["files"] if "files" in wanted else [])]
         self._online = OnlineVersions(self._cursor, *flags)
         self._nameless = 0
+        """Conversations without an id of their own."""
+        self._met: dict[str, tuple[int | None, bytes]] = {}
+        """Conversation to its time and the digest of its content, as it was met in this slice."""
 
     def messages(self, path: Path) -> Iterator[Message]:
         with open_export(path) as archive:
@@ -141,21 +145,22 @@ class _Importer:
         for index, raw in enumerate(_conversations(archive) if not saved.get("through") else (), start=1):
             if index <= begin:
                 continue
-            yield from self._handle(archive, Conversation(raw))
+            yield from self._handle(archive, raw)
             if (index - saved_at) * STATE_CHARS >= self._times.chars:
                 yield self._state(fingerprint, saved_at := index, through=False)
         if not saved.get("through"):
             yield self._state(fingerprint, max(index, begin), through=True)
         if self._nameless:
-            why = f"{self._nameless} conversations of the export have no usable id."
+            why = f"{self._nameless} conversations of the export have no usable id, or that of another one."
             yield skip("conversations", Reason.SHAPE_CHANGED, BatchScope(partition=dict(NAMELESS)), why)
 
     def _inventory(self, archive: Export) -> Message:
         return inventory_of("export", members(archive.names(), archive.size, self._kept))
 
-    def _handle(self, archive: Export, detail: Conversation) -> Iterator[Message]:
+    def _handle(self, archive: Export, raw: bytes) -> Iterator[Message]:
+        detail = Conversation(raw)
         key = _key(detail)
-        if key is None:
+        if key is None or (detail.is_whole and self._is_another(key, detail, raw)):
             self._nameless += 1
             return
         with_messages = "messages" in self._streams
@@ -163,6 +168,15 @@ class _Importer:
             yield from self._take(archive, key, detail, with_messages=with_messages)
         elif with_messages:
             yield from coverage(key, self._children, is_read=True)
+
+    def _is_another(self, key: str, detail: Conversation, raw: bytes) -> bool:
+        """Whether the export holds another conversation with this id, of the same time and with other content."""
+        told = millis(detail.fields.get("update_time")), blake2b(raw, digest_size=16).digest()
+        met = self._met.get(key, told)
+        if met[0] == told[0] and met != told:
+            return True
+        self._met[key] = told
+        return False
 
     def _is_older(self, key: str, update_time: Any) -> bool:
         """Whether a newer version is held, from an export before or from the network."""

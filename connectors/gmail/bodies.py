@@ -13,7 +13,7 @@ from connectors.gmail.errors import SilentError
 from connectors.gmail.files import Stored
 from connectors.gmail.html_text import html_text
 from connectors.gmail.rows import Mail, path_of
-from connectors.gmail.source import SMALL, SOURCE, has_parts, outside
+from connectors.gmail.source import SMALL, SOURCE, before_empty_line, has_parts, outside
 from connectors.gmail.structure import Part
 
 INLINE = 256 * 1024
@@ -105,7 +105,7 @@ class Bodies:
         Raises:
             ProviderError: a part is missing or could not be fetched.
         """
-        text = Text()
+        text = Text(outside=[found] if (found := before_empty_line(message.head)) else [])
         if self._wants_source(message):
             self._read_outside(message, answer, text)
         for part in self.parts(message):
@@ -131,7 +131,7 @@ class Bodies:
         """Reads the texts outside of the parts; a server that does not tell it leaves it unknown."""
         body = next((value for name, value in answer.items() if name.startswith("BODY[TEXT]")), None)
         if isinstance(body, bytes):
-            text.outside = outside(message.head, body[:INLINE])
+            text.outside += outside(message.head, body[:INLINE])
             text.too_large |= len(body) >= INLINE
 
     def _head(self, message: Mail, part: Part, text: Text, raw: bytes) -> str:

@@ -23,6 +23,8 @@ _YENC_PART = re.compile(rb"\A=ypart [^\r\n]*\r?\n")
 _YENC_ESCAPE = re.compile(rb"=(.)", re.DOTALL)
 _YENC_SHIFTED = bytes((byte - 42) % 256 for byte in range(256))
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_WORDS = re.compile(rb"^.*\S[ \t]+\S.*\n?", re.MULTILINE)
+"""A line of words, which base64 has not."""
 _BEGIN = re.compile(rb"begin [0-7]{3,4} ")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -52,7 +54,10 @@ def yenc_files(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def text_of(raw: bytes, encoding: str, charset: str | None) -> str:
-    """A text part, decoded, with line ends as `\\n`."""
+    """A text part, decoded, with line ends as `\\n`; words beside its base64, such as a footer, as they stand."""
+    if encoding == "base64" and (words := b"".join(_WORDS.findall(raw))):
+        texts = (text_of(_WORDS.sub(b"", raw), encoding, charset), text_of(words, "", charset))
+        return "\n".join(one for one in texts if one)
     return decoded(b"".join(undone([raw], encoding)), charset).replace("\r\n", "\n")
 
 

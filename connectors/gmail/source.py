@@ -16,6 +16,7 @@ SMALL = 64 * 1024
 
 _PARSER = BytesParser()
 _MULTIPART = re.compile(rb"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
+_ENVELOPE = re.compile(rb"\A>?From [^\n]*\n")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|[ \t]")
 
 
@@ -38,6 +39,11 @@ def beyond_header(block: bytes) -> bytes:
     lines = block.splitlines(keepends=True)
     start = next((at for at, line in enumerate(lines) if line.strip() and not _FIELD.match(line)), len(lines))
     return b"".join(lines[start:])
+
+
+def before_empty_line(head: bytes) -> str:
+    """The text that stands in a message's header, since no empty line stands before it; mostly empty."""
+    return _text(beyond_header(_ENVELOPE.sub(b"", head)).decode("utf-8", "surrogateescape"))
 
 
 def _around(part: Message) -> Iterator[Any]:

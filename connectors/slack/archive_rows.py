@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from typing import Any, NamedTuple
 
-import orjson
-
+from connectors.slack.fields import decoded
 from connectors.slack.rows import Obj
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -60,11 +58,5 @@ def decode(data: bytes | None) -> Obj | None:
     """A row's JSON object, or None when it is none."""
     if data is None:
         return None
-    try:
-        found = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        try:
-            found = json.loads(data)
-        except (ValueError, RecursionError):
-            return None
+    found = decoded(data)
     return found if isinstance(found, dict) else None

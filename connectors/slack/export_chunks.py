@@ -13,12 +13,10 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 
-import orjson
-
 from connectors.slack.errors import Refused, Unreadable
 from connectors.slack.export_parts import Fact, Part, messages_of, named
 from connectors.slack.export_tree import Tree
-from connectors.slack.fields import integer, micros, text
+from connectors.slack.fields import decoded, integer, micros, text
 from connectors.slack.rows import NO_REPLIES, Obj, is_placeholder
 from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, USERS, WORKSPACE
 from pdpp_worker.connector.json_fields import array, table, tables
@@ -81,10 +79,7 @@ def _lines(tree: Tree, name: str) -> Iterator[Obj]:
                 break
             if len(line) == LONGEST_LINE:
                 raise Unreadable(f"{name} has a line of more than {LONGEST_LINE // 2**20} MiB")
-            try:
-                chunk = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                chunk = None
+            chunk = decoded(line)
             if isinstance(chunk, dict):
                 yield chunk
             else:

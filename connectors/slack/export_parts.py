@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import orjson
-
 from connectors.slack.errors import Unreadable
 from connectors.slack.export_tree import Tree
-from connectors.slack.fields import micros, text
+from connectors.slack.fields import decoded, micros, text
 from connectors.slack.rows import Obj
 from pdpp_worker.connector.json_fields import table, tables
 
@@ -48,10 +46,7 @@ def objects(tree: Tree, name: str) -> list[Any]:
     Raises:
         Unreadable: it is none.
     """
-    try:
-        found = orjson.loads(tree.read(name))
-    except orjson.JSONDecodeError as error:
-        raise Unreadable(f"{name} is no JSON: {error}") from error
+    found = decoded(tree.read(name))
     if not isinstance(found, list):
         raise Unreadable(f"{name} is no JSON array")
     return found

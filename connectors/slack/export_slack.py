@@ -10,13 +10,11 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-import orjson
-
 from connectors.slack.completeness import ENTITY
 from connectors.slack.errors import Unreadable
 from connectors.slack.export_parts import Fact, Part, messages_of, named, objects, short_threads
 from connectors.slack.export_tree import Tree
-from connectors.slack.fields import text
+from connectors.slack.fields import decoded, text
 from connectors.slack.rows import Obj
 from connectors.slack.streams import CANVASES, CHANNEL_STATS, CHANNELS, FILES, MEMBERSHIPS, MESSAGES, USERS
 from pdpp_worker.connector import ProviderError
@@ -105,10 +103,7 @@ def _threads(tree: Tree, days: list[str], channel: str) -> Iterator[Fact]:
 
 def _dump(tree: Tree, name: str, channel: str) -> Iterator[Fact]:
     """One conversation of slackdump's dump: replies stand within their parents."""
-    try:
-        found = orjson.loads(tree.read(name))
-    except orjson.JSONDecodeError as error:
-        raise Unreadable(f"{name} is no JSON: {error}") from error
+    found = decoded(tree.read(name))
     if not isinstance(table(found).get("messages"), list):
         raise Unreadable(f"{name} has no messages")
     if text(found.get("name")):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import orjson
 
 from pdpp_worker.connector.json_fields import array
 
@@ -12,6 +15,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TS = re.compile(r"(\d{1,12})\.(\d{1,6})")
 _MAX_INTEGER = 2**53
 _WITHOUT_ZONE = len("2026-01-01T00:00:00.000")
+
+
+def decoded(data: bytes) -> Any:
+    """The JSON value, half surrogate pairs, NaN and long integers included; None where it is none."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            return None
 
 
 def text(value: Any) -> str | None:

@@ -149,7 +149,13 @@ def upgrade_action(gap: Gap, outlook: Outlook) -> str:
     by_itself = outlook.manifest is not None and outlook.manifest.recovery.supports_version_bumped_retry
     again = f"then: pdpp-worker run {outlook.view.name} --full"
     then = "the fleet then retries it by itself." if by_itself else again
-    return f"Waits for version {version_of(gap)} of the connector {outlook.view.connector}; {then}"
+    reads_files = outlook.manifest is not None and "filesystem" in outlook.manifest.bindings
+    waits = f"Waits for version {version_of(gap)} of the connector {outlook.view.connector}; {then}"
+    return f"{waits} {_file_of_yours(outlook.view.name, again)}" if reads_files else waits
+
+
+def _file_of_yours(name: str, again: str) -> str:
+    return f"Where a file of yours was broken, correct it, {again}; to do without it: pdpp-worker gaps waive {name} --gap N"
 
 
 def _install(outlook: Outlook) -> str:

@@ -122,6 +122,16 @@ def test_a_broken_conversation_is_a_gap_and_the_others_are_read(tmp_path: Path) 
     assert [one.hydrated_keys for one in said if isinstance(one, DetailCoverage)] == [["c1"], [], ["c4"]]
 
 
+def test_two_contents_of_one_time_under_one_id_are_a_gap_and_the_same_bytes_are_one(tmp_path: Path) -> None:
+    first, other = conversation("c1"), conversation("c1", title="other")
+    holder = reader(zipped(tmp_path / "export.zip", json.dumps([first, first, other, first]).encode()))
+
+    said = holder.run(TREES)
+
+    assert "1 conversations of the export" in skips(said)["conversations"].message
+    assert holder.held("conversations")["c1"]["title"] != "other"
+
+
 def test_a_newer_version_finds_its_gaps_in_the_export(tmp_path: Path) -> None:
     broken = [conversation("c1"), {"id": "c2"}, conversation("c3")]
     path = tmp_path / "export.zip"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.gmail.decoding import undone
+from connectors.gmail.decoding import text_of, undone
 from connectors.gmail.fields import Headers
 from tests.connectors.gmail.conftest import Holder
 from tests.connectors.gmail.dovecot import Dovecot
@@ -63,6 +63,25 @@ def test_content_without_an_empty_line_before_it_is_kept(server: Dovecot, accoun
     row = only(account.held("attachments"))
     assert (account.context.files / str(row["path"])).read_bytes().startswith(b"PK\x03\x04")
     assert row["size_bytes"] == 18
+
+
+@pytest.mark.parametrize("more", ["", "\n\nand more"])
+def test_a_letter_without_an_empty_line_before_it_is_kept(server: Dovecot, account: Holder, more: str) -> None:
+    letter = f"{_HEAD}The letter begins here.\nIts second line.{more}\n"
+    deliver(server, letter.replace("\n", "\r\n").encode())
+
+    account.run()
+
+    row = only(account.held("message_bodies"))
+    held = f"{row['body_text']} {row['body_outside']}"
+    assert all(words in held for words in ("The letter begins here.", "Its second line.", more.strip()))
+
+
+def test_words_beside_the_base64_of_a_text_are_kept_as_they_stand() -> None:
+    footer = b"To leave this list, write to leave@example.org\r\n"
+
+    assert text_of(b"bGV0dGVy\r\n" + footer, "base64", None) == f"letter\n{footer.decode().strip()}\n"
+    assert text_of(b"these words are no base64, at all", "base64", None) == "these words are no base64, at all"
 
 
 def test_an_attachment_that_is_empty_is_empty(server: Dovecot, account: Holder) -> None:

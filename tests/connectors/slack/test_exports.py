@@ -138,6 +138,18 @@ def test_a_day_that_is_no_json_is_a_gap_until_it_is(tmp_path: Path) -> None:
     assert set(holder.held("messages")) == {f"C1:{one['ts']}" for one in TALK}
 
 
+@pytest.mark.parametrize("odd", ['"\\ud800"', "9" * 400])
+def test_a_value_that_few_decoders_read_costs_no_other_message(tmp_path: Path, odd: str) -> None:
+    path = export(tmp_path / "export", {"C1=general": TALK[:1]})
+    day = path / "general" / "2026-01-01.json"
+    day.write_text(day.read_text().replace("]", f', {{"type": "message", "ts": "{stamp(1)}", "x": {odd}}}]', 1))
+    holder = holder_of(path)
+
+    holder.run()
+
+    assert f"C1:{stamp(0)}" in holder.held("messages")
+
+
 def test_items_without_a_time_are_named_and_cost_no_other(tmp_path: Path) -> None:
     path = export(tmp_path / "export", {"C1=general": TALK[:1]})
     (path / "general" / "2026-01-01.json").write_text(json.dumps([TALK[0], {"text": "when?"}, 5]))
