@@ -16,14 +16,19 @@ from tests.connectors.claude_code.test_on_the_store import Account
 
 FILE = f"{PROJECT}/{A}.jsonl"
 # Keys and cursor as that version wrote them; it had fewer streams.
-_OLD_FORM = f"""
-    UPDATE records SET key = '{PROJECT}/' || key, data = jsonb_set(data, '{{id}}', to_jsonb('{PROJECT}/' || key))
+_OLD_FORM = """
+    UPDATE records SET key = :project || key, data = jsonb_set(data, '{id}', to_jsonb(:project || key))
     WHERE stream IN ('messages', 'attachments');
     DELETE FROM records WHERE stream IN ('usage', 'subagents', 'documents', 'prompts');
     DELETE FROM checkpoints WHERE stream <> 'sessions';
-    UPDATE checkpoints SET covers = '{{sessions,messages,attachments,memory_notes,skills,slash_commands}}';
-    TRUNCATE record_index, index_queue;
-"""  # noqa: S608 - made of constants
+    UPDATE checkpoints SET covers = '{sessions,messages,attachments,memory_notes,skills,slash_commands}';
+    TRUNCATE record_index, index_queue
+"""
+_COPY = """
+    INSERT INTO records SELECT (jsonb_populate_record(held, jsonb_build_object('key', replace(key, :project, '-copy'),
+        'data', jsonb_set(data, '{file}', to_jsonb(replace(data ->> 'file', :project, '-copy')))))).*
+    FROM records AS held WHERE stream = 'messages'
+"""
 _LIVE = "SELECT stream, key, data ->> 'id' AS id FROM records WHERE deleted_at IS NULL ORDER BY stream, key"
 _GONE = "SELECT key FROM records WHERE deleted_at IS NOT NULL"
 
@@ -37,9 +42,10 @@ def account(open_root: Path, settings: Settings, db: Database, redis: Redis) -> 
     account = Account(open_root, settings, db, redis)
     account.run()
     account.before = account.rows(_LIVE)
-    migrate.downgrade(db, "0020")
+    migrate.downgrade(db, "0021")
     with db.begin() as connection:
-        connection.execute(text(_OLD_FORM))
+        for statement in _OLD_FORM.split(";"):
+            connection.execute(text(statement), {"project": f"{PROJECT}/"} if ":project" in statement else {})
     return account
 
 
@@ -71,13 +77,8 @@ def test_a_session_whose_files_are_gone_stays(account: Account, db: Database, op
 
 
 def test_a_project_that_lay_there_twice_is_held_once(account: Account, db: Database) -> None:
-    copy = (
-        "INSERT INTO records SELECT (jsonb_populate_record(held, jsonb_build_object('key', {key}, 'data', {data}))).* "
-    )
-    key = f"replace(key, '{PROJECT}', '-copy')"
-    data = "jsonb_set(data, '{file}', to_jsonb(replace(data ->> 'file', '" + PROJECT + "', '-copy')))"
     with db.begin() as connection:
-        connection.execute(text(copy.format(key=key, data=data) + "FROM records AS held WHERE stream = 'messages'"))
+        connection.execute(text(_COPY), {"project": PROJECT})
 
     migrate.upgrade(db)
 
