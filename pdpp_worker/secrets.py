@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -70,7 +71,14 @@ class Vault:
             ) from None
 
     def _key_file(self) -> bytes:
-        return kept_key(self._settings.data_dir / "secret.key")
+        path = self._settings.data_dir / "secret.key"
+        try:
+            return kept_key(path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The key for stored credentials, {path}, cannot be read: {error.strerror}. "
+                f"If another account made it, give it back with: sudo chown {os.geteuid()} '{path}'"
+            ) from None
 
 
 class Redactor:

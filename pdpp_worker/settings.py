@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -12,14 +11,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from pdpp_worker.data_dirs import default_data_dir
 from pdpp_worker.errors import ConfigurationError
 
-PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PositiveInt = Annotated[int, Field(gt=0)]
+DAY_S = 86_400.0
+Period = Annotated[float, Field(ge=0.1, le=30 * DAY_S)]
+"""Between two looks of beat: shorter ones flood the broker, longer ones cannot be reckoned with."""
+Seconds = Annotated[float, Field(ge=0.001, le=365 * DAY_S)]
+Milliseconds = Annotated[float, Field(ge=0.001, le=1000 * DAY_S)]
+Threads = Annotated[int, Field(ge=1, le=1000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 _BROWSER_VARIABLES = (
@@ -54,24 +58,6 @@ TOLD_TO_COMMANDS = (
 _TYPO = 0.7
 """Names that are as alike as this are taken for the same one, mistyped (`difflib`'s ratio, without the prefix)."""
 
-_CHECKOUT = Path(__file__).resolve().parent.parent
-
-
-def default_data_dir() -> Path:
-    """The directory of the embedded servers, logs and keys.
-
-    A checkout gets a directory of its own, so that two checkouts never share a database. Root gets a place under
-    `/var/lib`: PostgreSQL refuses to run as root, and the account it runs as cannot enter root's home.
-    """
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        base = Path("/var/lib/pdpp-worker")
-    else:
-        base = Path(platformdirs.user_data_dir("pdpp-worker"))
-    if not (_CHECKOUT / "pyproject.toml").exists():
-        return base / "default"
-    digest = hashlib.sha256(str(_CHECKOUT).encode()).hexdigest()[:8]
-    return base / f"{_CHECKOUT.name}-{digest}"
-
 
 class Settings(BaseSettings):
     """The fleet's settings; field `x_y` is the environment variable `PDPP_X_Y`."""
@@ -91,53 +77,53 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     """Fernet key for stored credentials; unset: the file `secret.key` in the data directory."""
 
-    dispatch_every_s: PositiveSeconds = 30.0
+    dispatch_every_s: Period = 30.0
     """How often the dispatcher looks for due runs."""
-    sweep_every_s: PositiveSeconds = 60.0
+    sweep_every_s: Period = 60.0
     """How often the sweeps look for due gaps, and the watchdog for connections that stand still."""
-    index_every_s: PositiveSeconds = 10.0
+    index_every_s: Period = 10.0
     """How often what was collected is made findable by its words."""
-    housekeeping_every_s: PositiveSeconds = 3600.0
+    housekeeping_every_s: Period = 3600.0
     """How often old events are dropped and structural absences are compared with the manifests."""
 
-    slice_s: PositiveSeconds = 60.0
+    slice_s: Seconds = 60.0
     """How long a slice may work before its run goes on in another one."""
-    silence_s: PositiveSeconds = 300.0
+    silence_s: Seconds = 300.0
     """A connector that yields nothing for so long is taken for hung: its lease is no longer renewed."""
-    slice_messages: PositiveInt = 1_000_000
+    slice_messages: Count = 1_000_000
     """How many messages a slice may take."""
-    lease_s: PositiveSeconds = 30.0
+    lease_s: Seconds = 30.0
     """How long a connection waits for a worker that has died."""
-    batch_records: PositiveInt = 4_000
+    batch_records: Count = 4_000
     """Most records of a transaction."""
-    batch_bytes: PositiveInt = 8_000_000
+    batch_bytes: Count = 8_000_000
     """Most bytes of records of a transaction."""
-    batch_s: PositiveSeconds = 1.0
+    batch_s: Seconds = 1.0
     """How long records may wait for their transaction."""
-    run_attempts: PositiveInt = 5
+    run_attempts: Count = 5
     """Slices in a row that may die without committing anything before the run is ended; four times as many in all."""
 
-    pacing_cold_start_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1000.0
+    pacing_cold_start_ms: Milliseconds = 1000.0
     """First interval between two requests where no rate was learned yet."""
-    http_timeout_s: PositiveSeconds = 45.0
+    http_timeout_s: Seconds = 45.0
     """Longest silence of a provider within one request."""
     browser: str | None = None
     """Path or name of the Chromium or Chrome for connections with `reach=browser`; unset: the first one on the PATH."""
     browser_headed: bool = False
     """Show that browser's window while it collects; some providers let in no browser without one."""
-    gap_backoff_s: PositiveSeconds = 60.0
+    gap_backoff_s: Seconds = 60.0
     """First delay before a gap is tried again; doubles with each attempt, at most a day."""
-    gap_max_attempts: PositiveInt = 12
+    gap_max_attempts: Annotated[int, Field(ge=1, le=10_000)] = 12
     """Attempts after which a gap is exhausted and waits for the owner."""
-    run_budget_s: PositiveSeconds = 4 * 3600.0
+    run_budget_s: Seconds = 4 * 3600.0
     """Working time of one run; what does not fit is left to the next one."""
-    recovery_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    recovery_share: Annotated[float, Field(ge=0.001, le=1)] = 0.25
     """The share of a run's budget that may go to known gaps before it walks on; they get what is left afterwards."""
 
-    events_keep_days: PositiveInt = 90
+    events_keep_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     """How long events and the history of rates are kept."""
 
-    broker_timeout_s: PositiveSeconds = 5.0
+    broker_timeout_s: Seconds = 5.0
     """Bound on every single operation on the broker and the pacing server."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port on loopback where a worker answers Prometheus; 0: none."""
@@ -157,9 +143,9 @@ class Settings(BaseSettings):
     """Lets in, beside one-time keys; required to let the console listen beyond loopback."""
     web_read_only: bool = False
     """Show everything in the console, and let nothing be changed there."""
-    collect_threads: PositiveInt = 16
+    collect_threads: Threads = 16
     """Threads of the worker for the queue `collect`."""
-    local_processes: PositiveInt = 2
+    local_processes: Threads = 2
     """Processes of the worker for the queue `local`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """The least level that is logged."""
@@ -230,7 +216,7 @@ class Settings(BaseSettings):
 
 
 def positive_ms(name: str, text: str) -> float:
-    """Read a positive, finite number of milliseconds.
+    """Read a positive number of milliseconds, a day at most.
 
     Raises:
         ConfigurationError: naming the setting and what it must be.
@@ -239,8 +225,10 @@ def positive_ms(name: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value < float("inf"):
-        raise ConfigurationError(f"{name} is {text!r}; it must be a positive number of milliseconds, such as 250.")
+    if not 0 < value <= 1000 * DAY_S:
+        raise ConfigurationError(
+            f"{name} is {text!r}; it must be a positive number of milliseconds, such as 250, and a day at most."
+        )
     return value
 
 

@@ -29,7 +29,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def add(own: Path, path: Path = PINBOARD, *command: str, taken: tuple[str, ...] = ()) -> connectors.Added:
     """Add a connector, with a program that is on every machine."""
-    return connectors.add(path, command or ["python3", "pinboard.py"], [], own, taken)
+    return connectors.add(path, connectors.Asked(command or ["python3", "pinboard.py"]), own, taken)
 
 
 def changed(folder: Path, **fields: Any) -> Path:
@@ -54,7 +54,7 @@ def test_the_program_of_a_reference_connector_is_found_beside_its_manifest(own: 
     entry.parent.mkdir(parents=True)
     entry.touch()
 
-    added = connectors.add(manifest, [], [], own, [])
+    added = connectors.add(manifest, connectors.Asked(), own, [])
 
     assert added.program.command == ["node", "--import", "tsx", str(entry)]
     assert added.program.folder == str(tmp_path / "reference")
@@ -62,7 +62,7 @@ def test_the_program_of_a_reference_connector_is_found_beside_its_manifest(own: 
 
 def test_without_a_program_it_is_not_taken(own: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="name it with --command"):
-        connectors.add(changed(tmp_path / "alone"), [], [], own, [])
+        connectors.add(changed(tmp_path / "alone"), connectors.Asked(), own, [])
 
     assert not own.exists()
 

@@ -204,3 +204,12 @@ class TestRedactor:
         redactor.learn(SecretStr("a"))
 
         assert redactor("a correct horse") == "a correct horse"
+
+
+def test_a_key_that_cannot_be_read_asks_the_owner(tmp_path: Path) -> None:
+    (tmp_path / "data" / "secret.key").mkdir(parents=True)
+
+    said = refusal(Vault(Settings(data_dir=tmp_path / "data")), "enc:abc")
+
+    assert "cannot be read: Is a directory." in said
+    assert "sudo chown" in said

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.endpoints import resolve
-from pdpp_worker.settings import get_settings, setting_names
+from pdpp_worker.settings import Settings, get_settings, setting_names
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = sorted(
@@ -45,6 +45,27 @@ def test_a_value_that_means_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, 
 
     with pytest.raises(ConfigurationError, match=name):
         get_settings()
+
+
+NUMBERS = sorted(name for name, field in Settings.model_fields.items() if isinstance(field.default, int | float))
+
+
+@pytest.mark.parametrize("value", ["1e300", "1e-9", "-1"])
+@pytest.mark.parametrize("field", [one for one in NUMBERS if not isinstance(Settings.model_fields[one].default, bool)])
+def test_every_number_has_bounds(monkeypatch: pytest.MonkeyPatch, field: str, value: str) -> None:
+    name = f"PDPP_{field.upper()}"
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError, match=f"{name}: Input should be"):
+        get_settings()
+
+
+@pytest.mark.parametrize("value", ["1e300", "0", "-5", "nan", "inf"])
+def test_a_rate_ceiling_has_bounds(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("PDPP_CHATGPT_PACING_MIN_INTERVAL_MS", value)
+
+    with pytest.raises(ConfigurationError, match="a day at most"):
+        registry.check_ceilings(get_settings())
 
 
 def test_a_level_may_be_written_in_small_letters(monkeypatch: pytest.MonkeyPatch) -> None:

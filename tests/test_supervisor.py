@@ -146,6 +146,20 @@ def test_a_process_that_ran_well_starts_over_with_the_shortest_delay(supervisor:
     assert supervisor.states[0].crashes == 1
 
 
+def test_a_long_log_is_put_aside_while_its_process_writes_on(tmp_path: Path) -> None:
+    talks = "import itertools, time\nfor n in itertools.count(): print('x' * 1000 if n else 'first', flush=True)"
+    with Supervisor([spec(talks)], tmp_path, os.environ) as supervisor:
+        log = supervisor.log_path("child")
+        until(lambda: log.stat().st_size > 10_000_000)
+
+        supervisor.poll()
+
+        aside = log.with_name("child.log.1")
+        assert aside.stat().st_size > 10_000_000
+        until(lambda: log.stat().st_size > 0)
+        assert log.read_bytes()[:1] == b"x" or b"first" not in log.read_bytes()[:10]
+
+
 def test_a_long_log_is_put_aside_at_the_start(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "child.log"
     log.parent.mkdir()

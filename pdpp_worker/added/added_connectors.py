@@ -28,19 +28,33 @@ class Added:
     """The manifest before the update."""
 
 
-def add(path: Path, command: Sequence[str], variables: Sequence[str], directory: Path, taken: Sequence[str]) -> Added:
+@dataclass(frozen=True)
+class Asked:
+    """What the owner says of a connector to be added, beyond its manifest."""
+
+    command: Sequence[str] = ()
+    """Its program; empty: the one that lies where the reference ones do."""
+    variables: Sequence[str] = ()
+    """Variables that it reads and its manifest does not name."""
+    name: str = ""
+    """Its name here; empty: as its manifest has it."""
+
+
+def add(path: Path, asked: Asked, directory: Path, taken: Sequence[str]) -> Added:
     """Take the connector at `path`, its folder or its manifest. `taken`: names that other connectors have.
 
     Raises:
         ConfigurationError: its manifest cannot be mapped, its program is not found, or its name is taken.
     """
     source = manifest_at(path)
-    program = find_program(source, command, variables)
+    program = find_program(source, asked.command, asked.variables).model_copy(update={"name": asked.name})
     mapped = _map(source, program)
-    folder = directory / mapped.manifest.name
-    if mapped.manifest.name in taken or folder.exists():
-        name = mapped.manifest.name
+    name = mapped.manifest.name
+    folder = directory / name
+    if read_program(folder) is not None:
         raise ConfigurationError(f"There is a connector {name} already; see: pdpp-worker connector update {name}")
+    if name in taken or folder.exists():
+        raise ConfigurationError(f"There is another connector {name}; give this one another name with --name.")
     return _write(source, program, mapped, folder, None)
 
 
@@ -56,7 +70,8 @@ def update(name: str, path: Path | None, command: Sequence[str], variables: Sequ
     source = manifest_at(Path(before.source) if path is None else path)
     named = list(command) or ([] if path is not None else before.command)
     moved = find_program(source, named, list(variables) or before.variables)
-    program = moved if command or path is not None else before.model_copy(update={"variables": moved.variables})
+    kept = {"variables": moved.variables}
+    program = moved.model_copy(update={"name": before.name}) if command or path else before.model_copy(update=kept)
     mapped, old = _map(source, program), _map(folder / MANIFEST, before)
     if mapped.manifest.name != name:
         raise ConfigurationError(f"{source} is the manifest of {mapped.manifest.name}, not of {name}.")
@@ -131,7 +146,7 @@ def _added(folder: Path, name: str) -> Program:
 
 def _map(source: Path, program: Program) -> Mapped:
     try:
-        return map_manifest(_read(source), program.command, program.variables)
+        return map_manifest(_read(source), program.command, program.variables, program.name)
     except ConfigurationError as error:
         raise ConfigurationError(f"The manifest {source} is refused: {error}") from None
 

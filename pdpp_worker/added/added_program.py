@@ -27,6 +27,8 @@ class Program(BaseModel):
     """The manifest that it was added from."""
     variables: list[str] = []
     """Variables that it reads and its manifest does not name."""
+    name: str = ""
+    """What the owner calls the connector; empty: as its manifest does."""
 
     def write(self, folder: Path) -> None:
         """Write it beside the manifest."""

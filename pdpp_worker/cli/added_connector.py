@@ -32,7 +32,8 @@ def _facts(added: Added) -> Iterator[tuple[str, str]]:
     yield "runs", f"{shlex.join(added.program.command)} in {added.program.folder}"
     yield "needs", ", ".join(manifest.bindings) or "nothing"
     every = f"every {duration(manifest.schedule_every_s)}"
-    yield "schedule", every if manifest.is_scheduled else "by hand: it may ask for its owner"
+    by_hand = "by hand: " + ("it may ask for its owner" if manifest.asks_owner else "its manifest asks for that")
+    yield "schedule", every if manifest.is_scheduled else by_hand
 
 
 def _asked(manifest: Manifest) -> Iterator[str]:

@@ -118,7 +118,7 @@ class Runner:
         ask, disruption = ask or Ask(), disruption or Disruption()
         self._heard_at = time.monotonic()
         attempt = Attempt(self._start(ledger, ask), ledger.account)
-        ledger.begin_run()
+        ledger.begin_run(ask.later)
         missing_in = {gap.miss.stream for gap in ledger.gaps.values()}
         handler = handler_for(self.manifest, attempt.start, lambda text: text, missing_in)
         with ExitStack() as clients, self._watched():
@@ -136,7 +136,7 @@ class Runner:
         streams = ask.streams or tuple(StreamScope(name=stream.name) for stream in self.supplied)
         names = {scope.name for scope in streams}
         takes = [_SCOPES[form] for form in self.manifest.recovery.scopes]
-        gaps = [gap for gap in ledger.due() if gap.miss.stream in names and type(gap.miss.scope) in takes]
+        gaps = [gap for gap in ledger.due(ask.later) if gap.miss.stream in names and type(gap.miss.scope) in takes]
         return Start(
             run_id=ask.run_id,
             collection_mode="full_refresh" if ask.full else "incremental",

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from pdpp_worker.conformance.deletions import Deletions
 from pdpp_worker.protocol.keys import names_of
 from pdpp_worker.protocol.messages import GapToClose
-from pdpp_worker.protocol.reasons import RecoveryKind
+from pdpp_worker.protocol.reasons import MAY_HAVE_PASSED, RecoveryKind
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, scope_hash
 from pdpp_worker.store.batch import Batch, RecordRow
 from pdpp_worker.store.effects import (
@@ -36,6 +37,9 @@ Held = dict[str, dict[str, Any]]
 """Stream and key to data, without what was deleted."""
 
 
+A_DAY = timedelta(days=1)
+
+
 @dataclass
 class Gap:
     """A gap that is open."""
@@ -44,6 +48,8 @@ class Gap:
     miss: GapReport
     run: int = 0
     """The run that met it last."""
+    looked_at_again: timedelta | None = None
+    """When the same version looks once more at what it could not read; counted from the first attempt."""
 
     @property
     def to_close(self) -> GapToClose:
@@ -75,6 +81,7 @@ class Ledger:
     _ids: count[int] = field(default_factory=lambda: count(1))
     _closed: dict[GapKey, Gap] = field(default_factory=dict)
     _run: int = 0
+    _now: timedelta = timedelta()
 
     def copy(self) -> Ledger:
         """The same, to go on from in another way."""
@@ -83,9 +90,9 @@ class Ledger:
         copytree(self.files, twin.files, dirs_exist_ok=True)
         return twin
 
-    def begin_run(self) -> None:
-        """The batches that follow are of another run."""
-        self._run += 1
+    def begin_run(self, now: timedelta) -> None:
+        """The batches that follow are of another run, so long after the first attempt."""
+        self._run, self._now = self._run + 1, now
 
     def commit(self, batch: Batch) -> None:
         """Take a whole batch."""
@@ -125,9 +132,9 @@ class Ledger:
         files = sorted(path for path in self.files.rglob("*") if path.is_file())
         return {str(path.relative_to(self.files)): blake2b(path.read_bytes()).hexdigest() for path in files}
 
-    def due(self) -> list[Gap]:
-        """The open gaps that a later run can close."""
-        return [gap for gap in self.gaps.values() if gap.miss.recovery_kind == RecoveryKind.RUNTIME]
+    def due(self, now: timedelta = timedelta()) -> list[Gap]:
+        """The open gaps that a run can close, so long after the first attempt."""
+        return [gap for gap in self.gaps.values() if _is_due(gap, now)]
 
     def keep(self, gaps: Collection[Gap]) -> None:
         """Leave only these gaps open."""
@@ -160,11 +167,21 @@ class Ledger:
 
     def _open(self, place: GapKey, miss: GapReport) -> None:
         gap = self.gaps.get(place) or self._closed.pop(place, None)
+        is_anew = gap is None or (place not in self.gaps and gap.run != self._run)
         if gap is None:
             gap = Gap(next(self._ids), miss)
+        gap.looked_at_again = self._look_again(gap, miss, is_anew=is_anew)
         locator = miss.detail_locator if miss.detail_locator is not None else gap.miss.detail_locator
         gap.miss, gap.run = replace(miss, detail_locator=locator), self._run
         self.gaps[place] = gap
+
+    def _look_again(self, gap: Gap, miss: GapReport, *, is_anew: bool) -> timedelta | None:
+        """When the version that could not read it looks once more, whatever its walks say until then."""
+        if miss.recovery_kind == RecoveryKind.RUNTIME:
+            return None
+        if is_anew or gap.miss.recovery_kind == RecoveryKind.RUNTIME:
+            return self._now + A_DAY if miss.reason in MAY_HAVE_PASSED else None
+        return gap.looked_at_again if gap.looked_at_again is not None and gap.looked_at_again > self._now else None
 
     def _close(self, place: GapKey, close: Closing) -> None:
         gap = self.gaps.get(place)
@@ -174,3 +191,9 @@ class Ledger:
         gap.run = self._run
         if not isinstance(close, KeyFetched) and close.absent:
             self.absent.append(gap.gap_id)
+
+
+def _is_due(gap: Gap, now: timedelta) -> bool:
+    if gap.miss.recovery_kind == RecoveryKind.RUNTIME:
+        return True
+    return gap.looked_at_again is not None and gap.looked_at_again <= now

@@ -16,6 +16,7 @@ from pdpp_worker.coverage.stream import (
     Interval,
     StreamCoverage,
     ancestors,
+    is_optional,
     never_supplied,
 )
 from pdpp_worker.coverage.verdict import Resolver, StreamFacts, WalkEnd, verdict
@@ -92,6 +93,7 @@ class _Account:
             connector=self._view.connector,
             stream=name,
             supply=facts.judged.availability,
+            optional=is_optional(self._manifest, name),
             verdict=judged,
             because=because(judged, facts),
             next=what_next(judged, facts),
@@ -123,12 +125,11 @@ class _Account:
         }
 
     def _facts(self, name: str, groups: list[GapGroup]) -> Facts:
-        key, (walk, blame) = (self._view.id, name), self._worst_walk(name)
+        key, (walk, blame), unknown = (self._view.id, name), self._worst_walk(name), self._unknown(name)
         closed_without_item = self._rows.closed_without_item.get(key, _NONE_CLOSED)
         resolvers, above = self._resolvers(groups), self._resolvers(self._above(name))
         below = self._resolvers(one for one in self._below(key) if one not in above)
         counts = _counts([*resolvers.items(), *above.items(), *below.items()])
-        unknown = self._unknown(name)
         judged = StreamFacts(
             availability=self._outlook.availability(name),
             walk=walk,

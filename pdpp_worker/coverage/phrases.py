@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pdpp_worker.coverage.outlook import Outlook
+from pdpp_worker.coverage.status_rows import StatusRow
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.times import clock, due, duration, local, relative
 from pdpp_worker.coverage.waits import UNKNOWN, Wait
@@ -18,6 +19,11 @@ NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection 
 def tries(count: int) -> str:
     """The number of tries."""
     return "1 try" if count == 1 else f"{count:,} tries"
+
+
+def titled(stream: StreamCoverage | StatusRow) -> str:
+    """The name of a stream, and whether it is optional."""
+    return f"{stream.stream} (optional)" if stream.optional else stream.stream
 
 
 def in_words(one: StrEnum) -> str:

@@ -17,6 +17,7 @@ class StatusRow:
 
     connection: str
     stream: str
+    optional: bool
     verdict: Verdict
     records: int | None
     gaps_by_reason: dict[str, int] | None
@@ -57,6 +58,7 @@ def _row(outlook: Outlook, one: StreamCoverage) -> StatusRow:
     return StatusRow(
         connection=view.name,
         stream=one.stream,
+        optional=one.optional,
         verdict=one.verdict,
         records=one.records,
         gaps_by_reason=one.gaps_by_reason if one.records is not None else None,

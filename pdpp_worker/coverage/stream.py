@@ -46,6 +46,8 @@ class StreamCoverage:
     connector: str
     stream: str
     supply: Availability
+    optional: bool
+    """The connector's manifest says that a source may be without it."""
     verdict: Verdict
     because: str
     next: str
@@ -95,6 +97,12 @@ def never_supplied(stream: StreamManifest, settings: Mapping[str, Any]) -> str |
     """The reason why a connection with these settings never gets the stream; None if it does."""
     availability = stream.availability
     return availability.reason if availability is not None and availability.concerns(settings) else None
+
+
+def is_optional(manifest: Manifest | None, stream: str) -> bool:
+    """Whether the installed connector says that a source may be without the stream."""
+    declared = manifest.stream(stream) if manifest else None
+    return declared is not None and not declared.required
 
 
 def availability_of(manifest: Manifest | None, stream: str, settings: Mapping[str, Any]) -> Availability:

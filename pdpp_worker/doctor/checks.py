@@ -18,6 +18,7 @@ from pdpp_worker.browser import launch
 from pdpp_worker.coverage import outlook
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.phrases import obstacles
+from pdpp_worker.data_dirs import other_data_dirs
 from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
@@ -54,15 +55,15 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield _check("settings", lambda: _ceilings(settings))
     yield _check("data directory", lambda: _data_directory(settings))
     yield _check("disk space", lambda: _disk_space(settings))
-    yield from _connector_checks()
-    try:
-        servers = resolve(settings)
-    except PdppError as error:
-        yield Check("servers", False, str(error))
-        return
+    yield from _all_of("connectors", _connector_checks())
+    yield from _all_of("servers", _server_checks(settings))
+
+
+def _server_checks(settings: Settings) -> Iterator[Check]:
+    servers = resolve(settings)
     db = Database(servers.database_url.get_secret_value())
     try:
-        yield from _database_checks(settings, db)
+        yield from _all_of("database", _database_checks(settings, db))
     finally:
         db.close()
     yield _check("Redis", lambda: _redis(settings, servers))
@@ -72,8 +73,20 @@ def all_checks(settings: Settings) -> Iterator[Check]:
 def _check(what: str, look: Look) -> Check:
     try:
         return Check(what, True, look())
-    except PdppError as error:
-        return Check(what, False, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the other things are looked at too
+        return Check(what, False, _in_a_line(error))
+
+
+def _all_of(what: str, checks: Iterator[Check]) -> Iterator[Check]:
+    """These checks, as far as they can be made."""
+    try:
+        yield from checks
+    except Exception as error:  # noqa: BLE001 - as above
+        yield Check(what, False, _in_a_line(error))
+
+
+def _in_a_line(error: Exception) -> str:
+    return str(error) if isinstance(error, PdppError) else f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _ceilings(settings: Settings) -> str:
@@ -87,7 +100,12 @@ def _data_directory(settings: Settings) -> str:
     try:
         make_directory(settings.data_dir)
         with tempfile.TemporaryFile(dir=settings.data_dir):
-            return str(settings.data_dir)
+            others = ", ".join(map(str, other_data_dirs(settings.data_dir)))
+            return (
+                f"{settings.data_dir}; there is data of other places too: {others}"
+                if others
+                else str(settings.data_dir)
+            )
     except OSError as error:
         raise ConfigurationError(
             f"{settings.data_dir} cannot be written ({error.strerror}); set PDPP_DATA_DIR to a directory that can."

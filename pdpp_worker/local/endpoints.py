@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from pdpp_worker import sentinel
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.local.embedded import EmbeddedServers
+from pdpp_worker.local.embedded import EmbeddedServers, refuse_as_root
 from pdpp_worker.settings import Settings
 
 _POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
@@ -47,7 +47,8 @@ def resolve(settings: Settings) -> Endpoints:
     `PDPP_BROKER_URL` the broker is the Redis server of `PDPP_REDIS_URL`: its database 1, or 0 when pacing uses 1.
 
     Raises:
-        ConfigurationError: a URL has an unknown form, or an embedded server is needed and cannot be used.
+        ConfigurationError: a URL has an unknown form, or an embedded server is needed and cannot be used, or root
+            would work in another account's data directory.
         PdppError: an embedded server does not start; with the end of its log.
     """
     with _resolving:
@@ -70,6 +71,7 @@ def release() -> None:
 
 
 def _resolve(settings: Settings) -> _Resolved:
+    refuse_as_root(settings.data_dir)
     embedded = EmbeddedServers(settings)
     try:
         return _Resolved(

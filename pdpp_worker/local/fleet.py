@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from contextlib import suppress
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local import endpoints
 from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
+from pdpp_worker.outages import EMBEDDED
 from pdpp_worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -46,19 +48,27 @@ class Fleet(Supervisor):
         """The console's; None: it is not installed."""
         self._settings = settings
         self._servers_due_at = 0.0
+        self._servers: threading.Thread | None = None
 
     def poll(self) -> None:
-        """Notice the processes and embedded servers that ended, and start those that are due."""
-        if time.monotonic() >= self._servers_due_at:
-            self._ensure_servers()
+        """Notice the processes and embedded servers that ended, and start those that are due.
+
+        A server may take minutes to answer; that is waited for in a thread.
+        """
+        waits = self._servers is not None and self._servers.is_alive()
+        if not waits and time.monotonic() >= self._servers_due_at:
+            self._servers = threading.Thread(target=self._ensure_servers, name="embedded-servers", daemon=True)
+            self._servers.start()
             self._servers_due_at = time.monotonic() + _SERVERS_EVERY_S
         super().poll()
 
     def _ensure_servers(self) -> None:
         try:
             endpoints.ensure(self._settings)
-        except PdppError:
-            logger.exception("the embedded servers are not running; trying again")
+        except PdppError as error:
+            EMBEDDED.began(str(error))
+        else:
+            EMBEDDED.over()
 
 
 def fleet_processes(settings: Settings) -> tuple[ProcessSpec, ...]:

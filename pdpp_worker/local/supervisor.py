@@ -18,6 +18,7 @@ from typing import Self
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local import locks
 from pdpp_worker.local.embedded import make_directory
+from pdpp_worker.local.log_files import rotate
 from pdpp_worker.local.parent_death import with_parent_death_signal
 
 logger = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ class Supervisor:
                 self._bury(process, now)
             if process.popen is None and process.due_at <= now:
                 self._launch(process, now)
+            rotate(self.log_path(process.spec.name), _LOG_BYTES)
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End every process: politely, and after `grace_s` seconds, or a second signal to `run`, by force."""
@@ -174,10 +176,7 @@ class Supervisor:
         self._told.set()
 
     def _launch(self, process: _Process, now: float) -> None:
-        log = self.log_path(process.spec.name)
-        if log.exists() and log.stat().st_size > _LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
-        with log.open("ab") as output:
+        with self.log_path(process.spec.name).open("ab") as output:
             process.popen = subprocess.Popen(
                 with_parent_death_signal(process.spec.command, signal.SIGTERM),
                 env=self._environment,

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pdpp_worker import logs, registry
+from pdpp_worker.data_dirs import other_data_dirs
 from pdpp_worker.local import endpoints
+from pdpp_worker.logs import get_logger
 from pdpp_worker.owner import schema
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store.engine import Database
@@ -51,6 +53,11 @@ def connected() -> Iterator[Session]:
     """
     settings = get_settings()
     logs.configure(settings)
+    if not settings.data_dir.exists() and (others := other_data_dirs(settings.data_dir)):
+        found = ", ".join(map(str, others))
+        get_logger().warning(
+            f"{settings.data_dir} is new. Data is in: {found}. To go on with it, set PDPP_DATA_DIR to its directory."
+        )
     try:
         db = Database(endpoints.resolve(settings).database_url.get_secret_value())
         try:

@@ -113,6 +113,11 @@ class Manifest(Part):
         return list(dict.fromkeys(keeper for parent in declared.parents for keeper in self.keepers(parent)))
 
     @property
+    def asks_owner(self) -> bool:
+        """Whether it may ask the owner during a run."""
+        return "interactive" in self.bindings
+
+    @property
     def children(self) -> dict[str, list[tuple[str, str]]]:
         """Parent stream to its children, each with the field that holds the parent's key."""
         found: dict[str, list[tuple[str, str]]] = {}

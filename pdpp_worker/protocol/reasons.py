@@ -98,12 +98,12 @@ class Reason(StrEnum):
     PARSE_FAILED = (
         "parse_failed",
         RecoveryKind.UPGRADE,
-        "This version could not read the content; a newer version will.",
+        "This version could not read the content; it looks once more after a day, then a newer version will.",
     )
     SHAPE_CHANGED = (
         "shape_changed",
         RecoveryKind.UPGRADE,
-        "The provider's answers have a shape this version does not know; a newer version will read them.",
+        "The provider's answers have a shape this version does not know; after one more look, a newer version will.",
     )
     EXPORT_NOT_WIRED = (
         "export_not_wired",
@@ -134,6 +134,9 @@ def known_reason(value: str) -> Reason | None:
 
 PRESSURE = frozenset({Reason.RATE_LIMITED, Reason.UPSTREAM_PRESSURE})
 """Reasons that speak of the provider's limits; only these hold back other work of the connection."""
+
+MAY_HAVE_PASSED = frozenset({Reason.PARSE_FAILED, Reason.SHAPE_CHANGED})
+"""Reasons that the same version looks at once more before a newer one does: the source may have been half written."""
 
 NEEDS_OWNER = frozenset({Reason.CHALLENGED, Reason.CREDENTIALS_EXPIRED, Reason.ANOTHER_ACCOUNT})
 """Reasons that time alone does not fix: the owner has to act first."""

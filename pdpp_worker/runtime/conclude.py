@@ -162,6 +162,7 @@ def _run_end(opened: OpenSlice, collector: Collector, step: EndRun, streams: lis
     wait_s = carried_wait_s(manifest) if carries_gaps(manifest) else None
     return RunEnd(
         walked=claimed.kind == "forward",
+        for_gaps=claimed.kind == "recovery" or claimed.trigger in ("sweep", "upgrade"),
         ended_well=step.ended_well,
         cancelled=step.cancelled,
         out_of_budget=step.out_of_budget,

@@ -14,10 +14,10 @@ from pdpp_worker.store.connections import ConnectionRow
 
 
 def with_defaults(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A connection's settings with the manifest's defaults; paths have their `~` expanded."""
+    """A connection's settings with the manifest's defaults; paths have their `~` expanded, an empty one stays empty."""
     values = {name: given.get(name, spec.default) for name, spec in specs.items()}
     for name, spec in specs.items():
-        if spec.type in ("path", "file") and values[name] is not None:
+        if spec.type in ("path", "file") and values[name]:  # an empty path would be the worker's own directory
             values[name] = str(Path(values[name]).expanduser())
     return values
 

@@ -16,6 +16,8 @@ from pdpp_worker.errors import ServerAwayError
 from pdpp_worker.store.pooler import Sessions
 from pdpp_worker.store.silence import WatchedConnection
 
+APPLICATION = "pdpp-worker"
+"""The server knows our connections by this name, with that of their process behind it."""
 POOL_SIZE = 10
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
@@ -109,7 +111,7 @@ class Database:
 
     def _connect(self, _: object, __: object, ___: object, parameters: dict[str, Any]) -> WatchedConnection:
         # The name is made here and not with the engine, which a forked child has from its parent.
-        return self._sessions.open({**parameters, "application_name": f"pdpp-worker {process_name()}"})
+        return self._sessions.open({**parameters, "application_name": f"{APPLICATION} {process_name()}"})
 
 
 def why_away(error: BaseException) -> str | None:

@@ -22,14 +22,15 @@ class Sessions:
     """Opens connections for an engine, each with the same settings of its session."""
 
     def __init__(self, engine: Engine, session: Mapping[str, str | int]) -> None:
-        self._session = {name: str(value) for name, value in session.items()}
+        """`session`: settings by name; neither names nor values need quoting."""
+        self._for_a_session = " ".join(f"-c {name}={value}" for name, value in session.items())
+        self._for_a_transaction = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in session.items())
         event.listen(engine, "begin", self._begin)
 
     def open(self, parameters: Mapping[str, Any]) -> WatchedConnection:
         """A connection whose session, or each of whose transactions, has the settings."""
-        options = " ".join(f"-c {name}={value}" for name, value in self._session.items())
         try:
-            connection = WatchedConnection.open({**parameters, "options": options})
+            connection = WatchedConnection.open({**parameters, "options": self._for_a_session})
         except psycopg.OperationalError as error:
             if _UNSUPPORTED not in str(error):
                 raise
@@ -40,9 +41,8 @@ class Sessions:
     def _begin(self, connection: Connection) -> None:
         given = connection.connection.dbapi_connection
         if isinstance(given, WatchedConnection) and given.is_pooled:
-            calls = ", ".join("set_config(%s, %s, true)" for _ in self._session)
-            values = tuple(part for pair in self._session.items() for part in pair)
-            connection.exec_driver_sql(f"SELECT {calls}", values)
+            # A SELECT would have to come after what a transaction says of itself, such as that it is read only.
+            connection.exec_driver_sql(self._for_a_transaction)
 
 
 def _is_pooled(connection: WatchedConnection) -> bool:

@@ -52,6 +52,8 @@ class RunEnd:
     """Whether the run walks streams (a recovery run does not)."""
     ended_well: bool
     """Whether the connector came to its own end, or that of its walk."""
+    for_gaps: bool = False
+    """Whether it was started to go back for gaps, be it by a walk."""
     cancelled: bool = False
     out_of_budget: bool = False
     insufficient_s: float | None = None
@@ -182,7 +184,7 @@ def _record_remaining(connection: Connection, how: RunEnd, *, cancelled: bool) -
         return {}
     if cancelled:
         assigned = () if how.walked and left.carried_wait_s is not None else left.assigned
-        left.backlog.defer(connection, CANCELLED_S, assigned, all_of_them=not how.walked)
+        left.backlog.defer(connection, CANCELLED_S, assigned, all_of_them=how.for_gaps)
         return {}
     if how.out_of_budget:
         return {} if how.walked else left.backlog.count(connection)

@@ -55,7 +55,7 @@ _IF_DUE = f"""
 _FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
 _BEGIN_SLICE = text("""
     UPDATE runs SET status = 'running', started_at = coalesce(started_at, clock_timestamp()), slices = slices + 1,
-        idle_slices = idle_slices + 1, died_slices = died_slices + 1, rung_at = clock_timestamp(),
+        idle_slices = idle_slices + 1, died_slices = died_slices + 1, rung_at = NULL,
         carried = CASE WHEN slices > 0 THEN carried
             ELSE jsonb_build_object('cursors', (SELECT coalesce(jsonb_agg(stream), '[]') FROM checkpoints
                 WHERE checkpoints.connection_id = runs.connection_id)) END

@@ -34,8 +34,9 @@ class Checkpoint(NamedTuple):
     covers: list[str] | None
 
 
-LOST_S = 900.0
-"""After so long a message is taken for lost, even where messages wait for workers."""
+LOST_S = 240.0
+"""After so long a message is taken for lost, even where messages wait for workers; below the bound after which a run is
+taken for one that nobody dispatches (`coverage.stillness.LEAST_BOUND`)."""
 
 # One statement: a run that is active is locked and changes nothing, and one that ends meanwhile is none. A row that was
 # inserted has no xmax yet.

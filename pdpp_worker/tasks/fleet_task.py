@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from celery import Celery, Task, current_app
+from celery import Task
 from celery.exceptions import Ignore
 from celery.signals import after_setup_logger, after_task_publish
 from kombu.exceptions import OperationalError
@@ -18,6 +18,8 @@ from pdpp_worker.outages import BROKER, DATABASE, SCHEMA
 from pdpp_worker.store.engine import why_away
 
 _CONNECTED = "Connected to %s"
+_OF_THE_BROKER = ("celery.beat", "celery.worker.consumer", "kombu")
+"""The loggers that speak of the broker. A task that fails on a file has an OSError too, and is another matter."""
 
 
 @contextmanager
@@ -67,7 +69,7 @@ class OncePerOutage(logging.Filter):
 
 def _failure(record: logging.LogRecord) -> BaseException | None:
     """The failure of the broker that a record is about."""
-    if record.levelno < logging.WARNING:
+    if record.levelno < logging.WARNING or not record.name.startswith(_OF_THE_BROKER):
         return None
     raised = record.exc_info[1] if record.exc_info else None
     told_of = record.args if isinstance(record.args, tuple) else ()
@@ -76,7 +78,8 @@ def _failure(record: logging.LogRecord) -> BaseException | None:
 
 @lru_cache(maxsize=1)
 def _broker_errors() -> tuple[type[BaseException], ...]:
-    app: Celery = current_app
+    from pdpp_worker.tasks.app import app  # which is made of this file's tasks
+
     return (OperationalError, *app.connection_for_write().connection_errors)
 
 

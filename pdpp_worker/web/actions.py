@@ -136,7 +136,8 @@ def add(form: Form) -> Done:
         min_interval_ms=None,
         paused=by_hand,
     )
-    waits = " It is paused, since its connector may ask for you; resume it, or collect it by hand." if by_hand else ""
+    why = "may ask for you" if manifest.asks_owner else "is to be started by hand"
+    waits = f" It is paused, since its connector {why}; resume it, or collect it by hand." if by_hand else ""
     return Done(f"/connections/{_id_of(form.console, name)}", f"Added {name}.{waits}")
 
 

@@ -147,3 +147,30 @@ def test_a_ceiling_of_a_connector_that_is_mistyped_is_wrong(cli: Cli, monkeypatc
 
     assert not found["ok"]
     assert "did you mean PDPP_CHATGPT_PACING_MIN_INTERVAL_MS" in found["found"]
+
+
+@pytest.mark.parametrize("place", ["_disk_space", "_redis", "registry.refused_connectors", "outlook.read", "resolve"])
+def test_a_check_that_fails_itself_is_a_line_and_no_traceback(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("an odd value\nand more")
+
+    monkeypatch.setattr(f"pdpp_worker.doctor.checks.{place}", fail)
+
+    result = cli("doctor")
+
+    assert result.exit_code == 1
+    assert "ValueError: an odd value" in " ".join(result.stdout.split())
+    assert "workers" in result.stdout or place == "resolve"
+
+
+def test_the_data_of_a_checkout_that_was_moved_is_named(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "before-0123" / "embedded" / "postgres" / "data").mkdir(parents=True)
+    monkeypatch.setattr("pdpp_worker.data_dirs.default_data_dir", lambda: tmp_path / "now-4567")
+
+    found = _examine(cli, monkeypatch, PDPP_DATA_DIR=str(tmp_path / "now-4567"))["data directory"]
+
+    assert str(tmp_path / "before-0123") in found["found"]

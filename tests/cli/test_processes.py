@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,16 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from redis import Redis
 from sqlalchemy import text
 
+from pdpp_worker.local.embedded import orphans
+from pdpp_worker.local.embedded.valkey import Valkey
+from pdpp_worker.local.supervisor import GRACE_S
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
 from tests.support.fleet import ROOT, environment
 from tests.support.logs import write_session
 from tests.support.scripted import Scenario, record
+from tests.support.servers import temporary_data_dir
 from tests.support.waiting import PATIENCE_S, until
 
 PROGRAM = (sys.executable, "-m", "pdpp_worker")
@@ -136,6 +142,46 @@ def test_up_collects_what_is_added_and_stops_when_told(settings: Settings, redis
     assert str(settings.data_dir / "logs") in text
     assert "http://127.0.0.1:" in text
     assert text.endswith("Stopped.\n")
+
+
+@contextmanager
+def up_with_servers(data_dir: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The fleet with servers of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PDPP_")}
+    own = {**kept, "PDPP_DATA_DIR": str(data_dir), "PDPP_FLOWER_PORT": "0", "PYTHONPATH": str(ROOT)}
+    with log.open("wb") as output:
+        fleet = subprocess.Popen([*PROGRAM, "up"], env=own, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        until(lambda: "Ctrl-C" in log.read_text(), fleet)
+        yield fleet
+    finally:
+        fleet.kill()
+        fleet.wait()
+
+
+def worker_of(fleet: subprocess.Popen[bytes], name: str) -> psutil.Process | None:
+    """The process of the fleet that has this word in its command line."""
+    children = psutil.Process(fleet.pid).children()
+    words = {one: one.as_dict(["cmdline"])["cmdline"] or [] for one in children}
+    return next((one for one in children if any(name in word for word in words[one])), None)
+
+
+@pytest.mark.process
+def test_up_starts_what_died_and_hears_a_signal_while_a_server_does_not_answer(tmp_path: Path) -> None:
+    log = tmp_path / "up.log"
+    with temporary_data_dir() as data_dir, up_with_servers(data_dir, log) as fleet:
+        [valkey] = orphans.running_in(Valkey(data_dir).data, "valkey-server")
+        valkey.suspend()
+        try:
+            until(lambda: "waiting for valkey to start" in log.read_text(), fleet)
+            beat = until(lambda: worker_of(fleet, "celery.beat:Scheduler"), fleet)
+            assert beat is not None
+            beat.kill()
+            until(lambda: worker_of(fleet, "celery.beat:Scheduler") not in (None, beat), fleet)
+            fleet.send_signal(signal.SIGTERM)
+            assert fleet.wait(GRACE_S * 2) == 0
+        finally:
+            valkey.resume()
 
 
 @contextmanager

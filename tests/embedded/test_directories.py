@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local import endpoints
 from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.local.embedded.account import make_directory, make_owned_directory, reachable_copy
 from pdpp_worker.local.embedded.postgres import Postgres
@@ -39,6 +42,40 @@ def test_a_path_that_is_unfit_for_a_socket_is_no_obstacle(name: str) -> None:
             assert mode(server.socket_directory) == 0o700
 
 
+def test_the_place_of_a_socket_stays_where_the_server_put_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with temporary_data_dir() as data_dir:
+        home = data_dir / "with space"
+        with closing(Reference(Valkey(home))):
+            monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+            with closing(Reference(Valkey(home))) as other:
+                assert other._server.answers()
+
+
+def test_a_copy_of_a_data_directory_has_a_socket_of_its_own(tmp_path: Path) -> None:
+    original, copy = Valkey(tmp_path / "with space"), Valkey(tmp_path / "another space")
+    for one in (original, copy):
+        make_directory(one.home)
+    original._keep_place()
+
+    shutil.copy(original.home / "socket.place", copy.home)
+
+    assert copy.socket_directory != original.socket_directory
+
+
+def test_a_socket_whose_place_is_gone_gets_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    server, gone, other = Valkey(tmp_path / "with space"), tmp_path / "gone", tmp_path / "other"
+    make_directory(server.home)
+    monkeypatch.setattr(tempfile, "tempdir", str(gone))
+    server._keep_place()
+    other.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(other))
+
+    server._keep_place()
+
+    assert server.socket_directory.parent == other
+
+
 def test_only_the_account_of_the_server_may_enter_its_directories(server: Server) -> None:
     with closing(Reference(server)):
         assert mode(server.data) == 0o700
@@ -62,6 +99,21 @@ def test_a_link_is_not_taken_for_a_private_directory(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="is not a directory of this account"):
         make_owned_directory(link, None)
+
+
+@root_only
+def test_root_leaves_nothing_in_the_directory_of_another_account(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+
+    for attempt in (Valkey(home / "data"), Postgres(home / "data")):
+        with pytest.raises(ConfigurationError, match=r"belongs to .*without sudo"):
+            Reference(attempt)
+    with pytest.raises(ConfigurationError, match="without sudo"):
+        endpoints.resolve(Settings(data_dir=home, database_url=SecretStr("postgresql://h/d")))
+
+    assert list(home.iterdir()) == []
 
 
 @root_only

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from pdpp_worker.errors import PdppError
@@ -174,6 +176,26 @@ def test_a_server_that_cannot_start_says_why(postgres: Postgres) -> None:
         Reference(postgres)
 
     away.rename(vital)
+
+
+def test_a_server_without_room_for_another_client_answers_all_the_same(postgres: Postgres) -> None:
+    url = postgres.url.replace("+psycopg", "")
+    with closing(Reference(postgres)) as reference, ExitStack() as stack:
+        with suppress(psycopg.OperationalError):
+            for _ in range(200):
+                stack.enter_context(psycopg.connect(url))
+
+        reference.ensure()
+
+        with pytest.raises(psycopg.OperationalError, match="too many clients"):
+            psycopg.connect(url)
+
+
+def test_a_log_is_put_aside_while_the_server_runs(server: Server) -> None:
+    with closing(Reference(server)):
+        os.truncate(server.log, 6_000_000)
+
+        until(lambda: server.log.with_name("server.log.1").exists() and server.log.stat().st_size < 6_000_000)
 
 
 def test_a_server_listens_on_no_network_port(server: Server) -> None:

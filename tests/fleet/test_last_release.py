@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pdpp_worker.dispatch import request_run
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
-from tests.fleet.test_fleet import add_logs, ended, one
+from tests.fleet.test_fleet import add_logs, call, ended, one
 from tests.support.fleet import ROOT, Member, beat, environment
 from tests.support.logs import write_session
 from tests.support.waiting import until
@@ -74,7 +73,8 @@ def test_the_last_releases_workers_work_on_this_schema(
         member.wait_for("pdpp.dispatch")
         until(lambda: "succeeded in" in member.log, member)
         migrate.upgrade(db)
-        request_run(db, add_logs(db, tmp_path / "projects"), trigger="manual")
+        add_logs(db, tmp_path / "projects")
+        call(settings, "pdpp.run", '{"connection": "logs"}')
         until(lambda: ended(db), member, clock)
 
     assert one(db, "SELECT status FROM runs") == "succeeded"

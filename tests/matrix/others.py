@@ -9,11 +9,17 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -187,3 +193,73 @@ def _sees_all(port: int) -> bool:
         found = client.sentinel_master("pdpp")
         return bool(found["num-slaves"] == 1 and found["num-other-sentinels"] == 2)
     return False
+
+
+class Certificates:
+    """An authority, and a certificate of it for this machine."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(mode=0o755)
+        self.authority, self.certificate, self.key = (directory / name for name in ("ca.pem", "cert.pem", "key.pem"))
+        authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        root = _certificate("An authority", authority_key.public_key(), authority_key, is_authority=True)
+        own = _certificate("localhost", key.public_key(), authority_key, is_authority=False, issuer="An authority")
+        self.authority.write_bytes(root.public_bytes(serialization.Encoding.PEM))
+        self.certificate.write_bytes(own.public_bytes(serialization.Encoding.PEM))
+        form, no = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        self.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, no))
+
+
+def _certificate(
+    name: str,
+    key: ec.EllipticCurvePublicKey,
+    signer: ec.EllipticCurvePrivateKey,
+    *,
+    is_authority: bool,
+    issuer: str | None = None,
+) -> x509.Certificate:
+    def named(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address(HOST))])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(named(name))
+        .issuer_name(named(issuer or name))
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        .add_extension(names, critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+
+
+@contextmanager
+def redis_with_tls(directory: Path, certificates: Certificates) -> Iterator[str]:
+    """Redis that speaks TLS only; yields its address without a database."""
+    binary, port = program("redis-server", "redis-server"), free_port()
+    options = {
+        "--port": "0",
+        "--tls-port": str(port),
+        "--bind": HOST,
+        "--tls-cert-file": str(certificates.certificate),
+        "--tls-key-file": str(certificates.key),
+        "--tls-ca-cert-file": str(certificates.authority),
+        "--tls-auth-clients": "no",
+        "--save": "",
+    }
+    command = [str(binary), *(part for pair in options.items() for part in pair)]
+    url = f"rediss://{HOST}:{port}"
+
+    def answers() -> bool:
+        checked = Redis.from_url(f"{url}/0?ssl_ca_certs={certificates.authority}", socket_timeout=5)
+        with checked as client, suppress(RedisError):
+            return bool(client.ping())
+        return False
+
+    with process(*command, directory=directory, log="redis-tls.log") as running:
+        until(answers, running)
+        yield url

@@ -12,14 +12,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from kombu.connection import Connection
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from pdpp_worker.settings import get_settings
+from pdpp_worker.settings import Settings, get_settings
+from pdpp_worker.tasks.broker import broker_settings
 from tests.chaos.episode import come_to_rest
 from tests.chaos.notes import install
 from tests.chaos.proxy import Proxy
 from tests.chaos.servers import PostgresProcess, ValkeyProcess
 from tests.chaos.world import Urls, World, settings_for, watched
-from tests.matrix.others import Postgres15, Redis7, pgbouncer, rabbitmq, sentinels
+from tests.matrix.others import Certificates, Postgres15, Redis7, pgbouncer, rabbitmq, redis_with_tls, sentinels
 from tests.support.servers import temporary_data_dir
 from tests.support.waiting import until
 
@@ -109,3 +112,24 @@ def test_sentinel_with_a_fail_over(home: Path, tmp_path: Path) -> None:
             master.kill()
             world.notes[account].put("note-900")
             assert come_to_rest(world) == [], world.logs()
+
+
+def test_tls_with_an_authority_of_ones_own(home: Path, tmp_path: Path) -> None:
+    postgres, redis = PostgresProcess(home), ValkeyProcess(home)
+    certificates = Certificates(tmp_path / "certificates")
+
+    with running(postgres, redis), redis_with_tls(tmp_path, certificates) as url:
+        known = f"ssl_ca_certs={certificates.authority}"
+        urls = Urls(postgres.url, f"{url}/1?{known}", f"{url}/0?{known}")
+        with world_of(postgres, redis, urls, tmp_path) as world:
+            assert travel(world) == [], world.logs()
+
+
+def test_a_broker_with_a_certificate_of_a_stranger_is_not_used(tmp_path: Path) -> None:
+    own, strangers = Certificates(tmp_path / "own"), Certificates(tmp_path / "strangers")
+
+    with redis_with_tls(tmp_path, strangers) as url:
+        found = broker_settings(Settings(), f"{url}/0?ssl_ca_certs={own.authority}")
+        broker = Connection(found["broker_url"], ssl=found["broker_use_ssl"], transport_options={"max_retries": 0})
+        with pytest.raises(RedisConnectionError, match="certificate verify failed"):
+            broker.connect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -101,7 +102,7 @@ class InMemory:
         self._ledger = Ledger(directory, deletions=Deletions(CHILDREN))
 
     def next_run(self) -> None:
-        self._ledger.begin_run()
+        self._ledger.begin_run(timedelta())
 
     def commit(self, batch: Batch) -> None:
         self._ledger.commit(batch)

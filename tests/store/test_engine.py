@@ -99,3 +99,15 @@ def test_what_is_no_lost_race_is_not_tried_again(desk: Desk) -> None:
         desk.db.transact(wrong)
 
     assert len(tries) == 1
+
+
+def test_a_migration_beside_a_running_process_spoils_none_of_its_plans(desk: Desk) -> None:
+    desk.execute("CREATE TABLE letters (text text)")
+    with desk.db.engine.connect() as connection:
+        for _ in range(10):
+            connection.execute(text("SELECT * FROM letters"))
+        connection.commit()
+        desk.execute("ALTER TABLE letters ADD COLUMN stamp text")
+
+        assert list(connection.execute(text("SELECT * FROM letters")).keys()) == ["text", "stamp"]
+    desk.execute("DROP TABLE letters")

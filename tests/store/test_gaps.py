@@ -13,6 +13,7 @@ from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import GapClosure, KeyFetched
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import close as closing
+from pdpp_worker.store.gaps import upgrades
 from pdpp_worker.store.gaps.backlog import Backlog
 from pdpp_worker.store.gaps.by_owner import waive
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
@@ -159,7 +160,7 @@ class TestBackoff:
         ("fields", "why"),
         [
             ({"reason": "challenged", "waits_for_owner": True}, "waits for the owner"),
-            ({"reason": "parse_failed", "kind": "retry_on_connector_upgrade"}, "waits for a version"),
+            ({"reason": "template_unknown", "kind": "retry_on_connector_upgrade"}, "waits for a version"),
         ],
     )
     def test_what_time_does_not_mend_has_no_next_attempt_and_is_never_exhausted(
@@ -171,6 +172,72 @@ class TestBackoff:
         gap = desk.gap()
         assert (gap["status"], gap["next_attempt_at"]) == ("open", None), why
         assert desk.due() == []
+
+
+UNREADABLE: dict[str, Any] = {"kind": "retry_on_connector_upgrade"}
+
+
+@pytest.mark.parametrize("reason", ["parse_failed", "shape_changed"])
+class TestOneMoreLook:
+    """What a version could not read, it looks at once more: the source may have been half written."""
+
+    def test_it_is_due_after_a_day(self, desk: Desk, reason: str) -> None:
+        desk.miss(missed(reason=reason, **UNREADABLE))
+
+        day = timedelta(days=1).total_seconds()
+        assert day - SLACK_S < float(desk.gap()["wait_s"]) <= day
+        desk.elapse()
+        desk.next_run()
+        assert desk.due() == ["a"]
+
+    def test_the_same_version_is_handed_it(self, desk: Desk, reason: str) -> None:
+        desk.miss(missed(reason=reason, **UNREADABLE))
+        desk.elapse()
+        desk.next_run()
+
+        with desk.db.begin() as connection:
+            found = Backlog(desk.claim, ScopeKinds(), GapFilter(), "1.0.0").lease(connection, 1)
+
+        assert len(found) == 1
+
+    def test_walks_that_meet_it_before_do_not_take_the_look_away(self, desk: Desk, reason: str) -> None:
+        desk.miss(missed(reason=reason, **UNREADABLE))
+        before = desk.gap()["next_attempt_at"]
+        for _ in range(POLICY.max_attempts + 1):
+            desk.next_run()
+            desk.miss(missed(reason=reason, **UNREADABLE))
+
+        gap = desk.gap()
+        assert (gap["status"], gap["next_attempt_at"]) == ("open", before)
+
+    def test_unreadable_again_it_waits_for_another_version(self, desk: Desk, reason: str) -> None:
+        desk.miss(missed(reason=reason, **UNREADABLE))
+        desk.elapse()
+        for _ in range(2):
+            desk.next_run()
+            desk.miss(missed(reason=reason, **UNREADABLE))
+
+        gap = desk.gap()
+        assert (gap["status"], gap["next_attempt_at"]) == ("open", None)
+
+    def test_a_newer_version_need_not_wait_for_the_look(self, desk: Desk, reason: str) -> None:
+        desk.miss(missed(reason=reason, **UNREADABLE))
+
+        with desk.db.begin() as connection:
+            met = [one for one in upgrades.waiting(connection) if one.connection_id == desk.connection_id]
+            opened = upgrades.open_trial(connection, desk.connection_id, "2.0.0", met, 20, ["items"])
+
+        desk.next_run()
+        assert opened == 1
+        assert desk.due() == ["a"]
+
+    def test_a_look_is_no_trial_of_a_newer_version(self, desk: Desk, reason: str) -> None:
+        desk.miss(missed(reason=reason, **UNREADABLE))
+
+        with desk.db.begin() as connection:
+            tried = upgrades.trial(connection, desk.connection_id, "2.0.0", 20, ["items"])
+
+        assert tried == (0, False)
 
 
 class TestClosing:

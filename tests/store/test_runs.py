@@ -255,6 +255,16 @@ class TestRinging:
 
         assert take_due(idle, timedelta(0)) == [idle.run_id]
 
+    def test_a_run_whose_worker_died_is_rung_though_other_messages_wait(self, idle: Desk) -> None:
+        take_due(idle)
+        claim(idle)
+        idle.execute("UPDATE leases SET expires_at = now() WHERE connection_id = :c")
+
+        with idle.db.begin() as connection:
+            due = runs.take_due(connection, 1000, PERIOD, ["scripted"])
+
+        assert idle.run_id in [one.run_id for one in due]
+
     def test_two_dispatchers_never_ring_for_the_same_run(self, store: Database) -> None:
         desks = [Desk(store) for _ in range(10)]
         waiting = {desk.run_id for desk in desks}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker.added.added_connectors import add
+from pdpp_worker.added.added_connectors import Asked, add
 from pdpp_worker.command.blob_store import FOLDER
 from tests.subprocess.conftest import HERE, Commands
 
@@ -26,7 +26,7 @@ class PostBox:
         self._commands = commands
         self._folder = tmp_path / "export" / "letters"
         self._folder.mkdir(parents=True)
-        added = add(HERE / "post_box", ["python3", "post_box.py"], [], tmp_path / "own", [])
+        added = add(HERE / "post_box", Asked(["python3", "post_box.py"]), tmp_path / "own", [])
         commands.use(HERE / "post_box", added.manifest.model_copy(update={"name": "scripted"}))
         commands.configure(settings=json.dumps({"post_box_dir": str(tmp_path / "export")}))
         for name, letter in LETTERS.items():

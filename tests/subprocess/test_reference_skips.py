@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker.added.added_connectors import add
+from pdpp_worker.added.added_connectors import Asked, add
 from tests.subprocess.conftest import HERE, Commands
 
 
@@ -20,7 +20,7 @@ class LogBook:
         self._commands = commands
         self.folder = tmp_path / "logs"
         self.folder.mkdir()
-        added = add(HERE / "log_book", ["python3", "log_book.py"], [], tmp_path / "own", [])
+        added = add(HERE / "log_book", Asked(["python3", "log_book.py"]), tmp_path / "own", [])
         commands.use(HERE / "log_book", added.manifest.model_copy(update={"name": "scripted"}))
         commands.configure(settings=json.dumps({"log_book_dir": str(self.folder)}))
         self.write("a", "1 one", "2 two")

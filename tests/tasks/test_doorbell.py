@@ -11,8 +11,8 @@ from tests.support.scripted import Scenario, record
 
 
 def tick(settings: Settings, scenario: Scenario) -> list[int]:
-    """One tick of the dispatcher, long after the last one; returns the runs that workers were told of."""
-    scenario.execute("UPDATE runs SET rung_at = least(rung_at, now() - interval '10 minutes')")
+    """One tick of the dispatcher, minutes after the last one; returns the runs that workers were told of."""
+    scenario.execute("UPDATE runs SET rung_at = least(rung_at, now() - interval '2 minutes')")
     due = dispatch(settings, scenario.db, waiting_queues())
     return [one.run_id for one in due if notify(one)]
 

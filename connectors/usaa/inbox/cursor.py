@@ -9,7 +9,7 @@ from typing import Any
 from connectors.usaa.ledger import Ledger
 
 VERSION = 1
-READING = 2
+READING = 3
 """Raised whenever more is taken out of a file than before."""
 _MAX_GONE = 1000
 
@@ -30,6 +30,8 @@ class FileEntry:
     """The version of what is taken out of a file that was read; a file of an earlier one is read again."""
     period: str | None = None
     """First and last day of a statement, and its balances."""
+    product: str | None = None
+    """The name of the account as a statement prints it."""
     rival: str | None = None
     """For a statement that contradicts one that is held: the file of that one."""
 
@@ -53,6 +55,8 @@ class Cursor:
     gone: dict[str, str] = field(default_factory=dict)
     """SHA-256 of files that lie there no more to the account under which they were taken in."""
     history_days: int | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    """Account to its name that was sent last."""
 
     def forget(self, names: Collection[str]) -> None:
         """Drop the files of these names, but not under which account their content is held."""
@@ -81,6 +85,7 @@ class Cursor:
             None if position is None else RowPosition(**position),
             dict(held.get("gone", {})),
             held.get("history_days"),
+            dict(held.get("names", {})),
         )
 
     def dump(self) -> dict[str, Any]:
@@ -93,5 +98,6 @@ class Cursor:
                 "place": None if self.position is None else asdict(self.position),
                 "gone": self.gone,
                 "history_days": self.history_days,
+                "names": self.names,
             }
         }

@@ -98,10 +98,9 @@ def account_type_of(found: Found, read: Read) -> str | None:
     return read.account_kind or (told.pop() if len(told) == 1 else None)
 
 
-def account_name_of(found: Found, read: Read) -> str | None:
-    """The name of an account: its product as a statement prints it, else the folder that the owner made for it."""
-    product = None if read.statement is None else read.statement.product
-    return product or (found.folder.rpartition("/")[2] or None)
+def product_of(read: Read) -> str | None:
+    """The name of the account as a statement prints it."""
+    return None if read.statement is None else read.statement.product
 
 
 def last_four(account: str, site_ids: Mapping[str, str]) -> str | None:

@@ -15,6 +15,7 @@ from connectors.usaa.documents.templates import Template, knowledge
 from connectors.usaa.gaps import Gaps, covered_by
 from connectors.usaa.inbox import files
 from connectors.usaa.inbox.account_inference import AccountInference
+from connectors.usaa.inbox.account_titles import renamed
 from connectors.usaa.inbox.assigned_files import AssignedFiles, locator_of
 from connectors.usaa.inbox.cursor import READING, Cursor, FileEntry, RowPosition
 from connectors.usaa.inbox.files import Content, Found, UnreadableFileError
@@ -22,10 +23,10 @@ from connectors.usaa.inbox.members import inbox_inventory
 from connectors.usaa.inbox.missing_periods import MissingPeriods
 from connectors.usaa.inbox.named_accounts import (
     NamedAccounts,
-    account_name_of,
     account_type_of,
     last_four,
     period_of,
+    product_of,
     rival_of,
 )
 from connectors.usaa.records import ACCOUNTS, STATEMENTS, STATS, TRANSACTIONS, RecordFactory
@@ -62,7 +63,6 @@ class Inbox:
         self._assigned = AssignedFiles(root, self._cursor, self._gaps)
         self._inference = AccountInference(self._cursor.files)
         self._accounts = NamedAccounts(root, templates, self._cursor, self._site_ids)
-        self._walks = not start.recovery_only
         self._proof: Record | None = None
         self._records = 0
         self._files = 0
@@ -87,6 +87,7 @@ class Inbox:
             if self._is_robbed(one) or self._is_better_known(one):
                 yield from self._visit(one, force=True)
                 yield from self._state_if_due()
+        yield from renamed(self._cursor, self._factory, self._site_ids.values())
         yield from MissingPeriods(self._gaps, self._cursor, self._factory).messages()
         if self._pending:
             text = f"{self._pending} rows are not posted yet and are left for a later export"
@@ -188,9 +189,8 @@ class Inbox:
         yield from self._about(found, account, read)
         self._cursor.gone.pop(content.sha256, None)
         statement = key if key != found.name else None
-        self._note(
-            found, FileEntry(content.sha256, account, is_named, statement, reading=READING, period=period_of(read))
-        )
+        entry = FileEntry(content.sha256, account, is_named, statement, reading=READING)
+        self._note(found, replace(entry, period=period_of(read), product=product_of(read)))
         yield from self._resolve(found, key, read)
 
     def _unread(self, found: Found, key: str, sha256: str, error: UnreadError) -> Iterator[Message]:
@@ -262,8 +262,8 @@ class Inbox:
     def _about(self, found: Found, account: str, read: Read) -> Iterator[Message]:
         kind = None if read.statement is None else read.statement.kind
         digits = last_four(account, self._site_ids)
-        name, told = account_name_of(found, read), account_type_of(found, read)
-        yield from self._sent(self._factory.account(account, name=name, type=told, last_four=digits))
+        told = account_type_of(found, read)
+        yield from self._sent(self._factory.account(account, type=told, last_four=digits))
         if read.balance is not None:
             yield from self._sent(self._factory.balance(account, *read.balance))
         if read.span is not None:

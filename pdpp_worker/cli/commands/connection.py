@@ -21,6 +21,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import connection_changes, lookup
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.owner.setting_values import read_settings
+from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.store.views import connection_views, member_views
@@ -63,15 +64,17 @@ def add(
             min_interval_ms=interval,
             paused=paused or by_hand,
         )
-    say(f"Added {name}. {_what_next(name, paused=paused, by_hand=by_hand)}")
+    say(f"Added {name}. {_what_next(name, manifest, paused=paused, by_hand=by_hand)}")
 
 
-def _what_next(name: str, *, paused: bool, by_hand: bool) -> str:
+def _what_next(name: str, manifest: Manifest, *, paused: bool, by_hand: bool) -> str:
     if paused:
         return "It is paused."
     if by_hand:
+        why = "may ask for you" if manifest.asks_owner else "is to be started by hand"
+        run = f"pdpp-worker run {name}{' --interactive' if manifest.asks_owner else ''}"
         return (
-            f"Its connector may ask for you, so it is paused: collect it with `pdpp-worker run {name} --interactive`, "
+            f"Its connector {why}, so it is paused: collect it with `{run}`, "
             f"or by itself after `pdpp-worker connection resume {name}`."
         )
     return "It is collected by the fleet from now on: pdpp-worker up"

@@ -35,12 +35,13 @@ def add(
     path: Annotated[Path, typer.Argument(help="The connector's folder, or its manifest.")],
     command: Command = None,
     env: Variables = None,
+    name: Annotated[str, typer.Option(help="Its name here; default: as its manifest has it.")] = "",
 ) -> None:
     """Take a connector of the Collection Profile as it is: its manifest and its program."""
     from pdpp_worker.added import added_connectors
 
-    own = get_settings().own_connectors
-    added = added_connectors.add(path, shlex.split(command or ""), env or [], own, list(registry.all_connectors()))
+    asked = added_connectors.Asked(shlex.split(command or ""), env or [], name)
+    added = added_connectors.add(path, asked, get_settings().own_connectors, list(registry.all_connectors()))
     say(f"Added the connector {added.manifest.name} {added.manifest.semver or added.manifest.version}.")
     added_connector.describe(added)
 

@@ -13,7 +13,7 @@ from pdpp_worker.cli.remarks import remarks
 from pdpp_worker.cli.source_tables import left_out
 from pdpp_worker.coverage import all_streams
 from pdpp_worker.coverage.outlook import read as read_outlooks
-from pdpp_worker.coverage.phrases import NOTHING_YET, in_words, number
+from pdpp_worker.coverage.phrases import NOTHING_YET, in_words, number, titled
 from pdpp_worker.coverage.sentences import overall
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.verdict import Availability, Verdict
@@ -60,7 +60,7 @@ def _counts(one: StreamCoverage) -> tuple[str, str]:
 def _print(found: Sequence[StreamCoverage], inventories: Inventories) -> None:
     columns = ("connection", "stream", "held", "missing", "verdict")
     rows = [
-        ("" if index else connection, one.stream, *_counts(one), in_words(one.verdict))
+        ("" if index else connection, titled(one), *_counts(one), in_words(one.verdict))
         for connection, streams in groupby(found, key=lambda one: one.connection)
         for index, one in enumerate(streams)
     ]

@@ -1,14 +1,21 @@
-"""`pdpp-worker db`: the schema."""
+"""`pdpp-worker db`: the schema, backups, and a newer server."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from pdpp_worker.cli.output import Json, print_json, say
-from pdpp_worker.owner import schema
+from pdpp_worker.cli.output import Json, note, print_json, say
+from pdpp_worker.local.embedded import major_upgrade
+from pdpp_worker.owner import backup, schema
 from pdpp_worker.owner.session import connected, open_session
+from pdpp_worker.settings import get_settings
 
-app = typer.Typer(help="Bring the database schema up to date, or show its revision.", no_args_is_help=True)
+app = typer.Typer(help="The database: its schema, backups, and a newer server.", no_args_is_help=True)
+
+BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The backup, a tar archive.")]
 
 
 @app.command()
@@ -29,3 +36,47 @@ def revision(json: Json = False) -> None:
         print_json({"revision": have, "needed": need})
     else:
         say(f"The database is at revision {have or 'none'}; this version needs {need}.")
+
+
+@app.command()
+def dump(
+    file: BackupFile,
+    files: Annotated[bool, typer.Option("--files", help="Keep attachments, archives and sessions too.")] = False,
+    key: Annotated[bool, typer.Option("--key", help="Keep the key for stored credentials too.")] = False,
+) -> None:
+    """Keep everything in one file. The fleet may run meanwhile."""
+    with connected() as session:
+        session.db.check()
+        about = backup.dump(session, file.expanduser(), files=files, key=key)
+    say(f"{file} holds the database at revision {about.revision}{''.join(f', {part}' for part in about.parts)}.")
+    if not key:
+        note("Stored credentials open under the key of the data directory alone; keep that too, or give --key.")
+
+
+@app.command()
+def restore(
+    file: BackupFile,
+    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of what is here.")] = False,
+) -> None:
+    """Bring back what a backup holds, at the schema that this version needs."""
+    with connected() as session:
+        session.db.check()
+        about, kept = backup.restore(session, file.expanduser(), replace=replace)
+    say(f"Restored what was there at {about.made_at}{''.join(f', {part}' for part in about.parts)}.")
+    if kept is not None:
+        say(f"What was here before is in {kept}; bring it back with: pdpp-worker db restore --replace {kept}")
+
+
+@app.command("upgrade-server")
+def upgrade_server(
+    old_programs: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the old version's programs are; else Debian's.")
+    ] = None,
+) -> None:
+    """Bring the embedded server's data to the PostgreSQL that this version carries. Stop the fleet before."""
+    settings = get_settings()
+    done = major_upgrade.upgrade(settings.data_dir, old_programs)
+    say(f"The data is of PostgreSQL {done.new} now; that of {done.old} was not changed and is kept:")
+    say(f"  {done.old_data}", f"  {done.dump}")
+    say(f"The way back: stop the fleet, put the first in the place of {settings.data_dir}/embedded/postgres/data,")
+    say("and install the version of pdpp-worker that you had. Remove both when you need it no more.")

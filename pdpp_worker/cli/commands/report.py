@@ -24,6 +24,7 @@ from pdpp_worker.coverage.phrases import (
     last_run,
     next_run,
     schedule,
+    titled,
     tries,
     waiting,
     when,
@@ -160,7 +161,7 @@ def _print(connection: Connection, parts: list[_Part], limit: int) -> None:
 
 
 def _print_stream(one: StreamCoverage) -> None:
-    say("", f"  {one.stream}: {in_words(one.verdict)}")
+    say("", f"  {titled(one)}: {in_words(one.verdict)}")
     for label, words in _facts(one):
         text = wrap(words, width=PROSE_WIDTH - _LABEL)
         say(*(f"    {label if not line else '':<{_LABEL - 4}}{words}" for line, words in enumerate(text)))

@@ -8,7 +8,7 @@ from itertools import groupby
 from pdpp_worker.cli.output import Json, print_json, print_table, say
 from pdpp_worker.coverage import all_streams, status_rows
 from pdpp_worker.coverage.outlook import Outlook, read
-from pdpp_worker.coverage.phrases import NOTHING_YET, counts, in_words, last_run, next_run, obstacles
+from pdpp_worker.coverage.phrases import NOTHING_YET, counts, in_words, last_run, next_run, obstacles, titled
 from pdpp_worker.coverage.status_rows import StatusRow
 from pdpp_worker.coverage.times import due
 from pdpp_worker.coverage.verdict import Verdict
@@ -48,7 +48,7 @@ def _of_stream(row: StatusRow) -> tuple[str, str, str, str, str]:
     waiting = {words: count for words, count in besides.items() if count}
     missing = counts({**(row.gaps_by_reason or {}), **waiting}).replace(", ", "\n")
     return (
-        row.stream,
+        titled(row),
         "never run" if row.records is None else f"{row.records:,}",
         missing or ("nothing known" if known else "unknown"),
         in_words(row.verdict),

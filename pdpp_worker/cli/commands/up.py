@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -31,24 +32,26 @@ def up() -> None:
 
 
 class _Look:
-    """Called after each look at the processes: says once where things are, then keeps the line up to date."""
+    """Called after each look at the processes: says once where things are, and keeps the line up to date from then."""
 
     def __init__(self, session: Session, fleet: Fleet, update: Callable[[str], None] | None) -> None:
         self._settings = session.settings
         self._db = session.db
         self._fleet = fleet
         self._update = update
-        self._due_at: float | None = None
+        self._looker: threading.Thread | None = None
 
     def __call__(self) -> None:
-        now = time.monotonic()
-        if self._due_at is None:
+        if self._looker is None:
             self._say_where()
-        elif now < self._due_at:
-            return
-        self._due_at = now + _LOOK_EVERY_S
-        if self._update is not None:
+            self._looker = threading.Thread(target=self._keep_up_to_date, name="status-line", daemon=True)
+            self._looker.start()
+
+    def _keep_up_to_date(self) -> None:
+        """Look in a thread of its own: a database that does not answer keeps nobody else waiting."""
+        while self._update is not None:
             self._update(self._line())
+            time.sleep(_LOOK_EVERY_S)
 
     def _say_where(self) -> None:
         names = [state.name for state in self._fleet.states]

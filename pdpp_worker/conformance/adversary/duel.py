@@ -116,9 +116,9 @@ class _Duel:
         self._voice.begin(HONEST)
         for number in range(HONEST_ROUNDS):
             later = LATER + timedelta(hours=number)
-            if self._targeted and self._ledger.due():
+            if self._targeted and self._ledger.due(later):
                 self._runner.run(self._ledger, Ask(f"retry {number}", gaps=True, recovery_only=True, later=later))
-            full = not self._targeted and bool(self._ledger.due())
+            full = not self._targeted and bool(self._ledger.due(later))
             self._runner.run(self._ledger, Ask(f"honest {number}", gaps=self._targeted, full=full, later=later))
             if number and not self._ledger.gaps and not self._ledger.deletions.doubts:
                 return

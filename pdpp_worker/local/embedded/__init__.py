@@ -11,7 +11,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pdpp_worker.local.embedded.account import make_directory
+from pdpp_worker.local.embedded.account import make_directory, refuse_as_root
 from pdpp_worker.local.embedded.postgres import Postgres
 from pdpp_worker.local.embedded.reference import Reference
 from pdpp_worker.local.embedded.valkey import Valkey
@@ -19,7 +19,7 @@ from pdpp_worker.local.embedded.valkey import Valkey
 if TYPE_CHECKING:  # the server supervisor, which runs for as long as the servers do, stays small without it
     from pdpp_worker.settings import Settings
 
-__all__ = ["EmbeddedServers", "acquire", "make_directory"]
+__all__ = ["EmbeddedServers", "acquire", "make_directory", "refuse_as_root"]
 
 
 class EmbeddedServers:

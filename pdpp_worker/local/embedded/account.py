@@ -59,11 +59,31 @@ def _name(uid: int) -> str:
         return f"uid {uid}"
 
 
+def refuse_as_root(path: Path) -> None:
+    """Refuse root in another account's directory: what root makes there would lock that account out.
+
+    Raises:
+        ConfigurationError: naming the account, and what to do.
+    """
+    if os.geteuid() != 0:
+        return
+    there = next(directory for directory in (path, *path.parents) if directory.exists())
+    if (owner := there.stat().st_uid) != 0:
+        raise ConfigurationError(
+            f"{there} belongs to {_name(owner)}, and root would make files there that {_name(owner)} cannot read. "
+            f"Run it as that account, without sudo; or set PDPP_DATA_DIR to a directory of root's own."
+        )
+
+
 def make_directory(path: Path) -> None:
     """Create a directory and its missing parents for the caller alone; those that exist are left as they are.
 
     Root's directories can also be entered (not listed), for the sake of the account that the servers run as.
+
+    Raises:
+        ConfigurationError: the caller is root, and the directory is, or would be, in that of another account.
     """
+    refuse_as_root(path)
     missing = [directory for directory in (path, *path.parents) if not directory.exists()]
     for directory in reversed(missing):
         directory.mkdir(exist_ok=True)

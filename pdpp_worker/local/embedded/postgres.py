@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
+from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.embedded.account import make_owned_directory
 from pdpp_worker.local.embedded.server import Server, packaged_file
 
@@ -50,31 +53,56 @@ class Postgres(Server):
         return packaged_file(self.distribution, "pginstall/bin/postgres")
 
     def command(self) -> list[str]:
+        return [str(self.executable), "-D", str(self.data), *self.options()]
+
+    def options(self) -> list[str]:
+        """The options of a server of any version."""
         settings = {**_SETTINGS, "unix_socket_directories": str(self.socket_directory)}
-        options = [f"--{name}={value}" for name, value in settings.items()]
-        return [str(self.executable), "-D", str(self.data), *options]
+        return [f"--{name}={value}" for name, value in settings.items()]
 
     def answers(self) -> bool:
-        import psycopg
-        from psycopg import conninfo  # the server supervisor, which never connects, stays small without them
+        from psycopg import conninfo, pq  # the server supervisor, which never connects, stays small without them
 
-        address = conninfo.make_conninfo(host=str(self.socket_directory), port=_PORT, user=_USER, dbname=_DATABASE)
-        try:
-            psycopg.connect(address, connect_timeout=5).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+        address = conninfo.make_conninfo(
+            host=str(self.socket_directory), port=_PORT, user=_USER, dbname=_DATABASE, connect_timeout=5
+        )
+        # A server that refuses a client for want of room answers all the same.
+        return pq.PGconn.ping(address.encode()) == pq.Ping.OK
 
     def initialise(self) -> None:
-        """Create the database cluster; it is complete when its directory gets its name."""
-        if self.data.exists():
-            return
-        unfinished = self.data.with_name("data.new")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        make_owned_directory(unfinished, self.account)
-        self.run([str(self.executable.with_name("initdb")), "-D", str(unfinished), *_INITDB_OPTIONS])
-        self.run([str(self.executable), "--single", "-D", str(unfinished), _USER], f"create database {_DATABASE}\n")
-        unfinished.rename(self.data)
+        """Create the database cluster; it is complete when its directory gets its name.
+
+        Raises:
+            ConfigurationError: the data is of another major version; says how it is brought to this one.
+        """
+        if not self.data.exists():
+            unfinished = self.data.with_name("data.new")
+            self.make_cluster(unfinished)
+            unfinished.rename(self.data)
+        have, need = self.data_version(), self.program_version()
+        if have is not None and have != need:
+            raise ConfigurationError(
+                f"The data in {self.data} is of PostgreSQL {have}, and this program brings {need}. "
+                "Bring it over with: pdpp-worker db upgrade-server"
+            )
+
+    def make_cluster(self, directory: Path) -> None:
+        """Create an empty cluster with our database, in place of what is there."""
+        shutil.rmtree(directory, ignore_errors=True)
+        make_owned_directory(directory, self.account)
+        self.run([str(self.executable.with_name("initdb")), "-D", str(directory), *_INITDB_OPTIONS])
+        self.run([str(self.executable), "--single", "-D", str(directory), _USER], f"create database {_DATABASE}\n")
+
+    def data_version(self) -> str | None:
+        """The major version of the data, None where there is none."""
+        with suppress(FileNotFoundError):
+            return (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
+        return None
+
+    def program_version(self) -> str:
+        """The major version of the server's program."""
+        said = subprocess.run([str(self.executable), "--version"], capture_output=True, text=True, check=True).stdout
+        return said.split()[-1].partition(".")[0]
 
     def clear(self) -> None:
         super().clear()

@@ -10,6 +10,7 @@ import re
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +21,8 @@ from pdpp_worker.local.embedded.account import Account, account_for, check_reach
 
 # A socket's path may have 103 bytes on macOS and 107 on Linux, and appears in URLs that not every library unquotes.
 _SOCKET_PATH = re.compile(r"[A-Za-z0-9/._-]{1,103}")
+_PLACE = "socket.place"
+"""The file with the home and the directory of the socket, a line each."""
 
 ENVIRONMENT = {"PATH": os.defpath}
 """The environment of a server: nothing that could change it, and none of the owner's secrets."""
@@ -71,14 +74,35 @@ class Server(ABC):
         copy = self.home / f"install-{importlib.metadata.version(self.distribution)}"
         return reachable_copy(program, _package(self.distribution), copy, self.account)
 
-    @cached_property
+    @property
     def socket_directory(self) -> Path:
-        """The directory of the server's socket: in `home`, or among the temporary files if that path will not do."""
+        """The directory of the server's socket: in `home`, or among the temporary files if that path will not do.
+
+        Its place is kept in `home`: other processes may have another directory for temporary files.
+        """
         near = self.home / "socket"
         if _SOCKET_PATH.fullmatch(str(near / self.socket_name)):
             return near
+        return self._kept_place() or self._place_elsewhere()
+
+    def _kept_place(self) -> Path | None:
+        """The place that was kept for this very directory, and not for one that it is a copy of."""
+        with suppress(OSError, ValueError):
+            home, place = (self.home / _PLACE).read_text(encoding="utf-8").splitlines()
+            return Path(place) if home == str(self.home) else None
+        return None
+
+    def _place_elsewhere(self) -> Path:
         digest = hashlib.sha256(bytes(self.home)).hexdigest()[:16]
         return Path(tempfile.gettempdir()).resolve() / f"pdpp-worker-{digest}"
+
+    def _keep_place(self) -> None:
+        """Keep the place of the socket, which nobody uses now; choose another if its parent is gone."""
+        place = self.socket_directory
+        if not place.parent.is_dir():
+            place = self._place_elsewhere()
+        if place.parent != self.home:
+            (self.home / _PLACE).write_text(f"{self.home}\n{place}\n", encoding="utf-8")
 
     @property
     def socket(self) -> Path:
@@ -92,12 +116,17 @@ class Server(ABC):
             ConfigurationError: the package is missing, or a directory cannot be used.
             PdppError: an earlier server does not end.
         """
+        self.prepare_socket()
+        _ = self.executable  # found here, where the user hears of it if that fails
+        self.initialise()
+
+    def prepare_socket(self) -> None:
+        """Make the directory of the socket, and remove what an earlier server left; raises as `prepare`."""
+        self._keep_place()
         self.clear()
         if self.account is not None:
             check_reach(self.account, self.home)
         make_owned_directory(self.socket_directory, self.account)
-        _ = self.executable  # found here, where the user hears of it if that fails
-        self.initialise()
 
     def initialise(self) -> None:
         """Create the data directory if there is none."""

@@ -23,6 +23,7 @@ from pdpp_worker.local import locks
 from pdpp_worker.local.embedded.postgres import Postgres
 from pdpp_worker.local.embedded.server import ENVIRONMENT, SUPERVISOR_LOCK, Server
 from pdpp_worker.local.embedded.valkey import Valkey
+from pdpp_worker.local.log_files import rotate
 from pdpp_worker.local.parent_death import with_parent_death_signal
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class ServerSupervisor:
                     return 1
                 child = self._start()
             time.sleep(_LOOK_EVERY_S)
+            rotate(self._server.log, _LOG_BYTES)
             users = locks.try_lock(self._server.home / "users.lock")
         # The users' lock stays held until this process is gone, so that nobody starts before the stop is complete.
         self._stop(child)
@@ -103,8 +105,6 @@ def detach(log: Path) -> None:
         os._exit(0)
     os.setsid()
     os.umask(0o077)
-    if log.exists() and log.stat().st_size > _LOG_BYTES:
-        log.replace(log.with_name(f"{log.name}.1"))
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for descriptor, source in ((0, nothing), (1, output), (2, output)):

@@ -44,8 +44,12 @@ def is_profile_form(given: Any) -> bool:
     return isinstance(given, dict) and "connector_id" in given
 
 
-def map_manifest(given: Mapping[str, Any], command: Sequence[str], variables: Sequence[str] = ()) -> Mapped:
+def map_manifest(
+    given: Mapping[str, Any], command: Sequence[str], variables: Sequence[str] = (), name: str = ""
+) -> Mapped:
     """Our manifest of a connector whose program is `command`; `variables`: more that it reads, each a setting.
+
+    `name`: what it is called here; its own where that is empty.
 
     Raises:
         ConfigurationError: naming the member and what is wrong with it.
@@ -53,7 +57,8 @@ def map_manifest(given: Mapping[str, Any], command: Sequence[str], variables: Se
     try:
         form = ManifestForm.model_validate(given)
         _check_version(form.protocol_version)
-        manifest = Manifest.model_validate(_fields(form, command, variables))
+        fields = _fields(form, command, variables)
+        manifest = Manifest.model_validate({**fields, "name": name or fields["name"]})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "manifest"

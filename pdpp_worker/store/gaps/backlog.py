@@ -17,7 +17,7 @@ from pdpp_worker.store.gaps.retry_policy import RetryPolicy, next_attempt
 from pdpp_worker.store.gaps.selection import IS_SELECTED, IS_SUPPORTED, GapFilter, ScopeKinds, parameters
 from pdpp_worker.store.gaps.upgrades import is_newer
 
-_IS_ANOTHERS = """(gaps.recovery_kind = 'retry_on_connector_upgrade'
+_IS_ANOTHERS = """(gaps.recovery_kind = 'retry_on_connector_upgrade' AND gaps.opened_for_version IS NOT NULL
     AND coalesce(gaps.connector_version_seen = CAST(:version AS text), false))"""
 _IS_KNOWN = "(CAST(:known AS text[]) IS NULL OR gaps.stream = ANY(CAST(:known AS text[])))"
 _FOR_RUN = f"""
@@ -50,7 +50,7 @@ _ANY = text(f"SELECT 1 {_FOR_RUN} LIMIT 1")
 _DEFER = text(f"""
     UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL
     WHERE connection_id = :connection_id AND status = 'open' AND next_attempt_at <= now()
-        AND (gaps.id = ANY(CAST(:assigned AS bigint[])) OR (:all_of_them AND {IS_SELECTED} AND {IS_SUPPORTED}))
+        AND (gaps.id = ANY(CAST(:assigned AS bigint[])) OR (:all_of_them AND {IS_SELECTED}))
 """)
 _CARRY = text("""
     UPDATE gaps SET next_attempt_at = now() + :wait_s * interval '1 second', leased_by_run_id = NULL

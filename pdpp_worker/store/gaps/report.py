@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from pdpp_worker.protocol.reasons import MAY_HAVE_PASSED
 from pdpp_worker.protocol.scope import scope_json
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.effects import GapKey, GapReport
@@ -24,6 +25,11 @@ _ATTEMPTS = f"""(CASE WHEN {_IS_ANEW} THEN 1
 _IS_TRIED = f"""(NOT {_IS_ANEW} AND held.recovery_kind = 'retry_on_connector_upgrade'
     AND excluded.recovery_kind = 'retry_by_runtime' AND excluded.next_attempt_at IS NOT NULL
     AND held.connector_version_seen <> excluded.connector_version_seen)"""
+# What one version could not read, it looks at once more after a day, whatever walks say until then: the source may have
+# been half written. Then it waits for another version.
+_LOOK_AGAIN = f"""(CASE
+    WHEN {_IS_ANEW} OR held.recovery_kind = 'retry_by_runtime' THEN excluded.next_attempt_at
+    WHEN held.opened_for_version IS NULL AND held.next_attempt_at > clock_timestamp() THEN held.next_attempt_at END)"""
 # However long a pause the provider wants, it is asked again after a day.
 # A closed gap that is missed again is the same row, open again, its attempts counted anew. One that the owner waived
 # stays waived; a whole stream only for that reason, and not for one that asks for the owner, which is new each time.
@@ -34,11 +40,12 @@ _UPSERT = text(f"""
         exact_locator, record_key, last_error)
     SELECT :connection_id, stream, parent_stream, scope, exact_scope, decode(scope_hash, 'hex'), reason, recovery_kind,
         :run_id, :run_id, :run_id, CASE WHEN timed AND :max_attempts <= 1 THEN 'exhausted' ELSE 'open' END, 1, now(),
-        CASE WHEN timed THEN greatest(pause_until, {next_attempt("0")}) END,
+        CASE WHEN timed THEN greatest(pause_until, {next_attempt("0")})
+            WHEN may_have_passed THEN clock_timestamp() + interval '1 day' END,
         pause_until, :version, :version, version_required, locator, exact_locator, record_key, last_error
     FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, exact_scope text,
-        scope_hash text, reason text, recovery_kind text, timed bool, retry_after timestamptz, version_required text,
-        locator jsonb, exact_locator text, record_key jsonb, last_error text),
+        scope_hash text, reason text, recovery_kind text, timed bool, may_have_passed bool, retry_after timestamptz,
+        version_required text, locator jsonb, exact_locator text, record_key jsonb, last_error text),
         LATERAL (SELECT CASE WHEN retry_after < clock_timestamp() + interval '1 day' THEN retry_after
             WHEN retry_after IS NOT NULL THEN clock_timestamp() + interval '1 day' END AS pause_until) AS longest
     ON CONFLICT ON CONSTRAINT uq_gaps_scope DO UPDATE SET
@@ -53,8 +60,9 @@ _UPSERT = text(f"""
         closed_at = NULL, closed_by_version = NULL, structural = false,
         opened_for_version = CASE WHEN NOT {_IS_ANEW} THEN held.opened_for_version END,
         status = CASE WHEN {_ATTEMPTS} >= :max_attempts AND excluded.next_attempt_at IS NOT NULL AND NOT {_IS_TRIED}
-            THEN 'exhausted' ELSE excluded.status END,
-        next_attempt_at = CASE WHEN excluded.next_attempt_at IS NOT NULL THEN greatest(excluded.retry_after,
+            AND excluded.recovery_kind = 'retry_by_runtime' THEN 'exhausted' ELSE excluded.status END,
+        next_attempt_at = CASE WHEN excluded.recovery_kind = 'retry_on_connector_upgrade' THEN {_LOOK_AGAIN}
+            WHEN excluded.next_attempt_at IS NOT NULL THEN greatest(excluded.retry_after,
             {next_attempt(f"{_ATTEMPTS} - 1")}) END,
         retry_after = excluded.retry_after,
         connector_version_seen = CASE WHEN {_IS_TRIED}
@@ -103,6 +111,7 @@ def _values(found: GapReport, hashed: bytes) -> dict[str, Any]:
         "reason": found.reason,
         "recovery_kind": found.recovery_kind,
         "timed": found.recovery_kind == "retry_by_runtime" and not found.waits_for_owner,
+        "may_have_passed": found.reason in MAY_HAVE_PASSED,
         "retry_after": None if found.retry_after is None else found.retry_after.isoformat(),
         "version_required": found.connector_version_required,
         "locator": None if locator is None else json.loads(locator.text),

@@ -26,11 +26,13 @@ class Waiting(NamedTuple):
 
 
 ALL = 1_000_000
-_WAITING = text("""
+# A gap that the version which met it looks at once more has a time, too.
+_IS_NOT_OPENED = "(next_attempt_at IS NULL OR opened_for_version IS NULL)"
+_WAITING = text(f"""
     SELECT DISTINCT gaps.connection_id, connections.connector, gaps.stream, connector_version_seen,
         connector_version_required, opened_for_version
     FROM gaps JOIN connections ON connections.id = gaps.connection_id
-    WHERE recovery_kind = 'retry_on_connector_upgrade' AND gaps.status = 'open' AND next_attempt_at IS NULL
+    WHERE recovery_kind = 'retry_on_connector_upgrade' AND gaps.status = 'open' AND {_IS_NOT_OPENED}
 """)
 # healed: another version opened a gap and this one closed it. A gap that this version opened proves nothing.
 # tried: gaps being retried now, plus older versions' gaps on which this version has failed.
@@ -39,7 +41,8 @@ _TRIAL = text("""
         (SELECT count(*) FROM (
             SELECT 1 FROM gaps
             WHERE connection_id = :connection_id AND status = 'open' AND stream = ANY(CAST(:streams AS text[]))
-            AND recovery_kind = 'retry_on_connector_upgrade' AND (next_attempt_at IS NOT NULL
+            AND recovery_kind = 'retry_on_connector_upgrade'
+            AND ((next_attempt_at IS NOT NULL AND opened_for_version IS NOT NULL)
                 OR (connector_version_seen = :version AND opened_by_version <> :version)) LIMIT :most) AS first
         ) AS tried,
         EXISTS (SELECT 1 FROM gaps
@@ -47,11 +50,11 @@ _TRIAL = text("""
             AND status IN ('recovered', 'absent_upstream')
             AND opened_by_version <> :version AND closed_by_version = :version) AS healed
 """)
-_MAKE_DUE = text("""
+_MAKE_DUE = text(f"""
     UPDATE gaps SET next_attempt_at = clock_timestamp(), opened_for_version = :version WHERE id IN (
         SELECT id FROM gaps
         WHERE connection_id = :connection_id AND recovery_kind = 'retry_on_connector_upgrade' AND status = 'open'
-            AND next_attempt_at IS NULL AND stream = ANY(CAST(:streams AS text[])) AND EXISTS (
+            AND {_IS_NOT_OPENED} AND stream = ANY(CAST(:streams AS text[])) AND EXISTS (
                 SELECT 1 FROM unnest(CAST(:seen AS text[]), CAST(:required AS text[]), CAST(:opened_for AS text[]))
                     AS met (seen, required, opened_for)
                 WHERE seen = connector_version_seen AND required IS NOT DISTINCT FROM connector_version_required

@@ -29,15 +29,17 @@ class Account:
         self._parts = (settings, db, redis)
         self._db = db
         self.slices = 0
+        self.before: list[dict[str, Any]] = []
+        """What was held, where a test compares with it."""
         with db.begin() as connection:
             given = {"projects_dir": str(root), "claude_dir": str(root.parent)}
             connections.add(connection, "mine", "claude_code", given, {})
 
-    def run(self) -> str:
+    def run(self, *, full: bool = False) -> str:
         """A whole forward run; its status."""
         with self._db.begin() as connection:
             row = connections.get(connection, "mine")
-        run_id = request_run(self._db, row, trigger="manual", full=False)[0]
+        run_id = request_run(self._db, row, trigger="manual", full=full)[0]
         for _ in range(500):
             self.slices += 1
             result = run_slice(*self._parts, run_id, stopping=lambda: False)
@@ -49,6 +51,11 @@ class Account:
         """All rows of a query."""
         with self._db.begin() as connection:
             return [dict(row) for row in connection.execute(text(query)).mappings()]
+
+    def held_live(self, stream: str) -> list[str]:
+        """The keys of a stream's records that are not deleted."""
+        query = "SELECT stream, key FROM records WHERE deleted_at IS NULL"
+        return [row["key"] for row in self.rows(query) if row["stream"] == stream]
 
     def held(self, stream: str) -> dict[str, dict[str, Any]]:
         """The records of a stream."""

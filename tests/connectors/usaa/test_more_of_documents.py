@@ -9,6 +9,7 @@ import pytest
 
 from connectors.usaa.documents.kinds import kind_of_text
 from connectors.usaa.documents.terms import terms_in
+from connectors.usaa.inbox.cursor import READING
 from pdpp_worker.connector import Inventory
 from tests.connectors.usaa.owner import Owner, transactions
 from tests.connectors.usaa.papers import JANUARY, Row, checking, export, line
@@ -95,7 +96,7 @@ def test_files_of_an_earlier_version_are_read_again_once(owner: Owner, inbox: Pa
     owner.run()
 
     assert [one["kind"] for one in owner.held("transactions")] == ["check"]
-    assert all(entry["reading"] == 2 for entry in owner.state["transactions"]["inbox"]["files"].values())
+    assert all(entry["reading"] == READING for entry in owner.state["transactions"]["inbox"]["files"].values())
 
 
 def test_statements_that_contradict_each_other_are_not_mixed(owner: Owner, inbox: Path) -> None:

@@ -222,3 +222,28 @@ def test_equal_messages_of_one_day_are_two() -> None:
     page = html.parse(messages([("Feb 10", "Your statement is ready")] * 2))
 
     assert len({data["id"] for _, data in read_messages(page, date(2026, 2, 20), {})}) == 2
+
+
+@pytest.mark.parametrize("moved", ["a.csv", "b.csv"])
+def test_the_name_of_an_account_does_not_hang_on_what_was_read_last(owner: Owner, inbox: Path, moved: str) -> None:
+    folder = inbox / "checking 1234"
+    (folder / "older").mkdir(parents=True)
+    (folder / "a.csv").write_bytes(export(GROCERY))
+    (folder / "b.csv").write_bytes(export(FUEL))
+    owner.run()
+    (folder / moved).rename(folder / "older" / moved)
+
+    owner.run()
+
+    assert [one["name"] for one in owner.held("accounts")] == ["checking 1234"]
+
+
+def test_an_account_is_named_anew_when_all_of_its_documents_have_moved(owner: Owner, inbox: Path) -> None:
+    (inbox / "chk 1234").mkdir()
+    (inbox / "chk 1234" / "a.csv").write_bytes(export(GROCERY))
+    owner.run()
+    (inbox / "chk 1234").rename(inbox / "household 1234")
+
+    owner.run()
+
+    assert [one["name"] for one in owner.held("accounts")] == ["household 1234"]
