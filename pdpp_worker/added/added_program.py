@@ -28,7 +28,7 @@ class Program(BaseModel):
     variables: list[str] = []
     """Variables that it reads and its manifest does not name."""
     name: str = ""
-    """What the owner calls the connector; empty: as its manifest does."""
+    """The owner's name for the connector; empty: that of its manifest."""
 
     def write(self, folder: Path) -> None:
         """Write it beside the manifest."""
