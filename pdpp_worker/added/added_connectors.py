@@ -30,7 +30,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the owner says of a connector to be added, beyond its manifest."""
+    """The owner's words about a connector to be added, beyond its manifest."""
 
     command: Sequence[str] = ()
     """Its program; empty: the one that lies where the reference ones do."""

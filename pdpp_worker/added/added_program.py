@@ -28,7 +28,7 @@ class Program(BaseModel):
     variables: list[str] = []
     """Variables that it reads and its manifest does not name."""
     name: str = ""
-    """The owner's name for the connector; empty: that of its manifest."""
+    """The owner's name for the connector; empty: its manifest's."""
 
     def write(self, folder: Path) -> None:
         """Write it beside the manifest."""

@@ -50,6 +50,11 @@ class Read:
     is_affirmed: bool = False
     """Whether the source itself said that there is nothing."""
 
+    @property
+    def is_card(self) -> bool:
+        """Whether the document is of a credit card."""
+        return self.account_kind == "credit_card"
+
 
 @dataclass(slots=True)
 class Paper:

@@ -236,8 +236,7 @@ class Inbox:
                 continue
             if gone:
                 yield from self._factory.deletion(TRANSACTIONS, gone[row - 1])
-            is_card = read.account_kind == "credit_card"
-            yield from self._sent(self._factory.transaction(account, key, entry, read.source, is_card=is_card))
+            yield from self._sent(self._factory.transaction(account, key, entry, read.source, is_card=read.is_card))
             if self._records >= RECORDS_PER_STATE and self._walks:
                 self._cursor.position = RowPosition(sha256, account, row)
                 yield self._state()
