@@ -30,6 +30,10 @@ class FoundRecord:
     last_run_id: int
 
 
+FREQUENT = 10_000
+"""Words that so many records hold are frequent."""
+
+
 class Wanted(NamedTuple):
     """Which records are looked for; None is all. `before` and `before_key` are those of the last one before."""
 
@@ -56,10 +60,23 @@ _LATEST = text(f"""
         WHERE {_WHERE} ORDER BY at DESC, key LIMIT :limit
     ) SELECT {_COLUMNS} ORDER BY found.at DESC, found.key
 """)
-_BY_WORDS = text(f"""
+_IS_MATCH = "words @@ websearch_to_tsquery('simple', :words)"
+# The planner cannot tell how rare words are. Rare ones are looked up first and sorted then; of frequent ones the latest
+# are met soon in the order of time.
+_ARE_FREQUENT = text(
+    f"SELECT count(*) = :enough FROM (SELECT FROM record_index WHERE {_IS_MATCH} LIMIT :enough) AS matches"
+)
+_BY_RARE_WORDS = text(f"""
+    WITH matches AS MATERIALIZED (
+        SELECT connection_id, stream, key, at, thread FROM record_index WHERE {_IS_MATCH}
+    ), found AS MATERIALIZED (
+        SELECT * FROM matches WHERE {_WHERE} ORDER BY at DESC, key LIMIT :limit
+    ) SELECT {_COLUMNS} ORDER BY found.at DESC, found.key
+""")
+_BY_FREQUENT_WORDS = text(f"""
     WITH found AS MATERIALIZED (
         SELECT connection_id, stream, key, at, thread FROM record_index
-        WHERE words @@ websearch_to_tsquery('simple', :words) AND {_WHERE} ORDER BY at DESC, key LIMIT :limit
+        WHERE {_IS_MATCH} AND {_WHERE} ORDER BY at DESC, key LIMIT :limit
     ) SELECT {_COLUMNS} ORDER BY found.at DESC, found.key
 """)
 _THREAD = text(f"""
@@ -80,8 +97,7 @@ _WAITING = text("SELECT coalesce(sum(cardinality(keys)), 0)::bigint FROM index_q
 
 def latest(connection: Connection, ids: Sequence[int], wanted: Wanted) -> list[FoundRecord]:
     """The latest records of these connections, those that the source deleted included."""
-    statement = _BY_WORDS if wanted.words else _LATEST
-    return _build(connection, statement, {"ids": list(ids), **wanted._asdict()})
+    return _build(connection, _statement(connection, wanted.words), {"ids": list(ids), **wanted._asdict()})
 
 
 def in_threads(
@@ -102,6 +118,13 @@ def one(connection: Connection, connection_id: int, stream: str, key: str) -> Fo
 def waiting(connection: Connection) -> int:
     """How many records wait to be indexed, and are not found yet."""
     return int(connection.execute(_WAITING).scalar_one())
+
+
+def _statement(connection: Connection, words: str | None) -> TextClause:
+    if words is None:
+        return _LATEST
+    are_frequent = connection.execute(_ARE_FREQUENT, {"words": words, "enough": FREQUENT}).scalar_one()
+    return _BY_FREQUENT_WORDS if are_frequent else _BY_RARE_WORDS
 
 
 def _build(connection: Connection, statement: TextClause, values: dict[str, Any]) -> list[FoundRecord]:
