@@ -391,7 +391,8 @@ def test_a_stream_that_depends_on_a_failed_one_is_not_complete(cli: Cli, scenari
     [
         (Reason.SOURCE_PARTITION_FAILED, "recovering"),
         (Reason.CREDENTIALS_EXPIRED, "waiting_for_owner"),
-        (Reason.SHAPE_CHANGED, "waiting_for_upgrade"),
+        (Reason.SHAPE_CHANGED, "recovering"),
+        (Reason.TEMPLATE_UNKNOWN, "waiting_for_upgrade"),
     ],
 )
 def test_what_was_not_read_of_a_stream_is_missing_in_those_that_depend_on_it(
