@@ -155,7 +155,8 @@ def upgrade_action(gap: Gap, outlook: Outlook) -> str:
 
 
 def _file_of_yours(name: str, again: str) -> str:
-    return f"Where a file of yours was broken, correct it, {again}; to do without it: pdpp-worker gaps waive {name} --gap N"
+    waive = f"pdpp-worker gaps waive {name} --gap N"
+    return f"Where a file of yours was broken, correct it, {again}; to do without it: {waive}"
 
 
 def _install(outlook: Outlook) -> str:
