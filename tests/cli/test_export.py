@@ -126,6 +126,16 @@ def test_a_file_appears_only_when_it_is_whole(cli: Cli, scenario: Scenario, tmp_
     assert "cannot be written" in cli.refusal("export", "mine", "items", "--output", str(tmp_path / "no" / "where"))
 
 
+def test_a_file_is_for_its_owner_alone(cli: Cli, scenario: Scenario, tmp_path: Path) -> None:
+    scenario.send(record("a"))
+    scenario.run()
+    file = tmp_path / "items.jsonl"
+
+    cli.ok("export", "mine", "items", "--output", str(file))
+
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_stream_that_does_not_exist_is_named_with_those_that_do(cli: Cli, scenario: Scenario) -> None:
     scenario.send()
 

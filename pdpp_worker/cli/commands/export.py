@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,10 @@ def _fields(connection: Connection, row: ConnectionRow, stream: str) -> list[str
     raise NotFoundError(f"{row.name} has no stream {stream!r}; known: {known}.")
 
 
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 @contextmanager
 def _open(path: Path | None) -> Iterator[TextIO]:
     """UTF-8 without any translation. A file appears under its name only when it is whole."""
@@ -86,7 +91,7 @@ def _open(path: Path | None) -> Iterator[TextIO]:
         return
     unfinished = path.with_name(f"{path.name}.part")
     try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
+        with open(unfinished, "w", encoding="utf-8", newline="", opener=_for_its_owner) as file:
             yield file
         unfinished.replace(path)
     except OSError as error:
