@@ -15,7 +15,7 @@ import typer
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
-from pdpp_worker.cli.formats import WRITERS
+from pdpp_worker.cli.formats import WRITERS, write_safe_csv
 from pdpp_worker.cli.output import note
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import lookup
@@ -37,15 +37,19 @@ def export(
     stream: Annotated[str, typer.Argument(help="The stream.")],
     format_: Annotated[Format, typer.Option("--format", help="JSON lines are exact.")] = Format.JSONL,
     output: Annotated[Path | None, typer.Option(help="Write to this file.", dir_okay=False)] = None,
+    safe: Annotated[bool, typer.Option("--safe", help="CSV for a spreadsheet: no cell is a formula.")] = False,
     deleted: Annotated[bool, typer.Option("--deleted", help="Also what the source has deleted.")] = False,
 ) -> None:
     """Write the records of a stream to a file or to standard output."""
+    if safe and format_ is not Format.CSV:
+        raise ConfigurationError("--safe is for spreadsheets; give --format csv with it.")
+    write = write_safe_csv if safe else WRITERS[format_]
     with open_session() as session, session.db.begin() as connection:
         row = lookup.find(connection, name)
         fields = _fields(connection, row, stream)
         found = _records(connection, row, stream, deleted=deleted)
         with _open(output) as out:
-            count = WRITERS[format_](out, found, fields)
+            count = write(out, found, fields)
     note(f"{count:,} records of {name}.{stream}.")
 
 
