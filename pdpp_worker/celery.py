@@ -1,5 +1,9 @@
 """Where `celery -A pdpp_worker` finds the app."""
 
+import os
+
 from pdpp_worker.tasks.app import app
+
+os.umask(0o077)  # files of the owner's data are for this user alone, whoever writes them: connectors, taps, libraries
 
 __all__ = ["app"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.embedded import make_directory
+from pdpp_worker.secret_forms import forms_of
 from pdpp_worker.settings import Settings
 
 MASK = "[secret]"
@@ -91,8 +91,7 @@ class Redactor:
         """Remember a secret that was handed out, and hand it on."""
         value = secret.get_secret_value()
         if len(value) >= _SHORTEST_MASKED:
-            # A cursor is looked at as JSON, where quotes and other letters are escaped.
-            self._known.update((value, json.dumps(value)[1:-1]))
+            self._known.update(forms_of(value))
         return secret
 
     def __call__(self, text: str) -> str:

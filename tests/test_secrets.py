@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from cryptography.fernet import Fernet
@@ -192,6 +195,29 @@ class TestRedactor:
             redactor.learn(SecretStr(second))
 
             assert redactor("sent abcdefgh and abcd") == f"sent {MASK} and {MASK}"
+
+    @given(st.text(min_size=8, max_size=40), st.text("ab:", max_size=5), st.text("ab:", max_size=5))
+    def test_no_encoded_form_of_a_secret_is_left(self, secret: str, before: str, after: str) -> None:
+        redactor = Redactor()
+        redactor.learn(SecretStr(secret))
+        raw = f"{before}{secret}{after}".encode()
+        shown = [
+            base64.b64encode(raw).decode(),
+            base64.urlsafe_b64encode(raw).decode(),
+            raw.hex(),
+            raw.hex().upper(),
+            quote(secret, safe=""),
+            json.dumps({"token": secret}),
+            f"{before}{secret.upper()}",
+        ]
+
+        assert all(MASK in redactor(text) for text in shown)
+
+    def test_a_secret_of_several_lines_is_masked_line_by_line(self) -> None:
+        redactor = Redactor()
+        redactor.learn(SecretStr("-----BEGIN KEY-----\nMIIEvQIBADANBg\n-----END KEY-----\n"))
+
+        assert redactor("read:\n  MIIEvQIBADANBg") == f"read:\n  {MASK}"
 
     def test_a_secret_is_handed_on_as_it_is(self) -> None:
         secret = SecretStr(SECRET)

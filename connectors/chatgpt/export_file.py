@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
+from pdpp_worker.connector import open_member
 from pdpp_worker.connector.json_fields import table
 
 ACCOUNT_MEMBER = "user.json"
@@ -77,7 +78,7 @@ class _Zip:
         return self._archive.namelist()
 
     def open(self, name: str) -> IO[bytes]:
-        return self._archive.open(name)
+        return open_member(self._archive, name)
 
     def size(self, name: str) -> int:
         return self._archive.getinfo(name).file_size

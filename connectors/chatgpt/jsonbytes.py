@@ -20,6 +20,11 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[{}\[\]]', re.DOTALL)
 _LONG_NUMBER = re.compile(rb"\d{19}")
 """May be an integer that the fast decoder rounds."""
 
+MOST_VALUES = 2_000_000
+"""Values of one document that are decoded; each may take some hundred bytes of memory."""
+_CROWDED_FREE_BYTES = 4 * 1024 * 1024
+_MARKS = (b"{", b"[", b",")
+
 
 class BrokenJsonError(Exception):
     """The bytes are not the JSON that they should be."""
@@ -29,8 +34,10 @@ def decode(raw: bytes) -> Any:
     """The value, as the standard decoder reads it: half surrogate pairs, NaN and integers of any length are kept.
 
     Raises:
-        BrokenJsonError: this is no JSON.
+        BrokenJsonError: this is no JSON, or more of it than memory can hold.
     """
+    if len(raw) > _CROWDED_FREE_BYTES and sum(map(raw.count, _MARKS)) > MOST_VALUES:
+        raise BrokenJsonError(f"it holds more than {MOST_VALUES} values")
     if not _LONG_NUMBER.search(raw):
         with suppress(orjson.JSONDecodeError):
             return orjson.loads(raw)

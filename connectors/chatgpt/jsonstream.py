@@ -9,6 +9,8 @@ from typing import IO
 from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, end
 
 CHUNK_BYTES = 1 << 20
+LONGEST_ELEMENT = 64 * 1024 * 1024
+"""Largest element that is held, bytes; a conversation of 25 MB is the largest known."""
 _GROWTH = 8
 """A part of what is held is read on at least, so that a large element is looked through a few times only."""
 
@@ -69,6 +71,8 @@ class _Held:
         while (stop := end(self._data, self._at)) is None:
             if not self._more():
                 raise BrokenJsonError("it ends too early")
+            if len(self._data) > LONGEST_ELEMENT:
+                raise BrokenJsonError(f"an element has more than {LONGEST_ELEMENT // 2**20} MB")
         if stop == self._at:
             raise BrokenJsonError("expected a value")
         with memoryview(self._data) as view:

@@ -19,9 +19,10 @@ from connectors.slack.export_tree import Tree
 from connectors.slack.fields import decoded, integer, micros, text
 from connectors.slack.rows import NO_REPLIES, Obj, is_placeholder
 from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, USERS, WORKSPACE
+from pdpp_worker.connector import most_unpacked
 from pdpp_worker.connector.json_fields import array, table, tables
 
-LONGEST_LINE = 64 * 1024 * 1024
+LONGEST_LINE = 16 * 1024 * 1024
 """Longest line that is read, bytes."""
 _NAMED: dict[str, tuple[str, ...]] = {
     "workspace.json.gz": (WORKSPACE,),
@@ -77,6 +78,8 @@ def _lines(tree: Tree, name: str) -> Iterator[Obj]:
                 raise Refused(f"{name} ends in the middle: {error}") from error
             if not line:
                 break
+            if lines.tell() > most_unpacked(tree.members[name].size):
+                raise Unreadable(f"{name} unpacks to far more than its bytes")
             if len(line) == LONGEST_LINE:
                 raise Unreadable(f"{name} has a line of more than {LONGEST_LINE // 2**20} MiB")
             chunk = decoded(line)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from connectors.slack.errors import Refused, Unreadable
+from pdpp_worker.connector import open_member
 
-LONGEST_MEMBER = 128 * 1024 * 1024
+LONGEST_MEMBER = 32 * 1024 * 1024
 """Largest file of an export that is read as one document, bytes."""
 _BROKEN = (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 """Failures of a file that is cut, damaged, encrypted, or packed in a way that Python does not know."""
@@ -84,7 +85,7 @@ class Tree:
         """
         try:
             full = self.members[name].name
-            with self._zip.open(full) if self._zip is not None else (self.path / full).open("rb") as file:
+            with open_member(self._zip, full) if self._zip is not None else (self.path / full).open("rb") as file:
                 yield file
         except (*_BROKEN, EOFError) as error:
             raise Refused(f"{name} cannot be read: {error}") from error

@@ -5,6 +5,7 @@ An answer goes from the terminal to the connector, and through no database, brok
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ def work(session: Session, run_id: int) -> bool:
     """
     redis = connect(resolve(session.settings).redis_url.get_secret_value(), session.settings.broker_timeout_s)
     terminal = Terminal()
-    with redis, _stopping_on_ctrl_c() as stopping:
+    with redis, _private_files(), _stopping_on_ctrl_c() as stopping:
         while not stopping():
             result = run_slice(session.settings, session.db, redis, run_id, stopping=stopping, answerer=terminal)
             if result is None:
@@ -36,6 +37,16 @@ def work(session: Session, run_id: int) -> bool:
             if result is None or result.status is not None or result.pause_s > 0:
                 break
         return stopping()
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Files that a connector writes are for this user alone, as they are in a worker."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager

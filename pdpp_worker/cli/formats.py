@@ -13,6 +13,9 @@ from pdpp_worker.store.views.record_views import ExportedRecord
 _SEPARATORS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 """Characters that JSON allows as they are, and at which many readers of lines end a line."""
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+"""Beginnings by which spreadsheets know a formula, in full width too."""
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 Writer = Callable[[TextIO, Iterable[ExportedRecord], Sequence[str]], int]
 """Writes records with these fields, and returns how many there were."""
 
@@ -38,17 +41,34 @@ def write_csv(out: TextIO, records: Iterable[ExportedRecord], fields: Sequence[s
     Text stands as it is, everything else as JSON; what is absent is empty. Characters that files of text cannot hold
     stand as JSON escapes.
     """
+    return _write_rows(out, records, fields, lambda cell: cell)
+
+
+def write_safe_csv(out: TextIO, records: Iterable[ExportedRecord], fields: Sequence[str]) -> int:
+    """The same for a spreadsheet: an apostrophe stands before each cell that it would take for a formula."""
+    return _write_rows(out, records, fields, _inert)
+
+
+def _write_rows(
+    out: TextIO, records: Iterable[ExportedRecord], fields: Sequence[str], shown: Callable[[str], str]
+) -> int:
     writer = csv.writer(out)
     own_key, *own_rest = _OWN
-    writer.writerow([own_key, *(f"data.{name}" if name in _OWN else name for name in fields), *own_rest])
+    names = [own_key, *(f"data.{name}" if name in _OWN else name for name in fields), *own_rest]
+    writer.writerow(map(shown, names))
     count = 0
     for count, record in enumerate(records, 1):  # noqa: B007 - counted, also when there are none
         data: dict[str, Any] = json.loads(record.json)
-        writer.writerow([_escaped(record.key), *(_cell(data, name) for name in fields), *_rest(record, data, fields)])
+        cells = [_escaped(record.key), *(_cell(data, name) for name in fields), *_rest(record, data, fields)]
+        writer.writerow(map(shown, cells))
     return count
 
 
 WRITERS: dict[str, Writer] = {"jsonl": write_jsonl, "csv": write_csv}
+
+
+def _inert(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def _rest(record: ExportedRecord, data: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ implied when the iterator ends; an exception ends the run as failed, and what wa
 from __future__ import annotations
 
 from pdpp_worker.confined.room import ConfinedError, Room
+from pdpp_worker.confined.unpacking import most_unpacked, open_member
 from pdpp_worker.connector.author_context import Collect, Context
 from pdpp_worker.connector.inventories import inventory_of
 from pdpp_worker.connector.phases import Phase, run_phases
@@ -110,7 +111,9 @@ __all__ = [
     "gap_for",
     "inventory_of",
     "known_reason",
+    "most_unpacked",
     "narrowed_streams",
+    "open_member",
     "reason_for",
     "refuse",
     "refuse_narrowed",

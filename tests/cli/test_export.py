@@ -126,6 +126,45 @@ def test_a_file_appears_only_when_it_is_whole(cli: Cli, scenario: Scenario, tmp_
     assert "cannot be written" in cli.refusal("export", "mine", "items", "--output", str(tmp_path / "no" / "where"))
 
 
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ('=HYPERLINK("http://x")', '\'=HYPERLINK("http://x")'),
+        ("+1 555", "'+1 555"),
+        ("-2+cmd", "'-2+cmd"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        (" \t=1+1", "' \t=1+1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("-4.50", "-4.50"),
+        (-4.5, "-4.5"),
+        ("a=b", "a=b"),
+    ],
+)
+def test_safe_csv_holds_no_formula(cli: Cli, scenario: Scenario, value: Any, cell: str) -> None:
+    stream = {"name": "items", "schema": {"type": "object", "properties": {"id": {}, "title": {}}}}
+    scenario.install(lambda _start, _context: iter([record("=key", title=value)]), manifest(stream))
+    scenario.run()
+
+    written = cli("export", "mine", "items", "--format", "csv", "--safe").stdout_bytes
+
+    (row,) = csv.DictReader(io.StringIO(written.decode(), newline=""))
+    assert (row["key"], row["title"]) == ("'=key", cell)
+
+
+def test_safe_is_about_spreadsheets(cli: Cli) -> None:
+    assert "--format csv" in cli.refusal("export", "mine", "items", "--safe")
+
+
+def test_a_file_is_for_its_owner_alone(cli: Cli, scenario: Scenario, tmp_path: Path) -> None:
+    scenario.send(record("a"))
+    scenario.run()
+    file = tmp_path / "items.jsonl"
+
+    cli.ok("export", "mine", "items", "--output", str(file))
+
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_stream_that_does_not_exist_is_named_with_those_that_do(cli: Cli, scenario: Scenario) -> None:
     scenario.send()
 

@@ -134,6 +134,15 @@ def test_strange_items_cost_themselves_alone(commands: Commands) -> None:
     assert commands.cursors() == {"items": "1"}
 
 
+def test_half_a_surrogate_pair_costs_its_own_message_alone(commands: Commands) -> None:
+    run = commands.misbehave("half_pairs")
+
+    assert run["error"] is None
+    assert run["status"] != "failed"
+    assert {"a", "z"} <= set(commands.held())
+    assert "r" in {gap["scope"].get("resource_id") for gap in commands.gaps()}
+
+
 def test_a_line_that_is_no_message_is_counted_and_costs_nothing_else(commands: Commands) -> None:
     run = commands.misbehave("no_json")
 

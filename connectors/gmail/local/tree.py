@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, cast
 
 from connectors.gmail.local.mbox import is_field
+from pdpp_worker.connector import open_member
 
 SNIFFED = 4096
 """Bytes by which a file is known."""
@@ -63,7 +64,7 @@ class MailFile:
             with self.path.open("rb") as file:
                 yield file
             return
-        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+        with zipfile.ZipFile(self.path) as archive, open_member(archive, self.member) as file:
             yield cast(BinaryIO, file)
 
 
@@ -139,7 +140,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, name:
     if (reason := _why_not(name, member.file_size)) is not None:
         return OtherFile(name, member.file_size, reason)
     try:
-        with archive.open(member) as file:
+        with open_member(archive, member) as file:
             kind = _kind(name, file.read(SNIFFED))
     except UNREADABLE as error:
         return Unreadable(name, _words(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import typer
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
-from pdpp_worker.cli.formats import WRITERS
+from pdpp_worker.cli.formats import WRITERS, write_safe_csv
 from pdpp_worker.cli.output import note
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import lookup
@@ -36,15 +37,19 @@ def export(
     stream: Annotated[str, typer.Argument(help="The stream.")],
     format_: Annotated[Format, typer.Option("--format", help="JSON lines are exact.")] = Format.JSONL,
     output: Annotated[Path | None, typer.Option(help="Write to this file.", dir_okay=False)] = None,
+    safe: Annotated[bool, typer.Option("--safe", help="CSV for a spreadsheet: no cell is a formula.")] = False,
     deleted: Annotated[bool, typer.Option("--deleted", help="Also what the source has deleted.")] = False,
 ) -> None:
     """Write the records of a stream to a file or to standard output."""
+    if safe and format_ is not Format.CSV:
+        raise ConfigurationError("--safe is for spreadsheets; give --format csv with it.")
+    write = write_safe_csv if safe else WRITERS[format_]
     with open_session() as session, session.db.begin() as connection:
         row = lookup.find(connection, name)
         fields = _fields(connection, row, stream)
         found = _records(connection, row, stream, deleted=deleted)
         with _open(output) as out:
-            count = WRITERS[format_](out, found, fields)
+            count = write(out, found, fields)
     note(f"{count:,} records of {name}.{stream}.")
 
 
@@ -73,6 +78,10 @@ def _fields(connection: Connection, row: ConnectionRow, stream: str) -> list[str
     raise NotFoundError(f"{row.name} has no stream {stream!r}; known: {known}.")
 
 
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 @contextmanager
 def _open(path: Path | None) -> Iterator[TextIO]:
     """UTF-8 without any translation. A file appears under its name only when it is whole."""
@@ -86,7 +95,7 @@ def _open(path: Path | None) -> Iterator[TextIO]:
         return
     unfinished = path.with_name(f"{path.name}.part")
     try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
+        with open(unfinished, "w", encoding="utf-8", newline="", opener=_for_its_owner) as file:
             yield file
         unfinished.replace(path)
     except OSError as error:

@@ -171,6 +171,18 @@ def strange_items() -> None:
     done(5)
 
 
+def half_pairs() -> None:
+    """Halves of surrogate pairs in a key and in a gap's message."""
+    record("a")
+    raw(b'{"type":"RECORD","stream":"items","key":"a\\ud800b","data":{"id":"1"},"emitted_at":"2026-01-01T00:00:00Z"}\n')
+    gap = (
+        b'"reason":"upstream_error","message":"\\udc00x","scope":{"resource_id":"r"},"recovery_hint":"retry_by_runtime"'
+    )
+    raw(b'{"type":"SKIP_RESULT","stream":"items",%b}\n' % gap)
+    record("z")
+    done(3)
+
+
 def vast_integer() -> None:
     record("a")
     unread("b", "1" + "0" * 5000)
