@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pdpp_worker import clock
 from pdpp_worker.store.retry_hint import MAX_BUDGET_S, needed_budget_s, retry_hint
 from pdpp_worker.store.run_status import StreamResult
 from pdpp_worker.store.stream_counts import StreamCounts
@@ -53,7 +54,7 @@ def test_what_nobody_can_count_is_not_estimated() -> None:
 
 
 def test_a_run_without_budget_goes_on_at_once() -> None:
-    before = datetime.now(UTC)
+    before = clock.now()
 
     found = hint(replace(WHOLE, finished=False), out_of_budget=True)
 
