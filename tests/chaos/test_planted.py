@@ -26,7 +26,7 @@ PLANTED: dict[str, tuple[str, Fault, str]] = {
 def test_a_planted_bug_is_caught(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, fault: Fault, sentence: str
 ) -> None:
-    monkeypatch.setattr(episode, "STEADY_S", 25.0)
+    monkeypatch.setattr(episode, "STEADY_S", 12.0)
     monkeypatch.setattr(episode, "FAULTS_EACH", 2)
     monkeypatch.setattr(episode, "HOLD_S", (4.5,))
     world.plant = tmp_path / "plant"

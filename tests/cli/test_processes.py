@@ -173,7 +173,9 @@ def test_up_starts_what_died_and_hears_a_signal_while_a_server_does_not_answer(t
         [valkey] = orphans.running_in(Valkey(data_dir).data, "valkey-server")
         valkey.suspend()
         try:
-            until(lambda: "waiting for valkey to start" in log.read_text(), fleet)
+            # One process of the fleet waits for it, and the others for that one.
+            logs = [log, *(data_dir / "logs").glob("*.log")]
+            until(lambda: any("waiting for valkey to start" in one.read_text() for one in logs), fleet)
             beat = until(lambda: worker_of(fleet, "celery.beat:Scheduler"), fleet)
             assert beat is not None
             beat.kill()

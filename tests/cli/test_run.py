@@ -12,6 +12,7 @@ import pytest
 
 from pdpp_worker.cli import progress
 from pdpp_worker.connector import Context, Message, Reason, ResourceScope, Start, skip
+from pdpp_worker.doctor.workers import served_queues
 from pdpp_worker.store import runs
 from tests.cli.conftest import Cli
 from tests.support.scripted import Scenario, record, state
@@ -110,7 +111,7 @@ def test_a_run_that_no_worker_takes_says_how_to_start_one(
     cli: Cli, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_UNHEARD_S", 0.1)
-    monkeypatch.setattr(progress, "_ANSWER_S", 0.1)
+    monkeypatch.setattr(progress, "served_queues", lambda: served_queues(0.1))
     _succeeds(scenario)
 
     result = cli("run", "mine")

@@ -26,7 +26,7 @@ NEVER_SOON_S = 600.0
 
 @pytest.fixture
 def provider() -> Iterator[ProviderProcess]:
-    with ProviderProcess(ProviderOptions(conversations=300, token="token")) as process:
+    with ProviderProcess(ProviderOptions(conversations=2000, token="token")) as process:
         yield process
 
 

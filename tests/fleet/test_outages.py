@@ -97,7 +97,8 @@ def test_an_outage_of_the_broker_is_told_once_by_beat_and_by_a_worker(
         url = SecretStr(f"redis://127.0.0.1:{proxy.port}/0")
         far = settings.model_copy(update={"broker_url": url, "dispatch_every_s": 2.0, "sweep_every_s": 2.0})
         with worker(far, tmp_path) as member, beat(far, tmp_path) as clock:
-            member.wait_for("pdpp.dispatch")
+            member.wait_for("ready.")
+            clock.wait_for("Sending due task")
             proxy.swallow()
             for one in (member, clock):
                 one.wait_for("the broker cannot be reached")

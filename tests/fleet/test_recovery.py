@@ -43,7 +43,8 @@ def provider() -> Iterator[ProviderProcess]:
 @pytest.fixture
 def missing(settings: Settings, db: Database, provider: ProviderProcess) -> list[str]:
     """All of them are missing and due."""
-    ids = [conversation.id for conversation in Account(OPTIONS.seed, OPTIONS.conversations)]
+    account = Account(OPTIONS.seed, OPTIONS.conversations)
+    ids = [conversation.id for conversation in account if not conversation.is_of_team]
     credentials = {"access_token": Vault(settings).seal("token")}
     with db.begin() as connection:
         mine = connections.add(connection, "me", "chatgpt", {"base_url": provider.base_url}, credentials)
