@@ -1,7 +1,8 @@
-"""Each invariant of an episode catches the bug that it is there for."""
+"""Each invariant of an episode catches the bug that it is there for. `make test` tries two of them, `make chaos` all."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ PLANTED: dict[str, tuple[str, Fault, str]] = {
     "record forgotten": (planted.RECORD_FORGOTTEN, kill_worker, "is missing"),
     "wait doubled": (planted.WAIT_DOUBLED, kill_worker, "not at rest"),
 }
+TRIED = list(PLANTED) if "PDPP_CHAOS_SEEDS" in os.environ else list(PLANTED)[:2]
 
 
-@pytest.mark.parametrize(("text", "fault", "sentence"), PLANTED.values(), ids=list(PLANTED))
+@pytest.mark.parametrize(("text", "fault", "sentence"), [PLANTED[one] for one in TRIED], ids=TRIED)
 def test_a_planted_bug_is_caught(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, fault: Fault, sentence: str
 ) -> None:

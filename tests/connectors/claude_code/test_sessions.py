@@ -135,7 +135,7 @@ def play(root: Path, steps: list[tuple[int, str]], seed: int) -> tuple[Held, Hel
 
 
 @given(STEPS, st.integers(0, 1000))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_many_small_runs_hold_what_one_run_holds(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]], seed: int
 ) -> None:
