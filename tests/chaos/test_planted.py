@@ -1,4 +1,4 @@
-"""Each invariant of an episode catches the bug that it is there for. `make test` tries two of them, `make chaos` all."""
+"""Each invariant of an episode catches the bug that it is there for; `make chaos` tries all, `make test` two."""
 
 from __future__ import annotations
 
