@@ -46,8 +46,8 @@ def test_sixteen_slices_that_wait_for_answers_end_with_all_that_they_have(
 
     with celery(settings, tmp_path, *options, **slow) as member:
         until(lambda: one(db, "SELECT count(*) FROM runs WHERE spent_requests > 2") == SLICES, member)
-        provider.set_faults(FaultOptions(slow_share=1.0, slow_s=NEVER_SOON_S))
         sent = provider.stats().requests
+        provider.set_faults(FaultOptions(slow_share=1.0, slow_s=NEVER_SOON_S))
         until(lambda: provider.stats().requests >= sent + SLICES, member)
         member.process.terminate()
         status = member.process.wait(GRACE_S)

@@ -12,7 +12,6 @@ from sqlalchemy import text
 from connectors.chatgpt.practice.options import ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.dispatch import request_run
-from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.local.supervisor import GRACE_S
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
@@ -87,25 +86,3 @@ def test_an_outage_is_told_once_when_it_begins_and_once_when_it_is_over(
 
     assert member.log.count("PostgreSQL cannot be reached") == member.log.count("PostgreSQL answers again") == 1
     assert "Traceback" not in member.log
-
-
-def test_an_outage_of_the_broker_is_told_once_by_beat_and_by_a_worker(
-    settings: Settings, db: Database, servers: EmbeddedServers, tmp_path: Path
-) -> None:
-    socket = Path(servers.broker_url.partition("://")[2].partition("?")[0])
-    with SwallowingProxy(socket) as proxy:
-        url = SecretStr(f"redis://127.0.0.1:{proxy.port}/0")
-        far = settings.model_copy(update={"broker_url": url, "dispatch_every_s": 2.0, "sweep_every_s": 2.0})
-        with worker(far, tmp_path) as member, beat(far, tmp_path) as clock:
-            member.wait_for("ready.")
-            clock.wait_for("Sending due task")
-            proxy.swallow()
-            for one in (member, clock):
-                one.wait_for("the broker cannot be reached")
-            proxy.forward()
-            for one in (member, clock):
-                one.wait_for("the broker answers again")
-
-    for one in (member, clock):
-        assert one.log.count("the broker cannot be reached") == 1
-        assert "Traceback" not in one.log
