@@ -60,7 +60,7 @@ class Api:
         return detail
 
     def conversation_batch(self, keys: Sequence[str]) -> dict[str, Conversation]:
-        """Those of at most `BATCH` conversations that the platform cares to give at once, by id."""
+        """The conversations among at most `BATCH` that the platform gives at once, by id."""
         path = "/conversations/batch"
         answer = self._session.post(path, {"conversation_ids": list(keys)}, self.workspace)
         given = {identity(one.fields.get("id")): one for one in parsed(f"POST {path}", answer, _conversations)}

@@ -221,7 +221,7 @@ class Conversations:
             yield from self._missed(item, error, workspace)
             return True
         flaw = flaw_of(item.raw, detail)
-        # What is older than the list says is better than nothing, and worse than what is held.
+        # A detail that is older than the list says is better than nothing, and worse than a newer one that is held.
         if flaw is None or isinstance(flaw, TreeCutError) or is_new:
             self._told.add(item.id, detail.message_ids if flaw is not None else ())
             yield from whole(item.id, item.filled, detail, self._context.now, self._held)

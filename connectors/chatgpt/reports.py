@@ -71,5 +71,5 @@ def keys_of(key: str, detail: Conversation) -> dict[str, list[str]]:
 
 
 def children_in(streams: Container[str]) -> list[str]:
-    """Those of the streams that hang on conversations."""
+    """The streams among these that hang on conversations."""
     return [stream for stream in ("messages", "files") if stream in streams]

@@ -37,7 +37,7 @@ class Fetches(Protocol):
         ...
 
     def existing(self, messages: str) -> list[int]:
-        """Those of these messages that are there, ascending."""
+        """The messages among these that are there, ascending."""
         ...
 
 
@@ -55,7 +55,7 @@ class Client(IMAPClient):  # type: ignore[misc]
         return _by_uid(parse_response(self._uid_fetch(messages, items, changed_since)))
 
     def existing(self, messages: str) -> list[int]:
-        """Those of these messages that are there, ascending. SEARCH may be cut short by a server; FETCH is not."""
+        """The messages among these that are there, ascending. SEARCH may be cut short by a server; FETCH is not."""
         lines = self._uid_fetch(messages, ["UID"], None)
         found = (_UID.search(line) for line in lines if isinstance(line, bytes))
         return sorted({int(one.group(1)) for one in found if one})

@@ -59,7 +59,7 @@ class Gone:
         return {"uidvalidity": self.uidvalidity, "ledger": self.ledger.as_json(), "said": self.said}
 
     def unsaid(self, streams: Sequence[str], run: str) -> list[str]:
-        """Those of the streams of which the run has not said it yet."""
+        """The streams of which the run has not said it yet."""
         return [stream for stream in streams if run not in self.said.get(stream, [run])]
 
 

@@ -270,7 +270,7 @@ class MailboxWalk:
         return outcome
 
     def _unheard(self, uids: Sequence[int], end: int) -> list[int]:
-        """Those of the UIDs, all up to `end`, that were never read."""
+        """The UIDs up to `end` that were never read."""
         held = {entry.uid for entry in self.position.ledger.between(uids[0], end)} if uids else set()
         return sorted(set(uids) - held - set(self.position.unread))
 

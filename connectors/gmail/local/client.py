@@ -52,7 +52,7 @@ class LocalClient:
         return {number: _answer(number, self._mails[number], items) for number in self.existing(messages)}
 
     def existing(self, messages: str) -> list[int]:
-        """Those of these mails that are there."""
+        """The mails among these that are there."""
         return [number for number in _numbers(messages) if number in self._mails]
 
 

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS places (
     key TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (key, place)
 ) WITHOUT ROWID;
 """
-# What is known of a mail's bytes is not forgotten because it is read again by its parts.
+# A mail that is read again by its parts keeps what was known of its bytes.
 _NOTE = """
 INSERT INTO mails (key, of_server, face, size, content) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (key, of_server) DO UPDATE SET face = excluded.face, size = excluded.size,
