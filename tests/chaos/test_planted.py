@@ -21,7 +21,7 @@ PLANTED: dict[str, tuple[str, Fault, str]] = {
     "record forgotten": (planted.RECORD_FORGOTTEN, kill_worker, "is missing"),
     "wait doubled": (planted.WAIT_DOUBLED, kill_worker, "not at rest"),
 }
-TRIED = list(PLANTED) if "PDPP_CHAOS_SEEDS" in os.environ else list(PLANTED)[:2]
+TRIED = list(PLANTED) if "PDPP_CHAOS_SEEDS" in os.environ else list(PLANTED)[1:3]
 
 
 @pytest.mark.parametrize(("text", "fault", "sentence"), [PLANTED[one] for one in TRIED], ids=TRIED)
