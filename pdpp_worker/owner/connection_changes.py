@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner import record_tables
 from pdpp_worker.owner.lookup import find
 from pdpp_worker.owner.schedule_rules import Schedule
 from pdpp_worker.owner.setting_values import read_settings
@@ -53,6 +54,7 @@ def add(
         new = connections.add(connection, name, connector, dict(settings), dict(credentials), min_interval_ms)
         _store_schedule(connection, new, schedule)
         connections.pause(connection, new, paused)
+    record_tables.keep_in_step(db)
 
 
 def change(db: Database, name: str, assignments: Sequence[str], schedule: Schedule | None) -> None:

@@ -9,12 +9,14 @@ from pdpp_worker.store.migrate import require_current, revisions
 __all__ = ["require_current", "revisions", "upgrade"]
 
 
-def upgrade(db: Database) -> None:
-    """Bring the schema to the version that this code needs.
+def upgrade(db: Database) -> bool:
+    """Bring the schema to the version that this code needs; returns whether it was of another one.
 
     Raises:
         ConfigurationError: the schema was made by a newer version.
     """
     have, need = revisions(db)
-    if have is None or have < need:
-        migrate.upgrade(db)
+    if have is not None and have >= need:
+        return False
+    migrate.upgrade(db)
+    return True

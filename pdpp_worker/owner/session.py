@@ -10,7 +10,7 @@ from pdpp_worker import logs, registry
 from pdpp_worker.data_dirs import other_data_dirs
 from pdpp_worker.local import endpoints
 from pdpp_worker.logs import get_logger
-from pdpp_worker.owner import schema
+from pdpp_worker.owner import record_tables, schema
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store.engine import Database
 
@@ -39,7 +39,9 @@ def open_session(*, migrating: bool = False) -> Iterator[Session]:
     with connected() as session:
         session.db.check()
         if migrating or session.settings.database_url is None:
-            schema.upgrade(session.db)
+            upgraded = schema.upgrade(session.db)
+            if migrating or upgraded:
+                record_tables.keep_in_step(session.db)
         schema.require_current(session.db)
         yield session
 

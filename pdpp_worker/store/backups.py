@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from pdpp_worker.store.engine import APPLICATION
 from pdpp_worker.store.tables import metadata
+from pdpp_worker.tabular.view_sql import SCHEMA
 
 _OTHERS = text("""
     SELECT count(*) FROM pg_stat_activity
@@ -14,6 +15,7 @@ _OTHERS = text("""
 _HOLDS_CONNECTIONS = text("SELECT EXISTS (SELECT 1 FROM connections)")
 _TABLES = ", ".join(f'"{name}"' for name in [*metadata.tables, "alembic_version"])
 _DROP = text(f"DROP TABLE IF EXISTS {_TABLES} CASCADE")
+_DROP_VIEWS = text(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
 
 
 def others_at_work(connection: Connection) -> bool:
@@ -27,5 +29,6 @@ def holds_connections(connection: Connection) -> bool:
 
 
 def drop_tables(connection: Connection) -> None:
-    """Drop all tables: those of a newer version are in no older backup."""
+    """Drop all tables and the views on them: those of a newer version are in no older backup."""
+    connection.execute(_DROP_VIEWS)
     connection.execute(_DROP)

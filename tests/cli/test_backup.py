@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pdpp_worker.owner.record_tables import keep_in_step
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
 from tests.cli.conftest import Cli
@@ -16,9 +17,10 @@ pytestmark = pytest.mark.process  # PostgreSQL's tools are processes
 
 @pytest.fixture
 def kept(scenario: Scenario, settings: Settings) -> str:
-    """Two records, a file and a key are there; a credential that only this key opens."""
+    """Two records with a view of them, a file and a key are there; a credential that only this key opens."""
     scenario.send(record("a"), record("b"), state(1))
     scenario.run()
+    keep_in_step(scenario.db)
     (settings.data_dir / "files" / "1").mkdir(parents=True)
     (settings.data_dir / "files" / "1" / "letter.pdf").write_text("a letter")
     return Vault(settings).seal("hush")

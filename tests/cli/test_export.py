@@ -6,6 +6,10 @@ import csv
 import io
 import itertools
 import json
+import re
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +167,83 @@ def test_a_file_is_for_its_owner_alone(cli: Cli, scenario: Scenario, tmp_path: P
     cli.ok("export", "mine", "items", "--output", str(file))
 
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_readable_json_lines_hold_no_half_of_a_pair(cli: Cli, scenario: Scenario) -> None:
+    awkward = {
+        "half": "\ud83d x",
+        "pair": "\U0001f600",
+        "escaped": "\\ud83d",
+        "both": "\\\udc00",
+        "\udfffkey": "\x00\udc00\ud800",
+    }
+    scenario.send(record("a", **awkward))
+    scenario.run()
+
+    (row,) = _lines(cli.ok("export", "mine", "items", "--readable"))
+
+    expected = json.loads(re.sub("[\ud800-\udfff]", "\ufffd", json.dumps({"id": "a", **awkward}, ensure_ascii=False)))
+    assert row["data"] == expected
+
+
+@pytest.fixture
+def two(scenario: Scenario) -> Scenario:
+    """A connection with two streams, a record in each."""
+    fields = {"id": {"type": "string"}, "n": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}}
+    streams = [{"name": name, "schema": {"type": "object", "properties": fields}} for name in ("items", "notes")]
+    sent = [record("a", n=1, at="2026-01-02T03:04:05Z"), record("b", n=10**30), record("c", "notes", n=10**30)]
+    scenario.install(lambda _start, _context: iter(sent), manifest(*streams))
+    scenario.run()
+    return scenario
+
+
+@pytest.mark.parametrize("arguments", [("mine",), ()])
+def test_a_whole_connection_goes_into_a_directory(
+    cli: Cli, two: Scenario, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    cli.ok("export", *arguments, "--output", str(tmp_path / "out"))
+
+    written = {path.name: [row["key"] for row in _lines(path.read_text())] for path in (tmp_path / "out").iterdir()}
+    assert written == {"mine.items.jsonl": ["a", "b"], "mine.notes.jsonl": ["c"]}
+
+
+def test_a_sqlite_file_has_the_tables_of_the_views(cli: Cli, two: Scenario, tmp_path: Path) -> None:
+    file = tmp_path / "all.sqlite"
+
+    cli.ok("export", "--format", "sqlite", "--output", str(file))
+
+    with closing(sqlite3.connect(file)) as db:
+        items = db.execute("SELECT _connection, _key, id, n, at FROM scripted_items").fetchall()
+        ((whole,),) = db.execute("SELECT _data FROM scripted_notes").fetchall()
+    assert items == [("mine", "a", "a", 1, "2026-01-02T03:04:05+00:00"), ("mine", "b", "b", None, None)]
+    assert json.loads(whole) == {"id": "c", "n": 10**30}
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_parquet_file_has_typed_columns(cli: Cli, two: Scenario, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    cli.ok("export", "mine", "items", "--format", "parquet", "--output", str(tmp_path / "items.parquet"))
+
+    first, second = pyarrow.parquet.read_table(tmp_path / "items.parquet").to_pylist()
+    assert (first["n"], first["at"], second["n"]) == (1, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), None)
+    assert json.loads(second["_data"]) == {"id": "b", "n": 10**30}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("mine",), "--output DIRECTORY"),
+        (("mine", "items", "--format", "parquet"), "goes to a file"),
+        (("mine", "--format", "sqlite"), "--output DIRECTORY"),
+        (("mine", "items", "--format", "csv", "--readable"), "JSON lines"),
+    ],
+)
+def test_an_export_that_has_no_place_says_what_it_needs(
+    cli: Cli, two: Scenario, arguments: tuple[str, ...], why: str
+) -> None:
+    assert why in cli.refusal("export", *arguments)
 
 
 def test_a_stream_that_does_not_exist_is_named_with_those_that_do(cli: Cli, scenario: Scenario) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from pdpp_worker.connector import Progress, Reason, ResourceScope, skip
+from pdpp_worker.settings import Settings
 from tests.cli.conftest import Cli
 from tests.support.scripted import Scenario, manifest, record, state
 
@@ -245,3 +247,12 @@ def test_a_connector_is_shown_with_what_it_needs(cli: Cli, scenario: Scenario) -
     assert "Place (one of here, there; default: here)" in shown
     assert "Token, needed" in shown
     assert cli.json("connector", "show", "scripted") == cli.json("connectors")[0]
+
+
+def test_the_address_of_the_database_is_shown_without_its_password(cli: Cli, settings: Settings) -> None:
+    assert settings.database_url is not None
+    url = make_url(settings.database_url.get_secret_value())
+
+    shown = make_url(cli.ok("db", "address").strip())
+
+    assert (shown.database, shown.password, shown.drivername) == (url.database, None, "postgresql")

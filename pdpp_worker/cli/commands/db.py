@@ -39,6 +39,13 @@ def revision(json: Json = False) -> None:
 
 
 @app.command()
+def address() -> None:
+    """Show where the database is, for other programs; without the password. The embedded one listens while it runs."""
+    with connected() as session:
+        say(session.db.engine.url.set(drivername="postgresql", password=None).render_as_string())
+
+
+@app.command()
 def dump(
     file: BackupFile,
     files: Annotated[bool, typer.Option("--files", help="Keep attachments, archives and sessions too.")] = False,

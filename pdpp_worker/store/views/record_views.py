@@ -28,6 +28,16 @@ _RECORDS = text("""
 """).execution_options(stream_results=True, yield_per=PAGE)
 # Who reads may be slow, a pager say.
 _WAIT_FOR_THE_READER = text("SET LOCAL idle_in_transaction_session_timeout = 0")
+# One probe of the index for each stream, where DISTINCT would read every record.
+_STREAMS = text("""
+    WITH RECURSIVE held AS (
+        (SELECT stream FROM records WHERE connection_id = :id ORDER BY stream LIMIT 1)
+        UNION ALL
+        SELECT (SELECT stream FROM records WHERE connection_id = :id AND stream > held.stream ORDER BY stream LIMIT 1)
+        FROM held WHERE held.stream IS NOT NULL
+    )
+    SELECT stream FROM held WHERE stream IS NOT NULL
+""")
 _HAS_STREAM = text("SELECT EXISTS (SELECT 1 FROM records WHERE connection_id = :id AND stream = :stream)")
 
 
@@ -42,3 +52,8 @@ def records(connection: Connection, connection_id: int, stream: str, *, deleted:
 def has_stream(connection: Connection, connection_id: int, stream: str) -> bool:
     """Whether anything is kept of that stream."""
     return bool(connection.execute(_HAS_STREAM, {"id": connection_id, "stream": stream}).scalar_one())
+
+
+def held_streams(connection: Connection, connection_id: int) -> list[str]:
+    """The streams of which anything is kept, by name."""
+    return list(connection.execute(_STREAMS, {"id": connection_id}).scalars())

@@ -1,4 +1,4 @@
-"""Records as lines of a file."""
+"""Records as lines of a file: JSON lines, which are exact, and CSV."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 """Beginnings by which spreadsheets know a formula, in full width too."""
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+_SURROGATES = re.compile(
+    r"((?:\\\\)+|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+"""An escaped backslash or a whole pair, which stay; else an escape of half a pair."""
 Writer = Callable[[TextIO, Iterable[ExportedRecord], Sequence[str]], int]
 """Writes records with these fields, and returns how many there were."""
 
@@ -24,6 +28,15 @@ _OWN = ("key", "emitted_at", "deleted_at", "other_fields")
 
 def write_jsonl(out: TextIO, records: Iterable[ExportedRecord], _fields: Sequence[str]) -> int:
     """One JSON object a line: `key`, `emitted_at`, `deleted_at` and, exactly as it came in, `data`."""
+    return _write_lines(out, records, lambda json_text: json_text)
+
+
+def write_readable_jsonl(out: TextIO, records: Iterable[ExportedRecord], _fields: Sequence[str]) -> int:
+    """The same for readers that refuse half a surrogate pair, such as jq: U+FFFD stands in its place."""
+    return _write_lines(out, records, _without_lone_surrogates)
+
+
+def _write_lines(out: TextIO, records: Iterable[ExportedRecord], shown: Callable[[str], str]) -> int:
     count = 0
     for count, record in enumerate(records, 1):  # noqa: B007 - counted, also when there are none
         head = {
@@ -31,7 +44,8 @@ def write_jsonl(out: TextIO, records: Iterable[ExportedRecord], _fields: Sequenc
             "emitted_at": record.emitted_at.isoformat(),
             "deleted_at": record.deleted_at.isoformat() if record.deleted_at else None,
         }
-        out.write(f'{json.dumps(head)[:-1]}, "data": {record.json.translate(_SEPARATORS)}}}\n')
+        line = f'{json.dumps(head)[:-1]}, "data": {record.json.translate(_SEPARATORS)}}}'
+        out.write(f"{shown(line)}\n")
     return count
 
 
@@ -64,7 +78,9 @@ def _write_rows(
     return count
 
 
-WRITERS: dict[str, Writer] = {"jsonl": write_jsonl, "csv": write_csv}
+def _without_lone_surrogates(line: str) -> str:
+    """JSON text in which each escape of a surrogate without its other half is one of U+FFFD."""
+    return _SURROGATES.sub(lambda match: match[1] or "\\ufffd", line)
 
 
 def _inert(cell: str) -> str:

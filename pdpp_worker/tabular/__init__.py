@@ -1,0 +1,1 @@
+"""Records as tables: typed columns from the schemas of streams, as SQL views and as files."""
