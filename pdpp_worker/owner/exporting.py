@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.errors import NotFoundError
@@ -13,11 +13,8 @@ from pdpp_worker.owner import lookup
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.store.views import record_views, stream_views
 from pdpp_worker.store.views.record_views import ExportedRecord
-from pdpp_worker.tabular.columns import columns_of, table_names
+from pdpp_worker.tabular.table_columns import columns_of, table_names
 from pdpp_worker.tabular.table_rows import StreamTable
-
-# All streams of an export as they were at one instant.
-_ONE_INSTANT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 class ExportedStream(NamedTuple):
@@ -48,11 +45,6 @@ class ExportedStream(NamedTuple):
         if self.query is not None:
             return stream_views.records(connection, self.row.id, self.query)
         return record_views.records(connection, self.row.id, self.stream, deleted=deleted)
-
-
-def at_one_instant(connection: Connection) -> None:
-    """Read everything of this transaction, at whose beginning this stands, as it is now."""
-    connection.execute(_ONE_INSTANT)
 
 
 def streams(connection: Connection, name: str | None, stream: str | None) -> list[ExportedStream]:

@@ -1,6 +1,6 @@
 """The views in the database: made, changed and dropped until they are those that the schemas of now ask for.
 
-What a view was made from stands in its comment, so that one that is as it should be costs nothing.
+A digest of what a view was made from is its comment, so that one that is as it should be costs nothing.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pyarrow
 import pyarrow.parquet
 
 from pdpp_worker.store.views.record_views import ExportedRecord
-from pdpp_worker.tabular.columns import Kind
+from pdpp_worker.tabular.table_columns import Kind
 from pdpp_worker.tabular.table_rows import StreamTable, groups
 
 _TYPES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pdpp_worker.store.views.record_views import ExportedRecord
-from pdpp_worker.tabular.columns import Kind
+from pdpp_worker.tabular.table_columns import Kind
 from pdpp_worker.tabular.table_rows import StreamTable, groups
 
 # SQLite has no type of its own for times, truth and JSON: ISO 8601, 0 and 1, and text.

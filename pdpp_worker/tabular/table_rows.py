@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pdpp_worker.store.views.record_views import ExportedRecord
-from pdpp_worker.tabular.columns import COLLECTED, CONNECTION, DATA, DELETED, KEY, Column, Kind
+from pdpp_worker.tabular.table_columns import COLLECTED, CONNECTION, DATA, DELETED, KEY, Column, Kind
 from pdpp_worker.tabular.typed_cells import cell, fitting
 
 GROUP_ROWS, GROUP_CHARACTERS = 20_000, 16_000_000
@@ -20,7 +20,7 @@ class StreamTable(NamedTuple):
     """A table of one stream of one connection."""
 
     name: str
-    """Such as `chatgpt_messages`; connections of one connector share it."""
+    """CONNECTOR_STREAM; connections of one connector share it."""
     connection: str
     columns: Sequence[Column]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pdpp_worker.tabular.columns import COLLECTED, CONNECTION, DATA, KEY, Column, Kind, columns_of, table_names
+from pdpp_worker.tabular.table_columns import COLLECTED, CONNECTION, DATA, KEY, Column, Kind, columns_of, table_names
 
 SCHEMA = "pdpp_tables"
 """The schema of the views. A role that may use it, and select from its views, sees records and nothing else."""

@@ -19,6 +19,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import exporting
 from pdpp_worker.owner.exporting import ExportedStream
 from pdpp_worker.owner.session import open_session
+from pdpp_worker.store.views.reading import take_snapshot
 from pdpp_worker.tabular import text_files
 
 
@@ -52,7 +53,7 @@ def export(
     _check(format_, lossless=lossless, safe=safe)
     write = _writer(format_, lossless=lossless, safe=safe, deleted=deleted)
     with open_session() as session, session.db.begin() as connection:
-        exporting.at_one_instant(connection)
+        take_snapshot(connection)
         found = exporting.streams(connection, name, stream)
         for one, path in _places(found, format_, output, several=stream is None or name is None):
             count = write(connection, one, path)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.tabular.columns import LONGEST_NAME, MOST_COLUMNS, OWN, Kind, columns_of, kind_of, table_names
+from pdpp_worker.tabular.table_columns import LONGEST_NAME, MOST_COLUMNS, OWN, Kind, columns_of, kind_of, table_names
 
 ANY_NAME = st.text(st.one_of(st.characters(), st.sampled_from("aAäÄ_\x00\ud800")), max_size=90)
 

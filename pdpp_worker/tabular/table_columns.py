@@ -72,7 +72,7 @@ def kind_of(schema: Any) -> Kind:
 
 
 def table_names(streams: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Connector and stream to the name of their table, such as `chatgpt_messages`."""
+    """Connector and stream to the name of their table, CONNECTOR_STREAM."""
     ordered = sorted(set(streams))
     wanted = (re.sub(r"[^a-z0-9_]", "_", f"{connector}_{stream}".lower()) for connector, stream in ordered)
     return dict(zip(ordered, distinct(wanted), strict=True))
