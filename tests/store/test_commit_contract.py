@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pdpp_worker.conformance.deletions import Deletions
@@ -21,6 +21,7 @@ from pdpp_worker.store.effects import Effect, GapClosure, GapReport, KeyFetched,
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import close
 from tests.support.desk import Desk, missed, row
+from tests.support.examples import examples
 
 STREAM = "items"
 CHILD = "parts"
@@ -237,7 +238,7 @@ effects = st.one_of(
 batches = st.lists(effects, max_size=4).map(lambda said: batch(*said, rows=[row("z")]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40)
 @given(runs=st.lists(st.lists(batches, min_size=1, max_size=3), min_size=1, max_size=3))
 def test_any_effects_in_any_batches_have_one_outcome(db: Database, tmp_path: Path, runs: list[list[Batch]]) -> None:
     assert commit_all(InStore(db), runs) == commit_all(InMemory(tmp_path), runs)
@@ -285,7 +286,7 @@ sendings = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60)
 @given(runs=st.lists(st.tuples(st.lists(sendings, min_size=1, max_size=2), st.booleans()), min_size=1, max_size=6))
 def test_any_deletions_doubts_and_returns_have_one_outcome(db: Database, tmp_path: Path, runs: list[Any]) -> None:
     committers: list[Committer] = [InStore(db), InMemory(tmp_path)]

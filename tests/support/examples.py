@@ -12,3 +12,8 @@ def stateful(examples: int, steps: int) -> settings:
     if not chosen.derandomize:
         examples, steps = chosen.max_examples, chosen.stateful_step_count
     return settings(chosen, max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck))
+
+
+def examples(number: int) -> settings:
+    """So many examples of a costly property in the profile of the suite; else as many as the profile says."""
+    return stateful(number, steps=50)

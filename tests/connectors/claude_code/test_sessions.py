@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.claude_code import stream_counts
 from pdpp_worker.connector import Message, State
 from tests.connectors.claude_code.logs import PROJECT, A, B, Held, encoded, run, said, stream_messages, write
+from tests.support.examples import examples
 
 FILES = (f"{PROJECT}/{A}.jsonl", f"{PROJECT}/{A}/subagents/agent-1.jsonl", f"{PROJECT}/{B}.jsonl", "-p/agent-2.jsonl")
 
@@ -135,7 +136,7 @@ def play(root: Path, steps: list[tuple[int, str]], seed: int) -> tuple[Held, Hel
 
 
 @given(STEPS, st.integers(0, 1000))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(8)
 def test_many_small_runs_hold_what_one_run_holds(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]], seed: int
 ) -> None:
