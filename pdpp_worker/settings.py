@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     """How often the dispatcher looks for due runs."""
     sweep_every_s: Period = 60.0
     """How often the sweeps look for due gaps, and the watchdog for connections that stand still."""
+    notify_url: SecretStr | None = None
+    """Addresses of apprise, apart by spaces, that are told what waits for the owner."""
     index_every_s: Period = 10.0
     """How often what was collected is made findable by its words."""
     housekeeping_every_s: Period = 3600.0

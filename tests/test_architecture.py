@@ -75,6 +75,7 @@ FORBIDDEN = {
         "pdpp_worker.runtime",
     ),
     "pdpp_worker/search": (*BROKER, *HTTP, *PEOPLE, "redis", "connectors", "pdpp_worker.runtime"),
+    "pdpp_worker/notices": (*BROKER, *HTTP, *PEOPLE, "redis", "connectors", "pdpp_worker.runtime"),
     "pdpp_worker/tabular": (*BROKER, *SQL, *HTTP, *PEOPLE, "redis", "connectors", "pdpp_worker.runtime"),
     "pdpp_worker/singer": (*BROKER, *PEOPLE, *SQL, *HTTP, "redis", "pdpp_worker.store", "pdpp_worker.runtime"),
     "connectors": (*BROKER, *SQL, "redis"),

@@ -22,6 +22,7 @@ from pdpp_worker.cli.commands import (
     events,
     export,
     gaps,
+    notify,
     rate,
     recover,
     report,
@@ -97,6 +98,7 @@ app.command()(events.events)
 app.command()(export.export)
 app.add_typer(db.app, name="db")
 app.command()(doctor.doctor)
+app.command()(notify.notify)
 app.command()(web.web)
 app.command()(demo.demo)
 app.command()(version.version)

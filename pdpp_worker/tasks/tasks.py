@@ -11,6 +11,7 @@ from celery.signals import worker_ready
 from pdpp_worker import dispatch as dispatcher
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.notices import notifier
 from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import removed_files
@@ -109,6 +110,14 @@ def watch(**kwargs: Any) -> None:
     """Log the connections that stand still."""
     read("pdpp.watch", NoArguments, kwargs)
     watchdog.watch(services().db)
+
+
+@app.task(name="pdpp.notify", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def notify_owner(**kwargs: Any) -> None:
+    """Tell the owner outside the fleet what waits for them."""
+    read("pdpp.notify", NoArguments, kwargs)
+    own = services()
+    notifier.tell(own.settings, own.db)
 
 
 @app.task(name="pdpp.index", throws=EXPECTED)  # type: ignore[untyped-decorator]

@@ -91,6 +91,21 @@ rate_states = Table(
 )
 
 # What the rate was at the end of each slice, and at each refusal. Old rows are dropped.
+# What waits for the owner: told outside the fleet once, and once more when it is over.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    connection(),
+    Column("cause", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    moment("seen_at", default=True),
+    moment("tried_at"),
+    moment("told_at"),
+    moment("gone_at"),
+    Index("ix_notices_connection", "connection_id", "cause", unique=True),
+)
+
 rate_history = Table(
     "rate_history",
     metadata,
