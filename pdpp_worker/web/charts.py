@@ -40,7 +40,18 @@ class Line(NamedTuple):
     top: float
 
 
+class Bar(NamedTuple):
+    """A bar or a mark on a clock of `WIDTH`: where it begins, how wide it is, its class and its title."""
+
+    begin: float
+    width: float
+    kind: str
+    title: str
+
+
 WIDTH, HEIGHT = 600, 120
+LEAST_BAR = 0.6
+"""The least width of a bar: the shortest slice can be seen."""
 
 
 def across(at: datetime, since: datetime, until: datetime) -> float:

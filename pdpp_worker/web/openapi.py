@@ -20,6 +20,7 @@ from pdpp_worker.store.views.gap_views import GapView
 from pdpp_worker.store.views.rate_views import RateBucket
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
 from pdpp_worker.store.views.search_views import FoundRecord
+from pdpp_worker.store.views.timeline_views import Lane
 from pdpp_worker.web.entries import Entry
 
 
@@ -68,6 +69,12 @@ DESCRIBED: Mapping[str, Described] = {
         ("connection", "status", "reason", "since", "until", "before"),
     ),
     "/runs/{id}": Described("The same as `pdpp-worker runs show --json`.", RunView, {"streams": list[RunStreamView]}),
+    "/timeline": Described(
+        "Slices, waits with their reasons, refusals and new versions along the clock: `1h`, `6h`, `24h` or `7d`.",
+        dict[str, Any],
+        {"lanes": list[Lane]},
+        ("connection", "period"),
+    ),
     "/records": Described(
         "What is held, found by its words: `hits`, `next`, and how many records wait to be searched. By POST, too.",
         dict[str, Any],

@@ -17,7 +17,7 @@ from pdpp_worker.web import actions, answers, gap_actions
 from pdpp_worker.web.console import Acts, Console, Shows
 from pdpp_worker.web.guard import Guard
 from pdpp_worker.web.openapi import openapi
-from pdpp_worker.web.pages import connection, gaps, health, home, rates, records, runs, strips
+from pdpp_worker.web.pages import connection, gaps, health, home, rates, records, runs, strips, timeline
 
 PAGES: Mapping[str, Shows] = {
     "/": home.home,
@@ -27,6 +27,7 @@ PAGES: Mapping[str, Shows] = {
     "/gaps/{id:int}": gaps.gap,
     "/runs": runs.runs,
     "/runs/{id:int}": runs.run,
+    "/timeline": timeline.timeline,
     "/rate": rates.rates,
     "/connections/{id:int}/rate": rates.rate,
     "/connections/{id:int}/coverage": strips.coverage,

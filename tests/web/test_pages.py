@@ -23,6 +23,7 @@ EVERY_PAGE = [
     "/runs",
     "/runs?status=succeeded&since=2026-01-01",
     "/runs/1",
+    "/timeline?period=7d",
     "/records",
     "/rate",
     "/doctor",
