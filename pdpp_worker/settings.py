@@ -142,7 +142,9 @@ class Settings(BaseSettings):
     web_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Names by which the console is reached beside those of loopback, with commas between them."""
     web_password: SecretStr | None = None
-    """Lets in, beside one-time keys; required to let the console listen beyond loopback."""
+    """Lets in, beside one-time keys; this or a proxy's secret lets the console listen beyond loopback."""
+    web_proxy_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """Lets in who comes through your reverse proxy, which signs people in and sends this as `PDPP-Proxy-Secret`."""
     web_read_only: bool = False
     """Show everything in the console, and let nothing be changed there."""
     collect_threads: Threads = 16

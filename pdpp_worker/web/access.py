@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
+from pydantic import SecretStr
 
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.secrets import kept_key
@@ -35,6 +36,7 @@ class Access:
         self._keys.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._secret = kept_key(settings.data_dir / "web" / "secret.key")
         self._password = settings.web_password
+        self._proxy_secret = settings.web_proxy_secret
         self._fernet = Fernet(self._secret)
         digest = hashlib.sha256(self._secret).hexdigest()[:8]
         self.cookie = f"pdpp-{digest}"
@@ -72,10 +74,15 @@ class Access:
 
     def enter(self, password: str) -> str | None:
         """The value of a cookie for the password; None: it is wrong, or none is set."""
-        if self._password is None:
-            return None
-        given, wanted = password.encode(), self._password.get_secret_value().encode()
-        return self._new_session() if hmac.compare_digest(given, wanted) else None
+        return self._new_session() if _is_same(password, self._password) else None
+
+    def is_proxy(self, secret: str | None) -> bool:
+        """Whether a request comes through the owner's reverse proxy, which has signed them in."""
+        return secret is not None and _is_same(secret, self._proxy_secret)
+
+    def enter_by_proxy(self, secret: str | None) -> str | None:
+        """The value of a cookie for who comes through the proxy; None: the secret is wrong, or none is set."""
+        return self._new_session() if self.is_proxy(secret) else None
 
     def lets_in(self, cookie: str | None) -> bool:
         """Whether a cookie is one of this console's, and not too old."""
@@ -116,6 +123,11 @@ class Access:
 
     def _file(self, key: str) -> Path:
         return self._keys / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _is_same(given: str, wanted: SecretStr | None) -> bool:
+    """Whether it is the secret, in a time that does not tell how much of it is right."""
+    return wanted is not None and hmac.compare_digest(given.encode(), wanted.get_secret_value().encode())
 
 
 def _after(kind: bytes, opened: bytes | None) -> str | None:

@@ -28,6 +28,8 @@ HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
     "x-robots-tag": "noindex",
 }
+PROXY_SECRET = "pdpp-proxy-secret"  # noqa: S105 - the name of a header
+"""The header with which a reverse proxy says that it has signed the owner in."""
 _SAFE_METHODS = ("GET", "HEAD")
 
 
@@ -58,6 +60,8 @@ class Guard:
         if scope["path"].startswith(OPEN) or self._access.lets_in(cookies(headers).get(self._access.cookie)):
             return None
         if scope["path"].endswith(".json"):
+            if scope["method"] in _SAFE_METHODS and self._access.is_proxy(headers.get(PROXY_SECRET)):
+                return None
             return PlainTextResponse("Sign in first; see: pdpp-worker web --link", 401)
         return RedirectResponse("/enter", 303)
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from pdpp_worker.web import actions, answers, gap_actions
 from pdpp_worker.web.console import Acts, Console, Shows
-from pdpp_worker.web.guard import Guard
+from pdpp_worker.web.guard import PROXY_SECRET, Guard
 from pdpp_worker.web.openapi import openapi
 from pdpp_worker.web.pages import connection, gaps, health, home, rates, records, runs, strips, timeline
 
@@ -109,6 +109,8 @@ def _doors(console: Console) -> list[Route]:
     async def enter(request: Request) -> Response:
         if request.method == "POST":
             return await _by_password(console, request)
+        if (proxied := console.access.enter_by_proxy(request.headers.get(PROXY_SECRET))) is not None:
+            return answers.signed_in(console, proxied)
         key = request.query_params.get("key")
         if key is None:
             return answers.entrance(console, None)

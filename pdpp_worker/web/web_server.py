@@ -28,10 +28,10 @@ class Server:
     """
 
     def __init__(self, settings: Settings, db: Database, *, address: str, port: int) -> None:
-        if not is_loopback(address) and settings.web_password is None:
+        if not is_loopback(address) and settings.web_password is None and settings.web_proxy_secret is None:
             raise ConfigurationError(
-                f"The console would listen on {address} without a password. Set PDPP_WEB_PASSWORD, or leave "
-                "PDPP_WEB_ADDRESS at 127.0.0.1."
+                f"The console would listen on {address} without a password. Set PDPP_WEB_PASSWORD or "
+                "PDPP_WEB_PROXY_SECRET, or leave PDPP_WEB_ADDRESS at 127.0.0.1."
             )
         self.access = Access(settings)
         self._socket = _listen(address, port)

@@ -171,6 +171,27 @@ def test_a_password_lets_in_where_one_is_set(settings: Settings, db: Database, o
         running.close()
 
 
+RIGHT, WRONG = {"PDPP-Proxy-Secret": "the proxy says so"}, {"PDPP-Proxy-Secret": "anybody says so"}
+
+
+def test_who_comes_through_the_proxy_is_in(settings: Settings, db: Database, own_environment: None) -> None:
+    running = Running(settings.model_copy(update={"web_proxy_secret": SecretStr(RIGHT["PDPP-Proxy-Secret"])}), db)
+    try:
+        with running.visitor() as browser:
+            assert browser.get("/status.json", headers=WRONG).status_code == 401
+            assert browser.get("/", headers=WRONG).url.path == "/enter"
+            assert browser.get("/status.json", headers=RIGHT).status_code == 200
+            assert "<h1>Am I missing anything" in browser.get("/", headers=RIGHT).text
+    finally:
+        running.close()
+
+
+@pytest.mark.parametrize("secret", ["", RIGHT["PDPP-Proxy-Secret"]])
+def test_without_a_secret_no_header_lets_in(running: Running, secret: str) -> None:
+    with running.visitor() as browser:
+        assert browser.get("/status.json", headers={"PDPP-Proxy-Secret": secret}).status_code == 401
+
+
 def test_no_password_lets_nobody_in(running: Running) -> None:
     with running.visitor() as browser:
         assert browser.post("/enter", data={"password": ""}).status_code == 403
