@@ -30,6 +30,11 @@ PAGES = (
     "/gaps/1",
     "/runs",
     "/runs/1",
+    "/timeline?period=1h",
+    "/rate",
+    "/connections/1/rate",
+    "/connections/1/coverage",
+    "/doctor",
     "/records",
     "/connections/1/streams/items",
 )
@@ -116,3 +121,18 @@ def test_every_page_fits_and_loads_nothing_from_elsewhere(
 
     assert all(url.startswith(running.url) for url in asked)
     assert [text for text in complaints if "favicon" not in text and "404" not in text] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(chromium: Browser, running: Running, scenario: Scenario, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    collect(scenario)
+    page = opened(chromium, running, color_scheme=scheme)
+    broken: dict[str, Any] = {}
+
+    for path in PAGES:
+        page.goto(path)
+        found = axe.run(page).response["violations"]
+        broken |= {f"{path}: {one['id']}": [node["html"] for node in one["nodes"]] for one in found}
+
+    assert broken == {}
