@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 
 from pdpp_worker.search import indexer
+from pdpp_worker.web import downloads
 from tests.support.scripted import Scenario, manifest, record, state
-from tests.web.conftest import Owner
+from tests.web.conftest import Owner, inputs
 
 TALKS = {
     "name": "talks",
@@ -82,6 +84,58 @@ def test_search_keeps_to_a_connection_and_a_stream(owner: Owner, scenario: Scena
     assert len(found(owner, words="words")) == 2
     assert len(found(owner, words="words", connection="1", stream="lines")) == 2
     assert found(owner, words="words", connection="2") == found(owner, words="words", stream="talks") == []
+
+
+def test_the_next_page_of_a_search_keeps_to_its_connection_and_stream(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    html = owner.browser.post("/records", data={"words": "words", "connection": "1", "stream": "lines"}).text
+
+    assert inputs(html).count(("stream", "lines")) >= 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "keys"),
+    [
+        ({"words": "words"}, ["l2", "l1"]),
+        ({"stream": "mails", "connection": "1"}, ["m2", "m1"]),
+        ({"words": "words", "stream": "mails"}, []),
+        ({"connection": "9"}, []),
+    ],
+)
+def test_what_is_found_is_saved_as_json_lines(
+    owner: Owner, scenario: Scenario, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], keys: list[str]
+) -> None:
+    monkeypatch.setattr(downloads, "PAGE", 1)
+    take(scenario)
+
+    answer = owner.browser.post("/records/export", data=asked)
+
+    assert [json.loads(line)["key"] for line in answer.text.splitlines()] == keys
+    assert "attachment" in answer.headers["content-disposition"]
+
+
+def test_records_of_one_time_and_key_are_all_found(
+    owner: Owner, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "PAGE", 1)
+    scenario.manifest = manifest(TALKS, MAILS)
+    same = {"at": "2024-01-01T00:00:00Z"}
+    scenario.send(record("x", "talks", topic="twin", **same), record("x", "mails", subject="twin", **same))
+    scenario.run()
+    indexer.index(scenario.db)
+
+    answer = owner.browser.post("/records/export", data={"words": "twin"})
+
+    assert [json.loads(line)["stream"] for line in answer.text.splitlines()] == ["mails", "talks"]
+
+
+def test_nothing_is_saved_for_another_site(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    answer = owner.browser.post("/records/export", data={"words": "words"}, headers={"Origin": "https://evil.example"})
+
+    assert answer.status_code == 403
 
 
 def test_what_is_not_indexed_yet_is_counted(owner: Owner, scenario: Scenario) -> None:

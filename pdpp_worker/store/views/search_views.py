@@ -34,21 +34,39 @@ FREQUENT = 10_000
 """Words that so many records hold are frequent."""
 
 
+class Place(NamedTuple):
+    """The place of a record among all. The rest orders records of the same time, so that none is passed over."""
+
+    at: datetime
+    key: str
+    connection_id: int
+    stream: str
+
+
 class Wanted(NamedTuple):
-    """Which records are looked for; None is all. `before` and `before_key` are those of the last one before."""
+    """Which records are looked for; None is all. `after` is the place of the last one of the page before."""
 
     words: str | None = None
     """As people write to search engines: words, "phrases in quotes" as words, OR, and - for not."""
     stream: str | None = None
-    before: datetime | None = None
-    before_key: str | None = None
+    after: Place | None = None
     limit: int = 50
+
+    def values(self) -> dict[str, Any]:
+        """Values that the statements bind."""
+        at, key, connection_id, stream = self.after or (None, None, None, None)
+        place = {"at": at, "after_key": key, "after_connection": connection_id, "after_stream": stream}
+        return {"words": self.words, "stream": self.stream, "limit": self.limit, **place}
 
 
 _WHERE = """
     connection_id = ANY(CAST(:ids AS bigint[])) AND (CAST(:stream AS text) IS NULL OR stream = :stream)
-    AND (CAST(:before AS timestamptz) IS NULL OR at < :before OR (at = :before AND key > :before_key))
+    AND (CAST(:at AS timestamptz) IS NULL OR at < :at OR (at = :at
+        AND (key, connection_id, stream)
+            > (CAST(:after_key AS text), CAST(:after_connection AS bigint), CAST(:after_stream AS text))))
 """
+_ORDER = "at DESC, key, connection_id, stream"
+_ORDER_FOUND = "found.at DESC, found.key, found.connection_id, found.stream"
 _COLUMNS = """
     records.*, found.at, found.thread FROM found
     JOIN records USING (connection_id, stream, key)
@@ -57,8 +75,8 @@ _COLUMNS = """
 _LATEST = text(f"""
     WITH found AS MATERIALIZED (
         SELECT connection_id, stream, key, at, thread FROM record_index
-        WHERE {_WHERE} ORDER BY at DESC, key LIMIT :limit
-    ) SELECT {_COLUMNS} ORDER BY found.at DESC, found.key
+        WHERE {_WHERE} ORDER BY {_ORDER} LIMIT :limit
+    ) SELECT {_COLUMNS} ORDER BY {_ORDER_FOUND}
 """)
 _IS_MATCH = "words @@ websearch_to_tsquery('simple', :words)"
 # The planner cannot tell how rare words are. Rare ones are looked up first and sorted then; of frequent ones the latest
@@ -70,14 +88,14 @@ _BY_RARE_WORDS = text(f"""
     WITH matches AS MATERIALIZED (
         SELECT connection_id, stream, key, at, thread FROM record_index WHERE {_IS_MATCH}
     ), found AS MATERIALIZED (
-        SELECT * FROM matches WHERE {_WHERE} ORDER BY at DESC, key LIMIT :limit
-    ) SELECT {_COLUMNS} ORDER BY found.at DESC, found.key
+        SELECT * FROM matches WHERE {_WHERE} ORDER BY {_ORDER} LIMIT :limit
+    ) SELECT {_COLUMNS} ORDER BY {_ORDER_FOUND}
 """)
 _BY_FREQUENT_WORDS = text(f"""
     WITH found AS MATERIALIZED (
         SELECT connection_id, stream, key, at, thread FROM record_index
-        WHERE {_IS_MATCH} AND {_WHERE} ORDER BY at DESC, key LIMIT :limit
-    ) SELECT {_COLUMNS} ORDER BY found.at DESC, found.key
+        WHERE {_IS_MATCH} AND {_WHERE} ORDER BY {_ORDER} LIMIT :limit
+    ) SELECT {_COLUMNS} ORDER BY {_ORDER_FOUND}
 """)
 _THREAD = text(f"""
     WITH found AS MATERIALIZED (
@@ -97,7 +115,12 @@ _WAITING = text("SELECT coalesce(sum(cardinality(keys)), 0)::bigint FROM index_q
 
 def latest(connection: Connection, ids: Sequence[int], wanted: Wanted) -> list[FoundRecord]:
     """The latest records of these connections, those that the source deleted included."""
-    return _build(connection, _statement(connection, wanted.words), {"ids": list(ids), **wanted._asdict()})
+    return _build(connection, _statement(connection, wanted.words), {"ids": list(ids), **wanted.values()})
+
+
+def place_of(row: FoundRecord) -> Place:
+    """The place of a record."""
+    return Place(row.at, row.key, row.connection_id, row.stream)
 
 
 def in_threads(

@@ -10,7 +10,7 @@ from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.store.views import coverage_views, search_views
-from pdpp_worker.store.views.search_views import FoundRecord, Wanted
+from pdpp_worker.store.views.search_views import FoundRecord, Place, Wanted
 from pdpp_worker.web.console import Page, Visit
 from pdpp_worker.web.entries import Entry, columns, entry_of, member, passage, title_of
 from pdpp_worker.web.pages.connection import one
@@ -37,7 +37,8 @@ def search(visit: Visit) -> Page:
     }
     streams = [(by_id[id_].view, stream, count) for (id_, stream), count in sorted(held.items()) if count]
     names = {each.view.id: each.view.name for each in outlooks(visit)}
-    return Page("records.html", document, {"words": words, "streams": streams, "names": names})
+    asked = {name: visit.text(name) or "" for name in ("connection", "stream")}
+    return Page("records.html", document, {"words": words, "streams": streams, "names": names, "query": asked})
 
 
 def stream(visit: Visit) -> Page:
@@ -150,12 +151,17 @@ def _wanted(visit: Visit, words: str | None, stream: str | None) -> Wanted:
     """The records that are looked for, from the place at which the page before ended."""
     name = visit.text("page")
     place = visit.console.access.text_of(name) if name is not None else None
-    at, _, key = (place or "").partition(" ")
-    return Wanted(words, stream, datetime.fromisoformat(at) if at else None, key if at else None, PAGE)
+    return Wanted(words, stream, _place(place) if place else None, PAGE)
+
+
+def _place(text: str) -> Place:
+    at, connection_id, of_stream, key = text.split(" ", 3)
+    return Place(datetime.fromisoformat(at), key, int(connection_id), of_stream)
 
 
 def _next(visit: Visit, rows: Sequence[FoundRecord], wanted: Wanted) -> str | None:
     """A name for the place at which this page ends; None: nothing follows."""
     if len(rows) < wanted.limit:
         return None
-    return visit.console.access.name_of(f"{rows[-1].at.isoformat()} {rows[-1].key}")
+    last = rows[-1]
+    return visit.console.access.name_of(f"{last.at.isoformat()} {last.connection_id} {last.stream} {last.key}")

@@ -52,7 +52,7 @@ def bars(lane: Lane, since: datetime, until: datetime) -> list[Bar]:
 
 
 def waits(span: Span) -> str:
-    """What a run waited for, in words."""
+    """The cause for which a run waited, in words."""
     return f"waits: {span.reason or 'for a worker'}"
 
 
