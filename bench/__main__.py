@@ -7,6 +7,7 @@ import typer
 from bench.chatgpt import command as chatgpt
 from bench.gmail import command as gmail
 from bench.ingest import command as ingest
+from bench.mail import command as mail
 from bench.planning import command as planning
 from bench.slack import command as slack
 from bench.stress import command as stress
@@ -15,6 +16,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 app.command("chatgpt")(chatgpt.chatgpt)
 app.command("gmail")(gmail.gmail)
 app.command("ingest")(ingest.ingest)
+app.command("mail")(mail.mail)
 app.command("planning")(planning.planning)
 app.command("slack")(slack.slack)
 app.command("stress")(stress.stress)

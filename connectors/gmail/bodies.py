@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.gmail.client import Answer
 from connectors.gmail.decoding import snippet, text_of, undone
-from connectors.gmail.download import Downloads, TooLargeError, content
+from connectors.gmail.download import Ask, Downloads, TooLargeError, content
 from connectors.gmail.errors import SilentError
 from connectors.gmail.files import Stored
 from connectors.gmail.html_text import html_text
@@ -40,6 +40,7 @@ class Text:
     within: list[dict[str, Any]] = field(default_factory=list)
     """Files that are packed in the text."""
     too_large: bool = False
+    _readable: str | None = None
 
     @property
     def is_only_outside(self) -> bool:
@@ -47,7 +48,12 @@ class Text:
         return bool(self.outside) and not "".join((*self.plain, *self.html)).strip()
 
     def readable(self) -> str:
-        """The text as a person reads it."""
+        """The text as a person reads it, once all of it is here."""
+        if self._readable is None:
+            self._readable = self._as_read()
+        return self._readable
+
+    def _as_read(self) -> str:
         if self.is_only_outside:
             return "\n".join(self.outside)
         return "\n".join(self.plain) if self.plain else html_text("\n".join(self.html))
@@ -99,8 +105,8 @@ class Bodies:
                 size += expected
             yield bundle
 
-    def read(self, message: Mail, answer: Answer) -> Text:
-        """The text of a message out of an answer; parts that are larger are fetched now.
+    def read(self, message: Mail, answer: Answer, ask: Ask | None = None) -> Text:
+        """The text of a message out of an answer; parts that are larger are fetched now, by way of `ask`.
 
         Raises:
             ProviderError: a part is missing or could not be fetched.
@@ -114,7 +120,7 @@ class Bodies:
             kind = part.type.removeprefix("text/")
             pieces = text.plain if kind == "plain" else text.html
             if self._whole and (len(raw) >= self._limit or (part.size or 0) > self._limit):
-                pieces.append(self._head(message, part, text, raw))
+                pieces.append(self._head(message, part, text, raw, self._downloads.through(ask)))
             else:
                 pieces.append(text_of(raw, part.encoding, part.charset))
                 text.within += self._packed(raw, part, pieces[-1])
@@ -134,18 +140,18 @@ class Bodies:
             text.outside += outside(message.head, body[:INLINE])
             text.too_large |= len(body) >= INLINE
 
-    def _head(self, message: Mail, part: Part, text: Text, raw: bytes) -> str:
+    def _head(self, message: Mail, part: Part, text: Text, raw: bytes, downloads: Downloads) -> str:
         """The beginning of a large part, which is kept as a file unless it is beyond the cap."""
         kind = part.type.removeprefix("text/")
         try:
-            stored = self._downloads.fetch(message, part)
+            stored = downloads.fetch(message, part)
         except TooLargeError:
             text.too_large = True
             return text_of(raw, part.encoding, part.charset)[:HEAD_CHARS]
         text.files.setdefault(kind, []).append(stored)
-        text.within += self._downloads.within(stored).get("files_within", [])
+        text.within += downloads.within(stored).get("files_within", [])
         text.sizes[kind] = text.sizes.get(kind, 0) + stored.size_bytes
-        return text_of(self._downloads.head(stored, HEAD_CHARS * 4), "", part.charset)[:HEAD_CHARS]
+        return text_of(downloads.head(stored, HEAD_CHARS * 4), "", part.charset)[:HEAD_CHARS]
 
 
 def _check_size(raw: bytes, part: Part, limit: int) -> None:

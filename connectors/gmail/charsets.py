@@ -7,6 +7,7 @@ ten samples of a few words), where Windows-1252 at least keeps every byte in its
 from __future__ import annotations
 
 import codecs
+from functools import lru_cache
 
 _SAME = {"us-ascii": "utf-8", "ascii": "utf-8", "iso-8859-1": "cp1252", "latin-1": "cp1252", "x-unknown": "utf-8"}
 """Character sets that are as a rule meant as a wider one."""
@@ -32,6 +33,7 @@ def decoded(raw: bytes, charset: str | None) -> str:
         return raw.decode("cp1252", "replace")
 
 
+@lru_cache(maxsize=256)
 def _known(wanted: str) -> str | None:
     """The standard name of an encoding of texts; None for other names."""
     try:

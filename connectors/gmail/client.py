@@ -12,12 +12,13 @@ from typing import Any, Protocol
 from imapclient import IMAPClient
 from imapclient.datetime_util import parse_to_datetime
 from imapclient.exceptions import ProtocolError
-from imapclient.response_parser import parse_response
+
+from connectors.gmail.answers import values
 
 Answer = dict[str, Any]
 """The server's answer about one message: items by their upper-case names."""
 
-# The library keeps the last commands, passwords among them, in its debug log.
+# The library writes commands, passwords among them, to its debug log.
 logging.getLogger("imapclient").setLevel(logging.WARNING)
 LARGEST_LITERAL = 128 * 1024 * 1024
 """Bytes that a server may send in one piece; the standard library believes, and makes room for, any number."""
@@ -47,16 +48,33 @@ class Client(IMAPClient):  # type: ignore[misc]
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.folder_encode = False
-        self._read_literal = self._imap.read
-        self._imap.read = self._read_bounded
+        # At the library's own level every answer is formatted for a log that nobody reads: a third of the time.
+        self._imap.debug = 0
+        self._read_literal, self._read_line = self._imap.read, self._imap.readline
+        self._imap.read, self._imap.readline = self._read_bounded, self._read_counted
+        self._received = 0
 
     def fetch_by_uid(self, messages: str, items: Sequence[str], changed_since: int | None = None) -> dict[int, Answer]:
         """The server's answers about these messages (a sequence set of UIDs), by UID."""
-        return _by_uid(parse_response(self._uid_fetch(messages, items, changed_since)))
+        return self.answers(self.send_fetch(messages, items, changed_since))
+
+    def send_fetch(self, messages: str, items: Sequence[str], changed_since: int | None = None) -> bytes:
+        """Send a FETCH; returns its tag, for `answers`. No other command may be sent before its answers are read."""
+        modifiers = [f"(CHANGEDSINCE {changed_since})"] if changed_since is not None else []
+        return bytes(self._imap._command("UID", "FETCH", messages, f"({' '.join(items)})", *modifiers))  # noqa: SLF001
+
+    def answers(self, tag: bytes) -> dict[int, Answer]:
+        """The answers to a FETCH that was sent, by UID."""
+        return _by_uid(values(self._lines(tag)))
+
+    def take_received(self) -> int:
+        """The bytes that came since this was last called."""
+        received, self._received = self._received, 0
+        return received
 
     def existing(self, messages: str) -> list[int]:
         """The messages among these that are there, ascending. SEARCH may be cut short by a server; FETCH is not."""
-        lines = self._uid_fetch(messages, ["UID"], None)
+        lines = self._lines(self.send_fetch(messages, ["UID"]))
         found = (_UID.search(line) for line in lines if isinstance(line, bytes))
         return sorted({int(one.group(1)) for one in found if one})
 
@@ -80,15 +98,21 @@ class Client(IMAPClient):  # type: ignore[misc]
     def _read_bounded(self, size: int) -> bytes:
         if size > LARGEST_LITERAL:
             raise imaplib.IMAP4.abort(f"the server announced {size} bytes in one piece")
+        self._received += size
         return bytes(self._read_literal(size))
+
+    def _read_counted(self) -> bytes:
+        line = bytes(self._read_line())
+        self._received += len(line)
+        return line
 
     def _normalise_folder(self, folder_name: str | bytes) -> Any:
         spelled = folder_name.encode("ascii") if isinstance(folder_name, str) else folder_name
         return b'"' + spelled.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
-    def _uid_fetch(self, messages: str, items: Sequence[str], changed_since: int | None) -> list[Any]:
-        modifiers = [f"(CHANGEDSINCE {changed_since})"] if changed_since is not None else []
-        typ, data = self._imap.uid("FETCH", messages, f"({' '.join(items)})", *modifiers)
+    def _lines(self, tag: bytes) -> list[Any]:
+        typ, data = self._imap._command_complete("UID", tag)  # noqa: SLF001
+        typ, data = self._imap._untagged_response(typ, data, "FETCH")  # noqa: SLF001
         self._checkok("fetch", typ, data)
         return [] if data == [None] else data
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterable, Iterator
+from string import ascii_letters, digits
 
 from connectors.gmail.charsets import decoded
 
@@ -22,7 +23,7 @@ _YENC_END = re.compile(rb"^=yend\b", re.MULTILINE)
 _YENC_PART = re.compile(rb"\A=ypart [^\r\n]*\r?\n")
 _YENC_ESCAPE = re.compile(rb"=(.)", re.DOTALL)
 _YENC_SHIFTED = bytes((byte - 42) % 256 for byte in range(256))
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_NOT_BASE64 = bytes(sorted(set(range(256)) - set(ascii_letters.encode() + digits.encode() + b"+/")))
 _WORDS = re.compile(rb"^.*\S[ \t]+\S.*\n?", re.MULTILINE)
 """A line of words, which base64 has not."""
 _BEGIN = re.compile(rb"begin [0-7]{3,4} ")
@@ -55,7 +56,7 @@ def yenc_files(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def text_of(raw: bytes, encoding: str, charset: str | None) -> str:
     """A text part, decoded, with line ends as `\\n`; words beside its base64, such as a footer, as they stand."""
-    if encoding == "base64" and (words := b"".join(_WORDS.findall(raw))):
+    if encoding == "base64" and (b" " in raw or b"\t" in raw) and (words := b"".join(_WORDS.findall(raw))):
         texts = (text_of(_WORDS.sub(b"", raw), encoding, charset), text_of(words, "", charset))
         return "\n".join(one for one in texts if one)
     return decoded(b"".join(undone([raw], encoding)), charset).replace("\r\n", "\n")
@@ -71,7 +72,7 @@ def snippet(text: str) -> str | None:
 def _from_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
     kept = b""
     for chunk in chunks:
-        clean = kept + _NOT_BASE64.sub(b"", chunk)
+        clean = kept + chunk.translate(None, _NOT_BASE64)
         whole = len(clean) // 4 * 4
         kept = clean[whole:]
         yield binascii.a2b_base64(clean[:whole])

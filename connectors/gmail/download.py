@@ -10,11 +10,12 @@ from connectors.gmail.client import Answer, Fetches
 from connectors.gmail.decoding import UUENCODED, undone
 from connectors.gmail.errors import SilentError
 from connectors.gmail.files import Files, Stored
+from connectors.gmail.local.mime import Section
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.source import beyond_header, has_parts
 from connectors.gmail.structure import Part
 
-PIECE = 512 * 1024
+PIECE = 1024 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""
 HEAD = 64 * 1024
 """Bytes of a file in which packed files have to begin."""
@@ -43,13 +44,13 @@ class Downloads:
         return self if ask is None else Downloads(ask, self._files, self._cap)
 
     def fetch(self, message: Mail, part: Part) -> Stored:
-        """The part's content, kept on disk.
+        """The part's content, kept as a file; it is on the disk after the next `flush`.
 
         Raises:
             TooLargeError: it is beyond the cap; nothing of it is kept.
             ProviderError: it could not be fetched to its end; what came is kept for the next try.
         """
-        limit = self._cap * (_ENCODED if part.encoding in {"base64", *UUENCODED} else 1.0)
+        limit = self._limit(part)
         if part.size is not None and part.size > limit:
             raise TooLargeError
         partial = self._files.partial(_name(message, part))
@@ -69,6 +70,22 @@ class Downloads:
         partial.discard()
         return stored
 
+    def take(self, message: Mail, part: Part, held: Section) -> tuple[Stored, dict[str, Any]]:
+        """The part's content out of its message, which is held, and the fields of the files within.
+
+        Raises:
+            TooLargeError: it is beyond the cap; nothing of it is kept.
+        """
+        if max(part.size or 0, len(held.body)) > self._limit(part):
+            raise TooLargeError
+        raw = held.body or (beyond_header(held.head) if has_parts(message.head) else b"")
+        content = b"".join(undone([raw], part.encoding))
+        return self._files.put(content), self._within(content)
+
+    def flush(self) -> None:
+        """Bring all that was fetched to the disk, before a record names it."""
+        self._files.flush()
+
     def head(self, stored: Stored, size: int) -> bytes:
         """The first bytes of what was fetched."""
         return self._files.head(stored, size)
@@ -77,15 +94,21 @@ class Downloads:
         """The fields of the files that are packed in one that was fetched; none where it is no such file."""
         if stored.size_bytes > packed.LARGEST or not packed.may_hold_files(self._files.head(stored, HEAD)):
             return {}
-        content = self._files.head(stored, stored.size_bytes)
+        return self._within(self._files.head(stored, stored.size_bytes))
+
+    def _within(self, content: bytes) -> dict[str, Any]:
+        if len(content) > packed.LARGEST or not packed.may_hold_files(content[:HEAD]):
+            return {}
         kind = packed.packed_as(content)
         return {"packed_as": kind, "files_within": self.unpacked(content)} if kind else {}
 
+    def _limit(self, part: Part) -> float:
+        return self._cap * (_ENCODED if part.encoding in {"base64", *UUENCODED} else 1.0)
+
     def unpacked(self, content: bytes) -> list[dict[str, Any]]:
-        """The files that are packed in content, kept on disk."""
+        """The files that are packed in content, kept as files."""
         return [
-            {"filename": one.filename, **self._files.keep(iter([one.content])).as_json()}
-            for one in packed.unpacked(content)
+            {"filename": one.filename, **self._files.put(one.content).as_json()} for one in packed.unpacked(content)
         ]
 
     def _headless(self, message: Mail, part: Part) -> Iterator[bytes]:

@@ -227,4 +227,6 @@ def _utf7(text: str) -> str:
 
 def _plain(value: Any) -> str:
     """A header's raw value; bytes beyond ASCII are taken for UTF-8, else for Latin-1."""
+    if isinstance(value, str) and value.isascii():
+        return value
     return decoded(str(value).encode("utf-8", "surrogateescape"), None)

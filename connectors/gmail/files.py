@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 from collections.abc import Iterator
@@ -63,24 +64,25 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._folders: set[str] = set()
         self._is_flushed = True
 
     def partial(self, name: str) -> Partial:
         """The download of that name, begun or not."""
-        folder = self._root / "partial"
-        with _writable(folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Partial(folder / hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest())
+        with _writable(self._root):
+            self._make("partial")
+        return Partial(self._root / "partial" / hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest())
 
     def keep(self, chunks: Iterator[bytes]) -> Stored:
-        """Store a file under the SHA-256 of its content; it is on the disk when this returns."""
+        """Store a file under the SHA-256 of its content; it is on the disk after the next `flush`."""
         with _writable(self._root):
+            self._make("partial")
             unnamed = self._root / "partial" / f"unnamed-{os.getpid()}-{id(chunks)}"
-            unnamed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 digest, size = _write(unnamed, chunks)
-                path = f"{digest[:2]}/{digest}"
-                self._name(unnamed, self._root / path)
+                path = self._path_of(digest)
+                unnamed.replace(self._root / path)
+                self._is_flushed = False
             finally:
                 unnamed.unlink(missing_ok=True)
         return Stored(digest, size, path)
@@ -88,11 +90,10 @@ class Files:
     def put(self, content: bytes) -> Stored:
         """Store a small file; it is on the disk after the next `flush`."""
         digest = hashlib.sha256(content).hexdigest()
-        path = f"{digest[:2]}/{digest}"
-        final = self._root / path
         with _writable(self._root):
+            path = self._path_of(digest)
+            final = self._root / path
             if not final.exists() or final.read_bytes() != content:
-                final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 unnamed = final.with_name(f"unnamed-{os.getpid()}-{id(content)}")
                 unnamed.write_bytes(content)
                 unnamed.replace(final)
@@ -100,9 +101,10 @@ class Files:
         return Stored(digest, len(content), path)
 
     def flush(self) -> None:
-        """Bring to the disk what was put: all at once, since each file by itself takes ten times as long."""
+        """Bring to the disk what was kept, before a record names it: all at once, not a wait for each file."""
         if not self._is_flushed:
-            os.sync()
+            with _writable(self._root):
+                _to_disk(self._root)
             self._is_flushed = True
 
     def head(self, stored: Stored, size: int) -> bytes:
@@ -110,11 +112,14 @@ class Files:
         with _writable(self._root), (self._root / stored.path).open("rb") as file:
             return file.read(size)
 
-    def _name(self, unnamed: Path, final: Path) -> None:
-        final.parent.mkdir(mode=0o700, exist_ok=True)
-        unnamed.replace(final)
-        for directory in (final.parent, self._root):
-            _to_disk(directory)
+    def _path_of(self, digest: str) -> str:
+        self._make(digest[:2])
+        return f"{digest[:2]}/{digest}"
+
+    def _make(self, folder: str) -> None:
+        if folder not in self._folders:
+            (self._root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folders.add(folder)
 
 
 def _write(path: Path, chunks: Iterator[bytes]) -> tuple[str, int]:
@@ -123,15 +128,20 @@ def _write(path: Path, chunks: Iterator[bytes]) -> tuple[str, int]:
         for chunk in chunks:
             digest.update(chunk)
             size += file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
     return digest.hexdigest(), size
 
 
 def _to_disk(directory: Path) -> None:
+    """Write out what the file system of a directory holds back; of all file systems where one cannot be named."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+        return
     handle = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        if syncfs(handle) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
     finally:
         os.close(handle)
 

@@ -9,29 +9,36 @@ from connectors.gmail.download import Ask, Downloads
 from connectors.gmail.errors import RefusedError
 from connectors.gmail.files import Files, Stored
 from connectors.gmail.local.client import LocalClient, LocalMail, LocalSession
+from connectors.gmail.local.mime import Section
 from connectors.gmail.rows import Mail
 from connectors.gmail.structure import Part
 from pdpp_worker.connector import ShapeError
 
 ITEMS = ("UID", "BODY.PEEK[]")
-AT_ONCE = 256 * 1024
+AT_ONCE = 1024 * 1024
 """Bytes of the largest message that is read in one piece, and its parts out of it."""
+SMALL = 256 * 1024
+"""Bytes of a message that is not asked for by its parts where it cannot be read in one piece."""
 BUNDLE = 4 * 1024 * 1024
 """Bytes that are asked for in one command."""
 
 
 class Raws:
-    """The messages of one page as they stand; `limit` is the size of the largest that is kept, bytes."""
+    """The messages of one bundle as they stand; `limit` is the size of the largest that is kept, bytes.
 
-    def __init__(self, files: Files, downloads: Downloads, limit: int) -> None:
+    `most` is the size of the largest of which all is wanted anyway.
+    """
+
+    def __init__(self, files: Files, downloads: Downloads, limit: int, most: int) -> None:
         self._files = files
         self._downloads = downloads
         self._limit = limit
+        self._at_once = min(max(min(limit, SMALL), most), AT_ONCE) if limit else 0
         self._mails: dict[int, LocalMail] = {}
         self._stored: dict[int, Stored] = {}
 
     def clear(self) -> None:
-        """Forget the page before."""
+        """Forget the bundle before."""
         self._mails, self._stored = {}, {}
 
     def bundles(self, messages: Sequence[Mail]) -> Iterator[list[Mail]]:
@@ -40,7 +47,7 @@ class Raws:
         size = 0
         for message in messages:
             told = message.row["size_bytes"] or 0
-            if not 0 < told <= min(self._limit, AT_ONCE):
+            if not 0 < told <= self._at_once:
                 continue
             if bundle and size + told > BUNDLE:
                 yield bundle
@@ -52,15 +59,16 @@ class Raws:
 
     def take(self, messages: Sequence[Mail], answers: Mapping[int, Answer]) -> None:
         """Hold and keep messages as they stand, but for those that are not as long, or not made, as the server told."""
+        self.clear()
         for message in messages:
-            raw = answers.get(message.uid, {}).get("BODY[]")
-            if not isinstance(raw, bytes) or len(raw) < (message.row["size_bytes"] or 0):
+            raw, told = answers.get(message.uid, {}).get("BODY[]"), message.row["size_bytes"] or 0
+            if not isinstance(raw, bytes) or len(raw) < told:
                 continue
             local = LocalMail(raw)
             if all(_agrees(local, part) for part in (*message.parts.texts, *message.parts.attachments)):
                 self._mails[message.uid] = local
-                self._stored[message.uid] = self._files.put(raw)
-        self._files.flush()
+                if told <= self._limit:
+                    self._stored[message.uid] = self._files.put(raw)
 
     def raw(self, message: Mail) -> bytes | None:
         """The message as it stands, where it is held."""
@@ -71,6 +79,11 @@ class Raws:
         """The answer to FETCH, out of the message that is held."""
         client = LocalClient({message.uid: self._mails[message.uid]})
         return client.fetch_by_uid(str(message.uid), items)[message.uid]
+
+    def section(self, message: Mail, part: Part) -> Section | None:
+        """A part of a message that is held."""
+        held = self._mails.get(message.uid)
+        return held.section.at(part.path) if held else None
 
     def ask(self, message: Mail) -> Ask | None:
         """The way to ask for pieces of a message that is held."""
@@ -86,7 +99,7 @@ class Raws:
         size = message.row["size_bytes"] or 0
         if message.uid in self._stored:
             return self._stored[message.uid]
-        if not AT_ONCE < size <= self._limit:
+        if not SMALL < size <= self._limit:
             return None
         try:
             return self._downloads.fetch(message, Part("", "message/rfc822", "", None, size, None, None, ""))

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from itertools import zip_longest
+from typing import Any, Protocol
 
+from connectors.gmail.asking import Asks, Found, Questions
 from connectors.gmail.bodies import Bodies, Text, body_row
-from connectors.gmail.client import Answer, Fetches, sequence_set
+from connectors.gmail.client import Answer
 from connectors.gmail.download import Downloads, TooLargeError
-from connectors.gmail.errors import HungUpError, OutageError, RefusedError, SilentError
+from connectors.gmail.errors import HungUpError, RefusedError, SilentError
 from connectors.gmail.files import Files
 from connectors.gmail.ledger import MessageEntry
-from connectors.gmail.raw import ITEMS, Raws
+from connectors.gmail.outcome import Chosen, Outcome, everything
+from connectors.gmail.raw import ITEMS, SMALL, Raws
 from connectors.gmail.rows import (
-    GMAIL_ITEMS,
-    METADATA_ITEMS,
     TOO_LARGE,
     Box,
     Mail,
@@ -23,7 +23,9 @@ from connectors.gmail.rows import (
     attachment_key,
     hydrated,
     mail,
+    metadata_items,
 )
+from connectors.gmail.structure import Part
 from pdpp_worker.connector import (
     Context,
     DetailGap,
@@ -36,25 +38,8 @@ from pdpp_worker.connector import (
     gap_for,
 )
 
-T = TypeVar("T")
 DETAILS = ("message_bodies", "attachments")
-HOPELESS = 20
-"""Messages that have to fail together before the server itself is taken to be failing."""
-
-MOST_LOSSES = 8
-"""Times in a row that the server may hang up or tell of an outage before the rest of a page is left for another day; a
-single message that makes it do so is found by seven halvings of a page."""
-
-Chosen = Callable[[Mail, str, str], bool]
-"""Whether, of this message, the record of a stream with this key is to be read."""
-
-
-class Asks(Protocol):
-    """A session with a server, or with mails of a file."""
-
-    def ask(self, label: str, command: Callable[[Fetches], T]) -> T:
-        """The answer to a command that is told by a name."""
-        ...
+AS_THEY_STAND = "FETCH of messages as they stand"
 
 
 class OtherSource(Protocol):
@@ -69,47 +54,22 @@ class OtherSource(Protocol):
         ...
 
 
-def everything(_message: Mail, _stream: str, _key: str) -> bool:
-    """Every record."""
-    return True
-
-
-@dataclass
-class Outcome:
-    """The results for the messages that were asked for."""
-
-    read: list[Mail] = field(default_factory=list)
-    failed: list[int] = field(default_factory=list)
-    """UIDs that are there and could not be read."""
-    large: list[int] = field(default_factory=list)
-    """UIDs of messages of which a text or attachment is beyond the cap."""
-    textless: int = 0
-    """Messages whose text could not be read."""
-
-    @property
-    def is_hopeless(self) -> bool:
-        """Whether nothing at all was given, which speaks of the server rather than of one message."""
-        asked = len(self.read) + len(self.failed)
-        return asked >= HOPELESS and len(self.failed) + self.textless == asked
-
-
 class Reader:
     """Reads messages of the selected mailbox."""
 
     def __init__(self, start: Start, context: Context, session: Asks, overlap: OtherSource | None = None) -> None:
         self._overlap = overlap
-        self._session = session
+        self._questions = Questions(session)
         self._now = context.now
-        self._losses = 0
-        self._failure: HungUpError | OutageError | None = None
         self._details = [stream for stream in DETAILS if start.wants(stream)]
         self._cap = int(context.settings["max_file_bytes"])
         self._large: set[int] = set()
         files = Files(context.files)
-        self._downloads = Downloads(self._ask, files, self._cap)
+        self._downloads = Downloads(self._questions.ask, files, self._cap)
         is_kept = "message_bodies" in self._details
-        self._raws = Raws(files, self._downloads, int(context.settings["max_source_bytes"]) if is_kept else 0)
-        self._bodies = Bodies(self._downloads, whole="message_bodies" in self._details)
+        limit = int(context.settings["max_source_bytes"]) if is_kept else 0
+        self._raws = Raws(files, self._downloads, limit, self._cap if "attachments" in self._details else 0)
+        self._bodies = Bodies(self._downloads, whole=is_kept)
 
     @property
     def cap(self) -> int:
@@ -122,15 +82,23 @@ class Reader:
         return self._details
 
     def page(
-        self, box: Box, uids: Sequence[int], *, known: Container[int] = (), chosen: Chosen = everything
+        self,
+        box: Box,
+        uids: Sequence[int],
+        *,
+        known: Container[int] = (),
+        chosen: Chosen = everything,
+        following: Sequence[int] = (),
     ) -> Generator[Message, None, Outcome]:
         """Read messages; of those whose Gmail id is `known` only the metadata, and only the details that are `chosen`.
+
+        `following` are the messages of the next page, which are asked for while this one is worked through.
 
         Raises:
             ProviderError: the server or the connection failed as a whole.
         """
         outcome = Outcome()
-        self._losses = 0
+        self._questions.begin()
         self._large = set()
         self._raws.clear()
         found, errors = self._metadata(box, uids)
@@ -148,10 +116,7 @@ class Reader:
                 yield from self._retold(message)
             else:
                 fresh.append(message)
-        readable = [message for message in fresh if self._wants_text(message, chosen)]
-        outcome.textless = yield from self._contents(readable)
-        for message in fresh:
-            yield from self._attachments(message, chosen)
+        outcome.textless = yield from self._contents(fresh, chosen, lambda: self._expect(box, following))
         outcome.large = sorted(self._large)
         return outcome
 
@@ -178,46 +143,85 @@ class Reader:
         if self._overlap is not None:
             yield from self._overlap.met(message, self._raws.raw(message), ("messages", *self._details))
 
-    def _metadata(self, box: Box, uids: Sequence[int]) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
-        items = METADATA_ITEMS + (GMAIL_ITEMS if box.gmail else ())
-        found, errors = self._isolated("FETCH of messages", uids, items)
-        silent = sequence_set(uid for uid in uids if uid not in found and uid not in errors)
-        if silent:
-            for uid in self._session.ask("FETCH of UIDs", lambda client: client.existing(silent)):
-                errors[uid] = SilentError("the server has the message and tells nothing of it")
+    def _metadata(self, box: Box, uids: Sequence[int]) -> Found:
+        found, errors = self._questions.fetch("FETCH of messages", uids, metadata_items(box))
+        for uid in self._questions.existing([uid for uid in uids if uid not in found and uid not in errors]):
+            errors[uid] = SilentError("the server has the message and tells nothing of it")
         return found, errors
+
+    def _expect(self, box: Box, uids: Sequence[int]) -> None:
+        if uids:
+            self._questions.ahead("FETCH of messages", uids, metadata_items(box))
 
     def _wants_text(self, message: Mail, chosen: Chosen) -> bool:
         return any(chosen(message, stream, message.key) for stream in ("messages", "message_bodies"))
 
-    def _contents(self, messages: Sequence[Mail]) -> Generator[Message, None, int]:
-        """Tell the messages with their texts; returns how many have none."""
+    def _contents(
+        self, messages: Sequence[Mail], chosen: Chosen, expect: Callable[[], None]
+    ) -> Generator[Message, None, int]:
+        """Tell the messages with their details; returns how many have no text. `expect` asks for what comes then."""
+        readable = [message for message in messages if self._wants_text(message, chosen)]
+        bundles = list(self._raws.bundles(readable))
         lost, done = 0, set[int]()
-        for bundle in self._raws.bundles(messages):
-            answers, errors = self._isolated("FETCH of messages as they stand", [one.uid for one in bundle], ITEMS)
-            self._raws.take(bundle, answers)
+        for bundle, next_one in zip_longest(bundles, bundles[1:]):
+            errors = self._take(bundle)
+            if next_one is None:
+                expect()
+            else:
+                self._questions.ahead(AS_THEY_STAND, _uids(next_one), ITEMS)
+            told: list[Message] = []
             for message in bundle:
-                error, is_held = errors.get(message.uid), self._raws.raw(message) is not None
-                if error is None and message.uid not in answers:
-                    error = SilentError("the server has the message and does not tell it as it stands")
-                if error is not None or is_held:
+                if (error := errors.get(message.uid)) is not None or self._raws.raw(message) is not None:
                     done.add(message.uid)
-                    parts = self._raws.parts(message, self._bodies.items(message)) if is_held else {}
-                    lost += yield from self._message(message, self._text(message, parts, error))
-        for bundle in self._bodies.bundles([message for message in messages if message.uid not in done]):
+                    lost += _drained(self._whole(message, error, chosen), told)
+            self._downloads.flush()
+            yield from told
+        self._raws.clear()
+        lost += yield from self._by_parts([message for message in readable if message.uid not in done])
+        for message in messages:
+            if message.uid not in done:
+                yield from self._attachments(message, chosen)
+        return lost
+
+    def _take(self, bundle: Sequence[Mail]) -> dict[int, ProviderError]:
+        """Fetch messages as they stand; returns why, of those that cannot be read in any other way."""
+        answers, errors = self._questions.fetch(AS_THEY_STAND, _uids(bundle), ITEMS)
+        self._raws.take(bundle, answers)
+        for message in bundle:
+            if message.uid not in answers and message.uid not in errors:
+                errors[message.uid] = SilentError("the server has the message and does not tell it as it stands")
+        return {
+            one.uid: errors[one.uid] for one in bundle if one.uid in errors and (one.row["size_bytes"] or 0) <= SMALL
+        }
+
+    def _whole(self, message: Mail, error: ProviderError | None, chosen: Chosen) -> Generator[Message, None, int]:
+        """Tell a message that is held as it stands, or could not be read so."""
+        parts = {} if error else self._raws.parts(message, self._bodies.items(message))
+        lost = yield from self._message(message, self._text(message, parts, error))
+        yield from self._attachments(message, chosen)
+        return lost
+
+    def _by_parts(self, messages: Sequence[Mail]) -> Generator[Message, None, int]:
+        """Tell the other messages with their texts; returns how many have none."""
+        lost = 0
+        for bundle in self._bodies.bundles(messages):
             items = self._bodies.items(bundle[0])
-            uids = [message.uid for message in bundle]
-            answers, errors = self._isolated("FETCH of texts", uids, items) if len(items) > 1 else ({}, {})
+            answers, errors = (
+                self._questions.fetch("FETCH of texts", _uids(bundle), items) if len(items) > 1 else ({}, {})
+            )
             for message in bundle:
                 text = self._text(message, answers.get(message.uid, {}), errors.get(message.uid))
-                lost += yield from self._message(message, text)
+                told: list[Message] = []
+                lost += _drained(self._message(message, text), told)
+                self._downloads.flush()
+                yield from told
         return lost
 
     def _text(self, message: Mail, answer: Answer, error: ProviderError | None) -> Text | ProviderError:
         if error is not None:
             return error
         try:
-            return self._bodies.read(message, answer)
+            return self._bodies.read(message, answer, self._raws.ask(message))
         except (RefusedError, ShapeError, HungUpError) as failure:
             return failure
 
@@ -246,9 +250,7 @@ class Reader:
                 continue
             row = attachment(message, index)
             try:
-                downloads = self._downloads.through(self._raws.ask(message))
-                stored = downloads.fetch(message, part)
-                fetched = {**hydrated(stored), **downloads.within(stored)}
+                fetched = self._fetched(message, part)
             except TooLargeError:
                 fetched = TOO_LARGE
                 self._large.add(message.uid)
@@ -260,32 +262,15 @@ class Reader:
             yield self._record("attachments", key, {**row, **fetched})
             yield detail_coverage("attachments", "messages", key, is_read=True)
 
-    def _isolated(
-        self, label: str, uids: Sequence[int], items: Sequence[str]
-    ) -> tuple[dict[int, Answer], dict[int, ProviderError]]:
-        """Answers by UID; a message that spoils the answer of all is found by halving."""
-        messages = sequence_set(uids)
-        try:
-            return self._ask(label, lambda client: client.fetch_by_uid(messages, items)), {}
-        except (RefusedError, ShapeError, HungUpError) as error:
-            if len(uids) == 1 or self._losses >= MOST_LOSSES:
-                return {}, dict.fromkeys(uids, error)
-        middle = len(uids) // 2
-        found, errors = self._isolated(label, uids[:middle], items)
-        more, more_errors = self._isolated(label, uids[middle:], items)
-        return {**found, **more}, {**errors, **more_errors}
-
-    def _ask(self, label: str, command: Callable[[Fetches], dict[int, Answer]]) -> dict[int, Answer]:
-        """Send a command; after too many losses in a row it is taken for lost as well."""
-        if self._failure is not None and self._losses >= MOST_LOSSES:
-            raise self._failure
-        try:
-            answers = self._session.ask(label, command)
-        except (HungUpError, OutageError) as error:
-            self._losses, self._failure = self._losses + 1, error
-            raise
-        self._losses = 0
-        return answers
+    def _fetched(self, message: Mail, part: Part) -> dict[str, Any]:
+        """The fields of an attachment's content; of a message that is held it is flushed with its bundle."""
+        if (held := self._raws.section(message, part)) is not None:
+            stored, within = self._downloads.take(message, part, held)
+            return {**hydrated(stored), **within}
+        stored = self._downloads.fetch(message, part)
+        fetched = {**hydrated(stored), **self._downloads.within(stored)}
+        self._downloads.flush()
+        return fetched
 
     def _record(self, stream: str, key: str, data: dict[str, object], *, partial: bool = False) -> Record:
         return Record(stream=stream, key=key, data=data, emitted_at=self._now(), partial=partial)
@@ -298,3 +283,16 @@ class Reader:
 def unread_key(box: Box, uid: int) -> str:
     """The name of a message whose id is not known because nothing of it could be read."""
     return Box(box.name, box.uidvalidity, gmail=False).key(uid, 0)
+
+
+def _uids(messages: Sequence[Mail]) -> list[int]:
+    return [message.uid for message in messages]
+
+
+def _drained(messages: Generator[Message, None, int], into: list[Message]) -> int:
+    """Collect what is told before any of it is sent; returns what the generator returned."""
+    while True:
+        try:
+            into.append(next(messages))
+        except StopIteration as ended:
+            return int(ended.value)

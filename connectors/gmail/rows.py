@@ -75,6 +75,11 @@ class Mail:
         return attachment_key(self.key, index)
 
 
+def metadata_items(box: Box) -> tuple[str, ...]:
+    """The items of a FETCH of metadata."""
+    return METADATA_ITEMS + (GMAIL_ITEMS if box.gmail else ())
+
+
 def attachment_key(message: str, index: int) -> str:
     """The id of a message's attachment, counted from 0 in the order of its structure."""
     return f"{message}:{index}"

@@ -1,23 +1,24 @@
-"""One signed-in connection at a time. Every command waits for its turn, and one that broke off is asked once more."""
+"""One signed-in connection at a time. Every command waits for its turn, and one that broke off is asked once more.
+
+One FETCH may be sent ahead: its answers are read before any other command is sent.
+"""
 
 from __future__ import annotations
 
 import imaplib
-import ipaddress
-import re
 import socket
-import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from imapclient.imap_utf7 import encode as encode_utf7
 
-from connectors.gmail.client import UNREADABLE, Client
+from connectors.gmail.ahead import Ahead, Entered
+from connectors.gmail.client import UNREADABLE, Answer, Client
+from connectors.gmail.connecting import connected, secure
 from connectors.gmail.errors import (
-    APP_PASSWORD,
     HungUpError,
     LostError,
     RefusedError,
@@ -27,15 +28,13 @@ from connectors.gmail.errors import (
     typed,
     words_of,
 )
-from pdpp_worker.connector import AuthExpired, ConfigurationError, Context, ProviderError, ShapeError, UpstreamError
+from connectors.gmail.sign_in import credentials, sign_in
+from pdpp_worker.connector import Context, ProviderError, ShapeError, UpstreamError
 
 LONGEST_ANSWER_S = 180.0
 """From a command to the end of its answer; the socket's timeout bounds only the pauses within."""
 
 T = TypeVar("T")
-
-_GOOGLE_FORM = re.compile(r"[a-z]{4}( [a-z]{4}){3}")
-"""An app password as Google shows it; the spaces are no part of it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Session:
         self._client: Client | None = None
         self._proved = False
         self._selected: Selected | None = None
+        self._ahead: Ahead | None = None
         self.spelled: dict[str, bytes] = {}
         """Names of mailboxes as the server writes them, where it listed them."""
         self.capabilities: frozenset[str] = frozenset()
@@ -80,8 +80,10 @@ class Session:
         """Sign off, if the connection is still there."""
         client, self._client = self._client, None
         if client is not None:
+            # After a command whose answers nobody wants, a good-bye would have to wait for all of them.
             with suppress(imaplib.IMAP4.error, OSError):
-                client.logout()
+                if self._ahead is None:
+                    client.logout()
             with suppress(imaplib.IMAP4.error, OSError):
                 client.shutdown()
 
@@ -99,6 +101,7 @@ class Session:
             HungUpError: the connection broke, and so did a new one, again by this command.
             LostError: the server cannot be reached any more.
         """
+        self._settle()
         if self._client is not None and self._proved:
             try:
                 return self._send(label, self._client, command)
@@ -109,6 +112,48 @@ class Session:
             return self._send(label, client, command)
         except LostError as error:
             raise HungUpError(str(error), reason=error.reason) from error
+
+    def ahead(self, label: str, messages: str, items: Sequence[str]) -> Callable[[], dict[int, Answer]]:
+        """Send a FETCH whose answers are wanted later, if the connection is there; returns what gives them.
+
+        That raises what `ask` would have raised.
+        """
+        self._settle()
+        sent = Ahead(label, messages, items, self._client if self._proved else None)
+        if sent.client is not None:
+            self._send_ahead(sent, sent.client)
+        return lambda: self._answers(sent)
+
+    def _send_ahead(self, sent: Ahead, client: Client) -> None:
+        turn = self._context.pace()
+        turn.__enter__()
+        try:
+            with _typed(sent.label, client.last_words):
+                sent.tag = client.send_fetch(sent.messages, sent.items)
+        except ProviderError as error:
+            turn.__exit__(type(error), error, error.__traceback__)
+            self._drop()
+        else:
+            sent.turn, self._ahead = turn, sent
+
+    def _settle(self) -> None:
+        """Read the answers to the command that was sent ahead."""
+        sent, self._ahead = self._ahead, None
+        if sent is None or sent.turn is None or sent.client is None:
+            return
+        try:
+            sent.answers = self._send(sent.label, sent.client, sent.take, Entered(sent.turn))
+        except LostError:
+            self._context.log.info("the connection broke; making another")
+        except ProviderError as error:
+            sent.failure = error
+
+    def _answers(self, sent: Ahead) -> dict[int, Answer]:
+        if self._ahead is sent:
+            self._settle()
+        if sent.failure is not None:
+            raise sent.failure
+        return sent.answers if sent.answers is not None else self.ask(sent.label, sent.ask)
 
     def _renewed(self) -> Client:
         if self._client is None:
@@ -137,10 +182,16 @@ class Session:
             name, exists, int(said.get(b"UIDVALIDITY", 0)), int(uidnext), said.get(b"HIGHESTMODSEQ") or None
         )
 
-    def _send(self, label: str, client: Client, command: Callable[[Client], T]) -> T:
+    def _send(
+        self,
+        label: str,
+        client: Client,
+        command: Callable[[Client], T],
+        turn: AbstractContextManager[None] | None = None,
+    ) -> T:
         refusal: RefusedError | ShapeError | None = None
         try:
-            with self._context.pace(), _typed(label, client.last_words), _ended_in_time(client.socket()):
+            with turn or self._context.pace(), _typed(label, client.last_words), _ended_in_time(client.socket()):
                 try:
                     answer = command(client)
                 except ShapeError as error:
@@ -154,6 +205,8 @@ class Session:
         except ProviderError:
             self._drop()
             raise
+        finally:
+            self._context.received(client.take_received())
         self._proved = True
         if refusal is not None:
             raise refusal
@@ -161,14 +214,14 @@ class Session:
 
     def _connect(self) -> Client:
         self._proved = False
-        user, sign_in = self._credentials()
+        user, way = credentials(self._context)
         with ExitStack() as undo:
             undo.callback(self._drop)
             with self._context.pace(), _typed("connecting", self._last_words):
-                client = self._greet()
+                client = self._client = connected(self._context.settings)
                 with _ended_in_time(client.socket()):
-                    self._secure(client)
-                    _sign_in(client, user, sign_in)
+                    secure(client, self._context.settings)
+                    sign_in(client, user, way)
                     self.capabilities = frozenset(
                         one.decode("ascii", "replace").upper() for one in client.capabilities()
                     )
@@ -180,36 +233,6 @@ class Session:
         self._proved = False
         return client
 
-    def _greet(self) -> Client:
-        settings = self._context.settings
-        host, mode = str(settings["host"]), str(settings["tls"])
-        if mode not in ("tls", "starttls", "plain"):
-            raise ConfigurationError(f"The setting tls is {mode!r}; it must be tls, starttls or plain.")
-        if mode == "plain" and not _is_loopback(host):
-            raise ConfigurationError(f"tls=plain would send the password in the clear to {host}; use tls or starttls.")
-        context = _trust(settings.get("ca_file")) if mode == "tls" else None
-        self._client = Client(
-            host, settings["port"], ssl=mode == "tls", ssl_context=context, timeout=settings["timeout_s"]
-        )
-        return self._client
-
-    def _secure(self, client: Client) -> None:
-        settings = self._context.settings
-        if settings["tls"] == "starttls":
-            client.starttls(_trust(settings.get("ca_file")))
-
-    def _credentials(self) -> tuple[str, Callable[[Client, str], None]]:
-        user = self._context.settings.get("user")
-        if not user:
-            raise ConfigurationError("The setting user is missing; set it to the address of the account.")
-        with suppress(AuthExpired):
-            token = self._context.secret("oauth_token").get_secret_value()
-            return str(user), lambda client, name: client.sign_in("XOAUTH2", _bearer(name, token))
-        password = self._context.secret("password").get_secret_value()
-        if _GOOGLE_FORM.fullmatch(password):
-            password = password.replace(" ", "")
-        return str(user), lambda client, name: _by_password(client, name, password)
-
     def _last_words(self) -> str:
         return self._client.last_words() if self._client is not None else ""
 
@@ -218,33 +241,6 @@ class Session:
         if client is not None:
             with suppress(imaplib.IMAP4.error, OSError):
                 client.shutdown()
-
-
-def _sign_in(client: Client, user: str, sign_in: Callable[[Client, str], None]) -> None:
-    try:
-        sign_in(client, user)
-    except imaplib.IMAP4.abort:
-        raise
-    except imaplib.IMAP4.error as error:
-        said = words_of(error)
-        raise typed(said, "signing in") or AuthExpired(f"signing in: {quoted(said)}; {APP_PASSWORD}") from None
-    except UnicodeError:
-        raise AuthExpired("the user or password has characters that this server cannot be told") from None
-
-
-def _by_password(client: Client, user: str, password: str) -> None:
-    offered = client.capabilities()
-    if b"AUTH=PLAIN" in offered:
-        client.sign_in("PLAIN", lambda _: f"\0{user}\0{password}")
-    elif b"LOGINDISABLED" in offered:
-        raise ConfigurationError("The server takes no password on this connection; set tls to tls or starttls.")
-    else:
-        client.sign_in_by_login(user, password)
-
-
-def _bearer(user: str, token: str) -> Callable[[bytes], str]:
-    # A challenge after the first answer holds the reason of a refusal; an empty line lets the server end it.
-    return lambda challenge: "" if challenge else f"user={user}\1auth=Bearer {token}\1\1"
 
 
 @contextmanager
@@ -281,17 +277,3 @@ def _ended_in_time(sock: socket.socket) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _trust(ca_file: Any) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    except OSError as error:
-        raise ConfigurationError(f"The certificates in {ca_file} cannot be read ({error.strerror}).") from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,6 +9,7 @@ from email.parser import BytesParser
 from typing import Any
 
 from connectors.gmail.charsets import decoded
+from connectors.gmail.tidy import is_tidy
 
 SOURCE = "BODY.PEEK[TEXT]"
 SMALL = 64 * 1024
@@ -27,8 +28,11 @@ def has_parts(head: bytes) -> bool:
 
 def outside(head: bytes, body: bytes) -> list[str]:
     """The texts outside of all parts, in their order."""
+    whole = head.rstrip(b"\r\n") + b"\r\n\r\n" + body
+    if is_tidy(whole):
+        return []
     try:
-        message = _PARSER.parsebytes(head.rstrip(b"\r\n") + b"\r\n\r\n" + body)
+        message = _PARSER.parsebytes(whole)
         return [text for raw in _around(message) if (text := _text(raw))]
     except (RecursionError, ValueError, LookupError, TypeError, AttributeError):
         return [decoded(body, None)]

@@ -13,8 +13,9 @@ from connectors.gmail.departures import depart, is_unsaid, say
 from connectors.gmail.fields import checksum
 from connectors.gmail.ledger import Ledger, MessageEntry
 from connectors.gmail.listing import spans
+from connectors.gmail.outcome import Outcome
 from connectors.gmail.position import FORM, MailboxPosition, Numbers, identity, still_held
-from connectors.gmail.reader import Outcome, Reader
+from connectors.gmail.reader import Reader
 from connectors.gmail.rows import GMAIL_STATE_ITEMS, STATE_ITEMS, Box, state
 from connectors.gmail.session import Selected, Session
 from pdpp_worker.connector import Context, Message, Reason, Record, State, UpstreamError, skip
@@ -167,8 +168,8 @@ class MailboxWalk:
         top = self._selected.uidnext - 1
         for uids, end in spans(self._session, self._selected.exists, self.position.uid, top):
             for at in range(0, len(uids), PAGE):
-                page = uids[at : at + PAGE]
-                outcome = yield from self._page(page)
+                page, following = uids[at : at + PAGE], uids[at + PAGE : at + 2 * PAGE]
+                outcome = yield from self._page(page, following)
                 self._came.extend(message.gm for message in outcome.read)
                 self.position.uid = page[-1]
                 yield None
@@ -259,8 +260,8 @@ class MailboxWalk:
             yield from self._page(uids[at : at + PAGE])
             yield None
 
-    def _page(self, page: Sequence[int]) -> Generator[Message, None, Outcome]:
-        outcome = yield from self._reader.page(self._box, page, known=self._known)
+    def _page(self, page: Sequence[int], following: Sequence[int] = ()) -> Generator[Message, None, Outcome]:
+        outcome = yield from self._reader.page(self._box, page, known=self._known, following=following)
         marked = self._selected.modseq is None
         self.position.ledger.add(message.entry(marked=marked) for message in outcome.read)
         self.position.unread = sorted((set(self.position.unread) - set(page)) | set(outcome.failed))

@@ -51,6 +51,10 @@ def no_longer_silence(_: float) -> None:
     """Outside a slice nobody minds silence."""
 
 
+def count_nothing(_: int) -> None:
+    """Outside a slice no day's bytes are counted."""
+
+
 def tell_nobody(_: str) -> None:
     """Where no owner is at the terminal, nothing is shown."""
 
@@ -85,6 +89,8 @@ class Context:
     the rate controller as a failed request, anything else that ends it normally as an answered one."""
     files: Path
     """This connection's own directory for what is too big for the store; made before the connector is called."""
+    received: Callable[[int], None] = count_nothing
+    """Tell it of the bytes that came otherwise than over `http`: they count for the day's budget, if there is one."""
     check: Callable[[], None] = nothing_to_check
     """Call it at least every second while waiting for anything but `http`: it raises what ends the slice."""
     ask: Callable[[Interaction], InteractionResponse] = ask_nobody

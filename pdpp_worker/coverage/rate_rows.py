@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pdpp_worker.coverage.outlook import Outlook
+from pdpp_worker.pacing.daily import used_later
 from pdpp_worker.store.views import coverage_views as store
 from pdpp_worker.store.views import rate_views
 from pdpp_worker.store.views.coverage_views import GapGroup, StreamKey
@@ -25,6 +26,9 @@ class RateView:
     per_minute: float | None
     ceiling_ms: float | None
     quota_per_minute: float | None
+    day_bytes: int | None
+    """Bytes that were received in the last 24 hours, where the provider limits those."""
+    most_day_bytes: int | None
     last_back_off_at: datetime | None
     last_back_off_reason: str | None
     learned_at: datetime | None
@@ -49,7 +53,7 @@ def _of(outlook: Outlook, missing: Mapping[StreamKey, list[GapGroup]]) -> list[G
 
 def _view(outlook: Outlook, row: RateRow | None, missing: list[GapGroup]) -> RateView:
     state: dict[str, Any] = row.state if row else {}
-    back_off = state.get("back_off") or {}
+    back_off, day = state.get("back_off") or {}, state.get("day")
     interval, wait, expected = outlook.interval_ms, outlook.wait, outlook.expected(missing)
     return RateView(
         connection=outlook.view.name,
@@ -57,6 +61,8 @@ def _view(outlook: Outlook, row: RateRow | None, missing: list[GapGroup]) -> Rat
         per_minute=None if interval is None else round(60_000 / interval, 1),
         ceiling_ms=outlook.ceiling.min_interval_ms,
         quota_per_minute=state.get("quota_per_minute"),
+        day_bytes=used_later(day, (outlook.now - row.updated_at).total_seconds()) if row and day else None,
+        most_day_bytes=day["most"] if day else None,
         last_back_off_at=datetime.fromisoformat(back_off["at"]) if back_off else None,
         last_back_off_reason=back_off.get("why"),
         learned_at=row.updated_at if row else None,

@@ -32,6 +32,13 @@ def ceiling(settings: Settings, connector: str, manifest: Manifest | None, own_m
     return Ceiling(manifest.pacing.min_interval_ms, "the connector's default")
 
 
+def cold_start_ms(settings: Settings, manifest: Manifest) -> float:
+    """The first interval where no rate was learned, ms: the environment's, else the connector's, else the usual."""
+    own = manifest.pacing.cold_start_ms
+    is_set = "pacing_cold_start_ms" in settings.model_fields_set
+    return settings.pacing_cold_start_ms if own is None or is_set else own
+
+
 def paced_interval_ms(learned_ms: float, ceiling_ms: float | None) -> float:
     """The interval at which requests go out, ms: the learned one, but never below the ceiling."""
     return max(learned_ms, ceiling_ms or 0.0)

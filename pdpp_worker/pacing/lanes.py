@@ -12,7 +12,8 @@ from typing import Any
 from pdpp_worker.pacing.allowance import WINDOW_S, Allowance
 from pdpp_worker.pacing.announced import Announced
 from pdpp_worker.pacing.controller import Controller
-from pdpp_worker.pacing.hold import Hold
+from pdpp_worker.pacing.daily import DailyBytes
+from pdpp_worker.pacing.hold import Hold, longest
 from pdpp_worker.pacing.outage import Outage
 from pdpp_worker.pacing.snapshot import VERSION, SharedSnapshot, read
 
@@ -20,7 +21,16 @@ from pdpp_worker.pacing.snapshot import VERSION, SharedSnapshot, read
 class Lanes:
     """One controller a lane, made when the lane is first named. Instants are s, intervals ms."""
 
-    def __init__(self, ceiling_ms: float, cold_start_ms: float = 1000.0, refusal_window_s: float = WINDOW_S) -> None:
+    def __init__(
+        self,
+        ceiling_ms: float,
+        cold_start_ms: float = 1000.0,
+        refusal_window_s: float = WINDOW_S,
+        *,
+        daily_bytes: int | None = None,
+    ) -> None:
+        """`daily_bytes`: the most that all lanes together may receive in a day; None: no limit."""
+        self.day = DailyBytes(daily_bytes)
         self._ceiling_ms, self._cold_start_ms = ceiling_ms, cold_start_ms
         self._allowance, self._failures = Allowance(refusal_window_s), Outage("failed")
         self._lanes: dict[str, Controller] = {}
@@ -49,11 +59,13 @@ class Lanes:
 
     def hold(self, now: float, lane: str = "") -> Hold | None:
         """The hold on the next request of the lane beyond its interval, with its reason; None if there is none."""
-        return self._lane(lane).hold(now)
+        return longest((self._lane(lane).hold(now), self.day.hold(now)), now)
 
     def next_send(self, now: float, lane: str = "") -> float:
         """The earliest instant of the lane's next request; the ceiling counts from the last one in any lane."""
-        return max(self._lane(lane).next_send(now), min(self._sent_at, now) + self._ceiling_ms / 1000)
+        hold = self.day.hold(now)
+        allowed = now if hold is None else hold.until
+        return max(self._lane(lane).next_send(now), min(self._sent_at, now) + self._ceiling_ms / 1000, allowed)
 
     def on_send(self, now: float, lane: str = "") -> None:
         """A request goes out, retries and redirects included."""
@@ -80,7 +92,11 @@ class Lanes:
         """The learned state for JSON; instants as seconds ago."""
         return {
             "version": VERSION,
-            "shared": {"refused_ago": self._allowance.snapshot(now), "failures": self._failures.snapshot(now)},
+            "shared": {
+                "refused_ago": self._allowance.snapshot(now),
+                "failures": self._failures.snapshot(now),
+                "received_ago": self.day.snapshot(now),
+            },
             "lanes": {name: lane.lane_snapshot(now) for name, lane in self._lanes.items()},
         }
 
@@ -103,6 +119,7 @@ class Lanes:
     def _restore_shared(self, kept: SharedSnapshot, then: float) -> None:
         self._allowance.restore(kept.refused_ago, then)
         self._failures.restore(kept.failures, then)
+        self.day.restore(kept.received_ago, then)
 
     def _lane(self, name: str) -> Controller:
         if name not in self._lanes:

@@ -128,6 +128,8 @@ class SharedSnapshot(_Checked):
 
     refused_ago: list[Seconds]
     failures: OutageSnapshot
+    received_ago: list[Annotated[tuple[Seconds, Seconds, Annotated[int, Field(ge=0)]], Field(strict=False)]] = []
+    """Bytes of the last day: from and to, and how many."""
 
 
 class Snapshot(_Checked):

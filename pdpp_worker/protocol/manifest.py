@@ -79,6 +79,12 @@ class Manifest(Part):
         return self
 
     @model_validator(mode="after")
+    def _limits_fit(self) -> Manifest:
+        if strange := {one.setting for one in self.pacing.daily_bytes} - {None, *self.settings}:
+            raise ValueError(f"pacing.daily_bytes names the unknown setting {min(map(str, strange))}")
+        return self
+
+    @model_validator(mode="after")
     def _streams_fit(self) -> Manifest:
         names = [stream.name for stream in self.streams]
         if len(set(names)) != len(names):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Binding = Literal[
     "network", "filesystem", "browser", "browser_automation", "browser_profile", "interactive", "loopback_listen"
@@ -52,13 +53,41 @@ LaneName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$", max_length=64)]
 PathPattern = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class DailyBytes(Part):
+    """Bytes that the provider lets an account receive in a day."""
+
+    most: Annotated[int, Field(gt=0)]
+    source: Annotated[str, Field(min_length=1)]
+    """Where the provider says so, and what is left to the owner's other programs."""
+    setting: str | None = None
+    """Only connections of which this setting has one of `values`, in letters of any case; None: all."""
+    values: frozenset[str] = frozenset()
+
+
 class Pacing(Part):
     """The connector's default rate ceiling, and which of its requests the provider limits apart."""
 
+    unit: Literal["requests", "bytes"] = "requests"
+    """What the provider limits. With `bytes` requests follow one another as fast as they are answered, within the
+    day's bytes; the ceiling is then for an owner who sets one."""
     min_interval_ms: Annotated[float, Field(gt=0)] = 1000.0
     """The ceiling: ms between two requests, of whatever lane."""
+    cold_start_ms: Annotated[float, Field(gt=0)] | None = None
+    """The first interval of a connection whose rate was not learned; None: the fleet's."""
+    daily_bytes: list[DailyBytes] = Field(default_factory=list)
+    """Limits of known providers; a connection of which none speaks has none."""
     lanes: dict[LaneName, Annotated[list[PathPattern], Field(min_length=1)]] = Field(default_factory=dict)
     """Lane to patterns of the URL's path, with `*` and `?`; a request that fits none is in the unnamed lane."""
+
+    @model_validator(mode="after")
+    def _bytes_are_the_unit(self) -> Pacing:
+        if self.daily_bytes and self.unit != "bytes":
+            raise ValueError("daily_bytes needs unit: bytes")
+        return self
+
+    def daily_bytes_of(self, settings: Mapping[str, Any]) -> DailyBytes | None:
+        """The limit that a connection with these settings has; None: none is known."""
+        return next((one for one in self.daily_bytes if _speaks_of(one, settings)), None)
 
     def lane_of(self, path: str) -> str:
         """The lane of a request by its URL's path: the first with a pattern that fits, else the unnamed one."""
@@ -66,6 +95,10 @@ class Pacing(Part):
             if any(fnmatchcase(path, pattern) for pattern in patterns):
                 return lane
         return ""
+
+
+def _speaks_of(limit: DailyBytes, settings: Mapping[str, Any]) -> bool:
+    return limit.setting is None or str(settings.get(limit.setting)).strip().rstrip(".").lower() in limit.values
 
 
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]

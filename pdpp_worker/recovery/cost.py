@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pdpp_worker.pacing.forecast import cost_of
-from pdpp_worker.pacing.intervals import ceiling, recovery_interval_ms
+from pdpp_worker.pacing.intervals import ceiling, cold_start_ms, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import rates
@@ -34,7 +34,7 @@ def state_cost(
     rate = rates.load(connection, row.id)
     learned = rate.state.get("interval_ms") if rate is not None else None
     ceiling_ms = ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms
-    interval = recovery_interval_ms(learned or settings.pacing_cold_start_ms, ceiling_ms, manifest)
+    interval = recovery_interval_ms(learned or cold_start_ms(settings, manifest), ceiling_ms, manifest)
     return {
         "items": items,
         "interval_ms": round(interval, 1),

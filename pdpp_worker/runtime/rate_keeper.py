@@ -12,15 +12,19 @@ from sqlalchemy.exc import DBAPIError
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.hold import Hold
+from pdpp_worker.pacing.intervals import cold_start_ms
 from pdpp_worker.pacing.lanes import Lanes
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.runtime.connection_values import ceiling_ms
+from pdpp_worker.runtime.connection_values import ceiling_ms, with_defaults
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import rates
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.events import Event
 from pdpp_worker.store.run_slices import Slice
+
+SAVED_SHARE = 0.01
+"""Of the day's bytes, the share that is received between two saves."""
 
 
 class RateKeeper:
@@ -35,13 +39,15 @@ class RateKeeper:
         cold_start_ms: float,
         emit: Callable[[Event], None],
         now: Callable[[], datetime],
+        daily_bytes: int | None = None,
     ) -> None:
         self._db = db
         self._claim = claim
         self.ceiling_ms = ceiling_ms
         self._emit = emit
         self._now = now
-        self.lanes = Lanes(ceiling_ms, cold_start_ms)
+        self.lanes = Lanes(ceiling_ms, cold_start_ms, daily_bytes=daily_bytes)
+        self._unsaved_bytes = 0
         with db.begin() as connection:
             held = rates.load(connection, claim.connection_id)
         self._back_off: dict[str, Any] | None = None
@@ -61,12 +67,21 @@ class RateKeeper:
         self._emit(("collection_rate", None, {name: state[name] for name in ("interval_ms", "ceiling_ms", "back_off")}))
         self.save()
 
+    def received(self, count: int) -> None:
+        """Count bytes that came; saved now and then, so that few are forgotten with a worker that dies."""
+        day = self.lanes.day
+        day.on_received(time.monotonic(), count)
+        self._unsaved_bytes += count
+        if day.most is not None and self._unsaved_bytes > day.most * SAVED_SHARE:
+            self.save()
+
     def save(self) -> None:
         """Keep what was learned.
 
         Raises:
             LeaseLostError: another worker holds the connection.
         """
+        self._unsaved_bytes = 0
         try:
             state = self._state()
             self._db.transact(lambda connection: rates.save(connection, self._claim, state))
@@ -84,6 +99,7 @@ class RateKeeper:
             "back_off": self._back_off,
             "hold": min((lane["hold"] for lane in lanes.values()), key=_until, default=None),
             "lanes": {name: lane for name, lane in lanes.items() if name},
+            **({"day": self.lanes.day.told(now)} if self.lanes.day.most is not None else {}),
         }
 
     def _lane(self, name: str, now: float) -> dict[str, Any]:
@@ -103,13 +119,15 @@ def rate_keeper(
     settings: Settings, db: Database, claimed: Slice, manifest: Manifest, *, emit: Callable[[Event], None]
 ) -> RateKeeper:
     """The keeper of a slice, with its connection's ceiling."""
+    limit = manifest.pacing.daily_bytes_of(with_defaults(manifest.settings, claimed.connection.settings))
     return RateKeeper(
         db,
         claimed.claim,
         ceiling_ms=ceiling_ms(settings, manifest, claimed.connection),
-        cold_start_ms=settings.pacing_cold_start_ms,
+        cold_start_ms=cold_start_ms(settings, manifest),
         emit=emit,
         now=going_on_from(claimed.now),
+        daily_bytes=None if limit is None else limit.most,
     )
 
 

@@ -66,6 +66,10 @@ class LocalSession:
         """The answer to a command."""
         return command(self._client)
 
+    def ahead(self, label: str, messages: str, items: Sequence[str]) -> Callable[[], dict[int, Answer]]:  # noqa: ARG002
+        """The answers to FETCH, when they are wanted."""
+        return lambda: self._client.fetch_by_uid(messages, items)
+
 
 def _numbers(messages: str) -> Iterator[int]:
     for part in messages.split(","):

@@ -10,6 +10,7 @@ from typing import Any
 DEEPEST = 50
 """Levels of parts within parts that are looked into; what is deeper stays whole."""
 
+_LINE_END = ord("\n")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -27,6 +28,11 @@ class Section:
     """Names and values in turn."""
     fields: dict[bytes, bytes]
     children: tuple[Section, ...]
+
+    @property
+    def boundary(self) -> bytes:
+        """The boundary between its parts; empty where none is told."""
+        return _named(self.parameters, b"boundary")
 
     @property
     def told(self) -> tuple[Any, ...]:
@@ -77,23 +83,34 @@ def split(raw: bytes) -> tuple[bytes, bytes]:
 
 def is_unfinished(section: Section) -> bool:
     """Whether a mail of several parts lacks the boundary that ends it, though it has the one that begins them."""
-    boundary = _named(section.parameters, b"boundary") if section.children else b""
-    return bool(boundary) and not any(found[1] for found in _delimiter(boundary).finditer(section.body))
+    boundary = section.boundary if section.children else b""
+    return bool(boundary) and not any(is_last for _, _, is_last in delimiters(section.body, boundary))
 
 
-def _delimiter(boundary: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"^--" + re.escape(boundary.rstrip()) + rb"(--)?[ \t]*\r?$", re.MULTILINE)
+def delimiters(body: bytes, boundary: bytes) -> Iterator[tuple[int, int, bool]]:
+    """The lines that separate the parts: where each begins and ends, and whether it ends the last part."""
+    mark = b"--" + boundary.rstrip()
+    at = body.find(mark)
+    while at >= 0:
+        if at == 0 or body[at - 1] == _LINE_END:
+            end = body.find(b"\n", at)
+            end = end if end >= 0 else len(body)
+            rest = body[at + len(mark) : end].removesuffix(b"\r")
+            is_last = rest.startswith(b"--")
+            if not (rest[2:] if is_last else rest).strip(b" \t"):
+                yield at, end, is_last
+        at = body.find(mark, at + 1)
 
 
 def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
     """The parts between the boundaries; the last one reaches to the end where nothing ends it."""
     start: int | None = None
-    for found in _delimiter(boundary).finditer(body):
+    for begin, end, is_last in delimiters(body, boundary):
         if start is not None:
-            yield body[start : max(start, found.start() - 2)]
-        if found[1]:
+            yield body[start : max(start, begin - 2)]
+        if is_last:
             return
-        start = found.end() + 1
+        start = end + 1
     if start is not None:
         yield body[start:]
 

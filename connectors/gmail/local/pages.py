@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from connectors.gmail.local.client import LocalClient, LocalSession
 from connectors.gmail.local.mails import FileBox, FileMail, Identified, Known
 from connectors.gmail.local.registry import Registry
-from connectors.gmail.reader import Chosen, Reader, everything
+from connectors.gmail.outcome import Chosen, everything
+from connectors.gmail.reader import Reader
 from pdpp_worker.connector import Context, DetailGap, Message, Reason, Record, Start
 
 MOST_MAILS = 100

@@ -58,10 +58,16 @@ def _cells(view: RateView) -> tuple[str, ...]:
         _ms(view.interval_ms),
         "unknown" if view.per_minute is None else f"{view.per_minute:g}",
         _ms(view.ceiling_ms),
-        "unknown" if view.quota_per_minute is None else f"{view.quota_per_minute:g}/min",
+        _quota(view),
         back_off if view.learned_at else "unknown",
         f"{view.pending:,}, {end(view.done_at, view.done_give_or_take_s)}" if view.pending else "nothing",
     )
+
+
+def _quota(view: RateView) -> str:
+    if view.day_bytes is not None and view.most_day_bytes is not None:
+        return f"{view.day_bytes / 1e6:,.0f} of {view.most_day_bytes / 1e6:,.0f} MB a day"
+    return "unknown" if view.quota_per_minute is None else f"{view.quota_per_minute:g}/min"
 
 
 def _ms(value: float | None) -> str:

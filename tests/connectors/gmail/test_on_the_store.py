@@ -11,12 +11,13 @@ from sqlalchemy import text
 
 from pdpp_worker import registry
 from pdpp_worker.dispatch import request_run
+from pdpp_worker.protocol.manifest_parts import DailyBytes, Pacing
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.views import stream_views
+from pdpp_worker.store.views import stream_views, wait_views
 from tests.connectors.gmail.gmail_server import PASSWORD, GmailServer
 from tests.connectors.gmail.mails import written
 
@@ -31,11 +32,15 @@ class Account:
             password = Vault(settings).seal(PASSWORD)
             connections.add(connection, "mail", "gmail", server.settings, {"password": password}, 1.0)
 
-    def run(self) -> str:
-        """A whole forward run; its status."""
+    def queue(self) -> int:
+        """Queue a forward run."""
         with self._db.begin() as connection:
             row = connections.get(connection, "mail")
-        run_id = request_run(self._db, row, trigger="manual", full=False)[0]
+        return request_run(self._db, row, trigger="manual", full=False)[0]
+
+    def run(self) -> str:
+        """A whole forward run; its status."""
+        run_id = self.queue()
         for _ in range(100):
             result = run_slice(*self._parts, run_id, stopping=lambda: False)
             if result is not None and result.status is not None:
@@ -194,3 +199,43 @@ def test_another_account_behind_the_same_connection_is_not_mixed_in(gmail: Gmail
     assert status != "succeeded"
     assert account.reasons() == {"another_account"}
     assert account.held("messages") == before
+
+
+def test_a_spent_day_is_a_wait_with_an_end_and_a_reason(
+    gmail: GmailServer, settings: Settings, db: Database, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        gmail.add(written(f"letter {number}", "Good morning. " * 500))
+    monkeypatch.setattr(Pacing, "daily_bytes_of", lambda *_: DailyBytes(most=1_000, source="a test"))
+    account = Account(gmail, settings, db, redis)
+    run_id = account.queue()
+
+    result = run_slice(settings, db, redis, run_id, stopping=lambda: False)
+
+    assert result is not None
+    assert result.status is None
+    assert result.pause_s == pytest.approx(24 * 3600, abs=60)
+    with db.begin() as connection:
+        [waits] = wait_views.read(connection)
+    assert (waits.hold_reason, account.open_gaps()) == ("the day's 0 MB are used", 0)
+    assert waits.run is not None
+    assert waits.run.wait_reason == "the day's 0 MB are used"
+
+
+def test_a_day_that_is_over_lets_the_run_go_on(
+    gmail: GmailServer, settings: Settings, db: Database, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gmail.add(written("one", "Good morning. " * 500))
+    monkeypatch.setattr(Pacing, "daily_bytes_of", lambda *_: DailyBytes(most=1_000, source="a test"))
+    account = Account(gmail, settings, db, redis)
+    run_id = account.queue()
+    run_slice(settings, db, redis, run_id, stopping=lambda: False)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE rate_states SET updated_at = updated_at - interval '25 hours'"))
+        connection.execute(text("UPDATE runs SET not_before = now()"))
+    monkeypatch.setattr(Pacing, "daily_bytes_of", lambda *_: DailyBytes(most=300_000, source="a test"))
+
+    result = run_slice(settings, db, redis, run_id, stopping=lambda: False)
+
+    assert result is not None
+    assert (result.status, len(account.held("messages"))) == ("succeeded", 1)

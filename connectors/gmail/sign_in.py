@@ -1,0 +1,65 @@
+"""Signs in, by a password or a token, as the server offers it."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+from collections.abc import Callable
+from contextlib import suppress
+
+from connectors.gmail.client import Client
+from connectors.gmail.errors import APP_PASSWORD, quoted, typed, words_of
+from pdpp_worker.connector import AuthExpired, ConfigurationError, Context
+
+_GOOGLE_FORM = re.compile(r"[a-z]{4}( [a-z]{4}){3}")
+"""An app password as Google shows it; the spaces are no part of it."""
+
+SignIn = Callable[[Client, str], None]
+"""Signs a user in on a connection."""
+
+
+def credentials(context: Context) -> tuple[str, SignIn]:
+    """The user, and the way to sign in.
+
+    Raises:
+        AuthExpired: no password or token is set.
+        ConfigurationError: the user is not set.
+    """
+    user = context.settings.get("user")
+    if not user:
+        raise ConfigurationError("The setting user is missing; set it to the address of the account.")
+    with suppress(AuthExpired):
+        token = context.secret("oauth_token").get_secret_value()
+        return str(user), lambda client, name: client.sign_in("XOAUTH2", _bearer(name, token))
+    password = context.secret("password").get_secret_value()
+    if _GOOGLE_FORM.fullmatch(password):
+        password = password.replace(" ", "")
+    return str(user), lambda client, name: _by_password(client, name, password)
+
+
+def sign_in(client: Client, user: str, way: SignIn) -> None:
+    """Sign in; raises a ProviderError where the server refuses it."""
+    try:
+        way(client, user)
+    except imaplib.IMAP4.abort:
+        raise
+    except imaplib.IMAP4.error as error:
+        said = words_of(error)
+        raise typed(said, "signing in") or AuthExpired(f"signing in: {quoted(said)}; {APP_PASSWORD}") from None
+    except UnicodeError:
+        raise AuthExpired("the user or password has characters that this server cannot be told") from None
+
+
+def _by_password(client: Client, user: str, password: str) -> None:
+    offered = client.capabilities()
+    if b"AUTH=PLAIN" in offered:
+        client.sign_in("PLAIN", lambda _: f"\0{user}\0{password}")
+    elif b"LOGINDISABLED" in offered:
+        raise ConfigurationError("The server takes no password on this connection; set tls to tls or starttls.")
+    else:
+        client.sign_in_by_login(user, password)
+
+
+def _bearer(user: str, token: str) -> Callable[[bytes], str]:
+    # A challenge after the first answer holds the reason of a refusal; an empty line lets the server end it.
+    return lambda challenge: "" if challenge else f"user={user}\1auth=Bearer {token}\1\1"
