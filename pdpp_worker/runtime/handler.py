@@ -207,8 +207,6 @@ class MessageHandler:
         self.pending.report_gap(record.stream, scope, Reason.RECORD_REJECTED, error=rejection.error)
 
     def _state(self, state: State) -> None:
-        if state.stream not in self._streams:
-            raise ProtocolViolation(f"STATE of stream {state.stream!r} is outside the scope of START", field="stream")
         self._in_scope(state.stream, "STATE")
         self.checkpoints.add(state)
 
