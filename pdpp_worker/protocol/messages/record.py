@@ -1,6 +1,6 @@
 """RECORD, which nearly all messages are: its objects cost next to nothing where they are as they should be.
 
-`RecordForm` has the rules, and says what is wrong. What `Record` takes without asking it would pass it unchanged.
+`RecordForm` has the rules, and says what is wrong. `Record` takes without asking what its form would pass unchanged.
 """
 
 from __future__ import annotations
