@@ -15,8 +15,10 @@ import orjson
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^ \t\r\n,\]}]*")
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[{}\[\]]', re.DOTALL)
-"""A text, with its closing quote if that is there, or a bracket."""
+_TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)
+_TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:%s[^"{}\[\]]*+)*+(?:([{}\[\]])|"|\Z)' % _TEXT, re.DOTALL)
+"""Everything up to the next bracket; without one, a text or the data end before it."""
 _LONG_NUMBER = re.compile(rb"\d{19}")
 """May be an integer that the fast decoder rounds."""
 
@@ -24,6 +26,7 @@ MOST_VALUES = 2_000_000
 """Values of one document that are decoded; each may take some hundred bytes of memory."""
 _CROWDED_FREE_BYTES = 4 * 1024 * 1024
 _MARKS = (b"{", b"[", b",")
+_OPENS = (b"{", b"[")
 
 
 class BrokenJsonError(Exception):
@@ -54,21 +57,30 @@ def begin(data: bytes | bytearray, at: int) -> int:
 
 def end(data: bytes | bytearray, at: int) -> int | None:
     """The index after the value that begins at `at`, None if it ends beyond the data; its content is not checked."""
-    if data[at : at + 1] not in (b'"', b"{", b"["):
-        found = _SCALAR.match(data, at).end()  # type: ignore[union-attr]
-        return found if found < len(data) else None
+    return extent(data, at)[0]
+
+
+def extent(data: bytes | bytearray, at: int, level: int = 0) -> tuple[int | None, int]:
+    """The same, and how many lists and objects begin in it so many levels deep."""
+    first, count = data[at : at + 1], 0
+    if first == b'"':
+        found = _WHOLE_TEXT.match(data, at)
+        return (found.end() if found else None), count
+    if first not in _OPENS:
+        stop = _SCALAR.match(data, at).end()  # type: ignore[union-attr]
+        return (stop if stop < len(data) else None), count
     depth = 0
-    for token in _TOKEN.finditer(data, at):
-        kind = data[token.start()]
-        if kind in b"{[":
+    for token in _TO_BRACKET.finditer(data, at):
+        if (mark := token[1]) is None:
+            break
+        if mark in _OPENS:
             depth += 1
-        elif kind in b"}]":
+            count += depth == level
+        else:
             depth -= 1
-        elif not token[1]:
-            return None
-        if depth == 0:
-            return token.end()
-    return None
+            if depth == 0:
+                return token.end(), count
+    return None, count
 
 
 def members(data: bytes, at: int) -> tuple[dict[str, slice], int]:

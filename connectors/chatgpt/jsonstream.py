@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, NamedTuple
 
-from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, end
+from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, extent
 
 CHUNK_BYTES = 1 << 20
 LONGEST_ELEMENT = 64 * 1024 * 1024
@@ -14,8 +14,18 @@ LONGEST_ELEMENT = 64 * 1024 * 1024
 _GROWTH = 8
 """A part of what is held is read on at least, so that a large element is looked through a few times only."""
 
+INNER_LEVEL = 3
+"""An element, a member of it, what is in that member."""
 
-def elements(source: IO[bytes], *, wrapper: bytes = b"conversations") -> Iterator[bytes]:
+
+class Element(NamedTuple):
+    """An element of the array as the bytes that it is, and how many lists and objects its members hold in all."""
+
+    raw: bytes
+    inner: int
+
+
+def elements(source: IO[bytes], *, wrapper: bytes = b"conversations") -> Iterator[Element]:
     """The elements of the array, in order; their brackets and quotes match, what is in them is not checked.
 
     The array may be the first member, named `wrapper`, of an object.
@@ -28,7 +38,7 @@ def elements(source: IO[bytes], *, wrapper: bytes = b"conversations") -> Iterato
     held = _Held(source)
     if held.peek() == b"{":
         held.expect(b"{")
-        if held.value() != b'"%s"' % wrapper:
+        if held.value().raw != b'"%s"' % wrapper:
             raise BrokenJsonError("expected an array")
         held.expect(b":")
     held.expect(b"[")
@@ -65,28 +75,25 @@ class _Held:
             raise BrokenJsonError(f"expected {mark.decode()!r}")
         self._at += 1
 
-    def value(self) -> bytes:
+    def value(self) -> Element:
         """Pass over one value and return it."""
         self.peek()
-        while (stop := end(self._data, self._at)) is None:
+        while (found := extent(self._data, self._at, INNER_LEVEL))[0] is None:
             if not self._more():
                 raise BrokenJsonError("it ends too early")
             if len(self._data) > LONGEST_ELEMENT:
                 raise BrokenJsonError(f"an element has more than {LONGEST_ELEMENT // 2**20} MB")
-        if stop == self._at:
+        begun, (stop, inner) = self._at, found
+        if stop is None or stop == begun:
             raise BrokenJsonError("expected a value")
+        self._at = stop
         with memoryview(self._data) as view:
-            found = bytes(view[self._at : stop])
-        self._forget(stop)
-        return found
+            return Element(bytes(view[begun:stop]), inner)
 
     def _more(self) -> bool:
-        """Read on; False at the end of the file."""
-        self._forget(self._at)
+        """Read on, without what is passed; False at the end of the file."""
+        del self._data[: self._at]
+        self._at = 0
         piece = self._source.read(max(CHUNK_BYTES, len(self._data) // _GROWTH))
         self._data += piece
         return bool(piece)
-
-    def _forget(self, until: int) -> None:
-        del self._data[:until]
-        self._at = 0

@@ -1,17 +1,21 @@
-"""One conversation as the platform gave it: its fields, and a tree of nodes that is decoded node by node."""
+"""One conversation as the platform gave it: its fields, and a tree of nodes. A large tree is decoded node by node."""
 
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from connectors.chatgpt.fields import millis
-from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, members, pairs
+from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, extent, members, pairs
+from connectors.chatgpt.jsonstream import INNER_LEVEL, Element
 from pdpp_worker.connector.json_fields import strings, table
 
 MAPPING = "mapping"
+AT_ONCE_BYTES = 4_000_000
+"""A conversation up to here is decoded at once, which takes a few times its size in memory."""
 
 
 class Conversation:
@@ -21,19 +25,21 @@ class Conversation:
         BrokenJsonError: it is no JSON, in one of its nodes perhaps; once it is made, every part can be read.
     """
 
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw.removeprefix(BOM_UTF8)
-        self._nodes: dict[str, slice] = {}
+    def __init__(self, raw: bytes | Element) -> None:
+        self._raw = raw.raw if isinstance(raw, Element) else raw.removeprefix(BOM_UTF8)
+        self._nodes: Mapping[str, Any] = {}
+        """Nodes by their names: as they were decoded, or where they lie."""
         self._parents: dict[str, Any] = {}
         self._children: dict[str, list[str]] = {}
-        self._times: dict[str, int] = {}
+        self._times: dict[str, Any] = {}
         self._roles: dict[str, Any] = {}
         self._speaking: set[str] = set()
         self.repeated = 0
         """Nodes under an id that another node, with another content, has too."""
         self.is_whole = False
         """Whether it has a tree."""
-        self.fields: dict[str, Any] = self._read()
+        at_once = self._read_at_once(raw)
+        self.fields: dict[str, Any] = self._read() if at_once is None else at_once
 
     @cached_property
     def branch(self) -> frozenset[str]:
@@ -52,7 +58,7 @@ class Conversation:
         if not isinstance(told, str) or told in self._nodes:
             return told if isinstance(told, str) else None
         leaves = [name for name in self._nodes if not any(child in self._nodes for child in self._children[name])]
-        return max(leaves, key=lambda name: self._times[name], default=None)
+        return max(leaves, key=lambda name: millis(self._times[name]) or 0, default=None)
 
     @property
     def is_empty(self) -> bool:
@@ -96,6 +102,21 @@ class Conversation:
         """Every node that carries a message, by its name, in the platform's order."""
         return ((name, self._node(name)) for name in self.message_ids)
 
+    def _read_at_once(self, raw: bytes | Element) -> dict[str, Any] | None:
+        """The fields of a conversation that can be decoded as a whole; None where it is large, broken or odd."""
+        if len(self._raw) > AT_ONCE_BYTES:
+            return None
+        with suppress(BrokenJsonError):
+            fields = decode(self._raw)
+            if isinstance(fields, dict) and isinstance(tree := fields.get(MAPPING), dict):
+                inner = raw.inner if isinstance(raw, Element) else extent(self._raw, begin(self._raw, 0), INNER_LEVEL)[1]
+                # One more than what is left: a name came twice, and what stood there first would be lost.
+                if inner == sum(map(_holds, fields.values())):
+                    self._raw = b""
+                    self._note(tree)
+                    return {name: value for name, value in fields.items() if name != MAPPING}
+        return None
+
     def _read(self) -> dict[str, Any]:
         at = begin(self._raw, 0)
         if self._raw[at : at + 1] != b"{":
@@ -112,21 +133,32 @@ class Conversation:
         if self._raw[tree.start : tree.start + 1] != b"{":
             decode(self._raw[tree])
             return
-        self.is_whole = True
         found, _ = pairs(self._raw, tree.start)
-        self._nodes = dict(found)
-        if len(found) > len(self._nodes):
-            self.repeated = len({(name, self._raw[value]) for name, value in found}) - len(self._nodes)
-        for name in self._nodes:
+        nodes = dict(found)
+        if len(found) > len(nodes):
+            self.repeated = len({(name, self._raw[value]) for name, value in found}) - len(nodes)
+        self._note(nodes)
+
+    def _note(self, nodes: Mapping[str, Any]) -> None:
+        """Note the nodes, and how they hang together."""
+        self.is_whole, self._nodes = True, nodes
+        for name in nodes:
             node = self._node(name)
             self._parents[name] = node.get("parent")
             self._children[name] = strings(node.get("children"))
             message = table(node.get("message"))
-            self._times[name] = millis(message.get("create_time")) or 0
+            self._times[name] = message.get("create_time")
             self._roles[name] = table(message.get("author")).get("role")
             if node.get("message") is not None:
                 self._speaking.add(name)
 
     def _node(self, name: str) -> dict[str, Any]:
-        node = decode(self._raw[self._nodes[name]])
+        held = self._nodes[name]
+        node = decode(self._raw[held]) if isinstance(held, slice) else held
         return node if isinstance(node, dict) else {"message": node}
+
+
+def _holds(value: Any) -> int:
+    """How many lists and objects a list or object holds itself."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(type(one) in (dict, list) for one in inner)

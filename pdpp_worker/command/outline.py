@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.messages import LongRecord, LongState, describe
+from pdpp_worker.protocol.messages import LongRecord, LongState, RecordForm, describe
 
 MEMBER_BYTES = 16 * 1024
 """Longest member that is kept: a key and its value."""
 
 _MARK = re.compile(rb'\\.|["{}\[\],]', re.DOTALL)
-_KINDS: Mapping[str, type[LongRecord] | type[LongState]] = {"RECORD": LongRecord, "STATE": LongState}
 
 
 class Outline:
@@ -55,11 +53,14 @@ class Outline:
             ProtocolViolation: it has no name, or is of a type that is never long.
         """
         text = f"the command wrote a line of {self.size} bytes; at most {limit} are read"
-        kind = _KINDS.get(str(self.members.get("type")))
-        if kind is None:
+        kind = self.members.get("type")
+        if kind not in ("RECORD", "STATE"):
             raise ProtocolViolation(f"{text}, and it is neither a RECORD nor a STATE")
         try:
-            return kind.model_validate({"data": {}, "cursor": None, **self.members, "line_bytes": self.size})
+            if kind == "STATE":
+                return LongState.model_validate({"cursor": None, **self.members, "line_bytes": self.size})
+            form = RecordForm.model_validate({"data": {}, **self.members})
+            return LongRecord(**dict(form), line_bytes=self.size)
         except ValidationError as error:
             raise ProtocolViolation(f"{text}, and which one it is cannot be told: {describe(error)}") from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -13,12 +15,35 @@ MOST_DIGITS = 400
 
 _RUN = 16
 """A number that a float does not hold has at least so many digits: it holds all of 15."""
+_LONG = b"0" * _RUN
 _DIGITS = bytes.maketrans(b"123456789.", b"0" * 10)
+_NUMBER = re.compile(rb"[\d.]*(?:[eE][+-]?\d+)?")
+_SURE_INT_DIGITS = 18
+"""Integers of so many digits have 64 bits."""
 
 
 def may_be_long(raw: bytes) -> bool:
     """Whether there may be such a number in this JSON text; quick, and wrong only in saying yes."""
-    return b"0" * _RUN in raw.translate(_DIGITS)
+    return not all(map(_is_held, _long_runs(raw)))
+
+
+def _long_runs(raw: bytes) -> Iterator[bytes]:
+    """The runs of many digits, each with the exponent behind it."""
+    digits = raw.translate(_DIGITS)
+    at = digits.find(_LONG)
+    while at >= 0 and (found := _NUMBER.match(raw, at)):
+        yield found[0]
+        at = digits.find(_LONG, found.end())
+
+
+def _is_held(text: bytes) -> bool:
+    """Whether 64 bits hold this number, as an integer or as a float."""
+    if text.isdigit():
+        return len(text) <= _SURE_INT_DIGITS
+    try:
+        return repr(float(text)).encode() == text
+    except ValueError:
+        return False
 
 
 def exact_float(text: str) -> float | Decimal:

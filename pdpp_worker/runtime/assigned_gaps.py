@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.keys import canonical_key, names_of
 from pdpp_worker.protocol.manifest_parts import Recovery
-from pdpp_worker.protocol.messages import DetailGapRecovered, GapToClose, Record
+from pdpp_worker.protocol.messages import DetailGap, DetailGapRecovered, GapToClose, Record
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, Reason, known_reason
 from pdpp_worker.protocol.scope import ResourceScope
 from pdpp_worker.store.effects import GapClosure, GapReport, Row
@@ -26,6 +26,9 @@ class AssignedGaps:
         """Gap id to gap, of those of which nothing was said yet."""
         self._recovery = recovery
         self._rows: dict[Item, list[Row]] = {}
+        """Records of the batch at hand."""
+        self._sealed: dict[Item, list[Row]] = {}
+        """Those of the batch that was taken last, until it is durable."""
         self._durable: dict[Item, bool] = {}
         self._refused: set[tuple[str, str]] = set()
 
@@ -42,12 +45,30 @@ class AssignedGaps:
         if self.unresolved and record.key:
             self._refused.update((record.stream, name) for name in names_of(record.key))
 
+    def named_by(self, gap: DetailGap) -> GapToClose | None:
+        """The assigned gap that a DETAIL_GAP is about, if it names one.
+
+        Raises:
+            ProtocolViolation: that one is about another stream.
+        """
+        assigned = None if gap.gap_id is None else self.unresolved.get(gap.gap_id)
+        if assigned is not None and gap.stream != assigned.stream:
+            raise ProtocolViolation(
+                f"DETAIL_GAP names gap {gap.gap_id}, which is about stream {assigned.stream!r}, "
+                f"as one of stream {gap.stream!r}"
+            )
+        return assigned
+
+    def seal(self) -> None:
+        """The batch at hand is taken."""
+        self._sealed, self._rows = self._rows, {}
+
     def confirm(self, outdated: Collection[Row]) -> None:
-        """The last batch is durable, except for these records, which are older than the stored versions."""
-        for item, rows in self._rows.items():
+        """The batch that was taken is durable, except for these records, which are older than the stored versions."""
+        for item, rows in self._sealed.items():
             current = any(row not in outdated for row in rows)
             self._durable[item] = current or self._durable.get(item, False)
-        self._rows = {}
+        self._sealed = {}
 
     def effect_of(self, message: DetailGapRecovered) -> GapClosure | GapReport:
         """The effect of a claim: it closes its gap, or is a miss where its record was refused.
@@ -82,6 +103,7 @@ class AssignedGaps:
             self.unresolved.pop(gap_id, None)
         if not self.unresolved:
             self._rows.clear()
+            self._sealed.clear()
             self._durable.clear()
             self._refused.clear()
 

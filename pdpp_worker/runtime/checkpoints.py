@@ -107,6 +107,12 @@ class Checkpoints:
         for stream in list(self._held_back):
             self._release(stream)
 
+    def forget(self) -> None:
+        """Drop checkpoints that wait for what is said of their details, or for the connector's end."""
+        self._staged.clear()
+        self._staged_periods.clear()
+        self._held_back.clear()
+
     def commit_staged(self, excluding: Collection[str]) -> None:
         """Put the staged checkpoints in the batch: the connector ended well, but for the excluded streams."""
         self.release()

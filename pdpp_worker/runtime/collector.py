@@ -6,19 +6,16 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
-from sqlalchemy import Connection
-
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.isolation import reason as why
-from pdpp_worker.protocol.messages import Message, SourceAccount
+from pdpp_worker.protocol.messages import DetailGapRecovered, Message, SourceAccount
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
+from pdpp_worker.runtime.committer import Committer
 from pdpp_worker.runtime.open_slice import OpenSlice
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
-from pdpp_worker.store import leases
 from pdpp_worker.store.accounts import Account, recognize
-from pdpp_worker.store.batch import Batch, Spent
-from pdpp_worker.store.commit import Committed, commit_batch, why_unstorable
+from pdpp_worker.store.batch import Spent
 
 
 class Collector:
@@ -28,10 +25,12 @@ class Collector:
         self._slice = opened
         self._handler = opened.handler
         self._limits = opened.limits
-        self._committed_at = opened.begun_at
-        self._tracked = set(opened.handler.unresolved)
-        self.spent = Spent()
-        """Time, requests and items that the slice has spent, as far as they are committed."""
+        self._committer = Committer(opened)
+
+    @property
+    def spent(self) -> Spent:
+        """Time, requests and items that the slice has spent, as far as they are in batches."""
+        return self._committer.spent
 
     def collect(self) -> None:
         """Run the connector to its end.
@@ -46,14 +45,16 @@ class Collector:
             raise BudgetSpent
         if start.recovery_only and not start.detail_gaps:
             return
-        with closing(call(opened.connector, start, opened.context, opened.redactor)) as messages:
-            for count, message in enumerate(messages, start=1):
-                self._limits.heartbeat.touch()
-                self._take(message)
-                if self._batch_is_full():
-                    self.commit()
-                if self._limits.must_stop or self._may_be_cut(count):
-                    raise SliceEnded
+        try:
+            with closing(call(opened.connector, start, opened.context, opened.redactor)) as messages:
+                for count, message in enumerate(messages, start=1):
+                    self._limits.heartbeat.touch()
+                    self._take(message)
+                    self._commit_if_due()
+                    if self._limits.must_stop or self._may_be_cut(count):
+                        raise SliceEnded
+        finally:
+            self._committer.settle()
 
     def commit(self) -> None:
         """Write the batch at hand.
@@ -61,20 +62,7 @@ class Collector:
         Raises:
             ConnectorFailedError: the database refuses a message; the records are written all the same.
         """
-        batch, spent = self._handler.pending.take(), self._newly_spent()
-        try:
-            done = self._write(batch, spent)
-        except Exception as error:
-            if (wrong := why_unstorable(error)) is None:
-                raise
-            self._write(batch.records_only(), spent)
-            raise ConnectorFailedError(Reason.PARSE_FAILED, f"a message cannot be stored ({wrong})") from error
-        self._limits.heartbeat.note_cancel(done.cancel_requested)
-        self._handler.confirm(done.outdated)
-        if self._is_progress(batch, spent, done):
-            self._limits.time.progressed = True
-        self._committed_at = time.monotonic()
-        self._record_resolved()
+        self._committer.commit()
 
     def commit_last(self) -> None:
         """Write what is left at the end of the slice, checkpoints that were held back included."""
@@ -98,18 +86,12 @@ class Collector:
 
     def record_failed(self, gap_ids: Sequence[int], *, transient: bool) -> None:
         """Record a failed attempt on each of these gaps."""
-        opened = self._slice
-
-        def record(connection: Connection) -> None:
-            leases.renew(connection, opened.claimed.claim)
-            opened.backlog.record_failed_attempt(
-                connection, opened.manifest.version, opened.policy, gap_ids, walked=False, transient=transient
-            )
-
-        opened.db.transact(record)
+        self._committer.record_failed(gap_ids, transient=transient)
 
     def _take(self, message: Message) -> None:
         """Handle a message. A violation costs the rest of the run, and nothing that came before it."""
+        if type(message) is DetailGapRecovered:
+            self._committer.settle()  # it may rest on a record that is being written
         try:
             self._handler.handle(message)
         except ProtocolViolation as error:
@@ -117,7 +99,7 @@ class Collector:
         except Exception as error:
             text = f"{type(message).__name__} cannot be taken ({why(error)})"
             raise ConnectorFailedError(Reason.PARSE_FAILED, text) from error
-        if isinstance(message, SourceAccount):
+        if type(message) is SourceAccount:
             self._check_account(Account(message.identity, message.label))
 
     def _check_account(self, met: Account) -> None:
@@ -132,51 +114,22 @@ class Collector:
     def _may_be_cut(self, messages: int) -> bool:
         """Whether the slice has had its share. A connector whose cursors wait for its end would only begin anew."""
         opened, limits = self._slice, self._limits
+        if messages < opened.settings.slice_messages and not limits.time.is_over:
+            return False
         if opened.manifest.checkpoint_commit == "on_done" and not opened.plan.start.recovery_only:
             return False
-        return limits.time.spent or (limits.time.progressed and messages >= opened.settings.slice_messages)
+        self._committer.settle()
+        return limits.time.progressed
 
-    def _batch_is_full(self) -> bool:
-        settings, pending = self._slice.settings, self._handler.pending
-        return (
-            pending.rows >= settings.batch_records
-            or pending.size >= settings.batch_bytes
-            or time.monotonic() - self._committed_at >= settings.batch_s
-        )
-
-    def _write(self, batch: Batch, spent: Spent) -> Committed:
-        opened = self._slice
-        return commit_batch(
-            opened.db,
-            opened.claimed.claim,
-            batch,
-            version=opened.manifest.version,
-            policy=opened.policy,
-            spent=spent,
-            children=opened.manifest.children,
-            walk=opened.plan.walk,
-        )
-
-    def _is_progress(self, batch: Batch, spent: Spent, done: Committed) -> bool:
-        gaps_changed = done.gaps_closed or done.gaps_opened
-        return bool(batch.checkpoints or gaps_changed or spent.items or self._handler.checkpoints.holds_back)
-
-    def _record_resolved(self) -> None:
-        """Record an attempt on each resolved gap, so that none is assigned again in its run.
-
-        It changes nothing on a gap that the batch has closed or reported.
-        """
-        resolved = self._tracked.difference(self._handler.unresolved)
-        self._tracked -= resolved
-        if resolved:
-            self.record_failed(sorted(resolved), transient=False)
-
-    def _newly_spent(self) -> Spent:
-        """Time, requests and items since the last commit."""
-        seconds = time.monotonic() - self._slice.begun_at
-        now, before = Spent(seconds, self._limits.requests.sent, self._handler.resolved), self.spent
-        self.spent = now
-        return Spent(now.seconds - before.seconds, now.requests - before.requests, now.items - before.items)
+    def _commit_if_due(self) -> None:
+        """Hand over a full batch, so that the connector makes the next one meanwhile; write one that has waited."""
+        settings, pending, committer = self._slice.settings, self._handler.pending, self._committer
+        if pending.rows >= settings.batch_records or pending.size >= settings.batch_bytes:
+            committer.hand_over()
+        elif time.monotonic() - committer.taken_at >= settings.batch_s:
+            committer.commit()
+        elif committer.has_ended:
+            committer.settle()
 
     def _uncertain_streams(self) -> set[str]:
         """Checkpoint streams that cover a failed stream; their cursors must not move past it."""

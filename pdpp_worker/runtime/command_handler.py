@@ -49,10 +49,10 @@ MOST_REFUSED = 1000
 _MESSAGE_CHARACTERS = 500
 _UNTOLD = "the connector said nothing of it"
 
-_SAYS_NOTHING = (Progress, Assistance, Interaction)
+_SAYS_NOTHING = frozenset({Progress, Assistance, Interaction})
 """Messages that say nothing of what a stream holds."""
 
-_TELLS_A_MISS = (SkipResult, ForeignGap, UnreadRecord)
+_TELLS_A_MISS = frozenset({SkipResult, ForeignGap, UnreadRecord})
 
 
 def handler_for(
@@ -96,19 +96,21 @@ class CommandHandler(MessageHandler):
         Raises:
             ProtocolViolation: DONE breaks a rule, or too much was refused.
         """
-        if not isinstance(message, _SAYS_NOTHING) and isinstance(stream := getattr(message, "stream", None), str):
+        kind, stream = type(message), getattr(message, "stream", None)
+        if isinstance(stream, str) and kind not in _SAYS_NOTHING:
             self._told.add(stream)
-            if isinstance(message, _TELLS_A_MISS):
+            if kind in _TELLS_A_MISS:
                 self._missed.add(stream)
         try:
             super().handle(cast("Message", message))  # the table of this class knows those of the dialect, too
         except ProtocolViolation as error:
-            kind = WIRE_TYPES.get(type(message))
-            if kind is None or self.done is not None:
+            wire_type = WIRE_TYPES.get(kind)
+            if wire_type is None or self.done is not None:
                 raise
+            fields = message.model_dump() if isinstance(message, Record) else vars(message)
             if isinstance(message, Record):
                 self._lose(message.stream, message.key)
-            self._refused(self._costs.of(kind, vars(message), error.field, str(error)))
+            self._refused(self._costs.of(wire_type, fields, error.field, str(error)))
 
     @property
     def is_strict(self) -> bool:

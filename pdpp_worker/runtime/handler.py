@@ -46,6 +46,8 @@ from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import KeyFetched, KeyProven, Row
 from pdpp_worker.store.events import Event
 
+_SAYS_WHAT_WAS_READ = (Record, State, DetailCoverage, DetailGapRecovered)
+
 
 class MessageHandler:
     """Handles the messages of one slice in their order and fills the pending batch."""
@@ -102,7 +104,7 @@ class MessageHandler:
         if self.done is not None:
             raise ProtocolViolation("a message came after DONE; DONE is the last one")
         handler(self, message)
-        self._has_said |= isinstance(message, Record | State | DetailCoverage | DetailGapRecovered)
+        self._has_said = self._has_said or isinstance(message, _SAYS_WHAT_WAS_READ)
 
     @property
     def is_strict(self) -> bool:
@@ -114,8 +116,13 @@ class MessageHandler:
         """The pending batch."""
         return self.pending.batch
 
+    def take(self) -> Batch:
+        """Hand over the pending batch and begin a new one; `confirm` is to follow before the next one is taken."""
+        self._assigned.seal()
+        return self.pending.take()
+
     def confirm(self, outdated: Collection[Row]) -> None:
-        """The last batch is durable, except for these records, which are older than the stored versions."""
+        """The batch that was taken is durable, except for these records, which are older than the stored versions."""
         self._assigned.confirm(outdated)
 
     def note(self, event: Event) -> None:
@@ -146,8 +153,9 @@ class MessageHandler:
         self._assigned.resolve(gap_id)
 
     def forget(self) -> None:
-        """Drop what was said since the last commit."""
+        """Drop what was said since the last batch was taken, and checkpoints that wait."""
         self.pending.take()
+        self.checkpoints.forget()
         self.failed_streams.clear()
 
     def _source_account(self, account: SourceAccount) -> None:
@@ -185,11 +193,11 @@ class MessageHandler:
         In a recovery only a claim says that an item does not exist, or that the details which hang on it were read too.
         """
         self._assigned.note(record, row)
-        if record.ground == "absent":
+        if record.stream not in self._missing_in or record.partial or record.ground == "absent":
             return
         absent = record.op == "delete"
         needs_claim = self._recovery_only and (absent or record.stream in self._parents)
-        if record.stream in self._missing_in and not record.partial and not needs_claim:
+        if not needs_claim:
             self.batch.effects.append(KeyProven(record.stream, whole_name(record.key), absent, row))
 
     def _reject(self, record: Record, error: Exception) -> None:
@@ -199,8 +207,6 @@ class MessageHandler:
         self.pending.report_gap(record.stream, scope, Reason.RECORD_REJECTED, error=rejection.error)
 
     def _state(self, state: State) -> None:
-        if state.stream not in self._streams:
-            raise ProtocolViolation(f"STATE of stream {state.stream!r} is outside the scope of START", field="stream")
         self._in_scope(state.stream, "STATE")
         self.checkpoints.add(state)
 
@@ -226,12 +232,7 @@ class MessageHandler:
 
     def _detail_gap(self, gap: DetailGap) -> None:
         self._in_scope(gap.stream, "DETAIL_GAP")
-        assigned = None if gap.gap_id is None else self._assigned.unresolved.get(gap.gap_id)
-        if assigned is not None and gap.stream != assigned.stream:
-            raise ProtocolViolation(
-                f"DETAIL_GAP names gap {gap.gap_id}, which is about stream {assigned.stream!r}, "
-                f"as one of stream {gap.stream!r}"
-            )
+        assigned = self._assigned.named_by(gap)
         self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
         check_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
         known = known_reason(gap.reason)

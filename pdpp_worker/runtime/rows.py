@@ -29,16 +29,8 @@ def row_of(record: Record, validator: jsonschema_rs.Validator, cursor_field: str
         # A schema speaks of what is stored, so awkward characters are replaced before it is asked.
         validator.validate(record.data if encoded.raw is None else json.loads(encoded.text))
     version, digits = (None, None) if cursor_field is None else place_among_versions(record.data.get(cursor_field))
-    return RecordRow(
-        key,
-        *encoded,
-        version,
-        record.emitted_at,
-        deleted=record.op == "delete",
-        partial=record.partial,
-        digits=digits,
-        absent=record.ground == "absent",
-    )
+    is_deleted, is_absent = record.op == "delete", record.ground == "absent"
+    return RecordRow(key, *encoded, version, record.emitted_at, is_deleted, record.partial, digits, is_absent)
 
 
 def rejection_of(record: Record, error: Exception, redact: Callable[[str], str]) -> Rejection:

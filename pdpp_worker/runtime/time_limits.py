@@ -49,9 +49,9 @@ class TimeLimits:
         return self._clock() >= self._budget_until
 
     @property
-    def spent(self) -> bool:
-        """Whether the slice has had its time."""
-        return self.progressed and self._clock() >= self._deadline
+    def is_over(self) -> bool:
+        """Whether the slice has had its time; it goes on until it has progressed."""
+        return self._clock() >= self._deadline
 
     def check_wait(self, instant: float, hold: Hold | None) -> None:
         """Let the slice wait until `instant`, at which a hold ends or an interval is over, or end it here.

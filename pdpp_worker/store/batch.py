@@ -22,7 +22,8 @@ class RecordRow(NamedTuple):
     """
 
     key: str
-    text: str
+    text: bytes
+    """JSON in UTF-8; empty where what is held stays."""
     raw: bytes | None
     digest: bytes
     version: float | None

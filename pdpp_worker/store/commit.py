@@ -6,7 +6,7 @@ A crash at any instant leaves all of it or none of it, and a worker that lost it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from pdpp_worker.store.children import Children, delete_with, restore_with
 from pdpp_worker.store.effects import Effect, GapReport, Row, without_outdated
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import apply
+from pdpp_worker.store.gaps.proofs import without_idle_proofs
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import storable
@@ -131,7 +132,7 @@ def commit_batch(
         _note_doubts(connection, claim, batch.records, fates)
         _write_rejections(connection, claim, batch.rejections)
         outdated = frozenset(Row(stream, at) for stream, one in fates.items() for at in one.outdated)
-        effects = _judged(connection, claim, batch.effects)
+        effects = _judged(connection, claim, without_idle_proofs(connection, claim, batch.effects))
         opened, closed = apply.apply(connection, claim, version, policy, without_outdated(effects, outdated))
         _disown_cursors(connection, claim, walk, closed)
         moved = _write_checkpoints(connection, claim, walk, batch.checkpoints)
@@ -201,7 +202,7 @@ def _write_checkpoints(connection: Connection, claim: Claim, walk: Walk, cursors
     return any(moved)
 
 
-def _judged(connection: Connection, claim: Claim, effects: list[Effect]) -> list[Effect]:
+def _judged(connection: Connection, claim: Claim, effects: Sequence[Effect]) -> Sequence[Effect]:
     """The effects, in which no gap waits for an owner who has replaced the credentials since."""
     if not any(isinstance(one, GapReport) and one.waits_for_owner for one in effects):
         return effects

@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
-from psycopg.types.json import set_json_dumps
 from sqlalchemy import Connection
 
 from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.changes import CHANNEL
+from pdpp_worker.store.copy_rows import COLUMNS, blocks
 from pdpp_worker.store.values import exact_json
 from pdpp_worker.store.versions import Content, Fates, StoredVersion, apply_rows, fates_of
 
@@ -28,26 +28,6 @@ class Written(NamedTuple):
     flushed: int
     unchanged: int
 
-
-_COLUMNS = (
-    "connection_id, stream, key, data, raw, content_hash, version, version_digits, partial, emitted_at, deleted_at, "
-    "first_run_id, last_run_id"
-)
-_TYPES = (
-    "int8",
-    "text",
-    "text",
-    "jsonb",
-    "bytea",
-    "bytea",
-    "float8",
-    "text",
-    "bool",
-    "timestamptz",
-    "timestamptz",
-    "int8",
-    "int8",
-)
 
 # The keys come as one JSON text: an array of thousands of parameters is dear to write and to plan for.
 _HELD = """
@@ -129,33 +109,13 @@ def _contents(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collec
 def _copy(cursor: Cursor[Any], table: str, connection_id: int, run_id: int, stream: str, rows: list[RecordRow]) -> None:
     if not rows:
         return
-    with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(_TYPES)
-        for row in rows:
-            deleted_at = row.emitted_at if row.deleted else None
-            copy.write_row(
-                (
-                    connection_id,
-                    stream,
-                    row.key,
-                    row.text or None,
-                    row.raw,
-                    row.digest or None,
-                    row.version,
-                    row.digits,
-                    row.partial,
-                    row.emitted_at,
-                    deleted_at,
-                    run_id,
-                    run_id,
-                )
-            )
+    with cursor.copy(f"COPY {table} ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
+        for block in blocks(connection_id, run_id, stream, rows):
+            copy.write(block)
 
 
 def _cursor(connection: Connection) -> Cursor[Any]:
     """The driver's own cursor, in the transaction of the connection: COPY has no place in SQLAlchemy."""
     driver: Any = connection.connection.driver_connection
     cursor: Cursor[Any] = driver.cursor()
-    # The rows bring their JSON as text; the driver would encode it once more.
-    set_json_dumps(str.encode, cursor)
     return cursor

@@ -25,7 +25,7 @@ KEY_BYTES = 1024
 BINARY_BYTES = 250_000_000
 """Largest record as `jsonb`, which ends at 256 MiB."""
 _LONG_TEXT, _ITEM_BYTES = 16_000_000, 12
-"""A text below this many characters always fits; an item of a list takes about so many bytes more than its text."""
+"""A text below this many bytes always fits; an item of a list takes about so many bytes more than its text."""
 
 _DIGEST_BYTES = 16
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -49,9 +49,9 @@ class NotRepresentableError(ValueError):
 
 
 class Encoded(NamedTuple):
-    """A record's data in canonical JSON, ready for `jsonb`; `raw` holds the exact form where the two differ."""
+    """A record's data in canonical JSON (UTF-8), ready for `jsonb`; `raw` holds the exact form where the two differ."""
 
-    text: str
+    text: bytes
     raw: bytes | None
     digest: bytes
 
@@ -63,28 +63,28 @@ def encode(data: Any) -> Encoded:
         NotRepresentableError: JSON cannot carry the data.
     """
     if (quick := _quick(data)) is not None:
-        return Encoded(quick.decode(), None, _digest(quick))
+        return Encoded(quick, None, _digest(quick))
     text = _write(_plain, data)
     if "\\u0000" not in text:
         try:
             exact = text.encode()
-            return Encoded(text, exact if _REWRITTEN.search(exact) else None, _digest(exact))
+            return Encoded(exact, exact if _REWRITTEN.search(exact) else None, _digest(exact))
         except UnicodeEncodeError:
             pass
     exact = _write(_ascii, data).encode()
     fitting = _fit(text)
     keeps = fitting == text and not _REWRITTEN.search(text.encode(errors="surrogatepass"))
-    return Encoded(fitting, None if keeps else exact, _digest(exact))
+    return Encoded(fitting.encode(), None if keeps else exact, _digest(exact))
 
 
-def check_size(text: str) -> None:
+def check_size(text: bytes) -> None:
     """Refuse what `jsonb` cannot hold, before it fails a whole batch.
 
     Raises:
         NotRepresentableError: the record is too large.
     """
-    if len(text) > _LONG_TEXT and len(text) + _ITEM_BYTES * text.count(",") > BINARY_BYTES:
-        raise NotRepresentableError(f"its JSON has {len(text)} characters, more than the database holds in one record")
+    if len(text) > _LONG_TEXT and len(text) + _ITEM_BYTES * text.count(b",") > BINARY_BYTES:
+        raise NotRepresentableError(f"its JSON has {len(text)} bytes, more than the database holds in one record")
 
 
 def exact_json(value: Any) -> str:

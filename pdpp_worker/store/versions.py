@@ -72,33 +72,30 @@ def apply_rows(
     `contents` has the data that the table holds for the keys of partial rows. The outcome is the same however the rows
     are divided into batches.
     """
-    standing, known = dict(held), dict(contents)
+    known = dict(contents)
     partly = {row.key for row in rows if row.partial}
     changed: dict[str, RecordRow] = {}
     flushed = 0
     outdated: list[int] = []
     absent: dict[str, datetime] = {}
     for position, sent in enumerate(rows):
-        before = standing.get(sent.key)
-        row = _complete(sent, before, known.get(sent.key))
+        key = sent.key
+        before = as_stored(changed[key]) if key in changed else held.get(key)
+        row = _complete(sent, before, known.get(key)) if sent.partial or before is not None else sent
         if absent and not row.absent:
-            absent.pop(row.key, None)
+            absent.pop(key, None)
         if is_older(row, before):
             outdated.append(position)
-            continue
-        if row.absent:
+        elif row.absent:
             if before is not None and not before.deleted:
-                absent[row.key] = row.emitted_at
-            continue
-        if not is_change(row, before):
-            continue
-        if row.deleted:
-            row = _keep_content(row, changed.get(row.key), in_table=row.key in held)
-        flushed += 1
-        changed[row.key] = row
-        standing[row.key] = as_stored(row)
-        if row.key in partly and row.text:
-            known[row.key] = Content(json.loads(row.raw or row.text, parse_float=exact_float), row.partial)
+                absent[key] = row.emitted_at
+        elif is_change(row, before):
+            if row.deleted:
+                row = _keep_content(row, changed.get(key), in_table=key in held)
+            flushed += 1
+            changed[key] = row
+            if key in partly and row.text:
+                known[key] = Content(json.loads(row.raw or row.text, parse_float=exact_float), row.partial)
     return AppliedRows(changed, flushed, outdated, absent)
 
 
@@ -151,4 +148,4 @@ def _keep_content(row: RecordRow, earlier: RecordRow | None, *, in_table: bool) 
     """A deletion that keeps the content: what the batch brought before it, else what the table holds (empty text)."""
     if earlier is not None:
         return earlier._replace(deleted=True, emitted_at=row.emitted_at, version=row.version, digits=row.digits)
-    return row._replace(text="", raw=None, digest=b"") if in_table else row
+    return row._replace(text=b"", raw=None, digest=b"") if in_table else row

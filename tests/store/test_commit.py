@@ -55,7 +55,7 @@ def spoiled(part: str) -> Batch:
     batch = full_batch()
     if part == "record":
         good = row("x")
-        batch.records["items"].append(good._replace(text="{"))
+        batch.records["items"].append(good._replace(text=b"{"))
     if part == "rejection":
         batch.rejections[0] = batch.rejections[0].__class__(None, "b", "no stream", b"")  # type: ignore[arg-type]
     if part == "gap":

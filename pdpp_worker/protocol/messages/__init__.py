@@ -7,6 +7,7 @@ are ignored, unknown types refused.
 from pdpp_worker.protocol.messages.decode import describe, parse_message
 from pdpp_worker.protocol.messages.field_types import HintAction, RecoveryHint
 from pdpp_worker.protocol.messages.inventory import MOST_MEMBERS, Inventory, SourceMember
+from pdpp_worker.protocol.messages.record import LongRecord, Record, RecordForm
 from pdpp_worker.protocol.messages.sent import (
     STREAM_FAILED,
     DetailCoverage,
@@ -16,11 +17,9 @@ from pdpp_worker.protocol.messages.sent import (
     DoneError,
     Interaction,
     InteractionResponse,
-    LongRecord,
     LongState,
     Message,
     Progress,
-    Record,
     SkipResult,
     SourceAccount,
     State,
@@ -47,6 +46,7 @@ __all__ = [
     "Message",
     "Progress",
     "Record",
+    "RecordForm",
     "RecoveryHint",
     "SkipResult",
     "SourceAccount",

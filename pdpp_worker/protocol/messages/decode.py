@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pdpp_worker.errors import ProtocolViolation
-from pdpp_worker.protocol.messages.sent import Message
+from pdpp_worker.protocol.messages.record import Record, RecordForm, read_plain_record
+from pdpp_worker.protocol.messages.sent import Message, Told
 from pdpp_worker.protocol.numbers import exact_float, may_be_long
 
-_MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
+_FORM: TypeAdapter[RecordForm | Told] = TypeAdapter(Annotated[RecordForm | Told, Field(discriminator="type")])
 
 
 def parse_message(raw: Any) -> Message:
@@ -21,14 +22,13 @@ def parse_message(raw: Any) -> Message:
         ProtocolViolation: naming the message type and the field that is wrong.
     """
     try:
-        if isinstance(raw, str | bytes):
-            return _read_json(raw)
-        return _MESSAGE.validate_python(raw)
+        form = _read_json(raw) if isinstance(raw, str | bytes) else _FORM.validate_python(raw)
     except ValidationError as error:
         raise ProtocolViolation(describe(error)) from None
+    return Record(**dict(form)) if isinstance(form, RecordForm) else form
 
 
-def _read_json(raw: str | bytes) -> Message:
+def _read_json(raw: str | bytes) -> Record | RecordForm | Told:
     """Read JSON text with the fast reader; with the exact one where it fails or numbers may be long.
 
     The fast reader knows no lone surrogates and no deep nesting. A null stands for a field that is left out.
@@ -36,14 +36,14 @@ def _read_json(raw: str | bytes) -> Message:
     text = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
     try:
         if not may_be_long(text) or (decoded := _decode(text)) is None:
-            return _MESSAGE.validate_json(raw)
-        return _MESSAGE.validate_python(decoded)
+            return read_plain_record(text) or _FORM.validate_json(raw)
+        return _FORM.validate_python(decoded)
     except ValidationError as error:
         if (decoded := _decode(text)) is None:
             raise error from None
     if isinstance(decoded, dict):
         decoded = {name: value for name, value in decoded.items() if value is not None or name == "cursor"}
-    return _MESSAGE.validate_python(decoded)
+    return _FORM.validate_python(decoded)
 
 
 def _decode(raw: bytes) -> Any:

@@ -9,7 +9,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from pdpp_worker.protocol.keys import ItemName, KeyText
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+LONGEST_NAME = 200
+"""Characters."""
+
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 Key = ItemName | Annotated[list[KeyText], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 

@@ -8,36 +8,14 @@ from packaging.version import InvalidVersion, Version
 from pydantic import Field, StrictBool, model_validator
 
 from pdpp_worker.protocol.keys import ItemName, KeyText
-from pdpp_worker.protocol.messages.field_types import BaseMessage, Count, HintAction, Key, Moment, Name, RecoveryHint
+from pdpp_worker.protocol.messages.field_types import BaseMessage, Count, HintAction, Moment, Name, RecoveryHint
 from pdpp_worker.protocol.messages.inventory import Inventory
+from pdpp_worker.protocol.messages.record import Record
 from pdpp_worker.protocol.reasons import RETRYABLE_KINDS, RecoveryKind, known_reason
 from pdpp_worker.protocol.scope import ResourceScope, Scope, TimeRange
 
 STREAM_FAILED = "stream_collection_failed"
 """The reason and error code by which a connector certifies that named streams failed and the others did not."""
-
-
-class Record(BaseMessage):
-    """RECORD: one record of a stream. `partial` merges the given fields over what is stored.
-
-    `ground` says why a record is deleted. *stated*: the provider names it as deleted, so it is deleted at once.
-    *absent*: it was not in a listing that was walked whole, so it is deleted when another walk says the same.
-    """
-
-    type: Literal["RECORD"] = "RECORD"
-    stream: Name
-    key: Key
-    data: dict[str, Any]
-    emitted_at: Moment
-    op: Literal["upsert", "delete"] = "upsert"
-    partial: StrictBool = False
-    ground: Literal["stated", "absent"] = "stated"
-
-    @model_validator(mode="after")
-    def _ground_of_a_deletion(self) -> Record:
-        if self.ground == "absent" and self.op != "delete":
-            raise ValueError("ground 'absent' is the ground of a deletion; this op is upsert")
-        return self
 
 
 class SourceAccount(BaseMessage):
@@ -63,12 +41,6 @@ class State(BaseMessage):
     stream: Name
     cursor: Any
     covered: TimeRange | None = None
-
-
-class LongRecord(Record):
-    """A RECORD whose line was too long to be read: everything but its data is known."""
-
-    line_bytes: int
 
 
 class LongState(State):
@@ -217,9 +189,8 @@ class Done(BaseMessage):
     error: DoneError | None = None
 
 
-Message = (
-    Record
-    | State
+Told = (
+    State
     | SkipResult
     | DetailGap
     | DetailGapRecovered
@@ -230,6 +201,8 @@ Message = (
     | Interaction
     | Done
 )
+"""Every message but a record."""
+Message = Record | Told
 
 
 def check_kind(stream: str, reason: str, kind: RecoveryKind | None) -> None:

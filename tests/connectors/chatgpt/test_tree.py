@@ -1,4 +1,4 @@
-"""A conversation is read as the standard decoder reads it, but never held as text."""
+"""A conversation is read as the standard decoder reads it; a large one is never held as text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.chatgpt import tree
 from connectors.chatgpt.jsonbytes import BrokenJsonError
 from connectors.chatgpt.tree import Conversation
 
@@ -37,6 +38,36 @@ def test_the_parts_are_those_of_the_whole(
     assert read.is_whole
     assert read.fields == fields
     assert dict(read.messages()) == {name: node for name, node in nodes.items() if node.get("message") is not None}
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+NODES = st.fixed_dictionaries(
+    {"parent": NAMES | st.none(), "children": st.lists(NAMES, max_size=2)},
+    optional={"message": JSON | st.just(MESSAGE), "id": NAMES},
+)
+
+
+def written(pairs: list[tuple[str, Any]]) -> str:
+    """An object whose names may come twice."""
+    return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in pairs) + "}"
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.tuples(NAMES, NODES.map(json.dumps)), max_size=4).map(written),
+    st.lists(st.tuples(NAMES | st.just("current_node"), JSON.map(json.dumps)), max_size=3),
+)
+def test_a_small_conversation_is_read_as_a_large_one_is(mapping: str, fields: list[tuple[str, str]]) -> None:
+    raw = written([*fields, ("mapping", mapping)]).encode()
+
+    with pytest.MonkeyPatch.context() as patch:
+        small = Conversation(raw)
+        patch.setattr(tree, "AT_ONCE_BYTES", 0)
+        large = Conversation(raw)
+
+    for name in ("fields", "is_whole", "repeated", "branch", "current_node", "is_empty", "absent_nodes", "message_ids"):
+        assert getattr(small, name) == getattr(large, name)
+    assert (small.begins_in_the_middle, list(small.messages())) == (large.begins_in_the_middle, list(large.messages()))
 
 
 @pytest.mark.parametrize("text", ["null", "[]", '"mapping"', "{}", '{"mapping": null}', '{"mapping": []}'])
@@ -82,7 +113,10 @@ def test_a_byte_order_mark_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_reading_a_large_conversation_takes_little_more_than_its_bytes(ascii_only: bool) -> None:
+def test_reading_a_large_conversation_takes_little_more_than_its_bytes(
+    ascii_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "AT_ONCE_BYTES", 2_000_000)
     said = {**MESSAGE, "content": {"content_type": "text", "parts": ["\U0001f600" + "x" * 4_000]}}
     mapping = {f"node-{number}": {"message": said, "children": []} for number in range(500)}
     raw = json.dumps({"mapping": mapping}, ensure_ascii=ascii_only).encode()
