@@ -5,13 +5,21 @@ Beat only ticks. PostgreSQL says when a connection is due, so no beat, one beat 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from celery.schedules import schedule
+
+from pdpp_worker import clock
 from pdpp_worker.settings import Settings
+
+MOST_WAITING = 20
+"""Beat sends nothing to a queue in which so many messages wait for a worker. A message says nothing of its age: then
+the clock of one machine would be compared with that of another."""
 
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Entry to task, period in seconds, and when an unheard tick is thrown away."""
+    """Entry to task, period in seconds, and how many messages may wait. A step of this machine's time moves no tick."""
     periods = {
         "pdpp.dispatch": settings.dispatch_every_s,
         "pdpp.sweep.transient": settings.sweep_every_s,
@@ -22,5 +30,10 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         "pdpp.housekeeping": settings.housekeeping_every_s,
     }
     return {
-        task: {"task": task, "schedule": period, "options": {"expires": period}} for task, period in periods.items()
+        task: {
+            "task": task,
+            "schedule": schedule(timedelta(seconds=period), nowfun=clock.steady),
+            "options": {"most_waiting": MOST_WAITING},
+        }
+        for task, period in periods.items()
     }

@@ -18,7 +18,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.isolation import each, reason
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs, schedules
-from pdpp_worker.store.engine import Database
+from pdpp_worker.store.engine import Database, why_away
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.store.schedules import Due
 
@@ -56,6 +56,8 @@ def _start_one(db: Database, connection_id: int) -> None:
     try:
         db.transact(lambda connection: _start(connection, connection_id))
     except Exception as error:
+        if why_away(error) is not None:
+            raise  # no fault of this connection, which stays due
         why = reason(error)
         db.transact(lambda connection: schedules.postpone(connection, connection_id, RETRY_AFTER_S, why))
         raise

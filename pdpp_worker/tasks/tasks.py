@@ -8,6 +8,7 @@ from typing import Any
 from celery.exceptions import Ignore
 from celery.signals import worker_ready
 
+from beat_schedule import MOST_WAITING
 from pdpp_worker import dispatch as dispatcher
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
@@ -16,7 +17,6 @@ from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.search import indexer
-from pdpp_worker.settings import get_settings
 from pdpp_worker.store import events, rates
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
@@ -122,7 +122,7 @@ def index(**kwargs: Any) -> None:
 def after_deployment(**_: object) -> None:
     """Do at the start of a worker what beat would do later: it may bring newer connectors, or find a waiting run."""
     for task in (dispatch, sweep_structural, sweep_upgrade):
-        task.apply_async(expires=get_settings().sweep_every_s, retry=False)
+        task.apply_async(most_waiting=MOST_WAITING, retry=False)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
