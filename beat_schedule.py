@@ -17,11 +17,15 @@ MOST_WAITING = 20
 """Beat sends nothing to a queue in which so many messages wait for a worker. A message says nothing of its age: then
 the clock of one machine would be compared with that of another."""
 
+TAKEOVER_EVERY_S = 3.0
+"""A run whose worker is gone is taken over so soon after its lease has run out."""
+
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Entry to task, period in seconds, and how many messages may wait. A step of this machine's time moves no tick."""
     periods = {
         "pdpp.dispatch": settings.dispatch_every_s,
+        "pdpp.takeover": min(TAKEOVER_EVERY_S, settings.dispatch_every_s),
         "pdpp.sweep.transient": settings.sweep_every_s,
         "pdpp.sweep.upgrade": settings.sweep_every_s,
         "pdpp.sweep.structural": settings.housekeeping_every_s,

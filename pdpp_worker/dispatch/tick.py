@@ -45,6 +45,11 @@ def dispatch(settings: Settings, db: Database, waiting: Collection[str] = ()) ->
     return db.transact(lambda connection: runs.take_due(connection, PAGE, again, ringing))
 
 
+def take_over(db: Database) -> list[DueRun]:
+    """The runs whose worker is gone, of which workers are to be told now and not only by the next tick."""
+    return db.transact(lambda connection: runs.take_abandoned(connection, PAGE))
+
+
 def _start_scheduled(db: Database) -> None:
     with db.begin() as connection:
         due = schedules.due(connection, PAGE)

@@ -79,6 +79,14 @@ def dispatch(**kwargs: Any) -> None:
         notify(due)
 
 
+@app.task(name="pdpp.takeover", throws=EXPECTED)  # type: ignore[untyped-decorator]
+def take_over(**kwargs: Any) -> None:
+    """Notify workers of runs whose worker is gone."""
+    read("pdpp.takeover", NoArguments, kwargs)
+    for due in dispatcher.take_over(services().db):
+        notify(due)
+
+
 @app.task(name="pdpp.sweep.transient", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def sweep_transient(**kwargs: Any) -> None:
     """Queue recovery runs for due gaps."""
