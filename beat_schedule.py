@@ -25,7 +25,6 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Entry to task, period in seconds, and how many messages may wait. A step of this machine's time moves no tick."""
     periods = {
         "pdpp.dispatch": settings.dispatch_every_s,
-        "pdpp.takeover": min(TAKEOVER_EVERY_S, settings.dispatch_every_s),
         "pdpp.sweep.transient": settings.sweep_every_s,
         "pdpp.sweep.upgrade": settings.sweep_every_s,
         "pdpp.sweep.structural": settings.housekeeping_every_s,
@@ -33,11 +32,14 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         "pdpp.index": settings.index_every_s,
         "pdpp.housekeeping": settings.housekeeping_every_s,
     }
+    takeover = _entry("pdpp.dispatch", min(TAKEOVER_EVERY_S, settings.dispatch_every_s), abandoned=True)
+    return {**{task: _entry(task, period) for task, period in periods.items()}, "takeover": takeover}
+
+
+def _entry(task: str, period_s: float, **arguments: Any) -> dict[str, Any]:
     return {
-        task: {
-            "task": task,
-            "schedule": schedule(timedelta(seconds=period), nowfun=clock.steady),
-            "options": {"most_waiting": MOST_WAITING},
-        }
-        for task, period in periods.items()
+        "task": task,
+        "kwargs": arguments,
+        "schedule": schedule(timedelta(seconds=period_s), nowfun=clock.steady),
+        "options": {"most_waiting": MOST_WAITING},
     }

@@ -20,11 +20,18 @@ from pdpp_worker.search import indexer
 from pdpp_worker.store import events, rates
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
-from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
+from pdpp_worker.tasks.arguments import (
+    DispatchArguments,
+    NoArguments,
+    RecoverArguments,
+    RunArguments,
+    SliceArguments,
+    read,
+)
 from pdpp_worker.tasks.doorbell import notify, notify_after, waiting_queues
 from pdpp_worker.tasks.ending import live_runs, replace_worker
 from pdpp_worker.tasks.fleet_task import told
-from pdpp_worker.tasks.services import services, stopping
+from pdpp_worker.tasks.services import Services, services, stopping
 
 # An expected failure is logged as one sentence, without a traceback.
 EXPECTED = (PdppError,)
@@ -72,19 +79,15 @@ def recover(**kwargs: Any) -> None:
 @app.task(name="pdpp.dispatch", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def dispatch(**kwargs: Any) -> None:
     """Find due runs and notify workers."""
-    read("pdpp.dispatch", NoArguments, kwargs)
+    arguments = read("pdpp.dispatch", DispatchArguments, kwargs)
     own = services()
+    for due in dispatcher.take_over(own.db) if arguments.abandoned else _dispatch(own):
+        notify(due)
+
+
+def _dispatch(own: Services) -> list[DueRun]:
     removed_files.remove(own.settings, own.db)
-    for due in dispatcher.dispatch(own.settings, own.db, waiting_queues()):
-        notify(due)
-
-
-@app.task(name="pdpp.takeover", throws=EXPECTED)  # type: ignore[untyped-decorator]
-def take_over(**kwargs: Any) -> None:
-    """Notify workers of runs whose worker is gone."""
-    read("pdpp.takeover", NoArguments, kwargs)
-    for due in dispatcher.take_over(services().db):
-        notify(due)
+    return dispatcher.dispatch(own.settings, own.db, waiting_queues())
 
 
 @app.task(name="pdpp.sweep.transient", throws=EXPECTED)  # type: ignore[untyped-decorator]
