@@ -17,6 +17,14 @@ def going_on_from(now: datetime) -> Callable[[], datetime]:
     return lambda: now + timedelta(seconds=time.monotonic() - begun)
 
 
+_STARTED = datetime.now(UTC) - timedelta(seconds=time.monotonic())
+
+
+def steady() -> datetime:
+    """This machine's time as it was when the process started, going on by the monotonic clock."""
+    return _STARTED + timedelta(seconds=time.monotonic())
+
+
 class _Clock:
     def __init__(self) -> None:
         self.read: Callable[[], datetime] = lambda: datetime.now(UTC)

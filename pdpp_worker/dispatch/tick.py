@@ -18,7 +18,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.isolation import each, reason
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs, schedules
-from pdpp_worker.store.engine import Database
+from pdpp_worker.store.engine import Database, why_away
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.store.schedules import Due
 
@@ -45,6 +45,11 @@ def dispatch(settings: Settings, db: Database, waiting: Collection[str] = ()) ->
     return db.transact(lambda connection: runs.take_due(connection, PAGE, again, ringing))
 
 
+def take_over(db: Database) -> list[DueRun]:
+    """The runs whose worker is gone, of which workers are to be told now and not only by the next tick."""
+    return db.transact(lambda connection: runs.take_abandoned(connection, PAGE))
+
+
 def _start_scheduled(db: Database) -> None:
     with db.begin() as connection:
         due = schedules.due(connection, PAGE)
@@ -56,6 +61,8 @@ def _start_one(db: Database, connection_id: int) -> None:
     try:
         db.transact(lambda connection: _start(connection, connection_id))
     except Exception as error:
+        if why_away(error) is not None:
+            raise  # no fault of this connection, which stays due
         why = reason(error)
         db.transact(lambda connection: schedules.postpone(connection, connection_id, RETRY_AFTER_S, why))
         raise

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from pdpp_worker.errors import LeaseLostError
 from pdpp_worker.store import leases
@@ -92,5 +92,5 @@ class Heartbeat:
                 self.note_cancel(leases.renew(connection, self._claim))
         except LeaseLostError:
             self.lost = True
-        except DBAPIError:  # the next heartbeat tries again
+        except SQLAlchemyError:  # the pool's own too, where no connection comes free; the next heartbeat tries again
             return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from pdpp_worker.clock import going_on_from
 from pdpp_worker.logs import get_logger
@@ -85,7 +85,7 @@ class RateKeeper:
         try:
             state = self._state()
             self._db.transact(lambda connection: rates.save(connection, self._claim, state))
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             get_logger().warning("rate not kept", run=self._claim.run_id, error=type(error).__name__)
 
     def _state(self) -> dict[str, Any]:

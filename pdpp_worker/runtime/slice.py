@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from redis import Redis
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from pdpp_worker import clock
 from pdpp_worker.errors import LeaseLostError, PacerUnavailableError
@@ -73,7 +73,7 @@ def run_slice(
 
 def _tell_stuck(db: Database, claimed: run_slices.Slice, on_stuck: Callable[[int], None]) -> None:
     claim = claimed.claim
-    with suppress(DBAPIError), db.begin() as connection:
+    with suppress(SQLAlchemyError), db.begin() as connection:
         happened = ("thread_stuck", None, {"holder": claim.holder})
         events.append(connection, claim.connection_id, claim.run_id, [happened])
     on_stuck(claim.run_id)

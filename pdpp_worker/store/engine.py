@@ -30,8 +30,9 @@ TRIES = 10
 """How often a transaction that lost to another one is begun: with the lock timeout, five minutes of waiting at most."""
 _LOST = ("40P01", "40001", "55P03")
 """SQLSTATE of a deadlock, of a serialization failure, and of a lock that did not come free in time."""
-_AWAY = ("08", "57P", "53300", "25P03")
-"""Beginnings of SQLSTATE: a connection is lost or refused, the server ends or starts, or its connections are spent."""
+_AWAY = ("08", "25P03", "53", "57P", "58")
+"""Beginnings of SQLSTATE: a connection is lost or refused, a transaction was idle for too long, the server has no disk,
+memory or connection left, it ends or starts, its files cannot be read or written."""
 
 T = TypeVar("T")
 

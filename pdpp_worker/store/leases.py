@@ -13,6 +13,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pdpp_worker.errors import LeaseLostError
 from pdpp_worker.store.batch import Claim
+from pdpp_worker.store.engine import IDLE_IN_TRANSACTION_S
+
+LEAST_IDLE_S = 5.0
+"""A transaction that holds a lease may do nothing for at least so long, however short the lease: a worker computes."""
 
 _ACQUIRE = text("""
     INSERT INTO leases (connection_id, token, holder, run_id, expires_at)
@@ -27,10 +31,11 @@ _WAIT_FOR_ROW = "2s"
 _LOCK_NOT_AVAILABLE = "55P03"
 _LOCK_TIMEOUT = text("SELECT current_setting('lock_timeout')")
 _SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :value, true)")
+# A host that is cut off inside the transaction keeps its locks no longer than its lease.
 _RENEW = text("""
     UPDATE leases SET expires_at = clock_timestamp() + :lease_s * interval '1 second'
     WHERE connection_id = :connection_id AND token = :token
-    RETURNING 1
+    RETURNING set_config('idle_in_transaction_session_timeout', :idle_ms, true)
 """)
 # Locked, so that what the owner asks for while this transaction works is not passed over at its end.
 _CANCELLED = text("SELECT cancel_requested FROM runs WHERE id = :run_id FOR NO KEY UPDATE")
@@ -92,6 +97,7 @@ def renew(connection: Connection, claim: Claim) -> bool:
         "connection_id": claim.connection_id,
         "token": claim.token,
         "lease_s": claim.lease_s,
+        "idle_ms": f"{min(IDLE_IN_TRANSACTION_S, max(claim.lease_s, LEAST_IDLE_S)) * 1000:.0f}",
     }
     if connection.execute(_RENEW, values).one_or_none() is None:
         raise LeaseLostError(f"The lease for run {claim.run_id} went to another worker; this one stops.")

@@ -71,6 +71,21 @@ _DUE = text(f"""
     WHERE runs.id = due.id
     RETURNING runs.id, due.connector
 """)
+# Those whose worker is gone: its slice has not ended, nobody renews its lease, and nobody was told since it began.
+_ABANDONED = text(f"""
+    UPDATE runs SET rung_at = clock_timestamp()
+    FROM (
+        SELECT runs.id, connections.connector FROM runs
+        JOIN connections ON connections.id = runs.connection_id
+        JOIN leases ON leases.connection_id = runs.connection_id
+        WHERE runs.{IS_ACTIVE} AND runs.not_before <= clock_timestamp() AND died_slices > 0 AND rung_at IS NULL
+            AND leases.expires_at <= clock_timestamp()
+        ORDER BY leases.expires_at LIMIT :limit
+        FOR UPDATE OF runs SKIP LOCKED
+    ) AS due
+    WHERE runs.id = due.id
+    RETURNING runs.id, due.connector
+""")
 # A wait of a run that only retries gaps is over when a walk is due, for which it makes room.
 _WAKE = text(f"""
     UPDATE runs SET not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL
@@ -160,6 +175,11 @@ def take_due(connection: Connection, limit: int, again: timedelta, ringing: Coll
     values = {"limit": limit, "again_s": again.total_seconds(), "lost_s": LOST_S, "ringing": list(ringing)}
     rows = connection.execute(_DUE, values)
     return [DueRun(*row) for row in rows]
+
+
+def take_abandoned(connection: Connection, limit: int) -> list[DueRun]:
+    """The runs whose worker is gone, marked as told: a worker should be told of each now."""
+    return [DueRun(*row) for row in connection.execute(_ABANDONED, {"limit": limit})]
 
 
 def request_cancel(connection: Connection, connection_id: int) -> int | None:

@@ -28,9 +28,7 @@ def configuration() -> dict[str, Any]:
     registry.check_ceilings(settings)
     return {
         **broker_settings(settings, resolve(settings).broker_url.get_secret_value()),
-        "broker_connection_retry_on_startup": True,
-        "broker_connection_timeout": settings.broker_timeout_s,
-        "broker_pool_acquire_timeout": settings.broker_timeout_s,
+        "worker_consumer": "pdpp_worker.tasks.consumer:Consumer",
         "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         "task_default_queue": CONTROL,
         "task_routes": {"pdpp.slice": {"queue": COLLECT}},

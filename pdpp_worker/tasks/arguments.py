@@ -31,6 +31,12 @@ class SliceArguments(_Arguments):
     run: Id
 
 
+class DispatchArguments(_Arguments):
+    """`pdpp.dispatch`: notify workers of what is due; or only of runs whose worker is gone."""
+
+    abandoned: bool = False
+
+
 class RecoverBudget(Budget):
     """Seconds of work, requests and items for each connection; any other field is refused."""
 

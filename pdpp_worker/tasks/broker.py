@@ -20,7 +20,15 @@ def broker_settings(settings: Settings, url: str) -> dict[str, Any]:
     if sentinel.is_sentinel(url):
         watched = sentinel.read(url)
         options["master_name"], address = watched.master, watched.broker_url
-    found: dict[str, Any] = {"broker_url": address, "broker_transport_options": options}
+    found: dict[str, Any] = {
+        "broker_url": address,
+        "broker_transport_options": options,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": settings.broker_timeout_s,
+        "broker_heartbeat": settings.broker_timeout_s,
+        "broker_pool_acquire_timeout": settings.broker_timeout_s,
+    }
     if (certificates := _certificates(url)) is not None:
         found["broker_use_ssl"] = certificates
     return found
@@ -32,7 +40,8 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         "socket_timeout": settings.broker_timeout_s,
         "socket_connect_timeout": settings.broker_timeout_s,
         "socket_keepalive": True,
-        "health_check_interval": 25,
+        # kombu gives up a wait for messages that the server has not answered for so long.
+        "health_check_interval": settings.broker_timeout_s,
         "retry_on_timeout": True,
         "global_keyprefix": "pdpp:",
     }

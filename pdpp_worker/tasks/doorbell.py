@@ -11,9 +11,9 @@ from kombu.exceptions import OperationalError
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.logs import get_logger
-from pdpp_worker.outages import BROKER
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import QUEUES, app
+from pdpp_worker.tasks.broker_watch import watch
 from pdpp_worker.tasks.delayed import DelayedNotifier
 
 
@@ -22,8 +22,8 @@ def notify(due: DueRun) -> bool:
     try:
         queue = registry.get(due.connector).manifest.queue
         app.send_task("pdpp.slice", kwargs={"run": due.run_id}, queue=queue, retry=False)
-    except (OperationalError, OSError) as error:
-        BROKER.began(str(error))
+    except (OperationalError, OSError):
+        watch.hurry()
         return False
     except ConfigurationError as error:
         get_logger().warning("doorbell not sent", run=due.run_id, error=str(error))
@@ -36,8 +36,8 @@ def waiting_queues() -> set[str]:
     with app.connection_for_write() as connection:
         try:
             return {name for name in QUEUES if _waits(connection, name)}
-        except (OSError, *connection.connection_errors) as error:
-            BROKER.began(str(error))
+        except (OperationalError, OSError, *connection.connection_errors):
+            watch.hurry()
             return set()
 
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from celery import Task
 from celery.exceptions import Ignore
-from celery.signals import after_setup_logger, after_task_publish
+from celery.signals import after_setup_logger
 from kombu.exceptions import OperationalError
 
 from pdpp_worker.errors import SchemaMismatchError
-from pdpp_worker.outages import BROKER, DATABASE, SCHEMA
+from pdpp_worker.outages import DATABASE, SCHEMA
 from pdpp_worker.store.engine import why_away
+from pdpp_worker.tasks.broker_watch import watch
 
-_CONNECTED = "Connected to %s"
-_OF_THE_BROKER = ("celery.beat", "celery.worker.consumer", "kombu")
+_OF_THE_BROKER, _OF_TASKS = ("celery", "kombu"), "celery.app.trace"
 """The loggers that speak of the broker. A task that fails on a file has an OSError too, and is another matter."""
 
 
@@ -48,6 +48,25 @@ class FleetTask(Task):  # type: ignore[misc]
 
     abstract = True
 
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, *, most_waiting: int | None = None, **options: Any
+    ) -> Any:
+        """Send it; None, and nothing was sent, where so many messages wait in its queue as are let wait.
+
+        A producer of the pool sends it: beat's own would keep a connection that was lost for ever.
+        """
+        options.pop("producer", None)
+        if most_waiting is not None and self._waiting() >= most_waiting:
+            return None
+        return super().apply_async(args, kwargs, **options)
+
+    def _waiting(self) -> int:
+        """How many messages wait in its queue."""
+        queue = self.app.amqp.router.route({}, self.name)["queue"].name
+        with self.app.connection_or_acquire() as connection:
+            declared = connection.default_channel.queue_declare(queue=queue, durable=True, auto_delete=False)
+            return int(declared.message_count)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it."""
         with told():
@@ -55,25 +74,30 @@ class FleetTask(Task):  # type: ignore[misc]
 
 
 class OncePerOutage(logging.Filter):
-    """Drops what Celery says of a broker that is out of reach, and says it once."""
+    """Drops what Celery says of a broker that is out of reach; the watch of the broker says it once."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is to be logged."""
-        if record.msg == _CONNECTED:
-            BROKER.over()
-        error = _failure(record)
-        if error is not None:
-            BROKER.began(str(error))
-        return error is None
+        is_told = _is_of_the_broker(record)
+        if is_told:
+            watch.hurry()
+        return not is_told
 
 
-def _failure(record: logging.LogRecord) -> BaseException | None:
-    """The failure of the broker that a record is about."""
-    if record.levelno < logging.WARNING or not record.name.startswith(_OF_THE_BROKER):
-        return None
+def _is_of_the_broker(record: logging.LogRecord) -> bool:
+    """Whether a record is about a failure of the broker."""
+    if record.levelno < logging.WARNING or not record.name.startswith(_OF_THE_BROKER) or record.name == _OF_TASKS:
+        return False
     raised = record.exc_info[1] if record.exc_info else None
     told_of = record.args if isinstance(record.args, tuple) else ()
-    return next((one for one in (raised, *told_of) if isinstance(one, _broker_errors())), None)
+    return any(isinstance(error, _broker_errors()) for one in (raised, *told_of) for error in _chain(one))
+
+
+def _chain(error: object) -> Iterator[BaseException]:
+    """An error, and those that it was raised from."""
+    while isinstance(error, BaseException):
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @lru_cache(maxsize=1)
@@ -87,8 +111,3 @@ def _broker_errors() -> tuple[type[BaseException], ...]:
 def _tell_once(logger: logging.Logger, **_: object) -> None:
     for handler in logger.handlers:
         handler.addFilter(OncePerOutage())
-
-
-@after_task_publish.connect  # type: ignore[untyped-decorator]
-def _published(**_: object) -> None:
-    BROKER.over()

@@ -8,6 +8,7 @@ from typing import Any
 from celery.exceptions import Ignore
 from celery.signals import worker_ready
 
+from beat_schedule import MOST_WAITING
 from pdpp_worker import dispatch as dispatcher
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
@@ -17,15 +18,21 @@ from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.search import indexer
-from pdpp_worker.settings import get_settings
 from pdpp_worker.store import events, rates
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
-from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
+from pdpp_worker.tasks.arguments import (
+    DispatchArguments,
+    NoArguments,
+    RecoverArguments,
+    RunArguments,
+    SliceArguments,
+    read,
+)
 from pdpp_worker.tasks.doorbell import notify, notify_after, waiting_queues
 from pdpp_worker.tasks.ending import live_runs, replace_worker
 from pdpp_worker.tasks.fleet_task import told
-from pdpp_worker.tasks.services import services, stopping
+from pdpp_worker.tasks.services import Services, services, stopping
 
 # An expected failure is logged as one sentence, without a traceback.
 EXPECTED = (PdppError,)
@@ -73,11 +80,15 @@ def recover(**kwargs: Any) -> None:
 @app.task(name="pdpp.dispatch", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def dispatch(**kwargs: Any) -> None:
     """Find due runs and notify workers."""
-    read("pdpp.dispatch", NoArguments, kwargs)
+    arguments = read("pdpp.dispatch", DispatchArguments, kwargs)
     own = services()
-    removed_files.remove(own.settings, own.db)
-    for due in dispatcher.dispatch(own.settings, own.db, waiting_queues()):
+    for due in dispatcher.take_over(own.db) if arguments.abandoned else _dispatch(own):
         notify(due)
+
+
+def _dispatch(own: Services) -> list[DueRun]:
+    removed_files.remove(own.settings, own.db)
+    return dispatcher.dispatch(own.settings, own.db, waiting_queues())
 
 
 @app.task(name="pdpp.sweep.transient", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -131,7 +142,7 @@ def index(**kwargs: Any) -> None:
 def after_deployment(**_: object) -> None:
     """Do at the start of a worker what beat would do later: it may bring newer connectors, or find a waiting run."""
     for task in (dispatch, sweep_structural, sweep_upgrade):
-        task.apply_async(expires=get_settings().sweep_every_s, retry=False)
+        task.apply_async(most_waiting=MOST_WAITING, retry=False)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

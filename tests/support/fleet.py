@@ -97,6 +97,6 @@ def worker(settings: Settings, tmp_path: Path, queues: str = "control,collect,lo
     return celery(settings, tmp_path, "worker", *options, **extra)
 
 
-def beat(settings: Settings, tmp_path: Path) -> Any:
+def beat(settings: Settings, tmp_path: Path, **extra: str) -> Any:
     """A beat; use it in a `with`."""
-    return celery(settings, tmp_path, "beat", "-S", "celery.beat:Scheduler", "-l", "INFO")
+    return celery(settings, tmp_path, "beat", "-S", "celery.beat:Scheduler", "-l", "INFO", **extra)
