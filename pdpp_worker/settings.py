@@ -52,7 +52,7 @@ TOLD_TO_COMMANDS = (
     *("PDPP_CONNECTOR_ID", "PDPP_CONNECTOR_INSTANCE_ID", "PDPP_RUN_ID", "PDPP_RUN_TRIGGER_KIND"),
     *("PDPP_RUN_AUTOMATION_MODE", "PDPP_FILES_DIR", "PDPP_CONNECTOR_ARTIFACT_ROOT", "PDPP_PACING_MIN_INTERVAL_MS"),
     *("PDPP_BROWSER_PROFILE_ROOT", "PDPP_BROWSER_HEADLESS", "PDPP_RS_URL", "PDPP_OWNER_TOKEN"),
-    "PDPP_ACCEPT_OPTIONAL_SKIPS",
+    *("PDPP_ACCEPT_OPTIONAL_SKIPS", "PDPP_PROCESS_MARK"),
 )
 """Variables that a connector's command is told; where the command uses this package, none is a mistyped setting."""
 _TYPO = 0.7
@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     """Celery's broker; unset: the Redis server above, database 1 beside it."""
     secret_key: SecretStr | None = None
     """Fernet key for stored credentials; unset: the file `secret.key` in the data directory."""
+    connector_user: str | None = None
+    """User as whom connectors that are programs run: a name, an id, or `FIRST-LAST`, one for each run at a time;
+    unset: 60706-61183 where the fleet is root and such a user reads what the connector needs, else the fleet's own."""
+    connectors_offline: Annotated[tuple[str, ...], NoDecode] = ()
+    """Connectors that are programs and get no network, with commas between their names."""
 
     dispatch_every_s: Period = 30.0
     """How often the dispatcher looks for due runs."""
@@ -161,7 +166,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: str) -> str:
         return value.upper()
 
-    @field_validator("web_hosts", mode="before")
+    @field_validator("web_hosts", "connectors_offline", mode="before")
     @classmethod
     def _listed(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
         names = value.split(",") if isinstance(value, str) else value

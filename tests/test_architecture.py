@@ -442,7 +442,7 @@ def test_an_active_run_is_spelled_once() -> None:
 
 
 OLD_WORDS = re.compile(
-    r"\b(keep_books|books|StreamEnd|Leftover|leftovers|unsettled|unasked|let_go|taken_forms|put_off|held_until|"
+    r"\b(keep_books|books|StreamEnd|Leftover|orphaned|unsettled|unasked|let_go|taken_forms|put_off|held_until|"
     r"Intake|Played|is_news|Ring|spine|leash|leashed|levers|shelf|ladder|climb|rungs|Census|Mender|mends?|"
     r"rung|goes back for)\b"
 )

@@ -38,6 +38,7 @@ def _is_there(tool: ExternalTool) -> bool:
     with suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(
             [program, *tool.arguments],
+            env=get_settings().platform_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

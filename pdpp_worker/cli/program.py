@@ -9,6 +9,7 @@ import typer
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
+from pdpp_worker import privileges
 from pdpp_worker.cli.commands import (
     cancel,
     connection,
@@ -106,6 +107,7 @@ app.command()(version.version)
 
 def main() -> None:
     """Run the program and end the process."""
+    privileges.protect()
     for stream in (sys.stdout, sys.stderr):
         # Characters that this terminal's encoding lacks are shown as escapes, and are no reason to fail.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

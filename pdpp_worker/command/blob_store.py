@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import NamedTuple
@@ -18,6 +18,7 @@ RUN_BYTES = 64 * 1024**3
 """Most that one run uploads."""
 LEAST_FREE_BYTES = 1024**3
 """So much of the disk is left free."""
+_OPEN_FILES = Path("/proc/self/fd")
 
 
 class TooLargeError(Exception):
@@ -44,6 +45,23 @@ class BlobStore:
         self._folder = files / FOLDER
         self._blob_bytes = blob_bytes
         self._left = run_bytes
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Write into the very directory that is there now inside the block, also where a link is put in its place.
+
+        Raises:
+            OSError: a link is in its place already.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        usual, held = self._folder, os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        if _OPEN_FILES.is_dir():
+            self._folder = _OPEN_FILES / str(held)
+        try:
+            yield
+        finally:
+            self._folder = usual
+            os.close(held)
 
     def add(self, chunks: Iterable[bytes]) -> Blob:
         """Store a blob.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import selectors
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-from pdpp_worker.command import subreaper
+from pdpp_worker.command import marked_processes, subreaper
+from pdpp_worker.command.connector_user import Account
 from pdpp_worker.command.lines import BoundedLines
 from pdpp_worker.command.outline import Outline
 from pdpp_worker.errors import ProtocolViolation
+from pdpp_worker.privileges import handed_on
 
 LINE_BYTES = 16 * 1024 * 1024
 """Longest line of standard output that is read whole; in memory its message may be ten times as large."""
@@ -31,6 +34,7 @@ _CHUNK = 256 * 1024
 _LOOK_EVERY_S = 0.25
 _SUBREAPER_S = 10.0
 """Longest time that the subreaper may take to end everything, beyond the grace, s."""
+_KEEPER = (sys.executable, "-I", "-S", subreaper.__file__)
 
 
 class Child:
@@ -44,11 +48,22 @@ class Child:
         *,
         check: Callable[[], None],
         log: Callable[[bytes], None],
+        account: Account | None = None,
+        paths: Sequence[str] = (),
+        is_offline: bool = False,
     ) -> None:
-        """Start it in `folder`. `check` is called during every wait; `log` gets the chunks of its standard error."""
+        """Start it in `folder`. `check` is called during every wait; `log` gets the chunks of its standard error.
+
+        `account`: the user that it runs as; None: this process's. `paths`: absolute ones that it is to reach.
+        `is_offline`: it has no network.
+        """
         self._check = check
         self._log = log
-        self._process, self._lifeline = _start(command, folder, environment)
+        self._account = account
+        self._mark = secrets.token_hex(16)
+        identity = "-" if account is None else account.identity
+        keeper = [identity, "offline" if is_offline else "online", str(len(paths)), *paths, *command]
+        self._process, self._lifeline = _start(keeper, folder, {**environment, marked_processes.MARK: self._mark})
         self._stdin, self._stdout, self._stderr = _pipes(self._process)
         self._lines = BoundedLines(LINE_BYTES)
         self._whole: deque[bytes | Outline] = deque()
@@ -109,12 +124,21 @@ class Child:
         if not self._ends_within(GRACE_S + _SUBREAPER_S):
             self._process.kill()
             self._process.wait()
+        if self._process.returncode < 0:  # it was killed, so it has ended nothing
+            self._end_marked_processes()
         with suppress(BlockingIOError):
             while not self._stderr.closed:
                 self._take_errors()
         self._selector.close()
         for pipe in (self._stdin, self._stdout, self._stderr):
             pipe.close()
+
+    def _end_marked_processes(self) -> None:
+        if self._account is not None and self._account.is_own:
+            with handed_on():
+                subprocess.run([*_KEEPER, "sweep", self._account.identity], check=False)
+        else:
+            marked_processes.end(self._mark)
 
     def _look(self, timeout_s: float) -> None:
         self._check()
@@ -157,20 +181,21 @@ class Child:
         return self._process.returncode is not None
 
 
-def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the command under the subreaper; returns its process and our end of the lifeline."""
+def _start(keeper: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the subreaper with these arguments; returns its process and our end of the lifeline."""
     reading, lifeline = os.pipe()
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", subreaper.__file__, str(reading), str(GRACE_S), *command],
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[reading],
-            start_new_session=True,
-        )
+        with handed_on():
+            process = subprocess.Popen(
+                [*_KEEPER, str(reading), str(GRACE_S), *keeper],
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[reading],
+                start_new_session=True,
+            )
     except BaseException:
         os.close(lifeline)
         raise

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from pydantic import SecretStr
 
-from pdpp_worker.command.blob_server import BlobServer
-from pdpp_worker.command.blob_store import BlobStore
 from pdpp_worker.command.child import Child
 from pdpp_worker.command.conversation import Conversation
 from pdpp_worker.command.dialect.forms import Facts, Item
 from pdpp_worker.command.dialect.handover import Handover
 from pdpp_worker.command.dialect.outgoing import encoded, start_line
 from pdpp_worker.command.dialect.reader import DialectReader
-from pdpp_worker.command.environment import command_line, environment_of
+from pdpp_worker.command.prepared_program import Program, prepared
 from pdpp_worker.command.stderr import ErrorLog
 from pdpp_worker.connector import Collect, Context, Start
 from pdpp_worker.errors import UpstreamError
@@ -36,17 +33,14 @@ def collector(manifest: Manifest, folder: Path) -> Collect:
 
 
 def _collect(manifest: Manifest, folder: Path, start: Start, context: Context) -> Iterator[Item]:
-    with _blobs(manifest, context) as blobs:
-        yield from _talk(manifest, folder, start, context, blobs)
+    with prepared(manifest, folder, start, context) as program:
+        yield from _talk(manifest, program, start, context)
 
 
-def _talk(manifest: Manifest, folder: Path, start: Start, context: Context, blobs: Mapping[str, str]) -> Iterator[Item]:
-    environment, secrets = environment_of(manifest, start, context)
-    environment.update(blobs)
+def _talk(manifest: Manifest, program: Program, start: Start, context: Context) -> Iterator[Item]:
     redactor = Redactor()
-    for secret in (*secrets, *blobs.values()):
+    for secret in program.secrets:
         redactor.learn(SecretStr(secret))
-    command = command_line(manifest, folder, environment)
     handover = Handover(start.detail_gaps)
     first = start_line(start, manifest, handover.first(), attended=context.occasion.attended)
     reader = DialectReader(facts_of(manifest, start, context, handover))
@@ -57,28 +51,21 @@ def _talk(manifest: Manifest, folder: Path, start: Start, context: Context, blob
         if time.monotonic() >= deadline:
             raise UpstreamError(f"the command had not ended after {LONGEST_S / 3600:g} h", reason="timed_out")
 
-    child = Child(command, folder, environment, check=check, log=ErrorLog(context.log, redactor))
+    child = Child(
+        program.command,
+        program.folder,
+        program.environment,
+        check=check,
+        log=ErrorLog(context.log, redactor),
+        account=program.account,
+        paths=program.paths,
+        is_offline=program.is_offline,
+    )
     try:
         child.send(encoded(first))
         yield from Conversation(child, reader, context, redactor).messages()
     finally:
         child.stop()
-
-
-@contextmanager
-def _blobs(manifest: Manifest, context: Context) -> Iterator[Mapping[str, str]]:
-    """Takes the run's blobs while the block lasts; a connector in our own form writes files itself."""
-    if manifest.connector_key is None:
-        yield {}
-        return
-    server = BlobServer(
-        BlobStore(context.files),
-        connector_id=manifest.connector_key,
-        connection_id=context.occasion.connection_id,
-        streams=[one.name for one in manifest.streams],
-    )
-    with server.serving():
-        yield server.variables
 
 
 def facts_of(manifest: Manifest, start: Start, context: Context, handover: Handover) -> Facts:

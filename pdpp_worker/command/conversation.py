@@ -12,7 +12,7 @@ from pdpp_worker.command.dialect.forms import Item, Reply
 from pdpp_worker.command.dialect.outgoing import answer_line, encoded
 from pdpp_worker.command.dialect.reader import DialectReader
 from pdpp_worker.command.outline import Outline
-from pdpp_worker.command.subreaper import CANNOT_START
+from pdpp_worker.command.subreaper import CANNOT_BE_OFFLINE, CANNOT_START
 from pdpp_worker.connector import Context, Done, DoneError, Interaction
 from pdpp_worker.errors import ProtocolViolation, UpstreamError
 from pdpp_worker.protocol.foreign import Assistance, AssistanceEnded
@@ -21,6 +21,10 @@ from pdpp_worker.secrets import Redactor
 EXIT_S = 30.0
 """How long a command may take to exit after its DONE."""
 _TOLD_CHARACTERS = 1000
+_NOT_BEGUN = {
+    CANNOT_START: "could not be started",
+    CANNOT_BE_OFFLINE: "was not started, since this kernel gives it no network of its own (PDPP_CONNECTORS_OFFLINE)",
+}
 
 
 class Conversation:
@@ -56,7 +60,7 @@ class Conversation:
                     self._note_request(item)
                     yield item
         code = self._child.exit_code(EXIT_S)
-        how = "could not be started" if code == CANNOT_START else f"ended without DONE ({_exit(code)})"
+        how = _NOT_BEGUN.get(code or 0, f"ended without DONE ({_exit(code)})")
         text = f"the command {how}; its output on standard error is in the worker's log"
         raise UpstreamError(text, reason="source_partition_failed")
 

@@ -20,7 +20,8 @@ PYTHON = "{python}"
 _TRIGGER_KINDS = {"schedule": "scheduled", "sweep": "retry", "upgrade": "retry", "manual": "scheduled"}
 """A run by hand that nobody watches is one of the schedule: only a watched one may ask its owner for anything."""
 
-_PACKAGES = Path(__file__).resolve().parents[2]
+PACKAGES = Path(__file__).resolve().parents[2]
+"""The directory from which this package is imported."""
 
 
 def environment_of(manifest: Manifest, start: Start, context: Context) -> tuple[dict[str, str], list[str]]:
@@ -39,7 +40,7 @@ def environment_of(manifest: Manifest, start: Start, context: Context) -> tuple[
         **_run_variables(manifest, start, context),
     }
     if manifest.command is not None and manifest.command[0] == PYTHON:
-        variables["PYTHONPATH"] = str(_PACKAGES)
+        variables["PYTHONPATH"] = str(PACKAGES)
     return {name: value for name, value in variables.items() if value is not None}, list(credentials.values())
 
 

@@ -1,12 +1,17 @@
 """Runs a command and ends everything that it has started; no orphan is left.
 
-    subreaper.py LIFELINE_FD GRACE_S PROGRAM ARGUMENT...
+    subreaper.py LIFELINE_FD GRACE_S IDENTITY NETWORK COUNT PATH... PROGRAM ARGUMENT...
+    subreaper.py sweep IDENTITY
+
+IDENTITY is that of the user that the command runs as; see `other_user`. Where that user has nothing else to do, its
+processes are killed before the command begins and after it ended, and by `sweep`. NETWORK is `online` or `offline`.
+COUNT is the number of paths that the user is to reach.
 
 The worker holds the other end of the lifeline, a pipe. It is closed when the worker closes it, ends or is killed; then
 the command's process group gets SIGTERM, and SIGKILL after a grace. On Linux this process is a
 subreaper: it adopts what leaves that group, so that a command which forks itself away is ended too. Exits as the
 command did; 128 + n for signal n.
-Imports nothing of the package, so that it starts quickly.
+Imports next to nothing of the package, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -21,8 +26,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+if __name__ == "__main__":  # it is run by its path
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from pdpp_worker.command.other_user import (
+    Identity,
+    become,
+    give_pipes,
+    leave_network,
+    leave_network_as_user,
+    sweep,
+)
+from pdpp_worker.command.uncovering import uncover
+
 CANNOT_START = 127
 """Exit code of a command that could not be started."""
+CANNOT_BE_OFFLINE = 126
+"""Exit code where the kernel gives the command no network of its own."""
 
 _ORPHANS_S = 5.0
 _LOOK_EVERY_S = 0.02
@@ -33,17 +53,22 @@ _RESET = (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command to its end, or to the end of the lifeline; returns the exit status."""
-    lifeline, grace_s, command = int(arguments[0]), float(arguments[1]), arguments[2:]
+    if arguments[0] == "sweep":
+        return sweep(Identity(arguments[1]))
+    lifeline, grace_s, identity = int(arguments[0]), float(arguments[1]), Identity(arguments[2])
+    paths, command = arguments[5 : 5 + int(arguments[4])], arguments[5 + int(arguments[4]) :]
+    sweep(identity)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     ended = _child_ends()
-    group = _start(command, lifeline)
+    group = _start(command, lifeline, identity, paths, offline=arguments[3] == "offline")
     _release_pipes()
     status = _wait(group, lifeline, ended, grace_s)
     _kill(group, signal.SIGKILL)
     _end_orphans()
+    sweep(identity)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
@@ -57,7 +82,8 @@ def _child_ends() -> int:
     return reading
 
 
-def _start(command: Sequence[str], lifeline: int) -> int:
+def _start(command: Sequence[str], lifeline: int, identity: Identity, paths: Sequence[str], *, offline: bool) -> int:
+    keeper = os.getpid()
     pid = os.fork()
     if pid:
         with suppress(OSError):
@@ -66,14 +92,35 @@ def _start(command: Sequence[str], lifeline: int) -> int:
     try:
         os.setpgid(0, 0)
         os.close(lifeline)
-        if sys.platform == "linux":  # parent-death signal: the command ends with the subreaper, even if it kills it
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        is_apart = offline and leave_network()
+        enter(identity, paths)
+        if offline and not is_apart and not leave_network_as_user():
+            os._exit(CANNOT_BE_OFFLINE)
+        _die_with(keeper)
         for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
         os.execvp(command[0], list(command))  # noqa: S606 - the manifest's command, and no shell is wanted
     except OSError as error:
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+        os.write(2, f"{command[0]}: {error}\n".encode())
     os._exit(CANNOT_START)
+
+
+def enter(identity: Identity, paths: Sequence[str]) -> None:
+    """Become the user who is to reach these paths; raises OSError as the steps do."""
+    if identity.ids is not None:
+        here = Path.cwd()
+        uncover(paths, *identity.ids)
+        os.chdir(here)  # it may lie below what is covered now
+        give_pipes(identity)
+        become(identity)
+
+
+def _die_with(keeper: int) -> None:
+    """Ask for the end of this process with the end of its parent, even if it kills it; a change of user clears that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != keeper:
+        os._exit(CANNOT_START)
 
 
 def _release_pipes() -> None:

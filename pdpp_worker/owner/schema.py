@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pdpp_worker.store import migrate
+from pdpp_worker.store import migrate, roles
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.migrate import require_current, revisions
 
-__all__ = ["require_current", "revisions", "upgrade"]
+__all__ = ["require_current", "revisions", "roles_of", "upgrade"]
+
+
+def roles_of(db: Database) -> list[str]:
+    """The SQL that makes roles with only the rights that each needs."""
+    return list(roles.statements(db.engine.url.database or "pdpp"))
 
 
 def upgrade(db: Database) -> bool:

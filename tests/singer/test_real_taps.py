@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import create_engine, text
 
+from pdpp_worker.settings import get_settings
 from pdpp_worker.singer.describe import discover
 from tests.cli.conftest import Cli
 from tests.singer.conftest import Taps, real_tap
@@ -147,12 +150,13 @@ def test_a_table_of_postgresql_is_collected(
         )
     engine.dispose()
     # The tap insists on a host and a password; the server answers on its socket and asks for none.
-    url = database_url.replace(
-        "postgresql+psycopg://postgres@", "postgresql+psycopg2://postgres:unasked@localhost:5432"
-    )
+    url = database_url.replace("postgresql+psycopg://pdpp@", "postgresql+psycopg2://pdpp:unasked@localhost:5432")
     config = {"sqlalchemy_url": url, "filter_schemas": ["shop"]}
     (tmp_path / "config.json").write_text(json.dumps(config))
     monkeypatch.setenv("SHOP_URL", url)
+    # Nobody else can reach the fleet's own server, and the tap is to read it.
+    monkeypatch.setenv("PDPP_CONNECTOR_USER", pwd.getpwuid(os.geteuid()).pw_name)
+    get_settings.cache_clear()
     catalog = discover(tap, tmp_path / "config.json")
     taps.connect([tap], config, catalog, ["shop-orders"], sqlalchemy_url="env:SHOP_URL")
 

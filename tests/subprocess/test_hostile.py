@@ -219,8 +219,9 @@ def test_what_a_command_forks_away_ends_with_it(commands: Commands) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
-def test_a_command_that_kills_its_subreaper_ends_with_it(commands: Commands) -> None:
-    assert commands.misbehave("kills_its_subreaper")["status"] == "failed"
+@pytest.mark.parametrize("how", ["kills_its_subreaper", "forks_away_and_kills_its_subreaper"])
+def test_a_command_that_kills_its_subreaper_ends_with_it(commands: Commands, how: str) -> None:
+    assert commands.misbehave(how)["status"] == "failed"
 
     commands.nothing_is_left()
 

@@ -14,6 +14,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from pdpp_worker.local.embedded import EmbeddedServers
+from pdpp_worker.local.embedded.database_roles import ROLE, SUPERUSER
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 
@@ -37,7 +38,7 @@ SELECT md5(concat_ws('|',
   (SELECT string_agg(setconfig::text, ';' ORDER BY setrole) FROM pg_db_role_setting AS s JOIN pg_database AS d
      ON d.oid = setdatabase WHERE datname = current_database()),
   (SELECT string_agg(version_num, ',') FROM alembic_version),
-  (SELECT count(*) FROM pg_statistic WHERE starelid >= 16384)))
+  (SELECT count(*) FROM pg_stats WHERE schemaname NOT IN ('pg_catalog', 'information_schema'))))
 """
 _SEQUENCES = """
 SELECT setval(schemaname || '.' || sequencename, start_value, false) FROM pg_sequences WHERE last_value IS NOT NULL
@@ -51,7 +52,7 @@ class Databases:
         self._base, _, self._query = servers.database_url.partition("?")
         self._numbers = itertools.count()
         self._free: list[str] = []
-        self._admin = psycopg.connect(_plain(servers.database_url), autocommit=True)
+        self._admin = psycopg.connect(_plain(servers._postgres.url_of(SUPERUSER)), autocommit=True)
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # no test of this server cuts the power
             self._admin.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
         self._admin.execute("SELECT pg_reload_conf()")
@@ -66,7 +67,7 @@ class Databases:
     def create(self, name: str, template: str) -> str:
         """Create a database as a copy of another one; return its URL."""
         self._admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(*map(sql.Identifier, (name, ROLE, template)))
         )
         return f"{self._base.rpartition('/')[0]}/{name}?{self._query}"
 

@@ -46,6 +46,13 @@ def address() -> None:
 
 
 @app.command()
+def roles() -> None:
+    """Print the SQL that makes roles with few rights, for a server of your own."""
+    with connected() as session:
+        say(*schema.roles_of(session.db))
+
+
+@app.command()
 def dump(
     file: BackupFile,
     files: Annotated[bool, typer.Option("--files", help="Keep attachments, archives and sessions too.")] = False,

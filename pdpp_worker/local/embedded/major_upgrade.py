@@ -14,6 +14,7 @@ from pathlib import Path
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local import locks
 from pdpp_worker.local.embedded import postgres_tools
+from pdpp_worker.local.embedded.database_roles import ROLE, SUPERUSER
 from pdpp_worker.local.embedded.postgres import Postgres
 from pdpp_worker.local.embedded.server import ENVIRONMENT
 
@@ -86,7 +87,7 @@ def _old_program(version: str, folder: Path | None) -> Path:
 def _dump(server: Postgres, program: Path, version: str) -> Path:
     dumped = server.home / f"before-upgrade-{version}-{time.strftime('%Y%m%d-%H%M%S')}.dump"
     with _running(server, program, server.data):
-        postgres_tools.dump(server.url, dumped, ENVIRONMENT)
+        postgres_tools.dump(server.url_of(SUPERUSER), dumped, ENVIRONMENT)
     dumped.chmod(0o600)
     return dumped
 
@@ -98,7 +99,7 @@ def _new(server: Postgres) -> Path:
 def _fill_new(server: Postgres, dumped: Path) -> None:
     server.make_cluster(_new(server))
     with _running(server, server.executable, _new(server)):
-        postgres_tools.restore(server.url, dumped, ENVIRONMENT)
+        postgres_tools.restore(server.url_of(ROLE), dumped, ENVIRONMENT)
 
 
 @contextmanager

@@ -10,14 +10,13 @@ from urllib.parse import urlencode
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.embedded.account import make_owned_directory
+from pdpp_worker.local.embedded.database_roles import DATABASE, ROLE, SUPERUSER, guard, is_guarded, own_everything
 from pdpp_worker.local.embedded.server import Server, packaged_file
 
 _PORT = "5432"
-_USER = "postgres"
-_DATABASE = "pdpp"
 
-# Only accounts that may enter the socket's directory can connect, so the server asks for no password. It logs neither
-# statements nor the rows that an error is about: those are the owner's data.
+# Only accounts that may enter the socket's directory can connect, and of these only the fleet's own. The server logs
+# neither statements nor the rows that an error is about: those are the owner's data.
 _SETTINGS = {
     "listen_addresses": "",
     "port": _PORT,
@@ -45,9 +44,16 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        """The database's URL, for SQLAlchemy and psycopg."""
+        """The database's URL, for SQLAlchemy and psycopg.
+
+        An earlier version may have started the server that runs; until the next start that knows the superuser alone.
+        """
+        return self.url_of(ROLE if is_guarded(self.data) else SUPERUSER)
+
+    def url_of(self, role: str) -> str:
+        """The database's URL for a role: the program's, or the superuser's."""
         address = urlencode({"host": self.socket_directory, "port": _PORT})
-        return f"postgresql+psycopg://{_USER}@/{_DATABASE}?{address}"
+        return f"postgresql+psycopg://{role}@/{DATABASE}?{address}"
 
     def program(self) -> Path:
         return packaged_file(self.distribution, "pginstall/bin/postgres")
@@ -64,7 +70,7 @@ class Postgres(Server):
         from psycopg import conninfo, pq  # the server supervisor, which never connects, stays small without them
 
         address = conninfo.make_conninfo(
-            host=str(self.socket_directory), port=_PORT, user=_USER, dbname=_DATABASE, connect_timeout=5
+            host=str(self.socket_directory), port=_PORT, user=SUPERUSER, dbname=DATABASE, connect_timeout=5
         )
         # A server that refuses a client for want of room answers all the same.
         return pq.PGconn.ping(address.encode()) == pq.Ping.OK
@@ -85,13 +91,31 @@ class Postgres(Server):
                 f"The data in {self.data} is of PostgreSQL {have}, and this program brings {need}. "
                 "Bring it over with: pdpp-worker db upgrade-server"
             )
+        self._guard(self.data)
 
     def make_cluster(self, directory: Path) -> None:
         """Create an empty cluster with our database, in place of what is there."""
         shutil.rmtree(directory, ignore_errors=True)
         make_owned_directory(directory, self.account)
         self.run([str(self.executable.with_name("initdb")), "-D", str(directory), *_INITDB_OPTIONS])
-        self.run([str(self.executable), "--single", "-D", str(directory), _USER], f"create database {_DATABASE}\n")
+        self._alone(directory, SUPERUSER, f"create database {DATABASE}\n")
+        self._guard(directory)
+
+    def _guard(self, directory: Path) -> None:
+        """Let the program's role own the database, and the server ask who a client is."""
+        if not is_guarded(directory):
+            self._alone(directory, DATABASE, own_everything())
+        guard(directory)
+
+    def _alone(self, directory: Path, database: str, statements: str) -> None:
+        """Run statements, one a line, without a server.
+
+        Raises:
+            ConfigurationError: one of them failed; with what PostgreSQL said.
+        """
+        said = self.run([str(self.executable), "--single", "-D", str(directory), database], statements)
+        if errors := [line for line in said.splitlines() if "ERROR:" in line or "FATAL:" in line]:
+            raise ConfigurationError(f"postgres could not be set up in {directory}: {errors[0]}")
 
     def data_version(self) -> str | None:
         """The major version of the data, None where there is none."""
@@ -111,8 +135,8 @@ class Postgres(Server):
 
 
 _INITDB_OPTIONS = (
-    f"--username={_USER}",
-    "--auth=trust",
+    f"--username={SUPERUSER}",
+    "--auth=peer",
     "--encoding=UTF8",
     "--locale=C",
     "--locale-provider=builtin",

@@ -138,8 +138,8 @@ class Server(ABC):
         for stale in self.socket_directory.glob(f"{self.socket_name}*"):
             stale.unlink()
 
-    def run(self, command: list[str], stdin: str = "") -> None:
-        """Run one of the server's tools to its end, as the server's account.
+    def run(self, command: list[str], stdin: str = "") -> str:
+        """Run one of the server's tools to its end, as the server's account; returns what it said.
 
         Raises:
             ConfigurationError: it failed; with what it said.
@@ -160,6 +160,7 @@ class Server(ABC):
         if result.returncode:
             said = (result.stderr or result.stdout).strip()
             raise ConfigurationError(f"{self.name} could not be set up in {self.home}: {said}")
+        return result.stderr
 
 
 def _package(distribution: str) -> Path:

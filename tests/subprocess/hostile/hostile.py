@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -77,6 +79,21 @@ def kills_its_subreaper() -> None:
     forever()
 
 
+def is_a_comet() -> None:
+    """Leave a process that becomes another one all the time."""
+    if os.fork() == 0:
+        os.setsid()
+        for descriptor in range(3):
+            os.close(descriptor)
+        mark(os.getpid())
+        while not os.fork():
+            pass
+        os._exit(0)
+    while not MARK.exists() or not MARK.read_text():
+        time.sleep(0.01)
+    good()
+
+
 def forks_away() -> None:
     """Leave a process in a session of its own, twice removed, that holds on to every pipe."""
     code = "import os, signal, sys, time\nsignal.signal(15, signal.SIG_IGN)\nif os.fork(): sys.exit()\nos.setsid()\n"
@@ -85,6 +102,18 @@ def forks_away() -> None:
     while not MARK.exists() or not MARK.read_text():
         time.sleep(0.01)
     good()
+
+
+def forks_away_and_kills_its_subreaper() -> None:
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            mark(os.getpid())
+            forever()
+        os._exit(0)
+    while not MARK.exists() or not MARK.read_text():
+        time.sleep(0.01)
+    kills_its_subreaper()
 
 
 def floods() -> None:
@@ -303,6 +332,52 @@ def tells_secrets() -> None:
 
 def shows_environment() -> None:
     record("environment", names=sorted(os.environ), arguments=sys.argv, start=START)
+    done(1)
+
+
+def spies() -> None:
+    """Try to read what is the fleet's and other connections', and tell what was had."""
+    tried = json.loads(os.environ["TRIED"])
+    had: dict[str, object] = {path: read(Path(path)) for path in tried["files"]}
+    had |= {path: knocks(path) for path in tried["sockets"]}
+    had |= {f"environment of {pid}": read(Path(f"/proc/{pid}/environ")) for pid in (os.getppid(), *tried["processes"])}
+    had |= {f"memory of {pid}": read(Path(f"/proc/{pid}/maps")) for pid in tried["processes"]}
+    every = b"".join(filter(None, map(read_bytes, Path("/proc").glob("[0-9]*/environ"))))
+    had["any environment"] = "other-connection" in every.decode(errors="replace")
+    own = {"uid": os.getuid(), "groups": os.getgroups(), "home": os.environ["HOME"], "tmp": tempfile.mkdtemp()}
+    status = dict(line.partition(":")[::2] for line in Path("/proc/self/status").read_text().splitlines())
+    own |= {name: status[name].strip() for name in ("CapEff", "CapPrm", "NoNewPrivs")}
+    Path(os.environ["HOME"], "kept").write_text("mine")
+    record("loot", had={name: one for name, one in had.items() if one}, own=own)
+    done(1)
+
+
+def read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def read(path: Path) -> str:
+    return read_bytes(path).decode(errors="replace")[:100] or ", ".join(names_in(path))
+
+
+def names_in(path: Path) -> list[str]:
+    try:
+        return sorted(one.name for one in path.iterdir())
+    except OSError:
+        return []
+
+
+def knocks(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as one:
+        return one.connect_ex(path) == 0
+
+
+def reaches_the_network() -> None:
+    with socket.socket() as one:
+        record("network", error=one.connect_ex(("127.0.0.1", int(os.environ["PORT"]))))
     done(1)
 
 

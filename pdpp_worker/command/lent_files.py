@@ -1,0 +1,58 @@
+"""Lends a connection's files to the user that its program runs as, and takes them back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pdpp_worker.command.connector_user import Account
+
+_HOME, _SCRATCH = ".home", ".tmp"
+
+
+@contextmanager
+def lent(files: Path, account: Account, *, kept: Collection[str]) -> Iterator[Mapping[str, str]]:
+    """Let `account` own a connection's directory and all that is in it inside the block, but for the names in `kept`.
+
+    Yields the variables of a home that stays from run to run, and of a directory for temporary files that does not.
+    """
+    ours = os.geteuid(), os.getegid()
+    _empty(files / _SCRATCH)
+    for name in (_HOME, _SCRATCH):
+        (files / name).mkdir(mode=0o700, exist_ok=True)
+    try:
+        _give(files, (account.uid, account.gid), kept)
+        yield {"HOME": str(files / _HOME), "TMPDIR": str(files / _SCRATCH), "USER": f"pdpp-{account.uid}"}
+    finally:
+        _give(files, ours, kept)
+        _empty(files / _SCRATCH)
+
+
+def _give(files: Path, owner: tuple[int, int], kept: Collection[str]) -> None:
+    """Change the owner of everything below, then of the directory itself; no link is followed."""
+    top = True
+    for _, folders, names, folder in os.fwalk(files, follow_symlinks=False):
+        if top:
+            folders[:] = [name for name in folders if name not in kept]
+            os.fchown(folder, *owner)
+        top = False
+        for name in (*folders, *names):
+            with suppress(FileNotFoundError):
+                _give_one(name, folder, owner)
+
+
+def _give_one(name: str, folder: int, owner: tuple[int, int]) -> None:
+    """Change one entry's owner; a file that has another name elsewhere may be somebody else's, and is left."""
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if (found.st_uid, found.st_gid) != owner and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
+        os.chown(name, *owner, dir_fd=folder, follow_symlinks=False)
+
+
+def _empty(scratch: Path) -> None:
+    if scratch.is_symlink():
+        scratch.unlink()
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""Prepares a connector's program for one run: command line, environment, the user that it runs as, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from pdpp_worker.command.blob_server import BlobServer
+from pdpp_worker.command.blob_store import FOLDER, BlobStore
+from pdpp_worker.command.connector_user import Account, borrowed
+from pdpp_worker.command.environment import command_line, environment_of
+from pdpp_worker.command.lent_files import lent
+from pdpp_worker.command.separation import Separation, separation
+from pdpp_worker.connector import Context, Start
+from pdpp_worker.errors import ConfigurationError, UpstreamError
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.settings import get_settings
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that is ready to be started in `folder`."""
+
+    command: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str]
+    secrets: Sequence[str]
+    """The secrets in its environment."""
+    account: Account | None = None
+    """The user that it runs as; None: the fleet's own."""
+    paths: Sequence[str] = ()
+    """Absolute paths that this user is to reach."""
+    is_offline: bool = False
+    """Whether it has no network."""
+
+
+@contextmanager
+def prepared(manifest: Manifest, folder: Path, start: Start, context: Context) -> Iterator[Program]:
+    """The program of a connector's manifest in `folder`, for as long as the block lasts.
+
+    Raises:
+        AuthExpired: a credential that is required is missing.
+        UpstreamError: the program is not there, or cannot be run as the user that it is to be run as.
+    """
+    environment, secrets = environment_of(manifest, start, context)
+    command = command_line(manifest, folder, environment)
+    with ExitStack() as stack:
+        try:
+            decided = separation(get_settings(), manifest, folder, command, context.settings, context.files)
+            account = _account(stack, decided, context)
+        except ConfigurationError as error:
+            raise UpstreamError(str(error), reason="source_partition_failed") from None
+        own: Mapping[str, str] = {}
+        if account is not None:
+            own = stack.enter_context(lent(context.files, account, kept=_kept(manifest)))
+        blobs = stack.enter_context(_blobs(manifest, context, is_lent=account is not None))
+        is_offline = manifest.name in get_settings().connectors_offline
+        every = {**environment, **own, **blobs}
+        yield Program(command, folder, every, [*secrets, *blobs.values()], account, decided.paths, is_offline)
+
+
+def _account(stack: ExitStack, decided: Separation, context: Context) -> Account | None:
+    if not decided.accounts:
+        context.log.info("connector runs as the fleet's own user", since=decided.why_not)
+        return None
+    first = context.occasion.connection_id
+    return stack.enter_context(borrowed(decided.accounts, int(first) if first.isdecimal() else 0))
+
+
+def _kept(manifest: Manifest) -> frozenset[str]:
+    """The directory that the worker writes while the program runs."""
+    return frozenset() if manifest.connector_key is None else frozenset({FOLDER})
+
+
+@contextmanager
+def _blobs(manifest: Manifest, context: Context, *, is_lent: bool) -> Iterator[Mapping[str, str]]:
+    """Takes the run's blobs while the block lasts; a connector in our own form writes files itself."""
+    if manifest.connector_key is None:
+        yield {}
+        return
+    store = BlobStore(context.files)
+    server = BlobServer(
+        store,
+        connector_id=manifest.connector_key,
+        connection_id=context.occasion.connection_id,
+        streams=[one.name for one in manifest.streams],
+    )
+    with store.pinned() if is_lent else nullcontext(), server.serving():
+        yield server.variables

@@ -1,0 +1,113 @@
+"""Decides whether a connector's program runs as a user of its own: only one that reaches all that the program needs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pdpp_worker.command import reach
+from pdpp_worker.command.connector_user import Account, accounts
+from pdpp_worker.command.environment import PACKAGES, PYTHON
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.privileges import handed_on
+from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.settings import Settings
+
+_REACH_S = 60.0
+_NO_MEANS = "the fleet is not root, and may start no program as another user"
+
+
+@dataclass(frozen=True)
+class Separation:
+    """The accounts of which a program runs as one; none: it runs as the fleet's own user."""
+
+    accounts: Sequence[Account]
+    paths: Sequence[str] = ()
+    """Absolute paths that it is to reach."""
+    why_not: str = ""
+    """Why there is no account, as the end of a sentence."""
+
+
+def separation(
+    settings: Settings, manifest: Manifest, folder: Path, command: Sequence[str], values: Mapping[str, Any], files: Path
+) -> Separation:
+    """The separation of a program that works in `folder`, for a connection with these settings and files.
+
+    Where no setting says as whom programs run, one that such a user could not read runs as it always did.
+
+    Raises:
+        ConfigurationError: the account that `PDPP_CONNECTOR_USER` names cannot be used, or cannot read what is needed.
+    """
+    found = accounts(settings)
+    if not found:
+        return Separation((), why_not="the fleet's own user is to run it" if settings.connector_user else _NO_MEANS)
+    given = list(_given(settings, manifest, values))
+    paths = [*_programs(manifest, command), str(folder), str(files), *(path for _, path in given)]
+    paths = [path for path in paths if Path(path).exists()]
+    asked = [*_read_first(manifest, folder, command), *(f"{how}:{path}" for how, path in given), _way_to(files)]
+    obstacle = _obstacle(found[0], folder, paths, asked)
+    if obstacle is None:
+        return Separation(found, paths)
+    if settings.connector_user is None:
+        return Separation((), why_not=f"another user {obstacle}")
+    raise ConfigurationError(
+        f"The {found[0]} (PDPP_CONNECTOR_USER) {obstacle}, which the connector {manifest.name} needs; let others read "
+        "it, or move it where they can."
+    )
+
+
+def _programs(manifest: Manifest, command: Sequence[str]) -> Iterator[str]:
+    """The programs, each with what it was installed with, unless that is a whole home."""
+    if manifest.command is not None and manifest.command[0] == PYTHON:
+        yield from (sys.prefix, sys.base_prefix, str(PACKAGES / "pdpp_worker"))
+    for place in {Path(command[0]), Path(command[0]).resolve()}:
+        installed = place.parent.parent
+        yield str(installed if len(installed.parts) > 2 and installed != Path.home() else place)
+
+
+def _read_first(manifest: Manifest, folder: Path, command: Sequence[str]) -> Iterator[str]:
+    """The files that are read when the program starts, as far as they are known and there."""
+    yield from ("read:.", f"read:{command[0]}")
+    if manifest.command is not None and manifest.command[0] == PYTHON:
+        yield f"read:{PACKAGES / 'pdpp_worker' / '__init__.py'}"
+    yield from (f"read:{argument}" for argument in command[1:] if (folder / argument).exists())
+
+
+def _given(settings: Settings, manifest: Manifest, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The owner's own files that it reads, and whether all below them."""
+    if "filesystem" in manifest.bindings:  # it reads what lies in the owner's home
+        yield "read", settings.platform_environment().get("HOME", os.sep)
+    for name, spec in manifest.settings.items():
+        path = Path(str(values.get(name) or ""))
+        if spec.type in ("path", "file") and path.is_absolute() and path.exists():
+            yield "all", str(path)
+
+
+def _way_to(files: Path) -> str:
+    """The connection's own directory, or the nearest above it that is there."""
+    return f"enter:{files.parent if files.exists() else next(path for path in files.parents if path.exists())}"
+
+
+def _obstacle(account: Account, folder: Path, paths: Sequence[str], asked: Sequence[str]) -> str | None:
+    """Why the program cannot be run as the account, as the end of a sentence; relative paths begin in `folder`."""
+    with handed_on():
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", reach.__file__, account.identity, str(len(paths)), *paths, *asked],
+            cwd=folder,
+            env={"LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_REACH_S,
+            check=False,
+        )
+    if done.returncode == reach.BARRED:
+        return f"cannot read {folder / done.stdout.strip()}"
+    if done.returncode:
+        return f"cannot run anything ({done.stderr.strip().rpartition(chr(10))[2]})"
+    return None

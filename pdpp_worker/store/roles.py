@@ -1,0 +1,64 @@
+"""Roles for a server of the owner's own: one that owns the schema, one that works, one that looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql
+
+from pdpp_worker.store.tables import metadata
+
+OWNER, WORKER, READER = "pdpp_owner", "pdpp_worker", "pdpp_read"
+HIDDEN = frozenset({"credentials"})
+"""Columns that the role that looks does not see, in whatever table."""
+
+_quoted = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
+
+
+def statements(database: str) -> Iterator[str]:
+    """The SQL that makes the roles and their rights in a database, with comments; it may be repeated.
+
+    Columns and tables that a later version adds are seen by the role that looks only when it is run again.
+    """
+    name = _quoted(database)
+    tables = [_quoted(table) for table in metadata.tables]
+    yield from _HEAD.strip().splitlines()
+    for role in (OWNER, WORKER, READER):
+        made = f"CREATE ROLE {role} LOGIN NOSUPERUSER"
+        yield f"DO $$BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN {made}; END IF; END$$;"
+    yield f"ALTER DATABASE {name} OWNER TO {OWNER};"
+    yield f"GRANT USAGE, CREATE ON SCHEMA public TO {OWNER};"
+    yield from (f"ALTER TABLE IF EXISTS {table} OWNER TO {OWNER};" for table in [*tables, "alembic_version"])
+    yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC;"
+    yield f"GRANT USAGE ON SCHEMA public TO {WORKER}, {READER};"
+    yield from _of_worker(name, ", ".join(tables))
+    yield from _of_reader()
+
+
+_HEAD = f"""
+-- Run this as a superuser in the fleet's database, after its first `pdpp-worker db upgrade` and after each upgrade.
+-- Then give each role a password (in psql: \\password {WORKER}).
+-- {OWNER}: `db upgrade`, `db dump`, `db restore`. {WORKER}: all else, the fleet included. {READER}: for looking;
+-- it sees no credentials, not even encrypted.
+"""
+
+
+def _of_worker(database: str, tables: str) -> Iterator[str]:
+    rights = "SELECT, INSERT, UPDATE, DELETE"
+    yield f"GRANT TEMPORARY ON DATABASE {database} TO {WORKER};"
+    yield f"GRANT {rights} ON {tables} TO {WORKER};"
+    yield f"GRANT SELECT ON alembic_version TO {WORKER}, {READER};"
+    yield f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} IN SCHEMA public GRANT {rights} ON TABLES TO {WORKER};"
+
+
+def _of_reader() -> Iterator[str]:
+    for table in metadata.sorted_tables:
+        seen = ", ".join(_quoted(column.name) for column in table.columns if column.name not in HIDDEN)
+        columns = f" ({seen})" if _hides(table) else ""
+        yield f"REVOKE ALL ON {_quoted(table.name)} FROM {READER};"
+        yield f"GRANT SELECT{columns} ON {_quoted(table.name)} TO {READER};"
+
+
+def _hides(table: Table) -> bool:
+    return any(column.name in HIDDEN for column in table.columns)
