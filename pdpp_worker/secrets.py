@@ -9,7 +9,7 @@ from cryptography.fernet import InvalidToken, MultiFernet
 from pydantic import SecretStr
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.secret_forms import forms_of
+from pdpp_worker.secret_forms import ends_within, forms_of, masked
 from pdpp_worker.secret_keys import read_keys
 from pdpp_worker.secret_sources import is_reference, read_reference
 from pdpp_worker.settings import Settings
@@ -96,20 +96,23 @@ class Redactor:
     """Masks the secrets of one connection wherever text leaves for a log, an event or a row."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._known: list[str] = []
+        """The longest first: one may be part of another."""
 
     def learn(self, secret: SecretStr) -> SecretStr:
         """Remember a secret that was handed out, and hand it on."""
         value = secret.get_secret_value()
         if len(value) >= _SHORTEST_MASKED:
-            self._known.update(forms_of(value))
+            self._known = sorted({*self._known, *forms_of(value)}, key=len, reverse=True)
         return secret
 
     def __call__(self, text: str) -> str:
-        """The text with every known secret masked, the longest first: one may be part of another."""
-        for value in sorted(self._known, key=len, reverse=True):
-            text = text.replace(value, MASK)
-        return text
+        """The text with every known secret masked, also one that stands there with spaces or line ends in between."""
+        return masked(text, self._known, MASK)
+
+    def ends_within(self, text: str) -> bool:
+        """Whether the text ends within a secret, whose rest may come next."""
+        return ends_within(text, self._known)
 
 
 def _decrypted(keys: MultiFernet, name: str, rest: str) -> str:
