@@ -279,7 +279,7 @@ class TestKeyring:
         assert "which did not answer in 0 s; unlock it." in refusal(vault, "keyring:my/mail/ada")
 
     def test_without_the_library_it_says_how_to_get_it(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(secret_sources.importlib.util, "find_spec", lambda _: None)
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
         assert "install it with: pip install 'pdpp-worker[keyring]'" in refusal(vault, "keyring:my/mail/ada")
 

@@ -58,21 +58,21 @@ def _read(read: Callable[[], Read]) -> Read:
         raise Empty from None
 
 
-class Channel(_TolerantChannel, kombu_redis.Channel):  # type: ignore[misc]
+class Channel(_TolerantChannel, kombu_redis.Channel):
     """Of a server."""
 
 
-class Transport(_TolerantTransport, kombu_redis.Transport):  # type: ignore[misc]
+class Transport(_TolerantTransport, kombu_redis.Transport):
     """To a server."""
 
     Channel = Channel
 
 
-class SentinelChannel(_TolerantChannel, kombu_redis.SentinelChannel):  # type: ignore[misc]
+class SentinelChannel(_TolerantChannel, kombu_redis.SentinelChannel):
     """Of the server that sentinels name."""
 
 
-class SentinelTransport(_TolerantTransport, kombu_redis.SentinelTransport):  # type: ignore[misc]
+class SentinelTransport(_TolerantTransport, kombu_redis.SentinelTransport):
     """To the server that sentinels name."""
 
     Channel = SentinelChannel

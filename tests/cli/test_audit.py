@@ -97,7 +97,7 @@ def test_a_change_that_fails_is_not_told(account: Scenario, monkeypatch: pytest.
     def fails(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(gap_changes.audit, "note", fails)
+    monkeypatch.setattr(audit, "note", fails)
     with pytest.raises(ZeroDivisionError):
         gap_changes.waive(account.db, "mine", gap_changes.ALL)
 

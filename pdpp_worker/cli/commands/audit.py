@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pdpp_worker.cli.number_options import MOST
 from pdpp_worker.cli.output import Json, print_json_line, print_table, say
 from pdpp_worker.coverage.times import parse_duration
 from pdpp_worker.owner.session import open_session
@@ -21,7 +22,7 @@ def audit(
     ] = None,
     who: Annotated[str | None, typer.Option(help="Only by those whose name begins so: ada@, web, task.")] = None,
     since: Annotated[str | None, typer.Option(help="Only of the last 1h, 7d, 4w.", metavar="DURATION")] = None,
-    limit: Annotated[int, typer.Option(help="How many of the latest.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="How many of the latest.", min=1, max=MOST)] = 50,
     json: Json = False,
 ) -> None:
     """List who changed what, oldest first: credentials (never their values), settings, gaps, deletions, connections.
