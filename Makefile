@@ -58,6 +58,7 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/docs.txt requirements/docs.in
 	$(LOCK) --output-file requirements/taps.txt requirements/taps.in
+	$(LOCK) --constraints requirements/dev.txt --output-file requirements/audit.txt requirements/audit.in
 
 clean: ## remove what the other targets made; collected data stays
 	rm -rf $(VENV) dist .site .pytest_cache .mypy_cache .ruff_cache .hypothesis

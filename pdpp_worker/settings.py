@@ -140,6 +140,8 @@ class Settings(BaseSettings):
     """`user:password`; required to let Flower listen beyond loopback."""
     flower_address: str = "127.0.0.1"
     """The address on which Flower listens."""
+    flower_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names by which Flower is reached beside `localhost` and this machine's own, with commas between them."""
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8321
     """Port of the console; `up` takes a free one where it is in use. 0: a free one."""
     web_address: str = "127.0.0.1"
@@ -166,7 +168,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: str) -> str:
         return value.upper()
 
-    @field_validator("web_hosts", "connectors_offline", mode="before")
+    @field_validator("web_hosts", "connectors_offline", "flower_hosts", mode="before")
     @classmethod
     def _listed(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
         names = value.split(",") if isinstance(value, str) else value

@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from pdpp_worker import secret_sources
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.secrets import MASK, Redactor, Vault
+from pdpp_worker.secret_keys import add_key
+from pdpp_worker.secrets import MASK, Place, Redactor, Vault
 from pdpp_worker.settings import Settings
 
 SECRET = "correct horse battery staple"
@@ -89,6 +91,80 @@ class TestSealing:
             keyed(tmp_path, key).seal(SECRET)
 
         assert str(caught.value) == "The key for stored credentials is not a Fernet key (32 bytes, URL-safe base64)."
+
+
+class TestPlaces:
+    """A ciphertext opens for the credential that it was sealed for, and nowhere else."""
+
+    MINE = Place("bank", "mine", "token")
+
+    def test_it_opens_in_its_own_place(self, vault: Vault) -> None:
+        sealed = vault.seal(SECRET, self.MINE)
+
+        assert vault.open(self.MINE, sealed).get_secret_value() == SECRET
+        assert SECRET not in sealed
+
+    @pytest.mark.parametrize(
+        "other",
+        [Place("bank", "other", "token"), Place("bank", "mine", "pin"), Place("evil", "mine", "token"), "token"],
+    )
+    def test_in_another_place_it_is_refused(self, vault: Vault, other: Place | str) -> None:
+        sealed = vault.seal(SECRET, self.MINE)
+
+        with pytest.raises(ConfigurationError) as caught:
+            vault.open(other, sealed)
+
+        assert "was sealed for another one (token of the connection mine of bank)" in str(caught.value)
+        assert SECRET not in str(caught.value)
+
+    def test_it_cannot_be_passed_off_as_one_of_no_place(self, vault: Vault) -> None:
+        sealed = vault.seal(SECRET, self.MINE)
+
+        assert "sealed under another key" in refusal(vault, sealed.replace("bound:", "enc:"))
+
+    def test_one_of_no_place_stays_readable_until_it_is_renewed(self, vault: Vault) -> None:
+        renewed = vault.renew(self.MINE, vault.seal(SECRET))
+
+        assert renewed is not None
+        assert vault.open(self.MINE, renewed).get_secret_value() == SECRET
+        assert vault.renew(self.MINE, renewed) is None
+
+
+class TestSeveralKeys:
+    """The first key writes, all of them read."""
+
+    @pytest.mark.parametrize("between", [",", " ", "\n", ", "])
+    def test_the_first_one_writes_and_all_of_them_read(self, tmp_path: Path, between: str) -> None:
+        old, new = (Fernet.generate_key().decode() for _ in range(2))
+        both = keyed(tmp_path, f"{new}{between}{old}")
+        of_old = keyed(tmp_path, old).seal(SECRET)
+
+        assert both.open("token", of_old).get_secret_value() == SECRET
+        assert keyed(tmp_path, new).open("token", both.seal(SECRET)).get_secret_value() == SECRET
+        assert "sealed under another key" in refusal(keyed(tmp_path, old), both.seal(SECRET))
+
+    def test_a_new_key_of_the_file_is_the_first_one(self, tmp_path: Path) -> None:
+        given = Settings(data_dir=tmp_path / "data")
+        of_old = Vault(given).seal(SECRET)
+
+        add_key(given)
+
+        assert Vault(given).open("token", of_old).get_secret_value() == SECRET
+        assert len((tmp_path / "data" / "secret.key").read_bytes().split()) == 2
+
+    def test_many_new_keys_at_once_are_all_kept(self, tmp_path: Path) -> None:
+        given = Settings(data_dir=tmp_path / "data")
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lambda _: add_key(given), range(8)))
+
+        assert len((tmp_path / "data" / "secret.key").read_bytes().split()) == 9
+
+    def test_keys_of_the_settings_are_changed_by_their_owner(self, tmp_path: Path) -> None:
+        given = Settings(data_dir=tmp_path / "data", secret_key=SecretStr(Fernet.generate_key().decode()))
+
+        with pytest.raises(ConfigurationError, match="put a new one before them there"):
+            add_key(given)
 
 
 class TestKeyFile:
@@ -170,6 +246,63 @@ class TestReferences:
         assert refusal(vault, f"file:{path}") == f"The credential token {sentence.format(path=path)}"
 
 
+@pytest.mark.process
+class TestKeyring:
+    """`keyring:SERVICE/USER`, on the library's own program."""
+
+    @pytest.fixture(autouse=True)
+    def _kept(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A keyring that knows one entry."""
+        (tmp_path / "one_entry.py").write_text(_ONE_ENTRY)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "one_entry.OneEntry")
+
+    def test_an_entry_is_read_when_it_is_needed(self, vault: Vault) -> None:
+        assert vault.open("token", "keyring:my/mail/ada").get_secret_value() == SECRET
+
+    @pytest.mark.parametrize(
+        ("entry", "sentence"),
+        [
+            ("my/mail/bob", "cannot be read from keyring:my/mail/bob: it has no such entry."),
+            ("my/mail/locked", "cannot be read from keyring:my/mail/locked: RuntimeError: it is locked."),
+            ("ada", "is kept in no entry of a keyring; write keyring:SERVICE/USER."),
+        ],
+    )
+    def test_what_cannot_be_read_is_named(self, vault: Vault, entry: str, sentence: str) -> None:
+        assert refusal(vault, f"keyring:{entry}") == f"The credential token {sentence}"
+
+    def test_a_keyring_that_waits_for_its_owner_is_given_up(
+        self, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(secret_sources, "_KEYRING_S", 0.1)
+
+        assert "which did not answer in 0 s; unlock it." in refusal(vault, "keyring:my/mail/ada")
+
+    def test_without_the_library_it_says_how_to_get_it(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+        assert "install it with: pip install 'pdpp-worker[keyring]'" in refusal(vault, "keyring:my/mail/ada")
+
+
+_ONE_ENTRY = f"""
+from keyring.backend import KeyringBackend
+
+class OneEntry(KeyringBackend):
+    priority = 1
+
+    def get_password(self, service, username):
+        if username == "locked":
+            raise RuntimeError("it is locked")
+        return {SECRET!r} if (service, username) == ("my/mail", "ada") else None
+
+    def set_password(self, service, username, password):
+        raise NotImplementedError
+
+    def delete_password(self, service, username):
+        raise NotImplementedError
+"""
+
+
 class TestRedactor:
     """No secret that was handed out leaves in a text."""
 
@@ -218,6 +351,21 @@ class TestRedactor:
         redactor.learn(SecretStr("-----BEGIN KEY-----\nMIIEvQIBADANBg\n-----END KEY-----\n"))
 
         assert redactor("read:\n  MIIEvQIBADANBg") == f"read:\n  {MASK}"
+
+    @given(st.data())
+    def test_a_secret_that_is_cut_into_pieces_is_masked_whole(self, data: st.DataObject) -> None:
+        redactor = Redactor()
+        redactor.learn(SecretStr(SECRET))
+        form = data.draw(st.sampled_from([SECRET, base64.b64encode(SECRET.encode()).decode(), SECRET.encode().hex()]))
+        cuts = sorted(data.draw(st.sets(st.integers(1, len(form) - 1), min_size=1, max_size=4)))
+        pieces = [form[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)]
+
+        shown = redactor(
+            f"it is {data.draw(st.sampled_from([' ', chr(10), chr(92) + 'n', '  ' + chr(10)])).join(pieces)}."
+        )
+
+        assert shown.startswith(f"it is {MASK}")
+        assert len(shown) <= len(f"it is {MASK}Q==.")  # the last letter of base64 depends on what follows
 
     def test_a_secret_is_handed_on_as_it_is(self) -> None:
         secret = SecretStr(SECRET)

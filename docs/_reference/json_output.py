@@ -63,6 +63,7 @@ OUTPUTS: dict[str, Output] = {
     ),
     "deletions list": Output("one object on each line", ("DoubtView",)),
     "events": Output("one object on each line", ("EventView",)),
+    "audit": Output("one object on each line", ("AuditView",)),
     "connection list": Output("a list with an object for each connection", ("ConnectionView",)),
     "connection show": Output(
         "one object",

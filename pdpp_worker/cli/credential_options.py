@@ -14,16 +14,19 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.registry import Connector
-from pdpp_worker.secrets import Vault
+from pdpp_worker.secret_sources import is_reference
+from pdpp_worker.secrets import Place, Vault
 from pdpp_worker.settings import get_settings
 
 if TYPE_CHECKING:
     from pdpp_worker.conformance.own_account import WithOwnAccount
 
-FORMS = "env:VAR, file:PATH, or - to be asked for it (or to read a line from standard input)"
+FORMS = "env:VAR, file:PATH, keyring:SERVICE/USER, or - to be asked for it (or to read a line from standard input)"
+_OF_NONE = "-"
+"""No connection has this name."""
 
 
-def read_credentials(vault: Vault, manifest: Manifest, given: Sequence[str]) -> dict[str, str]:
+def read_credentials(vault: Vault, manifest: Manifest, given: Sequence[str], *, connection: str) -> dict[str, str]:
     """The stored form of the credentials in `key=source`; those that are required and not given are asked for.
 
     Raises:
@@ -38,7 +41,10 @@ def read_credentials(vault: Vault, manifest: Manifest, given: Sequence[str]) -> 
     for name, credential in manifest.credentials.items():
         if credential.required:
             sources.setdefault(name, "-")
-    return {name: read_source(vault, manifest, name, source) for name, source in sources.items()}
+    return {
+        name: read_source(vault, manifest, Place(manifest.name, connection, name), source)
+        for name, source in sources.items()
+    }
 
 
 def own_account(connector: Connector, *, settings: Sequence[str], secrets: Sequence[str]) -> WithOwnAccount:
@@ -50,8 +56,11 @@ def own_account(connector: Connector, *, settings: Sequence[str], secrets: Seque
     from pdpp_worker.conformance.own_account import WithOwnAccount  # needs what the runtime needs
 
     vault, manifest = Vault(get_settings()), connector.manifest
-    stored = read_credentials(vault, manifest, secrets)
-    opened = {name: vault.open(name, value).get_secret_value() for name, value in stored.items()}
+    stored = read_credentials(vault, manifest, secrets, connection=_OF_NONE)
+    opened = {
+        name: vault.open(Place(manifest.name, _OF_NONE, name), value).get_secret_value()
+        for name, value in stored.items()
+    }
     return WithOwnAccount(connector, read_settings(manifest, settings), opened)
 
 
@@ -67,23 +76,23 @@ def check_name(manifest: Manifest, name: str) -> str:
     return name
 
 
-def read_source(vault: Vault, manifest: Manifest, name: str, source: str) -> str:
-    """The stored form of one credential.
+def read_source(vault: Vault, manifest: Manifest, place: Place, source: str) -> str:
+    """The stored form of one credential, for this place.
 
     Raises:
         ConfigurationError: the source is none, or gives nothing.
     """
     if source == "-":
-        return vault.seal(_ask(f"{name} ({manifest.credentials[name].title})"))
-    form, colon, rest = source.partition(":")
-    if not colon or form not in ("env", "file") or not rest:
+        return vault.seal(_ask(f"{place.name} ({manifest.credentials[place.name].title})"), place)
+    form, _, rest = source.partition(":")
+    if not is_reference(source) or not rest:
         raise ConfigurationError(
-            f"The credential {name} was given in plain text, where the shell's history and the list of processes "
+            f"The credential {place.name} was given in plain text, where the shell's history and the list of processes "
             f"keep it; give {FORMS}."
         )
     reference = f"file:{Path(rest).expanduser().absolute()}" if form == "file" else source
     try:
-        vault.open(name, reference)
+        vault.open(place, reference)
     except ConfigurationError as error:
         note(f"Note: {error} The workers will need it.")
     return reference

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from pdpp_worker import privileges
 from pdpp_worker.cli.commands import (
+    audit,
     cancel,
     connection,
     connector,
@@ -29,6 +30,7 @@ from pdpp_worker.cli.commands import (
     report,
     run,
     runs,
+    secrets,
     status,
     up,
     version,
@@ -96,6 +98,8 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(gaps.app, name="gaps")
 app.add_typer(deletions.app, name="deletions")
 app.command()(events.events)
+app.command()(audit.audit)
+app.add_typer(secrets.app, name="secrets")
 app.command()(export.export)
 app.add_typer(db.app, name="db")
 app.command()(doctor.doctor)

@@ -80,7 +80,7 @@ class Conversation:
         self._context.occasion.allow_silence(max(self._requests.values(), default=0.0))
 
     def _tell(self, text: str) -> None:
-        self._context.occasion.tell(self._redactor(text[:_TOLD_CHARACTERS]))
+        self._context.occasion.tell(self._redactor(text)[:_TOLD_CHARACTERS])
 
     def _answer(self, question: Interaction) -> bytes:
         answer = self._context.ask(question)

@@ -13,7 +13,7 @@ from pdpp_worker import registry
 from pdpp_worker.demo.account import DemoAccount, DemoFactory
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.secrets import Vault
+from pdpp_worker.secrets import Place, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections, edits
 from pdpp_worker.store.engine import Database
@@ -89,7 +89,10 @@ def _connect(settings: Settings, db: Database, demo: DemoConnection) -> None:
             connection_id = connections.get(connection, demo.name).id
             edits.set_settings(connection, connection_id, values)
         except NotFoundError:
-            sealed = {key: vault.seal(value) for key, value in demo.account.secrets.items()}
+            sealed = {
+                key: vault.seal(value, Place(demo.manifest.name, demo.name, key))
+                for key, value in demo.account.secrets.items()
+            }
             connection_id = connections.add(connection, demo.name, demo.manifest.name, values, sealed)
         connections.schedule(
             connection, connection_id, every_s=EVERY_S, cron=None, jitter_s=0, next_run_at=datetime.now(UTC)

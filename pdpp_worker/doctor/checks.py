@@ -27,7 +27,7 @@ from pdpp_worker.owner import lookup, schema
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.session import Database
 from pdpp_worker.pacing.bucket import connect
-from pdpp_worker.secrets import Vault
+from pdpp_worker.secrets import Place, Vault
 from pdpp_worker.settings import Settings, connectors_with_ceilings, unknown_variables
 from pdpp_worker.store.views import event_views
 from pdpp_worker.store.views.event_views import StuckThreads
@@ -154,7 +154,9 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
         if row.settings.get("reach") == "browser":
             yield _check(f"browser of {row.name}", lambda: str(launch.require(settings)))
         for name, stored in sorted(row.credentials.items()):
-            yield _check(f"credential {name} of {row.name}", partial(_opens, vault, name, stored))
+            yield _check(
+                f"credential {name} of {row.name}", partial(_opens, vault, Place(row.connector, row.name, name), stored)
+            )
 
 
 def _progress_checks(found: list[Outlook]) -> Iterator[Check]:
@@ -199,8 +201,8 @@ def _schema(settings: Settings, db: Database) -> str:
     return f"revision {schema.revisions(db)[0]}"
 
 
-def _opens(vault: Vault, name: str, stored: str) -> str:
-    vault.open(name, stored)
+def _opens(vault: Vault, place: Place, stored: str) -> str:
+    vault.open(place, stored)
     return "readable"
 
 

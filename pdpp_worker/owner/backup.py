@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local import locks
 from pdpp_worker.local.embedded import make_directory, postgres_tools
-from pdpp_worker.owner import schema
+from pdpp_worker.owner import audit, schema
 from pdpp_worker.owner.session import Session
 from pdpp_worker.store import backups
 from pdpp_worker.store.engine import Database
@@ -96,6 +96,8 @@ def restore(session: Session, file: Path, *, replace: bool) -> tuple[About, Path
             raise
         _replace_parts(session, Path(folder), about)
     schema.upgrade(session.db)
+    with session.db.begin() as connection:
+        audit.note(connection, "database.restore", None, made_at=about.made_at)
     return about, kept
 
 

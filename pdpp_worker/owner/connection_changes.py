@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner import record_tables
+from pdpp_worker.owner import audit, record_tables
 from pdpp_worker.owner.lookup import find
 from pdpp_worker.owner.schedule_rules import Schedule
 from pdpp_worker.owner.setting_values import read_settings
@@ -54,6 +54,8 @@ def add(
         new = connections.add(connection, name, connector, dict(settings), dict(credentials), min_interval_ms)
         _store_schedule(connection, new, schedule)
         connections.pause(connection, new, paused)
+        row = connections.by_id(connection, new)
+        audit.note(connection, "connection.add", row, connector=connector, credentials=sorted(credentials))
     record_tables.keep_in_step(db)
 
 
@@ -67,13 +69,20 @@ def change(db: Database, name: str, assignments: Sequence[str], schedule: Schedu
 
     def apply(connection: Connection) -> None:
         row = find(connection, name)
-        _store_schedule(connection, row.id, schedule)
+        if schedule is not None:
+            _store_schedule(connection, row.id, schedule)
+            audit.note(connection, "schedule.set", row, every_s=schedule.every_s, cron=schedule.cron)
         if assignments:
-            values = read_settings(registry.get(row.connector).manifest, assignments, row.settings)
-            named = {assignment.partition("=")[0] for assignment in assignments}
-            edits.change_settings(connection, row.id, {key: values.get(key) for key in named})
+            _change_settings(connection, row, assignments)
 
     db.transact(apply)
+
+
+def _change_settings(connection: Connection, row: ConnectionRow, assignments: Sequence[str]) -> None:
+    values = read_settings(registry.get(row.connector).manifest, assignments, row.settings)
+    changes = {key: values.get(key) for key in (assignment.partition("=")[0] for assignment in assignments)}
+    edits.change_settings(connection, row.id, changes)
+    audit.note(connection, "settings.set", row, before={key: row.settings.get(key) for key in changes}, after=changes)
 
 
 def set_rate(db: Database, name: str, min_interval_ms: float | None) -> None:
@@ -83,7 +92,9 @@ def set_rate(db: Database, name: str, min_interval_ms: float | None) -> None:
         NotFoundError: there is no such connection.
     """
     with db.begin() as connection:
-        edits.set_min_interval(connection, find(connection, name).id, min_interval_ms)
+        row = find(connection, name)
+        edits.set_min_interval(connection, row.id, min_interval_ms)
+        audit.note(connection, "rate.set", row, before_ms=row.min_interval_ms, after_ms=min_interval_ms)
 
 
 def set_credentials(db: Database, row: ConnectionRow, stored: Mapping[str, str]) -> None:
@@ -92,7 +103,12 @@ def set_credentials(db: Database, row: ConnectionRow, stored: Mapping[str, str])
     Raises:
         NotFoundError: the connection was removed meanwhile.
     """
-    db.transact(lambda connection: connections.set_credentials(connection, row.id, dict(stored)))
+
+    def apply(connection: Connection) -> None:
+        connections.set_credentials(connection, row.id, dict(stored))
+        audit.note(connection, "credentials.set" if stored else "credentials.sign_in", row, credentials=sorted(stored))
+
+    db.transact(apply)
 
 
 def accept_account(db: Database, name: str) -> Account:
@@ -102,8 +118,14 @@ def accept_account(db: Database, name: str) -> Account:
         ConfigurationError: no other account was met.
         NotFoundError: there is no such connection.
     """
-    found = db.transact(lambda connection: accounts.accept(connection, find(connection, name).id))
-    if found is None:
+
+    def apply(connection: Connection) -> Account | None:
+        row = find(connection, name)
+        if (met := accounts.accept(connection, row.id)) is not None:
+            audit.note(connection, "account.accept", row, account=str(met))
+        return met
+
+    if (found := db.transact(apply)) is None:
         raise ConfigurationError(f"No other account was met at the source of {name}; nothing waits for your word.")
     return found
 
@@ -115,7 +137,9 @@ def pause(db: Database, name: str, paused: bool) -> None:
         NotFoundError: there is no such connection.
     """
     with db.begin() as connection:
-        connections.pause(connection, find(connection, name).id, paused)
+        row = find(connection, name)
+        connections.pause(connection, row.id, paused)
+        audit.note(connection, "schedule.pause" if paused else "schedule.resume", row)
 
 
 def _store_schedule(connection: Connection, connection_id: int, schedule: Schedule | None) -> None:

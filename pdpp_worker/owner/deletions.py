@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from pdpp_worker import registry
+from pdpp_worker.owner import audit
 from pdpp_worker.owner.lookup import find
 from pdpp_worker.store import doubts_by_owner
 from pdpp_worker.store.engine import Database
@@ -18,7 +21,13 @@ def confirm(db: Database, name: str, stream: str | None) -> int:
     with db.begin() as connection:
         row = find(connection, name)
     children = registry.get(row.connector).manifest.children
-    return db.transact(lambda connection: doubts_by_owner.confirm(connection, row.id, stream, children))
+
+    def apply(connection: Connection) -> int:
+        count = doubts_by_owner.confirm(connection, row.id, stream, children)
+        audit.note(connection, "deletions.confirm", row, stream=stream, records=count)
+        return count
+
+    return db.transact(apply)
 
 
 def keep(db: Database, name: str, stream: str | None) -> int:
@@ -27,4 +36,11 @@ def keep(db: Database, name: str, stream: str | None) -> int:
     Raises:
         NotFoundError: there is no such connection.
     """
-    return db.transact(lambda connection: doubts_by_owner.keep(connection, find(connection, name).id, stream))
+
+    def apply(connection: Connection) -> int:
+        row = find(connection, name)
+        count = doubts_by_owner.keep(connection, row.id, stream)
+        audit.note(connection, "deletions.keep", row, stream=stream, records=count)
+        return count
+
+    return db.transact(apply)

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner import audit
 from pdpp_worker.owner.lookup import targets
 from pdpp_worker.protocol.reasons import Reason, known_reason
+from pdpp_worker.store import leases
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import by_owner
-from pdpp_worker.store.gaps.selection import GapFilter
+from pdpp_worker.store.gaps.selection import GapFilter, parameters
 
 __all__ = ["ALL", "GapFilter", "check_reason", "gap_filter", "reopen", "waive"]
 
@@ -44,7 +46,7 @@ def waive(db: Database, name: str, chosen: GapFilter) -> int:
     Raises:
         NotFoundError: the name is neither.
     """
-    return _change(db, name, chosen, by_owner.waive)
+    return _change(db, name, chosen, by_owner.waive, "gaps.waive")
 
 
 def reopen(db: Database, name: str, chosen: GapFilter) -> int:
@@ -53,10 +55,23 @@ def reopen(db: Database, name: str, chosen: GapFilter) -> int:
     Raises:
         NotFoundError: the name is neither a connection nor a connector of one.
     """
-    return _change(db, name, chosen, by_owner.reopen)
+    return _change(db, name, chosen, by_owner.reopen, "gaps.reopen")
 
 
 def _change(
-    db: Database, name: str, chosen: GapFilter, statement: Callable[[Connection, list[int], GapFilter], int]
+    db: Database,
+    name: str,
+    chosen: GapFilter,
+    statement: Callable[[Connection, list[int], GapFilter], int],
+    action: str,
 ) -> int:
-    return db.transact(lambda connection: statement(connection, [row.id for row in targets(connection, name)], chosen))
+    def apply(connection: Connection) -> int:
+        rows, total = targets(connection, name), 0
+        leases.lock(connection, [row.id for row in rows])  # all at once, so that two who change many wait in one order
+        for row in rows:
+            total += (count := statement(connection, [row.id], chosen))
+            if count:
+                audit.note(connection, action, row, gaps=count, **parameters(chosen))
+        return total
+
+    return db.transact(apply)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from pdpp_worker.dispatch import request_run
+from pdpp_worker.owner import audit
 from pdpp_worker.owner.gap_changes import GapFilter
 from pdpp_worker.owner.lookup import ConnectionRow, find
 from pdpp_worker.protocol.messages import Budget
@@ -17,6 +18,7 @@ from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import due as due_gaps
 from pdpp_worker.store.gaps.due import GapSummary
+from pdpp_worker.store.gaps.selection import parameters
 from pdpp_worker.store.runs import DueRun
 
 __all__ = ["DueRun", "GapSummary", "Requested", "cancel", "gap_summary", "names_single_items", "recover", "request"]
@@ -45,7 +47,12 @@ def recover(
     settings: Settings, db: Database, rows: Sequence[ConnectionRow], chosen: GapFilter, budget: Budget
 ) -> list[DueRun]:
     """Make the chosen gaps of these connections due, given-up ones included; returns the runs that retry them."""
-    return sweep.recover(settings, db, [row.id for row in rows], chosen, budget)
+    named = {row.id: row for row in rows}
+
+    def note(connection: Connection, connection_id: int, gaps: int) -> None:
+        audit.note(connection, "gaps.recover", named[connection_id], gaps=gaps, **parameters(chosen))
+
+    return sweep.recover(settings, db, list(named), chosen, budget, note)
 
 
 def cancel(db: Database, name: str) -> DueRun | None:
@@ -57,6 +64,8 @@ def cancel(db: Database, name: str) -> DueRun | None:
     with db.begin() as connection:
         row = find(connection, name)
         run_id = runs.request_cancel(connection, row.id)
+        if run_id is not None:
+            audit.note(connection, "run.cancel", row, run=run_id)
     return None if run_id is None else DueRun(run_id, row.connector)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from pdpp_worker.browser import profile
 from pdpp_worker.local import endpoints
+from pdpp_worker.owner import audit
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.runtime import removed_files
 from pdpp_worker.settings import Settings
@@ -24,7 +26,13 @@ class Cleaned(NamedTuple):
 
 def remove_rows(db: Database, row: ConnectionRow) -> int:
     """Remove all rows of a connection under its lease; returns how many records went with it."""
-    return db.transact(partial(connections.remove, connection_id=row.id))
+
+    def apply(connection: Connection) -> int:
+        records = connections.remove(connection, row.id)
+        audit.note(connection, "connection.remove", row, connector=row.connector, records=records)
+        return records
+
+    return db.transact(apply)
 
 
 def remove_files(settings: Settings, db: Database, row: ConnectionRow) -> Cleaned:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from sqlalchemy import Connection
@@ -40,11 +40,13 @@ def recover(
     connection_ids: Sequence[int],
     selection: GapFilter = EVERYTHING,
     budget: Budget = UNLIMITED,
+    on_due: Callable[[Connection, int, int], None] = lambda *_: None,
 ) -> list[DueRun]:
     """Make transient gaps of these connections due now, and queue the runs that go back for them.
 
     Gaps that were given up after many attempts are tried again too: somebody asked. A budget of items makes so many of
-    each connection due and no more.
+    each connection due and no more. `on_due` is called in the same transaction with a connection's id and the number of
+    its gaps that were not due before.
     """
     if not connection_ids:
         return []
@@ -52,7 +54,7 @@ def recover(
     def make_due(connection: Connection) -> list[DueConnection]:
         leases.lock(connection, connection_ids)
         for connection_id in connection_ids:
-            by_owner.make_due(connection, [connection_id], selection, budget.items)
+            on_due(connection, connection_id, by_owner.make_due(connection, [connection_id], selection, budget.items))
         return due_gaps.due_connections(
             connection, len(connection_ids), connection_ids, selection, asked=True, known=known_streams()
         )

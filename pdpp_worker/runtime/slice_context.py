@@ -26,7 +26,7 @@ from pdpp_worker.pacing.typed import Judge
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.runtime.connection_values import ceiling_ms, files_dir, with_defaults
 from pdpp_worker.runtime.limits import SliceLimits
-from pdpp_worker.secrets import Redactor, Vault
+from pdpp_worker.secrets import Place, Redactor, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.run_slices import Slice
@@ -162,7 +162,7 @@ def _secret_reader(
         if name not in row.credentials:
             raise AuthExpired(f"the credential {name} is not set; run: pdpp-worker connection secret {row.name} {name}")
         try:
-            return redactor.learn(vault.open(name, row.credentials[name]))
+            return redactor.learn(vault.open(Place(row.connector, row.name, name), row.credentials[name]))
         except ConfigurationError as error:
             raise AuthExpired(str(error)) from None
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from pdpp_worker.connector import Inventory, SourceMember, inventory_of
 from pdpp_worker.settings import get_settings
 from pdpp_worker.singer.definition import Definition
+from pdpp_worker.singer.nameless_file import nameless_file
 
 _DISCOVERY_S = 60.0
 """Longest time that a tap may take to list its tables before a walk, s; a slower one is asked for no new ones."""
@@ -71,18 +70,16 @@ def inventory(definition: Definition, new: NewTables | None) -> Inventory:
 
 def _discover(tap: list[str], config: Mapping[str, Any]) -> set[str] | None:
     """The ids of the tables that the tap lists; None when it lists none."""
-    with tempfile.TemporaryDirectory(prefix="pdpp-singer-") as directory:
-        file = Path(directory, "config.json")
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(config), encoding="utf-8")
+    with nameless_file(config) as file:
         try:
             asked = subprocess.run(
-                [*tap, "--config", str(file), "--discover"],
+                [*tap, "--config", file.path, "--discover"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_DISCOVERY_S,
                 check=False,
                 env=get_settings().platform_environment(),
+                pass_fds=[file.descriptor],
             )
             return {str(one["tap_stream_id"]) for one in json.loads(asked.stdout)["streams"]} or None
         except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):

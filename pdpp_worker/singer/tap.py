@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from contextlib import ExitStack
 from typing import IO, Any
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import get_settings
+from pdpp_worker.singer.nameless_file import nameless_file
 
 _GRACE_S = 2.0
 _LOOK_S = 0.5
@@ -26,7 +25,7 @@ _LINE_BYTES = 64 * 1024 * 1024
 
 
 class Tap:
-    """A tap as a context: its configuration lies in a directory that only its owner can read, removed at the end."""
+    """A tap as a context. Its files, which hold credentials, have no name and are on no disk."""
 
     def __init__(
         self, command: Sequence[str], files: Mapping[str, Mapping[str, Any]], *, on_log: Callable[[], None]
@@ -37,12 +36,7 @@ class Tap:
         self._on_log = on_log
 
     def __enter__(self) -> Tap:
-        self._directory = tempfile.TemporaryDirectory(prefix="pdpp-singer-")
-        try:
-            self._process = self._start(Path(self._directory.name))
-        except BaseException:
-            self._directory.cleanup()
-            raise
+        self._process = self._start()
         self._log = threading.Thread(target=self._copy_log, daemon=True)
         self._log.start()
         return self
@@ -54,7 +48,7 @@ class Tap:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._directory.cleanup()
+        _pipe(self._process.stdout).close()
 
     def lines(self) -> Iterator[bytes]:
         """The lines of its standard output, until it has ended: a helper that it left may hold the pipe open."""
@@ -88,29 +82,27 @@ class Tap:
         self._log.join(_GRACE_S)
         return code
 
-    def _start(self, directory: Path) -> subprocess.Popen[bytes]:
-        arguments: list[str] = []
-        for name, content in self._files.items():
-            file = directory / f"{name}.json"
-            file.touch(mode=0o600)
-            file.write_text(json.dumps(content), encoding="utf-8")
-            arguments += [f"--{name}", str(file)]
+    def _start(self) -> subprocess.Popen[bytes]:
         try:
-            return subprocess.Popen(
-                [*self._command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=get_settings().platform_environment(),
-            )
+            with ExitStack() as held:
+                files = {name: held.enter_context(nameless_file(content)) for name, content in self._files.items()}
+                return subprocess.Popen(
+                    [*self._command, *(part for name, file in files.items() for part in (f"--{name}", file.path))],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=get_settings().platform_environment(),
+                    pass_fds=[file.descriptor for file in files.values()],
+                )
         except OSError as error:
             raise ConfigurationError(f"The tap {self._command[0]} cannot be started: {error.strerror}.") from None
 
     def _copy_log(self) -> None:
-        for line in _pipe(self._process.stderr):
-            sys.stderr.buffer.write(line)
-            sys.stderr.buffer.flush()
-            self._on_log()
+        with _pipe(self._process.stderr) as errors:
+            for line in errors:
+                sys.stderr.buffer.write(line)
+                sys.stderr.buffer.flush()
+                self._on_log()
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

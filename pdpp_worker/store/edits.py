@@ -15,6 +15,10 @@ _CHANGE = text("""
     UPDATE connections SET settings = jsonb_strip_nulls(settings || :changes) WHERE id = :id
 """).bindparams(bindparam("changes", type_=JSONB))
 
+_REWRITE = text("""
+    UPDATE connections SET credentials = credentials || :credentials WHERE id = :id
+""").bindparams(bindparam("credentials", type_=JSONB))
+
 
 def change_settings(connection: Connection, connection_id: int, changes: dict[str, Any]) -> None:
     """Lay changes over the settings; None takes one away, which is then the default.
@@ -29,6 +33,11 @@ def change_settings(connection: Connection, connection_id: int, changes: dict[st
 def set_settings(connection: Connection, connection_id: int, settings: dict[str, Any]) -> None:
     """Replace the settings."""
     connection.execute(update(connections).where(connections.c.id == connection_id).values(settings=settings))
+
+
+def rewrite_credentials(connection: Connection, connection_id: int, credentials: dict[str, str]) -> None:
+    """Lay another form of the same credentials over those that are held; nobody has to sign in anew."""
+    connection.execute(_REWRITE, {"id": connection_id, "credentials": credentials})
 
 
 def set_min_interval(connection: Connection, connection_id: int, min_interval_ms: float | None) -> None:

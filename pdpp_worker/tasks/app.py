@@ -10,6 +10,7 @@ from kombu.entity import Exchange, Queue
 from pdpp_worker import registry
 from pdpp_worker.local.endpoints import resolve
 from pdpp_worker.settings import get_settings
+from pdpp_worker.tasks import tolerant_transport
 from pdpp_worker.tasks.broker import broker_settings
 from pdpp_worker.tasks.fleet_task import FleetTask
 
@@ -24,6 +25,7 @@ def configuration() -> dict[str, Any]:
     """Celery's configuration, made when it is first needed: an import opens nothing."""
     from beat_schedule import beat_schedule
 
+    tolerant_transport.install()
     settings = get_settings()
     registry.check_ceilings(settings)
     return {

@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 
 from pdpp_worker.errors import SchemaMismatchError
 from pdpp_worker.outages import DATABASE, SCHEMA
+from pdpp_worker.owner.audit import acting_as
 from pdpp_worker.store.engine import why_away
 from pdpp_worker.tasks.broker_watch import watch
 
@@ -69,7 +70,7 @@ class FleetTask(Task):  # type: ignore[misc]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it."""
-        with told():
+        with told(), acting_as(f"task {self.name}"):
             return super().__call__(*args, **kwargs)
 
 

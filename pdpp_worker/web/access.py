@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from pydantic import SecretStr
 
 from pdpp_worker.local.embedded import make_directory
-from pdpp_worker.secrets import kept_key
+from pdpp_worker.secret_keys import kept_key
 from pdpp_worker.settings import Settings
 
 KEY_S = 24 * 3600

@@ -11,7 +11,7 @@ from pdpp_worker.owner.manual_runs import DueRun
 from pdpp_worker.owner.schedule_rules import Schedule
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.secrets import Vault
+from pdpp_worker.secrets import Place, Vault
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.web.console import Console, Done, Form
 from pdpp_worker.web.pages.connection import text_of
@@ -115,7 +115,9 @@ def set_credential(form: Form) -> Done:
     manifest = registry.get(row.connector).manifest
     if name not in manifest.credentials:
         raise ConfigurationError(f"{manifest.name} has no such credential.")
-    connection_changes.set_credentials(form.console.db, row, {name: _sealed(form, name, form.text("value"))})
+    connection_changes.set_credentials(
+        form.console.db, row, {name: _sealed(form, Place(row.connector, row.name, name), form.text("value"))}
+    )
     return Done(_page(form), f"Replaced {name} of {row.name}; gaps that waited for it are due now.")
 
 
@@ -131,7 +133,7 @@ def add(form: Form) -> Done:
         name,
         manifest.name,
         settings=read_settings(manifest, given),
-        credentials=_credentials(form, manifest),
+        credentials=_credentials(form, manifest, name),
         schedule=asked,
         min_interval_ms=None,
         paused=by_hand,
@@ -167,23 +169,23 @@ def _schedule(form: Form, default_s: float | None) -> Schedule | None:
     return None if every_s is None else schedule_rules.at_interval(every_s)
 
 
-def _credentials(form: Form, manifest: Manifest) -> dict[str, str]:
+def _credentials(form: Form, manifest: Manifest, connection: str) -> dict[str, str]:
     given = {name: form.text(f"secret.{name}") for name in manifest.credentials}
     needed = {name: text for name, text in given.items() if text or manifest.credentials[name].required}
-    return {name: _sealed(form, name, text) for name, text in needed.items()}
+    return {name: _sealed(form, Place(manifest.name, connection, name), text) for name, text in needed.items()}
 
 
-def _sealed(form: Form, name: str, value: str) -> str:
-    """The stored form of a credential.
+def _sealed(form: Form, place: Place, value: str) -> str:
+    """The stored form of a credential, for this place.
 
     Raises:
         ConfigurationError: it is empty, or a reference that gives nothing.
     """
     if not value:
-        raise ConfigurationError(f"The credential {name} is needed, and nothing was given.")
+        raise ConfigurationError(f"The credential {place.name} is needed, and nothing was given.")
     vault = Vault(form.console.settings)
-    stored = vault.seal(value)
-    vault.open(name, stored)
+    stored = vault.seal(value, place)
+    vault.open(place, stored)
     return stored
 
 

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pdpp_worker.errors import ConfigurationError, NotFoundError, PdppError
 from pdpp_worker.logs import get_logger
+from pdpp_worker.owner.audit import acting_as
 from pdpp_worker.store.views.reading import take_snapshot
 from pdpp_worker.web import rendering
 from pdpp_worker.web.console import Acts, Console, Form, Page, Shows, Visit
@@ -67,7 +68,8 @@ def acting(console: Console, act: Acts) -> Endpoint:
         if console.settings.web_read_only:
             return _refused(console, request, _Failure(403, "This console only shows; it changes nothing."))
         try:
-            done = act(Form(console, request.path_params, fields))
+            with acting_as("web"):
+                done = act(Form(console, request.path_params, fields))
         except Exception as error:  # noqa: BLE001 - whatever it is, the owner gets a page
             return _failed(console, request, error, as_json=False)
         return going_to(console, done.back, done.said)

@@ -10,7 +10,7 @@ import pytest
 
 from pdpp_worker import registry
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.secrets import Vault
+from pdpp_worker.secrets import Place, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
@@ -157,7 +157,7 @@ def test_a_secret_from_standard_input_is_stored_encrypted(cli: Cli, settings: Se
     with db.begin() as connection:
         stored = connections.get(connection, "mine").credentials["token"]
     assert TOKEN not in stored
-    assert Vault(settings).open("token", stored).get_secret_value() == TOKEN
+    assert Vault(settings).open(Place("bank", "mine", "token"), stored).get_secret_value() == TOKEN
     assert stat.S_IMODE((settings.data_dir / "secret.key").stat().st_mode) == 0o600
     assert cli.json("connection", "show", "mine")["credentials"] == {"token": "stored (encrypted)"}
 

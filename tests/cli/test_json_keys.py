@@ -23,6 +23,7 @@ PRINTED: dict[str, Callable[[Cli], Any]] = {
     "gaps list": lambda cli: cli.json_lines("gaps", "list", "mine")[0],
     "deletions list": lambda cli: cli.json_lines("deletions", "list", "mine")[0],
     "events": lambda cli: cli.json_lines("events")[0],
+    "audit": lambda cli: cli.ok("connection", "pause", "mine") and cli.json_lines("audit")[0],
     "connection list": lambda cli: cli.json("connection", "list")[0],
     "connection show": lambda cli: cli.json("connection", "show", "mine"),
     "connector show": lambda cli: cli.json("connector", "show", "scripted"),

@@ -43,7 +43,7 @@ def watched(db: Database) -> Iterator[list[list[str]]]:
 
     def execute(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         for table in [*WRITE.findall(statement), *LOCK.findall(statement)]:
-            if table not in (*connection.info["tables"], "events"):
+            if table not in (*connection.info["tables"], "events", "audit"):
                 connection.info["tables"].append(table)
 
     event.listen(db.engine, "begin", begin)

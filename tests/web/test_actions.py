@@ -9,7 +9,7 @@ import pytest
 from pdpp_worker import registry
 from pdpp_worker.connector import Reason, skip
 from pdpp_worker.connector import ResourceScope as Item
-from pdpp_worker.secrets import Vault
+from pdpp_worker.secrets import Place, Vault
 from tests.support.scripted import Scenario, manifest, record, state
 from tests.web.conftest import Owner, collect
 
@@ -93,7 +93,7 @@ def test_a_credential_is_replaced_and_never_shown(owner: Owner, scenario: Scenar
     said = owner.done(f"{PAGE}/credential", PAGE, name="token", value="hush-hush")
 
     stored = connection(scenario)["credentials"]["token"]
-    assert Vault(scenario.settings).open("token", stored).get_secret_value() == "hush-hush"
+    assert Vault(scenario.settings).open(Place("scripted", "mine", "token"), stored).get_secret_value() == "hush-hush"
     assert "hush-hush" not in said + owner.get(PAGE) + owner.browser.get(f"{PAGE}.json").text
     assert "stored (encrypted)" in owner.get(PAGE)
 
@@ -176,7 +176,7 @@ def test_a_connection_is_added_from_the_manifests_form(owner: Owner, scenario: S
     assert "Added other." in added
     row = scenario.one("SELECT * FROM connections WHERE name = 'other'")
     assert row["settings"] == {"place": "there"}
-    assert row["credentials"]["token"].startswith("enc:")
+    assert row["credentials"]["token"].startswith("bound:")
 
 
 def test_another_account_is_accepted_by_the_button_that_is_due(owner: Owner, scenario: Scenario) -> None:

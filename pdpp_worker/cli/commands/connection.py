@@ -22,7 +22,7 @@ from pdpp_worker.owner import connection_changes, lookup
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.secrets import Vault
+from pdpp_worker.secrets import Place, Vault
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.store.views import connection_views, member_views
 
@@ -53,7 +53,7 @@ def add(
     by_hand = not manifest.is_scheduled and every is None and cron is None
     interval = None if min_interval_ms is None else positive_ms("--min-interval-ms", min_interval_ms)
     with open_session() as session:
-        credentials = read_credentials(Vault(session.settings), manifest, secret or [])
+        credentials = read_credentials(Vault(session.settings), manifest, secret or [], connection=name)
         connection_changes.add(
             session.db,
             name,
@@ -145,7 +145,8 @@ def secret(
         with session.db.begin() as connection:
             row = lookup.find(connection, name)
         manifest = registry.get(row.connector).manifest
-        stored = read_source(Vault(session.settings), manifest, check_name(manifest, key), source)
+        place = Place(row.connector, row.name, check_name(manifest, key))
+        stored = read_source(Vault(session.settings), manifest, place, source)
         connection_changes.set_credentials(session.db, row, {key: stored})
     say(f"Replaced {key} of {name}; gaps that waited for it are due now.")
 

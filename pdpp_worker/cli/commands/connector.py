@@ -14,6 +14,7 @@ from pdpp_worker import registry
 from pdpp_worker.cli import added_connector
 from pdpp_worker.cli.commands import connectors
 from pdpp_worker.cli.credential_options import FORMS, own_account
+from pdpp_worker.cli.number_options import MAX_ID
 from pdpp_worker.cli.output import Json, print_json, print_table, say
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import lookup
@@ -98,7 +99,7 @@ def check(
         list[str] | None, typer.Option(help=f"A credential of your own account: {FORMS}.", metavar="KEY=SOURCE")
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds of the adversary: a number of them, or FIRST-LAST.")] = "10",
-    seed: Annotated[int | None, typer.Option(help="Only the adversary, with this one seed.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only the adversary, with this one seed.", min=0, max=MAX_ID)] = None,
     json: Json = False,
 ) -> None:
     """Run a connector against its practice account, or your own files. Exit code 1 if a check fails."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pdpp_worker.cli.number_options import MOST
 from pdpp_worker.cli.output import Json, print_json_line, print_table, say
 from pdpp_worker.coverage.times import local
 from pdpp_worker.owner import deletions, lookup
@@ -39,7 +40,7 @@ app = typer.Typer(
 @app.command("list")
 def list_(
     name: Target,
-    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1, max=MOST)] = None,
     json: Json = False,
 ) -> None:
     """List what walks did not find and what is held all the same. --json prints JSON lines."""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pdpp_worker.cli.number_options import MOST
 from pdpp_worker.cli.output import Json, print_json_line, say
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
@@ -22,7 +23,7 @@ _LATE = 1_000
 def events(
     name: Annotated[str | None, typer.Argument(help="Only the events of this connection.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
-    limit: Annotated[int, typer.Option(help="How many to begin with.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="How many to begin with.", min=1, max=MOST)] = 50,
     json: Json = False,
 ) -> None:
     """List what happened, oldest first. --json prints JSON lines."""

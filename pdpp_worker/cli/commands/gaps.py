@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
+from pdpp_worker.cli.number_options import MOST
 from pdpp_worker.cli.output import Json, console, make_table, print_json_line, say
 from pdpp_worker.coverage.documents import gap_document
 from pdpp_worker.coverage.outlook import Outlook, read
@@ -55,7 +56,7 @@ def list_(
     name: Target,
     status: Annotated[Which, typer.Option(help="What is missing now, or all that ever was.")] = Which.OPEN,
     reason: Annotated[str | None, typer.Option(help="Only gaps of this reason.")] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1, max=MOST)] = None,
     json: Json = False,
 ) -> None:
     """List what is missing, with the reason, the attempts, the next one and who acts. --json prints JSON lines."""

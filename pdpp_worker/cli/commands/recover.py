@@ -8,6 +8,7 @@ import typer
 
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.notify import notify
+from pdpp_worker.cli.number_options import MOST, YEAR_S, finite
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.recover_words import cost_of_run, why_not
@@ -26,9 +27,13 @@ def recover(
     stream: Stream = None,
     reason: Why = None,
     gap: Gaps = None,
-    items: Annotated[int | None, typer.Option(help="At most so many of each connection.", min=1)] = None,
-    requests: Annotated[int | None, typer.Option(help="At most so many requests for each connection.", min=1)] = None,
-    seconds: Annotated[float | None, typer.Option(help="At most so much work for each connection.", min=1)] = None,
+    items: Annotated[int | None, typer.Option(help="At most so many of each connection.", min=1, max=MOST)] = None,
+    requests: Annotated[
+        int | None, typer.Option(help="At most so many requests for each connection.", min=1, max=MOST)
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="At most so much work for each connection.", min=1, max=YEAR_S, callback=finite)
+    ] = None,
 ) -> None:
     """Retry now what is missing, given-up items included."""
     chosen = gap_changes.gap_filter(stream, reason, gap)

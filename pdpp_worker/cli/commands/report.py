@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
+from pdpp_worker.cli.number_options import MOST
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, say, wrap
 from pdpp_worker.cli.source_tables import left_out
 from pdpp_worker.coverage import all_streams
@@ -58,7 +59,9 @@ class _Part:
 
 def report(
     name: Annotated[str | None, typer.Argument(help="Only this connection, or those of this connector.")] = None,
-    limit: Annotated[int, typer.Option(help="Name at most so many gaps of a stream; JSON has all.", min=0)] = 10,
+    limit: Annotated[
+        int, typer.Option(help="Name at most so many gaps of a stream; JSON has all.", min=0, max=MOST)
+    ] = 10,
     json: Json = False,
 ) -> None:
     """Write a statement of what is held, what is missing, why, and what happens next."""

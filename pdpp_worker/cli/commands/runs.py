@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from typer.core import TyperGroup
 
 from pdpp_worker.cli import run_tables
+from pdpp_worker.cli.number_options import MAX_ID, MOST
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.coverage.documents import run_document
 from pdpp_worker.coverage.outlook import Outlook, read
@@ -35,7 +36,7 @@ app = typer.Typer(cls=_ListByDefault, help="List the latest runs: runs [NAME]; o
 @app.command("list")
 def list_(
     name: Annotated[str | None, typer.Argument(help="Only the runs of this connection.")] = None,
-    limit: Annotated[int, typer.Option(help="How many.", min=1)] = 20,
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=MOST)] = 20,
     json: Json = False,
 ) -> None:
     """List the latest runs, newest first. The word `list` may be left out."""
@@ -52,7 +53,10 @@ def list_(
 
 
 @app.command()
-def show(run_id: Annotated[int, typer.Argument(metavar="ID", help="The run's number.")], json: Json = False) -> None:
+def show(
+    run_id: Annotated[int, typer.Argument(metavar="ID", help="The run's number.", min=1, max=MAX_ID)],
+    json: Json = False,
+) -> None:
     """Show a run with the counts of its streams."""
     with open_session() as session, session.db.begin() as connection:
         view = run_views.one(connection, run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pdpp_worker.store.tables.columns import metadata
 from pdpp_worker.store.tables.schema_of_connections import (
+    audit,
     connections,
     events,
     leases,
@@ -21,6 +22,7 @@ from pdpp_worker.store.tables.schema_of_runs import IS_ACTIVE, run_streams, runs
 
 __all__ = [
     "IS_ACTIVE",
+    "audit",
     "checkpoints",
     "connections",
     "coverage",

@@ -134,3 +134,16 @@ events = Table(
     Index("ix_events_connection", "connection_id", "id"),
     Index("ix_events_run", "run_id", "id"),
 )
+
+# Who changed what. A trigger refuses every change of a row, and the removal of any; so no row hangs on a connection.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    moment("at", default=True),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("connection_id", BigInteger),
+    Column("connection", Text),
+    Column("data", JSONB, nullable=False, server_default="{}"),
+)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
+from pdpp_worker.secret_sources import is_reference
 from pdpp_worker.store.accounts import Account
 from pdpp_worker.store.views.reading import build
 
@@ -92,6 +93,4 @@ def _accounts(row: RowMapping) -> dict[str, str | None]:
 
 
 def _forms(credentials: dict[str, str]) -> dict[str, str]:
-    return {
-        name: stored if stored.startswith(("env:", "file:")) else STORED for name, stored in sorted(credentials.items())
-    }
+    return {name: stored if is_reference(stored) else STORED for name, stored in sorted(credentials.items())}
