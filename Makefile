@@ -52,9 +52,10 @@ bench: $(VENV)/.dev ## measure speed and memory
 
 lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAGS= keeps those that are pinned
 	$(LOCK) --all-extras --output-file requirements/dev.txt pyproject.toml requirements/dev.in
-	$(LOCK) --all-extras --constraints requirements/dev.txt --output-file requirements/run.txt \
-		pyproject.toml requirements/build.in
-	$(LOCK) --extra flower --extra web --constraints requirements/dev.txt --output-file requirements/production.txt pyproject.toml
+	$(LOCK) --extra browser --extra embedded --extra flower --extra web --constraints requirements/dev.txt \
+		--output-file requirements/run.txt pyproject.toml requirements/build.in
+	$(LOCK) --extra flower --extra notify --extra web --constraints requirements/dev.txt \
+		--output-file requirements/production.txt pyproject.toml
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/docs.txt requirements/docs.in
 	$(LOCK) --output-file requirements/taps.txt requirements/taps.in
