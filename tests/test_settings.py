@@ -18,8 +18,9 @@ from pdpp_worker.settings import Settings, get_settings, setting_names
 ROOT = Path(__file__).parents[1]
 WRITTEN = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ("*.md", "Procfile", "docs/*.md", "docker/*", "docker/.env.example", "bench/*.md")
+    for pattern in ("*.md", "Procfile", "docs/*.md", "docker/**/*", "docker/.env.example", "bench/*.md")
     for path in ROOT.glob(pattern)
+    if path.is_file()
 )
 
 

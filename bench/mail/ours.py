@@ -55,7 +55,7 @@ class DefaultFleet:
         """The records that are held, by stream."""
         query = text("SELECT stream, count(*) FROM records WHERE deleted_at IS NULL GROUP BY stream ORDER BY stream")
         with self.db.begin() as connection:
-            return {row.stream: row.count for row in connection.execute(query)}
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def _cpu_s(self) -> float:
         """CPU time of the processes of the fleet and of its servers, children that have ended included."""
