@@ -109,7 +109,9 @@ class Conversation:
         with suppress(BrokenJsonError):
             fields = decode(self._raw)
             if isinstance(fields, dict) and isinstance(tree := fields.get(MAPPING), dict):
-                inner = raw.inner if isinstance(raw, Element) else extent(self._raw, begin(self._raw, 0), INNER_LEVEL)[1]
+                inner = (
+                    raw.inner if isinstance(raw, Element) else extent(self._raw, begin(self._raw, 0), INNER_LEVEL)[1]
+                )
                 # One more than what is left: a name came twice, and what stood there first would be lost.
                 if inner == sum(map(_holds, fields.values())):
                     self._raw = b""
