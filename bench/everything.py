@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -52,7 +52,7 @@ def everything(
         out.write_text(_as_json(machine, ways))
 
 
-def _watched(ways: Iterator[Way] | Sequence[Way]) -> list[Way]:
+def _watched(ways: Iterable[Way]) -> list[Way]:
     done: list[Way] = []
     for way in ways:
         done.append(way)

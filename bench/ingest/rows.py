@@ -23,7 +23,7 @@ def ingest(ground: Ground) -> Iterator[Way]:
     """The same records, twice."""
     count = ground.size(_RECORDS)
     jobs = {load: f"ingest {count:,} records, {load} load" for load in ("first", "second")}
-    sides = LOADS | PEER_LOADS if peers.are_installed() else LOADS
+    sides = {**LOADS, **PEER_LOADS} if peers.are_installed() else LOADS
     for one in rounds.run(ground.servers, ground.folder, count, ground.rounds, sides):
         taken = one.measure.seconds, one.measure.cpu_s, one.measure.peak_rss
         for load in jobs if one.side == "copy" else (one.load,):
