@@ -47,7 +47,7 @@ docs: $(VENV)/.docs ## build the documentation into .site; nothing is asked over
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "Open .site/index.html"
 
-bench: $(VENV)/.dev ## measure speed and memory
+bench: $(VENV)/.dev $(VENV)/peers/.ready ## measure speed and memory beside others: one table
 	$(BIN)/python -m bench $(ARGS)
 
 lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAGS= keeps those that are pinned
@@ -60,6 +60,7 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/docs.txt requirements/docs.in
 	$(LOCK) --output-file requirements/taps.txt requirements/taps.in
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/audit.txt requirements/audit.in
+	$(LOCK) --output-file requirements/peers.txt requirements/peers.in
 
 clean: ## remove what the other targets made; collected data stays
 	rm -rf $(VENV) dist .site .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -87,6 +88,13 @@ $(VENV)/taps/.ready: requirements/taps.txt | $(BIN)/python
 	@echo "Installing two Singer taps for the tests ..."
 	@$(BIN)/python -m venv $(VENV)/taps
 	@$(VENV)/taps/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/taps.txt
+	@touch $@
+
+# What the benchmarks compare with; without it their rows are said to be skipped.
+$(VENV)/peers/.ready: requirements/peers.txt | $(BIN)/python
+	@echo "Installing what the fleet is measured beside ..."
+	@$(BIN)/python -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/peers.txt
 	@touch $@
 
 $(BIN)/python:

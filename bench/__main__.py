@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bench.chatgpt import command as chatgpt
+from bench.everything import everything
 from bench.gmail import command as gmail
 from bench.ingest import command as ingest
 from bench.mail import command as mail
@@ -13,6 +14,7 @@ from bench.slack import command as slack
 from bench.stress import command as stress
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("everything")(everything)
 app.command("chatgpt")(chatgpt.chatgpt)
 app.command("gmail")(gmail.gmail)
 app.command("ingest")(ingest.ingest)
@@ -22,9 +24,11 @@ app.command("slack")(slack.slack)
 app.command("stress")(stress.stress)
 
 
-@app.callback()
-def bench() -> None:
-    """Measure speed and memory on this machine; run it while nothing else does."""
+@app.callback(invoke_without_command=True)
+def bench(context: typer.Context) -> None:
+    """Measure speed and memory on this machine; run it while nothing else does. Alone: one table of everything."""
+    if context.invoked_subcommand is None:
+        everything()
 
 
 if __name__ == "__main__":

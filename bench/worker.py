@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bench.ingest.side import peak_rss
+from bench.alone import peak_rss
 from pdpp_worker import logs
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.errors import NotFoundError
@@ -45,13 +45,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the run ended, the time it took (s), and the worker's peak RSS (bytes)."""
+    """How the run ended, its time and the worker's processor time (s), and the worker's peak RSS (bytes)."""
 
     status: str
     slices: int
     new: int
     unchanged: int
     seconds: float
+    cpu_s: float
     peak_rss: int
 
 
@@ -74,14 +75,15 @@ def main(database_url: str, redis_url: str) -> None:
     logs.configure(settings)
     db, redis = Database(database_url), connect(redis_url, settings.broker_timeout_s)
     row = _connection(settings, db, job)
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     run_id, _ = request_run(db, row, trigger="manual")
     while (result := run_slice(settings, db, redis, run_id, stopping=lambda: False)) and result.status is None:
         continue
-    seconds = time.perf_counter() - began
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu
     with db.begin() as connection:
         view = run_views.one(connection, run_id)
-    outcome = Outcome(view.status, view.slices, view.records_flushed, view.records_unchanged, seconds, peak_rss())
+    counts = view.slices, view.records_flushed, view.records_unchanged
+    outcome = Outcome(view.status, *counts, seconds, cpu_s, peak_rss())
     print(json.dumps(asdict(outcome)))
     redis.close()
     db.close()

@@ -15,31 +15,6 @@ Item = dict[str, Any]
 
 STREAM = "messages"
 CURSOR_FIELD = "updated_at"
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["id", "conversation_id", "author", "created_at", "updated_at", "text"],
-    "properties": {
-        "id": {"type": "string", "minLength": 1},
-        "conversation_id": {"type": "string"},
-        "parent_id": {"type": ["string", "null"]},
-        "author": {
-            "type": "object",
-            "required": ["role"],
-            "properties": {
-                "role": {"enum": ["user", "assistant", "tool"]},
-                "name": {"type": ["string", "null"]},
-            },
-        },
-        "created_at": {"type": "string"},
-        "updated_at": {"type": "string"},
-        "text": {"type": "string"},
-        "model": {"type": ["string", "null"]},
-        "weight": {"type": "number"},
-        "edited": {"type": "boolean"},
-        "usage": {"type": "object", "additionalProperties": {"type": "integer"}},
-        "tags": {"type": "array", "items": {"type": "string"}},
-    },
-}
 RECORDS_FILE = "records.jsonl"
 
 _SEED = 1

@@ -37,9 +37,9 @@ def prepare(database_url: str, folder: Path) -> None:
                 copy.write_row(_row(item))
 
 
-def load(database_url: str, _redis_url: str, folder: Path) -> None:
+def load(database_url: str, _redis_url: str, folder: str) -> None:
     """Load all records."""
-    with _connect(database_url) as connection, (folder / _ROWS_FILE).open("rb") as file:
+    with _connect(database_url) as connection, (Path(folder) / _ROWS_FILE).open("rb") as file:
         connection.execute(_CREATE)
         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
             while block := file.read(_BLOCK_BYTES):

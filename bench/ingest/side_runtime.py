@@ -11,6 +11,7 @@ from unittest.mock import patch
 from pydantic import SecretStr
 
 from bench.ingest import data
+from bench.ingest.schema import SCHEMA
 from pdpp_worker import logs, registry
 from pdpp_worker.connector import Collect, Context, Message, Reason, Record, ResourceScope, Start, State, skip
 from pdpp_worker.dispatch import request_run
@@ -35,7 +36,7 @@ _MANIFEST = Manifest.model_validate(
         "title": "Benchmark",
         "checkpoint_commit": "incremental",
         "settings": {"folder": {"title": "Where the records are", "type": "path", "required": True}},
-        "streams": [{"name": data.STREAM, "schema": data.SCHEMA, "cursor_field": data.CURSOR_FIELD}],
+        "streams": [{"name": data.STREAM, "schema": SCHEMA, "cursor_field": data.CURSOR_FIELD}],
     }
 )
 
@@ -46,13 +47,13 @@ class _Connector(registry.Connector):
         return _collect
 
 
-def load(database_url: str, redis_url: str, folder: Path) -> None:
+def load(database_url: str, redis_url: str, folder: str) -> None:
     """Load all records: one run that walks the stream from its beginning."""
     settings = Settings(database_url=SecretStr(database_url), redis_url=SecretStr(redis_url), log_level="WARNING")
     logs.configure(settings)
     db, redis = Database(database_url), connect(redis_url, settings.broker_timeout_s)
     with patch.object(registry, "all_connectors", lambda: {_NAME: _Connector(_MANIFEST, __name__)}):
-        run_id, _ = request_run(db, _connection(db, folder), trigger="manual", full=True)
+        run_id, _ = request_run(db, _connection(db, Path(folder)), trigger="manual", full=True)
         while (result := run_slice(settings, db, redis, run_id, stopping=lambda: False)) and result.status is None:
             pass
     redis.close()

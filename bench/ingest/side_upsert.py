@@ -30,11 +30,11 @@ _UPSERT = _new.on_conflict_do_update(
 )
 
 
-def load(database_url: str, _redis_url: str, folder: Path) -> None:
+def load(database_url: str, _redis_url: str, folder: str) -> None:
     """Load all records."""
     engine = create_engine(database_url)
     _table.create(engine, checkfirst=True)
-    rows = map(_row, data.read(folder))
+    rows = map(_row, data.read(Path(folder)))
     while batch := list(islice(rows, _BATCH)):
         with engine.begin() as connection:
             connection.execute(_UPSERT, batch)

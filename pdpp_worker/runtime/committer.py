@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,10 @@ from pdpp_worker.runtime.open_slice import OpenSlice
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Batch, Spent
 from pdpp_worker.store.commit import Committed, commit_batch, why_unstorable
+
+_SWITCH_S = 0.0005
+"""How long the connector's thread may keep a commit from its next step. A commit has about twenty, and with Python's
+own 5 ms at each of them it would take longer than the connector takes for the next batch."""
 
 
 @dataclass(frozen=True)
@@ -152,5 +157,6 @@ def _in_thread(work: Callable[[], Committed]) -> Future[Committed]:
         except BaseException as error:  # noqa: BLE001 - raised where the outcome is asked for
             future.set_exception(error)
 
+    sys.setswitchinterval(min(_SWITCH_S, sys.getswitchinterval()))
     threading.Thread(target=run, name="commit", daemon=True).start()
     return future

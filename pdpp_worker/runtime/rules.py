@@ -143,6 +143,8 @@ def instant_of(text: str | None, *, zoned: bool = True) -> datetime | None:
         parsed = datetime.fromisoformat(text or "")
         if parsed.tzinfo is None and not zoned:
             return parsed.replace(tzinfo=UTC)
+        if parsed.tzinfo is UTC:
+            return parsed
         return parsed.astimezone(UTC) if parsed.tzinfo else None
     except (ValueError, OverflowError):
         return None

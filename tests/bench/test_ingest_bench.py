@@ -11,9 +11,9 @@ from statistics import mean
 import pytest
 from sqlalchemy import text
 
+from bench.alone import Measure
 from bench.ingest import data, rounds, side
 from bench.ingest.rounds import LOADS, Result, WrongResultError
-from bench.ingest.side import Measure
 from bench.ingest.summary import summarise
 from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.store.engine import Database

@@ -160,6 +160,6 @@ def test_nothing_secret_is_said(provide: Provide) -> None:
 
     said = Holder(online(provider, session_token=provider.options.session_token)).run()
 
-    text = "\n".join(map(repr, said))
+    text = json.dumps([one.model_dump() for one in said], default=str)
     assert provider.options.token not in text
     assert provider.options.session_token not in text

@@ -1,0 +1,70 @@
+"""A piece of work in a process of its own, so that its memory and its processor time are its own.
+
+Called as `python -m bench.alone MODULE ARGUMENT ...`; it calls the module's `load(*arguments)` and prints a `Measure`
+as JSON. It needs the standard library only, so that a peer may run it in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a load took: the time of the clock, the processor time of the client (s), and its peak RSS (bytes)."""
+
+    seconds: float
+    cpu_s: float
+    peak_rss: int
+
+
+def measure(module: str, *arguments: str, python: str = sys.executable) -> Measure:
+    """Let a process of its own load.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    command = [python, "-m", __name__, module, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return Measure(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def main(module: str, *arguments: str) -> None:
+    """Load, and print what it took; the processor time of its own children counts."""
+    load = import_module(module).load
+    began, cpu = time.perf_counter(), _cpu_s()
+    load(*arguments)
+    print(json.dumps(asdict(Measure(time.perf_counter() - began, _cpu_s() - cpu, peak_rss()))))
+
+
+def peak_rss() -> int:
+    """Most memory this process, or one of its children, has held, bytes.
+
+    Linux counts into `ru_maxrss` what the parent held when it started this process; VmHWM is this program's alone.
+    """
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _UNIT
+    if _STATUS.exists():
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return max(int(line.split()[1]) * 1024, children)
+    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT, children)
+
+
+_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def _cpu_s() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
