@@ -17,17 +17,33 @@ from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.search import indexer
 from pdpp_worker.settings import get_settings
-from pdpp_worker.store import events, rates
+from pdpp_worker.store import events, rates, runs
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
-from pdpp_worker.tasks.doorbell import notify, notify_after, waiting_queues
+from pdpp_worker.tasks.delayed import DelayedNotifier
+from pdpp_worker.tasks.doorbell import TURN, notify, waiting_queues
 from pdpp_worker.tasks.ending import live_runs, replace_worker
 from pdpp_worker.tasks.fleet_task import told
 from pdpp_worker.tasks.services import services, stopping
 
 # An expected failure is logged as one sentence, without a traceback.
 EXPECTED = (PdppError,)
+
+
+def _notify_once(due: DueRun) -> None:
+    """Notify workers of a run, unless they were told of this turn already."""
+    marked = services().db.transact(lambda connection: runs.mark_notified(connection, due))
+    if marked is not None:
+        notify(marked)
+
+
+def _notify_after_pause(due: DueRun) -> None:
+    with suppress(Ignore), told():
+        _notify_once(due)
+
+
+_delayed = DelayedNotifier(_notify_after_pause)
 
 
 @app.task(name="pdpp.run", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -49,9 +65,16 @@ def slice_(**kwargs: Any) -> None:
     with live_runs.entered(run_id) as free:
         if not free:
             return
-        result = run_slice(own.settings, own.db, own.redis, run_id, stopping=stopping, on_stuck=replace_worker)
+        turn = slice_.request.get(TURN)
+        result = run_slice(
+            own.settings, own.db, own.redis, run_id, turn=turn, stopping=stopping, on_stuck=replace_worker
+        )
     if result is not None and result.status is None and not stopping():
-        notify_after(DueRun(run_id, result.connector), result.pause_s)
+        due = DueRun(run_id, result.connector)
+        if result.pause_s > 0:
+            _delayed.schedule(due, result.pause_s)
+        else:
+            _notify_once(due)
 
 
 @app.task(name="pdpp.recover", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -66,7 +89,7 @@ def recover(**kwargs: Any) -> None:
             rows = lookup.list_all(connection, arguments.connector)
     chosen = gap_changes.gap_filter(arguments.stream, arguments.reason, arguments.ids)
     for due in manual_runs.recover(own.settings, own.db, rows, chosen, arguments.budget):
-        notify(due)
+        _notify_once(due)
 
 
 @app.task(name="pdpp.dispatch", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -85,7 +108,7 @@ def sweep_transient(**kwargs: Any) -> None:
     read("pdpp.sweep.transient", NoArguments, kwargs)
     own = services()
     for due in sweep.sweep_transient(own.settings, own.db):
-        notify(due)
+        _notify_once(due)
 
 
 @app.task(name="pdpp.sweep.upgrade", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -94,7 +117,7 @@ def sweep_upgrade(**kwargs: Any) -> None:
     read("pdpp.sweep.upgrade", NoArguments, kwargs)
     own = services()
     for due in upgrade.sweep_upgrade(own.settings, own.db):
-        notify(due)
+        _notify_once(due)
 
 
 @app.task(name="pdpp.sweep.structural", throws=EXPECTED)  # type: ignore[untyped-decorator]
