@@ -10,6 +10,7 @@ from bench.ingest import command as ingest
 from bench.planning import command as planning
 from bench.slack import command as slack
 from bench.stress import command as stress
+from bench.year import command as year
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("chatgpt")(chatgpt.chatgpt)
@@ -18,6 +19,7 @@ app.command("ingest")(ingest.ingest)
 app.command("planning")(planning.planning)
 app.command("slack")(slack.slack)
 app.command("stress")(stress.stress)
+app.command("year")(year.year)
 
 
 @app.callback()

@@ -17,8 +17,9 @@ from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.search import indexer
 from pdpp_worker.settings import get_settings
-from pdpp_worker.store import events, rates, runs
+from pdpp_worker.store import process_marks, retention, runs
 from pdpp_worker.store.runs import DueRun
+from pdpp_worker.tasks.alive import MarkStep
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import NoArguments, RecoverArguments, RunArguments, SliceArguments, read
 from pdpp_worker.tasks.delayed import DelayedNotifier
@@ -26,6 +27,8 @@ from pdpp_worker.tasks.doorbell import TURN, notify, waiting_queues
 from pdpp_worker.tasks.ending import live_runs, replace_worker
 from pdpp_worker.tasks.fleet_task import told
 from pdpp_worker.tasks.services import services, stopping
+
+app.steps["consumer"].add(MarkStep)
 
 # An expected failure is logged as one sentence, without a traceback.
 EXPECTED = (PdppError,)
@@ -158,9 +161,9 @@ def tidy_host(**_: object) -> None:
 
 @app.task(name="pdpp.housekeeping", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def housekeeping(**kwargs: Any) -> None:
-    """Drop old events, and the old history of rates."""
+    """Drop old events, the old history of rates, and old runs."""
     read("pdpp.housekeeping", NoArguments, kwargs)
     own = services()
+    retention.prune(own.settings, own.db)
     with own.db.begin() as connection:
-        events.trim(connection, own.settings.events_keep_days)
-        rates.trim(connection, own.settings.events_keep_days)
+        process_marks.forget_old(connection)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pdpp_worker.store.tables.columns import metadata
 from pdpp_worker.store.tables.schema_of_connections import (
     connections,
+    connector_queues,
     events,
+    fleet_processes,
     leases,
     rate_history,
     rate_states,
@@ -22,9 +24,11 @@ __all__ = [
     "IS_ACTIVE",
     "checkpoints",
     "connections",
+    "connector_queues",
     "coverage",
     "deletion_doubts",
     "events",
+    "fleet_processes",
     "gaps",
     "index_queue",
     "leases",
