@@ -12,6 +12,7 @@ from bench.mail import command as mail
 from bench.planning import command as planning
 from bench.slack import command as slack
 from bench.stress import command as stress
+from bench.year import command as year
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("everything")(everything)
@@ -22,6 +23,7 @@ app.command("mail")(mail.mail)
 app.command("planning")(planning.planning)
 app.command("slack")(slack.slack)
 app.command("stress")(stress.stress)
+app.command("year")(year.year)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,6 +1,8 @@
-"""Metrics of a worker for Prometheus: counters and gauges by connection, never content."""
+"""Metrics of a process for Prometheus: counters and gauges by connection, never content."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from prometheus_client import Counter, Gauge, start_http_server
 
@@ -16,16 +18,22 @@ RETRIED = Counter("pdpp_requests_retried", "Requests that were sent again after 
 INTERVAL_MS = Gauge("pdpp_pacing_interval_ms", "Milliseconds between two requests, as learned.", _LABEL)
 CEILING_MS = Gauge("pdpp_pacing_ceiling_ms", "The owner's least milliseconds between two requests.", _LABEL)
 CIRCUIT_OPEN = Gauge("pdpp_circuit_open", "1 while nothing is sent because the provider refuses in a row.", _LABEL)
-UNTOUCHED_S = Gauge(
-    "pdpp_oldest_eligible_untouched_seconds", "Seconds that work which may go on has not been touched.", _LABEL
-)
-
 STUCK_THREADS = Gauge("pdpp_stuck_threads", "Threads of this worker whose connector does not come back.")
 
 
-def serve(port: int) -> None:
-    """Answer on loopback at /metrics; a port that is taken is reported and not fatal: work goes on without."""
-    try:
-        start_http_server(port, addr="127.0.0.1")
-    except OSError as error:
-        get_logger().warning("no metrics", port=port, error=str(error))
+PORTS = 32
+"""So many processes of one machine find a port of their own, from PDPP_METRICS_PORT on."""
+
+
+def serve(address: str, port: int) -> int | None:
+    """Answer at /metrics, on the first free port from `port` on; returns it.
+
+    None: none is free, or the address is not this machine's. That is reported and not fatal: work goes on without.
+    """
+    for one in range(port, min(port + PORTS, 65536)):
+        with suppress(OSError):
+            start_http_server(one, addr=address)
+            get_logger().info("metrics", address=address, port=one)
+            return one
+    get_logger().warning("no metrics: no port is free", address=address, port=port)
+    return None

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pdpp_worker.data_dirs import default_data_dir
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.setting_files import SecretFiles, file_variables
 
 DAY_S = 86_400.0
 Period = Annotated[float, Field(ge=0.1, le=30 * DAY_S)]
@@ -60,7 +61,10 @@ _TYPO = 0.7
 
 
 class Settings(BaseSettings):
-    """The fleet's settings; field `x_y` is the environment variable `PDPP_X_Y`."""
+    """The fleet's settings; field `x_y` is the environment variable `PDPP_X_Y`.
+
+    A secret may be in a file, which `PDPP_X_Y_FILE` names.
+    """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
@@ -129,11 +133,15 @@ class Settings(BaseSettings):
 
     events_keep_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     """How long events and the history of rates are kept."""
+    runs_keep_days: Annotated[int, Field(ge=1, le=36_500)] = 400
+    """How long runs are kept that nothing refers to any more; the last ones of a connection always are."""
 
     broker_timeout_s: Seconds = 5.0
     """Bound on every single operation on the broker and the pacing server."""
+    metrics_address: str = "127.0.0.1"
+    """The address on which workers answer Prometheus."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Port on loopback where a worker answers Prometheus; 0: none."""
+    """Where they do: each process of a machine takes the first free port from this one on; 0: none does."""
     flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555
     """Where `up` starts Flower."""
     flower_basic_auth: SecretStr | None = None
@@ -162,6 +170,18 @@ class Settings(BaseSettings):
     """The least level that is logged."""
     log_json: bool = False
     """Log a JSON object on each line."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base names it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base names it
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment, and the files that it names."""
+        return init_settings, env_settings, SecretFiles(settings_cls, os.environ)
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -248,7 +268,7 @@ def unknown_variables() -> list[str]:
 
     They may be meant for somebody else: a credential is kept as a reference to a variable of any name.
     """
-    known = {*setting_names(), *TOLD_TO_COMMANDS}
+    known = {*setting_names(), *file_variables(Settings), *TOLD_TO_COMMANDS}
     names = (name.upper() for name in os.environ if name.upper().startswith(_PREFIX))
     return sorted(name for name in names if name not in known and not _CEILING.fullmatch(name))
 

@@ -1,12 +1,12 @@
-"""Say aloud which connections stand still: an event when one does and when it moves again, and a metric of each."""
+"""Say aloud which connections stand still: an event when one does and when it moves again."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from operator import attrgetter
 
-from pdpp_worker import metrics, registry
-from pdpp_worker.coverage.stillness import stillness, untouched
+from pdpp_worker import registry
+from pdpp_worker.coverage.stillness import stillness
 from pdpp_worker.isolation import each
 from pdpp_worker.logs import get_logger
 from pdpp_worker.store import standstills
@@ -20,7 +20,6 @@ def watch(db: Database) -> list[str]:
     installed = registry.all_connectors().keys()
     with db.begin() as connection:
         found, now = wait_views.read(connection), reading.now(connection)
-    metrics.UNTOUCHED_S.clear()
 
     def look(one: Waits) -> tuple[str, bool]:
         return one.connection, _look(db, one, installed=one.connector in installed, now=now)
@@ -29,9 +28,7 @@ def watch(db: Database) -> list[str]:
 
 
 def _look(db: Database, one: Waits, *, installed: bool, now: datetime) -> bool:
-    eligible = untouched(one, installed=installed, now=now)
     still = stillness(one, installed=installed, now=now)
-    metrics.UNTOUCHED_S.labels(one.connection).set((now - eligible.since).total_seconds() if eligible else 0.0)
     cause = still.cause.value if still else None
     data = {"since": still.since.isoformat(), "run": still.run_id, "because": still.because} if still else {}
     if cause != one.still_cause:

@@ -392,7 +392,7 @@ def test_a_command_starts_without_the_clients_of_servers_and_providers() -> None
 # Table to the rooms that write it. A migration brings rows along once.
 WRITERS = {
     "gaps": ("pdpp_worker/store/gaps/",),
-    "runs": ("pdpp_worker/store/run",),
+    "runs": ("pdpp_worker/store/run", "pdpp_worker/store/retention.py"),
 }
 
 

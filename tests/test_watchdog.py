@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker import metrics, registry, watchdog
+from pdpp_worker import registry, watchdog
 from pdpp_worker.connector import WHOLE_STREAM, Context, DetailGap, Message, Reason, Start, skip
+from pdpp_worker.coverage.stillness import untouched
+from pdpp_worker.store import connector_queues
+from pdpp_worker.store.views import fleet_views, reading, wait_views
 from tests.cli.conftest import Cli, cli, scenario
 from tests.support.scripted import Scenario, record
 
@@ -39,8 +42,15 @@ def told(scenario: Scenario) -> list[tuple[str, str | None]]:
 
 
 def untouched_s(scenario: Scenario) -> float:
-    """The metric of the connection."""
-    return float(metrics.UNTOUCHED_S.labels("mine")._value.get())
+    """The metric of the connection, which is by the same rule as the watchdog's word."""
+    with scenario.db.begin() as connection:
+        connector_queues.keep(connection, dict.fromkeys(registry.all_connectors(), "collect"))
+        samples = {number.metric: dict(found) for number, found in fleet_views.read(connection)}
+        (waits,), now = wait_views.read(connection), reading.now(connection)
+    found = untouched(waits, installed="scripted" in registry.all_connectors(), now=now)
+    told_s = samples["pdpp_oldest_eligible_untouched_seconds"]["mine",]
+    assert told_s == pytest.approx((now - found.since).total_seconds() if found else 0.0, abs=2.0)
+    return told_s
 
 
 @pytest.fixture

@@ -77,6 +77,11 @@ OUTPUTS: dict[str, Output] = {
     "connector show": Output("one object, as in the list of `connectors`", (), _CONNECTOR),
     "connector check": Output("a list with an object for each check", ("Result",)),
     "doctor": Output("a list with an object for each check", ("Check",)),
+    "db stats": Output(
+        "a list with an object for each table",
+        ("TableStats",),
+        {"kept_days": "after so many days rows are dropped that nothing needs; null: they are kept for ever"},
+    ),
     "db revision": Output(
         "one object", (), {"revision": "the schema that is there", "needed": "the one this version needs"}
     ),

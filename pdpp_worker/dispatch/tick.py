@@ -17,7 +17,7 @@ from pdpp_worker.dispatch.due_times import next_time
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.isolation import each, reason
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import runs, schedules
+from pdpp_worker.store import connector_queues, runs, schedules
 from pdpp_worker.store.engine import Database, why_away
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.store.schedules import Due
@@ -41,8 +41,14 @@ def dispatch(settings: Settings, db: Database, waiting: Collection[str] = ()) ->
     """
     _start_scheduled(db)
     again = timedelta(seconds=NOTIFIED_LATELY * settings.dispatch_every_s)
-    ringing = [name for name, one in registry.all_connectors().items() if one.manifest.queue in waiting]
-    return db.transact(lambda connection: runs.take_due(connection, PAGE, again, ringing))
+    queues = {name: one.manifest.queue for name, one in registry.all_connectors().items()}
+    ringing = [name for name, queue in queues.items() if queue in waiting]
+
+    def take(connection: Connection) -> list[DueRun]:
+        connector_queues.keep(connection, queues)
+        return runs.take_due(connection, PAGE, again, ringing)
+
+    return db.transact(take)
 
 
 def take_over(db: Database) -> list[DueRun]:

@@ -1,12 +1,13 @@
-"""The database schema: its revision, and bringing it up to date."""
+"""The database schema: its revision, bringing it up to date, and how long rows are kept."""
 
 from __future__ import annotations
 
-from pdpp_worker.store import migrate, roles
+from pdpp_worker.settings import Settings
+from pdpp_worker.store import migrate, retention, roles
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.migrate import require_current, revisions
 
-__all__ = ["require_current", "revisions", "roles_of", "upgrade"]
+__all__ = ["kept_days", "require_current", "revisions", "roles_of", "upgrade"]
 
 
 def roles_of(db: Database) -> list[str]:
@@ -25,3 +26,8 @@ def upgrade(db: Database) -> bool:
         return False
     migrate.upgrade(db)
     return True
+
+
+def kept_days(settings: Settings) -> dict[str, int]:
+    """The tables of which old rows are dropped that nothing needs, and how many days they are kept."""
+    return {period.table: period.days for period in retention.periods(settings)}

@@ -40,11 +40,12 @@ def run_slice(
     redis: Redis,
     run_id: int,
     *,
+    turn: int | None = None,
     stopping: Callable[[], bool],
     answerer: Answerer = nobody,
     on_stuck: Callable[[int], None] = lambda _run_id: None,
 ) -> SliceResult | None:
-    """Execute one slice of a run; None when there is nothing to do (two doorbells for one run).
+    """Execute one slice of a run, this `turn` or any; None when there is nothing to do (two doorbells for one run).
 
     `stopping` says that the worker is shutting down; the slice then ends at the next message. `answerer` answers the
     connector's questions to its owner. `on_stuck` is told of the run, in another thread, when its connector has been
@@ -53,7 +54,7 @@ def run_slice(
     Files of removed connections are removed at the end, unless the slice has failed.
     """
     claimed = db.transact(
-        lambda connection: run_slices.claim_slice(connection, run_id, process_name(), settings.lease_s)
+        lambda connection: run_slices.claim_slice(connection, run_id, process_name(), settings.lease_s, turn)
     )
     if claimed is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert
 
 from pdpp_worker.store import changes
 from pdpp_worker.store.tables import events
@@ -13,13 +13,6 @@ from pdpp_worker.store.values import storable
 
 Event = tuple[str, str | None, dict[str, Any]]
 """(type, stream, data); data holds no content and no secrets."""
-
-_TRIM = text("DELETE FROM events WHERE at < clock_timestamp() - :days * interval '1 day'")
-
-
-def trim(connection: Connection, days: int) -> int:
-    """Drop events older than `days`; returns how many. Records and gaps do not depend on them."""
-    return connection.execute(_TRIM, {"days": days}).rowcount
 
 
 def append(connection: Connection, connection_id: int, run_id: int | None, what: Sequence[Event]) -> None:

@@ -31,7 +31,6 @@ _NOTE = text("""
         (state #>> '{back_off,at}')::timestamptz, (state #>> '{back_off,retry_after_s}')::double precision
     FROM (SELECT CAST(:state AS jsonb) AS state) AS given WHERE state ->> 'interval_ms' IS NOT NULL
 """).bindparams(bindparam("state", type_=JSONB))
-_TRIM = text("DELETE FROM rate_history WHERE at < clock_timestamp() - :days * interval '1 day'")
 _LOAD = text("""
     SELECT state, CAST(extract(epoch FROM clock_timestamp() - updated_at) AS double precision) AS age_s
     FROM rate_states WHERE connection_id = :connection_id
@@ -48,11 +47,6 @@ def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
     values = {"connection_id": claim.connection_id, "state": state}
     connection.execute(_SAVE, values)
     connection.execute(_NOTE, values)
-
-
-def trim(connection: Connection, days: int) -> int:
-    """Drop the history of rates that is older than `days`; returns how many rows."""
-    return connection.execute(_TRIM, {"days": days}).rowcount
 
 
 def load(connection: Connection, connection_id: int) -> HeldRate | None:

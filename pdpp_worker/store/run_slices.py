@@ -51,6 +51,7 @@ class Slice:
 _IF_DUE = f"""
     SELECT * FROM runs WHERE id = :run_id AND {IS_ACTIVE}
         AND not_before <= clock_timestamp() + interval '1 second'
+        AND (CAST(:turn AS integer) IS NULL OR slices = :turn)
 """
 _FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
 _BEGIN_SLICE = text("""
@@ -80,16 +81,23 @@ _WORKED_BY = text("""
 """)
 
 
-def claim_slice(connection: Connection, run_id: int, holder: str, lease_s: float) -> Slice | None:
-    """Take up a run: None when it is over, not due, or somebody else is at it (two doorbells for one run)."""
-    found = connection.execute(_FIND_DUE, {"run_id": run_id}).mappings().one_or_none()
+def claim_slice(
+    connection: Connection, run_id: int, holder: str, lease_s: float, turn: int | None = None
+) -> Slice | None:
+    """Take up a run: None when it is over, not due, or somebody else is at it (two doorbells for one run).
+
+    `turn`: only if it has had so many slices. A message that was sent twice gives no second turn before the others have
+    had theirs.
+    """
+    values = {"run_id": run_id, "turn": turn}
+    found = connection.execute(_FIND_DUE, values).mappings().one_or_none()
     if found is None:
         return None
     claim = leases.acquire(connection, found["connection_id"], run_id, holder, lease_s)
     if claim is None:
         return None
     # The lease is locked before the run, as in every batch, so that the two never wait for each other.
-    run = connection.execute(_LOCK_DUE, {"run_id": run_id}).mappings().one_or_none()
+    run = connection.execute(_LOCK_DUE, values).mappings().one_or_none()
     if run is None:
         leases.release(connection, claim)
         return None

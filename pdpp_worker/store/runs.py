@@ -21,6 +21,8 @@ class DueRun(NamedTuple):
 
     run_id: int
     connector: str
+    turn: int | None = None
+    """The slices that it has had: a message for an earlier turn is out of date. None: whichever turn it is."""
 
 
 class Checkpoint(NamedTuple):
@@ -54,7 +56,8 @@ _NOTE_PROGRESS = text("""
         spent_requests = spent_requests + :requests, spent_items = spent_items + :items
     WHERE id = :run_id
 """)
-# Fair across connections: the run that waits longest comes first. No second doorbell within the period.
+# Fair across connections: the run that waits longest comes first, from the last time at which workers were told of it,
+# so that runs which no worker can take do not fill every page. No second doorbell within the period.
 _DUE = text(f"""
     UPDATE runs SET rung_at = clock_timestamp()
     FROM (
@@ -65,11 +68,18 @@ _DUE = text(f"""
             AND (leases.expires_at IS NULL OR leases.expires_at <= clock_timestamp())
             AND (runs.rung_at IS NULL OR runs.rung_at <= clock_timestamp() - interval '1 second'
                 * CASE WHEN connector = ANY(CAST(:ringing AS text[])) THEN :lost_s ELSE :again_s END)
-        ORDER BY runs.not_before LIMIT :limit
+        ORDER BY greatest(runs.not_before, runs.rung_at), runs.id LIMIT :limit
         FOR UPDATE OF runs SKIP LOCKED
     ) AS due
     WHERE runs.id = due.id
-    RETURNING runs.id, due.connector
+    RETURNING runs.id, due.connector, runs.slices, runs.not_before
+""")
+# A run that goes on slice by slice would get one more message at each tick of the dispatcher.
+_MARK_NOTIFIED = text(f"""
+    UPDATE runs SET rung_at = clock_timestamp()
+    WHERE id = :run_id AND {IS_ACTIVE} AND rung_at IS NULL AND NOT EXISTS (SELECT 1 FROM leases
+        WHERE leases.connection_id = runs.connection_id AND leases.expires_at > clock_timestamp())
+    RETURNING slices
 """)
 # Those whose worker is gone: its slice has not ended, nobody renews its lease, and nobody was told since it began.
 _ABANDONED = text(f"""
@@ -166,15 +176,24 @@ def count_refused(connection: Connection, run_id: int, refused: Mapping[str, int
 
 
 def take_due(connection: Connection, limit: int, again: timedelta, ringing: Collection[str] = ()) -> list[DueRun]:
-    """The runs that a worker should be told of now, marked as told.
+    """The runs that a worker should be told of now, marked as told; the one that waits longest comes first.
 
     One is told of again after `again`; a run of the connectors `ringing`, whose last message may still wait for a
     worker, only after `LOST_S`.
     """
     connection.execute(_WAKE)
     values = {"limit": limit, "again_s": again.total_seconds(), "lost_s": LOST_S, "ringing": list(ringing)}
-    rows = connection.execute(_DUE, values)
-    return [DueRun(*row) for row in rows]
+    rows = connection.execute(_DUE, values).all()
+    return [DueRun(row.id, row.connector, row.slices) for row in sorted(rows, key=lambda row: (row.not_before, row.id))]
+
+
+def mark_notified(connection: Connection, due: DueRun) -> DueRun | None:
+    """Mark a run as one that workers are told of, and say for which turn.
+
+    None: they were told already, somebody is at it, or it is over.
+    """
+    turn = connection.execute(_MARK_NOTIFIED, {"run_id": due.run_id}).scalar()
+    return None if turn is None else due._replace(turn=turn)
 
 
 def take_abandoned(connection: Connection, limit: int) -> list[DueRun]:

@@ -14,14 +14,17 @@ from pdpp_worker.logs import get_logger
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import QUEUES, app
 from pdpp_worker.tasks.broker_watch import watch
-from pdpp_worker.tasks.delayed import DelayedNotifier
+
+TURN = "pdpp_turn"
+"""The header with a message's turn. Not an argument, which workers of an earlier release would refuse."""
 
 
 def notify(due: DueRun) -> bool:
     """Send the run's id to the queue of its connector; returns whether the broker took it."""
     try:
         queue = registry.get(due.connector).manifest.queue
-        app.send_task("pdpp.slice", kwargs={"run": due.run_id}, queue=queue, retry=False)
+        headers = {TURN: due.turn}
+        app.send_task("pdpp.slice", kwargs={"run": due.run_id}, queue=queue, headers=headers, retry=False)
     except (OperationalError, OSError):
         watch.hurry()
         return False
@@ -48,14 +51,3 @@ def _waits(connection: Connection, queue: str) -> bool:
             return bool(channel.queue_declare(queue=queue, durable=True, auto_delete=False).message_count)
         except connection.channel_errors:
             return False
-
-
-_delayed = DelayedNotifier(notify)
-
-
-def notify_after(due: DueRun, pause_s: float) -> None:
-    """Notify at once, or when a pause is over if this process lives until then."""
-    if pause_s > 0:
-        _delayed.schedule(due, pause_s)
-    else:
-        notify(due)

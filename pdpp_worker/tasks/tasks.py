@@ -18,8 +18,9 @@ from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.search import indexer
-from pdpp_worker.store import events, rates
+from pdpp_worker.store import process_marks, retention, runs
 from pdpp_worker.store.runs import DueRun
+from pdpp_worker.tasks.alive import MarkStep
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import (
     DispatchArguments,
@@ -29,13 +30,31 @@ from pdpp_worker.tasks.arguments import (
     SliceArguments,
     read,
 )
-from pdpp_worker.tasks.doorbell import notify, notify_after, waiting_queues
+from pdpp_worker.tasks.delayed import DelayedNotifier
+from pdpp_worker.tasks.doorbell import TURN, notify, waiting_queues
 from pdpp_worker.tasks.ending import live_runs, replace_worker
 from pdpp_worker.tasks.fleet_task import told
 from pdpp_worker.tasks.services import Services, services, stopping
 
+app.steps["consumer"].add(MarkStep)
+
 # An expected failure is logged as one sentence, without a traceback.
 EXPECTED = (PdppError,)
+
+
+def _notify_once(due: DueRun) -> None:
+    """Notify workers of a run, unless they were told of this turn already."""
+    marked = services().db.transact(lambda connection: runs.mark_notified(connection, due))
+    if marked is not None:
+        notify(marked)
+
+
+def _notify_after_pause(due: DueRun) -> None:
+    with suppress(Ignore), told():
+        _notify_once(due)
+
+
+_delayed = DelayedNotifier(_notify_after_pause)
 
 
 @app.task(name="pdpp.run", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -57,9 +76,16 @@ def slice_(**kwargs: Any) -> None:
     with live_runs.entered(run_id) as free:
         if not free:
             return
-        result = run_slice(own.settings, own.db, own.redis, run_id, stopping=stopping, on_stuck=replace_worker)
+        turn = slice_.request.get(TURN)
+        result = run_slice(
+            own.settings, own.db, own.redis, run_id, turn=turn, stopping=stopping, on_stuck=replace_worker
+        )
     if result is not None and result.status is None and not stopping():
-        notify_after(DueRun(run_id, result.connector), result.pause_s)
+        due = DueRun(run_id, result.connector)
+        if result.pause_s > 0:
+            _delayed.schedule(due, result.pause_s)
+        else:
+            _notify_once(due)
 
 
 @app.task(name="pdpp.recover", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -74,7 +100,7 @@ def recover(**kwargs: Any) -> None:
             rows = lookup.list_all(connection, arguments.connector)
     chosen = gap_changes.gap_filter(arguments.stream, arguments.reason, arguments.ids)
     for due in manual_runs.recover(own.settings, own.db, rows, chosen, arguments.budget):
-        notify(due)
+        _notify_once(due)
 
 
 @app.task(name="pdpp.dispatch", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -97,7 +123,7 @@ def sweep_transient(**kwargs: Any) -> None:
     read("pdpp.sweep.transient", NoArguments, kwargs)
     own = services()
     for due in sweep.sweep_transient(own.settings, own.db):
-        notify(due)
+        _notify_once(due)
 
 
 @app.task(name="pdpp.sweep.upgrade", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -106,7 +132,7 @@ def sweep_upgrade(**kwargs: Any) -> None:
     read("pdpp.sweep.upgrade", NoArguments, kwargs)
     own = services()
     for due in upgrade.sweep_upgrade(own.settings, own.db):
-        notify(due)
+        _notify_once(due)
 
 
 @app.task(name="pdpp.sweep.structural", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -155,9 +181,9 @@ def tidy_host(**_: object) -> None:
 
 @app.task(name="pdpp.housekeeping", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def housekeeping(**kwargs: Any) -> None:
-    """Drop old events, and the old history of rates."""
+    """Drop old events, the old history of rates, and old runs."""
     read("pdpp.housekeeping", NoArguments, kwargs)
     own = services()
+    retention.prune(own.settings, own.db)
     with own.db.begin() as connection:
-        events.trim(connection, own.settings.events_keep_days)
-        rates.trim(connection, own.settings.events_keep_days)
+        process_marks.forget_old(connection)

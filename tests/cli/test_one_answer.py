@@ -29,6 +29,7 @@ SILENT = {
     "connector show",
     "connectors",
     "db revision",
+    "db stats",
     "deletions list",
     "doctor",
     "events",

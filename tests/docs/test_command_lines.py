@@ -11,7 +11,19 @@ import typer.main
 from pdpp_worker.cli.program import app
 from tests.support.pages import ROOT, Line, console_lines, inline_lines
 
-KNOWN = {"make", "pdpp-worker", "celery", "curl", "export", "docker", "pip", "python3", "python"}
+KNOWN = {
+    "make",
+    "pdpp-worker",
+    "celery",
+    "curl",
+    "export",
+    "docker",
+    "docker/make-secrets.sh",
+    "kubectl",
+    "pip",
+    "python3",
+    "python",
+}
 """Programs of which a line may begin; each is checked below, or is not ours."""
 SOURCES = [*(ROOT / "pdpp_worker").rglob("*.py")]
 LINES = console_lines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -14,34 +15,42 @@ from pdpp_worker.local.embedded.account import make_directory, make_owned_direct
 from pdpp_worker.local.embedded.postgres import Postgres
 from pdpp_worker.local.embedded.reference import Reference
 from tests.support.servers import temporary_data_dir
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.process  # starts processes itself
 
-OLD = next((path for path in sorted(Path("/usr/lib/postgresql").glob("*/bin")) if (path / "initdb").exists()), None)
+NAMED = [Path(one) for one in os.environ.get("PDPP_TEST_OLD_POSTGRES", "").split(":") if one]
+"""Directories with the programs of other versions, beside those of Debian."""
+OLD = [path for path in [*NAMED, *sorted(Path("/usr/lib/postgresql").glob("*/bin"))] if (path / "initdb").exists()]
 
 
-@pytest.mark.skipif(OLD is None, reason="an older PostgreSQL is not installed")
-def test_the_data_of_an_older_server_is_brought_over_and_kept() -> None:
-    assert OLD is not None
+@pytest.mark.skipif(not OLD, reason="an older PostgreSQL is not installed")
+@pytest.mark.parametrize("old", OLD, ids=lambda path: path.parent.name)
+def test_the_data_of_an_older_server_is_brought_over_and_kept_for_the_way_back(old: Path) -> None:
     with temporary_data_dir() as data_dir:
         server = Postgres(data_dir)
         make_directory(server.home)
         make_owned_directory(server.data, server.account)
         options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C")
-        server.run([str(OLD / "initdb"), "-D", str(server.data), *options])
-        server.run([str(OLD / "postgres"), "--single", "-D", str(server.data), "postgres"], "create database pdpp\n")
-        with major_upgrade._running(server, OLD / "postgres", server.data), connected(server) as connection:
+        server.run([str(old / "initdb"), "-D", str(server.data), *options])
+        server.run([str(old / "postgres"), "--single", "-D", str(server.data), "postgres"], "create database pdpp\n")
+        with major_upgrade._running(server, old / "postgres", server.data), connected(server) as connection:
             connection.execute("CREATE TABLE letters AS SELECT 'dear' AS text")
 
-        with pytest.raises(ConfigurationError, match=rf"of PostgreSQL {OLD.parent.name}.*db upgrade-server"):
+        with pytest.raises(ConfigurationError, match=r"of PostgreSQL \d+, .*db upgrade-server"):
             Reference(server)
-        done = major_upgrade.upgrade(data_dir, None)
+        done = major_upgrade.upgrade(data_dir, old)
         with closing(Reference(server)), connected(server) as connection:
             assert connection.execute("SELECT text FROM letters").fetchall() == [("dear",)]
 
-        assert (done.old, done.new) == (OLD.parent.name, server.program_version())
+        assert done.new == server.program_version() != done.old
         assert (done.old_data / "PG_VERSION").read_text().strip() == done.old
         assert done.dump.stat().st_size > 0
+        until(lambda: not (server.data / "postmaster.pid").exists())
+        server.data.rename(server.data.with_name("data.aside"))
+        done.old_data.rename(server.data)
+        with major_upgrade._running(server, old / "postgres", server.data), connected(server) as connection:
+            assert connection.execute("SELECT text FROM letters").fetchall() == [("dear",)]
 
 
 def test_without_the_old_programs_nothing_is_touched() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.chaos.notes import install
 from tests.chaos.proxy import Proxy
 from tests.chaos.servers import PostgresProcess, ValkeyProcess
 from tests.chaos.world import Urls, World, settings_for, watched
+from tests.matrix.interpreters import interpreter
 from tests.matrix.others import Certificates, Postgres15, Redis7, pgbouncer, rabbitmq, redis_with_tls, sentinels
 from tests.support.servers import temporary_data_dir
 from tests.support.waiting import until
@@ -133,3 +135,16 @@ def test_a_broker_with_a_certificate_of_a_stranger_is_not_used(tmp_path: Path) -
         broker = Connection(found["broker_url"], ssl=found["broker_use_ssl"], transport_options={"max_retries": 0})
         with pytest.raises(RedisConnectionError, match="certificate verify failed"):
             broker.connect()
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("celery", ["5.6", "5.7"])
+def test_python_and_celery(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str, celery: str
+) -> None:
+    postgres, redis = PostgresProcess(home), ValkeyProcess(home)
+    urls = Urls(postgres.url, redis.redis_url, redis.broker_url)
+    monkeypatch.setattr(sys, "executable", str(interpreter(python, celery, tmp_path)))
+
+    with running(postgres, redis), world_of(postgres, redis, urls, tmp_path) as world:
+        assert travel(world) == [], world.logs()

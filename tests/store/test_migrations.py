@@ -25,7 +25,8 @@ from tests.support.waiting import PATIENCE_S
 _SCHEMA = {
     "columns": """
         SELECT table_name, column_name, data_type, is_nullable, column_default, is_identity
-        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+        FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+        WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'alembic_version'
         ORDER BY table_name, column_name
     """,
     "constraints": """

@@ -44,8 +44,16 @@ class Commands(Scenario):
         """Let the connection be one of the hostile connector."""
         self.use(HERE / "hostile", hostile(how, *streams, **fields))
 
-    def slice(self, run_id: int, *, stopping: bool = False) -> SliceResult | None:
-        return run_slice(self.settings, self.db, self._redis, run_id, stopping=lambda: stopping, answerer=self.answerer)
+    def slice(self, run_id: int, *, stopping: bool = False, turn: int | None = None) -> SliceResult | None:
+        return run_slice(
+            self.settings,
+            self.db,
+            self._redis,
+            run_id,
+            turn=turn,
+            stopping=lambda: stopping,
+            answerer=self.answerer,
+        )
 
     def configure(self, **columns: Any) -> None:
         """Give the connection settings or credentials."""

@@ -116,9 +116,9 @@ class Scenario:
             row = connections.get(connection, "mine")
         return request_run(self.db, row, trigger="manual", full=full)[0]
 
-    def slice(self, run_id: int, *, stopping: bool = False) -> SliceResult | None:
+    def slice(self, run_id: int, *, stopping: bool = False, turn: int | None = None) -> SliceResult | None:
         """Work one slice of a run."""
-        return run_slice(self.settings, self.db, self._redis, run_id, stopping=lambda: stopping)
+        return run_slice(self.settings, self.db, self._redis, run_id, turn=turn, stopping=lambda: stopping)
 
     def run(self, *, full: bool = False) -> dict[str, Any]:
         """A whole run, slice by slice; returns its row."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from celery.app.task import Context
 from redis import Redis
 
 from pdpp_worker.dispatch import dispatch
 from pdpp_worker.settings import Settings
-from pdpp_worker.tasks.doorbell import notify, waiting_queues
+from pdpp_worker.store.runs import DueRun
+from pdpp_worker.tasks.app import app
+from pdpp_worker.tasks.doorbell import TURN, notify, waiting_queues
 from tests.support.scripted import Scenario, record
 
 
@@ -50,3 +53,21 @@ def test_a_message_that_was_lost_among_others_is_sent_again_in_the_end(
     scenario.execute("UPDATE runs SET rung_at = rung_at - interval '16 minutes'")
 
     assert tick(settings, scenario) == [run_id]
+
+
+def test_a_message_says_for_which_turn_it_is(redis: Redis, scenario: Scenario, own_environment: None) -> None:
+    scenario.send(record("a"))
+    notify(DueRun(1, "scripted", turn=3))
+
+    with app.connection_for_read() as connection:
+        message = connection.default_channel.basic_get("collect", no_ack=True)
+
+    assert Context(message.headers).get(TURN) == 3
+
+
+def test_a_message_for_another_turn_gives_none(scenario: Scenario) -> None:
+    scenario.send(record("a"))
+    run_id = scenario.queue()
+
+    assert scenario.slice(run_id, turn=1) is None
+    assert scenario.slice(run_id, turn=0) is not None

@@ -58,11 +58,3 @@ def test_a_period_that_is_none_is_refused(owner: Owner, desk: Desk) -> None:
 
     assert response.status_code == 400
     assert "1h, 24h, 30d" in response.text
-
-
-def test_old_history_is_dropped(desk: Desk) -> None:
-    note(desk, 1000.0, minutes_ago=60 * 24 * 91)
-    note(desk, 1000.0)
-
-    with desk.db.begin() as connection:
-        assert rates.trim(connection, 90) == 1

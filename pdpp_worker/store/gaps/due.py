@@ -40,7 +40,7 @@ _DUE_CONNECTIONS = text(f"""
             count(*) FILTER (WHERE {IS_WHOLE_STREAM}) AS streams, min(next_attempt_at) AS first
         FROM (SELECT scope, next_attempt_at FROM gaps
             WHERE gaps.connection_id = connections.id AND {IS_DUE} AND {IS_SELECTED}
-                AND (connections.connector <> ALL(CAST(:connectors AS text[]))
+                AND (CAST(:connectors AS text[]) = '{{}}'
                     OR (connections.connector, gaps.stream) IN (
                         SELECT * FROM unnest(CAST(:connectors AS text[]), CAST(:streams AS text[]))))
             ORDER BY gaps.next_attempt_at, gaps.id LIMIT {PAGE}) AS due
@@ -113,7 +113,8 @@ def due_connections(
     """Connections without a run of their own that have due gaps, longest due first.
 
     Unless somebody `asked` for them, not those that are paused or have a walk due, which retries gaps first.
-    `known`: connector to its streams; gaps of other streams of it are not looked at.
+    `known`: connector to its streams; other gaps are not looked at. Nobody could start a run for them, so they would
+    stay first on every page.
     """
     pairs = [(connector, stream) for connector, streams in known.items() for stream in streams]
     values = {

@@ -133,6 +133,24 @@ events = Table(
     Column("data", JSONB, nullable=False, server_default="{}"),
     Index("ix_events_connection", "connection_id", "id"),
     Index("ix_events_run", "run_id", "id"),
+    Index("ix_events_stuck", "at", postgresql_where=text("type = 'thread_stuck'")),
+)
+
+# The connectors that the dispatcher knows, for the views `fleet_…`.
+connector_queues = Table(
+    "connector_queues",
+    metadata,
+    Column("connector", Text, primary_key=True),
+    Column("queue", Text, nullable=False),
+)
+
+# The processes of the fleet, which say every few seconds that they are at work.
+fleet_processes = Table(
+    "fleet_processes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    moment("seen_at", default=True),
+    Column("stuck", Integer, nullable=False),
 )
 
 # Who changed what. A trigger refuses every change of a row, and the removal of any; so no row hangs on a connection.

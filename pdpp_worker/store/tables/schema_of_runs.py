@@ -103,6 +103,7 @@ runs = Table(
     Index("uq_runs_active", "connection_id", unique=True, postgresql_where=text(IS_ACTIVE)),
     Index("ix_runs_due", "not_before", postgresql_where=text(IS_ACTIVE)),
     Index("ix_runs_recent", "connection_id", text("id DESC")),
+    Index("ix_runs_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
 )
 
 run_streams = Table(

@@ -115,15 +115,19 @@ _COVERED = text("""
         (SELECT coalesce(array_agg(upper(part) ORDER BY part), '{}') FROM unnest(intervals) AS part) AS until
     FROM coverage WHERE connection_id = ANY(:ids)
 """)
+# Among the last walks only, one after the other (OFFSET keeps the two from being joined by their streams): for a stream
+# that was never walked the whole history would be searched each time.
 _ENDED_WALKS = text("""
     SELECT wanted.connection_id, wanted.stream, last.*
     FROM unnest(CAST(:ids AS bigint[]), CAST(:streams AS text[])) AS wanted (connection_id, stream)
     CROSS JOIN LATERAL (
-        SELECT runs.id AS run_id, runs.status, runs.ended_at, run_streams.state = 'finished' AS finished,
-            run_streams.checkpoints_staged > run_streams.checkpoints_committed AS checkpoint_refused,
-            coalesce(run_streams.error, runs.error) AS error
-        FROM runs JOIN run_streams ON run_streams.run_id = runs.id AND run_streams.stream = wanted.stream
-        WHERE runs.connection_id = wanted.connection_id AND kind = 'forward' AND ended_at IS NOT NULL
+        SELECT runs.id AS run_id, runs.status, runs.ended_at, walked.state = 'finished' AS finished,
+            walked.checkpoints_staged > walked.checkpoints_committed AS checkpoint_refused,
+            coalesce(walked.error, runs.error) AS error
+        FROM (SELECT * FROM runs WHERE runs.connection_id = wanted.connection_id AND kind = 'forward'
+            AND ended_at IS NOT NULL ORDER BY runs.id DESC LIMIT 50) AS runs
+        CROSS JOIN LATERAL (SELECT * FROM run_streams
+            WHERE run_streams.run_id = runs.id AND run_streams.stream = wanted.stream OFFSET 0) AS walked
         ORDER BY runs.id DESC LIMIT 1
     ) AS last
 """)
