@@ -8,6 +8,7 @@ from bench.chatgpt import command as chatgpt
 from bench.gmail import command as gmail
 from bench.ingest import command as ingest
 from bench.planning import command as planning
+from bench.rest import command as rest
 from bench.slack import command as slack
 from bench.stress import command as stress
 
@@ -16,6 +17,7 @@ app.command("chatgpt")(chatgpt.chatgpt)
 app.command("gmail")(gmail.gmail)
 app.command("ingest")(ingest.ingest)
 app.command("planning")(planning.planning)
+app.command("rest")(rest.rest)
 app.command("slack")(slack.slack)
 app.command("stress")(stress.stress)
 

@@ -16,9 +16,10 @@ from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.open_slice import OpenSlice
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.store import leases
-from pdpp_worker.store.accounts import Account, recognize
+from pdpp_worker.store.accounts import recognize
 from pdpp_worker.store.batch import Batch, Spent
 from pdpp_worker.store.commit import Committed, commit_batch, why_unstorable
+from pdpp_worker.store.met_account import Account
 
 
 class Collector:

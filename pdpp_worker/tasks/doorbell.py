@@ -10,8 +10,10 @@ from kombu.exceptions import OperationalError
 
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.needs import request
 from pdpp_worker.logs import get_logger
 from pdpp_worker.outages import BROKER
+from pdpp_worker.settings import get_settings
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import QUEUES, app
 from pdpp_worker.tasks.delayed import DelayedNotifier
@@ -22,6 +24,7 @@ def notify(due: DueRun) -> bool:
     try:
         queue = registry.get(due.connector).manifest.queue
         app.send_task("pdpp.slice", kwargs={"run": due.run_id}, queue=queue, retry=False)
+        request(get_settings().data_dir, queue)
     except (OperationalError, OSError) as error:
         BROKER.began(str(error))
         return False

@@ -118,6 +118,11 @@ class Access:
         return self._keys / hashlib.sha256(key.encode()).hexdigest()
 
 
+def link_to(url: str, access: Access) -> str:
+    """A link to a console that lets in once."""
+    return f"{url}/enter?key={access.new_key()}"
+
+
 def _after(kind: bytes, opened: bytes | None) -> str | None:
     """The text of what was sealed as this kind."""
     if opened is None or not opened.startswith(kind):
