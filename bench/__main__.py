@@ -10,6 +10,7 @@ from bench.gmail import command as gmail
 from bench.ingest import command as ingest
 from bench.mail import command as mail
 from bench.planning import command as planning
+from bench.rest import command as rest
 from bench.slack import command as slack
 from bench.stress import command as stress
 from bench.year import command as year
@@ -21,6 +22,7 @@ app.command("gmail")(gmail.gmail)
 app.command("ingest")(ingest.ingest)
 app.command("mail")(mail.mail)
 app.command("planning")(planning.planning)
+app.command("rest")(rest.rest)
 app.command("slack")(slack.slack)
 app.command("stress")(stress.stress)
 app.command("year")(year.year)

@@ -5,6 +5,7 @@ import sys
 
 from pdpp_worker import privileges
 from pdpp_worker.tasks.app import app
+from pdpp_worker.tasks.beat_inside import add_option
 
 os.umask(0o077)  # files of the owner's data are for this user alone, whoever writes them: connectors, taps, libraries
 privileges.protect()
@@ -13,5 +14,7 @@ if "flower.command" in sys.modules:  # celery has loaded its commands, that of a
     from pdpp_worker.tasks import flower_guard
 
     flower_guard.install()
+
+add_option(app)
 
 __all__ = ["app"]

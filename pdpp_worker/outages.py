@@ -37,5 +37,4 @@ class Outage:
 DATABASE = Outage("PostgreSQL")
 BROKER = Outage("the broker")
 PACING = Outage("the pacing server")
-EMBEDDED = Outage("an embedded server", "does not run", "runs again")
 SCHEMA = Outage("the database schema", "does not fit this version", "fits again")

@@ -13,13 +13,14 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from pdpp_worker.added.added_connectors import is_added, load_added
-from pdpp_worker.command.collect import collector
-from pdpp_worker.connector import Collect
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.settings import Settings, connectors_with_ceilings, get_settings, nearest, unknown_variables
+
+if TYPE_CHECKING:  # most processes ask for manifests alone; what runs a connector is imported where one is run
+    from pdpp_worker.connector import Collect
 
 ENTRY_POINT_GROUP = "pdpp.connectors"
 _BUILT_IN = "connectors"
@@ -86,6 +87,8 @@ class CommandConnector(Connector):
 
     def load(self) -> Collect:
         """The function that runs the command."""
+        from pdpp_worker.command.collect import collector
+
         return collector(self.manifest, self.folder)
 
 
@@ -187,6 +190,8 @@ def _own_connectors() -> list[Connector | _Refused]:
 
 @lru_cache(maxsize=1000)
 def _own_connector(path: Path, _changed_at: int) -> Connector | _Refused:
+    from pdpp_worker.added.added_connectors import is_added, load_added
+
     try:
         manifest, folder = load_added(path) if is_added(path) else (load_manifest(path), path.parent)
     except ConfigurationError as error:

@@ -16,7 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pdpp_worker.local.fleet import fleet_processes
+from pdpp_worker.local.fleet import worker_processes
 from pdpp_worker.settings import Settings
 from pdpp_worker.tasks.app import QUEUES
 
@@ -43,8 +43,8 @@ def compose_command(name: str) -> list[str]:
 
 def fleet_command(name: str) -> list[str]:
     """The command line of the one-machine fleet, without the interpreter and the log level."""
-    (command,) = (process.command for process in fleet_processes(Settings()) if process.name == name)
-    return [word for word in command[2:] if not word.startswith("--loglevel")]
+    (command,) = (process.command for process in worker_processes(Settings()) if process.name == name)
+    return [word for word in command[2:] if not word.startswith(("--loglevel", "--with-beat"))]
 
 
 def queues_of(command: list[str]) -> list[str]:
@@ -65,9 +65,13 @@ def test_the_procfile_has_one_beat_and_upgrades_the_schema_first() -> None:
     assert PROCFILE["release"] == "pdpp-worker db upgrade"
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_every_deployment_runs_a_role_by_the_same_command(role: str) -> None:
+@pytest.mark.parametrize("role", QUEUES)
+def test_every_deployment_runs_a_worker_by_the_same_command_but_for_beat_in_it(role: str) -> None:
     assert procfile_command(role) == compose_command(role) == fleet_command(role)
+
+
+def test_beat_is_a_process_of_its_own_where_workers_may_be_on_several_machines() -> None:
+    assert procfile_command("beat") == compose_command("beat")
 
 
 def test_the_procfile_keeps_flower_on_loopback_unless_told_otherwise() -> None:
@@ -77,7 +81,6 @@ def test_the_procfile_keeps_flower_on_loopback_unless_told_otherwise() -> None:
 def test_every_deployment_has_the_console_and_only_a_container_lets_it_listen_further() -> None:
     assert procfile_command("web") == ["pdpp-worker", "web", "--address=127.0.0.1", "--port=8321"]
     assert compose_command("web") == ["pdpp-worker", "web", "--address=0.0.0.0", "--port=8321"]
-    assert fleet_command("web")[1:3] == ["web", "--address=127.0.0.1"]
 
 
 def test_the_compose_file_is_one() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import psutil
 import pytest
 
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.needs import OnRequest, request, request_file
 from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
 from tests.support.waiting import until
 
@@ -183,6 +185,100 @@ def test_a_fleet_can_start_where_one_was_stopped(tmp_path: Path) -> None:
     for _ in range(2):
         supervisor.start()
         supervisor.stop()
+
+
+IDLE_S = 300.0
+
+
+@pytest.fixture
+def asked(tmp_path: Path, clock: Clock) -> Iterator[Supervisor]:
+    """The supervisor of a process that runs while it is asked for."""
+    need = OnRequest(str(request_file(tmp_path, "child")), IDLE_S)
+    specs = [ProcessSpec("child", (sys.executable, "-c", _SLEEP), need)]
+    with Supervisor(specs, tmp_path, os.environ, clock=clock) as running:
+        yield running
+
+
+def pass_idle_time(clock: Clock, tmp_path: Path) -> None:
+    """Let nobody ask for a process for as long as it stays."""
+    clock.now += IDLE_S
+    file = request_file(tmp_path, "child")
+    before = file.stat().st_mtime - IDLE_S
+    os.utime(file, (before, before))
+
+
+def test_what_is_needed_at_times_does_not_run_before(asked: Supervisor, clock: Clock) -> None:
+    clock.now += 1000.0
+    asked.poll()
+
+    assert asked.states[0].pid is None
+
+
+def test_a_request_starts_it_and_it_ends_when_nobody_has_asked_for_a_while(
+    asked: Supervisor, clock: Clock, tmp_path: Path
+) -> None:
+    request(tmp_path, "child")
+    asked.poll()
+    pid = pid_of(asked)
+
+    pass_idle_time(clock, tmp_path)
+    asked.poll()
+
+    until(lambda: has_ended(pid))
+
+
+def test_a_request_keeps_it_running(asked: Supervisor, clock: Clock, tmp_path: Path) -> None:
+    request(tmp_path, "child")
+    asked.poll()
+    pid = pid_of(asked)
+
+    pass_idle_time(clock, tmp_path)
+    request(tmp_path, "child")
+    asked.poll()
+
+    assert asked.states[0].pid == pid
+    assert not has_ended(pid)
+
+
+def test_a_request_that_comes_while_it_ends_starts_it_again(asked: Supervisor, clock: Clock, tmp_path: Path) -> None:
+    request(tmp_path, "child")
+    asked.poll()
+    first = pid_of(asked)
+    pass_idle_time(clock, tmp_path)
+    asked.poll()
+    request(tmp_path, "child")
+    until(lambda: has_ended(first))
+
+    asked.poll()
+    clock.now += 1.0
+    asked.poll()
+
+    assert asked.states[0].pid not in (None, first)
+
+
+def test_what_was_needed_when_it_crashed_is_started_again(asked: Supervisor, clock: Clock, tmp_path: Path) -> None:
+    request(tmp_path, "child")
+    asked.poll()
+    request_file(tmp_path, "child").unlink()
+
+    crash(asked)
+    clock.now += 1.0
+    asked.poll()
+
+    assert asked.states[0].pid is not None
+
+
+def test_a_caller_starts_what_listens_and_is_answered(tmp_path: Path) -> None:
+    answers = "import socket, sys; one, _ = socket.socket(fileno=int(sys.argv[1])).accept(); one.sendall(b'here')"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        need = OnRequest(str(request_file(tmp_path, "child")), IDLE_S, listening.fileno())
+        command = (sys.executable, "-c", answers, str(listening.fileno()))
+        with Supervisor([ProcessSpec("child", command, need)], tmp_path, os.environ) as supervisor:
+            assert supervisor.states[0].pid is None
+            with socket.create_connection(listening.getsockname()) as caller:
+                supervisor.poll()
+
+                assert caller.recv(10) == b"here"
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

@@ -13,7 +13,7 @@ from redis import Redis
 
 from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.local.embedded import acquire
-from pdpp_worker.local.fleet import fleet_processes
+from pdpp_worker.local.fleet import worker_processes
 from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import migrate
@@ -44,7 +44,7 @@ class RealFleet:
         migrate.upgrade(self.db)
         specs = _processes(self.settings)
         self._supervisor = Supervisor(specs, self.settings.data_dir, self.environment)
-        logs = [self._supervisor.log_path(spec.name) for spec in specs if spec.name != "beat"]
+        logs = [self._supervisor.log_path(spec.name) for spec in specs]
         heard = [_times_ready(log) for log in logs]
         self._stack.enter_context(self._supervisor)
         until(lambda: all(_times_ready(log) > before for log, before in zip(logs, heard, strict=True)))
@@ -108,9 +108,9 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def _processes(settings: Settings) -> list[ProcessSpec]:
-    made = {spec.name: spec for spec in fleet_processes(settings)}
+    made = {spec.name: spec for spec in worker_processes(settings)}
     names = [f"collect-{number}" for number in range(COLLECTORS)]
-    return [made["control"], made["beat"], *(_renamed(made["collect"], name) for name in names)]
+    return [made["control"], *(_renamed(made["collect"], name) for name in names)]
 
 
 def _renamed(spec: ProcessSpec, name: str) -> ProcessSpec:

@@ -1,4 +1,4 @@
-"""Output of commands: plain tables for people, JSON for programs."""
+"""Output of commands: tables for people, tab-separated lines for pipes, JSON for programs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from pdpp_worker.coverage.documents import plain
+if TYPE_CHECKING:  # what goes to a pipe is written without it
+    from rich.console import Console
+    from rich.table import Table
 
-PIPE_WIDTH = 100
-"""Columns of a table that does not go to a terminal."""
 PROSE_WIDTH = 80
 """Columns of text that is meant to be read."""
 
@@ -28,20 +25,20 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 def console(*, stderr: bool = False) -> Console:
     """Standard output, or standard error, without any markup of its own."""
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def say(*lines: str) -> None:
     """Print sentences."""
     for line in lines:
-        console().print(_one_line(line), soft_wrap=True)
+        typer.echo(_one_line(line))
 
 
 def note(line: str) -> None:
     """Print a sentence to standard error."""
-    console(stderr=True).print(_one_line(line), soft_wrap=True)
+    typer.echo(_one_line(line), err=True)
 
 
 def wrap(text: str, *, width: int = PROSE_WIDTH, indent: int = 0) -> list[str]:
@@ -60,21 +57,36 @@ def wrap(text: str, *, width: int = PROSE_WIDTH, indent: int = 0) -> list[str]:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), whole: Sequence[str] = ()
 ) -> None:
-    """Print rows of text under their columns; see `make_table`."""
-    console().print(make_table(columns, rows, right=right, whole=whole))
+    """Print rows of text under their columns: as `make_table` on a terminal, else separated by tabs."""
+    if sys.stdout.isatty():
+        console().print(make_table(columns, rows, right=right, whole=whole))
+    else:
+        _print_lines([columns, *rows])
 
 
 def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
     """Print facts, one a line."""
+    if not sys.stdout.isatty():
+        _print_lines(rows)
+        return
     table = make_table(("", ""), rows)
     table.show_header = False
     console().print(table)
+
+
+def _print_lines(rows: Iterable[Sequence[str]]) -> None:
+    """Print a row a line, its cells separated by tabs; the lines of a cell by semicolons."""
+    for row in rows:
+        typer.echo("\t".join("; ".join(map(_one_line, cell.split("\n"))) for cell in row))
 
 
 def make_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), whole: Sequence[str] = ()
 ) -> Table:
     """A table without a frame. Columns in `right` are numbers; those and `whole` are kept on one line, others go on."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         kept = column in right or column in whole
@@ -86,12 +98,18 @@ def make_table(
 
 def print_json(value: Any) -> None:
     """Print one JSON document."""
-    typer.echo(json.dumps(value, default=plain, indent=2))
+    typer.echo(_json(value, indent=2))
 
 
 def print_json_line(value: Any) -> None:
     """Print one line of JSON lines."""
-    typer.echo(json.dumps(value, default=plain))
+    typer.echo(_json(value))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    from pdpp_worker.coverage.documents import plain  # which knows every view, where most output needs none
+
+    return json.dumps(value, default=plain, indent=indent)
 
 
 def _one_line(text: str) -> str:

@@ -3,64 +3,121 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.exc import OperationalError
+import typer.core
+import typer.main
 from typer.core import TyperGroup
 
 from pdpp_worker import privileges
-from pdpp_worker.cli.commands import (
-    audit,
-    cancel,
-    connection,
-    connector,
-    connectors,
-    coverage,
-    db,
-    deletions,
-    demo,
-    doctor,
-    events,
-    export,
-    gaps,
-    notify,
-    rate,
-    recover,
-    report,
-    run,
-    runs,
-    secrets,
-    status,
-    up,
-    version,
-    web,
-    why,
-)
-from pdpp_worker.cli.output import note, say
+from pdpp_worker.cli.commands import PANELS
 from pdpp_worker.errors import ConfigurationError, PdppError
+
+HELP = {name: line for commands in PANELS.values() for name, line in commands.items()}
+"""Name of each command to the line about it."""
+
+
+class _Commands(MutableMapping[str, Any]):
+    """Name to command, imported when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = _load(name)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(HELP)
+
+    def __len__(self) -> int:
+        return len(HELP)
 
 
 class _Program(TyperGroup):
-    """Expected failures end in one sentence: exit code 2 where the owner can correct the call, 1 otherwise."""
+    """Commands that are imported when they are run; their expected failures end in one sentence."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands()
+
+    def list_commands(self, _: Any) -> list[str]:
+        return list(HELP)
+
+    def format_commands(self, _: Any, formatter: Any) -> None:
+        width = max(map(len, HELP))
+        for heading, commands in PANELS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), line) for name, line in commands.items()])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        options = super(TyperGroup, self).shell_complete(ctx, incomplete)
+        item = typer.core.CompletionItem  # type: ignore[attr-defined]
+        return [*(item(name, help=line) for name, line in HELP.items() if name.startswith(incomplete)), *options]
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _failures_in_one_sentence():
             return super().invoke(ctx)
-        except PdppError as error:
-            note(str(error))
-            raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
-        except OperationalError as error:
-            note(f"PostgreSQL did not answer: {str(error.orig).strip()}. See: pdpp-worker doctor")
-            raise typer.Exit(1) from None
-        except (KeyboardInterrupt, typer.Abort):
-            raise typer.Exit(130) from None
+
+
+@contextmanager
+def _failures_in_one_sentence() -> Iterator[None]:
+    """End an expected failure with exit code 2 where the owner can correct the call, 1 otherwise."""
+    try:
+        yield
+    except PdppError as error:
+        _fail(str(error), 2 if isinstance(error, ConfigurationError) else 1)
+    except (KeyboardInterrupt, typer.Abort):
+        raise typer.Exit(130) from None
+    except Exception as error:
+        if (why := _database_failure(error)) is None:
+            raise
+        _fail(f"PostgreSQL did not answer: {why}. See: pdpp-worker doctor", 1)
+
+
+def _fail(sentence: str, code: int) -> None:
+    from pdpp_worker.cli.output import note
+
+    note(sentence)
+    raise typer.Exit(code) from None
+
+
+def _database_failure(error: Exception) -> str | None:
+    """The words of PostgreSQL, where that is the failure; it can be only where its client was imported."""
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from sqlalchemy.exc import OperationalError
+
+    return str(error.orig).strip() if isinstance(error, OperationalError) else None
+
+
+def _load(name: str) -> Any:
+    """Import a command or a group; KeyError: there is none of that name."""
+    if name not in HELP:
+        raise KeyError(name)
+    module = import_module(f"pdpp_worker.cli.commands.{name}")
+    made = typer.Typer(rich_markup_mode=None)
+    if hasattr(module, "app"):
+        made.add_typer(module.app, name=name)
+    else:
+        made.command(name)(getattr(module, name))
+    return typer.main.get_group(made).commands[name]
 
 
 app = typer.Typer(
     cls=_Program,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -69,7 +126,9 @@ app = typer.Typer(
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        say(version.told())
+        from pdpp_worker.cli.commands import version
+
+        version.version()
         raise typer.Exit
 
 
@@ -80,33 +139,6 @@ def program(
     ] = False,
 ) -> None:
     """Collects your own data from the platforms you use, says what is missing and why, and retries it."""
-
-
-app.command()(up.up)
-app.add_typer(connection.app, name="connection")
-app.command()(connectors.connectors)
-app.add_typer(connector.app, name="connector")
-app.command()(run.run)
-app.command()(cancel.cancel)
-app.command()(recover.recover)
-app.command()(status.status)
-app.command()(coverage.coverage)
-app.command()(report.report)
-app.command()(why.why)
-app.command()(rate.rate)
-app.add_typer(runs.app, name="runs")
-app.add_typer(gaps.app, name="gaps")
-app.add_typer(deletions.app, name="deletions")
-app.command()(events.events)
-app.command()(audit.audit)
-app.add_typer(secrets.app, name="secrets")
-app.command()(export.export)
-app.add_typer(db.app, name="db")
-app.command()(doctor.doctor)
-app.command()(notify.notify)
-app.command()(web.web)
-app.command()(demo.demo)
-app.command()(version.version)
 
 
 def main() -> None:

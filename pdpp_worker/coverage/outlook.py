@@ -18,8 +18,7 @@ from pdpp_worker.pacing.forecast import Forecast, forecast
 from pdpp_worker.pacing.intervals import Ceiling, ceiling, paced_interval_ms, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import RecoveryKind
-from pdpp_worker.recovery.policy import supported_scopes
-from pdpp_worker.recovery.upgrade import satisfies
+from pdpp_worker.recovery.policy import satisfies, supported_scopes
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.views import connection_views, reading
 from pdpp_worker.store.views import wait_views as store

@@ -11,7 +11,8 @@ from pdpp_worker.cli.output import note, say
 from pdpp_worker.demo.display import Watch, show_result
 from pdpp_worker.demo.setup import FLEET, Demo, demo_settings, open_demo
 from pdpp_worker.local import endpoints
-from pdpp_worker.local.fleet import Fleet
+from pdpp_worker.local.fleet import plan_fleet
+from pdpp_worker.local.supervisor import Supervisor
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
@@ -44,7 +45,8 @@ def main() -> int:
 
 def _perform(settings: Settings, db: Database) -> int:
     with open_demo(settings, db) as demo:
-        fleet = Fleet(settings, _environment())
+        plan = plan_fleet(settings, _environment())
+        fleet = Supervisor(plan.specs, settings.data_dir, plan.environment)
         run = _DemoRun(fleet, db, demo)
         try:
             fleet.run(run)
@@ -62,7 +64,7 @@ def _environment() -> dict[str, str]:
 class _DemoRun:
     """Called after each look at the fleet: watches until all is collected, then shows what came of it."""
 
-    def __init__(self, fleet: Fleet, db: Database, demo: Demo) -> None:
+    def __init__(self, fleet: Supervisor, db: Database, demo: Demo) -> None:
         self._fleet = fleet
         self._db = db
         self._demo = demo
@@ -83,7 +85,7 @@ class _DemoRun:
             note(f"Nothing was collected within {LONGEST_S:.0f} s; the fleet's logs say why: {self._logs}")
         else:
             show_result(self._db, self._demo, runs, seconds)
-            _say_where(self._demo, self._fleet)
+            _say_where(self._demo)
             self.exit_code = 0
         if not sys.stdout.isatty() or runs is None:
             self._fleet.end()
@@ -108,10 +110,8 @@ def _introduce(demo: Demo) -> None:
     )
 
 
-def _say_where(demo: Demo, fleet: Fleet) -> None:
+def _say_where(demo: Demo) -> None:
     say("")
-    if fleet.flower_url is not None and sys.stdout.isatty():
-        say(f"Flower   {fleet.flower_url}")
     first = demo.connections[0]
     program = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("pdpp-worker") else "pdpp-worker"
     say(

@@ -54,7 +54,7 @@ class Demo:
 def demo_settings(base: Settings) -> Settings:
     """Settings of the demonstration's own: it never touches the data, or the servers, of the real fleet."""
     servers: dict[str, SecretStr | None] = {"database_url": None, "redis_url": None, "broker_url": None}
-    return base.model_copy(update={**servers, "data_dir": base.data_dir / "demo", "flower_port": 0})
+    return base.model_copy(update={**servers, "data_dir": base.data_dir / "demo", "web_port": 0})
 
 
 @contextmanager

@@ -57,10 +57,16 @@ def resolve(settings: Settings) -> Endpoints:
         return _resolved[settings].endpoints
 
 
-def ensure(settings: Settings) -> None:
-    """Start again what `resolve` started and no longer runs, under the same URLs; raises as `resolve` does."""
+def servers_in_use(settings: Settings) -> list[str]:
+    """The names of the embedded servers that these settings use."""
+    given = {"postgres": settings.database_url, "valkey": settings.redis_url}
+    return [name for name, url in given.items() if url is None]
+
+
+def outlive_exec(settings: Settings) -> None:
+    """Let the program that this process becomes go on using the embedded servers that `resolve` started."""
     resolve(settings)
-    _resolved[settings].embedded.ensure()
+    _resolved[settings].embedded.outlive_exec()
 
 
 def release() -> None:

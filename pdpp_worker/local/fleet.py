@@ -7,95 +7,81 @@ import ipaddress
 import logging
 import socket
 import sys
-import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from pdpp_worker.errors import ConfigurationError, PdppError
-from pdpp_worker.local import endpoints
-from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
-from pdpp_worker.outages import EMBEDDED
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.embedded.server import START_LOCK, SUPERVISOR_LOCK
+from pdpp_worker.local.endpoints import servers_in_use
+from pdpp_worker.local.needs import OnLoss, OnRequest, request_file
+from pdpp_worker.local.supervisor import ProcessSpec
 from pdpp_worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 WEB_MODULES = ("jinja2", "starlette", "uvicorn")
 """Modules that the console needs."""
-_SERVERS_EVERY_S = 10.0
+_LOCAL_IDLE_S = 300.0
+"""The worker for files ends when it has had nothing to do for so long, or for five slices."""
+_WEB_IDLE_S = 600.0
+"""The console ends when no page was open for so long."""
 
 
-class Fleet(Supervisor):
-    """The workers, beat, the console and Flower, kept running together with the embedded servers that they use.
+@dataclass(frozen=True)
+class Fleet:
+    """The processes of the fleet on this machine, and what they need: workers, beat, the console, embedded servers."""
 
-    Use it from the main thread. `extra` are variables that the processes get beyond this one's environment.
-
-    Raises:
-        ConfigurationError: Flower would listen beyond loopback without a password.
-    """
-
-    def __init__(self, settings: Settings, extra: Mapping[str, str] | None = None) -> None:
-        own = {"PDPP_DATA_DIR": str(settings.data_dir)}
-        if settings.flower_basic_auth is not None:
-            own["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
-        environment = settings.child_environment({**own, **(extra or {})})
-        processes = fleet_processes(settings)
-        super().__init__(processes, settings.data_dir, environment)
-        by_name = {one.name: one for one in processes}
-        self.flower_url = _url_of(by_name.get("flower"), settings.flower_address)
-        """Flower's URL; None: it is not installed."""
-        self.web_url = _url_of(by_name.get("web"), settings.web_address)
-        """The console's; None: it is not installed."""
-        self._settings = settings
-        self._servers_due_at = 0.0
-        self._servers: threading.Thread | None = None
-
-    def poll(self) -> None:
-        """Notice the processes and embedded servers that ended, and start those that are due.
-
-        A server may take minutes to answer; that is waited for in a thread.
-        """
-        waits = self._servers is not None and self._servers.is_alive()
-        if not waits and time.monotonic() >= self._servers_due_at:
-            self._servers = threading.Thread(target=self._ensure_servers, name="embedded-servers", daemon=True)
-            self._servers.start()
-            self._servers_due_at = time.monotonic() + _SERVERS_EVERY_S
-        super().poll()
-
-    def _ensure_servers(self) -> None:
-        try:
-            endpoints.ensure(self._settings)
-        except PdppError as error:
-            EMBEDDED.began(str(error))
-        else:
-            EMBEDDED.over()
+    specs: tuple[ProcessSpec, ...]
+    environment: Mapping[str, str]
+    """Of the processes; it holds the owner's secrets."""
+    web_url: str | None = None
+    """The console's; None: it is not installed."""
+    flower_url: str | None = None
+    """Flower's; None: it was not asked for."""
 
 
-def fleet_processes(settings: Settings) -> tuple[ProcessSpec, ...]:
-    """A worker for each queue, beat, and the console and Flower where they are installed.
+def plan_fleet(settings: Settings, extra: Mapping[str, str] | None = None, *, flower: bool = False) -> Fleet:
+    """The fleet of these settings. The console's socket listens from now on, until this process ends.
+
+    `extra` are variables that the processes get beyond this one's environment.
 
     Raises:
-        ConfigurationError: one of these two would listen beyond loopback without a password.
+        ConfigurationError: the console or Flower would listen beyond loopback without a password, or Flower is asked
+            for and not installed.
     """
-    level = settings.log_level
-    processes: tuple[ProcessSpec, ...] = (
-        _worker("control", level, "--pool=threads", "--concurrency=2"),
-        _worker("collect", level, "--pool=threads", f"--concurrency={settings.collect_threads}"),
-        _worker("local", level, "--pool=prefork", f"--concurrency={settings.local_processes}"),
-        # Beat only ticks, so it has nothing to remember from one start to the next.
-        ProcessSpec(
-            "beat",
-            _celery("beat", "--scheduler=celery.beat:Scheduler", "--enable-remote-control", f"--loglevel={level}"),
-        ),
-    )
-    if is_installed(*WEB_MODULES):
-        processes = (*processes, _web(settings))
-    else:
+    own = {"PDPP_DATA_DIR": str(settings.data_dir), "MALLOC_ARENA_MAX": "2"}
+    if settings.flower_basic_auth is not None:
+        own["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
+    specs = [*server_processes(settings), *worker_processes(settings)]
+    web = _web(settings) if is_installed(*WEB_MODULES) else None
+    if web is None:
         logger.warning("the console is not installed, so the fleet runs without it")
-    if not is_installed("flower"):
-        logger.warning("Flower is not installed, so the fleet runs without it")
-        return processes
-    return (*processes, _flower(settings))
+    shown = _flower(settings) if flower else None
+    return Fleet(
+        specs=(*specs, *(spec for spec in (web, shown) if spec is not None)),
+        environment=settings.child_environment({**own, **(extra or {})}),
+        web_url=_url_of(web, settings.web_address),
+        flower_url=_url_of(shown, settings.flower_address),
+    )
+
+
+def worker_processes(settings: Settings) -> tuple[ProcessSpec, ...]:
+    """A worker for each queue; that for `control` has beat in it, that for files runs while there are some to read."""
+    level = settings.log_level
+    control = _worker("control", level, "--pool=threads", "--concurrency=2", "--with-beat")
+    collect = _worker("collect", level, "--pool=threads", f"--concurrency={settings.collect_threads}")
+    local = _worker("local", level, "--pool=prefork", f"--concurrency={settings.local_processes}")
+    idle_s = max(_LOCAL_IDLE_S, 5 * settings.slice_s)
+    return control, collect, replace(local, need=OnRequest(str(request_file(settings.data_dir, "local")), idle_s))
+
+
+def server_processes(settings: Settings) -> Iterator[ProcessSpec]:
+    """For each embedded server in use the process that starts it again should it be lost."""
+    for name in servers_in_use(settings):
+        home = settings.data_dir / "embedded" / name
+        command = (sys.executable, "-m", "pdpp_worker.local.embedded.revive", name, str(settings.data_dir))
+        yield ProcessSpec(name, command, OnLoss(str(home / SUPERVISOR_LOCK), str(home / START_LOCK)))
 
 
 def is_installed(*modules: str) -> bool:
@@ -110,9 +96,12 @@ def _web(settings: Settings) -> ProcessSpec:
             f"The console would listen on {address} without a password. Set PDPP_WEB_PASSWORD, or leave "
             "PDPP_WEB_ADDRESS at 127.0.0.1."
         )
-    port = _free_port("The console", "PDPP_WEB_ADDRESS", address, settings.web_port)
-    command = (sys.executable, "-m", "pdpp_worker", "web", f"--address={address}", f"--port={port}")
-    return ProcessSpec("web", command)
+    bound = _bind_wanted("The console", "PDPP_WEB_ADDRESS", address, settings.web_port)
+    bound.listen()
+    port, descriptor = bound.getsockname()[1], bound.detach()
+    web = (sys.executable, "-m", "pdpp_worker", "web", f"--socket={descriptor}", f"--address={address}")
+    file = str(request_file(settings.data_dir, "web"))
+    return ProcessSpec("web", (*web, f"--port={port}"), OnRequest(file, _WEB_IDLE_S, descriptor))
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
@@ -127,26 +116,21 @@ def _worker(queue: str, level: str, *pool: str) -> ProcessSpec:
 
 
 def _flower(settings: Settings) -> ProcessSpec:
+    if not is_installed("flower"):
+        raise ConfigurationError("Flower is not installed; add it with: pip install 'pdpp-worker[flower]'")
     address = settings.flower_address
     if not is_loopback(address) and settings.flower_basic_auth is None:
         raise ConfigurationError(
             f"Flower would listen on {address} without a password. Set PDPP_FLOWER_BASIC_AUTH to user:password, or "
             "leave PDPP_FLOWER_ADDRESS at 127.0.0.1."
         )
-    port = _free_port("Flower", "PDPP_FLOWER_ADDRESS", address, settings.flower_port)
+    with _bind_wanted("Flower", "PDPP_FLOWER_ADDRESS", address, settings.flower_port) as probe:
+        port = probe.getsockname()[1]
     return ProcessSpec("flower", _celery("flower", f"--address={address}", f"--port={port}"))
 
 
 def _url_of(process: ProcessSpec | None, address: str) -> str | None:
     return None if process is None else f"http://{address}:{process.command[-1].partition('=')[2]}"
-
-
-def _free_port(who: str, variable: str, address: str, wanted: int) -> int:
-    """The wanted port, or a free one: another fleet on this machine may have it already."""
-    for port in (wanted, 0):
-        with suppress(OSError):
-            return _bindable(address, port)
-    raise ConfigurationError(f"{who} cannot listen on {address}; set {variable} to an address of this machine.")
 
 
 def is_loopback(address: str) -> bool:
@@ -157,10 +141,22 @@ def is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-def _bindable(address: str, port: int) -> int:
+def _bind_wanted(who: str, variable: str, address: str, wanted: int) -> socket.socket:
+    """A socket on the wanted port, or a free one: another fleet on this machine may have it already."""
+    for port in (wanted, 0):
+        with suppress(OSError):
+            return bind(address, port)
+    raise ConfigurationError(f"{who} cannot listen on {address}; set {variable} to an address of this machine.")
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A socket bound to an address and a port; raises OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((address, port))
-        free: int = probe.getsockname()[1]
-        return free
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((address, port))
+    except BaseException:
+        made.close()
+        raise
+    return made

@@ -19,6 +19,7 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local import locks
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.local.log_files import rotate
+from pdpp_worker.local.needs import Need
 from pdpp_worker.local.parent_death import with_parent_death_signal
 
 logger = logging.getLogger(__name__)
@@ -35,10 +36,12 @@ _LOG_BYTES = 10_000_000
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """A process to keep running: its name, and the command line that runs it."""
+    """A process to keep running, always or while it is needed: its name, and the command line that runs it."""
 
     name: str
     command: tuple[str, ...]
+    need: Need | None = None
+    """None: always."""
 
 
 @dataclass
@@ -48,16 +51,42 @@ class _Process:
     started_at: float = 0.0
     due_at: float = 0.0
     crashes: int = 0
+    is_told: bool = False
+    """To end, because it is no longer needed."""
+
+    def is_wanted(self) -> bool:
+        """Whether it is to be started: it runs always, is needed, or crashed while it was."""
+        return self.spec.need is None or self.crashes > 0 or self.spec.need.arises()
+
+    def is_done(self, now: float) -> bool:
+        """Whether it is no longer needed while it runs, and was not told yet."""
+        need = self.spec.need
+        return need is not None and not self.is_told and need.is_over(now - self.started_at)
 
 
 @dataclass(frozen=True)
 class ProcessState:
-    """State of a process; `pid` is None while it waits to be started again."""
+    """State of a process; `pid` is None while it waits to be started again, or is not needed."""
 
     name: str
     pid: int | None
     crashes: int
     """In a row."""
+
+
+def hold_fleet(data_dir: Path) -> int:
+    """Become the one fleet of a data directory, which is made: the lock's descriptor.
+
+    Raises:
+        ConfigurationError: another supervisor has this data directory.
+    """
+    make_directory(data_dir)
+    held = locks.try_lock(data_dir / "fleet.lock")
+    if held is None:
+        raise ConfigurationError(
+            f"A fleet already runs in {data_dir}. Stop that one, or set PDPP_DATA_DIR to another directory."
+        )
+    return held
 
 
 class Supervisor:
@@ -71,15 +100,17 @@ class Supervisor:
         self,
         specs: Sequence[ProcessSpec],
         data_dir: Path,
-        environment: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
         *,
+        lock: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`environment`: the processes' (None: this one's); `lock`: what `hold_fleet` gave, if it was called before."""
         self._processes = [_Process(spec) for spec in specs]
         self._data_dir = data_dir
-        self._environment = dict(environment)
+        self._environment = environment
         self._clock = clock
-        self._lock: int | None = None
+        self._lock = lock
         self._signals = 0
         self._told = threading.Event()
 
@@ -98,23 +129,23 @@ class Supervisor:
         Raises:
             ConfigurationError: another supervisor has this data directory.
         """
-        make_directory(self._data_dir)
-        (self._data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
-        self._lock = locks.try_lock(self._data_dir / "fleet.lock")
         if self._lock is None:
-            raise ConfigurationError(
-                f"A fleet already runs in {self._data_dir}. Stop that one, or set PDPP_DATA_DIR to another directory."
-            )
+            self._lock = hold_fleet(self._data_dir)
+        (self._data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
         self.poll()
 
     def poll(self) -> None:
-        """Notice the processes that ended, and start those that are due."""
+        """Notice the processes that ended, start those that are due, and end those that are needed no longer."""
         now = self._clock()
         for process in self._processes:
             if process.popen is not None and process.popen.poll() is not None:
                 self._bury(process, now)
-            if process.popen is None and process.due_at <= now:
-                self._launch(process, now)
+            if process.popen is None:
+                if process.due_at <= now and process.is_wanted():
+                    self._launch(process, now)
+            elif process.is_done(now):
+                process.is_told = True
+                process.popen.terminate()
             rotate(self.log_path(process.spec.name), _LOG_BYTES)
 
     def stop(self, grace_s: float = GRACE_S) -> None:
@@ -176,6 +207,7 @@ class Supervisor:
         self._told.set()
 
     def _launch(self, process: _Process, now: float) -> None:
+        socket = getattr(process.spec.need, "socket", None)
         with self.log_path(process.spec.name).open("ab") as output:
             process.popen = subprocess.Popen(
                 with_parent_death_signal(process.spec.command, signal.SIGTERM),
@@ -184,8 +216,9 @@ class Supervisor:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
+                pass_fds=() if socket is None else (socket,),
             )
-        process.started_at = now
+        process.started_at, process.is_told = now, False
 
     def _bury(self, process: _Process, now: float) -> None:
         """Clean up after a process that ended, and say when it is started again."""
@@ -194,6 +227,9 @@ class Supervisor:
             return
         _kill_group(popen)
         process.popen = None
+        if process.spec.need is not None and popen.returncode == 0:
+            process.crashes, process.due_at = 0, now + _FIRST_DELAY_S
+            return
         process.crashes = 1 if now - process.started_at > _STABLE_S else process.crashes + 1
         delay = min(_FIRST_DELAY_S * 2 ** (process.crashes - 1), _LONGEST_DELAY_S)
         process.due_at = now + delay

@@ -15,9 +15,9 @@ from pdpp_worker.owner.lookup import find
 from pdpp_worker.owner.schedule_rules import Schedule
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.store import accounts, connections, edits
-from pdpp_worker.store.accounts import Account
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.met_account import Account
 from pdpp_worker.store.views import reading
 
 _NAME = re.compile(r"\w[\w.@+-]{0,99}")

@@ -1,6 +1,8 @@
-"""When a gap is tried again."""
+"""When a gap is tried again, and by which version."""
 
 from __future__ import annotations
+
+from packaging.version import InvalidVersion, Version
 
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.settings import Settings
@@ -30,3 +32,15 @@ def carried_wait_s(manifest: Manifest) -> float:
 def retry_policy(settings: Settings) -> RetryPolicy:
     """Exponential backoff with a ceiling of a day; after `gap_max_attempts` a gap is exhausted, and stays visible."""
     return RetryPolicy(settings.gap_backoff_s, MAX_BACKOFF_S, settings.gap_max_attempts)
+
+
+def satisfies(installed: str, seen: str, required: str | None, opened_for: str | None = None) -> bool:
+    """Whether the installed version may try a gap again.
+
+    It is newer than the last that met it, and no older than the one that fixes it or was let try it already.
+    """
+    try:
+        least = max(Version(required or installed), Version(opened_for or installed))
+        return Version(installed) > Version(seen) and Version(installed) >= least
+    except InvalidVersion:
+        return False

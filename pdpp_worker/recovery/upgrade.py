@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from packaging.version import InvalidVersion, Version
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.isolation import each
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.recovery.policy import satisfies
 from pdpp_worker.recovery.sweep import known_streams, start_runs
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
@@ -23,18 +23,6 @@ from pdpp_worker.store.gaps.upgrades import Waiting
 from pdpp_worker.store.runs import DueRun
 
 CANARY = 20
-
-
-def satisfies(installed: str, seen: str, required: str | None, opened_for: str | None = None) -> bool:
-    """Whether the installed version may try a gap again.
-
-    It is newer than the last that met it, and no older than the one that fixes it or was let try it already.
-    """
-    try:
-        least = max(Version(required or installed), Version(opened_for or installed))
-        return Version(installed) > Version(seen) and Version(installed) >= least
-    except InvalidVersion:
-        return False
 
 
 def sweep_upgrade(settings: Settings, db: Database) -> list[DueRun]:

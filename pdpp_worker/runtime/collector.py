@@ -14,8 +14,9 @@ from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.committer import Committer
 from pdpp_worker.runtime.open_slice import OpenSlice
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
-from pdpp_worker.store.accounts import Account, recognize
+from pdpp_worker.store.accounts import recognize
 from pdpp_worker.store.batch import Spent
+from pdpp_worker.store.met_account import Account
 
 
 class Collector:

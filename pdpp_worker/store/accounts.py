@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sqlalchemy import Connection, text
 
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.connections import lock
 from pdpp_worker.store.gaps import credentials as gap_credentials
+from pdpp_worker.store.met_account import Account
 from pdpp_worker.store.values import storable
-
-
-class Account(NamedTuple):
-    """An account at a source."""
-
-    identity: str
-    label: str | None = None
-
-    def __str__(self) -> str:
-        """Its name as its owner knows it."""
-        return self.identity if self.label in (None, self.identity) else f"{self.label} ({self.identity})"
-
 
 _READ = text("SELECT account_identity, account_label, other_identity, other_label FROM connections WHERE id = :id")
 _KEEP = text("""

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from pdpp_worker.errors import ServerAwayError
+from pdpp_worker.store.idle import IdleCloser
 from pdpp_worker.store.pooler import Sessions
 from pdpp_worker.store.silence import WatchedConnection
 
@@ -66,6 +67,7 @@ class Database:
         )
         self._sessions = Sessions(self.engine, _session())
         event.listen(self.engine, "do_connect", self._connect)
+        IdleCloser(self.engine)
         os.register_at_fork(after_in_child=lambda: self.engine.dispose(close=False))
 
     @contextmanager

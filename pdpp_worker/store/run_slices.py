@@ -13,7 +13,7 @@ from pdpp_worker.store import events, leases
 from pdpp_worker.store.batch import Claim, Spent
 from pdpp_worker.store.connections import ConnectionRow, by_id
 from pdpp_worker.store.gaps.selection import GapFilter
-from pdpp_worker.store.tables import IS_ACTIVE
+from pdpp_worker.store.run_states import IS_ACTIVE
 
 
 @dataclass(frozen=True)

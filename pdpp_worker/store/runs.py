@@ -13,7 +13,8 @@ from pdpp_worker.errors import NotFoundError
 from pdpp_worker.store import events
 from pdpp_worker.store.batch import Spent
 from pdpp_worker.store.gaps.selection import GapFilter
-from pdpp_worker.store.tables import IS_ACTIVE, runs
+from pdpp_worker.store.run_states import IS_ACTIVE
+from pdpp_worker.store.tables import runs
 
 
 class DueRun(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pdpp_worker.store import leases
-from pdpp_worker.store.tables import IS_ACTIVE
+from pdpp_worker.store.run_states import IS_ACTIVE
 from pdpp_worker.store.values import storable
 
 

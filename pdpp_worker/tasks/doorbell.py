@@ -10,7 +10,9 @@ from kombu.exceptions import OperationalError
 
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.needs import request
 from pdpp_worker.logs import get_logger
+from pdpp_worker.settings import get_settings
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import QUEUES, app
 from pdpp_worker.tasks.broker_watch import watch
@@ -25,6 +27,7 @@ def notify(due: DueRun) -> bool:
         queue = registry.get(due.connector).manifest.queue
         headers = {TURN: due.turn}
         app.send_task("pdpp.slice", kwargs={"run": due.run_id}, queue=queue, headers=headers, retry=False)
+        request(get_settings().data_dir, queue)
     except (OperationalError, OSError):
         watch.hurry()
         return False

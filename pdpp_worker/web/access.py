@@ -130,6 +130,11 @@ def _is_same(given: str, wanted: SecretStr | None) -> bool:
     return wanted is not None and hmac.compare_digest(given.encode(), wanted.get_secret_value().encode())
 
 
+def link_to(url: str, access: Access) -> str:
+    """A link to a console that lets in once."""
+    return f"{url}/enter?key={access.new_key()}"
+
+
 def _after(kind: bytes, opened: bytes | None) -> str | None:
     """The text of what was sealed as this kind."""
     if opened is None or not opened.startswith(kind):

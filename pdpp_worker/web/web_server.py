@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import uvicorn
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.local.fleet import is_loopback
+from pdpp_worker.local.fleet import bind, is_loopback
+from pdpp_worker.local.needs import request
 from pdpp_worker.owner.session import Database
 from pdpp_worker.settings import Settings
-from pdpp_worker.web.access import Access
+from pdpp_worker.web.access import Access, link_to
 from pdpp_worker.web.console import Console
 from pdpp_worker.web.live import Live
 from pdpp_worker.web.site import make_app
 
 _GRACE_S = 2
+_NOTE_EVERY_S = 30.0
 
 
 class Server:
@@ -27,14 +31,18 @@ class Server:
         ConfigurationError: it would listen beyond loopback without a password, or cannot listen there.
     """
 
-    def __init__(self, settings: Settings, db: Database, *, address: str, port: int) -> None:
+    def __init__(
+        self, settings: Settings, db: Database, *, address: str, port: int, descriptor: int | None = None
+    ) -> None:
+        """`descriptor`: that of a socket that listens there already."""
         if not is_loopback(address) and settings.web_password is None and settings.web_proxy_secret is None:
             raise ConfigurationError(
                 f"The console would listen on {address} without a password. Set PDPP_WEB_PASSWORD or "
                 "PDPP_WEB_PROXY_SECRET, or leave PDPP_WEB_ADDRESS at 127.0.0.1."
             )
         self.access = Access(settings)
-        self._socket = _listen(address, port)
+        self._socket = _listen(address, port) if descriptor is None else socket.socket(fileno=descriptor)
+        self._data_dir = settings.data_dir
         self._live = Live(db)
         self._app = make_app(Console(settings, db, self.access, self._live))
         self.url = _url(address, self._socket.getsockname()[1])
@@ -59,12 +67,31 @@ class Server:
             lifespan="off",
             ws="none",
         )
-        server = uvicorn.Server(config)
+        server = _Noting(config, self._data_dir)
         on_server(server)
         try:
             server.run(sockets=[self._socket])
         finally:
             self._live.close()
+
+
+class _Noting(uvicorn.Server):
+    """Notes now and then that somebody is connected, for a fleet that ends a console which nobody looks at."""
+
+    def __init__(self, config: uvicorn.Config, data_dir: Path) -> None:
+        super().__init__(config)
+        self._data_dir = data_dir
+        self._noted_at = 0.0
+        self._answered = 0
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second."""
+        answered = self.server_state.total_requests
+        is_used = bool(self.server_state.connections) or answered > self._answered
+        if is_used and time.monotonic() - self._noted_at > _NOTE_EVERY_S:
+            request(self._data_dir, "web")
+            self._noted_at, self._answered = time.monotonic(), answered
+        return await super().on_tick(counter)
 
 
 def running_link(settings: Settings) -> str:
@@ -73,24 +100,14 @@ def running_link(settings: Settings) -> str:
     return link_to(access.last_url() or _url(settings.web_address, settings.web_port), access)
 
 
-def link_to(url: str, access: Access) -> str:
-    """A link to a console that lets in once."""
-    return f"{url}/enter?key={access.new_key()}"
-
-
 def _url(address: str, port: int) -> str:
     host = f"[{address}]" if ":" in address else address
     return f"http://{host}:{port}"
 
 
 def _listen(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
     with suppress(OSError):
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((address, port))
-        return made
-    made.close()
+        return bind(address, port)
     raise ConfigurationError(
         f"The console cannot listen on {address}:{port}; is another one running there? Choose with PDPP_WEB_PORT."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,17 +13,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from redis import Redis
 from sqlalchemy import text
 
 from pdpp_worker.local.embedded import orphans
+from pdpp_worker.local.embedded.postgres import Postgres
 from pdpp_worker.local.embedded.valkey import Valkey
 from pdpp_worker.local.supervisor import GRACE_S
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
+from tests.embedded.conftest import supervisors
 from tests.support.fleet import ROOT, environment
 from tests.support.logs import write_session
 from tests.support.scripted import Scenario, record
@@ -65,7 +69,7 @@ def up(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*PROGRAM, "up"],
-            env=environment(settings, PDPP_FLOWER_PORT="0"),
+            env=environment(settings, PDPP_WEB_PORT="0"),
             cwd=ROOT,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -117,16 +121,20 @@ def test_a_reader_that_leaves_early_is_no_failure_to_talk_about(settings: Settin
     assert export.wait(PATIENCE_S) == 1
 
 
-def test_up_collects_what_is_added_and_stops_when_told(settings: Settings, redis: Redis, tmp_path: Path) -> None:
+def test_up_collects_what_is_added_shows_it_and_stops_when_told(
+    settings: Settings, db: Database, redis: Redis, tmp_path: Path
+) -> None:
     projects, home, log = tmp_path / "projects", tmp_path / "home", tmp_path / "up.log"
     home.mkdir()
     write_session(projects, number=1, lines=10)
     folders = ("--set", f"projects_dir={projects}", "--set", f"claude_dir={home}")
 
     with up(settings, log) as fleet:
-        added = program(settings, "connection", "add", "logs", "--connector", "claude_code", "--paused", *folders)
+        added = program(settings, "connection", "add", "logs", "--connector", "claude_code", *folders)
         assert added.returncode == 0, added.stderr
+        until(lambda: _runs(db) == [("succeeded", False)], fleet)
         run = program(settings, "run", "logs")
+        shown = httpx.get(re.findall(r"(http://127\S+)/enter", log.read_text())[0] + "/health", timeout=PATIENCE_S)
         exported = program(settings, "export", "logs", "messages")
         second = program(settings, "up")
         fleet.send_signal(signal.SIGTERM)
@@ -137,10 +145,10 @@ def test_up_collects_what_is_added_and_stops_when_told(settings: Settings, redis
     assert len(exported.stdout.splitlines()) == 10
     assert second.returncode == 2
     assert "already runs" in second.stderr
+    assert shown.status_code == 200
     assert code == 0
     text = log.read_text()
     assert str(settings.data_dir / "logs") in text
-    assert "http://127.0.0.1:" in text
     assert text.endswith("Stopped.\n")
 
 
@@ -148,7 +156,7 @@ def test_up_collects_what_is_added_and_stops_when_told(settings: Settings, redis
 def up_with_servers(data_dir: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The fleet with servers of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PDPP_")}
-    own = {**kept, "PDPP_DATA_DIR": str(data_dir), "PDPP_FLOWER_PORT": "0", "PYTHONPATH": str(ROOT)}
+    own = {**kept, "PDPP_DATA_DIR": str(data_dir), "PDPP_WEB_PORT": "0", "PYTHONPATH": str(ROOT)}
     with log.open("wb") as output:
         fleet = subprocess.Popen([*PROGRAM, "up"], env=own, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -170,16 +178,16 @@ def worker_of(fleet: subprocess.Popen[bytes], name: str) -> psutil.Process | Non
 def test_up_starts_what_died_and_hears_a_signal_while_a_server_does_not_answer(tmp_path: Path) -> None:
     log = tmp_path / "up.log"
     with temporary_data_dir() as data_dir, up_with_servers(data_dir, log) as fleet:
+        [supervisor] = supervisors(Postgres(data_dir))
+        supervisor.kill()
+        until(lambda: supervisors(Postgres(data_dir)) not in ([], [supervisor]), fleet)
         [valkey] = orphans.running_in(Valkey(data_dir).data, "valkey-server")
         valkey.suspend()
         try:
-            # One process of the fleet waits for it, and the others for that one.
-            logs = [log, *(data_dir / "logs").glob("*.log")]
-            until(lambda: any("waiting for valkey to start" in one.read_text() for one in logs), fleet)
-            beat = until(lambda: worker_of(fleet, "celery.beat:Scheduler"), fleet)
-            assert beat is not None
-            beat.kill()
-            until(lambda: worker_of(fleet, "celery.beat:Scheduler") not in (None, beat), fleet)
+            control = until(lambda: worker_of(fleet, "--queues=control"), fleet)
+            assert control is not None
+            control.kill()
+            until(lambda: worker_of(fleet, "--queues=control") not in (None, control), fleet)
             fleet.send_signal(signal.SIGTERM)
             assert fleet.wait(GRACE_S * 2) == 0
         finally:

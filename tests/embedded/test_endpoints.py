@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, text
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local import endpoints
+from pdpp_worker.local.embedded import revive
 from pdpp_worker.local.embedded.postgres import Postgres
 from pdpp_worker.local.embedded.valkey import Valkey
 from pdpp_worker.settings import Settings
@@ -77,7 +78,7 @@ def test_what_died_can_be_started_again_under_the_same_url(data_dir: Path) -> No
     supervisor.kill()
     until(lambda: not supervisors(Postgres(data_dir)))
 
-    endpoints.ensure(settings)
+    revive.main("postgres", str(data_dir))
 
     url = before.database_url.get_secret_value().replace("+psycopg", "")
     psycopg.connect(url).close()

@@ -19,8 +19,9 @@ from pdpp_worker.connector import (
     UpstreamError,
     skip,
 )
+from pdpp_worker.recovery.policy import satisfies
 from pdpp_worker.recovery.sweep import sweep_transient
-from pdpp_worker.recovery.upgrade import CANARY, satisfies, sweep_upgrade
+from pdpp_worker.recovery.upgrade import CANARY, sweep_upgrade
 from pdpp_worker.store.gaps.by_owner import waive
 from pdpp_worker.store.gaps.selection import GapFilter
 from tests.support.scripted import Scenario, manifest, record

@@ -11,6 +11,7 @@ from pdpp_worker import registry
 from pdpp_worker.cli import connection_tables as views
 from pdpp_worker.cli.commands import login
 from pdpp_worker.cli.credential_options import FORMS, check_name, read_credentials, read_source
+from pdpp_worker.cli.groups import Group
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.cli.removing import remove as remove_account
 from pdpp_worker.cli.schedule_options import Cron, Every, read_schedule
@@ -26,7 +27,7 @@ from pdpp_worker.secrets import Place, Vault
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.store.views import connection_views, member_views
 
-app = typer.Typer(help="Add, change and remove the accounts that are collected.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Add, change and remove the accounts that are collected.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The connection's name.")]
 MinInterval = Annotated[

@@ -14,6 +14,7 @@ from pdpp_worker import registry
 from pdpp_worker.cli import added_connector
 from pdpp_worker.cli.commands import connectors
 from pdpp_worker.cli.credential_options import FORMS, own_account
+from pdpp_worker.cli.groups import Group
 from pdpp_worker.cli.number_options import MAX_ID
 from pdpp_worker.cli.output import Json, print_json, print_table, say
 from pdpp_worker.errors import ConfigurationError
@@ -21,7 +22,9 @@ from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.settings import get_settings
 
-app = typer.Typer(help="Add a connector of the profile as it is; check one, begin a new one.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Add a connector of the profile as it is; check one, begin a new one.", no_args_is_help=True
+)
 
 Command = Annotated[
     str | None, typer.Option("--command", help="Its program with arguments, run in the manifest's folder.")

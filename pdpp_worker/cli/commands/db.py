@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from pdpp_worker.cli.commands.db_stats import stats
+from pdpp_worker.cli.groups import Group
 from pdpp_worker.cli.output import Json, note, print_json, say
 from pdpp_worker.local.embedded import major_upgrade
 from pdpp_worker.owner import backup, schema
 from pdpp_worker.owner.session import connected, open_session
 from pdpp_worker.settings import get_settings
 
-app = typer.Typer(help="The database: its schema, backups, and a newer server.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="The database: its schema, backups, and a newer server.", no_args_is_help=True)
 
 app.command()(stats)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from pdpp_worker.cli.groups import ListsByName
 from pdpp_worker.cli.number_options import MOST
 from pdpp_worker.cli.output import Json, print_json_line, print_table, say
 from pdpp_worker.coverage.times import local
@@ -21,17 +21,8 @@ Name = Annotated[str, typer.Argument(help="The connection's name.")]
 Stream = Annotated[str | None, typer.Option(help="Only records of this stream.")]
 
 
-class _Deletions(TyperGroup):
-    """`deletions NAME` is `deletions list NAME`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
-    cls=_Deletions,
+    cls=ListsByName,
     help="Records that walks did not find, and your word on them; `deletions NAME` lists them.",
     no_args_is_help=True,
 )

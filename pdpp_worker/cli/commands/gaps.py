@@ -6,12 +6,12 @@ import json as json_text
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import groupby, islice
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
+from pdpp_worker.cli.groups import ListsByName
 from pdpp_worker.cli.number_options import MOST
 from pdpp_worker.cli.output import Json, console, make_table, print_json_line, say
 from pdpp_worker.coverage.documents import gap_document
@@ -39,16 +39,7 @@ class Which(StrEnum):
     ALL = "all"
 
 
-class _Gaps(TyperGroup):
-    """`gaps NAME` is `gaps list NAME`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(cls=_Gaps, help="What is missing, and why; `gaps NAME` lists it.", no_args_is_help=True)
+app = typer.Typer(cls=ListsByName, help="What is missing, and why; `gaps NAME` lists it.", no_args_is_help=True)
 
 
 @app.command("list")

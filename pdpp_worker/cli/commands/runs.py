@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
-from typer.core import TyperGroup
 
 from pdpp_worker.cli import run_tables
+from pdpp_worker.cli.groups import Group
 from pdpp_worker.cli.number_options import MAX_ID, MOST
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.coverage.documents import run_document
@@ -21,7 +21,7 @@ from pdpp_worker.store.views import run_views
 from pdpp_worker.store.views.run_views import RunView
 
 
-class _ListByDefault(TyperGroup):
+class _ListByDefault(Group):
     """A group whose command `list` need not be written."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ def web(
     address: Annotated[str | None, typer.Option(help="Listen on this address; PDPP_WEB_ADDRESS otherwise.")] = None,
     port: Annotated[int | None, typer.Option(help="And on this port; 0 for a free one.", min=0, max=65535)] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Let nothing be changed there.")] = False,
+    descriptor: Annotated[int | None, typer.Option("--socket", hidden=True, help="A socket that listens.")] = None,
     link: Annotated[bool, typer.Option("--link", help="Print a link to the console that runs, and end.")] = False,
 ) -> None:
     """Show the console, where everything can be looked at and changed, in a browser."""
@@ -38,6 +39,7 @@ def web(
             session.db,
             address=given.web_address if address is None else address,
             port=given.web_port if port is None else port,
+            descriptor=descriptor,
         )
         _say_where(server.url, server.link if sys.stdout.isatty() else None)
         # The server stops by itself and then raises the signal again, for whoever had it before.

@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pdpp_worker.local.embedded.account import make_directory, refuse_as_root
-from pdpp_worker.local.embedded.postgres import Postgres
-from pdpp_worker.local.embedded.reference import Reference
-from pdpp_worker.local.embedded.valkey import Valkey
 
-if TYPE_CHECKING:  # the server supervisor, which runs for as long as the servers do, stays small without it
+if TYPE_CHECKING:  # the supervisors, which run for as long as what they supervise does, stay small without these
+    from pdpp_worker.local.embedded.postgres import Postgres
+    from pdpp_worker.local.embedded.reference import Reference
+    from pdpp_worker.local.embedded.valkey import Valkey
     from pdpp_worker.settings import Settings
 
 __all__ = ["EmbeddedServers", "acquire", "make_directory", "refuse_as_root"]
@@ -30,6 +30,9 @@ class EmbeddedServers:
     """
 
     def __init__(self, settings: Settings) -> None:
+        from pdpp_worker.local.embedded.postgres import Postgres
+        from pdpp_worker.local.embedded.valkey import Valkey
+
         self._postgres = Postgres(settings.data_dir)
         self._valkey = Valkey(settings.data_dir)
         self._stack = ExitStack()
@@ -54,12 +57,14 @@ class EmbeddedServers:
         return self._valkey.broker_url
 
     def _refer_to(self, server: Postgres | Valkey) -> None:
+        from pdpp_worker.local.embedded.reference import Reference
+
         self._references.append(self._stack.enter_context(closing(Reference(server))))
 
-    def ensure(self) -> None:
-        """Start again, under the same URLs, what was asked for and no longer runs; raises as the URLs do."""
+    def outlive_exec(self) -> None:
+        """Let the program that this process becomes go on using the servers, until it ends."""
         for reference in self._references:
-            reference.ensure()
+            reference.outlive_exec()
 
     def close(self) -> None:
         """Let go of the servers; each stops when no process uses it."""

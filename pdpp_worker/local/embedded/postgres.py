@@ -33,6 +33,9 @@ _SETTINGS = {
     "log_min_error_statement": "panic",
 }
 
+# Processes that a fleet on one machine has no use for: three that read ahead, and one that replicates.
+_AT_REST = ("--io_method=sync", "--max_logical_replication_workers=0")
+
 
 class Postgres(Server):
     """PostgreSQL with one database for the program, reached through a socket."""
@@ -59,7 +62,7 @@ class Postgres(Server):
         return packaged_file(self.distribution, "pginstall/bin/postgres")
 
     def command(self) -> list[str]:
-        return [str(self.executable), "-D", str(self.data), *self.options()]
+        return [str(self.executable), "-D", str(self.data), *self.options(), *_AT_REST]
 
     def options(self) -> list[str]:
         """The options of a server of any version."""

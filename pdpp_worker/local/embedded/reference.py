@@ -13,7 +13,7 @@ import pdpp_worker
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local import locks
 from pdpp_worker.local.embedded.account import make_directory
-from pdpp_worker.local.embedded.server import SUPERVISOR_LOCK, Server
+from pdpp_worker.local.embedded.server import START_LOCK, SUPERVISOR_LOCK, Server
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Reference:
     def ensure(self) -> None:
         """Start the server if it does not run, and wait until it answers; raises as the constructor does."""
         try:
-            with locks.locked(self._server.home / "start.lock", timeout_s=_START_S):
+            with locks.locked(self._server.home / START_LOCK, timeout_s=_START_S):
                 self._ensure()
         except TimeoutError as error:
             raise _not_started(self._server) from error
@@ -81,6 +81,11 @@ class Reference:
         ]
         # The package may be importable only from the directory that holds it.
         subprocess.run(command, cwd=Path(pdpp_worker.__file__).parent.parent, check=True)
+
+    def outlive_exec(self) -> None:
+        """Let the program that this process becomes go on using the server, until it ends."""
+        if self._users is not None:
+            os.set_inheritable(self._users, True)
 
     def close(self) -> None:
         """Let go; the server stops when nobody holds it."""

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.local.embedded import orphans
 from pdpp_worker.local.embedded.account import Account, account_for, check_reach, make_owned_directory, reachable_copy
 
 # A socket's path may have 103 bytes on macOS and 107 on Linux, and appears in URLs that not every library unquotes.
@@ -26,6 +25,8 @@ _PLACE = "socket.place"
 
 ENVIRONMENT = {"PATH": os.defpath}
 """The environment of a server: nothing that could change it, and none of the owner's secrets."""
+START_LOCK = "start.lock"
+"""Held by who starts a server, or asks whether it has a supervisor."""
 SUPERVISOR_LOCK = "guardian.lock"
 """The lock of a server's supervisor. Supervisors that other versions started hold it by this name."""
 
@@ -134,6 +135,8 @@ class Server(ABC):
 
     def clear(self) -> None:
         """Remove the remains of an earlier server, the server itself included."""
+        from pdpp_worker.local.embedded import orphans  # who only uses a server that runs looks for none
+
         orphans.stop(self.data, self.program_name)
         for stale in self.socket_directory.glob(f"{self.socket_name}*"):
             stale.unlink()

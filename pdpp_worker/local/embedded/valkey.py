@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from pdpp_worker.local.embedded.server import Server, packaged_file
@@ -16,6 +17,7 @@ _SETTINGS = {
     "maxmemory-policy": "noeviction",
     "daemonize": "no",
 }
+_ANSWER_S = 5.0
 
 
 class Valkey(Server):
@@ -48,13 +50,11 @@ class Valkey(Server):
         return [str(self.executable), *options]
 
     def answers(self) -> bool:
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry  # the server supervisor, which never connects, stays small without them
-
-        once = Retry(NoBackoff(), retries=0)
-        with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, retry=once) as client:
-            try:
-                return bool(client.ping())
-            except redis.RedisError:
-                return False
+        try:
+            with socket.socket(socket.AF_UNIX) as asking:
+                asking.settimeout(_ANSWER_S)
+                asking.connect(str(self.socket))
+                asking.sendall(b"PING\r\n")
+                return asking.recv(7) == b"+PONG\r\n"
+        except OSError:
+            return False

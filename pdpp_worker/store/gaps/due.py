@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from pdpp_worker.protocol.reasons import PRESSURE
 from pdpp_worker.store.gaps.selection import IS_SELECTED, IS_WHOLE_STREAM, GapFilter, parameters
-from pdpp_worker.store.tables import IS_ACTIVE
+from pdpp_worker.store.run_states import IS_ACTIVE
 
 PAGE = 1000
 """Gaps that are handed out or looked at in one go."""

@@ -20,10 +20,9 @@ from pdpp_worker.store.tables.schema_of_connections import (
 from pdpp_worker.store.tables.schema_of_gaps import gaps
 from pdpp_worker.store.tables.schema_of_index import index_queue, record_index
 from pdpp_worker.store.tables.schema_of_records import checkpoints, coverage, deletion_doubts, records, rejections
-from pdpp_worker.store.tables.schema_of_runs import IS_ACTIVE, run_streams, runs
+from pdpp_worker.store.tables.schema_of_runs import run_streams, runs
 
 __all__ = [
-    "IS_ACTIVE",
     "audit",
     "checkpoints",
     "connections",

@@ -18,10 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from pdpp_worker.store.run_states import IS_ACTIVE, RUN_STATUSES
 from pdpp_worker.store.tables.columns import connection, metadata, moment, one_of
 
-RUN_STATUSES = ("queued", "running", "succeeded", "partially_completed", "failed", "cancelled")
-IS_ACTIVE = "status IN ('queued', 'running')"
 """The SQL condition for a run that is not over; one of them exists for a connection."""
 RUN_KINDS = ("forward", "recovery")
 RUN_TRIGGERS = ("schedule", "sweep", "manual", "upgrade")

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from pdpp_worker.secret_sources import is_reference
-from pdpp_worker.store.accounts import Account
+from pdpp_worker.store.met_account import Account
 from pdpp_worker.store.views.reading import build
 
 STORED = "stored (encrypted)"

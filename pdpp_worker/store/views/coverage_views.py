@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store.tables import IS_ACTIVE
+from pdpp_worker.store.run_states import IS_ACTIVE
 from pdpp_worker.store.views.reading import build
 
 StreamKey = tuple[int, str]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.store.tables.schema_of_runs import RUN_STATUSES
+from pdpp_worker.store.run_states import RUN_STATUSES
 from pdpp_worker.store.views.reading import build
 
 STATUSES = RUN_STATUSES

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pdpp_worker.store.gaps.due import IS_DUE, IS_PRESSED
-from pdpp_worker.store.tables import IS_ACTIVE
+from pdpp_worker.store.run_states import IS_ACTIVE
 from pdpp_worker.store.views.reading import build
 
 

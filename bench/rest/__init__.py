@@ -1,0 +1,1 @@
+"""The fleet at rest: what it holds, what it takes, and how soon it answers."""

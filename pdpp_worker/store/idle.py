@@ -1,0 +1,43 @@
+"""Closes connections that nobody has used for a while: each of them is a process of the server."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from sqlalchemy import Engine, event
+
+IDLE_S = 5.0
+"""How long the connections of a process stay open when none of them is used, s."""
+
+
+class IdleCloser:
+    """Empties an engine's pool when it was not used for `IDLE_S`; a thread of its own waits for that."""
+
+    def __init__(self, engine: Engine, idle_s: float = IDLE_S) -> None:
+        self._engine = engine
+        self._idle_s = idle_s
+        self._used_at = 0.0
+        self._lock = threading.Lock()
+        self._is_waiting = False
+        event.listen(engine, "checkin", self._note)
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _note(self, *_: object) -> None:
+        self._used_at = time.monotonic()
+        if self._is_waiting:
+            return
+        with self._lock:
+            if not self._is_waiting:
+                self._is_waiting = True
+                threading.Thread(target=self._wait, name="idle-closer", daemon=True).start()
+
+    def _wait(self) -> None:
+        while (left_s := self._used_at + self._idle_s - time.monotonic()) > 0:
+            time.sleep(left_s)
+        self._is_waiting = False
+        self._engine.dispose()
+
+    def _forget(self) -> None:
+        self._lock, self._is_waiting = threading.Lock(), False

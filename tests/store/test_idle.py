@@ -1,0 +1,46 @@
+"""A process that has nothing to ask holds no connection: each is a process of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.idle import IdleCloser
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def resting(db: Database) -> Iterator[Database]:
+    """The same database for a process that soon rests."""
+    found = Database(db.engine.url.render_as_string(hide_password=False))
+    found.engine = create_engine(db.engine.url, connect_args={"application_name": "rests"})
+    IdleCloser(found.engine, idle_s=0.05)
+    yield found
+    found.close()
+
+
+def connections(db: Database) -> int:
+    """How many connections the resting process has."""
+    with db.begin() as connection:
+        query = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rests'")
+        return connection.execute(query).scalar_one()
+
+
+def test_connections_that_nobody_uses_are_closed_and_opened_again_when_needed(db: Database, resting: Database) -> None:
+    for _ in range(2):
+        with resting.begin() as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+        until(lambda: connections(db) == 0)
+
+
+def test_a_transaction_that_takes_longer_keeps_its_connection(db: Database, resting: Database) -> None:
+    with resting.begin() as long:
+        with resting.begin() as short:
+            short.execute(text("SELECT 1"))
+        until(lambda: connections(db) == 1)
+
+        assert long.execute(text("SELECT 2")).scalar_one() == 2
