@@ -49,5 +49,5 @@ def _install(python: Path, *arguments: str) -> None:
 
 
 def _version(python: Path, package: str) -> str:
-    asked = [python, "-c", f"from importlib.metadata import version; print(version('{package}'))"]
+    asked = [str(python), "-c", f"from importlib.metadata import version; print(version('{package}'))"]
     return subprocess.run(asked, check=True, capture_output=True, text=True).stdout

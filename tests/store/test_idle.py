@@ -26,7 +26,7 @@ def connections(db: Database) -> int:
     """How many connections the resting process has."""
     with db.begin() as connection:
         query = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rests'")
-        return connection.execute(query).scalar_one()
+        return int(connection.execute(query).scalar_one())
 
 
 def test_connections_that_nobody_uses_are_closed_and_opened_again_when_needed(db: Database, resting: Database) -> None:
