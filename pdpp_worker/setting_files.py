@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -17,7 +17,7 @@ SUFFIX = "_FILE"
 
 def secret_fields(settings: type[BaseSettings]) -> list[str]:
     """The fields whose value is a secret."""
-    return [name for name, field in settings.model_fields.items() if field.annotation == SecretStr | None]
+    return [name for name, field in settings.model_fields.items() if _is_secret(field.annotation)]
 
 
 def file_variables(settings: type[BaseSettings]) -> Iterable[str]:
@@ -65,3 +65,7 @@ def _text(variable: str, file: Path) -> str:
     if not text:
         raise ConfigurationError(f"{variable} names {file}, which is empty.")
     return text
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))

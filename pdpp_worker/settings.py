@@ -14,6 +14,13 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pdpp_worker.child_variables import (
+    BROWSER_VARIABLES,
+    DISPLAYS,
+    OWN_BROWSER_VARIABLES,
+    PLATFORM_VARIABLES,
+    TOLD_TO_COMMANDS,
+)
 from pdpp_worker.data_dirs import default_data_dir
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.setting_files import SecretFiles, file_variables
@@ -26,36 +33,8 @@ Milliseconds = Annotated[float, Field(ge=0.001, le=1000 * DAY_S)]
 Threads = Annotated[int, Field(ge=1, le=1000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
-_BROWSER_VARIABLES = (
-    *_DISPLAYS,
-    *("DBUS_SESSION_BUS_ADDRESS", "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"),
-    *("XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE"),
-)
-_OWN_BROWSER_VARIABLES = (*_DISPLAYS, "XAUTHORITY", "PLAYWRIGHT_BROWSERS_PATH", "PATCHRIGHT_BROWSERS_PATH")
-PLATFORM_VARIABLES = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "NODE_EXTRA_CA_CERTS",
-)
-"""Variables that a connector's command sees, beside those that its manifest names."""
-
 _PREFIX = "PDPP_"
 _CEILING = re.compile(r"PDPP_(\w+)_PACING_MIN_INTERVAL_MS")
-TOLD_TO_COMMANDS = (
-    *("PDPP_CONNECTOR_ID", "PDPP_CONNECTOR_INSTANCE_ID", "PDPP_RUN_ID", "PDPP_RUN_TRIGGER_KIND"),
-    *("PDPP_RUN_AUTOMATION_MODE", "PDPP_FILES_DIR", "PDPP_CONNECTOR_ARTIFACT_ROOT", "PDPP_PACING_MIN_INTERVAL_MS"),
-    *("PDPP_BROWSER_PROFILE_ROOT", "PDPP_BROWSER_HEADLESS", "PDPP_RS_URL", "PDPP_OWNER_TOKEN"),
-    *("PDPP_ACCEPT_OPTIONAL_SKIPS", "PDPP_PROCESS_MARK"),
-)
-"""Variables that a connector's command is told; where the command uses this package, none is a mistyped setting."""
 _TYPO = 0.7
 """Names that are as alike as this are taken for the same one, mistyped (`difflib`'s ratio, without the prefix)."""
 
@@ -231,15 +210,15 @@ class Settings(BaseSettings):
 
     def browser_environment(self) -> dict[str, str]:
         """The environment for a browser: what a window and a home need, no secret and no proxy."""
-        return {name: os.environ[name] for name in _BROWSER_VARIABLES if name in os.environ}
+        return {name: os.environ[name] for name in BROWSER_VARIABLES if name in os.environ}
 
     def own_browser_environment(self) -> dict[str, str]:
         """The variables that a command needs for a browser of its own: where browsers are installed, and the screen."""
-        return {name: os.environ[name] for name in _OWN_BROWSER_VARIABLES if name in os.environ}
+        return {name: os.environ[name] for name in OWN_BROWSER_VARIABLES if name in os.environ}
 
     def has_display(self) -> bool:
         """Whether a window can be opened."""
-        return sys.platform == "darwin" or any(os.environ.get(name) for name in _DISPLAYS)
+        return sys.platform == "darwin" or any(os.environ.get(name) for name in DISPLAYS)
 
     def child_environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         """The environment for a process of the fleet: this one's, with `extra` on top."""

@@ -23,7 +23,8 @@ def manifest_page() -> str:
 
 def message_types() -> list[type[BaseModel]]:
     """START, its answers and what a connector sends, with the members of an inventory."""
-    return [messages.Start, *get_args(messages.Message), messages.SourceMember, messages.InteractionResponse]
+    sent = [one if issubclass(one, BaseModel) else messages.RecordForm for one in get_args(messages.Message)]
+    return [messages.Start, *sent, messages.SourceMember, messages.InteractionResponse]
 
 
 def messages_page() -> str:
@@ -50,7 +51,7 @@ def _part(model: type[BaseModel]) -> str:
         for name, field in names.items()
     ]
     about = " ".join(inspect.getdoc(model).split()) if model.__doc__ else ""  # type: ignore[union-attr]
-    return f"\n## {model.__name__}\n\n{about}\n\n" + table(("member", "type", "default", ""), rows)
+    return f"\n## {model.__name__.removesuffix('Form')}\n\n{about}\n\n" + table(("member", "type", "default", ""), rows)
 
 
 def json_type(schema: dict[str, Any]) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from docs._reference.pages import PAGES as GENERATED
-from pdpp_worker.settings import TOLD_TO_COMMANDS, Settings
+from pdpp_worker.child_variables import TOLD_TO_COMMANDS
+from pdpp_worker.setting_files import file_variables
+from pdpp_worker.settings import Settings
 from tests.support.pages import PAGES, ROOT, name, prose, quoted, text
 
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
@@ -19,7 +21,7 @@ LIFECYCLES = sorted(ROOT.glob("docs/*-lifecycle.md"))
 OLD_WORDS = re.compile(
     r"\b(mends?|mended|go(es)? back|going back|rung|books|the law|roads?|[Ww]hoever|put off|leash|keeper|guardian)\b"
 )
-OTHER_VARIABLES = set(TOLD_TO_COMMANDS)
+OTHER_VARIABLES = {*TOLD_TO_COMMANDS, *file_variables(Settings)}
 """Told to a connector's command; no settings."""
 
 

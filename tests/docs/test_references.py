@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from typing import get_args
 
 import pytest
 
@@ -11,7 +10,7 @@ from docs._reference.commands import EXIT_CODES, commands
 from docs._reference.json_output import OUTPUTS, json_page, keys
 from docs._reference.markdown import field_docs
 from docs._reference.pages import PAGES
-from pdpp_worker.protocol import messages
+from docs._reference.profile import message_types
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.stream_manifest import StreamManifest
@@ -68,8 +67,8 @@ def test_every_exit_code_of_the_source_is_there() -> None:
 def test_every_message_and_field_is_there() -> None:
     text = page("messages")
 
-    for message in (messages.Start, *get_args(messages.Message), messages.InteractionResponse):
-        part = text.split(f"\n## {message.__name__}\n")[1].split("\n## ")[0]
+    for message in message_types():
+        part = text.split(f"\n## {message.__name__.removesuffix('Form')}\n")[1].split("\n## ")[0]
         assert [name for name, field in message.model_fields.items() if f"`{field.alias or name}`" not in part] == []
 
 

@@ -20,7 +20,11 @@ Ground = Literal["stated", "absent"]
 
 
 class RecordForm(BaseMessage):
-    """The rules of a RECORD."""
+    """RECORD: one record of a stream. `partial` merges the given fields over what is stored.
+
+    `ground` says why a record is deleted: *stated*, the provider names it as deleted; *absent*, it was not in a listing
+    that was walked whole.
+    """
 
     type: Literal["RECORD"] = "RECORD"
     stream: Name
