@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
-from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.faults import FAULTS, TOGETHER, Fault, may_meet
 from tests.chaos.invariants import violations
 from tests.chaos.world import World
 
@@ -17,6 +18,8 @@ FAULTS_EACH = 5
 HOLD_S = (0.3, 1.5, 4.5)
 """How long a fault lasts: shorter than a lease, and longer."""
 REST_S = 0.8
+SHARE_TOGETHER = 0.4
+"""Share of the faults in the middle of which another one comes."""
 STEADY_S = 90.0
 """The time in which a fleet comes to rest after the last fault, with the start of workers on a busy machine."""
 POLL_S = 0.2
@@ -36,15 +39,24 @@ def play(world: World, seed: int, faults: Sequence[Fault] = FAULTS) -> list[str]
         world.add_account(f"account-{seed}-{number}", NOTES, PACE_S)
     world.make_whole()
     for _ in range(FAULTS_EACH):
-        _suffer(world, choice, choice.choice(faults))
+        _suffer(world, choice, _drawn(choice, faults))
     return come_to_rest(world)
 
 
-def _suffer(world: World, choice: random.Random, fault: Fault) -> None:
-    """One fault, while the accounts go on changing."""
-    # The instants are what varies here; nothing is waited for.
-    time.sleep(choice.uniform(0, REST_S))
-    with fault(world, choice):
+def _drawn(choice: random.Random, faults: Sequence[Fault]) -> list[Fault]:
+    """One fault, or one in the middle of another."""
+    first = choice.choice(faults)
+    meets = [one for one in TOGETHER if one in faults and may_meet(first, one)]
+    return [first, choice.choice(meets)] if meets and choice.random() < SHARE_TOGETHER else [first]
+
+
+def _suffer(world: World, choice: random.Random, drawn: Sequence[Fault]) -> None:
+    """Faults, while the accounts go on changing."""
+    with ExitStack() as over:
+        for fault in drawn:
+            # The instants are what varies here; nothing is waited for.
+            time.sleep(choice.uniform(0, REST_S))
+            over.enter_context(fault(world, choice))
         time.sleep(choice.choice(HOLD_S))
     for notes in world.notes.values():
         notes.put(f"note-{len(notes.keys):03}", *choice.sample(notes.keys, NEW - 1))

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from pdpp_worker.errors import PdppError
 from pdpp_worker.owner import connection_changes, manual_runs
+from tests.chaos.moved_time import clock_set, idle_hours
 from tests.chaos.world import World, freeze, thaw
 
 Lasting = Iterator[None]
@@ -30,11 +31,9 @@ def kill_worker(world: World, choice: random.Random) -> Lasting:
 @contextmanager
 def kill_program(world: World, _: random.Random) -> Lasting:
     """The connector's own process is killed."""
-    for member in world.workers:
+    for one in _programs(world):
         with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(member.process.pid).children(recursive=True):
-                if "connector.py" in " ".join(child.cmdline()):
-                    child.kill()
+            one.kill()
     yield
 
 
@@ -45,6 +44,66 @@ def freeze_worker(world: World, choice: random.Random) -> Lasting:
     freeze(member)
     yield
     thaw(member)
+
+
+@contextmanager
+def freeze_all_workers(world: World, _: random.Random) -> Lasting:
+    """All machines stand still, as a laptop that sleeps, and wake together."""
+    frozen = list(world.workers)
+    for member in frozen:
+        freeze(member)
+    yield
+    for member in frozen:
+        thaw(member)
+
+
+@contextmanager
+def freeze_program(world: World, _: random.Random) -> Lasting:
+    """The connector's own processes hang, and go on."""
+    hung = _programs(world)
+    for one in hung:
+        with suppress(psutil.NoSuchProcess):
+            one.suspend()
+    yield
+    for one in hung:
+        with suppress(psutil.NoSuchProcess):
+            one.resume()
+
+
+def _programs(world: World) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for member in world.workers:
+        with suppress(psutil.NoSuchProcess):
+            children = psutil.Process(member.process.pid).children(recursive=True)
+            found += [child for child in children if "connector.py" in " ".join(child.cmdline())]
+    return found
+
+
+@contextmanager
+def stop_worker(world: World, choice: random.Random) -> Lasting:
+    """A machine is told to stop; another takes its place at once, as in a rolling restart."""
+    world.at_work(choice).process.terminate()
+    world.start_worker()
+    yield
+
+
+@contextmanager
+def freeze_beat(world: World, _: random.Random) -> Lasting:
+    """Beat stands still, and sends what it has missed."""
+    frozen = list(world.beats)
+    for member in frozen:
+        freeze(member)
+    yield
+    for member in frozen:
+        thaw(member)
+
+
+@contextmanager
+def full_disk(world: World, _: random.Random) -> Lasting:
+    """PostgreSQL's disk is full, where it has one of its own."""
+    world.postgres.fill_disk()
+    yield
+    world.postgres.empty_disk()
 
 
 @contextmanager
@@ -220,4 +279,27 @@ FAULTS: tuple[Fault, ...] = (
     failing_notes,
     provider_away,
     owner_acts,
+    freeze_all_workers,
+    freeze_program,
+    stop_worker,
+    freeze_beat,
+    full_disk,
+    idle_hours,
+    clock_set,
 )
+TOGETHER: tuple[Fault, ...] = (
+    kill_program,
+    empty_redis,
+    freeze_redis,
+    cut_connections,
+    swallow_packets,
+    slow_network,
+    failing_notes,
+    ring_again,
+)
+"""Faults that may come in the middle of another one."""
+
+
+def may_meet(one: Fault, other: Fault) -> bool:
+    """Whether the second may come in the middle of the first: not to a server that is frozen or gone."""
+    return one is not other and {one, other} != {restart_redis, freeze_redis}

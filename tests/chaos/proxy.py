@@ -16,9 +16,9 @@ CHUNK = 65_536
 class Proxy:
     """Forwards TCP connections to a port of this machine."""
 
-    def __init__(self, to_port: int) -> None:
+    def __init__(self, to_port: int, at: str = HOST) -> None:
         self._to = (HOST, to_port)
-        self._listener = socket.create_server((HOST, 0))
+        self._listener = socket.create_server((at, 0))
         self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -23,6 +26,22 @@ from tests.support.waiting import PATIENCE_S, until
 HOST = "127.0.0.1"
 
 
+DISK = "400m"
+
+
+@contextmanager
+def small_disk(at: Path) -> Iterator[None]:
+    """A disk of its own at a directory, where root may mount one in memory; else the directory alone."""
+    at.mkdir(mode=0o711)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=711", "tmpfs", str(at)]
+    mounted = os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(at)], check=True)  # noqa: S607
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.create_server((HOST, 0)) as listener:
@@ -34,6 +53,8 @@ class ServerProcess(ABC):
 
     def __init__(self, packaged: Server) -> None:
         self.port = free_port()
+        self.listens = [HOST]
+        """The addresses at which it takes connections."""
         self._packaged = packaged
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -97,20 +118,22 @@ class PostgresProcess(ServerProcess):
         with (packaged.data / "pg_hba.conf").open("a") as access:  # it is reached through a port
             access.write(f"host all all {HOST}/32 trust\n")
         super().__init__(packaged)
+        self._ballast = home / "ballast"
 
     @property
     def url(self) -> str:
         """Its address, for SQLAlchemy."""
         return self.url_at(self.port)
 
-    def url_at(self, port: int) -> str:
-        """Its address through another port."""
-        return f"postgresql+psycopg://postgres@{HOST}:{port}/pdpp"
+    def url_at(self, port: int, host: str = HOST) -> str:
+        """Its address through another port, or by another address of this machine."""
+        return f"postgresql+psycopg://postgres@{host}:{port}/pdpp"
 
     def command(self) -> list[str]:
         changed = {
             "port": str(self.port),
-            "listen_addresses": HOST,
+            "listen_addresses": ",".join(self.listens),
+            "max_wal_size": "64MB",  # a disk may be small
             "fsync": "off",  # no power is cut here; a killed process loses nothing that it wrote
         }
         return [*self._packaged.command(), *(f"--{name}={value}" for name, value in changed.items())]
@@ -118,6 +141,26 @@ class PostgresProcess(ServerProcess):
     def start(self) -> None:
         self._packaged.clear()
         super().start()
+
+    def fill_disk(self) -> None:
+        """Leave no room on its disk, unless it shares that with others."""
+        if not self._ballast.parent.is_mount():
+            return
+        free = shutil.disk_usage(self._ballast.parent).free
+        with self._ballast.open("wb") as ballast, suppress(OSError):
+            os.posix_fallocate(ballast.fileno(), 0, free)
+
+    def empty_disk(self) -> None:
+        """Give the room back; a server that has ended for the want of it is started again."""
+        self._ballast.unlink(missing_ok=True)
+        if self._process is not None and self._process.poll() is not None:
+            self.start()
+
+    def admit(self, address: str, network: str) -> None:
+        """Listen at one more address from the next start on, and let in who comes from a network."""
+        self.listens.append(address)
+        with (self._packaged.data / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {network} trust\n")
 
     def answers(self) -> bool:
         try:
@@ -148,7 +191,7 @@ class ValkeyProcess(ServerProcess):
         return f"redis://{HOST}:{self.port}/0"
 
     def command(self) -> list[str]:
-        return [*self._packaged.command(), "--port", str(self.port), "--bind", HOST]
+        return [*self._packaged.command(), "--port", str(self.port), "--bind", *self.listens, "--protected-mode", "no"]
 
     def answers(self) -> bool:
         with Redis.from_url(self.redis_url, socket_timeout=5) as client, suppress(RedisError):

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from pdpp_worker.store.engine import Database
 from tests.chaos import watch
 from tests.chaos.notes import CONNECTOR, TOKEN, Notes, install, serve
 from tests.chaos.proxy import Proxy
-from tests.chaos.servers import PostgresProcess, ValkeyProcess
+from tests.chaos.servers import HOST, PostgresProcess, ValkeyProcess, small_disk
 from tests.support.fleet import ROOT, Member, beat, worker
 from tests.support.servers import temporary_data_dir
 
@@ -53,6 +53,8 @@ class World:
     directory: Path
     plant: Path | None
     """A directory from which every process of the fleet loads a `sitecustomize`."""
+    front: str = HOST
+    """The address at which the fleet reaches the sources."""
     workers: list[Member] = field(default_factory=list)
     beats: list[Member] = field(default_factory=list)
     notes: dict[int, Notes] = field(default_factory=dict)
@@ -79,6 +81,9 @@ class World:
         """A connection that is due at once and every few seconds; its source has so many notes, one in `pace_s` s."""
         source = Notes(lambda number, key: self._note(connection_id, number, key), pace_s)
         url = self._stack.enter_context(serve(source))
+        if self.front != HOST:
+            proxy = self._stack.enter_context(Proxy(int(url.rpartition(":")[2]), self.front))
+            url = f"http://{self.front}:{proxy.port}"
         with self.database() as db, db.begin() as connection:
             sealed = {"token": Vault(self.settings).seal(TOKEN)}
             connection_id = connections.add(connection, name, CONNECTOR, {"base_url": url}, sealed)
@@ -100,16 +105,18 @@ class World:
         pids = {int(row["holder"].rpartition(":")[2]) for row in rows}
         return choice.choice([one for one in self.workers if one.process.pid in pids] or self.workers)
 
-    def start_worker(self) -> None:
-        """One more worker."""
-        extra = self._extra()
-        self.workers.append(
-            self._stack.enter_context(worker(self.settings, self.directory, "control,collect", **extra))
+    def start_worker(self, *, within: Sequence[str] = (), **extra: str) -> Member:
+        """One more worker; `within` comes before its command line, `extra` into its environment."""
+        started = worker(
+            self.settings, self.directory, "control,collect", within=within, **{**self.environment, **extra}
         )
+        member: Member = self._stack.enter_context(started)
+        self.workers.append(member)
+        return member
 
-    def start_beat(self) -> None:
+    def start_beat(self, **extra: str) -> None:
         """One more beat."""
-        self.beats.append(self._stack.enter_context(beat(self.settings, self.directory)))
+        self.beats.append(self._stack.enter_context(beat(self.settings, self.directory, **extra)))
 
     def kill(self, member: Member) -> None:
         """End a member of the fleet and its children at once."""
@@ -136,7 +143,9 @@ class World:
     def _log_files(self) -> Sequence[Path]:
         return sorted(self.directory.glob("*.log"))
 
-    def _extra(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a worker's environment holds beyond the settings."""
         path = {} if self.plant is None else {"PYTHONPATH": f"{self.plant}:{ROOT}"}
         own = {"PDPP_CONNECTORS_DIR": str(self.directory / "own")}
         return {**own, "PDPP_RUN_ATTEMPTS": "60", "PDPP_SLICE_S": "5", **path}
@@ -148,7 +157,7 @@ class World:
 @contextmanager
 def make_world(directory: Path, plant: Path | None = None) -> Iterator[World]:
     """Servers that run and a migrated, watched database; no fleet yet."""
-    with temporary_data_dir() as home, ExitStack() as stack:
+    with temporary_data_dir() as home, small_disk(home), ExitStack() as stack:
         install(directory / "own")
         postgres, valkey = PostgresProcess(home), ValkeyProcess(home)
         for server in (postgres, valkey):
@@ -178,8 +187,9 @@ def freeze(member: Member) -> None:
 
 
 def thaw(member: Member) -> None:
-    """Let it go on."""
-    os.killpg(member.process.pid, signal.SIGCONT)
+    """Let it go on, if it still lives."""
+    with suppress(ProcessLookupError):
+        os.killpg(member.process.pid, signal.SIGCONT)
 
 
 def settings_for(urls: Urls, directory: Path) -> Settings:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,14 @@ class Member:
 
 
 @contextmanager
-def celery(settings: Settings, tmp_path: Path, *arguments: str, **extra: str) -> Iterator[Member]:
-    """A Celery process (`worker …`, `beat …`) of the app."""
+def celery(
+    settings: Settings, tmp_path: Path, *arguments: str, within: Sequence[str] = (), **extra: str
+) -> Iterator[Member]:
+    """A Celery process (`worker …`, `beat …`) of the app; `within` comes before its command line."""
     log = tmp_path / f"{arguments[0]}-{len(list(tmp_path.iterdir()))}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "pdpp_worker", *arguments],
+            [*within, sys.executable, "-m", "celery", "-A", "pdpp_worker", *arguments],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment(settings, **extra),
@@ -91,10 +93,17 @@ def celery(settings: Settings, tmp_path: Path, *arguments: str, **extra: str) ->
         member.kill()
 
 
-def worker(settings: Settings, tmp_path: Path, queues: str = "control,collect,local", **extra: str) -> Any:
+def worker(
+    settings: Settings,
+    tmp_path: Path,
+    queues: str = "control,collect,local",
+    *,
+    within: Sequence[str] = (),
+    **extra: str,
+) -> Any:
     """A worker on the given queues; use it in a `with`."""
     options = ("-Q", queues, "-P", "threads", "-c", "4", "-n", f"{queues}-{os.getpid()}@%h", "-l", "INFO")
-    return celery(settings, tmp_path, "worker", *options, **extra)
+    return celery(settings, tmp_path, "worker", *options, within=within, **extra)
 
 
 def beat(settings: Settings, tmp_path: Path, **extra: str) -> Any:
