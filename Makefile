@@ -12,7 +12,7 @@ CHAOS_SEEDS ?= 1-200
 LOCK_FLAGS ?= --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos matrix unit lint types format docs lock bench clean
+.PHONY: help demo test chaos matrix hostile unit lint types format docs lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ chaos: $(VENV)/.dev ## play seeded faults against a fleet; CHAOS_SEEDS=17 plays 
 
 matrix: $(VENV)/.dev ## run a fleet on other servers, as far as this machine has them
 	PDPP_MATRIX=1 $(BIN)/python -m pytest -rs tests/matrix $(ARGS)
+
+hostile: $(VENV)/.dev ## run a fleet on everything hostile, with what takes minutes
+	PDPP_HOSTILE=1 $(BIN)/python -m pytest tests/fleet/test_hostile_files.py $(ARGS)
 
 unit: $(VENV)/.dev ## run the tests that need no server and no process of their own
 	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal -m "not process" $(ARGS)

@@ -60,12 +60,13 @@ def import_archive(start: Start, context: Context, wanted: list[str]) -> Iterato
         if stream not in SUPPLIED and not start.recovery_only:
             yield skip(stream, Reason.EXPORT_NOT_WIRED, WHOLE_STREAM, "An export does not hold this.")
     importer = _Importer(start, context, wanted)
+    place = Path(str(context.settings["archive"]))
     try:
-        yield from importer.messages(Path(str(context.settings["archive"])))
+        yield from importer.messages(place)
     except BrokenJsonError as error:
         yield from importer.stopped(Reason.PARSE_FAILED, f"The export's conversations are not whole JSON: {error}.")
     except _UNREADABLE as error:
-        why = f"The export cannot be read ({type(error).__name__}); check the path, or download the export again."
+        why = f"The export {place.name} cannot be read ({type(error).__name__}); check its path, or download it again."
         yield from importer.stopped(Reason.SOURCE_PARTITION_FAILED, why)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 from connectors.gmail.fields import number, table, unworded, word
@@ -17,6 +17,8 @@ from pdpp_worker.connector.json_fields import rest_of
 
 _LEAF = 7
 """Fields that describe a part without parts."""
+MOST_PARTS = 2_000
+"""A message of more parts was made to take time: each becomes a record, and a file."""
 MOST_TEXTS = 20
 """Parts that are read as text of one kind; further ones count as attachments."""
 _NAMED = {"name", "charset", "filename", "name*", "filename*"}
@@ -67,12 +69,14 @@ def structure(raw: Any) -> Structure:
     """Sort the parts of a message.
 
     Raises:
-        ShapeError: this is no BODYSTRUCTURE.
+        ShapeError: this is no BODYSTRUCTURE, or it has more parts than any mail.
     """
     try:
-        leaves = list(_leaves(raw, ""))
+        leaves = list(islice(_leaves(raw, ""), MOST_PARTS + 1))
     except (LookupError, TypeError, AttributeError, RecursionError):
         raise ShapeError("the structure of the message cannot be read") from None
+    if len(leaves) > MOST_PARTS:
+        raise ShapeError(f"the message has more than {MOST_PARTS} parts")
     plain = [part for part in leaves if part.is_body and part.type == "text/plain"][:MOST_TEXTS]
     html = [part for part in leaves if part.is_body and part.type == "text/html"][:MOST_TEXTS]
     texts = {part.path for part in plain + html}

@@ -10,8 +10,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-_PROCESSES = 2000
-"""Most processes and threads of a user whom one command has for itself; two browsers have 600."""
+_PROCESSES = 500
+"""Most processes and threads of a user whom one command has for itself; a browser has 200."""
 _SWEEPS = 100
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
@@ -85,8 +85,6 @@ def sweep(identity: Identity) -> int:
     if identity.ids is None or not identity.is_own or identity.ids[0] in (0, os.getuid()):
         return 0
     for _ in range(_SWEEPS):
-        if not _has_processes(identity.ids[0]):
-            return 0
         sweeper = os.fork()
         if sweeper == 0:
             with suppress(OSError):
@@ -94,6 +92,8 @@ def sweep(identity: Identity) -> int:
                 os.kill(-1, signal.SIGKILL)  # all at once: no process that forks can run ahead of it
             os._exit(0)
         os.waitpid(sweeper, 0)
+        if not _has_processes(identity.ids[0]):
+            return 0
     return 1
 
 

@@ -83,7 +83,7 @@ def _given(settings: Settings, manifest: Manifest, values: Mapping[str, Any]) ->
     if "filesystem" in manifest.bindings:  # it reads what lies in the owner's home
         yield "read", settings.platform_environment().get("HOME", os.sep)
     for name, spec in manifest.settings.items():
-        path = Path(str(values.get(name) or ""))
+        path = Path(str(values.get(name) or "")).expanduser()
         if spec.type in ("path", "file") and path.is_absolute() and path.exists():
             yield "all", str(path)
 

@@ -67,8 +67,8 @@ def main(arguments: Sequence[str]) -> int:
     _release_pipes()
     status = _wait(group, lifeline, ended, grace_s)
     _kill(group, signal.SIGKILL)
-    _end_orphans()
     sweep(identity)
+    _end_orphans()
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 

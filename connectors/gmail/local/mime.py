@@ -9,6 +9,8 @@ from typing import Any
 
 DEEPEST = 50
 """Levels of parts within parts that are looked into; what is deeper stays whole."""
+MOST_BYTES = 128 * 1024 * 1024
+"""Bytes that parts within parts may take in memory: each level holds its own copy of what is below."""
 
 _LINE_END = ord("\n")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
@@ -65,10 +67,11 @@ def parsed(raw: bytes, *, default: bytes = b"text/plain", depth: int = 0) -> Sec
     kind, parameters = _valued(fields.get(b"content-type", b""))
     kind = kind if kind.count(b"/") == 1 else default
     children: tuple[Section, ...] = ()
-    if kind.startswith(b"multipart/") and depth < DEEPEST and (boundary := _named(parameters, b"boundary")):
+    is_too_deep = depth >= DEEPEST or (depth + 1) * len(raw) > MOST_BYTES
+    if kind.startswith(b"multipart/") and not is_too_deep and (boundary := _named(parameters, b"boundary")):
         inner = b"message/rfc822" if kind == b"multipart/digest" else b"text/plain"
         children = tuple(parsed(piece, default=inner, depth=depth + 1) for piece in _pieces(body, boundary))
-    elif kind.startswith(b"multipart/") and depth >= DEEPEST:
+    elif kind.startswith(b"multipart/") and is_too_deep:
         kind = b"application/octet-stream"
     return Section(head, body, kind, parameters, fields, children)
 

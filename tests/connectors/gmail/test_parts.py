@@ -20,8 +20,10 @@ from connectors.gmail.fields import Headers, labels
 from connectors.gmail.files import Files
 from connectors.gmail.html_text import html_text
 from connectors.gmail.ledger import BLOCK, Ledger, MessageEntry
+from connectors.gmail.local import mime
+from connectors.gmail.local.mime import parsed
 from connectors.gmail.rows import HEADER_BYTES
-from connectors.gmail.structure import structure
+from connectors.gmail.structure import MOST_PARTS, structure
 from pdpp_worker.connector import ShapeError, Throttled
 
 ENTRIES = st.builds(
@@ -295,3 +297,27 @@ def test_text_is_read_however_deeply_it_is_nested() -> None:
     text = html_text("<div>" * levels + "at the bottom" + "</div>" * levels + "after")
 
     assert text.split() == ["at", "the", "bottom", "after"]
+
+
+def test_a_message_of_too_many_parts_is_refused() -> None:
+    leaf = (b"text", b"plain", None, None, None, b"7bit", 1, 1)
+    many = parsed(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * (MOST_PARTS + 1) + b"--b--"
+    )
+
+    assert len(structure((*[leaf] * MOST_PARTS, b"mixed")).plain) > 0
+    with pytest.raises(ShapeError, match="more than 2000 parts"):
+        structure(many.told)
+
+
+def test_parts_within_parts_do_not_multiply_a_large_mail_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(40))
+    monkeypatch.setattr(mime, "MOST_BYTES", 3 * len(nested))
+
+    section = parsed(nested)
+    levels = 0
+    while section.children:
+        section, levels = section.children[0], levels + 1
+
+    assert levels < 10
+    assert section.type == b"application/octet-stream"
