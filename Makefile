@@ -10,9 +10,10 @@ ARGS ?=
 PROCESSES ?= 4
 CHAOS_SEEDS ?= 1-200
 LOCK_FLAGS ?= --upgrade
+AUDIT_DB ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos matrix hostile unit lint types format docs lock bench clean
+.PHONY: help demo test chaos matrix hostile unit lint types format docs lock audit sbom bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +66,13 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/audit.txt requirements/audit.in
 	$(LOCK) --output-file requirements/peers.txt requirements/peers.in
 
+audit: $(VENV)/.audit ## look for known vulnerabilities of what is pinned; AUDIT_DB=FOLDER asks no network
+	$(BIN)/python -m audit "$(AUDIT_DB)" $(filter-out requirements/taps.txt,$(wildcard requirements/*.txt))
+
+sbom: $(VENV)/.audit ## list what is installed, with hashes, in CycloneDX's form: sbom.json
+	$(BIN)/python -m cyclonedx_py requirements --output-reproducible --output-file sbom.json requirements/run.txt
+	@echo "Wrote sbom.json"
+
 clean: ## remove what the other targets made; collected data stays
 	rm -rf $(VENV) dist .site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -84,6 +92,11 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 $(VENV)/.docs: requirements/docs.txt $(VENV)/.run
 	@echo "Installing what the documentation needs ..."
 	@$(PIP) install --require-hashes --requirement requirements/docs.txt
+	@touch $@
+
+$(VENV)/.audit: requirements/audit.txt $(VENV)/.run
+	@echo "Installing what the look at the dependencies needs ..."
+	@$(PIP) install --require-hashes --requirement requirements/audit.txt
 	@touch $@
 
 # Singer taps pin what they need, so they live apart from the project.

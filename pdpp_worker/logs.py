@@ -6,8 +6,9 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import FilteringBoundLogger
+from structlog.typing import EventDict, FilteringBoundLogger
 
+from pdpp_worker.inert import lines
 from pdpp_worker.settings import Settings
 
 
@@ -22,6 +23,7 @@ def configure(settings: Settings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _make_inert,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
@@ -31,6 +33,11 @@ def configure(settings: Settings) -> None:
     # These log every request, and its URL and headers are the owner's.
     for library in ("httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def _make_inert(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Let no value steer the terminal on which somebody reads the log; an exception keeps its lines."""
+    return {name: lines(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def get_logger() -> FilteringBoundLogger:

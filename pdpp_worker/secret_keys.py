@@ -41,10 +41,15 @@ class Keys:
             self.bound = MultiFernet([_bound(key) for key in keys])
             """Seals and opens what names its place. Its keys are derived: neither kind passes for the other."""
             self.newest = _bound(keys[0])
+            self._raw = [base64.urlsafe_b64decode(key) for key in keys]
         except (ValueError, IndexError):
             raise ConfigurationError(
                 "The key for stored credentials is not a Fernet key (32 bytes, URL-safe base64)."
             ) from None
+
+    def derived(self, purpose: bytes) -> list[bytes]:
+        """Keys of 32 bytes for another purpose, in the same order."""
+        return [hmac.new(key, purpose, hashlib.sha256).digest() for key in self._raw]
 
 
 def read_keys(settings: Settings) -> Keys:

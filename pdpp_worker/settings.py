@@ -58,7 +58,10 @@ class Settings(BaseSettings):
     broker_url: SecretStr | None = None
     """Celery's broker; unset: the Redis server above, database 1 beside it."""
     secret_key: SecretStr | None = None
-    """Fernet key for stored credentials; unset: the file `secret.key` in the data directory."""
+    """Fernet keys for stored credentials, with commas between them: the first one writes, all of them read; unset: the
+    file `secret.key` in the data directory."""
+    encrypt_files: bool = False
+    """Encrypt the browser profiles of connections under these keys while no browser uses them."""
     connector_user: str | None = None
     """User as whom connectors that are programs run: a name, an id, or `FIRST-LAST`, one for each run at a time;
     unset: 60706-61183 where the fleet is root and such a user reads what the connector needs, else the fleet's own."""

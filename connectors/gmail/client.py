@@ -22,6 +22,8 @@ Answer = dict[str, Any]
 logging.getLogger("imapclient").setLevel(logging.WARNING)
 LARGEST_LITERAL = 128 * 1024 * 1024
 """Bytes that a server may send in one piece; the standard library believes, and makes room for, any number."""
+LARGEST_ANSWER = 256 * 1024 * 1024
+"""Bytes that a server may send from one command to the next: the library keeps all lines, asked for or not."""
 # One line of an answer may list every message of a large mailbox; the standard library's limit is 1 MB.
 imaplib._MAXLINE = 32_000_000  # type: ignore[attr-defined]  # noqa: SLF001
 
@@ -50,9 +52,9 @@ class Client(IMAPClient):  # type: ignore[misc]
         self.folder_encode = False
         # At the library's own level every answer is formatted for a log that nobody reads: a third of the time.
         self._imap.debug = 0
-        self._read_literal, self._read_line = self._imap.read, self._imap.readline
-        self._imap.read, self._imap.readline = self._read_bounded, self._read_counted
-        self._received = 0
+        self._read_literal, self._read_line, self._send = self._imap.read, self._imap.readline, self._imap.send
+        self._imap.read, self._imap.readline, self._imap.send = self._read_bounded, self._read_counted, self._send_anew
+        self._received = self._answered = 0
 
     def fetch_by_uid(self, messages: str, items: Sequence[str], changed_since: int | None = None) -> dict[int, Answer]:
         """The server's answers about these messages (a sequence set of UIDs), by UID."""
@@ -98,13 +100,21 @@ class Client(IMAPClient):  # type: ignore[misc]
     def _read_bounded(self, size: int) -> bytes:
         if size > LARGEST_LITERAL:
             raise imaplib.IMAP4.abort(f"the server announced {size} bytes in one piece")
-        self._received += size
-        return bytes(self._read_literal(size))
+        return self._counted(bytes(self._read_literal(size)))
 
     def _read_counted(self) -> bytes:
-        line = bytes(self._read_line())
-        self._received += len(line)
-        return line
+        return self._counted(bytes(self._read_line()))
+
+    def _send_anew(self, data: bytes) -> None:
+        self._answered = 0
+        self._send(data)
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._received += len(piece)
+        self._answered += len(piece)
+        if self._answered > LARGEST_ANSWER:
+            raise imaplib.IMAP4.abort(f"the server sent more than {LARGEST_ANSWER} bytes to one command")
+        return piece
 
     def _normalise_folder(self, folder_name: str | bytes) -> Any:
         spelled = folder_name.encode("ascii") if isinstance(folder_name, str) else folder_name

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from docs._reference.commands import commands_page, exit_codes_page
 from docs._reference.json_output import json_page
+from docs._reference.licence_page import licences_page
 from docs._reference.profile import manifest_page, messages_page
 from docs._reference.sentences import reasons_page
 from docs._reference.variables import settings_page
@@ -21,4 +22,5 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/wire-format.md": wire_page,
     "reference/profile-manifest.md": profile_manifest_page,
     "reference/reasons.md": reasons_page,
+    "reference/licences.md": licences_page,
 }

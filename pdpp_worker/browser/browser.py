@@ -36,6 +36,7 @@ class Browser:
     """Sends requests one at a time. Raises ConfigurationError when this machine has no browser to drive."""
 
     def __init__(self, settings: Settings, row: ConnectionRow) -> None:
+        self._settings = settings
         self._environment = settings.browser_environment()
         self._profile = profile.profile_dir(settings, row)
         self._options = {
@@ -96,7 +97,7 @@ class Browser:
         return self._socket
 
     def _start(self) -> socket.socket:
-        self._open.enter_context(profile.opened(self._profile, timeout_s=_PROFILE_S))
+        self._open.enter_context(profile.opened(self._profile, timeout_s=_PROFILE_S, settings=self._settings))
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "pdpp_worker.browser.host", json.dumps(self._options)]

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import psutil
 
+from pdpp_worker.browser import sealed
 from pdpp_worker.local import locks
 from pdpp_worker.local.embedded import make_directory
+from pdpp_worker.secret_keys import read_keys
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 
-ROOT = "browser"
+ROOT, SEALED = "browser", ".sealed"
 _END_S = 10.0
 
 
@@ -30,30 +32,46 @@ def profile_dir(settings: Settings, row: ConnectionRow) -> Path:
 
 
 @contextmanager
-def opened(profile: Path, *, timeout_s: float) -> Iterator[None]:
+def opened(profile: Path, *, timeout_s: float, settings: Settings | None = None) -> Iterator[None]:
     """Lock a profile for the block: a directory for this account alone, which no other browser uses.
 
     A browser that outlived its worker is ended first; where the host's name has changed since, as in
-    containers, Chromium would mistake the lock of a killed browser for that of a living one.
+    containers, Chromium would mistake the lock of a killed browser for that of a living one. With `settings`, a
+    sealed profile is opened for the block, and sealed again if they say so.
 
     Raises:
         TimeoutError: somebody else used the profile all the while.
     """
     make_directory(profile.parent)
     profile.parent.chmod(0o700)
-    profile.mkdir(mode=0o700, exist_ok=True)
-    profile.chmod(0o700)
     try:
         lock = locks.lock(profile.with_name(f"{profile.name}.lock"), timeout_s=timeout_s)
     except TimeoutError:
         raise TimeoutError("the browser profile is in use, perhaps by a sign-in window") from None
     try:
         end_orphans(profile)
+        if settings is not None:
+            _unseal(profile, settings)
+        profile.mkdir(mode=0o700, exist_ok=True)
+        profile.chmod(0o700)
         for stale in (*profile.glob("Singleton*"), *profile.glob("*/Sessions/*")):
             stale.unlink(missing_ok=True)
         yield
+        if settings is not None and settings.encrypt_files:
+            sealed.seal(profile, sealed_file(profile), read_keys(settings))
     finally:
         os.close(lock)
+
+
+def sealed_file(profile: Path) -> Path:
+    """Where a profile is kept while no browser uses it, if it is encrypted."""
+    return profile.with_name(f"{profile.name}{SEALED}")
+
+
+def _unseal(profile: Path, settings: Settings) -> None:
+    """Bring back a sealed profile. One that a killed worker left open is newer than its sealed file."""
+    if not profile.exists() and sealed_file(profile).exists():
+        sealed.unseal(sealed_file(profile), profile, read_keys(settings))
 
 
 def end_orphans(profile: Path) -> None:
@@ -80,7 +98,7 @@ def users(profile: Path) -> list[psutil.Process]:
 def remove(settings: Settings, row: ConnectionRow) -> None:
     """Remove the profile of a connection, and the sign-in with it; raises as `remove_at` does."""
     profile = profile_dir(settings, row)
-    if profile.exists():
+    if profile.exists() or sealed_file(profile).exists():
         remove_at(profile, timeout_s=_END_S)
 
 
@@ -93,4 +111,5 @@ def remove_at(profile: Path, *, timeout_s: float = 0.0) -> None:
     """
     with opened(profile, timeout_s=timeout_s):
         shutil.rmtree(profile)
+        sealed_file(profile).unlink(missing_ok=True)
     profile.with_name(f"{profile.name}.lock").unlink(missing_ok=True)

@@ -40,7 +40,7 @@ def sign_in(program: Path, settings: Settings, row: ConnectionRow, url: str) -> 
     sandbox = [] if launch.is_sandboxed() else ["--no-sandbox"]
     command = [str(program), f"--user-data-dir={directory}", *launch.FLAGS, *sandbox, url]
     try:
-        with profile.opened(directory, timeout_s=_PROFILE_S):
+        with profile.opened(directory, timeout_s=_PROFILE_S, settings=settings):
             done = subprocess.run(
                 with_parent_death_signal(command, signal.SIGTERM),
                 env=settings.browser_environment(),

@@ -11,6 +11,7 @@ import typer
 
 from pdpp_worker.cli.output import note
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.inert import one_line
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.registry import Connector
@@ -100,7 +101,7 @@ def read_source(vault: Vault, manifest: Manifest, place: Place, source: str) -> 
 
 def _ask(what: str) -> str:
     asked = sys.stdin.isatty()
-    value = str(typer.prompt(what, hide_input=True, err=True) if asked else sys.stdin.readline()).strip()
+    value = str(typer.prompt(one_line(what), hide_input=True, err=True) if asked else sys.stdin.readline()).strip()
     if not value:
         raise ConfigurationError(f"The credential {what} is needed, and nothing was given; give {FORMS}.")
     return value

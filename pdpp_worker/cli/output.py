@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from pdpp_worker.inert import one_line
 
 if TYPE_CHECKING:  # what goes to a pipe is written without it
     from rich.console import Console
@@ -19,8 +20,6 @@ PROSE_WIDTH = 80
 """Columns of text that is meant to be read."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -33,19 +32,19 @@ def console(*, stderr: bool = False) -> Console:
 def say(*lines: str) -> None:
     """Print sentences."""
     for line in lines:
-        typer.echo(_one_line(line))
+        typer.echo(one_line(line))
 
 
 def note(line: str) -> None:
     """Print a sentence to standard error."""
-    typer.echo(_one_line(line), err=True)
+    typer.echo(one_line(line), err=True)
 
 
 def wrap(text: str, *, width: int = PROSE_WIDTH, indent: int = 0) -> list[str]:
     """Prose as lines of at most `width` columns; a long word, such as a command's argument, stays whole."""
     margin = " " * indent
     return textwrap.wrap(
-        _one_line(text),
+        one_line(text),
         width,
         initial_indent=margin,
         subsequent_indent=margin,
@@ -77,7 +76,7 @@ def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
 def _print_lines(rows: Iterable[Sequence[str]]) -> None:
     """Print a row a line, its cells separated by tabs; the lines of a cell by semicolons."""
     for row in rows:
-        typer.echo("\t".join("; ".join(map(_one_line, cell.split("\n"))) for cell in row))
+        typer.echo("\t".join("; ".join(map(one_line, cell.split("\n"))) for cell in row))
 
 
 def make_table(
@@ -90,9 +89,11 @@ def make_table(
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         kept = column in right or column in whole
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=kept)
+        table.add_column(
+            one_line(column), justify="right" if column in right else "left", overflow="fold", no_wrap=kept
+        )
     for row in rows:
-        table.add_row(*(Text("\n".join(_one_line(line) for line in cell.split("\n"))) for cell in row))
+        table.add_row(*(Text("\n".join(one_line(line) for line in cell.split("\n"))) for cell in row))
     return table
 
 
@@ -110,8 +111,3 @@ def _json(value: Any, indent: int | None = None) -> str:
     from pdpp_worker.coverage.documents import plain  # which knows every view, where most output needs none
 
     return json.dumps(value, default=plain, indent=indent)
-
-
-def _one_line(text: str) -> str:
-    """Text as one line without control characters, which could steer a terminal."""
-    return _CONTROL.sub("�", text.replace("\n", " "))

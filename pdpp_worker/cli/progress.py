@@ -16,6 +16,7 @@ from pdpp_worker.coverage.phrases import number, waiting
 from pdpp_worker.coverage.waits import Wait, wait_of
 from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues
 from pdpp_worker.errors import PdppError
+from pdpp_worker.inert import one_line
 from pdpp_worker.owner.session import Database
 from pdpp_worker.store.views import run_views
 from pdpp_worker.store.views import wait_views as store
@@ -99,7 +100,7 @@ def _headline(view: RunView, wait: Wait | None) -> str:
         state = "collecting"
     else:
         state = "waits for a worker"
-    return f"run {view.id} of {view.connection}: {state}{' (asked to stop)' if view.cancel_requested else ''}"
+    return one_line(f"run {view.id} of {view.connection}: {state}{' (asked to stop)' if view.cancel_requested else ''}")
 
 
 def _share(one: RunStreamView) -> str:

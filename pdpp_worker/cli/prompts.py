@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema_rs
 
 from pdpp_worker.cli.output import note
+from pdpp_worker.inert import one_line
 from pdpp_worker.protocol.messages import Interaction, InteractionResponse
 
 LONGEST_S = 900.0
@@ -68,7 +69,7 @@ class Terminal:
 
     def _line(self, prompt: str, hidden: bool, deadline: float, waiting: Callable[[], None]) -> str:
         with _without_echo() if hidden else nullcontext():
-            sys.stderr.write(prompt)
+            sys.stderr.write(one_line(prompt))
             sys.stderr.flush()
             while b"\n" not in self._held:
                 waiting()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -54,7 +55,17 @@ def network_errors(request: httpx.Request) -> Iterator[None]:
     except TooLargeError as error:
         raise UpstreamError(f"{place}: {error}", reason=Reason.PARSE_FAILED.value) from error
     except httpx.RequestError as error:
-        raise UpstreamError(f"{place}: {type(error).__name__}", reason=Reason.NETWORK_ERROR.value) from error
+        raise UpstreamError(f"{place}: {_why(error)}", reason=Reason.NETWORK_ERROR.value) from error
+
+
+def _why(error: BaseException) -> str:
+    """What broke the connection: what is wrong with a certificate, else the kind of the failure."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the server's certificate is not accepted: {cause.verify_message}"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def _is_challenge(response: httpx.Response) -> bool:

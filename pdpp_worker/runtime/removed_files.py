@@ -36,8 +36,8 @@ def _kept(root: Path) -> Iterator[tuple[int, Path]]:
     """The directories of connections, by their ids."""
     for path in root.iterdir() if root.is_dir() else ():
         number = path.name.partition("-")[0]
-        if number.isdecimal() and path.is_dir():
-            yield int(number), path
+        if number.isdecimal() and (path.is_dir() or path.name.endswith(profile.SEALED)):
+            yield int(number), path.with_name(path.name.removesuffix(profile.SEALED))
 
 
 def _remove(path: Path) -> str | None:
