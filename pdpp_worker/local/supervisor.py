@@ -138,6 +138,7 @@ class Supervisor:
         """Notice the processes that ended, start those that are due, and end those that are needed no longer."""
         now = self._clock()
         for process in self._processes:
+            rotate(self.log_path(process.spec.name), _LOG_BYTES)
             if process.popen is not None and process.popen.poll() is not None:
                 self._bury(process, now)
             if process.popen is None:
@@ -146,7 +147,6 @@ class Supervisor:
             elif process.is_done(now):
                 process.is_told = True
                 process.popen.terminate()
-            rotate(self.log_path(process.spec.name), _LOG_BYTES)
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End every process: politely, and after `grace_s` seconds, or a second signal to `run`, by force."""
