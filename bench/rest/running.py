@@ -115,5 +115,7 @@ def _name(words: list[str]) -> str:
         return queues[0]
     if "server_supervisor" in text:
         return f"supervisor of {words[-2]}"
-    known = [word for word in ("beat", "flower", "web", "postgres", "valkey", "pdpp_worker up") if word in text]
+    if "fleet_supervisor" in text:
+        return "up"
+    known = [word for word in ("flower", "web", "postgres", "valkey") if word in text]
     return text if text.startswith("postgres:") else known[0] if known else text[:40]

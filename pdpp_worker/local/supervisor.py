@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 GRACE_S = 30.0
 """Time that the processes have to end by themselves: a worker finishes the batch it is at."""
-_LOOK_EVERY_S = 0.2
+_LOOK_EVERY_S = 0.4
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 60.0
 _STABLE_S = 60.0
@@ -138,6 +138,7 @@ class Supervisor:
         """Notice the processes that ended, start those that are due, and end those that are needed no longer."""
         now = self._clock()
         for process in self._processes:
+            rotate(self.log_path(process.spec.name), _LOG_BYTES)
             if process.popen is not None and process.popen.poll() is not None:
                 self._bury(process, now)
             if process.popen is None:
@@ -146,7 +147,6 @@ class Supervisor:
             elif process.is_done(now):
                 process.is_told = True
                 process.popen.terminate()
-            rotate(self.log_path(process.spec.name), _LOG_BYTES)
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End every process: politely, and after `grace_s` seconds, or a second signal to `run`, by force."""
@@ -155,7 +155,7 @@ class Supervisor:
             popen.terminate()
         deadline = time.monotonic() + grace_s
         while any(popen.poll() is None for popen in running) and time.monotonic() < deadline and self._signals < 2:
-            time.sleep(_LOOK_EVERY_S / 4)
+            time.sleep(_LOOK_EVERY_S / 8)
         for popen in running:
             _kill_group(popen)
         for process in self._processes:

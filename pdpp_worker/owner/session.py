@@ -10,7 +10,7 @@ from pdpp_worker import logs, registry
 from pdpp_worker.data_dirs import other_data_dirs
 from pdpp_worker.local import endpoints
 from pdpp_worker.logs import get_logger
-from pdpp_worker.owner import record_tables, schema
+from pdpp_worker.owner import schema
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store.engine import Database
 
@@ -41,6 +41,8 @@ def open_session(*, migrating: bool = False) -> Iterator[Session]:
         if migrating or session.settings.database_url is None:
             upgraded = schema.upgrade(session.db)
             if migrating or upgraded:
+                from pdpp_worker.owner import record_tables  # few commands have anything to bring in step
+
                 record_tables.keep_in_step(session.db)
         schema.require_current(session.db)
         yield session

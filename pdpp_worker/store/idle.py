@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, QueuePool, event
+from sqlalchemy.exc import SQLAlchemyError
 
-IDLE_S = 5.0
+IDLE_S = 2.0
 """How long the connections of a process stay open when none of them is used, s."""
 
 
 class IdleCloser:
-    """Empties an engine's pool when it was not used for `IDLE_S`; a thread of its own waits for that."""
+    """Closes the connections of an engine that was not used for `IDLE_S`; a thread of its own waits for that."""
 
     def __init__(self, engine: Engine, idle_s: float = IDLE_S) -> None:
         self._engine = engine
@@ -37,7 +39,16 @@ class IdleCloser:
         while (left_s := self._used_at + self._idle_s - time.monotonic()) > 0:
             time.sleep(left_s)
         self._is_waiting = False
-        self._engine.dispose()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        """Take each idle connection out of the pool and close it; those in use stay, as if this had not been."""
+        pool = self._engine.pool
+        for _ in range(pool.checkedin() if isinstance(pool, QueuePool) else 0):
+            with suppress(SQLAlchemyError):
+                idle = self._engine.raw_connection()
+                idle.detach()
+                idle.close()
 
     def _forget(self) -> None:
         self._lock, self._is_waiting = threading.Lock(), False
