@@ -17,6 +17,7 @@ from bench.chatgpt.export import export
 from bench.ingest.rows import ingest
 from bench.logs.rows import logs
 from bench.machine import Machine, this_machine
+from bench.mail.rows import mail
 from bench.slack.rows import slack
 from bench.table import Benchmark, Ground, Way, as_table
 from pdpp_worker.local.embedded import acquire
@@ -24,7 +25,13 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
 from tests.support.servers import temporary_data_dir
 
-BENCHMARKS: Mapping[str, Benchmark] = {"ingest": ingest, "export": export, "logs": logs, "slack": slack}
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "mail": mail,
+    "ingest": ingest,
+    "export": export,
+    "logs": logs,
+    "slack": slack,
+}
 """The rows of the table: a benchmark is entered here."""
 
 _console = Console(width=150, soft_wrap=True)

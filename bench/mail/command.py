@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -19,11 +20,11 @@ from bench.mail.mails import fill
 from bench.mail.ours import DefaultFleet, default_fleet
 from bench.mail.peers import PEERS, Peer, Took
 from bench.mail.proxy import delayed
+from bench.table import OURS
 from tests.connectors.gmail import dovecot
 from tests.support.servers import temporary_data_dir
 
 USER, EMPTY = "owner@example.com", "nobody@example.com"
-OURS = "pdpp-worker"
 _console = Console(width=120, soft_wrap=True)
 Sides = dict[str, Callable[[str], Took]]
 """By name: bring the account to a folder, or a connection, of this name."""
@@ -36,6 +37,15 @@ def mail(
     slow_peers: Annotated[bool, typer.Option(help="offlineimap too, which takes long.")] = True,
 ) -> None:
     """Mails of mixed structure from one Dovecot: a default fleet beside mbsync and offlineimap, run after run."""
+    with prepared(mails, delay_ms, slow_peers=slow_peers) as (sides, fleet, size):
+        _console.print(str(this_machine(fleet.db.check())), highlight=False)
+        _console.print(f"{mails:,} mails, {size / 1e6:,.0f} MB; {delay_ms} ms there and back", highlight=False)
+        _show(measured(sides, rounds), fleet)
+
+
+@contextmanager
+def prepared(mails: int, delay_ms: int, *, slow_peers: bool) -> Iterator[tuple[Sides, DefaultFleet, int]]:
+    """A filled account, a fleet that has started, and all sides; and the account's size in bytes."""
     if dovecot.PROGRAM is None:
         raise typer.BadParameter(dovecot.ABSENT)
     account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
@@ -48,12 +58,10 @@ def mail(
         with dovecot.running(root, connections=10) as server, delayed(server.plain_port, delay_ms) as port:
             size = fill(server.mail, mails, account.pw_uid, account.pw_gid)
             with default_fleet(data_dir) as fleet:
-                _console.print(str(this_machine(fleet.db.check())), highlight=False)
-                _console.print(f"{mails:,} mails, {size / 1e6:,.0f} MB; {delay_ms} ms there and back", highlight=False)
                 fleet.connect("empty", server.plain_port, EMPTY, dovecot.PASSWORD)
                 fleet.run("empty")  # so that no process starts within what is measured
                 peers = [one for one in PEERS if one.is_there and (slow_peers or one is PEERS[0])]
-                _show(_measured(_sides(peers, fleet, root, port), rounds), fleet)
+                yield _sides(peers, fleet, root, port), fleet, size
 
 
 def _sides(peers: list[Peer], fleet: DefaultFleet, root: Path, port: int) -> Sides:
@@ -70,7 +78,7 @@ def _sides(peers: list[Peer], fleet: DefaultFleet, root: Path, port: int) -> Sid
     return {**{peer.name: by(peer) for peer in peers}, OURS: ours}
 
 
-def _measured(sides: Sides, rounds: int) -> dict[tuple[str, str], list[Took]]:
+def measured(sides: Sides, rounds: int) -> dict[tuple[str, str], list[Took]]:
     """Every side in turn, so that what else the machine does meets all of them."""
     found: dict[tuple[str, str], list[Took]] = {}
     for number in range(rounds):
