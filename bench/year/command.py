@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import create_engine, make_url, text
 
 from bench.machine import this_machine
 from bench.year import history
@@ -61,9 +60,9 @@ def year(
 
 
 def measure(servers: EmbeddedServers, days: int, size: Size, times: int) -> Aged:
-    """All questions at one length of the history, in a database of its own."""
+    """All questions at one length of the history, in tables of its own."""
     with _console.status(f"{days:,} days"):
-        db = Database(_database(servers.database_url, f"year_{days}"))
+        db = Database(servers.database_url)
         migrate.upgrade(db)
         history.fill(db, days, size)
         with db.begin() as connection:
@@ -73,16 +72,9 @@ def measure(servers: EmbeddedServers, days: int, size: Size, times: int) -> Aged
         pruned = retention.prune(Settings(), db, budget_s=3600)
         took = time.perf_counter() - began
         after = [ask(db, name, times) for name in QUESTIONS]
+        migrate.downgrade(db, "base")
         db.close()
         return Aged(days, total, answered, pruned, took, after)
-
-
-def _database(server: str, name: str) -> str:
-    admin = create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
-    admin.dispose()
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 def _show(found: list[Aged]) -> None:

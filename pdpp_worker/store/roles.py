@@ -8,6 +8,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
 from pdpp_worker.store.tables import metadata
+from pdpp_worker.store.views.fleet_views import NUMBERS
 
 OWNER, WORKER, READER = "pdpp_owner", "pdpp_worker", "pdpp_read"
 HIDDEN = frozenset({"credentials"})
@@ -23,17 +24,19 @@ def statements(database: str) -> Iterator[str]:
     """
     name = _quoted(database)
     tables = [_quoted(table) for table in metadata.tables]
+    views = sorted({number.view for number in NUMBERS})
     yield from _HEAD.strip().splitlines()
     for role in (OWNER, WORKER, READER):
         made = f"CREATE ROLE {role} LOGIN NOSUPERUSER"
         yield f"DO $$BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN {made}; END IF; END$$;"
     yield f"ALTER DATABASE {name} OWNER TO {OWNER};"
     yield f"GRANT USAGE, CREATE ON SCHEMA public TO {OWNER};"
-    yield from (f"ALTER TABLE IF EXISTS {table} OWNER TO {OWNER};" for table in [*tables, "alembic_version"])
+    yield from (f"ALTER TABLE IF EXISTS {table} OWNER TO {OWNER};" for table in [*tables, *views, "alembic_version"])
     yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC;"
     yield f"GRANT USAGE ON SCHEMA public TO {WORKER}, {READER};"
     yield from _of_worker(name, ", ".join(tables))
     yield from _of_reader()
+    yield f"GRANT SELECT ON {', '.join(views)} TO {WORKER}, {READER};"
 
 
 _HEAD = f"""

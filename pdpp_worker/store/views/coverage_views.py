@@ -125,7 +125,7 @@ _ENDED_WALKS = text("""
             walked.checkpoints_staged > walked.checkpoints_committed AS checkpoint_refused,
             coalesce(walked.error, runs.error) AS error
         FROM (SELECT * FROM runs WHERE runs.connection_id = wanted.connection_id AND kind = 'forward'
-            AND ended_at IS NOT NULL ORDER BY runs.id DESC LIMIT 50) AS runs
+            AND ended_at IS NOT NULL ORDER BY runs.id DESC LIMIT 10) AS runs
         CROSS JOIN LATERAL (SELECT * FROM run_streams
             WHERE run_streams.run_id = runs.id AND run_streams.stream = wanted.stream OFFSET 0) AS walked
         ORDER BY runs.id DESC LIMIT 1

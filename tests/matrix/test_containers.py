@@ -1,0 +1,151 @@
+"""Every container of the Kubernetes manifests does its work outside a cluster: as its account, on a read-only root.
+
+The namespace is this machine's: `unshare` gives the command mounts of its own, `setpriv` takes every capability away.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import make_url
+
+from pdpp_worker.store import migrate
+from pdpp_worker.store.engine import Database
+from tests.chaos.servers import PostgresProcess, ValkeyProcess
+from tests.matrix.others import process
+from tests.support.fleet import ROOT
+from tests.support.servers import temporary_data_dir
+from tests.support.waiting import until
+from tests.test_kubernetes import CONTAINERS, PODS, secrets_of
+
+ACCOUNT = PODS["collect"]["spec"]["securityContext"]["runAsUser"]
+PYTHON = f"/run/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+PROGRAMS = {"celery": "celery", "pdpp-worker": "pdpp_worker", "python": ""}
+READY = {
+    "control": "control@",
+    "collect": "collect@",
+    "local": "local@",
+    "beat": "beat: Starting",
+    "flower": "Visit me at",
+    "migrate": "is at revision",
+    "web": "8321",
+}
+"""The words that say that a container is at work."""
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif("PDPP_MATRIX" not in os.environ, reason="takes mounts of its own: make matrix"),
+    pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare"),
+]
+_CONFINED = """
+set -e
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/secrets/pdpp /run/bin /run/data /run/python
+mount --bind "$INTERPRETER" /run/python
+cp "$SECRETS"/* /run/secrets/pdpp/
+cp "$PROGRAMS"/* /run/bin/
+chown -R "$ACCOUNT:$ACCOUNT" /run/secrets/pdpp /run/data
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+mount -o remount,bind,ro /
+cd /run/data
+exec setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --clear-groups --no-new-privs --inh-caps=-all "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The secrets of the fleet, which name servers on loopback."""
+    with temporary_data_dir() as home, ExitStack() as stack:
+        servers = PostgresProcess(home), ValkeyProcess(home)
+        for server in servers:
+            stack.callback(server.kill)
+            server.start()
+        postgres, valkey = servers
+        yield {
+            "database_url": postgres.url.replace("+psycopg", ""),
+            "redis_url": valkey.redis_url,
+            "broker_url": valkey.broker_url,
+            "secret_key": Fernet.generate_key().decode(),
+            "web_password": "a password",
+            "flower_basic_auth": "owner:a password",
+        }
+
+
+@contextmanager
+def started(name: str, command: list[str], urls: dict[str, str], directory: Path) -> Iterator[tuple[Any, Path]]:
+    """The command of a container, confined as there; yields it and its log."""
+    secrets, programs = directory / "secrets", directory / "programs"
+    for folder in (secrets, programs):
+        folder.mkdir(exist_ok=True)
+    for one in secrets_of(name):
+        (secrets / one).write_text(urls[one])
+    for program, module in PROGRAMS.items():
+        runs = f'-m {module} "$@"' if module else '"$@"'
+        (programs / program).write_text(f"#!/bin/sh\nexec {PYTHON} {runs}\n")
+        (programs / program).chmod(0o755)
+    site = next((ROOT / ".venv" / "lib").glob("python3.*/site-packages"))
+    values = {one["name"]: one["value"] for one in CONTAINERS[name]["env"] if "METRICS" not in one["name"]}
+    extra = {
+        **values,
+        "SECRETS": str(secrets),
+        "PROGRAMS": str(programs),
+        "ACCOUNT": str(ACCOUNT),
+        "INTERPRETER": sys.base_prefix,
+        "LD_LIBRARY_PATH": "/run/python/lib",
+        "PATH": "/run/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "PYTHONPATH": f"{ROOT}:{site}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PDPP_DATA_DIR": "/run/data",
+    }
+    confined = ("unshare", "--mount", "sh", "-c", _CONFINED, "sh", *command)
+    log = f"{name}-{len(list(directory.iterdir()))}.log"
+    with process(*confined, directory=directory, log=log, **extra) as running:
+        yield running, directory / log
+
+
+def migrated(urls: dict[str, str]) -> None:
+    db = Database(make_url(urls["database_url"]).set(drivername="postgresql+psycopg").render_as_string(False))
+    migrate.upgrade(db)
+    db.close()
+
+
+@pytest.mark.parametrize("name", sorted(CONTAINERS))
+def test_a_container_does_its_work_as_its_account_on_a_read_only_root(
+    name: str, urls: dict[str, str], tmp_path: Path
+) -> None:
+    if name != "migrate":
+        migrated(urls)
+
+    with started(name, CONTAINERS[name]["command"], urls, tmp_path) as (running, log):
+        until(lambda: READY[name] in log.read_text() or running.poll())
+        if name == "web":
+            until(lambda: answers("http://127.0.0.1:8321/health"), running)
+        if "livenessProbe" in CONTAINERS[name] and "exec" in CONTAINERS[name]["livenessProbe"]:
+            until(lambda: probed(name, urls, tmp_path) == 0, running)
+
+    said = log.read_text()
+    assert "Read-only file system" not in said
+    assert "Permission denied" not in said
+    assert READY[name] in said
+
+
+def probed(name: str, urls: dict[str, str], directory: Path) -> int:
+    """The status of the container's own probe, asked in a container like it."""
+    with started(name, CONTAINERS[name]["livenessProbe"]["exec"]["command"], urls, directory) as (probe, _):
+        status: int = probe.wait(60)
+        return status
+
+
+def answers(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http on loopback
+        return bool(answer.status == 200)
+    return False
