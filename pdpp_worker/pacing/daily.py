@@ -1,6 +1,6 @@
 """The bytes that an account may receive in a day, where its provider limits those and not the number of requests.
 
-The day is the last 24 hours: no provider tells when its own day begins. Bytes that came within one quarter of an hour
+The day is the last 24 hours: no provider tells when its own day begins. Bytes that came within a quarter of an hour
 leave it together. Pure: every instant is passed in, as seconds on one clock that never goes back.
 """
 
@@ -67,7 +67,7 @@ class DailyBytes:
         return Hold(until, f"the day's {self.most / 1e6:,.0f} MB are used")
 
     def told(self, now: float) -> dict[str, Any]:
-        """Bytes received and bytes allowed, for owners; see `used_later`."""
+        """The limit and the received bytes, for owners; see `used_later`."""
         return {"most": self.most, "received_ago": self.snapshot(now)}
 
     def snapshot(self, now: float) -> list[tuple[float, float, int]]:

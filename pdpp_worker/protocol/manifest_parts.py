@@ -68,8 +68,8 @@ class Pacing(Part):
     """The connector's default rate ceiling, and which of its requests the provider limits apart."""
 
     unit: Literal["requests", "bytes"] = "requests"
-    """The thing that the provider limits. With `bytes` requests follow one another as fast as they are answered, within the
-    day's bytes; the ceiling is then for an owner who sets one."""
+    """The provider's limit. With `bytes` requests follow one another as fast as they are answered, within the day's
+    bytes; the ceiling is then for an owner who sets one."""
     min_interval_ms: Annotated[float, Field(gt=0)] = 1000.0
     """The ceiling: ms between two requests, of whatever lane."""
     cold_start_ms: Annotated[float, Field(gt=0)] | None = None
