@@ -39,9 +39,9 @@ def end_all(connection: Connection, parked: Sequence[Parked]) -> set[int]:
     """
     held = leases.renew_all(connection, [one.claim for one in parked])
     ended = [one for one in parked if one.claim.connection_id in held]
-    rates.save_all(connection, {one.claim.connection_id: one.rate for one in ended if one.rate is not None})
     values = {"run_ids": [one.claim.run_id for one in ended], "progressed": [one.progressed for one in ended]}
     connection.execute(_CONTINUE, values)
+    rates.save_all(connection, {one.claim.connection_id: one.rate for one in ended if one.rate is not None})
     happened: events.Event = ("slice_ended", None, {})
     events.append_all(connection, [(one.claim.connection_id, one.claim.run_id, happened) for one in ended])
     leases.release_all(connection, [one.claim for one in ended])
