@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 
 from pdpp_worker.runtime.permits import Permit
 from pdpp_worker.runtime.renewals import HEARTBEATS_PER_LEASE, renewals
@@ -44,7 +44,7 @@ class Heartbeat:
         self._on_stuck = on_stuck
         self._stopping = stopping
         self._permit = permit
-        self._is_stuck = False
+        self._is_stuck = self._waits_to_work = False
         self.is_parked = False
         """Whether the connector waits for the turn of a request."""
         self._parking = threading.Lock()
@@ -70,7 +70,8 @@ class Heartbeat:
     @property
     def is_idle(self) -> bool:
         """Whether the connector has shown no sign of life for too long."""
-        return not self.is_parked and time.monotonic() - self._heard_at >= self.idle_timeout_s
+        waits = self.is_parked or self._waits_to_work
+        return not waits and time.monotonic() - self._heard_at >= self.idle_timeout_s
 
     @property
     def is_stopping(self) -> bool:
@@ -113,13 +114,21 @@ class Heartbeat:
             with self.resting():
                 yield
         finally:
-            self.touch()
             with self._parking:
                 self.is_parked = False
 
-    def resting(self) -> AbstractContextManager[None]:
-        """Inside the block the slice needs no permit to work."""
-        return nullcontext() if self._permit is None else self._permit.resting()
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Inside the block the slice needs no permit to work; to wait for one at its end is no silence."""
+        try:
+            with nullcontext() if self._permit is None else self._permit.resting():
+                try:
+                    yield
+                finally:
+                    self._waits_to_work = True
+        finally:
+            self.touch()
+            self._waits_to_work = False
 
     @contextmanager
     def seized(self) -> Iterator[Parked | None]:

@@ -34,9 +34,13 @@ class Permit:
         """`rests`: whether it is given back while the slice waits."""
         self._free = free
         self._rests = rests
+        self.was_awaited = False
+        """Whether none was free when the slice wanted to begin."""
 
     def __enter__(self) -> Permit:
-        self._free.acquire()
+        self.was_awaited = not self._free.acquire(blocking=False)
+        if self.was_awaited:
+            self._free.acquire()
         return self
 
     def __exit__(self, *_: object) -> None:

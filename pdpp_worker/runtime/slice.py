@@ -59,7 +59,7 @@ def run_slice(
     if own is None:
         return None
     with own:
-        if stopping():
+        if own.was_awaited and stopping():
             return None
         return _claim_and_work(settings, db, redis, run_id, turn, stopping, answerer, on_stuck, own)
 
