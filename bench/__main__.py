@@ -9,6 +9,7 @@ from bench.everything import everything
 from bench.gmail import command as gmail
 from bench.ingest import command as ingest
 from bench.mail import command as mail
+from bench.paced import command as paced
 from bench.planning import command as planning
 from bench.rest import command as rest
 from bench.slack import command as slack
@@ -21,6 +22,7 @@ app.command("chatgpt")(chatgpt.chatgpt)
 app.command("gmail")(gmail.gmail)
 app.command("ingest")(ingest.ingest)
 app.command("mail")(mail.mail)
+app.command("paced")(paced.paced)
 app.command("planning")(planning.planning)
 app.command("rest")(rest.rest)
 app.command("slack")(slack.slack)

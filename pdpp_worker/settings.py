@@ -30,7 +30,7 @@ Period = Annotated[float, Field(ge=0.1, le=30 * DAY_S)]
 """Between two looks of beat: shorter ones flood the broker, longer ones cannot be reckoned with."""
 Seconds = Annotated[float, Field(ge=0.001, le=365 * DAY_S)]
 Milliseconds = Annotated[float, Field(ge=0.001, le=1000 * DAY_S)]
-Threads = Annotated[int, Field(ge=1, le=1000)]
+Threads = Annotated[int, Field(ge=1, le=10_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 _PREFIX = "PDPP_"
@@ -144,8 +144,8 @@ class Settings(BaseSettings):
     """Lets in who comes through your reverse proxy, which signs people in and sends this as `PDPP-Proxy-Secret`."""
     web_read_only: bool = False
     """Show everything in the console, and let nothing be changed there."""
-    collect_threads: Threads = 16
-    """Threads of the worker for the queue `collect`."""
+    collect_threads: Threads = 1024
+    """Most connections that the worker for the queue `collect` works on at once; each has a thread while it does."""
     local_processes: Threads = 2
     """Processes of the worker for the queue `local`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"

@@ -29,7 +29,8 @@ COMMAND_S = 120.0
 class RealFleet:
     """Workers, beat and the embedded servers of one data directory; wants to be used from the main thread."""
 
-    def __init__(self, data_dir: Path, variables: dict[str, str]) -> None:
+    def __init__(self, data_dir: Path, variables: dict[str, str], collectors: int = COLLECTORS) -> None:
+        self._collectors = collectors
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PDPP_")}
         self.settings = Settings(data_dir=data_dir)
         self._stack = ExitStack()
@@ -42,7 +43,7 @@ class RealFleet:
         self.db = Database(self._servers.database_url)
         self._stack.callback(self.db.close)
         migrate.upgrade(self.db)
-        specs = _processes(self.settings)
+        specs = _processes(self.settings, self._collectors)
         self._supervisor = Supervisor(specs, self.settings.data_dir, self.environment)
         logs = [self._supervisor.log_path(spec.name) for spec in specs]
         heard = [_times_ready(log) for log in logs]
@@ -78,9 +79,9 @@ class RealFleet:
 
 
 @contextmanager
-def running(data_dir: Path, variables: dict[str, str]) -> Iterator[RealFleet]:
+def running(data_dir: Path, variables: dict[str, str], collectors: int = COLLECTORS) -> Iterator[RealFleet]:
     """A fleet that runs inside the `with`."""
-    fleet = RealFleet(data_dir, variables)
+    fleet = RealFleet(data_dir, variables, collectors)
     try:
         fleet.start()
         yield fleet
@@ -107,9 +108,9 @@ def busy(processes: int) -> Iterator[None]:
             child.wait()
 
 
-def _processes(settings: Settings) -> list[ProcessSpec]:
+def _processes(settings: Settings, collectors: int) -> list[ProcessSpec]:
     made = {spec.name: spec for spec in worker_processes(settings)}
-    names = [f"collect-{number}" for number in range(COLLECTORS)]
+    names = [f"collect-{number}" for number in range(collectors)]
     return [made["control"], *(_renamed(made["collect"], name) for name in names)]
 
 

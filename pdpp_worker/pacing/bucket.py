@@ -11,7 +11,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, cast
 
-from redis import Redis
+from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
@@ -25,6 +25,9 @@ IDLE_MS = 24 * 3600 * 1000
 LONGEST_HOLD_S = 24 * 3600.0
 """A hold that lies further ahead is a mistake, of a clock or of another program, and is ignored."""
 
+CONNECTIONS = 32
+"""Connections of one process: each is needed for a moment, and who finds none waits for one."""
+
 
 def connect(url: str, timeout_s: float) -> Redis:
     """A client whose every operation is bounded.
@@ -34,7 +37,10 @@ def connect(url: str, timeout_s: float) -> Redis:
     bounds: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "protocol": 2}
     once = Retry(NoBackoff(), 0)
     if not sentinel.is_sentinel(url):
-        return Redis.from_url(url, retry=once, **bounds)
+        pool = BlockingConnectionPool.from_url(
+            url, max_connections=CONNECTIONS, timeout=timeout_s, retry=once, **bounds
+        )
+        return Redis(connection_pool=pool)
     watched = sentinel.read(url)
     account = {"username": watched.username, "password": watched.password}
     sentinels: Any = Sentinel(watched.sentinels, sentinel_kwargs=bounds, retry=once, **bounds)  # type: ignore[no-untyped-call]

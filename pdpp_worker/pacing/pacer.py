@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from pdpp_worker import clock, metrics
@@ -42,7 +42,7 @@ class Pacer:
     """Paces one connection for one slice, one request at a time. Instants are monotonic, s.
 
     `failures_weigh`, from 0 to 1, says how much a failure tells of the provider: a run that retries what failed
-    before expects some.
+    before expects some. `resting` is entered while a request is under way.
     """
 
     def __init__(
@@ -56,9 +56,11 @@ class Pacer:
         *,
         counts: RequestCounts | None = None,
         failures_weigh: float = 1.0,
+        resting: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bucket = bucket
+        self._resting = resting
         self._lanes = lanes
         self._floor_ms = ceiling_ms + MARGIN_MS
         self._wait = wait
@@ -85,7 +87,8 @@ class Pacer:
         """
         self.admit(not_before, lane)
         try:
-            yield
+            with self._resting():
+                yield
         except ProviderError as failure:
             self.note_failure(failure)
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 from pdpp_worker.errors import ProtocolViolation
@@ -27,6 +27,8 @@ class Collector:
         self._handler = opened.handler
         self._limits = opened.limits
         self._committer = Committer(opened)
+        self._failed: Exception | None = None
+        self._limits.before_long_wait = self._commit_before_wait
 
     @property
     def spent(self) -> Spent:
@@ -48,12 +50,11 @@ class Collector:
             return
         try:
             with closing(call(opened.connector, start, opened.context, opened.redactor)) as messages:
-                for count, message in enumerate(messages, start=1):
-                    self._limits.heartbeat.touch()
-                    self._take(message)
-                    self._commit_if_due()
-                    if self._limits.must_stop or self._may_be_cut(count):
-                        raise SliceEnded
+                self._take_all(messages)
+        except SliceEnded:
+            if self._failed is not None:
+                raise self._failed from None
+            raise
         finally:
             self._committer.settle()
 
@@ -64,6 +65,11 @@ class Collector:
             ConnectorFailedError: the database refuses a message; the records are written all the same.
         """
         self._committer.commit()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the end of the slice would write nothing of the batch."""
+        return self._handler.pending.is_empty and not self._handler.checkpoints.holds_back
 
     def commit_last(self) -> None:
         """Write what is left at the end of the slice, checkpoints that were held back included."""
@@ -88,6 +94,28 @@ class Collector:
     def record_failed(self, gap_ids: Sequence[int], *, transient: bool) -> None:
         """Record a failed attempt on each of these gaps."""
         self._committer.record_failed(gap_ids, transient=transient)
+
+    def _take_all(self, messages: Iterable[Message]) -> None:
+        for count, message in enumerate(messages, start=1):
+            self._limits.heartbeat.touch()
+            self._take(message)
+            self._commit_if_due()
+            if self._limits.must_stop or self._may_be_cut(count):
+                raise SliceEnded
+
+    def _commit_before_wait(self, until: float) -> None:
+        """Commit what came before a long wait; what comes after it is no older than that.
+
+        The connector waits here for the turn of a request. Its `except Exception` must not swallow a failure.
+        """
+        try:
+            self._committer.settle()
+            if not self._handler.pending.is_empty:
+                self._committer.commit()
+        except Exception as error:
+            self._failed = error
+            raise SliceEnded from error
+        self._committer.taken_at = until
 
     def _take(self, message: Message) -> None:
         """Handle a message. A violation costs the rest of the run, and nothing that came before it."""

@@ -9,9 +9,10 @@ from pdpp_worker.errors import UpstreamError
 from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.runtime.heartbeat import Heartbeat
-from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded, TimeLimits
+from pdpp_worker.runtime.time_limits import PARKED_S, BudgetSpent, SliceEnded, TimeLimits
 
-STOP_CHECK_S = 0.5
+LONGEST_SLEEP_S = 5.0
+"""A wait that should have been woken looks by itself after so long, s."""
 
 
 class SliceLimits:
@@ -32,6 +33,8 @@ class SliceLimits:
         self.time = time_limits
         self.requests = requests
         self.has_failed_enough = has_failed_enough
+        self.before_long_wait: Callable[[float], None] = lambda _: None
+        """Called before a wait of `PARKED_S` or more, with the instant of its end."""
         self._max_requests = max_requests
         self._stopping = stopping
 
@@ -39,7 +42,7 @@ class SliceLimits:
     def must_stop(self) -> bool:
         """Whether the slice may not go on: lease or budget are gone, the owner cancelled, the worker shuts down."""
         beat = self.heartbeat
-        return beat.lost or beat.cancelled or self._stopping() or self.time.is_out_of_budget
+        return beat.lost or beat.cancelled or beat.ended or self._stopping() or self.time.is_out_of_budget
 
     def check(self) -> None:
         """End a connector that waits for something else than its requests.
@@ -70,10 +73,17 @@ class SliceLimits:
         if self.has_failed_enough():
             raise SliceEnded
         self.time.check_wait(instant, hold)
+        if instant - time.monotonic() >= PARKED_S:
+            self.before_long_wait(instant)
+        with self.heartbeat.parked():
+            self._sleep_until(instant)
+        if self.heartbeat.ended:
+            raise SliceEnded
+
+    def _sleep_until(self, instant: float) -> None:
         while True:
             if self.must_stop:
                 raise SliceEnded
             if (left := instant - time.monotonic()) <= 0:
                 return
-            self.heartbeat.touch()
-            self.heartbeat.wait(min(left, STOP_CHECK_S))
+            self.heartbeat.wait(min(left, LONGEST_SLEEP_S))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from pdpp_worker import registry
 from pdpp_worker.connector import Context
 from pdpp_worker.pacing.counts import RequestCounts
+from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.recovery.policy import carries_gaps, retry_policy, supported_scopes
 from pdpp_worker.runtime.command_handler import handler_for
@@ -20,6 +21,7 @@ from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits
 from pdpp_worker.runtime.pace import make_pacer
+from pdpp_worker.runtime.permits import holds_process
 from pdpp_worker.runtime.plan import Plan, plan_slice
 from pdpp_worker.runtime.rate_keeper import RateKeeper, rate_keeper
 from pdpp_worker.runtime.slice_context import Answerer, make_context
@@ -36,6 +38,10 @@ from pdpp_worker.store.gaps.selection import ScopeKinds
 MAX_FAILURES = 10
 """Failed requests in a row after which a run leaves its gaps to a later time, and walks."""
 
+PARKED_SLICES = 15
+"""A slice that mostly waits lasts as long as so many slices that work: what it has listed is not asked for again, and
+what the owner changes is heard of within a quarter of an hour."""
+
 
 @dataclass(frozen=True)
 class OpenSlice:
@@ -51,6 +57,8 @@ class OpenSlice:
     plan: Plan
     handler: MessageHandler
     limits: SliceLimits
+    rate: RateKeeper
+    pacer: Pacer
     context: Context
     clients: ExitStack
     """Closes the HTTP clients and the browser, and keeps what was learned of the rate."""
@@ -87,7 +95,7 @@ def open_slice(
     plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
     handler = handler_for(manifest, plan.start, redactor, open_gap_streams)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)
-    limits = _limits(settings, claimed, plan, rate, heartbeat, stopping)
+    limits = _limits(settings, claimed, plan, rate, heartbeat, stopping, _longest_s(settings, manifest, claimed))
     pacer = make_pacer(redis, claimed, manifest, rate, limits, clients, walks=plan.phase == "walk")
     context = make_context(
         settings, manifest, claimed, pacer, redactor, clients, limits, answerer, retries_gaps=plan.phase != "walk"
@@ -104,6 +112,8 @@ def open_slice(
         plan,
         handler,
         limits,
+        rate,
+        pacer,
         context,
         clients,
         time.monotonic(),
@@ -119,6 +129,12 @@ def _plan(
     return plan, close.missing_in(connection, claimed.connection.id, names)
 
 
+def _longest_s(settings: Settings, manifest: Manifest, claimed: run_slices.Slice) -> float:
+    """How long a slice may last with its parked waits, s: long only where a wait holds nothing but a thread."""
+    waits_cheaply = manifest.queue == "collect" and not holds_process(manifest, claimed.connection.settings)
+    return settings.slice_s * (PARKED_SLICES if waits_cheaply else 1)
+
+
 def _limits(
     settings: Settings,
     claimed: run_slices.Slice,
@@ -126,11 +142,12 @@ def _limits(
     rate: RateKeeper,
     heartbeat: Heartbeat,
     stopping: Callable[[], bool],
+    longest_s: float,
 ) -> SliceLimits:
     walk_follows = plan.phase == "recover" and claimed.kind == "forward"
     return SliceLimits(
         heartbeat,
-        TimeLimits(settings.slice_s, plan.budget.seconds),
+        TimeLimits(settings.slice_s, plan.budget.seconds, longest_s=longest_s),
         RequestCounts(),
         max_requests=plan.budget.requests,
         has_failed_enough=lambda: walk_follows and rate.lanes.failed_in_a_row >= MAX_FAILURES,

@@ -41,10 +41,11 @@ def make_pacer(
         rate,
         counts=limits.requests,
         failures_weigh=1.0 if walks else KNOWN_FAILURES_WEIGH,
+        resting=limits.heartbeat.resting,
     )
 
     def close() -> None:
-        if limits.requests.sent:
+        if limits.requests.sent and not limits.heartbeat.ended:
             rate.save()
             pacer.close()
 

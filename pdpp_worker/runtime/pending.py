@@ -29,6 +29,11 @@ class PendingBatch:
         self.rows = 0
         """Records."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether a commit would write nothing."""
+        return self.batch == Batch()
+
     def take(self) -> Batch:
         """Hand over the batch and begin a new one."""
         full, self.batch, self.size, self.rows = self.batch, Batch(), 0, 0

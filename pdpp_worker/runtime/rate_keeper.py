@@ -63,7 +63,7 @@ class RateKeeper:
         """Save at once that the rate model backed off, so that no refusal is lost with a worker that dies."""
         at = self._now().isoformat(timespec="milliseconds")
         self._back_off = {"at": at, "why": why, "retry_after_s": retry_after_s}
-        state = self._state()
+        state = self.state()
         self._emit(("collection_rate", None, {name: state[name] for name in ("interval_ms", "ceiling_ms", "back_off")}))
         self.save()
 
@@ -83,12 +83,13 @@ class RateKeeper:
         """
         self._unsaved_bytes = 0
         try:
-            state = self._state()
+            state = self.state()
             self._db.transact(lambda connection: rates.save(connection, self._claim, state))
         except SQLAlchemyError as error:
             get_logger().warning("rate not kept", run=self._claim.run_id, error=type(error).__name__)
 
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """All that was learned, as it is kept."""
         now = time.monotonic()
         lanes = {name: self._lane(name, now) for name in self.lanes.names()}
         slowest = max(lanes.values(), key=lambda lane: lane["interval_ms"], default=self._lane("", now))

@@ -6,6 +6,7 @@ A connection may be removed from another host, or while a slice works.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import removals
 from pdpp_worker.store.engine import Database
 
+_EVERY_S = 30.0
+_due_at: dict[Path, float] = {}
+
 
 def remove(settings: Settings, db: Database) -> tuple[int, list[str]]:
     """Remove the directories; returns how many are gone, and for each that is left the reason.
 
     The next call tries again, for example a browser profile that was in use. It is called at the start of a
-    worker, at the end of every slice, at every tick of the dispatcher, and by `connection remove`.
+    worker, at the end of a slice now and then, at every tick of the dispatcher, and by `connection remove`.
     """
     kept = [*_kept(files_root(settings)), *_kept(profile.root(settings))]
     if not kept:
@@ -30,6 +34,14 @@ def remove(settings: Settings, db: Database) -> tuple[int, list[str]]:
     results = [_remove(path) for connection_id, path in kept if connection_id in removed]
     left = [why for why in results if why is not None]
     return len(results) - len(left), left
+
+
+def remove_lately(settings: Settings, db: Database, *, at_once: bool = False) -> None:
+    """Do so unless this process has just done it, or `at_once`: it looks at the directory of every connection."""
+    now = time.monotonic()
+    if at_once or now >= _due_at.get(settings.data_dir, 0.0):
+        _due_at[settings.data_dir] = now + _EVERY_S
+        remove(settings, db)
 
 
 def _kept(root: Path) -> Iterator[tuple[int, Path]]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from redis import Redis
 from sqlalchemy.exc import SQLAlchemyError
 
-from pdpp_worker import clock
+from pdpp_worker import clock, registry
 from pdpp_worker.errors import LeaseLostError, PacerUnavailableError
 from pdpp_worker.isolation import reason as why
 from pdpp_worker.logs import get_logger
@@ -24,6 +24,8 @@ from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.newer_version import NEWER_PAUSE_S, leave_to_newer
 from pdpp_worker.runtime.next_step import Cancelled, Cut, Failed, Finished, HowItEnded, NoPacer, OutOfBudget
 from pdpp_worker.runtime.open_slice import OpenSlice, open_slice
+from pdpp_worker.runtime.parking import park
+from pdpp_worker.runtime.permits import Permit, holds_process, permit
 from pdpp_worker.runtime.reason_mapping import reason_by_hint
 from pdpp_worker.runtime.slice_context import Answerer, nobody
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
@@ -53,6 +55,36 @@ def run_slice(
 
     Files of removed connections are removed at the end, unless the slice has failed.
     """
+    own = _permit(db, run_id, turn)
+    if own is None:
+        return None
+    with own:
+        if own.was_awaited and stopping():
+            return None
+        return _claim_and_work(settings, db, redis, run_id, turn, stopping, answerer, on_stuck, own)
+
+
+def _permit(db: Database, run_id: int, turn: int | None) -> Permit | None:
+    """The permit that a slice of the run needs before its claim; None: the run is over, or not due."""
+    with db.begin() as connection:
+        row = run_slices.connection_of(connection, run_id, turn)
+    connector = None if row is None else registry.all_connectors().get(row.connector)
+    if row is None:
+        return None
+    return permit(holds_process=connector is not None and holds_process(connector.manifest, row.settings))
+
+
+def _claim_and_work(
+    settings: Settings,
+    db: Database,
+    redis: Redis,
+    run_id: int,
+    turn: int | None,
+    stopping: Callable[[], bool],
+    answerer: Answerer,
+    on_stuck: Callable[[int], None],
+    own: Permit,
+) -> SliceResult | None:
     claimed = db.transact(
         lambda connection: run_slices.claim_slice(connection, run_id, process_name(), settings.lease_s, turn)
     )
@@ -60,7 +92,12 @@ def run_slice(
         return None
     clock.set_by(claimed.now)
     beat = Heartbeat(
-        db, claimed.claim, idle_timeout_s=settings.silence_s, on_stuck=lambda: _tell_stuck(db, claimed, on_stuck)
+        db,
+        claimed.claim,
+        idle_timeout_s=settings.silence_s,
+        on_stuck=lambda: _tell_stuck(db, claimed, on_stuck),
+        stopping=stopping,
+        permit=own,
     )
     try:
         with beat as heartbeat:
@@ -68,7 +105,7 @@ def run_slice(
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
         result = None
-    removed_files.remove(settings, db)
+    removed_files.remove_lately(settings, db, at_once=result is None)
     return result
 
 
@@ -115,7 +152,10 @@ def _work(
             raise
         return SliceResult(claimed.connection.connector, give_up(db, claimed, why(error)))
     collector = Collector(opened)
+    heartbeat.as_parked = lambda: park(opened, collector)
     how = _collect(opened, collector)
+    if heartbeat.ended:
+        return SliceResult(opened.manifest.name, None)
     try:
         return conclude(opened, collector, how)
     except ConnectorFailedError as error:  # the last batch cannot be stored

@@ -12,6 +12,10 @@ PACED = "paced at the learned interval"
 """Why a run waits that no hold keeps."""
 
 
+PARKED_S = 1.0
+"""A wait of so long is no work: what came before it is committed, and it takes nothing of the slice's time."""
+
+
 class SliceEnded(BaseException):
     """The slice is over, and the run goes on later: after `pause_s` seconds, because of `why`.
 
@@ -32,12 +36,21 @@ class TimeLimits:
     """A slice's time, and what is left of its run's budget. Instants are monotonic, s."""
 
     def __init__(
-        self, slice_s: float, budget_s: float | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        slice_s: float,
+        budget_s: float | None = None,
+        *,
+        longest_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`budget_s`: working time that the run has left; None is no limit."""
+        """`budget_s`: working time that the run has left; None is no limit.
+
+        `longest_s`: the slice's time with its parked waits; where it is no more than `slice_s`, these count as work.
+        """
         self._slice_s = slice_s
         self._clock = clock
         self._deadline = clock() + slice_s
+        self._latest = clock() + max(slice_s, longest_s)
         self._budget_until = math.inf if budget_s is None else clock() + budget_s
         self.progressed = False
         """Whether the slice has committed progress. Its time does not run out before, or each slice would begin anew
@@ -71,5 +84,7 @@ class TimeLimits:
             raise BudgetSpent
         if left >= self._slice_s and self.progressed:
             raise SliceEnded(left, PACED)
+        if left >= PARKED_S:
+            self._deadline = min(self._deadline + left, self._latest)
         if self.progressed and instant >= self._deadline:
             raise SliceEnded

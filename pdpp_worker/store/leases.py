@@ -39,6 +39,28 @@ _RENEW = text("""
 """)
 # Locked, so that what the owner asks for while this transaction works is not passed over at its end.
 _CANCELLED = text("SELECT cancel_requested FROM runs WHERE id = :run_id FOR NO KEY UPDATE")
+# The leases of one process together. A row that is locked is left out: who locked it commits for this lease, which
+# renews it, or is waited for by nobody here.
+_RENEW_ALL = text("""
+    WITH held AS (
+        SELECT connection_id, lease_s FROM leases
+        JOIN unnest(CAST(:connection_ids AS bigint[]), CAST(:tokens AS bigint[]), CAST(:leases_s AS double precision[]))
+            AS given (connection_id, token, lease_s) USING (connection_id, token)
+        ORDER BY connection_id FOR NO KEY UPDATE OF leases SKIP LOCKED
+    )
+    UPDATE leases SET expires_at = clock_timestamp() + held.lease_s * interval '1 second'
+    FROM held WHERE leases.connection_id = held.connection_id
+    RETURNING leases.connection_id
+""")
+_LOST_AND_CANCELLED = text("""
+    SELECT given.run_id, leases.token IS NOT DISTINCT FROM given.token AS is_held,
+        runs.cancel_requested IS TRUE AS is_cancelled
+    FROM unnest(CAST(:connection_ids AS bigint[]), CAST(:tokens AS bigint[]), CAST(:run_ids AS bigint[]))
+        AS given (connection_id, token, run_id)
+    LEFT JOIN leases ON leases.connection_id = given.connection_id
+    LEFT JOIN runs ON runs.id = given.run_id
+    WHERE leases.token IS DISTINCT FROM given.token OR runs.cancel_requested
+""")
 # Every connection has its row, but for one that an older version added since the migration.
 _CREATE = text("""
     INSERT INTO leases (connection_id, token, holder, run_id, expires_at)
@@ -53,8 +75,9 @@ _LOCK_ROWS = """
 _LOCK, _TRY_LOCK = text(_LOCK_ROWS), text(f"{_LOCK_ROWS} SKIP LOCKED")
 # The token moves on, so that a heartbeat which waited for this very transaction cannot take the lease back.
 _RELEASE = text("""
-    UPDATE leases SET expires_at = clock_timestamp(), token = token + 1
-    WHERE connection_id = :connection_id AND token = :token
+    UPDATE leases SET expires_at = clock_timestamp(), token = leases.token + 1
+    FROM unnest(CAST(:connection_ids AS bigint[]), CAST(:tokens AS bigint[])) AS given (connection_id, token)
+    WHERE leases.connection_id = given.connection_id AND leases.token = given.token
 """)
 
 
@@ -104,6 +127,27 @@ def renew(connection: Connection, claim: Claim) -> bool:
     return bool(connection.execute(_CANCELLED, {"run_id": claim.run_id}).scalar())
 
 
+def renew_all(connection: Connection, claims: Sequence[Claim]) -> set[int]:
+    """Extend these leases, as far as they are ours and nobody has locked them; returns their connections."""
+    values = {
+        "connection_ids": [one.connection_id for one in claims],
+        "tokens": [one.token for one in claims],
+        "leases_s": [one.lease_s for one in claims],
+    }
+    return set(connection.execute(_RENEW_ALL, values).scalars()) if claims else set()
+
+
+def lost_and_cancelled(connection: Connection, claims: Sequence[Claim]) -> tuple[set[int], set[int]]:
+    """The runs whose lease another worker holds, and those that their owners ask to stop."""
+    values = {
+        "connection_ids": [one.connection_id for one in claims],
+        "tokens": [one.token for one in claims],
+        "run_ids": [one.run_id for one in claims],
+    }
+    rows = connection.execute(_LOST_AND_CANCELLED, values).all()
+    return {row.run_id for row in rows if not row.is_held}, {row.run_id for row in rows if row.is_cancelled}
+
+
 def lock(connection: Connection, connection_ids: Sequence[int]) -> None:
     """Lock these leases in id order; no batch of the connections commits until this transaction ends.
 
@@ -121,4 +165,10 @@ def try_lock(connection: Connection, connection_id: int) -> bool:
 
 def release(connection: Connection, claim: Claim) -> None:
     """Give the lease back, if it is still ours; the claim is void from then on."""
-    connection.execute(_RELEASE, {"connection_id": claim.connection_id, "token": claim.token})
+    release_all(connection, [claim])
+
+
+def release_all(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Give leases back that this transaction has locked, or one that it has not."""
+    values = {"connection_ids": [one.connection_id for one in claims], "tokens": [one.token for one in claims]}
+    connection.execute(_RELEASE, values)

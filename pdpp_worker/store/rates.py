@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +45,15 @@ def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
         LeaseLostError: another worker holds the connection, and knows better by now.
     """
     leases.renew(connection, claim)
-    values = {"connection_id": claim.connection_id, "state": state}
-    connection.execute(_SAVE, values)
-    connection.execute(_NOTE, values)
+    save_all(connection, {claim.connection_id: state})
+
+
+def save_all(connection: Connection, states: Mapping[int, dict[str, Any]]) -> None:
+    """Keep the learned rates of connections whose leases this transaction has locked."""
+    if states:
+        values = [{"connection_id": of, "state": state} for of, state in states.items()]
+        connection.execute(_SAVE, values)
+        connection.execute(_NOTE, values)
 
 
 def load(connection: Connection, connection_id: int) -> HeldRate | None:

@@ -81,6 +81,12 @@ _WORKED_BY = text("""
 """)
 
 
+def connection_of(connection: Connection, run_id: int, turn: int | None = None) -> ConnectionRow | None:
+    """The connection of a run that may be taken up; None: it is over, not due, or at another turn."""
+    found = connection.execute(_FIND_DUE, {"run_id": run_id, "turn": turn}).mappings().one_or_none()
+    return None if found is None else by_id(connection, found["connection_id"])
+
+
 def claim_slice(
     connection: Connection, run_id: int, holder: str, lease_s: float, turn: int | None = None
 ) -> Slice | None:

@@ -17,7 +17,7 @@ from pdpp_worker.owner import deletions as owner_deletions
 from pdpp_worker.recovery.structural import sweep_structural
 from pdpp_worker.recovery.sweep import recover, sweep_transient
 from pdpp_worker.recovery.upgrade import sweep_upgrade
-from pdpp_worker.store import connections, edits
+from pdpp_worker.store import connections, edits, run_parked, run_slices
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import by_owner
 from pdpp_worker.store.gaps.selection import GapFilter
@@ -73,7 +73,18 @@ def everything(scenario: Scenario) -> None:
     sweep_transient(scenario.settings, scenario.db)
     scenario.work()
     deletions(scenario)
+    stop(scenario)
     by_hand(scenario)
+
+
+def stop(scenario: Scenario) -> None:
+    """A worker that stops ends a slice that waits."""
+    with scenario.db.begin() as connection:
+        claimed = run_slices.claim_slice(connection, scenario.queue(), "here", 30.0)
+    assert claimed is not None
+    with scenario.db.begin() as connection:
+        run_parked.end_all(connection, [run_parked.Parked(claimed.claim, progressed=True, rate={"interval_ms": 1.0})])
+    scenario.work()
 
 
 def deletions(scenario: Scenario) -> None:

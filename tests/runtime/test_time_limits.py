@@ -88,3 +88,34 @@ def test_a_wait_beyond_the_budget_ends_the_phase(time: Time) -> None:
 
     with pytest.raises(BudgetSpent):
         limits.check_wait(time.now + 11, None)
+
+
+def test_a_parked_wait_takes_nothing_of_the_slices_time(time: Time) -> None:
+    limits = TimeLimits(SLICE_S, longest_s=15 * SLICE_S, clock=time)
+    limits.progressed = True
+
+    for _ in range(10):
+        limits.check_wait(time.now + 20, None)
+        time.now += 20
+
+    assert not limits.is_over
+
+
+def test_short_waits_are_work(time: Time) -> None:
+    limits = TimeLimits(SLICE_S, longest_s=15 * SLICE_S, clock=time)
+    limits.progressed = True
+    time.now += 59.5
+
+    with pytest.raises(SliceEnded):
+        limits.check_wait(time.now + 0.9, None)
+
+
+def test_a_slice_that_mostly_waits_has_an_end(time: Time) -> None:
+    limits = TimeLimits(SLICE_S, longest_s=3 * SLICE_S, clock=time)
+    limits.progressed = True
+    for _ in range(8):
+        limits.check_wait(time.now + 20, None)
+        time.now += 20
+
+    with pytest.raises(SliceEnded):
+        limits.check_wait(time.now + 20, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,12 +44,17 @@ class Mortal(Database):
         self.engine = db.engine
         self._mischief = mischief
         self._durable = durable
+        self._slice = threading.current_thread()
         self._begun = self._committed = 0
         self.said: list[Word] = []
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """One transaction, at whose end the worker may die."""
+        """One transaction, at whose end the worker may die; that of another thread, which renews leases, is none."""
+        if threading.current_thread() is not self._slice:
+            with super().begin() as connection:
+                yield connection
+            return
         self._begun += 1
         dies = self._begun == self._mischief.dies_at
         with super().begin() as connection:
