@@ -28,3 +28,4 @@ password=$(earlier PDPP_WEB_PASSWORD)
 keep web_password "${password:-$(random)}"
 user=$(earlier FLOWER_USER) password=$(earlier FLOWER_PASSWORD)
 keep flower_basic_auth "${user:-owner}:${password:-$(random)}"
+keep grafana_password "$(random)"

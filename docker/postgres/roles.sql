@@ -14,3 +14,7 @@ ALTER SCHEMA public OWNER TO pdpp;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO pdpp_read;
 ALTER DEFAULT PRIVILEGES FOR ROLE pdpp IN SCHEMA public GRANT SELECT ON TABLES TO pdpp_read;
+-- The records as tables: docs/tables.md.
+CREATE SCHEMA pdpp_tables AUTHORIZATION pdpp;
+GRANT USAGE ON SCHEMA pdpp_tables TO pdpp_read;
+ALTER DEFAULT PRIVILEGES FOR ROLE pdpp IN SCHEMA pdpp_tables GRANT SELECT ON TABLES TO pdpp_read;

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 from pdpp_worker.store.tables import metadata
 from pdpp_worker.store.views.fleet_views import NUMBERS
+from pdpp_worker.tabular.view_sql import SCHEMA
 
 OWNER, WORKER, READER = "pdpp_owner", "pdpp_worker", "pdpp_read"
 HIDDEN = frozenset({"credentials"})
@@ -37,6 +38,7 @@ def statements(database: str) -> Iterator[str]:
     yield from _of_worker(name, ", ".join(tables))
     yield from _of_reader()
     yield f"GRANT SELECT ON {', '.join(views)} TO {WORKER}, {READER};"
+    yield from _TABLES.strip().splitlines()
 
 
 _HEAD = f"""
@@ -44,6 +46,21 @@ _HEAD = f"""
 -- Then give each role a password (in psql: \\password {WORKER}).
 -- {OWNER}: `db upgrade`, `db dump`, `db restore`. {WORKER}: all else, the fleet included. {READER}: for looking;
 -- it sees no credentials, not even encrypted.
+"""
+
+
+_TABLES = f"""
+CREATE SCHEMA IF NOT EXISTS {SCHEMA};
+ALTER SCHEMA {SCHEMA} OWNER TO {OWNER};
+DO $$DECLARE one record; BEGIN FOR one IN
+  SELECT oid::regclass AS name FROM pg_class WHERE relnamespace = '{SCHEMA}'::regnamespace AND relkind = 'v'
+  LOOP EXECUTE format('ALTER VIEW %s OWNER TO {OWNER}', one.name); END LOOP; END$$;
+DO $$DECLARE one record; BEGIN FOR one IN
+  SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace
+  LOOP EXECUTE format('ALTER FUNCTION %s OWNER TO {OWNER}', one.name); END LOOP; END$$;
+GRANT USAGE ON SCHEMA {SCHEMA} TO {WORKER}, {READER};
+GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {READER};
+ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} IN SCHEMA {SCHEMA} GRANT SELECT ON TABLES TO {READER};
 """
 
 

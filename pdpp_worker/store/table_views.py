@@ -14,7 +14,11 @@ from psycopg.errors import DependentObjectsStillExist, InsufficientPrivilege, In
 from sqlalchemy import Connection, text
 
 _SERVER = text("SELECT current_setting('server_version_num')::int / 10000")
-_MAY = text("SELECT has_database_privilege(current_database(), 'CREATE') OR to_regnamespace(:schema) IS NOT NULL")
+_MAY = text("""
+    SELECT CASE WHEN to_regnamespace(:schema) IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+                ELSE has_schema_privilege(:schema, 'CREATE') END
+""")
+_IS_THERE = text("SELECT to_regnamespace(:schema) IS NOT NULL")
 _FOUND = text("""
     SELECT relname AS name, obj_description(oid, 'pg_class') AS made_from
     FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND relkind = 'v'
@@ -43,7 +47,9 @@ def keep(
     kept = Kept([], [], {})
     if not changed and not gone:
         return kept
-    for statement in (f"CREATE SCHEMA IF NOT EXISTS {schema}", *functions):
+    if not connection.execute(_IS_THERE, {"schema": schema}).scalar_one():
+        _run(connection, f"CREATE SCHEMA {schema}")
+    for statement in functions:
         _run(connection, statement)
     for name in gone:
         _try(connection, kept, kept.dropped, name, [_drop(schema, name)])
@@ -59,7 +65,7 @@ def server_version(connection: Connection) -> int:
 
 
 def may_keep(connection: Connection, schema: str) -> bool:
-    """Whether this role can make the schema, or it is there."""
+    """Whether this role can make the schema, or views in it."""
     return bool(connection.execute(_MAY, {"schema": schema}).scalar_one())
 
 
