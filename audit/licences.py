@@ -19,17 +19,10 @@ UNTOLD = {
     # Their metadata name none, or they are for other systems than this one.
     "imapclient": "BSD-3-Clause",
     "async-timeout": "Apache-2.0",
-    "backports-tarfile": "MIT",
     "colorama": "BSD-3-Clause",
-    "importlib-metadata": "Apache-2.0",
-    "jeepney": "MIT",
-    "lazy-importer": "Apache-2.0",
     "pypdfium2": "BSD-3-Clause, Apache-2.0",
-    "pywin32-ctypes": "BSD-3-Clause",
-    "secretstorage": "BSD-3-Clause",
     "tzdata": "Apache-2.0",
     "valkey": "MIT",
-    "zipp": "MIT",
 }
 
 

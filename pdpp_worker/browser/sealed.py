@@ -7,7 +7,7 @@ import shutil
 import struct
 import tarfile
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,7 +28,7 @@ def seal(folder: Path, file: Path, keys: Keys) -> None:
     with open(begun, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
         out.write(_MARK + salt)
         pieces = _Writer(out, AESGCM(keys.derived(_MARK + salt)[0]))
-        with tarfile.open(fileobj=cast("IO[bytes]", pieces), mode="w|") as archive:
+        with tarfile.open(fileobj=cast("BinaryIO", pieces), mode="w|") as archive:
             archive.add(folder, "")
         pieces.end()
         out.flush()
@@ -48,7 +48,7 @@ def unseal(file: Path, folder: Path, keys: Keys) -> None:
     with file.open("rb") as sealed:
         head = sealed.read(len(_MARK) + _SALT_BYTES)
         pieces = _Reader(sealed, [AESGCM(key) for key in keys.derived(head)], file)
-        with tarfile.open(fileobj=cast("IO[bytes]", pieces), mode="r|") as archive:
+        with tarfile.open(fileobj=cast("BinaryIO", pieces), mode="r|") as archive:
             archive.extractall(begun, filter="data")
     begun.rename(folder)
 

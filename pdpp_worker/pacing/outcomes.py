@@ -59,7 +59,7 @@ def network_errors(request: httpx.Request) -> Iterator[None]:
 
 
 def _why(error: BaseException) -> str:
-    """What broke the connection: what is wrong with a certificate, else the kind of the failure."""
+    """The reason of a broken connection: the fault of a certificate, else the kind of the failure."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

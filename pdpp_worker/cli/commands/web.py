@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pdpp_worker.cli.number_options import MOST
 from pdpp_worker.cli.output import say
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.fleet import WEB_MODULES, is_installed
@@ -20,7 +21,9 @@ def web(
     address: Annotated[str | None, typer.Option(help="Listen on this address; PDPP_WEB_ADDRESS otherwise.")] = None,
     port: Annotated[int | None, typer.Option(help="And on this port; 0 for a free one.", min=0, max=65535)] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Let nothing be changed there.")] = False,
-    descriptor: Annotated[int | None, typer.Option("--socket", hidden=True, help="A socket that listens.")] = None,
+    descriptor: Annotated[
+        int | None, typer.Option("--socket", hidden=True, help="A socket that listens.", min=0, max=MOST)
+    ] = None,
     link: Annotated[bool, typer.Option("--link", help="Print a link to the console that runs, and end.")] = False,
 ) -> None:
     """Show the console, where everything can be looked at and changed, in a browser."""
