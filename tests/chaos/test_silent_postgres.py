@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif("PDPP_CHAOS_SEEDS" not in os.environ, reason="takes a minute: make chaos"),
 ]
 
-ACCOUNTS, NOTES, PACE_S = 3, 2000, 0.02
+ACCOUNTS, NOTES, PACE_S = 3, 150, 0.1
 SILENCE_S, BOUND_S = 15.0, 30.0
 POOLS = {"control": ("threads", "2"), "collect": ("threads", "16"), "local": ("prefork", "2")}
 AT_WORK = "SELECT count(*) = %s AS all FROM leases WHERE expires_at > clock_timestamp()"
