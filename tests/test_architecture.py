@@ -438,7 +438,7 @@ def test_an_active_run_is_spelled_once() -> None:
         and re.search(r"'queued',\s*'running'", (ROOT / path).read_text(encoding="utf-8"))
     }
 
-    assert spelled == {"pdpp_worker/store/tables/schema_of_runs.py"}
+    assert spelled == {"pdpp_worker/store/run_states.py"}
 
 
 OLD_WORDS = re.compile(
