@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import migrate, retention, roles
+from pdpp_worker.store import migrate, retention
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.migrate import require_current, revisions
 
@@ -12,6 +12,8 @@ __all__ = ["kept_days", "require_current", "revisions", "roles_of", "upgrade"]
 
 def roles_of(db: Database) -> list[str]:
     """The SQL that makes roles with only the rights that each needs."""
+    from pdpp_worker.store import roles  # which knows every table; few commands do
+
     return list(roles.statements(db.engine.url.database or "pdpp"))
 
 
