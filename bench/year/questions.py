@@ -17,7 +17,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs, schedules
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import due as due_gaps
-from pdpp_worker.store.views import event_views, fleet_views, overview, rate_views, reading, run_views, wait_views
+from pdpp_worker.store.views import event_views, fleet_views, rate_views, reading, run_views, wait_views
 
 Question = Callable[[Connection], object]
 LATEST = 20
@@ -45,7 +45,6 @@ QUESTIONS: dict[str, Question] = {
     "doctor: stuck threads": event_views.stuck_lately,
     "status and report": _status,
     "console: home": _home,
-    "console: overview": overview.read,
     "console: runs": lambda connection: run_views.latest(connection, None, LATEST),
     "console: runs of one": lambda connection: run_views.latest(connection, 1, LATEST),
     "console: events": lambda connection: event_views.latest(connection, None, after=-1, limit=LATEST),
