@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.alone import Measure, measure
-from bench.ingest.rounds import database
+from bench.databases import database
 from bench.table import OURS, Ground, Way
 from bench.worker import Job, work
 
@@ -17,11 +17,11 @@ def measured(
 ) -> Iterator[Way]:
     """A first run of ours and one that finds nothing new, and the peers: names to modules with `load(url, source)`."""
     for number in range(ground.rounds):
-        with database(ground.servers.database_url, f"bench_{connector}_{number}") as url:
+        with database(ground.servers, f"bench_{connector}_{number}") as url:
             order = Job("bench", connector, dict(given), str(ground.folder / "data"))
             yield from _ours(ground, job, number, url, order)
         for by, module in peers.items():
-            with database(ground.servers.database_url, f"bench_{connector}_{number}_peer") as url:
+            with database(ground.servers, f"bench_{connector}_{number}_peer") as url:
                 yield _way(job, by, number, measure(module, url, str(source)))
 
 

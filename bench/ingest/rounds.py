@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import create_engine, text
 
 from bench.alone import Measure
+from bench.databases import checkpoint, database
 from bench.ingest import data, side, side_copy
 from pdpp_worker.local.embedded import EmbeddedServers
-from pdpp_worker.store import migrate
-from pdpp_worker.store.engine import Database
 
 Loads = Mapping[str, Sequence[str]]
 LOADS: Loads = {"copy": ("first",), "upsert": ("first", "second"), "runtime": ("first", "second")}
@@ -47,9 +45,10 @@ def run(servers: EmbeddedServers, folder: Path, records: int, rounds: int, sides
     expected: _Content | None = None
     for number in range(rounds):
         for name in order(number, sides):
-            with database(servers.database_url, f"bench_{number}_{name}") as url:
+            with database(servers, f"bench_{number}_{name}") as url:
                 for load in sides[name]:
                     yield Result(number, name, load, side.measure(name, url, servers.redis_url, folder))
+                    checkpoint(servers)
                     content = _content(url, side.module(name).TABLE, is_peer=name in PEER_LOADS)
                     expected = expected or content
                     has_same = name in PEER_LOADS or content == expected
@@ -74,32 +73,8 @@ class _Content:
 def _content(url: str, table: str, *, is_peer: bool) -> _Content:
     """The content of a side's table; of a peer's, whose columns are its own, the number of rows."""
     digest = "0" if is_peer else "coalesce(sum(hashtextextended(key || data::text, 0)), 0)"
-    query = f"SELECT count(*), {digest} FROM {table}"
-    with _autocommit(url) as connection:
-        rows, digest = connection.execute(text(query)).one()
-        # What one load has left to be written would be paid for by the next.
-        connection.execute(text("CHECKPOINT"))
-    return _Content(rows, int(digest))
-
-
-@contextmanager
-def database(server_url: str, name: str) -> Iterator[str]:
-    """A migrated database that lasts for the block."""
-    url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    with _autocommit(server_url) as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    db = Database(url)
-    migrate.upgrade(db)
-    db.close()
-    yield url
-    with _autocommit(server_url) as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        connection.execute(text("CHECKPOINT"))
-
-
-@contextmanager
-def _autocommit(url: str) -> Iterator[Connection]:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(url)
     with engine.connect() as connection:
-        yield connection
+        rows, total = connection.execute(text(f"SELECT count(*), {digest} FROM {table}")).one()
     engine.dispose()
+    return _Content(rows, int(total))

@@ -10,15 +10,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import create_engine, make_url, text
 
+from bench.databases import database
 from bench.machine import this_machine
 from bench.planning import backlog, statement
 from bench.planning.questions import QUESTIONS, Answered, ask
 from bench.planning.statement import Written
 from pdpp_worker.local.embedded import EmbeddedServers, acquire
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 from tests.support.servers import temporary_data_dir
 
@@ -56,22 +55,12 @@ def planning(
 
 def measure(servers: EmbeddedServers, size: int, times: int, records: int = RECORDS) -> Sized:
     """All questions at one number of open gaps, in a database of its own."""
-    with _console.status(f"{size:,} open gaps"):
-        url = _database(servers.database_url, f"planning_{size}")
+    with _console.status(f"{size:,} open gaps"), database(servers, f"planning_{size}") as url:
         db = Database(url)
-        migrate.upgrade(db)
         backlog.fill(db, connections=CONNECTIONS, open_gaps=size, records=records)
         answered = [ask(db, name, times) for name in QUESTIONS]
         db.close()
         return Sized(size, answered, statement.write(url, servers.redis_url, "report", "--json"))
-
-
-def _database(server: str, name: str) -> str:
-    admin = create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
-    admin.dispose()
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 def _shown(one: Sized) -> Sized:
