@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from redis import Redis
 from sqlalchemy import Connection
@@ -62,7 +62,7 @@ class OpenSlice:
     context: Context
     clients: ExitStack
     """Closes the HTTP clients and the browser, and keeps what was learned of the rate."""
-    begun_at: float
+    begun_at: float = field(default_factory=time.monotonic)
     """Monotonic, s."""
 
     @property
@@ -116,7 +116,6 @@ def open_slice(
         pacer,
         context,
         clients,
-        time.monotonic(),
     )
 
 
