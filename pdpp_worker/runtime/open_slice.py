@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from redis import Redis
 from sqlalchemy import Connection
@@ -62,7 +62,7 @@ class OpenSlice:
     context: Context
     clients: ExitStack
     """Closes the HTTP clients and the browser, and keeps what was learned of the rate."""
-    begun_at: float
+    begun_at: float = field(default_factory=time.monotonic)
     """Monotonic, s."""
 
     @property
@@ -95,7 +95,7 @@ def open_slice(
     plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
     handler = handler_for(manifest, plan.start, redactor, open_gap_streams)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)
-    limits = _limits(settings, claimed, plan, rate, heartbeat, stopping, _longest_s(settings, manifest, claimed))
+    limits = _limits(settings, claimed, manifest, plan, rate, heartbeat, stopping)
     pacer = make_pacer(redis, claimed, manifest, rate, limits, clients, walks=plan.phase == "walk")
     context = make_context(
         settings, manifest, claimed, pacer, redactor, clients, limits, answerer, retries_gaps=plan.phase != "walk"
@@ -116,7 +116,6 @@ def open_slice(
         pacer,
         context,
         clients,
-        time.monotonic(),
     )
 
 
@@ -129,25 +128,28 @@ def _plan(
     return plan, close.missing_in(connection, claimed.connection.id, names)
 
 
-def _longest_s(settings: Settings, manifest: Manifest, claimed: run_slices.Slice) -> float:
-    """How long a slice may last with its parked waits, s: long only where a wait holds nothing but a thread."""
+def _longest_s(settings: Settings, claimed: run_slices.Slice, manifest: Manifest, plan: Plan) -> float:
+    """How long a slice may last with its parked waits, s: long only where a wait holds nothing but a thread.
+
+    Slices that retry gaps end soon, so that they make room for a walk that is due.
+    """
     waits_cheaply = manifest.queue == "collect" and not holds_process(manifest, claimed.connection.settings)
-    return settings.slice_s * (PARKED_SLICES if waits_cheaply else 1)
+    return settings.slice_s * (PARKED_SLICES if waits_cheaply and plan.phase == "walk" else 1)
 
 
 def _limits(
     settings: Settings,
     claimed: run_slices.Slice,
+    manifest: Manifest,
     plan: Plan,
     rate: RateKeeper,
     heartbeat: Heartbeat,
     stopping: Callable[[], bool],
-    longest_s: float,
 ) -> SliceLimits:
     walk_follows = plan.phase == "recover" and claimed.kind == "forward"
     return SliceLimits(
         heartbeat,
-        TimeLimits(settings.slice_s, plan.budget.seconds, longest_s=longest_s),
+        TimeLimits(settings.slice_s, plan.budget.seconds, longest_s=_longest_s(settings, claimed, manifest, plan)),
         RequestCounts(),
         max_requests=plan.budget.requests,
         has_failed_enough=lambda: walk_follows and rate.lanes.failed_in_a_row >= MAX_FAILURES,

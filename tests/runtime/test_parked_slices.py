@@ -178,7 +178,7 @@ def test_a_connector_cannot_swallow_the_failure_of_a_commit_before_a_wait(
     def fails(*_: object, **__: object) -> None:
         raise LeaseLostError("gone")
 
-    monkeypatch.setattr("pdpp_worker.runtime.collector.commit_batch", fails)
+    monkeypatch.setattr("pdpp_worker.runtime.committer.commit_batch", fails)
 
     assert worker.take_up(scenario.queue()).result(PATIENCE_S) is None
 
