@@ -28,7 +28,7 @@ from pdpp_worker.conformance.wire import SliceCut, Wire
 from pdpp_worker.connector import AuthExpired, Collect, Context
 from pdpp_worker.errors import ConfigurationError, ProtocolViolation, ProviderError
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.protocol.messages import Budget, Message, Start, StartScope, State, describe
+from pdpp_worker.protocol.messages import Budget, Message, Record, Start, StartScope, State, describe
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, StreamScope
 from pdpp_worker.protocol.stream_manifest import StreamManifest
@@ -210,7 +210,7 @@ class Runner:
             return False
         for message in messages:
             self._heard_at = time.monotonic()
-            if not isinstance(message, BaseModel):
+            if not isinstance(message, BaseModel | Record):
                 raise Defect(f"message {len(attempt.messages) + 1} is of type {type(message).__name__}, no message")
             attempt.messages.append(message)
             self.watch.see(message)

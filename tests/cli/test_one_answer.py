@@ -23,6 +23,7 @@ from tests.support.scripted import Scenario, manifest, record, state
 REASON = "answered 503 three times"
 TARGETED = {"supports_targeted_resource_fetch": True}
 SILENT = {
+    "audit",
     "connection list",
     "connection show",
     "connector check",
