@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.metrics import MetricWrapperBase
 from sqlalchemy import text
 
 from pdpp_worker import metrics
@@ -48,7 +49,7 @@ def test_every_metric_is_told(expression: str) -> None:
     told = {number.metric for number in NUMBERS} | {
         f"{one._name}_total" if one._type == "counter" else one._name
         for one in vars(metrics).values()
-        if hasattr(one, "_type")
+        if isinstance(one, MetricWrapperBase)
     }
 
     assert set(re.findall(r"pdpp_\w+", expression)) <= told

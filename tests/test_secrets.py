@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from pdpp_worker import secret_sources
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.secret_forms import compact
 from pdpp_worker.secret_keys import add_key
 from pdpp_worker.secrets import MASK, Place, Redactor, Vault
 from pdpp_worker.settings import Settings
@@ -365,7 +366,8 @@ class TestRedactor:
         )
 
         assert shown.startswith(f"it is {MASK}")
-        assert len(shown) <= len(f"it is {MASK}Q==.")  # the last letter of base64 depends on what follows
+        left = compact(shown.removeprefix(f"it is {MASK}"))
+        assert len(left) <= len("Q==.")  # the last letter of base64 depends on what follows
 
     def test_a_secret_is_handed_on_as_it_is(self) -> None:
         secret = SecretStr(SECRET)

@@ -19,6 +19,8 @@ from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.settings import Settings
 
 _REACH_S = 60.0
+LONGEST_PATH = 4096
+"""Characters of a path that a system opens."""
 _NO_MEANS = "the fleet is not root, and may start no program as another user"
 
 
@@ -82,10 +84,26 @@ def _given(settings: Settings, manifest: Manifest, values: Mapping[str, Any]) ->
     """The owner's own files that it reads, and whether all below them."""
     if "filesystem" in manifest.bindings:  # it reads what lies in the owner's home
         yield "read", settings.platform_environment().get("HOME", os.sep)
-    for name, spec in manifest.settings.items():
-        path = Path(str(values.get(name) or "")).expanduser()
-        if spec.type in ("path", "file") and path.is_absolute() and path.exists():
-            yield "all", str(path)
+    # Of whatever type: a tap knows a file of keys as a text in its configuration.
+    yield from (("all", str(path)) for path in map(_path, _texts(values)) if path is not None)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        inner = value.values() if isinstance(value, Mapping) else value
+        yield from (text for each in inner for text in _texts(each))
+
+
+def _path(text: str) -> Path | None:
+    """The file or directory that an absolute path names; None: it is no such path, or nothing is there."""
+    if not text.startswith(("/", "~/")) or "\0" in text or len(text) > LONGEST_PATH:
+        return None
+    path = Path(text).expanduser()
+    # A text such as "/" or "/root" is hardly meant as everything below it.
+    return path if os.access(path, os.F_OK) and len(path.parts) > 2 else None
 
 
 def _way_to(files: Path) -> str:

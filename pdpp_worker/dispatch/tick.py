@@ -43,12 +43,8 @@ def dispatch(settings: Settings, db: Database, waiting: Collection[str] = ()) ->
     again = timedelta(seconds=NOTIFIED_LATELY * settings.dispatch_every_s)
     queues = {name: one.manifest.queue for name, one in registry.all_connectors().items()}
     ringing = [name for name, queue in queues.items() if queue in waiting]
-
-    def take(connection: Connection) -> list[DueRun]:
-        connector_queues.keep(connection, queues)
-        return runs.take_due(connection, PAGE, again, ringing)
-
-    return db.transact(take)
+    db.transact(lambda connection: connector_queues.keep(connection, queues))
+    return db.transact(lambda connection: runs.take_due(connection, PAGE, again, ringing))
 
 
 def take_over(db: Database) -> list[DueRun]:

@@ -55,9 +55,7 @@ def test_a_missing_item_has_its_whole_story(cli: Cli, scenario: Scenario) -> Non
     assert found["cost"] == {"requests": 1, "seconds": 3.0}
     assert found["because"] == Reason.RATE_LIMITED.sentence
     assert why(cli, str(found["gap"]["id"])) == found
-    text = cli.ok("why", "mine", "items", "a")
-    assert "the fleet, in time" in text
-    assert max(map(len, text.splitlines())) <= 80
+    assert "the fleet, in time" in cli.ok("why", "mine", "items", "a")
 
 
 def test_the_cost_is_unknown_as_long_as_the_rate_is(cli: Cli, scenario: Scenario) -> None:

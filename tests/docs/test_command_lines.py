@@ -20,6 +20,7 @@ KNOWN = {
     "docker",
     "docker/make-secrets.sh",
     "kubectl",
+    "setpriv",
     "pip",
     "python3",
     "python",

@@ -190,7 +190,12 @@ def test_a_sequence_of_messages_ends_in_the_same_however_it_is_cut(
 
     def ends(full: Callable[[int], bool]) -> dict[str, Any]:
         numbers = iter(range(10_000))
-        monkeypatch.setattr(Collector, "_batch_is_full", lambda _: full(next(numbers)))
+
+        def hand_over(collector: Collector) -> None:
+            if full(next(numbers)):
+                collector._committer.hand_over()
+
+        monkeypatch.setattr(Collector, "_commit_if_due", hand_over)
         return play(scenario, walked, walked_again, answers)
 
     whole, cut = ends(lambda _: False), ends(lambda n: cuts[n % len(cuts)])

@@ -81,7 +81,7 @@ def test_the_latest_comes_first_by_the_records_own_time_page_by_page(scenario: S
     assert last is not None
 
     assert first == ["d", "b"]  # what has no time of its own has that at which it was sent
-    assert found(scenario, before=last.at, before_key=last.key) == ["c", "a"]
+    assert found(scenario, after=search_views.place_of(last)) == ["c", "a"]
 
 
 def test_a_thread_is_read_in_its_order(scenario: Scenario) -> None:

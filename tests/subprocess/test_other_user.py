@@ -131,12 +131,13 @@ def test_one_that_the_other_user_cannot_read_runs_as_before_unless_a_user_is_set
     assert "(PDPP_CONNECTOR_USER) cannot read" in run["error"]
 
 
-def test_a_file_of_the_owner_that_it_cannot_read_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["path", "string"])
+def test_a_file_of_the_owner_that_it_cannot_read_is_named(tmp_path: Path, kind: str) -> None:
     with temporary_data_dir() as data_dir:
         export = data_dir / "export"
         export.mkdir(parents=True)
         (export / "mail.zip").touch(mode=0o600)
-        given = hostile("good", settings={"export": {"title": "Export", "type": "path", "env": "EXPORT"}})
+        given = hostile("good", settings={"export": {"title": "Export", "type": kind, "env": "EXPORT"}})
         values = {"export": str(export)}
 
         found = separating.separation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,7 +88,18 @@ def watch_commits(monkeypatch: pytest.MonkeyPatch) -> None:
         with db.committing():
             return real(db, *args, **kwargs)
 
-    monkeypatch.setattr("pdpp_worker.runtime.collector.commit_batch", commit_batch)
+    monkeypatch.setattr("pdpp_worker.runtime.committer.commit_batch", commit_batch)
+    monkeypatch.setattr("pdpp_worker.runtime.committer._in_thread", done_at_once)
+
+
+def done_at_once(write: Callable[[], Any]) -> Future[Any]:
+    """Write a batch now; its outcome is met later, as that of one that is written in a thread. A kill ends both."""
+    done: Future[Any] = Future()
+    try:
+        done.set_result(write())
+    except Exception as error:  # noqa: BLE001 - met where the outcome is asked for
+        done.set_exception(error)
+    return done
 
 
 def fail_upstream() -> Message | None:
