@@ -29,7 +29,6 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         "pdpp.sweep.upgrade": settings.sweep_every_s,
         "pdpp.sweep.structural": settings.housekeeping_every_s,
         "pdpp.watch": settings.sweep_every_s,
-        "pdpp.notify": settings.sweep_every_s,
         "pdpp.index": settings.index_every_s,
         "pdpp.housekeeping": settings.housekeeping_every_s,
     }

@@ -430,6 +430,15 @@ def test_the_rule_on_writers_sees_a_planted_statement(statement: str) -> None:
     assert "gaps" in tables_written(f"x = {statement}\n")
 
 
+def test_no_connection_waits_for_the_lock_of_another_ones_property() -> None:
+    """`functools.cached_property` has one lock for all objects of a class before Python 3.12."""
+    users = {str(path) for path in SOURCES if "functools.cached_property" in imports(path)}
+
+    assert {
+        path for path in users if path.startswith(("connectors/", "pdpp_worker/runtime", "pdpp_worker/connector"))
+    } == set()
+
+
 def test_an_active_run_is_spelled_once() -> None:
     spelled = {
         path.as_posix()

@@ -16,8 +16,10 @@ import yaml
 from psycopg import errors, sql
 from sqlalchemy import make_url
 
+from pdpp_worker.local.embedded import EmbeddedServers
+from pdpp_worker.local.embedded.database_roles import SUPERUSER
 from pdpp_worker.setting_files import file_variables
-from pdpp_worker.settings import Settings
+from pdpp_worker.settings import Settings, setting_names
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 from tests.support.databases import Databases
@@ -26,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docker" / "compose.yaml").read_text()
 WHOLE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = WHOLE["services"]
-FLEET = sorted(SERVICES.keys() - {"postgres", "valkey"})
+FLEET = sorted(SERVICES.keys() - {"postgres", "valkey", "prometheus", "grafana"})
 AT_WORK = {"cli", "collect", "local", "web"}
 """Services that work on connections: they need credentials, files and the world."""
 
@@ -41,7 +43,7 @@ def test_a_container_has_no_privileges_and_a_bound_on_what_it_takes(service: str
     assert one["read_only"] is True
     assert one["pids_limit"] > 0
     assert one["mem_limit"]
-    assert service in FLEET or one["user"] == "999:999"
+    assert service in FLEET or one["user"].split(":")[0] != "0"
 
 
 def test_no_service_is_given_a_secret_that_it_does_not_need() -> None:
@@ -50,7 +52,7 @@ def test_no_service_is_given_a_secret_that_it_does_not_need() -> None:
     assert holders == {
         "postgres_password": {"postgres"},
         "pdpp_password": {"postgres"},
-        "pdpp_read_password": {"postgres"},
+        "pdpp_read_password": {"postgres", "grafana"},
         "valkey_password": {"valkey"},
         "database_url": set(FLEET),
         "redis_url": set(FLEET),
@@ -58,6 +60,7 @@ def test_no_service_is_given_a_secret_that_it_does_not_need() -> None:
         "secret_key": AT_WORK,
         "web_password": {"web"},
         "flower_basic_auth": {"flower"},
+        "grafana_password": {"grafana"},
     }
 
 
@@ -70,15 +73,17 @@ def test_the_servers_and_what_needs_no_provider_reach_nothing_outside() -> None:
 
     assert WHOLE["networks"]["servers"] == {"internal": True}
     assert all("servers" in one["networks"] for one in SERVICES.values())
-    assert outside == AT_WORK | {"flower"}
+    assert outside == AT_WORK | {"flower", "grafana"}
 
 
 def test_each_secret_that_a_setting_names_is_given_to_its_service() -> None:
     known = set(file_variables(Settings))
     for service, one in SERVICES.items():
-        named = {name: value for name, value in one.get("environment", {}).items() if name.startswith("PDPP_")}
+        given = {name: value for name, value in one.get("environment", {}).items() if name.startswith("PDPP_")}
+        named = {name: value for name, value in given.items() if name.endswith("_FILE")}
 
         assert named.keys() <= known, service
+        assert given.keys() - named.keys() <= set(setting_names()), service
         assert {Path(value).name for value in named.values()} <= set(one["secrets"]), service
 
 
@@ -128,9 +133,10 @@ def test_the_secrets_of_an_earlier_version_go_on(made: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def roles(databases: Databases) -> tuple[str, str, str]:
+def roles(databases: Databases, servers: EmbeddedServers) -> tuple[str, str, str]:
     """The URLs of a database whose roles the script made: of its superuser, of the fleet, and for reading."""
-    url = databases.create("confined", "template0")
+    databases.create("confined", "template0")
+    url = servers._postgres.url_of(SUPERUSER).replace("/pdpp?", "/confined?")
     script = (ROOT / "docker" / "postgres" / "roles.sql").read_text()
     script = re.sub(r"^\\set.*$", "", script, flags=re.MULTILINE)
     script = re.sub(r":'pdpp_(read_)?password'", "'secret'", script)
@@ -139,12 +145,15 @@ def roles(databases: Databases) -> tuple[str, str, str]:
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(sql.SQL(script))
     own, reading = (
-        make_url(url).set(username=name, password="secret").render_as_string(hide_password=False)
+        make_url(url).update_query_dict({"options": f"-crole={name}"}).render_as_string(hide_password=False)
         for name in ("confined", "confined_read")
     )
-    db = Database(own)
+    # The server lets in the superuser alone, who is the fleet's role for the time of the migration.
+    execute(url, "ALTER ROLE postgres IN DATABASE confined SET role = confined")
+    db = Database(url)
     migrate.upgrade(db)
     db.close()
+    execute(url, "SET ROLE NONE; ALTER ROLE postgres IN DATABASE confined RESET role")
     return url, own, reading
 
 

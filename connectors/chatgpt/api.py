@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from connectors.chatgpt.cursors import CursorPage, by_cursor, cursor_of
@@ -20,6 +20,7 @@ from connectors.chatgpt.tree import Conversation
 from connectors.chatgpt.workspaces import Workspace, as_forbidden, workspaces_of
 from pdpp_worker.connector import ProviderError, ShapeError, UpstreamError
 from pdpp_worker.connector.json_fields import table, tables
+from pdpp_worker.connector.lazily import lazy
 
 BATCH = 10
 """The most conversations that one request may ask for."""
@@ -75,13 +76,13 @@ class Api:
         with as_forbidden(f"the workspace {self.workspace} refuses GET {path}"):
             return self._session.get(path, self.workspace, **parameters)
 
-    @cached_property
+    @lazy
     def workspaces(self) -> list[Workspace]:
         """The workspaces of the user beside the session's own. Raises Forbidden, Gone: the platform tells none."""
         with as_forbidden("the platform does not say which workspaces there are"):
             return workspaces_of(self._get("/accounts/check/v4-2023-04-27"), self._session.workspace)
 
-    @cached_property
+    @lazy
     def projects(self) -> list[Any]:
         """The projects, each with the first of its conversations. Raises Forbidden, Gone: there is no such feature."""
         with as_forbidden("the account has no projects"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
 from connectors.chatgpt.file_rows import Held
 from pdpp_worker.connector import ConfigurationError, Context, Start
+from pdpp_worker.connector.lazily import lazy
 
 CHUNK_BYTES = 1 << 20
 _NAME = re.compile(r"(.+)-([0-9a-f]{64})")
@@ -55,7 +55,7 @@ class KeptFiles:
         draft.replace(self._directory / f"{key}-{digest.hexdigest()}")
         self._digests[key] = digest.hexdigest()
 
-    @cached_property
+    @lazy
     def _digests(self) -> dict[str, str]:
         paths = self._directory.iterdir() if self._directory.is_dir() else ()
         return {found[1]: found[2] for path in paths if (found := _NAME.fullmatch(path.name))}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import cached_property
 from typing import Any
 
 from connectors.chatgpt.fields import millis
 from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, extent, members, pairs
 from connectors.chatgpt.jsonstream import INNER_LEVEL, Element
 from pdpp_worker.connector.json_fields import strings, table
+from pdpp_worker.connector.lazily import lazy
 
 MAPPING = "mapping"
 AT_ONCE_BYTES = 4_000_000
@@ -41,7 +41,7 @@ class Conversation:
         at_once = self._read_at_once(raw)
         self.fields: dict[str, Any] = self._read() if at_once is None else at_once
 
-    @cached_property
+    @lazy
     def branch(self) -> frozenset[str]:
         """The nodes from the current one up to the root: the branch that the owner sees."""
         path: dict[str, None] = {}
@@ -51,7 +51,7 @@ class Conversation:
             node = self._parents[node]
         return frozenset(path)
 
-    @cached_property
+    @lazy
     def current_node(self) -> str | None:
         """The node that ends the visible branch. Where the one that is told does not exist, that is the newest leaf."""
         told = self.fields.get("current_node")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,10 +51,16 @@ def separation(
     found = accounts(settings)
     if not found:
         return Separation((), why_not="the fleet's own user is to run it" if settings.connector_user else _NO_MEANS)
-    given = list(_given(settings, manifest, values))
-    paths = [*_programs(manifest, command), str(folder), str(files), *(path for _, path in given)]
+    given = list(_given(settings, manifest, [values, *_definitions(folder, command)]))
+    started = [command[0], *_tools(folder, command)]
+    paths = [*_programs(manifest, started), str(folder), str(files), *(path for _, path in given)]
     paths = [path for path in paths if Path(path).exists()]
-    asked = [*_read_first(manifest, folder, command), *(f"{how}:{path}" for how, path in given), _way_to(files)]
+    asked = [
+        *_read_first(manifest, folder, command),
+        *(f"read:{tool}" for tool in started),
+        *(f"{how}:{path}" for how, path in given),
+        _way_to(files),
+    ]
     obstacle = _obstacle(found[0], folder, paths, asked)
     if obstacle is None:
         return Separation(found, paths)
@@ -63,11 +72,29 @@ def separation(
     )
 
 
-def _programs(manifest: Manifest, command: Sequence[str]) -> Iterator[str]:
+def _definitions(folder: Path, command: Sequence[str]) -> Iterator[Any]:
+    """The definitions that the program is given as files of JSON, such as that of a tap."""
+    for argument in command[1:]:
+        file = folder / argument
+        if file.suffix == ".json" and file.is_file():
+            with suppress(OSError, ValueError):
+                yield json.loads(file.read_bytes())
+
+
+def _tools(folder: Path, command: Sequence[str]) -> Iterator[str]:
+    """The programs that such a definition names as its tap."""
+    for definition in _definitions(folder, command):
+        tap = definition.get("tap") if isinstance(definition, dict) else None
+        found = shutil.which(str(tap[0])) if isinstance(tap, list) and tap else None
+        if found is not None:
+            yield found
+
+
+def _programs(manifest: Manifest, started: Sequence[str]) -> Iterator[str]:
     """The programs, each with what it was installed with, unless that is a whole home."""
     if manifest.command is not None and manifest.command[0] == PYTHON:
         yield from (sys.prefix, sys.base_prefix, str(PACKAGES / "pdpp_worker"))
-    for place in {Path(command[0]), Path(command[0]).resolve()}:
+    for place in {place for program in started for place in (Path(program), Path(program).resolve())}:
         installed = place.parent.parent
         yield str(installed if len(installed.parts) > 2 and installed != Path.home() else place)
 
@@ -80,7 +107,7 @@ def _read_first(manifest: Manifest, folder: Path, command: Sequence[str]) -> Ite
     yield from (f"read:{argument}" for argument in command[1:] if (folder / argument).exists())
 
 
-def _given(settings: Settings, manifest: Manifest, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _given(settings: Settings, manifest: Manifest, values: Any) -> Iterator[tuple[str, str]]:
     """The owner's own files that it reads, and whether all below them."""
     if "filesystem" in manifest.bindings:  # it reads what lies in the owner's home
         yield "read", settings.platform_environment().get("HOME", os.sep)

@@ -18,6 +18,8 @@ from pdpp_worker.store.engine import POOL_SIZE
 
 AT_WORK = POOL_SIZE
 """Slices that work at once: none of them waits for a connection to the database."""
+PATIENCE_S = 5.0
+"""A slice that has waited so long for a permit that it gave back goes on without one."""
 WITH_PROCESSES = 16
 """Slices with a process of their own at once: each process takes from 30 MB to 300 MB."""
 
@@ -34,6 +36,7 @@ class Permit:
         """`rests`: whether it is given back while the slice waits."""
         self._free = free
         self._rests = rests
+        self._held = False
         self.was_awaited = False
         """Whether none was free when the slice wanted to begin."""
 
@@ -41,24 +44,33 @@ class Permit:
         self.was_awaited = not self._free.acquire(blocking=False)
         if self.was_awaited:
             self._free.acquire()
+        self._held = True
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._free.release()
+        self._give_back()
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """Give the permit back inside the block, and wait for one at its end."""
+        """Give the permit back inside the block, and wait for one at its end, for `PATIENCE_S` at most.
+
+        The others may be waiting for a lock that this slice holds: then it goes on without a permit.
+        """
         if not self._rests:
             yield
             return
         self._rests = False  # a wait within a wait
-        self._free.release()
+        self._give_back()
         try:
             yield
         finally:
-            self._free.acquire()
+            self._held = self._free.acquire(timeout=PATIENCE_S)
             self._rests = True
+
+    def _give_back(self) -> None:
+        if self._held:
+            self._held = False
+            self._free.release()
 
 
 _at_work = threading.BoundedSemaphore(AT_WORK)

@@ -144,16 +144,10 @@ def sweep_structural(**kwargs: Any) -> None:
 
 @app.task(name="pdpp.watch", throws=EXPECTED)  # type: ignore[untyped-decorator]
 def watch(**kwargs: Any) -> None:
-    """Log the connections that stand still."""
+    """Log the connections that stand still, and tell the owner outside the fleet what waits for them."""
     read("pdpp.watch", NoArguments, kwargs)
-    watchdog.watch(services().db)
-
-
-@app.task(name="pdpp.notify", throws=EXPECTED)  # type: ignore[untyped-decorator]
-def notify_owner(**kwargs: Any) -> None:
-    """Tell the owner outside the fleet what waits for them."""
-    read("pdpp.notify", NoArguments, kwargs)
     own = services()
+    watchdog.watch(own.db)
     notifier.tell(own.settings, own.db)
 
 

@@ -72,7 +72,7 @@ def test_a_defect_in_it_is_exit_code_1_and_a_sentence(tmp_path: Path) -> None:
     checked = call("check", str(tmp_path))
 
     assert checked.exit_code == 1
-    assert re.search(r"nothing missing +FAILED", checked.output)
+    assert re.search(r"nothing missing\s+FAILED", checked.output)
     assert "missing without a word: note-3" in checked.output
 
 

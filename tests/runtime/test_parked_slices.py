@@ -17,6 +17,7 @@ from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.errors import LeaseLostError
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.runtime import permits
 from pdpp_worker.runtime.permits import Permit, holds_process
 from pdpp_worker.runtime.renewals import renewals
 from pdpp_worker.runtime.slice import SliceResult, run_slice
@@ -201,6 +202,20 @@ def test_a_slice_that_waits_leaves_its_permit_to_another() -> None:
     free = threading.Semaphore(1)
     with Permit(free, rests=True) as first, first.resting(), first.resting(), Permit(free, rests=True):
         assert not free.acquire(blocking=False)
+    assert free.acquire(blocking=False)
+
+
+def test_a_slice_that_holds_what_the_others_wait_for_goes_on_without_a_permit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(permits, "PATIENCE_S", 0.0)
+    free = threading.BoundedSemaphore(1)
+    other = Permit(free, rests=True)
+
+    with Permit(free, rests=True) as first:
+        with first.resting():
+            other.__enter__()
+        with first.resting():
+            other.__exit__()
+
     assert free.acquire(blocking=False)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 
 from imapclient.imap_utf7 import encode as encode_utf7
 
 from connectors.gmail.client import Answer, Fetches
 from connectors.gmail.local.mime import Section, parsed
+from pdpp_worker.connector.lazily import lazy
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class LocalMail:
     thread: int = 0
     labels: tuple[str, ...] = ()
 
-    @cached_property
+    @lazy
     def section(self) -> Section:
         """The structure."""
         return parsed(self.raw)
