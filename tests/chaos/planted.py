@@ -8,13 +8,13 @@ from pdpp_worker.store import leases
 leases._RENEW = text(str(leases._RENEW).replace("AND token = :token", ""))
 """
 CURSOR_FIRST = """
-from pdpp_worker.runtime import collector
+from pdpp_worker.runtime import committer
 from pdpp_worker.store import commit
 def cursor_first(db, claim, batch, **others):
     with db.begin() as connection:
         commit._write_checkpoints(connection, claim, commit.NO_WALK, batch.checkpoints)
     return commit.commit_batch(db, claim, batch, **others)
-collector.commit_batch = cursor_first
+committer.commit_batch = cursor_first
 """
 GAP_FORGOTTEN = """
 from pdpp_worker.store import commit

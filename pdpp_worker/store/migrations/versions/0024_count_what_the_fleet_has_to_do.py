@@ -77,7 +77,7 @@ _UNTOUCHED = f"""
     SELECT connection, coalesce(greatest(extract(epoch FROM now() - CASE
         WHEN hold_until > now() THEN NULL
         WHEN failing_since IS NOT NULL AND installed AND NOT paused THEN failing_since
-        ELSE greatest(eligible_since, CASE WHEN eligible_since IS NOT NULL THEN least(touched_at, now()) END,
+        ELSE greatest(eligible_since, CASE WHEN eligible_since IS NOT NULL AND touched_at IS NOT NULL THEN least(touched_at, now()) END,
             CASE WHEN eligible_since IS NOT NULL AND hold_until <= now() THEN hold_until END,
             CASE WHEN eligible_since IS NOT NULL AND cooldown_until <= now() THEN cooldown_until END)
         END), 0), 0)::float8 AS untouched_s
