@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--custom-compile-command "make lock" $(LOCK_FLAGS)
 ARGS ?=
 # Most tests wait for servers and processes, so there may be more of them than cores.
-PROCESSES ?= 4
+PROCESSES ?= 5
 CHAOS_SEEDS ?= 1-200
 LOCK_FLAGS ?= --upgrade
 AUDIT_DB ?=

@@ -268,4 +268,4 @@ def test_nothing_is_lost_and_every_run_ends_whatever_happens(
         def __init__(self) -> None:
             super().__init__(scenario, redis, monkeypatch)
 
-    run_state_machine_as_test(Here, settings=stateful(examples=10, steps=25))
+    run_state_machine_as_test(Here, settings=stateful(examples=7, steps=25))

@@ -249,4 +249,4 @@ def test_each_version_works_its_own_runs_and_streams_in_any_order(
         def __init__(self) -> None:
             super().__init__(scenario, redis, monkeypatch)
 
-    run_state_machine_as_test(Here, settings=stateful(examples=8, steps=20))
+    run_state_machine_as_test(Here, settings=stateful(examples=6, steps=20))

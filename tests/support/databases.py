@@ -22,7 +22,7 @@ _TEMPLATE = "template_pdpp"
 _KEPT = "alembic_version"
 _END_OTHERS = """
 SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity
- WHERE datname = current_database() AND pid <> pg_backend_pid()
+ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
 # All that TRUNCATE does not put back: relations with their columns and rules, functions, settings, planner statistics.
 _SCHEMA = """

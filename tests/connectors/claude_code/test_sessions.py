@@ -136,7 +136,7 @@ def play(root: Path, steps: list[tuple[int, str]], seed: int) -> tuple[Held, Hel
 
 
 @given(STEPS, st.integers(0, 1000))
-@examples(8)
+@examples(5)
 def test_many_small_runs_hold_what_one_run_holds(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]], seed: int
 ) -> None:
