@@ -171,7 +171,7 @@ class Reading:
             yield self._record(key, fate)
             yield claim, None  # which breaks a rule, and ends the slice
         elif fate == "readable":
-            yield self._record(key, fate)[0], None
+            yield self._record(key, fate)
             if gap.stream == ITEMS:
                 yield from self._detail_of_recovered(key[1])
             yield claim, Word("claimed", missing)
