@@ -36,7 +36,8 @@ class Permit:
         """`rests`: whether it is given back while the slice waits."""
         self._free = free
         self._rests = rests
-        self._held = False
+        self._held = self._is_over = False
+        self._ending = threading.Lock()
         self.was_awaited = False
         """Whether none was free when the slice wanted to begin."""
 
@@ -48,7 +49,9 @@ class Permit:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._give_back()
+        with self._ending:
+            self._is_over = True
+            self._give_back()
 
     @contextmanager
     def resting(self) -> Iterator[None]:
@@ -66,6 +69,9 @@ class Permit:
         finally:
             self._held = self._free.acquire(timeout=PATIENCE_S)
             self._rests = True
+            with self._ending:
+                if self._is_over:  # a thread of the connector's own comes back after the slice
+                    self._give_back()
 
     def _give_back(self) -> None:
         if self._held:

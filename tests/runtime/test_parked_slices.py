@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from typing import Any
 
@@ -202,6 +202,16 @@ def test_a_slice_that_waits_leaves_its_permit_to_another() -> None:
     free = threading.Semaphore(1)
     with Permit(free, rests=True) as first, first.resting(), first.resting(), Permit(free, rests=True):
         assert not free.acquire(blocking=False)
+    assert free.acquire(blocking=False)
+
+
+def test_a_wait_that_is_over_after_its_slice_takes_no_permit() -> None:
+    free = threading.BoundedSemaphore(1)
+    permit = Permit(free, rests=True)
+
+    with ExitStack() as late, permit:
+        late.enter_context(permit.resting())
+
     assert free.acquire(blocking=False)
 
 
