@@ -67,7 +67,7 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 	$(LOCK) --output-file requirements/peers.txt requirements/peers.in
 
 audit: $(VENV)/.audit ## look for known vulnerabilities of what is pinned; AUDIT_DB=FOLDER asks no network
-	$(BIN)/python -m audit "$(AUDIT_DB)" $(filter-out requirements/taps.txt,$(wildcard requirements/*.txt))
+	$(BIN)/python -m docs._supply "$(AUDIT_DB)" $(filter-out requirements/taps.txt,$(wildcard requirements/*.txt))
 
 sbom: $(VENV)/.audit ## list what is installed, with hashes, in CycloneDX's form: sbom.json
 	$(BIN)/python -m cyclonedx_py requirements --output-reproducible --output-file sbom.json requirements/run.txt

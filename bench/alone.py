@@ -20,7 +20,7 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True)
 class Measure:
-    """What a load took: the time of the clock, the processor time of the client (s), and its peak RSS (bytes)."""
+    """The cost of a load: the time of the clock, the processor time of the client (s), and its peak RSS (bytes)."""
 
     seconds: float
     cpu_s: float

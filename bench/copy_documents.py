@@ -1,4 +1,4 @@
-"""What one would write by hand for a file: orjson, and one COPY of (key, document) into a table with a key."""
+"""The load that one would write by hand for a file: orjson, and one COPY of (key, document) into a table with a key."""
 
 from __future__ import annotations
 

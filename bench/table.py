@@ -21,7 +21,7 @@ _MIB = 2**20
 
 @dataclass(frozen=True)
 class Ground:
-    """What the benchmarks stand on: running servers, a folder for their files, and how much they are to do."""
+    """The ground of the benchmarks: running servers, a folder for their files, and how much they are to do."""
 
     servers: EmbeddedServers
     folder: Path

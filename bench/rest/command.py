@@ -53,7 +53,7 @@ def rest(
     times: Annotated[int, typer.Option(min=2, help="How often it is notified, and each command is run.")] = 40,
     out: Annotated[Path | None, typer.Option("--json", help="Write machine and figures here.")] = None,
 ) -> None:
-    """What the fleet holds and takes while nothing is to be done, and how soon it answers then."""
+    """Measure what the fleet holds and takes while nothing is to be done, and how soon it answers then."""
     with temporary_data_dir() as data_dir, running(data_dir) as up, ProviderProcess() as provider:
         data_dir.mkdir()
         os.environ["PDPP_DATA_DIR"] = str(data_dir)

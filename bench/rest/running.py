@@ -108,7 +108,7 @@ def _pss(pid: int) -> int:
 
 
 def _name(words: list[str]) -> str:
-    """What a process is for, in a word or two."""
+    """The purpose of a process, in a word or two."""
     text = " ".join(words)
     queues = [word.removeprefix("--queues=") for word in words if word.startswith("--queues=")]
     if queues:

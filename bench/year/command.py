@@ -46,7 +46,7 @@ def year(
     times: Annotated[int, typer.Option(min=1, help="How often each question is asked; the median counts.")] = 5,
     out: Annotated[Path | None, typer.Option("--json", help="Write machine and figures here.")] = None,
 ) -> None:
-    """What questions take after a month and after a year, and what it takes to drop what is old."""
+    """Measure questions after a month and after a year, and the dropping of what is old."""
     with temporary_data_dir() as data_dir, acquire(Settings(data_dir=data_dir)) as servers:
         db = Database(servers.database_url)
         machine = this_machine(db.check())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from audit.licences import REQUIREMENTS, licences
-from audit.pins import pins_of
 from docs._reference.markdown import table
+from docs._supply.licences import REQUIREMENTS, licences
+from docs._supply.pins import pins_of
 
 
 def licences_page() -> str:

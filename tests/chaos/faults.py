@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 import psutil
@@ -15,6 +15,7 @@ from pdpp_worker.errors import PdppError
 from pdpp_worker.owner import connection_changes, manual_runs
 from tests.chaos.moved_time import clock_set, idle_hours
 from tests.chaos.world import World, freeze, thaw
+from tests.support.fleet import Member
 
 Lasting = Iterator[None]
 Fault = Callable[[World, random.Random], AbstractContextManager[None]]
@@ -38,23 +39,28 @@ def kill_program(world: World, _: random.Random) -> Lasting:
 
 
 @contextmanager
+def frozen(members: Iterable[Member]) -> Lasting:
+    """Keep these processes still inside the block."""
+    still = list(members)
+    for member in still:
+        freeze(member)
+    yield
+    for member in still:
+        thaw(member)
+
+
+@contextmanager
 def freeze_worker(world: World, choice: random.Random) -> Lasting:
     """A machine stands still, past its leases, and goes on as if nothing had been."""
-    member = world.at_work(choice)
-    freeze(member)
-    yield
-    thaw(member)
+    with frozen([world.at_work(choice)]):
+        yield
 
 
 @contextmanager
 def freeze_all_workers(world: World, _: random.Random) -> Lasting:
     """All machines stand still, as a laptop that sleeps, and wake together."""
-    frozen = list(world.workers)
-    for member in frozen:
-        freeze(member)
-    yield
-    for member in frozen:
-        thaw(member)
+    with frozen(world.workers):
+        yield
 
 
 @contextmanager
@@ -90,12 +96,8 @@ def stop_worker(world: World, choice: random.Random) -> Lasting:
 @contextmanager
 def freeze_beat(world: World, _: random.Random) -> Lasting:
     """Beat stands still, and sends what it has missed."""
-    frozen = list(world.beats)
-    for member in frozen:
-        freeze(member)
-    yield
-    for member in frozen:
-        thaw(member)
+    with frozen(world.beats):
+        yield
 
 
 @contextmanager

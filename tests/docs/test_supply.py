@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from audit.__main__ import COULD_NOT_LOOK, FOUND, main
-from audit.licences import UNTOLD, is_allowed, licences
-from audit.pins import pins_of
 from docs._reference.pages import PAGES
+from docs._supply.__main__ import COULD_NOT_LOOK, FOUND, main
+from docs._supply.licences import UNTOLD, is_allowed, licences
+from docs._supply.pins import pins_of
 from tests.support.pages import ROOT
 
 RANGE = [{"introduced": "0"}, {"fixed": "2.0"}, {"introduced": "3.0"}, {"last_affected": "3.1"}]

@@ -11,7 +11,7 @@ PANELS: dict[str, dict[str, str]] = {
         "up": "Start everything and stay in the foreground.",
         "demo": "Collect a practice account, and watch.",
         "connectors": "List the installed connectors.",
-        "connection": "Add, change, check and remove accounts.",
+        "connection": "Add, change and remove accounts.",
         "connector": "Add, check or begin a connector.",
     },
     "Look": {

@@ -1,4 +1,6 @@
-"""Looks for known vulnerabilities of what is pinned: `python -m audit FOLDER FILE…`; by pip-audit where FOLDER is "".
+"""Looks for known vulnerabilities of what is pinned, by pip-audit where FOLDER is "".
+
+    python -m docs._supply FOLDER FILE…
 
 Ends with 0 when all was looked up and nothing found, 1 with findings, 2 when it could not look.
 """
@@ -9,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from audit.advisories import Advisories
-from audit.pins import pins_of
+from docs._supply.advisories import Advisories
+from docs._supply.pins import pins_of
 
 FOUND, COULD_NOT_LOOK = 1, 2
 

@@ -6,9 +6,9 @@ import re
 from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 
-from audit.pins import pins_of
+from docs._supply.pins import pins_of
 
-REQUIREMENTS = Path(__file__).parents[1] / "requirements" / "run.txt"
+REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "run.txt"
 ALLOWED = {
     *("MIT", "MIT-0", "MIT-CMU", "MIT License", "ISC License", "ISC License (ISCL)", "PSF-2.0", "PSFL"),
     *("BSD", "New BSD", "BSD License", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "Apache Software License"),

@@ -1,1 +1,0 @@
-"""What the project depends on: known vulnerabilities, and licences."""
