@@ -21,6 +21,7 @@ from pdpp_worker.local.embedded.database_roles import SUPERUSER
 from pdpp_worker.setting_files import file_variables
 from pdpp_worker.settings import Settings, setting_names
 from pdpp_worker.store import migrate
+from pdpp_worker.store import roles as store_roles
 from pdpp_worker.store.engine import Database
 from tests.support.databases import Databases
 
@@ -152,6 +153,9 @@ def roles(databases: Databases, servers: EmbeddedServers) -> tuple[str, str, str
     execute(url, "ALTER ROLE postgres IN DATABASE confined SET role = confined")
     db = Database(url)
     migrate.upgrade(db)
+    with pytest.MonkeyPatch.context() as patch, db.begin() as connection:
+        patch.setattr(store_roles, "READER", "confined_read")
+        store_roles.hide_credentials(connection)
     db.close()
     execute(url, "SET ROLE NONE; ALTER ROLE postgres IN DATABASE confined RESET role")
     return url, own, reading
@@ -184,6 +188,9 @@ def test_the_reading_role_reads_and_changes_nothing(roles: tuple[str, str, str])
     _, _, reading = roles
 
     assert len(execute(reading, "SELECT * FROM fleet_runs")) == 6
+    assert execute(reading, "SELECT name, connector FROM connections") == []
+    with pytest.raises(errors.InsufficientPrivilege):
+        execute(reading, "SELECT credentials FROM connections")
     for statement in (
         "DELETE FROM runs",
         "SET default_transaction_read_only = off; DELETE FROM runs",

@@ -7,7 +7,7 @@ from pdpp_worker.store import migrate, retention
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.migrate import require_current, revisions
 
-__all__ = ["kept_days", "require_current", "revisions", "roles_of", "upgrade"]
+__all__ = ["hide_credentials", "kept_days", "require_current", "revisions", "roles_of", "upgrade"]
 
 
 def roles_of(db: Database) -> list[str]:
@@ -28,6 +28,14 @@ def upgrade(db: Database) -> bool:
         return False
     migrate.upgrade(db)
     return True
+
+
+def hide_credentials(db: Database) -> None:
+    """Let `pdpp_read`, where there is such a role, see everything but credentials."""
+    from pdpp_worker.store import roles  # it knows the tables' definitions
+
+    with db.begin() as connection:
+        roles.hide_credentials(connection)
 
 
 def kept_days(settings: Settings) -> dict[str, int]:

@@ -44,6 +44,7 @@ def open_session(*, migrating: bool = False) -> Iterator[Session]:
                 from pdpp_worker.owner import record_tables  # few commands have anything to bring in step
 
                 record_tables.keep_in_step(session.db)
+                schema.hide_credentials(session.db)
         schema.require_current(session.db)
         yield session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table, text
 from sqlalchemy.dialects import postgresql
 
 from pdpp_worker.store.tables import metadata
@@ -49,6 +49,17 @@ _HEAD = f"""
 """
 
 
+def hide_credentials(connection: Connection) -> None:
+    """Let the role that looks see all tables but for credentials, where it is there and the tables are this role's."""
+    if connection.execute(_MAY_GRANT, {"role": READER}).scalar_one():
+        for statement in _of_reader():
+            connection.execute(text(statement))
+
+
+_MAY_GRANT = text("""
+    SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :role)
+        AND pg_has_role((SELECT relowner FROM pg_class WHERE oid = to_regclass('connections')), 'USAGE')
+""")
 _TABLES = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
 ALTER SCHEMA {SCHEMA} OWNER TO {OWNER};
