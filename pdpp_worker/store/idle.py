@@ -7,8 +7,11 @@ import threading
 import time
 from contextlib import suppress
 
+from psycopg import Error as PostgresError
 from sqlalchemy import Engine, QueuePool, event
 from sqlalchemy.exc import SQLAlchemyError
+
+from pdpp_worker.errors import PdppError
 
 IDLE_S = 2.0
 """How long the connections of a process stay open when none of them is used, s."""
@@ -42,10 +45,13 @@ class IdleCloser:
         self._close_idle()
 
     def _close_idle(self) -> None:
-        """Take each idle connection out of the pool and close it; those in use stay, as if this had not been."""
+        """Take each idle connection out of the pool and close it; those in use stay, as if this had not been.
+
+        Where the server is away they are gone with it: the pool looks at each, and whoever needs one tells of that.
+        """
         pool = self._engine.pool
-        for _ in range(pool.checkedin() if isinstance(pool, QueuePool) else 0):
-            with suppress(SQLAlchemyError):
+        with suppress(SQLAlchemyError, PostgresError, PdppError):
+            for _ in range(pool.checkedin() if isinstance(pool, QueuePool) else 0):
                 idle = self._engine.raw_connection()
                 idle.detach()
                 idle.close()

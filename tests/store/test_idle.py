@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
+from pdpp_worker.errors import ServerAwayError
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.idle import IdleCloser
 from tests.support.waiting import until
@@ -44,3 +46,24 @@ def test_a_transaction_that_takes_longer_keeps_its_connection(db: Database, rest
         until(lambda: connections(db) == 1)
 
         assert long.execute(text("SELECT 2")).scalar_one() == 2
+
+
+@pytest.mark.parametrize("error", [psycopg.OperationalError("away"), ServerAwayError("away")])
+def test_a_server_that_went_away_meanwhile_is_told_by_whoever_needs_it(db: Database, error: Exception) -> None:
+    engine = create_engine(db.engine.url, pool_pre_ping=True, connect_args={"application_name": "rests"})
+    closer = IdleCloser(engine, idle_s=3600.0)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT 1"))
+    with db.begin() as connection:
+        query = "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE application_name = 'rests'"
+        connection.execute(text(query))
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    event.listen(engine, "do_connect", refuse)
+
+    closer._close_idle()
+
+    assert connections(db) == 0
+    engine.dispose()
