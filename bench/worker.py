@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -57,9 +58,12 @@ class Outcome:
 
 
 def work(database_url: str, redis_url: str, job: Job) -> Outcome:
-    """Let a process of its own do the job."""
+    """Let a process of its own do the job, with the memory allocator set as for a worker of a fleet."""
     command = [sys.executable, "-m", __name__, database_url, redis_url]
-    done = subprocess.run(command, input=json.dumps(asdict(job)), stdout=subprocess.PIPE, text=True, check=True)
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+    done = subprocess.run(
+        command, input=json.dumps(asdict(job)), stdout=subprocess.PIPE, text=True, check=True, env=environment
+    )
     return Outcome(**json.loads(done.stdout))
 
 

@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     """How long a connection waits for a worker that has died."""
     batch_records: Count = 4_000
     """Most records of a transaction."""
-    batch_bytes: Count = 8_000_000
+    batch_bytes: Count = 4_000_000
     """Most bytes of records of a transaction."""
     batch_s: Seconds = 1.0
     """How long records may wait for their transaction."""
