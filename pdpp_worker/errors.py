@@ -26,7 +26,7 @@ from typing import ClassVar
 
 
 class PdppError(Exception):
-    """Something went wrong in a way that a person can be told about; `slug` is stable for logs and rows."""
+    """An error that a person can be told about; `slug` is stable for logs and rows."""
 
     slug: ClassVar[str] = "error"
 
@@ -50,7 +50,7 @@ class SchemaMismatchError(ConfigurationError):
 
 
 class NotFoundError(ConfigurationError):
-    """Something named by a person does not exist."""
+    """A name, given by a person, of what does not exist."""
 
     slug = "not_found"
 

@@ -355,6 +355,20 @@ def test_no_sentence_of_a_docstring_begins_with_a_riddle() -> None:
     assert riddles == set()
 
 
+def test_a_docstring_of_a_definition_begins_with_a_verb_or_a_noun() -> None:
+    """A reader who lists a file's definitions sees each first line alone."""
+    needs_more = re.compile(r"(?:It|There|They|Those|Nobody|Of|To|As|For|Not|No|From|By|With)\b")
+    found = {
+        f"{path}:{node.lineno}: {text.splitlines()[0]}"
+        for path in SOURCES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if (text := ast.get_docstring(node)) and needs_more.match(text)
+    }
+
+    assert found == set()
+
+
 def test_every_file_says_what_it_is() -> None:
     silent = {str(path) for path in SOURCES if parsed(path).body and ast.get_docstring(parsed(path)) is None}
 

@@ -1,4 +1,4 @@
-"""From a line of a transcript to a record, and nothing of the line is lost.
+"""Makes a record of a line of a transcript; nothing of the line is lost.
 
 A record's own fields are lifted out of the line; everything else stays under `extra`, under `message` (the message
 without its content) and under `attachment` (the attachment without its content). A value of an unexpected type is not

@@ -1,4 +1,4 @@
-"""From bytes to text, whatever the sender claimed about them.
+"""Decodes bytes to text, whatever the sender claimed about them.
 
 Nothing is guessed from the letters: charset-normalizer takes most short texts for another set than they are in (six of
 ten samples of a few words), where Windows-1252 at least keeps every byte in its place.

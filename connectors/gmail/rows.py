@@ -1,4 +1,4 @@
-"""From a server's answers to records: keys, fields, and what a gap has to remember."""
+"""Makes records of a server's answers: keys, fields, and what a gap has to remember."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the codes of Slack's refusals to the failures that say who acts on them."""
+"""Translates the codes of Slack's refusals into failures that say who acts on them."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Conversations:
                 yield from self._checkpoint(1)
 
     def _pass(self, run: str, channel: str, position: Position) -> Iterator[Message]:
-        """From the newest message, or from where an earlier slice left off, down to what was walked before."""
+        """Walk from the newest message, or from where an earlier slice left off, down to what was walked before."""
         hides = has_floor = False
         limit = PAGE if position.mark or not position.low else len(table(position.kept.get("seen"))) + MORE_THAN_SEEN
         for section in downward(self._api, channel, position.mark, position.low, limit):

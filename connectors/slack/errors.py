@@ -24,7 +24,7 @@ class OutOfSight(Refused):
 
 
 class NotOffered(UpstreamError):  # noqa: N818 - it says what became of it
-    """There is no such method where the connection asks."""
+    """The method does not exist where the connection asks."""
 
 
 class CursorLost(UpstreamError):  # noqa: N818 - it says what became of it

@@ -1,4 +1,4 @@
-"""Who is in which conversation, by the Web API.
+"""Memberships of people in conversations, by the Web API.
 
 The cursor is {"counts": conversation to its number of members when they were read, the longest ago first; "failed":
 those that could not be read; "run", with how many were read in it ("fresh"), and how many of these though their number

@@ -1,4 +1,4 @@
-"""From Slack's objects to records: user groups, saved items, reminders, read positions. Pure; takes any JSON."""
+"""Makes records of Slack's objects: user groups, saved items, reminders, read positions. Pure; takes any JSON."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ LIMITED_PAGE = 15
 
 
 class PausedError(Refused):
-    """More is left to read than fits into the slice."""
+    """A rest: more is left to read than fits into the slice."""
 
 
 class Rest:
@@ -34,7 +34,7 @@ class Rest:
         self._left: tuple[Obj, Obj] | None = None
 
     def begin(self) -> None:
-        """Nothing is read yet."""
+        """Begin anew: nothing is read yet."""
         self._left = None
 
     def note(self, partition: Obj, locator: Obj, page: int) -> None:

@@ -1,4 +1,4 @@
-"""From Slack's objects to records: messages and what rides on them. Pure; takes any JSON."""
+"""Makes records of Slack's objects: messages and what rides on them. Pure; takes any JSON."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def find(program: str) -> str | None:
 
 @contextmanager
 def reading(directory: Path) -> Iterator[None]:
-    """Nothing that a worker started writes to the archive while the block lasts.
+    """Keep every program that a worker started from writing to the archive while the block lasts.
 
     Raises:
         ArchiveError: something does already.

@@ -1,4 +1,4 @@
-"""From Slack's objects to records: the workspace, channels, people and files. Pure; takes any JSON."""
+"""Makes records of Slack's objects: the workspace, channels, people and files. Pure; takes any JSON."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Checkpoint = Callable[[int], Iterator[Message]]
 
 
 def no_checkpoint(_: int) -> Iterator[Message]:
-    """No STATE: a recovery run keeps no place."""
+    """Write no STATE: a recovery run keeps no place."""
     return iter(())
 
 

@@ -60,7 +60,7 @@ class Inbox(FileAccount):
         return self._groups
 
     def change(self) -> None:
-        """Another export is saved."""
+        """Save another export."""
         self._export(_EXPORTS)
 
     def plant(self, plant: Plant) -> Planted:

@@ -91,7 +91,7 @@ def covered_by(ledger: Ledger) -> TimeRange | None:
 
 
 def shortened(account: str, window: Window, why: str, retry_after: datetime | None = None) -> SkipResult:
-    """Nothing is held of an account for a period that was promised."""
+    """A gap: nothing is held of an account for a period that was promised."""
     bounds = TimeRange(since=window.since.isoformat(), until=window.until.isoformat())
     scope = BatchScope(partition={_PARTITION: account}, range=bounds)
     return skip(TRANSACTIONS, Reason.RANGE_SHORTENED, scope, why, retry_after=retry_after)

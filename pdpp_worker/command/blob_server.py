@@ -84,7 +84,7 @@ class _Upload(BaseHTTPRequestHandler):
                 self._drain()
 
     def do_GET(self) -> None:
-        """Nothing can be read here."""
+        """Refuse to be read from."""
         self.close_connection = True
         self._answer(HTTPStatus.NOT_FOUND, {"error": {"message": "blobs are only taken here"}})
 

@@ -154,7 +154,7 @@ def naming(gaps: Collection[Gap], resource: str) -> list[Gap]:
 
 
 def _names(gap: Gap, resource: str) -> bool:
-    """By its scope or, where the scope speaks of a part of the resource, by its locator."""
+    """Whether the gap names it: by its scope or, where the scope speaks of a part of it, by its locator."""
     return exact_json(resource)[1:-1] in exact_json([gap.miss.scope.model_dump(), gap.miss.detail_locator])
 
 

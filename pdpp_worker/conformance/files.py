@@ -69,7 +69,7 @@ class FileAccount(PracticeAccount):
                 path.write_bytes(self.garbage)
 
     def restore(self) -> None:
-        """As it was."""
+        """Put every file back as it was."""
         self._failing = frozenset()
         for path, (content, stat) in self._kept.items():
             path.write_bytes(content)

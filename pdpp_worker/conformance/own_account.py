@@ -21,7 +21,7 @@ class OwnAccount(PracticeAccount):
         self.secrets = secrets
 
     def expected_records(self) -> Sequence[RecordGroup]:
-        """Nobody knows them.
+        """Raise: nobody knows them.
 
         Raises:
             NotChecked: always.
@@ -52,7 +52,7 @@ class WithOwnAccount:
         yield OwnAccount(self.settings, self.secrets)
 
     def open_living(self, owner: int) -> AbstractContextManager[LivingAccount]:
-        """Nobody lies about the owner's own account.
+        """Raise: nobody lies about the owner's own account.
 
         Raises:
             NotChecked: always.

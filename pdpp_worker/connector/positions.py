@@ -101,7 +101,7 @@ def with_numbers(ranges: Ranges, numbers: Iterable[int]) -> Ranges:
 
 
 def unread(ranges: Ranges, numbers: Collection[int]) -> Iterator[int]:
-    """Those of the numbers that are in no range, ascending: what was read out of order, and what was kept back once."""
+    """The numbers that are in no range, ascending: what was read out of order, and what was kept back once."""
     places = iter(ranges)
     first, last = next(places, (0, -1))
     for number in sorted(numbers):

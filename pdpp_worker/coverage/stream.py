@@ -32,7 +32,7 @@ class CompleteWalk:
 
     @classmethod
     def of(cls, covered: Covered | None) -> CompleteWalk | None:
-        """From the stream's row, if a walk ever came to its end."""
+        """Read the stream's row, if a walk ever came to its end."""
         if covered is None or covered.last_walk_at is None:
             return None
         return cls(covered.last_walk_run_id, covered.last_walk_at, covered.last_walk_considered)

@@ -14,7 +14,7 @@ UNKNOWN = "no reason is known"
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing is asked for before `until`."""
+    """A wait: nothing is asked for before `until`."""
 
     until: datetime
     reason: str

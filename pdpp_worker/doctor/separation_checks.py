@@ -1,4 +1,4 @@
-"""As whom the programs of connections run, and what they can read therefore."""
+"""Checks the user that the programs of connections run as, and what they can read therefore."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def worker_processes(settings: Settings) -> tuple[ProcessSpec, ...]:
 
 
 def server_processes(settings: Settings) -> Iterator[ProcessSpec]:
-    """For each embedded server in use the process that starts it again should it be lost."""
+    """The process, for each embedded server in use, that starts it again should it be lost."""
     for name in servers_in_use(settings):
         home = settings.data_dir / "embedded" / name
         command = (sys.executable, "-m", "pdpp_worker.local.embedded.revive", name, str(settings.data_dir))

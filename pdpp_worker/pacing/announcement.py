@@ -42,11 +42,11 @@ class Announcement:
         self._remaining = max(0, self._remaining - 1)
 
     def on_success(self) -> None:
-        """It agreed."""
+        """Note that the provider agreed."""
         self._agreed += 1
 
     def on_refused(self, now: float) -> None:
-        """It was refused: with something left, that disagrees."""
+        """Note a refusal: with something left, it disagrees."""
         if self._remaining > 0 if self._told_at == now else self._is_promised:
             self._disagree()
 

@@ -116,7 +116,7 @@ class Controller:
         self._announcement.on_announced(now, limits)
 
     def on_success(self, now: float) -> None:  # noqa: ARG002 - an admission counts from its send
-        """It was answered, whatever the answer, and neither for the rate nor by a failing server."""
+        """Note an answer, whatever it is, that neither refuses for the rate nor comes of a failing server."""
         self._admit()
         self._model.on_success(self._sent_at)
         self._announcement.on_success()
@@ -124,7 +124,7 @@ class Controller:
         self._failures.on_success()
 
     def on_upstream_error(self, now: float, *, weight: float = 1.0) -> None:
-        """It failed at the provider or on the way: no rate signal, and after three in a row an outage.
+        """Note a failure at the provider or on the way: no rate signal, and after three in a row an outage.
 
         One that was to be expected says less of the provider, as its `weight` tells: from 0 to 1.
         """
@@ -132,7 +132,7 @@ class Controller:
         self._failures.on_failure(now, weight)
 
     def on_throttle(self, now: float, retry_after_s: float | None = None) -> None:
-        """It was refused for the rate; `retry_after_s` is the wait that the provider asks for, obeyed up to a day.
+        """Note a refusal for the rate; `retry_after_s` is the wait that the provider asks for, obeyed up to a day.
 
         The third refusal in a row is an outage or a block, so what the first two taught is taken back.
         """

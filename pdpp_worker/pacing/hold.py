@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing may be sent before `until` (s, the clock of the rate model); `reason` is a short phrase for owners."""
+    """A pause until `until` (s, the clock of the rate model); `reason` is a short phrase for owners."""
 
     until: float
     reason: str

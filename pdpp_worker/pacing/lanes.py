@@ -77,15 +77,15 @@ class Lanes:
         self._lane(lane).on_announced(now, limits)
 
     def on_success(self, now: float, lane: str = "") -> None:
-        """It was answered, whatever the answer, and neither for the rate nor by a failing server."""
+        """Note an answer, whatever it is, that neither refuses for the rate nor comes of a failing server."""
         self._lane(lane).on_success(now)
 
     def on_upstream_error(self, now: float, lane: str = "", *, weight: float = 1.0) -> None:
-        """It failed at the provider or on the way; three in a row, of any lane and of full weight, are an outage."""
+        """Note a failure at the provider or on the way; three in a row, of any lane at full weight, are an outage."""
         self._lane(lane).on_upstream_error(now, weight=weight)
 
     def on_throttle(self, now: float, retry_after_s: float | None = None, lane: str = "") -> None:
-        """It was refused for the rate; `retry_after_s`, the wait that the provider asks for, holds this lane alone."""
+        """Note a refusal for the rate; `retry_after_s`, the wait that the provider asks for, holds this lane alone."""
         self._lane(lane).on_throttle(now, retry_after_s)
 
     def snapshot(self, now: float) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class Model:
         self._bucket.on_admitted()
 
     def on_success(self, sent_at: float) -> None:
-        """It was answered."""
+        """Note that the request was answered."""
         self._probing.on_success(sent_at)
 
     def on_refused(self, refusal: Refusal, admitted: Sequence[float]) -> None:

@@ -37,7 +37,7 @@ class Outage:
         return True
 
     def on_success(self) -> None:
-        """It is over."""
+        """End the outage."""
         self.in_a_row, self._evidence = 0, 0.0
 
     def hold(self) -> Hold:

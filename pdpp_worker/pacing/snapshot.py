@@ -39,7 +39,7 @@ class _Checked(BaseModel):
 
 
 class BucketSnapshot(_Checked):
-    """Of a token bucket; `from_full` are the admissions since it was last full, and the refusal that ended them."""
+    """A token bucket; `from_full` are the admissions since it was last full, and the refusal that ended them."""
 
     rate: Rate
     burst: Some
@@ -51,7 +51,7 @@ class BucketSnapshot(_Checked):
 
 
 class WindowSnapshot(_Checked):
-    """Of a window's budget; its next reset may be ahead, so that `reset_ago` may be negative."""
+    """The state of a window's budget; its next reset may be ahead, so that `reset_ago` may be negative."""
 
     limit: Some
     length: Annotated[float, Field(ge=1, le=LONGEST_HOLD_S)]
@@ -61,7 +61,7 @@ class WindowSnapshot(_Checked):
 
 
 class ProbingSnapshot(_Checked):
-    """Of the place between two probes."""
+    """The place between two probes."""
 
     throttled: bool
     successes: Count
@@ -70,7 +70,7 @@ class ProbingSnapshot(_Checked):
 
 
 class SlowingSnapshot(_Checked):
-    """Of refusals without probing; `spans` are admissions and the time that they took."""
+    """The state of refusals without probing; `spans` are admissions and the time that they took."""
 
     spans: list[Annotated[tuple[Count, Annotated[float, Field(gt=0)]], Field(strict=False)]]
     close: Count
@@ -94,7 +94,7 @@ class ModelSnapshot(_Checked):
 
 
 class AnnouncementSnapshot(_Checked):
-    """Of what was announced."""
+    """The state of what was announced."""
 
     remaining: Count
     reset_s: Wait
@@ -103,7 +103,7 @@ class AnnouncementSnapshot(_Checked):
 
 
 class OutageSnapshot(_Checked):
-    """Of failures in a row."""
+    """The state of failures in a row."""
 
     in_a_row: Count
     evidence: Annotated[float, Field(ge=0, le=_MOST)]
@@ -124,7 +124,7 @@ class LaneSnapshot(_Checked):
 
 
 class SharedSnapshot(_Checked):
-    """Of what the lanes of a connection have in common."""
+    """The state that the lanes of a connection have in common."""
 
     refused_ago: list[Seconds]
     failures: OutageSnapshot
@@ -133,7 +133,7 @@ class SharedSnapshot(_Checked):
 
 
 class Snapshot(_Checked):
-    """Of a connection: its lanes by name."""
+    """The state of a connection: its lanes by name."""
 
     version: Literal[2]
     shared: SharedSnapshot

@@ -85,7 +85,7 @@ class TokenBucket:
         self._level_at = at
 
     def measure_burst(self) -> None:
-        """With the rate known, see how much the bucket held when it was last full.
+        """See, with the rate known, how much the bucket held when it was last full.
 
         A rate that is still too high makes the burst look too small, so it shrinks by one at a time.
         """

@@ -81,7 +81,7 @@ class Window:
         return shut_until if self._reset_at is None else self._began(sent_at, self._reset_at) + self.length
 
     def on_refused_again(self, sent_at: float, admitted: Sequence[float], told_reset_at: float | None) -> None:
-        """It is still shut: its budget is no more than what it holds now."""
+        """Note that the window is still shut: its budget is no more than what it holds now."""
         self.limit = max(1, min(self.limit, within(self.length, sent_at, admitted)))
         if told_reset_at is None:
             self._reset_at = None

@@ -61,7 +61,7 @@ def any_int(text: str) -> int | Decimal:
 
 
 def as_written(value: Any) -> orjson.Fragment:
-    """For `orjson.dumps(default=…)`: a Decimal as its digits.
+    """A Decimal as its digits, for `orjson.dumps(default=…)`.
 
     Raises:
         TypeError: it is something else, or no number that can be written out.
@@ -74,7 +74,7 @@ def as_written(value: Any) -> orjson.Fragment:
 
 
 def as_float(value: Any) -> float:
-    """For `json.dumps(default=…)`: a Decimal as the nearest float, where it cannot be written out.
+    """A Decimal as the nearest float, where it cannot be written out, for `json.dumps(default=…)`.
 
     Raises:
         TypeError: it is something else.

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RecoveryKind(StrEnum):
-    """Who retries a gap, and when."""
+    """The party that retries a gap, and the time of it."""
 
     RUNTIME = "retry_by_runtime"
     UPGRADE = "retry_on_connector_upgrade"

@@ -98,7 +98,7 @@ class AssignedGaps:
         return GapClosure(gap.stream, gap.scope, absent=False, rests_on=tuple(self._rows.get(item, ())), instead=older)
 
     def resolve(self, gap_id: str | None) -> None:
-        """Nothing more is to be said of a gap."""
+        """Note that nothing more is to be said of a gap."""
         if gap_id is not None:
             self.unresolved.pop(gap_id, None)
         if not self.unresolved:

@@ -149,7 +149,7 @@ class MessageHandler:
         """Report what was held until an end that has not come: nothing, where every message counts as it comes."""
 
     def resolve(self, gap_id: str | None) -> None:
-        """Nothing more is to be said of an assigned gap."""
+        """Note that nothing more is to be said of an assigned gap."""
         self._assigned.resolve(gap_id)
 
     def forget(self) -> None:

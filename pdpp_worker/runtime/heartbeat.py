@@ -15,7 +15,7 @@ from pdpp_worker.store.run_parked import Parked
 
 
 def never() -> bool:
-    """Nobody asks to stop."""
+    """Never ask to stop."""
     return False
 
 
@@ -96,7 +96,7 @@ class Heartbeat:
         self._due_at = time.monotonic() + self.claim.lease_s / HEARTBEATS_PER_LEASE
 
     def note_lost(self) -> None:
-        """Another worker holds the lease."""
+        """Note that another worker holds the lease."""
         self.lost = True
         self._wake.set()
 

@@ -1,4 +1,4 @@
-"""From a RECORD to the row that is stored, or to its rejection; pure."""
+"""The way from a RECORD to the row that is stored, or to its rejection; pure."""
 
 from __future__ import annotations
 

@@ -16,5 +16,5 @@ def note(connection: Connection, connection_id: int) -> None:
 
 
 def among(connection: Connection, ids: Collection[int]) -> set[int]:
-    """Those of the ids that belong to removed connections."""
+    """The ids, among these, of removed connections."""
     return set(connection.execute(_AMONG, {"ids": sorted(ids)}).scalars()) if ids else set()

@@ -88,7 +88,7 @@ def advance(connection: Connection, connection_id: int, next_run_at: datetime, e
 
 
 def postpone(connection: Connection, connection_id: int, wait_s: float, error: str) -> None:
-    """Nothing could be started for it: look again in `wait_s`, and say until then why."""
+    """Note that nothing could be started: look again in `wait_s` (s), and say until then why."""
     connection.execute(_POSTPONE, {"connection_id": connection_id, "wait_s": wait_s, "error": storable(error)})
 
 

@@ -1,4 +1,4 @@
-"""From a connector's data to what PostgreSQL can hold, without losing a character.
+"""Translates a connector's data into what PostgreSQL can hold, without losing a character.
 
 `jsonb` refuses U+0000 and lone surrogates; where a record holds such text, `jsonb` gets U+FFFD in their place, so that
 the record can be queried. It also turns a float such as 1e23 into an integer, and -0.0 into 0.0. In all of these cases

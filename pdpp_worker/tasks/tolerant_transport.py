@@ -59,21 +59,21 @@ def _read(read: Callable[[], Read]) -> Read:
 
 
 class Channel(_TolerantChannel, kombu_redis.Channel):
-    """Of a server."""
+    """A channel of a server."""
 
 
 class Transport(_TolerantTransport, kombu_redis.Transport):
-    """To a server."""
+    """The transport to a server."""
 
     Channel = Channel
 
 
 class SentinelChannel(_TolerantChannel, kombu_redis.SentinelChannel):
-    """Of the server that sentinels name."""
+    """A channel of the server that sentinels name."""
 
 
 class SentinelTransport(_TolerantTransport, kombu_redis.SentinelTransport):
-    """To the server that sentinels name."""
+    """The transport to the server that sentinels name."""
 
     Channel = SentinelChannel
 

@@ -170,7 +170,7 @@ class Unknown(Endpoint):
     kind = "other"
 
     def produce(self) -> Answer:
-        """Not there."""
+        """Refuse: there is no such resource."""
         raise ApiError(404, "Not Found")
 
 

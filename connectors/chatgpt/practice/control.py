@@ -81,7 +81,7 @@ class Changes(Control):
 
 
 class SetQuota(Control):
-    """Another quota, from its beginning."""
+    """Replace the quota by another one, from its beginning."""
 
     post = Control.reply
 
@@ -103,7 +103,7 @@ class SetFaults(Control):
 
 
 class SetToken(Control):
-    """Another access token; the one before is refused from now on."""
+    """Replace the access token; the one before is refused from now on."""
 
     post = Control.reply
 

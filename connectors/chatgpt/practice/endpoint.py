@@ -28,7 +28,7 @@ class Endpoint(RequestHandler):
         self.backend = backend
 
     def compute_etag(self) -> None:
-        """No conditional answers: the platform gives none."""
+        """Give no conditional answers: the platform gives none."""
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:  # noqa: ARG002 - tornado's signature
         """Text of any bytes: a request that cannot be decoded is answered and written down like any other."""

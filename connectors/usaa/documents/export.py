@@ -81,7 +81,7 @@ class Export:
 
     @property
     def span(self) -> Span | None:
-        """From the first to the last posted day, which may go on; a day with pending rows is not over yet."""
+        """The first to the last posted day, which may go on; a day with pending rows is not over yet."""
         if not self.entries:
             return None
         days = [entry.day for entry in self.entries]

@@ -44,7 +44,7 @@ _CYCLE = re.compile(r"days in (?:the )?(?:billing|statement) (?:cycle|period)\W*
 
 
 class UnknownTemplateError(Exception):
-    """No template that is known here reads the statement; says why, without content."""
+    """A statement that no template known here reads; says why, without content."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class AccountNames:
         return next(iter(left)) if is_only and len(left) == 1 else account.id
 
     def _note_owner(self, found: Sequence[SiteAccount]) -> None:
-        """Another owner's dashboard shows none of the accounts known."""
+        """Refuse a dashboard that shows none of the accounts known: it is another owner's."""
         ids = {account.id for account in found}
         digits = {account.last_four for account in found if account.last_four is not None}
         is_known = not ids.isdisjoint(self.held) or not digits.isdisjoint(self.last_four.values())

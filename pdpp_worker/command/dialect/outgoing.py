@@ -17,7 +17,7 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def line(self) -> dict[str, Any]:
-        """As plain JSON; members without a value are left out, but for those that connectors look for."""
+        """The message as plain JSON; members without a value are left out, but for those that connectors look for."""
         given = self.model_dump(exclude_none=True)
         return {**dict.fromkeys(self._ALWAYS), **given}
 

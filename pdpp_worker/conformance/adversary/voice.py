@@ -78,7 +78,7 @@ class Voice:
             listener(begins=False)
 
     def moment(self) -> None:
-        """Something may happen to the account."""
+        """Let something happen to the account."""
         if self._happened < MOST_EVENTS and self.rng.random() < self._manner.restless:
             self._happened += 1
             self._happen(self.rng)

@@ -31,7 +31,7 @@ class Unlimited:
         return UNCHARGED
 
     def set_rate(self, rate_per_s: float, now: float) -> None:
-        """No rate to change."""
+        """Do nothing: this model has no rate to change."""
 
 
 class TokenBucket:

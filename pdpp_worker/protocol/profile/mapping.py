@@ -1,4 +1,4 @@
-"""From the profile's form of a manifest to ours, and what of it has no counterpart here."""
+"""Translates the profile's form of a manifest into ours, and names what has no counterpart here."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _check_version(version: str) -> None:
 
 
 def _is_scheduled(refresh: RefreshForm) -> bool:
-    """Not what is paused, may ask its owner in the background, or is collected by hand and names no interval."""
+    """Leave out what is paused, may ask its owner in the background, or is collected by hand and names no interval."""
     by_hand = refresh.recommended_mode == "manual" and refresh.recommended_interval_seconds is None
     return refresh.background_safe and refresh.recommended_mode != "paused" and not by_hand
 

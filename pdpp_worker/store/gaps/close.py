@@ -89,7 +89,7 @@ def close_passed(connection: Connection, claim: Claim, stream: str) -> list[str]
 
 
 def missing_in(connection: Connection, connection_id: int, streams: Iterable[str]) -> set[str]:
-    """Those of the streams that have open gaps."""
+    """The streams, among these, that have open gaps."""
     values = {"connection_id": connection_id, "streams": sorted(streams)}
     return set(connection.execute(_MISSING_IN, values).scalars())
 
