@@ -20,6 +20,7 @@ from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.search import indexer
 from pdpp_worker.store import process_marks, retention, runs
 from pdpp_worker.store.runs import DueRun
+from pdpp_worker.tasks import frozen
 from pdpp_worker.tasks.alive import MarkStep
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.arguments import (
@@ -73,6 +74,7 @@ def slice_(**kwargs: Any) -> None:
     """Take up a run for one slice; if it goes on, notify a worker when it does."""
     run_id = read("pdpp.slice", SliceArguments, kwargs).run
     own = services()
+    frozen.watch()  # here, as a process that has forked after it began to be watched cannot be watched itself
     with live_runs.entered(run_id) as free:
         if not free:
             return
@@ -81,11 +83,14 @@ def slice_(**kwargs: Any) -> None:
             own.settings, own.db, own.redis, run_id, turn=turn, stopping=stopping, on_stuck=replace_worker
         )
     if result is not None and result.status is None and not stopping():
-        due = DueRun(run_id, result.connector)
-        if result.pause_s > 0:
-            _delayed.schedule(due, result.pause_s)
-        else:
-            _notify_once(due)
+        _go_on(DueRun(run_id, result.connector), result.pause_s)
+
+
+def _go_on(due: DueRun, pause_s: float) -> None:
+    if pause_s > 0:
+        _delayed.schedule(due, pause_s)
+    else:
+        _notify_once(due)
 
 
 @app.task(name="pdpp.recover", throws=EXPECTED)  # type: ignore[untyped-decorator]
