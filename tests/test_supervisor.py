@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local.log_files import rotate
 from pdpp_worker.local.needs import OnRequest, request, request_file
 from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
 from tests.support.waiting import until
@@ -127,6 +128,25 @@ def test_a_crashed_process_is_started_again_after_a_delay_that_doubles(superviso
         assert not has_ended(pid_of(supervisor))
 
 
+def test_one_that_cannot_be_started_is_tried_again_and_the_others_go_on(
+    supervisor: Supervisor, clock: Clock, tmp_path: Path
+) -> None:
+    logs = tmp_path / "logs"
+    logs.rename(tmp_path / "aside")
+    logs.touch()  # in the way
+
+    crash(supervisor)
+    clock.now += 1.0
+    supervisor.poll()
+    assert supervisor.states[0].crashes == 2
+    assert supervisor.states[0].pid is None
+
+    logs.unlink()
+    clock.now += 2.0
+    supervisor.poll()
+    assert not has_ended(pid_of(supervisor))
+
+
 def test_the_delay_has_a_ceiling(supervisor: Supervisor, clock: Clock) -> None:
     for _ in range(8):
         crash(supervisor)
@@ -160,6 +180,16 @@ def test_a_long_log_is_put_aside_while_its_process_writes_on(tmp_path: Path) -> 
         assert aside.stat().st_size > 10_000_000
         until(lambda: log.stat().st_size > 0)
         assert log.read_bytes()[:1] == b"x" or b"first" not in log.read_bytes()[:10]
+
+
+def test_a_long_log_that_cannot_be_put_aside_is_emptied_and_ends_nobody(tmp_path: Path) -> None:
+    log = tmp_path / "child.log"
+    log.write_text("long")
+    log.with_name("child.log.1").mkdir()  # in the way
+
+    rotate(log, 3)
+
+    assert log.read_text() == ""
 
 
 def test_a_long_log_is_put_aside_at_the_start(tmp_path: Path) -> None:

@@ -131,7 +131,6 @@ class Supervisor:
         """
         if self._lock is None:
             self._lock = hold_fleet(self._data_dir)
-        (self._data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
         self.poll()
 
     def poll(self) -> None:
@@ -207,10 +206,19 @@ class Supervisor:
         self._told.set()
 
     def _launch(self, process: _Process, now: float) -> None:
-        socket = getattr(process.spec.need, "socket", None)
-        with self.log_path(process.spec.name).open("ab") as output:
-            process.popen = subprocess.Popen(
-                with_parent_death_signal(process.spec.command, signal.SIGTERM),
+        """Start a process; what fails at that, such as a full disk, costs it alone."""
+        process.started_at, process.is_told = now, False
+        try:
+            process.popen = self._started(process.spec)
+        except OSError as error:
+            self._put_off(process, now, f"cannot be started ({error.strerror})")
+
+    def _started(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:
+        log, socket = self.log_path(spec.name), getattr(spec.need, "socket", None)
+        log.parent.mkdir(mode=0o700, exist_ok=True)
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                with_parent_death_signal(spec.command, signal.SIGTERM),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -218,7 +226,6 @@ class Supervisor:
                 process_group=0,
                 pass_fds=() if socket is None else (socket,),
             )
-        process.started_at, process.is_told = now, False
 
     def _bury(self, process: _Process, now: float) -> None:
         """Clean up after a process that ended, and say when it is started again."""
@@ -230,16 +237,14 @@ class Supervisor:
         if process.spec.need is not None and popen.returncode == 0:
             process.crashes, process.due_at = 0, now + _FIRST_DELAY_S
             return
+        self._put_off(process, now, f"ended with status {popen.returncode}")
+
+    def _put_off(self, process: _Process, now: float, how: str) -> None:
         process.crashes = 1 if now - process.started_at > _STABLE_S else process.crashes + 1
         delay = min(_FIRST_DELAY_S * 2 ** (process.crashes - 1), _LONGEST_DELAY_S)
         process.due_at = now + delay
-        logger.warning(
-            "%s ended with status %d; starting it again in %.0f s; its log is %s",
-            process.spec.name,
-            popen.returncode,
-            delay,
-            self.log_path(process.spec.name),
-        )
+        name, log = process.spec.name, self.log_path(process.spec.name)
+        logger.warning("%s %s; starting it again in %.0f s; its log is %s", name, how, delay, log)
 
 
 def _kill_group(popen: subprocess.Popen[bytes]) -> None:
