@@ -92,6 +92,7 @@ def _start(command: Sequence[str], lifeline: int, identity: Identity, paths: Seq
     try:
         os.setpgid(0, 0)
         os.close(lifeline)
+        _end_first()
         is_apart = offline and leave_network()
         enter(identity, paths)
         if offline and not is_apart and not leave_network_as_user():
@@ -103,6 +104,12 @@ def _start(command: Sequence[str], lifeline: int, identity: Identity, paths: Seq
     except OSError as error:
         os.write(2, f"{command[0]}: {error}\n".encode())
     os._exit(CANNOT_START)
+
+
+def _end_first() -> None:
+    """Let a system that runs out of memory end this process before the fleet's own."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def enter(identity: Identity, paths: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.isolation import reason as why
-from pdpp_worker.protocol.messages import DetailGapRecovered, Message, SourceAccount
+from pdpp_worker.protocol.messages import DetailGapRecovered, Message, Progress, SourceAccount
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.committer import Committer
@@ -17,6 +17,9 @@ from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.store.accounts import recognize
 from pdpp_worker.store.batch import Spent
 from pdpp_worker.store.met_account import Account
+
+MOST_PROGRESS = 250_000
+"""Messages of PROGRESS in a row that are a flood. An honest connector names at least a position between so many."""
 
 
 class Collector:
@@ -28,6 +31,8 @@ class Collector:
         self._limits = opened.limits
         self._committer = Committer(opened)
         self._failed: Exception | None = None
+        self._empty_in_row = 0
+        """Messages since the last one that says anything of the source."""
         self._limits.before_long_wait = self._commit_before_wait
 
     @property
@@ -119,6 +124,7 @@ class Collector:
 
     def _take(self, message: Message) -> None:
         """Handle a message. A violation costs the rest of the run, and nothing that came before it."""
+        self._check_says_something(message)
         if type(message) is DetailGapRecovered:
             self._committer.settle()  # it may rest on a record that is being written
         try:
@@ -130,6 +136,13 @@ class Collector:
             raise ConnectorFailedError(Reason.PARSE_FAILED, text) from error
         if type(message) is SourceAccount:
             self._check_account(Account(message.identity, message.label))
+
+    def _check_says_something(self, message: Message) -> None:
+        """End a connector that floods: nothing it sends would ever end its slice."""
+        self._empty_in_row = self._empty_in_row + 1 if type(message) is Progress else 0
+        if self._empty_in_row > MOST_PROGRESS:
+            text = f"the connector sent more than {MOST_PROGRESS:,} messages of PROGRESS in a row, and nothing else"
+            raise ConnectorFailedError(Reason.PARSE_FAILED, text)
 
     def _check_account(self, met: Account) -> None:
         """Refuse another account than before, with all that was said so far."""

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from pdpp_worker.connector import Context, Message, Reason, Start, skip
+from pdpp_worker.connector import Context, Message, Progress, Reason, Start, skip
 from pdpp_worker.pacing.bucket import connect
 from pdpp_worker.protocol.scope import WHOLE_STREAM
+from pdpp_worker.runtime import collector
 from pdpp_worker.runtime.time_limits import SliceEnded
 from pdpp_worker.store import runs
 from tests.support.scripted import Scenario, record, state
@@ -129,6 +130,26 @@ def test_the_owner_can_stop_a_run_and_keeps_what_is_durable(scenario: Scenario) 
 
     assert run["status"] == "cancelled"
     assert run["records_durable"] == len(scenario.held()) > 10
+
+
+def test_a_connector_that_floods_ends_and_keeps_what_came_before(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def floods(_: Start, __: Context) -> Iterator[Message]:
+        yield record("a")
+        yield state(1)
+        for _number in range(100):
+            yield Progress(message="nothing new")
+        yield record("b")
+
+    scenario.install(floods)
+    monkeypatch.setattr(collector, "MOST_PROGRESS", 99)
+
+    run = scenario.run()
+
+    assert run["status"] == "partially_completed"
+    assert "more than 99 messages of PROGRESS in a row" in run["error"]
+    assert (set(scenario.held()), scenario.cursors()) == ({"a"}, {"items": "1"})
 
 
 def test_a_queued_run_can_be_stopped_before_it_starts(scenario: Scenario) -> None:

@@ -254,6 +254,13 @@ def test_a_flood_on_standard_error_reaches_the_log_bounded(commands: Commands) -
     assert logs[-2]["event"] == "command says more than is logged"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ranks processes for that")
+def test_a_system_without_memory_ends_the_command_before_the_worker(commands: Commands) -> None:
+    commands.misbehave("tells_its_rank")
+
+    assert commands.rows("SELECT data ->> 'text' AS rank FROM records") == [{"rank": "1000"}]
+
+
 def test_secrets_of_the_connection_reach_neither_the_log_nor_the_run(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:

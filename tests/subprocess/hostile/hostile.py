@@ -56,6 +56,12 @@ def good() -> None:
     done(1)
 
 
+def tells_its_rank() -> None:
+    record("a", text=Path("/proc/self/oom_score_adj").read_text().strip())
+    state(1)
+    done(1)
+
+
 def never_answers() -> None:
     mark(os.getpid())
     forever()
