@@ -65,6 +65,7 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 	$(LOCK) --output-file requirements/taps.txt requirements/taps.in
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/audit.txt requirements/audit.in
 	$(LOCK) --output-file requirements/peers.txt requirements/peers.in
+	$(LOCK) --output-file requirements/kubernetes.txt requirements/kubernetes.in
 
 audit: $(VENV)/.audit ## look for known vulnerabilities of what is pinned; AUDIT_DB=FOLDER asks no network
 	$(BIN)/python -m docs._supply "$(AUDIT_DB)" $(filter-out requirements/taps.txt,$(wildcard requirements/*.txt))

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from tests.support.fleet import ROOT
 
@@ -19,33 +20,47 @@ PLACES = (
 
 
 def interpreter(version: str, celery: str, directory: Path) -> Path:
-    """An interpreter of this version in an environment of its own, with this Celery; skipped where there is none.
+    """An interpreter of this version in an environment of its own, with this Celery; skipped where one is missing.
 
     The project pins one Celery; another one takes its place after what is pinned was installed.
     """
     base = _find(version)
     if base is None:
         pytest.skip(f"Python {version} is not installed")
-    subprocess.run([base, "-m", "venv", directory / "venv"], check=True)
+    uv("venv", "--python", base, str(directory / "venv"))
     python = directory / "venv" / "bin" / "python"
-    _install(python, "--require-hashes", "--requirement", str(ROOT / "requirements" / "run.txt"))
-    _install(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    install(python, "--require-hashes", "--requirement", str(ROOT / "requirements" / "run.txt"))
+    install(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     if not _version(python, "celery").startswith(f"{celery}."):
-        _install(python, f"celery=={celery}.*", f"kombu=={celery}.*")
+        try:
+            install(python, f"celery=={celery}.*", f"kombu=={celery}.*")
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"Celery {celery} cannot be installed: {error.stderr.strip().splitlines()[-1]}")
     return python
 
 
 def _find(version: str) -> str | None:
     for place in PLACES:
         found = shutil.which(f"python{version}", path=place)
-        if found and subprocess.run([found, "-c", "import ensurepip, venv"], capture_output=True).returncode == 0:
+        if found and _version_of(found) == version:
             return found
     return sys.executable if sys.version.startswith(f"{version}.") else None
 
 
-def _install(python: Path, *arguments: str) -> None:
-    quiet = ("--quiet", "--disable-pip-version-check")
-    subprocess.run([python, "-m", "pip", "install", *quiet, *arguments], check=True, stderr=subprocess.DEVNULL)
+def _version_of(python: str) -> str:
+    """Its version; none where it is only the shim of one that is not there."""
+    asked = [python, "-c", "import sys; print('{}.{}'.format(*sys.version_info))"]
+    return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+
+
+def install(python: Path, *arguments: str) -> None:
+    """Install into the environment of an interpreter; raises CalledProcessError."""
+    uv("pip", "install", "--python", str(python), *arguments)
+
+
+def uv(*arguments: str) -> None:
+    """Run uv; raises CalledProcessError."""
+    subprocess.run([find_uv_bin(), "--quiet", *arguments], check=True, capture_output=True, text=True)
 
 
 def _version(python: Path, package: str) -> str:
