@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.local import locks
 from pdpp_worker.local.embedded import major_upgrade
 from pdpp_worker.local.embedded.account import make_directory, make_owned_directory
 from pdpp_worker.local.embedded.postgres import Postgres
 from pdpp_worker.local.embedded.reference import Reference
+from pdpp_worker.local.embedded.server import SUPERVISOR_LOCK
 from tests.support.servers import temporary_data_dir
 from tests.support.waiting import until
 
@@ -46,7 +48,7 @@ def test_the_data_of_an_older_server_is_brought_over_and_kept_for_the_way_back(o
         assert done.new == server.program_version() != done.old
         assert (done.old_data / "PG_VERSION").read_text().strip() == done.old
         assert done.dump.stat().st_size > 0
-        until(lambda: not (server.data / "postmaster.pid").exists())
+        until(lambda: not locks.is_locked(server.home / SUPERVISOR_LOCK))
         server.data.rename(server.data.with_name("data.aside"))
         done.old_data.rename(server.data)
         with major_upgrade._running(server, old / "postgres", server.data), connected(server) as connection:
