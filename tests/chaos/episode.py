@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from tests.chaos.faults import FAULTS, TOGETHER, Fault, may_meet
+from tests.chaos.faults import FAULTS, TOGETHER, may_meet
 from tests.chaos.invariants import violations
-from tests.chaos.world import World
+from tests.chaos.world import Fault, World
 
 ACCOUNTS, NOTES, NEW = 2, 150, 30
 PACE_S = 0.02

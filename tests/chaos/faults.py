@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 import psycopg
 from redis import Redis
 from redis.exceptions import RedisError
 
-from pdpp_worker.errors import PdppError
-from pdpp_worker.owner import connection_changes, manual_runs
 from tests.chaos.moved_time import clock_set, idle_hours
-from tests.chaos.world import World, freeze, thaw
+from tests.chaos.outside import failing_notes, goes_wrong, owner_acts, provider_away
+from tests.chaos.supervised import kill_supervisor
+from tests.chaos.troubles import TROUBLES
+from tests.chaos.world import Fault, Lasting, World, freeze, thaw
 from tests.support.fleet import Member
-
-Lasting = Iterator[None]
-Fault = Callable[[World, random.Random], AbstractContextManager[None]]
 
 
 @contextmanager
@@ -216,51 +214,6 @@ def lose_bells(world: World, _: random.Random) -> Lasting:
     yield
 
 
-@contextmanager
-def failing_notes(world: World, choice: random.Random) -> Lasting:
-    """Some notes cannot be read."""
-    for notes in world.notes.values():
-        notes.fail(dict.fromkeys(choice.sample(notes.keys, len(notes.keys) // 4), choice.choice((500, 503, 429))))
-    yield
-    for notes in world.notes.values():
-        notes.heal()
-
-
-@contextmanager
-def provider_away(world: World, choice: random.Random) -> Lasting:
-    """The provider answers nothing but errors, or slowly."""
-    for notes in world.notes.values():
-        if choice.random() < 0.5:
-            notes.slow(0.4)
-        else:
-            notes.fail_all(choice.choice((500, 502, 503, 429)))
-    yield
-    for notes in world.notes.values():
-        notes.heal()
-
-
-@contextmanager
-def owner_acts(world: World, choice: random.Random) -> Lasting:
-    """The owner cancels, pauses, asks for runs and recoveries, sets a rate."""
-    with world.database() as db, suppress(PdppError):
-        name = choice.choice([row["name"] for row in world.rows("SELECT name FROM connections")])
-        act = choice.choice(("cancel", "pause", "run", "full", "recover", "rate"))
-        if act == "cancel":
-            manual_runs.cancel(db, name)
-        elif act == "pause":
-            connection_changes.pause(db, name, True)
-            yield
-            connection_changes.pause(db, name, False)
-            return
-        elif act == "rate":
-            connection_changes.set_rate(db, name, choice.uniform(1, 50))
-        elif act == "recover":
-            world.recover(db)
-        else:
-            manual_runs.request(db, name, full=act == "full")
-    yield
-
-
 FAULTS: tuple[Fault, ...] = (
     kill_worker,
     kill_program,
@@ -288,6 +241,8 @@ FAULTS: tuple[Fault, ...] = (
     full_disk,
     idle_hours,
     clock_set,
+    kill_supervisor,
+    *map(goes_wrong, TROUBLES),
 )
 TOGETHER: tuple[Fault, ...] = (
     kill_program,

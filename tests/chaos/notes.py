@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pdpp_worker.conformance.new import COMMAND, write
 from pdpp_worker.conformance.server import serving
+from tests.chaos.troubles import TROUBLE, able_to_go_wrong
 
 CONNECTOR = "chaos_notes"
 STREAM = "notes"
@@ -27,6 +28,8 @@ def install(directory: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["pacing"] = {"min_interval_ms": 5}
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    program = folder / "connector.py"
+    program.write_text(able_to_go_wrong(program.read_text()))
 
 
 @dataclass
@@ -44,6 +47,7 @@ class Notes:
     _failing: dict[str, int] = field(default_factory=dict)
     _all_fail: int | None = None
     _slow_s: float = 0.0
+    _trouble: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, *keys: str) -> None:
@@ -79,9 +83,13 @@ class Notes:
         """Let every answer take so long from now on."""
         self._slow_s = seconds
 
+    def upset(self, trouble: str) -> None:
+        """Answer so that the program that reads a note goes wrong, from now on."""
+        self._trouble = trouble
+
     def heal(self) -> None:
         """Answer as usual."""
-        self._failing, self._all_fail, self._slow_s = {}, None, 0.0
+        self._failing, self._all_fail, self._slow_s, self._trouble = {}, None, 0.0, None
 
     def answer(self, path: str, authorization: str | None) -> tuple[int, Any]:
         """Status and body of a GET."""
@@ -97,6 +105,8 @@ class Notes:
                 return 200, [{"name": STREAM, "count": len(self._held), "last_change": len(self._changes)}]
             if parts.path == "/changes":
                 return 200, self._page(**{name: int(one[0]) for name, one in parse_qs(parts.query).items()})
+            if self._trouble is not None:
+                return 200, {TROUBLE: self._trouble}
             key = parts.path.removeprefix("/notes/")
             if key in self._failing:
                 return self._failing[key], {}

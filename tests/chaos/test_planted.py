@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import episode, planted
-from tests.chaos.faults import Fault, failing_notes, freeze_worker, kill_worker
-from tests.chaos.world import World
+from tests.chaos.faults import freeze_worker, kill_worker
+from tests.chaos.outside import failing_notes
+from tests.chaos.world import Fault, World
 
 pytestmark = pytest.mark.process  # starts servers and processes itself
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,17 @@ from tests.support.servers import temporary_data_dir
 
 WORKERS = 2
 EVERY_S = 3.0
+BOUNDS = {"PDPP_RUN_ATTEMPTS": "60", "PDPP_SLICE_S": "5", "PDPP_SILENCE_S": "8"}
+"""A worker's bounds, short enough for a test."""
+PERIODS: dict[str, Any] = {
+    "lease_s": 3.0,
+    "dispatch_every_s": 0.5,
+    "sweep_every_s": 0.5,
+    "gap_backoff_s": 0.2,
+    "pacing_cold_start_ms": 1.0,
+    "batch_s": 0.2,
+}
+"""Settings likewise."""
 
 
 class Urls(NamedTuple):
@@ -55,6 +66,7 @@ class World:
     """A directory from which every process of the fleet loads a `sitecustomize`."""
     front: str = HOST
     """The address at which the fleet reaches the sources."""
+    bounds: Mapping[str, str] = field(default_factory=lambda: BOUNDS)
     workers: list[Member] = field(default_factory=list)
     beats: list[Member] = field(default_factory=list)
     notes: dict[int, Notes] = field(default_factory=dict)
@@ -101,9 +113,13 @@ class World:
 
     def at_work(self, choice: random.Random) -> Member:
         """A worker that holds a lease now, or any."""
+        holders = self.holders()
+        return choice.choice([one for one in self.workers if one.process.pid in holders] or self.workers)
+
+    def holders(self) -> set[int]:
+        """The processes that hold a lease now."""
         rows = self.rows("SELECT holder FROM leases WHERE expires_at > clock_timestamp()")
-        pids = {int(row["holder"].rpartition(":")[2]) for row in rows}
-        return choice.choice([one for one in self.workers if one.process.pid in pids] or self.workers)
+        return {int(row["holder"].rpartition(":")[2]) for row in rows}
 
     def start_worker(self, *, within: Sequence[str] = (), **extra: str) -> Member:
         """One more worker; `within` comes before its command line, `extra` into its environment."""
@@ -148,10 +164,15 @@ class World:
         """What a worker's environment holds beyond the settings."""
         path = {} if self.plant is None else {"PYTHONPATH": f"{self.plant}:{ROOT}"}
         own = {"PDPP_CONNECTORS_DIR": str(self.directory / "own")}
-        return {**own, "PDPP_RUN_ATTEMPTS": "60", "PDPP_SLICE_S": "5", **path}
+        return {**own, **self.bounds, **path}
 
     def _note(self, connection_id: int, number: int, key: str) -> None:
         self.rows("INSERT INTO chaos.changes VALUES (%s, %s, %s)", number, key, connection_id)
+
+
+Lasting = Iterator[None]
+Fault = Callable[[World, random.Random], AbstractContextManager[None]]
+"""Begins, lasts for a while, and is over."""
 
 
 @contextmanager
@@ -199,10 +220,5 @@ def settings_for(urls: Urls, directory: Path) -> Settings:
         database_url=SecretStr(urls.database),
         redis_url=SecretStr(urls.redis),
         broker_url=SecretStr(urls.broker),
-        lease_s=3.0,
-        dispatch_every_s=0.5,
-        sweep_every_s=0.5,
-        gap_backoff_s=0.2,
-        pacing_cold_start_ms=1.0,
-        batch_s=0.2,
+        **PERIODS,
     )
