@@ -82,6 +82,13 @@ _MARK_NOTIFIED = text(f"""
         WHERE leases.connection_id = runs.connection_id AND leases.expires_at > clock_timestamp())
     RETURNING slices
 """)
+# Who has the row locked makes a slice of it, or ends it.
+_NOTE_GONE = text(f"""
+    UPDATE runs SET rung_at = NULL
+    FROM (SELECT id FROM runs WHERE id = :run_id AND {IS_ACTIVE} AND slices = coalesce(:turn, slices)
+        FOR NO KEY UPDATE SKIP LOCKED) AS one
+    WHERE runs.id = one.id
+""")
 # Those whose worker is gone: its slice has not ended, nobody renews its lease, and nobody was told since it began.
 _ABANDONED = text(f"""
     UPDATE runs SET rung_at = clock_timestamp()
@@ -195,6 +202,14 @@ def mark_notified(connection: Connection, due: DueRun) -> DueRun | None:
     """
     turn = connection.execute(_MARK_NOTIFIED, {"run_id": due.run_id}).scalar()
     return None if turn is None else due._replace(turn=turn)
+
+
+def note_message_gone(connection: Connection, run_id: int, turn: int | None) -> None:
+    """Note that a worker took the message of this turn, and could not begin a slice: the dispatcher may send another.
+
+    Else it would be awaited for `LOST_S` wherever others wait for workers.
+    """
+    connection.execute(_NOTE_GONE, {"run_id": run_id, "turn": turn})
 
 
 def take_abandoned(connection: Connection, limit: int) -> list[DueRun]:

@@ -16,7 +16,7 @@ from pdpp_worker.notices import notifier
 from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import removed_files
-from pdpp_worker.runtime.slice import run_slice
+from pdpp_worker.runtime.slice import SliceResult, run_slice
 from pdpp_worker.search import indexer
 from pdpp_worker.store import process_marks, retention, runs
 from pdpp_worker.store.runs import DueRun
@@ -76,14 +76,16 @@ def slice_(**kwargs: Any) -> None:
     own = services()
     frozen.watch()  # here, as a process that has forked after it began to be watched cannot be watched itself
     with live_runs.entered(run_id) as free:
-        if not free:
-            return
         turn = slice_.request.get(TURN)
-        result = run_slice(
-            own.settings, own.db, own.redis, run_id, turn=turn, stopping=stopping, on_stuck=replace_worker
-        )
-    if result is not None and result.status is None and not stopping():
+        result = _slice(own, run_id, turn) if free else None
+    if result is None:
+        own.db.transact(lambda connection: runs.note_message_gone(connection, run_id, turn))
+    elif result.status is None and not stopping():
         _go_on(DueRun(run_id, result.connector), result.pause_s)
+
+
+def _slice(own: Services, run_id: int, turn: int | None) -> SliceResult | None:
+    return run_slice(own.settings, own.db, own.redis, run_id, turn=turn, stopping=stopping, on_stuck=replace_worker)
 
 
 def _go_on(due: DueRun, pause_s: float) -> None:

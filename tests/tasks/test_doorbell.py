@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from celery.app.task import Context
 from redis import Redis
 
 from pdpp_worker.dispatch import dispatch
 from pdpp_worker.settings import Settings
+from pdpp_worker.store import runs
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.doorbell import TURN, notify, waiting_queues
@@ -53,6 +55,21 @@ def test_a_message_that_was_lost_among_others_is_sent_again_in_the_end(
     scenario.execute("UPDATE runs SET rung_at = rung_at - interval '16 minutes'")
 
     assert tick(settings, scenario) == [run_id]
+
+
+@pytest.mark.parametrize(("turn", "sent"), [(0, True), (1, False)])
+def test_a_message_of_this_turn_that_gave_no_slice_is_sent_again_though_others_wait(
+    scenario: Scenario, settings: Settings, redis: Redis, own_environment: None, turn: int, sent: bool
+) -> None:
+    scenario.send(record("a"))
+    run_id = scenario.queue()
+    tick(settings, scenario)
+
+    with scenario.db.begin() as connection:
+        runs.note_message_gone(connection, run_id, turn)
+
+    assert waiting_queues() == {"collect"}
+    assert [one.run_id for one in dispatch(settings, scenario.db, waiting_queues())] == [run_id] * sent
 
 
 def test_a_message_says_for_which_turn_it_is(redis: Redis, scenario: Scenario, own_environment: None) -> None:
