@@ -57,6 +57,7 @@ def _suffer(world: World, choice: random.Random, drawn: Sequence[Fault]) -> None
             # The instants are what varies here; nothing is waited for.
             time.sleep(choice.uniform(0, REST_S))
             over.enter_context(fault(world, choice))
+            world.note(fault.__name__)
         time.sleep(choice.choice(HOLD_S))
     for notes in world.notes.values():
         notes.put(f"note-{len(notes.keys):03}", *choice.sample(notes.keys, NEW - 1))

@@ -44,6 +44,7 @@ def goes_wrong(trouble: str) -> Fault:
         for notes in world.notes.values():
             notes.heal()
 
+    upset.__name__ = trouble
     return upset
 
 

@@ -82,7 +82,7 @@ class ServerProcess(ABC):
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,
             )
-        until(self.answers)
+        until(self.answers, self._process)
 
     def kill(self) -> None:
         """End all of it at once, as the loss of power would."""

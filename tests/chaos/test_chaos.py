@@ -25,4 +25,4 @@ def seeds() -> list[int]:
 def test_an_episode_ends_with_exactly_the_truth(world: World, seed: int) -> None:
     wrong = play(world, seed)
 
-    assert wrong == [], world.logs()
+    assert not wrong, "\n".join([*wrong, world.logs()])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
 from psycopg.rows import dict_row
@@ -152,6 +152,11 @@ class World:
         if not self.beats:
             self.start_beat()
 
+    def note(self, text: str) -> None:
+        """Write a line beside the fleet's logs."""
+        with (self.directory / "episode.log").open("a") as log:
+            log.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
+
     def logs(self) -> str:
         """What the fleet has said, for a failure's report."""
         return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-8000:]}" for path in self._log_files())
@@ -171,8 +176,16 @@ class World:
 
 
 Lasting = Iterator[None]
-Fault = Callable[[World, random.Random], AbstractContextManager[None]]
-"""Begins, lasts for a while, and is over."""
+
+
+class Fault(Protocol):
+    """Begins, lasts for a while, and is over."""
+
+    __name__: str
+
+    def __call__(self, world: World, choice: random.Random, /) -> AbstractContextManager[None]:
+        """The fault, for the length of a block."""
+        ...
 
 
 @contextmanager

@@ -51,6 +51,9 @@ class Postgres15(Postgres):
             pytest.skip("PostgreSQL 15 is not installed (Debian: postgresql-15)")
         return path
 
+    def command(self) -> list[str]:
+        return [str(self.executable), "-D", str(self.data), *self.options()]
+
     def initialise(self) -> None:
         make_owned_directory(self.data, self.account)
         initdb = str(self.executable.with_name("initdb"))

@@ -142,9 +142,9 @@ def test_a_broker_with_a_certificate_of_a_stranger_is_not_used(tmp_path: Path) -
 def test_python_and_celery(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str, celery: str
 ) -> None:
+    monkeypatch.setattr(sys, "executable", str(interpreter(python, celery, tmp_path)))
     postgres, redis = PostgresProcess(home), ValkeyProcess(home)
     urls = Urls(postgres.url, redis.redis_url, redis.broker_url)
-    monkeypatch.setattr(sys, "executable", str(interpreter(python, celery, tmp_path)))
 
     with running(postgres, redis), world_of(postgres, redis, urls, tmp_path) as world:
         assert travel(world) == [], world.logs()
