@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from tests.chaos.episode import come_to_rest
-from tests.chaos.world import World
+from tests.chaos.world import PERIODS, World
 from tests.support.fleet import Member
 from tests.support.waiting import until
 
@@ -19,8 +19,8 @@ pytestmark = [
 ]
 
 NOTES, PACE_S, RESTARTS = 600, 0.02, 6
-BATCH = 3
-"""Notes between two cursors of the connector: what a run that is cut off between them asks for again."""
+BATCH = round(PERIODS["batch_s"] / PACE_S)
+"""Most requests in the time of a batch."""
 BETWEEN = 50
 """Requests between two restarts."""
 ONE_SLICE = {"PDPP_SLICE_S": "600"}
