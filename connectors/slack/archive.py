@@ -28,8 +28,9 @@ FILE_NAME = "slackdump.sqlite"
 TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
 """Tables by which an archive is known; one that is missing costs what it would say, and nothing else."""
 
-UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""Failures of a damaged archive: SQLite's message about one may hold bytes of it that are no text."""
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError, MemoryError)
+"""Failures of a damaged archive. SQLite's message about one may hold bytes of it that are no text; a MemoryError tells
+that it met its limit."""
 
 _BEGINNING = (0, "")
 
