@@ -17,6 +17,7 @@ from pdpp_worker.connector.author_context import Collect, Context
 from pdpp_worker.connector.inventories import inventory_of
 from pdpp_worker.connector.phases import Phase, run_phases
 from pdpp_worker.connector.reports import (
+    account_named,
     closed_as_absent,
     closed_by,
     detail_coverage,
@@ -106,6 +107,7 @@ __all__ = [
     "Throttled",
     "TimeRange",
     "UpstreamError",
+    "account_named",
     "closed_as_absent",
     "closed_by",
     "detail_coverage",

@@ -195,10 +195,16 @@ _BILLING = frozenset(
 
 def _account(link: Node) -> SiteAccount | None:
     href = link.get("href")
-    path = _ACCOUNT_PATH.search(urlsplit(href).path)
+    try:
+        parts = urlsplit(href)
+        query = {name.lower(): values[0] for name, values in parse_qs(parts.query).items()}
+    except ValueError:
+        if _ACCOUNT_PATH.search(href):
+            raise ShapeError("the link of an account is no address") from None
+        return None
+    path = _ACCOUNT_PATH.search(parts.path)
     if path is None:
         return None
-    query = {name.lower(): values[0] for name, values in parse_qs(urlsplit(href).query).items()}
     text = plain(html.text_of(link))[:_LONGEST]
     last_four = None if (found := _LAST_FOUR.search(text)) is None else found[1]
     name = _LAST_FOUR.split(text)[0].strip(" -:") or None

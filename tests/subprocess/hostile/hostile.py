@@ -95,6 +95,21 @@ def is_a_comet() -> None:
     good()
 
 
+def speaks_of_many_streams() -> None:
+    """Name 20,000 streams in PROGRESS, and 500 in messages that are refused, before a record."""
+    lines = []
+    for number in range(20_000):
+        lines.append(json.dumps({"type": "PROGRESS", "stream": f"stream-{number}", "message": "x", "count": 1}) + "\n")
+        if number % 1_000 == 0:
+            raw("".join(lines).encode())
+            lines = []
+    for kind in ("STATE", "SKIP_RESULT", "DETAIL_GAP", "RECORD", "DETAIL_COVERAGE"):
+        for number in range(100):
+            say(type=kind, stream=f"{kind}-{number}", cursor=1, key="x", data={}, emitted_at=EMITTED, reason="x")
+    record("a")
+    done(101)
+
+
 def swells() -> None:
     """Take ever more memory, up to a gigabyte: the machine has other work."""
     record("a")
