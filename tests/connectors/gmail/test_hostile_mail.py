@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from connectors.gmail.decoding import yenc_files
 from connectors.gmail.errors import words_of
 from connectors.gmail.fields import HEADER_BYTES, Headers
 from connectors.gmail.local import mbox
-from pdpp_worker.connector import Room
+from connectors.gmail.local.mime import parsed
+from connectors.gmail.structure import structure
+from pdpp_worker.connector import Room, ShapeError
 from tests.connectors.gmail.conftest import Holder, gaps, holder
 from tests.connectors.gmail.mails import written
 
@@ -80,3 +83,29 @@ def test_a_name_in_yenc_that_never_ends_is_looked_at_once() -> None:
 
 def test_the_words_of_a_server_are_looked_at_as_far_as_a_person_would() -> None:
     assert words_of(ValueError("b'" * 1_000_000 + "x"))
+
+
+def _of_parts(*kinds: bytes) -> bytes:
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    return head + b"".join(b"--b\r\n%b\r\n\r\n" % kind for kind in kinds) + b"--b--"
+
+
+@pytest.mark.parametrize("kind", [b"", b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n"])
+def test_a_mail_of_more_pieces_than_memory_can_hold_is_refused(kind: bytes) -> None:
+    tracemalloc.start()
+
+    with pytest.raises(ShapeError, match="more than 2000 parts"):
+        structure(parsed(_of_parts(*[kind] * 100_000)).told)
+
+    assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    tracemalloc.stop()
+
+
+def test_the_fields_of_a_part_are_read_as_far_as_a_header_goes() -> None:
+    tracemalloc.start()
+    begun = b"Content-Type: text/plain" + b";a=b" * 1_000_000
+
+    assert parsed(begun + b"\r\nContent-ID: late\r\n\r\nx").fields.keys() == {b"content-type"}
+
+    assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    tracemalloc.stop()

@@ -21,8 +21,8 @@ from connectors.gmail.files import Files
 from connectors.gmail.html_text import html_text
 from connectors.gmail.ledger import BLOCK, Ledger, MessageEntry
 from connectors.gmail.local import mime
-from connectors.gmail.local.mime import parsed
-from connectors.gmail.structure import MOST_PARTS, structure
+from connectors.gmail.local.mime import MOST_PARTS, parsed
+from connectors.gmail.structure import structure
 from pdpp_worker.connector import ShapeError, Throttled
 
 ENTRIES = st.builds(
