@@ -56,6 +56,7 @@ bench: $(VENV)/.dev $(VENV)/peers/.ready ## measure speed and memory beside othe
 
 lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAGS= keeps those that are pinned
 	$(LOCK) --all-extras --output-file requirements/dev.txt pyproject.toml requirements/dev.in
+	$(LOCK) --all-extras --constraints requirements/dev.txt --output-file requirements/all.txt pyproject.toml
 	$(LOCK) --extra browser --extra embedded --extra flower --extra web --constraints requirements/dev.txt \
 		--output-file requirements/run.txt pyproject.toml requirements/build.in
 	$(LOCK) --extra flower --extra notify --extra web --constraints requirements/dev.txt \
@@ -70,8 +71,8 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 audit: $(VENV)/.audit ## look for known vulnerabilities of what is pinned; AUDIT_DB=FOLDER asks no network
 	$(BIN)/python -m docs._supply "$(AUDIT_DB)" $(filter-out requirements/taps.txt,$(wildcard requirements/*.txt))
 
-sbom: $(VENV)/.audit ## list what is installed, with hashes, in CycloneDX's form: sbom.json
-	$(BIN)/python -m cyclonedx_py requirements --output-reproducible --output-file sbom.json requirements/run.txt
+sbom: $(VENV)/.audit ## list what runs, all extras included, with hashes, in CycloneDX's form: sbom.json
+	$(BIN)/python -m cyclonedx_py requirements --output-reproducible --output-file sbom.json requirements/all.txt
 	@echo "Wrote sbom.json"
 
 clean: ## remove what the other targets made; collected data stays

@@ -183,13 +183,21 @@ class _Refused:
 def _own_connectors() -> list[Connector | _Refused]:
     """Looked for anew each time, so that a worker need not be restarted for a new one."""
     paths = sorted(get_settings().own_connectors.glob("*/manifest.json"))
-    found = [_own_connector(path, path.stat().st_mtime_ns) for path in paths]
+    found = [_own_connector(path, _changed_at(path)) for path in paths]
     first = {one.manifest.name: one for one in reversed(found) if isinstance(one, Connector)}
     return [one if isinstance(one, _Refused) else _unless_taken(one, first[one.manifest.name]) for one in found]
 
 
+def _changed_at(path: Path) -> int:
+    """Nanoseconds since 1970; 0 where nothing is there, as behind a link that leads nowhere."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 @lru_cache(maxsize=1000)
-def _own_connector(path: Path, _changed_at: int) -> Connector | _Refused:
+def _own_connector(path: Path, _version: int) -> Connector | _Refused:
     from pdpp_worker.added.added_connectors import is_added, load_added
 
     try:

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     unset: 60706-61183 where the fleet is root and such a user reads what the connector needs, else the fleet's own."""
     connectors_offline: Annotated[tuple[str, ...], NoDecode] = ()
     """Connectors that are programs and get no network, with commas between their names."""
+    connector_memory_mb: Annotated[int, Field(ge=0, le=1_048_576)] = 2048
+    """Most memory of a connector that is a program, with all that it starts, MB; 0: no limit."""
 
     dispatch_every_s: Period = 30.0
     """How often the dispatcher looks for due runs."""

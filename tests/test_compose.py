@@ -16,8 +16,10 @@ import yaml
 from psycopg import errors, sql
 from sqlalchemy import make_url
 
+from pdpp_worker.command.connector_user import accounts
 from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.local.embedded.database_roles import SUPERUSER
+from pdpp_worker.privileges import CAPABILITIES
 from pdpp_worker.setting_files import file_variables
 from pdpp_worker.settings import Settings, setting_names
 from pdpp_worker.store import migrate
@@ -45,6 +47,22 @@ def test_a_container_has_no_privileges_and_a_bound_on_what_it_takes(service: str
     assert one["pids_limit"] > 0
     assert one["mem_limit"]
     assert service in FLEET or one["user"].split(":")[0] != "0"
+
+
+def test_only_services_that_run_programs_may_become_their_users() -> None:
+    users = yaml.safe_load((ROOT / "docker" / "compose.users.yaml").read_text())["services"]
+
+    assert users.keys() == AT_WORK - {"web"}
+    for one in users.values():
+        prepared = one["entrypoint"][2]
+        given = {f"+{name.lower()}" for name in CAPABILITIES}
+        assert set(one["cap_add"]) == set(CAPABILITIES)
+        assert [set(found.split(",")) for found in re.findall(r"-caps=(\S+)", prepared)] == [given, given]
+        assert "--reuid=10001 --regid=10001 --clear-groups" in prepared
+        assert "/run/secrets:uid=10001,gid=10001,mode=0700" in one["tmpfs"]
+        assert "security_opt" not in one
+        assert "cap_drop" not in one
+        accounts(Settings(connector_user=one["environment"]["PDPP_CONNECTOR_USER"]))
 
 
 def test_no_service_is_given_a_secret_that_it_does_not_need() -> None:

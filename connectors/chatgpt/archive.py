@@ -37,10 +37,10 @@ from pdpp_worker.connector import (
     Reason,
     ResourceScope,
     ShapeError,
-    SourceAccount,
     Start,
     State,
     UpstreamError,
+    account_named,
     closed_as_absent,
     inventory_of,
     skip,
@@ -230,7 +230,7 @@ def _no_longer(known: GapToClose) -> DetailGapRecovered:
 def _account(archive: Export) -> Iterator[Message]:
     told = account_of(archive)
     if (user := text(told.get("id"))) is not None:
-        yield SourceAccount(identity=user, label=text(told.get("email")))
+        yield account_named(user, text(told.get("email")))
 
 
 def _members(archive: Export) -> list[str]:

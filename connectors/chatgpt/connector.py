@@ -26,8 +26,8 @@ from pdpp_worker.connector import (
     Phase,
     ProviderError,
     Reason,
-    SourceAccount,
     Start,
+    account_named,
     narrowed_streams,
     refuse,
     run_phases,
@@ -61,7 +61,7 @@ def _collect_online(start: Start, context: Context, wanted: list[str]) -> Iterat
         return
     with closing(session):
         if session.account is not None:
-            yield SourceAccount(identity=session.account, label=session.account_label)
+            yield account_named(session.account, session.account_label)
         is_known = session.account is not None
         yield from run_phases(_phases(start, context, Api(session), wanted, is_known=is_known), word=word)
 

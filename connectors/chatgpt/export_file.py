@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
-from pdpp_worker.connector import open_member
+from pdpp_worker.connector import open_member, open_zip
 from pdpp_worker.connector.json_fields import table
 
 ACCOUNT_MEMBER = "user.json"
@@ -52,7 +52,7 @@ def open_export(path: Path) -> Iterator[Export]:
     elif _begins_as_json(path):
         yield _Bare(path)
     else:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             yield _Zip(path, archive)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from pdpp_worker.connector import is_crowded
+
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^ \t\r\n,\]}]*")
 _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -22,10 +24,6 @@ _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:%s[^"{}\[\]]*+)*+(?:([{}\[\]])|"|\Z)'
 _LONG_NUMBER = re.compile(rb"\d{19}")
 """May be an integer that the fast decoder rounds."""
 
-MOST_VALUES = 2_000_000
-"""Values of one document that are decoded; each may take some hundred bytes of memory."""
-_CROWDED_FREE_BYTES = 4 * 1024 * 1024
-_MARKS = (b"{", b"[", b",")
 _OPENS = (b"{", b"[")
 
 
@@ -39,8 +37,8 @@ def decode(raw: bytes) -> Any:
     Raises:
         BrokenJsonError: this is no JSON, or more of it than memory can hold.
     """
-    if len(raw) > _CROWDED_FREE_BYTES and sum(map(raw.count, _MARKS)) > MOST_VALUES:
-        raise BrokenJsonError(f"it holds more than {MOST_VALUES} values")
+    if is_crowded(raw):
+        raise BrokenJsonError("it holds more values than memory can hold")
     if not _LONG_NUMBER.search(raw):
         with suppress(orjson.JSONDecodeError):
             return orjson.loads(raw)

@@ -30,7 +30,7 @@ JWT_PARTS = 3
 WORKSPACE_HEADER = "chatgpt-account-id"
 SIGNED_OUT = "nobody is signed in; sign in with: pdpp-worker connection login NAME"
 
-_EMBEDDED = re.compile(r'<script[^>]*\bid="(?:client-bootstrap|__NEXT_DATA__)"[^>]*>(.*?)</script>', re.DOTALL)
+_EMBEDDED = re.compile(r'<script[^<>]*\bid="(?:client-bootstrap|__NEXT_DATA__)"[^<>]*>(.*?)(?:</script>|\Z)', re.DOTALL)
 
 
 class Session:

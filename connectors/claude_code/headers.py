@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _HEADER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---\s*$", re.DOTALL | re.MULTILINE)
-_PAIR = re.compile(r"(name|description):[ \t]*(.*?)[ \t]*")
+_PAIR = re.compile(r"(name|description):(.*)")
 _BLOCK = re.compile(r"([|>])([-+]?\d?|\d[-+]?)[ \t]*(#.*)?")
 
 
@@ -17,7 +17,7 @@ def header_fields(text: str) -> dict[str, str]:
     for number, line in enumerate(lines):
         pair = _PAIR.fullmatch(line)
         if pair is not None:
-            value = _value(pair[2], _continuation(lines[number + 1 :]))
+            value = _value(pair[2].strip(" \t"), _continuation(lines[number + 1 :]))
             if value:
                 fields[pair[1]] = value
     return fields

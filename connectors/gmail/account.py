@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pdpp_worker.connector import Context, SourceAccount
+from pdpp_worker.connector import Context, SourceAccount, account_named
 
 _GOOGLE = {"imap.gmail.com", "imap.googlemail.com", "gmail.com", "googlemail.com"}
 
@@ -22,4 +22,4 @@ def source_account(context: Context) -> SourceAccount:
         name, _, _ = user.partition("@")
         user = f"{name}@gmail.com" if user.endswith(("@googlemail.com", "@gmail.com")) or "@" not in user else user
         host = "imap.gmail.com"
-    return SourceAccount(identity=f"{host}/{user}"[:500], label=user[:500])
+    return account_named(f"{host}/{user}", user)

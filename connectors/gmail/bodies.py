@@ -11,9 +11,9 @@ from connectors.gmail.decoding import snippet, text_of, undone
 from connectors.gmail.download import Ask, Downloads, TooLargeError, content
 from connectors.gmail.errors import SilentError
 from connectors.gmail.files import Stored
-from connectors.gmail.html_text import html_text
+from connectors.gmail.foreign_text import outside, page_text
 from connectors.gmail.rows import Mail, path_of
-from connectors.gmail.source import SMALL, SOURCE, before_empty_line, has_parts, outside
+from connectors.gmail.source import SMALL, SOURCE, before_empty_line, has_parts
 from connectors.gmail.structure import Part
 
 INLINE = 256 * 1024
@@ -48,7 +48,11 @@ class Text:
         return bool(self.outside) and not "".join((*self.plain, *self.html)).strip()
 
     def readable(self) -> str:
-        """The text as a person reads it, once all of it is here."""
+        """The text as a person reads it, once all of it is here.
+
+        Raises:
+            ShapeError: it cannot be read.
+        """
         if self._readable is None:
             self._readable = self._as_read()
         return self._readable
@@ -56,7 +60,7 @@ class Text:
     def _as_read(self) -> str:
         if self.is_only_outside:
             return "\n".join(self.outside)
-        return "\n".join(self.plain) if self.plain else html_text("\n".join(self.html))
+        return "\n".join(self.plain) if self.plain else page_text("\n".join(self.html))
 
     def snippet(self) -> str | None:
         """The beginning of it."""
@@ -109,7 +113,7 @@ class Bodies:
         """The text of a message out of an answer; parts that are larger are fetched now, by way of `ask`.
 
         Raises:
-            ProviderError: a part is missing or could not be fetched.
+            ProviderError: a part is missing, or could not be fetched or read.
         """
         text = Text(outside=[found] if (found := before_empty_line(message.head)) else [])
         if self._wants_source(message):
@@ -125,6 +129,7 @@ class Bodies:
                 pieces.append(text_of(raw, part.encoding, part.charset))
                 text.within += self._packed(raw, part, pieces[-1])
                 text.sizes[kind] = text.sizes.get(kind, 0) + len(pieces[-1].encode("utf-8", "surrogatepass"))
+        text.readable()
         return text
 
     def _packed(self, raw: bytes, part: Part, text: str) -> list[dict[str, Any]]:

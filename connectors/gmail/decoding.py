@@ -18,7 +18,7 @@ UUENCODED = frozenset({"x-uuencode", "uuencode", "x-uue", "x-uu"})
 """Names of an encoding that no standard names."""
 YENCODED = frozenset({"x-yencode", "x-yenc", "yencode", "yenc"})
 """Names of another."""
-_YENC = re.compile(rb"^=ybegin [^\r\n]*?name=([^\r\n]*)\r?\n", re.MULTILINE)
+_YENC = re.compile(rb"^=ybegin (?>[^\r\n]*?name=)([^\r\n]*+)\r?\n", re.MULTILINE)
 _YENC_END = re.compile(rb"^=yend\b", re.MULTILINE)
 _YENC_PART = re.compile(rb"\A=ypart [^\r\n]*\r?\n")
 _YENC_ESCAPE = re.compile(rb"=(.)", re.DOTALL)

@@ -14,6 +14,8 @@ APP_PASSWORD = "create an app password (for Gmail: myaccount.google.com/apppassw
 
 _WORDS = 200
 """Characters of a server's sentence that are kept."""
+_LONGEST = 2_000
+"""Characters of a server's answer that are looked at."""
 _CODE = re.compile(r"\[([A-Z0-9-]+)", re.IGNORECASE)
 _BACKOFF = re.compile(r"backoff time:?\s*(\d{1,9})\s*(ms|milli)?", re.IGNORECASE)
 _LONGEST_PAUSE = timedelta(days=1)
@@ -103,7 +105,7 @@ def quoted(said: str) -> str:
 
 def words_of(error: Exception) -> str:
     """The server's words, out of the wrapping that the library puts around them."""
-    text = str(error)
+    text = str(error)[:_LONGEST]
     found = re.search(r"(?:b'|b\")(.*?)(?:'\]?|\"\]?)$", text)
     return found.group(1) if found else text
 

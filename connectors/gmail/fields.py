@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -20,20 +21,26 @@ from pdpp_worker.connector.json_fields import iso_utc
 
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _ID = re.compile(r"<[^<>\s]+>")
-_EMAIL = re.compile(r"[^\s<>()\[\]:;,\"@]+@[^\s<>()\[\]:;,\"@]+")
+_IN_EMAIL = r"[^\s<>()\[\]:;,\"@]"
+_EMAIL = re.compile(rf"(?<!{_IN_EMAIL}){_IN_EMAIL}+@{_IN_EMAIL}+")
 _BRACKETED = re.compile(r"<([^<>]*)>")
+_STRETCH = 2048
+"""Letters of a field that are decoded together."""
 _RULED = re.compile(r"[\"();:\\]")
 """Signs of quotes, comments and groups, which have rules of their own."""
 _PARSER = BytesHeaderParser()
 
+HEADER_BYTES = 262_144
+"""Bytes of a header that are read; more than any real list of recipients takes."""
+
 
 class Headers:
-    """The header of a message, decoded (RFC 2047) as far as it can be."""
+    """The header of a message, decoded (RFC 2047) as far as it can be; its first bytes where it has no end."""
 
     def __init__(self, raw: bytes) -> None:
         self._fields: dict[str, list[str]] = {}
         self._all: list[list[str]] = []
-        for name, value in _PARSER.parsebytes(raw).raw_items():
+        for name, value in _PARSER.parsebytes(raw[:HEADER_BYTES]).raw_items():
             unfolded = _FOLD.sub("", _plain(value)).strip()
             self._fields.setdefault(name.upper(), []).append(unfolded)
             self._all.append([_plain(name), unfolded])
@@ -111,8 +118,21 @@ def _by_rule(value: str) -> list[tuple[str, str]]:
 
 def unworded(raw: str) -> str:
     """Text with its encoded words decoded."""
-    if "=?" not in raw:
-        return raw
+    return "".join(map(_unworded, _stretches(raw))) if "=?" in raw else raw
+
+
+def _stretches(raw: str) -> Iterator[str]:
+    """The text in pieces, cut between encoded words: the library's time grows with the square of their length."""
+    at = 0
+    while len(raw) - at > _STRETCH:
+        end = raw.rfind("?= =?", at, at + _STRETCH)
+        end = at + _STRETCH if end < 0 else end + len("?=")
+        yield raw[at:end]
+        at = end
+    yield raw[at:]
+
+
+def _unworded(raw: str) -> str:
     try:
         parts = decode_header(raw)
     except (HeaderParseError, ValueError):

@@ -1,8 +1,7 @@
 """The text of an HTML page, as a person reads it.
 
 The parser reports each element to a target and builds no tree: the libraries that turn HTML into text build one first,
-and lose all text below 256 levels. Hostile pages (nested without end, tags that never close) take time linear in their
-length.
+and lose all text below 256 levels.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ _BLOCKS = frozenset(
 _UNSEEN = frozenset({"script", "style", "head", "title", "template"})
 
 
-def html_text(html: str) -> str:
-    """The text that a page shows, a line for each block; a broken page is read as far as it goes."""
+def html_text(html: bytes) -> str:
+    """The text that a page in UTF-8 shows, a line for each block; a broken page is read as far as it goes."""
     target = _Shown()
     parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
-    parser.feed(html.encode("utf-8", "replace"))
+    parser.feed(html)
     text: str = parser.close()
     lines = (" ".join(line.split()) for line in text.splitlines())
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

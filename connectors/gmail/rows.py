@@ -8,13 +8,11 @@ from typing import Any
 
 from connectors.gmail.client import Answer, moment
 from connectors.gmail.errors import SilentError
-from connectors.gmail.fields import Headers, checksum, flags, iso, labels, number
+from connectors.gmail.fields import HEADER_BYTES, Headers, checksum, flags, iso, labels, number
 from connectors.gmail.files import Stored
 from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.structure import Part, Structure, structure
 
-HEADER_BYTES = 262_144
-"""So much of the header is asked for; more than any real list of recipients takes."""
 HEADER = f"BODY.PEEK[HEADER]<0.{HEADER_BYTES}>"
 STATE_ITEMS = ("UID", "FLAGS")
 METADATA_ITEMS = (*STATE_ITEMS, "INTERNALDATE", "RFC822.SIZE", "BODYSTRUCTURE", HEADER)

@@ -9,7 +9,6 @@ from email.parser import BytesParser
 from typing import Any
 
 from connectors.gmail.charsets import decoded
-from connectors.gmail.tidy import is_tidy
 
 SOURCE = "BODY.PEEK[TEXT]"
 SMALL = 64 * 1024
@@ -26,16 +25,12 @@ def has_parts(head: bytes) -> bool:
     return _MULTIPART.search(head) is not None
 
 
-def outside(head: bytes, body: bytes) -> list[str]:
+def outside(mail: bytes) -> list[str]:
     """The texts outside of all parts, in their order."""
-    whole = head.rstrip(b"\r\n") + b"\r\n\r\n" + body
-    if is_tidy(whole):
-        return []
     try:
-        message = _PARSER.parsebytes(whole)
-        return [text for raw in _around(message) if (text := _text(raw))]
+        return [text for raw in _around(_PARSER.parsebytes(mail)) if (text := _text(raw))]
     except (RecursionError, ValueError, LookupError, TypeError, AttributeError):
-        return [decoded(body, None)]
+        return [decoded(mail.partition(b"\r\n\r\n")[2], None)]
 
 
 def beyond_header(block: bytes) -> bytes:

@@ -12,13 +12,12 @@ from itertools import islice, takewhile
 from typing import Any
 
 from connectors.gmail.fields import number, table, unworded, word
+from connectors.gmail.local.mime import MOST_PARTS
 from pdpp_worker.connector import ShapeError
 from pdpp_worker.connector.json_fields import rest_of
 
 _LEAF = 7
 """Fields that describe a part without parts."""
-MOST_PARTS = 2_000
-"""A message of more parts was made to take time: each becomes a record, and a file."""
 MOST_TEXTS = 20
 """Parts that are read as text of one kind; further ones count as attachments."""
 _NAMED = {"name", "charset", "filename", "name*", "filename*"}

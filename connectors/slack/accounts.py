@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from connectors.slack.fields import text
 from connectors.slack.rows import Obj
-from pdpp_worker.connector import SourceAccount
+from pdpp_worker.connector import SourceAccount, account_named
 
 
 def account_of(identity: Obj) -> Iterator[SourceAccount]:
@@ -16,4 +16,4 @@ def account_of(identity: Obj) -> Iterator[SourceAccount]:
     """
     team = text(identity.get("team_id"))
     if team is not None:
-        yield SourceAccount(identity=team, label=text(identity.get("team")) or text(identity.get("url")))
+        yield account_named(team, text(identity.get("team")) or text(identity.get("url")))

@@ -19,7 +19,7 @@ from connectors.slack.archive_guard import as_sentence, guard
 from connectors.slack.archive_rows import Crowd, MessageRow, Row, day, decode, require
 from connectors.slack.archive_schema import Schema
 from connectors.slack.errors import ArchiveError
-from connectors.slack.fields import integer, micros, ts_of
+from connectors.slack.fields import integer, micros, text, ts_of
 from connectors.slack.rows import Obj
 from connectors.slack.small_rows import GONE_MODES
 from pdpp_worker.connector import Reason
@@ -28,8 +28,9 @@ FILE_NAME = "slackdump.sqlite"
 TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
 """Tables by which an archive is known; one that is missing costs what it would say, and nothing else."""
 
-UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""Failures of a damaged archive: SQLite's message about one may hold bytes of it that are no text."""
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError, MemoryError)
+"""Failures of a damaged archive. SQLite's message about one may hold bytes of it that are no text; a MemoryError tells
+that it met its limit."""
 
 _BEGINNING = (0, "")
 
@@ -200,7 +201,7 @@ class Archive:
         query = _KNOWN_FILE.format(columns=self.schema.pick("FILE", "MODE"))
         for mode, data in self.connection.execute(query, (row.id, row.chunk)):
             raw = decode(data)
-            if raw is not None and (mode or raw.get("mode")) not in GONE_MODES:
+            if raw is not None and (text(mode) or text(raw.get("mode"))) not in GONE_MODES:
                 return raw
         return None
 

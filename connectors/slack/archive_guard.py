@@ -14,6 +14,9 @@ LONGEST_VALUE = 8 * 1024 * 1024
 """Longest value that is read out of an archive, bytes; Slack's messages have at most some hundred thousand."""
 LONGEST_SEARCH_S = 60.0
 """Processor time that SQLite may use until it finds the next row."""
+MOST_MEMORY = 200 * 1024 * 1024
+"""Bytes that SQLite may take in this process; a schema of a million tables takes more."""
+CACHE_KIB = 8 * 1024
 _STEPS = 1_000
 _LONGEST_PATTERN = 200
 
@@ -29,10 +32,12 @@ def guard(connection: sqlite3.Connection) -> frozenset[str]:
     """Set the bounds, before anything is read; returns the names of the tables that are not read."""
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _LONGEST_PATTERN)
+    connection.execute(f"PRAGMA hard_heap_limit = {MOST_MEMORY}")
     connection.execute("PRAGMA trusted_schema = OFF")
     search = _Search()
     connection.set_trace_callback(search.begin)
     connection.set_progress_handler(search.is_over, _STEPS)
+    connection.execute(f"PRAGMA cache_size = {-CACHE_KIB}")  # not the one that the file asks for
     made_up = frozenset(name.upper() for (name,) in connection.execute(_MADE_UP))
     connection.set_authorizer(lambda *asked: _allowed(made_up, *asked))
     connection.row_factory = search.found
@@ -69,4 +74,6 @@ def as_sentence(error: Exception) -> str:
     """An error of SQLite as a sentence for the owner."""
     if "interrupted" in str(error):
         return f"the archive cannot be read: SQLite searched for {LONGEST_SEARCH_S:g} s and found no further row"
+    if isinstance(error, MemoryError):
+        return f"the archive cannot be read: SQLite would need more than {MOST_MEMORY // 2**20} MB of memory"
     return f"the archive cannot be read: {error}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
-
-import orjson
 
 from connectors.slack import rows
 from connectors.slack.api import PAGE, Api
@@ -84,7 +83,7 @@ class Conversations:
 
     def _checkpoint(self, items: int) -> Iterator[Message]:
         self._unsaved += (items + 1) * BYTES_OF_ITEM
-        if self._unsaved >= len(orjson.dumps(self._cursor)):
+        if self._unsaved >= len(json.dumps(self._cursor)):
             self._unsaved = 0
             yield State(stream=MESSAGES, cursor=self._cursor)
 

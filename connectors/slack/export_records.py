@@ -8,7 +8,7 @@ from connectors.slack.export_parts import Fact
 from connectors.slack.fields import text
 from connectors.slack.refresh import partition
 from connectors.slack.rows import message_id
-from connectors.slack.small_rows import GONE_MODES
+from connectors.slack.small_rows import is_gone
 from connectors.slack.streams import MEMBERSHIPS, MESSAGES, RecordFactory
 from pdpp_worker.connector import BatchScope, Reason, Record, SkipResult, skip
 from pdpp_worker.connector.json_fields import array, tables
@@ -32,7 +32,7 @@ class ExportRecords:
         if fact.kind == "message":
             yield from factory.message(fact.channel, raw["ts"], raw, fact.before)
             for one in tables(raw.get("files")):
-                if one.get("mode") not in GONE_MODES:
+                if not is_gone(one):
                     yield from factory.file(one)
         elif fact.kind == "found":
             yield from factory.found(fact.channel, raw["ts"], raw)

@@ -6,13 +6,13 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from connectors.slack.errors import Refused, Unreadable
-from pdpp_worker.connector import open_member
+from pdpp_worker.connector import open_member, open_zip
 
 LONGEST_MEMBER = 32 * 1024 * 1024
 """Largest file of an export that is read as one document, bytes."""
@@ -39,10 +39,11 @@ class Tree:
             Refused: it is a zip that cannot be opened.
         """
         self.path = path
+        self._open = ExitStack()
         self._zip: zipfile.ZipFile | None = None
         try:
             if path.is_file():
-                self._zip = zipfile.ZipFile(path)
+                self._zip = self._open.enter_context(open_zip(path))
             found = list(self._in_zip(self._zip) if self._zip is not None else self._in_folder())
             self.time = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         except _BROKEN as error:
@@ -73,8 +74,7 @@ class Tree:
 
     def close(self) -> None:
         """Leave the zip."""
-        if self._zip is not None:
-            self._zip.close()
+        self._open.close()
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:

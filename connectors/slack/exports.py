@@ -28,6 +28,7 @@ from pdpp_worker.connector import (
     SourceAccount,
     Start,
     State,
+    account_named,
     reason_for,
 )
 from pdpp_worker.connector.json_fields import table
@@ -174,10 +175,10 @@ def _account(tree: Tree) -> Iterator[SourceAccount]:
             try:
                 for fact in part.read():
                     if fact.kind == "workspace" and (team := text(fact.raw.get("team_id"))):
-                        yield SourceAccount(identity=team, label=text(fact.raw.get("team")))
+                        yield account_named(team, text(fact.raw.get("team")))
                         return
                     teams.update(filter(None, [text(fact.raw.get("team_id")) if fact.kind == "user" else None]))
             except ProviderError:
                 continue  # It is a gap when it is read.
     if teams:
-        yield SourceAccount(identity=teams.most_common(1)[0][0])
+        yield account_named(teams.most_common(1)[0][0])

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from pdpp_worker.connector import is_crowded
 from pdpp_worker.connector.json_fields import array
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,7 +19,9 @@ _WITHOUT_ZONE = len("2026-01-01T00:00:00.000")
 
 
 def decoded(data: bytes) -> Any:
-    """The JSON value, half surrogate pairs, NaN and long integers included; None where it is none."""
+    """The JSON value, half surrogate pairs, NaN and long integers included; None where it is none, or too much."""
+    if is_crowded(data):
+        return None
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -8,11 +8,10 @@ changed), "nameless", and "sum", a number that two walks of the same files share
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator
 from typing import Any
 from zlib import crc32
-
-import orjson
 
 from connectors.slack.api import Api, own_items, refuse_nameless
 from connectors.slack.errors import DisorderError, OutOfSight, ShortError
@@ -115,7 +114,7 @@ class Files:
     def _checkpoint(self, items: int) -> Iterator[Message]:
         """A STATE, where it weighs no more than what it covers."""
         self._unsaved += (items + 1) * _BYTES_OF_FILE
-        if self._unsaved >= len(orjson.dumps(self._place)):
+        if self._unsaved >= len(json.dumps(self._place)):
             self._unsaved = 0
             yield from self._state(dict(self._place))
 

@@ -7,10 +7,9 @@ was the same ("again"); "place": the conversation that is being read, and how fa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator
 from typing import Any
-
-import orjson
 
 from connectors.slack.api import Api, refuse_nameless, resumed
 from connectors.slack.conversations import TooManyFailuresError
@@ -94,7 +93,7 @@ class Memberships:
     def _checkpoint(self, items: int) -> Iterator[Message]:
         """A STATE, where it weighs no more than what it covers."""
         self._unsaved += (items + 1) * _BYTES_OF_MEMBER
-        if self._unsaved >= len(orjson.dumps(self._cursor)):
+        if self._unsaved >= len(json.dumps(self._cursor)):
             self._unsaved = 0
             yield self._state()
 

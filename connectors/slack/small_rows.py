@@ -211,4 +211,9 @@ def canvas(raw: Obj) -> Obj:
 
 def is_canvas(raw: Obj) -> bool:
     """Whether a file is a canvas."""
-    return raw.get("mode") in CANVAS_MODES or raw.get("filetype") == "quip"
+    return text(raw.get("mode")) in CANVAS_MODES or raw.get("filetype") == "quip"
+
+
+def is_gone(raw: Obj) -> bool:
+    """Whether a file or canvas is there no more."""
+    return text(raw.get("mode")) in GONE_MODES

@@ -110,7 +110,7 @@ class RecordFactory:
         stream, shape = _shape_of(known or raw)
         if key is None or stream not in self.wanted:
             return
-        if raw.get("mode") not in small_rows.GONE_MODES:
+        if not small_rows.is_gone(raw):
             yield self._record(stream, shape(raw))
             return
         if known is not None:
@@ -120,7 +120,7 @@ class RecordFactory:
     def _nested_files(self, raw: Obj) -> Iterator[Record]:
         """The word of a message that a file of its own is gone, and what it says of files that it shares."""
         for one in tables(raw.get("files")):
-            if one.get("mode") in small_rows.GONE_MODES:
+            if small_rows.is_gone(one):
                 yield from self.file(one)
         for one in rows.shared_files(raw):
             yield from self.found_file(one)

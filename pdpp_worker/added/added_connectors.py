@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from pdpp_worker.added.added_program import Program, find_program, read_program
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.manifest import Manifest, read_json
 from pdpp_worker.protocol.profile.mapping import Mapped, is_profile_form, map_manifest
 
 MANIFEST = "manifest.json"
@@ -115,7 +114,7 @@ def load_here(manifest: Path) -> tuple[Manifest, Path]:
 def is_added(manifest: Path) -> bool:
     """Whether a manifest is in the profile's form; one that cannot be read is not."""
     try:
-        return is_profile_form(json.loads(manifest.read_bytes()))
+        return is_profile_form(read_json(manifest))
     except (OSError, ValueError):
         return False
 
@@ -153,7 +152,7 @@ def _map(source: Path, program: Program) -> Mapped:
 
 def _read(source: Path) -> dict[str, Any]:
     try:
-        given = json.loads(source.read_bytes())
+        given = read_json(source)
     except OSError as error:
         raise ConfigurationError(f"it cannot be read: {error.strerror}.") from None
     except ValueError:

@@ -51,18 +51,20 @@ class Child:
         account: Account | None = None,
         paths: Sequence[str] = (),
         is_offline: bool = False,
+        memory_bytes: int = 0,
     ) -> None:
         """Start it in `folder`. `check` is called during every wait; `log` gets the chunks of its standard error.
 
         `account`: the user that it runs as; None: this process's. `paths`: absolute ones that it is to reach.
-        `is_offline`: it has no network.
+        `is_offline`: it has no network. `memory_bytes`: the most that it may have with all that it starts; 0: no limit.
         """
         self._check = check
         self._log = log
         self._account = account
         self._mark = secrets.token_hex(16)
         identity = "-" if account is None else account.identity
-        keeper = [identity, "offline" if is_offline else "online", str(len(paths)), *paths, *command]
+        network = "offline" if is_offline else "online"
+        keeper = [identity, network, str(memory_bytes), str(len(paths)), *paths, *command]
         self._process, self._lifeline = _start(keeper, folder, {**environment, marked_processes.MARK: self._mark})
         self._stdin, self._stdout, self._stderr = _pipes(self._process)
         self._lines = BoundedLines(LINE_BYTES)

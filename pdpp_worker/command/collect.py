@@ -60,6 +60,7 @@ def _talk(manifest: Manifest, program: Program, start: Start, context: Context) 
         account=program.account,
         paths=program.paths,
         is_offline=program.is_offline,
+        memory_bytes=program.memory_bytes,
     )
     try:
         child.send(encoded(first))

@@ -12,7 +12,7 @@ from pdpp_worker.command.dialect.forms import Item, Reply
 from pdpp_worker.command.dialect.outgoing import answer_line, encoded
 from pdpp_worker.command.dialect.reader import DialectReader
 from pdpp_worker.command.outline import Outline
-from pdpp_worker.command.subreaper import CANNOT_BE_OFFLINE, CANNOT_START
+from pdpp_worker.command.subreaper import CANNOT_BE_OFFLINE, CANNOT_START, TOO_MUCH_MEMORY
 from pdpp_worker.connector import Context, Done, DoneError, Interaction
 from pdpp_worker.errors import ProtocolViolation, UpstreamError
 from pdpp_worker.protocol.foreign import Assistance, AssistanceEnded
@@ -21,9 +21,10 @@ from pdpp_worker.secrets import Redactor
 EXIT_S = 30.0
 """How long a command may take to exit after its DONE."""
 _TOLD_CHARACTERS = 1000
-_NOT_BEGUN = {
+_BY_CODE = {
     CANNOT_START: "could not be started",
     CANNOT_BE_OFFLINE: "was not started, since this kernel gives it no network of its own (PDPP_CONNECTORS_OFFLINE)",
+    TOO_MUCH_MEMORY: "was ended, since it had more memory than PDPP_CONNECTOR_MEMORY_MB allows",
 }
 
 
@@ -60,7 +61,7 @@ class Conversation:
                     self._note_request(item)
                     yield item
         code = self._child.exit_code(EXIT_S)
-        how = _NOT_BEGUN.get(code or 0, f"ended without DONE ({_exit(code)})")
+        how = _BY_CODE.get(code or 0, f"ended without DONE ({_exit(code)})")
         text = f"the command {how}; its output on standard error is in the worker's log"
         raise UpstreamError(text, reason="source_partition_failed")
 

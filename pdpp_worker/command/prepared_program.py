@@ -34,6 +34,8 @@ class Program:
     """Absolute paths that this user is to reach."""
     is_offline: bool = False
     """Whether it has no network."""
+    memory_bytes: int = 0
+    """The most that it may have with all that it starts; 0: no limit."""
 
 
 @contextmanager
@@ -57,8 +59,9 @@ def prepared(manifest: Manifest, folder: Path, start: Start, context: Context) -
             own = stack.enter_context(lent(context.files, account, kept=_kept(manifest)))
         blobs = stack.enter_context(_blobs(manifest, context, is_lent=account is not None))
         is_offline = manifest.name in get_settings().connectors_offline
+        memory = get_settings().connector_memory_mb * 1024 * 1024
         every = {**environment, **own, **blobs}
-        yield Program(command, folder, every, [*secrets, *blobs.values()], account, decided.paths, is_offline)
+        yield Program(command, folder, every, [*secrets, *blobs.values()], account, decided.paths, is_offline, memory)
 
 
 def _account(stack: ExitStack, decided: Separation, context: Context) -> Account | None:

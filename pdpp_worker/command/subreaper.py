@@ -1,11 +1,12 @@
 """Runs a command and ends everything that it has started; no orphan is left.
 
-    subreaper.py LIFELINE_FD GRACE_S IDENTITY NETWORK COUNT PATH... PROGRAM ARGUMENT...
+    subreaper.py LIFELINE_FD GRACE_S IDENTITY NETWORK MEMORY COUNT PATH... PROGRAM ARGUMENT...
     subreaper.py sweep IDENTITY
 
 IDENTITY is that of the user that the command runs as; see `other_user`. Where that user has nothing else to do, its
 processes are killed before the command begins and after it ended, and by `sweep`. NETWORK is `online` or `offline`.
-COUNT is the number of paths that the user is to reach.
+MEMORY is the most that the command may have with all that it starts, bytes; 0: no limit. COUNT is the number of paths
+that the user is to reach.
 
 The worker holds the other end of the lifeline, a pipe. It is closed when the worker closes it, ends or is killed; then
 the command's process group gets SIGTERM, and SIGKILL after a grace. On Linux this process is a
@@ -29,6 +30,7 @@ from pathlib import Path
 if __name__ == "__main__":  # it is run by its path
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from pdpp_worker.command.memory_bound import LOOK_EVERY_S, limit_process, used_below
 from pdpp_worker.command.other_user import (
     Identity,
     become,
@@ -43,6 +45,8 @@ CANNOT_START = 127
 """Exit code of a command that could not be started."""
 CANNOT_BE_OFFLINE = 126
 """Exit code where the kernel gives the command no network of its own."""
+TOO_MUCH_MEMORY = 125
+"""Exit code of a command that was ended since it had more memory than it may have."""
 
 _ORPHANS_S = 5.0
 _LOOK_EVERY_S = 0.02
@@ -56,20 +60,20 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[0] == "sweep":
         return sweep(Identity(arguments[1]))
     lifeline, grace_s, identity = int(arguments[0]), float(arguments[1]), Identity(arguments[2])
-    paths, command = arguments[5 : 5 + int(arguments[4])], arguments[5 + int(arguments[4]) :]
+    memory, count = int(arguments[4]), int(arguments[5])
+    paths, command = arguments[6 : 6 + count], arguments[6 + count :]
     sweep(identity)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     ended = _child_ends()
-    group = _start(command, lifeline, identity, paths, offline=arguments[3] == "offline")
+    group = _start(command, lifeline, identity, paths, memory, offline=arguments[3] == "offline")
     _release_pipes()
-    status = _wait(group, lifeline, ended, grace_s)
+    code = _wait(group, lifeline, ended, grace_s, memory)
     _kill(group, signal.SIGKILL)
     sweep(identity)
     _end_orphans()
-    code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
@@ -82,7 +86,9 @@ def _child_ends() -> int:
     return reading
 
 
-def _start(command: Sequence[str], lifeline: int, identity: Identity, paths: Sequence[str], *, offline: bool) -> int:
+def _start(
+    command: Sequence[str], lifeline: int, identity: Identity, paths: Sequence[str], memory: int, *, offline: bool
+) -> int:
     keeper = os.getpid()
     pid = os.fork()
     if pid:
@@ -98,6 +104,8 @@ def _start(command: Sequence[str], lifeline: int, identity: Identity, paths: Seq
         if offline and not is_apart and not leave_network_as_user():
             os._exit(CANNOT_BE_OFFLINE)
         _die_with(keeper)
+        if memory:
+            limit_process(memory)
         for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
         os.execvp(command[0], list(command))  # noqa: S606 - the manifest's command, and no shell is wanted
@@ -137,15 +145,17 @@ def _release_pipes() -> None:
         os.dup2(nothing, descriptor)
 
 
-def _wait(group: int, lifeline: int, ended: int, grace_s: float) -> int:
-    """The command's wait status; that of SIGKILL when it has to be killed."""
+def _wait(group: int, lifeline: int, ended: int, grace_s: float, memory: int) -> int:
+    """The command's exit code; the negative number of a signal that ended it."""
     while (status := _reap(group)) is None:
-        ready, _, _ = select.select([lifeline, ended], [], [])
+        ready, _, _ = select.select([lifeline, ended], [], [], LOOK_EVERY_S if memory else None)
+        if memory and used_below(os.getpid()) > memory:
+            return TOO_MUCH_MEMORY
         if ended in ready:
             os.read(ended, 4096)
         if lifeline in ready:
-            return _end(group, grace_s)
-    return status
+            return os.waitstatus_to_exitcode(_end(group, grace_s))
+    return os.waitstatus_to_exitcode(status)
 
 
 def _end(group: int, grace_s: float) -> int:

@@ -1,7 +1,7 @@
 """The parent's side: hands jobs to children, and kills the one that takes too long.
 
 Children are kept for the next job, so that only the first one waits for a process to start. A child works on one job
-at a time; jobs of several threads run beside each other.
+at a time; a few jobs of several threads run beside each other.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ CPU_S = 30.0
 WALL_S = 120.0
 """Time that a job may take on a busy machine; its slot is held no longer."""
 LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
+MOST_CHILDREN = 4
+"""Children that a room has at a time; further jobs wait for one."""
 
 Child = subprocess.Popen[bytes]
 
@@ -53,8 +55,7 @@ class Room:
             str(cpu_s),
         ]
         self._cpu_s, self._wall_s = cpu_s, wall_s
-        self._idle: list[Child] = []
-        self._pid = os.getpid()
+        self._begin()
         atexit.register(self.close)
 
     def call(self, job: bytes) -> Any:
@@ -63,16 +64,22 @@ class Room:
         Raises:
             ConfinedError: the job was ended.
         """
-        while True:
-            child = self._take()
-            with suppress(_LeftError):
-                answer = self._ask(child, job)
-                self._idle.append(child)
-                return json.loads(answer)
+        if self._pid != os.getpid():  # the children of the process that this one was forked from
+            self._begin()
+        with self._places:
+            while True:
+                child = self._take()
+                with suppress(_LeftError):
+                    answer = self._ask(child, job)
+                    self._idle.append(child)
+                    return json.loads(answer)
+
+    def _begin(self) -> None:
+        self._idle: list[Child] = []
+        self._places = threading.BoundedSemaphore(MOST_CHILDREN)
+        self._pid = os.getpid()
 
     def _take(self) -> Child:
-        if self._pid != os.getpid():  # the children of the process that this one was forked from
-            self._idle, self._pid = [], os.getpid()
         while self._idle:
             child = self._idle.pop()
             if child.poll() is None:

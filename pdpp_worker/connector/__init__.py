@@ -10,12 +10,14 @@ implied when the iterator ends; an exception ends the run as failed, and what wa
 
 from __future__ import annotations
 
+from pdpp_worker.confined.crowded_json import is_crowded
 from pdpp_worker.confined.room import ConfinedError, Room
-from pdpp_worker.confined.unpacking import most_unpacked, open_member
+from pdpp_worker.confined.unpacking import most_unpacked, open_member, open_zip
 from pdpp_worker.connector.author_context import Collect, Context
 from pdpp_worker.connector.inventories import inventory_of
 from pdpp_worker.connector.phases import Phase, run_phases
 from pdpp_worker.connector.reports import (
+    account_named,
     closed_as_absent,
     closed_by,
     detail_coverage,
@@ -105,15 +107,18 @@ __all__ = [
     "Throttled",
     "TimeRange",
     "UpstreamError",
+    "account_named",
     "closed_as_absent",
     "closed_by",
     "detail_coverage",
     "gap_for",
     "inventory_of",
+    "is_crowded",
     "known_reason",
     "most_unpacked",
     "narrowed_streams",
     "open_member",
+    "open_zip",
     "reason_for",
     "refuse",
     "refuse_narrowed",

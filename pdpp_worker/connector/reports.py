@@ -14,8 +14,10 @@ from pdpp_worker.protocol.messages import (
     GapToClose,
     Record,
     SkipResult,
+    SourceAccount,
     Start,
 )
+from pdpp_worker.protocol.messages.sent import LONGEST_IDENTITY
 from pdpp_worker.protocol.reasons import Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope
 
@@ -141,3 +143,12 @@ def refuse(refused: dict[str, str]) -> Iterator[SkipResult]:
 def refuse_narrowed(start: Start) -> Iterator[SkipResult]:
     """Skips the streams of which START asks for a part, for a connector that collects streams whole."""
     return refuse(narrowed_streams(start))
+
+
+def account_named(identity: str, label: str | None = None) -> SourceAccount:
+    """SOURCE_ACCOUNT by what the source says: of a long text the beginning, and no half surrogate pairs."""
+    return SourceAccount(identity=_fitting(identity), label=_fitting(label) if label else None)
+
+
+def _fitting(text: str) -> str:
+    return text[:LONGEST_IDENTITY].encode("utf-8", "replace").decode()

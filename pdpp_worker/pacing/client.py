@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from pdpp_worker.errors import ShapeError
 from pdpp_worker.pacing.origin import OriginTransport
 from pdpp_worker.pacing.outcomes import network_errors
 
@@ -37,6 +38,13 @@ class ProviderClient(httpx.Client):
             trust_env=False,
             event_hooks={"request": list(on_request)},
         )
+
+    def build_request(self, *asked: Any, **options: Any) -> httpx.Request:
+        """Make a request; raises ProviderError where a text of an answer, as half a surrogate pair, fits into none."""
+        try:
+            return super().build_request(*asked, **options)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ShapeError(f"an answer holds what cannot be asked for: {type(error).__name__}") from None
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """Send a request; raises ProviderError also where the client itself gives up, as on redirects without end."""

@@ -149,18 +149,31 @@ def load_manifest(path: Path) -> Manifest:
         ConfigurationError: naming the file, the field and what is wrong with it.
     """
     try:
-        return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return Manifest.model_validate(read_json(path))
     except OSError as error:
         raise ConfigurationError(f"The manifest {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"The manifest {path} is not UTF-8 text.") from None
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"The manifest {path} is not JSON: {error}.") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "manifest"
         text = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"The manifest {path} is refused: {place}: {text}.") from None
+    except ValueError as error:
+        raise ConfigurationError(f"The manifest {path} is not JSON: {error}.") from None
+
+
+def read_json(path: Path) -> Any:
+    """The JSON of a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _check_acyclic(parents: dict[str, list[str]]) -> None:

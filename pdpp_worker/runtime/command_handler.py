@@ -39,7 +39,7 @@ from pdpp_worker.runtime.command_checkpoints import CommandCheckpoints
 from pdpp_worker.runtime.command_scope import check_scope_of_command
 from pdpp_worker.runtime.command_skips import CommandSkips
 from pdpp_worker.runtime.handler import MessageHandler
-from pdpp_worker.runtime.rules import check_locator
+from pdpp_worker.runtime.rules import checked_locator
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Rejection
 from pdpp_worker.store.effects import GapClosure, KeyFetched
@@ -172,7 +172,7 @@ class CommandHandler(MessageHandler):
 
     def _skip(self, skip: SkipResult) -> None:
         self._in_scope(skip.stream, "SKIP_RESULT")
-        check_locator("SKIP_RESULT", skip.stream, skip.scope or WHOLE_STREAM, skip.detail, self._redact)
+        checked_locator("SKIP_RESULT", skip.stream, skip.scope or WHOLE_STREAM, skip.detail, self._redact)
         if not (self._holds_skips and self._skips.hold(skip)):
             super()._skip(skip)
 
@@ -219,7 +219,7 @@ class CommandHandler(MessageHandler):
         if gap.parent_stream is not None:
             self._in_manifest(gap.parent_stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
             self.checkpoints.note_parent(gap.stream, gap.parent_stream)
-        check_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
+        locator = checked_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
         if isinstance(gap.scope, ResourceScope):
             self.checkpoints.add_gap(gap.stream, gap.scope.resource_id)
         self.pending.report_gap(
@@ -229,7 +229,7 @@ class CommandHandler(MessageHandler):
             parent=gap.parent_stream,
             error=gap.last_error,
             retry_after=gap.retry_after,
-            locator=gap.detail_locator,
+            locator=locator,
             record_key=None if isinstance(gap.record_key, str) else gap.record_key,
         )
         self.resolve(gap.gap_id)

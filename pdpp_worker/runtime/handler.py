@@ -39,7 +39,7 @@ from pdpp_worker.runtime.rules import (
     check_coverage_position,
     check_in_scope,
     check_inventory,
-    check_locator,
+    checked_locator,
     validators_for,
 )
 from pdpp_worker.store.batch import Batch
@@ -213,7 +213,7 @@ class MessageHandler:
     def _skip(self, skip: SkipResult) -> None:
         self._in_scope(skip.stream, "SKIP_RESULT")
         scope: Scope = skip.scope or WHOLE_STREAM
-        check_locator("SKIP_RESULT", skip.stream, scope, skip.detail, self._redact)
+        locator = checked_locator("SKIP_RESULT", skip.stream, scope, skip.detail, self._redact)
         reason, detail = reason_for_skip(skip)
         if skip.reason == STREAM_FAILED:
             self._certified.add(skip.stream)
@@ -226,7 +226,7 @@ class MessageHandler:
             error=": ".join(part for part in (detail, skip.message) if part) or None,
             retry_after=skip.retry_after,
             version_required=skip.connector_version_required,
-            locator=skip.detail,
+            locator=locator,
         )
         self.note(("stream_skipped", skip.stream, {"reason": reason.value}))
 
@@ -234,7 +234,7 @@ class MessageHandler:
         self._in_scope(gap.stream, "DETAIL_GAP")
         assigned = self._assigned.named_by(gap)
         self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
-        check_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
+        locator = checked_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
         known = known_reason(gap.reason)
         self.checkpoints.add_gap(gap.stream, gap.record_key)
         self.pending.report_gap(
@@ -244,7 +244,7 @@ class MessageHandler:
             parent=gap.parent_stream,
             error=gap.last_error if known else f"{gap.reason}: {gap.last_error or ''}",
             retry_after=gap.retry_after,
-            locator=gap.detail_locator,
+            locator=locator,
         )
         self.resolve(gap.gap_id)
 

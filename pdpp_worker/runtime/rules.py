@@ -69,21 +69,23 @@ def check_coverage_position(coverage: DetailCoverage, stream: StreamManifest, ke
         )
 
 
-def check_locator(
+def checked_locator(
     message: str, stream: str, scope: Scope, locator: dict[str, Any] | None, redact: Callable[[str], str]
-) -> None:
-    """Refuse a scope or locator that is no JSON, or holds a secret.
+) -> dict[str, Any] | None:
+    """The locator, without the parts of it that JSON cannot carry: a provider's infinity may be among them.
 
     Raises:
-        ProtocolViolation: naming the message and the stream.
+        ProtocolViolation: the scope is no JSON, or one of them holds a secret; names the message and the stream.
     """
+    found: dict[str, Any] | None = values.representable(locator)
     try:
-        texts = scope_key(scope), values.storable_json(locator)
+        texts = scope_key(scope), values.storable_json(found)
     except values.NotRepresentableError as error:
-        raise ProtocolViolation(f"the locator of a gap in stream {stream!r} is no JSON: {error}") from None
+        raise ProtocolViolation(f"the scope of a gap in stream {stream!r} is no JSON: {error}") from None
     if any(redact(text) != text for text in texts):
         text = f"{message} of stream {stream!r} holds a secret of the connection"
         raise ProtocolViolation(text, field="detail_locator")
+    return found
 
 
 def check_account(

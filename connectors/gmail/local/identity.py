@@ -6,9 +6,9 @@ import re
 from hashlib import blake2b
 from typing import NamedTuple
 
+from connectors.gmail.fields import HEADER_BYTES
 from connectors.gmail.local.mime import split
 from connectors.gmail.local.told import without_added
-from connectors.gmail.rows import HEADER_BYTES
 
 TOLERANCE = 4
 """Bytes by which two copies may differ: programs add or drop an empty line at the end."""

@@ -23,7 +23,11 @@ HEADER = 256 * 1024
 """Bytes of a header in which a count of bytes is looked for."""
 
 _DAY = rb"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b"
-_DATED = re.compile(rb"From [^\r\n]*" + _DAY + rb"[^\r\n]*\d{1,2}:\d\d[^\r\n]*\d{4}[^\r\n]*\r?\n", re.IGNORECASE)
+_DATED = re.compile(
+    # Each step is taken once (atomic): a line of a megabyte would take years else.
+    rb"From (?>[^\r\n]*?" + _DAY + rb")(?>[^\r\n]*?\d:\d\d)(?>[^\r\n]*?\d{4})[^\r\n]*+\r?\n",
+    re.IGNORECASE,
+)
 _DATELESS = re.compile(rb"From \S+[ \t]*\r?\n")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|>From ")
 _KNOWN = re.compile(

@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.gmail.fields import HEADER_BYTES
+
 DEEPEST = 50
 """Levels of parts within parts that are looked into; what is deeper stays whole."""
 MOST_BYTES = 128 * 1024 * 1024
 """Bytes that parts within parts may take in memory: each level holds its own copy of what is below."""
+
+MOST_PARTS = 2_000
+"""A message of more parts was made to take time and memory: each becomes a record, and a file."""
+_MOST_PIECES = 4 * MOST_PARTS
+"""Parts, and parts of several parts, that are looked at."""
 
 _LINE_END = ord("\n")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
@@ -60,8 +67,33 @@ class Section:
         return here
 
 
-def parsed(raw: bytes, *, default: bytes = b"text/plain", depth: int = 0) -> Section:
-    """The structure of a mail whose lines end with CRLF; it never fails."""
+_NOTHING = Section(b"", b"", b"text/plain", (), {}, ())
+
+
+@dataclass
+class _Budget:
+    """The pieces that may still be looked at."""
+
+    left: int = _MOST_PIECES
+
+    def taken(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The pieces, as far as it reaches."""
+        for piece in pieces:
+            if not self.left:
+                return
+            self.left -= 1
+            yield piece
+
+
+def parsed(raw: bytes) -> Section:
+    """The structure of a mail whose lines end with CRLF; it never fails.
+
+    One of more pieces than are looked at has more than `MOST_PARTS` parts, whatever they are.
+    """
+    return _parsed(raw, _Budget())
+
+
+def _parsed(raw: bytes, budget: _Budget, *, default: bytes = b"text/plain", depth: int = 0) -> Section:
     head, body = split(raw)
     fields = _fields(head)
     kind, parameters = _valued(fields.get(b"content-type", b""))
@@ -70,7 +102,9 @@ def parsed(raw: bytes, *, default: bytes = b"text/plain", depth: int = 0) -> Sec
     is_too_deep = depth >= DEEPEST or (depth + 1) * len(raw) > MOST_BYTES
     if kind.startswith(b"multipart/") and not is_too_deep and (boundary := _named(parameters, b"boundary")):
         inner = b"message/rfc822" if kind == b"multipart/digest" else b"text/plain"
-        children = tuple(parsed(piece, default=inner, depth=depth + 1) for piece in _pieces(body, boundary))
+        pieces = budget.taken(_pieces(body, boundary))
+        children = tuple(_parsed(piece, budget, default=inner, depth=depth + 1) for piece in pieces)
+        children += () if budget.left else (_NOTHING,) * (MOST_PARTS + 1)
     elif kind.startswith(b"multipart/") and is_too_deep:
         kind = b"application/octet-stream"
     return Section(head, body, kind, parameters, fields, children)
@@ -120,7 +154,7 @@ def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
 
 def _fields(head: bytes) -> dict[bytes, bytes]:
     fields: dict[bytes, bytes] = {}
-    for line in _FOLD.sub(b"", head).splitlines():
+    for line in _FOLD.sub(b"", head[:HEADER_BYTES]).splitlines():
         name, colon, value = line.partition(b":")
         if colon and name[:8].lower() == b"content-":
             fields.setdefault(name.strip().lower(), value.strip())

@@ -17,7 +17,7 @@ from connectors.gmail.local.registry import Registry
 from connectors.gmail.local.tree import UNREADABLE, MailFile, entries
 from connectors.gmail.local.walk import FilesWalk
 from connectors.gmail.mailboxes import Mailbox
-from pdpp_worker.connector import Context, Message, SourceAccount, Start, State
+from pdpp_worker.connector import Context, Message, SourceAccount, Start, State, account_named
 
 SAMPLE = 50
 """Files whose first mail is looked at to tell whose files they are."""
@@ -52,7 +52,7 @@ class FilesSource:
             return None
         is_known = self.position.account and (self._registry.is_new or self._registry.holds_any(seals))
         self.position.account = self.position.account if is_known else f"files/{seals[0].key}"
-        return SourceAccount(identity=self.position.account, label=self._root.name[:500])
+        return account_named(self.position.account, self._root.name)
 
     def messages(self, held: Container[str], checkpoint: Callable[[], State]) -> Iterator[Message]:
         """One walk over the files; `held` are the keys of mails that the server holds."""

@@ -7,12 +7,12 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, cast
 
 from connectors.gmail.local.mbox import is_field
-from pdpp_worker.connector import open_member
+from pdpp_worker.connector import open_member, open_zip
 
 SNIFFED = 4096
 """Bytes by which a file is known."""
@@ -40,6 +40,8 @@ class MailFile:
     stamp: int
     path: Path
     member: str | None = None
+    archive: zipfile.ZipFile | None = field(default=None, compare=False, repr=False)
+    """The archive, while it is open: to open it takes time for each of its members."""
 
     @property
     def order(self) -> list[str]:
@@ -64,7 +66,11 @@ class MailFile:
             with self.path.open("rb") as file:
                 yield file
             return
-        with zipfile.ZipFile(self.path) as archive, open_member(archive, self.member) as file:
+        if self.archive is not None and self.archive.fp is not None:
+            with open_member(self.archive, self.member) as file:
+                yield cast(BinaryIO, file)
+            return
+        with open_zip(self.path) as archive, open_member(archive, self.member) as file:
             yield cast(BinaryIO, file)
 
 
@@ -130,7 +136,7 @@ def _file(path: Path, name: str) -> Iterator[Entry]:
 
 
 def _archive(path: Path, name: str) -> Iterator[Entry]:
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         for member in sorted(archive.infolist(), key=lambda one: one.filename):
             if not member.is_dir():
                 yield _member(archive, member, path, f"{name}!{member.filename}")
@@ -146,7 +152,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, name:
         return Unreadable(name, _words(error))
     if kind is None:
         return OtherFile(name, member.file_size)
-    return MailFile(name, kind, member.file_size, member.CRC, path, member.filename)
+    return MailFile(name, kind, member.file_size, member.CRC, path, member.filename, archive)
 
 
 def _why_not(name: str, size: int) -> str | None:

@@ -45,10 +45,10 @@ _ACCOUNTS = (
         r"\b(?:account|card|acct)\b[^\d\n]{0,24}?[\d*x\u2022 -]*(?<![\d])[\d*x\u2022-]*?(\d{4})(?![\d/]|[.,]\d)",
         re.IGNORECASE,
     ),
-    re.compile(r"(?:(?<![\w.])[*x\u2022]+[ -]?|\bending in\s+)(\d{4})(?![\d/]|[.,]\d)", re.IGNORECASE),
+    re.compile(r"(?:(?<![\w.*\u2022])[*x\u2022]+[ -]?|\bending in\s+)(\d{4})(?![\d/]|[.,]\d)", re.IGNORECASE),
 )
 _DELIMITERS = ",;\t|"
-_ROW_WITHIN = re.compile(rf"[\r\n]\W*{FULL_DATE}", re.IGNORECASE)
+_ROW_WITHIN = re.compile(rf"[\r\n][^\w\r\n]*+{FULL_DATE}", re.IGNORECASE)
 _UNPOSTED = re.compile(r"pending|processing|authori[sz]|scheduled|forecast|\bhold\b|not posted", re.IGNORECASE)
 _FORMER = re.compile(
     r"""\s*"?(?:posted|pending|forecasted|scheduled)"?,[^,]*,"?\d{1,2}/\d{1,2}/\d{4}"?,""", re.IGNORECASE

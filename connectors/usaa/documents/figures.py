@@ -29,7 +29,7 @@ _MARKED = re.compile(
 _POINT = re.compile(r"(?P<whole>\d{1,3}(?:,\d{3})+|\d{1,13}|)(?:\.(?P<cents>\d{1,2}))?")
 _COMMA = re.compile(r"(?P<whole>\d{1,3}(?:[.' \u2019]\d{3})+|\d{1,13}),(?P<cents>\d{2})")
 
-MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 FULL_DATE = (
     r"(?:\d{4}-\d{2}-\d{2}|\d{1,2}[/-]\d{1,2}[/-](?:\d{4}|\d{2})(?!\d)|"
     rf"{MONTH}\s+\d{{1,2}},?\s+\d{{4}}|\d{{1,2}}\s+{MONTH}\s+\d{{4}})"

@@ -99,7 +99,7 @@ def read_qif(text: str) -> MoneyFile:
         fields = {line[0].upper(): line[1:].strip() for line in record.splitlines() if line and line[0] != "!"}
         if not fields.keys() & {"D", "T"}:
             continue
-        day = read_date(re.sub(r"\s*'\s*", "/", fields.get("D", "")).replace(" ", ""))
+        day = read_date("/".join(part.strip() for part in fields.get("D", "").split("'")).replace(" ", ""))
         words = fields.get("P") or fields.get("M") or ""
         amount, rest = fields.get("T") or fields.get("U", ""), _rest_of_qif(record, words)
         found.add(number, day, amount, words, fields.get("N", ""), extra=rest)

@@ -81,7 +81,10 @@ class Site:
 
     def _send(self, method: str, href: str, **asked: dict[str, str]) -> httpx.Response:
         here = httpx.URL(str(self._client.base_url))
-        url = here.join(href)
+        try:
+            url = here.join(href)
+        except (httpx.InvalidURL, ValueError):
+            raise ShapeError("a link of a page is no address") from None
         if (url.scheme, url.host, url.port) != (here.scheme, here.host, here.port):
             raise ShapeError("a link leads away from the site")
         if "data" in asked:
@@ -90,13 +93,19 @@ class Site:
 
     def _checked(self, response: httpx.Response) -> httpx.Response:
         leads_to = response.headers.get("location", "") if response.is_redirect else ""
-        path = httpx.URL(leads_to).path if leads_to else response.url.path
-        if _SIGN_IN.match(path):
+        if _SIGN_IN.match(_path_of(leads_to) if leads_to else response.url.path):
             raise AuthExpired("the site asks to sign in: the session is over")
         if not response.is_success:
             label = f"{response.request.method} {response.url.path}"
             raise UpstreamError(f"{label} answered {response.status_code}", status=response.status_code)
         return response
+
+
+def _path_of(address: str) -> str:
+    try:
+        return httpx.URL(address).path
+    except (httpx.InvalidURL, ValueError):
+        return ""
 
 
 def _read_export(response: httpx.Response) -> Read:

@@ -24,7 +24,16 @@ from connectors.usaa.site.client import Site
 from connectors.usaa.site.inventory import inventory
 from connectors.usaa.site.pages import SiteAccount, read_billing, read_messages
 from connectors.usaa.site.session import SiteSession, open_session
-from pdpp_worker.connector import Context, Message, Phase, ProviderError, SourceAccount, Start, State, run_phases
+from pdpp_worker.connector import (
+    Context,
+    Message,
+    Phase,
+    ProviderError,
+    Start,
+    State,
+    account_named,
+    run_phases,
+)
 
 
 def collect_site(
@@ -50,7 +59,7 @@ def _whose(session: SiteSession) -> Iterator[Message]:
     except ProviderError:
         return
     if session.names.owner is not None:
-        yield SourceAccount(identity=session.names.owner)
+        yield account_named(session.names.owner)
 
 
 def _phases(session: SiteSession) -> list[Phase]:

@@ -18,8 +18,10 @@ from connectors.usaa.site.html import Form, Node
 from pdpp_worker.connector import ProviderError, Reason, ShapeError
 
 _ACCOUNT_PATH = re.compile(r"/my/(checking|savings|credit-card|loan|mortgage|investing|retirement)\b")
-_LAST_FOUR = re.compile(r"[*x\u2022]+\s?(\d{4})(?!\d)", re.IGNORECASE)
+_LAST_FOUR = re.compile(r"(?<![*x\u2022])[*x\u2022]+\s?(\d{4})(?!\d)", re.IGNORECASE)
 _MONEY = re.compile(rf"(?=.*\$)({AMOUNT})")
+_LONGEST = 1_000
+"""Letters of a link's text that are looked at."""
 _DOCUMENT = re.compile(r"\.pdf\b|download|/documents?/", re.IGNORECASE)
 _NO_STATEMENT = re.compile(r"\b(terms|agreement|notice|disclosure|condition)", re.IGNORECASE)
 
@@ -192,12 +194,18 @@ _BILLING = frozenset(
 
 
 def _account(link: Node) -> SiteAccount | None:
-    href = link.get("href", "")
-    path = _ACCOUNT_PATH.search(urlsplit(href).path)
+    href = link.get("href")
+    try:
+        parts = urlsplit(href)
+        query = {name.lower(): values[0] for name, values in parse_qs(parts.query).items()}
+    except ValueError:
+        if _ACCOUNT_PATH.search(href):
+            raise ShapeError("the link of an account is no address") from None
+        return None
+    path = _ACCOUNT_PATH.search(parts.path)
     if path is None:
         return None
-    query = {name.lower(): values[0] for name, values in parse_qs(urlsplit(href).query).items()}
-    text = plain(html.text_of(link))
+    text = plain(html.text_of(link))[:_LONGEST]
     last_four = None if (found := _LAST_FOUR.search(text)) is None else found[1]
     name = _LAST_FOUR.split(text)[0].strip(" -:") or None
     own = query.get("accountid") or query.get("acctid") or last_four
@@ -232,7 +240,7 @@ def _columns(row: Sequence[Node], wanted: Mapping[str, Sequence[str]]) -> dict[s
 
 def _listed(row: Sequence[Node], columns: dict[str, int]) -> Listed:
     texts = {name: html.text_of(row[at]) if at < len(row) else "" for name, at in columns.items()}
-    links = [link.get("href", "") for cell in row for link in html.every(cell, "a")]
+    links = [link.get("href") for cell in row for link in html.every(cell, "a")]
     day = read_day(texts["date"])
     key = digest(texts.get("account", ""), texts["date"], texts["title"])
     return Listed(

@@ -18,6 +18,10 @@ STREAM_FAILED = "stream_collection_failed"
 """The reason and error code by which a connector certifies that named streams failed and the others did not."""
 
 
+LONGEST_IDENTITY = 500
+"""Characters of the identity of an account, and of its label."""
+
+
 class SourceAccount(BaseMessage):
     """SOURCE_ACCOUNT: whose account at the source the connector reads; it comes before any record.
 
@@ -26,8 +30,8 @@ class SourceAccount(BaseMessage):
     """
 
     type: Literal["SOURCE_ACCOUNT"] = "SOURCE_ACCOUNT"
-    identity: Annotated[str, Field(min_length=1, max_length=500)]
-    label: Annotated[str, Field(max_length=500)] | None = None
+    identity: Annotated[str, Field(min_length=1, max_length=LONGEST_IDENTITY)]
+    label: Annotated[str, Field(max_length=LONGEST_IDENTITY)] | None = None
 
 
 class State(BaseMessage):

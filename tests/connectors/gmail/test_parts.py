@@ -16,14 +16,13 @@ from connectors.gmail.charsets import decoded
 from connectors.gmail.client import _by_uid, sequence_set
 from connectors.gmail.decoding import snippet, text_of, undone
 from connectors.gmail.errors import typed
-from connectors.gmail.fields import Headers, labels
+from connectors.gmail.fields import HEADER_BYTES, Headers, labels
 from connectors.gmail.files import Files
 from connectors.gmail.html_text import html_text
 from connectors.gmail.ledger import BLOCK, Ledger, MessageEntry
 from connectors.gmail.local import mime
-from connectors.gmail.local.mime import parsed
-from connectors.gmail.rows import HEADER_BYTES
-from connectors.gmail.structure import MOST_PARTS, structure
+from connectors.gmail.local.mime import MOST_PARTS, parsed
+from connectors.gmail.structure import structure
 from pdpp_worker.connector import ShapeError, Throttled
 
 ENTRIES = st.builds(
@@ -245,7 +244,7 @@ def test_the_text_of_a_page_is_what_one_sees() -> None:
     head = "<html><head><title>T</title><style>p{}</style></head>"
     page = f"{head}<body><p>One &amp; two<br>three</p><script>x</script>4</body>"
 
-    assert html_text(page).split() == ["One", "&", "two", "three", "4"]
+    assert html_text(page.encode()).split() == ["One", "&", "two", "three", "4"]
 
 
 BROKEN = ["<!", "<![if x", "<!DOCTYPE [", "<a <b <c", "</", "&#xffffffff;"]
@@ -262,7 +261,7 @@ ENDLESS = [
 
 @pytest.mark.parametrize("page", [*BROKEN, *ENDLESS])
 def test_a_broken_page_is_read_as_far_as_it_goes(page: str) -> None:
-    assert html_text(f"before {page}").startswith("before")
+    assert html_text(f"before {page}".encode()).startswith("before")
 
 
 def test_a_pause_is_a_day_at_most() -> None:
@@ -294,7 +293,7 @@ def test_more_of_a_header_is_asked_for_than_lists_of_recipients_take() -> None:
 def test_text_is_read_however_deeply_it_is_nested() -> None:
     levels = 100_000
 
-    text = html_text("<div>" * levels + "at the bottom" + "</div>" * levels + "after")
+    text = html_text(b"<div>" * levels + b"at the bottom" + b"</div>" * levels + b"after")
 
     assert text.split() == ["at", "the", "bottom", "after"]
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imapclient.response_parser import parse_response
 
-from connectors.gmail import source
 from connectors.gmail.answers import values
 from connectors.gmail.client import UNREADABLE
+from connectors.gmail.source import outside
 from connectors.gmail.tidy import is_tidy
 
 _WORDS = [
@@ -66,7 +64,7 @@ def test_an_answer_is_read_as_the_library_reads_it(texts: list[bytes], is_litera
 
 @given(MAILS)
 def test_no_text_is_outside_of_the_parts_of_a_tidy_mail(mail: bytes) -> None:
-    assert not (is_tidy(mail) and list(_outside(mail)))
+    assert not (is_tidy(mail) and outside(mail))
 
 
 def test_a_mail_that_is_built_by_the_rules_is_tidy() -> None:
@@ -75,8 +73,3 @@ def test_a_mail_that_is_built_by_the_rules_is_tidy() -> None:
 
     assert is_tidy(mail.encode())
     assert not is_tidy(mail.encode() + b"after")
-
-
-def _outside(mail: bytes) -> Iterator[str]:
-    parsed = source._PARSER.parsebytes(mail)
-    return (text for raw in source._around(parsed) if (text := source._text(raw)))

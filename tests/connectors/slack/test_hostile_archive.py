@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from connectors.slack import archive_guard
+from connectors.slack.archive import database_of, open_archive
+from connectors.slack.fields import decoded
 from tests.connectors.slack.account import ArchiveMaker, archived, file, said, stamp
 from tests.connectors.slack.conftest import Holder, skips
 
@@ -73,3 +77,49 @@ def test_a_search_without_end_is_given_up(directory: Path, on_disk: Holder, monk
     assert set(skips(sent)) == {"files", "canvases"}
     assert "found no further row" in skips(sent)["files"].message
     assert set(on_disk.held("messages")) == {f"C1:{ONE}"}
+
+
+_IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from connectors.slack import archive_guard
+from connectors.slack.archive import ArchiveError, open_archive
+archive_guard.MOST_MEMORY = 8 << 20
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    with open_archive(Path(sys.argv[1])): pass
+except ArchiveError as error:
+    print(error)
+assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40 << 10
+"""
+
+
+@pytest.mark.process
+def test_a_schema_that_takes_memory_without_end_is_given_up(directory: Path) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.execute("PRAGMA writable_schema = ON")
+    columns = ", ".join(f"c{n}" for n in range(1_000))
+    rows = "WITH RECURSIVE r(n) AS (SELECT 100 UNION ALL SELECT n + 1 FROM r LIMIT 500)"
+    made = f"SELECT 'table', 't' || n, 't' || n, 2, 'CREATE TABLE t' || n || '({columns})' FROM r"  # noqa: S608 - a table of the test
+    maker.execute(f"INSERT INTO sqlite_master(type, name, tbl_name, rootpage, sql) {rows} {made}")
+    maker.close()
+
+    # SQLite's limit holds for a whole process, and is never raised.
+    command = [sys.executable, "-c", _IN_LITTLE_MEMORY, str(database_of(str(directory)))]
+    said_of_it = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert "SQLite would need more than 8 MB of memory" in said_of_it
+
+
+def test_an_archive_does_not_say_how_much_of_it_is_held_in_memory(directory: Path) -> None:
+    maker = archived(directory, {"C1": [said(ONE)]})
+    maker.execute("PRAGMA default_cache_size = 100000000")
+    maker.close()
+
+    with open_archive(database_of(str(directory))) as archive:
+        assert archive.connection.execute("PRAGMA cache_size").fetchone() == (-archive_guard.CACHE_KIB,)
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"0"])
+def test_a_value_of_more_parts_than_memory_can_hold_is_none(value: bytes) -> None:
+    assert decoded(b"[" + (value + b",") * 2_500_000 + b"0]") is None

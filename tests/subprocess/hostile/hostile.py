@@ -101,6 +101,41 @@ def is_a_comet() -> None:
     good()
 
 
+def speaks_of_many_streams() -> None:
+    """Name 20,000 streams in PROGRESS, and 500 in messages that are refused, before a record."""
+    lines = []
+    for number in range(20_000):
+        lines.append(json.dumps({"type": "PROGRESS", "stream": f"stream-{number}", "message": "x", "count": 1}) + "\n")
+        if number % 1_000 == 0:
+            raw("".join(lines).encode())
+            lines = []
+    for kind in ("STATE", "SKIP_RESULT", "DETAIL_GAP", "RECORD", "DETAIL_COVERAGE"):
+        for number in range(100):
+            say(type=kind, stream=f"{kind}-{number}", cursor=1, key="x", data={}, emitted_at=EMITTED, reason="x")
+    record("a")
+    done(101)
+
+
+def swells() -> None:
+    """Take ever more memory, up to a gigabyte: the machine has other work."""
+    record("a")
+    held = [b"x" * 1_000_000 for _ in range(1_000)]
+    good() if held else None
+
+
+def swells_in_many() -> None:
+    """Leave ten processes, each of which takes little memory; they end by themselves after a minute."""
+    record("a")
+    for _ in range(10):
+        if os.fork() == 0:
+            os.setsid()
+            mark(os.getpid())
+            held = b"x" * 20_000_000
+            time.sleep(60 if held else 0)
+            os._exit(0)
+    time.sleep(60)
+
+
 def forks_away() -> None:
     """Leave a process in a session of its own, twice removed, that holds on to every pipe."""
     code = "import os, signal, sys, time\nsignal.signal(15, signal.SIG_IGN)\nif os.fork(): sys.exit()\nos.setsid()\n"
