@@ -97,11 +97,11 @@ def _fail(sentence: str, code: int) -> None:
 
 def _database_failure(error: Exception) -> str | None:
     """The words of PostgreSQL, where that is the failure; it can be only where its client was imported."""
-    if "sqlalchemy" not in sys.modules:
+    if "psycopg" not in sys.modules:
         return None
-    from sqlalchemy.exc import OperationalError
+    from pdpp_worker.owner.looking import why_unanswered
 
-    return str(error.orig).strip() if isinstance(error, OperationalError) else None
+    return why_unanswered(error)
 
 
 def _load(name: str) -> Any:
