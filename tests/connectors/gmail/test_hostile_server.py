@@ -75,3 +75,12 @@ def test_an_answer_without_end_is_given_up(
         mail.shutdown()
 
     assert psutil.Process().memory_info().rss - before < 200 * MEGABYTE
+
+
+def test_no_piece_of_a_command_is_held_back_until_the_server_acknowledges_the_one_before() -> None:
+    with serving(for_ever(b"* OK\r\n")) as port:
+        mail = Client("127.0.0.1", port, ssl=False, timeout=10)
+
+        assert mail.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+        mail.shutdown()
