@@ -47,6 +47,8 @@ class Database:
             url,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE * 2,
+            # The connection that was used last, so that those of a busy time are not all opened again one by one.
+            pool_use_lifo=True,
             pool_pre_ping=True,
             # An error text goes to a log; the parameters are the owner's data.
             hide_parameters=True,
