@@ -40,6 +40,7 @@ from pdpp_worker.runtime.rules import (
     check_in_scope,
     check_inventory,
     check_locator,
+    is_narrowed,
     validators_for,
 )
 from pdpp_worker.store.batch import Batch
@@ -62,6 +63,7 @@ class MessageHandler:
         """`missing_in`: streams with open gaps, where a record may prove that one of them is closed."""
         self._recovery_only = start.recovery_only
         self._scopes = {scope.name: scope for scope in start.scope.streams}
+        self._narrowed = {name for name, scope in self._scopes.items() if is_narrowed(scope)}
         self._streams: dict[str, StreamManifest] = {stream.name: stream for stream in manifest.streams}
         self._validators = validators_for(self._scopes, self._streams)
         self._parents = {parent for stream in manifest.streams for parent in stream.parents}
@@ -168,21 +170,20 @@ class MessageHandler:
             self.pending.add_inventory(inventory)
 
     def _record(self, record: Record) -> None:
-        scope = self._scopes.get(record.stream)
-        if scope is None:
-            raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START", field="stream")
-        stream = self._streams[record.stream]
-        self._check_scope(record, scope)
+        name = record.stream
+        self._in_scope(name, "RECORD")
+        if name in self._narrowed:
+            self._check_scope(record, self._scopes[name])
         self._emitted += 1
         if record.ground == "absent" and self._recovery_only:
             return  # only a walk shows what is not there
-        self.batch.tally(record.stream).emitted += 1
+        self.pending.batch.tallies[name].emitted += 1
         try:
-            row = row_of(record, self._validators[record.stream], stream.cursor_field)
+            row = row_of(record, self._validators[name], self._streams[name].cursor_field)
         except (ValueError, RecursionError) as error:
             self._reject(record, error)
             return
-        self._note_proof(record, self.pending.add_row(record.stream, row))
+        self._note_proof(record, self.pending.add_row(name, row))
 
     def _check_scope(self, record: Record, scope: StreamScope) -> None:
         check_in_scope(record, scope, self._streams[record.stream].cursor_field)
@@ -257,9 +258,8 @@ class MessageHandler:
         check_coverage_position(coverage, self._streams[coverage.stream], self._keepers[coverage.stream])
         self.checkpoints.add_coverage(coverage)
         # In a recovery a record is proven only by itself, and a source of records by the message that it was read.
-        if self._recovery_only and not self._names_sources(coverage.stream):
-            return
-        self.batch.effects += [KeyFetched(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
+        if not self._recovery_only or self._names_sources(coverage.stream):
+            self.batch.effects += [KeyFetched(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
 
     def _progress(self, progress: Progress) -> None:
         if progress.stream is not None and progress.stream in self._scopes:
