@@ -70,7 +70,7 @@ class _Look:
 
     def execute(self, statement: Statement, values: Mapping[str, Any] | None = None) -> _Rows:
         """Ask the server."""
-        sql = _PARAMETER.sub(r"%(\1)s", statement.sql.replace("%", "%%"))
+        sql = _PARAMETER.sub(r"%(\1)s", statement.text.replace("%", "%%"))
         return _Rows(self._connection.execute(sql.encode(), values or {}))
 
 
