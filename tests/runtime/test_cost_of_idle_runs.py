@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import event
 
+from pdpp_worker.runtime import calling
 from tests.support.scripted import Scenario, manifest, record, state
 
 
@@ -46,3 +48,14 @@ def test_a_run_asks_per_stream_only_about_its_records_and_its_cursor(scenario: S
     # What is held of its records, and its cursor.
     assert len(four) - len(one) <= 3 * 2
     assert len(one) <= 55
+
+
+def test_what_is_loaded_when_a_connector_is_first_called_is_searched_for_garbage_no_more(scenario: Scenario) -> None:
+    gc.unfreeze()
+    calling._keep_loaded_apart.cache_clear()
+    scenario.send(record("a"), state(1))
+
+    scenario.run()
+
+    assert gc.get_freeze_count() > 10_000
+    gc.unfreeze()
