@@ -10,11 +10,22 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+_RESOLUTION_S = 0.001
+"""A clock that is read for every record is not worth more than this, s."""
+
 
 def going_on_from(now: datetime) -> Callable[[], datetime]:
     """A clock that shows `now` now, and goes on by the monotonic clock: steps of the machine's time do not reach it."""
-    begun = time.monotonic()
-    return lambda: now + timedelta(seconds=time.monotonic() - begun)
+    begun = at = time.monotonic()
+    shown = now
+
+    def read() -> datetime:
+        nonlocal at, shown
+        if (instant := time.monotonic()) - at >= _RESOLUTION_S:
+            at, shown = instant, now + timedelta(seconds=instant - begun)
+        return shown
+
+    return read
 
 
 _STARTED = datetime.now(UTC) - timedelta(seconds=time.monotonic())

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
+from msgspec import DecodeError
+from msgspec.json import Decoder
 from pydantic_core import from_json
 
 BLOCK_BYTES = 1024 * 1024
@@ -19,6 +22,11 @@ WINDOW_BYTES = 4096
 _RECENT_BYTES = 16 * WINDOW_BYTES
 _CHECK_BYTES = 6
 _BOM = b"\xef\xbb\xbf"
+
+
+_SURELY_FLAT = 200
+"""Brackets of a line that is surely nested no deeper than any of the parsers reads."""
+_read_object = Decoder(dict[str, Any]).decode
 
 
 class BrokenLine(ValueError):  # noqa: N818 - it names the line, not a failure of ours
@@ -105,6 +113,13 @@ def parse(data: bytes) -> dict[str, Any]:
     Raises:
         BrokenLine: it is not a JSON object.
     """
+    if data.count(b"{") + data.count(b"[") <= _SURELY_FLAT:
+        with suppress(DecodeError, UnicodeDecodeError):  # another reader may know better, and says what is wrong
+            return _read_object(data)
+    return _parse_any(data)
+
+
+def _parse_any(data: bytes) -> dict[str, Any]:
     try:
         value = from_json(data, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:

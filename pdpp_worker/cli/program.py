@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from importlib import import_module
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -95,24 +97,34 @@ def _fail(sentence: str, code: int) -> None:
 
 def _database_failure(error: Exception) -> str | None:
     """The words of PostgreSQL, where that is the failure; it can be only where its client was imported."""
-    if "sqlalchemy" not in sys.modules:
+    if "psycopg" not in sys.modules:
         return None
-    from sqlalchemy.exc import OperationalError
+    from pdpp_worker.owner.looking import why_unanswered
 
-    return str(error.orig).strip() if isinstance(error, OperationalError) else None
+    return why_unanswered(error)
 
 
 def _load(name: str) -> Any:
     """Import a command or a group; KeyError: there is none of that name."""
     if name not in HELP:
         raise KeyError(name)
-    module = import_module(f"pdpp_worker.cli.commands.{name}")
+    module = _imported(f"pdpp_worker.cli.commands.{name}")
     made = typer.Typer(rich_markup_mode=None)
     if hasattr(module, "app"):
         made.add_typer(module.app, name=name)
     else:
         made.command(name)(getattr(module, name))
     return typer.main.get_group(made).commands[name]
+
+
+def _imported(name: str) -> ModuleType:
+    """Import a module with all that it needs, and let no search for garbage look at it, then or at the end."""
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 app = typer.Typer(

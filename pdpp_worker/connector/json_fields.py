@@ -53,4 +53,5 @@ def iso_utc(moment: datetime) -> str:
     Raises:
         OverflowError: it is before the year 1 or after 9999 in UTC.
     """
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.sentences import Facts, because, what_next
@@ -26,6 +24,9 @@ from pdpp_worker.store.views import doubt_views, member_views
 from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
 from pdpp_worker.store.views.doubt_views import DoubtCounts
 from pdpp_worker.store.views.member_views import MemberView
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _NONE_CLOSED = ClosedWithoutItem(0, 0)
 _NO_DOUBTS = DoubtCounts(0, 0)

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from pdpp_worker import registry
 from pdpp_worker.coverage.stillness import Untouched, is_fruitless, stillness
@@ -27,6 +26,9 @@ from pdpp_worker.store.views.coverage_views import GapGroup
 from pdpp_worker.store.views.gap_views import GapView
 from pdpp_worker.store.views.run_views import RunCost
 from pdpp_worker.store.views.wait_views import Waits
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 Gap = GapGroup | GapView
 

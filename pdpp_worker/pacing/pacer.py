@@ -22,8 +22,8 @@ from pdpp_worker.pacing.lanes import Lanes
 JITTER, JITTER_MAX_MS = 0.01, 150.0
 """Noise against beating with other periodic traffic: a share of the interval, so that it never sets the rate."""
 MARGIN_MS = 10.0
-"""Kept above the ceiling: the provider sees arrivals, not sends, and one request may be longer on its way than the
-next. It costs nothing where the provider's own limit is below the ceiling."""
+"""Kept above the ceiling, and no more than the ceiling again: the provider sees arrivals, not sends, and one request
+may be longer on its way than the next. It costs nothing where the provider's own limit is below the ceiling."""
 HELD_ELSEWHERE = "another worker was told to pause"
 
 Wait = Callable[[float, Hold | None], None]
@@ -62,7 +62,7 @@ class Pacer:
         self._bucket = bucket
         self._resting = resting
         self._lanes = lanes
-        self._floor_ms = ceiling_ms + MARGIN_MS
+        self._floor_ms = ceiling_ms + min(MARGIN_MS, ceiling_ms)
         self._wait = wait
         self._listener = listener
         self._failures_weigh = failures_weigh

@@ -20,7 +20,7 @@ StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 class Part(BaseModel):
     """A part of a manifest: immutable, and every member is known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Recovery(Part):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Callable, Generator
+from functools import lru_cache
 
 import httpx
 from pydantic import ValidationError
@@ -36,7 +38,9 @@ def call(connector: Connector, start: Start, context: Context, redact: Callable[
         ConnectorFailedError: its code failed.
     """
     try:
-        yield from connector.load()(start, context)
+        collect = connector.load()
+        _keep_loaded_apart(connector.package)
+        yield from collect(start, context)
     except (PacerUnavailableError, LeaseLostError):
         raise
     except ProviderError as error:
@@ -50,3 +54,12 @@ def call(connector: Connector, start: Start, context: Context, redact: Callable[
     except Exception as error:
         get_logger().error("connector failed", run=int(start.run_id), exception=redact(traceback.format_exc()))
         raise ConnectorFailedError(Reason.PARSE_FAILED, f"{type(error).__name__} in the connector") from error
+
+
+@lru_cache(maxsize=100)
+def _keep_loaded_apart(_package: str) -> None:
+    """Let no search for garbage look through what the process has loaded by the time it first calls a connector.
+
+    Of a hundred thousand records, the searches through all modules took an eighth of the time.
+    """
+    gc.freeze()

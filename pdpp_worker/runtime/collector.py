@@ -8,7 +8,7 @@ from contextlib import closing
 
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.isolation import reason as why
-from pdpp_worker.protocol.messages import DetailGapRecovered, Message, Progress, SourceAccount
+from pdpp_worker.protocol.messages import DetailGapRecovered, Message, Progress, Record, SourceAccount
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.committer import Committer
@@ -20,6 +20,8 @@ from pdpp_worker.store.met_account import Account
 
 MOST_PROGRESS = 250_000
 """Messages of PROGRESS in a row that are a flood. An honest connector names at least a position between so many."""
+_LOOK_S = 0.005
+"""Among records that come one right after the other, the time and whether to stop are looked at so often, s."""
 
 
 class Collector:
@@ -101,12 +103,24 @@ class Collector:
         self._committer.record_failed(gap_ids, transient=transient)
 
     def _take_all(self, messages: Iterable[Message]) -> None:
+        look_at = 0.0
         for count, message in enumerate(messages, start=1):
-            self._limits.heartbeat.touch()
+            now = self._limits.heartbeat.touch()
             self._take(message)
+            if now < look_at and type(message) is Record and not self._is_full(count):
+                continue
+            look_at = now + _LOOK_S
             self._commit_if_due()
             if self._limits.must_stop or self._may_be_cut(count):
                 raise SliceEnded
+
+    def _is_full(self, messages: int) -> bool:
+        settings, pending = self._slice.settings, self._handler.pending
+        return (
+            pending.rows >= settings.batch_records
+            or pending.size >= settings.batch_bytes
+            or messages >= settings.slice_messages
+        )
 
     def _commit_before_wait(self, until: float) -> None:
         """Commit what came before a long wait; what comes after it is no older than that.

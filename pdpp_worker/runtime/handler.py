@@ -29,19 +29,12 @@ from pdpp_worker.protocol.messages import (
 from pdpp_worker.protocol.reasons import Reason, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, ResourceScope, Scope, StreamScope
 from pdpp_worker.protocol.stream_manifest import StreamManifest
+from pdpp_worker.runtime import rules
 from pdpp_worker.runtime.assigned_gaps import AssignedGaps
 from pdpp_worker.runtime.checkpoints import Checkpoints
 from pdpp_worker.runtime.pending import PendingBatch
 from pdpp_worker.runtime.reason_mapping import reason_for_skip
 from pdpp_worker.runtime.rows import rejected_name, rejection_of, row_of
-from pdpp_worker.runtime.rules import (
-    check_account,
-    check_coverage_position,
-    check_in_scope,
-    check_inventory,
-    checked_locator,
-    validators_for,
-)
 from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import KeyFetched, KeyProven, Row
 from pdpp_worker.store.events import Event
@@ -62,8 +55,9 @@ class MessageHandler:
         """`missing_in`: streams with open gaps, where a record may prove that one of them is closed."""
         self._recovery_only = start.recovery_only
         self._scopes = {scope.name: scope for scope in start.scope.streams}
+        self._narrowed = {name for name, scope in self._scopes.items() if rules.is_narrowed(scope)}
         self._streams: dict[str, StreamManifest] = {stream.name: stream for stream in manifest.streams}
-        self._validators = validators_for(self._scopes, self._streams)
+        self._validators = rules.validators_for(self._scopes, self._streams)
         self._parents = {parent for stream in manifest.streams for parent in stream.parents}
         self._keepers = {name: manifest.keepers(name) for name in self._streams}
         self._assigned = AssignedGaps(start.detail_gaps, manifest.recovery)
@@ -159,33 +153,34 @@ class MessageHandler:
         self.failed_streams.clear()
 
     def _source_account(self, account: SourceAccount) -> None:
-        check_account(account, self.account, self._redact, comes_late=self._has_said)
+        rules.check_account(account, self.account, self._redact, comes_late=self._has_said)
         self.account = account
 
     def _inventory(self, inventory: Inventory) -> None:
-        check_inventory(inventory, self._streams)
+        rules.check_inventory(inventory, self._streams)
         if not self._recovery_only:  # only a walk sees the source whole
             self.pending.add_inventory(inventory)
 
     def _record(self, record: Record) -> None:
-        scope = self._scopes.get(record.stream)
-        if scope is None:
-            raise ProtocolViolation(f"RECORD of stream {record.stream!r} is outside the scope of START", field="stream")
-        stream = self._streams[record.stream]
-        self._check_scope(record, scope)
+        name = record.stream
+        self._in_scope(name, "RECORD")
+        if name in self._narrowed:
+            self._check_scope(record, self._scopes[name])
         self._emitted += 1
         if record.ground == "absent" and self._recovery_only:
             return  # only a walk shows what is not there
-        self.batch.tally(record.stream).emitted += 1
+        self.pending.batch.tallies[name].emitted += 1
         try:
-            row = row_of(record, self._validators[record.stream], stream.cursor_field)
+            row = row_of(record, self._validators[name], self._streams[name].cursor_field)
         except (ValueError, RecursionError) as error:
             self._reject(record, error)
             return
-        self._note_proof(record, self.pending.add_row(record.stream, row))
+        position = self.pending.add_row(name, row)
+        if name in self._missing_in or self._assigned.unresolved:
+            self._note_proof(record, Row(name, position))
 
     def _check_scope(self, record: Record, scope: StreamScope) -> None:
-        check_in_scope(record, scope, self._streams[record.stream].cursor_field)
+        rules.check_in_scope(record, scope, self._streams[record.stream].cursor_field)
 
     def _note_proof(self, record: Record, row: Row) -> None:
         """Let a record close gaps.
@@ -213,7 +208,7 @@ class MessageHandler:
     def _skip(self, skip: SkipResult) -> None:
         self._in_scope(skip.stream, "SKIP_RESULT")
         scope: Scope = skip.scope or WHOLE_STREAM
-        locator = checked_locator("SKIP_RESULT", skip.stream, scope, skip.detail, self._redact)
+        locator = rules.checked_locator("SKIP_RESULT", skip.stream, scope, skip.detail, self._redact)
         reason, detail = reason_for_skip(skip)
         if skip.reason == STREAM_FAILED:
             self._certified.add(skip.stream)
@@ -234,7 +229,7 @@ class MessageHandler:
         self._in_scope(gap.stream, "DETAIL_GAP")
         assigned = self._assigned.named_by(gap)
         self._in_manifest(gap.parent_stream or gap.stream, f"DETAIL_GAP of stream {gap.stream!r} names parent")
-        locator = checked_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
+        locator = rules.checked_locator("DETAIL_GAP", gap.stream, gap.scope, gap.detail_locator, self._redact)
         known = known_reason(gap.reason)
         self.checkpoints.add_gap(gap.stream, gap.record_key)
         self.pending.report_gap(
@@ -254,12 +249,11 @@ class MessageHandler:
 
     def _coverage(self, coverage: DetailCoverage) -> None:
         self._in_scope(coverage.stream, "DETAIL_COVERAGE")
-        check_coverage_position(coverage, self._streams[coverage.stream], self._keepers[coverage.stream])
+        rules.check_coverage_position(coverage, self._streams[coverage.stream], self._keepers[coverage.stream])
         self.checkpoints.add_coverage(coverage)
         # In a recovery a record is proven only by itself, and a source of records by the message that it was read.
-        if self._recovery_only and not self._names_sources(coverage.stream):
-            return
-        self.batch.effects += [KeyFetched(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
+        if not self._recovery_only or self._names_sources(coverage.stream):
+            self.batch.effects += [KeyFetched(coverage.stream, canonical_key(key)) for key in coverage.hydrated_keys]
 
     def _progress(self, progress: Progress) -> None:
         if progress.stream is not None and progress.stream in self._scopes:

@@ -87,9 +87,10 @@ class Heartbeat:
         """Let the connector be idle for so long, where that is more than usual."""
         self.idle_timeout_s = max(seconds, self._usual_s)
 
-    def touch(self) -> None:
-        """Note a sign of life of the connector."""
+    def touch(self) -> float:
+        """Note a sign of life of the connector; returns when it was, monotonic s."""
         self._heard_at = time.monotonic()
+        return self._heard_at
 
     def note_renewed(self) -> None:
         """The lease was renewed just now."""

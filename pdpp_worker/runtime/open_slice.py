@@ -125,6 +125,8 @@ def _plan(
     """The plan, and the streams with open gaps."""
     plan = plan_slice(connection, settings, claimed, manifest, backlog)
     names = [scope["name"] for scope in claimed.streams]
+    if not plan.start.detail_gaps:
+        run_slices.durable_later(connection)
     return plan, close.missing_in(connection, claimed.connection.id, names)
 
 

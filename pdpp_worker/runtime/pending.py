@@ -11,7 +11,7 @@ from pdpp_worker.protocol.messages import Inventory
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, PRESSURE, Reason
 from pdpp_worker.protocol.scope import Scope
 from pdpp_worker.store.batch import Batch, RecordRow
-from pdpp_worker.store.effects import GapReport, Row
+from pdpp_worker.store.effects import GapReport
 
 MOST_PARTS = 100
 """Parts of a source that one slice may name."""
@@ -39,15 +39,15 @@ class PendingBatch:
         full, self.batch, self.size, self.rows = self.batch, Batch(), 0, 0
         return full
 
-    def add_row(self, stream: str, row: RecordRow) -> Row:
-        """Add a record; returns its position in the batch."""
+    def add_row(self, stream: str, row: RecordRow) -> int:
+        """Add a record; returns its position among those of the stream in the batch."""
         rows = self.batch.records.setdefault(stream, [])
         rows.append(row)
         self.size += len(row.text)
         self.rows += 1
         if row.version is not None:
             self.batch.seen[stream] = max(row.version, self.batch.seen.get(stream, row.version))
-        return Row(stream, len(rows) - 1)
+        return len(rows) - 1
 
     def add_inventory(self, inventory: Inventory) -> None:
         """Add the members of a part of the source; their names and reasons are redacted here.

@@ -22,15 +22,15 @@ def row_of(record: Record, validator: jsonschema_rs.Validator, cursor_field: str
     """
     if isinstance(record, LongRecord):
         raise values.NotRepresentableError(f"its line of {record.line_bytes} bytes is too long to be read")
-    key = values.key_text(record.key)
-    encoded = values.encode(record.data)
-    values.check_size(encoded.text)
-    if record.op == "upsert" and not record.partial:
+    key, data, is_deleted, is_partial = values.key_text(record.key), record.data, record.op == "delete", record.partial
+    text, raw, digest = values.encode(data)
+    values.check_size(text)
+    if not (is_deleted or is_partial):
         # A schema speaks of what is stored, so awkward characters are replaced before it is asked.
-        validator.validate(record.data if encoded.raw is None else json.loads(encoded.text))
-    version, digits = (None, None) if cursor_field is None else place_among_versions(record.data.get(cursor_field))
-    is_deleted, is_absent = record.op == "delete", record.ground == "absent"
-    return RecordRow(key, *encoded, version, record.emitted_at, is_deleted, record.partial, digits, is_absent)
+        validator.validate(data if raw is None else json.loads(text))
+    version, digits = (None, None) if cursor_field is None else place_among_versions(data.get(cursor_field))
+    is_absent = is_deleted and record.ground == "absent"
+    return RecordRow(key, text, raw, digest, version, record.emitted_at, is_deleted, is_partial, digits, is_absent)
 
 
 def rejection_of(record: Record, error: Exception, redact: Callable[[str], str]) -> Rejection:

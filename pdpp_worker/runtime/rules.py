@@ -23,6 +23,11 @@ def validators_for(names: Iterable[str], streams: Mapping[str, StreamManifest]) 
     return {name: validator_for(streams[name].schema_) for name in names if name in streams}
 
 
+def is_narrowed(scope: StreamScope) -> bool:
+    """Whether START asks for a part of a stream only."""
+    return not (scope.resources is None and scope.fields is None and scope.time_range is None)
+
+
 def check_in_scope(record: Record, scope: StreamScope, cursor_field: str | None) -> None:
     """Refuse a record outside the scope.
 
@@ -143,10 +148,10 @@ def instant_of(text: str | None, *, zoned: bool = True) -> datetime | None:
     """
     try:
         parsed = datetime.fromisoformat(text or "")
-        if parsed.tzinfo is None and not zoned:
-            return parsed.replace(tzinfo=UTC)
         if parsed.tzinfo is UTC:
             return parsed
+        if parsed.tzinfo is None and not zoned:
+            return parsed.replace(tzinfo=UTC)
         return parsed.astimezone(UTC) if parsed.tzinfo else None
     except (ValueError, OverflowError):
         return None
@@ -154,8 +159,11 @@ def instant_of(text: str | None, *, zoned: bool = True) -> datetime | None:
 
 def place_among_versions(value: Any) -> tuple[float | None, str | None]:
     """A record's place among its versions by its cursor field: a time, Unix s, or the digits of a number."""
+    if isinstance(value, str):
+        instant = instant_of(value)
+        return None if instant is None else instant.timestamp(), None
     moment = moment_of(value)
-    return (moment, None) if moment is None or isinstance(value, str) else (None, str(value))
+    return (moment, None) if moment is None else (None, str(value))
 
 
 def moment_of(value: Any, *, zoned: bool = True) -> float | None:

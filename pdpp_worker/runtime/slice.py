@@ -31,7 +31,8 @@ from pdpp_worker.runtime.slice_context import Answerer, nobody
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import events, run_slices
-from pdpp_worker.store.engine import Database, process_name
+from pdpp_worker.store.engine import Database
+from pdpp_worker.store.process_names import process_name
 
 __all__ = ["SliceResult", "run_slice"]
 

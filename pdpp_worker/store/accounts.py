@@ -29,17 +29,27 @@ def recognize(connection: Connection, claim: Claim, met: Account) -> Account | N
     """Keep the first account that is met; returns the one that is kept where another one was met, else None.
 
     Raises:
-        LeaseLostError: another worker holds the connection.
+        LeaseLostError: there is something to write, and another worker holds the connection.
     """
-    leases.renew(connection, claim)
     met = Account(storable(met.identity), storable(met.label))
+    if _is_kept(connection, claim, met):
+        return None
+    leases.renew(connection, claim)
     row = connection.execute(_READ, {"id": claim.connection_id}).one()
     known = row.account_identity
-    if known == met.identity and row.other_identity is None and met.label in (None, row.account_label):
-        return None
     is_same = known in (None, met.identity)
     connection.execute(_KEEP if is_same else _NOTE_OTHER, {"id": claim.connection_id, **met._asdict()})
     return None if is_same else Account(known, row.account_label)
+
+
+def _is_kept(connection: Connection, claim: Claim, met: Account) -> bool:
+    """Whether nothing is to be written of the account."""
+    row = connection.execute(_READ, {"id": claim.connection_id}).one_or_none()
+    return (
+        row is not None
+        and (row.account_identity, row.other_identity) == (met.identity, None)
+        and met.label in (None, row.account_label)
+    )
 
 
 def accept(connection: Connection, connection_id: int) -> Account | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store.engine import APPLICATION
+from pdpp_worker.store.process_names import APPLICATION
 from pdpp_worker.store.tables import metadata
 from pdpp_worker.tabular.view_sql import SCHEMA
 

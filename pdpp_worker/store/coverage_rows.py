@@ -6,11 +6,12 @@ Adjacent and overlapping periods merge as they are written: that is what a multi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 from pdpp_worker.store import events, leases
-from pdpp_worker.store.batch import Period
+from pdpp_worker.store.batch import Claim, Period
 from pdpp_worker.store.gaps import structural_gaps
 
 _SEEN = text("""
@@ -82,26 +83,29 @@ def note(
         connection.execute(_COVERED, values)
 
 
-def walked(
-    connection: Connection,
-    connection_id: int,
-    run_id: int,
-    stream: str,
-    *,
-    considered: int,
-    from_scratch: bool,
-    bounded: bool,
-) -> None:
-    """A run walked the stream to its end: all that there was when it began is held, or in a gap.
+class FullPass(NamedTuple):
+    """A stream was walked to its end: whether without a cursor, and whether older items may exist beyond it."""
 
-    `bounded`: the stream shows only a part of itself (a session, a period), so a walk says nothing of the rest.
+    from_scratch: bool
+    bounded: bool
+    """The stream shows only a part of itself (a session, a period), so that a walk says nothing of the rest."""
+
+
+def walked(connection: Connection, claim: Claim, passes: Sequence[tuple[str, int, FullPass]]) -> None:
+    """A run walked streams to their end: all that there was when it began is held, or in a gap.
+
+    `passes`: stream, how many items were considered in it, and how it was walked.
     """
-    values = {
-        "connection_id": connection_id,
-        "run_id": run_id,
-        "stream": stream,
-        "considered": considered,
-        "from_scratch": from_scratch and not bounded,
-        "bounded": bounded,
-    }
-    connection.execute(_WALKED, values)
+    values = [
+        {
+            "connection_id": claim.connection_id,
+            "run_id": claim.run_id,
+            "stream": stream,
+            "considered": considered,
+            "from_scratch": one.from_scratch and not one.bounded,
+            "bounded": one.bounded,
+        }
+        for stream, considered, one in passes
+    ]
+    if values:
+        connection.execute(_WALKED, values)

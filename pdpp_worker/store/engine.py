@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -15,10 +14,9 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from pdpp_worker.errors import ServerAwayError
 from pdpp_worker.store.idle import IdleCloser
 from pdpp_worker.store.pooler import Sessions
+from pdpp_worker.store.process_names import APPLICATION, process_name
 from pdpp_worker.store.silence import WatchedConnection
 
-APPLICATION = "pdpp-worker"
-"""The server knows our connections by this name, with that of their process behind it."""
 POOL_SIZE = 10
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
@@ -38,11 +36,6 @@ memory or connection left, it ends or starts, its files cannot be read or writte
 T = TypeVar("T")
 
 
-def process_name() -> str:
-    """This process among all of the fleet: the holder of its leases, and its name in `pg_stat_activity`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 class Database:
     """A PostgreSQL database.
 
@@ -54,6 +47,8 @@ class Database:
             url,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE * 2,
+            # The connection that was used last, so that those of a busy time are not all opened again one by one.
+            pool_use_lifo=True,
             pool_pre_ping=True,
             # An error text goes to a log; the parameters are the owner's data.
             hide_parameters=True,

@@ -6,9 +6,12 @@ import os
 import threading
 import time
 from contextlib import suppress
+from typing import Any
+from weakref import WeakSet
 
+from psycopg import Connection
 from psycopg import Error as PostgresError
-from sqlalchemy import Engine, QueuePool, event
+from sqlalchemy import Engine, PoolProxiedConnection, QueuePool, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from pdpp_worker.errors import PdppError
@@ -26,8 +29,14 @@ class IdleCloser:
         self._used_at = 0.0
         self._lock = threading.Lock()
         self._is_waiting = False
+        self._made: WeakSet[Connection[Any]] = WeakSet()
+        event.listen(engine, "connect", self._note_made)
         event.listen(engine, "checkin", self._note)
         os.register_at_fork(after_in_child=self._forget)
+
+    def _note_made(self, made: Connection[Any], _: object) -> None:
+        with self._lock:
+            self._made.add(made)
 
     def _note(self, *_: object) -> None:
         self._used_at = time.monotonic()
@@ -49,12 +58,19 @@ class IdleCloser:
 
         Where the server is away they are gone with it: the pool looks at each, and whoever needs one tells of that.
         """
-        pool = self._engine.pool
+        idle: list[PoolProxiedConnection] = []
         with suppress(SQLAlchemyError, PostgresError, PdppError):
-            for _ in range(pool.checkedin() if isinstance(pool, QueuePool) else 0):
-                idle = self._engine.raw_connection()
-                idle.detach()
-                idle.close()
+            # All of them before one is closed: a place in the pool without a connection would be given a new one.
+            idle += (self._engine.raw_connection() for _ in range(self._count_idle()))
+        for one in idle:
+            one.detach()
+            one.close()
+
+    def _count_idle(self) -> int:
+        pool = self._engine.pool
+        with self._lock:
+            is_open = sum(not made.closed for made in self._made)
+        return min(is_open - pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else 0
 
     def _forget(self) -> None:
-        self._lock, self._is_waiting = threading.Lock(), False
+        self._lock, self._is_waiting, self._made = threading.Lock(), False, WeakSet()

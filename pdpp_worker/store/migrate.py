@@ -10,13 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, text
-
 from pdpp_worker.errors import SchemaMismatchError
-from pdpp_worker.store.engine import Database
+from pdpp_worker.store.sql import text
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy import Connection
+
+    from pdpp_worker.store.engine import Database
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _IS_MIGRATED = text("SELECT to_regclass('alembic_version') IS NOT NULL")
@@ -81,6 +82,11 @@ def require_current(db: Database) -> None:
             f"The database schema is at revision {have}, for code that knows revision {oldest}; this version knows "
             f"{need}. Install the newer version."
         )
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the database has the very revision that this code needs."""
+    return _have(connection) == _needed()
 
 
 @lru_cache(maxsize=1)

@@ -32,6 +32,8 @@ _NOTE = text("""
         (state #>> '{back_off,at}')::timestamptz, (state #>> '{back_off,retry_after_s}')::double precision
     FROM (SELECT CAST(:state AS jsonb) AS state) AS given WHERE state ->> 'interval_ms' IS NOT NULL
 """).bindparams(bindparam("state", type_=JSONB))
+# A rate that a crash of the server forgets is learned again, so nobody waits for the disk.
+_IN_TIME = text("SET LOCAL synchronous_commit = off")
 _LOAD = text("""
     SELECT state, CAST(extract(epoch FROM clock_timestamp() - updated_at) AS double precision) AS age_s
     FROM rate_states WHERE connection_id = :connection_id
@@ -44,6 +46,7 @@ def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
     Raises:
         LeaseLostError: another worker holds the connection, and knows better by now.
     """
+    connection.execute(_IN_TIME)
     leases.renew(connection, claim)
     save_all(connection, {claim.connection_id: state})
 

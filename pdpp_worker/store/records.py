@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
+import orjson
 from psycopg import Cursor
 from sqlalchemy import Connection
 
@@ -91,18 +92,26 @@ def write_records(
 def _queue(cursor: Cursor[Any], connection_id: int, stream: str, keys: list[str]) -> None:
     """Let the indexer know what changed."""
     if keys:
-        cursor.execute(_TO_INDEX, (connection_id, stream, exact_json(keys)))
+        cursor.execute(_TO_INDEX, (connection_id, stream, _as_json(keys)))
 
 
 def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, StoredVersion]:
-    cursor.execute(_HELD, (connection_id, stream, exact_json(list(keys))), binary=True)
-    return {key: StoredVersion(*stored) for key, *stored in cursor}
+    cursor.execute(_HELD, (connection_id, stream, _as_json(list(keys))), binary=True)
+    return {row[0]: StoredVersion._make(row[1:]) for row in cursor.fetchall()}
+
+
+def _as_json(keys: list[str]) -> str:
+    """Keys as JSON; those with half surrogate pairs need the longer way."""
+    try:
+        return orjson.dumps(keys).decode()
+    except orjson.JSONEncodeError:
+        return exact_json(keys)
 
 
 def _contents(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collection[str]) -> dict[str, Content]:
     if not keys:
         return {}
-    cursor.execute(_DATA, (connection_id, stream, exact_json(list(keys))), binary=True)
+    cursor.execute(_DATA, (connection_id, stream, _as_json(list(keys))), binary=True)
     return {key: Content(json.loads(text, parse_float=exact_float), partial) for key, text, partial in cursor}
 
 

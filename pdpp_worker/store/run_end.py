@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pdpp_worker.store import coverage_rows, doubts, events, leases, schedules, source_members, stream_counts
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.children import Children
+from pdpp_worker.store.coverage_rows import FullPass
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import close
 from pdpp_worker.store.gaps import credentials as gap_credentials
@@ -78,13 +79,6 @@ class RunEnd:
     children: Children = field(default_factory=dict)
     """Which deletions reach further."""
     error: str | None = None
-
-
-class FullPass(NamedTuple):
-    """A stream was walked to its end: whether without a cursor, and whether older items may exist beyond it."""
-
-    from_scratch: bool
-    bounded: bool
 
 
 _END_STREAM = text("""
@@ -165,7 +159,8 @@ def _close_gaps(connection: Connection, claim: Claim, passes: Mapping[str, FullP
 
     The walk also shows that the owner is signed in, so gaps that waited for that become due.
     """
-    for stream in sorted(passes.keys() - set(how.refused_checkpoints)):
+    believed = passes.keys() - set(how.refused_checkpoints)
+    for stream in sorted(close.missing_in(connection, claim.connection_id, believed) if believed else ()):
         from_scratch, bounded = passes[stream]
         closed = close.close_whole_stream(connection, claim, stream, from_scratch=from_scratch)
         if from_scratch and not bounded and not how.tried_gaps:
@@ -221,35 +216,31 @@ def _retry_hint(
 def _write_streams(
     connection: Connection, claim: Claim, results: Sequence[StreamResult], passes: Mapping[str, FullPass]
 ) -> None:
-    for one in results:
-        skipped = sum(one.counts.skipped_by_reason.values())
-        values = {
+    values = [
+        {
             "run_id": claim.run_id,
             "stream": one.counts.stream,
             "state": "finished" if one.finished else "unfinished",
-            "skipped": skipped,
+            "skipped": _skipped(one),
             "unreached": one.unreached,
             "missing": one.missing,
             "by_reason": one.counts.skipped_by_reason,
             "error": storable(one.error),
         }
+        for one in results
+    ]
+    if values:
         connection.execute(_END_STREAM, values)
-        full_pass = passes.get(one.counts.stream)
-        if full_pass is not None and one.finished:
-            considered = one.counts.emitted + skipped
-            _note_pass(connection, claim, one.counts.stream, considered, full_pass)
+    walked = [
+        (one.counts.stream, one.counts.emitted + _skipped(one), passes[one.counts.stream])
+        for one in results
+        if one.counts.stream in passes and one.finished
+    ]
+    coverage_rows.walked(connection, claim, walked)
 
 
-def _note_pass(connection: Connection, claim: Claim, stream: str, considered: int, full_pass: FullPass) -> None:
-    coverage_rows.walked(
-        connection,
-        claim.connection_id,
-        claim.run_id,
-        stream,
-        considered=considered,
-        from_scratch=full_pass.from_scratch,
-        bounded=full_pass.bounded,
-    )
+def _skipped(one: StreamResult) -> int:
+    return sum(one.counts.skipped_by_reason.values())
 
 
 def _write_run(

@@ -81,6 +81,9 @@ _WORKED_BY = text("""
 """)
 
 
+_DURABLE_LATER = text("SET LOCAL synchronous_commit = off")
+
+
 def connection_of(connection: Connection, run_id: int, turn: int | None = None) -> ConnectionRow | None:
     """The connection of a run that may be taken up; None: it is over, not due, or at another turn."""
     found = connection.execute(_FIND_DUE, {"run_id": run_id, "turn": turn}).mappings().one_or_none()
@@ -143,6 +146,14 @@ def begin_slice(connection: Connection, claim: Claim, version: str) -> None:
     """
     leases.renew(connection, claim)
     connection.execute(_WORKED_BY, {"run_id": claim.run_id, "version": version})
+
+
+def durable_later(connection: Connection) -> None:
+    """Let nobody wait until what this transaction writes is on the disk: the next commit of the slice sees to that.
+
+    For what a slice does once more when it was lost, as the server crashed in between.
+    """
+    connection.execute(_DURABLE_LATER)
 
 
 def continue_later(

@@ -32,7 +32,9 @@ class StreamCounts:
 
 
 # A rejected record is counted as rejected; its gap leads back to it and is not counted again.
-_ENSURE = text("INSERT INTO run_streams (run_id, stream) VALUES (:run_id, :stream) ON CONFLICT DO NOTHING")
+_ENSURE = text("""
+    INSERT INTO run_streams (run_id, stream) SELECT :run_id, unnest(CAST(:streams AS text[])) ON CONFLICT DO NOTHING
+""")
 _COUNTS = text("""
     SELECT run_streams.*, coalesce(missing.by_reason, '{}') AS by_reason,
         coalesce(missing.resources, true) AS resources, missing.next_attempt_at,
@@ -64,8 +66,7 @@ _FAILED_PARTITIONS = text("""
 
 def read(connection: Connection, claim: Claim, streams: Collection[str]) -> list[StreamCounts]:
     """Count what the run did, stream by stream; every stream in scope has a row, touched or not."""
-    for stream in sorted(streams):
-        connection.execute(_ENSURE, {"run_id": claim.run_id, "stream": stream})
+    connection.execute(_ENSURE, {"run_id": claim.run_id, "streams": sorted(streams)})
     rows = connection.execute(_COUNTS, {"run_id": claim.run_id, "connection_id": claim.connection_id})
     return [
         StreamCounts(

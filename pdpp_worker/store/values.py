@@ -139,6 +139,8 @@ def key_text(key: str | list[str]) -> str:
     Raises:
         NotRepresentableError: the key is longer than `KEY_BYTES`.
     """
+    if type(key) is str and len(key) <= KEY_BYTES and key.isascii() and key[0] not in '["' and "\0" not in key:
+        return key
     plain = isinstance(key, str) and key[0] not in '["' and not _UNSTORABLE.search(key)
     text = key if plain and isinstance(key, str) else _ascii(key)
     if len(text) > KEY_BYTES // 4 and len(text.encode()) > KEY_BYTES:
@@ -172,18 +174,18 @@ def _is_plain(data: Any) -> bool:
 
     orjson writes NaN as null, and dates, UUIDs and members of enumerations as text.
     """
-    values = [data]
-    for value in values:
-        kind = type(value)
-        if kind is dict:
-            values.extend(value.values())
-        elif kind is list:
-            values.extend(value)
-        elif kind is float:
-            if not -_LARGE < value < _LARGE or (value == 0 and copysign(1, value) < 0):
+    if type(data) is not dict:
+        return False
+    holders: list[Any] = [data]
+    for holder in holders:
+        for value in holder.values() if type(holder) is dict else holder:
+            kind = type(value)
+            if kind in _SIMPLE:
+                continue
+            if kind is dict or kind is list:
+                holders.append(value)
+            elif kind is not float or not -_LARGE < value < _LARGE or (value == 0 and copysign(1, value) < 0):
                 return False
-        elif kind not in _SIMPLE:
-            return False
     return True
 
 

@@ -21,6 +21,11 @@ TURN = "pdpp_turn"
 """The header with a message's turn. Not an argument, which workers of an earlier release would refuse."""
 
 
+def prepare() -> None:
+    """Make what sends messages; nothing is sent, and no server asked."""
+    _ = app.amqp.producer_pool, app.amqp.router, app.amqp.send_task_message, app.backend
+
+
 def notify(due: DueRun) -> bool:
     """Send the run's id to the queue of its connector; returns whether the broker took it."""
     try:

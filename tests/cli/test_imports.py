@@ -44,10 +44,13 @@ def test_help_and_version_import_no_library_of_the_fleet(settings: Settings, arg
     assert imported(settings, *arguments) & HEAVY == set()
 
 
-def test_status_imports_the_database_and_nothing_that_runs_a_connector(settings: Settings, db: Database) -> None:
+def test_status_imports_a_client_of_the_database_and_nothing_that_runs_a_connector(
+    settings: Settings, db: Database
+) -> None:
     found = imported(settings, "status")
 
-    assert found & HEAVY == {"psycopg", "pydantic", "sqlalchemy"}
+    assert found & HEAVY == {"psycopg", "pydantic"}
+    assert found & {"rich", "structlog"} == set()
     assert found & {"pdpp_worker.connector", "pdpp_worker.protocol.messages", "pdpp_worker.store.tables"} == set()
     assert {"pdpp_worker.runtime", "pdpp_worker.command", "psutil"} & found == set()
 

@@ -21,7 +21,7 @@ from pdpp_worker.errors import PacerUnavailableError, Throttled, UpstreamError
 from pdpp_worker.pacing.bucket import Bucket, connect
 from pdpp_worker.pacing.hold import Hold
 from pdpp_worker.pacing.lanes import Lanes
-from pdpp_worker.pacing.pacer import MARGIN_MS, Pacer
+from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.pacing.retry import ATTEMPTS, BUDGET_FLOOR, RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
 
@@ -215,7 +215,7 @@ class VirtualLine:
 def test_jitter_makes_a_request_late_by_a_hundredth_of_the_interval_at_most(learned_ms: float) -> None:
     line = VirtualLine(learned_ms)
     first = line.send()
-    due = max(line.lanes.next_send(line.now), first + (1.0 + MARGIN_MS) / 1000)
+    due = max(line.lanes.next_send(line.now), first + (1.0 + 1.0) / 1000)
 
     late_s = line.send() - due
 

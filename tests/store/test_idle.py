@@ -18,7 +18,7 @@ from tests.support.waiting import until
 def resting(db: Database) -> Iterator[Database]:
     """The same database for a process that soon rests."""
     found = Database(db.engine.url.render_as_string(hide_password=False))
-    found.engine = create_engine(db.engine.url, connect_args={"application_name": "rests"})
+    found.engine = create_engine(db.engine.url, pool_use_lifo=True, connect_args={"application_name": "rests"})
     IdleCloser(found.engine, idle_s=0.05)
     yield found
     found.close()
@@ -46,6 +46,21 @@ def test_a_transaction_that_takes_longer_keeps_its_connection(db: Database, rest
         until(lambda: connections(db) == 1)
 
         assert long.execute(text("SELECT 2")).scalar_one() == 2
+
+
+def test_after_a_busy_time_no_more_connections_are_opened_than_are_needed(db: Database, resting: Database) -> None:
+    with resting.begin(), resting.begin(), resting.begin():
+        pass
+    until(lambda: connections(db) == 0)
+    opened: list[object] = []
+    event.listen(resting.engine, "connect", lambda made, _: opened.append(made))
+
+    for _ in range(3):
+        with resting.begin() as connection:
+            connection.execute(text("SELECT 1"))
+    until(lambda: connections(db) == 0)
+
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize("error", [psycopg.OperationalError("away"), ServerAwayError("away")])

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pdpp_worker.cli.notify import notify
+from pdpp_worker.cli.notify import notify, prepare
 from pdpp_worker.cli.output import note, say
 from pdpp_worker.cli.progress import watch
 from pdpp_worker.coverage.outlook import read
@@ -30,6 +30,7 @@ def run(
     ] = False,
 ) -> None:
     """Collect a connection now. Exit code: 0 succeeded, 3 partially completed, 1 failed."""
+    prepare()
     with open_session() as session:
         queued = _queue(session, name, full)
         if interactive:

@@ -12,15 +12,13 @@ from pdpp_worker.coverage.phrases import NOTHING_YET, counts, in_words, last_run
 from pdpp_worker.coverage.status_rows import StatusRow
 from pdpp_worker.coverage.times import due
 from pdpp_worker.coverage.verdict import Verdict
-from pdpp_worker.owner.session import open_session
-from pdpp_worker.store.views.reading import take_snapshot
+from pdpp_worker.owner.looking import open_look
 
 
 def status(json: Json = False) -> None:
     """Show what is held and missing of each stream, and when work goes on."""
-    with open_session() as session, session.db.begin() as connection:
-        take_snapshot(connection)
-        outlooks = {one.view.name: one for one in read(session.settings, connection)}
+    with open_look() as (settings, connection):
+        outlooks = {one.view.name: one for one in read(settings, connection)}
         rows = status_rows.read(outlooks, all_streams.read(connection, list(outlooks.values())))
     if json:
         print_json(rows)

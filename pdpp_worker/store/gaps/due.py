@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple
-
-from sqlalchemy import Connection, text
+from typing import TYPE_CHECKING, NamedTuple
 
 from pdpp_worker.protocol.reasons import PRESSURE
 from pdpp_worker.store.gaps.selection import IS_SELECTED, IS_WHOLE_STREAM, GapFilter, parameters
 from pdpp_worker.store.run_states import IS_ACTIVE
+from pdpp_worker.store.sql import text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 PAGE = 1000
 """Gaps that are handed out or looked at in one go."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection, RowMapping, text
+from typing import TYPE_CHECKING, Any
 
 from pdpp_worker.secret_sources import is_reference
 from pdpp_worker.store.met_account import Account
+from pdpp_worker.store.sql import text
 from pdpp_worker.store.views.reading import build
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, RowMapping
 
 STORED = "stored (encrypted)"
 

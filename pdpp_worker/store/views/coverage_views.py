@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
-
-from sqlalchemy import Connection, text
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pdpp_worker.store.run_states import IS_ACTIVE
+from pdpp_worker.store.sql import text
 from pdpp_worker.store.views.reading import build
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 StreamKey = tuple[int, str]
 """(connection id, stream)."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping, text
+from pdpp_worker.store.sql import text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, RowMapping
 
 PAGE = 500
 """Rows held at once by a reader of many."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
-
-from sqlalchemy import Connection, text
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.store.run_states import RUN_STATUSES
+from pdpp_worker.store.sql import text
 from pdpp_worker.store.views.reading import build
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 STATUSES = RUN_STATUSES
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection, text
+from typing import TYPE_CHECKING, Any
 
 from pdpp_worker.store.gaps.due import IS_DUE, IS_PRESSED
 from pdpp_worker.store.run_states import IS_ACTIVE
+from pdpp_worker.store.sql import text
 from pdpp_worker.store.views.reading import build
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True)

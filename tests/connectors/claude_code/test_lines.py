@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import BinaryIO, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.claude_code import lines
 from connectors.claude_code.lines import Anchor, BrokenLine, Line, parse, read_lines
 
 CONTENT = st.lists(st.sampled_from([b"\n", b"a", b"{}", b"\r", b"\xff", b"\x00", b"long line"]), max_size=60).map(
@@ -54,6 +56,48 @@ def test_a_line_beyond_the_limit_is_passed_over_and_the_others_stand(content: by
     ]
     kept = [line.data for line in whole if len((line.data or b"").rstrip(b"\n")) <= limit]
     assert [line.data for line in found if line.data is not None] == kept
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+_ODD = (
+    "1e400",
+    "-0.0",
+    "1E+2",
+    "00",
+    "NaN",
+    '"\\ud800"',
+    '"\\ud83d\\ude00"',
+    '"\x01"',
+    "[" * 150 + "]" * 150,
+    "[" * 300,
+)
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), JSON, max_size=3).map(json.dumps), st.sampled_from(["", "x", " \n", "\xff"])
+)
+def test_both_parsers_read_the_same(text: str, after: str) -> None:
+    assert_same((text + after).encode("latin-1"))
+
+
+@pytest.mark.parametrize("value", _ODD)
+def test_both_parsers_read_the_same_of_what_is_odd(value: str) -> None:
+    assert_same(f'{{"a": {value}, "a": 1, "b": {value}}}'.encode())
+
+
+def assert_same(data: bytes) -> None:
+    """A line is read, or refused with the same words, as by the one parser that takes it all."""
+    try:
+        expected: object = lines._parse_any(data)
+    except BrokenLine as error:
+        with pytest.raises(BrokenLine, match=re.escape(str(error))):
+            parse(data)
+        return
+    assert repr(parse(data)) == repr(expected)
 
 
 def test_lines_appended_after_the_file_was_opened_are_left_for_the_next_run() -> None:

@@ -170,3 +170,12 @@ def test_a_server_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert {one.reason for one in said if isinstance(one, SkipResult)} <= {"timed_out", "network_error"}
     assert not [one for one in said if isinstance(one, Record)]
+
+
+def test_no_piece_of_a_command_is_held_back_until_the_server_acknowledges_the_one_before() -> None:
+    with serving(for_ever(b"* OK\r\n")) as port:
+        mail = Client("127.0.0.1", port, ssl=False, timeout=10)
+
+        assert mail.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+        mail.shutdown()
