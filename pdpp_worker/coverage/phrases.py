@@ -11,7 +11,7 @@ from pdpp_worker.coverage.status_rows import StatusRow
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.times import clock, due, duration, local, relative
 from pdpp_worker.coverage.waits import UNKNOWN, Wait
-from pdpp_worker.dispatch.due_times import CronLine
+from pdpp_worker.cron_lines import CronLine
 from pdpp_worker.store.views.connection_views import ConnectionView
 
 NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from pdpp_worker.cron_lines import CronLine
 from pdpp_worker.errors import ConfigurationError
 
 LONGEST_S = 10 * 365 * 86_400.0
@@ -25,24 +24,6 @@ _NAMED = {
     "@annually": "0 0 1 1 *",
 }
 """Cron lines that have a name."""
-_ZONED = re.compile(r"\s*(?:CRON_)?TZ=(\S*)\s+(.*)", re.DOTALL)
-UTC_NAME = "UTC"
-
-
-class CronLine(NamedTuple):
-    """A cron line in its two parts: fields or a name, and the time zone whose clock they are read by."""
-
-    fields: str
-    zone: str = UTC_NAME
-
-    def __str__(self) -> str:
-        return self.fields if self.zone == UTC_NAME else f"CRON_TZ={self.zone} {self.fields}"
-
-    @classmethod
-    def of(cls, line: str) -> CronLine:
-        """The parts of a line as it is stored: `CRON_TZ=Europe/Berlin 30 4 * * *`, or fields alone for UTC."""
-        zoned = _ZONED.fullmatch(line)
-        return cls(line) if zoned is None else cls(zoned[2], zoned[1])
 
 
 def next_time(

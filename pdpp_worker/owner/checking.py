@@ -15,7 +15,7 @@ from pdpp_worker.local import endpoints
 from pdpp_worker.logs import get_logger
 from pdpp_worker.owner.session import Database
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.secrets import Redactor
+from pdpp_worker.secrets import Place, Redactor, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 
@@ -73,7 +73,7 @@ def check(settings: Settings, db: Database, row: ConnectionRow) -> Checked:
     """
     connector = registry.get(row.connector)
     try:
-        _require_credentials(connector.manifest, row)
+        _require_credentials(settings, connector.manifest, row)
         tried = connector.check()
         if tried is None:
             _require_paths(connector.manifest, row)
@@ -110,9 +110,13 @@ def _reached(found: Reached, redactor: Redactor) -> Checked:
     return Checked(Finding.REACHED, f"It reaches {': '.join(parts) or 'the source'}.{remark}", account, found.holds)
 
 
-def _require_credentials(manifest: Manifest, row: ConnectionRow) -> None:
+def _require_credentials(settings: Settings, manifest: Manifest, row: ConnectionRow) -> None:
+    """A connector that can do without a credential would not tell that one cannot be read."""
+    vault = Vault(settings)
     for name, credential in manifest.credentials.items():
-        if credential.required and name not in row.credentials:
+        if name in row.credentials:
+            vault.open(Place(row.connector, row.name, name), row.credentials[name])
+        elif credential.required:
             raise ConfigurationError(f"the credential {name} ({credential.title}) is needed, and was not given")
 
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from pdpp_worker.dispatch.due_times import CronLine, next_time
+from pdpp_worker.cron_lines import CronLine
+from pdpp_worker.dispatch.due_times import next_time
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner.durations import parse_duration
 

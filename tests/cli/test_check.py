@@ -94,3 +94,10 @@ def test_an_account_that_cannot_be_tried_has_an_exit_code_of_its_own(cli: Cli, m
     install(monkeypatch, None)
 
     assert cli("connection", "check", "mine").exit_code == 3
+
+
+def test_a_reference_that_gives_nothing_is_named(cli: Cli) -> None:
+    result = cli(*ADD, "--secret", "token=env:NO_SUCH_VARIABLE")
+
+    assert result.exit_code == 2
+    assert "the variable NO_SUCH_VARIABLE, which is not set. Nothing was saved" in result.stderr
