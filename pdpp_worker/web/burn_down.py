@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,9 +21,9 @@ def burn_down(points: Sequence[PendingPoint], rate: RateView, since: datetime, n
     earliest, latest = _ends(rate)
     until = max(now, min(latest or now, now + (now - since)))
     top = 1.1 * max(rate.pending, *(one.pending for one in points), 1)
-    past = [(one.at, one.pending) for one in points] + [(now, rate.pending)]
+    past = [*((one.at, one.pending) for one in points), (now, rate.pending)]
     return {
-        "past": charts.line([(charts.across(at, since, until), count) for at, count in past], top),
+        "past": charts.line([(charts.across(at, since, until), count) for at, count in _steps(past)], top),
         "band": _band(rate.pending, [now, earliest, latest], since, until, top),
         "middle": _band(rate.pending, [now, rate.done_at], since, until, top),
         "now": charts.across(now, since, until),
@@ -32,6 +32,16 @@ def burn_down(points: Sequence[PendingPoint], rate: RateView, since: datetime, n
         "earliest": earliest,
         "latest": latest,
     }
+
+
+def _steps(past: Sequence[tuple[datetime, int]]) -> Iterator[tuple[datetime, int]]:
+    """The corners of a line that stays as it is until each change."""
+    before: int | None = None
+    for at, count in past:
+        if before is not None:
+            yield at, before
+        yield at, count
+        before = count
 
 
 def _ends(rate: RateView) -> tuple[datetime | None, datetime | None]:

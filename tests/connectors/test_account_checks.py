@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -12,12 +12,19 @@ import pytest
 
 from pdpp_worker import registry
 from pdpp_worker.conformance.account import PracticeAccount
-from pdpp_worker.connector import AuthExpired, Check, ConfigurationError, Context, NeedsOwner, Reached
+from pdpp_worker.connector import Check, ConfigurationError, Context, Reached
+from pdpp_worker.owner import checking
+from pdpp_worker.owner.checking import Finding
+from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.runtime.connection_values import with_defaults
+from pdpp_worker.secrets import Place, Vault
+from pdpp_worker.settings import Settings
+from pdpp_worker.store.engine import Database
 from tests.support.connectors import context
 
 BUILT_IN = ["chatgpt", "claude_code", "gmail", "slack", "usaa"]
 SIGNED_IN = ["chatgpt", "gmail", "slack"]
+WRONG = "another-credential"
 
 
 def check_of(name: str) -> Check:
@@ -26,9 +33,15 @@ def check_of(name: str) -> Check:
     return found
 
 
-def given(name: str, settings: dict[str, Any], secrets: dict[str, str] | None = None) -> Context:
+def draft(settings: Settings, name: str, given: Mapping[str, Any], secrets: Mapping[str, str]) -> ConnectionRow:
+    """A connection that is not stored."""
+    sealed = {key: Vault(settings).seal(value, Place(name, "new", key)) for key, value in secrets.items()}
+    return checking.draft("new", name, given, sealed)
+
+
+def given(name: str, settings: dict[str, Any]) -> Context:
     specs = registry.packaged_connectors()[name].manifest.settings
-    return context(with_defaults(specs, settings), secrets or {})
+    return context(with_defaults(specs, settings))
 
 
 @contextmanager
@@ -40,29 +53,25 @@ def practice(name: str) -> Iterator[PracticeAccount]:
 
 @pytest.mark.process
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_an_account_that_works_is_reached_and_counted(name: str) -> None:
+def test_an_account_that_works_is_reached_and_counted(name: str, settings: Settings, db: Database) -> None:
     with practice(name) as account:
-        reached = check_of(name)(given(name, dict(account.settings), dict(account.secrets)))
+        found = checking.check(settings, db, draft(settings, name, account.settings, account.secrets))
 
-    assert any(reached.holds.values())
+    assert found.finding is Finding.REACHED, found.said
+    assert any(found.holds.values())
 
 
 @pytest.mark.process
 @pytest.mark.parametrize("name", SIGNED_IN)
-def test_a_wrong_credential_is_refused_as_one(name: str) -> None:
+def test_a_wrong_credential_and_none_are_refused_as_such(name: str, settings: Settings, db: Database) -> None:
     with practice(name) as account:
-        wrong = dict.fromkeys(account.secrets, "another-credential")
-        with pytest.raises(NeedsOwner) as refusal:
-            check_of(name)(given(name, dict(account.settings), wrong))
+        wrong = dict.fromkeys(account.secrets, WRONG)
+        found = checking.check(settings, db, draft(settings, name, account.settings, wrong))
+        without = checking.check(settings, db, draft(settings, name, account.settings, {}))
 
-    assert "another-credential" not in str(refusal.value)
-
-
-@pytest.mark.process
-@pytest.mark.parametrize("name", SIGNED_IN)
-def test_without_a_credential_it_is_said_that_one_is_needed(name: str) -> None:
-    with practice(name) as account, pytest.raises(AuthExpired, match=r"set"):
-        check_of(name)(given(name, dict(account.settings)))
+    assert (found.finding, without.finding) == (Finding.REFUSED, Finding.REFUSED)
+    assert WRONG not in found.said
+    assert "set" in without.said or "given" in without.said
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,8 @@ def test_the_forecast_is_a_band_from_what_is_pending_now_to_nothing() -> None:
     first, early, late = (tuple(map(float, one.split(","))) for one in picture["band"].points.split())
     assert early[1] == late[1] == HEIGHT
     assert first[0] == picture["now"] < early[0] < late[0] == WIDTH
+    begun, until, now = (tuple(map(float, one.split(","))) for one in picture["past"].points.split()[:3])
+    assert (begun[1], until) == (until[1], (now[0], begun[1]))
 
 
 def test_where_nobody_can_tell_the_end_there_is_no_band() -> None:
