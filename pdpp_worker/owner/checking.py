@@ -73,11 +73,12 @@ def check(settings: Settings, db: Database, row: ConnectionRow) -> Checked:
     """
     connector = registry.get(row.connector)
     try:
-        _require_credentials(settings, connector.manifest, row)
+        _require_credentials(connector.manifest, row)
         tried = connector.check()
         if tried is None:
             _require_paths(connector.manifest, row)
             return Checked(Finding.UNTRIED, "It cannot be tried before its first run: its connector has no check.")
+        _require_readable(settings, row)
     except ConfigurationError as error:
         return Checked(Finding.REFUSED, _sentence(str(error)))
     return _try(settings, db, row, connector.manifest, tried)
@@ -110,13 +111,15 @@ def _reached(found: Reached, redactor: Redactor) -> Checked:
     return Checked(Finding.REACHED, f"It reaches {': '.join(parts) or 'the source'}.{remark}", account, found.holds)
 
 
-def _require_credentials(settings: Settings, manifest: Manifest, row: ConnectionRow) -> None:
-    """A connector that can do without a credential would not tell that one cannot be read."""
-    vault = Vault(settings)
+def _require_readable(settings: Settings, row: ConnectionRow) -> None:
+    """Read each credential: a connector that can do without one would not tell that it cannot be read."""
+    for name, stored in row.credentials.items():
+        Vault(settings).open(Place(row.connector, row.name, name), stored)
+
+
+def _require_credentials(manifest: Manifest, row: ConnectionRow) -> None:
     for name, credential in manifest.credentials.items():
-        if name in row.credentials:
-            vault.open(Place(row.connector, row.name, name), row.credentials[name])
-        elif credential.required:
+        if credential.required and name not in row.credentials:
             raise ConfigurationError(f"the credential {name} ({credential.title}) is needed, and was not given")
 
 
