@@ -55,7 +55,7 @@ def _ends(rate: RateView) -> tuple[datetime | None, datetime | None]:
 def _band(
     pending: int, moments: Sequence[datetime | None], since: datetime, until: datetime, top: float
 ) -> charts.Line | None:
-    """From what is pending now down to nothing at the other moments; what lies beyond the picture is cut off by it."""
+    """A line from what is pending now down to nothing at the other moments, beyond the picture's edge too."""
     known = [at for at in moments if at is not None]
     if len(known) < len(moments):
         return None
