@@ -17,15 +17,17 @@ from pdpp_worker.owner.session import Session
 EXIT_CODES = {"reached": 0, "refused": 1, "untried": 3}
 
 
-def require_reached(session: Session, row: ConnectionRow) -> None:
-    """Say what an account that is not saved yet reaches; one that cannot be tried passes with a note.
+def require_reached(session: Session, row: ConnectionRow, *, otherwise: str = "say --no-check") -> None:
+    """Say what an account reaches that is not saved so yet; one that cannot be tried passes with a note.
+
+    `otherwise`: how the owner saves it all the same.
 
     Raises:
         ConfigurationError: it does not work.
     """
     found = checking.check(session.settings, session.db, row)
     if found.finding is Finding.REFUSED:
-        raise ConfigurationError(f"{found.said} Nothing was saved; to save it all the same, say --no-check.")
+        raise ConfigurationError(f"{found.said} Nothing was saved; to save it all the same, {otherwise}.")
     (say if found.finding is Finding.REACHED else note)(found.said)
 
 

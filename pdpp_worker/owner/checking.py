@@ -17,6 +17,7 @@ from pdpp_worker.owner.session import Database
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Place, Redactor, Vault
 from pdpp_worker.settings import Settings
+from pdpp_worker.store import accounts
 from pdpp_worker.store.connections import ConnectionRow
 
 if TYPE_CHECKING:  # named, not used: most commands check nothing
@@ -92,7 +93,8 @@ def _try(settings: Settings, db: Database, row: ConnectionRow, manifest: Manifes
     try:
         url = endpoints.resolve(settings).redis_url.get_secret_value()
         with connect(url, settings.broker_timeout_s) as redis:
-            return _reached(Trial(settings, db, redis, row, manifest, redactor).run(tried), redactor)
+            found = Trial(settings, db, redis, row, manifest, redactor).run(tried)
+        return _reached(found, redactor, _other(db, row, found))
     except NotSignedInError:
         how = f"pdpp-worker connection login {row.name}"
         return Checked(Finding.UNTRIED, f"It cannot be tried before you have signed in: {how}")
@@ -103,12 +105,23 @@ def _try(settings: Settings, db: Database, row: ConnectionRow, manifest: Manifes
         return Checked(Finding.REFUSED, f"The connector's check failed ({type(error).__name__}).")
 
 
-def _reached(found: Reached, redactor: Redactor) -> Checked:
+def _other(db: Database, row: ConnectionRow, found: Reached) -> str:
+    """A sentence where the source is signed in to another account than the connection's own."""
+    with db.begin() as connection:
+        own = accounts.known(connection, row.id)
+    if own is None or found.account is None or own.identity == found.account.identity:
+        return ""
+    return f" {row.name} reads {own}: a run would stop, and ask for your word."
+
+
+def _reached(found: Reached, redactor: Redactor, other: str) -> Checked:
     account = None if found.account is None else redactor(found.account.label or found.account.identity)
     counts = [name if count is None else f"{count:,} {name}" for name, count in found.holds.items()]
     parts = [*([account] if account else []), *([", ".join(counts)] if counts else [])]
     remark = f" {redactor(found.remark)}" if found.remark else ""
-    return Checked(Finding.REACHED, f"It reaches {': '.join(parts) or 'the source'}.{remark}", account, found.holds)
+    return Checked(
+        Finding.REACHED, f"It reaches {': '.join(parts) or 'the source'}.{other}{remark}", account, found.holds
+    )
 
 
 def _require_readable(settings: Settings, row: ConnectionRow) -> None:

@@ -42,6 +42,12 @@ def recognize(connection: Connection, claim: Claim, met: Account) -> Account | N
     return None if is_same else Account(known, row.account_label)
 
 
+def known(connection: Connection, connection_id: int) -> Account | None:
+    """The account that a connection reads; None: none was met yet."""
+    row = connection.execute(_READ, {"id": connection_id}).one_or_none()
+    return None if row is None or row.account_identity is None else Account(row.account_identity, row.account_label)
+
+
 def accept(connection: Connection, connection_id: int) -> Account | None:
     """Take the other account that was met for the connection's own; what waited for that is due. None: there is none.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from pdpp_worker import registry
-from pdpp_worker.connector import AuthExpired, Check, Context, Reached
+from pdpp_worker.connector import AuthExpired, Check, Context, Reached, SourceAccount
+from pdpp_worker.store.engine import Database
 from tests.cli.conftest import Cli
 from tests.support.scripted import ScriptedConnector, manifest
 
@@ -101,3 +103,28 @@ def test_a_reference_that_gives_nothing_is_named(cli: Cli) -> None:
 
     assert result.exit_code == 2
     assert "the variable NO_SUCH_VARIABLE, which is not set. Nothing was saved" in result.stderr
+
+
+def test_another_credential_is_tried_before_it_replaces_one_where_that_is_asked_for(cli: Cli) -> None:
+    cli.ok(*ADD, stdin=f"{GOOD}\n")
+
+    refused = cli.refusal("connection", "secret", "mine", "token", "--check", stdin=f"{BAD}\n")
+
+    assert "Nothing was saved; to save it all the same, leave out --check." in refused
+    assert cli("connection", "check", "mine").exit_code == 0
+    assert "It reaches 1,234" in cli.ok("connection", "secret", "mine", "token", "--check", stdin=f"{GOOD}\n")
+
+
+def test_another_account_than_the_connections_own_is_told(
+    cli: Cli, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.ok(*ADD, stdin=f"{GOOD}\n")
+    with db.begin() as connection:
+        connection.execute(text("UPDATE connections SET account_identity = '1', account_label = 'me@data.example'"))
+    install(monkeypatch, lambda _: Reached(SourceAccount(identity="2", label="you@data.example")))
+
+    said = cli.ok("connection", "check", "mine")
+
+    assert said == (
+        "It reaches you@data.example. mine reads me@data.example (1): a run would stop, and ask for your word.\n"
+    )

@@ -165,6 +165,7 @@ def secret(
     name: Name,
     key: Annotated[str, typer.Argument(help="Which credential.")],
     source: Annotated[str, typer.Argument(help=f"{FORMS}.")] = "-",
+    check: Annotated[bool, typer.Option("--check", help="Try it first, and save it only if it works.")] = False,
 ) -> None:
     """Replace a credential; gaps that waited for it are retried."""
     with open_session() as session:
@@ -173,6 +174,8 @@ def secret(
         manifest = registry.get(row.connector).manifest
         place = Place(row.connector, row.name, check_name(manifest, key))
         stored = read_source(Vault(session.settings), manifest, place, source)
+        if check:
+            require_reached(session, checking.changed(row, row.settings, {key: stored}), otherwise="leave out --check")
         connection_changes.set_credentials(session.db, row, {key: stored})
     say(f"Replaced {key} of {name}; gaps that waited for it are due now.")
 
