@@ -6,6 +6,8 @@ The folders of `connectors/`, what packages offer as `pdpp.connectors`, and the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -20,7 +22,7 @@ from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.settings import Settings, connectors_with_ceilings, get_settings, nearest, unknown_variables
 
 if TYPE_CHECKING:  # most processes ask for manifests alone; what runs a connector is imported where one is run
-    from pdpp_worker.connector import Collect
+    from pdpp_worker.connector import Check, Collect
 
 ENTRY_POINT_GROUP = "pdpp.connectors"
 _BUILT_IN = "connectors"
@@ -39,15 +41,28 @@ class Connector:
         Raises:
             ConfigurationError: it cannot be imported, or defines no `collect`.
         """
-        module = f"{self.package}.connector"
+        with self._loading():
+            collect: Collect = import_module(f"{self.package}.connector").collect
+        return collect
+
+    def check(self) -> Check | None:
+        """The connector's function that tries an account; None: it has none.
+
+        Raises:
+            ConfigurationError: its code cannot be imported.
+        """
+        with self._loading():
+            return getattr(self.module("connector"), "check", None)
+
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
         try:
-            collect: Collect = import_module(module).collect
+            yield
         except Exception as error:
             why = str(error) if isinstance(error, ImportError | AttributeError) else _in_words(error)
             raise ConfigurationError(
-                f"The connector {self.manifest.name} cannot be loaded from {module}: {why}."
+                f"The connector {self.manifest.name} cannot be loaded from {self.package}.connector: {why}."
             ) from error
-        return collect
 
     def view(self, stream: str) -> str | None:
         """The SQL that computes a stream from the records of others; None for a stream that is collected.
@@ -90,6 +105,12 @@ class CommandConnector(Connector):
         from pdpp_worker.command.collect import collector
 
         return collector(self.manifest, self.folder)
+
+    def check(self) -> Check | None:
+        """The function that asks a Singer tap for its catalog; None: the profile has no such question."""
+        from pdpp_worker.singer.tap_check import checker
+
+        return checker(self.manifest, self.folder)
 
 
 def get(name: str) -> Connector:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 
+from connectors.chatgpt.account_check import check
 from connectors.chatgpt.account_inventory import account_inventory
 from connectors.chatgpt.api import Api
 from connectors.chatgpt.archive import import_archive
@@ -34,6 +35,8 @@ from pdpp_worker.connector import (
     skip,
     skip_for,
 )
+
+__all__ = ["check", "collect"]
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:

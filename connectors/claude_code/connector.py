@@ -20,6 +20,7 @@ from connectors.claude_code.documents import (
     subagents_documents,
     walk_documents,
 )
+from connectors.claude_code.folder_check import reached
 from connectors.claude_code.history import PROMPTS, HistoryWalk
 from connectors.claude_code.home import PROJECTS, HomeTree, scan_home
 from connectors.claude_code.members import home_inventory, projects_inventory
@@ -32,6 +33,7 @@ from pdpp_worker.connector import (
     WHOLE_STREAM,
     Context,
     Message,
+    Reached,
     Reason,
     ResourceScope,
     SkipResult,
@@ -57,6 +59,12 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     if not start.recovery_only:
         tree = yield from _walk_projects(start, context, factory, wanted)
         yield from _walk_home(start, context, factory, wanted, tree)
+
+
+def check(context: Context) -> Reached:
+    """The projects and transcripts that the settings lead to."""
+    root = _projects_directory(context)
+    return reached(root, Path(context.settings["claude_dir"]).expanduser(), partial(_scan, root, context))
 
 
 def _projects_directory(context: Context) -> Path:

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from connectors.gmail.account import is_gmail, source_account
+from connectors.gmail.account_check import check
 from connectors.gmail.beginning import beginning, partition
 from connectors.gmail.departures import depart_whole, forget_agreed, say
 from connectors.gmail.errors import HungUpError, RefusedError, is_unknown_mailbox
@@ -41,6 +42,8 @@ from pdpp_worker.connector import (
     skip,
     skip_for,
 )
+
+__all__ = ["check", "collect"]
 
 TREE = ("messages", *DETAILS)
 EVERYTHING = "\\All"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+from connectors.slack.account_check import check
 from connectors.slack.accounts import account_of
 from connectors.slack.api import api_of, open_client
 from connectors.slack.archive import UNREADABLE, Archive, open_archive
@@ -52,6 +53,8 @@ from pdpp_worker.connector import (
     skip_for,
 )
 from pdpp_worker.connector.json_fields import table
+
+__all__ = ["check", "collect"]
 
 _TABLES = {USERS: "S_USER", CHANNELS: "CHANNEL", MESSAGES: "MESSAGE"}
 """Tables that no workspace is without: where an unfinished archive holds none of it, it was not reached."""

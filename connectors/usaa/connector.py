@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from connectors.usaa.account_check import check
 from connectors.usaa.documents.templates import TEMPLATES, Template
 from connectors.usaa.inbox import files
 from connectors.usaa.inbox.walk import Inbox
 from connectors.usaa.records import TRANSACTIONS, RecordFactory
 from connectors.usaa.site.collect import collect_site
 from pdpp_worker.connector import WHOLE_STREAM, Context, Message, Reason, Start, State, narrowed_streams, refuse, skip
+
+__all__ = ["check", "collect", "collect_with"]
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:

@@ -15,13 +15,17 @@ from pdpp_worker.cli.program import app
 
 _FAILED = (
     "It failed, and one sentence says why. `run`: the run failed or was cancelled. "
-    "`doctor` and `connector check`: something is wrong."
+    "`doctor`, `connector check` and `connection check`: something is wrong."
+)
+_NOT_ALL = (
+    "The run is partially completed: something is missing, and the fleet retries it. `connection check`: the account "
+    "cannot be tried before its first run."
 )
 EXIT_CODES = {
     0: ("any", "It worked. Commands that read end with 0 whatever the answer is."),
     1: ("any", _FAILED),
     2: ("any", "The command or a setting is wrong, and you can correct it."),
-    3: ("run", "The run is partially completed: something is missing, and the fleet retries it."),
+    3: ("run, recover --watch, connection check", _NOT_ALL),
     130: ("any", "Ctrl-C."),
 }
 """Exit code to the commands that end with it and its meaning."""

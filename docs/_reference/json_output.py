@@ -40,7 +40,7 @@ _CONNECTOR = {
 }
 
 OUTPUTS: dict[str, Output] = {
-    "status": Output("a list with an object for each stream", ("StatusRow",)),
+    "status": Output("a list with an object for each stream; with `--watch` a list on each line", ("StatusRow",)),
     "coverage": Output("a list with an object for each stream", ("StreamCoverage",)),
     "why": Output("one object; without an item, the object of `coverage`", ("Answer",)),
     "report": Output(
@@ -64,6 +64,7 @@ OUTPUTS: dict[str, Output] = {
     "deletions list": Output("one object on each line", ("DoubtView",)),
     "events": Output("one object on each line", ("EventView",)),
     "audit": Output("one object on each line", ("AuditView",)),
+    "connection check": Output("one object", ("Checked",)),
     "connection list": Output("a list with an object for each connection", ("ConnectionView",)),
     "connection show": Output(
         "one object",

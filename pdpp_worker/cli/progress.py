@@ -1,14 +1,16 @@
-"""Wait for a run, with its progress on a terminal."""
+"""Wait for runs, with their progress."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from rich.console import Group
 from rich.live import Live
+from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.cli.output import console, make_table, note
@@ -25,47 +27,83 @@ from pdpp_worker.store.views.run_views import RunStreamView, RunView
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 1.0
 _UNHEARD_S = 5.0
 """After so long without a worker at a due run, the workers are asked whether they are there."""
+_LINE_EVERY_S = 10.0
+"""The counts of a run are printed as a line so often at most."""
 
 
-def watch(db: Database, run_id: int) -> RunView:
-    """Wait for the end of a run.
+class Look(NamedTuple):
+    """A run as it is now: its streams, and the wait that is in force."""
+
+    view: RunView
+    streams: list[RunStreamView]
+    wait: Wait | None
+
+
+class _Lines:
+    """Tells of runs where nobody looks at a terminal: why they wait, and with `all_of_it` also how far they are."""
+
+    def __init__(self, *, all_of_it: bool) -> None:
+        self._all_of_it = all_of_it
+        self._told: dict[int, tuple[str, str, float]] = {}
+
+    def tell(self, look: Look) -> None:
+        """Print a line where its state is another one, or its counts are and the last line is a while ago."""
+        if look.wait is None and not self._all_of_it:
+            return
+        state = look.wait.reason if look.wait is not None else _headline(look)
+        counts, now = _counts(look) if self._all_of_it else "", time.monotonic()
+        said, counted, at = self._told.get(look.view.id, ("", "", 0.0))
+        if state != said or (counts != counted and now - at >= _LINE_EVERY_S):
+            note(f"{_headline(look)}{counts}")
+            self._told[look.view.id] = (state, counts, now)
+
+
+def watch(db: Database, run_ids: Sequence[int], *, in_lines: bool = False) -> list[RunView]:
+    """Wait for the end of these runs, with their progress on a terminal; `in_lines`: also where there is none.
 
     Raises:
-        PdppError: the run waits for a worker, and none answers.
+        PdppError: a run waits for a worker, and none answers.
     """
-    terminal = console(stderr=True)
-    said = None
+    terminal, lines = console(stderr=True), _Lines(all_of_it=in_lines)
+    looks: list[Look] = []
     try:
         with Live(console=terminal, transient=True) if terminal.is_terminal else nullcontext() as live:
-            for view, streams, wait in _looks(db, run_id):
+            for looks in _looks(db, run_ids):
                 if live is not None:
-                    live.update(_progress(view, streams, wait))
-                elif wait is not None and wait.reason != said:
-                    said = wait.reason
-                    note(_headline(view, wait))
+                    live.update(Group(*map(_progress, looks)))
+                for look in looks if live is None else ():
+                    lines.tell(look)
     except KeyboardInterrupt:
-        note(f"The run goes on without being watched; see: pdpp-worker runs show {run_id}")
+        unended = [f"pdpp-worker runs show {look.view.id}" for look in looks if look.view.ended_at is None]
+        note(f"{'The runs go' if len(unended) > 1 else 'The run goes'} on without being watched; see: {unended[0]}")
         raise
-    return view
+    return [look.view for look in looks]
 
 
-def _looks(db: Database, run_id: int) -> Iterator[tuple[RunView, list[RunStreamView], Wait | None]]:
-    """The run with the wait that is in force, now and again, ever less often, until it has ended."""
-    pause_s, unheard_since = _FIRST_POLL_S, time.monotonic()
+def _looks(db: Database, run_ids: Sequence[int]) -> Iterator[list[Look]]:
+    """The runs, now and again, ever less often, until all have ended."""
+    pause_s, heard_at = _FIRST_POLL_S, dict.fromkeys(run_ids, time.monotonic())
     while True:
         with db.begin() as connection:
-            view, streams = run_views.one(connection, run_id), run_views.streams(connection, run_id)
-            [waits] = store.read(connection, [view.connection_id])
-        yield view, streams, wait_of(waits, datetime.now(UTC)) if view.ended_at is None else None
-        if view.ended_at is not None:
+            looks = [_look(connection, run_id) for run_id in run_ids]
+        yield looks
+        open_ones = [look.view for look in looks if look.view.ended_at is None]
+        if not open_ones:
             return
-        if view.leased or view.not_before > datetime.now(UTC):
-            unheard_since = time.monotonic()
-        elif time.monotonic() - unheard_since > _UNHEARD_S:
-            _require_workers(view)
-            unheard_since = time.monotonic()
+        for view in open_ones:
+            if view.leased or view.not_before > datetime.now(UTC):
+                heard_at[view.id] = time.monotonic()
+            elif time.monotonic() - heard_at[view.id] > _UNHEARD_S:
+                _require_workers(view)
+                heard_at[view.id] = time.monotonic()
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
+
+
+def _look(connection: Connection, run_id: int) -> Look:
+    view, streams = run_views.one(connection, run_id), run_views.streams(connection, run_id)
+    [waits] = store.read(connection, [view.connection_id])
+    return Look(view, streams, wait_of(waits, datetime.now(UTC)) if view.ended_at is None else None)
 
 
 def _require_workers(view: RunView) -> None:
@@ -83,24 +121,31 @@ def _require_workers(view: RunView) -> None:
         )
 
 
-def _progress(view: RunView, streams: list[RunStreamView], wait: Wait | None) -> Group:
+def _progress(look: Look) -> Group:
     rows = [
         (one.stream, _share(one), number(one.records_flushed), number(one.records_unchanged), one.state)
-        for one in streams
+        for one in look.streams
     ]
     columns = ("stream", "seen", "new or changed", "unchanged", "")
     table = make_table(columns, rows, right=columns[1:4])
-    return Group(_headline(view, wait), table) if rows else Group(_headline(view, wait))
+    return Group(_headline(look), table) if rows else Group(_headline(look))
 
 
-def _headline(view: RunView, wait: Wait | None) -> str:
-    if wait is not None:
-        state = waiting(wait.until, wait.reason)
-    elif view.leased:
-        state = "collecting"
+def _headline(look: Look) -> str:
+    view = look.view
+    if look.wait is not None:
+        state = waiting(look.wait.until, look.wait.reason)
+    elif view.ended_at is not None:
+        state = view.status.replace("_", " ")
     else:
-        state = "waits for a worker"
+        state = "collecting" if view.leased else "waits for a worker"
     return one_line(f"run {view.id} of {view.connection}: {state}{' (asked to stop)' if view.cancel_requested else ''}")
+
+
+def _counts(look: Look) -> str:
+    """The counts of its streams, as the end of a line."""
+    told = [f"{one.stream} {_share(one)}" for one in look.streams]
+    return f"; seen: {', '.join(told)}" if told else ""
 
 
 def _share(one: RunStreamView) -> str:

@@ -4,6 +4,10 @@ A connector is a folder with `manifest.json` and a module `connector.py` that de
 
     def collect(start: Start, context: Context) -> Iterator[Message]: ...
 
+and, if the account can be tried before the first run,
+
+    def check(context: Context) -> Reached: ...
+
 It has no database, no sleep and no retry loop of its own; it yields messages and the runtime does the rest. A DONE is
 implied when the iterator ends; an exception ends the run as failed, and what was committed before stays.
 """
@@ -16,6 +20,7 @@ from pdpp_worker.confined.unpacking import most_unpacked, open_member, open_zip
 from pdpp_worker.connector.author_context import Collect, Context
 from pdpp_worker.connector.inventories import inventory_of
 from pdpp_worker.connector.phases import Phase, run_phases
+from pdpp_worker.connector.reached import Check, Reached
 from pdpp_worker.connector.reports import (
     account_named,
     closed_as_absent,
@@ -72,6 +77,7 @@ __all__ = [
     "BatchScope",
     "Budget",
     "Challenged",
+    "Check",
     "Collect",
     "ConfigurationError",
     "ConfinedError",
@@ -92,6 +98,7 @@ __all__ = [
     "Phase",
     "Progress",
     "ProviderError",
+    "Reached",
     "Reason",
     "Record",
     "RecoveryKind",

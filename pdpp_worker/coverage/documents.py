@@ -9,6 +9,7 @@ from typing import Any
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.run_words import is_active
 from pdpp_worker.coverage.sentences import who_acts
+from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.reasons import known_reason
 from pdpp_worker.store.views.gap_views import GapView
 from pdpp_worker.store.views.run_views import RunView
@@ -49,4 +50,26 @@ def gap_document(gap: GapView, outlook: Outlook) -> dict[str, Any]:
         "who_mends": outlook.who_mends(gap),
         "waits_until": wait.until if wait else None,
         "wait_reason": wait.reason if wait else None,
+    }
+
+
+def connector_document(manifest: Manifest) -> dict[str, Any]:
+    """A connector as JSON."""
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "title": manifest.title,
+        "queue": manifest.queue,
+        "settings": {name: spec.model_dump() for name, spec in manifest.settings.items()},
+        "credentials": {name: credential.model_dump() for name, credential in manifest.credentials.items()},
+        "streams": [
+            {
+                "name": stream.name,
+                "supplied": stream in manifest.supplied,
+                "not_with": stream.availability.with_ if stream.availability else None,
+                "not_without": stream.availability.without if stream.availability else None,
+                "reason": stream.availability.reason if stream.availability else None,
+            }
+            for stream in manifest.streams
+        ],
     }

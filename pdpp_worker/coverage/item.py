@@ -249,8 +249,9 @@ def _maybe(known: _Known) -> str:
 
 def _not_known(known: _Known) -> str:
     walk = known.stream.last_complete_walk
-    seen = "No walk came to its end yet" if walk is None else f"Run {walk.run_id} walked the stream to its end"
-    return f"{seen} without meeting it, under this name."
+    if walk is None:
+        return "It is unknown here under this name, and no walk came to its end yet."
+    return f"It is unknown here under this name: run {walk.run_id} walked the stream to its end without meeting it."
 
 
 _BECAUSE: Mapping[State, Callable[[_Known], str]] = {

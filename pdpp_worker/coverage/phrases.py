@@ -11,6 +11,7 @@ from pdpp_worker.coverage.status_rows import StatusRow
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.times import clock, due, duration, local, relative
 from pdpp_worker.coverage.waits import UNKNOWN, Wait
+from pdpp_worker.cron_lines import CronLine
 from pdpp_worker.store.views.connection_views import ConnectionView
 
 NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR"
@@ -79,8 +80,12 @@ def schedule(every_s: float | None, cron: str | None, paused: bool | None) -> st
     """A schedule in words."""
     if every_s is None and cron is None:
         return "none"
-    words = f"every {duration(every_s)}" if every_s is not None else f"cron {cron} (UTC)"
+    words = f"every {duration(every_s)}" if every_s is not None else _times(CronLine.of(cron or ""))
     return f"{words}, paused" if paused else words
+
+
+def _times(line: CronLine) -> str:
+    return f"cron {line.fields} ({line.zone})"
 
 
 def next_run(view: ConnectionView, wait: Wait | None = None) -> str:

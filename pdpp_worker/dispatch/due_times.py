@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from pdpp_worker.cron_lines import CronLine
 from pdpp_worker.errors import ConfigurationError
 
 LONGEST_S = 10 * 365 * 86_400.0
@@ -49,16 +52,29 @@ def _next_of_cron(line: str, now: datetime) -> datetime:
     return due
 
 
-def parse_cron(line: str, now: datetime) -> CronSim:
-    """The times of a cron line (five fields or `@daily` and its like, UTC) after `now`.
+def parse_cron(line: str, now: datetime) -> Iterator[datetime]:
+    """The times of a cron line after `now`, in UTC. The line has five fields, or is `@daily` or its like.
+
+    By the clock of a time zone (`CRON_TZ=Europe/Berlin 30 4 * * *`) a time that is skipped when summer time begins
+    comes right after the gap, and one that is there twice when it ends comes once.
 
     Raises:
         ConfigurationError: naming the line and an example of a right one.
     """
+    parts = CronLine.of(line)
     try:
-        return CronSim(_NAMED.get(line.strip().lower(), line), now)
+        times = CronSim(_NAMED.get(parts.fields.strip().lower(), parts.fields), now.astimezone(_zone(parts.zone)))
     except CronSimError as error:
         raise ConfigurationError(
             f"{line!r} is not a cron line: {error}. "
             "Five fields are wanted, such as '30 4 * * *' (every day at 04:30 UTC)."
         ) from None
+    # In the hour that comes twice, the clock of a zone tells a time that is over once more.
+    return (at for at in (time.astimezone(UTC) for time in times) if at > now)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigurationError(f"{name!r} is no time zone; write it as Europe/Berlin or America/New_York.") from None

@@ -33,6 +33,17 @@ def check_name(name: str) -> None:
         raise ConfigurationError(f"{name!r} cannot be a name; use up to 100 letters, digits and any of . _ @ + -")
 
 
+def check_new_name(db: Database, name: str) -> None:
+    """Refuse a name that a new connection cannot have, or that another one has.
+
+    Raises:
+        ConfigurationError: it is no name, or is taken.
+    """
+    check_name(name)
+    with db.begin() as connection:
+        connections.require_free(connection, name)
+
+
 def add(
     db: Database,
     name: str,

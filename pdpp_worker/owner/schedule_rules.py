@@ -7,8 +7,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from pdpp_worker.cron_lines import CronLine
 from pdpp_worker.dispatch.due_times import next_time
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner.durations import parse_duration
 
 JITTER = 0.1
 """Share of an interval by which a run may be late, so that connections do not all start at once."""
@@ -32,13 +34,32 @@ def at_interval(every_s: float) -> Schedule:
     return _checked(Schedule(every_s, None, every_s * JITTER))
 
 
-def at_times(cron: str) -> Schedule:
-    """Make a schedule from a cron line (five fields, UTC).
+def at_times(cron: str, zone: str | None = None) -> Schedule:
+    """Make a schedule from a cron line (five fields, or `@daily` and its like) by the clock of a time zone, else UTC.
 
     Raises:
-        ConfigurationError: the line is not one, or its time never comes.
+        ConfigurationError: the line is not one, its time never comes, or there is no such zone.
     """
-    return _checked(Schedule(None, cron, 0.0))
+    return _checked(Schedule(None, str(CronLine(cron, zone)) if zone else cron, 0.0))
+
+
+def read(every: str | None, cron: str | None, zone: str | None, default_s: float | None = None) -> Schedule | None:
+    """Read a schedule as owners write it, else make one of an interval of `default_s`, else None.
+
+    `every` is a duration, or `@daily` and its like; empty texts are none.
+
+    Raises:
+        ConfigurationError: both are given, a zone is given without times, or no next time follows.
+    """
+    if every and cron:
+        raise ConfigurationError("Give either an interval or times (cron), not both.")
+    times = every if every and every.startswith("@") else cron
+    if zone and not times:
+        raise ConfigurationError("A time zone is for times (cron); an interval needs none.")
+    if times:
+        return at_times(times, zone)
+    every_s = parse_duration(every) if every else default_s
+    return None if every_s is None else at_interval(every_s)
 
 
 def next_times(

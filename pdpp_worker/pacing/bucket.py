@@ -79,7 +79,8 @@ class Script:
 class Bucket:
     """One connection's bucket, shared by every worker. A lane is a group of requests with a rate of its own."""
 
-    def __init__(self, redis: Redis, connection_id: int) -> None:
+    def __init__(self, redis: Redis, connection_id: int | str) -> None:
+        """`connection_id`: the connection's, or a name for accounts that are tried before they are stored."""
         self._redis = redis
         self._name = f"pdpp:pace:{{{connection_id}}}"
         self._take = Script(redis, "take.lua")

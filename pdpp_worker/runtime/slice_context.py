@@ -68,11 +68,11 @@ def make_context(
         return RetryingTransport(paced, metrics.RETRIED.labels(row.name), attempts=1 if retries_gaps else ATTEMPTS)
 
     return Context(
-        http=_http_factory(
-            settings, manifest, pacer, redactor, clients, retrying, _transport_factory(settings, given, row, clients)
+        http=http_factory(
+            settings, manifest, pacer, redactor, clients, retrying, transport_factory(settings, given, row, clients)
         ),
         settings=given,
-        secret=_secret_reader(Vault(settings), manifest, row, redactor),
+        secret=secret_reader(Vault(settings), manifest, row, redactor),
         log=get_logger().bind(connection=row.name, connector=manifest.name),
         now=going_on_from(claimed.now),
         pace=pacer.turn,
@@ -90,7 +90,7 @@ def make_context(
     )
 
 
-def _http_factory(
+def http_factory(
     settings: Settings,
     manifest: Manifest,
     pacer: Pacer,
@@ -135,7 +135,7 @@ class _TransportFactory(Protocol):
     def __call__(self, *, signed_in: bool) -> httpx.BaseTransport: ...
 
 
-def _transport_factory(
+def transport_factory(
     settings: Settings, values: Mapping[str, Any], row: ConnectionRow, clients: ExitStack
 ) -> _TransportFactory:
     """Make the transport of a client: connections of its own, or the one browser of the slice.
@@ -165,17 +165,22 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def _secret_reader(
+def secret_reader(
     vault: Vault, manifest: Manifest, row: ConnectionRow, redactor: Redactor
 ) -> Callable[[str], SecretStr]:
     def secret(name: str) -> SecretStr:
         if name not in manifest.credentials:
             raise ConfigurationError(f"The manifest of {manifest.name} declares no credential {name!r}.")
         if name not in row.credentials:
-            raise AuthExpired(f"the credential {name} is not set; run: pdpp-worker connection secret {row.name} {name}")
+            raise AuthExpired(f"the credential {name} is not set{_how_to_set(row, name)}")
         try:
             return redactor.learn(vault.open(Place(row.connector, row.name, name), row.credentials[name]))
         except ConfigurationError as error:
             raise AuthExpired(str(error)) from None
 
     return secret
+
+
+def _how_to_set(row: ConnectionRow, name: str) -> str:
+    """The command for it, where the connection is stored already."""
+    return f"; run: pdpp-worker connection secret {row.name} {name}" if row.id else ""

@@ -1,7 +1,8 @@
 """The adapter: runs a Singer tap as a connector of the Collection Profile.
 
-    python -m pdpp_worker.singer singer.json
+    python -m pdpp_worker.singer singer.json [--check]
 
+With `--check` it only asks the tap for its tables, and prints their number or why there are none as one line of JSON.
 START comes on standard input, messages go to standard writer. The tap's log goes to standard error.
 """
 
@@ -27,7 +28,7 @@ from pdpp_worker.singer.definition import (
     settings_mark,
 )
 from pdpp_worker.singer.message_writer import MessageWriter
-from pdpp_worker.singer.tables import inventory, look_for_new
+from pdpp_worker.singer.tables import inventory, listed, look_for_new
 from pdpp_worker.singer.tap import Tap
 from pdpp_worker.singer.tap_walk import TapViolation, TapWalk
 
@@ -45,6 +46,18 @@ def main(path: Path) -> int:
         return _serve(definition, config, settings, start, writer)
     except ConfigurationError as error:
         return writer.done("failed", {"message": str(error)})
+
+
+def check(path: Path) -> int:
+    """Ask the tap for its tables; returns the exit code: 0 when it named some."""
+    try:
+        definition = load_definition(path)
+        found = listed(definition.tap, read_config(definition, get_settings().credential_variable))
+        said: dict[str, Any] = {"tables": len(found)} if found else {"error": "the tap's --discover names no table"}
+    except ConfigurationError as error:
+        said = {"error": str(error)}
+    sys.stdout.write(json.dumps(said) + "\n")
+    return int("error" in said)
 
 
 def _serve(
@@ -94,4 +107,4 @@ def _stop(_signal: int, _frame: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(check(Path(sys.argv[1])) if "--check" in sys.argv[2:] else main(Path(sys.argv[1])))

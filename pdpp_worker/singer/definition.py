@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.singer.bookmarks import SettingsMark
 
+COMMAND = ("{python}", "-m", "pdpp_worker.singer", "singer.json")
+"""The command of a manifest that is a tap's."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

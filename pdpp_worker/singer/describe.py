@@ -18,9 +18,8 @@ from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.schemas import validator_for
 from pdpp_worker.settings import get_settings
-from pdpp_worker.singer.definition import CatalogOption, ConfigValue, Definition
+from pdpp_worker.singer.definition import COMMAND, CatalogOption, ConfigValue, Definition
 
-COMMAND = ("{python}", "-m", "pdpp_worker.singer", "singer.json")
 DISCOVERY_S = 600.0
 
 _SECRET_NAME = re.compile(r"pass|secret|token|private|credential|api_?key|auth|cookie", re.IGNORECASE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pdpp_worker.connector import Inventory, SourceMember, inventory_of
+from pdpp_worker.connector import ConfigurationError, Inventory, SourceMember, inventory_of
 from pdpp_worker.settings import get_settings
 from pdpp_worker.singer.definition import Definition
 from pdpp_worker.singer.nameless_file import nameless_file
@@ -70,17 +70,37 @@ def inventory(definition: Definition, new: NewTables | None) -> Inventory:
 
 def _discover(tap: list[str], config: Mapping[str, Any]) -> set[str] | None:
     """The ids of the tables that the tap lists; None when it lists none."""
+    try:
+        return listed(tap, config) or None
+    except ConfigurationError:
+        return None
+
+
+def listed(tap: list[str], config: Mapping[str, Any]) -> set[str]:
+    """Ask the tap for the ids of its tables.
+
+    Raises:
+        ConfigurationError: it does not answer, or with no catalog; holds its last words.
+    """
+    try:
+        asked = _asked(tap, config)
+        return {str(one["tap_stream_id"]) for one in json.loads(asked.stdout)["streams"]}
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(f"the tap's --discover did not answer ({type(error).__name__})") from None
+    except (ValueError, KeyError, TypeError):
+        words = asked.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        text = f"the tap's --discover gave no catalog (exit code {asked.returncode}): {words or 'it said nothing'}"
+        raise ConfigurationError(text) from None
+
+
+def _asked(tap: list[str], config: Mapping[str, Any]) -> subprocess.CompletedProcess[bytes]:
     with nameless_file(config) as file:
-        try:
-            asked = subprocess.run(
-                [*tap, "--config", file.path, "--discover"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_DISCOVERY_S,
-                check=False,
-                env=get_settings().platform_environment(),
-                pass_fds=[file.descriptor],
-            )
-            return {str(one["tap_stream_id"]) for one in json.loads(asked.stdout)["streams"]} or None
-        except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
-            return None
+        return subprocess.run(
+            [*tap, "--config", file.path, "--discover"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_DISCOVERY_S,
+            check=False,
+            env=get_settings().platform_environment(),
+            pass_fds=[file.descriptor],
+        )

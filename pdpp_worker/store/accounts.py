@@ -52,6 +52,12 @@ def _is_kept(connection: Connection, claim: Claim, met: Account) -> bool:
     )
 
 
+def known(connection: Connection, connection_id: int) -> Account | None:
+    """The account that a connection reads; None: none was met yet."""
+    row = connection.execute(_READ, {"id": connection_id}).one_or_none()
+    return None if row is None or row.account_identity is None else Account(row.account_identity, row.account_label)
+
+
 def accept(connection: Connection, connection_id: int) -> Account | None:
     """Take the other account that was met for the connection's own; what waited for that is due. None: there is none.
 

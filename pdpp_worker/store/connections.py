@@ -60,9 +60,23 @@ def add(
         with connection.begin_nested():
             new = connection.execute(insert(connections).values(values).returning(connections.c.id)).scalar_one()
     except IntegrityError:
-        raise ConfigurationError(f"A connection named {name!r} exists already; choose another name.") from None
+        raise _taken(name) from None
     leases.create(connection, new)
     return int(new)
+
+
+def require_free(connection: Connection, name: str) -> None:
+    """Refuse a name that a connection has.
+
+    Raises:
+        ConfigurationError: the name is taken.
+    """
+    if connection.execute(select(connections.c.id).where(connections.c.name == name)).first() is not None:
+        raise _taken(name)
+
+
+def _taken(name: str) -> ConfigurationError:
+    return ConfigurationError(f"A connection named {name!r} exists already; choose another name.")
 
 
 def get(connection: Connection, name: str) -> ConnectionRow:

@@ -21,7 +21,9 @@ KEY_S = 24 * 3600
 SESSION_S = 30 * 24 * 3600
 """How long a cookie lets in, s."""
 _SAID_S = 60
-_SESSION, _SAID, _NAME = b"session", b"said:", b"name:"
+_KEPT_S = 3600
+"""How long a page may keep a credential that was typed, s."""
+_SESSION, _SAID, _NAME, _KEPT = b"session", b"said:", b"name:", b"kept:"
 
 
 class Access:
@@ -103,6 +105,14 @@ class Access:
     def unseal(self, value: str | None) -> str | None:
         """The sentence that `seal` kept; None: there is none."""
         return _after(_SAID, self._opened(value, _SAID_S)) if value else None
+
+    def keep_secret(self, value: str) -> str:
+        """A credential that was typed, as the next page may carry it: only this console can read it, for an hour."""
+        return self._fernet.encrypt(_KEPT + value.encode("utf-8", "surrogatepass")).decode()
+
+    def kept_secret(self, value: str) -> str | None:
+        """The credential that `keep_secret` kept; None: there is none, or it is too old."""
+        return _after(_KEPT, self._opened(value, _KEPT_S)) if value else None
 
     def name_of(self, text: str) -> str:
         """A name for URLs of a text that is the owner's, such as a record's key: only this console can read it."""

@@ -72,6 +72,8 @@ def acting(console: Console, act: Acts) -> Endpoint:
                 done = act(Form(console, request.path_params, fields))
         except Exception as error:  # noqa: BLE001 - whatever it is, the owner gets a page
             return _failed(console, request, error, as_json=False)
+        if isinstance(done, Page):
+            return _html(console, request, done.template, {"doc": done.document, **done.shown}, done.status)
         return going_to(console, done.back, done.said)
 
     async def endpoint(request: Request) -> Response:

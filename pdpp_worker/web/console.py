@@ -93,6 +93,7 @@ class Page:
     shown: Mapping[str, Any] = field(default_factory=dict)
     foreign: str | None = None
     """HTML that is shown instead of a template: it came from others, and is locked in."""
+    status: int = 200
 
 
 @dataclass(frozen=True)
@@ -126,4 +127,5 @@ class Done:
 
 
 Shows = Callable[[Visit], Page]
-Acts = Callable[[Form], Done]
+Acts = Callable[[Form], Done | Page]
+"""A form leads to a page, or is answered with one: it only asked, or was not accepted."""

@@ -14,8 +14,9 @@ from pdpp_worker.owner.manual_runs import DueRun
 from pdpp_worker.owner.session import Database
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.store.views import run_views
-from pdpp_worker.web.actions import notify, row_of
+from pdpp_worker.web.actions import notify
 from pdpp_worker.web.console import Console, Done, Form
+from pdpp_worker.web.form_values import row_of
 
 
 def recover(form: Form) -> Done:

@@ -17,7 +17,7 @@ from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.doctor.checks import Check
 from pdpp_worker.store.views.connection_views import ConnectionView
 from pdpp_worker.store.views.gap_views import GapView
-from pdpp_worker.store.views.rate_views import RateBucket
+from pdpp_worker.store.views.rate_views import PendingPoint, RateBucket
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
 from pdpp_worker.store.views.search_views import FoundRecord
 from pdpp_worker.store.views.timeline_views import Lane
@@ -39,9 +39,9 @@ DESCRIBED: Mapping[str, Described] = {
     "/coverage": Described("The same as `pdpp-worker coverage --json`.", list[StreamCoverage], {}, ("connection",)),
     "/rate": Described("The same as `pdpp-worker rate --json`.", list[RateView], {}, ("connection",)),
     "/connections/{id}/rate": Described(
-        "The rate of a connection over a period: `1h`, `24h` or `30d`.",
+        "The rate of a connection and its pending work over a period: `1h`, `24h` or `30d`.",
         dict[str, Any],
-        {"rate": RateView, "history": list[RateBucket]},
+        {"rate": RateView, "history": list[RateBucket], "burn_down": list[PendingPoint]},
         ("period",),
     ),
     "/connections/{id}/coverage": Described(
@@ -49,16 +49,17 @@ DESCRIBED: Mapping[str, Described] = {
     ),
     "/doctor": Described("The same as `pdpp-worker doctor --json`.", list[Check]),
     "/connections": Described("The same as `pdpp-worker connection list --json`.", list[ConnectionView]),
-    "/connections/new": Described("The installed connectors.", list[dict[str, Any]]),
+    "/connections/add": Described("The same as `pdpp-worker connectors --json`.", list[dict[str, Any]]),
     "/connections/{id}": Described(
         "`pdpp-worker connection show --json`, and `card`, `needs`, `coverage`, `rate` and `next_runs`.",
         ConnectionView,
         {"coverage": list[StreamCoverage], "rate": RateView},
     ),
     "/gaps": Described(
-        "`groups`; `gaps` as `pdpp-worker gaps list --json` prints them, a hundred at a time; `next_after`.",
+        "`groups`; `gaps` as `pdpp-worker gaps list --json` prints them, a hundred at a time; their `titles` by id; "
+        "`next_after`.",
         dict[str, Any],
-        {"groups": list[GapGroupRow], "gaps": list[GapView]},
+        {"groups": list[GapGroupRow], "gaps": list[GapView], "titles": dict[int, str]},
         ("connection", "stream", "reason", "status", "after"),
     ),
     "/gaps/{id}": Described("The same as `pdpp-worker why GAP --json`.", Answer),
@@ -70,7 +71,8 @@ DESCRIBED: Mapping[str, Described] = {
     ),
     "/runs/{id}": Described("The same as `pdpp-worker runs show --json`.", RunView, {"streams": list[RunStreamView]}),
     "/timeline": Described(
-        "Slices, waits with their reasons, refusals and new versions along the clock: `1h`, `6h`, `24h` or `7d`.",
+        "Slices, waits with their reasons, refusals, new versions and changes of settings along the clock: `1h`, `6h`, "
+        "`24h` or `7d`.",
         dict[str, Any],
         {"lanes": list[Lane]},
         ("connection", "period"),

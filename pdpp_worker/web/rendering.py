@@ -26,6 +26,9 @@ ICONS = {
     "failed": "✗",
     "cancelled": "■",
     "running": "▶",
+    "reached": "✓",
+    "refused": "✗",
+    "untried": "?",
     "queued": "…",
 }
 

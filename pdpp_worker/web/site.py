@@ -13,15 +13,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pdpp_worker.web import actions, answers, downloads, gap_actions
+from pdpp_worker.web import account_forms, actions, answers, downloads, gap_actions
 from pdpp_worker.web.console import Acts, Console, Shows
 from pdpp_worker.web.guard import PROXY_SECRET, Guard
 from pdpp_worker.web.openapi import openapi
-from pdpp_worker.web.pages import connection, gaps, health, home, rates, records, runs, strips, timeline
+from pdpp_worker.web.pages import adding, connection, gaps, health, home, rates, records, runs, strips, timeline
 
 PAGES: Mapping[str, Shows] = {
     "/": home.home,
-    "/connections/new": connection.new,
+    "/connections/add": adding.new,
     "/connections/{id:int}": connection.connection,
     "/gaps": gaps.gaps,
     "/gaps/{id:int}": gaps.gap,
@@ -48,7 +48,9 @@ DOCUMENTS: Mapping[str, Shows] = {
 }
 """Each is there as JSON only."""
 FORMS: Mapping[str, Acts] = {
-    "/connections/new": actions.add,
+    "/connections/add": account_forms.add,
+    "/connections/add/check": account_forms.check_new,
+    "/connections/{id:int}/check": account_forms.check_stored,
     "/connections/{id:int}/run": actions.run,
     "/connections/{id:int}/cancel": actions.cancel,
     "/connections/{id:int}/pause": actions.pause,

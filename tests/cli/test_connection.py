@@ -90,6 +90,7 @@ def test_a_paths_setting_is_made_absolute_because_workers_run_elsewhere(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
 
     cli.ok("connection", "add", "mine", "--connector", "bank", "--set", "folder=logs", stdin=f"{TOKEN}\n")
 

@@ -17,6 +17,8 @@ from tests.support.waiting import until
 
 NOWHERE = "127.0.0.1:1"
 
+ADD = ("connection", "add", "mine", "--connector", "chatgpt", "--no-check")
+
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
@@ -108,7 +110,7 @@ def test_a_redis_that_may_forget_is_refused(cli: Cli, redis: Redis, monkeypatch:
 
 
 def test_a_credential_that_cannot_be_read_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    cli.ok("connection", "add", "mine", "--connector", "chatgpt", "--secret", "access_token=env:NO_SUCH_VARIABLE")
+    cli.ok(*ADD, "--secret", "access_token=env:NO_SUCH_VARIABLE")
 
     found = _examine(cli, monkeypatch)["credential access_token of mine"]
 
@@ -133,7 +135,7 @@ def test_settings_that_cannot_be_understood_are_one_sentence(cli: Cli, monkeypat
 
 
 def test_a_variable_that_only_looks_like_a_setting_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    cli.ok("connection", "add", "mine", "--connector", "chatgpt", "--secret", "access_token=env:PDPP_MY_TOKEN")
+    cli.ok(*ADD, "--secret", "access_token=env:PDPP_MY_TOKEN")
 
     found = _examine(cli, monkeypatch, PDPP_MY_TOKEN="hidden", PDPP_MY_OTHER="x")
 

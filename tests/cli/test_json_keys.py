@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ PRINTED: dict[str, Callable[[Cli], Any]] = {
     "deletions list": lambda cli: cli.json_lines("deletions", "list", "mine")[0],
     "events": lambda cli: cli.json_lines("events")[0],
     "audit": lambda cli: cli.ok("connection", "pause", "mine") and cli.json_lines("audit")[0],
+    "connection check": lambda cli: json.loads(cli("connection", "check", "mine", "--json").stdout),
     "connection list": lambda cli: cli.json("connection", "list")[0],
     "connection show": lambda cli: cli.json("connection", "show", "mine"),
     "connector show": lambda cli: cli.json("connector", "show", "scripted"),

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs._reference.commands import commands
-from pdpp_worker.coverage.times import parse_duration
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import schedule_rules
+from pdpp_worker.owner.durations import parse_duration
 from pdpp_worker.settings import positive_ms
 
 ODD = ("inf", "-inf", "nan", "1e400", "-1", "9" * 30, "9" * 5000, "x", "", "0x10", "1e9")

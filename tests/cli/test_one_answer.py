@@ -24,6 +24,7 @@ REASON = "answered 503 three times"
 TARGETED = {"supports_targeted_resource_fetch": True}
 SILENT = {
     "audit",
+    "connection check",
     "connection list",
     "connection show",
     "connector check",

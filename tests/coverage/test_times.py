@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdpp_worker.coverage.times import clock, due, duration, parse_duration, relative
+from pdpp_worker.coverage.times import clock, due, duration, relative
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner.durations import parse_duration
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -169,7 +169,9 @@ def test_an_item_that_no_walk_has_met(cli: Cli, scenario: Scenario) -> None:
     found = why(cli, "mine", "items", "b")
 
     assert found["state"] == "not_known"
-    assert f"Run {run['id']} walked the stream to its end without meeting it" in found["because"]
+    assert (
+        f"It is unknown here under this name: run {run['id']} walked the stream to its end without" in found["because"]
+    )
 
 
 def test_an_item_with_a_strange_name(cli: Cli, scenario: Scenario) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -49,6 +51,64 @@ def test_a_cron_line_is_read_in_universal_time(line: str, due: datetime) -> None
 @given(moments, st.sampled_from(["* * * * *", "7 * * * *", "30 4 * * *", "0 0 1 1 *"]))
 def test_a_cron_time_is_always_later_than_now(now: datetime, line: str) -> None:
     assert following(now, cron=line) > now
+
+
+ZONES = [
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Havana",
+    "Australia/Lord_Howe",
+    "Asia/Tehran",
+    "Africa/Casablanca",
+]
+nights = st.tuples(st.integers(0, 3), st.sampled_from([0, 15, 30, 45])).map(lambda time: f"{time[1]} {time[0]} * * *")
+
+
+@given(moments, st.sampled_from(ZONES), nights)
+def test_by_the_clock_of_a_zone_every_day_comes_once_whatever_summer_time_does(
+    now: datetime, zone: str, line: str
+) -> None:
+    times = list(islice(parse_cron(f"CRON_TZ={zone} {line}", now), 3))
+
+    days = [at.astimezone(ZoneInfo(zone)).date() for at in times]
+    assert times[0] > now
+    assert [after - before for before, after in pairwise(days)] == [timedelta(days=1)] * 2
+
+
+@pytest.mark.parametrize("line", ["30 2 * * *", "*/20 * * * *", "5 */2 * * *", "0 9 * * MON-FRI"])
+@given(minutes=st.integers(-2880, 2880), zone=st.sampled_from(ZONES), is_spring=st.booleans())
+def test_a_time_in_a_zone_is_always_later_than_now_also_in_the_nights_of_the_change(
+    line: str, minutes: int, zone: str, is_spring: bool
+) -> None:
+    change = datetime(2026, 3, 29, 1, tzinfo=UTC) if is_spring else datetime(2026, 10, 25, 1, tzinfo=UTC)
+    now = change + timedelta(minutes=minutes)
+
+    first = following(now, cron=f"CRON_TZ={zone} {line}")
+    second = following(first, cron=f"CRON_TZ={zone} {line}")
+
+    assert now < first < second
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        (datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 3, 29, 1, 0, tzinfo=UTC)),  # 02:30 is not there: 03:00
+        (datetime(2026, 10, 24, 12, tzinfo=UTC), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),  # the first 02:30 of two
+        (datetime(2026, 10, 25, 1, 10, tzinfo=UTC), datetime(2026, 10, 26, 1, 30, tzinfo=UTC)),  # in the second 02:10
+        (datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 1, 0, 30, tzinfo=UTC)),
+        (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 1, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_zone_has_its_own_clock_in_winter_in_summer_and_between(now: datetime, due: datetime) -> None:
+    assert following(now, cron="CRON_TZ=Europe/Berlin 30 2 * * *") == due
+
+
+@pytest.mark.parametrize(
+    "line", ["CRON_TZ=Europe/Nowhere 0 4 * * *", "TZ=../../etc/passwd @daily", "CRON_TZ= * * * * *"]
+)
+def test_a_zone_that_is_none_is_refused_with_an_example(line: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no time zone; write it as Europe/Berlin"):
+        parse_cron(line, NOW)
 
 
 @given(moments, st.floats(0, 86400), seeds)

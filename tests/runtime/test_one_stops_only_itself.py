@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker.cli.schedule_options import read_schedule
 from pdpp_worker.dispatch import dispatch, run_requests
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner import schedule_rules
 from pdpp_worker.recovery.cost import state_cost
 from pdpp_worker.recovery.sweep import sweep_transient
 from pdpp_worker.store import connections
@@ -137,4 +137,4 @@ def test_a_sweep_goes_on_behind_a_connection_that_fails(scenario: Scenario, monk
 @pytest.mark.parametrize(("every", "cron"), [("9999999w", None), (f"{'9' * 400}w", None), (None, "0 0 */29 2 1#5")])
 def test_a_schedule_without_a_next_time_is_refused_at_the_door(every: str | None, cron: str | None) -> None:
     with pytest.raises(ConfigurationError):
-        read_schedule(every, cron)
+        schedule_rules.read(every, cron, None)

@@ -12,7 +12,7 @@ from redis import Redis
 from sqlalchemy import text
 
 from pdpp_worker import registry
-from pdpp_worker.connector import Collect, Context, Message, Record, Start, State
+from pdpp_worker.connector import Check, Collect, Context, Message, Record, Start, State
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.runtime.slice import SliceResult, run_slice
@@ -29,8 +29,14 @@ class ScriptedConnector(registry.Connector):
 
     collect: Collect = None  # type: ignore[assignment]
 
+    checks: Check | None = None
+    """The function that tries an account, if it has one."""
+
     def load(self) -> Collect:
         return self.collect
+
+    def check(self) -> Check | None:
+        return self.checks
 
 
 def manifest(*streams: Any, **fields: Any) -> Manifest:
@@ -68,7 +74,12 @@ class Scenario:
         with self.db.begin() as connection:
             self.connection_id = connections.add(connection, "mine", "scripted", {}, {})
 
-    def install(self, script: Callable[[Start, Context], Iterator[Message]], given: Manifest | None = None) -> None:
+    def install(
+        self,
+        script: Callable[[Start, Context], Iterator[Message]],
+        given: Manifest | None = None,
+        check: Check | None = None,
+    ) -> None:
         """Let the connection's connector do this from now on."""
         self.manifest = given or self.manifest
 
@@ -76,7 +87,7 @@ class Scenario:
             self.starts.append(start)
             return script(start, context)
 
-        connector = ScriptedConnector(self.manifest, "scripted", collect)
+        connector = ScriptedConnector(self.manifest, "scripted", collect, check)
         self._monkeypatch.setattr(registry, "all_connectors", lambda: {"scripted": connector})
 
     def send(self, *messages: Message) -> None:

@@ -64,7 +64,7 @@ class Owner:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def token(self, page: str = "/connections/new?connector=scripted") -> str:
+    def token(self, page: str = "/connections/add?connector=scripted") -> str:
         """The token of a page's forms."""
         return next(value for name, value in inputs(self.get(page)) if name == "token")
 

@@ -209,7 +209,7 @@ def test_a_console_that_only_shows_has_no_forms_and_takes_none(
     running = Running(settings.model_copy(update={"web_read_only": True}), db)
     try:
         owner = Owner(running)
-        for page in ("/", "/connections/1", "/gaps/1", "/runs/1", "/connections/new?connector=scripted"):
+        for page in ("/", "/connections/1", "/gaps/1", "/runs/1", "/connections/add?connector=scripted"):
             assert 'method="post"' not in owner.get(page)
         cookie = owner.browser.cookies[running.server.access.cookie]
         token = running.server.access.token(cookie)

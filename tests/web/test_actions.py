@@ -90,7 +90,7 @@ def test_settings_are_changed_where_they_differ_and_go_back_to_the_default(owner
 def test_a_credential_is_replaced_and_never_shown(owner: Owner, scenario: Scenario) -> None:
     scenario.install(lambda _start, _context: iter(()), manifest("items", **SETTINGS))
 
-    said = owner.done(f"{PAGE}/credential", PAGE, name="token", value="hush-hush")
+    said = owner.done(f"{PAGE}/credential", PAGE, **{"credential": "token", "secret.token": "hush-hush"})
 
     stored = connection(scenario)["credentials"]["token"]
     assert Vault(scenario.settings).open(Place("scripted", "mine", "token"), stored).get_secret_value() == "hush-hush"
@@ -101,7 +101,7 @@ def test_a_credential_is_replaced_and_never_shown(owner: Owner, scenario: Scenar
 def test_a_reference_that_gives_nothing_is_refused(owner: Owner, scenario: Scenario) -> None:
     scenario.install(lambda _start, _context: iter(()), manifest("items", **SETTINGS))
 
-    response = owner.post(f"{PAGE}/credential", PAGE, name="token", value="env:NOT_SET_ANYWHERE")
+    response = owner.post(f"{PAGE}/credential", PAGE, **{"credential": "token", "secret.token": "env:NOT_SET_ANYWHERE"})
 
     assert "NOT_SET_ANYWHERE, which is not set" in response.text
     assert connection(scenario)["credentials"] == {}
@@ -166,11 +166,11 @@ def test_without_a_choice_nothing_is_waived(owner: Owner, scenario: Scenario, fi
 
 def test_a_connection_is_added_from_the_manifests_form(owner: Owner, scenario: Scenario) -> None:
     scenario.install(lambda _start, _context: iter(()), manifest("items", **SETTINGS))
-    page = "/connections/new?connector=scripted"
+    page = "/connections/add?connector=scripted"
     fields = {"connector": "scripted", "name": "other", "set.place": "there", "set.deep": "", "set.depth": ""}
 
-    refused = owner.post("/connections/new", page, **fields)
-    added = owner.done("/connections/new", page, **fields, **{"secret.token": "hush"}, every="1h")
+    refused = owner.post("/connections/add", page, **fields)
+    added = owner.done("/connections/add", page, **fields, **{"secret.token": "hush"}, every="1h")
 
     assert "The credential token is needed" in refused.text
     assert "Added other." in added

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.scripted import Scenario
 from tests.web.conftest import Running, collect
+from tests.web.test_checks import ADD, BAD, GOOD, MANIFEST, try_token
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 PAGES = (
     "/",
     "/connections/1",
-    "/connections/new?connector=scripted",
+    "/connections/add?connector=scripted",
     "/gaps",
     "/gaps/1",
     "/runs",
@@ -80,6 +81,29 @@ def test_a_gap_is_found_and_waived_by_keyboard(chromium: Browser, running: Runni
     assert page.locator("h1").inner_text() == "Gap 2"
     assert "waived" in page.locator("[role=status]").inner_text()
     assert {gap["id"]: gap["status"] for gap in scenario.gaps()} == {1: "open", 2: "waived"}
+
+
+def test_an_account_is_checked_mended_and_added_by_keyboard_without_a_script(
+    chromium: Browser, running: Running, scenario: Scenario
+) -> None:
+    scenario.install(lambda _start, _context: iter(()), MANIFEST, try_token)
+    page = opened(chromium, running, java_script_enabled=False, viewport={"width": 320, "height": 700})
+    page.goto(ADD)
+    page.get_by_label("A name of your choice").fill("other")
+
+    page.get_by_label("Token").fill(BAD)
+    page.get_by_role("button", name="Check").press("Enter")
+    refused = page.get_by_role("alert").inner_text()
+    fits = page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.get_by_label("Token").fill(GOOD)
+    page.get_by_role("button", name="Check").press("Enter")
+    reached = page.get_by_role("status").inner_text()
+    page.get_by_role("button", name="Add").press("Enter")
+
+    assert "is not accepted" in refused
+    assert fits
+    assert "It reaches owner@data.example" in reached
+    assert page.locator("h1").inner_text() == "other"
 
 
 def test_a_page_follows_what_is_committed(chromium: Browser, running: Running, scenario: Scenario) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from tests.web.conftest import Owner, collect
 
 EVERY_PAGE = [
     "/",
-    "/connections/new",
-    "/connections/new?connector=scripted",
+    "/connections/add",
+    "/connections/add?connector=scripted",
     "/connections/1",
     "/gaps",
     "/gaps/1",
@@ -57,6 +58,7 @@ def test_every_page_is_tried() -> None:
         ("/status.json", ["status"]),
         ("/coverage.json", ["coverage"]),
         ("/rate.json", ["rate"]),
+        ("/connections/add.json", ["connectors"]),
         ("/connections.json", ["connection", "list"]),
         ("/runs.json", ["runs", "list"]),
         ("/runs/1.json", ["runs", "show", "1"]),
@@ -158,7 +160,8 @@ def test_the_bar_of_a_stream_is_drawn_and_told(owner: Owner, scenario: Scenario)
     html = owner.get("/connections/1")
 
     assert 'aria-label="items: held 2, rate_limited 1, template_unknown 1"' in html
-    assert html.count("<rect") == 3
+    [bar] = re.findall(r'<svg class="bar".*?</svg>', html, re.DOTALL)
+    assert bar.count("<rect") == 3
 
 
 def test_the_api_is_described_and_versioned(owner: Owner) -> None:
@@ -169,4 +172,4 @@ def test_the_api_is_described_and_versioned(owner: Owner) -> None:
 
 
 def test_a_form_shares_its_path_only_with_the_page_that_shows_it() -> None:
-    assert set(FORMS) & set(PAGES) == {"/connections/new", "/connections/{id:int}/rate"}
+    assert set(FORMS) & set(PAGES) == {"/connections/add", "/connections/{id:int}/rate"}

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pdpp_worker.connector import Reason, ResourceScope, skip
 from pdpp_worker.search import indexer
 from pdpp_worker.web import downloads
 from tests.support.scripted import Scenario, manifest, record, state
@@ -252,3 +253,30 @@ def test_nothing_of_it_is_shown_to_strangers(owner: Owner, scenario: Scenario) -
     with httpx.Client(base_url=owner.url) as stranger:
         assert stranger.get(path).status_code == 303
         assert stranger.post("/records", data={"words": "x"}).status_code == 303
+
+
+def test_a_record_says_what_is_kept_of_its_versions(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+    [hit] = found(owner, words="green")
+
+    page = owner.get(f"/connections/1/streams/{hit['stream']}/records/{hit['name']}")
+
+    assert "Earlier versions are not kept" in page
+
+
+@pytest.mark.parametrize(
+    ("stream", "resource", "title"),
+    [("talks", "t1", "Green doors"), ("lines", "t1", "Green doors"), ("lines", "t9", "")],
+)
+def test_a_gap_has_the_title_of_what_is_held_of_its_item_beside_its_id(
+    owner: Owner, scenario: Scenario, stream: str, resource: str, title: str
+) -> None:
+    take(scenario)
+    scenario.send(skip(stream, Reason.TIMED_OUT, ResourceScope(resource_id=resource)), state(2, "talks"))
+    scenario.run()
+
+    listed, page, document = owner.get("/gaps"), owner.get("/gaps/1"), owner.json("/gaps.json")
+
+    assert document["titles"] == ({"1": title} if title else {})
+    assert resource in listed
+    assert [title in listed, title in page] == [True, True]

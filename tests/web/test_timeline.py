@@ -93,3 +93,16 @@ def test_a_period_that_is_none_is_refused(owner: Owner) -> None:
 
     assert response.status_code == 400
     assert "1h, 6h, 24h, 7d" in response.text
+
+
+def test_a_changed_setting_is_flagged_by_its_name_without_its_value(owner: Owner, scenario: Scenario) -> None:
+    declared = {"settings": {"place": {"title": "Place", "type": "string"}}}
+    scenario.install(lambda _start, _context: iter([]), manifest("items", **declared))
+
+    owner.done("/connections/1/settings", "/connections/1", **{"set.place": "a-private-place"})
+
+    [lane] = owner.json("/timeline.json?period=1h")["lanes"]
+    assert [(one["action"], one["names"]) for one in lane["changes"]] == [("settings.set", ["place"])]
+    page = owner.get("/timeline?period=1h")
+    assert "settings set: place" in page
+    assert "a-private-place" not in page

@@ -17,6 +17,7 @@ from connectors.usaa.site import html
 from connectors.usaa.site.html import Form, Node
 from pdpp_worker.connector import ProviderError, Reason, ShapeError
 
+DASHBOARD = "/my/usaa"
 _ACCOUNT_PATH = re.compile(r"/my/(checking|savings|credit-card|loan|mortgage|investing|retirement)\b")
 _LAST_FOUR = re.compile(r"(?<![*x\u2022])[*x\u2022]+\s?(\d{4})(?!\d)", re.IGNORECASE)
 _MONEY = re.compile(rf"(?=.*\$)({AMOUNT})")

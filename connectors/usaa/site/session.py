@@ -15,7 +15,7 @@ from connectors.usaa.ledger import Ledger
 from connectors.usaa.records import TRANSACTIONS, RecordFactory
 from connectors.usaa.site.account_names import AccountNames
 from connectors.usaa.site.client import Site
-from connectors.usaa.site.pages import SiteAccount, read_accounts
+from connectors.usaa.site.pages import DASHBOARD, SiteAccount, read_accounts
 from pdpp_worker.connector import Context, ProviderError, Record, Start, State, TimeRange
 
 VERSION = 1
@@ -79,7 +79,7 @@ class SiteSession:
             raise self.failure
         if not self.accounts:
             try:
-                self.accounts = self.names.settle(read_accounts(self.site.page("/my/usaa")))
+                self.accounts = self.names.settle(read_accounts(self.site.page(DASHBOARD)))
             except ProviderError as error:
                 self.failure = error
                 raise

@@ -9,7 +9,7 @@ import typer
 
 from pdpp_worker.cli.number_options import MOST
 from pdpp_worker.cli.output import Json, print_json_line, print_table, say
-from pdpp_worker.coverage.times import parse_duration
+from pdpp_worker.owner.durations import parse_duration
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.store.views import audit_views
 from pdpp_worker.store.views.audit_views import AuditView

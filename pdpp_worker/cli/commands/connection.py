@@ -9,17 +9,18 @@ import typer
 
 from pdpp_worker import registry
 from pdpp_worker.cli import connection_tables as views
+from pdpp_worker.cli.account_checks import print_check, require_reached
 from pdpp_worker.cli.commands import login
 from pdpp_worker.cli.credential_options import FORMS, check_name, read_credentials, read_source
 from pdpp_worker.cli.groups import Group
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.cli.removing import remove as remove_account
-from pdpp_worker.cli.schedule_options import Cron, Every, read_schedule
+from pdpp_worker.cli.schedule_options import Cron, Every, Zone
 from pdpp_worker.cli.source_tables import print_inventory
 from pdpp_worker.coverage import outlook
 from pdpp_worker.coverage.documents import connection_document
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner import connection_changes, lookup
+from pdpp_worker.owner import checking, connection_changes, lookup, schedule_rules
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
@@ -43,18 +44,23 @@ def add(
     secret: Annotated[list[str] | None, typer.Option(help=f"A credential: {FORMS}.", metavar="KEY=SOURCE")] = None,
     every: Every = None,
     cron: Cron = None,
+    timezone: Zone = None,
     min_interval_ms: MinInterval = None,
     paused: Annotated[bool, typer.Option("--paused", help="Do not collect on schedule yet.")] = False,
+    check: Annotated[bool, typer.Option(help="Try the account first, and save it only if that works.")] = True,
 ) -> None:
-    """Add an account; it is collected at once and then on schedule."""
+    """Add an account that works; it is collected at once and then on schedule."""
     connection_changes.check_name(name)  # before it asks for credentials
     manifest = registry.get(connector).manifest
     values = read_settings(manifest, settings or [])
-    schedule = read_schedule(every, cron, manifest.schedule_every_s)
+    schedule = schedule_rules.read(every, cron, timezone, manifest.schedule_every_s)
     by_hand = not manifest.is_scheduled and every is None and cron is None
     interval = None if min_interval_ms is None else positive_ms("--min-interval-ms", min_interval_ms)
     with open_session() as session:
+        connection_changes.check_new_name(session.db, name)
         credentials = read_credentials(Vault(session.settings), manifest, secret or [], connection=name)
+        if check:
+            require_reached(session, checking.draft(name, connector, values, credentials, interval))
         connection_changes.add(
             session.db,
             name,
@@ -79,6 +85,24 @@ def _what_next(name: str, manifest: Manifest, *, paused: bool, by_hand: bool) ->
             f"or by itself after `pdpp-worker connection resume {name}`."
         )
     return "It is collected by the fleet from now on: pdpp-worker up"
+
+
+@app.command("check")
+def check_(
+    name: Name,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Check with this setting, which is not saved.", metavar="KEY=VALUE"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Try a connection's credentials and settings. Exit code: 0 they work, 1 they do not, 3 it cannot be tried yet."""
+    with open_session() as session:
+        with session.db.begin() as connection:
+            row = lookup.find(connection, name)
+        values = read_settings(registry.get(row.connector).manifest, settings or [], row.settings)
+        found = checking.check(session.settings, session.db, checking.changed(row, values, {}))
+    print_check(found, json=json)
 
 
 @app.command("list")
@@ -115,9 +139,10 @@ def set_(
     settings: Annotated[list[str] | None, typer.Argument(help="Settings; KEY= for the default.")] = None,
     every: Every = None,
     cron: Cron = None,
+    timezone: Zone = None,
 ) -> None:
     """Change settings or the schedule."""
-    schedule = read_schedule(every, cron)
+    schedule = schedule_rules.read(every, cron, timezone)
     with open_session() as session:
         connection_changes.change(session.db, name, settings or [], schedule)
     say(f"Changed {name}; its next run works with it.")
@@ -140,6 +165,7 @@ def secret(
     name: Name,
     key: Annotated[str, typer.Argument(help="Which credential.")],
     source: Annotated[str, typer.Argument(help=f"{FORMS}.")] = "-",
+    check: Annotated[bool, typer.Option("--check", help="Try it first, and save it only if it works.")] = False,
 ) -> None:
     """Replace a credential; gaps that waited for it are retried."""
     with open_session() as session:
@@ -148,6 +174,8 @@ def secret(
         manifest = registry.get(row.connector).manifest
         place = Place(row.connector, row.name, check_name(manifest, key))
         stored = read_source(Vault(session.settings), manifest, place, source)
+        if check:
+            require_reached(session, checking.changed(row, row.settings, {key: stored}), otherwise="leave out --check")
         connection_changes.set_credentials(session.db, row, {key: stored})
     say(f"Replaced {key} of {name}; gaps that waited for it are due now.")
 

@@ -17,6 +17,7 @@ from pdpp_worker.cli.credential_options import FORMS, own_account
 from pdpp_worker.cli.groups import Group
 from pdpp_worker.cli.number_options import MAX_ID
 from pdpp_worker.cli.output import Json, print_json, print_table, say
+from pdpp_worker.coverage.documents import connector_document
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import open_session
@@ -57,7 +58,7 @@ def show(
     """Show a connector: its settings, its credentials, and what it can supply."""
     manifest = registry.get(name).manifest
     if json:
-        print_json(connectors.document(manifest))
+        print_json(connector_document(manifest))
     else:
         connectors.print_one(manifest)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pdpp_worker import registry
 from pdpp_worker.cli.output import Json, note, print_json, print_pairs, print_table, say
+from pdpp_worker.coverage.documents import connector_document
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.manifest_parts import SettingSpec
 from pdpp_worker.protocol.stream_manifest import Availability
@@ -15,7 +14,7 @@ def connectors(json: Json = False) -> None:
     """List the installed connectors with their streams."""
     manifests = [connector.manifest for _, connector in sorted(registry.all_connectors().items())]
     if json:
-        print_json([document(manifest) for manifest in manifests])
+        print_json([connector_document(manifest) for manifest in manifests])
         return
     rows = [
         (manifest.name, manifest.version, manifest.queue, ", ".join(stream.name for stream in manifest.supplied))
@@ -58,25 +57,3 @@ def _of_setting(spec: SettingSpec) -> str:
     kind = f"one of {', '.join(spec.choices)}" if spec.choices else spec.type
     default = "needed" if spec.required and spec.default is None else f"default: {spec.default}"
     return f"{spec.title} ({kind}; {default if spec.default is not None or spec.required else 'not needed'})"
-
-
-def document(manifest: Manifest) -> dict[str, Any]:
-    """A connector as JSON."""
-    return {
-        "name": manifest.name,
-        "version": manifest.version,
-        "title": manifest.title,
-        "queue": manifest.queue,
-        "settings": {name: spec.model_dump() for name, spec in manifest.settings.items()},
-        "credentials": {name: credential.model_dump() for name, credential in manifest.credentials.items()},
-        "streams": [
-            {
-                "name": stream.name,
-                "supplied": stream in manifest.supplied,
-                "not_with": stream.availability.with_ if stream.availability else None,
-                "not_without": stream.availability.without if stream.availability else None,
-                "reason": stream.availability.reason if stream.availability else None,
-            }
-            for stream in manifest.streams
-        ],
-    }

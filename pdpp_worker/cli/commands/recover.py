@@ -10,6 +10,7 @@ from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.notify import notify
 from pdpp_worker.cli.number_options import MOST, YEAR_S, finite
 from pdpp_worker.cli.output import note, say
+from pdpp_worker.cli.run_ends import tell_ends
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.recover_words import cost_of_run, why_not
 from pdpp_worker.doctor.workers import START_THE_FLEET
@@ -34,8 +35,11 @@ def recover(
     seconds: Annotated[
         float | None, typer.Option(help="At most so much work for each connection.", min=1, max=YEAR_S, callback=finite)
     ] = None,
+    watched: Annotated[
+        bool, typer.Option("--watch", help="Wait for the ends, with progress; in a pipe as lines on standard error.")
+    ] = False,
 ) -> None:
-    """Retry now what is missing, given-up items included."""
+    """Retry now what is missing, given-up items included. With --watch the exit code is that of `run`."""
     chosen = gap_changes.gap_filter(stream, reason, gap)
     budget = Budget(seconds=seconds, requests=requests, items=items)
     with open_session() as session:
@@ -44,8 +48,12 @@ def recover(
         queued = manual_runs.recover(session.settings, session.db, rows, chosen, budget)
         heard = _start(session, queued, chosen)
         _explain(session, rows, chosen, queued)
-    if not all(heard):
-        note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")
+        if not all(heard):
+            note(f"The broker cannot be reached; the dispatcher will find the runs. {START_THE_FLEET}")
+        if watched and queued:
+            from pdpp_worker.cli.progress import watch  # loads the widgets of a terminal
+
+            tell_ends(session, watch(session.db, [run.run_id for run in queued], in_lines=True))
 
 
 def _start(session: Session, queued: list[DueRun], chosen: GapFilter) -> list[bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -15,10 +16,13 @@ from pdpp_worker.cli.number_options import MAX_ID, MOST
 from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.coverage.documents import run_document
 from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import lookup
+from pdpp_worker.owner.durations import parse_moment
+from pdpp_worker.owner.gap_changes import check_reason
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import run_views
-from pdpp_worker.store.views.run_views import RunView
+from pdpp_worker.store.views.run_views import RunFilter, RunView
 
 
 class _ListByDefault(Group):
@@ -36,20 +40,41 @@ app = typer.Typer(cls=_ListByDefault, help="List the latest runs: runs [NAME]; o
 @app.command("list")
 def list_(
     name: Annotated[str | None, typer.Argument(help="Only the runs of this connection.")] = None,
+    status: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(run_views.STATUSES)}.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only those that skipped something for this reason.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only those queued since then: 2026-01-31, 1h, 7d.", metavar="WHEN")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Only those queued before then: 2026-01-31, 1h, 7d.", metavar="WHEN")
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=MOST)] = 20,
     json: Json = False,
 ) -> None:
     """List the latest runs, newest first. The word `list` may be left out."""
+    chosen = _filter(status, reason, since, until, limit)
     with open_session() as session, session.db.begin() as connection:
-        connection_id = lookup.find(connection, name).id if name is not None else None
-        found = run_views.latest(connection, connection_id, limit)
+        if name is not None:
+            chosen = chosen._replace(connection_id=lookup.find(connection, name).id)
+        found = run_views.found(connection, chosen)
         outlooks = _outlooks(session, connection, found)
     if json:
         print_json([run_document(one, outlooks[one.connection]) for one in found])
     elif found:
         run_tables.print_list(found, outlooks)
+    elif chosen != RunFilter(connection_id=chosen.connection_id, limit=limit):
+        say("There is no such run.")
     else:
         say("There is no run yet; start one with: pdpp-worker run NAME")
+
+
+def _filter(status: str | None, reason: str | None, since: str | None, until: str | None, limit: int) -> RunFilter:
+    if status not in (None, *run_views.STATUSES):
+        raise ConfigurationError(f"{status!r} is no status; known: {', '.join(run_views.STATUSES)}.")
+    check_reason(reason)
+    now = datetime.now(UTC)
+    begin, end = (None if text is None else parse_moment(text, now) for text in (since, until))
+    return RunFilter(status=status, reason=reason, since=begin, until=end, limit=limit)
 
 
 @app.command()

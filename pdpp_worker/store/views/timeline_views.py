@@ -1,10 +1,11 @@
-"""Work of connections along the clock: slices, the waits between them, refusals, and changes of version."""
+"""Work of connections along the clock: slices, the waits between them, refusals, changes of version and settings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -45,6 +46,14 @@ _VERSIONS = text("""
     WHERE before <> connector_version AND created_at >= :since AND created_at < :until ORDER BY created_at
 """)
 
+_CHANGES = text("""
+    SELECT connection_id, at, action, data FROM audit
+    WHERE at >= :since AND at < :until AND connection_id IS NOT NULL
+        AND (CAST(:id AS bigint) IS NULL OR connection_id = :id)
+        AND (split_part(action, '.', 1) IN ('settings', 'schedule', 'rate', 'credentials') OR action = 'account.accept')
+    ORDER BY id
+""")
+
 
 @dataclass(frozen=True)
 class Span:
@@ -65,6 +74,15 @@ class VersionChange:
     version: str
 
 
+@dataclass(frozen=True)
+class SettingChange:
+    """A change that somebody made; `names` are the settings or credentials, without their values."""
+
+    at: datetime
+    action: str
+    names: list[str]
+
+
 @dataclass
 class Lane:
     """One connection along the clock."""
@@ -74,6 +92,7 @@ class Lane:
     spans: list[Span] = field(default_factory=list)
     refusals: list[datetime] = field(default_factory=list)
     versions: list[VersionChange] = field(default_factory=list)
+    changes: list[SettingChange] = field(default_factory=list)
 
 
 def read(
@@ -92,7 +111,16 @@ def read(
         lanes[row.connection_id].refusals.append(row.refused_at)
     for row in connection.execute(_VERSIONS, values):
         lanes[row.connection_id].versions.append(VersionChange(row.at, row.version))
+    for row in connection.execute(_CHANGES, values):
+        if row.connection_id in lanes:
+            lanes[row.connection_id].changes.append(SettingChange(row.at, row.action, _names(row.data)))
     return list(lanes.values())
+
+
+def _names(data: dict[str, Any]) -> list[str]:
+    """The names in a change's data: of settings, or of credentials."""
+    given = data.get("after") or data.get("credentials") or []
+    return sorted(given)
 
 
 def _joined(spans: Iterator[tuple[int, Span]], least: timedelta) -> Iterator[tuple[int, Span]]:

@@ -1,4 +1,4 @@
-"""The page of one connection, and the one on which a connection is added."""
+"""The page of one connection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pdpp_worker import registry
 from pdpp_worker.coverage import all_streams, cards, rate_rows
 from pdpp_worker.coverage.documents import connection_document
 from pdpp_worker.coverage.outlook import Outlook
@@ -22,6 +21,7 @@ from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.manifest_parts import SettingSpec
 from pdpp_worker.store.views import member_views
 from pdpp_worker.web.console import Page, Visit
+from pdpp_worker.web.pages import timeline
 from pdpp_worker.web.pages.home import outlooks
 
 NEXT_TIMES = 5
@@ -59,19 +59,11 @@ def connection(visit: Visit) -> Page:
         "asked_ms": asked_ms,
         "costs": None if asked_ms is None else costs(outlook, rate, asked_ms),
         "parts": _parts,
+        "lane": timeline.of_connection(visit, view.name),
         "fate": fate,
         "size_of": size_of,
     }
     return Page("connection.html", document, shown)
-
-
-def new(visit: Visit) -> Page:
-    """The connectors, and the form of the one that was chosen."""
-    manifests = [one.manifest for _, one in sorted(registry.all_connectors().items())]
-    name = visit.text("connector")
-    chosen = registry.get(name).manifest if name is not None else None
-    document = [{"name": one.name, "title": one.title, "version": one.version} for one in manifests]
-    return Page("new.html", document, {"chosen": chosen, "fields": fields(chosen, {})})
 
 
 def one(visit: Visit, connection_id: int) -> Outlook:

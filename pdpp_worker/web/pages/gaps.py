@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pdpp_worker.coverage import all_streams, gap_groups, item
+from pdpp_worker.coverage import all_streams, gap_groups, gap_titles, item
 from pdpp_worker.coverage.documents import gap_document
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.owner.gap_changes import check_reason
@@ -32,6 +32,7 @@ def gaps(visit: Visit) -> Page:
     document = {
         "groups": groups,
         "gaps": [gap_document(gap, by_name[gap.connection]) for gap in listed],
+        "titles": gap_titles.read(visit.connection, listed, by_name),
         "next_after": listed[-1].id if len(listed) == chosen.limit else None,
     }
     names = {each.view.id: each.view.name for each in outlooks(visit)}
@@ -48,4 +49,6 @@ def gap(visit: Visit) -> Page:
         raise NotFoundError(f"Nothing is known of the stream {found.stream} any more.")
     answer = item.answer(item.about_gap(visit.connection, streams[found.stream], outlook, found))
     tries = event_views.of_run(visit.connection, found.last_run_id, EVENTS)
-    return Page("gap.html", answer, {"gap_id": found.id, "connection_id": found.connection_id, "events": tries})
+    shown = {"gap_id": found.id, "connection_id": found.connection_id, "events": tries}
+    titles = gap_titles.read(visit.connection, [found], {found.connection: outlook})
+    return Page("gap.html", answer, {**shown, "title": titles.get(found.id)})

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pdpp_worker.coverage import rate_rows
+from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.store.views import rate_views
+from pdpp_worker.store.views import coverage_views, rate_views
 from pdpp_worker.store.views.rate_views import RateBucket
 from pdpp_worker.web import charts
+from pdpp_worker.web.burn_down import burn_down
 from pdpp_worker.web.console import Page, Visit
 from pdpp_worker.web.pages.connection import one
 from pdpp_worker.web.pages.home import outlooks
@@ -34,9 +36,23 @@ def rate(visit: Visit) -> Page:
     since = until - PERIODS[period]
     [view] = rate_rows.read(visit.connection, [outlook])
     history = rate_views.history(visit.connection, visit.id, since, until)
-    document = {"rate": view, "since": since, "until": until, "history": history}
-    shown = {"period": period, "periods": PERIODS, "chart": chart(history, since, until), "connection_id": visit.id}
+    points = rate_views.burn_down(visit.connection, visit.id, _pending(visit, outlook), since, until)
+    document = {"rate": view, "since": since, "until": until, "history": history, "burn_down": points}
+    shown = {
+        "period": period,
+        "periods": PERIODS,
+        "chart": chart(history, since, until),
+        "burn": burn_down(points, view, since, until),
+        "connection_id": visit.id,
+    }
     return Page("rate.html", document, shown)
+
+
+def _pending(visit: Visit, outlook: Outlook) -> set[tuple[str, str]]:
+    """The streams and reasons of gaps that the fleet retries by itself."""
+    missing = coverage_views.missing(visit.connection, [visit.id])
+    groups = outlook.pending(group for found in missing.values() for group in found)
+    return {(one.stream, one.reason) for one in groups}
 
 
 def chart(history: Sequence[RateBucket], since: datetime, until: datetime) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pdpp_worker.coverage import run_words
 from pdpp_worker.coverage.documents import run_document
 from pdpp_worker.coverage.outlook import read
-from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.owner.durations import parse_moment
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.store.views import event_views, run_views
 from pdpp_worker.store.views.run_views import RunFilter
@@ -21,7 +21,7 @@ EVENTS = 200
 
 def runs(visit: Visit) -> Page:
     """The runs that the filter leaves, newest first."""
-    since, until = _day(visit, "since"), _day(visit, "until")
+    since, until = _moment(visit, "since"), _moment(visit, "until")
     chosen = RunFilter(
         connection_id=visit.number("connection"),
         status=visit.text("status"),
@@ -62,14 +62,6 @@ def run(visit: Visit) -> Page:
     return Page("run.html", document, shown)
 
 
-def _day(visit: Visit, name: str) -> datetime | None:
-    """The beginning of a day on the owner's clock.
-
-    Raises:
-        ConfigurationError: it is none.
-    """
+def _moment(visit: Visit, name: str) -> datetime | None:
     text = visit.text(name)
-    try:
-        return None if text is None else datetime.strptime(text, "%Y-%m-%d").astimezone()
-    except ValueError:
-        raise ConfigurationError(f"{text!r} is not a day; write it as 2026-01-31.") from None
+    return None if text is None else parse_moment(text, datetime.now(UTC))

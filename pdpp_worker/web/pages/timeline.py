@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.store.views import timeline_views
-from pdpp_worker.store.views.timeline_views import Lane, Span
+from pdpp_worker.store.views.timeline_views import Lane, SettingChange, Span
 from pdpp_worker.web import charts
 from pdpp_worker.web.charts import Bar
 from pdpp_worker.web.console import Page, Visit
@@ -17,7 +17,7 @@ PERIODS = {"1h": timedelta(hours=1), "6h": timedelta(hours=6), "24h": timedelta(
 
 
 def timeline(visit: Visit) -> Page:
-    """Slices, waits with their reasons, refusals and new versions of each connection over a period."""
+    """Slices, waits with their reasons, refusals, new versions and changes of each connection over a period."""
     period, connection_id = visit.text("period") or "6h", visit.number("connection")
     if period not in PERIODS:
         raise ConfigurationError(f"{period!r} is no period; known: {', '.join(PERIODS)}.")
@@ -27,15 +27,33 @@ def timeline(visit: Visit) -> Page:
     lanes = timeline_views.read(visit.connection, names, connection_id, since, until)
     document = {"since": since, "until": until, "lanes": [asdict(lane) for lane in lanes]}
     shown = {
-        "lanes": [(lane, bars(lane, since, until), marks(lane, since, until)) for lane in lanes],
-        "names": names,
+        "lanes": [ShownLane(lane, since, until) for lane in lanes],
         "period": period,
         "periods": PERIODS,
-        "since": since,
-        "until": until,
-        "width": charts.WIDTH,
     }
     return Page("timeline.html", document, shown)
+
+
+class ShownLane:
+    """A lane as it is drawn."""
+
+    width = charts.WIDTH
+
+    def __init__(self, lane: Lane, since: datetime, until: datetime) -> None:
+        self.lane = lane
+        self.since = since
+        self.until = until
+        self.bars = bars(lane, since, until)
+        self.marks = marks(lane, since, until)
+        self.words = changed_words
+
+
+def of_connection(visit: Visit, name: str) -> ShownLane:
+    """The last day of the visit's connection, whose name is given."""
+    until = datetime.now(UTC)
+    since = until - PERIODS["24h"]
+    [lane] = timeline_views.read(visit.connection, {visit.id: name}, visit.id, since, until)
+    return ShownLane(lane, since, until)
 
 
 def bars(lane: Lane, since: datetime, until: datetime) -> list[Bar]:
@@ -57,12 +75,19 @@ def waits(span: Span) -> str:
 
 
 def marks(lane: Lane, since: datetime, until: datetime) -> list[Bar]:
-    """Refusals and new versions of a lane, as marks on the clock."""
+    """Refusals, new versions and changed settings of a lane, as marks on the clock."""
     refused = [Bar(charts.across(at, since, until), 0, "refusal", "refused for the rate") for at in lane.refusals]
     changed = [
         Bar(charts.across(one.at, since, until), 0, "version", f"version {one.version}") for one in lane.versions
     ]
-    return [*refused, *changed]
+    settings = [Bar(charts.across(one.at, since, until), 0, "setting", changed_words(one)) for one in lane.changes]
+    return [*refused, *changed, *settings]
+
+
+def changed_words(change: SettingChange) -> str:
+    """A change that somebody made, in words: `settings set: place`."""
+    words = change.action.replace(".", " ").replace("_", " ")
+    return f"{words}: {', '.join(change.names)}" if change.names else words
 
 
 def _kind(span: Span) -> str:

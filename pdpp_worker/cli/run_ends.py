@@ -1,0 +1,28 @@
+"""Ends of runs: a sentence for each, and the exit code that tells of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from pdpp_worker.cli.output import say
+from pdpp_worker.coverage.outlook import read
+from pdpp_worker.coverage.run_words import advice, summary
+from pdpp_worker.owner.session import Session
+from pdpp_worker.store.views.run_views import RunView
+
+EXIT_CODES = {"succeeded": 0, "partially_completed": 3}
+"""Exit codes by a run's status; any other end is 1."""
+_WORST_FIRST = (1, 3, 0)
+
+
+def tell_ends(session: Session, views: Sequence[RunView]) -> NoReturn:
+    """Say how these runs ended, and end with the exit code of the worst."""
+    for view in views:
+        with session.db.begin() as connection:
+            [outlook] = read(session.settings, connection, [view.connection_id])
+        say(summary(view, outlook), *advice(view))
+    codes = {EXIT_CODES.get(view.status, 1) for view in views}
+    raise typer.Exit(next(code for code in _WORST_FIRST if code in codes))
