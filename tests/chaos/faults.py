@@ -243,7 +243,7 @@ QUICK: tuple[Fault, ...] = (
     clock_set,
 )
 """Faults of which an episode of `make test` draws."""
-FAULTS = (*QUICK, kill_supervisor, *map(goes_wrong, TROUBLES))
+FAULTS: tuple[Fault, ...] = (*QUICK, kill_supervisor, *map(goes_wrong, TROUBLES))
 TOGETHER: tuple[Fault, ...] = (
     kill_program,
     empty_redis,
