@@ -38,7 +38,7 @@ _PERIOD = re.compile(
     re.IGNORECASE,
 )
 _BARE_PERIOD = re.compile(rf"({FULL_DATE})\s*(?:-|to|through|thru)\s*({FULL_DATE})", re.IGNORECASE)
-_CLOSING = re.compile(rf"(?:statement|billing)?\s*(?:closing|ending|end)\s+date\W*({FULL_DATE})", re.IGNORECASE)
+_CLOSING = re.compile(rf"(?:(?:statement|billing)\s+)?(?:closing|ending|end)\s+date\W*({FULL_DATE})", re.IGNORECASE)
 _STATEMENT_DATE = re.compile(rf"statement date\W*({FULL_DATE})", re.IGNORECASE)
 _CYCLE = re.compile(r"days in (?:the )?(?:billing|statement) (?:cycle|period)\W*(\d{1,3})\b", re.IGNORECASE)
 

@@ -56,10 +56,10 @@ def serving(answer: Callable[[socket.socket], None], greeting: bytes = b"* PREAU
 
 
 def for_ever(piece: bytes) -> Callable[[socket.socket], None]:
-    """An answer that repeats one piece."""
+    """An answer that repeats one piece, far beyond any bound of these tests."""
 
     def answer(connection: socket.socket) -> None:
-        while True:
+        for _ in range(64 * MEGABYTE // len(piece)):
             connection.sendall(piece)
 
     return answer
@@ -160,7 +160,7 @@ def test_a_server_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(session, "LONGEST_ANSWER_S", 0.3)
 
     def drip(connection: socket.socket) -> None:
-        while True:
+        for _ in range(100):
             connection.sendall(b"x")
             stopped.wait(0.05)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from connectors.usaa.documents import pdf
+from connectors.usaa.documents import export, pdf, statement, tables
+from connectors.usaa.documents.money_files import read_qif
+from connectors.usaa.site import pages
 from pdpp_worker.connector import Room
 from tests.connectors.usaa.owner import Owner, last_errors
-from tests.connectors.usaa.papers import checking, export, line
+from tests.connectors.usaa.papers import checking, line
+from tests.connectors.usaa.papers import export as exported
 
 pytestmark = pytest.mark.process  # PDFs are read in a process of their own
 
@@ -64,7 +68,7 @@ def _bombs() -> Iterator[tuple[str, bytes]]:
 def test_a_bomb_costs_one_gap_that_names_its_file(owner: Owner, inbox: Path, what: str, content: bytes) -> None:
     (inbox / "bomb.pdf").write_bytes(content)
     (inbox / "january.pdf").write_bytes(checking(closing=100_000))
-    (inbox / "rows.csv").write_bytes(export(line("01/05/2026", "GROCERY #12", "-4.50")))
+    (inbox / "rows.csv").write_bytes(exported(line("01/05/2026", "GROCERY #12", "-4.50")))
 
     sent = owner.run()
 
@@ -85,3 +89,23 @@ def test_a_bomb_is_read_no_second_time_by_the_same_version(
     owner.run(assigned=False)
 
     assert owner.reasons() == ["parse_failed"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (export._ROW_WITHIN, "\n" * 100_000),
+        (export._ACCOUNTS[1], "*" * 100_000),
+        (tables._AMOUNT, "111," * 30_000),
+        (statement._CLOSING, "\n" * 100_000),
+        (statement._CLOSING, "end date jan" * 10_000),
+        (pages._LAST_FOUR, "x" * 100_000),
+    ],
+    ids=["row", "account", "amount", "closing", "closing date", "last four"],
+)
+def test_a_text_is_looked_through_once(pattern: re.Pattern[str], text: str) -> None:
+    assert pattern.search(text) is None
+
+
+def test_a_date_of_quotes_is_looked_through_once() -> None:
+    assert read_qif("D1" + " " * 100_000 + "x\nT1\n^\n").broken == [1]
