@@ -16,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pdpp_worker.errors import PdppError
 
-IDLE_S = 2.0
-"""How long the connections of a process stay open when none of them is used, s."""
+IDLE_S = 3.5
+"""How long the connections of a process stay open when none of them is used, s: longer than between two looks of the
+dispatcher for abandoned runs, which would connect anew for each."""
 
 
 class IdleCloser:
