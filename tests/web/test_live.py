@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -9,7 +10,7 @@ import httpx
 
 from pdpp_worker.web.live import MOST
 from tests.support.scripted import Scenario
-from tests.web.conftest import Owner, collect
+from tests.web.conftest import Owner, Running, collect
 
 
 def lines(stream: httpx.Response) -> Iterator[str]:
@@ -47,3 +48,11 @@ def test_a_page_that_is_closed_makes_room(owner: Owner) -> None:
 def test_nobody_else_is_told(owner: Owner) -> None:
     with httpx.Client(base_url=owner.url) as stranger:
         assert stranger.get("/live").status_code == 303
+
+
+def test_an_answer_waits_for_no_acknowledgement_of_its_first_part(owner: Owner, running: Running) -> None:
+    owner.get("/connections/new")
+
+    [connection] = running._inner[0].server_state.connections
+    accepted = connection.transport.get_extra_info("socket")
+    assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
