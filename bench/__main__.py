@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bench.chatgpt import command as chatgpt
+from bench.console import command as console
 from bench.everything import everything
 from bench.gmail import command as gmail
 from bench.ingest import command as ingest
@@ -19,6 +20,7 @@ from bench.year import command as year
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("everything")(everything)
 app.command("chatgpt")(chatgpt.chatgpt)
+app.command("console")(console.console)
 app.command("gmail")(gmail.gmail)
 app.command("ingest")(ingest.ingest)
 app.command("mail")(mail.mail)
