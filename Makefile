@@ -2,7 +2,6 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" $(LOCK_FLAGS)
 ARGS ?=
@@ -82,37 +81,37 @@ clean: ## remove what the other targets made; collected data stays
 # A stamp is newer than all that it was made from, so that a second run has nothing to install.
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV) ..."
-	@$(PIP) install --require-hashes --requirement requirements/run.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python requirements/install.py requirements/run.txt
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@echo "Installing what the checks need ..."
-	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python requirements/install.py requirements/dev.txt
 	@touch $@
 
 $(VENV)/.docs: requirements/docs.txt $(VENV)/.run
 	@echo "Installing what the documentation needs ..."
-	@$(PIP) install --require-hashes --requirement requirements/docs.txt
+	@$(BIN)/python requirements/install.py requirements/docs.txt
 	@touch $@
 
 $(VENV)/.audit: requirements/audit.txt $(VENV)/.run
 	@echo "Installing what the look at the dependencies needs ..."
-	@$(PIP) install --require-hashes --requirement requirements/audit.txt
+	@$(BIN)/python requirements/install.py requirements/audit.txt
 	@touch $@
 
 # Singer taps pin what they need, so they live apart from the project.
 $(VENV)/taps/.ready: requirements/taps.txt | $(BIN)/python
 	@echo "Installing two Singer taps for the tests ..."
 	@$(BIN)/python -m venv $(VENV)/taps
-	@$(VENV)/taps/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/taps.txt
+	@$(VENV)/taps/bin/python requirements/install.py requirements/taps.txt
 	@touch $@
 
 # What the benchmarks compare with; without it their rows are said to be skipped.
 $(VENV)/peers/.ready: requirements/peers.txt | $(BIN)/python
 	@echo "Installing what the fleet is measured beside ..."
 	@$(BIN)/python -m venv $(VENV)/peers
-	@$(VENV)/peers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/peers.txt
+	@$(VENV)/peers/bin/python requirements/install.py requirements/peers.txt
 	@touch $@
 
 $(BIN)/python:
