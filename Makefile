@@ -10,9 +10,10 @@ PROCESSES ?= 5
 CHAOS_SEEDS ?= 1-200
 LOCK_FLAGS ?= --upgrade
 AUDIT_DB ?=
+DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos matrix hostile unit lint types format docs lock audit sbom bench clean
+.PHONY: help demo test chaos matrix hostile unit lint types format docs lock audit sbom bench clean remove
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,9 +75,18 @@ sbom: $(VENV)/.audit ## list what runs, all extras included, with hashes, in Cyc
 	$(BIN)/python -m cyclonedx_py requirements --output-reproducible --output-file sbom.json requirements/all.txt
 	@echo "Wrote sbom.json"
 
-clean: ## remove what the other targets made; collected data stays
+clean: ## remove what the other targets made; collected data stays, and is named
+	@if [ -x $(BIN)/pdpp-worker ]; then \
+		echo "Collected data stays. Remove a directory of it with: make remove DATA=DIRECTORY"; \
+		$(BIN)/pdpp-worker data list || true; \
+	fi
 	rm -rf $(VENV) dist .site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+remove: ## remove a directory of collected data for good: make remove DATA=DIRECTORY
+	@[ -n "$(DATA)" ] || { echo "Name a directory: make remove DATA=DIRECTORY" >&2; exit 2; }
+	@python=$(BIN)/python; [ -x $$python ] || python=$${PYTHON:-python3}; \
+		exec "$$python" -m pdpp_worker.local.data_removal "$(DATA)"
 
 # A stamp is newer than all that it was made from, so that a second run has nothing to install.
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python

@@ -27,6 +27,11 @@ def default_data_dir() -> Path:
     return base / f"{_CHECKOUT.name}-{digest}"
 
 
+def data_dirs(data_dir: Path) -> list[Path]:
+    """The data directories of this account that exist: this one, then others."""
+    return [*([data_dir] if data_dir.exists() else []), *other_data_dirs(data_dir)]
+
+
 def other_data_dirs(data_dir: Path) -> list[Path]:
     """Data directories of other checkouts, such as of this one before it was moved; none where the owner chose one."""
     if data_dir != default_data_dir():

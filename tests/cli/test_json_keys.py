@@ -30,6 +30,7 @@ PRINTED: dict[str, Callable[[Cli], Any]] = {
     "connection show": lambda cli: cli.json("connection", "show", "mine"),
     "connector show": lambda cli: cli.json("connector", "show", "scripted"),
     "connectors": lambda cli: cli.json("connectors")[0],
+    "data list": lambda cli: cli.json("data", "list")[0],
     "db stats": lambda cli: cli.json("db", "stats")[0],
     "db revision": lambda cli: cli.json("db", "revision"),
 }

@@ -38,6 +38,7 @@ PANELS: dict[str, dict[str, str]] = {
         "secrets": "Change the key of stored credentials.",
         "notify": "Send a trial to where notices go.",
         "db": "Upgrade, back up or restore the database.",
+        "data": "List the data directories, or remove one.",
         "version": "Show the version.",
     },
 }
