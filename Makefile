@@ -13,7 +13,7 @@ AUDIT_DB ?=
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos matrix hostile unit lint types format docs lock audit sbom bench clean remove
+.PHONY: help demo test chaos matrix hostile wheel unit lint types format docs lock audit sbom bench clean remove
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ matrix: $(VENV)/.dev ## run a fleet on other servers, as far as this machine has
 
 hostile: $(VENV)/.dev ## run a fleet on everything hostile, with what takes minutes
 	PDPP_HOSTILE=1 $(BIN)/python -m pytest tests/fleet/test_hostile_files.py $(ARGS)
+
+wheel: $(VENV)/.dev ## build the package, install it alone into an empty environment, and run a fleet there
+	PDPP_WHEEL=1 $(BIN)/python -m pytest tests/test_wheel.py $(ARGS)
 
 unit: $(VENV)/.dev ## run the tests that need no server and no process of their own
 	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal -m "not process" $(ARGS)

@@ -32,7 +32,7 @@ def install(folder: Path, requirements: str) -> subprocess.CompletedProcess[str]
     file = folder / "requirements.txt"
     file.write_text(requirements)
     own = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_TARGET": str(folder / "there")}
-    command = [sys.executable, ROOT / "requirements" / "install.py", file]
+    command = [sys.executable, str(ROOT / "requirements" / "install.py"), str(file)]
     return subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, timeout=120)
 
 

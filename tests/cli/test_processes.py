@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -32,6 +31,9 @@ from tests.support.logs import write_session
 from tests.support.scripted import Scenario, record
 from tests.support.servers import temporary_data_dir
 from tests.support.waiting import PATIENCE_S, until
+from tests.support.wheel import environment_of, site, wheel
+
+__all__ = ["site", "wheel"]
 
 PROGRAM = (sys.executable, "-m", "pdpp_worker")
 INTERRUPTED = {130, -signal.SIGINT}
@@ -153,12 +155,11 @@ def test_up_collects_what_is_added_shows_it_and_stops_when_told(
 
 
 @contextmanager
-def up_with_servers(data_dir: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The fleet with servers of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PDPP_")}
-    own = {**kept, "PDPP_DATA_DIR": str(data_dir), "PDPP_WEB_PORT": "0", "PYTHONPATH": str(ROOT)}
+def up_with_servers(site: Path, data_dir: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The fleet with servers of its own, from the wheel and away from the checkout."""
+    own = environment_of(site, data_dir)
     with log.open("wb") as output:
-        fleet = subprocess.Popen([*PROGRAM, "up"], env=own, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        fleet = subprocess.Popen([*PROGRAM, "up"], env=own, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT)
     try:
         until(lambda: "Ctrl-C" in log.read_text(), fleet)
         yield fleet
@@ -175,9 +176,9 @@ def worker_of(fleet: subprocess.Popen[bytes], name: str) -> psutil.Process | Non
 
 
 @pytest.mark.process
-def test_up_starts_what_died_and_hears_a_signal_while_a_server_does_not_answer(tmp_path: Path) -> None:
+def test_up_starts_what_died_and_hears_a_signal_while_a_server_does_not_answer(site: Path, tmp_path: Path) -> None:
     log = tmp_path / "up.log"
-    with temporary_data_dir() as data_dir, up_with_servers(data_dir, log) as fleet:
+    with temporary_data_dir() as data_dir, up_with_servers(site, data_dir, log) as fleet:
         [supervisor] = supervisors(Postgres(data_dir))
         supervisor.kill()
         until(lambda: supervisors(Postgres(data_dir)) not in ([], [supervisor]), fleet)

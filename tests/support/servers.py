@@ -29,7 +29,7 @@ def temporary_data_dir() -> Iterator[Path]:
         try:
             yield data_dir
         finally:
-            for home in data_dir.glob("embedded/*"):
+            for home in (*data_dir.glob("embedded/*"), *data_dir.glob("demo/embedded/*")):
                 wait_until_stopped(home)
 
 
