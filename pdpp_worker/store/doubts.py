@@ -45,9 +45,8 @@ _MISSING = text("""
         AND scope_hash = ANY(CAST(:hashes AS bytea[]))
 """)
 _HELD = text("""
-    SELECT (SELECT count(*) FROM records WHERE connection_id = :connection_id AND stream = :stream)
-        - (SELECT count(*) FROM records
-            WHERE connection_id = :connection_id AND stream = :stream AND deleted_at IS NOT NULL)
+    SELECT coalesce(sum(records - deleted), 0)::bigint FROM held_counts
+    WHERE connection_id = :connection_id AND stream = :stream
 """)
 _WAIT = text("""
     UPDATE deletion_doubts SET state = 'waiting'

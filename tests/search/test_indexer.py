@@ -51,14 +51,16 @@ def test_a_record_is_found_by_any_of_its_words_once_it_is_indexed(scenario: Scen
     assert found(scenario, "blue") == []
 
 
-def test_frequent_words_are_found_as_rare_ones_are(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reach", [1, 2, 3, 4])
+def test_words_of_the_latest_records_are_found_as_those_of_old_ones_are(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, reach: int
+) -> None:
     take(scenario, *(record(key, title="same", sent_at=f"202{key}-01-01") for key in "3142"))
     indexer.index(scenario.db)
-    as_rare = found(scenario, "same", limit=3)
+    monkeypatch.setattr(search_views, "REACH", reach)
 
-    monkeypatch.setattr(search_views, "FREQUENT", 2)
-
-    assert found(scenario, "same", limit=3) == as_rare == ["4", "3", "2"]
+    assert found(scenario, "same", limit=3) == ["4", "3", "2"]
+    assert found(scenario, "same", limit=5) == ["4", "3", "2", "1"]
 
 
 def test_what_changed_is_found_by_its_new_words_only(scenario: Scenario) -> None:

@@ -204,6 +204,26 @@ def test_a_version_that_is_no_time_becomes_a_number(create_empty: Callable[[str]
     assert [tuple(row) for row in held] == [(1700000000.5, None), (None, "1700000000000"), (None, None)]
 
 
+def test_what_is_held_already_is_counted(create_empty: Callable[[str], Database]) -> None:
+    db = create_empty("counted_by_no_earlier_version")
+    migrate.upgrade(db, "0030")
+    with db.begin() as connection:
+        connection.execute(text("INSERT INTO connections (name, connector) VALUES ('mine', 'scripted')"))
+        connection.execute(
+            text("""
+            INSERT INTO records (connection_id, stream, key, data, content_hash, partial, emitted_at, deleted_at,
+                first_run_id, last_run_id)
+            SELECT 1, 'items', n::text, '{}', '', n > 5, now(), CASE WHEN n % 3 = 0 THEN now() END, 1, 1
+            FROM generate_series(1, 9) AS n
+            """)
+        )
+
+    migrate.upgrade(db)
+
+    with db.begin() as connection:
+        assert connection.execute(text("SELECT * FROM held_counts")).all() == [(1, "items", 9, 3, 2)]
+
+
 def test_upgrading_what_is_current_changes_nothing(store: Database) -> None:
     before = schema(store)
 

@@ -108,6 +108,12 @@ def table(desk: Desk) -> dict[str, Held]:
     }
 
 
+def counts(desk: Desk) -> tuple[int, int, int]:
+    """How many records are counted, how many of them as deleted, and how many as held in part."""
+    held = desk.one("SELECT records, deleted, in_part FROM held_counts WHERE connection_id = :c")
+    return held["records"], held["deleted"], held["in_part"]
+
+
 @given(batches)
 @example([[one("upsert", 5, p=1), one("upsert", 3, p=0), one("partial", 6, q=1)]])
 @example([[one("upsert", 5, p=1)], [one("upsert", 3, p=0), one("partial", 6, q=1)]])
@@ -125,6 +131,9 @@ def test_the_table_ends_as_the_model_does(store: Database, batches: list[list[Se
         flushed = sum(model.take(each, run) for each in batch)
         assert written == (flushed, len(batch) - flushed)
         assert table(desk) == model.held
+        held = model.held.values()
+        in_part = sum(each.partial and not each.deleted for each in held)
+        assert counts(desk) == (len(held), sum(each.deleted for each in held), in_part)
 
 
 @given(st.lists(sent, min_size=1, max_size=10), st.data())

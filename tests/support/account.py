@@ -13,7 +13,24 @@ from tests.support.ledger import Ledger
 from tests.support.scripted import Scenario
 from tests.support.source import DETAILS, ITEMS, WALKED, Key, Source
 
-TABLES = ("records", "gaps", "checkpoints", "runs", "leases", "schedules", "coverage", "rejections", "rate_states")
+TABLES = (
+    "records",
+    "held_counts",
+    "gaps",
+    "checkpoints",
+    "runs",
+    "leases",
+    "schedules",
+    "coverage",
+    "rejections",
+    "rate_states",
+)
+COUNTS = """
+    SELECT stream, count(*) AS records, count(deleted_at) AS deleted,
+        count(*) FILTER (WHERE partial AND deleted_at IS NULL) AS in_part
+    FROM records WHERE connection_id = :c GROUP BY stream
+    EXCEPT SELECT stream, records, deleted, in_part FROM held_counts WHERE connection_id = :c
+"""
 LET_GO = ("waived", "absent_upstream", "exhausted")
 Row = dict[str, Any]
 
@@ -118,6 +135,7 @@ class Account:
             assert held[key]["data"]["v"] >= before["data"]["v"], f"an older version is held of {key}"
             assert before["partial"] or not held[key]["partial"], f"only a part is held of {key} now"
         self._held = held
+        assert not self.rows(COUNTS), "records are counted wrongly"
 
     def _check_gaps(self, gaps: dict[int, Row]) -> None:
         assert self._gaps.keys() <= gaps.keys(), "a gap was deleted"

@@ -19,7 +19,14 @@ from pdpp_worker.store.tables.schema_of_connections import (
 )
 from pdpp_worker.store.tables.schema_of_gaps import gaps
 from pdpp_worker.store.tables.schema_of_index import index_queue, record_index
-from pdpp_worker.store.tables.schema_of_records import checkpoints, coverage, deletion_doubts, records, rejections
+from pdpp_worker.store.tables.schema_of_records import (
+    checkpoints,
+    coverage,
+    deletion_doubts,
+    held_counts,
+    records,
+    rejections,
+)
 from pdpp_worker.store.tables.schema_of_runs import run_streams, runs
 
 __all__ = [
@@ -32,6 +39,7 @@ __all__ = [
     "events",
     "fleet_processes",
     "gaps",
+    "held_counts",
     "index_queue",
     "leases",
     "metadata",

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Identity,
     Index,
     Integer,
@@ -22,6 +23,19 @@ from pdpp_worker.store.tables.columns import connection, metadata, moment, one_o
 
 # A gap that is open and `leased_by_run_id` the run that holds its connection's live lease is being fetched now: so a
 # worker that dies leaves nothing behind that would have to be put right.
+# As the server writes it back, so that the two can be compared.
+_LIKENESS = """
+    hashtextextended(
+        stream || ' '::text || COALESCE(parent_stream, ''::text) || ' '::text || reason || ' '::text || recovery_kind
+        || ' '::text || status
+        || CASE WHEN next_attempt_at IS NULL THEN ''::text ELSE ' timed'::text END
+        || CASE WHEN scope ? 'resource_id'::text THEN ' resource'::text
+            WHEN scope = '{"partition": {}}'::jsonb THEN ' stream'::text ELSE ''::text END
+        || CASE WHEN status = 'open'::text AND recovery_kind = 'retry_on_connector_upgrade'::text
+            THEN ' '::text || connector_version_seen || ' '::text || COALESCE(connector_version_required, ''::text)
+            ELSE ''::text END,
+        0::bigint)
+"""
 GAP_STATUSES = ("open", "recovered", "absent_upstream", "exhausted", "waived")
 
 
@@ -65,6 +79,8 @@ gaps = Table(
     Column("last_error", Text),
     # Closed since the manifest says that nobody can have it, and not by the provider's word.
     Column("structural", Boolean, nullable=False, server_default="false"),
+    # The same for gaps that are counted together.
+    Column("likeness", BigInteger, Computed(_LIKENESS, persisted=True)),
     UniqueConstraint("connection_id", "stream", "scope_hash", name="uq_gaps_scope"),
     one_of("status", GAP_STATUSES),
     one_of("recovery_kind", ("retry_by_runtime", "retry_on_connector_upgrade")),
@@ -85,6 +101,13 @@ gaps = Table(
         postgresql_where=text(
             "status = 'open' AND next_attempt_at IS NOT NULL AND recovery_kind = 'retry_on_connector_upgrade'"
         ),
+    ),
+    Index(
+        "ix_gaps_alike",
+        "connection_id",
+        "likeness",
+        postgresql_include=["next_attempt_at", "id", "leased_by_run_id"],
+        postgresql_where=text("closed_at IS NULL"),
     ),
     Index("ix_gaps_unclosed", "connection_id", "stream", "id", postgresql_where=text("closed_at IS NULL")),
     Index(

@@ -35,6 +35,18 @@ records = Table(
     ),
 )
 
+# How many of them there are. Triggers on `records` keep it; a connection's rows go with the connection.
+held_counts = Table(
+    "held_counts",
+    metadata,
+    connection(primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("records", BigInteger, nullable=False),
+    # Of these, those that the source deleted, and those held in part that it did not.
+    Column("deleted", BigInteger, nullable=False),
+    Column("in_part", BigInteger, nullable=False),
+)
+
 DOUBT_STATES = ("doubted", "waiting", "kept")
 # Held records that a listing did not hold: in doubt, waiting for the owner's word, or kept by it.
 deletion_doubts = Table(

@@ -72,7 +72,7 @@ _CONNECTIONS = text("""
     WHERE CAST(:ids AS bigint[]) IS NULL OR connections.id = ANY(:ids)
     ORDER BY connections.name
 """)
-_RECORDS_HELD = text("SELECT count(*) FROM records WHERE connection_id = :id")
+_RECORDS_HELD = text("SELECT coalesce(sum(records), 0)::bigint FROM held_counts WHERE connection_id = :id")
 
 
 def read(connection: Connection, ids: Sequence[int] | None = None) -> list[ConnectionView]:
@@ -83,7 +83,7 @@ def read(connection: Connection, ids: Sequence[int] | None = None) -> list[Conne
 
 
 def records_held(connection: Connection, connection_id: int) -> int:
-    """Count the records that are kept of a connection, deleted ones included."""
+    """The number of records that are kept of a connection, deleted ones included."""
     return int(connection.execute(_RECORDS_HELD, {"id": connection_id}).scalar_one())
 
 

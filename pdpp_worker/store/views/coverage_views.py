@@ -73,38 +73,36 @@ class ClosedWithoutItem(NamedTuple):
     absent_upstream: int
 
 
-# Both counts come from indexes alone: a record is wide, and reading all of them to count them would take minutes.
 _HELD = text("""
-    SELECT connection_id, stream, kept.records - coalesce(gone.records, 0) AS records
-    FROM (SELECT connection_id, stream, count(*) AS records
-        FROM records WHERE connection_id = ANY(:ids) GROUP BY connection_id, stream) AS kept
-    LEFT JOIN (SELECT connection_id, stream, count(*) AS records
-        FROM records WHERE deleted_at IS NOT NULL AND connection_id = ANY(:ids) GROUP BY connection_id, stream) AS gone
-    USING (connection_id, stream)
+    SELECT connection_id, stream, records - deleted AS records FROM held_counts
+    WHERE records > 0 AND connection_id = ANY(:ids)
 """)
-# An index of its own: hardly any record is held in part.
 _IN_PART = text("""
-    SELECT connection_id, stream, count(*) AS records FROM records
-    WHERE partial AND deleted_at IS NULL AND connection_id = ANY(:ids) GROUP BY connection_id, stream
+    SELECT connection_id, stream, in_part AS records FROM held_counts WHERE in_part > 0 AND connection_id = ANY(:ids)
 """)
-# Versions matter only to what waits for one; grouping all gaps by them would make the server sort instead of hash.
+# Gaps are counted in an index, by a number that those have in common which are alike; then one of each kind is read.
+# Versions matter only to what waits for one.
 _WAITS = "status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'"
-_GROUPS = """
+_MISSING = text(f"""
+    WITH alike AS MATERIALIZED (
+        SELECT gaps.connection_id, coalesce(leased_by_run_id = leases.run_id, false) AS fetching, count(*) AS count,
+            min(gaps.id) AS example, min(next_attempt_at) AS first_at, max(next_attempt_at) AS last_at
+        FROM gaps
+        LEFT JOIN leases ON leases.connection_id = gaps.connection_id AND leases.expires_at > clock_timestamp()
+        WHERE closed_at IS NULL AND gaps.connection_id = ANY(:ids)
+        GROUP BY gaps.connection_id, likeness, fetching
+    )
     SELECT gaps.connection_id, stream, parent_stream, reason, recovery_kind, status = 'exhausted' AS exhausted,
-        next_attempt_at IS NOT NULL AS timed, coalesce(leased_by_run_id = leases.run_id, false) AS fetching,
-        {versions}, count(*) AS count, count(*) FILTER (WHERE scope ? 'resource_id') AS resources,
+        next_attempt_at IS NOT NULL AS timed, fetching,
+        CASE WHEN {_WAITS} THEN connector_version_seen END AS connector_version_seen,
+        CASE WHEN {_WAITS} THEN connector_version_required END AS connector_version_required,
+        sum(count)::bigint AS count,
+        coalesce(sum(count) FILTER (WHERE scope ? 'resource_id'), 0)::bigint AS resources,
         bool_or(scope = '{{"partition": {{}}}}') AS whole_stream,
-        min(next_attempt_at) AS next_attempt_at, max(next_attempt_at) AS last_attempt_at
-    FROM gaps LEFT JOIN leases ON leases.connection_id = gaps.connection_id AND leases.expires_at > clock_timestamp()
-    WHERE closed_at IS NULL AND gaps.connection_id = ANY(:ids) AND {which}
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-"""
-_OTHERS = _GROUPS.format(
-    versions="CAST(NULL AS text) AS connector_version_seen, CAST(NULL AS text) AS connector_version_required",
-    which=f"NOT ({_WAITS})",
-)
-_WAITING = _GROUPS.format(versions="connector_version_seen, connector_version_required", which=_WAITS)
-_MISSING = text(f"{_OTHERS} UNION ALL {_WAITING} ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10")
+        min(first_at) AS next_attempt_at, max(last_at) AS last_attempt_at
+    FROM alike JOIN gaps ON gaps.id = example
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+""")
 _CLOSED_WITHOUT_ITEM = text("""
     SELECT connection_id, stream, count(*) FILTER (WHERE status = 'waived') AS waived,
         count(*) FILTER (WHERE status = 'absent_upstream') AS absent_upstream
@@ -140,12 +138,12 @@ _WALKING = text(f"""
 
 
 def records_held(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, int]:
-    """Count the records of each stream, without those that the source deleted."""
+    """The number of records of each stream, without those that the source deleted."""
     return {(row.connection_id, row.stream): row.records for row in connection.execute(_HELD, {"ids": list(ids)})}
 
 
 def held_in_part(connection: Connection, ids: Sequence[int]) -> dict[StreamKey, int]:
-    """Count the records of each stream of which only some fields are held."""
+    """The number of records of each stream of which only some fields are held."""
     return {(row.connection_id, row.stream): row.records for row in connection.execute(_IN_PART, {"ids": list(ids)})}
 
 

@@ -30,8 +30,8 @@ class FoundRecord:
     last_run_id: int
 
 
-FREQUENT = 10_000
-"""Words that so many records hold are frequent."""
+REACH = 50_000
+"""So many of the latest records are looked through before the index of words is asked."""
 
 
 class Place(NamedTuple):
@@ -59,11 +59,12 @@ class Wanted(NamedTuple):
         return {"words": self.words, "stream": self.stream, "limit": self.limit, **place}
 
 
-_WHERE = """
+_OF_THESE = """
     connection_id = ANY(CAST(:ids AS bigint[])) AND (CAST(:stream AS text) IS NULL OR stream = :stream)
-    AND (CAST(:at AS timestamptz) IS NULL OR at < :at OR (at = :at
-        AND (key, connection_id, stream)
-            > (CAST(:after_key AS text), CAST(:after_connection AS bigint), CAST(:after_stream AS text))))
+"""
+_AFTER = """
+    (CAST(:at AS timestamptz) IS NULL OR at < :at OR (at = :at AND (key, connection_id, stream)
+        > (CAST(:after_key AS text), CAST(:after_connection AS bigint), CAST(:after_stream AS text))))
 """
 _ORDER = "at DESC, key, connection_id, stream"
 _ORDER_FOUND = "found.at DESC, found.key, found.connection_id, found.stream"
@@ -75,27 +76,32 @@ _COLUMNS = """
 _LATEST = text(f"""
     WITH found AS MATERIALIZED (
         SELECT connection_id, stream, key, at, thread FROM record_index
-        WHERE {_WHERE} ORDER BY {_ORDER} LIMIT :limit
+        WHERE {_OF_THESE} AND {_AFTER} ORDER BY {_ORDER} LIMIT :limit
     ) SELECT {_COLUMNS} ORDER BY {_ORDER_FOUND}
 """)
 _IS_MATCH = "words @@ websearch_to_tsquery('simple', :words)"
-# The planner cannot tell how rare words are. Rare ones are looked up first and sorted then; of frequent ones the latest
-# are met soon in the order of time.
-_ARE_FREQUENT = text(
-    f"SELECT count(*) = :enough FROM (SELECT FROM record_index WHERE {_IS_MATCH} LIMIT :enough) AS matches"
-)
-_BY_RARE_WORDS = text(f"""
-    WITH matches AS MATERIALIZED (
-        SELECT connection_id, stream, key, at, thread FROM record_index WHERE {_IS_MATCH}
-    ), found AS MATERIALIZED (
-        SELECT * FROM matches WHERE {_WHERE} ORDER BY {_ORDER} LIMIT :limit
+# Nothing tells how rare words are, and how old the records that hold them. So the latest records are looked through
+# first: words that many records hold mostly fill a page there. What does not is looked up by its words.
+_AMONG_LATEST = text(f"""
+    WITH found AS MATERIALIZED (
+        SELECT connection_id, stream, key, at, thread FROM (
+            SELECT connection_id, stream, key, at, thread, words FROM record_index
+            WHERE {_AFTER} ORDER BY {_ORDER} LIMIT :reach
+        ) AS latest
+        WHERE {_OF_THESE} AND {_IS_MATCH} ORDER BY {_ORDER} LIMIT :limit
     ) SELECT {_COLUMNS} ORDER BY {_ORDER_FOUND}
 """)
-_BY_FREQUENT_WORDS = text(f"""
-    WITH found AS MATERIALIZED (
-        SELECT connection_id, stream, key, at, thread FROM record_index
-        WHERE {_IS_MATCH} AND {_WHERE} ORDER BY {_ORDER} LIMIT :limit
+_BY_WORDS = text(f"""
+    WITH matches AS MATERIALIZED (
+        SELECT connection_id, stream, key, at, thread FROM record_index WHERE {_OF_THESE} AND {_AFTER} AND {_IS_MATCH}
+    ), found AS MATERIALIZED (
+        SELECT * FROM matches ORDER BY {_ORDER} LIMIT :limit
     ) SELECT {_COLUMNS} ORDER BY {_ORDER_FOUND}
+""")
+# The planner takes words that never meet to meet as often as each of them is met, and would read everything.
+_USE_AN_INDEX, _USE_ANYTHING = text("SET LOCAL enable_seqscan = off"), text("SET LOCAL enable_seqscan = on")
+_HELD = text(f"""
+    SELECT coalesce(sum(records), 0)::bigint FROM held_counts WHERE {_OF_THESE}
 """)
 _THREAD = text(f"""
     WITH found AS MATERIALIZED (
@@ -115,7 +121,17 @@ _WAITING = text("SELECT coalesce(sum(cardinality(keys)), 0)::bigint FROM index_q
 
 def latest(connection: Connection, ids: Sequence[int], wanted: Wanted) -> list[FoundRecord]:
     """The latest records of these connections, those that the source deleted included."""
-    return _build(connection, _statement(connection, wanted.words), {"ids": list(ids), **wanted.values()})
+    values = {"ids": list(ids), **wanted.values()}
+    if wanted.words is None:
+        return _build(connection, _LATEST, values)
+    if connection.execute(_HELD, values).scalar_one() > REACH:
+        found = _build(connection, _AMONG_LATEST, {**values, "reach": REACH})
+        if len(found) == wanted.limit:
+            return found
+    connection.execute(_USE_AN_INDEX)
+    found = _build(connection, _BY_WORDS, values)
+    connection.execute(_USE_ANYTHING)
+    return found
 
 
 def place_of(row: FoundRecord) -> Place:
@@ -141,13 +157,6 @@ def one(connection: Connection, connection_id: int, stream: str, key: str) -> Fo
 def waiting(connection: Connection) -> int:
     """How many records wait to be indexed, and are not found yet."""
     return int(connection.execute(_WAITING).scalar_one())
-
-
-def _statement(connection: Connection, words: str | None) -> TextClause:
-    if words is None:
-        return _LATEST
-    are_frequent = connection.execute(_ARE_FREQUENT, {"words": words, "enough": FREQUENT}).scalar_one()
-    return _BY_FREQUENT_WORDS if are_frequent else _BY_RARE_WORDS
 
 
 def _build(connection: Connection, statement: TextClause, values: dict[str, Any]) -> list[FoundRecord]:
