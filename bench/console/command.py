@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -19,7 +20,7 @@ from bench.console import held, live
 from bench.console.live import Crowd, Told
 from bench.console.pages import paths
 from bench.console.searches import SEARCHES
-from bench.console.serving import Asked, SqlTime, Visitor, served
+from bench.console.serving import Asked, ServerCpu, SqlTime, Visitor, served
 from bench.machine import Machine, this_machine
 from pdpp_worker.local import endpoints
 from pdpp_worker.settings import Settings, get_settings
@@ -52,10 +53,11 @@ def console(
     times: Annotated[int, typer.Option(min=2, help="How often each is asked for.")] = 20,
     streams: Annotated[int, typer.Option(min=1, help="How many event streams are opened at once.")] = 1_000,
     only: Annotated[str, typer.Option(help="Only pages and searches with this in their names.")] = "",
+    at: Annotated[Path | None, typer.Option(help="Keep the database here, or go on with that which is here.")] = None,
     out: Annotated[Path | None, typer.Option("--json", help="Write machine and figures here.")] = None,
 ) -> None:
     """Measure every page of the console, search and live pages; ends with status 1 if one is beyond its bound."""
-    with temporary_data_dir() as data_dir:
+    with temporary_data_dir() if at is None else nullcontext(at.absolute()) as data_dir:
         os.environ["PDPP_DATA_DIR"] = str(data_dir)
         get_settings.cache_clear()
         settings = Settings(data_dir=data_dir)
@@ -77,11 +79,12 @@ def _measure(settings: Settings, db: Database, amount: held.Amount, times: int, 
     _console.print(str(machine), highlight=False)
     migrate.upgrade(db)
     began = time.perf_counter()
-    held.fill(db, amount)
+    if not held.is_filled(db):
+        held.fill(db, amount)
     fill_s = time.perf_counter() - began
     _console.print(f"filled in {fill_s:.0f} s", highlight=False)
     with served(settings, db) as server:
-        visitor = Visitor(server, SqlTime())
+        visitor = Visitor(server, SqlTime(), ServerCpu(settings.data_dir / "embedded" / "postgres" / "data"))
         asked = [(name, path) for name, path in paths(db, server.access) if only in name]
         pages = {name: [visitor.get(path) for _ in range(times)] for name, path in asked}
         looked = {name: fields for name, fields in SEARCHES.items() if only in name}
@@ -118,11 +121,12 @@ def _show(found: Found) -> list[str]:
 
 def _table(of: str, found: Mapping[str, list[Asked]]) -> Table:
     table = Table(of, box=None)
-    for heading in ("first, ms", "SQL p50", "SQL p95", "total p50", "total p95", "statements", "kB"):
+    for heading in ("first, ms", "SQL p50", "SQL p95", "SQL CPU", "total p50", "total p95", "statements", "kB"):
         table.add_column(heading, justify="right")
     for name, asked in found.items():
         sql, total = [one.sql_ms for one in asked], [one.total_ms for one in asked]
-        times = (total[0], median(sql), p95(sql), median(total), p95(total))
+        cpu = median(one.server_cpu_ms for one in asked)
+        times = (total[0], median(sql), p95(sql), cpu, median(total), p95(total))
         cells = (f"{value:,.0f}" for value in times)
         table.add_row(name, *cells, str(asked[-1].statements), f"{asked[-1].bytes / 1000:,.0f}")
     return table

@@ -72,6 +72,11 @@ _INDEXES = """
 """
 
 
+def is_filled(db: Database) -> bool:
+    """Whether it was made already."""
+    return bool(one(db, "SELECT EXISTS (SELECT FROM records)"))
+
+
 def fill(db: Database, amount: Amount) -> None:
     """Make it all, and let the server take its statistics as autovacuum would."""
     history.fill(db, amount.days, history.Size(connections=amount.connections, records=0))

@@ -9,7 +9,7 @@ from pdpp_worker.store.engine import Database
 from pdpp_worker.web.access import Access
 from pdpp_worker.web.site import DOCUMENTS, PAGES, json_path
 
-ORDINARY = 7
+ORDINARY = 3
 """A connection like most."""
 CONNECTOR = "chatgpt"
 _KEY = "SELECT min(key) FROM records WHERE connection_id = :id AND stream = :stream"
