@@ -13,7 +13,7 @@ AUDIT_DB ?=
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos matrix hostile wheel unit lint types format docs lock audit sbom bench clean remove
+.PHONY: help demo test chaos matrix hostile wheel unit lint types format docs shots lock audit sbom bench clean remove
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ format: $(VENV)/.dev ## put the code into the project's form
 docs: $(VENV)/.docs ## build the documentation into .site; nothing is asked over the network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "Open .site/index.html"
+
+shots: $(VENV)/.dev ## take the pictures of the console for the documentation anew; needs chromium
+	PDPP_SHOTS=1 $(BIN)/python -m pytest -rs tests/web/test_screenshots.py $(ARGS)
 
 bench: $(VENV)/.dev $(VENV)/peers/.ready ## measure speed and memory beside others: one table
 	$(BIN)/python -m bench $(ARGS)

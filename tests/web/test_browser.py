@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.screenshots import SHOTS, SIZE, shoot
 from tests.support.scripted import Scenario
 from tests.web.conftest import Running, collect
 from tests.web.test_checks import ADD, BAD, GOOD, MANIFEST, try_token
@@ -160,3 +161,15 @@ def test_every_page_is_accessible(chromium: Browser, running: Running, scenario:
         broken |= {f"{path}: {one['id']}": [node["html"] for node in one["nodes"]] for one in found}
 
     assert broken == {}
+
+
+def test_every_picture_of_the_documentation_can_be_taken(
+    chromium: Browser, running: Running, scenario: Scenario
+) -> None:
+    collect(scenario)
+    page = opened(chromium, running, viewport=SIZE)
+
+    for name, path in SHOTS.items():
+        assert shoot(page, name, "first").startswith(b"RIFF")
+        assert page.url == f"{running.url}{path}"
+        assert page.locator("h1").is_visible()
