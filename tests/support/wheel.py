@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable
+from email import message_from_bytes
 from importlib import metadata
 from pathlib import Path
 
@@ -54,8 +55,8 @@ def environment_of(site: Path, data_dir: Path) -> dict[str, str]:
 def requirements_of(wheel: Path) -> list[str]:
     """The requirements that the wheel names."""
     with zipfile.ZipFile(wheel) as archive:
-        [about] = [zipfile.Path(archive, name) for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        return metadata.PathDistribution(about.parent).requires or []
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return message_from_bytes(archive.read(name)).get_all("Requires-Dist") or []
 
 
 def needed(requirements: Iterable[str], extras: frozenset[str] = frozenset()) -> set[str]:
