@@ -163,11 +163,14 @@ def test_a_server_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
         for _ in range(100):
             connection.sendall(b"x")
             stopped.wait(0.05)
+        heard_out.append(connection)
 
     stopped = threading.Event()
+    heard_out: list[socket.socket] = []
     said = _run_against(drip, tmp_path)
     stopped.set()
 
+    assert heard_out == []
     assert {one.reason for one in said if isinstance(one, SkipResult)} <= {"timed_out", "network_error"}
     assert not [one for one in said if isinstance(one, Record)]
 
