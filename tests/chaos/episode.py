@@ -73,6 +73,7 @@ def come_to_rest(world: World) -> list[str]:
     while not world.rows(_RESTED, began)[0]["rested"]:
         if time.monotonic() > deadline:
             return [*_unrested(world), *violations(world)]
+        world.make_whole()  # as a supervisor does for a worker that has ended itself
         time.sleep(POLL_S)
     return violations(world)
 

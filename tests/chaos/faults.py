@@ -214,7 +214,7 @@ def lose_bells(world: World, _: random.Random) -> Lasting:
     yield
 
 
-FAULTS: tuple[Fault, ...] = (
+QUICK: tuple[Fault, ...] = (
     kill_worker,
     kill_program,
     freeze_worker,
@@ -241,9 +241,9 @@ FAULTS: tuple[Fault, ...] = (
     full_disk,
     idle_hours,
     clock_set,
-    kill_supervisor,
-    *map(goes_wrong, TROUBLES),
 )
+"""Faults of which an episode of `make test` draws."""
+FAULTS: tuple[Fault, ...] = (*QUICK, kill_supervisor, *map(goes_wrong, TROUBLES))
 TOGETHER: tuple[Fault, ...] = (
     kill_program,
     empty_redis,

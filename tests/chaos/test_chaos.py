@@ -10,19 +10,21 @@ import os
 import pytest
 
 from tests.chaos.episode import play
+from tests.chaos.faults import FAULTS, QUICK
 from tests.chaos.world import World
 
 pytestmark = pytest.mark.process  # starts servers and processes itself
+CHOSEN = "PDPP_CHAOS_SEEDS"
 
 
 def seeds() -> list[int]:
     """The seeds to play."""
-    first, _, last = os.environ.get("PDPP_CHAOS_SEEDS", "1-3").partition("-")
+    first, _, last = os.environ.get(CHOSEN, "1-3").partition("-")
     return list(range(int(first), int(last or first) + 1))
 
 
 @pytest.mark.parametrize("seed", seeds())
 def test_an_episode_ends_with_exactly_the_truth(world: World, seed: int) -> None:
-    wrong = play(world, seed)
+    wrong = play(world, seed, FAULTS if CHOSEN in os.environ else QUICK)
 
     assert not wrong, "\n".join([*wrong, world.logs()])

@@ -32,7 +32,7 @@ from tests.support.servers import temporary_data_dir
 
 WORKERS = 2
 EVERY_S = 3.0
-BOUNDS = {"PDPP_RUN_ATTEMPTS": "60", "PDPP_SLICE_S": "5", "PDPP_SILENCE_S": "8"}
+BOUNDS = {"PDPP_RUN_ATTEMPTS": "60", "PDPP_SLICE_S": "5", "PDPP_SILENCE_S": "15"}
 """A worker's bounds, short enough for a test."""
 PERIODS: dict[str, Any] = {
     "lease_s": 3.0,
