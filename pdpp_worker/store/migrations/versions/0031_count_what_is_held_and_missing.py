@@ -1,7 +1,7 @@
 """Count the records of each stream as they are written, and let gaps that are alike be counted in an index
 
-Writers wait while this counts what is there and gives each gap its new column, which old code never names. What old code
-writes afterwards is counted by the same triggers.
+Writers wait while this counts what is there and gives each gap its new column, which old code never names. The triggers
+count the records of old code as well.
 """
 
 import sqlalchemy as sa
