@@ -16,8 +16,7 @@ _KEY = "SELECT min(key) FROM records WHERE connection_id = :id AND stream = :str
 _GAP = "SELECT max(id) FROM gaps WHERE connection_id = :id AND closed_at IS NULL"
 _RUN = "SELECT max(id) FROM runs WHERE connection_id = :id"
 QUERIES: Mapping[str, tuple[str, ...]] = {
-    "/connections/new": ("", f"?connector={CONNECTOR}"),
-    "/connections/add": (f"?connector={CONNECTOR}",),
+    "/connections/add": ("", f"?connector={CONNECTOR}"),
     "/gaps": ("", f"?connection={LARGEST}", "?reason=rate_limited", f"?connection={LARGEST}&status=all&after=90000"),
     "/runs": ("", "?status=failed", f"?connection={LARGEST}&reason=rate_limited", "?before=5000"),
     "/timeline": ("", "?period=7d"),

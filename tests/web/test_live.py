@@ -51,7 +51,7 @@ def test_nobody_else_is_told(owner: Owner) -> None:
 
 
 def test_an_answer_waits_for_no_acknowledgement_of_its_first_part(owner: Owner, running: Running) -> None:
-    owner.get("/connections/new")
+    owner.get("/connections/add")
 
     [connection] = running._inner[0].server_state.connections
     accepted = connection.transport.get_extra_info("socket")
