@@ -30,6 +30,7 @@ SILENT = {
     "connector check",
     "connector show",
     "connectors",
+    "data list",
     "db revision",
     "db stats",
     "deletions list",
