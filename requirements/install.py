@@ -22,7 +22,7 @@ _KEPT_LINES = 40
 
 
 class Progress:
-    """What was done last, of how many."""
+    """Shows how much of an installation is done."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()

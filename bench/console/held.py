@@ -1,4 +1,4 @@
-"""What the console is asked about: a history, a million records with their words, and a hundred thousand gaps."""
+"""The database behind the console: a history, a million records with their words, and a hundred thousand gaps."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Crowd:
-    """What came of many open pages: those that are told of changes, and those that were refused in a sentence."""
+    """The outcome of many open pages: those that are told of changes, and those that were refused in a sentence."""
 
     held: int
     refused: int

@@ -28,7 +28,7 @@ NO_HTML = "/connections/{id:int}/streams/{stream}/records/{name}/html"
 
 
 def paths(db: Database, access: Access) -> Iterator[tuple[str, str]]:
-    """What is asked for, by a name, and its path: as HTML, and as JSON."""
+    """The pages that are asked for, by a name, and the path of each: as HTML, and as JSON."""
     for pattern in (*PAGES, *DOCUMENTS):
         if pattern == NO_HTML:
             continue

@@ -122,11 +122,21 @@ def representable(value: Any) -> Any:
     with suppress(NotRepresentableError):
         storable_json(value)
         return value
-    with suppress(RecursionError):
-        if isinstance(value, dict):
-            return {str(key): representable(each) for key, each in value.items()}
-        if isinstance(value, list | tuple):
-            return [representable(each) for each in value]
+    with suppress(NotRepresentableError, RecursionError):
+        kept = _representable_parts(value)
+        storable_json(kept)
+        return kept
+    return None
+
+
+def _representable_parts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _representable_parts(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_representable_parts(each) for each in value]
+    with suppress(NotRepresentableError):
+        storable_json(value)
+        return value
     return None
 
 

@@ -88,7 +88,7 @@ def _scratched(rng: Random, text: str) -> str:
 
 @dataclass
 class Outcome:
-    """What a run brought."""
+    """The records that a run brought, and whether it told of any that is missing."""
 
     held: set[str] = field(default_factory=set)
     is_told: bool = False

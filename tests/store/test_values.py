@@ -18,6 +18,7 @@ from pdpp_worker.store.values import (
     exact_json,
     key_text,
     raw_form,
+    representable,
     storable,
     storable_json,
 )
@@ -136,6 +137,16 @@ def test_what_json_does_not_have_is_refused_and_still_shown(value: Any) -> None:
             encoder({"value": value})
 
     assert raw_form({"value": value})
+
+
+def test_parts_that_json_does_not_have_become_null_and_nothing_else_changes() -> None:
+    value = {"page": [1, float("inf"), {"at": float("nan"), "id": "m-1"}]}
+
+    assert representable(value) == {"page": [1, None, {"at": None, "id": "m-1"}]}
+
+
+def test_of_a_value_that_stays_too_deep_without_its_odd_parts_nothing_is_kept() -> None:
+    assert representable(nested(100_000, float("inf"))) is None
 
 
 def test_data_that_contains_itself_is_refused_and_still_shown() -> None:

@@ -49,8 +49,8 @@ _HISTORY = text("""
             AS refusals, max(retry_after_s) FILTER (WHERE refused_at >= :since) AS retry_after_s
     FROM rate_history WHERE connection_id = :id AND at >= :since GROUP BY 1 ORDER BY 1
 """)
-# Those that are closed by now, and of the open ones those that the fleet retries by itself. They are counted by both of
-# their times at once: the table is read once, and only sums are sorted.
+# Gaps that are closed by now, and open ones that the fleet retries by itself, are counted by both of their times at
+# once: the table is read once, and only sums are sorted.
 _PENDING = text("""
     WITH counted AS MATERIALIZED (
         SELECT width_bucket(opened_at, CAST(:bounds AS timestamptz[])) AS opened,
