@@ -83,6 +83,30 @@ def test_what_is_no_data_directory_is_left_alone(tmp_path: Path) -> None:
         data_removal.remove(tmp_path)
 
 
+@pytest.mark.parametrize("place", ["home", "work"])
+def test_a_directory_that_holds_a_home_or_the_place_of_work_is_left_alone(
+    folder: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "mine").mkdir()
+    if place == "home":
+        monkeypatch.setenv("HOME", str(folder / "mine"))
+    else:
+        monkeypatch.chdir(folder / "mine")
+
+    with pytest.raises(ConfigurationError, match="remove by hand"):
+        data_removal.remove(folder)
+
+    assert (folder / "mine").exists()
+
+
+def test_one_behind_a_link_is_removed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder)
+
+    data_removal.remove(tmp_path / "link")
+
+    assert not folder.exists()
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(("answer", "stays"), [("n\n", True), ("", True), ("y\n", False)])
 def test_it_works_where_nothing_is_installed(folder: Path, answer: str, stays: bool) -> None:

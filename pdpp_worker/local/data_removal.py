@@ -62,10 +62,13 @@ def question(folder: Path) -> str:
 
     Raises:
         NotFoundError: there is no data directory of that name.
-        ConfigurationError: something uses it.
+        ConfigurationError: something uses it, or it holds more than data.
     """
     if not is_data_dir(folder):
         raise NotFoundError(f"{folder} is no data directory of pdpp-worker.")
+    for one in (Path.home(), Path.cwd()):
+        if one.resolve().is_relative_to(folder.resolve()):
+            raise ConfigurationError(f"{folder} holds {one} too; remove by hand what you do not need of it.")
     if is_used(folder):
         raise ConfigurationError(f"Something runs in {folder}: a fleet, the console or a command. Stop it first.")
     return f"Remove {folder} for good, with its database, keys, sign-ins and files ({size(folder) / 1e6:,.0f} MB)?"
@@ -76,7 +79,7 @@ def remove(folder: Path) -> None:
     question(folder)
     held = hold_fleet(folder)
     try:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder.resolve())  # the owner may have put a link to another disk in its place
     finally:
         os.close(held)
 
