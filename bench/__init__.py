@@ -1,1 +1,1 @@
-"""What the project costs, measured beside other ways to do the same."""
+"""The costs of the project, measured beside other ways to do the same."""

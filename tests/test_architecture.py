@@ -20,6 +20,9 @@ SOURCES = sorted(
     path.relative_to(ROOT)
     for path in [*ROOT.glob("pdpp_worker/**/*.py"), *ROOT.glob("connectors/**/*.py"), ROOT / "beat_schedule.py"]
 )
+TOOLS = sorted(
+    path.relative_to(ROOT) for folder in ("bench", "docs", "requirements") for path in ROOT.glob(f"{folder}/**/*.py")
+)
 GENERATED = Path("pdpp_worker/store/migrations/versions")
 
 BROKER = ("celery", "kombu", "billiard", "pdpp_worker.tasks", "pdpp_worker.celery")
@@ -349,7 +352,10 @@ def test_no_sentence_of_a_docstring_begins_with_a_riddle() -> None:
     """A sentence begins with the noun that a thing is, or with the verb for what it does."""
     riddle = re.compile(r"(?:\A|[.!?:]\s+|\n\s*\n\s*)((?:What|Whoever|Those that)\b.{0,60})")
     riddles = {
-        f"{path}: {found[1]}" for path in SOURCES for text in docstrings(path) for found in riddle.finditer(text)
+        f"{path}: {found[1]}"
+        for path in [*SOURCES, *TOOLS]
+        for text in docstrings(path)
+        for found in riddle.finditer(text)
     }
 
     assert riddles == set()

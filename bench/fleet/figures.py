@@ -1,4 +1,4 @@
-"""What the provider's log says about a fleet. Instants are Unix seconds; a stretch is from one to another."""
+"""Figures of a fleet by its provider's log. Instants are Unix seconds; a stretch is from one to another."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _console = Console(width=120, soft_wrap=True, highlight=False)
 
 
 class Act(NamedTuple):
-    """What is done to the fleet or the provider, and when (Unix s)."""
+    """A disturbance of the fleet or the provider, and its time (Unix s)."""
 
     at: float
     name: str

@@ -1,4 +1,4 @@
-"""What a fleet does while it is watched: the holds that it states, from Postgres, and what arrives at the provider."""
+"""A fleet while it is watched: the holds that it states, from Postgres, and what arrives at the provider."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Watch:
         self.bells_to_lose += 1
 
     def entries(self) -> list[LoggedRequest]:
-        """What has arrived since."""
+        """The requests that have arrived since."""
         return self.provider.log(self._first)
 
     def slices_ready(self) -> list[float]:

@@ -15,7 +15,7 @@ from pdpp_worker.local.embedded import EmbeddedServers
 
 Loads = Mapping[str, Sequence[str]]
 LOADS: Loads = {"copy": ("first",), "upsert": ("first", "second"), "runtime": ("first", "second")}
-"""What each side is measured at; COPY cannot load the same keys twice."""
+"""The loads at which each side is measured; COPY cannot load the same keys twice."""
 PEER_LOADS: Loads = {"dlt": ("first", "second"), "singer": ("first", "second")}
 """The same for those that keep the records in a form of their own."""
 

@@ -1,4 +1,4 @@
-"""What one would write by hand: SQLAlchemy, INSERT ... ON CONFLICT DO UPDATE, 1,000 rows a batch and transaction."""
+"""Code as written by hand: SQLAlchemy, INSERT ... ON CONFLICT DO UPDATE, 1,000 rows a batch and transaction."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def planning(
     times: Annotated[int, typer.Option(min=1, help="How often each question is asked; the median counts.")] = 5,
     out: Annotated[Path | None, typer.Option("--json", help="Write machine and figures here.")] = None,
 ) -> None:
-    """What it takes to know what is due and what is missing, among 10⁴, 10⁵ and 10⁶ open gaps."""
+    """The price of knowing what is due and what is missing, among 10⁴, 10⁵ and 10⁶ open gaps."""
     with temporary_data_dir() as data_dir, acquire(Settings(data_dir=data_dir)) as servers:
         db = Database(servers.database_url)
         machine = this_machine(db.check())

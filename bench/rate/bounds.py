@@ -36,7 +36,7 @@ class Obeying(Oracle):
         return super().next_send(now if hold is None else max(now, hold.until))
 
     def on_throttle(self, now: float, retry_after_s: float | None) -> None:  # noqa: ARG002 - shed without a wait
-        """What was charged for it is still there."""
+        """Note the refusal; what was charged for it stays charged."""
         self._allowance.on_refused(now)
         self._granted_at = now
 

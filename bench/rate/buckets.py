@@ -35,7 +35,7 @@ _console = Console(width=110)
 
 @dataclass(frozen=True)
 class Cost:
-    """What one acquisition that need not wait takes, µs."""
+    """The time of one acquisition that need not wait, µs."""
 
     p50: float
     p99: float
@@ -43,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Share:
-    """What several processes got: admissions over those allowed, and the most within any second."""
+    """The share of several processes: admissions over those allowed, and the most within any second."""
 
     admitted: float
     most_in_a_second: int

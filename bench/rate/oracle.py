@@ -38,7 +38,7 @@ class Oracle:
         """Nothing to learn."""
 
     def on_announced(self, now: float, limits: Sequence[Announced]) -> None:
-        """It knows."""
+        """Do nothing: it knows the answer."""
 
     def on_throttle(self, now: float, retry_after_s: float | None) -> None:
         """Never happens."""
@@ -47,8 +47,8 @@ class Oracle:
         """Nothing to learn."""
 
     def snapshot(self, now: float) -> dict[str, Any]:  # noqa: ARG002
-        """It needs no memory."""
+        """Do nothing: it needs no memory."""
         return {}
 
     def restore(self, snapshot: dict[str, Any], now: float, age_s: float) -> None:
-        """It needs no memory."""
+        """Do nothing: it needs no memory."""

@@ -34,21 +34,21 @@ class Peer:
         self._sent_at = now
 
     def on_success(self, now: float) -> None:  # noqa: ARG002
-        """It was answered."""
+        """Note an answer."""
         self._refused_in_a_row = 0
 
     def on_announced(self, now: float, limits: Sequence[Announced]) -> None:
         """None of them looks at it."""
 
     def on_throttle(self, now: float, retry_after_s: float | None) -> None:  # noqa: ARG002
-        """It was refused for the rate."""
+        """Note a refusal for the rate."""
         self._refused_in_a_row += 1
 
     def on_upstream_error(self, now: float) -> None:
-        """It failed at the provider."""
+        """Note a failure at the provider."""
 
     def snapshot(self, now: float) -> dict[str, Any]:  # noqa: ARG002
-        """What is kept for the next run."""
+        """The rate that is kept for the next run."""
         return {}
 
     def restore(self, snapshot: Mapping[str, Any], now: float, age_s: float) -> None:

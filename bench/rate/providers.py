@@ -1,4 +1,4 @@
-"""What a provider is to one client: a quota law, and the manner in which it refuses, fails and tells."""
+"""A provider as one client meets it: a quota law, and the manner in which it refuses, fails and tells."""
 
 from __future__ import annotations
 

@@ -88,11 +88,11 @@ class Scenario:
         return (self.open_build or self.build)(self.draw(seed))
 
     def open_provider(self, seed: int) -> Provider:
-        """What the all-knowing client meets: it charges itself."""
+        """A provider for the all-knowing client: it charges itself."""
         return Provider(Unlimited(), self.draw(seed).phase_s, error_share=self.error_share)
 
     def shedding_alone(self, seed: int) -> Provider:
-        """What a client meets that charges itself, and cannot know which request is shed."""
+        """A provider for a client that charges itself, and cannot know which request is shed."""
         return Provider(self._shedding(Unlimited(), seed), self.draw(seed).phase_s, error_share=self.error_share)
 
     def _shedding(self, law: QuotaModel, seed: int) -> QuotaModel:

@@ -57,19 +57,19 @@ class Policy(Protocol):
         ...
 
     def on_success(self, now: float) -> None:
-        """It was answered."""
+        """Note an answer."""
         ...
 
     def on_throttle(self, now: float, retry_after_s: float | None) -> None:
-        """It was refused for the rate."""
+        """Note a refusal for the rate."""
         ...
 
     def on_upstream_error(self, now: float) -> None:
-        """It failed at the provider."""
+        """Note a failure at the provider."""
         ...
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """What a run leaves behind."""
+        """The rate that a run leaves behind."""
         ...
 
     def restore(self, snapshot: dict[str, Any], now: float, age_s: float) -> object:
@@ -79,7 +79,7 @@ class Policy(Protocol):
 
 @dataclass(slots=True)
 class Drain:
-    """What one drain came to. `trace` holds (instant, gap to the send before, refused) of every send."""
+    """The outcome of one drain. `trace` holds (instant, gap to the send before, refused) of every send."""
 
     items: int = 0
     sends: int = 0

@@ -32,7 +32,7 @@ _console = Console()
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What one walk came to; `most_refused` in any minute."""
+    """The outcome of one walk; `most_refused` in any minute."""
 
     lasted_s: float
     refused: int

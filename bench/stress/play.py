@@ -54,7 +54,7 @@ _ORPHANS = text("""
 
 @dataclass
 class Outcome:
-    """What came of it; all but `operations` and `seconds` has to be empty or 0."""
+    """The outcome of a play; all but `operations` and `seconds` has to be empty or 0."""
 
     operations: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0

@@ -16,7 +16,7 @@ from docs._reference.markdown import code, documented, table
 
 @dataclass(frozen=True)
 class Output:
-    """What one command prints: a document, a list, or a line for each item, made from a class and more keys."""
+    """The output of one command: a document, a list, or a line for each item, made from a class and more keys."""
 
     form: str
     classes: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ def keys(command: str) -> dict[str, str]:
 
 
 def json_page() -> str:
-    """What each command prints with `--json`."""
+    """The output of each command with `--json`."""
     text = (
         "# JSON output\n\nEvery command that reads takes `--json`. The names of the keys are stable; null is unknown, "
         "which is not zero. Times are ISO 8601 with their zone.\n"
