@@ -25,8 +25,8 @@ from pdpp_worker.conformance.ledger import Ledger
 from pdpp_worker.conformance.names import name_of
 from pdpp_worker.conformance.watch import Watch, WatchHandler
 from pdpp_worker.conformance.wire import SliceCut, Wire
-from pdpp_worker.connector import AuthExpired, Collect, Context
-from pdpp_worker.errors import ConfigurationError, ProtocolViolation, ProviderError
+from pdpp_worker.connector import AuthExpired, Check, Collect, Context, Reached
+from pdpp_worker.errors import ConfigurationError, PdppError, ProtocolViolation, ProviderError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Budget, Message, Record, Start, StartScope, State, describe
 from pdpp_worker.protocol.reasons import Reason
@@ -131,6 +131,24 @@ class Runner:
             raise Defect("it goes on after a request has ended the slice: it catches BaseException")
         finish(attempt, handler, ledger)
         return attempt
+
+    def try_account(self, check: Check) -> tuple[Reached, int]:
+        """Call the connector's check; returns what it reached, and how many requests it took.
+
+        Raises:
+            PdppError: the check refuses the account.
+            Defect: it failed by its own fault.
+        """
+        self._heard_at = time.monotonic()
+        with ExitStack() as clients, self._watched():
+            wire = Wire(clients, None, None, lasting=False)
+            try:
+                return check(self._context(wire, Ask(), self.ledger())), wire.asked
+            except PdppError as error:
+                self.watch.read(str(error))
+                raise
+            except Exception as error:
+                raise self._fault(error) from error
 
     def _start(self, ledger: Ledger, ask: Ask) -> Start:
         streams = ask.streams or tuple(StreamScope(name=stream.name) for stream in self.supplied)

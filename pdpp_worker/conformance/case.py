@@ -34,6 +34,7 @@ class Case:
         """`directory` is for the connector's files; `seeds` are those of the adversary."""
         self.connector = connector
         self.account = account
+        self.directory = directory
         self.open_living = open_living
         self.seeds = seeds
         self._plain_fails = False

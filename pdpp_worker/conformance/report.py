@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from pdpp_worker.conformance.adversary.seeds import SHORT
 from pdpp_worker.conformance.case import Case
+from pdpp_worker.conformance.checks.account import check_account
 from pdpp_worker.conformance.checks.adversary import check_adversary
 from pdpp_worker.conformance.checks.inventory import check_counts, check_inventory
 from pdpp_worker.conformance.checks.leniency import check_leniency
@@ -60,6 +61,7 @@ Own = Callable[[Connector], Subject]
 ADVERSARY = "lying provider"
 
 CHECKS: dict[str, Check] = {
+    "account check": check_account,
     "protocol": check_plain,
     "leniency": check_leniency,
     "nothing missing": check_expected_records,

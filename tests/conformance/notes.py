@@ -13,6 +13,7 @@ from pdpp_worker.conformance.planting import Counted, Plant, Planted
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     AuthExpired,
+    Check,
     Collect,
     Context,
     DetailGap,
@@ -23,6 +24,7 @@ from pdpp_worker.connector import (
     Message,
     NeedsOwner,
     ProviderError,
+    Reached,
     Reason,
     Record,
     ResourceScope,
@@ -170,6 +172,12 @@ class Keeper:
             except ProviderError as error:
                 yield skip(scope.name, self.reason_of(error), WHOLE_STREAM, str(error))
 
+    def check(self, context: Context) -> Reached:
+        """Try the account."""
+        if context.secret("token").get_secret_value() != SECRET:
+            raise AuthExpired("the notebook does not open")
+        return Reached(holds={stream: len(self.notebook.list(context, stream, 0)) for stream in STREAMS})
+
     def inventory(self, start: Start) -> Iterator[Message]:  # noqa: ARG002 - a defect looks at it
         boxes = self.notebook.boxes()
         known = [
@@ -268,8 +276,13 @@ class InNotebook(Connector):
 
     code: Collect = None  # type: ignore[assignment]
 
+    tries: Check | None = None
+
     def load(self) -> Collect:
         return self.code
+
+    def check(self) -> Check | None:
+        return self.tries
 
 
 class NotebookSubject:
@@ -277,7 +290,8 @@ class NotebookSubject:
 
     def __init__(self, keeper: type[Keeper], manifest: Manifest = MANIFEST) -> None:
         self._notebook = Notebook()
-        self.connector = InNotebook(manifest, "notebook", keeper(self._notebook).collect)
+        kept = keeper(self._notebook)
+        self.connector = InNotebook(manifest, "notebook", kept.collect, kept.check)
 
     @contextmanager
     def open_account(self) -> Iterator[PracticeAccount]:

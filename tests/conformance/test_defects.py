@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pdpp_worker.conformance.checks.account import MOST_REQUESTS
 from pdpp_worker.conformance.report import NAMES, Ending, Examination, Result
 from pdpp_worker.connector import (
     AuthExpired,
@@ -20,6 +21,7 @@ from pdpp_worker.connector import (
     GapToClose,
     Message,
     ProviderError,
+    Reached,
     Reason,
     Record,
     RecoveryKind,
@@ -43,6 +45,38 @@ def examine(keeper: type[Keeper], *names: str) -> list[Result]:
     with ExitStack() as stack:
         examination = Examination(NotebookSubject(keeper), stack)
         return [examination.result(name) for name in names or NAMES]
+
+
+class TakesAnyCredential(Keeper):
+    def check(self, context: Context) -> Reached:
+        return Reached(holds={"notes": len(self.notebook.list(context, "notes", 0))})
+
+
+class RefusesWhatWorks(Keeper):
+    def check(self, context: Context) -> Reached:
+        super().check(context)
+        raise UpstreamError("the notebook is closed today")
+
+
+class RefusesWithTheCredential(Keeper):
+    def check(self, context: Context) -> Reached:
+        try:
+            return super().check(context)
+        except AuthExpired as error:
+            raise AuthExpired(context.secret("token").get_secret_value()) from error
+
+
+class AsksForEverythingInItsCheck(Keeper):
+    def check(self, context: Context) -> Reached:
+        for _ in range(MOST_REQUESTS + 1):
+            self.notebook.list(context, "notes", 0)
+        return super().check(context)
+
+
+class CollectsInItsCheck(Keeper):
+    def check(self, context: Context) -> Reached:
+        super().check(context)
+        return [self.record("notes", {"id": "notes-0"}, context)]  # type: ignore[return-value]
 
 
 class BroadensToAnotherStream(Keeper):
@@ -377,6 +411,11 @@ PLANTED = [
     (BelievesThatItIsTheEnd, "contradicting total", r"says that it has more of notes than it gives, and no gap"),
     (KeepsTheLastOfTwo, "repeated id", r"the text of notes-0 is lost without a word"),
     (BelievesACount, "counts", r"draft_count of notes notes-0 says 2, and 1 records of drafts are held"),
+    (TakesAnyCredential, "account check", r"reaches an account with a wrong credential, without a word"),
+    (RefusesWhatWorks, "account check", r"refuses an account that works: the notebook is closed today"),
+    (RefusesWithTheCredential, "account check", r"without a sentence, or with the credential in it"),
+    (AsksForEverythingInItsCheck, "account check", r"sends 15 requests, and should send a handful"),
+    (CollectsInItsCheck, "account check", r"its check returns list, no Reached"),
     (BroadensToAnotherStream, "streams alone", r"stream 'notes' alone.*RECORD of stream 'drafts' is outside the scope"),
     (IgnoresResources, "narrowed scope", r"'notes' by resources.*'notes' is outside the resources"),
     (IgnoresTheTimeRange, "narrowed scope", r"'notes' by time_range.*'notes' is outside the time range"),

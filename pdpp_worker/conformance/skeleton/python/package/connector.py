@@ -14,6 +14,7 @@ from pdpp_worker.connector import (
     NeedsOwner,
     Phase,
     ProviderError,
+    Reached,
     Record,
     ResourceScope,
     ShapeError,
@@ -43,6 +44,11 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
         yield from refuse(narrowed)
         return
     yield from run_phases([Phase((STREAM,), lambda: _collect(start, context))])
+
+
+def check(context: Context) -> Reached:
+    """Try the account before it is saved: ask as little as tells whether it works."""
+    return Reached(holds={one["name"]: one["count"] for one in Api(context).lists()})
 
 
 def _collect(start: Start, context: Context) -> Iterator[Message]:
