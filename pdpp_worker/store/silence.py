@@ -7,6 +7,7 @@ of silence the server is asked, over a second connection, whether it still works
 
 from __future__ import annotations
 
+import select
 from collections.abc import Generator
 from time import monotonic
 from typing import Any, TypeVar
@@ -73,9 +74,15 @@ class WatchedConnection(psycopg.Connection[Any]):
             return result
 
     def _require_work(self) -> None:
-        if not self._is_at_work():
+        # It may have ended its work while it was asked: what it said of it is here then.
+        if not self._is_at_work() and not self._has_answered():
             self.pgconn.finish()
             raise OperationalError(f"PostgreSQL has not answered for {SILENCE_S:g} s and no longer works on it")
+
+    def _has_answered(self) -> bool:
+        poller = select.poll()
+        poller.register(self.pgconn.socket, select.POLLIN)
+        return bool(poller.poll(0))
 
     def _is_at_work(self) -> bool:
         pid = self.pgconn.backend_pid

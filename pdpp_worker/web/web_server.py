@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
+from anyio import to_thread  # comes with starlette
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.fleet import bind, is_loopback
@@ -20,6 +21,9 @@ from pdpp_worker.web.console import Console
 from pdpp_worker.web.live import Live
 from pdpp_worker.web.site import make_app
 
+THREADS = 24
+"""Pages at once: fewer than the database's pool has connections. So a page waits for its turn here, for as long as it
+takes, and does not give up there."""
 _GRACE_S = 2
 _NOTE_EVERY_S = 30.0
 
@@ -83,6 +87,11 @@ class _Noting(uvicorn.Server):
         self._data_dir = data_dir
         self._noted_at = 0.0
         self._answered = 0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn before it answers."""
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
+        await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""

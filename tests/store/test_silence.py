@@ -11,10 +11,11 @@ from sqlalchemy.exc import OperationalError
 
 from pdpp_worker.store import engine, leases, silence
 from pdpp_worker.store.engine import Database
+from pdpp_worker.store.silence import WatchedConnection
 from pdpp_worker.store.views import record_views
 from tests.support.desk import Desk
 from tests.support.swallowing import SwallowingProxy
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, until
 
 SHORT_S = 0.5
 
@@ -76,6 +77,17 @@ def test_a_pool_gets_over_a_time_in_which_everything_was_swallowed(far: Database
 def test_a_statement_that_the_server_works_on_is_waited_for(far: Database) -> None:
     with far.begin() as connection:
         assert connection.execute(text("SELECT 1 FROM pg_sleep(:s)"), {"s": SHORT_S * 4}).scalar_one() == 1
+
+
+def test_an_answer_that_comes_while_the_server_is_asked_is_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked_late(connection: WatchedConnection) -> bool:
+        until(connection._has_answered)
+        return False
+
+    monkeypatch.setattr(WatchedConnection, "_is_at_work", asked_late)
+
+    with desk.db.begin() as connection:
+        assert connection.execute(text("SELECT 1 FROM pg_sleep(:s)"), {"s": SHORT_S * 2}).scalar_one() == 1
 
 
 def test_a_host_that_is_cut_off_in_a_transaction_keeps_its_locks_for_a_bounded_time(

@@ -28,6 +28,7 @@ class Running:
 
     def __init__(self, settings: Settings, db: Database) -> None:
         self.server = Server(settings, db, address="127.0.0.1", port=0)
+        self.database = db
         self.url = self.server.url
         self._inner: list[uvicorn.Server] = []
         self._thread = threading.Thread(target=self.server.run, args=(self._inner.append,))

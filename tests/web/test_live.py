@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import httpx
+from sqlalchemy import QueuePool
 
 from pdpp_worker.web.live import MOST
+from pdpp_worker.web.web_server import THREADS
 from tests.support.scripted import Scenario
 from tests.web.conftest import Owner, Running, collect
 
@@ -43,6 +45,13 @@ def test_a_page_that_is_closed_makes_room(owner: Owner) -> None:
     for _ in range(MOST + 3):
         with owner.browser.stream("GET", "/live", timeout=30) as stream:
             assert stream.status_code == 200
+
+
+def test_no_page_waits_for_a_free_connection_to_the_database(running: Running) -> None:
+    pool = running.database.engine.pool
+
+    assert isinstance(pool, QueuePool)
+    assert pool.size() + pool._max_overflow > THREADS + 1  # the one that listens for live pages
 
 
 def test_nobody_else_is_told(owner: Owner) -> None:
