@@ -116,9 +116,12 @@ class Settings(BaseSettings):
     """The share of a run's budget that may go to known gaps before it walks on; they get what is left afterwards."""
 
     events_keep_days: Annotated[int, Field(ge=1, le=36_500)] = 90
-    """How long events and the history of rates are kept."""
+    """How long events, tries of gaps and the history of rates are kept."""
     runs_keep_days: Annotated[int, Field(ge=1, le=36_500)] = 400
-    """How long runs are kept that nothing refers to any more; the last ones of a connection always are."""
+    """How long runs are kept that nothing refers to any more, and earlier versions of records; the last runs of a
+    connection always are."""
+    record_versions: Annotated[int, Field(ge=0, le=1_000)] = 10
+    """Earlier versions that are kept of a record, 256 KiB of them at most; 0: none."""
 
     broker_timeout_s: Seconds = 5.0
     """Bound on every single operation on the broker and the pacing server."""

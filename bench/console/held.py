@@ -66,6 +66,19 @@ _GAPS = f"""
         CASE WHEN n % 4 <> 3 AND n % 11 > 0 THEN now() + (hashint8(n) % 86400) * interval '1 second' END, '1.0.0'
     FROM unnest(CAST(:hashes AS bytea[])) WITH ORDINALITY AS made (hash, n) ORDER BY hashint8(n)
 """
+_TRIES = """
+    INSERT INTO gap_attempts (gap_id, place, number, run_id, asked_by, connector_version, outcome, reason, error)
+    SELECT id, n, n, 1, 'sweep', '1.0.0', 'open', reason, 'the source answered 503'
+    FROM gaps, generate_series(1, 3) AS n
+"""
+# Of the records whose keys come first: the pages look at one of them.
+_VERSIONS = """
+    INSERT INTO record_versions (connection_id, stream, key, place, data, bytes, partial, emitted_at, run_id,
+        connector_version, replaced_by_run_id)
+    SELECT connection_id, stream, key, n, data || jsonb_build_object('title', 'version ' || n), 600, false, emitted_at,
+        1, '1.0.0', 1
+    FROM records, generate_series(1, 3) AS n WHERE key < '1'
+"""
 _INDEXES = """
     SELECT indexname, indexdef FROM pg_indexes
     WHERE tablename = 'record_index' AND indexname LIKE 'ix_%' AND schemaname = current_schema()
@@ -88,7 +101,7 @@ def fill(db: Database, amount: Amount) -> None:
         indexes = list(connection.execute(text(_INDEXES)))
         for name, _ in indexes:
             connection.execute(text(f"DROP INDEX {name}"))
-        for statement in (_RECORDS, _WORDS, _GAPS, *(made for _, made in indexes)):
+        for statement in (_RECORDS, _WORDS, _GAPS, _TRIES, _VERSIONS, *(made for _, made in indexes)):
             connection.execute(text(statement), values)
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM (ANALYZE)"))

@@ -49,7 +49,8 @@ def _filled(pattern: str, db: Database, access: Access, who: int) -> str:
         key = one(db, _KEY, id=who, stream=stream)
         name = access.name_of(_thread_of(db, who, key) if "threads" in pattern else key)
     id_ = who if number is None else one(db, number, id=who)
-    return pattern.replace("{id:int}", str(id_)).replace("{stream}", stream).replace("{name}", name)
+    filled = pattern.replace("{id:int}", str(id_)).replace("{stream}", stream).replace("{name}", name)
+    return filled.replace("{place:int}", "1")
 
 
 def _thread_of(db: Database, who: int, key: str) -> str:

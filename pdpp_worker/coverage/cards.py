@@ -56,6 +56,8 @@ class Card:
     run_id: int | None
     """Its active run."""
     progress: list[Progress]
+    left_s: float | None
+    """Working time that the active run has left at its pace so far, s."""
     done_at: datetime | None
     """When all that the fleet retries by itself will be here."""
     done_give_or_take_s: float | None
@@ -119,6 +121,7 @@ def card(connection: Connection, outlook: Outlook, streams: Sequence[StreamCover
         obstacles=obstacles(outlook),
         run_id=run.id if run else None,
         progress=_progress(connection, run.id) if run else [],
+        left_s=run_views.left_s(connection, run.id) if run else None,
         done_at=last.done_at if last else None,
         done_give_or_take_s=last.done_give_or_take_s if last else None,
         waits_until=wait.until if wait else None,

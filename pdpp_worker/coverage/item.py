@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +15,8 @@ from pdpp_worker.coverage.sentences import NOBODY_RETRIES, closed_by_walk, owner
 from pdpp_worker.coverage.stream import StreamCoverage, ancestors
 from pdpp_worker.coverage.verdict import Availability, Resolver
 from pdpp_worker.pacing.forecast import cost_of
-from pdpp_worker.store.views import item_views
+from pdpp_worker.store.views import attempt_views, item_views
+from pdpp_worker.store.views.attempt_views import GapAttempt
 from pdpp_worker.store.views.item_views import ItemGap, ItemRecord, ItemRejection
 from pdpp_worker.store.views.member_views import MemberView
 
@@ -76,6 +77,10 @@ class Answer:
     rejection: ItemRejection | None
     member: MemberView | None = None
     """The member of the source that has this name."""
+    tries: Sequence[GapAttempt] = ()
+    """The tries of the gap that are kept, oldest first."""
+    tries_not_kept: int = 0
+    """How many more were counted: old ones, and those of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -91,22 +96,31 @@ class _Known:
     rejection: ItemRejection | None
     asked_for: Mapping[str, Any] | None
     """The scope that the last ended walk had of the stream."""
+    tries: Sequence[GapAttempt] = ()
+    """Those of the gap, or of the wider one."""
 
 
 def about_resource(connection: Connection, stream: StreamCoverage, outlook: Outlook, resource: str) -> _Known:
     """Collect all that is known of an item that somebody names."""
     connection_id, name = outlook.view.id, stream.stream
     run_id = stream.last_walk.run_id if stream.last_walk else None
+    gap = item_views.gap_of(connection, connection_id, name, resource)
+    wider = item_views.wider_gap(connection, connection_id, [name, *ancestors(outlook.manifest, name)])
     return _Known(
         stream=stream,
         outlook=outlook,
         resource=resource,
         record=item_views.record_of(connection, connection_id, name, resource),
-        gap=item_views.gap_of(connection, connection_id, name, resource),
-        wider=item_views.wider_gap(connection, connection_id, [name, *ancestors(outlook.manifest, name)]),
+        gap=gap,
+        wider=wider,
         rejection=item_views.rejection_of(connection, connection_id, name, resource),
         asked_for=None if run_id is None else item_views.asked_for(connection, run_id, name),
+        tries=_tries(connection, gap or wider),
     )
+
+
+def _tries(connection: Connection, gap: ItemGap | None) -> Sequence[GapAttempt]:
+    return attempt_views.of_gap(connection, gap.id) if gap is not None else ()
 
 
 def about_gap(connection: Connection, stream: StreamCoverage, outlook: Outlook, gap: ItemGap) -> _Known:
@@ -114,7 +128,7 @@ def about_gap(connection: Connection, stream: StreamCoverage, outlook: Outlook, 
     resource = gap.scope.get("resource_id")
     if resource is not None:
         return about_resource(connection, stream, outlook, str(resource))
-    return _Known(stream, outlook, None, None, gap, None, None, None)
+    return _Known(stream, outlook, None, None, gap, None, None, None, _tries(connection, gap))
 
 
 def answer(known: _Known) -> Answer:
@@ -143,6 +157,8 @@ def answer(known: _Known) -> Answer:
         record=known.record,
         gap=replace(gap, next_attempt_at=next_at) if gap is not None else None,
         rejection=known.rejection,
+        tries=known.tries if gap else (),
+        tries_not_kept=attempt_views.not_kept(known.tries, gap.attempts) if gap else 0,
     )
 
 

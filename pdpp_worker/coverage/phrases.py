@@ -12,6 +12,7 @@ from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.times import clock, due, duration, local, relative
 from pdpp_worker.coverage.waits import UNKNOWN, Wait
 from pdpp_worker.cron_lines import CronLine
+from pdpp_worker.store.views.attempt_views import GapAttempt
 from pdpp_worker.store.views.connection_views import ConnectionView
 
 NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection add NAME --connector CONNECTOR"
@@ -20,6 +21,25 @@ NOTHING_YET = "There is no connection yet; add one with: pdpp-worker connection 
 def tries(count: int) -> str:
     """The number of tries."""
     return "1 try" if count == 1 else f"{count:,} tries"
+
+
+def forgotten_tries(count: int) -> str:
+    """That earlier tries are told as a number only; empty: there are none."""
+    return f"{tries(count).replace(' ', ' earlier ', 1)} {'was' if count == 1 else 'were'} not kept." if count else ""
+
+
+def tried(one: GapAttempt) -> str:
+    """The outcome of a try of a gap."""
+    ends = {"recovered": "read after all", "absent_upstream": "the provider says that it does not exist"}
+    if one.outcome in ends:
+        return ends[one.outcome]
+    words = one.reason.replace("_", " ") if one.reason else "its run ended without a word of it"
+    return f"{words}; given up" if one.outcome == "exhausted" else words
+
+
+def asked_by(one: GapAttempt) -> str:
+    """The trigger of a try: who or what started its run."""
+    return {"manual": "you", None: "unknown"}.get(one.asked_by, one.asked_by or "")
 
 
 def titled(stream: StreamCoverage | StatusRow) -> str:

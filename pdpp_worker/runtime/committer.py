@@ -137,6 +137,7 @@ class Committer:
             spent=spent,
             children=opened.manifest.children,
             walk=opened.plan.walk,
+            versions=opened.settings.record_versions,
         )
 
     def _newly_spent(self) -> Spent:

@@ -113,9 +113,10 @@ def commit_batch(
     spent: Spent = NOTHING,
     children: Children = NO_CHILDREN,
     walk: Walk = NO_WALK,
+    versions: int = 0,
 ) -> Committed:
     """Write a batch whole or not at all; its checkpoints speak for the streams of the `walk`. `children` says which
-    deletions reach further.
+    deletions reach further. Of each record that changes, so many earlier `versions` are kept.
 
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
@@ -127,7 +128,7 @@ def commit_batch(
         fates: dict[str, Fates] = {}
         for stream, rows in batch.records.items():
             ids = claim.connection_id, claim.run_id
-            written[stream] = write_records(connection, *ids, stream, rows, fates)
+            written[stream] = write_records(connection, *ids, stream, rows, fates, versions)
         _carry_on(connection, claim, fates, children)
         _note_doubts(connection, claim, batch.records, fates)
         _write_rejections(connection, claim, batch.rejections)

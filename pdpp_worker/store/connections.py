@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from pdpp_worker.errors import ConfigurationError, NotFoundError
-from pdpp_worker.store import leases, record_index, removals
+from pdpp_worker.store import leases, record_index, record_versions, removals
 from pdpp_worker.store.gaps import credentials as gap_credentials
 from pdpp_worker.store.tables import connections, records, schedules
 
@@ -150,6 +150,7 @@ def remove(connection: Connection, connection_id: int) -> int:
     """
     leases.lock(connection, [connection_id])
     record_index.forget(connection, connection_id)
+    record_versions.forget(connection, connection_id)
     gone = connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount
     connection.execute(delete(connections).where(connections.c.id == connection_id))
     removals.note(connection, connection_id)

@@ -16,6 +16,7 @@ from psycopg import Cursor
 from sqlalchemy import Connection
 
 from pdpp_worker.protocol.numbers import exact_float
+from pdpp_worker.store import record_versions
 from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.changes import CHANNEL
 from pdpp_worker.store.copy_rows import COLUMNS, blocks
@@ -69,8 +70,11 @@ def write_records(
     stream: str,
     rows: list[RecordRow],
     fates: dict[str, Fates] | None = None,
+    versions: int = 0,
 ) -> Written:
-    """Write one stream's rows of a batch, in their order, and count what changed. `fates` is filled, by stream."""
+    """Write one stream's rows of a batch, in their order, and count what changed. `fates` is filled, by stream. Of each
+    record that changes, so many earlier `versions` are kept.
+    """
     with _cursor(connection) as cursor:
         held = _held(cursor, connection_id, stream, {row.key for row in rows})
         contents = _contents(cursor, connection_id, stream, {row.key for row in rows if row.partial})
@@ -81,6 +85,7 @@ def write_records(
         if changed:
             cursor.execute(_STAGE)
             _copy(cursor, "staged", connection_id, run_id, stream, changed)
+            record_versions.keep(cursor, versions)
             cursor.execute(_CHANGE)
             cursor.execute("TRUNCATE staged")
         _queue(cursor, connection_id, stream, [row.key for row in (*new, *changed)])

@@ -1,4 +1,5 @@
-"""Drops what is old: events, the history of rates, and runs that nothing refers to any more.
+"""Drops what is old: events, the history of rates, tries of gaps, earlier versions of records, and runs that nothing
+refers to any more.
 
 Records, gaps, coverage and deletions depend on none of it: a run stays while one of them names it, while it is the last
 that walked a stream, and while it is one of its connection's last ones.
@@ -30,6 +31,15 @@ _OLD_EVENTS = text("""
 _OLD_RATES = text("""
     DELETE FROM rate_history WHERE at < clock_timestamp() - :days * interval '1 day'
         AND id IN (SELECT id FROM rate_history ORDER BY id LIMIT :page)
+""")
+_OLD_ATTEMPTS = text("""
+    DELETE FROM gap_attempts WHERE (gap_id, place) IN (
+        SELECT gap_id, place FROM gap_attempts WHERE at < now() - :days * interval '1 day' ORDER BY at LIMIT :page)
+""")
+_OLD_VERSIONS = text("""
+    DELETE FROM record_versions WHERE (connection_id, stream, key, place) IN (
+        SELECT connection_id, stream, key, place FROM record_versions
+        WHERE replaced_at < now() - :days * interval '1 day' ORDER BY replaced_at LIMIT :page)
 """)
 _OLD_RUNS = text(f"""
     DELETE FROM runs WHERE id IN (
@@ -70,6 +80,8 @@ def periods(settings: Settings) -> list[Period]:
         Period("events", settings.events_keep_days, _OLD_EVENTS),
         Period("rate_history", settings.events_keep_days, _OLD_RATES),
         Period("runs", settings.runs_keep_days, _OLD_RUNS),
+        Period("gap_attempts", settings.events_keep_days, _OLD_ATTEMPTS),
+        Period("record_versions", settings.runs_keep_days, _OLD_VERSIONS),
     ]
 
 

@@ -21,7 +21,9 @@ from pdpp_worker.store.views.rate_views import PendingPoint, RateBucket
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
 from pdpp_worker.store.views.search_views import FoundRecord
 from pdpp_worker.store.views.timeline_views import Lane
+from pdpp_worker.store.views.version_views import RecordVersion
 from pdpp_worker.web.entries import Entry
+from pdpp_worker.web.version_changes import EarlierVersion
 
 
 class Described(NamedTuple):
@@ -90,13 +92,19 @@ DESCRIBED: Mapping[str, Described] = {
         ("page",),
     ),
     "/connections/{id}/streams/{stream}/records/{name}": Described(
-        "One record, and what is read under it; `name` is that of a list.", FoundRecord
+        "One record, what is read under it, and its earlier versions, the latest first; `name` is that of a list.",
+        FoundRecord,
+        {"versions": list[EarlierVersion]},
+    ),
+    "/connections/{id}/streams/{stream}/records/{name}/versions/{place}": Described(
+        "An earlier version of a record, as far as it is kept.", RecordVersion
     ),
     "/connections/{id}/streams/{stream}/records/{name}/html": Described("The HTML of a record."),
     "/connections/{id}/streams/{stream}/threads/{name}": Described(
         "The records of a stream that are read together.", dict[str, Any], {"entries": list[Entry]}
     ),
 }
+_NUMBERS = ("id", "place")
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -124,7 +132,9 @@ def _json_path(path: str) -> str:
 def _operation(path: str, one: Described, schemas: dict[str, Any]) -> dict[str, Any]:
     inside = [{"name": name, "in": "path", "required": True} for name in re.findall(r"\{(\w+)\}", path)]
     filters = [{"name": name, "in": "query", "required": False} for name in one.filters]
-    typed = [{**each, "schema": {"type": "integer" if each["name"] == "id" else "string"}} for each in inside + filters]
+    typed = [
+        {**each, "schema": {"type": "integer" if each["name"] in _NUMBERS else "string"}} for each in inside + filters
+    ]
     return {
         "summary": one.summary,
         "parameters": typed,
@@ -134,6 +144,10 @@ def _operation(path: str, one: Described, schemas: dict[str, Any]) -> dict[str, 
             "404": {"description": "There is nothing of that number."},
         },
     }
+
+
+def _type_of(name: object) -> str:
+    return "integer" if name in _NUMBERS else "string"
 
 
 def _schema(one: Described, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ PAGES: Mapping[str, Shows] = {
     "/connections/{id:int}/streams/{stream}": records.stream,
     "/connections/{id:int}/streams/{stream}/records/{name}": records.record,
     "/connections/{id:int}/streams/{stream}/records/{name}/html": records.html,
+    "/connections/{id:int}/streams/{stream}/records/{name}/versions/{place:int}": records.version,
     "/connections/{id:int}/streams/{stream}/threads/{name}": records.thread,
 }
 """Each is there as HTML, and with `.json` as its document; `/home.json` is that of `/`."""

@@ -33,8 +33,8 @@ commit.apply.apply = close_all
 RECORD_FORGOTTEN = """
 from pdpp_worker.store import commit
 whole = commit.write_records
-commit.write_records = lambda connection, one, run, stream, rows, fates: whole(
-    connection, one, run, stream, [row for row in rows if not row.key.endswith("7")], fates)
+commit.write_records = lambda connection, one, run, stream, rows, *others: whole(
+    connection, one, run, stream, [row for row in rows if not row.key.endswith("7")], *others)
 """
 WAIT_DOUBLED = """
 from sqlalchemy import text

@@ -14,7 +14,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.record_index import WORDS_CHARACTERS, moment_of
-from pdpp_worker.store.views import search_views
+from pdpp_worker.store.views import month_views, search_views
 from pdpp_worker.store.views.search_views import Wanted
 from tests.support.scripted import NOW, Scenario, manifest, record, state
 
@@ -161,3 +161,14 @@ def test_the_time_at_which_it_was_sent_stands_in(scenario: Scenario) -> None:
     indexer.index(scenario.db)
 
     assert scenario.one("SELECT at FROM record_index")["at"] == NOW
+
+
+def test_months_are_counted_whatever_becomes_of_the_times(scenario: Scenario) -> None:
+    for first in ("2024-01-05", "2024-02-05"):
+        take(scenario, record("a", title=first, sent_at=first), record("b", title="calm", sent_at="2024-02-01"))
+        indexer.index(scenario.db)
+
+    with scenario.db.begin() as connection:
+        counted = month_views.held(connection, scenario.connection_id)
+
+    assert counted == {"items": {datetime(2024, 2, 1, tzinfo=UTC): 2}}

@@ -224,6 +224,28 @@ def test_what_is_held_already_is_counted(create_empty: Callable[[str], Database]
         assert connection.execute(text("SELECT * FROM held_counts")).all() == [(1, "items", 9, 3, 2)]
 
 
+def test_what_is_indexed_already_is_counted_by_months(create_empty: Callable[[str], Database]) -> None:
+    db = create_empty("indexed_by_an_earlier_version")
+    migrate.upgrade(db, "0032")
+    with db.begin() as connection:
+        connection.execute(text("INSERT INTO connections (name, connector) VALUES ('mine', 'scripted')"))
+        connection.execute(
+            text("""
+            INSERT INTO record_index (connection_id, stream, key, at, words)
+            SELECT 1, 'items', n::text, timestamptz '2024-01-30 00:00Z' + n * interval '1 day', ''
+            FROM generate_series(0, 4) AS n
+            """)
+        )
+
+    migrate.upgrade(db)
+
+    with db.begin() as connection:
+        counted = connection.execute(
+            text("SELECT extract(month FROM month)::int, records FROM month_counts ORDER BY 1")
+        )
+        assert [tuple(row) for row in counted] == [(1, 2), (2, 3)]
+
+
 def test_upgrading_what_is_current_changes_nothing(store: Database) -> None:
     before = schema(store)
 

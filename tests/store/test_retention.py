@@ -61,6 +61,29 @@ def test_old_events_and_rates_are_dropped_page_by_page(desk: Desk, monkeypatch: 
     assert len(desk.rows("SELECT 1 FROM events")) == len(desk.rows("SELECT 1 FROM rate_history")) == 15
 
 
+def test_old_tries_and_versions_are_dropped_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "PAGE", 10)
+    desk.miss(missed("a"))
+    desk.execute("DELETE FROM gap_attempts")
+    desk.execute("""
+        INSERT INTO gap_attempts (gap_id, place, number, run_id, outcome, at)
+        SELECT id, n, n, 1, 'open', now() - CASE WHEN n <= 25 THEN 91 ELSE 89 END * interval '1 day'
+        FROM gaps, generate_series(1, 40) AS n
+    """)
+    desk.execute("""
+        INSERT INTO record_versions (connection_id, stream, key, place, bytes, partial, emitted_at, run_id,
+            replaced_by_run_id, replaced_at)
+        SELECT :c, 'items', 'a', n, 1, false, now(), 1, 1,
+            now() - CASE WHEN n <= 25 THEN 401 ELSE 399 END * interval '1 day' FROM generate_series(1, 40) AS n
+    """)
+
+    dropped = prune(desk)
+
+    assert (dropped["gap_attempts"], dropped["record_versions"]) == (25, 25)
+    for table in ("gap_attempts", "record_versions"):
+        assert desk.one(f"SELECT min(place), count(*) FROM {table}") == {"min": 26, "count": 15}  # noqa: S608
+
+
 def test_a_run_is_dropped_when_it_is_old_and_others_came_after_it(desk: Desk) -> None:
     old, young = add_runs(desk, OLD), add_runs(desk, 399, retention.LAST_RUNS)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.screenshots import SHOTS, SIZE, shoot
-from tests.support.scripted import Scenario
+from tests.support.scripted import Scenario, record, state
 from tests.web.conftest import Running, collect
 from tests.web.test_checks import ADD, BAD, GOOD, MANIFEST, try_token
 
@@ -57,6 +57,15 @@ def opened(chromium: Browser, running: Running, **options: Any) -> Page:
     page = chromium.new_context(base_url=running.url, **options).new_page()
     page.goto(running.server.link())
     return page
+
+
+def every_page(running: Running, scenario: Scenario) -> list[str]:
+    """The path of each page, when there is something to show on it."""
+    collect(scenario)
+    scenario.send(record("a", title="another one"), state({"at": 2}))
+    scenario.run()
+    a_record = f"/connections/1/streams/items/records/{running.server.access.name_of('a')}"
+    return [*PAGES, a_record, f"{a_record}/versions/1"]
 
 
 def press_until(page: Page, text: str, *, most: int = 60) -> None:
@@ -133,14 +142,14 @@ def test_no_script_is_needed_to_change_something(chromium: Browser, running: Run
 def test_every_page_fits_and_loads_nothing_from_elsewhere(
     chromium: Browser, running: Running, scenario: Scenario, width: int, scheme: str
 ) -> None:
-    collect(scenario)
+    pages = every_page(running, scenario)
     page = opened(chromium, running, viewport={"width": width, "height": 700}, color_scheme=scheme)
     asked: list[str] = []
     complaints: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
 
-    for path in PAGES:
+    for path in pages:
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
@@ -151,11 +160,11 @@ def test_every_page_fits_and_loads_nothing_from_elsewhere(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible(chromium: Browser, running: Running, scenario: Scenario, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    collect(scenario)
+    pages = every_page(running, scenario)
     page = opened(chromium, running, color_scheme=scheme)
     broken: dict[str, Any] = {}
 
-    for path in PAGES:
+    for path in pages:
         page.goto(path)
         found = axe.run(page).response["violations"]
         broken |= {f"{path}: {one['id']}": [node["html"] for node in one["nodes"]] for one in found}

@@ -10,7 +10,7 @@ import pytest
 
 from pdpp_worker.web.site import DOCUMENTS, FORMS, PAGES
 from tests.cli.conftest import Cli
-from tests.support.scripted import Scenario
+from tests.support.scripted import Scenario, record
 from tests.web.conftest import Owner, collect
 
 EVERY_PAGE = [
@@ -117,6 +117,25 @@ def test_home_answers_in_one_sentence_and_has_a_card_for_each_connection(owner: 
     )
 
 
+@pytest.mark.parametrize(("begun", "left_s"), [(True, 90.0), (False, None)])
+def test_a_run_at_work_tells_how_much_is_left_once_all_its_streams_have_begun(
+    owner: Owner, scenario: Scenario, *, begun: bool, left_s: float | None
+) -> None:
+    scenario.send(record("a"))
+    run_id = scenario.queue()
+    scenario.execute("UPDATE runs SET spent_s = 30")
+    scenario.execute("DELETE FROM run_streams")
+    counted = "INSERT INTO run_streams (run_id, stream, progress_count, progress_total) VALUES (:run, :stream, :n, :of)"
+    scenario.execute(counted, run=run_id, stream="items", n=25, of=100)
+    if not begun:
+        scenario.execute(counted, run=run_id, stream="later", n=None, of=None)
+
+    [card] = owner.json("/home.json")["cards"]
+
+    assert card["left_s"] == left_s
+    assert ("about 1 min 30 s of work" in owner.get("/")) == begun
+
+
 def test_what_waits_for_the_owner_is_named_with_the_streams(owner: Owner, scenario: Scenario) -> None:
     collect(scenario)
     scenario.execute("UPDATE gaps SET status = 'exhausted', next_attempt_at = NULL")
@@ -136,6 +155,24 @@ def test_gaps_are_grouped_by_reason_with_who_acts(owner: Owner, scenario: Scenar
 
     assert groups["rate_limited"]["who_mends"] == "time"
     assert groups["template_unknown"]["who_acts"] == "version above 1.0.0"
+
+
+def test_a_gap_lists_every_try_and_tells_how_many_are_not_kept(owner: Owner, cli: Cli, scenario: Scenario) -> None:
+    collect(scenario)
+    scenario.execute("UPDATE gaps SET attempts = 3")
+    scenario.execute("DELETE FROM gap_attempts")
+    collect(scenario)
+
+    document, page, said = owner.json("/gaps/1.json"), owner.get("/gaps/1"), cli.ok("why", "1")
+
+    [one] = document["tries"]
+    assert (one["number"], one["run_id"], one["reason"], one["asked_by"]) == (4, 2, "rate_limited", "manual")
+    assert document["tries_not_kept"] == 3
+    assert '<td class="n">4</td>' in page
+    for words in ("3 earlier tries were not kept.", "rate limited"):
+        assert words in page
+        assert words in said
+    assert re.search(r"^try 4\t.*run 2 by you: rate limited", said, re.MULTILINE)
 
 
 def test_runs_are_filtered(owner: Owner, scenario: Scenario) -> None:

@@ -255,13 +255,69 @@ def test_nothing_of_it_is_shown_to_strangers(owner: Owner, scenario: Scenario) -
         assert stranger.post("/records", data={"words": "x"}).status_code == 303
 
 
-def test_a_record_says_what_is_kept_of_its_versions(owner: Owner, scenario: Scenario) -> None:
+def test_the_filter_of_a_stream_finds_its_records_and_no_others(owner: Owner, scenario: Scenario) -> None:
     take(scenario)
-    [hit] = found(owner, words="green")
+    scenario.send(record("t2", "talks", topic="More words", at="2024-01-02T00:00:00Z"), state(2, "talks"))
+    scenario.run()
+    indexer.index(scenario.db)
+    form = owner.get("/connections/1/streams/talks").split('<form method="post" action="/records"')[1]
+    fields = {name: value for name, value in inputs(form.split("</form>")[0]) if name}
 
-    page = owner.get(f"/connections/1/streams/{hit['stream']}/records/{hit['name']}")
+    hits = found(owner, **{**fields, "words": "words"})
 
-    assert "Earlier versions are not kept" in page
+    assert fields == {"connection": "1", "stream": "talks", "words": ""}
+    assert [(one["stream"], one["title"]) for one in hits] == [("talks", "More words")]
+    assert found(owner, **{**fields, "words": "letter"}) == []
+
+
+def change(scenario: Scenario) -> None:
+    """Let the talk have another topic, and lose its size."""
+    scenario.send(record("t1", "talks", topic="Blue doors", at="2024-01-01T00:00:00Z"), state(2, "talks"))
+    scenario.run()
+    indexer.index(scenario.db)
+
+
+def test_a_record_lists_its_earlier_versions_with_what_changed(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+    change(scenario)
+    path = name_of(owner, "talks", "Blue doors")
+
+    [version] = owner.json(f"{path}.json")["versions"]
+
+    assert (version["place"], version["run_id"], version["replaced_by_run_id"]) == (1, 1, 2)
+    assert {one["member"]: (one["kind"], one["before"], one["after"]) for one in version["changes"]} == {
+        "topic": ("changed", "Green doors", "Blue doors"),
+        "size": ("removed", 7, None),
+    }
+    page = owner.get(path)
+    assert "<del>Green doors</del> <ins>Blue doors</ins>" in page
+    assert f'href="{path}/versions/1"' in page
+
+
+def test_an_earlier_version_can_be_read_and_is_found_by_no_word(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+    change(scenario)
+    path = name_of(owner, "talks", "Blue doors")
+
+    version = owner.json(f"{path}/versions/1.json")
+
+    assert version["data"] == {"id": "t1", "topic": "Green doors", "at": "2024-01-01T00:00:00Z", "size": 7}
+    assert "Green doors" in owner.get(f"{path}/versions/1")
+    assert owner.browser.get(f"{path}/versions/2").status_code == 404
+    assert found(owner, words="green") == []
+
+
+def test_hostile_text_stays_text_in_a_version(owner: Owner, scenario: Scenario) -> None:
+    scenario.manifest = manifest(TALKS)
+    for text in (HOSTILE, "calm"):
+        scenario.send(record("t1", "talks", topic=text), state(text, "talks"))
+        scenario.run()
+    indexer.index(scenario.db)
+    path = name_of(owner, "talks", "calm")
+
+    for page in (owner.get(path), owner.get(f"{path}/versions/1")):
+        assert "&lt;script&gt;" in page
+        assert "<script>parent" not in page
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pdpp_worker.coverage import all_streams, item
 from pdpp_worker.coverage.item import Answer, Cost
 from pdpp_worker.coverage.member_answer import about_member, with_member
 from pdpp_worker.coverage.outlook import Outlook, read
-from pdpp_worker.coverage.phrases import in_words, tries, waiting
+from pdpp_worker.coverage.phrases import asked_by, forgotten_tries, in_words, tried, tries, waiting
 from pdpp_worker.coverage.source_parts import find
 from pdpp_worker.coverage.stream import StreamCoverage
 from pdpp_worker.coverage.times import due, duration, local
@@ -24,6 +24,7 @@ from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.store.views import item_views, member_views
+from pdpp_worker.store.views.attempt_views import GapAttempt
 from pdpp_worker.store.views.reading import take_snapshot
 
 _RESOLVED_BY = {
@@ -104,6 +105,7 @@ def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
         ("resolved by", _RESOLVED_BY[answer.who_mends] if answer.who_mends else ""),
         ("found missing", f"{local(gap.opened_at)}, run {gap.first_run_id}" if gap else ""),
         ("last tried", f"{_moment(gap.last_tried_at)}run {gap.last_run_id}, {tries(gap.attempts)}" if gap else ""),
+        *_tries(answer),
         ("reason", gap.reason if gap else ""),
         ("error", (gap.last_error if gap else None) or ""),
         ("closed", local(gap.closed_at) if gap and gap.closed_at else ""),
@@ -115,6 +117,20 @@ def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
         ("refused", f"{rejection.error}; {rejection.bytes:,} bytes are kept" if rejection else ""),
     ]
     return [(name, "\n".join(wrap(value, width=PROSE_WIDTH - 16))) for name, value in rows if value]
+
+
+def _tries(answer: Answer) -> Sequence[tuple[str, str]]:
+    """The tries of the gap, one a line."""
+    return [
+        ("", forgotten_tries(answer.tries_not_kept)),
+        *((f"try {one.number}", _try(one)) for one in answer.tries),
+    ]
+
+
+def _try(one: GapAttempt) -> str:
+    words = f"{local(one.at)}, run {one.run_id} by {asked_by(one)}: {tried(one)}"
+    words += f"; {one.error}" if one.error else ""
+    return words + (f"; pause wanted until {local(one.retry_after)}" if one.retry_after else "")
 
 
 def _moment(at: datetime | None) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from pdpp_worker.protocol.messages import GapToClose
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.gaps import credentials
+from pdpp_worker.store.gaps.attempts import UNRESOLVED
 from pdpp_worker.store.gaps.due import COUNTED, IS_DUE, IS_TIMELY, PRESSURE_REASONS
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy, next_attempt
 from pdpp_worker.store.gaps.selection import IS_SELECTED, IS_SUPPORTED, GapFilter, ScopeKinds, parameters
@@ -66,6 +67,7 @@ _BLOCKED_UNTIL = text(f"""
 """)
 # A version that time alone kept from trying has not failed on a gap: it tries again.
 _RECORD_FAILED_ATTEMPT = text(f"""
+    WITH changed AS (
     UPDATE gaps SET attempts = attempts + 1, last_run_id = :run_id, tried_run_id = :run_id, leased_by_run_id = NULL,
         connector_version_seen = CASE WHEN recovery_kind = 'retry_on_connector_upgrade' AND :transient
             THEN connector_version_seen ELSE :version END,
@@ -76,6 +78,9 @@ _RECORD_FAILED_ATTEMPT = text(f"""
     WHERE gaps.connection_id = :connection_id AND connections.id = gaps.connection_id AND {IS_DUE}
         AND last_run_id <> :run_id AND {_IS_KNOWN}
         AND (gaps.id = ANY(CAST(:assigned AS bigint[])) OR (:walked AND NOT ({IS_SUPPORTED})))
+    RETURNING gaps.id, attempts, status, next_attempt_at
+    ), {UNRESOLVED}
+    SELECT count(*) FROM changed
 """)
 
 

@@ -9,16 +9,23 @@ from sqlalchemy import Connection, TextClause, text
 from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_hash
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.effects import Closing, GapClosure, GapKey, KeyFetched, KeyProven
+from pdpp_worker.store.gaps.attempts import CLOSED
 
 # Under the lease, the version that a run belongs to is the one that works it.
 _CLOSED_BY = "closed_by_version = (SELECT connector_version FROM runs WHERE runs.id = :run_id)"
+_RETURNED = f"""
+    RETURNING gaps.id, stream, attempts, tried_run_id, status, next_attempt_at
+    ), {CLOSED}
+    SELECT stream FROM changed
+"""
 _CLOSE = f"""
+    WITH changed AS (
     UPDATE gaps SET status = :status, closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL,
         {_CLOSED_BY}
     FROM unnest(CAST(:streams AS text[]), CAST(:hashes AS bytea[])) AS said (said_stream, said_hash)
     WHERE connection_id = :connection_id AND stream = said_stream AND scope_hash = said_hash AND closed_at IS NULL
         AND {{proved}}
-    RETURNING stream
+    {_RETURNED}
 """
 _PROVED: Mapping[type[Closing], TextClause] = {
     kind: text(_CLOSE.format(proved=proved))
@@ -33,15 +40,17 @@ _PROVED: Mapping[type[Closing], TextClause] = {
 }
 # A walk of the whole stream from its beginning has passed every part of it; what it missed again, it said itself.
 _CLOSE_PASSED = text(f"""
+    WITH changed AS (
     UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL,
         {_CLOSED_BY}
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND last_run_id <> :run_id
         AND NOT scope ? 'resource_id' AND EXISTS (SELECT 1 FROM run_streams
             WHERE run_streams.run_id = :run_id AND run_streams.stream = :stream AND records_emitted > 0)
-    RETURNING stream
+    {_RETURNED}
 """)
 # A walk without a cursor that met nothing where records are held, and came to no checkpoint, is not believed.
 _CLOSE_WHOLE = text(f"""
+    WITH changed AS (
     UPDATE gaps SET status = 'recovered', closed_at = clock_timestamp(), last_run_id = :run_id, leased_by_run_id = NULL,
         {_CLOSED_BY}
     WHERE connection_id = :connection_id AND stream = :stream AND closed_at IS NULL AND scope_hash = :hash
@@ -51,7 +60,7 @@ _CLOSE_WHOLE = text(f"""
                     AND (records_emitted > 0 OR checkpoints_committed > 0))
             OR NOT EXISTS (SELECT 1 FROM records
                 WHERE records.connection_id = :connection_id AND records.stream = :stream AND deleted_at IS NULL))
-    RETURNING stream
+    {_RETURNED}
 """)
 _MISSING_IN = text("""
     SELECT stream FROM unnest(CAST(:streams AS text[])) AS stream WHERE EXISTS (

@@ -13,6 +13,7 @@ from pdpp_worker.protocol.reasons import MAY_HAVE_PASSED
 from pdpp_worker.protocol.scope import WHOLE_STREAM, scope_json
 from pdpp_worker.store.batch import Claim
 from pdpp_worker.store.effects import GapKey, GapReport
+from pdpp_worker.store.gaps.attempts import REPORTED
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy, next_attempt
 from pdpp_worker.store.values import encode, storable
 
@@ -34,6 +35,12 @@ _LOOK_AGAIN = f"""(CASE
 # A closed gap that is missed again is the same row, open again, its attempts counted anew. One that the owner waived
 # stays waived; a whole stream only for that reason, and not for one that asks for the owner, which is new each time.
 _UPSERT = text(f"""
+    WITH missed AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb,
+            exact_scope text, scope_hash text, reason text, recovery_kind text, timed bool, may_have_passed bool,
+            retry_after timestamptz, version_required text, locator jsonb, exact_locator text, record_key jsonb,
+            last_error text)
+    ), changed AS (
     INSERT INTO gaps AS held (connection_id, stream, parent_stream, scope, exact_scope, scope_hash, reason,
         recovery_kind, first_run_id, last_run_id, tried_run_id, status, attempts, opened_at, next_attempt_at,
         retry_after, opened_by_version, connector_version_seen, connector_version_required, detail_locator,
@@ -43,10 +50,7 @@ _UPSERT = text(f"""
         CASE WHEN timed THEN greatest(pause_until, {next_attempt("0")})
             WHEN may_have_passed THEN clock_timestamp() + interval '1 day' END,
         pause_until, :version, :version, version_required, locator, exact_locator, record_key, last_error
-    FROM jsonb_to_recordset(:misses) AS missed (stream text, parent_stream text, scope jsonb, exact_scope text,
-        scope_hash text, reason text, recovery_kind text, timed bool, may_have_passed bool, retry_after timestamptz,
-        version_required text, locator jsonb, exact_locator text, record_key jsonb, last_error text),
-        LATERAL (SELECT CASE WHEN retry_after < clock_timestamp() + interval '1 day' THEN retry_after
+    FROM missed, LATERAL (SELECT CASE WHEN retry_after < clock_timestamp() + interval '1 day' THEN retry_after
             WHEN retry_after IS NOT NULL THEN clock_timestamp() + interval '1 day' END AS pause_until) AS longest
     ON CONFLICT ON CONSTRAINT uq_gaps_scope DO UPDATE SET
         parent_stream = excluded.parent_stream, scope = excluded.scope, exact_scope = excluded.exact_scope,
@@ -78,7 +82,9 @@ _UPSERT = text(f"""
         AND held.scope = '{{"partition": {{}}}}'
         AND (held.reason <> excluded.reason OR (excluded.recovery_kind = 'retry_by_runtime'
             AND excluded.next_attempt_at IS NULL)))
-    RETURNING stream, scope_hash, opened_at = now() AS opened
+    RETURNING held.id, stream, scope_hash, attempts, status, next_attempt_at, opened_at = now() AS opened
+    ), {REPORTED}
+    SELECT stream, scope_hash, opened FROM changed
 """).bindparams(bindparam("misses", type_=JSONB))
 
 

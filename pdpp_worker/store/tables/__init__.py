@@ -17,13 +17,14 @@ from pdpp_worker.store.tables.schema_of_connections import (
     schedules,
     source_members,
 )
-from pdpp_worker.store.tables.schema_of_gaps import gaps
-from pdpp_worker.store.tables.schema_of_index import index_queue, record_index
+from pdpp_worker.store.tables.schema_of_gaps import gap_attempts, gaps
+from pdpp_worker.store.tables.schema_of_index import index_queue, month_counts, record_index
 from pdpp_worker.store.tables.schema_of_records import (
     checkpoints,
     coverage,
     deletion_doubts,
     held_counts,
+    record_versions,
     records,
     rejections,
 )
@@ -38,15 +39,18 @@ __all__ = [
     "deletion_doubts",
     "events",
     "fleet_processes",
+    "gap_attempts",
     "gaps",
     "held_counts",
     "index_queue",
     "leases",
     "metadata",
+    "month_counts",
     "notices",
     "rate_history",
     "rate_states",
     "record_index",
+    "record_versions",
     "records",
     "rejections",
     "removals",

@@ -1,4 +1,4 @@
-"""The table of gaps."""
+"""The tables of gaps, and of their tries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
+    DateTime,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -114,4 +116,25 @@ gaps = Table(
         "ix_gaps_let_go", "connection_id", "stream", postgresql_where=text("status IN ('waived', 'absent_upstream')")
     ),
     Index("ix_gaps_last_run", "last_run_id"),
+)
+
+# Added to and never changed. `place` counts the rows of a gap, `number` its tries since it was opened last.
+gap_attempts = Table(
+    "gap_attempts",
+    metadata,
+    Column("gap_id", BigInteger, ForeignKey("gaps.id", ondelete="CASCADE"), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("asked_by", Text),
+    Column("connector_version", Text),
+    # The gap's status after it.
+    Column("outcome", Text, nullable=False),
+    # NULL: the run ended without a word of the gap, or closed it.
+    Column("reason", Text),
+    Column("error", Text),
+    moment("retry_after"),
+    moment("next_attempt_at"),
+    Index("ix_gap_attempts_at", "at"),
 )

@@ -5,10 +5,10 @@ They are filled after the records, so that collecting waits for none of it.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Table, Text, text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 
-from pdpp_worker.store.tables.columns import metadata, moment
+from pdpp_worker.store.tables.columns import connection, metadata, moment
 
 # No foreign keys: see `records`.
 record_index = Table(
@@ -34,6 +34,17 @@ record_index = Table(
         "key",
         postgresql_where=text("thread IS NOT NULL"),
     ),
+)
+
+# How many of them there are in each month. Triggers on `record_index` keep it.
+month_counts = Table(
+    "month_counts",
+    metadata,
+    connection(primary_key=True),
+    Column("stream", Text, primary_key=True),
+    # Its beginning, UTC.
+    Column("month", DateTime(timezone=True), primary_key=True),
+    Column("records", BigInteger, nullable=False),
 )
 
 # A row for each batch that wrote records of a stream.

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Identity, Index, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZMULTIRANGE
 
 from pdpp_worker.store.tables.columns import connection, metadata, moment, one_of
@@ -33,6 +46,28 @@ records = Table(
     Index(
         "ix_records_deleted_with", "connection_id", "deleted_with", postgresql_where=text("deleted_with IS NOT NULL")
     ),
+)
+
+# The content that another one took the place of. No foreign key, for the same reason.
+record_versions = Table(
+    "record_versions",
+    metadata,
+    Column("connection_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("stream", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    # NULL: it was too large to keep.
+    Column("data", JSONB),
+    Column("raw", LargeBinary),
+    Column("bytes", BigInteger, nullable=False),
+    Column("partial", Boolean, nullable=False),
+    Column("emitted_at", DateTime(timezone=True), nullable=False),
+    moment("deleted_at"),
+    Column("run_id", BigInteger, nullable=False),
+    Column("connector_version", Text),
+    Column("replaced_by_run_id", BigInteger, nullable=False),
+    Column("replaced_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Index("ix_record_versions_replaced", "replaced_at"),
 )
 
 # How many of them there are. Triggers on `records` keep it; a connection's rows go with the connection.

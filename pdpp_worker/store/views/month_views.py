@@ -7,28 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 
-# From one month that has records to the one before: a month's records are counted in the index, and none is read.
-_HELD = text("""
-    WITH RECURSIVE months AS (
-        SELECT stream, date_trunc('month', last.at, 'UTC') AS month
-        FROM held_counts CROSS JOIN LATERAL (
-            SELECT at FROM record_index WHERE connection_id = :id AND stream = held_counts.stream
-            ORDER BY at DESC LIMIT 1
-        ) AS last
-        WHERE connection_id = :id
-        UNION ALL
-        SELECT months.stream, date_trunc('month', earlier.at, 'UTC')
-        FROM months CROSS JOIN LATERAL (
-            SELECT at FROM record_index WHERE connection_id = :id AND stream = months.stream AND at < month
-            ORDER BY at DESC LIMIT 1
-        ) AS earlier
-    )
-    SELECT stream, month, (
-        SELECT count(*) FROM record_index
-        WHERE connection_id = :id AND stream = months.stream
-            AND at >= month AND at < (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'
-    ) AS records FROM months
-""")
+_HELD = text("SELECT stream, month, records FROM month_counts WHERE connection_id = :id AND records > 0")
 _PERIODS = text("""
     SELECT stream, scope #>> '{range,since}' AS since, scope #>> '{range,until}' AS until FROM gaps
     WHERE connection_id = :id AND closed_at IS NULL AND scope ? 'range' ORDER BY gaps.id LIMIT :most

@@ -130,6 +130,13 @@ _FOUND_RUNS = text(f"""{_RUNS}
 """)
 _RUN = text(f"{_RUNS} WHERE runs.id = :run_id")
 _RUN_STREAMS = text("SELECT * FROM run_streams WHERE run_id = :run_id ORDER BY stream")
+# Nobody can tell while a stream is still to begin.
+_LEFT = text("""
+    SELECT CASE WHEN bool_and(progress_total IS NOT NULL OR streams.records_emitted > 0)
+        THEN min(runs.spent_s) * sum(greatest(progress_total - coalesce(progress_count, 0), 0))
+            / nullif(sum(least(progress_count, progress_total)), 0) END AS left_s
+    FROM run_streams AS streams JOIN runs ON runs.id = run_id WHERE run_id = :run_id
+""")
 _STATED_COST = text("SELECT data -> 'cost' FROM events WHERE run_id = :run_id AND type = 'run_queued'")
 
 
@@ -174,6 +181,12 @@ def stated_cost(connection: Connection, run_id: int) -> RunCost:
     """The cost that a run which retries gaps was expected to have when it was queued."""
     cost: dict[str, Any] = connection.execute(_STATED_COST, {"run_id": run_id}).scalar_one()
     return RunCost(cost["items"], cost["interval_ms"], cost["learned"])
+
+
+def left_s(connection: Connection, run_id: int) -> float | None:
+    """The working time that a run has left at its pace so far, s; None: nobody can tell."""
+    found = connection.execute(_LEFT, {"run_id": run_id}).scalar_one()
+    return None if found is None else float(found)
 
 
 def streams(connection: Connection, run_id: int) -> list[RunStreamView]:

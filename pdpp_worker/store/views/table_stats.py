@@ -46,7 +46,9 @@ _STATS = text("""
 _FIRST = {
     "events": "SELECT at FROM events ORDER BY id LIMIT 1",
     "rate_history": "SELECT at FROM rate_history ORDER BY id LIMIT 1",
+    "record_versions": "SELECT replaced_at FROM record_versions ORDER BY replaced_at LIMIT 1",
     "runs": "SELECT created_at FROM runs ORDER BY id LIMIT 1",
+    "gap_attempts": "SELECT at FROM gap_attempts ORDER BY at LIMIT 1",
     "gaps": "SELECT opened_at FROM gaps ORDER BY id LIMIT 1",
     "rejections": "SELECT created_at FROM rejections ORDER BY id LIMIT 1",
 }

@@ -9,12 +9,13 @@ from datetime import datetime
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.protocol.stream_manifest import StreamManifest
-from pdpp_worker.store.views import coverage_views, search_views
+from pdpp_worker.store.views import coverage_views, search_views, version_views
 from pdpp_worker.store.views.search_views import FoundRecord, Place, Wanted
 from pdpp_worker.web.console import Page, Visit
 from pdpp_worker.web.entries import Entry, columns, entry_of, member, passage, title_of
 from pdpp_worker.web.pages.connection import one
 from pdpp_worker.web.pages.home import outlooks
+from pdpp_worker.web.version_changes import in_short
 
 PAGE = 50
 LONGEST_THREAD = 500
@@ -71,6 +72,7 @@ def record(visit: Visit) -> Page:
         **{name: value for name, value in asdict(row).items() if name != "connection_id"},
         "title": title_of(row, declared),
         "below": below,
+        "versions": in_short(version_views.of_record(visit.connection, visit.id, row.stream, row.key), row.data),
     }
     shown = {
         "outlook": outlook,
@@ -79,6 +81,23 @@ def record(visit: Visit) -> Page:
         "thread": visit.console.access.name_of(row.thread) if row.thread is not None and declared else None,
     }
     return Page("record.html", document, shown)
+
+
+def version(visit: Visit) -> Page:
+    """An earlier version of a record."""
+    outlook, row = _found(visit)
+    kept = version_views.of_record(visit.connection, visit.id, row.stream, row.key)
+    found = next((one for one in kept if one.place == visit.path["place"]), None)
+    if found is None:
+        raise NotFoundError("There is no such version, or it is not kept any more.")
+    document = {
+        "connection": outlook.view.name,
+        "stream": row.stream,
+        "key": row.key,
+        "title": title_of(row, _declared(outlook, row.stream)),
+        **asdict(found),
+    }
+    return Page("version.html", document, {"outlook": outlook, "name": visit.path["name"]})
 
 
 def thread(visit: Visit) -> Page:
