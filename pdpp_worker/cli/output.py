@@ -54,13 +54,25 @@ def wrap(text: str, *, width: int = PROSE_WIDTH, indent: int = 0) -> list[str]:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), whole: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    header: bool = True,
 ) -> None:
     """Print rows of text under their columns: as `make_table` on a terminal, else separated by tabs."""
     if sys.stdout.isatty():
-        console().print(make_table(columns, rows, right=right, whole=whole))
+        table = make_table(columns, rows, right=right, whole=whole)
+        table.show_header = header
+        console().print(table)
     else:
-        _print_lines([columns, *rows])
+        _print_lines([*([columns] if header else []), *rows])
+
+
+def said_once(name: str, index: int) -> str:
+    """A name that several rows share: on a terminal in the first of them, in a pipe in each."""
+    return "" if index and sys.stdout.isatty() else name
 
 
 def print_pairs(rows: Iterable[tuple[str, str]]) -> None:

@@ -25,6 +25,23 @@ def _collect(scenario: Scenario) -> None:
     scenario.run()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("status", "coverage", "rate", "runs", "gaps mine", "connection list", "connectors", "data list", "db stats"),
+        "runs show 1",
+    ],
+)
+def test_a_table_in_a_pipe_has_tabs_between_its_cells(cli: Cli, scenario: Scenario, command: str) -> None:
+    _collect(scenario)
+
+    lines = [line for line in cli.ok(*command.split()).splitlines() if "\t" in line]
+
+    tables = {line.count("\t") for line in lines}
+    assert len(tables) == (2 if command == "runs show 1" else 1)  # its facts, and its streams
+    assert not any("  " in line for line in lines)
+
+
 def test_a_run_shows_the_books_of_its_streams(cli: Cli, scenario: Scenario) -> None:
     _collect(scenario)
 

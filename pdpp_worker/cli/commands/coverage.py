@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pdpp_worker.cli.output import Json, print_json, print_table, say, wrap
+from pdpp_worker.cli.output import Json, print_json, print_table, said_once, say, wrap
 from pdpp_worker.cli.remarks import remarks
 from pdpp_worker.cli.source_tables import left_out
 from pdpp_worker.coverage import all_streams
@@ -60,7 +60,7 @@ def _counts(one: StreamCoverage) -> tuple[str, str]:
 def _print(found: Sequence[StreamCoverage], inventories: Inventories) -> None:
     columns = ("connection", "stream", "held", "missing", "verdict")
     rows = [
-        ("" if index else connection, titled(one), *_counts(one), in_words(one.verdict))
+        (said_once(connection, index), titled(one), *_counts(one), in_words(one.verdict))
         for connection, streams in groupby(found, key=lambda one: one.connection)
         for index, one in enumerate(streams)
     ]

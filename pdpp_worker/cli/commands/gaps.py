@@ -13,7 +13,7 @@ import typer
 from pdpp_worker.cli.gap_options import Gaps, Stream, Why
 from pdpp_worker.cli.groups import ListsByName
 from pdpp_worker.cli.number_options import MOST
-from pdpp_worker.cli.output import Json, console, make_table, print_json_line, say
+from pdpp_worker.cli.output import Json, print_json_line, print_table, say
 from pdpp_worker.coverage.documents import gap_document
 from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.coverage.phrases import waiting
@@ -115,9 +115,7 @@ def _print(found: Iterator[GapView], name: str, outlooks: Mapping[str, Outlook])
 def _print_gaps(gaps: Iterable[GapView], outlooks: Mapping[str, Outlook], *, header: bool) -> None:
     columns = ("gap", "scope", "reason", "tries", "next try", "who acts")
     rows = (_cells(gap, outlooks[gap.connection]) for gap in gaps)
-    table = make_table(columns, rows, right=("gap", "tries"), whole=("reason", "next try", "who acts"))
-    table.show_header = header
-    console().print(table)
+    print_table(columns, rows, right=("gap", "tries"), whole=("reason", "next try", "who acts"), header=header)
 
 
 def _cells(gap: GapView, outlook: Outlook) -> tuple[str, ...]:
