@@ -53,6 +53,11 @@ def wrap(text: str, *, width: int = PROSE_WIDTH, indent: int = 0) -> list[str]:
     )
 
 
+def prose(text: str, *, width: int) -> str:
+    """Prose for a cell: in lines of at most `width` columns on a terminal, in one line in a pipe."""
+    return "\n".join(wrap(text, width=width)) if sys.stdout.isatty() else one_line(text)
+
+
 def print_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],

@@ -16,10 +16,11 @@ from pdpp_worker import registry
 from pdpp_worker.cli.output import console, make_table, note
 from pdpp_worker.coverage.phrases import number, waiting
 from pdpp_worker.coverage.waits import Wait, wait_of
-from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues
+from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues, starts_on_request
 from pdpp_worker.errors import PdppError
 from pdpp_worker.inert import one_line
 from pdpp_worker.owner.session import Database
+from pdpp_worker.settings import get_settings
 from pdpp_worker.store.views import run_views
 from pdpp_worker.store.views import wait_views as store
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
@@ -114,7 +115,7 @@ def _require_workers(view: RunView) -> None:
         served = served_queues()
     except (OperationalError, OSError):
         served = {}
-    if queue not in served:
+    if queue not in served and not starts_on_request(queue, get_settings().data_dir):
         raise PdppError(
             f"Run {view.id} of {view.connection} is queued, but no worker of the queue {queue} answers; "
             f"it starts once one does. {START_THE_FLEET}"

@@ -20,7 +20,7 @@ from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.phrases import obstacles
 from pdpp_worker.data_dirs import other_data_dirs
 from pdpp_worker.doctor import separation_checks
-from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues
+from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues, starts_on_request
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.local.endpoints import Endpoints, resolve
@@ -68,7 +68,7 @@ def _server_checks(settings: Settings) -> Iterator[Check]:
     finally:
         db.close()
     yield _check("Redis", lambda: _redis(settings, servers))
-    yield _check("workers", _workers)
+    yield _check("workers", partial(_workers, settings))
 
 
 def _check(what: str, look: Look) -> Check:
@@ -227,7 +227,7 @@ def _redis(settings: Settings, servers: Endpoints) -> str:
     return f"version {version}, noeviction"
 
 
-def _workers() -> str:
+def _workers(settings: Settings) -> str:
     from kombu.exceptions import OperationalError
 
     from pdpp_worker.tasks.app import QUEUES
@@ -236,7 +236,7 @@ def _workers() -> str:
         served = served_queues()
     except (OperationalError, OSError) as error:
         raise ConfigurationError(f"The broker cannot be reached: {error}. Check PDPP_BROKER_URL.") from None
-    idle = [queue for queue in QUEUES if queue not in served]
+    idle = [queue for queue in QUEUES if queue not in served and not starts_on_request(queue, settings.data_dir)]
     if idle:
         raise ConfigurationError(f"The broker answers, but no worker takes from {', '.join(idle)}. {START_THE_FLEET}")
     return f"the broker answers, and {', '.join(sorted({name for names in served.values() for name in names}))}"

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pdpp_worker.local import locks
+
 START_THE_FLEET = "Start the fleet with: pdpp-worker up"
 _ANSWER_S = 2.0
+
+
+def starts_on_request(queue: str, data_dir: Path) -> bool:
+    """Whether the fleet of this data directory runs, and starts a worker for the queue once there is work for it."""
+    lock = data_dir / "fleet.lock"
+    return queue == "local" and lock.exists() and locks.is_locked(lock)
 
 
 def served_queues(timeout_s: float = _ANSWER_S) -> dict[str, list[str]]:

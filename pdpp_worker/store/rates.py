@@ -29,7 +29,8 @@ _NOTE = text("""
     INSERT INTO rate_history (connection_id, at, interval_ms, ceiling_ms, quota_per_minute, refused_at, retry_after_s)
     SELECT :connection_id, clock_timestamp(), (state ->> 'interval_ms')::double precision,
         (state ->> 'ceiling_ms')::double precision, (state ->> 'quota_per_minute')::double precision,
-        (state #>> '{back_off,at}')::timestamptz, (state #>> '{back_off,retry_after_s}')::double precision
+        CASE WHEN state #>> '{back_off,why}' IN ('rate_limited', 'upstream_pressure')
+            THEN (state #>> '{back_off,at}')::timestamptz END, (state #>> '{back_off,retry_after_s}')::double precision
     FROM (SELECT CAST(:state AS jsonb) AS state) AS given WHERE state ->> 'interval_ms' IS NOT NULL
 """).bindparams(bindparam("state", type_=JSONB))
 # A rate that a crash of the server forgets is learned again, so nobody waits for the disk.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from redis import Redis
 
 from pdpp_worker.doctor import workers
+from pdpp_worker.local.supervisor import hold_fleet
 from pdpp_worker.settings import Settings, get_settings
 from tests.cli.conftest import Cli
 from tests.support.fleet import worker
@@ -70,6 +72,20 @@ def test_a_queue_that_nobody_serves_is_named(
         until(lambda: "no worker takes from collect." in _workers(cli)["found"], member)
 
         assert not _workers(cli)["ok"]
+
+
+def test_a_worker_that_a_running_fleet_starts_on_request_is_not_missed(
+    cli: Cli, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_ANSWER_S", 2.0)
+    lock = hold_fleet(settings.data_dir)
+    try:
+        with worker(settings, tmp_path, queues="control,collect") as member:
+            member.wait_for("ready")
+
+            until(lambda: _workers(cli)["ok"], member)
+    finally:
+        os.close(lock)
 
 
 def test_without_workers_it_says_how_to_start_them(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,14 +21,19 @@ from tests.web.conftest import Owner
 
 TARGETED = {"recovery": {"supports_targeted_resource_fetch": True}}
 
-REFUSED = {"at": "2026-01-01T00:00:00+00:00", "why": "429", "retry_after_s": 30.0}
+REFUSED = {"at": "2026-01-01T00:00:00+00:00", "why": "rate_limited", "retry_after_s": 30.0}
 
 
-def note(desk: Desk, interval_ms: float, *, minutes_ago: float = 0.0, refused: bool = False) -> None:
+FAILED = {**REFUSED, "why": "network_error", "retry_after_s": None}
+
+
+def note(
+    desk: Desk, interval_ms: float, *, minutes_ago: float = 0.0, back_off: dict[str, object] | None = None
+) -> None:
     """Note a rate as a worker does at the end of a slice, so long ago."""
     state = {"interval_ms": interval_ms, "ceiling_ms": 250.0, "quota_per_minute": None, "back_off": None}
     with desk.db.begin() as connection:
-        rates.save(connection, desk.claim, {**state, "back_off": REFUSED if refused else None})
+        rates.save(connection, desk.claim, {**state, "back_off": back_off})
         connection.execute(
             text(
                 "UPDATE rate_history SET at = clock_timestamp() - :minutes * interval '1 minute', "
@@ -46,7 +51,8 @@ def desk(db: Database) -> Desk:
 
 def test_what_was_noted_is_shown_with_its_refusals(owner: Owner, desk: Desk) -> None:
     note(desk, 1000.0, minutes_ago=30)
-    note(desk, 2000.0, minutes_ago=29, refused=True)
+    note(desk, 2000.0, minutes_ago=29, back_off=REFUSED)
+    note(desk, 2000.0, minutes_ago=28, back_off=FAILED)
     page = f"/connections/{desk.connection_id}/rate"
 
     history = owner.json(f"{page}.json?period=1h")["history"]

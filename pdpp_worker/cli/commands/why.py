@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, say, wrap
+from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, prose, say
 from pdpp_worker.cli.remarks import remarks
 from pdpp_worker.coverage import all_streams, item
 from pdpp_worker.coverage.item import Answer, Cost
@@ -116,7 +116,7 @@ def _facts(answer: Answer) -> Sequence[tuple[str, str]]:
         ("deleted", local(record.deleted_at) if record and record.deleted_at else ""),
         ("refused", f"{rejection.error}; {rejection.bytes:,} bytes are kept" if rejection else ""),
     ]
-    return [(name, "\n".join(wrap(value, width=PROSE_WIDTH - 16))) for name, value in rows if value]
+    return [(name, prose(value, width=PROSE_WIDTH - 16)) for name, value in rows if value]
 
 
 def _tries(answer: Answer) -> Sequence[tuple[str, str]]:
