@@ -40,7 +40,7 @@ class Unpacker(Service[_Stream]):
         self._archive = self.file.enter_context(zipfile.ZipFile(file))
         file.longest_list = None
         self._members = self._archive.infolist()
-        _refuse_overlaps(self._members)
+        self._shared = _sharing(self._members, self._archive.start_dir)
         return [
             Member(one.filename, one.file_size, one.compress_size, one.CRC, one.header_offset) for one in self._members
         ]
@@ -52,18 +52,26 @@ class Unpacker(Service[_Stream]):
 
     def member(self, number: int, index: int) -> None:
         """Begin to read a member of the archive."""
-        one = self._members[index]
-        if one.file_size > most_unpacked(one.compress_size):
-            raise zipfile.BadZipFile(_TOO_DENSE)
+        one = self._member(index)
         self.parts[number] = _Stream(self._archive.open(one), one.file_size)
 
     def gunzip(self, number: int, index: int | None) -> None:
         """Begin to read a member that is gzipped, or the open file."""
-        file = self._alone if index is None else self._archive.open(self._members[index])
-        size = file.seek(0, io.SEEK_END) if index is None else self._members[index].file_size
+        one = None if index is None else self._member(index)
+        file = self._alone if one is None else self._archive.open(one)
+        size = file.seek(0, io.SEEK_END) if one is None else one.file_size
         file.seek(0)
         packed = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
         self.parts[number] = _Stream(packed, most_unpacked(size))
+
+    def _member(self, index: int) -> zipfile.ZipInfo:
+        """A member that may be unpacked."""
+        one = self._members[index]
+        if index in self._shared:
+            raise zipfile.BadZipFile("it shares bytes with another member")
+        if one.file_size > most_unpacked(one.compress_size):
+            raise zipfile.BadZipFile(_TOO_DENSE)
+        return one
 
     def read(self, number: int, size: int) -> bytes:
         """The next bytes of what has this number; none at its end."""
@@ -78,11 +86,25 @@ def most_unpacked(packed: int) -> int:
     return max(DENSE_FREE_BYTES, DENSEST * packed)
 
 
-def _refuse_overlaps(members: list[zipfile.ZipInfo]) -> None:
-    """Refuse members that share bytes: a few megabytes of them unpack to as much as one likes."""
-    for one, after in pairwise(sorted(members, key=lambda member: member.header_offset)):
-        if one.header_offset + _HEADER_BYTES + one.compress_size > after.header_offset:
-            raise zipfile.BadZipFile("its members overlap")
+def _sharing(members: list[zipfile.ZipInfo], end: int) -> frozenset[int]:
+    """The places of members that share bytes with others, or with the list of members that begins at `end`.
+
+    A few megabytes of such ones unpack to as much as one likes. Some programs list a member twice, which does no harm.
+    """
+    order = sorted(range(len(members)), key=lambda place: (members[place].header_offset, place))
+    found: set[int] = set()
+    for place, after in pairwise(order):
+        one, other = members[place], members[after]
+        if other.header_offset == one.header_offset:
+            found |= set() if other.filename == one.filename else {after}
+        elif _end_of(one) > other.header_offset:
+            found.add(place)
+    return frozenset(found | {place for place in order[-1:] if _end_of(members[place]) > end})
+
+
+def _end_of(member: zipfile.ZipInfo) -> int:
+    """The least offset at which a member can end."""
+    return member.header_offset + _HEADER_BYTES + member.compress_size
 
 
 class _Bounded(io.FileIO):
