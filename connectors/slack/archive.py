@@ -30,31 +30,39 @@ TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
 UNREADABLE = (UnreadableDatabaseError, OSError)
 """Failures of a damaged archive."""
 
+LARGEST_DATA = 4 * 1024 * 1024
+"""Bytes of an object that is read; SQLite would refuse a larger value, and with it all that comes after."""
 _BEGINNING = (0, "")
+
+
+def _data(table: str) -> str:
+    """The object in a row of the table; null where it is too large."""
+    return f"CASE WHEN length({table}.DATA) <= {LARGEST_DATA} THEN CAST({table}.DATA AS BLOB) END"
+
 
 # The plus keeps SQLite from the index by channel, which would lead through all messages of a channel for each of them.
 # A message comes once for each of its earlier versions, since a question for them would cost more than the message.
-_MESSAGES = """
-    SELECT m.CHUNK_ID, m.ID, m.CHANNEL_ID, m.TS, CAST(m.DATA AS BLOB), CAST(o.DATA AS BLOB)
+_MESSAGES = f"""
+    SELECT m.CHUNK_ID, m.ID, m.CHANNEL_ID, m.TS, {_data("m")}, {_data("o")}
     FROM MESSAGE m LEFT JOIN MESSAGE o ON o.ID = m.ID AND o.CHUNK_ID < m.CHUNK_ID AND +o.CHANNEL_ID = m.CHANNEL_ID
-    WHERE {where} AND NOT EXISTS (
+    WHERE {{where}} AND NOT EXISTS (
         SELECT 1 FROM MESSAGE n WHERE n.ID = m.ID AND n.CHUNK_ID > m.CHUNK_ID AND +n.CHANNEL_ID = m.CHANNEL_ID)
     ORDER BY m.CHUNK_ID, m.ID, o.CHUNK_ID DESC
-"""
+"""  # noqa: S608 - a constant
 MESSAGES_AFTER = _MESSAGES.format(where="(m.CHUNK_ID, m.ID) > (?, ?)")
-_NEWEST = """
-    SELECT t.CHUNK_ID, t.ID, CAST(t.DATA AS BLOB), {columns}, EXISTS (
-        SELECT 1 FROM {table} o WHERE o.ID = t.ID AND o.CHUNK_ID < t.CHUNK_ID)
-    FROM {table} t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
-        AND NOT EXISTS (SELECT 1 FROM {table} n WHERE n.ID = t.ID AND n.CHUNK_ID > t.CHUNK_ID)
+_NEWEST = f"""
+    SELECT t.CHUNK_ID, t.ID, {_data("t")}, {{columns}}, EXISTS (
+        SELECT 1 FROM {{table}} o WHERE o.ID = t.ID AND o.CHUNK_ID < t.CHUNK_ID)
+    FROM {{table}} t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
+        AND NOT EXISTS (SELECT 1 FROM {{table}} n WHERE n.ID = t.ID AND n.CHUNK_ID > t.CHUNK_ID)
     ORDER BY t.CHUNK_ID, t.ID
-"""
-_CHANNELS = """
-    SELECT t.CHUNK_ID, t.ID, CAST(t.DATA AS BLOB), {columns}, EXISTS (
+"""  # noqa: S608 - a constant
+_CHANNELS = f"""
+    SELECT t.CHUNK_ID, t.ID, {_data("t")}, {{columns}}, EXISTS (
         SELECT 1 FROM CHANNEL n WHERE n.ID = t.ID AND n.CHUNK_ID > t.CHUNK_ID)
     FROM CHANNEL t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
     ORDER BY t.CHUNK_ID, t.ID
-"""
+"""  # noqa: S608 - a constant
 _KNOWN_FILE = """
     SELECT {columns}, CAST(DATA AS BLOB) FROM FILE WHERE ID = ? AND CHUNK_ID < ? ORDER BY CHUNK_ID DESC
 """

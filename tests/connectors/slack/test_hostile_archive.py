@@ -14,7 +14,7 @@ from pdpp_worker.confined import databases
 from pdpp_worker.confined.child_pool import ChildPool
 from pdpp_worker.confined.table_reader import CACHE_KIB
 from tests.connectors.slack.account import ArchiveMaker, archived, file, said, stamp
-from tests.connectors.slack.conftest import Holder, skips
+from tests.connectors.slack.conftest import Holder, gaps, skips
 
 ONE = stamp(1)
 _MADE = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 1000)"
@@ -63,9 +63,21 @@ def test_a_table_that_is_made_as_it_is_read_is_not_read(directory: Path, on_disk
     assert set(on_disk.held("messages")) == {f"C1:{ONE}"}
 
 
+def test_an_object_that_is_too_large_costs_its_own_row(directory: Path, on_disk: Holder) -> None:
+    maker = archived(directory, {"C1": [said(ONE), said(stamp(2))]})
+    maker.execute("UPDATE MESSAGE SET DATA = zeroblob(60000000) WHERE TS = ?", ONE)
+    maker.close()
+
+    sent = on_disk.run()
+
+    assert skips(sent) == {}
+    assert set(gaps(sent)) == {f"C1:{ONE}"}
+    assert set(on_disk.held("messages")) == {f"C1:{stamp(2)}"}
+
+
 def test_a_search_without_end_is_given_up(directory: Path, on_disk: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(databases, "LONGEST_SEARCH_S", 0.2)
-    rows = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 20000)"
+    rows = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 6000)"
     replaced(
         directory,
         "FILE",
