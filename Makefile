@@ -13,10 +13,10 @@ AUDIT_DB ?=
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos matrix hostile wheel unit lint types format docs shots lock audit sbom bench clean remove
+.PHONY: help demo test chaos matrix hostile defences wheel unit lint types format docs shots lock audit sbom bench clean remove
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run ## collect from a practice provider, with everything that goes wrong
 	$(BIN)/pdpp-worker demo $(ARGS)
@@ -32,6 +32,9 @@ matrix: $(VENV)/.dev ## run a fleet on other servers, as far as this machine has
 
 hostile: $(VENV)/.dev ## run a fleet on everything hostile, with what takes minutes
 	PDPP_HOSTILE=1 $(BIN)/python -m pytest tests/fleet/test_hostile_files.py $(ARGS)
+
+defences: $(VENV)/.dev ## take each defence out of a copy of the code: its test has to fail; ARGS="zip" picks some
+	$(BIN)/python -m tests.docs.defences $(ARGS)
 
 wheel: $(VENV)/.dev ## build the package, install it alone into an empty environment, and run a fleet there
 	PDPP_WHEEL=1 $(BIN)/python -m pytest tests/test_wheel.py $(ARGS)

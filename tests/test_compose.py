@@ -16,7 +16,8 @@ import yaml
 from psycopg import errors, sql
 from sqlalchemy import make_url
 
-from pdpp_worker.command.connector_user import accounts
+from pdpp_worker.command import connector_user
+from pdpp_worker.command.connector_user import NoOtherUserError, accounts
 from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.local.embedded.database_roles import SUPERUSER
 from pdpp_worker.privileges import CAPABILITIES
@@ -34,6 +35,13 @@ SERVICES: dict[str, Any] = WHOLE["services"]
 FLEET = sorted(SERVICES.keys() - {"postgres", "valkey", "prometheus", "grafana"})
 AT_WORK = {"cli", "collect", "local", "web"}
 """Services that work on connections: they need credentials, files and the world."""
+PROGRAMS = AT_WORK - {"web"}
+"""Those that run connectors, which may be programs."""
+
+
+def expanded(text: str) -> str:
+    """The text with its shell-like variables replaced by their defaults."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
@@ -41,28 +49,32 @@ def test_a_container_has_no_privileges_and_a_bound_on_what_it_takes(service: str
     one = SERVICES[service]
 
     assert one["cap_drop"] == ["ALL"]
-    assert "cap_add" not in one
+    assert set(one.get("cap_add", [])) == (set(CAPABILITIES) if service in PROGRAMS else set())
     assert "no-new-privileges:true" in one["security_opt"]
     assert one["read_only"] is True
     assert one["pids_limit"] > 0
     assert one["mem_limit"]
-    assert service in FLEET or one["user"].split(":")[0] != "0"
+    assert (one.get("user", "").split(":")[0] == "0") == (service in PROGRAMS)
 
 
-def test_only_services_that_run_programs_may_become_their_users() -> None:
-    users = yaml.safe_load((ROOT / "docker" / "compose.users.yaml").read_text())["services"]
+@pytest.mark.parametrize("service", sorted(PROGRAMS))
+def test_each_run_of_a_program_gets_a_user_of_its_own_and_the_fleet_is_not_root(service: str) -> None:
+    one = SERVICES[service]
+    prepared = one["entrypoint"][2]
+    given = {f"+{name.lower()}" for name in CAPABILITIES}
 
-    assert users.keys() == AT_WORK - {"web"}
-    for one in users.values():
-        prepared = one["entrypoint"][2]
-        given = {f"+{name.lower()}" for name in CAPABILITIES}
-        assert set(one["cap_add"]) == set(CAPABILITIES)
-        assert [set(found.split(",")) for found in re.findall(r"-caps=(\S+)", prepared)] == [given, given]
-        assert "--reuid=10001 --regid=10001 --clear-groups" in prepared
-        assert "/run/secrets:uid=10001,gid=10001,mode=0700" in one["tmpfs"]
-        assert "security_opt" not in one
-        assert "cap_drop" not in one
-        accounts(Settings(connector_user=one["environment"]["PDPP_CONNECTOR_USER"]))
+    assert [set(found.split(",")) for found in re.findall(r"-caps=(\S+)", prepared)] == [given, given]
+    assert "--reuid=10001 --regid=10001 --clear-groups" in prepared
+    assert "/run/secrets:uid=10001,gid=10001,mode=0700" in one["tmpfs"]
+    assert accounts(Settings(connector_user=expanded(one["environment"]["PDPP_CONNECTOR_USER"])))[0].is_own
+
+
+def test_the_console_runs_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connector_user, "may_change_user", lambda: False)  # as a container without capabilities
+    wanted = expanded(SERVICES["web"]["environment"]["PDPP_CONNECTOR_USER"])
+
+    with pytest.raises(NoOtherUserError):
+        accounts(Settings(connector_user=wanted))
 
 
 def test_no_service_is_given_a_secret_that_it_does_not_need() -> None:

@@ -8,7 +8,6 @@ be an old one. So a conversation that an earlier export held in a newer version 
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from functools import partial
 from hashlib import blake2b
@@ -51,7 +50,7 @@ from pdpp_worker.connector.json_fields import table, text
 SUPPLIED = (*TREES, *ROWS)
 STATE_CHARS = 2048
 """A cursor that is longer is saved the more seldom: about so much is written for each conversation."""
-_UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (OSError, zipfile.BadZipFile)
 
 
 def import_archive(start: Start, context: Context, wanted: list[str]) -> Iterator[Message]:

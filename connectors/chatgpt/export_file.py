@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
-from pdpp_worker.connector import open_member, open_zip
+from pdpp_worker.connector import Zip, open_zip
 from pdpp_worker.connector.json_fields import table
 
 ACCOUNT_MEMBER = "user.json"
@@ -71,20 +70,20 @@ def account_of(export: Export) -> dict[str, Any]:
 
 
 class _Zip:
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+    def __init__(self, path: Path, archive: Zip) -> None:
         self._path, self._archive = path, archive
 
     def names(self) -> list[str]:
-        return self._archive.namelist()
+        return [one.name for one in self._archive.members]
 
     def open(self, name: str) -> IO[bytes]:
-        return open_member(self._archive, name)
+        return self._archive.open(name)
 
     def size(self, name: str) -> int:
-        return self._archive.getinfo(name).file_size
+        return self._archive.named(name).size
 
     def signs(self) -> list[Any]:
-        contents = [(one.filename, one.CRC, one.file_size, one.header_offset) for one in self._archive.infolist()]
+        contents = [(one.name, one.crc, one.size, one.offset) for one in self._archive.members]
         return [*_signs(self._path), contents]
 
 

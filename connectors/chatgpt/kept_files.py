@@ -37,7 +37,7 @@ class KeptFiles:
 
         Raises:
             ConfigurationError: the directory cannot be written.
-            OSError, zipfile.BadZipFile, zlib.error: the source cannot be read.
+            OSError, zipfile.BadZipFile: the source cannot be read.
         """
         draft = self._directory / f"{key}.new"
         try:

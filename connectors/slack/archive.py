@@ -8,53 +8,61 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from connectors.slack.archive_guard import as_sentence, guard
 from connectors.slack.archive_rows import Crowd, MessageRow, Row, day, decode, require
 from connectors.slack.archive_schema import Schema
 from connectors.slack.errors import ArchiveError
 from connectors.slack.fields import integer, micros, text, ts_of
 from connectors.slack.rows import Obj
 from connectors.slack.small_rows import GONE_MODES
-from pdpp_worker.connector import Reason
+from pdpp_worker.connector import ForeignDatabase, Reason, UnreadableDatabaseError, open_database
 
 FILE_NAME = "slackdump.sqlite"
 TABLES = ("SESSION", "CHUNK", "MESSAGE", "CHANNEL")
 """Tables by which an archive is known; one that is missing costs what it would say, and nothing else."""
 
-UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError, MemoryError)
-"""Failures of a damaged archive. SQLite's message about one may hold bytes of it that are no text; a MemoryError tells
-that it met its limit."""
+UNREADABLE = (UnreadableDatabaseError, OSError)
+"""Failures of a damaged archive."""
 
+LARGEST_DATA = 4 * 1024 * 1024
+"""Bytes of an object that is read; SQLite would refuse a larger value, and with it all that comes after."""
 _BEGINNING = (0, "")
 
+
+def _data(table: str) -> str:
+    """The object in a row of the table; null where it is too large."""
+    return f"CASE WHEN length({table}.DATA) <= {LARGEST_DATA} THEN CAST({table}.DATA AS BLOB) END"
+
+
 # The plus keeps SQLite from the index by channel, which would lead through all messages of a channel for each of them.
-_MESSAGES = """
-    SELECT m.CHUNK_ID, m.ID, m.CHANNEL_ID, m.TS, CAST(m.DATA AS BLOB), EXISTS (
-        SELECT 1 FROM MESSAGE o WHERE o.ID = m.ID AND o.CHUNK_ID < m.CHUNK_ID AND +o.CHANNEL_ID = m.CHANNEL_ID)
-    FROM MESSAGE m WHERE {where} AND NOT EXISTS (
+# A message comes once for each of its earlier versions, since a question for them would cost more than the message.
+_MESSAGES = f"""
+    SELECT m.CHUNK_ID, m.ID, m.CHANNEL_ID, m.TS, {_data("m")}, {_data("o")}
+    FROM MESSAGE m LEFT JOIN MESSAGE o ON o.ID = m.ID AND o.CHUNK_ID < m.CHUNK_ID AND +o.CHANNEL_ID = m.CHANNEL_ID
+    WHERE {{where}} AND NOT EXISTS (
         SELECT 1 FROM MESSAGE n WHERE n.ID = m.ID AND n.CHUNK_ID > m.CHUNK_ID AND +n.CHANNEL_ID = m.CHANNEL_ID)
-    ORDER BY m.CHUNK_ID, m.ID
-"""
+    ORDER BY m.CHUNK_ID, m.ID, o.CHUNK_ID DESC
+"""  # noqa: S608 - a constant
 MESSAGES_AFTER = _MESSAGES.format(where="(m.CHUNK_ID, m.ID) > (?, ?)")
-_EARLIER = """
-    SELECT CAST(DATA AS BLOB) FROM MESSAGE WHERE ID = ? AND CHUNK_ID < ? AND +CHANNEL_ID = ? ORDER BY CHUNK_ID DESC
-"""
-_NEWEST = """
-    SELECT t.CHUNK_ID, t.ID, CAST(t.DATA AS BLOB), {columns} FROM {table} t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
-        AND NOT EXISTS (SELECT 1 FROM {table} n WHERE n.ID = t.ID AND n.CHUNK_ID > t.CHUNK_ID)
+_NEWEST = f"""
+    SELECT t.CHUNK_ID, t.ID, {_data("t")}, {{columns}}, EXISTS (
+        SELECT 1 FROM {{table}} o WHERE o.ID = t.ID AND o.CHUNK_ID < t.CHUNK_ID)
+    FROM {{table}} t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
+        AND NOT EXISTS (SELECT 1 FROM {{table}} n WHERE n.ID = t.ID AND n.CHUNK_ID > t.CHUNK_ID)
     ORDER BY t.CHUNK_ID, t.ID
-"""
-_CHANNELS = """
-    SELECT t.CHUNK_ID, t.ID, CAST(t.DATA AS BLOB), {columns} FROM CHANNEL t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
+"""  # noqa: S608 - a constant
+_CHANNELS = f"""
+    SELECT t.CHUNK_ID, t.ID, {_data("t")}, {{columns}}, EXISTS (
+        SELECT 1 FROM CHANNEL n WHERE n.ID = t.ID AND n.CHUNK_ID > t.CHUNK_ID)
+    FROM CHANNEL t WHERE (t.CHUNK_ID, t.ID) > (?, ?)
     ORDER BY t.CHUNK_ID, t.ID
-"""
+"""  # noqa: S608 - a constant
 _KNOWN_FILE = """
     SELECT {columns}, CAST(DATA AS BLOB) FROM FILE WHERE ID = ? AND CHUNK_ID < ? ORDER BY CHUNK_ID DESC
 """
@@ -94,31 +102,23 @@ def open_archive(path: Path) -> Iterator[Archive]:
     if not path.is_file():
         raise ArchiveError(f"there is no {path.name} in the directory that `archive` names")
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?{_mode(path)}", uri=True, check_same_thread=False)
-        try:
-            yield Archive(connection, guard(connection))
-        finally:
-            connection.close()
+        with open_database(path) as database:
+            yield Archive(database)
     except UNREADABLE as error:
         raise ArchiveError(as_sentence(error)) from error
 
 
-def _mode(path: Path) -> str:
-    """The mode in which to open the file, by the logs that lie beside it."""
-    sizes = {name: log.stat().st_size for name in ("wal", "journal") if (log := Path(f"{path}-{name}")).exists()}
-    if sizes.get("journal"):
-        return "mode=rw"  # A writer died in the midst of a transaction, which SQLite takes back when it may write.
-    # Without a log the file is whole, and need not be in a directory that can be written.
-    return "mode=ro" if sizes.get("wal") else "mode=ro&immutable=1"
+def as_sentence(error: Exception) -> str:
+    """A failure of the archive as a sentence for the owner."""
+    return f"the archive cannot be read: {error}"
 
 
 class Archive:
     """An open archive; every method raises one of `UNREADABLE` when it cannot be read."""
 
-    def __init__(self, connection: sqlite3.Connection, refused: frozenset[str]) -> None:
-        self.connection = connection
-        connection.text_factory = lambda text: text.decode(errors="replace")
-        self.schema = Schema(connection, refused)
+    def __init__(self, database: ForeignDatabase) -> None:
+        self.database = database
+        self.schema = Schema(database)
         if self.schema.tables.isdisjoint(TABLES):
             text = f"the archive has no table {', '.join(TABLES)}; slackdump's of version 4 has"
             raise ArchiveError(text, Reason.SHAPE_CHANGED)
@@ -137,26 +137,26 @@ class Archive:
         if "SESSION" not in self.schema.tables:
             return []
         query = f"SELECT {self.schema.pick('SESSION', *columns)} FROM SESSION ORDER BY rowid"  # noqa: S608
-        return self.connection.execute(query).fetchall()
+        return self.database.execute(query).fetchall()
 
     def holds(self, table: str) -> bool:
         """Whether a table is there and has any row."""
         query = f"SELECT 1 FROM {table} LIMIT 1"  # noqa: S608
-        return table in self.schema.tables and self.connection.execute(query).fetchone() is not None
+        return table in self.schema.tables and self.database.execute(query).fetchone() is not None
 
     def lists_file(self, key: str) -> bool:
         """Whether a file has a row of its own."""
         query = "SELECT 1 FROM FILE WHERE ID = ? LIMIT 1"
-        return "FILE" in self.schema.tables and self.connection.execute(query, (key,)).fetchone() is not None
+        return "FILE" in self.schema.tables and self.database.execute(query, (key,)).fetchone() is not None
 
     def message_count(self, after: tuple[int, int] = (0, 0)) -> int:
         """The number of rows of messages after a position; superseded ones are counted too."""
         query = "SELECT count(*) FROM MESSAGE WHERE CHUNK_ID >= ?"
-        return int(self.connection.execute(query, after[:1]).fetchone()[0])
+        return int(self.database.execute(query, after[:1]).fetchone()[0])
 
     def newest_message(self) -> int | None:
         """The time at which the newest message was sent, microseconds since 1970."""
-        found = self.connection.execute("SELECT max(ID) FROM MESSAGE").fetchone()[0]
+        found = self.database.execute("SELECT max(ID) FROM MESSAGE").fetchone()[0]
         return found if isinstance(found, int) else None
 
     def messages(self, after: tuple[int, int] = (0, -1)) -> Iterator[MessageRow]:
@@ -175,52 +175,44 @@ class Archive:
         """The newest version of one message."""
         return self._messages(_MESSAGES.format(where="m.ID = ? AND m.CHANNEL_ID = ?"), (micros(ts), channel))
 
-    def earlier(self, row: MessageRow) -> Iterator[Obj]:
-        """Earlier versions of a message, newest first."""
-        for (data,) in self.connection.execute(_EARLIER, (row.id, row.chunk, row.channel)):
-            if (raw := decode(data)) is not None:
-                yield raw
-
     def users(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
         """The newest row of every person."""
         return self._rows(_NEWEST.format(table="S_USER", columns="NULL"), after)
 
     def files(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
-        """The newest row of every file; `extra` is its mode."""
+        """The newest row of every file; `extra` is its mode, and `has_other` says whether there is an older one."""
         return self._rows(_NEWEST.format(table="FILE", columns=self.schema.pick("FILE", "MODE")), after)
 
     def newest(self, table: str, key: str) -> Row | None:
         """The newest row of one channel, person or file; `extra` is when it was loaded."""
         loaded = self.schema.pick(table, "LOAD_DTTM")
         query = f"SELECT CHUNK_ID, ID, CAST(DATA AS BLOB), {loaded} FROM {table} WHERE ID = ? ORDER BY CHUNK_ID DESC"  # noqa: S608
-        row = self.connection.execute(f"{query} LIMIT 1", (key,)).fetchone()
+        row = self.database.execute(f"{query} LIMIT 1", (key,)).fetchone()
         return Row(row[0], row[1], decode(row[2]), day(row[3])) if row else None
 
     def known_file(self, row: Row) -> Obj | None:
         """The last object of a file before it was gone."""
+        if not row.has_other:
+            return None
         query = _KNOWN_FILE.format(columns=self.schema.pick("FILE", "MODE"))
-        for mode, data in self.connection.execute(query, (row.id, row.chunk)):
+        for mode, data in self.database.execute(query, (row.id, row.chunk)):
             raw = decode(data)
             if raw is not None and (text(mode) or text(raw.get("mode"))) not in GONE_MODES:
                 return raw
         return None
 
     def channels(self, after: tuple[int, str] = _BEGINNING) -> Iterator[Row]:
-        """Every row of every channel, oldest first; `extra` is the day (YYYY-MM-DD) on which it was seen so."""
+        """Every row of every channel, oldest first; `extra` is the day (YYYY-MM-DD) on which it was seen so, and
+        `has_other` says whether there is a newer one."""
         for row in self._rows(_CHANNELS.format(columns=self.schema.pick("CHANNEL", "LOAD_DTTM")), after):
             yield row._replace(extra=day(row.extra))
-
-    def is_newest_channel(self, row: Row) -> bool:
-        """Whether there is no newer row of a channel."""
-        query = "SELECT 1 FROM CHANNEL WHERE ID = ? AND CHUNK_ID > ? LIMIT 1"
-        return self.connection.execute(query, (row.id, row.chunk)).fetchone() is None
 
     def workspaces(self, chunk: int) -> Iterator[Obj]:
         """The workspace as auth.test described it in chunks above `chunk`, newest last."""
         columns = {"TEAM_ID": "team_id", "TEAM": "team", "URL": "url", "USER_ID": "user_id", "USERNAME": "user"}
         picked = self.schema.pick("WORKSPACE", *columns, "ENTERPRISE_ID")
         query = f"SELECT {picked} FROM WORKSPACE WHERE CHUNK_ID > ? ORDER BY rowid"  # noqa: S608
-        for row in self.connection.execute(query, (chunk,)):
+        for row in self.database.execute(query, (chunk,)):
             yield dict(zip((*columns.values(), "enterprise_id"), row, strict=True))
 
     def newest_workspace(self) -> Iterator[Obj]:
@@ -231,19 +223,19 @@ class Archive:
     def mark(self, chunk: int) -> str:
         """A short text that tells a chunk from another one of the same number in another copy of the archive."""
         query = f"SELECT {self.schema.pick('CHUNK', 'SESSION_ID', 'TYPE_ID', 'CHANNEL_ID')} FROM CHUNK WHERE ID = ?"  # noqa: S608
-        row = self.connection.execute(query, (chunk,)).fetchone() if "CHUNK" in self.schema.tables else None
+        row = self.database.execute(query, (chunk,)).fetchone() if "CHUNK" in self.schema.tables else None
         table, columns = _BROUGHT.get(row[1] if row is not None else None, ("", ""))
         found = [row]
         if table in self.schema.tables:
             picked = self.schema.pick(table, *columns.split(", "), "LOAD_DTTM")
-            found += self.connection.execute(f"SELECT {picked} FROM {table} WHERE CHUNK_ID = ?", (chunk,))  # noqa: S608
+            found += self.database.execute(f"SELECT {picked} FROM {table} WHERE CHUNK_ID = ?", (chunk,))  # noqa: S608
         return hashlib.sha256(repr(sorted(map(repr, found))).encode()).hexdigest()[:16]
 
     def crowds(self, chunk: int, after: str, also: Iterable[str] = ()) -> Iterator[Crowd]:
         """The members of each channel, after `after`, that is among `also` or in a chunk above `chunk`."""
         finished = {session for session, is_finished in self._sessions("ID", "FINISHED") if is_finished}
-        for channel, session, _ in self.connection.execute(_CROWDS, (after, chunk, json.dumps(sorted(also)))):
-            seen = self.connection.execute(_CROWD, (session, channel)).fetchall()
+        for channel, session, _ in self.database.execute(_CROWDS, (after, chunk, json.dumps(sorted(also)))):
+            seen = self.database.execute(_CROWD, (session, channel)).fetchall()
             gone = [user for user, is_current in seen if not is_current]
             is_short = len(seen) - len(gone) < self._counted(channel)
             # A session that died may have read only the first page of the members.
@@ -259,20 +251,22 @@ class Archive:
         """The highest chunk."""
         if "CHUNK" not in self.schema.tables:
             return 0
-        return int(self.connection.execute("SELECT coalesce(max(ID), 0) FROM CHUNK").fetchone()[0])
+        return int(self.database.execute("SELECT coalesce(max(ID), 0) FROM CHUNK").fetchone()[0])
 
     def _messages(self, query: str, values: Sequence[Any]) -> Iterator[MessageRow]:
-        for chunk, key, channel, ts, data, has_earlier in self.connection.execute(query, values):
+        rows = self.database.execute(query, values)
+        for (chunk, key, channel, ts, data), alike in groupby(rows, itemgetter(slice(5))):
             require("MESSAGE", (chunk, int))
+            earlier = [raw for row in alike if (raw := decode(row[5])) is not None]
             if isinstance(key, int):
                 known_ts = ts if micros(ts) is not None else ts_of(key)
-                yield MessageRow(chunk, key, channel, known_ts, decode(data), bool(has_earlier))
+                yield MessageRow(chunk, key, channel, known_ts, decode(data), earlier)
             else:
                 # SQLite keeps in a column what it is given: such a row costs no other.
                 raw = decode(data) if micros(ts) is not None else None
-                yield MessageRow(chunk, str(key), str(channel), str(ts), raw, has_earlier=False)
+                yield MessageRow(chunk, str(key), str(channel), str(ts), raw, [])
 
     def _rows(self, query: str, after: tuple[int, str]) -> Iterator[Row]:
-        for chunk, key, data, extra in self.connection.execute(query, after):
+        for chunk, key, data, extra, has_other in self.database.execute(query, after):
             require("a table", (chunk, int), (key, str))
-            yield Row(chunk, key, decode(data), extra)
+            yield Row(chunk, key, decode(data), extra, bool(has_other))

@@ -52,10 +52,10 @@ def _members(archive: Archive) -> Iterator[SourceMember]:
         if name.startswith("SQLITE_"):
             continue
         query = f"SELECT count(*) FROM [{name}]"  # noqa: S608
-        yield _member(name, int(archive.connection.execute(query).fetchone()[0]))
+        yield _member(name, int(archive.database.execute(query).fetchone()[0]))
         if name in _BAD:
             query = f"SELECT count(*) FROM {name} WHERE NOT json_valid(CAST(DATA AS TEXT))"  # noqa: S608
-            if bad := int(archive.connection.execute(query).fetchone()[0]):
+            if bad := int(archive.database.execute(query).fetchone()[0]):
                 of, text = list(_COLLECTED[name]), f"rows of {name} that are no JSON"
                 yield SourceMember(kind="table", name=text, disposition="unknown", streams=of, count=bad)
     for name in sorted(archive.schema.refused):

@@ -34,7 +34,7 @@ def found(archive: Archive, factory: RecordFactory, stream: str, position: Obj) 
     if TABLES[stream] not in archive.schema.tables:
         return
     query = _FOUND if stream == MESSAGES else _FILES
-    for row, of, name, data in archive.connection.execute(query, (position.get("found", 0),)):
+    for row, of, name, data in archive.database.execute(query, (position.get("found", 0),)):
         yield from _found(factory, stream, of, name, decode(data))
         position["found"] = row
 
@@ -53,7 +53,7 @@ def saved(archive: Archive, factory: RecordFactory, position: Obj, run: str) -> 
     if TABLES[STARS] not in archive.schema.tables:
         return
     met: dict[str, None] = {}
-    for chunk, data in archive.connection.execute(_SAVED):
+    for chunk, data in archive.database.execute(_SAVED):
         row = personal_rows.star(decode(data) or {})
         if row is not None:
             met[row["id"]] = None

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TypeVar
 
-from connectors.slack.archive import UNREADABLE, Archive
-from connectors.slack.archive_guard import as_sentence
+from connectors.slack.archive import UNREADABLE, Archive, as_sentence
 from connectors.slack.archive_rows import MessageRow, Row
 from connectors.slack.completeness import Completeness, has_begun
 from connectors.slack.errors import Refused, Unreadable

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from typing import Any, NamedTuple
 
 from connectors.slack.fields import decoded
 from connectors.slack.rows import Obj
+from pdpp_worker.connector import UnreadableDatabaseError
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -19,6 +19,7 @@ class Row(NamedTuple):
     id: Any
     raw: Obj | None
     extra: Any = None
+    has_other: bool = False
 
 
 class MessageRow(NamedTuple):
@@ -29,7 +30,8 @@ class MessageRow(NamedTuple):
     channel: str
     ts: str
     raw: Obj | None
-    has_earlier: bool
+    earlier: list[Obj]
+    """Earlier versions, newest first."""
 
 
 class Crowd(NamedTuple):
@@ -45,7 +47,7 @@ class Crowd(NamedTuple):
 def require(table: str, *values: tuple[Any, type]) -> None:
     """SQLite keeps in a column what it is given, whatever the column is declared to hold."""
     if not all(isinstance(value, kind) for value, kind in values):
-        raise sqlite3.DatabaseError(f"{table} has a row whose numbers or ids are of another type than its columns")
+        raise UnreadableDatabaseError(f"{table} has a row whose numbers or ids are of another type than its columns")
 
 
 def day(loaded: Any) -> str | None:

@@ -100,7 +100,7 @@ def _look(archive: Archive) -> Completeness:
         if broken > found.finished[channel]:
             found.unfinished[channel] = broken
     _look_at_list(archive, sessions, set(begun), found)
-    for channel, parent, session in archive.connection.execute(_THREADS):
+    for channel, parent, session in archive.database.execute(_THREADS):
         if channel not in found.unfinished:
             found.unfinished[f"{channel}:{ts_of(parent)}"] = session
     return found
@@ -109,12 +109,12 @@ def _look(archive: Archive) -> Completeness:
 def has_begun(archive: Archive, channel: str) -> bool:
     """Whether anything of a channel's messages was ever fetched, be it none."""
     query = "SELECT 1 FROM CHUNK WHERE CHANNEL_ID = ? AND TYPE_ID IN (0, 1) LIMIT 1"
-    return archive.connection.execute(query, (channel,)).fetchone() is not None
+    return archive.database.execute(query, (channel,)).fetchone() is not None
 
 
 def _sessions(archive: Archive) -> list[Session]:
     columns = archive.schema.pick("SESSION", "ID", "FINISHED", "MODE", "ARGS")
-    rows = archive.connection.execute(f"SELECT {columns} FROM SESSION WHERE ID > 0 ORDER BY ID")  # noqa: S608
+    rows = archive.database.execute(f"SELECT {columns} FROM SESSION WHERE ID > 0 ORDER BY ID")  # noqa: S608
     return [
         Session(key, bool(end), mode and str(mode), frozenset(str(args or "").split("|")) - {""})
         for key, end, mode, args in rows
@@ -124,7 +124,7 @@ def _sessions(archive: Archive) -> list[Session]:
 def _walks(archive: Archive) -> dict[str, dict[int, bool]]:
     """Channel to the sessions that read it, each with whether it came to the channel's end."""
     found: defaultdict[str, dict[int, bool]] = defaultdict(dict)
-    for channel, session, is_final in archive.connection.execute(_WALKS):
+    for channel, session, is_final in archive.database.execute(_WALKS):
         found[str(channel)][session] = bool(is_final)
     return dict(found)
 
@@ -134,7 +134,7 @@ def _reads_whole(sessions: dict[int, Session], session: int, channel: str) -> bo
 
 
 def _look_at_list(archive: Archive, sessions: dict[int, Session], begun: set[str], found: Completeness) -> None:
-    for key, session, is_readable, is_member in archive.connection.execute(_LISTED):
+    for key, session, is_readable, is_member in archive.database.execute(_LISTED):
         channel = str(key)
         if channel in begun or session not in sessions:
             continue

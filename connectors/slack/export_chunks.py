@@ -7,19 +7,16 @@ last answer of a channel or thread.
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from functools import partial
 
-from connectors.slack.errors import Refused, Unreadable
+from connectors.slack.errors import Unreadable
 from connectors.slack.export_parts import Fact, Part, messages_of, named
 from connectors.slack.export_tree import Tree
 from connectors.slack.fields import decoded, integer, micros, text
 from connectors.slack.rows import NO_REPLIES, Obj, is_placeholder
 from connectors.slack.streams import CHANNELS, FILES, MEMBERSHIPS, MESSAGES, USERS, WORKSPACE
-from pdpp_worker.connector import most_unpacked
 from pdpp_worker.connector.json_fields import array, table, tables
 
 LONGEST_LINE = 16 * 1024 * 1024
@@ -66,20 +63,12 @@ def _lines(tree: Tree, name: str) -> Iterator[Obj]:
     """The objects of the lines; one that is no JSON is told once the others are given.
 
     Raises:
-        Refused: the file ends in the middle.
+        Refused: the file is damaged, ends in the middle, or unpacks to far more than its bytes.
         Unreadable: a line is no JSON object, or endless.
     """
     bad = 0
-    with tree.open(name) as file, gzip.GzipFile(fileobj=file) as lines:
-        while True:
-            try:
-                line = lines.readline(LONGEST_LINE)
-            except (EOFError, zlib.error) as error:
-                raise Refused(f"{name} ends in the middle: {error}") from error
-            if not line:
-                break
-            if lines.tell() > most_unpacked(tree.members[name].size):
-                raise Unreadable(f"{name} unpacks to far more than its bytes")
+    with tree.open(name, is_gzipped=True) as lines:
+        while line := lines.readline(LONGEST_LINE):
             if len(line) == LONGEST_LINE:
                 raise Unreadable(f"{name} has a line of more than {LONGEST_LINE // 2**20} MiB")
             chunk = decoded(line)

@@ -36,7 +36,7 @@ class ExportReader:
             of_thread = not thread or thread in (fact.raw.get("ts"), fact.raw.get("thread_ts"))
             return fact.kind == "message" and fact.channel == channel and of_thread
 
-        for tree in self._trees:
+        for tree in self._each():
             lacks = {fact.channel for fact in _facts(tree, channel) if fact.kind == "missing"}
             if lacks.isdisjoint({entity, channel}) and any(map(is_of, _facts(tree, channel))):
                 yield from self._all(tree, is_of, channel)
@@ -69,10 +69,19 @@ class ExportReader:
                 if fact.kind == "nameless":
                     raise ShapeError(f"items of {name} have no id or time of their own")
                 yield from self._records.of(fact)
+            tree.close()
+
+    def _each(self) -> Iterator[Tree]:
+        """The exports one after the other, so that one zip is open at a time."""
+        for tree in self._trees:
+            try:
+                yield tree
+            finally:
+                tree.close()
 
     def _newest(self, is_meant: Callable[[Fact], bool], channel: str = "") -> Iterator[Message]:
         """The records of the facts that are meant, of the newest export that has any."""
-        for tree in self._trees:
+        for tree in self._each():
             if any(map(is_meant, _facts(tree, channel))):
                 yield from self._all(tree, is_meant, channel)
                 return

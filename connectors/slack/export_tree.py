@@ -6,17 +6,17 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from connectors.slack.errors import Refused, Unreadable
-from pdpp_worker.connector import open_member, open_zip
+from pdpp_worker.connector import Zip, open_gzip, open_zip
 
 LONGEST_MEMBER = 32 * 1024 * 1024
 """Largest file of an export that is read as one document, bytes."""
-_BROKEN = (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
+_BROKEN = (OSError, zipfile.BadZipFile)
 """Failures of a file that is cut, damaged, encrypted, or packed in a way that Python does not know."""
 
 
@@ -40,11 +40,10 @@ class Tree:
         """
         self.path = path
         self._open = ExitStack()
-        self._zip: zipfile.ZipFile | None = None
+        self._zip: Zip | None = None
+        self._is_zip = path.is_file()
         try:
-            if path.is_file():
-                self._zip = self._open.enter_context(open_zip(path))
-            found = list(self._in_zip(self._zip) if self._zip is not None else self._in_folder())
+            found = list(self._in_zip() if self._is_zip else self._in_folder())
             self.time = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         except _BROKEN as error:
             raise Refused(f"{path.name} cannot be opened: {error}") from error
@@ -57,10 +56,9 @@ class Tree:
         marks = repr(sorted((name, one.size, one.mark) for name, one in self.members.items()))
         self.identity = hashlib.sha256(marks.encode(errors="replace")).hexdigest()[:16]
 
-    def _in_zip(self, file: zipfile.ZipFile) -> Iterator[Member]:
-        for one in file.infolist():
-            if not one.is_dir():
-                yield Member(one.filename, one.file_size, str(one.CRC))
+    def _in_zip(self) -> Iterator[Member]:
+        with open_zip(self.path) as archive:
+            yield from (Member(one.name, one.size, str(one.crc)) for one in archive.members if not one.is_folder)
 
     def _in_folder(self) -> Iterator[Member]:
         for folder, names, files in os.walk(self.path):
@@ -73,22 +71,30 @@ class Tree:
                     yield Member(inner, stat.st_size, str(stat.st_mtime_ns))
 
     def close(self) -> None:
-        """Leave the zip."""
+        """Leave the zip; it is opened anew when it is read again."""
+        self._zip = None
         self._open.close()
 
     @contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
-        """One file, to be read.
+    def open(self, name: str, *, is_gzipped: bool = False) -> Iterator[IO[bytes]]:
+        """One file, to be read; what it holds, if it is gzipped.
 
         Raises:
             Refused: it cannot be read now.
         """
         try:
-            full = self.members[name].name
-            with open_member(self._zip, full) if self._zip is not None else (self.path / full).open("rb") as file:
+            with self._opened(self.members[name].name, is_gzipped=is_gzipped) as file:
                 yield file
-        except (*_BROKEN, EOFError) as error:
+        except _BROKEN as error:
             raise Refused(f"{name} cannot be read: {error}") from error
+
+    def _opened(self, full: str, *, is_gzipped: bool) -> AbstractContextManager[IO[bytes]]:
+        if not self._is_zip:
+            path = self.path / full
+            return open_gzip(path) if is_gzipped else path.open("rb")
+        if self._zip is None:
+            self._zip = self._open.enter_context(open_zip(self.path))
+        return self._zip.open(full, is_gzipped=is_gzipped)
 
     def read(self, name: str) -> bytes:
         """The content of one file.

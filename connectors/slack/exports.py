@@ -93,6 +93,7 @@ class Exports:
             yield from self._part(parts[number], place)
             place |= {"part": number + 1, "fact": 0}
             yield from self._state(0)
+        tree.close()
         place.clear()
         place["run"] = self._start.run_id
         yield from self._state(RECORDS_PER_STATE)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from connectors.slack.archive import UNREADABLE, Archive
-from connectors.slack.archive_guard import as_sentence
+from connectors.slack.archive import UNREADABLE, Archive, as_sentence
 from connectors.slack.archive_lists import found, saved
 from connectors.slack.archive_rows import MessageRow, Row
 from connectors.slack.fields import text
@@ -124,18 +123,17 @@ class Ingest:
 
     def message(self, row: MessageRow) -> Iterator[Message]:
         """The records of one message, or a gap where its row cannot be read."""
-        earlier = list(self._archive.earlier(row)) if row.has_earlier else []
         if row.raw is None:
             yield unreadable(MESSAGES, message_id(row.channel, row.ts))
         elif not is_placeholder(row.raw):
-            for record in self._factory.message(row.channel, row.ts, row.raw, earlier):
+            for record in self._factory.message(row.channel, row.ts, row.raw, row.earlier):
                 if record.stream not in (FILES, CANVASES) or not self._archive.lists_file(str(record.key)):
                     yield record
             for file in tables(row.raw.get("files")):
                 if (key := text(file.get("id"))) is not None and not self._archive.lists_file(key):
                     yield from self._factory.file(file)
-        elif known := next((raw for raw in earlier if not is_placeholder(raw)), None):
-            yield from self._factory.message(row.channel, row.ts, known, earlier)
+        elif known := next((raw for raw in row.earlier if not is_placeholder(raw)), None):
+            yield from self._factory.message(row.channel, row.ts, known, row.earlier)
 
     def _table(
         self, stream: str, read: Callable[..., Iterator[Row]], emit: Callable[[Row], Iterator[Record]]
@@ -163,9 +161,8 @@ class Ingest:
     def _channel(self, row: Row) -> Iterator[Record]:
         if row.raw is None:
             return
-        is_newest = self._archive.is_newest_channel(row)
         for record in self._factory.channel({**row.raw, "id": row.id}, row.extra or FIRST_SEEN):
-            if is_newest or record.stream != CHANNELS:
+            if not row.has_other or record.stream != CHANNELS:
                 yield record
 
     def _file(self, row: Row) -> Iterator[Record]:

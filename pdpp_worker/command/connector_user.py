@@ -25,6 +25,10 @@ _SHARED_PLACES = (Path("/run"), Path("/tmp"))  # noqa: S108 - a directory of our
 """All fleets of the machine see one of these, whatever their data directories and temporary files are."""
 
 
+class NoOtherUserError(ConfigurationError):
+    """This process may not start programs as another user, which it is told to."""
+
+
 @dataclass(frozen=True)
 class Account:
     """A user of this machine that is not the fleet's; it need not have a name."""
@@ -56,7 +60,7 @@ def accounts(settings: Settings) -> Sequence[Account]:
     if found[0].uid == os.geteuid():
         return ()
     if not may_change_user():
-        raise ConfigurationError(
+        raise NoOtherUserError(
             "PDPP_CONNECTOR_USER needs a fleet that may start programs as another user: run it as root, or with the "
             f"capabilities {', '.join(CAPABILITIES)}."
         )

@@ -2,8 +2,10 @@
 
     python -m pdpp_worker.confined.parser_process MODULE:FUNCTION MEMORY_BYTES CPU_S
 
-A job and its answer are frames: eight bytes of length, then the bytes. The answer is JSON. The child ends when its
-input ends, or when no job comes for a while. It holds no secret: its environment is empty.
+A job and its answer are frames: eight bytes of length, then the bytes. An answer that is no bytes goes as JSON. A class
+in place of the function makes an object that is called; it is asked for `is_open`, and a child whose object is open
+does not end while it waits. Else the child ends when no job comes for a while, and in any case when its input ends. It
+holds no secret: its environment is empty.
 """
 
 from __future__ import annotations
@@ -29,28 +31,33 @@ def main(name: str, memory_bytes: str, cpu_s: str) -> None:
     """Work on jobs until there are no more."""
     module, _, attribute = name.partition(":")
     function = getattr(importlib.import_module(module), attribute)
+    function = function() if isinstance(function, type) else function
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the parser prints is no answer
     _limit(resource.RLIMIT_AS, int(memory_bytes))
     _limit(resource.RLIMIT_CORE, 0)
-    while (job := _next_job(sys.stdin.buffer)) is not None:
+    while (job := _next_job(sys.stdin.buffer, function)) is not None:
         _allow_cpu(float(cpu_s))
         answer = _answer(function, job)
-        answers.write(LENGTH.pack(len(answer)) + answer)
+        answers.write(LENGTH.pack(len(answer)))
+        answers.write(answer)
         answers.flush()
 
 
-def _next_job(jobs: BinaryIO) -> bytes | None:
-    if not select.select([jobs], [], [], IDLE_S)[0]:
-        return None
+def _next_job(jobs: BinaryIO, function: object) -> bytes | None:
+    while not select.select([jobs], [], [], IDLE_S)[0]:
+        if not getattr(function, "is_open", False):
+            return None
     head = jobs.read(LENGTH.size)
     return jobs.read(LENGTH.unpack(head)[0]) if len(head) == LENGTH.size else None
 
 
 def _answer(function: Callable[[bytes], Any], job: bytes) -> bytes:
-    """The function's value as JSON; a child without memory ends at once, since half a parser is left."""
+    """The function's value as bytes; a child without memory ends at once, since half a parser is left."""
     try:
-        return json.dumps(function(job)).encode()  # not orjson: a parser may find lone surrogates
+        value = function(job)
+        # Not orjson: a parser may find lone surrogates.
+        return value if isinstance(value, bytes) else json.dumps(value).encode()
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
 

@@ -1,4 +1,4 @@
-"""Bounds on what an archive lists, and on what a member of it unpacks to."""
+"""Zips and gzipped files, unpacked in a child."""
 
 from __future__ import annotations
 
@@ -7,53 +7,104 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
-DENSEST = 100
-"""Times its bytes; text packs to a tenth, a record of zeros to a thousandth."""
-DENSE_FREE_BYTES = 8 * 1024 * 1024
-"""Below this, unpacked, a member may be as dense as it likes."""
+from pdpp_worker.confined.child_pool import ChildPool
+from pdpp_worker.confined.file_session import Session
+from pdpp_worker.confined.requests import Member, Members
+
 LONGEST_LIST = 16 * 1024 * 1024
-"""Bytes of the list of members: some 160,000 of them; each takes up to a kilobyte of memory."""
+"""Bytes of the list of members: some 160,000 of them."""
+MEMORY_BYTES = 384 * 1024 * 1024
+CPU_S = 20.0
+"""Processor time until an archive is open, and that the next piece of a member may take; a piece takes 10 ms."""
+WALL_S = 120.0
+MOST_FILES = 32
+"""Files of this process that are unpacked at a time."""
+PIECE_BYTES = 128 * 1024
+"""Bytes that are fetched at least, where few are asked for."""
+LARGEST_PIECE = 4 * 1024 * 1024
+
+_CHILDREN = ChildPool(
+    "pdpp_worker.confined.unpacker:Unpacker", memory_bytes=MEMORY_BYTES, cpu_s=CPU_S, wall_s=WALL_S, most=MOST_FILES
+)
+_Reader = Session[Any]
 
 
-def most_unpacked(packed: int) -> int:
-    """Bytes that a member of so many packed bytes may unpack to."""
-    return max(DENSE_FREE_BYTES, DENSEST * packed)
+class Zip:
+    """An open archive. Its members come in their order; of several that have one name, the last one is meant by it."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self._reader = reader
+        self.members: list[Member] = reader.opened
+        self._places = {one.name: place for place, one in enumerate(self.members)}
+        self.is_open = True
+
+    def named(self, name: str) -> Member:
+        """The member of a name. Raises KeyError."""
+        return self.members[self._places[name]]
+
+    def open(self, name: str, *, is_gzipped: bool = False) -> IO[bytes]:
+        """A member's bytes, or what they are when they are unpacked once more.
+
+        Raises:
+            KeyError: there is none of this name.
+            zipfile.BadZipFile: it is damaged, encrypted, or far larger than its bytes; or its reader was ended.
+        """
+        return _begin(self._reader, "gunzip" if is_gzipped else "member", self._places[name])
 
 
 @contextmanager
-def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_zip(path: Path) -> Iterator[Zip]:
     """An archive, to be read.
 
     Raises:
         OSError: it cannot be read.
-        zipfile.BadZipFile: it is none, or lists more members than memory can hold.
+        zipfile.BadZipFile: it is none, or lists more members than memory can hold; or its reader was ended.
     """
-    with _Bounded(path) as file, zipfile.ZipFile(file) as archive:
-        file.is_listed = True
+    reader = Session(_CHILDREN, zipfile.BadZipFile, cast("Any", Members), "zip", str(path), LONGEST_LIST)
+    archive = Zip(reader)
+    try:
         yield archive
+    finally:
+        archive.is_open = False
+        reader.close()
 
 
-def open_member(archive: zipfile.ZipFile, name: str | zipfile.ZipInfo) -> IO[bytes]:
-    """A member's bytes; no more come than its entry says.
-
-    Raises:
-        KeyError: there is none of this name.
-        zipfile.BadZipFile: it is damaged, or unpacks to far more than its bytes.
-    """
-    info = name if isinstance(name, zipfile.ZipInfo) else archive.getinfo(name)
-    if info.file_size > most_unpacked(info.compress_size):
-        raise zipfile.BadZipFile(f"a member unpacks to more than {DENSEST} times its bytes")
-    return archive.open(info)
+@contextmanager
+def open_gzip(path: Path) -> Iterator[IO[bytes]]:
+    """The content of a gzipped file; errors as those of a zip's member."""
+    reader = Session(_CHILDREN, zipfile.BadZipFile, bool, "alone", str(path))
+    try:
+        yield _begin(reader, "gunzip", None)
+    finally:
+        reader.close()
 
 
-class _Bounded(io.FileIO):
-    """The file of an archive, whose list of members is read at once."""
+def _begin(reader: _Reader, question: str, index: int | None) -> IO[bytes]:
+    stream = _Stream(reader, question, index)
+    return cast("IO[bytes]", io.BufferedReader(stream, PIECE_BYTES))
 
-    is_listed = False
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        if not self.is_listed and size is not None and size > LONGEST_LIST:
-            raise zipfile.BadZipFile("it lists too many members; unpack it into a folder")
-        return super().read(-1 if size is None else size)
+class _Stream(io.RawIOBase):
+    """Bytes that a child reads."""
+
+    def __init__(self, reader: _Reader, question: str, index: int | None) -> None:
+        self._reader, self._number = reader, reader.number()
+        reader.ask(bool, question, self._number, index)
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes."""
+        piece = self._reader.ask(bytes, "read", self._number, min(len(buffer), LARGEST_PIECE))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        """Leave it."""
+        if not self.closed:
+            self._reader.drop(self._number)
+        super().close()

@@ -15,8 +15,10 @@ implied when the iterator ends; an exception ends the run as failed, and what wa
 from __future__ import annotations
 
 from pdpp_worker.confined.crowded_json import is_crowded
+from pdpp_worker.confined.databases import ForeignDatabase, UnreadableDatabaseError, open_database
+from pdpp_worker.confined.requests import Member
 from pdpp_worker.confined.room import ConfinedError, Room
-from pdpp_worker.confined.unpacking import most_unpacked, open_member, open_zip
+from pdpp_worker.confined.unpacking import Zip, open_gzip, open_zip
 from pdpp_worker.connector.author_context import Collect, Context
 from pdpp_worker.connector.inventories import inventory_of
 from pdpp_worker.connector.phases import Phase, run_phases
@@ -88,11 +90,13 @@ __all__ = [
     "Done",
     "DoneError",
     "Forbidden",
+    "ForeignDatabase",
     "GapToClose",
     "Gone",
     "Interaction",
     "InteractionResponse",
     "Inventory",
+    "Member",
     "Message",
     "NeedsOwner",
     "Phase",
@@ -113,7 +117,9 @@ __all__ = [
     "State",
     "Throttled",
     "TimeRange",
+    "UnreadableDatabaseError",
     "UpstreamError",
+    "Zip",
     "account_named",
     "closed_as_absent",
     "closed_by",
@@ -122,9 +128,9 @@ __all__ = [
     "inventory_of",
     "is_crowded",
     "known_reason",
-    "most_unpacked",
     "narrowed_streams",
-    "open_member",
+    "open_database",
+    "open_gzip",
     "open_zip",
     "reason_for",
     "refuse",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdpp_worker import registry
+from pdpp_worker.command.connector_user import NoOtherUserError
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local import endpoints
 from pdpp_worker.logs import get_logger
@@ -98,6 +99,8 @@ def _try(settings: Settings, db: Database, row: ConnectionRow, manifest: Manifes
     except NotSignedInError:
         how = f"pdpp-worker connection login {row.name}"
         return Checked(Finding.UNTRIED, f"It cannot be tried before you have signed in: {how}")
+    except NoOtherUserError:
+        return Checked(Finding.UNTRIED, "It cannot be tried here, where no program may have a user of its own.")
     except PdppError as error:
         return Checked(Finding.REFUSED, _sentence(redactor(str(error))))
     except Exception as error:  # noqa: BLE001 - a connector's fault is an outcome; its words may hold what it read

@@ -1,19 +1,21 @@
-"""Each threat names a test that is there."""
+"""Each threat names a test that is there, and has an edit with which that test fails; `make defences` tries them."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+from tests.docs.defences import ROOT, defences, named_tests, rows
 
 
 def test_each_row_names_a_test_that_is_there() -> None:
-    threats = PAGE.partition("## Threats")[2].partition("## What is not")[0]
-    rows = [line for line in threats.splitlines() if line.startswith("| ")][1:]
-    named = [re.search(r"`(tests/\S+\.py)`: `(\w+)` \|$", row) for row in rows]
+    assert rows()
+    for row in rows():
+        named = named_tests(row.rpartition(" | ")[2])
+        assert named, row
+        assert [name for name, file in named if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")] == []
 
-    assert rows
-    assert all(named)
-    assert [one[0] for one in named if one and f"def {one[2]}(" not in (ROOT / one[1]).read_text()] == []
+
+def test_each_row_has_an_edit_that_takes_its_defence_out_of_the_code_as_it_is() -> None:
+    held = defences()
+
+    assert [one.test for one in held] == [name for row in rows() for name, _ in named_tests(row)]
+    for one in held:
+        assert (ROOT / one.file).read_text(encoding="utf-8").count(one.old) >= 1, one.test

@@ -1,5 +1,6 @@
 """Every container of the Kubernetes manifests does its work outside a cluster: as its account, on a read-only root.
 
+Those of compose that run programs become that account by themselves.
 The namespace is this machine's: `unshare` gives the command mounts of its own, `setpriv` takes every capability away.
 """
 
@@ -19,6 +20,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import make_url
 
+from pdpp_worker.privileges import CAPABILITIES
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
 from tests.chaos.servers import PostgresProcess, ValkeyProcess
@@ -26,6 +28,8 @@ from tests.matrix.others import process
 from tests.support.fleet import ROOT
 from tests.support.servers import temporary_data_dir
 from tests.support.waiting import until
+from tests.test_compose import PROGRAMS as WITH_PROGRAMS
+from tests.test_compose import SERVICES, expanded
 from tests.test_kubernetes import CONTAINERS, PODS, secrets_of
 
 ACCOUNT = PODS["collect"]["spec"]["securityContext"]["runAsUser"]
@@ -47,8 +51,11 @@ chown -R "$ACCOUNT:$ACCOUNT" /run/secrets/pdpp /run/data
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -o remount,bind,ro /
 cd /run/data
-exec setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --clear-groups --no-new-privs --inh-caps=-all "$@"
+exec setpriv --no-new-privs --inh-caps=-all $BECOMES "$@"
 """
+_POD = f"--reuid {ACCOUNT} --regid {ACCOUNT} --clear-groups"
+_COMPOSE = f"--bounding-set=-all,{','.join(f'+{name.lower()}' for name in CAPABILITIES)}"
+"""Root in a container that drops all capabilities and adds these."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +78,9 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def started(name: str, command: list[str], urls: dict[str, str], directory: Path) -> Iterator[tuple[Any, Path]]:
+def started(
+    name: str, command: list[str], urls: dict[str, str], directory: Path, becomes: str = _POD, **extra: str
+) -> Iterator[tuple[Any, Path]]:
     """The command of a container, confined as there; yields it and its log."""
     secrets, programs = directory / "secrets", directory / "programs"
     for folder in (secrets, programs):
@@ -84,8 +93,9 @@ def started(name: str, command: list[str], urls: dict[str, str], directory: Path
         (programs / program).chmod(0o755)
     site = next((ROOT / ".venv" / "lib").glob("python3.*/site-packages"))
     values = {one["name"]: one["value"] for one in CONTAINERS[name]["env"] if "METRICS" not in one["name"]}
-    extra = {
+    given = {
         **values,
+        "BECOMES": becomes,
         "SECRETS": str(secrets),
         "PROGRAMS": str(programs),
         "ACCOUNT": str(ACCOUNT),
@@ -95,10 +105,11 @@ def started(name: str, command: list[str], urls: dict[str, str], directory: Path
         "PYTHONPATH": f"{ROOT}:{site}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PDPP_DATA_DIR": "/run/data",
+        **extra,
     }
     confined = ("unshare", "--mount", "sh", "-c", _CONFINED, "sh", *command)
     log = f"{name}-{len(list(directory.iterdir()))}.log"
-    with process(*confined, directory=directory, log=log, **extra) as running:
+    with process(*confined, directory=directory, log=log, **given) as running:
         yield running, directory / log
 
 
@@ -120,6 +131,22 @@ def test_a_container_does_its_work_as_its_account_on_a_read_only_root(
 
     assert not running.returncode or name != "migrate", log.read_text()
     assert not re.search("Read-only file system|Permission denied", log.read_text())
+
+
+@pytest.mark.parametrize("name", sorted(WITH_PROGRAMS))
+def test_a_container_of_compose_that_runs_programs_becomes_the_fleet_and_gives_them_users(
+    name: str, urls: dict[str, str], tmp_path: Path
+) -> None:
+    migrated(urls)
+    entrypoint = [word.replace("$$", "$") for word in SERVICES[name]["entrypoint"]]
+    user = {"PDPP_CONNECTOR_USER": expanded(SERVICES[name]["environment"]["PDPP_CONNECTOR_USER"])}
+    pod, command = ("collect", ["audit"]) if name == "cli" else (name, CONTAINERS[name]["command"])
+
+    with started(pod, [*entrypoint, *command], urls, tmp_path, _COMPOSE, **user) as (running, log):
+        until(lambda: ("[queues]" in log.read_text() and is_at_work(pod, urls, tmp_path)) or running.poll() is not None)
+
+    assert (running.returncode == 0) == (name == "cli"), log.read_text()
+    assert not re.search("Read-only file system|Permission denied|not permitted", log.read_text())
 
 
 def is_at_work(name: str, urls: dict[str, str], directory: Path) -> bool:

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from pdpp_worker.errors import UpstreamError
 from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.typed import TypedTransport
+from pdpp_worker.runtime import slice_context
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -94,8 +94,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def ask(url: str) -> int:
     """The status of an answer, by the client that a connector is handed."""
-    with ProviderClient(TypedTransport(httpx.HTTPTransport()), base_url=url, timeout_s=10) as client:
-        return client.get("/items").status_code
+    slice_context._tls.cache_clear()
+    try:
+        with ProviderClient(TypedTransport(slice_context._plain(signed_in=True)), base_url=url, timeout_s=10) as client:
+            return client.get("/items").status_code
+    finally:
+        slice_context._tls.cache_clear()
 
 
 def test_a_good_certificate_is_taken(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, cast
 
 from connectors.gmail.local.mbox import is_field
-from pdpp_worker.connector import open_member, open_zip
+from pdpp_worker.connector import Member, Zip, open_zip
 
 SNIFFED = 4096
 """Bytes by which a file is known."""
-UNREADABLE = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile)
+UNREADABLE = (OSError, zipfile.BadZipFile)
 """Failures of a file or of an archive that cannot be read."""
 
 _INDEXES = re.compile(
@@ -40,7 +40,7 @@ class MailFile:
     stamp: int
     path: Path
     member: str | None = None
-    archive: zipfile.ZipFile | None = field(default=None, compare=False, repr=False)
+    archive: Zip | None = field(default=None, compare=False, repr=False)
     """The archive, while it is open: to open it takes time for each of its members."""
 
     @property
@@ -66,11 +66,11 @@ class MailFile:
             with self.path.open("rb") as file:
                 yield file
             return
-        if self.archive is not None and self.archive.fp is not None:
-            with open_member(self.archive, self.member) as file:
+        if self.archive is not None and self.archive.is_open:
+            with self.archive.open(self.member) as file:
                 yield cast(BinaryIO, file)
             return
-        with open_zip(self.path) as archive, open_member(archive, self.member) as file:
+        with open_zip(self.path) as archive, archive.open(self.member) as file:
             yield cast(BinaryIO, file)
 
 
@@ -137,22 +137,22 @@ def _file(path: Path, name: str) -> Iterator[Entry]:
 
 def _archive(path: Path, name: str) -> Iterator[Entry]:
     with open_zip(path) as archive:
-        for member in sorted(archive.infolist(), key=lambda one: one.filename):
-            if not member.is_dir():
-                yield _member(archive, member, path, f"{name}!{member.filename}")
+        for member in sorted(archive.members, key=lambda one: one.name):
+            if not member.is_folder:
+                yield _member(archive, member, path, f"{name}!{member.name}")
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, name: str) -> Entry:
-    if (reason := _why_not(name, member.file_size)) is not None:
-        return OtherFile(name, member.file_size, reason)
+def _member(archive: Zip, member: Member, path: Path, name: str) -> Entry:
+    if (reason := _why_not(name, member.size)) is not None:
+        return OtherFile(name, member.size, reason)
     try:
-        with open_member(archive, member) as file:
+        with archive.open(member.name) as file:
             kind = _kind(name, file.read(SNIFFED))
     except UNREADABLE as error:
         return Unreadable(name, _words(error))
     if kind is None:
-        return OtherFile(name, member.file_size)
-    return MailFile(name, kind, member.file_size, member.CRC, path, member.filename, archive)
+        return OtherFile(name, member.size)
+    return MailFile(name, kind, member.size, member.crc, path, member.name, archive)
 
 
 def _why_not(name: str, size: int) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.slack import archive_guard
+from pdpp_worker.confined import databases
 from pdpp_worker.connector import BatchScope, GapToClose, Reason, Record, ResourceScope
 from tests.connectors.slack.account import (
     OWNER,
@@ -279,7 +279,7 @@ def test_a_damaged_schema_is_told_in_a_sentence(directory: Path, on_disk: Holder
 def test_a_value_of_absurd_length_is_not_made_in_memory(
     directory: Path, on_disk: Holder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive_guard, "LONGEST_VALUE", 10_000)
+    monkeypatch.setattr(databases, "LONGEST_VALUE", 10_000)
     maker = archived(directory, {"C1": [said(ONE)]})
     maker.execute("UPDATE MESSAGE SET DATA = zeroblob(20000)")
     maker.close()

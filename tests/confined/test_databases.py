@@ -1,0 +1,79 @@
+"""A SQLite database that a stranger made is read in a child, row by row."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pdpp_worker.confined.databases import ForeignDatabase, UnreadableDatabaseError, open_database
+from pdpp_worker.confined.requests import MOST_ROWS, Rows
+
+pytestmark = pytest.mark.process  # starts processes itself
+
+EVERY_KIND = (1, -(2**63), 1.5, float("inf"), "text", b"\xff\x00", None)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database with a table of values of every kind, and a long one."""
+    with closing(sqlite3.connect(tmp_path / "a.db")) as made, made:
+        made.execute("CREATE TABLE kinds (a, b, c, d, e, f, g)")
+        made.execute("INSERT INTO kinds VALUES (?, ?, ?, ?, ?, ?, ?)", EVERY_KIND)
+        made.execute("CREATE TABLE long (n INTEGER PRIMARY KEY, t TEXT)")
+        made.executemany("INSERT INTO long VALUES (?, ?)", ((n, "x" * 1_000) for n in range(2_000)))
+    return tmp_path / "a.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[ForeignDatabase]:
+    """It, opened."""
+    with open_database(path) as opened:
+        yield opened
+
+
+def test_values_come_as_they_are(database: ForeignDatabase) -> None:
+    assert database.execute("SELECT * FROM kinds").fetchall() == [EVERY_KIND]
+
+
+def test_several_queries_go_on_beside_each_other(database: ForeignDatabase) -> None:
+    outer = (n for (n,) in database.execute("SELECT n FROM long ORDER BY n"))
+
+    assert [(n, database.execute("SELECT ?", (n,)).fetchone()) for n in outer] == [(n, (n,)) for n in range(2_000)]
+
+
+def test_a_query_that_is_left_is_closed_with_the_next_question(database: ForeignDatabase) -> None:
+    for _ in range(50):
+        assert next(iter(database.execute("SELECT t FROM long"))) == ("x" * 1_000,)
+
+    assert database._reader._dropped == [49]
+
+
+def test_nothing_is_written(database: ForeignDatabase) -> None:
+    with pytest.raises(UnreadableDatabaseError, match="readonly"):
+        database.execute("DELETE FROM long")
+
+
+def test_a_killed_reader_costs_the_query_and_the_next_one_is_answered(database: ForeignDatabase) -> None:
+    rows = iter(database.execute("SELECT t FROM long"))
+    next(rows)
+    child = database._reader._child
+    assert child is not None
+    os.kill(child._process.pid, signal.SIGKILL)
+
+    with pytest.raises(UnreadableDatabaseError, match="sudden end"):
+        list(rows)
+    assert database.execute("SELECT count(*) FROM long").fetchone() == (2_000,)
+
+
+@pytest.mark.parametrize("rows", [[[]] * (MOST_ROWS + 1), [[[]] * 10], [[{}]], "text", None])
+def test_an_answer_is_believed_as_far_as_memory_can_hold_it(rows: Any) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.msgpack.decode(msgspec.msgpack.encode((rows, True)), type=Rows)
