@@ -221,8 +221,9 @@ def _next(state: State, known: _Known, gap: ItemGap | None, who: Resolver | None
         return retried if walk is None else f"{retried} {walk}"
     if who is Resolver.NOBODY:
         return f"{NOBODY_RETRIES} Ask for it after all with: {_reopen(gap)}" if gap else NOBODY_RETRIES
-    waits_for_walk = state in (State.NEVER_WALKED, State.NOT_KNOWN, State.FILTERED)
-    return known.stream.next if waits_for_walk else "Nothing is to be done."
+    if state is State.NOT_KNOWN:
+        return f"If the source has it, a walk brings it: pdpp-worker run {known.outlook.view.name}"
+    return known.stream.next if state in (State.NEVER_WALKED, State.FILTERED) else "Nothing is to be done."
 
 
 def _reopen(gap: ItemGap) -> str:
