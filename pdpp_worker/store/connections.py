@@ -150,8 +150,8 @@ def remove(connection: Connection, connection_id: int) -> int:
     """
     leases.lock(connection, [connection_id])
     record_index.forget(connection, connection_id)
-    record_versions.forget(connection, connection_id)
     gone = connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount
+    record_versions.forget(connection, connection_id)
     connection.execute(delete(connections).where(connections.c.id == connection_id))
     removals.note(connection, connection_id)
     return int(gone)

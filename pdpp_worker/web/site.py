@@ -70,7 +70,7 @@ FORMS: Mapping[str, Acts] = {
 _one_try = asyncio.Lock()
 _WRONG_S = 1.0
 """A wrong password takes so long, and one is tried at a time: nobody guesses many."""
-_STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
+_STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
 def make_app(console: Console) -> Starlette:
