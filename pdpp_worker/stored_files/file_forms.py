@@ -61,7 +61,7 @@ def size_of(path: Path, keys: Keys | None) -> int:
 
 def seal_file(path: Path, keys: Keys) -> Path:
     """Write the encrypted form of a clear file beside it; returns where. It is on the disk after a flush."""
-    with _plainly(path) as clear, _beside(path, clear) as (sealed, at):
+    with _plainly(path) as clear, _beside(path) as (sealed, at):
         writer = SealedWriter(sealed, keys)
         shutil.copyfileobj(clear, writer, _CHUNK)
         writer.end()
@@ -70,7 +70,7 @@ def seal_file(path: Path, keys: Keys) -> Path:
 
 def open_file(path: Path, keys: Keys) -> Path:
     """Write the clear form of an encrypted file beside it, whole or not at all; returns where."""
-    with open_sealed(path, keys) as reader, _plainly(path) as like, _beside(path, like) as (clear, at):
+    with open_sealed(path, keys) as reader, _beside(path) as (clear, at):
         shutil.copyfileobj(cast("BinaryIO", reader), clear, _CHUNK)
     return at
 
@@ -84,7 +84,7 @@ def reseal_file(path: Path, keys: Keys) -> Path | None:
     with open_sealed(path, keys) as reader:
         if reader.is_newest:
             return None
-        with _plainly(path) as like, _beside(path, like) as (sealed, at):
+        with _beside(path) as (sealed, at):
             writer = SealedWriter(sealed, keys)
             shutil.copyfileobj(cast("BinaryIO", reader), writer, _CHUNK)
             writer.end()
@@ -102,13 +102,12 @@ def new_file(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def _beside(path: Path, like: BinaryIO) -> Iterator[tuple[BinaryIO, Path]]:
-    """A new file with the rights and times of `like`, which is removed again where the block fails."""
-    at = unfinished_beside(path)
+def _beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A new file with the rights and times of this one, which is removed again where the block fails."""
+    at, told = unfinished_beside(path), path.lstat()
     try:
         with new_file(at) as file:
             yield file, at
-        told = os.fstat(like.fileno())
         at.chmod(told.st_mode & 0o700 | 0o600)
         os.utime(at, ns=(told.st_atime_ns, told.st_mtime_ns))
     except OSError as error:

@@ -61,7 +61,12 @@ class FileStore:
 
     def open(self, path: str) -> BinaryIO:
         """The clear bytes of a file, from any place in it; raises FileNotFoundError where it is not there."""
-        return file_forms.open_clear(self.root / path, self._keys)
+        try:
+            return file_forms.open_clear(self.root / path, self._keys)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ConfigurationError(f"{self.root / path} cannot be read: {error.strerror}.") from None
 
     def read(self, path: str, size: int = -1) -> bytes:
         """The first bytes of a file, or all; raises FileNotFoundError where it is not there."""

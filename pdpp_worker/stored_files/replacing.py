@@ -24,6 +24,7 @@ class Replacing:
         """`alone`: keeps others from the directory while files get their names."""
         self._root, self._alone = root, alone
         self._waiting: list[_Waiting] = []
+        self._bytes = 0
         self.count = 0
         """Files that were put in place."""
 
@@ -33,13 +34,13 @@ class Replacing:
         if (whole := make(path)) is None:
             return
         self._waiting.append(_Waiting(whole, path, seen))
-        waiting_bytes = sum(one.size for one in self._waiting)
-        if len(self._waiting) >= MOST_FILES or waiting_bytes >= MOST_BYTES:
+        self._bytes += whole.stat().st_size
+        if len(self._waiting) >= MOST_FILES or self._bytes >= MOST_BYTES:
             self.commit()
 
     def commit(self) -> None:
         """Let those that wait take their places."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
         try:
             if waiting:
                 to_disk(self._root)
@@ -63,7 +64,6 @@ class _Waiting:
 
     def __init__(self, whole: Path, final: Path, seen: object) -> None:
         self.whole, self._final, self._seen = whole, final, seen
-        self.size = whole.stat().st_size
 
     def put(self) -> bool:
         """Give it the name; returns whether it has it."""
@@ -76,7 +76,7 @@ class _Waiting:
 
 def _signature(path: Path) -> object:
     told = path.lstat()
-    return told.st_ino, told.st_mtime_ns, told.st_size
+    return told.st_ino, told.st_mtime_ns, told.st_ctime_ns, told.st_size
 
 
 def to_disk(directory: Path) -> None:

@@ -39,21 +39,25 @@ class SealedWriter:
 
     def write(self, data: bytes) -> int:
         """Take more bytes."""
-        self._held += data
-        while len(self._held) > PIECE_BYTES:
-            self._write_piece(bytes(self._held[:PIECE_BYTES]), _MORE)
-            del self._held[:PIECE_BYTES]
+        left = memoryview(data)
+        while left:
+            if len(self._held) == PIECE_BYTES:  # more follows, so this piece is not the last
+                self._write_piece(_MORE)
+            part = left[: PIECE_BYTES - len(self._held)]
+            self._held += part
+            left = left[len(part) :]
         return len(data)
 
     def end(self) -> None:
         """Write the last piece."""
-        self._write_piece(bytes(self._held), _LAST)
-        self._held.clear()
+        self._write_piece(_LAST)
 
-    def _write_piece(self, piece: bytes, place: bytes) -> None:
-        sealed = self._cipher.encrypt(_nonce(self._number), piece, place)
-        self._out.write(_SIZE.pack(len(sealed)) + sealed)
+    def _write_piece(self, place: bytes) -> None:
+        sealed = self._cipher.encrypt(_nonce(self._number), self._held, place)
+        self._out.write(_SIZE.pack(len(sealed)))
+        self._out.write(sealed)
         self._number += 1
+        self._held.clear()
 
 
 class SealedReader(io.RawIOBase):

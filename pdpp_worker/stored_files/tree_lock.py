@@ -65,7 +65,10 @@ class TreeLock:
     @property
     def is_marked(self) -> bool:
         """Whether files were encrypted since `unmark`."""
-        return self._path.exists() and self._path.stat().st_size > 0
+        try:
+            return self._path.stat().st_size > 0
+        except FileNotFoundError:
+            return False
 
     def mark(self) -> None:
         """Note that a file is encrypted."""

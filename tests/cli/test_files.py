@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from pdpp_worker.connector import Context, Message, Start
+from pdpp_worker.doctor.file_checks import stored_files
+from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.stored_files.connection_files import files_dir
 from tests.cli.conftest import Cli
@@ -103,6 +105,15 @@ def test_they_come_back_into_the_clear_only_where_that_is_asked_for(
 
     assert "Decrypted 2 files." in said
     assert (kept / "two.txt").read_bytes() == LETTER + b", too"
+
+
+def test_doctor_names_files_that_are_in_the_clear(settings: Settings, kept: Path) -> None:
+    asked = settings.model_copy(update={"encrypt_files": True})
+    assert stored_files(asked).startswith("encrypted; the key is in secret.key beside them")
+    (kept / "left").write_bytes(LETTER)
+
+    with pytest.raises(ConfigurationError, match=f"1 stored files are in the clear, such as {kept}/left"):
+        stored_files(asked)
 
 
 def test_a_damaged_file_fails_the_run_with_its_name_and_is_kept(scenario: Scenario, kept: Path) -> None:
