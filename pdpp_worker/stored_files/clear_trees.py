@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.logs import get_logger
-from pdpp_worker.secret_keys import Keys
 from pdpp_worker.stored_files import file_forms
 from pdpp_worker.stored_files.replacing import Replacing
 from pdpp_worker.stored_files.tree_lock import Sealing
@@ -30,12 +29,12 @@ def in_clear(root: Path, sealing: Sealing, name: str, kept: Collection[str]) -> 
     """
     with _alone(sealing):
         if sealing.lock.is_marked:
-            _open_all(root, sealing.keys(), name, kept)
+            _open_or_close(root, sealing, name, kept)
         try:
             yield
         finally:
-            if sealing.is_wanted:
-                _seal_quietly(root, sealing, name, kept)
+            # All was opened, so a file that only looks like an encrypted one is the code's own.
+            _seal_quietly(root, sealing, name, kept, lambda path: file_forms.is_ours(path, sealing.keys()))
 
 
 @contextmanager
@@ -50,27 +49,32 @@ def _alone(sealing: Sealing) -> Iterator[None]:
                 return
 
 
-def _open_all(root: Path, keys: Keys, name: str, kept: Collection[str]) -> None:
-    with Replacing(root) as opened:
-        for path in files_below(root, name, kept):
-            if file_forms.is_sealed(path):
-                opened.apply(path, partial(file_forms.open_file, keys=keys))
+def _open_or_close(root: Path, sealing: Sealing, name: str, kept: Collection[str]) -> None:
+    """Open all files; where one cannot be opened, close those again that were."""
+    try:
+        with Replacing(root) as opened:
+            for path in files_below(root, name, kept):
+                if file_forms.is_sealed(path):
+                    opened.apply(path, partial(file_forms.open_file, keys=sealing.keys()))
+    except (ConfigurationError, OSError) as error:
+        _seal_quietly(root, sealing, name, kept, file_forms.is_sealed)
+        raise ConfigurationError(str(error)) from None
 
 
-def _seal_quietly(root: Path, sealing: Sealing, name: str, kept: Collection[str]) -> None:
-    """Encrypt all that is in the clear. A file that cannot be encrypted stays: it is the owner's."""
+def _seal_quietly(
+    root: Path, sealing: Sealing, name: str, kept: Collection[str], is_done: Callable[[Path], bool]
+) -> None:
+    """Encrypt all that is in the clear, if that is wanted. A file that cannot be encrypted stays: it is the owner's."""
+    if not sealing.is_wanted:
+        return
     try:
         sealing.lock.mark()
-        _seal_all(root, sealing.keys(), name, kept)
+        with Replacing(root) as sealed:
+            for path in files_below(root, name, kept):
+                if not is_done(path):
+                    sealed.apply(path, partial(file_forms.seal_file, keys=sealing.keys()))
     except (ConfigurationError, OSError) as error:
         get_logger().error("files stay in the clear", directory=root.name, why=str(error))
-
-
-def _seal_all(root: Path, keys: Keys, name: str, kept: Collection[str]) -> None:
-    with Replacing(root) as sealed:
-        for path in files_below(root, name, kept):
-            if not file_forms.is_ours(path, keys):
-                sealed.apply(path, partial(file_forms.seal_file, keys=keys))
 
 
 def files_below(root: Path, name: str = "", kept: Collection[str] = ()) -> Iterator[Path]:

@@ -9,7 +9,7 @@ import io
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -34,11 +34,11 @@ def open_sealed(path: Path, keys: Keys) -> SealedReader:
     return SealedReader(_plainly(path), keys, path)
 
 
-def open_clear(path: Path, keys: Keys | None) -> BinaryIO:
-    """The clear bytes of a file in either form; without keys it is taken as it is."""
+def open_clear(path: Path, keys: Callable[[], Keys] | None) -> BinaryIO:
+    """The clear bytes of a file in either form; without keys it is taken as it is. Clear files need no key."""
     if keys is None or not is_sealed(path):
         return _plainly(path)
-    return cast("BinaryIO", io.BufferedReader(open_sealed(path, keys), _CHUNK))
+    return cast("BinaryIO", io.BufferedReader(open_sealed(path, keys()), _CHUNK))
 
 
 def is_ours(path: Path, keys: Keys) -> bool:
@@ -53,10 +53,10 @@ def is_ours(path: Path, keys: Keys) -> bool:
     return True
 
 
-def size_of(path: Path, keys: Keys | None) -> int:
+def size_of(path: Path) -> int:
     """The clear bytes of a file in either form."""
     size = path.stat().st_size
-    return clear_size(size) if keys is not None and size >= HEAD_BYTES and is_sealed(path) else size
+    return clear_size(size) if size >= HEAD_BYTES and is_sealed(path) else size
 
 
 def seal_file(path: Path, keys: Keys) -> Path:
@@ -93,7 +93,12 @@ def reseal_file(path: Path, keys: Keys) -> Path | None:
 
 def unfinished_beside(path: Path) -> Path:
     """A name for a file that is to take the place of this one once it is whole."""
-    return path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
+    return unfinished_in(path.parent)
+
+
+def unfinished_in(folder: Path) -> Path:
+    """A name for a file that is not whole yet."""
+    return folder / f"{UNFINISHED}{secrets.token_hex(8)}"
 
 
 def new_file(path: Path) -> BinaryIO:

@@ -62,7 +62,7 @@ class FileStore:
     def open(self, path: str) -> BinaryIO:
         """The clear bytes of a file, from any place in it; raises FileNotFoundError where it is not there."""
         try:
-            return file_forms.open_clear(self.root / path, self._keys)
+            return file_forms.open_clear(self.root / path, self._sealing.keys if self._sealing is not None else None)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -77,7 +77,8 @@ class FileStore:
         """The clear bytes of a file; None where it is not there."""
         with _usable(self.root):
             try:
-                return file_forms.size_of(self.root / path, self._keys)
+                place = self.root / path
+                return place.stat().st_size if self._sealing is None else file_forms.size_of(place)
             except FileNotFoundError:
                 return None
 
@@ -124,10 +125,6 @@ class FileStore:
         self._is_open = False
         self._open.close()
 
-    @property
-    def _keys(self) -> Keys | None:
-        return self._sealing.keys() if self._sealing is not None else None
-
     def make_folder(self, folder: str) -> None:
         """Make a folder, once."""
         if folder not in self._folders:
@@ -136,7 +133,7 @@ class FileStore:
 
     def put_in_place(self, unfinished: Path, path: str, keys: Keys | None) -> None:
         """Give a whole file its name, under the keys as they are now."""
-        self.make_folder(str(Path(path).parent))
+        self.make_folder(path.rpartition("/")[0])
         self._is_flushed = False
         if self._sealing is None:
             unfinished.replace(self.root / path)
@@ -160,7 +157,7 @@ class Draft:
 
     def __init__(self, store: FileStore, root: Path) -> None:
         self._store, self._root = store, root
-        self._at = file_forms.unfinished_beside(root / "x")
+        self._at = file_forms.unfinished_in(root)
         self._beginning = b""
         self._keys: Keys | None = None
         self._file: BinaryIO | None = None

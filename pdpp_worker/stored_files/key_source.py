@@ -14,12 +14,13 @@ class KeySource:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._file = settings.data_dir / secret_keys.FILE
         self._seen: object = None
         self._keys: Keys | None = None
 
     def __call__(self) -> Keys:
         """The keys; raises as `read_keys` does. The same object as long as they are the same."""
-        now = _signature(self._settings.data_dir / secret_keys.FILE)
+        now = _signature(self._file)
         if self._keys is None or now != self._seen:
             self._keys, self._seen = secret_keys.read_keys(self._settings), now
         return self._keys

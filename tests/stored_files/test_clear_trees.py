@@ -59,21 +59,26 @@ def test_what_a_killed_worker_left_in_the_clear_is_taken_as_it_is(host: Host) ->
     work(host, leave)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pdpp_worker.stored_files.clear_trees._seal_quietly", lambda *_: None)
-        work(host, lambda directory: (directory / "run.sh").write_bytes(b"newer"))
+        work(host, lambda directory: (directory / "run.sh").write_bytes(b"newer" + SECRET))
 
-    assert work(host)["run.sh"] == b"newer"
+    assert work(host)["run.sh"] == b"newer" + SECRET
     assert SECRET not in host.on_disk()
 
 
-def test_a_damaged_file_keeps_the_program_from_working_and_is_kept(host: Host) -> None:
+@pytest.mark.parametrize("place", [40, -1])
+def test_a_damaged_file_keeps_the_program_from_working_and_is_kept(host: Host, place: int) -> None:
     work(host, leave)
+    work(host, lambda directory: (directory / "first").write_bytes(SECRET))
     file = host.root / "run.sh"
-    file.write_bytes(file.read_bytes()[:-1])
+    raw = bytearray(file.read_bytes())
+    raw[place] ^= 1
+    file.write_bytes(raw)
 
     with pytest.raises(ConfigurationError, match=r"run\.sh cannot be opened: it is damaged"):
         work(host)
 
-    assert file.exists()
+    assert file.read_bytes() == raw
+    assert SECRET not in host.on_disk()
 
 
 def test_a_file_that_begins_like_an_encrypted_one_is_encrypted_like_any(host: Host) -> None:

@@ -142,6 +142,16 @@ def test_a_file_that_was_begun_under_the_old_key_is_kept_under_the_new_one(host:
     assert host.store(NEW).read("file") == SECRET * 20
 
 
+def test_clear_files_need_no_key(host: Host) -> None:
+    store = host.store("no key", encrypts=False)
+
+    store.write("file", SECRET)
+    (store.open_directory() / "other").write_bytes(SECRET)
+    store.close()
+
+    assert (store.read("file"), store.size("other")) == (SECRET, len(SECRET))
+
+
 def test_a_store_without_keys_keeps_files_as_they_are(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.web.conftest import Owner
 CONTENT = os.urandom(1_500_000)
 
 
-def urls(owner: Owner, scenario: Scenario, **data: object) -> dict[str, str]:
+def urls(owner: Owner, scenario: Scenario, **data: Any) -> dict[str, str]:
     """The links of the page of a record with this data, title to URL."""
     scenario.send(record("a", **data), state(1))
     scenario.run()
