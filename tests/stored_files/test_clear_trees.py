@@ -89,19 +89,22 @@ def test_a_file_that_begins_like_an_encrypted_one_is_encrypted_like_any(host: Ho
 
 
 def test_no_link_is_followed_and_no_file_with_a_name_elsewhere_is_taken(host: Host, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.write_bytes(SECRET)
+    linked, twice = tmp_path / "linked", tmp_path / "twice"
+    for outside in (linked, twice):
+        outside.write_bytes(b"of somebody else")
 
     def link(directory: Path) -> None:
-        (directory / "link").symlink_to(outside)
+        (directory / "link").symlink_to(linked)
         (directory / "folder").symlink_to(tmp_path)
-        (directory / "hard").hardlink_to(outside)
+        (directory / "hard").hardlink_to(twice)
         os.mkfifo(directory / "pipe")
+        (directory / "own").write_bytes(SECRET)
 
     work(host, link)
 
-    assert outside.read_bytes() == SECRET
-    assert (host.root / "hard").samefile(outside)
+    assert [linked.read_bytes(), twice.read_bytes()] == [b"of somebody else"] * 2
+    assert [(host.root / "link").samefile(linked), (host.root / "hard").samefile(twice)] == [True, True]
+    assert SECRET not in host.on_disk()
 
 
 def test_two_do_not_work_there_at_once(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
