@@ -76,7 +76,7 @@ class _Importer:
         self._streams = [stream for stream in wanted if stream in SUPPLIED]
         self._children = children_in(self._streams)
         self._cursor = table(start.cursor("conversations"))
-        self._kept = KeptFiles(context.files)
+        self._kept = KeptFiles(context.stored)
         self._keeps = context.settings.get("keep_files") is not False
         self._file_members: dict[str, str] = {}
         self._times = ExportTimes(self._cursor.get("export_times"))

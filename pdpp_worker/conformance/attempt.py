@@ -36,6 +36,7 @@ from pdpp_worker.registry import Connector
 from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
+from pdpp_worker.stored_files.file_store import FileStore
 
 _SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}
 
@@ -175,7 +176,7 @@ class Runner:
             log=self.watch.logger(),
             now=lambda: self.now + ask.later,
             pace=wire.pace,
-            files=ledger.files,
+            stored=FileStore(ledger.files),
             check=self._check_silence,
             min_interval_ms=0.0,
         )

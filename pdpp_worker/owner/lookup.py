@@ -6,10 +6,10 @@ from sqlalchemy import Connection
 
 from pdpp_worker import registry
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.store.connections import ConnectionRow, list_all
+from pdpp_worker.store.connections import ConnectionRow, by_id, list_all
 from pdpp_worker.store.connections import get as find
 
-__all__ = ["ConnectionRow", "find", "list_all", "targets"]
+__all__ = ["ConnectionRow", "by_id", "find", "list_all", "targets"]
 
 
 def targets(connection: Connection, name: str) -> list[ConnectionRow]:

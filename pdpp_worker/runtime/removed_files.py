@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pdpp_worker.browser import profile
-from pdpp_worker.runtime.connection_values import files_root
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import removals
 from pdpp_worker.store.engine import Database
+from pdpp_worker.stored_files.connection_files import files_root
+from pdpp_worker.stored_files.tree_lock import TreeLock
 
 _EVERY_S = 30.0
 _due_at: dict[Path, float] = {}
@@ -58,6 +59,7 @@ def _remove(path: Path) -> str | None:
             profile.remove_at(path)
         else:
             shutil.rmtree(path)
+            TreeLock(path).remove()
     except OSError as error:  # a profile that is in use is a TimeoutError, which is one
         return f"{path}: {error.strerror or error}"
     return None
