@@ -14,6 +14,7 @@ from pdpp_worker.connector import is_crowded
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TS = re.compile(r"(\d{1,12})\.(\d{1,6})")
+_USUAL_TS = len("1767225600.000000")
 _MAX_INTEGER = 2**53
 _MINUTE = 60_000_000
 _UP_TO_SECONDS = len("2026-01-01T00:00:")
@@ -51,7 +52,11 @@ def strings(value: Any) -> list[str]:
 
 def micros(ts: Any) -> int | None:
     """A message's `ts` (seconds, a dot, up to six digits) as whole microseconds since 1970; never through a float."""
-    found = _TS.fullmatch(ts) if isinstance(ts, str) else None
+    if not isinstance(ts, str):
+        return None
+    if len(ts) == _USUAL_TS and ts.isascii() and ts[-7] == "." and (digits := ts[:-7] + ts[-6:]).isdigit():
+        return int(digits)
+    found = _TS.fullmatch(ts)
     return int(found[1]) * 1_000_000 + int(found[2].ljust(6, "0")) if found else None
 
 
