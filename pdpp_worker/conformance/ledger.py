@@ -106,6 +106,14 @@ class Ledger:
                 self._close(place, close)
         self.cursors.update({stream: json.loads(cursor) for stream, cursor in batch.checkpoints.items()})
 
+    def missing_names(self) -> dict[str, set[str]]:
+        """The resources that are missing in each stream with open gaps."""
+        names: defaultdict[str, set[str]] = defaultdict(set)
+        for gap in self.gaps.values():
+            resource = gap.miss.scope.resource_id if isinstance(gap.miss.scope, ResourceScope) else None
+            names[gap.miss.stream].update(() if resource is None else (resource,))
+        return names
+
     def end_walk(self, streams: Collection[str]) -> None:
         """These streams were walked to their end: what two walks did not find is deleted, and a gap about the whole of
         one is closed.

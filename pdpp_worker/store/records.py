@@ -20,7 +20,7 @@ from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.changes import CHANNEL
 from pdpp_worker.store.copy_rows import COLUMNS, blocks
 from pdpp_worker.store.values import exact_json
-from pdpp_worker.store.versions import Content, Fates, StoredVersion, apply_rows, fates_of
+from pdpp_worker.store.versions import Content, Fates, StoredVersion, apply_rows, fates_of, version_of_fields
 
 
 class Written(NamedTuple):
@@ -97,7 +97,7 @@ def _queue(cursor: Cursor[Any], connection_id: int, stream: str, keys: list[str]
 
 def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, StoredVersion]:
     cursor.execute(_HELD, (connection_id, stream, _as_json(list(keys))), binary=True)
-    return {row[0]: StoredVersion._make(row[1:]) for row in cursor.fetchall()}
+    return {row[0]: version_of_fields(row[1:]) for row in cursor.fetchall()}
 
 
 def _as_json(keys: list[str]) -> str:

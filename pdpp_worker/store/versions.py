@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from pdpp_worker.protocol.numbers import exact_float
@@ -21,6 +22,10 @@ class StoredVersion(NamedTuple):
     deleted: bool
     partial: bool
     digits: str | None = None
+
+
+version_of_fields: Callable[[Sequence[Any]], StoredVersion] = partial(tuple.__new__, StoredVersion)
+"""Makes one of all its fields without a call of Python's own, of which there would be one for each record."""
 
 
 class Content(NamedTuple):
@@ -78,7 +83,7 @@ def apply_rows(
     flushed = 0
     outdated: list[int] = []
     absent: dict[str, datetime] = {}
-    for position, sent in enumerate(rows):
+    for position, sent in _telling(rows, held):
         key = sent.key
         before = as_stored(changed[key]) if key in changed else held.get(key)
         row = _complete(sent, before, known.get(key)) if sent.partial or before is not None else sent
@@ -97,6 +102,18 @@ def apply_rows(
             if key in partly and row.text:
                 known[key] = Content(json.loads(row.raw or row.text, parse_float=exact_float), row.partial)
     return AppliedRows(changed, flushed, outdated, absent)
+
+
+def _telling(rows: Sequence[RecordRow], held: Mapping[str, StoredVersion]) -> Iterable[tuple[int, RecordRow]]:
+    """The rows that may say anything new, with their positions: where each key comes once, those that are not held."""
+    numbered = enumerate(rows)
+    if not held or len({row.key for row in rows}) < len(rows):
+        return numbered
+    return [
+        (position, row)
+        for position, row in numbered
+        if held.get(row.key) != (row.digest, row.version, row.deleted, row.partial, row.digits)
+    ]
 
 
 def is_older(row: RecordRow, held: StoredVersion | None) -> bool:
