@@ -167,7 +167,7 @@ class Ledger:
             for row in rows
             if row.partial and row.key in held
         }
-        played = apply_rows(rows, stored, contents)
+        played = apply_rows(list(enumerate(rows)), stored, contents)
         for key, row in played.changed.items():
             kept = held.get(key)
             held[key] = row if row.text or kept is None else kept._replace(deleted=True, version=row.version)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any, NamedTuple
 
 from pdpp_worker.protocol.numbers import exact_float
@@ -24,15 +23,15 @@ class StoredVersion(NamedTuple):
     digits: str | None = None
 
 
-version_of_fields: Callable[[Sequence[Any]], StoredVersion] = partial(tuple.__new__, StoredVersion)
-"""Makes one of all its fields without a call of Python's own, of which there would be one for each record."""
-
-
 class Content(NamedTuple):
     """The data that is held for a key, and whether only some of its fields are known."""
 
     data: dict[str, Any]
     partial: bool
+
+
+Numbered = tuple[int, RecordRow]
+"""A row with its position among those of its stream in the batch."""
 
 
 class AppliedRows(NamedTuple):
@@ -69,8 +68,20 @@ def fates_of(played: AppliedRows, held: Mapping[str, StoredVersion]) -> Fates:
     )
 
 
+def news(rows: Sequence[RecordRow], hashes: Mapping[str, bytes | None]) -> list[Numbered]:
+    """The rows that may change anything. A record whose content is held whole changes nothing.
+
+    `hashes`: held keys to the digest of their content; None where that is deleted or partial. Where a key comes twice,
+    what is held for it may change in between, so all rows count.
+    """
+    numbered = enumerate(rows)
+    if not hashes or len({row.key for row in rows}) < len(rows):
+        return list(numbered)
+    return [(position, row) for position, row in numbered if row.deleted or hashes.get(row.key) != row.digest]
+
+
 def apply_rows(
-    rows: Sequence[RecordRow], held: Mapping[str, StoredVersion], contents: Mapping[str, Content]
+    rows: Collection[Numbered], held: Mapping[str, StoredVersion], contents: Mapping[str, Content]
 ) -> AppliedRows:
     """Apply the rows of a batch in order to the stored versions; return, per key, the last row that changes anything.
 
@@ -78,12 +89,12 @@ def apply_rows(
     are divided into batches.
     """
     known = dict(contents)
-    partly = {row.key for row in rows if row.partial}
+    partly = {row.key for _, row in rows if row.partial}
     changed: dict[str, RecordRow] = {}
     flushed = 0
     outdated: list[int] = []
     absent: dict[str, datetime] = {}
-    for position, sent in _telling(rows, held):
+    for position, sent in rows:
         key = sent.key
         before = as_stored(changed[key]) if key in changed else held.get(key)
         row = _complete(sent, before, known.get(key)) if sent.partial or before is not None else sent
@@ -102,18 +113,6 @@ def apply_rows(
             if key in partly and row.text:
                 known[key] = Content(json.loads(row.raw or row.text, parse_float=exact_float), row.partial)
     return AppliedRows(changed, flushed, outdated, absent)
-
-
-def _telling(rows: Sequence[RecordRow], held: Mapping[str, StoredVersion]) -> Iterable[tuple[int, RecordRow]]:
-    """The rows that may say anything new, with their positions: where each key comes once, those that are not held."""
-    numbered = enumerate(rows)
-    if not held or len({row.key for row in rows}) < len(rows):
-        return numbered
-    return [
-        (position, row)
-        for position, row in numbered
-        if held.get(row.key) != (row.digest, row.version, row.deleted, row.partial, row.digits)
-    ]
 
 
 def is_older(row: RecordRow, held: StoredVersion | None) -> bool:
