@@ -21,6 +21,8 @@ from pdpp_worker.store.met_account import Account
 
 MOST_PROGRESS = 250_000
 """Messages of PROGRESS in a row that are a flood. An honest connector names at least a position between so many."""
+LONG_BATCH = 500
+"""Records. To wait for the commit of fewer takes less than a thread of its own."""
 _LOOK_S = 0.005
 """Among records that come one right after the other, the time and whether to stop are looked at so often, s."""
 
@@ -180,11 +182,15 @@ class Collector:
         return limits.time.progressed
 
     def _commit_if_due(self) -> None:
-        """Hand over a full batch, so that the connector makes the next one meanwhile; write one that has waited."""
-        committer = self._committer
-        if self._is_full(self._handler.pending):
+        """Hand over a full batch, so that the connector makes the next one meanwhile; write one that has waited.
+
+        One that has waited and is long is handed over, too.
+        """
+        committer, pending = self._committer, self._handler.pending
+        has_waited = time.monotonic() - committer.taken_at >= self._slice.settings.batch_s
+        if self._is_full(pending) or (has_waited and pending.rows >= LONG_BATCH):
             committer.hand_over()
-        elif time.monotonic() - committer.taken_at >= self._slice.settings.batch_s:
+        elif has_waited:
             committer.commit()
         elif committer.has_ended:
             committer.settle()
