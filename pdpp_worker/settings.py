@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     """How many messages a slice may take."""
     lease_s: Seconds = 30.0
     """How long a connection waits for a worker that has died."""
-    batch_records: Count = 4_000
+    batch_records: Count = 8_000
     """Most records of a transaction."""
     batch_bytes: Count = 4_000_000
     """Most bytes of records of a transaction."""

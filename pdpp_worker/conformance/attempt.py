@@ -120,8 +120,7 @@ class Runner:
         self._heard_at = time.monotonic()
         attempt = Attempt(self._start(ledger, ask), ledger.account)
         ledger.begin_run(ask.later)
-        missing_in = {gap.miss.stream for gap in ledger.gaps.values()}
-        handler = handler_for(self.manifest, attempt.start, lambda text: text, missing_in)
+        handler = handler_for(self.manifest, attempt.start, lambda text: text, ledger.missing_names())
         with ExitStack() as clients, self._watched():
             wire = Wire(clients, disruption.request, disruption.failure, lasting=disruption.lasting)
             context = self._context(wire, ask, ledger)

@@ -23,6 +23,8 @@ LOCK_TIMEOUT_S = 30
 STATEMENT_TIMEOUT_S = 600
 IDLE_IN_TRANSACTION_S = 15
 """How long a transaction may do nothing: a host that is cut off in the middle of one keeps its locks no longer."""
+WORK_MEM = "16MB"
+"""Memory of a sort or of the rows that a trigger counts: those of a full batch go through no file of the server's."""
 _SOCKET = {"keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """A peer is given up 14 s after its last packet, or 10 s (in ms) after one that it did not acknowledge."""
 TRIES = 10
@@ -130,5 +132,6 @@ def _session() -> dict[str, str | int]:
         "lock_timeout": f"{LOCK_TIMEOUT_S}s",
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
+        "work_mem": WORK_MEM,
         **{name if name.startswith("tcp") else f"tcp_{name}": value for name, value in _SOCKET.items()},
     }
