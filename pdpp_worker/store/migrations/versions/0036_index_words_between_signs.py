@@ -6,7 +6,7 @@ Old code goes on finding what it found: words that stand between spaces are the 
 from alembic import op
 
 revision = "0036"
-down_revision = "0033"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 
