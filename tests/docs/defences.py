@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
 LONGEST_S = 300.0
 """Time that a test without its defence may take; one that does not end has failed."""
+_APART = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc") if os.geteuid() == 0 else ()
+"""Processes of their own: without a defence, root's tests could end others, and leave some behind."""
 _PASSED = 0
 _COULD_NOT_RUN = (2, 3, 4, 5)
 """Exit codes of pytest that speak of no test."""
@@ -90,7 +92,18 @@ def _is_needed(one: Defence, copy: Path) -> bool:
 
 def _status(one: Defence, copy: Path) -> int | None:
     """The exit code of pytest; None: it did not end."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", one.test_file, f"-k={one.test}"]
+    command = [
+        *_APART,
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        one.test_file,
+        f"-k={one.test}",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     running = subprocess.Popen(
         command, cwd=copy, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
