@@ -55,7 +55,8 @@ def test_two_that_wait_for_each_other_both_succeed(desk: Desk) -> None:
         one.result(PATIENCE_S)
         other.result(PATIENCE_S)
 
-    assert len(tries) == 3
+    # Who lost may take its first lock again before the other one wakes up, and then the two lose once more.
+    assert len(tries) >= 3
 
 
 def test_a_lock_that_comes_free_late_is_waited_for(desk: Desk, impatient: Database) -> None:
