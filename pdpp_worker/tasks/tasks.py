@@ -13,7 +13,7 @@ from pdpp_worker import dispatch as dispatcher
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.notices import notifier
-from pdpp_worker.owner import gap_changes, lookup, manual_runs
+from pdpp_worker.owner import gap_filters, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import SliceResult, run_slice
@@ -105,7 +105,7 @@ def recover(**kwargs: Any) -> None:
             rows = [lookup.find(connection, arguments.connection)]
         else:
             rows = lookup.list_all(connection, arguments.connector)
-    chosen = gap_changes.gap_filter(arguments.stream, arguments.reason, arguments.ids)
+    chosen = gap_filters.gap_filter(arguments.stream, arguments.reason, arguments.ids)
     for due in manual_runs.recover(own.settings, own.db, rows, chosen, arguments.budget):
         _notify_once(due)
 
