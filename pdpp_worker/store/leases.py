@@ -79,6 +79,11 @@ _RELEASE = text("""
     FROM unnest(CAST(:connection_ids AS bigint[]), CAST(:tokens AS bigint[])) AS given (connection_id, token)
     WHERE leases.connection_id = given.connection_id AND leases.token = given.token
 """)
+# Greatest, since the clock goes on between the two questions.
+_NEXT_END = text("""
+    SELECT CAST(greatest(extract(epoch FROM min(expires_at) - clock_timestamp()), 0) AS double precision)
+    FROM leases WHERE expires_at > clock_timestamp() HAVING count(*) > 0
+""")
 
 
 def create(connection: Connection, connection_id: int) -> None:
@@ -146,6 +151,12 @@ def lost_and_cancelled(connection: Connection, claims: Sequence[Claim]) -> tuple
     }
     rows = connection.execute(_LOST_AND_CANCELLED, values).all()
     return {row.run_id for row in rows if not row.is_held}, {row.run_id for row in rows if row.is_cancelled}
+
+
+def next_end_s(connection: Connection) -> float | None:
+    """The time until the first of the leases that are held runs out, s; None: none is held."""
+    left_s: float | None = connection.execute(_NEXT_END).scalar()
+    return left_s
 
 
 def lock(connection: Connection, connection_ids: Sequence[int]) -> None:
