@@ -31,6 +31,8 @@ _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 60.0
 _STABLE_S = 60.0
 """After a crash, a process that had run this long is taken to have crashed for the first time."""
+_STOPPED_S = 30.0
+"""A process that a signal has stopped for so long is ended, and started again."""
 _LOG_BYTES = 10_000_000
 
 
@@ -53,6 +55,8 @@ class _Process:
     crashes: int = 0
     is_told: bool = False
     """To end, because it is no longer needed."""
+    stopped_at: float | None = None
+    """Since when it is stopped by a signal; None: it is not."""
 
     def is_wanted(self) -> bool:
         """Whether it is to be started: it runs always, is needed, or crashed while it was."""
@@ -146,6 +150,10 @@ class Supervisor:
             elif process.is_done(now):
                 process.is_told = True
                 process.popen.terminate()
+            elif _is_stopped(process.popen.pid):
+                self._end_stopped(process, process.popen, now)
+            else:
+                process.stopped_at = None
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End every process: politely, and after `grace_s` seconds, or a second signal to `run`, by force."""
@@ -207,7 +215,7 @@ class Supervisor:
 
     def _launch(self, process: _Process, now: float) -> None:
         """Start a process; what fails at that, such as a full disk, costs it alone."""
-        process.started_at, process.is_told = now, False
+        process.started_at, process.is_told, process.stopped_at = now, False, None
         try:
             process.popen = self._started(process.spec)
         except OSError as error:
@@ -227,6 +235,15 @@ class Supervisor:
                 pass_fds=() if socket is None else (socket,),
             )
 
+    def _end_stopped(self, process: _Process, popen: subprocess.Popen[bytes], now: float) -> None:
+        """End a process that was stopped and not told to go on: it does nothing, and would hear no request to end."""
+        name = process.spec.name
+        if process.stopped_at is None:
+            process.stopped_at = now
+            logger.warning("%s was stopped by a signal; if it does not go on in %.0f s it is ended", name, _STOPPED_S)
+        elif now - process.stopped_at >= _STOPPED_S:
+            popen.kill()
+
     def _bury(self, process: _Process, now: float) -> None:
         """Clean up after a process that ended, and say when it is started again."""
         popen = process.popen
@@ -245,6 +262,15 @@ class Supervisor:
         process.due_at = now + delay
         name, log = process.spec.name, self.log_path(process.spec.name)
         logger.warning("%s %s; starting it again in %.0f s; its log is %s", name, how, delay, log)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped a process, where Linux tells. One that a debugger holds is in another state."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b") ")[2].startswith(b"T")
 
 
 def _kill_group(popen: subprocess.Popen[bytes]) -> None:
