@@ -16,6 +16,10 @@ IDLE_S = 12.0
 server and client more than what a tick asks."""
 
 
+FRESH_S = 1.0
+"""A connection that was used so lately is handed out without asking the server for a sign of life, s."""
+
+
 class IdleClosingPool(QueuePool):
     """A pool that is empty when it was not used for `idle_s`, and keeps one when no two were used at once for so long.
 
@@ -30,8 +34,15 @@ class IdleClosingPool(QueuePool):
         self._starting = threading.Lock()
         self._is_waiting = False
 
+    def _do_get(self) -> ConnectionPoolEntry:
+        record = super()._do_get()
+        if time.monotonic() < record.info.get("fresh_until", 0.0):
+            record.fresh = True  # type: ignore[attr-defined]  # as the pool itself says of one that was just opened
+        return record
+
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         is_crowded = self.checkedout() > 1
+        record.info["fresh_until"] = time.monotonic() + FRESH_S
         super()._do_return_conn(record)
         self._used_at = time.monotonic()
         if is_crowded:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
+from pdpp_worker.store import idle
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.idle import IdleClosingPool
 from tests.support.waiting import PATIENCE_S, until
@@ -24,7 +26,7 @@ class NeverIdle(IdleClosingPool):
     idle_s = 3600.0
 
 
-def engine(db: Database, kind: type[IdleClosingPool], **settings: float) -> Engine:
+def engine(db: Database, kind: type[IdleClosingPool], **settings: Any) -> Engine:
     """An engine with a pool of this kind for the same database."""
     name = {"application_name": "rests"}
     return create_engine(db.engine.url, poolclass=kind, pool_use_lifo=True, connect_args=name, **settings)
@@ -111,6 +113,25 @@ def test_who_needs_a_connection_while_idle_ones_are_closed_waits_for_none(db: Da
     assert served == [1]
     assert resting.pool.checkedout() == 0
     assert connections(db) == 0
+    resting.dispose()
+
+
+def test_a_connection_that_was_just_used_is_not_asked_for_a_sign_of_life(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resting = engine(db, NeverIdle, pool_pre_ping=True)
+    asked: list[object] = []
+
+    def ping(made: object) -> bool:
+        asked.append(made)
+        return True
+
+    monkeypatch.setattr(resting.dialect, "do_ping", ping)
+    for fresh_s, expected in ((3600.0, 0), (0.0, 0), (0.0, 1)):
+        monkeypatch.setattr(idle, "FRESH_S", fresh_s)
+        with resting.begin() as connection:
+            connection.execute(text("SELECT 1"))
+        assert len(asked) == expected
     resting.dispose()
 
 
