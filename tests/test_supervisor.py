@@ -202,12 +202,13 @@ def test_a_process_that_ran_well_starts_over_with_the_shortest_delay(supervisor:
     assert supervisor.states[0].crashes == 1
 
 
-def test_a_long_log_is_put_aside_while_its_process_writes_on(tmp_path: Path) -> None:
+def test_a_long_log_is_put_aside_while_its_process_writes_on(tmp_path: Path, clock: Clock) -> None:
     talks = "import itertools, time\nfor n in itertools.count(): print('x' * 1000 if n else 'first', flush=True)"
-    with Supervisor([spec(talks)], tmp_path, os.environ) as supervisor:
+    with Supervisor([spec(talks)], tmp_path, os.environ, clock=clock) as supervisor:
         log = supervisor.log_path("child")
         until(lambda: log.stat().st_size > 10_000_000)
 
+        clock.now += 5.0
         supervisor.poll()
 
         aside = log.with_name("child.log.1")

@@ -34,6 +34,7 @@ _STABLE_S = 60.0
 _STOPPED_S = 30.0
 """A process that a signal has stopped for so long is ended, and started again."""
 _LOG_BYTES = 10_000_000
+_ROTATE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class Supervisor:
         self._environment = environment
         self._clock = clock
         self._lock = lock
+        self._rotate_at = 0.0
         self._signals = 0
         self._told = threading.Event()
 
@@ -140,13 +142,12 @@ class Supervisor:
     def poll(self) -> None:
         """Notice the processes that ended, start those that are due, and end those that are needed no longer."""
         now = self._clock()
+        self._rotate_logs(now)
         for process in self._processes:
-            rotate(self.log_path(process.spec.name), _LOG_BYTES)
             if process.popen is not None and process.popen.poll() is not None:
                 self._bury(process, now)
             if process.popen is None:
-                if process.due_at <= now and process.is_wanted():
-                    self._launch(process, now)
+                self._launch_if_wanted(process, now)
             elif process.is_done(now):
                 process.is_told = True
                 process.popen.terminate()
@@ -212,6 +213,20 @@ class Supervisor:
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         self._signals += 1
         self._told.set()
+
+    def _rotate_logs(self, now: float) -> None:
+        if now >= self._rotate_at:
+            self._rotate_at = now + _ROTATE_EVERY_S
+            for process in self._processes:
+                rotate(self.log_path(process.spec.name), _LOG_BYTES)
+
+    def _launch_if_wanted(self, process: _Process, now: float) -> None:
+        if process.due_at > now:
+            return
+        if process.is_wanted():
+            self._launch(process, now)
+        elif process.spec.need is not None:
+            process.due_at = now + process.spec.need.look_every_s
 
     def _launch(self, process: _Process, now: float) -> None:
         """Start a process; what fails at that, such as a full disk, costs it alone."""
