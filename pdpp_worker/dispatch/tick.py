@@ -26,6 +26,8 @@ from pdpp_worker.store.schedules import Due
 PAGE = 500
 RETRY_AFTER_S = 900.0
 """Delay before a connection for which no run could be started is tried again, s."""
+AGAIN_S = 1.0
+"""Time until the next look for runs whose worker is gone, while there is one that is locked, s."""
 WITHOUT_A_TIME = timedelta(days=1)
 """Period of a schedule from which no next time follows."""
 NOTIFIED_LATELY = 0.9
@@ -36,7 +38,7 @@ _spread = random.SystemRandom()
 
 
 class Abandoned(NamedTuple):
-    """Runs whose worker is gone, and the time until the next lease runs out, s; None: none is held."""
+    """Runs whose worker is gone, and the time until the next look, s; None: no lease is held."""
 
     runs: list[DueRun]
     next_s: float | None
@@ -59,7 +61,9 @@ def take_over(db: Database) -> Abandoned:
     """The runs whose worker is gone, of which workers are to be told now and not only by the next tick."""
 
     def take(connection: Connection) -> Abandoned:
-        return Abandoned(runs.take_abandoned(connection, PAGE), leases.next_end_s(connection))
+        taken = runs.take_abandoned(connection, PAGE)
+        next_s = AGAIN_S if runs.any_abandoned(connection) else leases.next_end_s(connection)
+        return Abandoned(taken, next_s)
 
     return db.transact(take)
 

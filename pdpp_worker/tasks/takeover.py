@@ -18,7 +18,7 @@ class Takeover:
     """Keeps one look planned while leases are held. Beat lets it begin anew, since its plan dies with the process."""
 
     def __init__(self, take_over: Callable[[], float | None], later: CallLater) -> None:
-        """`take_over` takes over what is abandoned now; returns the seconds until the next lease runs out."""
+        """`take_over` takes over what is abandoned now; returns the seconds until the next look."""
         self._take_over = take_over
         self._later = later
         self._planned_at = math.inf

@@ -58,7 +58,7 @@ def _notify_after_pause(due: DueRun) -> None:
 
 
 def _take_over() -> float | None:
-    """Notify workers of runs whose worker is gone; returns the seconds until the next lease runs out."""
+    """Notify workers of runs whose worker is gone; returns the seconds until the next look."""
     with suppress(Ignore), told():
         found = dispatcher.take_over(services().db)
         for due in found.runs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pdpp_worker.dispatch import take_over
+from pdpp_worker.dispatch.tick import AGAIN_S
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections, leases, run_slices, runs
 from pdpp_worker.store.engine import Database
@@ -49,6 +50,14 @@ def test_the_next_look_is_due_when_the_first_of_the_leases_runs_out(db: Database
 
     assert next_s is not None
     assert 0 < next_s <= LEASE_S
+
+
+def test_one_that_a_transaction_keeps_locked_is_looked_for_again_soon(db: Database, run_id: int) -> None:
+    begin(db, run_id, 0)
+    with db.begin() as cut_off:
+        cut_off.exec_driver_sql("SELECT 1 FROM runs FOR UPDATE")
+
+        assert take_over(db) == ([], AGAIN_S)
 
 
 def test_one_whose_slice_ended_in_good_order_is_left_to_the_worker_that_ended_it(db: Database, run_id: int) -> None:
