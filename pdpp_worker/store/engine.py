@@ -71,6 +71,12 @@ class Database:
         with self.engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """A connection for reads that need not see one state; a transaction would cost two round trips more."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in one transaction and return what it returns.
 
