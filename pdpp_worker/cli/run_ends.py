@@ -10,7 +10,7 @@ import typer
 from pdpp_worker.cli.output import say
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.run_words import advice, summary
-from pdpp_worker.owner import gap_changes, manual_runs
+from pdpp_worker.owner import gap_filters, manual_runs
 from pdpp_worker.owner.session import Session
 from pdpp_worker.store.views.run_views import RunView
 
@@ -24,7 +24,7 @@ def tell_ends(session: Session, views: Sequence[RunView]) -> NoReturn:
     for view in views:
         with session.db.begin() as connection:
             [outlook] = read(session.settings, connection, [view.connection_id])
-            left = manual_runs.gap_summary(connection, view.connection_id, gap_changes.ALL).missing
+            left = manual_runs.gap_summary(connection, view.connection_id, gap_filters.ALL).missing
         say(summary(view, outlook), *advice(view), *_still_missing(view, left))
     codes = {EXIT_CODES.get(view.status, 1) for view in views}
     raise typer.Exit(next(code for code in _WORST_FIRST if code in codes))

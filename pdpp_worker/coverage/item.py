@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.sentences import NOBODY_RETRIES, closed_by_walk, owner_action, sentence, upgrade_action
@@ -19,6 +17,9 @@ from pdpp_worker.store.views import attempt_views, item_views
 from pdpp_worker.store.views.attempt_views import GapAttempt
 from pdpp_worker.store.views.item_views import ItemGap, ItemRecord, ItemRejection
 from pdpp_worker.store.views.member_views import MemberView
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class State(StrEnum):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from pdpp_worker import registry
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.store.connections import ConnectionRow, by_id, list_all
-from pdpp_worker.store.connections import get as find
+from pdpp_worker.store.connection_rows import ConnectionRow, by_id, list_all
+from pdpp_worker.store.connection_rows import get as find
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 __all__ = ["ConnectionRow", "by_id", "find", "list_all", "targets"]
 
