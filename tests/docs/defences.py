@@ -22,7 +22,7 @@ LONGEST_S = 300.0
 """Time that a test without its defence may take; one that does not end has failed."""
 _REAPER = ("sh", "-c", '"$@"; exit $?', "sh")
 _APART = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *_REAPER) if os.geteuid() == 0 else ()
-"""Processes of their own, which a shell reaps: without a defence, root's tests could end others or leave some behind."""
+"""A test has processes of its own, which a shell reaps: without a defence, it could end others or leave some behind."""
 _PASSED = 0
 _COULD_NOT_RUN = (2, 3, 4, 5)
 """Exit codes of pytest that speak of no test."""
