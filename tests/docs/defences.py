@@ -20,8 +20,9 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
 LONGEST_S = 300.0
 """Time that a test without its defence may take; one that does not end has failed."""
-_APART = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc") if os.geteuid() == 0 else ()
-"""Processes of their own: without a defence, root's tests could end others, and leave some behind."""
+_REAPER = ("sh", "-c", '"$@"; exit $?', "sh")
+_APART = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *_REAPER) if os.geteuid() == 0 else ()
+"""A test has processes of its own, which a shell reaps: without a defence, it could end others or leave some behind."""
 _PASSED = 0
 _COULD_NOT_RUN = (2, 3, 4, 5)
 """Exit codes of pytest that speak of no test."""
