@@ -142,8 +142,18 @@ def _obstacle(account: Account, folder: Path, paths: Sequence[str], asked: Seque
     """Why the program cannot be run as the account, as the end of a sentence; relative paths begin in `folder`."""
     with handed_on():
         done = subprocess.run(
-            [sys.executable, "-I", "-S", reach.__file__, account.identity, str(len(paths)), *paths, *asked],
-            cwd=folder,
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                reach.__file__,
+                account.identity,
+                str(folder),
+                str(len(paths)),
+                *paths,
+                *asked,
+            ],
+            cwd=os.sep,
             env={"LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pdpp_worker.added.tools import missing_tools
 from pdpp_worker.command import separation as separating
 from pdpp_worker.command.child import Child
 from pdpp_worker.command.connector_user import OWN, Account, accounts, borrowed
@@ -101,6 +102,17 @@ def test_its_files_are_the_fleets_again_afterwards_and_its_home_stays(separated:
     assert (files / ".home" / "kept").read_text() == "mine"
     assert {path.lstat().st_uid for path in (files, *files.rglob("*"))} == {os.geteuid()}
     assert not (files / ".tmp").exists()
+
+
+def test_a_tool_that_a_manifest_names_is_tried_without_the_fleets_rights() -> None:
+    with temporary_data_dir() as data_dir:
+        data_dir.mkdir()
+        secret = data_dir / "secret.key"
+        secret.touch(mode=0o600)
+        tool = {"executable": "sh", "arguments": ["-c", f"echo is there; cat {secret}"]}
+        reads_nothing, reads_it = hostile("good", tools=[{**tool, "exit_code": 1}]), hostile("good", tools=[tool])
+
+        assert (len(list(missing_tools(reads_nothing))), len(list(missing_tools(reads_it)))) == (0, 1)
 
 
 @pytest.mark.parametrize("how", ["forks_away", "kills_its_subreaper", "is_a_comet"])
