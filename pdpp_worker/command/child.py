@@ -67,6 +67,8 @@ class Child:
         self._account = account
         self._mark = secrets.token_hex(16)
         identity = "-" if account is None else account.identity
+        if account is None or not account.is_own:
+            marked_processes.adopt_orphans()
         network = "offline" if is_offline else "online"
         keeper = [identity, network, str(memory_bytes), str(folder), str(len(paths)), *paths, *command]
         self._process, self._lifeline = _start(keeper, {**environment, marked_processes.MARK: self._mark})

@@ -12,7 +12,7 @@ from pdpp_worker.command.blob_store import FOLDER, BlobStore
 from pdpp_worker.command.connector_user import Account, borrowed
 from pdpp_worker.command.environment import command_line, environment_of
 from pdpp_worker.command.lent_files import lent
-from pdpp_worker.command.separation import Separation, separation
+from pdpp_worker.command.separation import Needs, Separation, separation
 from pdpp_worker.connector import Context, Start
 from pdpp_worker.errors import ConfigurationError, UpstreamError
 from pdpp_worker.protocol.manifest import Manifest
@@ -50,7 +50,8 @@ def prepared(manifest: Manifest, folder: Path, start: Start, context: Context) -
     command = command_line(manifest, folder, environment)
     with ExitStack() as stack:
         try:
-            decided = separation(get_settings(), manifest, folder, command, context.settings, context.files)
+            needs = Needs(manifest, folder, command, context.settings, context.files)
+            decided = separation(get_settings(), needs, as_fleet_user=context.occasion.as_fleet_user)
             account = _account(stack, decided, context)
         except ConfigurationError as error:
             raise UpstreamError(str(error), reason="source_partition_failed") from None

@@ -37,6 +37,8 @@ from typing import NamedTuple
 if __name__ == "__main__":  # it is run by its path
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from pdpp_worker.command.leftovers import clear, kept_bytes
+from pdpp_worker.command.lowered_limit import lower
 from pdpp_worker.command.memory_bound import LOOK_EVERY_S, limit_process, used_below
 from pdpp_worker.command.other_user import (
     Identity,
@@ -44,7 +46,6 @@ from pdpp_worker.command.other_user import (
     give_pipes,
     leave_network,
     leave_network_as_user,
-    sweep,
 )
 from pdpp_worker.command.uncovering import uncover
 
@@ -65,12 +66,12 @@ _RESET = (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def main(arguments: Sequence[str]) -> int:
     """Run the command to its end, or to the end of the lifeline; returns the exit status."""
     if arguments[0] == "sweep":
-        return sweep(Identity(arguments[1]))
+        return clear(Identity(arguments[1]))
     lifeline, grace_s, identity = int(arguments[0]), float(arguments[1]), Identity(arguments[2])
     memory, count = int(arguments[4]), int(arguments[6])
     paths, command = arguments[7 : 7 + count], arguments[7 + count :]
     environment = json.loads(_first_line(lifeline))
-    sweep(identity)
+    clear(identity)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
@@ -79,9 +80,9 @@ def main(arguments: Sequence[str]) -> int:
     place = Place(arguments[5], paths, environment)
     group = _start(command, lifeline, identity, place, memory, offline=arguments[3] == "offline")
     _release_pipes()
-    code = _wait(group, lifeline, ended, grace_s, memory)
+    code = _wait(group, lifeline, ended, grace_s, memory, identity)
     _kill(group, signal.SIGKILL)
-    sweep(identity)
+    clear(identity)
     _end_orphans()
     return code if code >= 0 else 128 - code
 
@@ -131,6 +132,7 @@ def _start(
         if offline and not is_apart and not leave_network_as_user():
             os._exit(CANNOT_BE_OFFLINE)
         _die_with(keeper)
+        lower()
         if memory:
             limit_process(memory)
         for number in _RESET:
@@ -186,11 +188,11 @@ def _release_pipes() -> None:
         os.dup2(nothing, descriptor)
 
 
-def _wait(group: int, lifeline: int, ended: int, grace_s: float, memory: int) -> int:
+def _wait(group: int, lifeline: int, ended: int, grace_s: float, memory: int, identity: Identity) -> int:
     """The command's exit code; the negative number of a signal that ended it."""
     while (status := _reap(group)) is None:
         ready, _, _ = select.select([lifeline, ended], [], [], LOOK_EVERY_S if memory else None)
-        if memory and used_below(os.getpid()) > memory:
+        if memory and used_below(os.getpid(), kept_bytes(identity)) > memory:
             return TOO_MUCH_MEMORY
         if ended in ready:
             os.read(ended, 4096)

@@ -35,7 +35,9 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self._keys = settings.data_dir / "web" / "keys"
         make_directory(settings.data_dir)
-        self._keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._keys.parent, self._keys):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.chmod(0o700)  # an earlier version let others enter
         self._secret = kept_key(settings.data_dir / "web" / "secret.key")
         self._password = settings.web_password
         self._proxy_secret = settings.web_proxy_secret
@@ -61,7 +63,10 @@ class Access:
 
     def note_url(self, url: str) -> None:
         """Keep where the console listens, for links that are asked for later."""
-        (self._keys.parent / "url").write_text(url, encoding="utf-8")
+        file = self._keys.parent / "url"
+        file.touch(mode=0o600)
+        file.chmod(0o600)
+        file.write_text(url, encoding="utf-8")
 
     def last_url(self) -> str | None:
         """Where the console listens that was started last; None: there was none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -200,3 +201,21 @@ def test_an_environment_that_is_longer_than_a_pipe_reaches_a_command_whole() -> 
 
     assert next(one.lines()) == b"400000"
     one.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans to another process than init")
+def test_what_has_shed_its_environment_and_session_ends_with_a_killed_subreaper() -> None:
+    away = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
+    code = (
+        "import os, signal, sys, time\n"
+        "if os.fork():\n    time.sleep(600)\n"
+        f"os.setsid()\nif os.fork() == 0: os.execve(sys.executable, [sys.executable, '-c', {away!r}], {{}})\n"
+    )
+    one = start(code)
+    line = next(one.lines())
+    assert isinstance(line, bytes)
+
+    os.kill(one._process.pid, signal.SIGKILL)
+    one.stop()
+
+    assert not psutil.pid_exists(int(line))
