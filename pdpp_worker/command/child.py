@@ -65,6 +65,7 @@ class Child:
         self._check = check
         self._log = log
         self._account = account
+        self._paths = paths
         self._mark = secrets.token_hex(16)
         identity = "-" if account is None else account.identity
         if account is None or not account.is_own:
@@ -143,8 +144,9 @@ class Child:
 
     def _end_marked_processes(self) -> None:
         if self._account is not None and self._account.is_own:
+            sweep = [*_KEEPER, "sweep", self._account.identity, *self._paths]
             with handed_on():
-                subprocess.run([*_KEEPER, "sweep", self._account.identity], env=_CLEAN, cwd=os.sep, check=False)
+                subprocess.run(sweep, env=_CLEAN, cwd=os.sep, check=False)
         else:
             marked_processes.end(self._mark)
 

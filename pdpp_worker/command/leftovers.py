@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,11 +18,14 @@ _BLOCK = 512
 _IPC_RMID = 0
 
 
-def clear(identity: Identity) -> int:
-    """End all processes of a user whom a command has for itself, and remove what they left; 1: some run on."""
+def clear(identity: Identity, lent: Sequence[str] = ()) -> int:
+    """End all processes of a user whom a command has for itself, and remove what they left but for paths lent to it.
+
+    Returns 1 if some run on.
+    """
     status = sweep(identity)
     if identity.ids is not None and identity.is_own and identity.ids[0] not in (0, os.getuid()):
-        _remove(identity, identity.ids[0])
+        _remove(identity, identity.ids[0], lent)
     return status
 
 
@@ -34,9 +37,10 @@ def kept_bytes(identity: Identity) -> int:
     return sum(map(_bytes_of, _below(SHARED_MEMORY, uid))) + sum(size for _, size in _segments(uid))
 
 
-def _remove(identity: Identity, uid: int) -> None:
+def _remove(identity: Identity, uid: int, lent: Sequence[str]) -> None:
     """Remove it as that user, which can remove nothing of others."""
-    paths = [str(path) for place in _OPEN_TO_ALL for path in _entries(place) if _owner(path) == uid]
+    found = [str(path) for place in _OPEN_TO_ALL for path in _entries(place) if _owner(path) == uid]
+    paths = [path for path in found if not any(f"{one}/".startswith(f"{path}/") for one in lent)]
     segments = [segment for segment, _ in _segments(uid)]
     if not paths and not segments:
         return

@@ -28,8 +28,8 @@ def limit_process(most_bytes: int) -> None:
 def used_below(root: int, kept_bytes: int = 0) -> int:
     """Bytes of memory of all processes below this one; 0 where there is no /proc.
 
-    Files in memory count once, whoever has them open; `kept_bytes`: those that need no process. What is mapped of them
-    is counted in the processes too, so the larger sum of the two is taken.
+    Files in memory count once, whoever has them open; `kept_bytes`: those that need no process. Mapped parts of
+    them are counted in the processes too, so the larger sum of the two is taken.
     """
     processes = list(_below(root))
     shared = sum(_used(one, _SHARED) for one in processes)

@@ -1,7 +1,7 @@
 """Runs a command and ends everything that it has started; no orphan is left.
 
     subreaper.py LIFELINE_FD GRACE_S IDENTITY NETWORK MEMORY FOLDER COUNT PATH... PROGRAM ARGUMENT...
-    subreaper.py sweep IDENTITY
+    subreaper.py sweep IDENTITY PATH...
 
 IDENTITY is that of the user that the command runs as; see `other_user`. Where that user has nothing else to do, its
 processes are killed before the command begins and after it ended, and by `sweep`. NETWORK is `online` or `offline`.
@@ -66,12 +66,12 @@ _RESET = (signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def main(arguments: Sequence[str]) -> int:
     """Run the command to its end, or to the end of the lifeline; returns the exit status."""
     if arguments[0] == "sweep":
-        return clear(Identity(arguments[1]))
+        return clear(Identity(arguments[1]), arguments[2:])
     lifeline, grace_s, identity = int(arguments[0]), float(arguments[1]), Identity(arguments[2])
     memory, count = int(arguments[4]), int(arguments[6])
     paths, command = arguments[7 : 7 + count], arguments[7 + count :]
     environment = json.loads(_first_line(lifeline))
-    clear(identity)
+    clear(identity, paths)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     _release_pipes()
     code = _wait(group, lifeline, ended, grace_s, memory, identity)
     _kill(group, signal.SIGKILL)
-    clear(identity)
+    clear(identity, paths)
     _end_orphans()
     return code if code >= 0 else 128 - code
 

@@ -44,7 +44,7 @@ def _has_holes(file: IO[bytes]) -> bool:
 
 
 def _without_holes(tarinfo: tarfile.TarInfo, file: IO[bytes]) -> IO[bytes]:
-    """What is written of the file; `tarinfo` becomes that of such a member."""
+    """The bytes that are written of the file; `tarinfo` becomes that of such a member."""
     parts = [(start, end - start) for start, end in _parts(file.fileno(), tarinfo.size)]
     numbers = [len(parts), *(number for part in parts for number in part)]
     plan = b"".join(b"%d\n" % number for number in numbers)
@@ -81,7 +81,7 @@ class _Joined(io.RawIOBase):
         self._left = 0
 
     def readable(self) -> bool:
-        """It is read only."""
+        """Say that it is read."""
         return True
 
     def readinto(self, buffer: Any) -> int:

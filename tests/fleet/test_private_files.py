@@ -39,7 +39,7 @@ def test_no_one_else_can_read_what_the_console_and_the_fleet_write(tmp_path: Pat
 
     access = Access(Settings(data_dir=tmp_path))
     access.note_url("http://127.0.0.1:1")
-    supervisor = Supervisor([ProcessSpec("one", [sys.executable, "-c", "pass"])], tmp_path)
+    supervisor = Supervisor([ProcessSpec("one", (sys.executable, "-c", "pass"))], tmp_path)
     supervisor._started(supervisor._processes[0].spec).wait()
 
     modes = {path: path.stat().st_mode & 0o777 for path in (web, web / "keys", web / "url", logs, logs / "one.log")}

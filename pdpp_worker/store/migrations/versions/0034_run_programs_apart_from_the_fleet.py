@@ -15,3 +15,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("connections", sa.Column("as_fleet_user", sa.Boolean, nullable=False, server_default="true"))
     op.alter_column("connections", "as_fleet_user", server_default="false")
+
+
+def downgrade() -> None:
+    op.drop_column("connections", "as_fleet_user")
