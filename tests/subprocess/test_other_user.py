@@ -17,6 +17,7 @@ import pytest
 from pdpp_worker.added.tools import missing_tools
 from pdpp_worker.command.child import Child
 from pdpp_worker.command.connector_user import OWN, Account, accounts, borrowed
+from pdpp_worker.command.lent_files import take_back
 from pdpp_worker.command.separation import Needs, separation
 from pdpp_worker.command.subreaper import TOO_MUCH_MEMORY
 from pdpp_worker.errors import ConfigurationError
@@ -141,6 +142,20 @@ def test_files_in_memory_are_memory_and_end_with_it(opened: str) -> None:
 
     assert ended == TOO_MUCH_MEMORY
     assert not [file for folder in ("/dev/shm", "/var/tmp") for file in Path(folder).glob("pdpp-worker-test")]
+
+
+def test_files_that_a_killed_worker_had_lent_are_not_the_next_users(tmp_path: Path) -> None:
+    account = Account(OWN[-1], OWN[-1], is_own=True)
+    left, ours = tmp_path / "1-left", tmp_path / "2-ours"
+    for folder in (left, ours):
+        folder.mkdir()
+        (folder / "inner").touch()
+    for path in (left, left / "inner"):
+        os.chown(path, account.uid, account.gid)
+
+    take_back(tmp_path, account)
+
+    assert {path.stat().st_uid for path in tmp_path.rglob("*")} == {os.geteuid()}
 
 
 @pytest.mark.parametrize("how", ["forks_away", "kills_its_subreaper", "is_a_comet"])
