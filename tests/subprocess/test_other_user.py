@@ -9,6 +9,8 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,11 @@ from pdpp_worker.command.separation import Needs, separation
 from pdpp_worker.command.subreaper import TOO_MUCH_MEMORY
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.embedded import EmbeddedServers
+from pdpp_worker.owner import program_user
 from pdpp_worker.privileges import may_change_user
+from pdpp_worker.registry import CommandConnector
 from pdpp_worker.settings import Settings, get_settings
+from pdpp_worker.store.connections import ConnectionRow
 from tests.subprocess.conftest import HERE, Commands, hostile
 from tests.support.servers import temporary_data_dir
 from tests.support.waiting import PATIENCE_S
@@ -208,6 +213,26 @@ def test_only_its_owner_opens_a_closed_directory_to_it(separated: Commands, tmp_
     assert str(other) in paths(str(other))
     with pytest.raises(ConfigurationError, match=f"cannot read {note}"):
         paths(str(note))
+
+
+def test_doctor_says_as_whom_a_program_will_run_also_before_its_first_run(tmp_path: Path) -> None:
+    folder = tmp_path / "hostile"
+    shutil.copytree(HERE / "hostile", folder)
+    connector = CommandConnector(hostile("good"), "hostile", folder)
+    row = ConnectionRow(7, "mine", "scripted", {}, {}, None, datetime.now(UTC))
+    with temporary_data_dir() as data_dir:
+        (data_dir / "files").mkdir(mode=0o700, parents=True)
+        settings = Settings(data_dir=data_dir)
+
+        apart = program_user.runs_as(settings, row, connector)
+        (folder / "hostile.py").chmod(0o600)
+        kept = program_user.runs_as(settings, replace(row, as_fleet_user=True), connector)
+        with pytest.raises(ConfigurationError, match="--as-fleet-user"):
+            program_user.runs_as(settings, row, connector)
+
+    assert apart == "runs as a user of its own"
+    assert kept.startswith("MAY READ EVERYTHING")
+    assert "connection set mine --own-user" in kept
 
 
 @pytest.mark.parametrize("kind", ["path", "string"])
