@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,8 @@ from pdpp_worker.settings import Settings
 
 REFERENCES = ("env:", "file:", "keyring:")
 """Beginnings of the references; nothing that is stored encrypted begins so."""
+_FILE_BYTES = 1_000_000
+"""Most bytes of a file with a credential."""
 _KEYRING_S = 30.0
 """Longest time that the keyring may take, s: a locked one asks its owner, who may not be there."""
 
@@ -42,7 +46,7 @@ def _from_variable(settings: Settings, name: str, variable: str) -> str:
 
 def _from_file(name: str, path: Path) -> str:
     try:
-        value = path.expanduser().read_text(encoding="utf-8").strip()
+        value = _read_bounded(name, path.expanduser()).decode().strip()
     except OSError as error:
         raise ConfigurationError(f"The credential {name} cannot be read from {path}: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -50,6 +54,17 @@ def _from_file(name: str, path: Path) -> str:
     if not value:
         raise ConfigurationError(f"The credential {name} is to come from {path}, which is empty.")
     return value
+
+
+def _read_bounded(name: str, path: Path) -> bytes:
+    """The content of a file of a bounded size; a pipe or a device may never answer, or never end."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ConfigurationError(f"The credential {name} cannot be read from {path}: it is no regular file.")
+        content = file.read(_FILE_BYTES + 1)
+    if len(content) > _FILE_BYTES:
+        raise ConfigurationError(f"The credential {name} cannot be read from {path}: it has more than 1 MB.")
+    return content
 
 
 def _from_keyring(settings: Settings, name: str, entry: str) -> str:

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     keys loses the files."""
     connector_user: str | None = None
     """User as whom connectors that are programs run: a name, an id, or `FIRST-LAST`, one for each run at a time;
-    unset: 60706-61183 where the fleet is root and such a user reads what the connector needs, else the fleet's own."""
+    unset: 60706-61183 where the fleet is root, else the fleet's own; see `connection set --as-fleet-user`."""
     connectors_offline: Annotated[tuple[str, ...], NoDecode] = ()
     """Connectors that are programs and get no network, with commas between their names."""
     connector_memory_mb: Annotated[int, Field(ge=0, le=1_048_576)] = 2048

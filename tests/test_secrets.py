@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -245,6 +246,16 @@ class TestReferences:
             path.write_bytes(content)
 
         assert refusal(vault, f"file:{path}") == f"The credential token {sentence.format(path=path)}"
+
+    def test_a_file_that_never_answers_or_never_ends_is_refused(self, vault: Vault, tmp_path: Path) -> None:
+        pipe, vast = tmp_path / "pipe", tmp_path / "vast"
+        os.mkfifo(pipe)
+        vast.touch()
+        os.truncate(vast, 1 << 40)
+
+        said = [refusal(vault, f"file:{path}") for path in (pipe, Path("/dev/zero"), vast)]
+
+        assert [one.rpartition(": ")[2] for one in said] == [*["it is no regular file."] * 2, "it has more than 1 MB."]
 
 
 @pytest.mark.process

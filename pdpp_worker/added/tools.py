@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
-from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.command.child import Child
+from pdpp_worker.command.connector_user import Account, accounts, borrowed
+from pdpp_worker.errors import ConfigurationError, ProtocolViolation
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.manifest_parts import ExternalTool
 from pdpp_worker.settings import get_settings
@@ -33,8 +39,11 @@ def check_tools(manifest: Manifest) -> None:
 
 
 def _is_there(tool: ExternalTool) -> bool:
-    """Whether it shows that it is there, as its connector looks for it."""
+    """Whether it shows that it is there, as its connector looks for it: a manifest chooses what is run here too."""
     program = (get_settings().credential_variable(tool.env) if tool.env else None) or tool.executable
+    if (found := accounts(get_settings())) and (there := shutil.which(program)) is not None:
+        with borrowed(found, 0) as account:
+            return _exit_code([there, *tool.arguments], account) == tool.exit_code
     with suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(
             [program, *tool.arguments],
@@ -47,3 +56,25 @@ def _is_there(tool: ExternalTool) -> bool:
         )
         return done.returncode == tool.exit_code
     return False
+
+
+def _exit_code(command: list[str], account: Account) -> int | None:
+    """The exit code of a command that runs as this user; None: it did not end in time."""
+    until = time.monotonic() + TIMEOUT_S
+
+    def check() -> None:
+        if time.monotonic() > until:
+            raise TimeoutError
+
+    paths = sorted({command[0], str(Path(command[0]).resolve())})
+    environment = get_settings().platform_environment()
+    one = Child(command, Path(os.sep), environment, check=check, log=lambda _: None, account=account, paths=paths)
+    try:
+        one.close_input()
+        for _ in one.lines():
+            continue
+        return one.exit_code(TIMEOUT_S)
+    except (TimeoutError, ProtocolViolation):
+        return None
+    finally:
+        one.stop()

@@ -29,6 +29,8 @@ MinInterval = Annotated[
     str | None, typer.Option(help="Rate ceiling: least time between two requests, ms.", metavar="MS")
 ]
 
+_FLEET_USER = "Let its program run as the fleet's user, and read all that this one may, where another cannot run it."
+
 
 @app.command()
 def add(
@@ -42,6 +44,7 @@ def add(
     min_interval_ms: MinInterval = None,
     paused: Annotated[bool, typer.Option("--paused", help="Do not collect on schedule yet.")] = False,
     check: Annotated[bool, typer.Option(help="Try the account first, and save it only if that works.")] = True,
+    as_fleet_user: Annotated[bool, typer.Option("--as-fleet-user", help=_FLEET_USER)] = False,
 ) -> None:
     """Add an account that works; it is collected at once and then on schedule."""
     connection_changes.check_name(name)  # before it asks for credentials
@@ -54,7 +57,8 @@ def add(
         connection_changes.check_new_name(session.db, name)
         credentials = read_credentials(Vault(session.settings), manifest, secret or [], connection=name)
         if check:
-            require_reached(session, checking.draft(name, connector, values, credentials, interval))
+            given = (name, connector, values, credentials, interval)
+            require_reached(session, checking.draft(*given, as_fleet_user=as_fleet_user))
         connection_changes.add(
             session.db,
             name,
@@ -64,6 +68,7 @@ def add(
             schedule=schedule,
             min_interval_ms=interval,
             paused=paused or by_hand,
+            as_fleet_user=as_fleet_user,
         )
     say(f"Added {name}. {_what_next(name, manifest, paused=paused, by_hand=by_hand)}")
 
@@ -106,11 +111,14 @@ def set_(
     every: Every = None,
     cron: Cron = None,
     timezone: Zone = None,
+    as_fleet_user: Annotated[
+        bool | None, typer.Option("--as-fleet-user/--own-user", help=_FLEET_USER, show_default=False)
+    ] = None,
 ) -> None:
-    """Change settings or the schedule."""
+    """Change settings, the schedule, or as whom its program may run."""
     schedule = schedule_rules.read(every, cron, timezone)
     with open_session() as session:
-        connection_changes.change(session.db, name, settings or [], schedule)
+        connection_changes.change(session.db, name, settings or [], schedule, as_fleet_user=as_fleet_user)
     say(f"Changed {name}; its next run works with it.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import selectors
@@ -35,6 +36,9 @@ _LOOK_EVERY_S = 0.25
 _SUBREAPER_S = 10.0
 """Longest time that the subreaper may take to end everything, beyond the grace, s."""
 _KEEPER = (sys.executable, "-I", "-S", subreaper.__file__)
+_CLEAN = {"LC_ALL": "C.UTF-8"}
+"""The environment of the subreaper, which is root where the fleet is: a loader or an interpreter reads no word of the
+command's there."""
 
 
 class Child:
@@ -61,11 +65,14 @@ class Child:
         self._check = check
         self._log = log
         self._account = account
+        self._paths = paths
         self._mark = secrets.token_hex(16)
         identity = "-" if account is None else account.identity
+        if account is None or not account.is_own:
+            marked_processes.adopt_orphans()
         network = "offline" if is_offline else "online"
-        keeper = [identity, network, str(memory_bytes), str(len(paths)), *paths, *command]
-        self._process, self._lifeline = _start(keeper, folder, {**environment, marked_processes.MARK: self._mark})
+        keeper = [identity, network, str(memory_bytes), str(folder), str(len(paths)), *paths, *command]
+        self._process, self._lifeline = _start(keeper, {**environment, marked_processes.MARK: self._mark})
         self._stdin, self._stdout, self._stderr = _pipes(self._process)
         self._lines = BoundedLines(LINE_BYTES)
         self._whole: deque[bytes | Outline] = deque()
@@ -137,8 +144,9 @@ class Child:
 
     def _end_marked_processes(self) -> None:
         if self._account is not None and self._account.is_own:
+            sweep = [*_KEEPER, "sweep", self._account.identity, *self._paths]
             with handed_on():
-                subprocess.run([*_KEEPER, "sweep", self._account.identity], check=False)
+                subprocess.run(sweep, env=_CLEAN, cwd=os.sep, check=False)
         else:
             marked_processes.end(self._mark)
 
@@ -183,15 +191,18 @@ class Child:
         return self._process.returncode is not None
 
 
-def _start(keeper: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the subreaper with these arguments; returns its process and our end of the lifeline."""
+def _start(keeper: Sequence[str], environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the subreaper with these arguments, and tell it the command's environment.
+
+    Returns its process and our end of the lifeline.
+    """
     reading, lifeline = os.pipe()
     try:
         with handed_on():
             process = subprocess.Popen(
                 [*_KEEPER, str(reading), str(GRACE_S), *keeper],
-                cwd=folder,
-                env=dict(environment),
+                cwd=os.sep,
+                env=_CLEAN,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -203,7 +214,14 @@ def _start(keeper: Sequence[str], folder: Path, environment: Mapping[str, str]) 
         raise
     finally:
         os.close(reading)
+    with suppress(BrokenPipeError):  # its exit code tells why it has ended
+        _write_all(lifeline, json.dumps(dict(environment)).encode() + b"\n")
     return process, lifeline
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:

@@ -14,6 +14,14 @@ from pdpp_worker.command.connector_user import Account
 _HOME, _SCRATCH = ".home", ".tmp"
 
 
+def take_back(folder: Path, account: Account) -> None:
+    """Make files of connections ours again that a killed worker had lent to an account which is lent to nobody now."""
+    for files in folder.iterdir():
+        with suppress(FileNotFoundError):  # it is removed meanwhile
+            if files.lstat().st_uid == account.uid and not files.is_symlink():
+                _give(files, (os.geteuid(), os.getegid()), ())
+
+
 @contextmanager
 def lent(files: Path, account: Account, *, kept: Collection[str]) -> Iterator[Mapping[str, str]]:
     """Let `account` own a connection's directory and all that is in it inside the block, but for the names in `kept`.

@@ -11,8 +11,8 @@ from pdpp_worker.command.blob_server import BlobServer
 from pdpp_worker.command.blob_store import FOLDER, BlobStore
 from pdpp_worker.command.connector_user import Account, borrowed
 from pdpp_worker.command.environment import command_line, environment_of
-from pdpp_worker.command.lent_files import lent
-from pdpp_worker.command.separation import Separation, separation
+from pdpp_worker.command.lent_files import lent, take_back
+from pdpp_worker.command.separation import Needs, Separation, separation
 from pdpp_worker.connector import Context, Start
 from pdpp_worker.errors import ConfigurationError, UpstreamError
 from pdpp_worker.protocol.manifest import Manifest
@@ -53,7 +53,8 @@ def prepared(manifest: Manifest, folder: Path, start: Start, context: Context) -
     command = command_line(manifest, folder, environment)
     with ExitStack() as stack:
         try:
-            decided = separation(get_settings(), manifest, folder, command, context.settings, files)
+            needs = Needs(manifest, folder, command, context.settings, files)
+            decided = separation(get_settings(), needs, as_fleet_user=context.occasion.as_fleet_user)
             account = _account(stack, decided, context)
         except ConfigurationError as error:
             raise UpstreamError(str(error), reason="source_partition_failed") from None
@@ -72,7 +73,11 @@ def _account(stack: ExitStack, decided: Separation, context: Context) -> Account
         context.log.info("connector runs as the fleet's own user", since=decided.why_not)
         return None
     first = context.occasion.connection_id
-    return stack.enter_context(borrowed(decided.accounts, int(first) if first.isdecimal() else 0))
+    account = stack.enter_context(borrowed(decided.accounts, int(first) if first.isdecimal() else 0))
+    lent_from = get_settings().data_dir / "files"
+    if account.is_own and lent_from.is_dir():
+        take_back(lent_from, account)
+    return account
 
 
 def _kept(manifest: Manifest) -> frozenset[str]:

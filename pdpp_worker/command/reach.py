@@ -1,9 +1,9 @@
 """Prints the first of some paths that another user cannot read; exits with 2 if there is one.
 
-    reach.py IDENTITY COUNT PATH... HOW:PATH...
+    reach.py IDENTITY FOLDER COUNT PATH... HOW:PATH...
 
-HOW is `enter` for a directory, `read`, or `all` for a directory with all that lies below it. The process becomes that
-user, with the same view as a command has (see `subreaper`), before it looks.
+Relative paths begin in FOLDER. HOW is `enter` for a directory, `read`, or `all` for a directory with all that lies
+below it. The process becomes that user, with the same view as a command has (see `subreaper`), before it looks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if __name__ == "__main__":  # it is run by its path
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pdpp_worker.command.other_user import Identity
-from pdpp_worker.command.subreaper import enter
+from pdpp_worker.command.subreaper import FolderBarredError, enter
 
 BARRED = 2
 """Exit status where a path cannot be read."""
@@ -29,9 +29,13 @@ MOST = 10_000
 
 def main(arguments: Sequence[str]) -> int:
     """Look at the paths in their order; returns the exit status."""
-    count = int(arguments[1])
-    enter(Identity(arguments[0]), arguments[2 : 2 + count])
-    for asked in arguments[2 + count :]:
+    count = int(arguments[2])
+    try:
+        enter(Identity(arguments[0]), arguments[1], arguments[3 : 3 + count])
+    except FolderBarredError:
+        sys.stdout.write(arguments[1])
+        return BARRED
+    for asked in arguments[3 + count :]:
         how, _, path = asked.partition(":")
         for entry in (Path(path), *islice(_below(path), MOST if how == "all" else 0)):
             if not _can(how, entry):

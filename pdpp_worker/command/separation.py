@@ -24,6 +24,7 @@ from pdpp_worker.settings import Settings
 _REACH_S = 60.0
 LONGEST_PATH = 4096
 """Characters of a path that a system opens."""
+_PATHS = ("path", "file")
 _NO_MEANS = "the fleet is not root, and may start no program as another user"
 
 
@@ -38,38 +39,67 @@ class Separation:
     """Why there is no account, as the end of a sentence."""
 
 
-def separation(
-    settings: Settings, manifest: Manifest, folder: Path, command: Sequence[str], values: Mapping[str, Any], files: Path
-) -> Separation:
-    """The separation of a program that works in `folder`, for a connection with these settings and files.
+@dataclass(frozen=True)
+class Needs:
+    """A program, and what it works with: a connection's settings, defaults among them, and its files."""
 
-    Where no setting says as whom programs run, one that such a user could not read runs as it always did.
+    manifest: Manifest
+    folder: Path
+    command: Sequence[str]
+    values: Mapping[str, Any]
+    files: Path
+
+
+def separation(settings: Settings, needs: Needs, *, as_fleet_user: bool) -> Separation:
+    """The separation of a program. `as_fleet_user`: its owner lets it run as that one where another cannot run it.
 
     Raises:
-        ConfigurationError: the account that `PDPP_CONNECTOR_USER` names cannot be used, or cannot read what is needed.
+        ConfigurationError: no other user can run it, and its owner does not let the fleet's, or has set
+            `PDPP_CONNECTOR_USER`.
     """
     found = accounts(settings)
     if not found:
         return Separation((), why_not="the fleet's own user is to run it" if settings.connector_user else _NO_MEANS)
-    given = list(_given(settings, manifest, [values, *_definitions(folder, command)]))
-    started = [command[0], *_tools(folder, command)]
-    paths = [*_programs(manifest, started), str(folder), str(files), *(path for _, path in given)]
+    given = [*_home(settings, needs), *_given([needs.values, *_definitions(needs.folder, needs.command)])]
+    # Only its owner opens a closed directory to it: a manifest or a definition would name what it likes.
+    shown = given if as_fleet_user else list(_given(_owners(needs)))
+    started = [needs.command[0], *_tools(needs.folder, needs.command)]
+    there = _nearest(needs.files)
+    paths = [*_programs(needs.manifest, started), str(needs.folder), str(there), *(path for _, path in shown)]
     paths = [path for path in paths if Path(path).exists()]
     asked = [
-        *_read_first(manifest, folder, command),
+        *_read_first(needs.manifest, needs.folder, needs.command),
         *(f"read:{tool}" for tool in started),
         *(f"{how}:{path}" for how, path in given),
-        _way_to(files),
+        f"enter:{there.parent}",
     ]
-    obstacle = _obstacle(found[0], folder, paths, asked)
+    obstacle = _obstacle(found[0], needs.folder, paths, asked)
     if obstacle is None:
         return Separation(found, paths)
-    if settings.connector_user is None:
+    if settings.connector_user is None and as_fleet_user:
         return Separation((), why_not=f"another user {obstacle}")
-    raise ConfigurationError(
-        f"The {found[0]} (PDPP_CONNECTOR_USER) {obstacle}, which the connector {manifest.name} needs; let others read "
-        "it, or move it where they can."
+    raise ConfigurationError(_refusal(settings, needs.manifest, found[0], obstacle))
+
+
+def _refusal(settings: Settings, manifest: Manifest, account: Account, obstacle: str) -> str:
+    if settings.connector_user is not None:
+        return (
+            f"The {account} (PDPP_CONNECTOR_USER) {obstacle}, which the connector {manifest.name} needs; let others "
+            "read it, or move it where they can."
+        )
+    return (
+        f"The connector {manifest.name} is a program and runs as a user of its own, which {obstacle}. Let others read "
+        "it, or move it where they can. If you trust the program with all that the fleet's user may read, let it run "
+        "as that one: connection add and connection set take --as-fleet-user."
     )
+
+
+def _owners(needs: Needs) -> dict[str, Any]:
+    """The settings that are not the manifest's defaults."""
+    specs = needs.manifest.settings
+    defaults = {name: str(spec.default) for name, spec in specs.items()}
+    filled_in = {name: {text, str(Path(text).expanduser())} for name, text in defaults.items()}
+    return {name: value for name, value in needs.values.items() if str(value) not in filled_in.get(name, ())}
 
 
 def _definitions(folder: Path, command: Sequence[str]) -> Iterator[Any]:
@@ -107,10 +137,16 @@ def _read_first(manifest: Manifest, folder: Path, command: Sequence[str]) -> Ite
     yield from (f"read:{argument}" for argument in command[1:] if (folder / argument).exists())
 
 
-def _given(settings: Settings, manifest: Manifest, values: Any) -> Iterator[tuple[str, str]]:
-    """The owner's own files that it reads, and whether all below them."""
-    if "filesystem" in manifest.bindings:  # it reads what lies in the owner's home
+def _home(settings: Settings, needs: Needs) -> Iterator[tuple[str, str]]:
+    """The owner's home, where it reads files and its owner has not said which."""
+    specs = needs.manifest.settings
+    named = (name for name, value in _owners(needs).items() if value and name in specs and specs[name].type in _PATHS)
+    if "filesystem" in needs.manifest.bindings and not any(named):
         yield "read", settings.platform_environment().get("HOME", os.sep)
+
+
+def _given(values: Any) -> Iterator[tuple[str, str]]:
+    """The owner's own files that are named, all below them included."""
     # Of whatever type: a tap knows a file of keys as a text in its configuration.
     yield from (("all", str(path)) for path in map(_path, _texts(values)) if path is not None)
 
@@ -133,17 +169,27 @@ def _path(text: str) -> Path | None:
     return path if os.access(path, os.F_OK) and len(path.parts) > 2 else None
 
 
-def _way_to(files: Path) -> str:
+def _nearest(files: Path) -> Path:
     """The connection's own directory, or the nearest above it that is there."""
-    return f"enter:{files.parent if files.exists() else next(path for path in files.parents if path.exists())}"
+    return next(path for path in (files, *files.parents) if path.exists())
 
 
 def _obstacle(account: Account, folder: Path, paths: Sequence[str], asked: Sequence[str]) -> str | None:
     """Why the program cannot be run as the account, as the end of a sentence; relative paths begin in `folder`."""
     with handed_on():
         done = subprocess.run(
-            [sys.executable, "-I", "-S", reach.__file__, account.identity, str(len(paths)), *paths, *asked],
-            cwd=folder,
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                reach.__file__,
+                account.identity,
+                str(folder),
+                str(len(paths)),
+                *paths,
+                *asked,
+            ],
+            cwd=os.sep,
             env={"LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -26,6 +26,7 @@ from pdpp_worker.conformance.names import name_of
 from pdpp_worker.conformance.watch import Watch, WatchHandler
 from pdpp_worker.conformance.wire import SliceCut, Wire
 from pdpp_worker.connector import AuthExpired, Check, Collect, Context, Reached
+from pdpp_worker.connector.author_context import Occasion
 from pdpp_worker.errors import ConfigurationError, PdppError, ProtocolViolation, ProviderError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.messages import Budget, Message, Record, Start, StartScope, State, describe
@@ -178,6 +179,7 @@ class Runner:
             stored=FileStore(ledger.files),
             check=self._check_silence,
             min_interval_ms=0.0,
+            occasion=Occasion(as_fleet_user=True),  # who types the check trusts the program
         )
 
     def _check_silence(self) -> None:

@@ -73,6 +73,8 @@ class Occasion:
     """Lets the connector say nothing for so long, s, where that is more than usual; 0: as usual."""
     tell: Callable[[str], None] = tell_nobody
     """Shows the owner at the terminal a sentence that wants no answer."""
+    as_fleet_user: bool = False
+    """Whether the owner lets a command run as the fleet's user where another one cannot run it."""
 
 
 @dataclass(frozen=True)

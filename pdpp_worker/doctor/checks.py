@@ -19,13 +19,12 @@ from pdpp_worker.coverage import outlook
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.phrases import obstacles
 from pdpp_worker.data_dirs import other_data_dirs
-from pdpp_worker.doctor import separation_checks
 from pdpp_worker.doctor.file_checks import stored_files
 from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues, starts_on_request
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.local.endpoints import Endpoints, resolve
-from pdpp_worker.owner import lookup, schema
+from pdpp_worker.owner import lookup, program_user, schema
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.session import Database
 from pdpp_worker.pacing.bucket import connect
@@ -157,8 +156,8 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
     for row in rows:
         if row.settings.get("reach") == "browser":
             yield _check(f"browser of {row.name}", lambda: str(launch.require(settings)))
-        if (program := separation_checks.program_of(row)) is not None:
-            yield _check(f"program of {row.name}", partial(separation_checks.runs_as, settings, row, program))
+        if (program := program_user.program_of(row)) is not None:
+            yield _check(f"program of {row.name}", partial(program_user.runs_as, settings, row, program))
         for name, stored in sorted(row.credentials.items()):
             yield _check(
                 f"credential {name} of {row.name}", partial(_opens, vault, Place(row.connector, row.name, name), stored)

@@ -240,6 +240,7 @@ class Supervisor:
         log, socket = self.log_path(spec.name), getattr(spec.need, "socket", None)
         log.parent.mkdir(mode=0o700, exist_ok=True)
         with log.open("ab") as output:
+            os.fchmod(output.fileno(), 0o600)
             return subprocess.Popen(
                 with_parent_death_signal(spec.command, signal.SIGTERM),
                 env=self._environment,

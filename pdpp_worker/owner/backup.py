@@ -7,8 +7,12 @@ The file is a tar archive: `about.json`, `database.dump`, and where they were as
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +22,7 @@ from pdpp_worker.local import locks
 from pdpp_worker.local.embedded import make_directory, postgres_tools
 from pdpp_worker.owner import audit, schema
 from pdpp_worker.owner.session import Session
+from pdpp_worker.owner.sparse_files import SparseArchive
 from pdpp_worker.secret_keys import all_keys, read_keys
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import backups
@@ -27,6 +32,7 @@ from pdpp_worker.stored_files import file_forms
 
 DIRECTORIES = ("files", "browser")
 KEY = "secret.key"
+_UNFINISHED, _LOCK = ".dump-", "lock"
 _ABOUT, _DATABASE = "about.json", "database.dump"
 
 
@@ -53,18 +59,19 @@ def dump(session: Session, file: Path, *, files: bool, key: bool) -> About:
     about = _about(session, files=files, key=key)
     if not about.revision:
         raise ConfigurationError("The database holds nothing yet.")
-    unfinished = file.with_name(f"{file.name}.unfinished")
-    with TemporaryDirectory(dir=file.absolute().parent, prefix=".dump-") as folder:
+    _remove_unfinished(file.absolute().parent)
+    with TemporaryDirectory(dir=file.absolute().parent, prefix=_UNFINISHED) as folder, _held(Path(folder)):
+        unfinished = Path(folder, "backup.tar")
         postgres_tools.dump(_url(session.db), Path(folder, _DATABASE), session.settings.child_environment({}))
         Path(folder, _ABOUT).write_text(json.dumps(asdict(about)), encoding="utf-8")
         unfinished.touch(mode=0o600)
-        with tarfile.open(unfinished, "w") as archive:
-            _encrypt(Path(folder, _DATABASE), session.settings)
+        _encrypt(Path(folder, _DATABASE), session.settings)
+        with SparseArchive.open(unfinished, "w") as archive:
             for name in (_ABOUT, _DATABASE):
                 archive.add(Path(folder, name), name)
             for part in about.parts:
-                archive.add(session.settings.data_dir / part, part)
-    unfinished.rename(file)
+                archive.add_tree(session.settings.data_dir / part, part)
+        unfinished.rename(file)
     return about
 
 
@@ -84,6 +91,26 @@ def _decrypt(dumped: Path, settings: Settings) -> None:
     with_it = dumped.with_name(KEY)
     keys = all_keys(settings, with_it.read_bytes() if with_it.exists() else b"")
     file_forms.open_file(dumped, keys).replace(dumped)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what dumps that were killed left in a directory."""
+    for left in folder.glob(f"{_UNFINISHED}*"):
+        status = left.lstat()
+        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+        if is_ours and not locks.is_locked(left / _LOCK):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Let others see that this dump is under way."""
+    lock = locks.try_lock(folder / _LOCK)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def _about(session: Session, *, files: bool, key: bool) -> About:

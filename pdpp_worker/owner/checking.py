@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,6 +15,7 @@ from pdpp_worker.command.connector_user import NoOtherUserError
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local import endpoints
 from pdpp_worker.logs import get_logger
+from pdpp_worker.owner import program_user
 from pdpp_worker.owner.session import Database
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Place, Redactor, Vault
@@ -56,10 +58,12 @@ def draft(
     settings: Mapping[str, Any],
     credentials: Mapping[str, str],
     min_interval_ms: float | None = None,
+    *,
+    as_fleet_user: bool = False,
 ) -> ConnectionRow:
     """A connection that is not stored, to be checked; credentials are in their stored form."""
     given = (dict(settings), dict(credentials), min_interval_ms)
-    return ConnectionRow(NOT_STORED, name, connector, *given, datetime.now(UTC))
+    return ConnectionRow(NOT_STORED, name, connector, *given, datetime.now(UTC), as_fleet_user=as_fleet_user)
 
 
 def changed(row: ConnectionRow, settings: Mapping[str, Any], credentials: Mapping[str, str]) -> ConnectionRow:
@@ -79,6 +83,7 @@ def check(settings: Settings, db: Database, row: ConnectionRow) -> Checked:
         tried = connector.check()
         if tried is None:
             _require_paths(connector.manifest, row)
+            _require_user(settings, row)
             return Checked(Finding.UNTRIED, "It cannot be tried before its first run: its connector has no check.")
         _require_readable(settings, row)
     except ConfigurationError as error:
@@ -131,6 +136,14 @@ def _require_readable(settings: Settings, row: ConnectionRow) -> None:
     """Read each credential: a connector that can do without one would not tell that it cannot be read."""
     for name, stored in row.credentials.items():
         Vault(settings).open(Place(row.connector, row.name, name), stored)
+
+
+def _require_user(settings: Settings, row: ConnectionRow) -> None:
+    """A program that can be run as nobody but the fleet's user asks its owner for that."""
+    program = program_user.program_of(row)
+    if program is not None:
+        with suppress(NoOtherUserError):  # none can be had here, as in a console in a container
+            program_user.runs_as(settings, row, program)
 
 
 def _require_credentials(manifest: Manifest, row: ConnectionRow) -> None:

@@ -54,6 +54,7 @@ def add(
     schedule: Schedule | None,
     min_interval_ms: float | None,
     paused: bool,
+    as_fleet_user: bool = False,
 ) -> None:
     """Add a connection; it is due at once.
 
@@ -65,13 +66,21 @@ def add(
         new = connections.add(connection, name, connector, dict(settings), dict(credentials), min_interval_ms)
         _store_schedule(connection, new, schedule)
         connections.pause(connection, new, paused)
+        edits.set_as_fleet_user(connection, new, as_fleet_user)
         row = connections.by_id(connection, new)
         audit.note(connection, "connection.add", row, connector=connector, credentials=sorted(credentials))
     record_tables.keep_in_step(db)
 
 
-def change(db: Database, name: str, assignments: Sequence[str], schedule: Schedule | None) -> None:
-    """Change the settings that `key=value` assignments name (`key=`: to the default), and the schedule.
+def change(
+    db: Database,
+    name: str,
+    assignments: Sequence[str],
+    schedule: Schedule | None,
+    *,
+    as_fleet_user: bool | None = None,
+) -> None:
+    """Change the settings that `key=value` assignments name (`key=`: to the default), the schedule, and the user.
 
     Raises:
         ConfigurationError: a setting is unknown or cannot have that value.
@@ -85,6 +94,9 @@ def change(db: Database, name: str, assignments: Sequence[str], schedule: Schedu
             audit.note(connection, "schedule.set", row, every_s=schedule.every_s, cron=schedule.cron)
         if assignments:
             _change_settings(connection, row, assignments)
+        if as_fleet_user is not None:
+            edits.set_as_fleet_user(connection, row.id, as_fleet_user)
+            audit.note(connection, "user.set", row, before=row.as_fleet_user, as_fleet_user=as_fleet_user)
 
     db.transact(apply)
 

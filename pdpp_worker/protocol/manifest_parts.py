@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Binding = Literal[
     "network", "filesystem", "browser", "browser_automation", "browser_profile", "interactive", "loopback_listen"
@@ -101,7 +101,18 @@ def _speaks_of(limit: DailyBytes, settings: Mapping[str, Any]) -> bool:
     return limit.setting is None or str(settings.get(limit.setting)).strip().rstrip(".").lower() in limit.values
 
 
-Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
+_TO_LOADERS = ("LD_", "DYLD_", "PYTHON", "GCONV_", "GLIBC_", "MALLOC_")
+_TO_PLATFORM = frozenset(("PATH", "HOME", "TMPDIR", "IFS", "ENV", "BASH_ENV", "LOCPATH", "NODE_OPTIONS", "NODE_PATH"))
+
+
+def _is_own(name: str) -> str:
+    """Refuse a variable that a loader, an interpreter or the platform reads: a manifest would choose what else runs."""
+    if name.startswith(_TO_LOADERS) or name in _TO_PLATFORM:
+        raise ValueError(f"{name} is read by the system or by interpreters; choose a variable of the connector's own")
+    return name
+
+
+Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100), AfterValidator(_is_own)]
 
 
 class Credential(Part):

@@ -88,6 +88,7 @@ def make_context(
             answerer is not nobody,
             limits.heartbeat.allow_idle,
             answerer.tell if isinstance(answerer, Watcher) else tell_nobody,
+            row.as_fleet_user,
         ),
     )
 

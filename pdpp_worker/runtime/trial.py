@@ -16,6 +16,7 @@ from redis import Redis
 
 from pdpp_worker import clock
 from pdpp_worker.connector import Check, Context, Reached
+from pdpp_worker.connector.author_context import Occasion
 from pdpp_worker.errors import PdppError, UpstreamError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.bucket import Bucket
@@ -135,6 +136,7 @@ class Trial:
             received=lambda count: lanes.day.on_received(time.monotonic(), count),
             check=limits.check,
             min_interval_ms=ceiling_ms(settings, manifest, row),
+            occasion=Occasion(as_fleet_user=row.as_fleet_user),
         )
 
     @property

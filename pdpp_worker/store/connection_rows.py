@@ -33,6 +33,8 @@ class ConnectionRow:
     created_at: datetime
     credentials_version: int = 0
     """Grows with every change of the credentials, and with every sign-in."""
+    as_fleet_user: bool = False
+    """Whether its connector, if that is a program, may run as the fleet's user where another one cannot run it."""
 
 
 def get(connection: Connection, name: str) -> ConnectionRow:

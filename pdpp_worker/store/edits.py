@@ -44,3 +44,9 @@ def set_min_interval(connection: Connection, connection_id: int, min_interval_ms
     """Set the connection's own rate ceiling, ms between requests; None: the connector's."""
     values = {"min_interval_ms": min_interval_ms}
     connection.execute(update(connections).where(connections.c.id == connection_id).values(values))
+
+
+def set_as_fleet_user(connection: Connection, connection_id: int, allowed: bool) -> None:
+    """Let the connection's program run as the fleet's user where another one cannot run it, or no longer."""
+    values = {"as_fleet_user": allowed}
+    connection.execute(update(connections).where(connections.c.id == connection_id).values(values))

@@ -40,7 +40,9 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self._keys = settings.data_dir / "web" / "keys"
         make_directory(settings.data_dir)
-        self._keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._keys.parent, self._keys):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.chmod(0o700)  # an earlier version let others enter
         self._secret = kept_key(settings.data_dir / "web" / "secret.key")
         self._password = settings.web_password
         self._proxy_secret = settings.web_proxy_secret

@@ -52,7 +52,9 @@ def test_a_connector_that_asks_for_nobody_is_not_said_to(cli: Cli, tmp_path: Pat
     manifest.write_text(json.dumps(given))
 
     added = cli("connector", "add", str(manifest), "--command", "python3 pinboard.py")
-    connected = cli("connection", "add", "marks", "--connector", "pinboard", "--secret", "secret=env:TOKEN")
+    connected = cli(
+        "connection", "add", "marks", "--connector", "pinboard", "--secret", "secret=env:TOKEN", "--as-fleet-user"
+    )
 
     assert "by hand: its manifest asks for that" in added.stdout
     assert "is to be started by hand" in connected.stdout
@@ -77,7 +79,7 @@ def test_a_connector_whose_name_is_taken_is_added_under_another(cli: Cli, tmp_pa
 
 def test_a_connector_in_use_is_not_removed(cli: Cli, own: Path) -> None:
     cli("connector", "add", str(MANIFESTS / "zotero-local.json"), "--command", "python3 zotero.py")
-    cli("connection", "add", "library", "--connector", "zotero_local")
+    cli("connection", "add", "library", "--connector", "zotero_local", "--as-fleet-user")
 
     refused = cli.refusal("connector", "remove", "zotero_local")
     cli("connection", "remove", "library", "--yes")
@@ -101,7 +103,7 @@ def test_an_optional_stream_is_called_so_wherever_its_state_is_told(cli: Cli, tm
     given = json.loads((MANIFESTS / "pinboard.json").read_text())
     (tmp_path / "pinboard.json").write_text(json.dumps(given))
     cli("connector", "add", str(tmp_path / "pinboard.json"), "--command", "python3 pinboard.py")
-    cli("connection", "add", "marks", "--connector", "pinboard", "--secret", "secret=env:TOKEN")
+    cli("connection", "add", "marks", "--connector", "pinboard", "--secret", "secret=env:TOKEN", "--as-fleet-user")
 
     told = {one["stream"]: one["optional"] for one in cli.json("coverage", "marks")}
 

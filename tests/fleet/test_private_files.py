@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pdpp_worker.local.supervisor import ProcessSpec, Supervisor
+from pdpp_worker.settings import Settings
+from pdpp_worker.web.access import Access
+
 pytestmark = pytest.mark.process  # starts processes itself
 
 _WRITE = """
@@ -26,3 +30,19 @@ def test_no_one_else_can_read_what_a_worker_writes(tmp_path: Path) -> None:
 
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "file").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_one_else_can_read_what_the_console_and_the_fleet_write(tmp_path: Path) -> None:
+    web, logs = tmp_path / "web", tmp_path / "logs"
+    web.mkdir(mode=0o755)
+    (web / "url").touch(mode=0o644)
+
+    access = Access(Settings(data_dir=tmp_path))
+    access.note_url("http://127.0.0.1:1")
+    supervisor = Supervisor([ProcessSpec("one", (sys.executable, "-c", "pass"))], tmp_path)
+    supervisor._started(supervisor._processes[0].spec).wait()
+
+    modes = {path: path.stat().st_mode & 0o777 for path in (web, web / "keys", web / "url", logs, logs / "one.log")}
+    assert modes == {
+        web: 0o700, web / "keys": 0o700, web / "url": 0o600, logs: 0o700, logs / "one.log": 0o600,
+    }  # fmt: skip

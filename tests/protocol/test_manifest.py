@@ -141,6 +141,10 @@ def test_a_wrong_dependency_is_refused(tmp_path: Path, streams: list[Any], sente
         ({"schedule_every_s": -1}, "schedule_every_s: Input should be greater than 0"),
         ({"recovery": {"targeted_fetch_rate_hint": "often"}}, "recovery.targeted_fetch_rate_hint: String should match"),
         ({"invented": 1}, "invented: Extra inputs are not permitted"),
+        *(
+            ({"settings": {"helper": {"title": "x", "env": name}}}, f"settings.helper.env: {name} is read by")
+            for name in ("LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "GCONV_PATH", "GLIBC_TUNABLES", "PATH")
+        ),
         ({"streams": [{"name": "a", "invented": 1}]}, "streams.0.invented: Extra inputs are not permitted"),
         ({"streams": [{"name": "a*"}]}, "streams.0.name: String should match pattern"),
         ({"streams": [{"name": "a", "schema": {"type": "objekt"}}]}, "streams.0.schema: schema is not a JSON Schema: "),

@@ -342,5 +342,8 @@ def test_a_connection_of_an_earlier_version_gets_its_lease_and_keeps_one_copy_of
     with db.begin() as connection:
         free = "SELECT connection_id, token, expires_at <= clock_timestamp() FROM leases"
         assert connection.execute(text(free)).all() == [(1, 0, True)]
+        connection.execute(text("INSERT INTO connections (name, connector) VALUES ('new', 'chatgpt')"))
+        as_fleet_user = "SELECT name, as_fleet_user FROM connections ORDER BY name"
+        assert connection.execute(text(as_fleet_user)).all() == [("mine", True), ("new", False)]
         kept = connection.execute(text("SELECT key, run_id FROM rejections ORDER BY key")).all()
         assert kept == [("a", 2), ("b", 2)]

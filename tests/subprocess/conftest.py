@@ -29,6 +29,15 @@ class Commands(Scenario):
 
     answerer: Answerer = staticmethod(nobody)
 
+    def reset(self) -> None:
+        """Its owner trusts the program: no other user reads the directories of a test."""
+        super().reset()
+        self.let_run_as_fleet_user(True)
+
+    def let_run_as_fleet_user(self, allowed: bool) -> None:
+        """Choose for its owner."""
+        self.execute("UPDATE connections SET as_fleet_user = :allowed", allowed=allowed)
+
     def use(self, folder: Path, given: Manifest | None = None) -> None:
         """Let the connection be one of the connector in this folder."""
         self.manifest = given or load_manifest(folder / "manifest.json")

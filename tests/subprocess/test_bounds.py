@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -176,3 +177,45 @@ def test_address_space_that_is_only_reserved_is_no_memory() -> None:
 
     assert next(one.lines()) == b"1073741824"
     one.stop()
+
+
+def test_nothing_of_a_commands_choice_reaches_the_process_that_starts_it(tmp_path: Path) -> None:
+    code = (
+        "import json, os, time; print(json.dumps([os.getcwd(), os.environ['LD_BIND_NOW']]), flush=True); time.sleep(60)"
+    )
+    command, environment = [sys.executable, "-c", code], {"LD_BIND_NOW": "1", "PYTHONPATH": str(tmp_path)}
+    one = Child(command, tmp_path, environment, check=lambda: None, log=lambda _: None)
+    line = next(one.lines())
+    keeper = psutil.Process(one._process.pid)
+
+    seen = keeper.environ(), keeper.cwd()
+    one.stop()
+
+    assert (seen, line) == (({"LC_ALL": "C.UTF-8"}, "/"), f'["{tmp_path}", "1"]'.encode())
+
+
+def test_an_environment_that_is_longer_than_a_pipe_reaches_a_command_whole() -> None:
+    environment = {f"V{number}": "ü" * 50_000 for number in range(8)}
+    code = "import os; print(sum(len(os.environ[f'V{number}']) for number in range(8)))"
+    one = Child([sys.executable, "-X", "utf8", "-c", code], HERE, environment, check=lambda: None, log=lambda _: None)
+
+    assert next(one.lines()) == b"400000"
+    one.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans to another process than init")
+def test_what_has_shed_its_environment_and_session_ends_with_a_killed_subreaper() -> None:
+    away = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
+    code = (
+        "import os, signal, sys, time\n"
+        "if os.fork():\n    time.sleep(600)\n"
+        f"os.setsid()\nif os.fork() == 0: os.execve(sys.executable, [sys.executable, '-c', {away!r}], {{}})\n"
+    )
+    one = start(code)
+    line = next(one.lines())
+    assert isinstance(line, bytes)
+
+    os.kill(one._process.pid, signal.SIGKILL)
+    one.stop()
+
+    assert not psutil.pid_exists(int(line))

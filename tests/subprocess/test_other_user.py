@@ -9,21 +9,30 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from pdpp_worker.command import separation as separating
+from pdpp_worker.added.tools import missing_tools
 from pdpp_worker.command.child import Child
 from pdpp_worker.command.connector_user import OWN, Account, accounts, borrowed
+from pdpp_worker.command.lent_files import take_back
+from pdpp_worker.command.separation import Needs, separation
+from pdpp_worker.command.subreaper import TOO_MUCH_MEMORY
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.local.embedded import EmbeddedServers
+from pdpp_worker.owner import program_user
 from pdpp_worker.privileges import may_change_user
+from pdpp_worker.registry import CommandConnector
 from pdpp_worker.settings import Settings, get_settings
+from pdpp_worker.store.connections import ConnectionRow
 from tests.subprocess.conftest import HERE, Commands, hostile
 from tests.support.servers import temporary_data_dir
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = [
     pytest.mark.process,  # starts processes itself
@@ -39,6 +48,7 @@ def separated(commands: Commands) -> Iterator[Commands]:
     with temporary_data_dir() as data_dir:
         data_dir.mkdir(mode=0o711)
         commands.settings = commands.settings.model_copy(update={"data_dir": data_dir})
+        commands.let_run_as_fleet_user(False)
         yield commands
 
 
@@ -104,6 +114,56 @@ def test_its_files_are_the_fleets_again_afterwards_and_its_home_stays(separated:
     assert not (files / ".tmp").exists()
 
 
+def test_a_tool_that_a_manifest_names_is_tried_without_the_fleets_rights() -> None:
+    with temporary_data_dir() as data_dir:
+        data_dir.mkdir()
+        secret = data_dir / "secret.key"
+        secret.touch(mode=0o600)
+        tool = {"executable": "sh", "arguments": ["-c", f"echo is there; cat {secret}"]}
+        reads_nothing, reads_it = hostile("good", tools=[{**tool, "exit_code": 1}]), hostile("good", tools=[tool])
+
+        assert (len(list(missing_tools(reads_nothing))), len(list(missing_tools(reads_it)))) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "opened", ["os.memfd_create('x')", "os.open('/dev/shm/pdpp-worker-test', os.O_CREAT | os.O_WRONLY)"]
+)
+def test_files_in_memory_are_memory_and_end_with_it(opened: str) -> None:
+    account = Account(OWN[-1], OWN[-1], is_own=True)
+    lines = (f"import os, time; file = {opened}; open('/var/tmp/pdpp-worker-test', 'w').close()",)
+    code = "\n".join((*lines, "for _ in range(60): os.write(file, bytes(1_000_000))", "time.sleep(60)"))
+    one = Child(
+        [sys.executable, "-c", code],
+        Path("/"),
+        {},
+        check=lambda: None,
+        log=lambda _: None,
+        account=account,
+        paths=PREFIXES,
+        memory_bytes=40_000_000,
+    )
+
+    ended = one.exit_code(PATIENCE_S)
+    one.stop()
+
+    assert ended == TOO_MUCH_MEMORY
+    assert not [file for folder in ("/dev/shm", "/var/tmp") for file in Path(folder).glob("pdpp-worker-test")]
+
+
+def test_files_that_a_killed_worker_had_lent_are_not_the_next_users(tmp_path: Path) -> None:
+    account = Account(OWN[-1], OWN[-1], is_own=True)
+    left, ours = tmp_path / "1-left", tmp_path / "2-ours"
+    for folder in (left, ours):
+        folder.mkdir()
+        (folder / "inner").touch()
+    for path in (left, left / "inner"):
+        os.chown(path, account.uid, account.gid)
+
+    take_back(tmp_path, account)
+
+    assert {path.stat().st_uid for path in tmp_path.rglob("*")} == {os.geteuid()}
+
+
 @pytest.mark.parametrize("how", ["forks_away", "kills_its_subreaper", "is_a_comet"])
 def test_nothing_is_left_of_it(separated: Commands, how: str) -> None:
     separated.misbehave(how)
@@ -119,25 +179,69 @@ def running(how: str) -> list[int]:
     return [one.pid for one in alive if one.info["cmdline"][-1] == how and one.info["cwd"] == str(HERE / "hostile")]
 
 
-def test_one_that_the_other_user_cannot_read_runs_as_before_unless_a_user_is_set(
-    separated: Commands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    "chosen",
+    [{"command": ["{python}", "hostile.py", "good", "def.json"]}, {"bindings": ["filesystem"]}, {}],
+    ids=["definition", "binding", "mode"],
+)
+def test_no_manifest_or_folder_chooses_the_fleets_user_its_owner_does(
+    separated: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, Any]
 ) -> None:
-    shutil.copytree(HERE / "hostile", tmp_path / "hostile")
-    (tmp_path / "hostile").chmod(0o700)
-    given = hostile("shows_environment")
-    separated.use(tmp_path / "hostile", given)
+    folder = tmp_path / "hostile"
+    shutil.copytree(HERE / "hostile", folder)
+    folder.chmod(0o755 if chosen else 0o700)
+    (folder / "def.json").write_text('{"x": "/etc/shadow"}')
+    closed = tmp_path / "home"
+    closed.mkdir(mode=0o700)
+    monkeypatch.setenv("HOME", str(closed))
+    separated.use(folder, hostile("good", **chosen))
 
-    assert separated.run()["status"] == "succeeded"
-    monkeypatch.setenv("PDPP_CONNECTOR_USER", "61000-61100")
-    get_settings.cache_clear()
-    try:
-        run = separated.run()
-    finally:
-        monkeypatch.undo()
-        get_settings.cache_clear()
+    refused = separated.run()
+    separated.let_run_as_fleet_user(True)
+    allowed = separated.run()
 
-    assert run["status"] == "failed"
-    assert "(PDPP_CONNECTOR_USER) cannot read" in run["error"]
+    assert (refused["status"], allowed["status"]) == ("failed", "succeeded")
+    assert "--as-fleet-user" in refused["error"]
+
+
+def test_only_its_owner_opens_a_closed_directory_to_it(separated: Commands, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    note = tmp_path / "note"
+    note.write_text("for all who come here")
+    note.chmod(0o644)
+    given = hostile("good", settings={"export": {"title": "Export", "env": "EXPORT", "default": str(note)}})
+    files = separated.settings.data_dir / "files" / "1-mine"
+
+    def paths(value: str) -> list[str]:
+        needs = Needs(given, HERE / "hostile", [sys.executable, "hostile.py"], {"export": value}, files)
+        return list(separation(Settings(), needs, as_fleet_user=False).paths)
+
+    other = tmp_path / "other"
+    shutil.copy(note, other)
+
+    assert str(other) in paths(str(other))
+    with pytest.raises(ConfigurationError, match=f"cannot read {note}"):
+        paths(str(note))
+
+
+def test_doctor_says_as_whom_a_program_will_run_also_before_its_first_run(tmp_path: Path) -> None:
+    folder = tmp_path / "hostile"
+    shutil.copytree(HERE / "hostile", folder)
+    connector = CommandConnector(hostile("good"), "hostile", folder)
+    row = ConnectionRow(7, "mine", "scripted", {}, {}, None, datetime.now(UTC))
+    with temporary_data_dir() as data_dir:
+        (data_dir / "files").mkdir(mode=0o700, parents=True)
+        settings = Settings(data_dir=data_dir)
+
+        apart = program_user.runs_as(settings, row, connector)
+        (folder / "hostile.py").chmod(0o600)
+        kept = program_user.runs_as(settings, replace(row, as_fleet_user=True), connector)
+        with pytest.raises(ConfigurationError, match="--as-fleet-user"):
+            program_user.runs_as(settings, row, connector)
+
+    assert apart == "runs as a user of its own"
+    assert kept.startswith("MAY READ EVERYTHING")
+    assert "connection set mine --own-user" in kept
 
 
 @pytest.mark.parametrize("kind", ["path", "string"])
@@ -149,11 +253,14 @@ def test_a_file_of_the_owner_that_it_cannot_read_is_named(tmp_path: Path, kind: 
         given = hostile("good", settings={"export": {"title": "Export", "type": kind, "env": "EXPORT"}})
         values = {"export": str(export)}
 
-        found = separating.separation(
-            Settings(), given, HERE / "hostile", [sys.executable, "hostile.py"], values, data_dir / "files" / "1-mine"
-        )
+        needs = Needs(given, HERE / "hostile", [sys.executable, "hostile.py"], values, data_dir / "files" / "1-mine")
+        found = separation(Settings(), needs, as_fleet_user=True)
 
-    assert (list(found.accounts), found.why_not) == ([], f"another user cannot read {export / 'mail.zip'}")
+        assert (list(found.accounts), found.why_not) == ([], f"another user cannot read {export / 'mail.zip'}")
+        with pytest.raises(ConfigurationError, match=r"cannot read .*mail\.zip"):
+            separation(Settings(), needs, as_fleet_user=False)
+        with pytest.raises(ConfigurationError, match=r"\(PDPP_CONNECTOR_USER\) cannot read"):
+            separation(Settings(connector_user="61000-61100"), needs, as_fleet_user=True)
 
 
 def test_without_a_network_it_reaches_nobody(separated: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

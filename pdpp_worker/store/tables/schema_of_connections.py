@@ -19,6 +19,7 @@ connections = Table(
     moment("cooldown_until"),
     Column("still_cause", Text),
     Column("credentials_version", BigInteger, nullable=False, server_default="0"),
+    Column("as_fleet_user", Boolean, nullable=False, server_default="false"),
     # The account at the source that it has read, and another one that was met since.
     Column("account_identity", Text),
     Column("account_label", Text),

@@ -7,7 +7,7 @@ records are compressed by lz4 where the server knows it: its own way takes 20 ns
 from alembic import op
 
 revision = "0035"
-down_revision = "0033"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 
