@@ -1,6 +1,6 @@
 """Bounds on what kombu makes of a message before the fleet sees it, in each process and for each kind of broker.
 
-Whoever reaches the broker may send anything. The fleet sends short messages of plain JSON, so nothing else is read.
+A stranger who reaches the broker may send anything. The fleet sends short messages of plain JSON: nothing else is read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A task's message, of which the task, its arguments and the turn of its run are read, and nothing else.
 
-What Celery would do for other headers holds a queue or sends further messages: waits (`eta`), time limits, callbacks,
-chords. The fleet uses none of them; a time at which something is due is a row of PostgreSQL.
+Other headers make Celery hold a queue or send further messages: waits (`eta`), time limits, callbacks, chords. The
+fleet uses none of them; a time at which something is due is a row of PostgreSQL.
 """
 
 from __future__ import annotations

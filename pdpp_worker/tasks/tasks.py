@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any
 
 from celery.exceptions import Ignore
@@ -12,6 +13,7 @@ from beat_schedule import MOST_WAITING
 from pdpp_worker import dispatch as dispatcher
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.isolation import each
 from pdpp_worker.notices import notifier
 from pdpp_worker.owner import gap_changes, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
@@ -115,13 +117,15 @@ def dispatch(**kwargs: Any) -> None:
     """Find due runs and notify workers."""
     arguments = read("pdpp.dispatch", DispatchArguments, kwargs)
     own = services()
-    for due in dispatcher.take_over(own.db) if arguments.abandoned else _dispatch(own):
-        notify(due)
+    if arguments.abandoned:
+        _notify_all(dispatcher.take_over(own.db))
+        return
+    _notify_all(dispatcher.dispatch(own.settings, own.db, waiting_queues()))
+    removed_files.remove(own.settings, own.db)  # after what is due, which it may not keep
 
 
-def _dispatch(own: Services) -> list[DueRun]:
-    removed_files.remove(own.settings, own.db)
-    return dispatcher.dispatch(own.settings, own.db, waiting_queues())
+def _notify_all(found: list[DueRun]) -> None:
+    each("workers cannot be notified", found, notify, name=attrgetter("run_id"))
 
 
 @app.task(name="pdpp.sweep.transient", throws=EXPECTED)  # type: ignore[untyped-decorator]
