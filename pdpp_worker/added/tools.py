@@ -34,7 +34,7 @@ def check_tools(manifest: Manifest) -> None:
 
 def _is_there(tool: ExternalTool) -> bool:
     """Whether it shows that it is there, as its connector looks for it."""
-    program = (get_settings().credential_variable(tool.env) if tool.env else None) or tool.executable
+    program = (get_settings().variable(tool.env) if tool.env else None) or tool.executable
     with suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(
             [program, *tool.arguments],
