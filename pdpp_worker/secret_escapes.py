@@ -51,7 +51,9 @@ def places(text: str, find: Callable[[str], Iterable[tuple[int, int]]]) -> list[
     placed = _Placed(text, range(len(text)), range(1, len(text) + 1))
     found: list[tuple[int, int]] = []
     for _ in range(_STEPS):
-        placed = _further(placed)
+        if (further := _further(placed)).text == placed.text:
+            break
+        placed = further
         found += [(placed.begins[start], placed.ends[end - 1]) for start, end in find(placed.text)]
     return _joined(found)
 

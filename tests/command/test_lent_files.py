@@ -12,7 +12,7 @@ import pytest
 from pdpp_worker import trees
 from pdpp_worker.command.connector_user import Account
 from pdpp_worker.command.lent_files import lent
-from tests.test_trees import LONG_S, nest
+from tests.test_trees import nest, unnest
 
 OURS = os.geteuid(), os.getegid()
 THEIRS = Account(54_321, 54_321) if OURS[0] == 0 else Account(*OURS)
@@ -37,12 +37,13 @@ def test_whatever_is_left_in_the_place_of_its_home_costs_no_later_run(
 
 def test_directories_without_end_are_lent_and_taken_back(tmp_path: Path) -> None:
     nest(tmp_path)
+    try:
+        with lent(tmp_path, THEIRS, kept=()):
+            lent_to = _owners(tmp_path)
 
-    with lent(tmp_path, THEIRS, kept=()):
-        lent_to = _owners(tmp_path)
-
-    assert (lent_to, _owners(tmp_path)) == ({THEIRS.uid}, {OURS[0]})
-    trees.remove(tmp_path, within_s=LONG_S)
+        assert (lent_to, _owners(tmp_path)) == ({THEIRS.uid}, {OURS[0]})
+    finally:
+        unnest(tmp_path)
 
 
 def _owners(top: Path) -> set[int]:
