@@ -18,7 +18,8 @@ MOST_WAITING = 20
 the clock of one machine would be compared with that of another."""
 
 TAKEOVER_EVERY_S = 3.0
-"""A run whose worker is gone is taken over so soon after its lease has run out."""
+"""Least time between two looks for runs whose worker is gone. Each look plans another for the instant at which the next
+lease runs out, so two of them in the time of a lease do, where one may be lost with its worker."""
 
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -32,7 +33,8 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         "pdpp.index": settings.index_every_s,
         "pdpp.housekeeping": settings.housekeeping_every_s,
     }
-    takeover = _entry("pdpp.dispatch", min(TAKEOVER_EVERY_S, settings.dispatch_every_s), abandoned=True)
+    takeover_s = min(max(TAKEOVER_EVERY_S, settings.lease_s / 2), settings.dispatch_every_s)
+    takeover = _entry("pdpp.dispatch", takeover_s, abandoned=True)
     return {**{task: _entry(task, period) for task, period in periods.items()}, "takeover": takeover}
 
 

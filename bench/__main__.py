@@ -13,6 +13,7 @@ from bench.mail import command as mail
 from bench.paced import command as paced
 from bench.planning import command as planning
 from bench.rest import command as rest
+from bench.sealed import sealed
 from bench.slack import command as slack
 from bench.stress import command as stress
 from bench.year import command as year
@@ -27,6 +28,7 @@ app.command("mail")(mail.mail)
 app.command("paced")(paced.paced)
 app.command("planning")(planning.planning)
 app.command("rest")(rest.rest)
+app.command("sealed")(sealed)
 app.command("slack")(slack.slack)
 app.command("stress")(stress.stress)
 app.command("year")(year.year)

@@ -57,10 +57,13 @@ class Outcome:
     peak_rss: int
 
 
-def work(database_url: str, redis_url: str, job: Job) -> Outcome:
-    """Let a process of its own do the job, with the memory allocator set as for a worker of a fleet."""
+def work(database_url: str, redis_url: str, job: Job, **variables: str) -> Outcome:
+    """Let a process of its own do the job, with the memory allocator set as for a worker of a fleet.
+
+    `variables` are more variables of its environment.
+    """
     command = [sys.executable, "-m", __name__, database_url, redis_url]
-    environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2", **variables}
     done = subprocess.run(
         command, input=json.dumps(asdict(job)), stdout=subprocess.PIPE, text=True, check=True, env=environment
     )

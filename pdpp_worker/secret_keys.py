@@ -58,9 +58,14 @@ def read_keys(settings: Settings) -> Keys:
     Raises:
         ConfigurationError: a key is none, or the file cannot be read.
     """
+    return all_keys(settings)
+
+
+def all_keys(settings: Settings, more: bytes = b"") -> Keys:
+    """The same keys, and after them those of the content of another key file; raises as `read_keys` does."""
     given = settings.secret_key
     held = given.get_secret_value().encode() if given is not None else _key_file(settings.data_dir / FILE)
-    return Keys([key for key in _BETWEEN.split(held) if key])
+    return Keys([key for key in _BETWEEN.split(held + b"\n" + more) if key])
 
 
 def add_key(settings: Settings) -> None:

@@ -61,7 +61,8 @@ class Settings(BaseSettings):
     """Fernet keys for stored credentials, with commas between them: the first one writes, all of them read; unset: the
     file `secret.key` in the data directory."""
     encrypt_files: bool = False
-    """Encrypt the browser profiles of connections under these keys while no browser uses them."""
+    """Encrypt the files of connections under these keys, and browser profiles while no browser uses them. Who loses the
+    keys loses the files."""
     connector_user: str | None = None
     """User as whom connectors that are programs run: a name, an id, or `FIRST-LAST`, one for each run at a time;
     unset: 60706-61183 where the fleet is root and such a user reads what the connector needs, else the fleet's own."""
@@ -89,7 +90,7 @@ class Settings(BaseSettings):
     """How many messages a slice may take."""
     lease_s: Seconds = 30.0
     """How long a connection waits for a worker that has died."""
-    batch_records: Count = 4_000
+    batch_records: Count = 8_000
     """Most records of a transaction."""
     batch_bytes: Count = 4_000_000
     """Most bytes of records of a transaction."""

@@ -42,8 +42,8 @@ def compose_command(name: str) -> list[str]:
 
 
 def fleet_command(name: str) -> list[str]:
-    """The command line of the one-machine fleet, without the interpreter and the log level."""
-    (command,) = (process.command for process in worker_processes(Settings()) if process.name == name)
+    """The command line of the one-machine fleet that Flower shows, without the interpreter and the log level."""
+    (command,) = (process.command for process in worker_processes(Settings(), watched=True) if process.name == name)
     return [word for word in command[2:] if not word.startswith(("--loglevel", "--with-beat"))]
 
 

@@ -115,6 +115,40 @@ def test_the_children_of_a_process_do_not_outlive_it(tmp_path: Path) -> None:
         until(lambda: has_ended(grandchild.pid))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody else tells of it")
+def test_a_process_that_stays_stopped_is_ended_and_started_again(
+    supervisor: Supervisor, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopped = pid_of(supervisor)
+    os.kill(stopped, signal.SIGSTOP)
+    until(lambda: psutil.Process(stopped).status() == psutil.STATUS_STOPPED)
+    supervisor.poll()
+    assert "child was stopped by a signal" in caplog.text
+
+    clock.now += 30.0
+    supervisor.poll()
+    until(lambda: has_ended(stopped))
+    supervisor.poll()
+    clock.now += 1.0
+    supervisor.poll()
+
+    assert pid_of(supervisor) != stopped
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody else tells of it")
+def test_a_process_that_goes_on_in_time_is_left_alone(supervisor: Supervisor, clock: Clock) -> None:
+    pid = pid_of(supervisor)
+    for number, state in ((signal.SIGSTOP, True), (signal.SIGCONT, False), (signal.SIGSTOP, True)):
+        os.kill(pid, number)
+        until(lambda: (psutil.Process(pid).status() == psutil.STATUS_STOPPED) is state)  # noqa: B023 - called at once
+        supervisor.poll()
+        clock.now += 20.0
+
+    supervisor.poll()
+
+    assert (pid_of(supervisor), has_ended(pid)) == (pid, False)
+
+
 def test_a_crashed_process_is_started_again_after_a_delay_that_doubles(supervisor: Supervisor, clock: Clock) -> None:
     for delay_s in (1.0, 2.0, 4.0):
         crash(supervisor)
@@ -168,12 +202,13 @@ def test_a_process_that_ran_well_starts_over_with_the_shortest_delay(supervisor:
     assert supervisor.states[0].crashes == 1
 
 
-def test_a_long_log_is_put_aside_while_its_process_writes_on(tmp_path: Path) -> None:
+def test_a_long_log_is_put_aside_while_its_process_writes_on(tmp_path: Path, clock: Clock) -> None:
     talks = "import itertools, time\nfor n in itertools.count(): print('x' * 1000 if n else 'first', flush=True)"
-    with Supervisor([spec(talks)], tmp_path, os.environ) as supervisor:
+    with Supervisor([spec(talks)], tmp_path, os.environ, clock=clock) as supervisor:
         log = supervisor.log_path("child")
         until(lambda: log.stat().st_size > 10_000_000)
 
+        clock.now += 5.0
         supervisor.poll()
 
         aside = log.with_name("child.log.1")

@@ -28,7 +28,16 @@ from pdpp_worker.store.engine import Database
 from tests.support.servers import temporary_data_dir
 
 MIB = 2**20
-COMMANDS = (("--help",), ("status",))
+COMMANDS = (
+    ("--help",),
+    ("status",),
+    ("runs",),
+    ("gaps", "rest"),
+    ("why", "rest", "messages"),
+    ("connection", "list"),
+    ("connection", "show", "rest"),
+)
+LOOK_EVERY_S = 5.0
 _console = Console(width=120, soft_wrap=True)
 
 
@@ -39,6 +48,8 @@ class Rest:
     machine: Machine
     ready_s: float
     parts: list[Part]
+    processes: list[int]
+    """How many there were at each look."""
     cpu_share: float
     """Of one core, while nothing is to be done."""
     doorbell_s: list[float]
@@ -66,23 +77,29 @@ def rest(
 def _measure(up: Up, provider: ProviderProcess, settle_s: float, watched_s: float, times: int) -> Rest:
     ready_s = up.start()
     time.sleep(settle_s)
-    cpu_share, parts = _idle(up, watched_s)
+    cpu_share, parts, processes = _idle(up, watched_s)
     settings = get_settings()
     db = Database(endpoints.resolve(settings).database_url.get_secret_value())
     machine = this_machine(db.check())
     doorbell_s = list(latencies_s(settings, db, provider, times))[1:]
     db.close()
     endpoints.release()
-    commands_s = {words[0]: median(_cpu_s(up, words) for _ in range(max(3, times // 8))) for words in COMMANDS}
-    return Rest(machine, ready_s, parts, cpu_share, doorbell_s, commands_s, up.stop())
+    commands_s = {" ".join(words): median(_cpu_s(up, words) for _ in range(max(3, times // 8))) for words in COMMANDS}
+    return Rest(machine, ready_s, parts, processes, cpu_share, doorbell_s, commands_s, up.stop())
 
 
-def _idle(up: Up, seconds: float) -> tuple[float, list[Part]]:
-    """The share of a core that the fleet takes, and its processes afterwards; a look of ours costs it nothing."""
-    before = {part.pid: part.cpu_s for part in up.parts()}
-    time.sleep(seconds)
+def _idle(up: Up, seconds: float) -> tuple[float, list[Part], list[int]]:
+    """The share of a core that the fleet takes, its processes afterwards, and how many there were at each look.
+
+    A look of ours costs it nothing. Of a process that is gone by the end nothing is counted.
+    """
+    before, processes = {part.pid: part.cpu_s for part in up.parts()}, []
+    end = time.monotonic() + seconds
+    while (left_s := end - time.monotonic()) > 0:
+        time.sleep(min(LOOK_EVERY_S, left_s))
+        processes.append(len(up.parts()))
     parts = up.parts()
-    return sum(part.cpu_s - before.get(part.pid, 0.0) for part in parts) / seconds, parts
+    return sum(part.cpu_s - before.get(part.pid, 0.0) for part in parts) / seconds, parts, processes
 
 
 def _cpu_s(up: Up, words: Sequence[str]) -> float:
@@ -99,10 +116,11 @@ def _show(found: Rest) -> None:
     for part in found.parts:
         table.add_row(part.name, f"{part.pss / MIB:.1f}")
     p95 = quantiles(found.doorbell_s, n=20)[-1]
+    pss = sum(part.pss for part in found.parts) / MIB
     _console.print(str(found.machine), highlight=False)
     _console.print(table)
     for line in (
-        f"processes {len(found.parts)}, PSS {sum(part.pss for part in found.parts) / MIB:.0f} MiB",
+        f"processes {median(found.processes):g}, at most {max(found.processes)}; PSS {pss:.0f} MiB",
         f"idle CPU {found.cpu_share:.2%} of a core; ready in {found.ready_s:.1f} s, stopped in {found.stop_s:.1f} s",
         f"doorbell to first request: p50 {median(found.doorbell_s) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms",
         *(f"{name}: {cpu_s:.2f} s of CPU" for name, cpu_s in found.commands_s.items()),

@@ -22,7 +22,7 @@ from connectors.chatgpt.export_times import ExportTimes, OnlineVersions
 from connectors.chatgpt.fields import identity, millis
 from connectors.chatgpt.gaps import NAMELESS, TREES, by_conversation, closed
 from connectors.chatgpt.jsonbytes import BrokenJsonError
-from connectors.chatgpt.jsonstream import Element, elements
+from connectors.chatgpt.jsonstream import elements
 from connectors.chatgpt.kept_files import KeptFiles
 from connectors.chatgpt.reports import children_in, coverage, gap, keys_of, listed, whole
 from connectors.chatgpt.tree import Conversation
@@ -76,7 +76,7 @@ class _Importer:
         self._streams = [stream for stream in wanted if stream in SUPPLIED]
         self._children = children_in(self._streams)
         self._cursor = table(start.cursor("conversations"))
-        self._kept = KeptFiles(context.files)
+        self._kept = KeptFiles(context.stored)
         self._keeps = context.settings.get("keep_files") is not False
         self._file_members: dict[str, str] = {}
         self._times = ExportTimes(self._cursor.get("export_times"))
@@ -157,10 +157,10 @@ class _Importer:
     def _inventory(self, archive: Export) -> Message:
         return inventory_of("export", members(archive.names(), archive.size, self._kept))
 
-    def _handle(self, archive: Export, raw: Element) -> Iterator[Message]:
+    def _handle(self, archive: Export, raw: bytes) -> Iterator[Message]:
         detail = Conversation(raw)
         key = _key(detail)
-        if key is None or (detail.is_whole and self._is_another(key, detail, raw.raw)):
+        if key is None or (detail.is_whole and self._is_another(key, detail, raw)):
             self._nameless += 1
             return
         with_messages = "messages" in self._streams
@@ -236,7 +236,7 @@ def _members(archive: Export) -> list[str]:
     return sorted(name for name in archive.names() if CONVERSATIONS_MEMBER.fullmatch(name))
 
 
-def _conversations(archive: Export) -> Iterator[Element]:
+def _conversations(archive: Export) -> Iterator[bytes]:
     for name in _members(archive):
         with archive.open(name) as member:
             yield from elements(member)

@@ -62,7 +62,7 @@ class Conversations:
         self._context = context
         self._api = api
         self._details = details
-        self._told = ToldTrees(context.files, start.run_id)
+        self._told = ToldTrees(context.stored, start.run_id)
         self._hydrates = start.wants("messages")
         self._children = children_in([one.name for one in start.scope.streams])
         self._held = held_of(start, context)

@@ -20,29 +20,31 @@ class ExportTimes:
 
     def __init__(self, saved: Any = None) -> None:
         """`saved` is what a cursor holds; anything else is an empty one."""
-        self._times: dict[bytes, int] = {}
+        self._entries: dict[bytes, bytes] = {}
+        """The short form of a conversation to that and the time, as they are saved."""
         size = KEY_BYTES + TIME_BYTES
         packed = b64decode(saved) if isinstance(saved, str) else b""
         for at in range(0, len(packed) - size + 1, size):
-            entry = packed[at : at + size]
-            self._times[entry[:KEY_BYTES]] = int.from_bytes(entry[KEY_BYTES:])
+            self._entries[packed[at : at + KEY_BYTES]] = packed[at : at + size]
 
     @property
     def chars(self) -> int:
         """The length of the saved form, about."""
-        return len(self._times) * (KEY_BYTES + TIME_BYTES) * 4 // 3
+        return len(self._entries) * (KEY_BYTES + TIME_BYTES) * 4 // 3
 
     def is_newer_than(self, conversation: str, update_time: Any) -> bool:
         """Whether an export held the conversation in a newer version."""
-        return self._times.get(_key(conversation), 0) > (millis(update_time) or 0)
+        entry = self._entries.get(_key(conversation), b"")
+        return int.from_bytes(entry[KEY_BYTES:]) > (millis(update_time) or 0)
 
     def note(self, conversation: str, update_time: Any) -> None:
         """An export holds the conversation as it was at this time."""
-        self._times[_key(conversation)] = min(millis(update_time) or 0, 256**TIME_BYTES - 1)
+        key, time = _key(conversation), min(millis(update_time) or 0, 256**TIME_BYTES - 1)
+        self._entries[key] = key + time.to_bytes(TIME_BYTES)
 
     def as_text(self) -> str:
         """The form that a cursor keeps."""
-        return b64encode(b"".join(key + time.to_bytes(TIME_BYTES) for key, time in self._times.items())).decode()
+        return b64encode(b"".join(self._entries.values())).decode()
 
 
 class OnlineVersions:

@@ -24,6 +24,7 @@ _CONVERSATION = frozenset(
 )
 _NODE = frozenset({"id", "parent", "children", "message"})
 _MESSAGE = frozenset({"id", "author", "content", "create_time", "metadata"})
+_AUTHOR = frozenset({"role"})
 _METADATA = frozenset({"model_slug", "citations", "tool_calls"})
 _WHOLE_CONTENT = {
     "text": {"content_type", "parts"},
@@ -45,7 +46,7 @@ def message_extra(name: str, node: Mapping[str, Any], body: Mapping[str, Any]) -
     beside = rest_of(node, _NODE) | rest_of(body, _MESSAGE)
     parts = {
         "message_id": body.get("id") if body.get("id") != name else None,
-        "author": rest_of(table(body.get("author")), {"role"}),
+        "author": rest_of(table(body.get("author")), _AUTHOR),
         "metadata": rest_of(table(body.get("metadata")), _METADATA),
         "content": None if _is_all_text(body.get("content")) else body["content"],
     }

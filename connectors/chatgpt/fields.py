@@ -30,14 +30,14 @@ def moment(value: Any) -> datetime | None:
             value = float(value)
         if isinstance(value, str):
             found = datetime.fromisoformat(value)
-            found = found if found.tzinfo else found.replace(tzinfo=UTC)
+            found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             found = _EPOCH + timedelta(seconds=value if value < _IN_MILLISECONDS else value / 1000)
         else:
             return None
-        return found.astimezone(UTC) if found > _EPOCH else None
     except (ValueError, OverflowError):
         return None
+    return found if found > _EPOCH else None
 
 
 def iso(value: Any) -> str | None:

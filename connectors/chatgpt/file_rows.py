@@ -36,11 +36,13 @@ _EMPTY: Row = dict.fromkeys(("name", "mime_type", "size_bytes", "width", "height
 def _of_message(body: Row) -> dict[str, Row]:
     """The files by their ids: one that is both attached and shown is told once."""
     metadata = table(body.get("metadata"))
-    attached = map(_attachment, tables(metadata.get("attachments")))
-    shown = map(_asset, _assets(body.get("content")))
-    made = map(_picture, _pictures(metadata.get("aggregate_result")))
+    rows: list[Row | None] = [_asset(one) for one in _assets(body.get("content"))]
+    if metadata:
+        attached = map(_attachment, tables(metadata.get("attachments")))
+        made = map(_picture, _pictures(metadata.get("aggregate_result")))
+        rows = [*attached, *rows, *made]
     found: dict[str, Row] = {}
-    for row in (*attached, *shown, *made):
+    for row in rows:
         if row is not None:
             known = found.get(row["id"], {})
             extra = {**(known.get("extra") or {}), **(row["extra"] or {})} or None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import IO
 
-from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, extent
+from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, end, end_before_alike
 
 CHUNK_BYTES = 1 << 20
 LONGEST_ELEMENT = 64 * 1024 * 1024
@@ -14,19 +14,10 @@ LONGEST_ELEMENT = 64 * 1024 * 1024
 _GROWTH = 8
 """A part of what is held is read on at least, so that a large element is looked through a few times only."""
 
-INNER_LEVEL = 3
-"""An element, a member of it, what is in that member."""
 
-
-class Element(NamedTuple):
-    """An element of the array as the bytes that it is, and how many lists and objects its members hold in all."""
-
-    raw: bytes
-    inner: int
-
-
-def elements(source: IO[bytes], *, wrapper: bytes = b"conversations") -> Iterator[Element]:
-    """The elements of the array, in order; their brackets and quotes match, what is in them is not checked.
+def elements(source: IO[bytes], *, wrapper: bytes = b"conversations") -> Iterator[bytes]:
+    """The elements of the array, in order, as the bytes that they are; their brackets and quotes match, what is in
+    them is not checked.
 
     The array may be the first member, named `wrapper`, of an object.
 
@@ -38,7 +29,7 @@ def elements(source: IO[bytes], *, wrapper: bytes = b"conversations") -> Iterato
     held = _Held(source)
     if held.peek() == b"{":
         held.expect(b"{")
-        if held.value().raw != b'"%s"' % wrapper:
+        if held.value() != b'"%s"' % wrapper:
             raise BrokenJsonError("expected an array")
         held.expect(b":")
     held.expect(b"[")
@@ -75,20 +66,23 @@ class _Held:
             raise BrokenJsonError(f"expected {mark.decode()!r}")
         self._at += 1
 
-    def value(self) -> Element:
+    def value(self) -> bytes:
         """Pass over one value and return it."""
         self.peek()
-        while (found := extent(self._data, self._at, INNER_LEVEL))[0] is None:
+        while (stop := self._end()) is None:
             if not self._more():
                 raise BrokenJsonError("it ends too early")
             if len(self._data) > LONGEST_ELEMENT:
                 raise BrokenJsonError(f"an element has more than {LONGEST_ELEMENT // 2**20} MB")
-        begun, (stop, inner) = self._at, found
-        if stop is None or stop == begun:
+        if stop == self._at:
             raise BrokenJsonError("expected a value")
-        self._at = stop
         with memoryview(self._data) as view:
-            return Element(bytes(view[begun:stop]), inner)
+            raw = bytes(view[self._at : stop])
+        self._at = stop
+        return raw
+
+    def _end(self) -> int | None:
+        return end_before_alike(self._data, self._at) or end(self._data, self._at)
 
     def _more(self) -> bool:
         """Read on, without what is passed; False at the end of the file."""

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from connectors.chatgpt.file_rows import Held
-from pdpp_worker.connector import ConfigurationError, Context, Start
+from pdpp_worker.connector import Context, Start
 from pdpp_worker.connector.lazily import lazy
 
+if TYPE_CHECKING:
+    from pdpp_worker.connector import FileStore
+
 CHUNK_BYTES = 1 << 20
+_FOLDER = "files"
 _NAME = re.compile(r"(.+)-([0-9a-f]{64})")
 
 
 class KeptFiles:
     """The files of one connection, each as `<id>-<SHA-256 of its bytes>`."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._directory = root / "files"
+    def __init__(self, store: FileStore) -> None:
+        self._store = store
 
     def fields(self, key: str) -> dict[str, Any]:
         """The `path` of a file in the connection's directory, and its `sha256`; empty where its bytes are not here."""
         digest = self._digests.get(key)
-        return {} if digest is None else {"path": f"files/{key}-{digest}", "sha256": digest}
+        return {} if digest is None else {"path": _path(key, digest), "sha256": digest}
 
     def __contains__(self, key: object) -> bool:
         return key in self._digests
@@ -39,31 +40,27 @@ class KeptFiles:
             ConfigurationError: the directory cannot be written.
             OSError, zipfile.BadZipFile: the source cannot be read.
         """
-        draft = self._directory / f"{key}.new"
-        try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = draft.open("wb")
-        except OSError as error:
-            raise ConfigurationError(f"Files cannot be kept in {self._root}: {error.strerror}.") from None
         digest = sha256()
-        with file:
+        with self._store.draft() as draft:
             for chunk in _chunks(source):
                 digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._directory / f"{key}-{digest.hexdigest()}")
+                draft.write(chunk)
+            draft.keep(_path(key, digest.hexdigest()), at_once=True)
         self._digests[key] = digest.hexdigest()
 
     @lazy
     def _digests(self) -> dict[str, str]:
-        paths = self._directory.iterdir() if self._directory.is_dir() else ()
-        return {found[1]: found[2] for path in paths if (found := _NAME.fullmatch(path.name))}
+        names = self._store.names(_FOLDER)
+        return {found[1]: found[2] for name in names if (found := _NAME.fullmatch(name))}
 
 
 def held_of(start: Start, context: Context) -> Held | None:
     """The bytes that are kept, for the stream `files`; None where it is not asked for."""
-    return KeptFiles(context.files).fields if start.wants("files") else None
+    return KeptFiles(context.stored).fields if start.wants("files") else None
+
+
+def _path(key: str, digest: str) -> str:
+    return f"{_FOLDER}/{key}-{digest}"
 
 
 def _chunks(source: IO[bytes]) -> Iterator[bytes]:

@@ -37,7 +37,7 @@ def recover(start: Start, context: Context, details: Details) -> Iterator[Messag
     for key in found.keys() - missing.keys():
         # An item of an export without an id: the network's own lists name all that there is to ask for.
         yield from (closed_as_absent(known) for known in found[key])
-    told, held = ToldTrees(context.files, start.run_id), held_of(start, context)
+    told, held = ToldTrees(context.stored, start.run_id), held_of(start, context)
     in_order = sorted(missing, key=lambda key: _workspace(missing[key]) or "") if details.batch > 1 else list(missing)
     for workspace, keys in groupby(in_order, key=lambda key: _workspace(missing[key])):
         for number, key in enumerate(together := list(keys)):

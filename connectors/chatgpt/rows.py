@@ -54,22 +54,22 @@ def messages(key: str, detail: Conversation) -> Iterator[dict[str, Any]]:
 
 def _message(key: str, node_id: str, node: dict[str, Any], *, on_branch: bool) -> dict[str, Any]:
     body = node["message"] if isinstance(node["message"], dict) else {"content": node["message"]}
-    metadata = table(body.get("metadata"))
-    content = body.get("content")
+    metadata, author, content = table(body.get("metadata")), table(body.get("author")), body.get("content")
+    attached = array(metadata.get("attachments"))
     return {
         "id": node_id,
         "conversation_id": key,
         "parent_id": text(node.get("parent")),
         "children_ids": strings(node.get("children")),
-        "role": text(table(body.get("author")).get("role")),
+        "role": text(author.get("role")),
         "content": content_text(content),
         "content_type": text(table(content).get("content_type")),
         "model_slug": text(metadata.get("model_slug")),
         "create_time": iso(body.get("create_time")),
         "finish_reason": _finish_reason(body, metadata),
         "citations": array(metadata.get("citations")),
-        "tool_calls": array(metadata.get("tool_calls")) or _tool_call(body, metadata),
-        "attachment_ids": strings([table(part).get("id") for part in array(metadata.get("attachments"))]),
+        "tool_calls": array(metadata.get("tool_calls")) or _tool_call(body, author, metadata),
+        "attachment_ids": strings([table(part).get("id") for part in attached]) if attached else [],
         "on_current_branch": on_branch,
         "extra": message_extra(node_id, node, body) or None,
     }
@@ -80,11 +80,10 @@ def _finish_reason(body: dict[str, Any], metadata: dict[str, Any]) -> str | None
     return told or ("tool_calls" if body.get("end_turn") is False else None)
 
 
-def _tool_call(body: dict[str, Any], metadata: dict[str, Any]) -> list[dict[str, Any]]:
+def _tool_call(body: dict[str, Any], author: dict[str, Any], metadata: dict[str, Any]) -> list[dict[str, Any]]:
     """A call that the platform tells only by an assistant's message addressed to a tool."""
     recipient = body.get("recipient")
-    is_call = table(body.get("author")).get("role") == "assistant" and isinstance(recipient, str)
-    if not is_call or recipient == "all":
+    if recipient == "all" or not isinstance(recipient, str) or author.get("role") != "assistant":
         return []
     content = table(body.get("content"))
     return [

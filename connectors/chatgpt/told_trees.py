@@ -9,10 +9,12 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pdpp_worker.connector import ConfigurationError
 from pdpp_worker.connector.json_fields import strings, table
+
+if TYPE_CHECKING:
+    from pdpp_worker.connector import FileStore
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Told:
 class ToldTrees:
     """The trees of one connection, as `run_id` finds them."""
 
-    def __init__(self, root: Path, run_id: str) -> None:
-        self._root, self._run_id = root / "trees", run_id
+    def __init__(self, store: FileStore, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
 
     def compare(self, key: str, names: Sequence[str]) -> Told:
         """Note a whole tree, and tell what is no longer in it.
@@ -55,19 +57,13 @@ class ToldTrees:
 
     def _load(self, key: str) -> tuple[list[str], dict[str, str]]:
         with suppress(OSError, ValueError):
-            saved = table(json.loads(self._path(key).read_bytes()))
+            saved = table(json.loads(self._store.read(_path(key))))
             return strings(saved.get("names")), table(saved.get("doubts"))
         return [], {}
 
     def _save(self, key: str, names: Sequence[str], doubts: dict[str, str]) -> None:
-        path = self._path(key)
-        draft = path.with_suffix(".new")
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.write_text(json.dumps({"names": list(names), "doubts": doubts}))
-            draft.replace(path)
-        except OSError as error:
-            raise ConfigurationError(f"Files cannot be kept in {self._root}: {error.strerror}.") from None
+        self._store.write(_path(key), json.dumps({"names": list(names), "doubts": doubts}).encode())
 
-    def _path(self, key: str) -> Path:
-        return self._root / key[-2:] / f"{key}.json"
+
+def _path(key: str) -> str:
+    return f"trees/{key[-2:]}/{key}.json"

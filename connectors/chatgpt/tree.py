@@ -8,8 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from connectors.chatgpt.fields import millis
-from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, extent, members, pairs
-from connectors.chatgpt.jsonstream import INNER_LEVEL, Element
+from connectors.chatgpt.jsonbytes import BrokenJsonError, begin, decode, has_each_name_once, member, members, pairs
 from pdpp_worker.connector.json_fields import strings, table
 from pdpp_worker.connector.lazily import lazy
 
@@ -25,8 +24,8 @@ class Conversation:
         BrokenJsonError: it is no JSON, in one of its nodes perhaps; once it is made, every part can be read.
     """
 
-    def __init__(self, raw: bytes | Element) -> None:
-        self._raw = raw.raw if isinstance(raw, Element) else raw.removeprefix(BOM_UTF8)
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw.removeprefix(BOM_UTF8)
         self._nodes: Mapping[str, Any] = {}
         """Nodes by their names: as they were decoded, or where they lie."""
         self._parents: dict[str, Any] = {}
@@ -38,7 +37,7 @@ class Conversation:
         """Nodes under an id that another node, with another content, has too."""
         self.is_whole = False
         """Whether it has a tree."""
-        at_once = self._read_at_once(raw)
+        at_once = self._read_at_once()
         self.fields: dict[str, Any] = self._read() if at_once is None else at_once
 
     @lazy
@@ -102,21 +101,17 @@ class Conversation:
         """Every node that carries a message, by its name, in the platform's order."""
         return ((name, self._node(name)) for name in self.message_ids)
 
-    def _read_at_once(self, raw: bytes | Element) -> dict[str, Any] | None:
+    def _read_at_once(self) -> dict[str, Any] | None:
         """The fields of a conversation that can be decoded as a whole; None where it is large, broken or odd."""
         if len(self._raw) > AT_ONCE_BYTES:
             return None
         with suppress(BrokenJsonError):
             fields = decode(self._raw)
-            if isinstance(fields, dict) and isinstance(tree := fields.get(MAPPING), dict):
-                inner = (
-                    raw.inner if isinstance(raw, Element) else extent(self._raw, begin(self._raw, 0), INNER_LEVEL)[1]
-                )
-                # One more than what is left: a name came twice, and what stood there first would be lost.
-                if inner == sum(map(_holds, fields.values())):
-                    self._raw = b""
-                    self._note(tree)
-                    return {name: value for name, value in fields.items() if name != MAPPING}
+            tree = fields.pop(MAPPING, None) if isinstance(fields, dict) else None
+            if isinstance(tree, dict) and has_each_name_once(member(self._raw, MAPPING)):
+                self._raw = b""
+                self._note(tree)
+                return table(fields)
         return None
 
     def _read(self) -> dict[str, Any]:
@@ -158,9 +153,3 @@ class Conversation:
         held = self._nodes[name]
         node = decode(self._raw[held]) if isinstance(held, slice) else held
         return node if isinstance(node, dict) else {"message": node}
-
-
-def _holds(value: Any) -> int:
-    """How many lists and objects a list or object holds itself."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return sum(type(one) in (dict, list) for one in inner)

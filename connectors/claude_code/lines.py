@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, BinaryIO, NamedTuple, NoReturn
@@ -113,10 +112,12 @@ def parse(data: bytes) -> dict[str, Any]:
     Raises:
         BrokenLine: it is not a JSON object.
     """
-    if data.count(b"{") + data.count(b"[") <= _SURELY_FLAT:
-        with suppress(DecodeError, UnicodeDecodeError):  # another reader may know better, and says what is wrong
-            return _read_object(data)
-    return _parse_any(data)
+    if data.count(b"{") + data.count(b"[") > _SURELY_FLAT:
+        return _parse_any(data)
+    try:
+        return _read_object(data)
+    except (DecodeError, UnicodeDecodeError):
+        return _parse_any(data)  # it may know better, and says what is wrong
 
 
 def _parse_any(data: bytes) -> dict[str, Any]:

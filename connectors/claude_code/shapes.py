@@ -2,14 +2,13 @@
 
 A record's own fields are lifted out of the line; everything else stays under `extra`, under `message` (the message
 without its content) and under `attachment` (the attachment without its content). A value of an unexpected type is not
-lifted.
+lifted. No text is held twice: the text of a message's sole text part is its `content`, and left out of its `parts`.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -73,26 +72,31 @@ class LineOrigin:
 
 def milliseconds(value: Any) -> int | None:
     """An ISO 8601 time with its zone as ms since 1970; None when it is none."""
-    return _milliseconds(value) if isinstance(value, str) else None
+    return _moment(value)[0] if isinstance(value, str) else None
 
 
-@lru_cache(maxsize=8)  # the session's sum and the record ask for the same line's time
-def _milliseconds(text: str) -> int | None:
+def utc(value: Any) -> str | None:
+    """An ISO 8601 time with its zone in UTC with milliseconds; None when it is none."""
+    return _moment(value)[1] if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=8)  # the session's sum and the records ask for the same line's time
+def _moment(text: str) -> tuple[int, str] | tuple[None, None]:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
-        return None
+        return None, None
     if parsed.tzinfo is None:
-        return None
+        return None, None
     ms = (parsed - _EPOCH) // _MS
-    return ms if _MS_RANGE[0] <= ms < _MS_RANGE[1] else None
+    if not _MS_RANGE[0] <= ms < _MS_RANGE[1]:
+        return None, None
+    return ms, text if _EXACT_TIME.fullmatch(text) else iso_utc(_EPOCH + ms * _MS)
 
 
 def iso_time(ms: int | None) -> str | None:
     """Ms since 1970 as ISO 8601 UTC with milliseconds."""
-    if ms is None:
-        return None
-    return iso_utc(_EPOCH + ms * _MS)
+    return None if ms is None else iso_utc(_EPOCH + ms * _MS)
 
 
 def is_message(line: Obj) -> bool:
@@ -150,21 +154,18 @@ def record_id(text: str) -> str:
 
 
 def _common(line: Obj, origin: LineOrigin, raw: bytes, mark: str) -> tuple[Obj, Obj]:
-    rest = dict(line)
+    rest = line.copy()
     session = origin.session_of(line)
     if rest.get("sessionId") == session:
         del rest["sessionId"]
     record: Obj = {"session_id": session, "file": origin.file}
     for name, own, kind in _LIFTED:
-        value = line.get(name)
-        if isinstance(value, kind):
-            record[own] = value
-            del rest[name]
-    when = line.get("timestamp")
-    ms = milliseconds(when)
-    if isinstance(when, str) and ms is not None:
-        is_exact = _EXACT_TIME.fullmatch(when) is not None
-        record["timestamp"] = rest.pop("timestamp") if is_exact else iso_time(ms)
+        if type(line.get(name)) is kind:
+            record[own] = rest.pop(name)
+    if (when := utc(line.get("timestamp"))) is not None:
+        record["timestamp"] = when
+        if when == line["timestamp"]:
+            del rest["timestamp"]
     record["id"] = _line_id(record.get("uuid"), origin, raw, mark)
     return record, rest
 
@@ -199,17 +200,20 @@ def _spoken(body: Obj) -> Obj:
     content = body.get("content")
     if not isinstance(content, str | list):
         return {"message": body}
-    without = dict(body)
+    without = body.copy()
     del without["content"]
     if isinstance(content, str):
         return {"content": content, "message": without}
-    return {"content": "\n".join(_texts(content)), "parts": content, "message": without}
+    spoken = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
+    text = "\n".join([part["text"] for part in spoken if isinstance(part.get("text"), str)])
+    return {"content": text, "parts": _without_text(content, spoken) if text else content, "message": without}
 
 
-def _texts(parts: list[Any]) -> Iterator[str]:
-    for part in parts:
-        if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str):
-            yield part["text"]
+def _without_text(parts: list[Any], spoken: list[Obj]) -> list[Any]:
+    """The parts of a message without the text of the only one that is a text; of several each keeps its own."""
+    if len(spoken) > 1:
+        return parts
+    return [part if part is not spoken[0] else {k: v for k, v in part.items() if k != "text"} for part in parts]
 
 
 def _with_rest(record: Obj, rest: Obj) -> Obj:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.claude_code.shapes import LineOrigin, Obj, iso_time, milliseconds, record_id
+from connectors.claude_code.shapes import LineOrigin, Obj, record_id, utc
 
 _FROM_RESULT = (
     ("status", "status", str),
@@ -67,7 +67,7 @@ def _first_line_row(line: Obj, origin: LineOrigin) -> Obj | None:
     if line.get("parentUuid") is not None or not isinstance(agent, str) or not agent:
         return None
     row = agent_row(origin.session_of(line), agent)
-    return row | {"file": origin.file, "started_at": iso_time(milliseconds(line.get("timestamp")))}
+    return row | {"file": origin.file, "started_at": utc(line.get("timestamp"))}
 
 
 def _call_id(body: Any) -> str | None:

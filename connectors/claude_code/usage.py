@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.claude_code.shapes import LineOrigin, Obj, iso_time, milliseconds, record_id
+from connectors.claude_code.shapes import LineOrigin, Obj, record_id, utc
 
 _OPEN = 8
 """Answers of a transcript that are put together at a time; their lines stand close together."""
@@ -51,24 +51,27 @@ def usage_row(line: Obj, origin: LineOrigin) -> Obj | None:
     usage = body.get("usage") if isinstance(body, dict) and line.get("type") == "assistant" else None
     if not isinstance(body, dict) or not isinstance(usage, dict) or body.get("model") == NOT_FROM_THE_API:
         return None
-    ids = [_text(line.get("uuid")) if body.get("id") is None else _text(body["id"]), _text(line.get("requestId"))]
+    request, cost = _text(line.get("requestId")), line.get("costUSD")
+    ids = _text(line.get("uuid")) if body.get("id") is None else _text(body["id"]), request
     row: Obj = {
-        "id": record_id(":".join(one for one in ids if one) or f"{origin.prefix}@{line.get('timestamp')}"),
+        "id": record_id(":".join([one for one in ids if one]) or f"{origin.prefix}@{line.get('timestamp')}"),
         "message_id": _text(body.get("id")),
-        "request_id": ids[1],
+        "request_id": request,
         "session_id": origin.session_of(line),
         "project_path": origin.file.partition("/")[0],
-        "timestamp": iso_time(milliseconds(line.get("timestamp"))),
+        "timestamp": utc(line.get("timestamp")),
         "model": _text(body.get("model")),
         "is_sidechain": line.get("isSidechain") is True,
         "usage": usage,
+        "cost_usd": cost if isinstance(cost, int | float) and not isinstance(cost, bool) else None,
     }
-    row |= {field: _text(line.get(name)) for name, field in _FROM_LINE}
-    row |= {name: _count(usage, name) or 0 for name in _COUNTS}
+    for name, field in _FROM_LINE:
+        row[field] = _text(line.get(name))
+    for name in _COUNTS:
+        row[name] = _count(usage.get(name)) or 0
     for holder, name, field in _NESTED:
-        row[field] = _count(usage.get(holder), name)
-    cost = line.get("costUSD")
-    return row | {"cost_usd": cost if isinstance(cost, int | float) and not isinstance(cost, bool) else None}
+        row[field] = _count(inner.get(name)) if isinstance(inner := usage.get(holder), dict) else None
+    return row
 
 
 def _joined(before: Obj, after: Obj) -> Obj:
@@ -85,6 +88,5 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _count(holder: Any, name: str) -> int | None:
-    value = holder.get(name) if isinstance(holder, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**53 else None

@@ -13,7 +13,7 @@ from connectors.gmail.departures import depart_whole, forget_agreed, say
 from connectors.gmail.errors import HungUpError, RefusedError, is_unknown_mailbox
 from connectors.gmail.inventory import PART, members
 from connectors.gmail.local.overlap import HeldByServer, Overlap
-from connectors.gmail.local.registry import Registry
+from connectors.gmail.local.registry import NAME, Registry
 from connectors.gmail.local.source import FilesSource
 from connectors.gmail.mailbox_gaps import MailboxGaps
 from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, listed, to_walk
@@ -62,7 +62,7 @@ def collect(start: Start, context: Context) -> Iterator[Message]:
     if not context.settings.get("mail_path"):
         yield from _Account(start, context, wanted, None).collect()
         return
-    with closing(Registry(context.files)) as registry:
+    with context.stored.in_clear(NAME) as path, closing(Registry(path)) as registry:
         yield from _Account(start, context, wanted, registry).collect()
 
 

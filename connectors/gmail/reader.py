@@ -64,7 +64,7 @@ class Reader:
         self._details = [stream for stream in DETAILS if start.wants(stream)]
         self._cap = int(context.settings["max_file_bytes"])
         self._large: set[int] = set()
-        files = Files(context.files)
+        files = Files(context.stored)
         self._downloads = Downloads(self._questions.ask, files, self._cap)
         is_kept = "message_bodies" in self._details
         limit = int(context.settings["max_source_bytes"]) if is_kept else 0

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from pdpp_worker.connector import is_crowded
-from pdpp_worker.connector.json_fields import array
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TS = re.compile(r"(\d{1,12})\.(\d{1,6})")
+_USUAL_TS = len("1767225600.000000")
 _MAX_INTEGER = 2**53
-_WITHOUT_ZONE = len("2026-01-01T00:00:00.000")
+_MINUTE = 60_000_000
+_UP_TO_SECONDS = len("2026-01-01T00:00:")
 
 
 def decoded(data: bytes) -> Any:
@@ -45,12 +47,16 @@ def integer(value: Any) -> int | None:
 
 def strings(value: Any) -> list[str]:
     """The strings of an array, in order."""
-    return [part for part in array(value) if isinstance(part, str) and part] if value else []
+    return [part for part in value if isinstance(part, str) and part] if value and isinstance(value, list) else []
 
 
 def micros(ts: Any) -> int | None:
     """A message's `ts` (seconds, a dot, up to six digits) as whole microseconds since 1970; never through a float."""
-    found = _TS.fullmatch(ts) if isinstance(ts, str) else None
+    if not isinstance(ts, str):
+        return None
+    if len(ts) == _USUAL_TS and ts.isascii() and ts[-7] == "." and (digits := ts[:-7] + ts[-6:]).isdigit():
+        return int(digits)
+    found = _TS.fullmatch(ts)
     return int(found[1]) * 1_000_000 + int(found[2].ljust(6, "0")) if found else None
 
 
@@ -63,11 +69,18 @@ def iso(microseconds: int | None) -> str | None:
     """A time (microseconds since 1970) as ISO 8601 UTC with milliseconds and `Z`; not positive is unknown."""
     if microseconds is None or microseconds <= 0:
         return None
+    minute, rest = divmod(microseconds, _MINUTE)
+    begun = _iso_minute(minute)
+    return begun and f"{begun}{rest // 1_000_000:02}.{rest // 1000 % 1000:03}Z"
+
+
+@lru_cache(maxsize=64)  # messages come in the order in which they were sent
+def _iso_minute(minute: int) -> str | None:
+    """The beginning of a time, up to its seconds; `minute` counts since 1970."""
     try:
-        found = _EPOCH + timedelta(microseconds=microseconds)
+        return (_EPOCH + timedelta(minutes=minute)).isoformat()[:_UP_TO_SECONDS]
     except OverflowError:
         return None
-    return found.isoformat(timespec="milliseconds")[:_WITHOUT_ZONE] + "Z"
 
 
 def iso_of_seconds(value: Any) -> str | None:

@@ -61,9 +61,9 @@ def is_placeholder(raw: Obj) -> bool:
 def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
     """The record of a message; `before` are earlier versions of it, newest first."""
     thread, subtype, said = text(raw.get("thread_ts")), text(raw.get("subtype")), raw.get("text")
-    sent = micros(ts)
+    sent, edited, icons = micros(ts), table(raw.get("edited")), table(raw.get("icons"))
     return {
-        "id": message_id(channel, ts),
+        "id": f"{channel}:{ts}",
         "channel_id": channel,
         "user_id": text(raw.get("user")),
         "bot_id": text(raw.get("bot_id")),
@@ -73,22 +73,33 @@ def message(channel: str, ts: str, raw: Obj, before: Iterable[Obj] = ()) -> Obj:
         "sent_at": iso(sent),
         "thread_ts": thread,
         "is_thread_parent": thread == ts,
-        **_thread(raw),
+        "parent_user_id": text(raw.get("parent_user_id")),
+        "reply_count": integer(raw.get("reply_count")),
+        "reply_user_ids": strings(raw.get("reply_users")),
+        "latest_reply": text(raw.get("latest_reply")),
         "subtype": subtype,
         "is_tombstone": subtype == "tombstone",
         "text": readable.of_message(raw) or (said if isinstance(said, str) else None),
         "username": text(raw.get("username")),
-        "icon": _icon(table(raw.get("icons"))),
-        **_edit(table(raw.get("edited"))),
+        "icon": _icon(icons) if icons else None,
+        "edited_ts": text(edited.get("ts")),
+        "edited_by": text(edited.get("user")),
         "revision": _revision(sent, subtype, raw),
-        "file_ids": [one for file in _riding(raw, "files") if (one := text(file.get("id")))],
-        "attachment_count": len(_riding(raw, "attachments")),
-        "has_blocks": bool(raw.get("blocks")),
-        "reaction_count": sum(map(_reaction_count, _riding(raw, "reactions"))),
-        "pinned_to": strings(raw.get("pinned_to")),
-        "metadata_event_type": text(table(raw.get("metadata")).get("event_type")),
+        **_riding(raw),
+        "metadata_event_type": text(table(raw["metadata"]).get("event_type")) if "metadata" in raw else None,
         "earlier_texts": _earlier_texts(raw, before) if before else [],
         "extra": rest_of(raw, _MESSAGE_FIELDS),
+    }
+
+
+def _riding(raw: Obj) -> Obj:
+    """The fields that tell what rides on a message; most have nothing."""
+    return {
+        "file_ids": [one for file in tables(raw["files"]) if (one := text(file.get("id")))] if "files" in raw else [],
+        "attachment_count": len(tables(raw["attachments"])) if "attachments" in raw else 0,
+        "has_blocks": bool(raw.get("blocks")),
+        "reaction_count": sum(map(_reaction_count, tables(raw["reactions"]))) if "reactions" in raw else 0,
+        "pinned_to": strings(raw.get("pinned_to")),
     }
 
 
@@ -100,26 +111,8 @@ def _revision(sent: int | None, subtype: str | None, raw: Obj) -> int:
     return (edited or sent or 0) // 1_000_000
 
 
-def _riding(raw: Obj, name: str) -> list[Obj]:
-    """The objects under a name; most messages have none."""
-    return tables(raw[name]) if raw.get(name) else []
-
-
-def _edit(edited: Obj) -> Obj:
-    return {"edited_ts": text(edited.get("ts")), "edited_by": text(edited.get("user"))}
-
-
 def _icon(icons: Obj) -> str | None:
-    return next(filter(None, map(text, map(icons.get, _ICONS))), None) if icons else None
-
-
-def _thread(raw: Obj) -> Obj:
-    return {
-        "parent_user_id": text(raw.get("parent_user_id")),
-        "reply_count": integer(raw.get("reply_count")),
-        "reply_user_ids": strings(raw.get("reply_users")),
-        "latest_reply": text(raw.get("latest_reply")),
-    }
+    return next(filter(None, map(text, map(icons.get, _ICONS))), None)
 
 
 def _earlier_texts(raw: Obj, before: Iterable[Obj]) -> list[Obj]:

@@ -42,7 +42,7 @@ class RecordFactory:
             yield from self._nested_files(raw)
         for stream, name, riders in _RIDERS:
             now = raw.get(name)
-            other = [one for one in before if one.get(name) and one[name] != now]
+            other = [one for one in before if one.get(name) and one[name] != now] if before else []
             if stream in self.wanted and (now or other):
                 yield from self._riders(stream, riders, channel, ts, (raw, *other))
 
@@ -51,7 +51,10 @@ class RecordFactory:
     ) -> Iterator[Record]:
         """The riders of the first version; those of the others that are gone are deleted."""
         current = {one["id"]: one for one in riders(channel, ts, versions[0])}
-        yield from (self._record(stream, one) for one in current.values())
+        for one in current.values():
+            yield self._record(stream, one)
+        if len(versions) == 1:
+            return
         earlier = {one["id"]: one for version in versions[1:] for one in riders(channel, ts, version)}
         cut = rows.cut_emoji(versions[0]) if earlier else frozenset()
         gone = (key for key, one in earlier.items() if key not in current and one.get("emoji") not in cut)

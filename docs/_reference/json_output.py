@@ -65,6 +65,7 @@ OUTPUTS: dict[str, Output] = {
     "events": Output("one object on each line", ("EventView",)),
     "audit": Output("one object on each line", ("AuditView",)),
     "connection check": Output("one object", ("Checked",)),
+    "files list": Output("a list with an object for each file", ("FoundFile",)),
     "data list": Output("a list with an object for each directory", ("DataDirectory",)),
     "connection list": Output("a list with an object for each connection", ("ConnectionView",)),
     "connection show": Output(

@@ -17,7 +17,7 @@ from pdpp_worker.secret_keys import read_keys
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 
-ROOT, SEALED = "browser", ".sealed"
+ROOT, SEALED, BEGUN = "browser", ".sealed", sealed.BEGUN
 _END_S = 10.0
 
 
@@ -42,13 +42,7 @@ def opened(profile: Path, *, timeout_s: float, settings: Settings | None = None)
     Raises:
         TimeoutError: somebody else used the profile all the while.
     """
-    make_directory(profile.parent)
-    profile.parent.chmod(0o700)
-    try:
-        lock = locks.lock(profile.with_name(f"{profile.name}.lock"), timeout_s=timeout_s)
-    except TimeoutError:
-        raise TimeoutError("the browser profile is in use, perhaps by a sign-in window") from None
-    try:
+    with locked(profile, timeout_s=timeout_s):
         end_orphans(profile)
         if settings is not None:
             _unseal(profile, settings)
@@ -59,6 +53,19 @@ def opened(profile: Path, *, timeout_s: float, settings: Settings | None = None)
         yield
         if settings is not None and settings.encrypt_files:
             sealed.seal(profile, sealed_file(profile), read_keys(settings))
+
+
+@contextmanager
+def locked(profile: Path, *, timeout_s: float) -> Iterator[None]:
+    """Keep others from a profile, in whatever form it is; raises as `opened` does."""
+    make_directory(profile.parent)
+    profile.parent.chmod(0o700)
+    try:
+        lock = locks.lock(profile.with_name(f"{profile.name}.lock"), timeout_s=timeout_s)
+    except TimeoutError:
+        raise TimeoutError("the browser profile is in use, perhaps by a sign-in window") from None
+    try:
+        yield
     finally:
         os.close(lock)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # what goes to a pipe is written without it
     from rich.console import Console
     from rich.table import Table
 
+_BETWEEN = 2
+"""Spaces between two columns."""
 PROSE_WIDTH = 80
 """Columns of text that is meant to be read."""
 
@@ -72,7 +74,7 @@ def print_table(
         table.show_header = header
         console().print(table)
     else:
-        _print_lines([*([columns] if header else []), *rows])
+        _print_lines([columns, *rows] if header else rows)
 
 
 def said_once(name: str, index: int) -> str:
@@ -90,6 +92,20 @@ def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
     console().print(table)
 
 
+def fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], leave_out: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows without the first ones to `leave_out`, as far as a terminal is too narrow for all of them."""
+    widths = [max(len(cell) for cell in column) + _BETWEEN for column in zip(columns, *rows, strict=True)]
+    wide, gone = dict(zip(columns, widths, strict=True)), set[str]()
+    for name in leave_out if sys.stdout.isatty() else ():
+        if sum(wide.values()) - _BETWEEN > console().width:
+            gone.add(name)
+            wide.pop(name)
+    shown = [place for place, name in enumerate(columns) if name not in gone]
+    return [columns[place] for place in shown], [[row[place] for place in shown] for row in rows]
+
+
 def _print_lines(rows: Iterable[Sequence[str]]) -> None:
     """Print a row a line, its cells separated by tabs; the lines of a cell by semicolons."""
     for row in rows:
@@ -103,7 +119,7 @@ def make_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, _BETWEEN, 0, 0))
     for column in columns:
         kept = column in right or column in whole
         table.add_column(

@@ -10,6 +10,7 @@ import typer
 from pdpp_worker.cli.output import say
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.run_words import advice, summary
+from pdpp_worker.owner import gap_filters, manual_runs
 from pdpp_worker.owner.session import Session
 from pdpp_worker.store.views.run_views import RunView
 
@@ -23,6 +24,15 @@ def tell_ends(session: Session, views: Sequence[RunView]) -> NoReturn:
     for view in views:
         with session.db.begin() as connection:
             [outlook] = read(session.settings, connection, [view.connection_id])
-        say(summary(view, outlook), *advice(view))
+            left = manual_runs.gap_summary(connection, view.connection_id, gap_filters.ALL).missing
+        say(summary(view, outlook), *advice(view), *_still_missing(view, left))
     codes = {EXIT_CODES.get(view.status, 1) for view in views}
     raise typer.Exit(next(code for code in _WORST_FIRST if code in codes))
+
+
+def _still_missing(view: RunView, gaps: int) -> list[str]:
+    """What a run that succeeded says nothing of: gaps that earlier ones left."""
+    if view.status != "succeeded" or not gaps:
+        return []
+    count = f"{gaps:,} gap{'' if gaps == 1 else 's'}"
+    return [f"Of earlier runs is still missing: {count}; see: pdpp-worker gaps {view.connection}"]

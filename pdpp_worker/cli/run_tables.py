@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pdpp_worker.cli.output import print_pairs, print_table, say
+from pdpp_worker.cli.output import fitting, print_pairs, print_table, say
 from pdpp_worker.coverage import run_words as words
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.phrases import counts, number
@@ -30,7 +30,8 @@ def print_list(views: Sequence[RunView], outlooks: Mapping[str, Outlook]) -> Non
         for view in views
     ]
     columns = ("run", "connection", "kind", "trigger", "status", "new", "unchanged", "missing", "started", "took")
-    print_table(columns, rows, right=("run", "new", "unchanged", "missing"), whole=("kind", "trigger", "took"))
+    shown, cells = fitting(columns, rows, leave_out=("took", "unchanged", "trigger", "kind"))
+    print_table(shown, cells, right=("run", "new", "unchanged", "missing"), whole=("kind", "trigger", "took"))
     for view in views:
         if kept := words.kept_by(view, outlooks[view.connection]):
             say(f"run {view.id} of {view.connection}: {kept}")
@@ -75,7 +76,9 @@ def _print_counts(streams: Iterable[RunStreamView]) -> None:
         )
         for one in streams
     ]
-    print_table(columns, rows, right=columns[1:])
+    nothing = [name for place, name in enumerate(columns) if all(row[place] == "0" for row in rows)]
+    shown, cells = fitting(columns, rows, leave_out=(*nothing, "cursor", "missing"))
+    print_table(shown, cells, right=columns[1:], whole=columns[:1])
 
 
 def _print_remarks(streams: Iterable[RunStreamView]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pdpp_worker.command.blob_store import BlobStore, TooLargeError
+from pdpp_worker.errors import ConfigurationError
 
 PATH = "/v1/blobs"
 IDLE_S = 60.0
@@ -103,6 +104,8 @@ class _Upload(BaseHTTPRequestHandler):
                 blob = self.server.store.add(self._body())
         except TooLargeError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from None
+        except ConfigurationError as error:
+            raise _RefusedError(HTTPStatus.INSUFFICIENT_STORAGE, str(error)) from None
         return {
             "object": "blob",
             "blob_id": blob.blob_id,

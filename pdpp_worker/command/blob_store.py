@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import NamedTuple
+
+from pdpp_worker.stored_files.file_store import FileStore
 
 FOLDER = "attachments"
 """Within the connection's files."""
@@ -30,7 +31,6 @@ class Blob(NamedTuple):
 
     sha256: str
     size: int
-    path: Path
 
     @property
     def blob_id(self) -> str:
@@ -39,10 +39,11 @@ class Blob(NamedTuple):
 
 
 class BlobStore:
-    """Keeps blobs below a directory. The same content is kept once."""
+    """Keeps blobs among the files of a connection. The same content is kept once."""
 
-    def __init__(self, files: Path, *, blob_bytes: int = BLOB_BYTES, run_bytes: int = RUN_BYTES) -> None:
-        self._folder = files / FOLDER
+    def __init__(self, files: FileStore, *, blob_bytes: int = BLOB_BYTES, run_bytes: int = RUN_BYTES) -> None:
+        self._files = files
+        self._folder = files.root / FOLDER
         self._blob_bytes = blob_bytes
         self._left = run_bytes
 
@@ -68,31 +69,21 @@ class BlobStore:
 
         Raises:
             TooLargeError: it is larger than is kept, or the disk is full; nothing is kept of it.
-            OSError: it cannot be written, or its chunks cannot be read.
+            ConfigurationError: it cannot be written.
+            OSError: its chunks cannot be read.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
-        with NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as file:
-            part = Path(file.name)
-            try:
-                for chunk in chunks:
-                    size += len(chunk)
-                    self._check_size(size)
-                    digest.update(chunk)
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-                blob = Blob(digest.hexdigest(), size, self._path(digest.hexdigest()))
-                blob.path.parent.mkdir(mode=0o700, exist_ok=True)
-                part.replace(blob.path)
-            finally:
-                with suppress(FileNotFoundError):
-                    part.unlink()
+        with self._files.at(self._folder).draft() as draft:
+            for chunk in chunks:
+                size += len(chunk)
+                self._check_size(size)
+                digest.update(chunk)
+                draft.write(chunk)
+            blob = Blob(digest.hexdigest(), size)
+            draft.keep(f"{blob.sha256[:2]}/{blob.sha256}", at_once=True)
         self._left -= size
         return blob
-
-    def _path(self, sha256: str) -> Path:
-        return self._folder / sha256[:2] / sha256
 
     def _check_size(self, size: int) -> None:
         if size > self._blob_bytes:

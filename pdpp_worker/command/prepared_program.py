@@ -44,19 +44,22 @@ def prepared(manifest: Manifest, folder: Path, start: Start, context: Context) -
 
     Raises:
         AuthExpired: a credential that is required is missing.
-        UpstreamError: the program is not there, or cannot be run as the user that it is to be run as.
+        UpstreamError: the program is not there, or cannot be run as the user that it is to be run as; or somebody else
+            uses its files.
+        ConfigurationError: one of its files cannot be opened.
     """
+    files = context.stored.open_directory(_kept(manifest))
     environment, secrets = environment_of(manifest, start, context)
     command = command_line(manifest, folder, environment)
     with ExitStack() as stack:
         try:
-            decided = separation(get_settings(), manifest, folder, command, context.settings, context.files)
+            decided = separation(get_settings(), manifest, folder, command, context.settings, files)
             account = _account(stack, decided, context)
         except ConfigurationError as error:
             raise UpstreamError(str(error), reason="source_partition_failed") from None
         own: Mapping[str, str] = {}
         if account is not None:
-            own = stack.enter_context(lent(context.files, account, kept=_kept(manifest)))
+            own = stack.enter_context(lent(files, account, kept=_kept(manifest)))
         blobs = stack.enter_context(_blobs(manifest, context, is_lent=account is not None))
         is_offline = manifest.name in get_settings().connectors_offline
         memory = get_settings().connector_memory_mb * 1024 * 1024
@@ -83,7 +86,7 @@ def _blobs(manifest: Manifest, context: Context, *, is_lent: bool) -> Iterator[M
     if manifest.connector_key is None:
         yield {}
         return
-    store = BlobStore(context.files)
+    store = BlobStore(context.stored)
     server = BlobServer(
         store,
         connector_id=manifest.connector_key,

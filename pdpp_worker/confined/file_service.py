@@ -24,8 +24,8 @@ class Service(Generic[_Part]):
 
     def __init__(self) -> None:
         self.is_open = False
+        """Whether a file is open, so that the child waits for questions about it."""
         self.file = ExitStack()
-        """The open file."""
         self.parts: dict[int, _Part] = {}
         """The things that are being read in the file, by their numbers."""
 
@@ -42,6 +42,8 @@ class Service(Generic[_Part]):
             failure = Failure(error.strerror or str(error) or type(error).__name__, error.errno)
         except Exception as error:  # noqa: BLE001 - it is told, and the child goes on
             failure = Failure(str(error) or type(error).__name__)
+        if not self.is_open:
+            self.close()  # what is half open
         return msgspec.msgpack.encode((failure, None))
 
     def part(self, number: int) -> _Part:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable
+from contextlib import suppress
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
@@ -22,6 +23,7 @@ MOST_KILLS = 3
 PATIENCE_S = 600.0
 """Time that a file waits until a child is free for it."""
 
+_SUDDEN = "its reader came to a sudden end"
 _Answer = TypeVar("_Answer")
 _Opened = TypeVar("_Opened")
 
@@ -45,7 +47,10 @@ class Session(Generic[_Opened]):
         """The answer to a question: a name, and values."""
         if self._child is None and self._open() != self.opened:
             raise self._fault("it changed while it was read")
-        return self._ask(kind, question)
+        try:
+            return self._ask(kind, question)
+        except LeftError:
+            raise self._fault(_SUDDEN) from None
 
     def number(self) -> int:
         """A number for a thing that is to be opened in the file; none is given twice."""
@@ -59,10 +64,8 @@ class Session(Generic[_Opened]):
         """Leave the file."""
         self._is_closed = True
         if self._child is not None:
-            try:
+            with suppress(self._fault, OSError, LeftError):
                 self._ask(bool, ("close",))
-            except (self._fault, OSError):
-                return
             self._leave()
 
     def _open(self) -> _Opened:
@@ -111,7 +114,7 @@ class Session(Generic[_Opened]):
         cast("Child", self._child).end()
         self._leave()
         self._kills += 1
-        return self._fault(str(error) if isinstance(error, ConfinedError) else "its reader came to a sudden end")
+        return self._fault(str(error) if isinstance(error, ConfinedError) else _SUDDEN)
 
 
 @cache

@@ -59,7 +59,7 @@ class Child:
             self._socket.sendall(job)
             return self._answer(deadline)
         except (OSError, EOFError) as error:
-            raise self._why(is_late=isinstance(error, TimeoutError)) from error
+            raise self._why(wall_s if isinstance(error, TimeoutError) else None) from error
         except BaseException:
             self.end()
             raise
@@ -90,12 +90,14 @@ class Child:
             raise EOFError
         return piece
 
-    def _why(self, *, is_late: bool) -> Exception:
+    def _why(self, late_s: float | None) -> Exception:
         self.end()
         if self._process.returncode == 0:
             return LeftError()
         if self._process.returncode == OUT_OF_MEMORY:
             return ConfinedError("it takes too much memory to read")
-        if is_late or self._process.returncode == -signal.SIGXCPU:
+        if late_s is not None:
+            return ConfinedError(f"it takes more than {late_s:g} s in all to read")
+        if self._process.returncode == -signal.SIGXCPU:
             return ConfinedError(f"it takes more than {self._cpu_s:g} s to read")
         return ConfinedError("its reader came to a sudden end")

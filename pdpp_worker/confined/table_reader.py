@@ -34,7 +34,6 @@ class TableReader(Service[sqlite3.Cursor]):
 
     def database(self, address: str, longest_value: int, longest_search_s: float) -> list[str]:
         """Open a database by its URI, and set the bounds before anything is read; returns tables that are not read."""
-        self.is_open = True
         connection = self._connection = sqlite3.connect(address, uri=True)
         self.file.callback(connection.close)
         connection.text_factory = lambda text: text.decode(errors="replace")
@@ -49,6 +48,7 @@ class TableReader(Service[sqlite3.Cursor]):
         connection.set_authorizer(lambda *asked: _allowed(made_up, *asked))
         connection.row_factory = search.found
         self._search = search
+        self.is_open = True
         return sorted(made_up)
 
     def query(self, number: int, statement: str, values: list[Any]) -> Rows:

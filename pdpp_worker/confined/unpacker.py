@@ -35,20 +35,20 @@ class Unpacker(Service[_Stream]):
 
     def zip(self, path: str, longest_list: int) -> list[Member]:
         """Open an archive; returns its members."""
-        self.is_open = True
         file = self.file.enter_context(_Bounded(path, longest_list))
         self._archive = self.file.enter_context(zipfile.ZipFile(file))
         file.longest_list = None
         self._members = self._archive.infolist()
         self._shared = _sharing(self._members, self._archive.start_dir)
+        self.is_open = True
         return [
             Member(one.filename, one.file_size, one.compress_size, one.CRC, one.header_offset) for one in self._members
         ]
 
     def alone(self, path: str) -> None:
         """Open what is no archive."""
-        self.is_open = True
         self._alone = self.file.enter_context(io.FileIO(path))
+        self.is_open = True
 
     def member(self, number: int, index: int) -> None:
         """Begin to read a member of the archive."""

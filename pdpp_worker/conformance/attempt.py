@@ -36,6 +36,7 @@ from pdpp_worker.registry import Connector
 from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.connection_values import with_defaults
 from pdpp_worker.runtime.handler import MessageHandler
+from pdpp_worker.stored_files.file_store import FileStore
 
 _SCOPES: dict[str, type] = {"resource": ResourceScope, "batch": BatchScope}
 
@@ -119,8 +120,7 @@ class Runner:
         self._heard_at = time.monotonic()
         attempt = Attempt(self._start(ledger, ask), ledger.account)
         ledger.begin_run(ask.later)
-        missing_in = {gap.miss.stream for gap in ledger.gaps.values()}
-        handler = handler_for(self.manifest, attempt.start, lambda text: text, missing_in)
+        handler = handler_for(self.manifest, attempt.start, lambda text: text, ledger.missing_names())
         with ExitStack() as clients, self._watched():
             wire = Wire(clients, disruption.request, disruption.failure, lasting=disruption.lasting)
             context = self._context(wire, ask, ledger)
@@ -175,7 +175,7 @@ class Runner:
             log=self.watch.logger(),
             now=lambda: self.now + ask.later,
             pace=wire.pace,
-            files=ledger.files,
+            stored=FileStore(ledger.files),
             check=self._check_silence,
             min_interval_ms=0.0,
         )

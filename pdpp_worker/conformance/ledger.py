@@ -106,6 +106,14 @@ class Ledger:
                 self._close(place, close)
         self.cursors.update({stream: json.loads(cursor) for stream, cursor in batch.checkpoints.items()})
 
+    def missing_names(self) -> dict[str, set[str]]:
+        """The resources that are missing in each stream with open gaps."""
+        names: defaultdict[str, set[str]] = defaultdict(set)
+        for gap in self.gaps.values():
+            resource = gap.miss.scope.resource_id if isinstance(gap.miss.scope, ResourceScope) else None
+            names[gap.miss.stream].update(() if resource is None else (resource,))
+        return names
+
     def end_walk(self, streams: Collection[str]) -> None:
         """These streams were walked to their end: what two walks did not find is deleted, and a gap about the whole of
         one is closed.
@@ -159,7 +167,7 @@ class Ledger:
             for row in rows
             if row.partial and row.key in held
         }
-        played = apply_rows(rows, stored, contents)
+        played = apply_rows(list(enumerate(rows)), stored, contents)
         for key, row in played.changed.items():
             kept = held.get(key)
             held[key] = row if row.text or kept is None else kept._replace(deleted=True, version=row.version)

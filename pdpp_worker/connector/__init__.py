@@ -14,6 +14,8 @@ implied when the iterator ends; an exception ends the run as failed, and what wa
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pdpp_worker.confined.crowded_json import is_crowded
 from pdpp_worker.confined.databases import ForeignDatabase, UnreadableDatabaseError, open_database
 from pdpp_worker.confined.requests import Member
@@ -72,6 +74,9 @@ from pdpp_worker.protocol.messages import (
 )
 from pdpp_worker.protocol.reasons import Reason, RecoveryKind, known_reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM, BatchScope, ResourceScope, Scope, TimeRange
+
+if TYPE_CHECKING:  # named, not used: it needs a library of ciphers, and a connector is handed one
+    from pdpp_worker.stored_files.file_store import FileStore as FileStore
 
 __all__ = [
     "WHOLE_STREAM",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # named, not used: half of the connectors send no request
     import httpx
     from structlog.typing import FilteringBoundLogger
 
+    from pdpp_worker.stored_files.file_store import FileStore
+
 
 class HttpFactory(Protocol):
     """Makes the connector's HTTP client; every request through it is paced and its failures are typed."""
@@ -87,8 +89,9 @@ class Context:
     pace: Callable[[], AbstractContextManager[None]]
     """For a request that is not HTTP: waits for its turn on entry; a ProviderError that leaves the block is reported to
     the rate controller as a failed request, anything else that ends it normally as an answered one."""
-    files: Path
-    """This connection's own directory for what is too big for the store; made before the connector is called."""
+    stored: FileStore
+    """This connection's own files, for what is too big for the store: each whole or not at all, encrypted where the
+    owner wants it."""
     received: Callable[[int], None] = count_nothing
     """Tell it of the bytes that came otherwise than over `http`: they count for the day's budget, if there is one."""
     check: Callable[[], None] = nothing_to_check
@@ -99,6 +102,12 @@ class Context:
     """The owner's rate ceiling: least time between two requests. `http` keeps it by itself."""
     occasion: Occasion = Occasion()
     """Why and where the run happens."""
+
+    @property
+    def files(self) -> Path:
+        """The directory of these files, for code that reads and writes by itself: it is made, and where files are
+        encrypted, all of them are opened when it is first asked for, and closed at the end. `stored` need not."""
+        return self.stored.open_directory()
 
 
 Collect = Callable[[Start, Context], Iterator[Message]]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
+_WITHOUT_ZONE = len("2026-01-01T00:00:00.000")
 
 
 def text(value: Any) -> str | None:
@@ -44,7 +45,8 @@ def rest_of(item: Mapping[str, Any], held: Collection[str]) -> dict[str, Any]:
 
     A null, an empty text, list or object says nothing, and is left out.
     """
-    return {name: item[name] for name in sorted(item.keys() - held) if item[name] not in _NOTHING}
+    rest = {name: value for name, value in item.items() if name not in held and value not in _NOTHING}
+    return {name: rest[name] for name in sorted(rest)} if len(rest) > 1 else rest
 
 
 def iso_utc(moment: datetime) -> str:
@@ -54,4 +56,4 @@ def iso_utc(moment: datetime) -> str:
         OverflowError: it is before the year 1 or after 9999 in UTC.
     """
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return in_utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return in_utc.isoformat(timespec="milliseconds")[:_WITHOUT_ZONE] + "Z"

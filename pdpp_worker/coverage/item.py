@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.sentences import NOBODY_RETRIES, closed_by_walk, owner_action, sentence, upgrade_action
@@ -19,6 +17,9 @@ from pdpp_worker.store.views import attempt_views, item_views
 from pdpp_worker.store.views.attempt_views import GapAttempt
 from pdpp_worker.store.views.item_views import ItemGap, ItemRecord, ItemRejection
 from pdpp_worker.store.views.member_views import MemberView
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class State(StrEnum):
@@ -221,8 +222,9 @@ def _next(state: State, known: _Known, gap: ItemGap | None, who: Resolver | None
         return retried if walk is None else f"{retried} {walk}"
     if who is Resolver.NOBODY:
         return f"{NOBODY_RETRIES} Ask for it after all with: {_reopen(gap)}" if gap else NOBODY_RETRIES
-    waits_for_walk = state in (State.NEVER_WALKED, State.NOT_KNOWN, State.FILTERED)
-    return known.stream.next if waits_for_walk else "Nothing is to be done."
+    if state is State.NOT_KNOWN:
+        return f"If the source has it, a walk brings it: pdpp-worker run {known.outlook.view.name}"
+    return known.stream.next if state in (State.NEVER_WALKED, State.FILTERED) else "Nothing is to be done."
 
 
 def _reopen(gap: ItemGap) -> str:

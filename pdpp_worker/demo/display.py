@@ -19,16 +19,18 @@ from pdpp_worker.store.views import run_views
 from pdpp_worker.store.views.run_views import RunView
 
 SAY_EVERY_S = 5.0
+_RUNS = 50
+"""Runs that are looked at; a demonstration has a few."""
 
 
 class Watch:
-    """Follows the runs that began after the demonstration did."""
+    """Follows the runs that had not ended when the demonstration began; one that it left behind is among them."""
 
     def __init__(self, db: Database, expected: int) -> None:
         self._db = db
         self._expected = expected
         with db.begin() as connection:
-            self._after = max((run.id for run in run_views.latest(connection, None, 1)), default=0)
+            self._ended = {run.id for run in run_views.latest(connection, None, _RUNS) if run.ended_at is not None}
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -44,7 +46,7 @@ class Watch:
     def look(self) -> list[RunView] | None:
         """Show how far the runs are; the runs once each connection's walk has ended, else None."""
         with self._db.begin() as connection:
-            runs = [run for run in run_views.latest(connection, None, 50) if run.id > self._after]
+            runs = [run for run in run_views.latest(connection, None, _RUNS) if run.id not in self._ended]
             lines = [line for run in runs for line in self._show(connection, run)]
         if self._bars.disable and time.monotonic() - self._said_at >= SAY_EVERY_S:
             self._said_at = time.monotonic()

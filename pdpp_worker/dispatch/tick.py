@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -17,7 +18,7 @@ from pdpp_worker.dispatch.due_times import next_time
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.isolation import each, reason
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import connector_queues, runs, schedules
+from pdpp_worker.store import connector_queues, leases, runs, schedules
 from pdpp_worker.store.engine import Database, why_away
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.store.schedules import Due
@@ -25,6 +26,8 @@ from pdpp_worker.store.schedules import Due
 PAGE = 500
 RETRY_AFTER_S = 900.0
 """Delay before a connection for which no run could be started is tried again, s."""
+AGAIN_S = 1.0
+"""Time until the next look for runs whose worker is gone, while there is one that is locked, s."""
 WITHOUT_A_TIME = timedelta(days=1)
 """Period of a schedule from which no next time follows."""
 NOTIFIED_LATELY = 0.9
@@ -32,6 +35,13 @@ NOTIFIED_LATELY = 0.9
 one even if it comes a little early."""
 
 _spread = random.SystemRandom()
+
+
+class Abandoned(NamedTuple):
+    """Runs whose worker is gone, and the time until the next look, s; None: no lease is held."""
+
+    runs: list[DueRun]
+    next_s: float | None
 
 
 def dispatch(settings: Settings, db: Database, waiting: Collection[str] = ()) -> list[DueRun]:
@@ -47,9 +57,15 @@ def dispatch(settings: Settings, db: Database, waiting: Collection[str] = ()) ->
     return db.transact(lambda connection: runs.take_due(connection, PAGE, again, ringing))
 
 
-def take_over(db: Database) -> list[DueRun]:
+def take_over(db: Database) -> Abandoned:
     """The runs whose worker is gone, of which workers are to be told now and not only by the next tick."""
-    return db.transact(lambda connection: runs.take_abandoned(connection, PAGE))
+
+    def take(connection: Connection) -> Abandoned:
+        taken = runs.take_abandoned(connection, PAGE)
+        next_s = AGAIN_S if runs.any_abandoned(connection) else leases.next_end_s(connection)
+        return Abandoned(taken, next_s)
+
+    return db.transact(take)
 
 
 def _start_scheduled(db: Database) -> None:

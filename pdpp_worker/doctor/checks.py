@@ -20,6 +20,7 @@ from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.phrases import obstacles
 from pdpp_worker.data_dirs import other_data_dirs
 from pdpp_worker.doctor import separation_checks
+from pdpp_worker.doctor.file_checks import stored_files
 from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues, starts_on_request
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
@@ -57,6 +58,8 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield _check("settings", lambda: _ceilings(settings))
     yield _check("data directory", lambda: _data_directory(settings))
     yield _check("disk space", lambda: _disk_space(settings))
+    if settings.encrypt_files:
+        yield _check("stored files", lambda: stored_files(settings))
     yield from _all_of("connectors", _connector_checks())
     yield from _all_of("servers", _server_checks(settings))
 

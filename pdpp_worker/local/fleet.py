@@ -53,7 +53,7 @@ def plan_fleet(settings: Settings, extra: Mapping[str, str] | None = None, *, fl
     own = {"PDPP_DATA_DIR": str(settings.data_dir), "MALLOC_ARENA_MAX": "2"}
     if settings.flower_basic_auth is not None:
         own["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
-    specs = [*server_processes(settings), *worker_processes(settings)]
+    specs = [*server_processes(settings), *worker_processes(settings, watched=flower)]
     web = _web(settings) if is_installed(*WEB_MODULES) else None
     if web is None:
         logger.warning("the console is not installed, so the fleet runs without it")
@@ -66,12 +66,15 @@ def plan_fleet(settings: Settings, extra: Mapping[str, str] | None = None, *, fl
     )
 
 
-def worker_processes(settings: Settings) -> tuple[ProcessSpec, ...]:
-    """A worker for each queue; that for `control` has beat in it, that for files runs while there are some to read."""
-    level = settings.log_level
-    control = _worker("control", level, "--pool=threads", "--concurrency=2", "--with-beat")
-    collect = _worker("collect", level, "--pool=threads", f"--concurrency={settings.collect_threads}")
-    local = _worker("local", level, "--pool=prefork", f"--concurrency={settings.local_processes}")
+def worker_processes(settings: Settings, *, watched: bool = False) -> tuple[ProcessSpec, ...]:
+    """A worker for each queue; that for `control` has beat in it, that for files runs while there are some to read.
+
+    `watched`: Flower shows them, so they tell of their tasks and every 2 s of themselves.
+    """
+    own = settings.log_level, "--task-events" if watched else "--without-heartbeat"
+    control = _worker("control", *own, "--pool=threads", "--concurrency=2", "--with-beat")
+    collect = _worker("collect", *own, "--pool=threads", f"--concurrency={settings.collect_threads}")
+    local = _worker("local", *own, "--pool=prefork", f"--concurrency={settings.local_processes}")
     idle_s = max(_LOCAL_IDLE_S, 5 * settings.slice_s)
     return control, collect, replace(local, need=OnRequest(str(request_file(settings.data_dir, "local")), idle_s))
 
@@ -108,9 +111,9 @@ def _celery(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "celery", "-A", "pdpp_worker", *arguments)
 
 
-def _worker(queue: str, level: str, *pool: str) -> ProcessSpec:
-    # Workers agree through Postgres, so they need not hear from each other; Flower wants their events.
-    alone = ("--task-events", "--without-gossip", "--without-mingle")
+def _worker(queue: str, level: str, told: str, *pool: str) -> ProcessSpec:
+    # Workers agree through Postgres, so they need not hear from each other.
+    alone = (told, "--without-gossip", "--without-mingle")
     named = (f"--queues={queue}", f"--hostname={queue}@%h", f"--loglevel={level}")
     return ProcessSpec(queue, _celery("worker", *named, *pool, *alone))
 

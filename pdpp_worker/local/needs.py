@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pdpp_worker.local import locks
 
@@ -35,6 +36,8 @@ class OnRequest:
     idle_s: float
     socket: int | None = None
     """Descriptor of a listening socket, which the process takes over while it runs."""
+    look_every_s: ClassVar[float] = 0.0
+    """Least time between two looks whether it arises, s: somebody waits for the process."""
 
     def arises(self) -> bool:
         """Whether a process that does not run is needed."""
@@ -65,6 +68,7 @@ class OnLoss:
 
     supervisor_lock: str
     start_lock: str
+    look_every_s: ClassVar[float] = 2.0
 
     def arises(self) -> bool:
         """Whether there is none, and nobody starts one; the question locks for a moment."""

@@ -31,7 +31,10 @@ _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 60.0
 _STABLE_S = 60.0
 """After a crash, a process that had run this long is taken to have crashed for the first time."""
+_STOPPED_S = 30.0
+"""A process that a signal has stopped for so long is ended, and started again."""
 _LOG_BYTES = 10_000_000
+_ROTATE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class _Process:
     crashes: int = 0
     is_told: bool = False
     """To end, because it is no longer needed."""
+    stopped_at: float | None = None
+    """Since when it is stopped by a signal; None: it is not."""
 
     def is_wanted(self) -> bool:
         """Whether it is to be started: it runs always, is needed, or crashed while it was."""
@@ -111,6 +116,7 @@ class Supervisor:
         self._environment = environment
         self._clock = clock
         self._lock = lock
+        self._rotate_at = 0.0
         self._signals = 0
         self._told = threading.Event()
 
@@ -136,16 +142,19 @@ class Supervisor:
     def poll(self) -> None:
         """Notice the processes that ended, start those that are due, and end those that are needed no longer."""
         now = self._clock()
+        self._rotate_logs(now)
         for process in self._processes:
-            rotate(self.log_path(process.spec.name), _LOG_BYTES)
             if process.popen is not None and process.popen.poll() is not None:
                 self._bury(process, now)
             if process.popen is None:
-                if process.due_at <= now and process.is_wanted():
-                    self._launch(process, now)
+                self._launch_if_wanted(process, now)
             elif process.is_done(now):
                 process.is_told = True
                 process.popen.terminate()
+            elif _is_stopped(process.popen.pid):
+                self._end_stopped(process, process.popen, now)
+            else:
+                process.stopped_at = None
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End every process: politely, and after `grace_s` seconds, or a second signal to `run`, by force."""
@@ -205,9 +214,23 @@ class Supervisor:
         self._signals += 1
         self._told.set()
 
+    def _rotate_logs(self, now: float) -> None:
+        if now >= self._rotate_at:
+            self._rotate_at = now + _ROTATE_EVERY_S
+            for process in self._processes:
+                rotate(self.log_path(process.spec.name), _LOG_BYTES)
+
+    def _launch_if_wanted(self, process: _Process, now: float) -> None:
+        if process.due_at > now:
+            return
+        if process.is_wanted():
+            self._launch(process, now)
+        elif process.spec.need is not None:
+            process.due_at = now + process.spec.need.look_every_s
+
     def _launch(self, process: _Process, now: float) -> None:
         """Start a process; what fails at that, such as a full disk, costs it alone."""
-        process.started_at, process.is_told = now, False
+        process.started_at, process.is_told, process.stopped_at = now, False, None
         try:
             process.popen = self._started(process.spec)
         except OSError as error:
@@ -227,6 +250,15 @@ class Supervisor:
                 pass_fds=() if socket is None else (socket,),
             )
 
+    def _end_stopped(self, process: _Process, popen: subprocess.Popen[bytes], now: float) -> None:
+        """End a process that was stopped and not told to go on: it does nothing, and would hear no request to end."""
+        name = process.spec.name
+        if process.stopped_at is None:
+            process.stopped_at = now
+            logger.warning("%s was stopped by a signal; if it does not go on in %.0f s it is ended", name, _STOPPED_S)
+        elif now - process.stopped_at >= _STOPPED_S:
+            popen.kill()
+
     def _bury(self, process: _Process, now: float) -> None:
         """Clean up after a process that ended, and say when it is started again."""
         popen = process.popen
@@ -245,6 +277,15 @@ class Supervisor:
         process.due_at = now + delay
         name, log = process.spec.name, self.log_path(process.spec.name)
         logger.warning("%s %s; starting it again in %.0f s; its log is %s", name, how, delay, log)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped a process, where Linux tells. One that a debugger holds is in another state."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b") ")[2].startswith(b"T")
 
 
 def _kill_group(popen: subprocess.Popen[bytes]) -> None:

@@ -1,7 +1,7 @@
 """Keeps everything that an owner has in one file, and brings it back.
 
 The file is a tar archive: `about.json`, `database.dump`, and where they were asked for `files`, `browser` and
-`secret.key` of the data directory.
+`secret.key` of the data directory. Where files are encrypted, `database.dump` is too.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from pdpp_worker.local import locks
 from pdpp_worker.local.embedded import make_directory, postgres_tools
 from pdpp_worker.owner import audit, schema
 from pdpp_worker.owner.session import Session
+from pdpp_worker.secret_keys import all_keys, read_keys
+from pdpp_worker.settings import Settings
 from pdpp_worker.store import backups
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views import reading
+from pdpp_worker.stored_files import file_forms
 
 DIRECTORIES = ("files", "browser")
 KEY = "secret.key"
@@ -56,12 +59,31 @@ def dump(session: Session, file: Path, *, files: bool, key: bool) -> About:
         Path(folder, _ABOUT).write_text(json.dumps(asdict(about)), encoding="utf-8")
         unfinished.touch(mode=0o600)
         with tarfile.open(unfinished, "w") as archive:
+            _encrypt(Path(folder, _DATABASE), session.settings)
             for name in (_ABOUT, _DATABASE):
                 archive.add(Path(folder, name), name)
             for part in about.parts:
                 archive.add(session.settings.data_dir / part, part)
     unfinished.rename(file)
     return about
+
+
+def _encrypt(dumped: Path, settings: Settings) -> None:
+    if settings.encrypt_files:
+        file_forms.seal_file(dumped, read_keys(settings)).replace(dumped)
+
+
+def _decrypt(dumped: Path, settings: Settings) -> None:
+    """Bring a database's dump into the clear, by a key that is here or that came with it.
+
+    Raises:
+        ConfigurationError: neither opens it.
+    """
+    if not file_forms.is_sealed(dumped):
+        return
+    with_it = dumped.with_name(KEY)
+    keys = all_keys(settings, with_it.read_bytes() if with_it.exists() else b"")
+    file_forms.open_file(dumped, keys).replace(dumped)
 
 
 def _about(session: Session, *, files: bool, key: bool) -> About:
@@ -78,8 +100,8 @@ def restore(session: Session, file: Path, *, replace: bool) -> tuple[About, Path
     """Bring back what a backup holds; returns what that is, and where what was here before is kept.
 
     Raises:
-        ConfigurationError: the file is no backup, or of a newer version; a fleet is at work; or something is here
-            already and is not to be replaced.
+        ConfigurationError: the file is no backup, of a newer version, or encrypted under a key that is neither here nor
+            in it; a fleet is at work; or something is here already and is not to be replaced.
         PdppError: the database cannot be restored, and is as it was before.
     """
     _require_quiet(session)
@@ -87,12 +109,13 @@ def restore(session: Session, file: Path, *, replace: bool) -> tuple[About, Path
         about = _unpack(file, Path(folder))
         if about.revision > schema.revisions(session.db)[1]:
             raise ConfigurationError(f"{file} was made by a newer version of this program; install that one.")
+        _decrypt(Path(folder, _DATABASE), session.settings)
         kept = _keep_what_is_here(session, replace=replace)
         try:
             _replace_database(session, Path(folder, _DATABASE))
         except BaseException:
             if kept is not None:
-                _replace_database(session, _dump_of(kept, Path(folder)))
+                _replace_database(session, _dump_of(kept, Path(folder), session.settings))
             raise
         _replace_parts(session, Path(folder), about)
     schema.upgrade(session.db)
@@ -139,9 +162,10 @@ def _keep_what_is_here(session: Session, *, replace: bool) -> Path | None:
     return folder / name
 
 
-def _dump_of(kept: Path, folder: Path) -> Path:
+def _dump_of(kept: Path, folder: Path, settings: Settings) -> Path:
     with tarfile.open(kept) as archive:
         archive.extract(_DATABASE, folder, filter="data")
+    _decrypt(folder / _DATABASE, settings)
     return folder / _DATABASE
 
 

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import audit
+from pdpp_worker.owner.gap_filters import GapFilter
 from pdpp_worker.owner.lookup import targets
-from pdpp_worker.protocol.reasons import Reason, known_reason
 from pdpp_worker.store import leases
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import by_owner
-from pdpp_worker.store.gaps.selection import GapFilter, parameters
-
-__all__ = ["ALL", "GapFilter", "check_reason", "gap_filter", "reopen", "waive"]
-
-ALL = GapFilter()
-
-
-def gap_filter(stream: str | None, reason: str | None, ids: Sequence[int] | None) -> GapFilter:
-    """Make a filter of gaps; None is all.
-
-    Raises:
-        ConfigurationError: there is no such reason; names those that there are.
-    """
-    check_reason(reason)
-    return GapFilter(stream, reason, ids or None)
-
-
-def check_reason(reason: str | None) -> None:
-    """Refuse a reason that is none.
-
-    Raises:
-        ConfigurationError: names those that there are.
-    """
-    if reason is not None and known_reason(reason) is None:
-        raise ConfigurationError(f"{reason!r} is not a reason; known: {', '.join(one.value for one in Reason)}.")
+from pdpp_worker.store.gaps.selection import parameters
 
 
 def waive(db: Database, name: str, chosen: GapFilter) -> int:

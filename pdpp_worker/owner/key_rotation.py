@@ -1,4 +1,4 @@
-"""Rewrites stored credentials under the newest key, each for its own place, while the fleet is at work."""
+"""Rewrites what is stored under the newest key while the fleet is at work: credentials, files, browser profiles."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from pdpp_worker.browser import profile_forms
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import audit
 from pdpp_worker.owner.lookup import list_all
 from pdpp_worker.secrets import Place, Vault
+from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections, edits
 from pdpp_worker.store.engine import Database
+from pdpp_worker.stored_files import resealing
 
 
 @dataclass
@@ -20,7 +23,7 @@ class Rotated:
     """Outcome of a rotation."""
 
     rewritten: int = 0
-    """Credentials that are sealed under the newest key since."""
+    """Credentials, or files, that are sealed under the newest key since."""
     left: list[str] = field(default_factory=list)
     """Sentences about those that cannot be opened, and so stay as they are."""
 
@@ -35,6 +38,21 @@ def rotate(db: Database, vault: Vault) -> Rotated:
         outcome.rewritten += count
         outcome.left += left
     return outcome
+
+
+def rotate_files(settings: Settings, *, decrypt: bool = False) -> Rotated:
+    """Bring this host's files and browser profiles to the form that the settings ask for; a second call goes on.
+
+    Under the newest key; with `decrypt` back into the clear.
+
+    Raises:
+        ConfigurationError: they are to be decrypted, and the settings say that they are to be encrypted.
+    """
+    if decrypt:
+        files, profiles = resealing.open_all(settings), profile_forms.open_all(settings)
+    else:
+        files, profiles = resealing.reseal(settings), profile_forms.reseal(settings)
+    return Rotated(files.rewritten + profiles.rewritten, files.left + profiles.left)
 
 
 def _rotate_one(connection: Connection, vault: Vault, connection_id: int) -> tuple[int, list[str]]:

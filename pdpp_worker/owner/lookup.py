@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from pdpp_worker import registry
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.store.connections import ConnectionRow, list_all
-from pdpp_worker.store.connections import get as find
+from pdpp_worker.store.connection_rows import ConnectionRow, by_id, list_all
+from pdpp_worker.store.connection_rows import get as find
 
-__all__ = ["ConnectionRow", "find", "list_all", "targets"]
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["ConnectionRow", "by_id", "find", "list_all", "targets"]
 
 
 def targets(connection: Connection, name: str) -> list[ConnectionRow]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.owner import audit
-from pdpp_worker.owner.gap_changes import GapFilter
+from pdpp_worker.owner.gap_filters import GapFilter
 from pdpp_worker.owner.lookup import ConnectionRow, find
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.recovery import sweep

@@ -13,6 +13,7 @@ from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.calling import ConnectorFailedError, call
 from pdpp_worker.runtime.committer import Committer
 from pdpp_worker.runtime.open_slice import OpenSlice
+from pdpp_worker.runtime.pending import PendingBatch
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.store.accounts import recognize
 from pdpp_worker.store.batch import Spent
@@ -20,6 +21,8 @@ from pdpp_worker.store.met_account import Account
 
 MOST_PROGRESS = 250_000
 """Messages of PROGRESS in a row that are a flood. An honest connector names at least a position between so many."""
+LONG_BATCH = 500
+"""Records. To wait for the commit of fewer takes less than a thread of its own."""
 _LOOK_S = 0.005
 """Among records that come one right after the other, the time and whether to stop are looked at so often, s."""
 
@@ -33,6 +36,9 @@ class Collector:
         self._limits = opened.limits
         self._committer = Committer(opened)
         self._failed: Exception | None = None
+        settings = opened.settings
+        self._most_rows, self._most_bytes = settings.batch_records, settings.batch_bytes
+        self._most_messages = settings.slice_messages
         self._empty_in_row = 0
         """Messages since the last one that says anything of the source."""
         self._limits.before_long_wait = self._commit_before_wait
@@ -103,24 +109,19 @@ class Collector:
         self._committer.record_failed(gap_ids, transient=transient)
 
     def _take_all(self, messages: Iterable[Message]) -> None:
-        look_at = 0.0
+        look_at, touch, pending = 0.0, self._limits.heartbeat.touch, self._handler.pending
         for count, message in enumerate(messages, start=1):
-            now = self._limits.heartbeat.touch()
+            now = touch()
             self._take(message)
-            if now < look_at and type(message) is Record and not self._is_full(count):
+            if now < look_at and type(message) is Record and not self._is_full(pending, count):
                 continue
             look_at = now + _LOOK_S
             self._commit_if_due()
             if self._limits.must_stop or self._may_be_cut(count):
                 raise SliceEnded
 
-    def _is_full(self, messages: int) -> bool:
-        settings, pending = self._slice.settings, self._handler.pending
-        return (
-            pending.rows >= settings.batch_records
-            or pending.size >= settings.batch_bytes
-            or messages >= settings.slice_messages
-        )
+    def _is_full(self, pending: PendingBatch, messages: int = 0) -> bool:
+        return pending.rows >= self._most_rows or pending.size >= self._most_bytes or messages >= self._most_messages
 
     def _commit_before_wait(self, until: float) -> None:
         """Commit what came before a long wait; what comes after it is no older than that.
@@ -138,9 +139,10 @@ class Collector:
 
     def _take(self, message: Message) -> None:
         """Handle a message. A violation costs the rest of the run, and nothing that came before it."""
-        self._check_says_something(message)
-        if type(message) is DetailGapRecovered:
-            self._committer.settle()  # it may rest on a record that is being written
+        if type(message) is Record:
+            self._empty_in_row = 0
+        else:
+            self._prepare(message)
         try:
             self._handler.handle(message)
         except ProtocolViolation as error:
@@ -151,8 +153,10 @@ class Collector:
         if type(message) is SourceAccount:
             self._check_account(Account(message.identity, message.label))
 
-    def _check_says_something(self, message: Message) -> None:
-        """End a connector that floods: nothing it sends would ever end its slice."""
+    def _prepare(self, message: Message) -> None:
+        """Let a claim wait for what it may rest on. End a connector that floods: nothing would ever end its slice."""
+        if type(message) is DetailGapRecovered:
+            self._committer.settle()
         self._empty_in_row = self._empty_in_row + 1 if type(message) is Progress else 0
         if self._empty_in_row > MOST_PROGRESS:
             text = f"the connector sent more than {MOST_PROGRESS:,} messages of PROGRESS in a row, and nothing else"
@@ -178,11 +182,15 @@ class Collector:
         return limits.time.progressed
 
     def _commit_if_due(self) -> None:
-        """Hand over a full batch, so that the connector makes the next one meanwhile; write one that has waited."""
-        settings, pending, committer = self._slice.settings, self._handler.pending, self._committer
-        if pending.rows >= settings.batch_records or pending.size >= settings.batch_bytes:
+        """Hand over a full batch, so that the connector makes the next one meanwhile; write one that has waited.
+
+        One that has waited and is long is handed over, too.
+        """
+        committer, pending = self._committer, self._handler.pending
+        has_waited = time.monotonic() - committer.taken_at >= self._slice.settings.batch_s
+        if self._is_full(pending) or (has_waited and pending.rows >= LONG_BATCH):
             committer.hand_over()
-        elif time.monotonic() - committer.taken_at >= settings.batch_s:
+        elif has_waited:
             committer.commit()
         elif committer.has_ended:
             committer.settle()

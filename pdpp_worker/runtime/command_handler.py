@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, cast
 
 from pdpp_worker.errors import ProtocolViolation
@@ -38,7 +38,7 @@ from pdpp_worker.protocol.unplaced import is_unplaced
 from pdpp_worker.runtime.command_checkpoints import CommandCheckpoints
 from pdpp_worker.runtime.command_scope import check_scope_of_command
 from pdpp_worker.runtime.command_skips import CommandSkips
-from pdpp_worker.runtime.handler import MessageHandler
+from pdpp_worker.runtime.handler import NOTHING_MISSING, MessageHandler
 from pdpp_worker.runtime.rules import checked_locator
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import Rejection
@@ -56,20 +56,27 @@ _TELLS_A_MISS = frozenset({SkipResult, ForeignGap, UnreadRecord})
 
 
 def handler_for(
-    manifest: Manifest, start: Start, redact: Callable[[str], str], missing_in: Collection[str] = ()
+    manifest: Manifest,
+    start: Start,
+    redact: Callable[[str], str],
+    missing: Mapping[str, Container[str]] = NOTHING_MISSING,
 ) -> MessageHandler:
     """The handler of a connector: strict for one in Python, lenient for a command."""
     kind = MessageHandler if manifest.command is None else CommandHandler
-    return kind(manifest, start, redact, missing_in)
+    return kind(manifest, start, redact, missing)
 
 
 class CommandHandler(MessageHandler):
     """Handles what the dialect makes of a command's lines."""
 
     def __init__(
-        self, manifest: Manifest, start: Start, redact: Callable[[str], str], missing_in: Collection[str] = ()
+        self,
+        manifest: Manifest,
+        start: Start,
+        redact: Callable[[str], str],
+        missing: Mapping[str, Container[str]] = NOTHING_MISSING,
     ) -> None:
-        super().__init__(manifest, start, redact, missing_in)
+        super().__init__(manifest, start, redact, missing)
         self._costs = Costs(manifest, self._scopes)
         self._lost: set[tuple[str, str]] = set()
         """Records that came and are not held, by stream and each of their names."""

@@ -82,7 +82,7 @@ def _facts(opened: OpenSlice, how: HowItEnded) -> Facts:
     """Read what the decision depends on; from the database only what can matter."""
     handler, claimed, progressed = opened.handler, opened.claimed, opened.limits.time.progressed
     finished, retries = isinstance(how, Finished), claimed.kind == "recovery"
-    with opened.db.begin() as connection:
+    with opened.db.glance() as connection:
         until = opened.backlog.blocked_until(connection) if finished and retries and progressed else None
         return Facts(
             progressed=progressed,

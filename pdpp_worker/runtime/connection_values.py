@@ -25,13 +25,3 @@ def with_defaults(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) ->
 def ceiling_ms(settings: Settings, manifest: Manifest, row: ConnectionRow) -> float:
     """The owner's rate ceiling of a connection, ms between requests: its own, else the connector's."""
     return ceiling(settings, manifest.name, manifest, row.min_interval_ms).min_interval_ms or 0.0
-
-
-def files_root(settings: Settings) -> Path:
-    """Where all connections keep their files."""
-    return settings.data_dir / "files"
-
-
-def files_dir(settings: Settings, row: ConnectionRow) -> Path:
-    """Where a connection keeps its files; the id keeps an account that takes over a name apart."""
-    return files_root(settings) / f"{row.id}-{row.name}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pdpp_worker.errors import ProtocolViolation
@@ -39,6 +40,7 @@ from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import KeyFetched, KeyProven, Row
 from pdpp_worker.store.events import Event
 
+NOTHING_MISSING: Mapping[str, Container[str]] = MappingProxyType({})
 _SAYS_WHAT_WAS_READ = (Record, State, DetailCoverage, DetailGapRecovered)
 
 
@@ -50,20 +52,21 @@ class MessageHandler:
         manifest: Manifest,
         start: Start,
         redact: Callable[[str], str],
-        missing_in: Collection[str] = (),
+        missing: Mapping[str, Container[str]] = NOTHING_MISSING,
     ) -> None:
-        """`missing_in`: streams with open gaps, where a record may prove that one of them is closed."""
+        """`missing`: streams with open gaps to the names of what is missing, whose records may close them."""
         self._recovery_only = start.recovery_only
         self._scopes = {scope.name: scope for scope in start.scope.streams}
         self._narrowed = {name for name, scope in self._scopes.items() if rules.is_narrowed(scope)}
         self._streams: dict[str, StreamManifest] = {stream.name: stream for stream in manifest.streams}
         self._validators = rules.validators_for(self._scopes, self._streams)
+        self._cursor_fields = {name: stream.cursor_field for name, stream in self._streams.items()}
         self._parents = {parent for stream in manifest.streams for parent in stream.parents}
         self._keepers = {name: manifest.keepers(name) for name in self._streams}
         self._assigned = AssignedGaps(start.detail_gaps, manifest.recovery)
         self._names_sources = manifest.recovery.names_sources
         self._redact = redact
-        self._missing_in = set(missing_in)
+        self._missing = missing
         self._certified: set[str] = set()
         self._emitted = 0
         self.assigned = len(start.detail_gaps)
@@ -167,28 +170,29 @@ class MessageHandler:
         if name in self._narrowed:
             self._check_scope(record, self._scopes[name])
         self._emitted += 1
-        if record.ground == "absent" and self._recovery_only:
+        if self._recovery_only and record.ground == "absent":
             return  # only a walk shows what is not there
         self.pending.batch.tallies[name].emitted += 1
         try:
-            row = row_of(record, self._validators[name], self._streams[name].cursor_field)
+            row = row_of(record, self._validators[name], self._cursor_fields[name])
         except (ValueError, RecursionError) as error:
             self._reject(record, error)
             return
         position = self.pending.add_row(name, row)
-        if name in self._missing_in or self._assigned.unresolved:
+        if self._assigned.unresolved:
+            self._assigned.note(record, Row(name, position))
+        if name in self._missing and whole_name(record.key) in self._missing[name]:
             self._note_proof(record, Row(name, position))
 
     def _check_scope(self, record: Record, scope: StreamScope) -> None:
         rules.check_in_scope(record, scope, self._streams[record.stream].cursor_field)
 
     def _note_proof(self, record: Record, row: Row) -> None:
-        """Let a record close gaps.
+        """Let a record close the gap about it.
 
         In a recovery only a claim says that an item does not exist, or that the details which hang on it were read too.
         """
-        self._assigned.note(record, row)
-        if record.stream not in self._missing_in or record.partial or record.ground == "absent":
+        if record.partial or record.ground == "absent":
             return
         absent = record.op == "delete"
         needs_claim = self._recovery_only and (absent or record.stream in self._parents)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -30,8 +30,8 @@ from pdpp_worker.secrets import Redactor
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import run_slices
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.gaps import close
 from pdpp_worker.store.gaps.backlog import Backlog
+from pdpp_worker.store.gaps.missing_names import missing_names
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 from pdpp_worker.store.gaps.selection import ScopeKinds
 
@@ -92,8 +92,8 @@ def open_slice(
     scopes = ScopeKinds(resources=True, batches=True) if carries_gaps(manifest) else supported_scopes(manifest)
     known = [scope["name"] for scope in claimed.streams if manifest.stream(scope["name"])]
     backlog = Backlog(claimed.claim, scopes, claimed.selection, manifest.version, known)
-    plan, open_gap_streams = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
-    handler = handler_for(manifest, plan.start, redactor, open_gap_streams)
+    plan, missing = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
+    handler = handler_for(manifest, plan.start, redactor, missing)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)
     limits = _limits(settings, claimed, manifest, plan, rate, heartbeat, stopping)
     pacer = make_pacer(redis, claimed, manifest, rate, limits, clients, walks=plan.phase == "walk")
@@ -121,13 +121,13 @@ def open_slice(
 
 def _plan(
     connection: Connection, settings: Settings, claimed: run_slices.Slice, manifest: Manifest, backlog: Backlog
-) -> tuple[Plan, set[str]]:
-    """The plan, and the streams with open gaps."""
+) -> tuple[Plan, dict[str, Container[str]]]:
+    """The plan, and what is missing in the streams that have open gaps."""
     plan = plan_slice(connection, settings, claimed, manifest, backlog)
     names = [scope["name"] for scope in claimed.streams]
     if not plan.start.detail_gaps:
         run_slices.durable_later(connection)
-    return plan, close.missing_in(connection, claimed.connection.id, names)
+    return plan, missing_names(connection, claimed.connection.id, names)
 
 
 def _longest_s(settings: Settings, claimed: run_slices.Slice, manifest: Manifest, plan: Plan) -> float:

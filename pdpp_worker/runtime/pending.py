@@ -37,6 +37,10 @@ class PendingBatch:
     def take(self) -> Batch:
         """Hand over the batch and begin a new one."""
         full, self.batch, self.size, self.rows = self.batch, Batch(), 0, 0
+        for stream, rows in full.records.items():
+            times = [row.version for row in rows if row.version is not None]
+            if times:
+                full.seen[stream] = max(times)
         return full
 
     def add_row(self, stream: str, row: RecordRow) -> int:
@@ -45,8 +49,6 @@ class PendingBatch:
         rows.append(row)
         self.size += len(row.text)
         self.rows += 1
-        if row.version is not None:
-            self.batch.seen[stream] = max(row.version, self.batch.seen.get(stream, row.version))
         return len(rows) - 1
 
     def add_inventory(self, inventory: Inventory) -> None:

@@ -48,7 +48,7 @@ class RateKeeper:
         self._now = now
         self.lanes = Lanes(ceiling_ms, cold_start_ms, daily_bytes=daily_bytes)
         self._unsaved_bytes = 0
-        with db.begin() as connection:
+        with db.glance() as connection:
             held = rates.load(connection, claim.connection_id)
         self._back_off: dict[str, Any] | None = None
         if held is None:

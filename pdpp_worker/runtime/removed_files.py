@@ -13,10 +13,11 @@ from pdpp_worker import trees
 from pdpp_worker.browser import profile
 from pdpp_worker.isolation import reason
 from pdpp_worker.logs import get_logger
-from pdpp_worker.runtime.connection_values import files_root
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import removals
 from pdpp_worker.store.engine import Database
+from pdpp_worker.stored_files.connection_files import files_root
+from pdpp_worker.stored_files.tree_lock import TreeLock
 
 _EVERY_S, _BESIDE_WORK_S = 30.0, 1.0
 _due_at: dict[Path, float] = {}
@@ -68,6 +69,7 @@ def _remove(path: Path, until: float) -> str | None:
             profile.remove_at(path)
         else:
             trees.remove(path, within_s=until - time.monotonic())
+            TreeLock(path).remove()
     except Exception as error:  # noqa: BLE001 - a foreign program has filled it, and the caller has other work
         known = error.strerror or str(error) if isinstance(error, OSError) else None
         return f"{path}: {known or reason(error)}"

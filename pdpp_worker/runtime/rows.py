@@ -10,7 +10,7 @@ import jsonschema_rs
 from pdpp_worker.protocol.messages import LongRecord, Record
 from pdpp_worker.runtime.rules import place_among_versions, resource_of
 from pdpp_worker.store import values
-from pdpp_worker.store.batch import RecordRow, Rejection
+from pdpp_worker.store.batch import RecordRow, Rejection, row_of_fields
 
 
 def row_of(record: Record, validator: jsonschema_rs.Validator, cursor_field: str | None) -> RecordRow:
@@ -22,15 +22,18 @@ def row_of(record: Record, validator: jsonschema_rs.Validator, cursor_field: str
     """
     if isinstance(record, LongRecord):
         raise values.NotRepresentableError(f"its line of {record.line_bytes} bytes is too long to be read")
-    key, data, is_deleted, is_partial = values.key_text(record.key), record.data, record.op == "delete", record.partial
+    key, data, is_deleted, is_partial = values.key_text(record.key), record.data, record.op != "upsert", record.partial
     text, raw, digest = values.encode(data)
-    values.check_size(text)
+    if len(text) > values.LONG_TEXT:
+        values.check_size(text)
     if not (is_deleted or is_partial):
         # A schema speaks of what is stored, so awkward characters are replaced before it is asked.
         validator.validate(data if raw is None else json.loads(text))
     version, digits = (None, None) if cursor_field is None else place_among_versions(data.get(cursor_field))
     is_absent = is_deleted and record.ground == "absent"
-    return RecordRow(key, text, raw, digest, version, record.emitted_at, is_deleted, is_partial, digits, is_absent)
+    return row_of_fields(
+        (key, text, raw, digest, version, record.emitted_at, is_deleted, is_partial, digits, is_absent)
+    )
 
 
 def rejection_of(record: Record, error: Exception, redact: Callable[[str], str]) -> Rejection:

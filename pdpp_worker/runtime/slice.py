@@ -67,7 +67,7 @@ def run_slice(
 
 def _permit(db: Database, run_id: int, turn: int | None) -> Permit | None:
     """The permit that a slice of the run needs before its claim; None: the run is over, or not due."""
-    with db.begin() as connection:
+    with db.glance() as connection:
         row = run_slices.connection_of(connection, run_id, turn)
     connector = None if row is None else registry.all_connectors().get(row.connector)
     if row is None:

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import httpx
@@ -26,12 +25,13 @@ from pdpp_worker.pacing.retry import ATTEMPTS, RetryingTransport
 from pdpp_worker.pacing.transport import PacedTransport
 from pdpp_worker.pacing.typed import Judge
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.runtime.connection_values import ceiling_ms, files_dir, with_defaults
+from pdpp_worker.runtime.connection_values import ceiling_ms, with_defaults
 from pdpp_worker.runtime.limits import SliceLimits
 from pdpp_worker.secrets import Place, Redactor, Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.run_slices import Slice
+from pdpp_worker.stored_files import connection_files
 
 Answerer = Callable[[Interaction, Callable[[], None]], InteractionResponse]
 """Answers a connector's question; calls its second argument at least once a second while it waits for the owner."""
@@ -57,11 +57,13 @@ def make_context(
     *,
     retries_gaps: bool = False,
 ) -> Context:
-    """The context of one slice; the HTTP clients it makes share one pacer and are closed with `clients`.
+    """The context of one slice; the HTTP clients it makes share one pacer and are closed with `clients`, its files too.
 
     `retries_gaps`: the slice retries gaps. Each has a schedule of its own, so no failed request is sent a second time.
     """
     row = claimed.connection
+    stored = connection_files.store_at(settings, connection_files.files_dir(settings, row.id, row.name))
+    clients.callback(stored.close)
     given = with_defaults(manifest.settings, row.settings)
 
     def retrying(paced: httpx.BaseTransport) -> httpx.BaseTransport:
@@ -76,7 +78,7 @@ def make_context(
         log=get_logger().bind(connection=row.name, connector=manifest.name),
         now=going_on_from(claimed.now),
         pace=pacer.turn,
-        files=_made(files_dir(settings, row)),
+        stored=stored,
         check=limits.check,
         ask=_asker(answerer, limits, redactor),
         min_interval_ms=ceiling_ms(settings, manifest, row),
@@ -158,11 +160,6 @@ def _plain(*, signed_in: bool) -> httpx.HTTPTransport:  # noqa: ARG001 - the pro
 def _tls() -> ssl.SSLContext:
     """The trusted authorities, read once for all clients: each time takes some 25 ms and 0.7 MB."""
     return httpx.create_ssl_context()
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return directory
 
 
 def secret_reader(

@@ -32,6 +32,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import rates
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
+from pdpp_worker.stored_files.file_store import FileStore
 
 LONGEST_S = 30.0
 """The time that a trial may take, s, its waits included."""
@@ -130,7 +131,7 @@ class Trial:
             log=get_logger().bind(connection=row.name, connector=manifest.name),
             now=clock.now,
             pace=pacer.turn,
-            files=files,
+            stored=FileStore(files),
             received=lambda count: lanes.day.on_received(time.monotonic(), count),
             check=limits.check,
             min_interval_ms=ceiling_ms(settings, manifest, row),

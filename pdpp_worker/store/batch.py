@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -33,6 +34,10 @@ class RecordRow(NamedTuple):
     digits: str | None = None
     absent: bool = False
     """A deletion for the reason alone that a whole listing did not hold it."""
+
+
+row_of_fields: Callable[[tuple[Any, ...]], RecordRow] = partial(tuple.__new__, RecordRow)
+"""Makes one of all its fields without a call of Python's own, of which there would be one for each record."""
 
 
 @dataclass(frozen=True)

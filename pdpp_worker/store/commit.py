@@ -20,7 +20,6 @@ from pdpp_worker.store.children import Children, delete_with, restore_with
 from pdpp_worker.store.effects import Effect, GapReport, Row, without_outdated
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import apply
-from pdpp_worker.store.gaps.proofs import without_idle_proofs
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import storable
@@ -133,7 +132,7 @@ def commit_batch(
         _note_doubts(connection, claim, batch.records, fates)
         _write_rejections(connection, claim, batch.rejections)
         outdated = frozenset(Row(stream, at) for stream, one in fates.items() for at in one.outdated)
-        effects = _judged(connection, claim, without_idle_proofs(connection, claim, batch.effects))
+        effects = _judged(connection, claim, batch.effects)
         opened, closed = apply.apply(connection, claim, version, policy, without_outdated(effects, outdated))
         _disown_cursors(connection, claim, walk, closed)
         moved = _write_checkpoints(connection, claim, walk, batch.checkpoints)

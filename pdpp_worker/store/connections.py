@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
-from pdpp_worker.errors import ConfigurationError, NotFoundError
+from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.store import leases, record_index, record_versions, removals
+from pdpp_worker.store.connection_rows import ConnectionRow, by_id, get, list_all
 from pdpp_worker.store.gaps import credentials as gap_credentials
 from pdpp_worker.store.tables import connections, records, schedules
+
+__all__ = [
+    "ConnectionRow",
+    "add",
+    "by_id",
+    "credentials_version",
+    "get",
+    "list_all",
+    "lock",
+    "pause",
+    "remove",
+    "require_free",
+    "schedule",
+    "set_credentials",
+]
 
 _SET_CREDENTIALS = text("""
     UPDATE connections SET credentials = credentials || :given, credentials_version = credentials_version + 1
     WHERE id = :id
 """).bindparams(bindparam("given", type_=JSONB))
-
-
-@dataclass(frozen=True)
-class ConnectionRow:
-    """A connection as stored; `credentials` are references or ciphertext, never plain."""
-
-    id: int
-    name: str
-    connector: str
-    settings: dict[str, Any]
-    credentials: dict[str, str]
-    min_interval_ms: float | None
-    created_at: datetime
-    credentials_version: int = 0
-    """Grows with every change of the credentials, and with every sign-in."""
 
 
 def add(
@@ -79,40 +79,6 @@ def _taken(name: str) -> ConfigurationError:
     return ConfigurationError(f"A connection named {name!r} exists already; choose another name.")
 
 
-def get(connection: Connection, name: str) -> ConnectionRow:
-    """The connection of that name.
-
-    Raises:
-        NotFoundError: naming the connections that exist.
-    """
-    row = connection.execute(select(connections).where(connections.c.name == name)).mappings().one_or_none()
-    if row is not None:
-        return _row(row)
-    known = [each.name for each in list_all(connection)]
-    hint = f"known: {', '.join(known)}" if known else "there is none yet; add one with: pdpp-worker connection add"
-    raise NotFoundError(f"There is no connection named {name!r} ({hint}).")
-
-
-def by_id(connection: Connection, connection_id: int) -> ConnectionRow:
-    """The connection with that id.
-
-    Raises:
-        NotFoundError: it was removed.
-    """
-    row = connection.execute(select(connections).where(connections.c.id == connection_id)).mappings().one_or_none()
-    if row is None:
-        raise NotFoundError(f"Connection {connection_id} was removed.")
-    return _row(row)
-
-
-def list_all(connection: Connection, connector: str | None = None) -> list[ConnectionRow]:
-    """All connections by name, or those of one connector."""
-    query = select(connections).order_by(connections.c.name)
-    if connector is not None:
-        query = query.where(connections.c.connector == connector)
-    return [_row(row) for row in connection.execute(query).mappings()]
-
-
 def lock(connection: Connection, connection_id: int) -> None:
     """Let nobody else change the connection in the time of this transaction.
 
@@ -150,8 +116,8 @@ def remove(connection: Connection, connection_id: int) -> int:
     """
     leases.lock(connection, [connection_id])
     record_index.forget(connection, connection_id)
-    record_versions.forget(connection, connection_id)
     gone = connection.execute(delete(records).where(records.c.connection_id == connection_id)).rowcount
+    record_versions.forget(connection, connection_id)
     connection.execute(delete(connections).where(connections.c.id == connection_id))
     removals.note(connection, connection_id)
     return int(gone)
@@ -183,7 +149,3 @@ def schedule(
 def pause(connection: Connection, connection_id: int, paused: bool) -> None:
     """Stop or resume scheduled runs."""
     connection.execute(update(schedules).where(schedules.c.connection_id == connection_id).values(paused=paused))
-
-
-def _row(row: RowMapping) -> ConnectionRow:
-    return ConnectionRow(**{name: row[name] for name in ConnectionRow.__dataclass_fields__})

@@ -17,14 +17,18 @@ COLUMNS = (
 _BLOCK_BYTES = 128 * 1024
 _BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
+_NO = -1
+"""The length of a field that is NULL."""
 _NULL = b"\xff\xff\xff\xff"
-"""A field of the length -1."""
+_DIGEST_BYTES = 16
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _DAY_S, _S = 86_400, 1_000_000
 _length = Struct(">i").pack
 _json_head = Struct(">ib").pack
 _float = Struct(">id").pack
 _moment = Struct(">iq").pack
+_usual = Struct(f">ii{_DIGEST_BYTES}sidi").pack
+"""The fields from raw to digits of nearly all rows: a digest and a version, and NULL in the others."""
 _JSONB_FORM = 1
 _FLAGS = {False: b"\0\0\0\x01\0", True: b"\0\0\0\x01\x01"}
 
@@ -34,40 +38,38 @@ def blocks(connection_id: int, run_id: int, stream: str, rows: Iterable[RecordRo
     name = stream.encode()
     head = Struct(">hiqi").pack(COLUMNS.count(",") + 1, 8, connection_id, len(name)) + name
     tail = Struct(">iqiq").pack(8, run_id, 8, run_id)
-    block = bytearray(_BEGIN)
+    parts, size = [_BEGIN], 0
     for row in rows:
-        block += head
-        block += _middle(row)
-        block += tail
-        if len(block) >= _BLOCK_BYTES:
-            yield bytes(block)
-            block.clear()
-    yield bytes(block + _END)
+        key, text, raw, digest, version, emitted_at, deleted, partial, digits, _ = row
+        name = key.encode()
+        if raw is None and version is not None and digits is None and len(digest) == _DIGEST_BYTES:
+            middle = _usual(_NO, _DIGEST_BYTES, digest, 8, version, _NO)
+        else:
+            middle = _middle(raw, digest, version, digits)
+        body = _json_head(len(text) + 1, _JSONB_FORM) if text else _NULL
+        parts += (head, _length(len(name)), name, body, text, middle, _end(partial, deleted, emitted_at), tail)
+        size += len(text)
+        if size >= _BLOCK_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    yield b"".join((*parts, _END))
 
 
-def _middle(row: RecordRow) -> bytes:
-    """The fields that differ from row to row."""
-    key, text, raw, digest, version, emitted_at, deleted, partial, digits, _ = row
-    name = key.encode()
-    at = _time(emitted_at)
+def _middle(raw: bytes | None, digest: bytes, version: float | None, digits: str | None) -> bytes:
+    """The fields that are often empty."""
     return b"".join(
         (
-            _length(len(name)),
-            name,
-            _json_head(len(text) + 1, _JSONB_FORM) + text if text else _NULL,
             _NULL if raw is None else _length(len(raw)) + raw,
             _length(len(digest)) + digest if digest else _NULL,
             _NULL if version is None else _float(8, version),
             _NULL if digits is None else _length(len(digits)) + digits.encode(),
-            _FLAGS[partial],
-            at,
-            at if deleted else _NULL,
         )
     )
 
 
-@lru_cache(maxsize=16)  # records are made at the same instant as their neighbours
-def _time(moment: datetime) -> bytes:
-    """A time as a field: microseconds since the beginning of 2000, PostgreSQL's own."""
+@lru_cache(maxsize=64)  # records are made at the same instant as their neighbours
+def _end(partial: bool, deleted: bool, moment: datetime) -> bytes:
+    """The last of these fields; a time is microseconds since the beginning of 2000, PostgreSQL's own."""
     since = moment - _EPOCH
-    return _moment(8, (since.days * _DAY_S + since.seconds) * _S + since.microseconds)
+    at = _moment(8, (since.days * _DAY_S + since.seconds) * _S + since.microseconds)
+    return _FLAGS[partial] + at + (at if deleted else _NULL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store import doubts, events, leases
+from pdpp_worker.store import doubts, events, leases, record_versions
 from pdpp_worker.store.children import Children
 
 _WAITING = text("""
@@ -24,14 +24,18 @@ _KEEP = text("""
 
 
 def confirm(connection: Connection, connection_id: int, stream: str | None, children: Children) -> int:
-    """Delete what waits, of one stream or of all, with what belongs to it; returns how many records waited."""
+    """Delete what waits, of one stream or of all, with what belongs to it; returns how many records waited.
+
+    Their earlier versions go as well.
+    """
     leases.lock(connection, [connection_id])
     rows = connection.execute(_WAITING, {"connection_id": connection_id, "stream": stream}).all()
-    return sum(
-        _told(connection, connection_id, "deletions_confirmed", row.stream, count)
-        for row in rows
-        if (count := doubts.delete(connection, connection_id, row.run_id, row.stream, row.keys, children))
-    )
+    deleted = 0
+    for row in rows:
+        if count := doubts.delete(connection, connection_id, row.run_id, row.stream, row.keys, children):
+            deleted += _told(connection, connection_id, "deletions_confirmed", row.stream, count)
+            record_versions.forget_deleted(connection, connection_id, row.run_id)
+    return deleted
 
 
 def keep(connection: Connection, connection_id: int, stream: str | None) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from pdpp_worker.errors import ServerAwayError
-from pdpp_worker.store.idle import IdleCloser
+from pdpp_worker.store.idle import IdleClosingPool
 from pdpp_worker.store.pooler import Sessions
 from pdpp_worker.store.process_names import APPLICATION, process_name
 from pdpp_worker.store.silence import WatchedConnection
@@ -23,6 +23,8 @@ LOCK_TIMEOUT_S = 30
 STATEMENT_TIMEOUT_S = 600
 IDLE_IN_TRANSACTION_S = 15
 """How long a transaction may do nothing: a host that is cut off in the middle of one keeps its locks no longer."""
+WORK_MEM = "16MB"
+"""Memory of a sort or of the rows that a trigger counts: those of a full batch go through no file of the server's."""
 _SOCKET = {"keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """A peer is given up 14 s after its last packet, or 10 s (in ms) after one that it did not acknowledge."""
 TRIES = 10
@@ -45,6 +47,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine: Engine = create_engine(
             url,
+            poolclass=IdleClosingPool,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE * 2,
             # The connection that was used last, so that those of a busy time are not all opened again one by one.
@@ -62,13 +65,18 @@ class Database:
         )
         self._sessions = Sessions(self.engine, _session())
         event.listen(self.engine, "do_connect", self._connect)
-        IdleCloser(self.engine)
         os.register_at_fork(after_in_child=lambda: self.engine.dispose(close=False))
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction: committed at the end, rolled back on any error."""
         with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """A connection for reads that need not see one state; a transaction would cost two round trips more."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
 
     def transact(self, work: Callable[[Connection], T]) -> T:
@@ -103,6 +111,11 @@ class Database:
                 "Check PDPP_DATABASE_URL, or unset it to use the embedded server."
             ) from None
 
+    def rest(self) -> None:
+        """Close the connections that nobody uses now: this process will need none for a while."""
+        if isinstance(self.engine.pool, IdleClosingPool):
+            self.engine.pool.close_idle()
+
     def close(self) -> None:
         """Close the pool."""
         self.engine.dispose()
@@ -130,5 +143,6 @@ def _session() -> dict[str, str | int]:
         "lock_timeout": f"{LOCK_TIMEOUT_S}s",
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
+        "work_mem": WORK_MEM,
         **{name if name.startswith("tcp") else f"tcp_{name}": value for name, value in _SOCKET.items()},
     }

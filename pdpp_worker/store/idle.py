@@ -2,76 +2,80 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import suppress
 from typing import Any
-from weakref import WeakSet
 
-from psycopg import Connection
-from psycopg import Error as PostgresError
-from sqlalchemy import Engine, PoolProxiedConnection, QueuePool, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util.queue import Empty
 
-from pdpp_worker.errors import PdppError
-
-IDLE_S = 3.5
-"""How long the connections of a process stay open when none of them is used, s: longer than between two looks of the
-dispatcher for abandoned runs, which would connect anew for each."""
+IDLE_S = 12.0
+"""How long connections stay open that are not used, s: longer than between two ticks of beat, since to open one takes
+server and client more than what a tick asks."""
 
 
-class IdleCloser:
-    """Closes the connections of an engine that was not used for `IDLE_S`; a thread of its own waits for that."""
+FRESH_S = 1.0
+"""A connection that was used so lately is handed out without asking the server for a sign of life, s."""
 
-    def __init__(self, engine: Engine, idle_s: float = IDLE_S) -> None:
-        self._engine = engine
-        self._idle_s = idle_s
-        self._used_at = 0.0
-        self._lock = threading.Lock()
+
+class IdleClosingPool(QueuePool):
+    """A pool that is empty when it was not used for `idle_s`, and keeps one when no two were used at once for so long.
+
+    A thread of its own waits for that. It takes one connection at a time, so nobody waits for what it closes.
+    """
+
+    idle_s = IDLE_S
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._used_at = self._crowded_at = 0.0
+        self._starting = threading.Lock()
         self._is_waiting = False
-        self._made: WeakSet[Connection[Any]] = WeakSet()
-        event.listen(engine, "connect", self._note_made)
-        event.listen(engine, "checkin", self._note)
-        os.register_at_fork(after_in_child=self._forget)
 
-    def _note_made(self, made: Connection[Any], _: object) -> None:
-        with self._lock:
-            self._made.add(made)
+    def _do_get(self) -> ConnectionPoolEntry:
+        record = super()._do_get()
+        if time.monotonic() < record.info.get("fresh_until", 0.0):
+            record.fresh = True  # type: ignore[attr-defined]  # as the pool itself says of one that was just opened
+        return record
 
-    def _note(self, *_: object) -> None:
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        is_crowded = self.checkedout() > 1
+        record.info["fresh_until"] = time.monotonic() + FRESH_S
+        super()._do_return_conn(record)
         self._used_at = time.monotonic()
-        if self._is_waiting:
-            return
-        with self._lock:
+        if is_crowded:
+            self._crowded_at = self._used_at
+        if not self._is_waiting:
+            self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        with self._starting:
             if not self._is_waiting:
                 self._is_waiting = True
                 threading.Thread(target=self._wait, name="idle-closer", daemon=True).start()
 
     def _wait(self) -> None:
-        while (left_s := self._used_at + self._idle_s - time.monotonic()) > 0:
+        while (left_s := self._used_at + self.idle_s - time.monotonic()) > 0:
+            if time.monotonic() >= self._crowded_at + self.idle_s:
+                self.close_idle(but_one=True)
             time.sleep(left_s)
         self._is_waiting = False
-        self._close_idle()
+        self.close_idle()
 
-    def _close_idle(self) -> None:
-        """Take each idle connection out of the pool and close it; those in use stay, as if this had not been.
+    def close_idle(self, *, but_one: bool = False) -> None:
+        """Close the connections that nobody uses now, or all of them but the one that was used last."""
+        kept = self._taken() if but_one else None
+        while (idle := self._taken()) is not None:
+            try:
+                idle.close()
+            finally:
+                self._dec_overflow()
+        if kept is not None:
+            super()._do_return_conn(kept)
 
-        Where the server is away they are gone with it: the pool looks at each, and whoever needs one tells of that.
-        """
-        idle: list[PoolProxiedConnection] = []
-        with suppress(SQLAlchemyError, PostgresError, PdppError):
-            # All of them before one is closed: a place in the pool without a connection would be given a new one.
-            idle += (self._engine.raw_connection() for _ in range(self._count_idle()))
-        for one in idle:
-            one.detach()
-            one.close()
-
-    def _count_idle(self) -> int:
-        pool = self._engine.pool
-        with self._lock:
-            is_open = sum(not made.closed for made in self._made)
-        return min(is_open - pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else 0
-
-    def _forget(self) -> None:
-        self._lock, self._is_waiting, self._made = threading.Lock(), False, WeakSet()
+    def _taken(self) -> ConnectionPoolEntry | None:
+        with suppress(Empty):
+            return self._pool.get(block=False)
+        return None

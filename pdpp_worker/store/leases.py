@@ -13,32 +13,37 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pdpp_worker.errors import LeaseLostError
 from pdpp_worker.store.batch import Claim
-from pdpp_worker.store.engine import IDLE_IN_TRANSACTION_S
+from pdpp_worker.store.engine import IDLE_IN_TRANSACTION_S, LOCK_TIMEOUT_S
 
 LEAST_IDLE_S = 5.0
 """A transaction that holds a lease may do nothing for at least so long, however short the lease: a worker computes."""
 
-_ACQUIRE = text("""
+_WAIT_FOR_ROW = "2s"
+"""A transaction that holds a lease row locked for longer works with it, or is cut off; the run is found again later."""
+# The patience is told before the row is waited for, and the usual one is in force again once it is locked.
+_ACQUIRE = text(f"""
     INSERT INTO leases (connection_id, token, holder, run_id, expires_at)
-    VALUES (:connection_id, 1, :holder, :run_id, clock_timestamp() + :lease_s * interval '1 second')
+    SELECT :connection_id, 1, :holder, :run_id, clock_timestamp() + :lease_s * interval '1 second'
+    FROM (SELECT set_config('lock_timeout', '{_WAIT_FOR_ROW}', true) AS told OFFSET 0) AS patience
+    WHERE told IS NOT NULL
     ON CONFLICT (connection_id) DO UPDATE SET
         token = leases.token + 1, holder = excluded.holder, run_id = excluded.run_id, expires_at = excluded.expires_at
     WHERE leases.expires_at <= clock_timestamp()
-    RETURNING token
+    RETURNING token, set_config('lock_timeout', '{LOCK_TIMEOUT_S}s', true)
 """)
-_WAIT_FOR_ROW = "2s"
-"""A transaction that holds a lease row locked for longer works with it, or is cut off; the run is found again later."""
 _LOCK_NOT_AVAILABLE = "55P03"
-_LOCK_TIMEOUT = text("SELECT current_setting('lock_timeout')")
-_SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :value, true)")
-# A host that is cut off inside the transaction keeps its locks no longer than its lease.
+# A host that is cut off inside the transaction keeps its locks no longer than its lease. The run is locked after the
+# lease, so that what the owner asks for while this transaction works is not passed over at its end.
 _RENEW = text("""
-    UPDATE leases SET expires_at = clock_timestamp() + :lease_s * interval '1 second'
-    WHERE connection_id = :connection_id AND token = :token
-    RETURNING set_config('idle_in_transaction_session_timeout', :idle_ms, true)
+    WITH held AS (
+        UPDATE leases SET expires_at = clock_timestamp() + :lease_s * interval '1 second'
+        WHERE connection_id = :connection_id AND token = :token
+        RETURNING set_config('idle_in_transaction_session_timeout', :idle_ms, true)
+    ), run AS (
+        SELECT cancel_requested FROM runs WHERE id = :run_id AND EXISTS (SELECT FROM held) FOR NO KEY UPDATE
+    )
+    SELECT (SELECT cancel_requested FROM run) AS is_cancelled FROM held
 """)
-# Locked, so that what the owner asks for while this transaction works is not passed over at its end.
-_CANCELLED = text("SELECT cancel_requested FROM runs WHERE id = :run_id FOR NO KEY UPDATE")
 # The leases of one process together. A row that is locked is left out: who locked it commits for this lease, which
 # renews it, or is waited for by nobody here.
 _RENEW_ALL = text("""
@@ -79,6 +84,11 @@ _RELEASE = text("""
     FROM unnest(CAST(:connection_ids AS bigint[]), CAST(:tokens AS bigint[])) AS given (connection_id, token)
     WHERE leases.connection_id = given.connection_id AND leases.token = given.token
 """)
+# Greatest, since the clock goes on between the two questions.
+_NEXT_END = text("""
+    SELECT CAST(greatest(extract(epoch FROM min(expires_at) - clock_timestamp()), 0) AS double precision)
+    FROM leases WHERE expires_at > clock_timestamp() HAVING count(*) > 0
+""")
 
 
 def create(connection: Connection, connection_id: int) -> None:
@@ -90,15 +100,11 @@ def acquire(connection: Connection, connection_id: int, run_id: int, holder: str
     """Take the lease if nobody holds it.
 
     None when somebody holds it, has locked its row for longer than a moment, or removed the connection meanwhile: so a
-    transaction that hangs keeps a thread of nobody else.
+    transaction that hangs keeps a thread of nobody else. Then this transaction is over.
     """
     values = {"connection_id": connection_id, "run_id": run_id, "holder": holder, "lease_s": lease_s}
-    patience = connection.execute(_LOCK_TIMEOUT).scalar_one()
     try:
-        with connection.begin_nested():
-            connection.execute(_SET_LOCK_TIMEOUT, {"value": _WAIT_FOR_ROW})
-            token = connection.execute(_ACQUIRE, values).scalar()
-            connection.execute(_SET_LOCK_TIMEOUT, {"value": patience})
+        token = connection.execute(_ACQUIRE, values).scalar()
     except IntegrityError:
         return None
     except OperationalError as error:
@@ -119,12 +125,14 @@ def renew(connection: Connection, claim: Claim) -> bool:
     values = {
         "connection_id": claim.connection_id,
         "token": claim.token,
+        "run_id": claim.run_id,
         "lease_s": claim.lease_s,
         "idle_ms": f"{min(IDLE_IN_TRANSACTION_S, max(claim.lease_s, LEAST_IDLE_S)) * 1000:.0f}",
     }
-    if connection.execute(_RENEW, values).one_or_none() is None:
+    row = connection.execute(_RENEW, values).one_or_none()
+    if row is None:
         raise LeaseLostError(f"The lease for run {claim.run_id} went to another worker; this one stops.")
-    return bool(connection.execute(_CANCELLED, {"run_id": claim.run_id}).scalar())
+    return bool(row.is_cancelled)
 
 
 def renew_all(connection: Connection, claims: Sequence[Claim]) -> set[int]:
@@ -146,6 +154,12 @@ def lost_and_cancelled(connection: Connection, claims: Sequence[Claim]) -> tuple
     }
     rows = connection.execute(_LOST_AND_CANCELLED, values).all()
     return {row.run_id for row in rows if not row.is_held}, {row.run_id for row in rows if row.is_cancelled}
+
+
+def next_end_s(connection: Connection) -> float | None:
+    """The time until the first of the leases that are held runs out, s; None: none is held."""
+    left_s: float | None = connection.execute(_NEXT_END).scalar()
+    return left_s
 
 
 def lock(connection: Connection, connection_ids: Sequence[int]) -> None:

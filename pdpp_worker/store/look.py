@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,19 +39,23 @@ class _Row(tuple[Any, ...]):
 
 
 class _Rows:
-    """Rows that a statement found."""
+    """Rows that a statement found, as they are asked for."""
 
     def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
         self._names = [column.name for column in cursor.description or ()]
-        self._rows = cursor.fetchall() if self._names else []
+        self._rows = _each(cursor)
 
     def __iter__(self) -> Iterator[_Row]:
         places = {name: place for place, name in enumerate(self._names)}
         return map(type("Row", (_Row,), {"__slots__": (), "places": places}), self._rows)
 
-    def mappings(self) -> list[dict[str, Any]]:
+    def mappings(self) -> _Mappings:
         """Each row as column to value."""
-        return [dict(zip(self._names, row, strict=True)) for row in self._rows]
+        return _Mappings(dict(zip(self._names, row, strict=True)) for row in self._rows)
+
+    def scalar(self) -> Any:
+        """The first value of the first row; None where there is none."""
+        return next(self._rows, (None,))[0]
 
     def scalar_one(self) -> Any:
         """The one value of the one row."""
@@ -59,7 +64,29 @@ class _Rows:
 
     def scalar_one_or_none(self) -> Any:
         """The one value of the one row; None where there is none."""
-        return self.scalar_one() if self._rows else None
+        [(value, *_)] = list(self._rows) or [(None,)]
+        return value
+
+
+def _each(cursor: psycopg.Cursor[Any]) -> Iterator[tuple[Any, ...]]:
+    with cursor:
+        yield from cursor
+
+
+class _Mappings:
+    """Rows as column to value."""
+
+    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._rows
+
+    def one_or_none(self) -> dict[str, Any] | None:
+        """The one row; None where there is none."""
+        found: list[dict[str, Any] | None] = list(self._rows)
+        [row] = found or [None]
+        return row
 
 
 class _Look:
@@ -67,11 +94,18 @@ class _Look:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
+        self._streams = itertools.count()
 
     def execute(self, statement: Statement, values: Mapping[str, Any] | None = None) -> _Rows:
-        """Ask the server."""
+        """Ask the server; a statement that says so has its rows come a page at a time."""
         sql = _PARAMETER.sub(r"%(\1)s", statement.text.replace("%", "%%"))
-        return _Rows(self._connection.execute(sql.encode(), values or {}))
+        cursor = self._streamed(statement.page) if statement.page else self._connection.cursor()
+        return _Rows(cursor.execute(sql.encode(), values or {}))
+
+    def _streamed(self, page: int) -> psycopg.Cursor[Any]:
+        cursor = self._connection.cursor(f"rows_{next(self._streams)}")
+        cursor.itersize = page
+        return cursor
 
 
 @contextmanager

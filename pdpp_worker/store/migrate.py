@@ -60,9 +60,13 @@ def downgrade(db: Database, revision: str) -> None:
 
 def revisions(db: Database) -> tuple[str | None, str]:
     """The revision that the database has, and the one that this code needs: the newest of the numbered files."""
-    with db.begin() as connection:
-        have = _have(connection)
-    return have, _needed()
+    from sqlalchemy.exc import ProgrammingError  # a look is without SQLAlchemy
+
+    with db.glance() as connection:
+        try:
+            return connection.execute(_REVISION).scalar_one_or_none(), _needed()
+        except ProgrammingError:  # no table: nothing was migrated yet
+            return None, _needed()
 
 
 def require_current(db: Database) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, text
 
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Claim
@@ -22,17 +22,21 @@ class HeldRate:
 
 
 _SAVE = text("""
-    INSERT INTO rate_states (connection_id, state) VALUES (:connection_id, :state)
-    ON CONFLICT (connection_id) DO UPDATE SET state = excluded.state, updated_at = clock_timestamp()
-""").bindparams(bindparam("state", type_=JSONB))
-_NOTE = text("""
-    INSERT INTO rate_history (connection_id, at, interval_ms, ceiling_ms, quota_per_minute, refused_at, retry_after_s)
-    SELECT :connection_id, clock_timestamp(), (state ->> 'interval_ms')::double precision,
+    WITH given AS (
+        SELECT connection_id, CAST(state AS jsonb) AS state
+        FROM unnest(CAST(:connection_ids AS bigint[]), CAST(:states AS text[])) AS given (connection_id, state)
+    ), kept AS (
+        INSERT INTO rate_states (connection_id, state) SELECT connection_id, state FROM given
+        ON CONFLICT (connection_id) DO UPDATE SET state = excluded.state, updated_at = clock_timestamp()
+    )
+    INSERT INTO rate_history
+        (connection_id, at, interval_ms, ceiling_ms, quota_per_minute, refused_at, retry_after_s)
+    SELECT connection_id, clock_timestamp(), (state ->> 'interval_ms')::double precision,
         (state ->> 'ceiling_ms')::double precision, (state ->> 'quota_per_minute')::double precision,
         CASE WHEN state #>> '{back_off,why}' IN ('rate_limited', 'upstream_pressure')
             THEN (state #>> '{back_off,at}')::timestamptz END, (state #>> '{back_off,retry_after_s}')::double precision
-    FROM (SELECT CAST(:state AS jsonb) AS state) AS given WHERE state ->> 'interval_ms' IS NOT NULL
-""").bindparams(bindparam("state", type_=JSONB))
+    FROM given WHERE state ->> 'interval_ms' IS NOT NULL
+""")
 # A rate that a crash of the server forgets is learned again, so nobody waits for the disk.
 _IN_TIME = text("SET LOCAL synchronous_commit = off")
 _LOAD = text("""
@@ -55,9 +59,8 @@ def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
 def save_all(connection: Connection, states: Mapping[int, dict[str, Any]]) -> None:
     """Keep the learned rates of connections whose leases this transaction has locked."""
     if states:
-        values = [{"connection_id": of, "state": state} for of, state in states.items()]
+        values = {"connection_ids": list(states), "states": [json.dumps(state) for state in states.values()]}
         connection.execute(_SAVE, values)
-        connection.execute(_NOTE, values)
 
 
 def load(connection: Connection, connection_id: int) -> HeldRate | None:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
+
+from pdpp_worker.store.words import first_words_of
 
 WORDS_CHARACTERS = 200_000
-"""A record's text is found by its words up to here; a text of more words than that fits in no index row."""
+"""A record's text is found by its words up to here."""
+WORDS_BYTES = 1_000_000
+"""Bytes of a record's words; PostgreSQL holds 1,048,575 in an index row."""
 _LOCK = 0x70647070696478
 """Number of the advisory lock that the one indexer holds."""
 
@@ -38,6 +42,8 @@ class _Place(NamedTuple):
     key: str
     at: datetime
     thread: str | None
+    words: str
+    """Words with a space between them; a word holds none."""
 
 
 _ALONE = text("SELECT pg_try_advisory_xact_lock(:lock)")
@@ -46,17 +52,21 @@ _TAKE = text("""
     FROM index_queue LEFT JOIN connections ON connections.id = connection_id
     ORDER BY index_queue.id LIMIT 1 FOR UPDATE OF index_queue SKIP LOCKED
 """)
-_PLACES = text("""
-    SELECT key, emitted_at, data ->> CAST(:time AS text) AS at, data ->> CAST(:thread AS text) AS thread FROM records
+_PLACES = text(f"""
+    SELECT key, emitted_at, data ->> CAST(:time AS text) AS at, data ->> CAST(:thread AS text) AS thread, left((
+        SELECT string_agg(value #>> '{{}}', ' ')
+        FROM jsonb_path_query(data, 'strict $.** ? (@.type() == "string")') AS value
+    ), {WORDS_CHARACTERS}) AS texts
+    FROM records
     WHERE connection_id = :id AND stream = :stream AND key = ANY(CAST(:keys AS text[])) ORDER BY key
 """)
-# Words without their positions, which take most of the room.
-_INDEX = text(f"""
+# Words have no positions here, which would take most of the room.
+_INDEX = text("""
     INSERT INTO record_index (connection_id, stream, key, at, thread, words)
-    SELECT records.connection_id, records.stream, records.key, given.at, given.thread, strip(
-        CASE WHEN octet_length(data::text) <= {WORDS_CHARACTERS} THEN jsonb_to_tsvector('simple', data, '["string"]')
-            ELSE to_tsvector('simple', left(data::text, {WORDS_CHARACTERS})) END)
-    FROM unnest(CAST(:keys AS text[]), CAST(:ats AS timestamptz[]), CAST(:threads AS text[])) AS given (key, at, thread)
+    SELECT records.connection_id, records.stream, records.key, given.at, given.thread,
+        array_to_tsvector(string_to_array(given.words, ' '))
+    FROM unnest(CAST(:keys AS text[]), CAST(:ats AS timestamptz[]), CAST(:threads AS text[]), CAST(:words AS text[]))
+        AS given (key, at, thread, words)
     JOIN records ON records.connection_id = :id AND records.stream = :stream AND records.key = given.key
     ON CONFLICT (connection_id, stream, key)
         DO UPDATE SET at = excluded.at, thread = excluded.thread, words = excluded.words
@@ -112,7 +122,12 @@ def _of(batch: Batch) -> dict[str, object]:
 def _places(connection: Connection, batch: Batch, fields: Fields) -> list[_Place]:
     values = {**_of(batch), "keys": batch.keys, **fields._asdict()}
     rows = connection.execute(_PLACES, values)
-    return [_Place(row.key, moment_of(row.at) or row.emitted_at, row.thread) for row in rows]
+    return [_place(row) for row in rows]
+
+
+def _place(row: Row[Any]) -> _Place:
+    words = " ".join(first_words_of(row.texts or "", WORDS_BYTES))
+    return _Place(row.key, moment_of(row.at) or row.emitted_at, row.thread, words)
 
 
 def _arrays(places: Sequence[_Place]) -> dict[str, object]:
@@ -120,4 +135,5 @@ def _arrays(places: Sequence[_Place]) -> dict[str, object]:
         "keys": [one.key for one in places],
         "ats": [one.at for one in places],
         "threads": [one.thread for one in places],
+        "words": [one.words for one in places],
     }

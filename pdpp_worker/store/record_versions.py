@@ -54,6 +54,11 @@ _TRIM = f"""
         AND old.place = ranked.place AND ranked.bytes > {BYTES}
 """
 _FORGET = text("DELETE FROM record_versions WHERE connection_id = :id")
+_FORGET_DELETED = text("""
+    DELETE FROM record_versions AS old USING records AS held
+    WHERE held.connection_id = :id AND held.deleted_at IS NOT NULL AND held.last_run_id = :run_id
+        AND old.connection_id = held.connection_id AND old.stream = held.stream AND old.key = held.key
+""")
 
 
 def keep(cursor: Cursor[Any], most: int) -> None:
@@ -65,3 +70,8 @@ def keep(cursor: Cursor[Any], most: int) -> None:
 def forget(connection: Connection, connection_id: int) -> None:
     """Drop all of a connection that is being removed."""
     connection.execute(_FORGET, {"id": connection_id})
+
+
+def forget_deleted(connection: Connection, connection_id: int, run_id: int) -> None:
+    """Drop those of the records that were deleted as this run found it: their last content is all that stays."""
+    connection.execute(_FORGET_DELETED, {"id": connection_id, "run_id": run_id})

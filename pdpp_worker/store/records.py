@@ -1,6 +1,6 @@
 """Where a record is written.
 
-Keys and hashes that the table holds are looked up in one statement; rows that change nothing are not sent. New rows go
+Keys and hashes that the table holds are looked up in one statement; rows that change nothing go no further. New rows go
 through COPY straight into the table: the lease of the connection is locked in this transaction, so nobody else adds
 rows of it. Changed rows go through COPY into a temporary table and one UPDATE.
 """
@@ -21,7 +21,7 @@ from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.changes import CHANNEL
 from pdpp_worker.store.copy_rows import COLUMNS, blocks
 from pdpp_worker.store.values import exact_json
-from pdpp_worker.store.versions import Content, Fates, StoredVersion, apply_rows, fates_of
+from pdpp_worker.store.versions import Content, Fates, StoredVersion, apply_rows, fates_of, news
 
 
 class Written(NamedTuple):
@@ -32,6 +32,10 @@ class Written(NamedTuple):
 
 
 # The keys come as one JSON text: an array of thousands of parameters is dear to write and to plan for.
+_HASHES = """
+    SELECT key, CASE WHEN deleted_at IS NULL AND NOT partial THEN content_hash END FROM records
+    WHERE connection_id = %s AND stream = %s AND key = ANY (ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
+"""
 _HELD = """
     SELECT key, content_hash, version, deleted_at IS NOT NULL, partial, version_digits FROM records
     WHERE connection_id = %s AND stream = %s AND key = ANY (ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
@@ -76,9 +80,12 @@ def write_records(
     record that changes, so many earlier `versions` are kept.
     """
     with _cursor(connection) as cursor:
-        held = _held(cursor, connection_id, stream, {row.key for row in rows})
-        contents = _contents(cursor, connection_id, stream, {row.key for row in rows if row.partial})
-        played = apply_rows(rows, held, contents)
+        place = cursor, connection_id, stream
+        hashes = _hashes(*place, {row.key for row in rows})
+        numbered = news(rows, hashes)
+        held = _held(*place, {row.key for _, row in numbered if row.key in hashes})
+        contents = _contents(*place, {row.key for _, row in numbered if row.partial})
+        played = apply_rows(numbered, held, contents)
         new = [row for key, row in played.changed.items() if key not in held]
         changed = [row for key, row in played.changed.items() if key in held]
         _copy(cursor, "records", connection_id, run_id, stream, new)
@@ -100,7 +107,14 @@ def _queue(cursor: Cursor[Any], connection_id: int, stream: str, keys: list[str]
         cursor.execute(_TO_INDEX, (connection_id, stream, _as_json(keys)))
 
 
-def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, StoredVersion]:
+def _hashes(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, bytes | None]:
+    cursor.execute(_HASHES, (connection_id, stream, _as_json(list(keys))), binary=True)
+    return dict(cursor.fetchall())
+
+
+def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collection[str]) -> dict[str, StoredVersion]:
+    if not keys:
+        return {}
     cursor.execute(_HELD, (connection_id, stream, _as_json(list(keys))), binary=True)
     return {row[0]: StoredVersion._make(row[1:]) for row in cursor.fetchall()}
 

@@ -90,20 +90,24 @@ _NOTE_GONE = text(f"""
     WHERE runs.id = one.id
 """)
 # Those whose worker is gone: its slice has not ended, nobody renews its lease, and nobody was told since it began.
+_WHERE_ABANDONED = f"""
+        JOIN leases ON leases.connection_id = runs.connection_id
+        WHERE runs.{IS_ACTIVE} AND runs.not_before <= clock_timestamp() AND died_slices > 0 AND rung_at IS NULL
+            AND leases.expires_at <= clock_timestamp()
+"""
 _ABANDONED = text(f"""
     UPDATE runs SET rung_at = clock_timestamp()
     FROM (
         SELECT runs.id, connections.connector FROM runs
         JOIN connections ON connections.id = runs.connection_id
-        JOIN leases ON leases.connection_id = runs.connection_id
-        WHERE runs.{IS_ACTIVE} AND runs.not_before <= clock_timestamp() AND died_slices > 0 AND rung_at IS NULL
-            AND leases.expires_at <= clock_timestamp()
+        {_WHERE_ABANDONED}
         ORDER BY leases.expires_at LIMIT :limit
         FOR UPDATE OF runs SKIP LOCKED
     ) AS due
     WHERE runs.id = due.id
     RETURNING runs.id, due.connector
 """)
+_ANY_ABANDONED = text(f"SELECT EXISTS (SELECT FROM runs {_WHERE_ABANDONED})")
 # A wait of a run that only retries gaps is over when a walk is due, for which it makes room.
 _WAKE = text(f"""
     UPDATE runs SET not_before = clock_timestamp(), rung_at = NULL, wait_reason = NULL
@@ -215,6 +219,11 @@ def note_message_gone(connection: Connection, run_id: int, turn: int | None) -> 
 def take_abandoned(connection: Connection, limit: int) -> list[DueRun]:
     """The runs whose worker is gone, marked as told: a worker should be told of each now."""
     return [DueRun(*row) for row in connection.execute(_ABANDONED, {"limit": limit})]
+
+
+def any_abandoned(connection: Connection) -> bool:
+    """Whether a run whose worker is gone was not taken: its row is locked, as by a host that is cut off."""
+    return bool(connection.execute(_ANY_ABANDONED).scalar_one())
 
 
 def request_cancel(connection: Connection, connection_id: int) -> int | None:

@@ -19,6 +19,11 @@ class Statement:
         self._options = options or {}
         self._clause: TextClause | None = None
 
+    @property
+    def page(self) -> int:
+        """So many rows are to come at a time; 0: all at once."""
+        return self._options.get("yield_per", 0) if self._options.get("stream_results") else 0
+
     def execution_options(self, **options: Any) -> Statement:
         """The same statement, with options of SQLAlchemy for its execution."""
         return Statement(self.text, {**self._options, **options})

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from hashlib import blake2b
 from math import copysign
 from typing import Any, NamedTuple
@@ -25,10 +26,14 @@ KEY_BYTES = 1024
 
 BINARY_BYTES = 250_000_000
 """Largest record as `jsonb`, which ends at 256 MiB."""
-_LONG_TEXT, _ITEM_BYTES = 16_000_000, 12
+LONG_TEXT, _ITEM_BYTES = 16_000_000, 12
 """A text below this many bytes always fits; an item of a list takes about so many bytes more than its text."""
 
 _DIGEST_BYTES = 16
+_SHORT_BYTES = 65_536
+"""A text of up to so many bytes is copied into memory of its own: orjson's are the beginning of 4 KiB or more, whose
+rest would stay unused beside each text that is kept."""
+_dumps, _SORTED = orjson.dumps, orjson.OPT_SORT_KEYS
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _UNSTORABLE_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000|[\ud800-\udfff]")
 """The same in JSON text, where U+0000 is an escape; a backslash before it would make it six plain characters."""
@@ -57,14 +62,28 @@ class Encoded(NamedTuple):
     digest: bytes
 
 
+_encoded: Callable[[tuple[bytes, bytes | None, bytes]], Encoded] = partial(tuple.__new__, Encoded)
+"""Makes one without a call of Python's own, of which there would be one for each record."""
+
+
 def encode(data: Any) -> Encoded:
     """Encode a record's data.
 
     Raises:
         NotRepresentableError: JSON cannot carry the data.
     """
-    if (quick := _quick(data)) is not None:
-        return Encoded(quick, None, _digest(quick))
+    try:
+        quick = _dumps(data, as_written, _SORTED)
+    except orjson.JSONEncodeError:
+        return _encode_with_care(data)
+    if quick.count(b"\\u0000") or not _is_plain(data):
+        return _encode_with_care(data)
+    text = quick if len(quick) > _SHORT_BYTES else b"".join((quick, b""))
+    return _encoded((text, None, blake2b(text, digest_size=_DIGEST_BYTES).digest()))
+
+
+def _encode_with_care(data: Any) -> Encoded:
+    """Encode data that hold something odd, or may."""
     text = _write(_plain, data)
     if "\\u0000" not in text:
         try:
@@ -84,7 +103,7 @@ def check_size(text: bytes) -> None:
     Raises:
         NotRepresentableError: the record is too large.
     """
-    if len(text) > _LONG_TEXT and len(text) + _ITEM_BYTES * text.count(b",") > BINARY_BYTES:
+    if len(text) > LONG_TEXT and len(text) + _ITEM_BYTES * text.count(b",") > BINARY_BYTES:
         raise NotRepresentableError(f"its JSON has {len(text)} bytes, more than the database holds in one record")
 
 
@@ -168,15 +187,6 @@ def raw_form(value: Any) -> bytes:
         return json.dumps(value, default=repr, skipkeys=True).encode()
     except (ValueError, RecursionError) as error:
         return f"({_why(error)})".encode()
-
-
-def _quick(data: Any) -> bytes | None:
-    """The bytes that `_plain` writes and `jsonb` keeps, in a fraction of the time; None where that is not certain."""
-    try:
-        encoded = orjson.dumps(data, default=as_written, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:
-        return None
-    return encoded if b"\\u0000" not in encoded and _is_plain(data) else None
 
 
 def _is_plain(data: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -28,6 +28,10 @@ class Content(NamedTuple):
 
     data: dict[str, Any]
     partial: bool
+
+
+Numbered = tuple[int, RecordRow]
+"""A row with its position among those of its stream in the batch."""
 
 
 class AppliedRows(NamedTuple):
@@ -64,8 +68,20 @@ def fates_of(played: AppliedRows, held: Mapping[str, StoredVersion]) -> Fates:
     )
 
 
+def news(rows: Sequence[RecordRow], hashes: Mapping[str, bytes | None]) -> list[Numbered]:
+    """The rows that may change anything. A record whose content is held whole changes nothing.
+
+    `hashes`: held keys to the digest of their content; None where that is deleted or partial. Where a key comes twice,
+    what is held for it may change in between, so all rows count.
+    """
+    numbered = enumerate(rows)
+    if not hashes or len({row.key for row in rows}) < len(rows):
+        return list(numbered)
+    return [(position, row) for position, row in numbered if row.deleted or hashes.get(row.key) != row.digest]
+
+
 def apply_rows(
-    rows: Sequence[RecordRow], held: Mapping[str, StoredVersion], contents: Mapping[str, Content]
+    rows: Collection[Numbered], held: Mapping[str, StoredVersion], contents: Mapping[str, Content]
 ) -> AppliedRows:
     """Apply the rows of a batch in order to the stored versions; return, per key, the last row that changes anything.
 
@@ -73,12 +89,12 @@ def apply_rows(
     are divided into batches.
     """
     known = dict(contents)
-    partly = {row.key for row in rows if row.partial}
+    partly = {row.key for _, row in rows if row.partial}
     changed: dict[str, RecordRow] = {}
     flushed = 0
     outdated: list[int] = []
     absent: dict[str, datetime] = {}
-    for position, sent in enumerate(rows):
+    for position, sent in rows:
         key = sent.key
         before = as_stored(changed[key]) if key in changed else held.get(key)
         row = _complete(sent, before, known.get(key)) if sent.partial or before is not None else sent

@@ -20,7 +20,7 @@ from pdpp_worker.store.process_marks import AWAY
 from pdpp_worker.tasks.ending import live_runs
 from pdpp_worker.tasks.services import database
 
-EVERY_S = 15.0
+EVERY_S = 30.0
 SILENT_S = 120.0
 """A loop that has left no mark for so long does not turn any more."""
 
@@ -45,8 +45,11 @@ class MarkStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def _write(self, name: str) -> None:
         try:
-            with suppress(*AWAY), database().begin() as connection:
-                process_marks.set_mark(connection, name, len(live_runs.stuck))
+            with suppress(*AWAY):
+                with database().begin() as connection:
+                    process_marks.set_mark(connection, name, len(live_runs.stuck))
+                if not live_runs.live:
+                    database().rest()
         finally:
             self._writing.release()
 

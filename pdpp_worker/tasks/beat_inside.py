@@ -16,8 +16,8 @@ from celery.bin.base import CeleryOption
 
 from pdpp_worker.logs import get_logger
 
-_LONGEST_SLEEP_S = 1.0
-"""Between two looks at the schedule, s: so long may the end of the worker take."""
+_LONGEST_SLEEP_S = 60.0
+"""Between two looks at the schedule, s: beat wakes when an entry is due, and does not outlive the worker."""
 
 
 class BeatInside(bootsteps.StartStopStep):  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +16,7 @@ from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.isolation import each
 from pdpp_worker.notices import notifier
-from pdpp_worker.owner import gap_changes, lookup, manual_runs
+from pdpp_worker.owner import gap_filters, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
 from pdpp_worker.runtime import removed_files
 from pdpp_worker.runtime.slice import SliceResult, run_slice
@@ -33,11 +34,12 @@ from pdpp_worker.tasks.arguments import (
     SliceArguments,
     read,
 )
-from pdpp_worker.tasks.delayed import DelayedNotifier
+from pdpp_worker.tasks.delayed import DelayedCalls
 from pdpp_worker.tasks.doorbell import TURN, notify, waiting_queues
 from pdpp_worker.tasks.ending import live_runs, replace_worker
 from pdpp_worker.tasks.fleet_task import told
 from pdpp_worker.tasks.services import Services, services, stopping
+from pdpp_worker.tasks.takeover import Takeover
 
 app.steps["consumer"].add(MarkStep)
 
@@ -57,7 +59,17 @@ def _notify_after_pause(due: DueRun) -> None:
         _notify_once(due)
 
 
-_delayed = DelayedNotifier(_notify_after_pause)
+def _take_over() -> float | None:
+    """Notify workers of runs whose worker is gone; returns the seconds until the next look."""
+    with suppress(Ignore), told():
+        found = dispatcher.take_over(services().db)
+        _notify_all(found.runs)
+        return found.next_s
+    return None
+
+
+_delayed = DelayedCalls()
+_takeover = Takeover(_take_over, _delayed.schedule)
 
 
 @app.task(name="pdpp.run", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -92,7 +104,7 @@ def _slice(own: Services, run_id: int, turn: int | None) -> SliceResult | None:
 
 def _go_on(due: DueRun, pause_s: float) -> None:
     if pause_s > 0:
-        _delayed.schedule(due, pause_s)
+        _delayed.schedule(partial(_notify_after_pause, due), pause_s)
     else:
         _notify_once(due)
 
@@ -107,7 +119,7 @@ def recover(**kwargs: Any) -> None:
             rows = [lookup.find(connection, arguments.connection)]
         else:
             rows = lookup.list_all(connection, arguments.connector)
-    chosen = gap_changes.gap_filter(arguments.stream, arguments.reason, arguments.ids)
+    chosen = gap_filters.gap_filter(arguments.stream, arguments.reason, arguments.ids)
     for due in manual_runs.recover(own.settings, own.db, rows, chosen, arguments.budget):
         _notify_once(due)
 
@@ -116,10 +128,10 @@ def recover(**kwargs: Any) -> None:
 def dispatch(**kwargs: Any) -> None:
     """Find due runs and notify workers."""
     arguments = read("pdpp.dispatch", DispatchArguments, kwargs)
-    own = services()
     if arguments.abandoned:
-        _notify_all(dispatcher.take_over(own.db))
+        _takeover.look()
         return
+    own = services()
     _notify_all(dispatcher.dispatch(own.settings, own.db, waiting_queues()))
     removed_files.remove(own.settings, own.db)  # after what is due, which it may not keep
 

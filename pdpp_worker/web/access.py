@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from pydantic import SecretStr
 
 from pdpp_worker.local.embedded import make_directory
+from pdpp_worker.local.locks import is_locked, lock
 from pdpp_worker.secret_keys import kept_key
 from pdpp_worker.settings import Settings
 
@@ -21,6 +24,8 @@ KEY_S = 24 * 3600
 SESSION_S = 30 * 24 * 3600
 """How long a cookie lets in, s."""
 _SAID_S = 60
+_NOTED_S = 60
+"""A file that nobody holds is one that its console has left, unless it is about to be locked; s."""
 _KEPT_S = 3600
 """How long a page may keep a credential that was typed, s."""
 _SESSION, _SAID, _NAME, _KEPT = b"session", b"said:", b"name:", b"kept:"
@@ -59,14 +64,21 @@ class Access:
             return self._new_session() if fresh else None
         return None
 
-    def note_url(self, url: str) -> None:
-        """Keep where the console listens, for links that are asked for later."""
-        (self._keys.parent / "url").write_text(url, encoding="utf-8")
+    def note_url(self, url: str) -> int:
+        """Keep where a console listens, for links that are asked for later, until the descriptor is closed."""
+        urls = self._keys.parent / "urls"
+        urls.mkdir(mode=0o700, exist_ok=True)
+        descriptor = lock(urls / f"{os.getpid()}-{secrets.token_hex(4)}", timeout_s=1.0)
+        os.write(descriptor, url.encode())
+        return descriptor
 
-    def last_url(self) -> str | None:
-        """Where the console listens that was started last; None: there was none."""
-        with suppress(OSError):
-            return (self._keys.parent / "url").read_text(encoding="utf-8")
+    def running_url(self) -> str | None:
+        """Where the console listens that was started last and still runs; None: none does."""
+        for noted_at, file in sorted(_times(self._keys.parent / "urls"), reverse=True):
+            if is_locked(file):
+                return file.read_text(encoding="utf-8")
+            if time.time() - noted_at > _NOTED_S:
+                file.unlink(missing_ok=True)
         return None
 
     @property
@@ -150,3 +162,10 @@ def _after(kind: bytes, opened: bytes | None) -> str | None:
     if opened is None or not opened.startswith(kind):
         return None
     return opened.removeprefix(kind).decode("utf-8", "surrogatepass")
+
+
+def _times(folder: Path) -> Iterator[tuple[float, Path]]:
+    """Files with the time of their last change; one may go meanwhile."""
+    for file in folder.glob("*"):
+        with suppress(OSError):
+            yield file.stat().st_mtime, file

@@ -50,6 +50,8 @@ class Bar(NamedTuple):
 
 
 WIDTH, HEIGHT = 600, 120
+LEAST_LINE = 2.0
+"""Half of the least length of a line."""
 LEAST_BAR = 0.6
 """The least width of a bar: the shortest slice can be seen."""
 
@@ -60,6 +62,9 @@ def across(at: datetime, since: datetime, until: datetime) -> float:
 
 
 def line(values: Sequence[tuple[float, float]], top: float) -> Line:
-    """A line through values, (place, value) each; zero is at the bottom."""
+    """A line through values, (place, value) each; zero is at the bottom. One value alone is a short line."""
+    if len(values) == 1:
+        [(place, value)] = values
+        values = [(place - LEAST_LINE, value), (place + LEAST_LINE, value)]
     scale = HEIGHT / top if top > 0 else 0.0
     return Line(" ".join(f"{place:g},{round(HEIGHT - min(value, top) * scale, 1):g}" for place, value in values), top)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.recover_words import cost_of_run, why_not
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner import gap_changes, manual_runs
-from pdpp_worker.owner.gap_changes import GapFilter
+from pdpp_worker.owner import gap_changes, gap_filters, manual_runs
+from pdpp_worker.owner.gap_filters import GapFilter
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.manual_runs import DueRun
 from pdpp_worker.owner.session import Database
@@ -41,7 +41,7 @@ def reopen(form: Form) -> Done:
 
 def _change(form: Form, change: Callable[[Database, str, GapFilter], int], outcome: str) -> Done:
     row, chosen = row_of(form), _chosen(form)
-    if chosen == gap_changes.ALL:
+    if chosen == gap_filters.ALL:
         raise ConfigurationError("Say which gaps: choose some of them, a stream or a reason.")
     count = change(form.console.db, row.name, chosen)
     return Done(_back(form), f"Gaps of {row.name} that are {outcome}: {count:,}.")
@@ -52,7 +52,7 @@ def _chosen(form: Form) -> GapFilter:
     ids = form.numbers("gap")
     if form.text("only") and not ids:
         raise ConfigurationError("No gap was chosen; tick those that you mean.")
-    return gap_changes.gap_filter(form.text("stream") or None, form.text("reason") or None, ids)
+    return gap_filters.gap_filter(form.text("stream") or None, form.text("reason") or None, ids)
 
 
 def _back(form: Form) -> str:
@@ -73,4 +73,4 @@ def _why_not(console: Console, row: ConnectionRow, chosen: GapFilter) -> str:
     with console.db.begin() as connection:
         [outlook] = read(console.settings, connection, [row.id])
         held = manual_runs.gap_summary(connection, row.id, chosen)
-    return why_not(outlook, held, chosen=chosen != gap_changes.ALL)
+    return why_not(outlook, held, chosen=chosen != gap_filters.ALL)

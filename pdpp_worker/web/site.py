@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pdpp_worker.web import account_forms, actions, answers, downloads, gap_actions
+from pdpp_worker.web import account_forms, actions, answers, downloads, file_downloads, gap_actions
 from pdpp_worker.web.console import Acts, Console, Shows
 from pdpp_worker.web.guard import PROXY_SECRET, Guard
 from pdpp_worker.web.openapi import openapi
@@ -70,7 +70,7 @@ FORMS: Mapping[str, Acts] = {
 _one_try = asyncio.Lock()
 _WRONG_S = 1.0
 """A wrong password takes so long, and one is tried at a time: nobody guesses many."""
-_STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
+_STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
 def make_app(console: Console) -> Starlette:
@@ -88,6 +88,7 @@ def make_app(console: Console) -> Starlette:
         *(Route(path, answers.acting(console, act), methods=["POST"]) for path, act in FORMS.items()),
         *_doors(console),
         downloads.route(console),
+        file_downloads.route(console),
         Route("/openapi.json", lambda _: answers.json_answer(openapi(answers.API_VERSION, [*PAGES, *DOCUMENTS]))),
         Route("/static/{name}", _static),
         Route("/live", console.live.endpoint),

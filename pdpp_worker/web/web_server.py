@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -50,7 +51,7 @@ class Server:
         self._live = Live(db)
         self._app = make_app(Console(settings, db, self.access, self._live))
         self.url = _url(address, self._socket.getsockname()[1])
-        self.access.note_url(self.url)
+        self._noted = self.access.note_url(self.url)
 
     def link(self) -> str:
         """A link that lets in once."""
@@ -77,6 +78,7 @@ class Server:
             server.run(sockets=[self._socket])
         finally:
             self._live.close()
+            os.close(self._noted)
 
 
 class _Noting(uvicorn.Server):
@@ -104,9 +106,18 @@ class _Noting(uvicorn.Server):
 
 
 def running_link(settings: Settings) -> str:
-    """A link that lets in once, to the console of this data directory that was started last."""
+    """A link that lets in once, to the console of this data directory that runs, the latest of several.
+
+    Raises:
+        ConfigurationError: none runs.
+    """
     access = Access(settings)
-    return link_to(access.last_url() or _url(settings.web_address, settings.web_port), access)
+    url = access.running_url()
+    if url is None:
+        raise ConfigurationError(
+            "No console of this data directory runs. Start one: pdpp-worker up, or pdpp-worker web."
+        )
+    return link_to(url, access)
 
 
 def _url(address: str, port: int) -> str:

@@ -9,9 +9,10 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from pdpp_worker.browser import profile, sealed
+from pdpp_worker.browser import profile
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import Settings
+from pdpp_worker.stored_files import sealing
 
 COOKIE = b"session=hush-hush"
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -40,7 +41,7 @@ def on_disk(folder: Path) -> bytes:
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several pieces in a small profile."""
-    monkeypatch.setattr(sealed, "PIECE_BYTES", 3_000)
+    monkeypatch.setattr(sealing, "PIECE_BYTES", 3_000)
 
 
 def test_it_is_not_readable_on_the_disk_and_comes_back(tmp_path: Path) -> None:

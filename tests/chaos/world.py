@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from pydantic import SecretStr
 
 from pdpp_worker.owner import manual_runs
-from pdpp_worker.owner.gap_changes import GapFilter
+from pdpp_worker.owner.gap_filters import GapFilter
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings

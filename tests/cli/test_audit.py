@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from pdpp_worker.owner import audit, connection_changes, gap_changes
+from pdpp_worker.owner import audit, connection_changes, gap_changes, gap_filters
 from pdpp_worker.store.engine import Database
 from tests.cli.conftest import Cli
 from tests.support.backlog import missing
@@ -114,7 +114,7 @@ def test_a_change_that_fails_is_not_told(account: Scenario, monkeypatch: pytest.
 
     monkeypatch.setattr(audit, "note", fails)
     with pytest.raises(ZeroDivisionError):
-        gap_changes.waive(account.db, "mine", gap_changes.ALL)
+        gap_changes.waive(account.db, "mine", gap_filters.ALL)
 
     assert {gap["status"] for gap in account.gaps()} == {"open"}
 

@@ -8,7 +8,7 @@ import pytest
 
 from pdpp_worker.owner.record_tables import keep_in_step
 from pdpp_worker.secrets import Vault
-from pdpp_worker.settings import Settings
+from pdpp_worker.settings import Settings, get_settings
 from tests.cli.conftest import Cli
 from tests.support.scripted import Scenario, record, state
 
@@ -55,6 +55,26 @@ def test_a_backup_brings_back_the_database_the_files_and_the_key(
     assert Vault(settings).open("token", kept).get_secret_value() == "hush"
     assert "Restored what was there" in said
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_where_files_are_encrypted_no_record_can_be_read_in_a_backup_and_its_own_key_opens_it(
+    cli: Cli, scenario: Scenario, settings: Settings, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PDPP_ENCRYPT_FILES", "true")
+    get_settings.cache_clear()
+    for name, *more in (("without.tar", "--files"), ("with.tar", "--files", "--key")):
+        cli.ok("db", "dump", str(tmp_path / name), *more)
+    lose(scenario)
+    (settings.data_dir / "secret.key").unlink()
+
+    refused = cli.refusal("db", "restore", str(tmp_path / "without.tar"), "--replace")
+    cli.ok("db", "restore", str(tmp_path / "with.tar"), "--replace")
+
+    assert "database.dump cannot be opened" in refused
+    assert records(scenario) == ["a", "b"]
+    assert all(
+        b"PGDMP" not in path.read_bytes() for path in [*tmp_path.glob("*.tar"), *settings.data_dir.glob("backups/*")]
+    )
 
 
 def test_what_was_replaced_can_be_brought_back(cli: Cli, scenario: Scenario, kept: str, tmp_path: Path) -> None:

@@ -60,6 +60,20 @@ def test_confirming_deletes_them_with_what_belongs_to_them(cli: Cli, waiting: Sc
     assert [one["verdict"] for one in cli.json("coverage")] == ["complete", "complete"]
 
 
+def test_confirming_drops_their_earlier_versions(cli: Cli, waiting: Scenario) -> None:
+    waiting.execute("""
+        INSERT INTO record_versions (connection_id, stream, key, place, bytes, partial, emitted_at, run_id,
+            replaced_by_run_id)
+        SELECT connection_id, stream, key, 1, 1, false, emitted_at, 1, 1 FROM records
+        WHERE key IN ('c00', 'm-c00', 'c99', 'm-c99')
+    """)
+
+    cli.ok("deletions", "confirm", "mine")
+
+    left = waiting.rows("SELECT key FROM record_versions ORDER BY key")
+    assert [one["key"] for one in left] == ["c99", "m-c99"]
+
+
 def test_keeping_ends_the_question_however_often_a_walk_says_it_again(cli: Cli, waiting: Scenario) -> None:
     assert "Records of mine that are kept: 25." in cli.ok("deletions", "keep", "mine", "--stream", "chats")
 

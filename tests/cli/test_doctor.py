@@ -74,18 +74,18 @@ def test_a_queue_that_nobody_serves_is_named(
         assert not _workers(cli)["ok"]
 
 
+@pytest.mark.parametrize(("queue", "is_missed"), [("local", False), ("collect", True)])
 def test_a_worker_that_a_running_fleet_starts_on_request_is_not_missed(
-    cli: Cli, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, queue: str, *, is_missed: bool
 ) -> None:
-    monkeypatch.setattr(workers, "_ANSWER_S", 2.0)
-    lock = hold_fleet(settings.data_dir)
+    before = workers.starts_on_request(queue, tmp_path)
+    lock = hold_fleet(tmp_path)
     try:
-        with worker(settings, tmp_path, queues="control,collect") as member:
-            member.wait_for("ready")
-
-            until(lambda: _workers(cli)["ok"], member)
+        during = workers.starts_on_request(queue, tmp_path)
     finally:
         os.close(lock)
+
+    assert (before, during, workers.starts_on_request(queue, tmp_path)) == (False, not is_missed, False)
 
 
 def test_without_workers_it_says_how_to_start_them(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

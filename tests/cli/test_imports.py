@@ -44,10 +44,21 @@ def test_help_and_version_import_no_library_of_the_fleet(settings: Settings, arg
     assert imported(settings, *arguments) & HEAVY == set()
 
 
-def test_status_imports_a_client_of_the_database_and_nothing_that_runs_a_connector(
-    settings: Settings, db: Database
+LOOKS = (
+    ("status",),
+    ("runs",),
+    ("gaps", "nobody"),
+    ("why", "nobody", "messages"),
+    ("connection", "list"),
+    ("connection", "show", "nobody"),
+)
+
+
+@pytest.mark.parametrize("arguments", LOOKS, ids=" ".join)
+def test_a_look_imports_a_client_of_the_database_and_nothing_that_changes_it_or_runs_a_connector(
+    settings: Settings, db: Database, arguments: tuple[str, ...]
 ) -> None:
-    found = imported(settings, "status")
+    found = imported(settings, *arguments)
 
     assert found & HEAVY == {"psycopg", "pydantic"}
     assert found & {"rich", "structlog"} == set()

@@ -10,6 +10,7 @@ import pytest
 
 from docs._reference.json_output import OUTPUTS, keys
 from pdpp_worker.connector import Reason, Record, ResourceScope, skip
+from pdpp_worker.stored_files import connection_files
 from tests.cli.conftest import Cli
 from tests.support.scripted import NOW, Scenario, record, state
 
@@ -30,6 +31,7 @@ PRINTED: dict[str, Callable[[Cli], Any]] = {
     "connection show": lambda cli: cli.json("connection", "show", "mine"),
     "connector show": lambda cli: cli.json("connector", "show", "scripted"),
     "connectors": lambda cli: cli.json("connectors")[0],
+    "files list": lambda cli: cli.json("files", "list", "mine")[0],
     "data list": lambda cli: cli.json("data", "list")[0],
     "db stats": lambda cli: cli.json("db", "stats")[0],
     "db revision": lambda cli: cli.json("db", "revision"),
@@ -45,6 +47,7 @@ def test_a_command_prints_the_documented_keys(cli: Cli, scenario: Scenario, comm
     missed = skip("items", Reason.RATE_LIMITED, ResourceScope(resource_id="c"))
     scenario.send(record("a"), missed, state({"at": 1}))
     scenario.run()
+    connection_files.store_at(scenario.settings, scenario.settings.data_dir / "files" / "1-mine").write("a", b"a")
     deletion = Record(stream="items", key="a", data={"id": "a"}, emitted_at=NOW, op="delete", ground="absent")
     scenario.send(deletion, missed)
     scenario.run()

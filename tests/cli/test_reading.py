@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from pdpp_worker.cli.output import fitting
 from pdpp_worker.connector import Progress, Reason, ResourceScope, skip
 from pdpp_worker.settings import Settings
 from tests.cli.conftest import Cli
@@ -40,6 +41,21 @@ def test_a_table_in_a_pipe_has_tabs_between_its_cells(cli: Cli, scenario: Scenar
     tables = {line.count("\t") for line in lines}
     assert len(tables) == (2 if command == "runs show 1" else 1)  # its facts, and its streams
     assert not any("  " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"), [(13, ["a long one", "n"]), (19, ["a long one", "n", "size"]), (12, ["a long one"])]
+)
+def test_a_table_for_a_narrow_terminal_leaves_out_the_columns_that_matter_least(
+    monkeypatch: pytest.MonkeyPatch, width: int, shown: list[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    columns, rows = fitting(("a long one", "n", "size"), [("x", "1", "2")], leave_out=("size", "n"))
+
+    assert columns == shown
+    assert rows == [["x", "1", "2"][: len(shown)]]
 
 
 def test_a_run_shows_the_books_of_its_streams(cli: Cli, scenario: Scenario) -> None:

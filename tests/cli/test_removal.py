@@ -13,10 +13,10 @@ from pdpp_worker.browser import profile
 from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.runtime import removed_files
-from pdpp_worker.runtime.connection_values import files_dir
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.connections import ConnectionRow
+from pdpp_worker.stored_files.connection_files import files_dir
 from tests.cli.conftest import Cli
 from tests.support.backlog import missing
 from tests.support.scripted import Scenario, manifest, record, state
@@ -48,7 +48,7 @@ def row(scenario: Scenario) -> ConnectionRow:
 
 def keep_files(settings: Settings, row: ConnectionRow) -> tuple[Path, Path]:
     """A file and a browser profile of the connection, as this host keeps them."""
-    files, browser = files_dir(settings, row), profile.profile_dir(settings, row)
+    files, browser = files_dir(settings, row.id, row.name), profile.profile_dir(settings, row)
     for directory in (files, browser):
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "private").write_text("content")
@@ -127,7 +127,7 @@ def test_a_slice_that_works_meanwhile_leaves_nothing(
     scenario.install(collect)
 
     assert scenario.slice(scenario.queue()) is None
-    assert not files_dir(settings, row).exists()
+    assert not files_dir(settings, row.id, row.name).exists()
     assert scenario.rows("SELECT key FROM records") == []
 
 

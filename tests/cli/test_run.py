@@ -73,6 +73,19 @@ def test_the_exit_code_and_the_last_sentence_say_how_the_run_ended(
     assert said in result.stdout
 
 
+def test_a_run_that_lacks_nothing_does_not_hide_what_earlier_ones_lack(cli: Cli, scenario: Scenario) -> None:
+    _misses(scenario)
+    scenario.run()
+    scenario.execute("UPDATE gaps SET next_attempt_at = now() + interval '1 hour'")
+    scenario.send(state({"at": 2}))
+
+    with at_work(scenario):
+        said = cli("run", "mine")
+
+    assert said.exit_code == 0, said.output
+    assert "Of earlier runs is still missing: 1 gap; see: pdpp-worker gaps mine" in said.output
+
+
 def test_a_sign_in_that_no_longer_works_is_answered_with_what_to_do(cli: Cli, scenario: Scenario) -> None:
     scenario.send(skip("items", Reason.CREDENTIALS_EXPIRED, ResourceScope(resource_id="a")))
 

@@ -14,6 +14,7 @@ import pytest
 
 from pdpp_worker.command.blob_server import BlobServer
 from pdpp_worker.command.blob_store import FOLDER, BlobStore
+from pdpp_worker.stored_files.file_store import FileStore
 
 QUERY = {
     "connector_id": "post-box",
@@ -28,7 +29,7 @@ QUERY = {
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[BlobServer]:
     """An endpoint that takes blobs of up to 100 bytes."""
-    store = BlobStore(tmp_path, blob_bytes=100, run_bytes=250)
+    store = BlobStore(FileStore(tmp_path), blob_bytes=100, run_bytes=250)
     with BlobServer(store, connector_id="post-box", connection_id="7", streams=["scans"]).serving() as one:
         yield one
 

@@ -139,6 +139,16 @@ def test_a_file_that_is_none_is_told_with_its_reason(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_that_cannot_be_opened_is_held_by_no_reader(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"no zip" * 1_000)
+
+    with pytest.raises(zipfile.BadZipFile, match="not a zip"), open_zip(tmp_path / "a.zip"):
+        pass
+
+    with open_zip(zipped(tmp_path / "b.zip", b=b"second")) as other:
+        assert open_files(process(other)) == {"b.zip"}
+
+
 def test_a_killed_reader_costs_what_it_was_reading_and_the_next_member_is_read(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", a=os.urandom(1_000_000), b=b"whole")
 
@@ -170,7 +180,7 @@ def test_a_reader_that_was_left_reads_the_next_file_and_keeps_nothing_of_the_fir
         child = process(archive)
     with open_zip(zipped(tmp_path / "b.zip", b=b"second")) as other:
         assert process(other) == child
-        assert not any("a.zip" in str(one.readlink()) for one in Path(f"/proc/{child}/fd").iterdir())
+        assert open_files(child) == {"b.zip"}
     with pytest.raises(zipfile.BadZipFile, match="closed"):
         member.read()
 
@@ -180,6 +190,12 @@ def process(archive: Zip) -> int:
     child = archive._reader._child
     assert child is not None
     return child._process.pid
+
+
+def open_files(pid: int) -> set[str]:
+    """The names of the zips that a process has open."""
+    held = {one.readlink().name for one in Path(f"/proc/{pid}/fd").iterdir()}
+    return {name for name in held if name.endswith(".zip")}
 
 
 def kill(archive: Zip) -> None:

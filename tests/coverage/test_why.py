@@ -169,6 +169,7 @@ def test_an_item_that_no_walk_has_met(cli: Cli, scenario: Scenario) -> None:
     found = why(cli, "mine", "items", "b")
 
     assert found["state"] == "not_known"
+    assert found["next"] == "If the source has it, a walk brings it: pdpp-worker run mine"
     assert (
         f"It is unknown here under this name: run {run['id']} walked the stream to its end without" in found["because"]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pdpp_worker.dispatch import take_over
+from pdpp_worker.dispatch.tick import AGAIN_S
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections, leases, run_slices, runs
 from pdpp_worker.store.engine import Database
@@ -29,14 +30,34 @@ def begin(db: Database, run_id: int, lease_s: float) -> run_slices.Slice:
 def test_one_whose_lease_ran_out_in_the_middle_of_a_slice_is_told_of_once(db: Database, run_id: int) -> None:
     begin(db, run_id, 0)
 
-    assert [one.run_id for one in take_over(db)] == [run_id]
-    assert take_over(db) == []
+    assert [one.run_id for one in take_over(db).runs] == [run_id]
+    assert take_over(db) == ([], None)
 
 
 def test_one_that_is_worked_at_is_left_alone(db: Database, run_id: int) -> None:
     begin(db, run_id, LEASE_S)
 
-    assert take_over(db) == []
+    assert take_over(db).runs == []
+
+
+def test_the_next_look_is_due_when_the_first_of_the_leases_runs_out(db: Database, run_id: int) -> None:
+    begin(db, run_id, LEASE_S)
+    with db.begin() as connection:
+        other = connections.add(connection, "later", "claude_code", {}, {})
+        leases.acquire(connection, other, run_id, "here", 10 * LEASE_S)
+
+    next_s = take_over(db).next_s
+
+    assert next_s is not None
+    assert 0 < next_s <= LEASE_S
+
+
+def test_one_that_a_transaction_keeps_locked_is_looked_for_again_soon(db: Database, run_id: int) -> None:
+    begin(db, run_id, 0)
+    with db.begin() as cut_off:
+        cut_off.exec_driver_sql("SELECT 1 FROM runs FOR UPDATE")
+
+        assert take_over(db) == ([], AGAIN_S)
 
 
 def test_one_whose_slice_ended_in_good_order_is_left_to_the_worker_that_ended_it(db: Database, run_id: int) -> None:
@@ -44,7 +65,7 @@ def test_one_whose_slice_ended_in_good_order_is_left_to_the_worker_that_ended_it
     with db.begin() as connection:
         run_slices.continue_later(connection, claimed.claim, 0, "walk", {})
 
-    assert take_over(db) == []
+    assert take_over(db).runs == []
 
 
 def test_a_transaction_that_holds_a_lease_may_be_idle_no_longer_than_the_lease(

@@ -10,7 +10,7 @@ import pytest
 
 from pdpp_worker.connector import Context, DetailGapRecovered, Message, Reason, ResourceScope, Start, skip
 from pdpp_worker.errors import LeaseLostError
-from pdpp_worker.runtime import committer
+from pdpp_worker.runtime import collector, committer
 from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.commit import Committed, commit_batch
 from tests.support.scripted import Scenario, manifest, record, state
@@ -62,6 +62,28 @@ def test_the_connector_goes_on_while_a_full_batch_is_written(
     run = scenario.run()
 
     assert (run["status"], len(scenario.held()), scenario.cursors()) == ("succeeded", 2 * BATCH, {"items": "1"})
+    assert all(waited)
+
+
+def test_the_connector_goes_on_while_a_long_batch_that_has_waited_is_written(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "LONG_BATCH", 1)
+    scenario.settings = scenario.settings.model_copy(update={"batch_s": 0.0})
+    has_gone_on = threading.Event()
+    waited: list[bool] = []
+    watch(monkeypatch, lambda _: waited.append(has_gone_on.wait(PATIENCE_S)))
+
+    def collect(_: Start, __: Context) -> Iterator[Message]:
+        yield record("a")
+        has_gone_on.set()
+        yield state(1)
+
+    scenario.install(collect)
+
+    run = scenario.run()
+
+    assert (run["status"], len(scenario.held())) == ("succeeded", 1)
     assert all(waited)
 
 

@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 
 from pdpp_worker import registry
+from pdpp_worker.command.connector_user import NoOtherUserError
 from pdpp_worker.connector import Check, Context, Reached, Throttled
 from pdpp_worker.errors import PdppError, UpstreamError
 from pdpp_worker.owner import checking
@@ -150,3 +151,15 @@ def test_no_outcome_shows_a_secret(
 
     assert found.finding is Finding.REFUSED
     assert TOKEN not in str(found)
+
+
+def test_a_program_that_may_have_no_user_of_its_own_here_is_not_tried(
+    settings: Settings, db: Database, row: ConnectionRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(context: Context) -> Reached:
+        raise NoOtherUserError("PDPP_CONNECTOR_USER needs a fleet that may start programs as another user")
+
+    connector = ScriptedConnector(MANIFEST, "scripted", checks=fail)
+    monkeypatch.setattr(registry, "all_connectors", lambda: {"scripted": connector})
+
+    assert checking.check(settings, db, row).finding is Finding.UNTRIED

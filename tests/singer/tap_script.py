@@ -12,6 +12,9 @@ from typing import Any
 def play(step: dict[str, Any], state: object) -> None:
     if "sleep" in step:
         time.sleep(step["sleep"])
+    elif "while_not_empty" in step:
+        while Path(step["while_not_empty"]).stat().st_size:
+            time.sleep(0.05)
     elif "helper" in step:
         subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({step['helper']})"])
     elif "raw" in step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from pdpp_worker.singer.describe import describe
 from tests.singer.conftest import Taps
+from tests.support.waiting import PATIENCE_S, until
 
 SCRIPT = Path(__file__).parent / "tap_script.py"
 Step = dict[str, Any]
@@ -188,12 +190,21 @@ def test_a_name_does_not_depend_on_what_else_is_collected() -> None:
     assert kept.definition.streams == {"a_b": "a.b"}
 
 
-def test_a_slow_and_steady_tap_is_at_work(tap: Player) -> None:
-    tap.taps.settings = tap.taps.settings.model_copy(update={"silence_s": 3.0})
-    slow = [step for number in range(6) for step in (row("a", id=number), {"sleep": 1})]
+def test_a_row_of_a_slow_tap_is_here_before_its_next_one(tap: Player) -> None:
+    tap.taps.settings = tap.taps.settings.model_copy(update={"batch_records": 1})
 
-    assert tap.play(schema("a", "id"), *slow, state(a=1), of=ONE) == "succeeded"
-    assert len(tap.live()) == 6
+    def tell_the_tap() -> None:
+        until(lambda: "0" in tap.live())
+        tap.script.write_text("")
+
+    with ThreadPoolExecutor() as pool:
+        telling = pool.submit(tell_the_tap)
+        steps = (row("a", id=0), {"while_not_empty": str(tap.script)}, row("a", id=1))
+        status = tap.play(schema("a", "id"), *steps, state(a=1), of=ONE)
+        telling.result(PATIENCE_S)
+
+    assert status == "succeeded"
+    assert set(tap.live()) == {"0", "1"}
 
 
 def test_a_helper_that_holds_the_taps_pipes_does_not_hold_the_run(tap: Player) -> None:

@@ -55,7 +55,8 @@ def test_two_that_wait_for_each_other_both_succeed(desk: Desk) -> None:
         one.result(PATIENCE_S)
         other.result(PATIENCE_S)
 
-    assert len(tries) == 3
+    # Who lost may take its first lock again before the other one wakes up, and then the two lose once more.
+    assert len(tries) >= 3
 
 
 def test_a_lock_that_comes_free_late_is_waited_for(desk: Desk, impatient: Database) -> None:
@@ -111,3 +112,15 @@ def test_a_migration_beside_a_running_process_spoils_none_of_its_plans(desk: Des
 
         assert list(connection.execute(text("SELECT * FROM letters")).keys()) == ["text", "stamp"]
     desk.execute("DROP TABLE letters")
+
+
+def test_a_glance_is_no_transaction_and_what_comes_after_it_is_one(desk: Desk) -> None:
+    now = text("SELECT now()")
+
+    with desk.db.glance() as connection:
+        first, second = connection.execute(now).scalar_one(), connection.execute(now).scalar_one()
+    with desk.db.begin() as connection:
+        third, fourth = connection.execute(now).scalar_one(), connection.execute(now).scalar_one()
+
+    assert first < second
+    assert third == fourth

@@ -13,7 +13,7 @@ from pdpp_worker.store.batch import Batch
 from pdpp_worker.store.effects import GapClosure, GapReport, KeyFetched
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import close as closing
-from pdpp_worker.store.gaps import upgrades
+from pdpp_worker.store.gaps import missing_names, upgrades
 from pdpp_worker.store.gaps.backlog import Backlog
 from pdpp_worker.store.gaps.by_owner import waive
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
@@ -329,6 +329,21 @@ def test_streams_with_open_gaps_are_known(desk: Desk) -> None:
     desk.commit(Batch(effects=[KeyFetched("items", "a")]))
     with desk.db.begin() as connection:
         assert closing.missing_in(connection, desk.connection_id, ["items", "others"]) == set()
+
+
+@pytest.mark.parametrize(("most", "holds_others"), [(2, False), (1, True)])
+def test_what_is_missing_is_known_by_name_unless_it_is_too_much(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, most: int, *, holds_others: bool
+) -> None:
+    monkeypatch.setattr(missing_names, "MOST_NAMES", most)
+    desk.miss(missed("a"))
+    desk.miss(missed(scope=WHOLE_STREAM))
+
+    with desk.db.begin() as connection:
+        names = missing_names.missing_names(connection, desk.connection_id, ["items", "others"])
+
+    assert names.keys() == {"items"}
+    assert ("a" in names["items"], "b" in names["items"]) == (True, holds_others)
 
 
 def test_a_row_of_a_closed_gap_always_says_when_it_was_closed(desk: Desk) -> None:

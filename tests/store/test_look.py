@@ -57,6 +57,24 @@ def test_a_statement_as_text_is_one_for_sqlalchemy_too(db: Database) -> None:
         assert [row.n for row in connection.execute(statement, {"most": 5})] == [1, 2, 3, 4, 5]
 
 
+def test_a_long_answer_comes_page_by_page_while_others_are_asked_for(glance: Connection) -> None:
+    statement = text("SELECT generate_series(1, :most) AS n").execution_options(stream_results=True, yield_per=2)
+
+    rows = iter(glance.execute(statement, {"most": 5}).mappings())
+
+    assert next(rows)["n"] == 1
+    assert glance.execute(text("SELECT count(*) FROM pg_cursors")).scalar_one() == 1
+    assert [row["n"] for row in rows] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("where", "expected"), [("true", {"n": 1}), ("false", None)])
+def test_one_row_or_none(glance: Connection, where: str, expected: dict[str, int] | None) -> None:
+    statement = text(f"SELECT 1 AS n WHERE {where}")
+
+    assert glance.execute(statement).mappings().one_or_none() == expected
+    assert glance.execute(statement).scalar() == (expected and 1)
+
+
 def test_a_row_has_its_columns_by_place_and_by_name(glance: Connection) -> None:
     [row] = glance.execute(text("SELECT 1 AS one, 2 AS two"))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdpp_worker.store.batch import RecordRow
-from pdpp_worker.store.versions import Content, StoredVersion, apply_rows, as_stored, is_change, merge
+from pdpp_worker.store.versions import Content, StoredVersion, apply_rows, as_stored, is_change, merge, news
 from tests.support.desk import row
 
 versions = st.none() | st.integers(-2, 5).map(float)
@@ -68,7 +69,20 @@ def test_a_merge_lays_the_new_fields_over_the_held_ones(
 
 @given(st.lists(st.tuples(st.sampled_from("kl"), rows), max_size=8))
 def test_a_batch_counts_each_of_its_rows_once(sent: list[tuple[str, RecordRow]]) -> None:
-    played = apply_rows([one._replace(key=key) for key, one in sent], {}, {})
+    played = apply_rows(list(enumerate(one._replace(key=key) for key, one in sent)), {}, {})
 
     assert played.changed.keys() == {key for key, _ in sent}
     assert len(played.changed) <= played.flushed <= len(sent)
+
+
+def test_what_is_passed_over_would_have_changed_nothing() -> None:
+    flags = product(({}, {"a": 1}), (False, True), (False, True))
+    few = [row("k", data, deleted=deleted, partial=partial) for data, deleted, partial in flags]
+    others = [one._replace(key="l") for one in few]
+
+    for before, first, second in product(few, few, few + others):
+        held, contents = {"k": as_stored(before)}, {"k": Content(json.loads(before.text), before.partial)}
+        hashes = {"k": None if before.deleted or before.partial else before.digest}
+        sent = [first, second]
+
+        assert apply_rows(news(sent, hashes), held, contents) == apply_rows(list(enumerate(sent)), held, contents)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 
 from pdpp_worker.command import child, conversation, stderr
 from pdpp_worker.protocol.messages import Interaction, InteractionResponse
+from pdpp_worker.settings import get_settings
 from tests.subprocess.conftest import Commands
 
 
@@ -218,7 +220,18 @@ def test_what_a_command_forks_away_ends_with_it(commands: Commands) -> None:
     commands.nothing_is_left()
 
 
+@pytest.fixture
+def one_user() -> Iterator[None]:
+    """Programs run as the user of the fleet: another one could not kill its subreaper."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDPP_CONNECTOR_USER", str(os.geteuid()))
+        get_settings.cache_clear()
+        yield
+    get_settings.cache_clear()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+@pytest.mark.usefixtures("one_user")
 @pytest.mark.parametrize("how", ["kills_its_subreaper", "forks_away_and_kills_its_subreaper"])
 def test_a_command_that_kills_its_subreaper_ends_with_it(commands: Commands, how: str) -> None:
     assert commands.misbehave(how)["status"] == "failed"

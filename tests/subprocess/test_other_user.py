@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pdpp_worker.command import separation as separating
@@ -107,7 +108,15 @@ def test_its_files_are_the_fleets_again_afterwards_and_its_home_stays(separated:
 def test_nothing_is_left_of_it(separated: Commands, how: str) -> None:
     separated.misbehave(how)
 
+    assert not running(how)
     separated.nothing_is_left()
+
+
+def running(how: str) -> list[int]:
+    """The processes that misbehave so at this moment, also those whose ids nobody wrote down."""
+    found = psutil.process_iter(["cmdline", "status", "cwd"])
+    alive = [one for one in found if one.info["status"] != psutil.STATUS_ZOMBIE and one.info["cmdline"]]
+    return [one.pid for one in alive if one.info["cmdline"][-1] == how and one.info["cwd"] == str(HERE / "hostile")]
 
 
 def test_one_that_the_other_user_cannot_read_runs_as_before_unless_a_user_is_set(

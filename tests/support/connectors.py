@@ -18,6 +18,7 @@ from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.typed import Judge, TypedTransport
 from pdpp_worker.protocol.messages import StartScope
 from pdpp_worker.protocol.scope import StreamScope
+from pdpp_worker.stored_files.file_store import FileStore
 
 
 def unpaced(make_transport: Callable[[], httpx.BaseTransport] = httpx.HTTPTransport) -> HttpFactory:
@@ -51,7 +52,7 @@ def context(
         log=structlog.get_logger(),
         now=lambda: datetime.now(UTC),
         pace=nullcontext,
-        files=files,
+        stored=FileStore(files),
     )
 
 

@@ -19,7 +19,7 @@ from pdpp_worker.store.engine import Database
 from pdpp_worker.web.access import KEY_S, Access
 from pdpp_worker.web.guard import HEADERS
 from pdpp_worker.web.site import DOCUMENTS, FORMS, PAGES, json_path
-from pdpp_worker.web.web_server import Server
+from pdpp_worker.web.web_server import Server, running_link
 from tests.support.scripted import Scenario, record, state
 from tests.web.conftest import Owner, Running, collect
 
@@ -250,3 +250,17 @@ def test_requests_are_not_logged(owner: Owner, capfd: pytest.CaptureFixture[str]
 
     captured = capfd.readouterr()
     assert "private-name" not in captured.out + captured.err
+
+
+def test_a_link_leads_to_a_console_that_runs_not_to_one_that_has_ended(settings: Settings) -> None:
+    access = Access(settings)
+    kept = access.note_url("http://127.0.0.1:1")
+    ended = access.note_url("http://127.0.0.1:2")
+    os.close(ended)
+
+    with_one = running_link(settings)
+    os.close(kept)
+
+    assert with_one.startswith("http://127.0.0.1:1/enter?key=")
+    with pytest.raises(ConfigurationError, match="No console of this data directory runs"):
+        running_link(settings)

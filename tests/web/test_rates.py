@@ -14,7 +14,7 @@ from pdpp_worker.store import rates
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views.rate_views import PendingPoint
 from pdpp_worker.web.burn_down import burn_down
-from pdpp_worker.web.charts import HEIGHT, WIDTH
+from pdpp_worker.web.charts import HEIGHT, WIDTH, line
 from tests.support.desk import Desk
 from tests.support.scripted import Scenario, manifest, state
 from tests.web.conftest import Owner
@@ -150,3 +150,7 @@ def test_a_picture_shows_at_most_as_much_of_the_future_as_of_the_past() -> None:
 
     assert picture is not None
     assert picture["until"] == NOW + timedelta(days=1)
+
+
+def test_one_value_alone_can_be_seen() -> None:
+    assert line([(300.0, 5.0)], 10.0).points == f"298,{HEIGHT / 2:g} 302,{HEIGHT / 2:g}"

@@ -16,6 +16,7 @@ from connectors.gmail.local.identity import TOLERANCE, Seal
 from pdpp_worker.connector import ConfigurationError
 
 NAME = "identities.sqlite"
+"""Among the connection's files."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS mails (
@@ -48,12 +49,11 @@ class Known(NamedTuple):
 class Registry:
     """The mails that were read, in one file; all methods raise ConfigurationError where it cannot be used."""
 
-    def __init__(self, root: Path) -> None:
-        self._path = root / NAME
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self.is_new = not self._path.exists()
         """Whether nothing was noted before this slice."""
         with _usable(self._path):
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = sqlite3.connect(self._path, isolation_level=None)
             self._file.executescript(_TABLES)
 

@@ -32,10 +32,11 @@ PANELS: dict[str, dict[str, str]] = {
         "cancel": "Stop the active run of a connection.",
         "deletions": "Decide on records that are gone at the source.",
         "export": "Write records to a file or standard output.",
+        "files": "List or read attachments and other files.",
     },
     "Look after": {
         "doctor": "Check servers, settings, connectors and credentials.",
-        "secrets": "Change the key of stored credentials.",
+        "secrets": "Change the key of credentials and files.",
         "notify": "Send a trial to where notices go.",
         "db": "Upgrade, back up or restore the database.",
         "data": "List the data directories, or remove one.",

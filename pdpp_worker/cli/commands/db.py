@@ -68,7 +68,8 @@ def dump(
         about = backup.dump(session, file.expanduser(), files=files, key=key)
     say(f"{file} holds the database at revision {about.revision}{''.join(f', {part}' for part in about.parts)}.")
     if not key:
-        note("Stored credentials open under the key of the data directory alone; keep that too, or give --key.")
+        kept = "Stored credentials and encrypted files" if get_settings().encrypt_files else "Stored credentials"
+        note(f"{kept} open under the key of the data directory alone; keep that too, or give --key.")
 
 
 @app.command()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json as json_text
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import groupby, islice
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,9 +20,9 @@ from pdpp_worker.coverage.phrases import waiting
 from pdpp_worker.coverage.sentences import who_acts
 from pdpp_worker.coverage.times import due
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner import gap_changes, lookup
-from pdpp_worker.owner.gap_changes import GapFilter
-from pdpp_worker.owner.session import Database, open_session
+from pdpp_worker.owner import gap_filters, lookup
+from pdpp_worker.owner.gap_filters import GapFilter
+from pdpp_worker.owner.looking import open_look
 from pdpp_worker.protocol.reasons import known_reason
 from pdpp_worker.store.views import gap_views
 from pdpp_worker.store.views.gap_views import GapView
@@ -51,10 +51,10 @@ def list_(
     json: Json = False,
 ) -> None:
     """List what is missing, with the reason, the attempts, the next one and who acts. --json prints JSON lines."""
-    gap_changes.check_reason(reason)
-    with open_session() as session, session.db.begin() as connection:
+    gap_filters.check_reason(reason)
+    with open_look() as (settings, connection):
         ids = [row.id for row in lookup.targets(connection, name)]
-        outlooks = {one.view.name: one for one in read(session.settings, connection, ids)}
+        outlooks = {one.view.name: one for one in read(settings, connection, ids)}
         found = gap_views.of_connections(connection, ids, closed_too=status is Which.ALL, reason=reason, limit=limit)
         if json:
             for gap in found:
@@ -68,7 +68,7 @@ def waive(
     name: Target, stream: Stream = None, reason: Why = None, gap: Gaps = None, everything: Everything = False
 ) -> None:
     """Do without what is missing: it is no longer asked for, nor counted as missing."""
-    _change(name, _chosen(stream, reason, gap, everything), gap_changes.waive, "waived")
+    _change(name, _chosen(stream, reason, gap, everything), "waive", "waived")
 
 
 @app.command()
@@ -76,19 +76,22 @@ def reopen(
     name: Target, stream: Stream = None, reason: Why = None, gap: Gaps = None, everything: Everything = False
 ) -> None:
     """Ask again for what was waived, given up after many attempts, or said not to exist."""
-    _change(name, _chosen(stream, reason, gap, everything), gap_changes.reopen, "open again")
+    _change(name, _chosen(stream, reason, gap, everything), "reopen", "open again")
 
 
 def _chosen(stream: str | None, reason: str | None, ids: list[int] | None, everything: bool) -> GapFilter:
-    chosen = gap_changes.gap_filter(stream, reason, ids)
-    if chosen == gap_changes.ALL and not everything:
+    chosen = gap_filters.gap_filter(stream, reason, ids)
+    if chosen == gap_filters.ALL and not everything:
         raise ConfigurationError("Say which gaps: --gap, --stream or --reason, or --all for all of them.")
     return chosen
 
 
-def _change(name: str, chosen: GapFilter, change: Callable[[Database, str, GapFilter], int], outcome: str) -> None:
-    with open_session() as session:
-        count = change(session.db, name, chosen)
+def _change(name: str, chosen: GapFilter, change: Literal["waive", "reopen"], outcome: str) -> None:
+    from pdpp_worker.owner import gap_changes, session  # to list gaps takes neither
+
+    changes = {"waive": gap_changes.waive, "reopen": gap_changes.reopen}
+    with session.open_session() as opened:
+        count = changes[change](opened.db, name, chosen)
     say(f"Gaps of {name} that are {outcome}: {count:,}.")
 
 

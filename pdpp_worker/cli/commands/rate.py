@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pdpp_worker.cli.output import Json, print_json, print_json_line, print_table, say
+from pdpp_worker.cli.output import Json, fitting, print_json, print_json_line, print_table, say
 from pdpp_worker.coverage import rate_rows
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.phrases import end, waiting
@@ -45,7 +45,7 @@ def _show(session: Session, name: str | None, json: bool, *, as_line: bool) -> N
     elif json:
         print_json(views)
     else:
-        print_table(COLUMNS, map(_cells, views))
+        print_table(*fitting(COLUMNS, list(map(_cells, views)), leave_out=("per minute", "quota", "ceiling")))
         say(*(f"{view.connection} {waiting(view.waits_until, view.wait_reason)}" for view in views if view.waits_until))
 
 

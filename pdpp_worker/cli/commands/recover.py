@@ -14,8 +14,8 @@ from pdpp_worker.cli.run_ends import tell_ends
 from pdpp_worker.coverage.outlook import read
 from pdpp_worker.coverage.recover_words import cost_of_run, why_not
 from pdpp_worker.doctor.workers import START_THE_FLEET
-from pdpp_worker.owner import gap_changes, lookup, manual_runs
-from pdpp_worker.owner.gap_changes import GapFilter
+from pdpp_worker.owner import gap_filters, lookup, manual_runs
+from pdpp_worker.owner.gap_filters import GapFilter
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.manual_runs import DueRun
 from pdpp_worker.owner.session import Session, open_session
@@ -40,7 +40,7 @@ def recover(
     ] = False,
 ) -> None:
     """Retry now what is missing, given-up items included. With --watch the exit code is that of `run`."""
-    chosen = gap_changes.gap_filter(stream, reason, gap)
+    chosen = gap_filters.gap_filter(stream, reason, gap)
     budget = Budget(seconds=seconds, requests=requests, items=items)
     with open_session() as session:
         with session.db.begin() as connection:
@@ -82,7 +82,7 @@ def _explain(session: Session, rows: list[ConnectionRow], chosen: GapFilter, que
         outlooks = read(session.settings, connection, [row.id for row in idle])
         say(
             *(
-                why_not(one, manual_runs.gap_summary(connection, one.view.id, chosen), chosen=chosen != gap_changes.ALL)
+                why_not(one, manual_runs.gap_summary(connection, one.view.id, chosen), chosen=chosen != gap_filters.ALL)
                 for one in outlooks
             )
         )

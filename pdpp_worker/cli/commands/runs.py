@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Connection
 
 from pdpp_worker.cli import run_tables
 from pdpp_worker.cli.groups import Group
@@ -19,8 +18,8 @@ from pdpp_worker.coverage.outlook import Outlook, read
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.durations import parse_moment
-from pdpp_worker.owner.gap_changes import check_reason
-from pdpp_worker.owner.session import Session, open_session
+from pdpp_worker.owner.gap_filters import check_reason
+from pdpp_worker.owner.looking import Look, open_look
 from pdpp_worker.store.views import run_views
 from pdpp_worker.store.views.run_views import RunFilter, RunView
 
@@ -53,11 +52,11 @@ def list_(
 ) -> None:
     """List the latest runs, newest first. The word `list` may be left out."""
     chosen = _filter(status, reason, since, until, limit)
-    with open_session() as session, session.db.begin() as connection:
+    with open_look() as look:
         if name is not None:
-            chosen = chosen._replace(connection_id=lookup.find(connection, name).id)
-        found = run_views.found(connection, chosen)
-        outlooks = _outlooks(session, connection, found)
+            chosen = chosen._replace(connection_id=lookup.find(look.connection, name).id)
+        found = run_views.found(look.connection, chosen)
+        outlooks = _outlooks(look, found)
     if json:
         print_json([run_document(one, outlooks[one.connection]) for one in found])
     elif found:
@@ -83,17 +82,17 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a run with the counts of its streams."""
-    with open_session() as session, session.db.begin() as connection:
-        view = run_views.one(connection, run_id)
-        streams = run_views.streams(connection, run_id)
-        outlook = _outlooks(session, connection, [view])[view.connection]
+    with open_look() as look:
+        view = run_views.one(look.connection, run_id)
+        streams = run_views.streams(look.connection, run_id)
+        outlook = _outlooks(look, [view])[view.connection]
     if json:
         print_json({**run_document(view, outlook), "streams": [asdict(one) for one in streams]})
     else:
         run_tables.print_one(view, streams, outlook)
 
 
-def _outlooks(session: Session, connection: Connection, found: Sequence[RunView]) -> dict[str, Outlook]:
+def _outlooks(look: Look, found: Sequence[RunView]) -> dict[str, Outlook]:
     """Connection to outlook, of the connections of these runs."""
     ids = sorted({one.connection_id for one in found})
-    return {one.view.name: one for one in read(session.settings, connection, ids)}
+    return {one.view.name: one for one in read(look.settings, look.connection, ids)}

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from pdpp_worker.cli.output import PROSE_WIDTH, Json, print_json, print_pairs, prose, say
 from pdpp_worker.cli.remarks import remarks
@@ -22,10 +21,9 @@ from pdpp_worker.coverage.times import due, duration, local
 from pdpp_worker.coverage.verdict import Resolver
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import lookup
-from pdpp_worker.owner.session import Session, open_session
+from pdpp_worker.owner.looking import Look, open_look
 from pdpp_worker.store.views import item_views, member_views
 from pdpp_worker.store.views.attempt_views import GapAttempt
-from pdpp_worker.store.views.reading import take_snapshot
 
 _RESOLVED_BY = {
     Resolver.TIME: "the fleet, in time",
@@ -42,13 +40,8 @@ def why(
     json: Json = False,
 ) -> None:
     """Say whether one item is here; if not, since when, for what reason, who resolves it, when, and at what cost."""
-    with open_session() as session, session.db.begin() as connection:
-        take_snapshot(connection)
-        found = (
-            _about_gap(session, connection, name)
-            if stream is None
-            else _about_item(session, connection, name, stream, resource)
-        )
+    with open_look() as look:
+        found = _about_gap(look, name) if stream is None else _about_item(look, name, stream, resource)
     if json:
         print_json(found)
     elif isinstance(found, Answer):
@@ -57,20 +50,19 @@ def why(
         say(*remarks([found]))
 
 
-def _about_gap(session: Session, connection: Connection, number: str) -> Answer:
+def _about_gap(look: Look, number: str) -> Answer:
     if not number.isdecimal():
         raise ConfigurationError(f"{number!r} is no gap's number; say: pdpp-worker why CONNECTION STREAM [ITEM]")
-    gap = item_views.gap_by_id(connection, int(number))
-    stream, outlook = _stream(session, connection, gap.connection_id, gap.stream)
-    return item.answer(item.about_gap(connection, stream, outlook, gap))
+    gap = item_views.gap_by_id(look.connection, int(number))
+    stream, outlook = _stream(look, gap.connection_id, gap.stream)
+    return item.answer(item.about_gap(look.connection, stream, outlook, gap))
 
 
-def _about_item(
-    session: Session, connection: Connection, name: str, stream: str, resource: str | None
-) -> Answer | StreamCoverage:
+def _about_item(look: Look, name: str, stream: str, resource: str | None) -> Answer | StreamCoverage:
+    settings, connection = look
     connection_id = lookup.find(connection, name).id
     member = find(member_views.read(connection, [connection_id])[connection_id], resource or stream)
-    [outlook] = read(session.settings, connection, [connection_id])
+    [outlook] = read(settings, connection, [connection_id])
     found = {one.stream: one for one in all_streams.read(connection, [outlook])}
     if not resource and member is not None and stream not in found:
         return about_member(member, outlook, None, stream)
@@ -80,9 +72,9 @@ def _about_item(
     return with_member(item.answer(item.about_resource(connection, coverage, outlook, resource)), member, outlook)
 
 
-def _stream(session: Session, connection: Connection, connection_id: int, name: str) -> tuple[StreamCoverage, Outlook]:
-    [outlook] = read(session.settings, connection, [connection_id])
-    found = {one.stream: one for one in all_streams.read(connection, [outlook])}
+def _stream(look: Look, connection_id: int, name: str) -> tuple[StreamCoverage, Outlook]:
+    [outlook] = read(look.settings, look.connection, [connection_id])
+    found = {one.stream: one for one in all_streams.read(look.connection, [outlook])}
     return _one_of(found, name, outlook), outlook
 
 

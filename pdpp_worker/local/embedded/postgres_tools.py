@@ -16,6 +16,9 @@ from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded.postgres import Postgres
 from pdpp_worker.local.embedded.server import packaged_file
 
+# A server that does not know a way of compressing takes a dump that names none.
+_FORM = ("--format=custom", "--no-owner", "--no-privileges", "--no-toast-compression")
+
 
 def dump(url: str, file: Path, environment: Mapping[str, str]) -> None:
     """Write one state of the database into a file, in PostgreSQL's custom format; it may be in use meanwhile.
@@ -24,7 +27,7 @@ def dump(url: str, file: Path, environment: Mapping[str, str]) -> None:
         ConfigurationError: the tool is not there.
         PdppError: with what the tool said, or why the server cannot be reached.
     """
-    _run("pg_dump", url, environment, "--format=custom", "--no-owner", "--no-privileges", f"--file={file}")
+    _run("pg_dump", url, environment, *_FORM, f"--file={file}")
 
 
 def restore(url: str, file: Path, environment: Mapping[str, str]) -> None:

@@ -29,7 +29,7 @@ from pdpp_worker.local.parent_death import with_parent_death_signal
 logger = logging.getLogger(__name__)
 
 KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (Postgres, Valkey)}
-_LOOK_EVERY_S = 0.4
+_LOOK_EVERY_S = 1.0
 _STARTS = 5
 _STARTS_WITHIN_S = 60.0
 _STOP_S = 120.0

@@ -15,6 +15,7 @@ _SETTINGS = {
     "save": "",
     "appendonly": "no",
     "maxmemory-policy": "noeviction",
+    "hz": "2",  # wake-ups a second for its housekeeping; who waits for a message is answered at once all the same
     "daemonize": "no",
 }
 _ANSWER_S = 5.0

@@ -54,6 +54,7 @@ index_queue = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("connection_id", BigInteger, nullable=False),
     Column("stream", Text, nullable=False),
+    # Not compressed: they are read once.
     Column("keys", ARRAY(Text), nullable=False),
     Index("ix_index_queue_connection", "connection_id"),
 )

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection, text
+from typing import TYPE_CHECKING, Any
 
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.protocol.keys import canonical_key, parts_of
 from pdpp_worker.protocol.scope import resource_hash
+from pdpp_worker.store.sql import text
 from pdpp_worker.store.values import KEY_BYTES, NotRepresentableError, key_text, storable
 from pdpp_worker.store.views.gap_views import GapView
 from pdpp_worker.store.views.reading import build
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True)

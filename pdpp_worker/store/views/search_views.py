@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, TextClause, text
 
 from pdpp_worker.store.views.reading import build
+from pdpp_worker.store.words import query_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Wanted(NamedTuple):
     """Which records are looked for; None is all. `after` is the place of the last one of the page before."""
 
     words: str | None = None
-    """As people write to search engines: words, "phrases in quotes" as words, OR, and - for not."""
+    """As people write to search engines: words, "phrases in quotes" as words, OR, and - for not; see `store.words`."""
     stream: str | None = None
     after: Place | None = None
     limit: int = 50
@@ -56,7 +57,8 @@ class Wanted(NamedTuple):
         """Values that the statements bind."""
         at, key, connection_id, stream = self.after or (None, None, None, None)
         place = {"at": at, "after_key": key, "after_connection": connection_id, "after_stream": stream}
-        return {"words": self.words, "stream": self.stream, "limit": self.limit, **place}
+        words = None if self.words is None else query_of(self.words)
+        return {"words": words, "stream": self.stream, "limit": self.limit, **place}
 
 
 _OF_THESE = """
@@ -79,7 +81,7 @@ _LATEST = text(f"""
         WHERE {_OF_THESE} AND {_AFTER} ORDER BY {_ORDER} LIMIT :limit
     ) SELECT {_COLUMNS} ORDER BY {_ORDER_FOUND}
 """)
-_IS_MATCH = "words @@ websearch_to_tsquery('simple', :words)"
+_IS_MATCH = "words @@ CAST(:words AS tsquery)"
 # Nothing tells how rare words are, and how old the records that hold them. So the latest records are looked through
 # first: words that many records hold mostly fill a page there. What does not is looked up by its words.
 _AMONG_LATEST = text(f"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pdpp_worker.coverage import all_streams, gap_groups, gap_titles, item
 from pdpp_worker.coverage.documents import gap_document
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.owner.gap_changes import check_reason
+from pdpp_worker.owner.gap_filters import check_reason
 from pdpp_worker.store.views import event_views, gap_views, item_views
 from pdpp_worker.store.views.gap_views import GapPage
 from pdpp_worker.web.console import Page, Visit

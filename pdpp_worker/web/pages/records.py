@@ -11,6 +11,7 @@ from pdpp_worker.errors import NotFoundError
 from pdpp_worker.protocol.stream_manifest import StreamManifest
 from pdpp_worker.store.views import coverage_views, search_views, version_views
 from pdpp_worker.store.views.search_views import FoundRecord, Place, Wanted
+from pdpp_worker.web import file_downloads
 from pdpp_worker.web.console import Page, Visit
 from pdpp_worker.web.entries import Entry, columns, entry_of, member, passage, title_of
 from pdpp_worker.web.pages.connection import one
@@ -78,6 +79,7 @@ def record(visit: Visit) -> Page:
         "outlook": outlook,
         "entry": _entry(visit, outlook, row),
         "name": visit.path["name"],
+        "files": file_downloads.links(visit.console, visit.id, outlook.view.name, row.data),
         "thread": visit.console.access.name_of(row.thread) if row.thread is not None and declared else None,
     }
     return Page("record.html", document, shown)

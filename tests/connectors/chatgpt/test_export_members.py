@@ -14,6 +14,7 @@ import pytest
 
 from connectors.chatgpt.connector import collect
 from pdpp_worker.connector import BatchScope, DetailGapRecovered, GapToClose, Inventory, Record
+from pdpp_worker.stored_files.file_store import FileStore
 from tests.support.connectors import context, start
 
 from .conftest import TREES, Holder, gaps, members, online, skips
@@ -162,7 +163,7 @@ def test_a_file_that_an_export_brought_keeps_its_bytes_when_the_network_tells_of
     holder.run(STREAMS)
     brought = holder.held("files")["c1", "n1", "file-1"]
     platform = account([item("c1")], {"c1": {**with_files("file-1"), "update_time": T0}})
-    holder.context = replace(platform, files=tmp_path / "held")
+    holder.context = replace(platform, stored=FileStore(tmp_path / "held"))
 
     holder.run([*TREES, "files"])
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.chatgpt import jsonstream
-from connectors.chatgpt.jsonbytes import BrokenJsonError, decode
+from connectors.chatgpt.jsonbytes import BrokenJsonError, decode, has_each_name_once
 
 from .test_content import JSON
 
@@ -24,7 +24,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def elements(source: io.BytesIO) -> Iterator[Any]:
-    return (decode(one.raw) for one in jsonstream.elements(source))
+    return (decode(one) for one in jsonstream.elements(source))
 
 
 @given(st.lists(JSON, max_size=5), st.sampled_from([None, 1]), st.booleans())
@@ -76,7 +76,7 @@ def test_large_elements_are_held_as_their_bytes(monkeypatch: pytest.MonkeyPatch)
 
     tracemalloc.start()
     try:
-        sizes = [len(one.raw) for one in jsonstream.elements(source)]
+        sizes = [len(one) for one in jsonstream.elements(source)]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -87,3 +87,39 @@ def test_large_elements_are_held_as_their_bytes(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_byte_order_mark_is_passed_over() -> None:
     assert list(elements(io.BytesIO(b"\xef\xbb\xbf[1]"))) == [1]
+
+
+ALIKE = st.recursive(
+    st.sampled_from(["}, {", '"}, {"a": ', 1, None]),
+    lambda inner: st.lists(st.fixed_dictionaries({"a": inner}), max_size=3) | st.lists(inner, max_size=2),
+    max_leaves=8,
+)
+OBJECTS = st.lists(st.fixed_dictionaries({"a": ALIKE}, optional={"b": JSON}), max_size=5)
+
+
+@settings(max_examples=60)
+@given(OBJECTS, st.sampled_from([None, 1]), st.integers(1, 200))
+def test_objects_that_begin_alike_are_told_apart(values: list[Any], indent: int | None, chunk: int) -> None:
+    text = json.dumps(values, indent=indent)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonstream, "CHUNK_BYTES", chunk)
+        read = list(elements(io.BytesIO(text.encode())))
+
+    assert read == values
+
+
+PAIRS = st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d,e", "f\\u002c"]), JSON.map(json.dumps)), max_size=4)
+
+
+@settings(max_examples=60)
+@given(PAIRS)
+def test_a_name_that_stands_twice_is_noticed(pairs: list[tuple[str, str]]) -> None:
+    raw = "{" + " , ".join(f'"{name}": {value}' for name, value in pairs) + "}"
+
+    assert not has_each_name_once(raw.encode()) or len(json.loads(raw)) == len(pairs)
+
+
+def test_an_object_of_plain_names_has_each_once() -> None:
+    assert has_each_name_once(b'{"a": [1, 2, ","], "b": {"a": 1, "b": 2}, "c": "{,}"}')
+    assert has_each_name_once(b"{}")

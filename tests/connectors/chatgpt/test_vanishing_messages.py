@@ -8,6 +8,7 @@ import pytest
 
 from connectors.chatgpt.told_trees import ToldTrees
 from pdpp_worker.connector import Message, Record
+from pdpp_worker.stored_files.file_store import FileStore
 from tests.support.connectors import start
 
 from .conftest import TREES, Holder, gaps, skips
@@ -100,9 +101,9 @@ def test_a_tree_that_begins_in_the_middle_is_read_again_until_two_walks_agree() 
 
 
 def test_a_damaged_note_of_a_tree_is_an_empty_one(tmp_path: Any) -> None:
-    trees = ToldTrees(tmp_path, "run-1")
+    trees = ToldTrees(FileStore(tmp_path), "run-1")
     trees.compare("a", ["n1"])
     (note,) = tmp_path.rglob("*.json")
     note.write_text("{")
 
-    assert ToldTrees(tmp_path, "run-2").compare("a", ["n2"]).vanished == []
+    assert ToldTrees(FileStore(tmp_path), "run-2").compare("a", ["n2"]).vanished == []

@@ -51,6 +51,14 @@ LINES = st.fixed_dictionaries(
 )
 
 
+def parts_of(record: dict[str, Any]) -> list[Any]:
+    """The parts of the message that a record was made from."""
+    spoken = [part for part in record["parts"] if isinstance(part, dict) and part.get("type") == "text"]
+    if len(spoken) != 1 or "text" in spoken[0] or not record["content"]:
+        return list(record["parts"])
+    return [part | {"text": record["content"]} if part is spoken[0] else part for part in record["parts"]]
+
+
 def line_of(record: dict[str, Any]) -> dict[str, Any]:
     """The line that a record was made from."""
     line = dict(record.get("extra", {}))
@@ -58,7 +66,7 @@ def line_of(record: dict[str, Any]) -> dict[str, Any]:
     if "role" in record:
         line["type"] = record["role"]
         if "message" in record:
-            spoken = record.get("parts", record.get("content"))
+            spoken = parts_of(record) if "parts" in record else record.get("content")
             line["message"] = record["message"] | ({} if spoken is None else {"content": spoken})
         return line
     line |= {} if record["event_type"] == "untyped" else {"type": record["event_type"]}
@@ -104,6 +112,16 @@ def test_a_message_is_kept_whole_with_all_its_parts() -> None:
     assert record["parts"] == parts
     assert record["message"] == {"role": "user"}
     assert record["extra"]["toolUseResult"] == {"stdout": "a"}
+
+
+def test_the_text_of_the_only_text_part_is_held_once() -> None:
+    thought, call = {"type": "thinking", "thinking": "hm"}, {"type": "tool_use", "id": "t1", "input": {"text": "x"}}
+    line = said("u1", [thought, {"type": "text", "text": "hello", "citations": []}, call])
+
+    record = message_record(line, PLACE, b"")
+
+    assert record["content"] == "hello"
+    assert record["parts"] == [thought, {"type": "text", "citations": []}, call]
 
 
 def test_the_key_names_the_transcript_and_the_uuid() -> None:

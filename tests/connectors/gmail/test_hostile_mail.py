@@ -53,7 +53,7 @@ def test_a_mail_whose_page_takes_long_to_take_apart_is_one_gap(owner: Holder, fo
     (gap,) = gaps(said)
     assert gap.stream == "message_bodies"
     assert gap.last_error is not None
-    assert "the HTML of the message is not read: it takes more than" in gap.last_error
+    assert "the HTML of the message is not read: it takes more than 0.5 s to read" in gap.last_error
     assert set(owner.by_subject()) == {"good", "bad"}
     assert owner.by_subject("message_bodies")["good"]["body_text"] == "Good morning.\n"
 

@@ -24,6 +24,7 @@ from connectors.gmail.local import mime
 from connectors.gmail.local.mime import MOST_PARTS, parsed
 from connectors.gmail.structure import structure
 from pdpp_worker.connector import ShapeError, Throttled
+from pdpp_worker.stored_files.file_store import FileStore
 
 ENTRIES = st.builds(
     MessageEntry,
@@ -277,7 +278,7 @@ def test_words_about_one_message_are_no_outcome_of_the_server() -> None:
 
 
 def test_the_same_content_is_kept_once(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    files = Files(tmp_path)
+    files = Files(FileStore(tmp_path))
 
     one, two = files.keep(iter([b"a", b"b"])), files.keep(iter([b"ab"]))
 

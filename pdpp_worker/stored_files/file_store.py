@@ -1,0 +1,209 @@
+"""The files of one connection: each is written whole or not at all, encrypted where the owner wants it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.secret_keys import Keys
+from pdpp_worker.stored_files import clear_trees, file_forms, replacing
+from pdpp_worker.stored_files.sealing import MARK, SealedWriter
+from pdpp_worker.stored_files.tree_lock import Sealing
+
+
+class FileStore:
+    """Reads and writes the files of one connection by their paths, which are relative to its directory.
+
+    All methods raise ConfigurationError, with the name of the file or the directory, where one cannot be written, or
+    where an encrypted one cannot be opened.
+    """
+
+    def __init__(self, root: Path, sealing: Sealing | None = None) -> None:
+        """`sealing` None: all files are in the clear, as in a trial of an account."""
+        self.root, self._sealing = root, sealing
+        self._folders: set[str] = set()
+        self._open = ExitStack()
+        self._is_flushed, self._is_open = True, False
+
+    def open_directory(self, kept: Collection[str] = ()) -> Path:
+        """The connection's directory, which is made if it is missing, with all files in the clear until `close`.
+
+        For code that reads and writes files by itself, such as a program. `kept`: folders that it has nothing to do
+        with; they stay as they are.
+        """
+        if not self._is_open:
+            self._open.enter_context(self.in_clear(kept=kept))
+            self._is_open = True
+        return self.root
+
+    def at(self, directory: Path) -> FileStore:
+        """The files of another directory, kept as these are; for a part of this one that is reached in another way."""
+        return FileStore(directory, self._sealing)
+
+    @contextmanager
+    def in_clear(self, name: str = "", *, kept: Collection[str] = ()) -> Iterator[Path]:
+        """One file in the clear for the block, with those that SQLite puts beside it; without a name all but `kept`.
+
+        Raises:
+            UpstreamError: somebody else used them all the while.
+        """
+        with _usable(self.root):
+            self.make_folder("")
+        if self._sealing is None:
+            yield self.root / name
+            return
+        with clear_trees.in_clear(self.root, self._sealing, name, kept):
+            yield self.root / name
+
+    def open(self, path: str) -> BinaryIO:
+        """The clear bytes of a file, from any place in it; raises FileNotFoundError where it is not there."""
+        try:
+            return file_forms.open_clear(self.root / path, self._sealing.keys if self._sealing is not None else None)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ConfigurationError(f"{self.root / path} cannot be read: {error.strerror}.") from None
+
+    def read(self, path: str, size: int = -1) -> bytes:
+        """The first bytes of a file, or all; raises FileNotFoundError where it is not there."""
+        with self.open(path) as file:
+            return file.read(size)
+
+    def size(self, path: str) -> int | None:
+        """The clear bytes of a file; None where it is not there."""
+        with _usable(self.root):
+            try:
+                place = self.root / path
+                return place.stat().st_size if self._sealing is None else file_forms.size_of(place)
+            except FileNotFoundError:
+                return None
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder."""
+        with suppress(FileNotFoundError), os.scandir(self.root / folder) as found:
+            return [one.name for one in found if not one.name.startswith(file_forms.UNFINISHED)]
+        return []
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put a file there; it is on the disk after the next `flush`."""
+        with self.draft() as draft:
+            draft.write(content)
+            draft.keep(path)
+
+    @contextmanager
+    def draft(self) -> Iterator[Draft]:
+        """A file that is begun in the block and has its name at the end; without one nothing is left of it."""
+        draft = Draft(self, self.root)
+        try:
+            yield draft
+        finally:
+            draft.discard()
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+        with _usable(self.root):
+            (self.root / path).unlink(missing_ok=True)
+
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name."""
+        with _usable(self.root):
+            (self.root / path).rename(self.root / to)
+
+    def flush(self) -> None:
+        """Bring to the disk what was written, before a record names it: all at once, not a wait for each file."""
+        if not self._is_flushed:
+            with _usable(self.root):
+                replacing.to_disk(self.root)
+            self._is_flushed = True
+
+    def close(self) -> None:
+        """Encrypt what was opened. A file that cannot be encrypted stays in the clear; the log says so."""
+        self._is_open = False
+        self._open.close()
+
+    def make_folder(self, folder: str) -> None:
+        """Make a folder, once."""
+        if folder not in self._folders:
+            (self.root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folders.add(folder)
+
+    def put_in_place(self, unfinished: Path, path: str, keys: Keys | None) -> None:
+        """Give a whole file its name, under the keys as they are now."""
+        self.make_folder(path.rpartition("/")[0])
+        self._is_flushed = False
+        if self._sealing is None:
+            unfinished.replace(self.root / path)
+            return
+        with self._sealing.lock.briefly():
+            if keys is not None:
+                self._sealing.lock.mark()
+                if (now := self._sealing.keys()) is not keys:  # one was added meanwhile
+                    unfinished = file_forms.reseal_file(unfinished, now) or unfinished
+            unfinished.replace(self.root / path)
+
+    def keys_for(self, beginning: bytes) -> Keys | None:
+        """The keys for a file that begins so; None: it is written in the clear."""
+        if self._sealing is None or not (self._sealing.is_wanted or beginning.startswith(MARK)):
+            return None
+        return self._sealing.keys()
+
+
+class Draft:
+    """A file that is being written, and has no name yet."""
+
+    def __init__(self, store: FileStore, root: Path) -> None:
+        self._store, self._root = store, root
+        self._at = file_forms.unfinished_in(root)
+        self._beginning = b""
+        self._keys: Keys | None = None
+        self._file: BinaryIO | None = None
+        self._out: BinaryIO | SealedWriter | None = None
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes."""
+        with _usable(self._root):
+            if self._out is not None:
+                self._out.write(chunk)
+                return
+            self._beginning += chunk
+            if len(self._beginning) >= len(MARK):
+                self._begin()
+
+    def keep(self, path: str, *, at_once: bool = False) -> None:
+        """End the file and give it its name; it is on the disk after the next `flush`, or when this returns."""
+        with _usable(self._root):
+            file = self._file or self._begin()
+            if isinstance(self._out, SealedWriter):
+                self._out.end()
+            file.flush()
+            if at_once:
+                os.fsync(file.fileno())
+            file.close()
+            self._store.put_in_place(self._at, path, self._keys)
+
+    def discard(self) -> None:
+        """Leave nothing of it, unless it was kept."""
+        if self._file is not None:
+            self._file.close()
+            self._at.unlink(missing_ok=True)
+
+    def _begin(self) -> BinaryIO:
+        """Open the file in the form in which it is written, which depends on its first bytes."""
+        self._store.make_folder("")
+        self._keys = self._store.keys_for(self._beginning)
+        self._file = file = file_forms.new_file(self._at)
+        self._out = file if self._keys is None else SealedWriter(file, self._keys)
+        self._out.write(self._beginning)
+        return file
+
+
+@contextmanager
+def _usable(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"Files cannot be kept in {root}: {error.strerror or error}.") from None
