@@ -38,7 +38,7 @@ def read_reference(settings: Settings, name: str, reference: str) -> str:
 
 
 def _from_variable(settings: Settings, name: str, variable: str) -> str:
-    value = settings.credential_variable(variable)
+    value = settings.variable(variable)
     if not value:
         raise ConfigurationError(f"The credential {name} is to come from the variable {variable}, which is not set.")
     return value

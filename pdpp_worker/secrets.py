@@ -96,14 +96,14 @@ class Redactor:
     """Masks the secrets of one connection wherever text leaves for a log, an event or a row."""
 
     def __init__(self) -> None:
-        self._known: list[str] = []
+        self._known: tuple[str, ...] = ()
         """The longest first: one may be part of another."""
 
     def learn(self, secret: SecretStr) -> SecretStr:
         """Remember a secret that was handed out, and hand it on."""
         value = secret.get_secret_value()
         if len(value) >= _SHORTEST_MASKED:
-            self._known = sorted({*self._known, *forms_of(value)}, key=len, reverse=True)
+            self._known = tuple(sorted({*self._known, *forms_of(value)}, key=len, reverse=True))
         return secret
 
     def __call__(self, text: str) -> str:

@@ -213,8 +213,8 @@ class Settings(BaseSettings):
         """The environment that any program needs, and nothing of it that is the owner's."""
         return {name: os.environ[name] for name in PLATFORM_VARIABLES if name in os.environ}
 
-    def credential_variable(self, name: str) -> str | None:
-        """The value behind a credential reference `env:NAME`, or None when the variable is unset."""
+    def variable(self, name: str) -> str | None:
+        """The value of a variable that is no setting, as behind a credential `env:NAME`; None: it is unset."""
         return os.environ.get(name)
 
     def browser_environment(self) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +15,13 @@ from hypothesis import strategies as st
 
 from pdpp_worker import logs
 from pdpp_worker.cli import output
+from pdpp_worker.cli.commands import export
 from pdpp_worker.cli.prompts import Terminal
 from pdpp_worker.inert import lines, one_line
 from pdpp_worker.protocol.messages import Interaction
 from pdpp_worker.settings import Settings
 
-STEERING = "a\x1b]0;x\x07\u202egnp.exe\u2066\x9b2J\r\ud800\u2028z"
+STEERING = "a\x7f\x1b]0;x\x07\u202egnp.exe\u2066\x9b2J\r\ud800\u2028z"
 BAD = frozenset(STEERING) - frozenset("a]0;xgnp.e2Jz")
 
 WAYS: dict[str, Callable[[str], object]] = {
@@ -47,6 +50,32 @@ def test_an_output_shows_it_inert(way: str, capsys: pytest.CaptureFixture[str]) 
     shown = printed.out + printed.err
     assert "gnp.exe" in shown
     assert not BAD & set(shown)
+
+
+def test_an_export_to_a_terminal_is_inert(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _exported(f'{{"a": "{STEERING}"}}\n', os.openpty(), monkeypatch)
+
+    assert not (BAD - {"\r"}) & set(shown)
+    assert json.loads(shown) == {"a": STEERING}
+    assert shown.count("\r") == 1  # which the terminal adds to the end of the line
+
+
+def test_an_export_to_a_pipe_is_as_it_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = STEERING.replace("\ud800", "") + "\n"
+
+    assert _exported(held, os.pipe(), monkeypatch) == held
+
+
+def _exported(text: str, ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What arrives at the first end of a text that a command exports to the second one."""
+    reading, writing = ends
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        with export.standard_output() as file:
+            file.write(text)
+        found = os.read(reading, 4096).decode()
+    os.close(reading)
+    return found
 
 
 def test_titles_and_names_in_a_connectors_prompt_are_inert(

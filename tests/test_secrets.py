@@ -6,8 +6,10 @@ import base64
 import json
 import os
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from urllib.parse import quote
 
 import pytest
@@ -315,6 +317,26 @@ class OneEntry(KeyringBackend):
 """
 
 
+Escape = Callable[[str], str]
+ESCAPES: list[Escape] = [
+    lambda letter: quote(letter, safe=""),
+    lambda letter: "".join(f"%{byte:02x}" for byte in letter.encode()),
+    lambda letter: json.dumps(letter)[1:-1].upper().replace("\\U", "\\u") if not letter.isascii() else letter,
+    lambda letter: "".join(f"\\u{letter.encode('utf-16-be').hex()[at : at + 4]}" for at in _halves(letter)),
+    lambda letter: "".join(f"\\x{byte:02x}" for byte in letter.encode()),
+]
+"""Ways to write one letter."""
+AGAIN: list[Escape] = [str, lambda text: quote(text, safe=""), lambda text: json.dumps(text)[1:-1]]
+"""Ways to escape the whole of it once more."""
+LETTERS = "gGzZ/+=&<\"' \u00e9\u00df\u20ac\U0001f600"
+"""None of them is a digit of hex: one that follows a cut escape could be part of it."""
+secrets_to_escape = st.text(LETTERS, min_size=8, max_size=30).map(str.strip).filter(lambda one: len(compact(one)) >= 8)
+
+
+def _halves(letter: str) -> range:
+    return range(0, len(letter.encode("utf-16-be")) * 2, 4)
+
+
 class TestRedactor:
     """No secret that was handed out leaves in a text."""
 
@@ -357,6 +379,30 @@ class TestRedactor:
         ]
 
         assert all(MASK in redactor(text) for text in shown)
+
+    @given(st.integers(), secrets_to_escape, st.sampled_from(AGAIN))
+    def test_no_mixture_of_escapes_hides_a_secret(self, seed: int, secret: str, again: Escape) -> None:
+        redactor = Redactor()
+        redactor.learn(SecretStr(secret))
+        random = Random(seed)
+        shown = again("".join(random.choice(ESCAPES)(letter) for letter in secret))
+
+        assert redactor(f"it is ({shown}).") == f"it is ({MASK})."
+
+    @pytest.mark.parametrize("between", [":", " ", "-", ", ", "\\x", " 0x", ", 0X", "%", "_"])
+    def test_no_separator_between_hex_digits_hides_a_secret(self, between: str) -> None:
+        redactor = Redactor()
+        redactor.learn(SecretStr(SECRET))
+        shown = between.join(f"{byte:02X}" if byte % 2 else f"{byte:02x}" for byte in SECRET.encode())
+
+        assert redactor(f"it is <{between.strip(':, -_')}{shown}>") == f"it is <{MASK}>"
+
+    def test_an_escape_that_is_cut_is_within_a_secret(self) -> None:
+        redactor = Redactor()
+        redactor.learn(SecretStr("TopSecret/Token"))
+
+        assert redactor.ends_within("it is %54%6f%70%53%6")
+        assert not redactor.ends_within("it is %54%6f%70%53%60.")
 
     def test_a_secret_of_several_lines_is_masked_line_by_line(self) -> None:
         redactor = Redactor()

@@ -40,7 +40,7 @@ def check_tools(manifest: Manifest) -> None:
 
 def _is_there(tool: ExternalTool) -> bool:
     """Whether it shows that it is there, as its connector looks for it: a manifest chooses what is run here too."""
-    program = (get_settings().credential_variable(tool.env) if tool.env else None) or tool.executable
+    program = (get_settings().variable(tool.env) if tool.env else None) or tool.executable
     if (found := accounts(get_settings())) and (there := shutil.which(program)) is not None:
         with borrowed(found, 0) as account:
             return _exit_code([there, *tool.arguments], account) == tool.exit_code

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
+from pdpp_worker import trees
 from pdpp_worker.browser import sealed
 from pdpp_worker.local import locks
 from pdpp_worker.local.embedded import make_directory
@@ -117,6 +117,6 @@ def remove_at(profile: Path, *, timeout_s: float = 0.0) -> None:
         TimeoutError: somebody used it all the while.
     """
     with opened(profile, timeout_s=timeout_s):
-        shutil.rmtree(profile)
+        trees.remove(profile)
         sealed_file(profile).unlink(missing_ok=True)
     profile.with_name(f"{profile.name}.lock").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pdpp_worker.inert import one_line
+from pdpp_worker.inert import escaped, one_line
 
 if TYPE_CHECKING:  # what goes to a pipe is written without it
     from rich.console import Console
@@ -143,4 +143,4 @@ def print_json_line(value: Any) -> None:
 def _json(value: Any, indent: int | None = None) -> str:
     from pdpp_worker.coverage.documents import plain  # which knows every view, where most output needs none
 
-    return json.dumps(value, default=plain, indent=indent)
+    return escaped(json.dumps(value, default=plain, indent=indent))

@@ -31,7 +31,7 @@ def tell_ends(session: Session, views: Sequence[RunView]) -> NoReturn:
 
 
 def _still_missing(view: RunView, gaps: int) -> list[str]:
-    """What a run that succeeded says nothing of: gaps that earlier ones left."""
+    """A sentence about gaps that earlier runs left, of which a run that succeeded says nothing."""
     if view.status != "succeeded" or not gaps:
         return []
     count = f"{gaps:,} gap{'' if gaps == 1 else 's'}"

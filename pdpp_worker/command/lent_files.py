@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pdpp_worker import trees
 from pdpp_worker.command.connector_user import Account
 
 _HOME, _SCRATCH = ".home", ".tmp"
@@ -31,7 +31,7 @@ def lent(files: Path, account: Account, *, kept: Collection[str]) -> Iterator[Ma
     ours = os.geteuid(), os.getegid()
     _empty(files / _SCRATCH)
     for name in (_HOME, _SCRATCH):
-        (files / name).mkdir(mode=0o700, exist_ok=True)
+        _make(files / name)
     try:
         _give(files, (account.uid, account.gid), kept)
         yield {"HOME": str(files / _HOME), "TMPDIR": str(files / _SCRATCH), "USER": f"pdpp-{account.uid}"}
@@ -40,17 +40,25 @@ def lent(files: Path, account: Account, *, kept: Collection[str]) -> Iterator[Ma
         _empty(files / _SCRATCH)
 
 
+def _make(folder: Path) -> None:
+    """Make a directory; what else a program has left in its place is removed, and no link is followed."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        folder.unlink()
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _give(files: Path, owner: tuple[int, int], kept: Collection[str]) -> None:
-    """Change the owner of everything below, then of the directory itself; no link is followed."""
-    top = True
-    for _, folders, names, folder in os.fwalk(files, follow_symlinks=False):
-        if top:
-            folders[:] = [name for name in folders if name not in kept]
+    """Change the owner of the directory and of everything below; no link is followed."""
+    skipped = kept
+    for folder in trees.folders(files, without=kept):
+        if skipped is kept:
             os.fchown(folder, *owner)
-        top = False
-        for name in (*folders, *names):
-            with suppress(FileNotFoundError):
-                _give_one(name, folder, owner)
+        with os.scandir(folder) as entries:
+            for one in entries:
+                if one.name not in skipped:
+                    with suppress(FileNotFoundError):
+                        _give_one(one.name, folder, owner)
+        skipped = ()
 
 
 def _give_one(name: str, folder: int, owner: tuple[int, int]) -> None:
@@ -61,6 +69,9 @@ def _give_one(name: str, folder: int, owner: tuple[int, int]) -> None:
 
 
 def _empty(scratch: Path) -> None:
-    if scratch.is_symlink():
-        scratch.unlink()
-    shutil.rmtree(scratch, ignore_errors=True)
+    """Remove what a run has left there; where that takes long, a later one goes on."""
+    with suppress(OSError):
+        if scratch.is_dir() and not scratch.is_symlink():
+            trees.remove(scratch)
+        else:
+            scratch.unlink()

@@ -24,7 +24,7 @@ from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues, starts_on
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.local.endpoints import Endpoints, resolve
-from pdpp_worker.owner import lookup, program_user, schema
+from pdpp_worker.owner import lookup, program_user, removal, schema
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.session import Database
 from pdpp_worker.pacing.bucket import connect
@@ -36,6 +36,7 @@ from pdpp_worker.store.views.event_views import StuckThreads
 POSTGRES, REDIS = (14, 0), (6, 2)
 """Oldest versions that will do."""
 FREE_BYTES = 1_000_000_000
+_REMOVAL_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def _database_checks(settings: Settings, db: Database) -> Iterator[Check]:
         found = outlook.read(settings, connection)
         stuck = event_views.stuck_lately(connection)
     yield from _progress_checks(found)
+    yield _check("removed connections", lambda: _removed_files(settings, db))
     yield from (_stuck(one) for one in stuck)
     yield from _variable_checks(rows)
     vault = Vault(settings)
@@ -173,6 +175,14 @@ def _progress_checks(found: list[Outlook]) -> Iterator[Check]:
         )
     if not kept:
         yield Check("progress", True, "no connection stands still")
+
+
+def _removed_files(settings: Settings, db: Database) -> str:
+    """Removals that did not come to their end are tried again, as only that tells why."""
+    left = removal.clean(settings, db, within_s=_REMOVAL_S).left
+    if left:
+        raise ConfigurationError("; ".join(left))
+    return "this machine keeps no files of them"
 
 
 def _stuck(one: StuckThreads) -> Check:

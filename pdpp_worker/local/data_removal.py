@@ -6,12 +6,13 @@ It imports the standard library alone, so that it works where `make clean` has r
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
+from pdpp_worker import trees
 from pdpp_worker.errors import ConfigurationError, NotFoundError, PdppError
 from pdpp_worker.local import locks
 from pdpp_worker.local.embedded.server import SUPERVISOR_LOCK
@@ -50,11 +51,17 @@ def is_used(folder: Path) -> bool:
 def size(folder: Path) -> int:
     """The bytes of all files in a folder."""
     total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):  # who uses the directory may remove files meanwhile
-                total += os.lstat(Path(root) / name).st_size
+    with suppress(OSError):  # who uses the directory may remove a part of it meanwhile
+        for one in trees.folders(folder):
+            with os.scandir(one) as entries:
+                total += sum(_size(entry) for entry in entries)
     return total
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    with suppress(FileNotFoundError):  # as above
+        return 0 if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_size
+    return 0
 
 
 def question(folder: Path) -> str:
@@ -79,7 +86,7 @@ def remove(folder: Path) -> None:
     question(folder)
     held = hold_fleet(folder)
     try:
-        shutil.rmtree(folder.resolve())  # the owner may have put a link to another disk in its place
+        trees.remove(folder.resolve(), within_s=inf)  # the owner may have put a link to another disk in its place
     finally:
         os.close(held)
 

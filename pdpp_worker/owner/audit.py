@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pdpp_worker.owner.lookup import ConnectionRow
+from pdpp_worker.settings import get_settings
 from pdpp_worker.store import audit_rows
 
 _acting: ContextVar[str | None] = ContextVar("acting", default=None)
@@ -35,9 +36,11 @@ def note(connection: Connection, action: str, row: ConnectionRow | None, **data:
 
 
 def _account() -> str:
-    """The account of this process: `user@host`."""
+    """The account of this process, `user@host`, as the system names it; and whom sudo names, which root can make up."""
+    uid = os.getuid()
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # an account of a container may have no name
-        user = str(os.geteuid())
-    return f"{user}@{socket.gethostname()}"
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:  # an account of a container may have no name
+        user = str(uid)
+    said = get_settings().variable("SUDO_USER")
+    return f"{user}@{socket.gethostname()}" + (f" (said to be {said})" if said else "")

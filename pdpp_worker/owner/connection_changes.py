@@ -68,7 +68,8 @@ def add(
         connections.pause(connection, new, paused)
         edits.set_as_fleet_user(connection, new, as_fleet_user)
         row = connections.by_id(connection, new)
-        audit.note(connection, "connection.add", row, connector=connector, credentials=sorted(credentials))
+        began = {"settings": dict(settings), "min_interval_ms": min_interval_ms, "paused": paused, **_told(schedule)}
+        audit.note(connection, "connection.add", row, connector=connector, credentials=sorted(credentials), **began)
     record_tables.keep_in_step(db)
 
 
@@ -91,7 +92,7 @@ def change(
         row = find(connection, name)
         if schedule is not None:
             _store_schedule(connection, row.id, schedule)
-            audit.note(connection, "schedule.set", row, every_s=schedule.every_s, cron=schedule.cron)
+            audit.note(connection, "schedule.set", row, **_told(schedule))
         if assignments:
             _change_settings(connection, row, assignments)
         if as_fleet_user is not None:
@@ -175,3 +176,8 @@ def _store_schedule(connection: Connection, connection_id: int, schedule: Schedu
             jitter_s=schedule.jitter_s,
             next_run_at=reading.now(connection),
         )
+
+
+def _told(schedule: Schedule | None) -> dict[str, Any]:
+    """The values of a schedule, for the audit log."""
+    return {} if schedule is None else {"every_s": schedule.every_s, "cron": schedule.cron}

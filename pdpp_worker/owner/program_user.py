@@ -9,8 +9,8 @@ from pdpp_worker.command.separation import Needs, separation
 from pdpp_worker.errors import ConfigurationError, UpstreamError
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.registry import CommandConnector
-from pdpp_worker.stored_files.connection_files import files_dir
 from pdpp_worker.settings import Settings
+from pdpp_worker.stored_files.connection_files import files_dir
 
 _APART = "pdpp-worker connection set"
 

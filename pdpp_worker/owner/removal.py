@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from pdpp_worker import trees
 from pdpp_worker.browser import profile
 from pdpp_worker.local import endpoints
 from pdpp_worker.owner import audit
@@ -42,9 +43,9 @@ def remove_files(settings: Settings, db: Database, row: ConnectionRow) -> Cleane
     return clean(settings, db)
 
 
-def clean(settings: Settings, db: Database) -> Cleaned:
+def clean(settings: Settings, db: Database, *, within_s: float = trees.REMOVE_S) -> Cleaned:
     """Remove the files that this host keeps of any removed connection."""
-    return Cleaned(*removed_files.remove(settings, db))
+    return Cleaned(*removed_files.remove(settings, db, within_s=within_s))
 
 
 def forget_rate(settings: Settings, row: ConnectionRow) -> str | None:

@@ -41,7 +41,7 @@ def main(path: Path) -> int:
     start = json.loads(sys.stdin.buffer.readline())
     try:
         definition = load_definition(path)
-        config = read_config(definition, get_settings().credential_variable)
+        config = read_config(definition, get_settings().variable)
         settings = settings_mark(config, secret_keys(definition, path.with_name("manifest.json")))
         return _serve(definition, config, settings, start, writer)
     except ConfigurationError as error:
@@ -52,7 +52,7 @@ def check(path: Path) -> int:
     """Ask the tap for its tables; returns the exit code: 0 when it named some."""
     try:
         definition = load_definition(path)
-        found = listed(definition.tap, read_config(definition, get_settings().credential_variable))
+        found = listed(definition.tap, read_config(definition, get_settings().variable))
         said: dict[str, Any] = {"tables": len(found)} if found else {"error": "the tap's --discover names no table"}
     except ConfigurationError as error:
         said = {"error": str(error)}

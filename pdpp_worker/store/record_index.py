@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
-from pdpp_worker.store.words import first_words_of
+from pdpp_worker.store.sought_words import first_words_of
 
 WORDS_CHARACTERS = 200_000
 """A record's text is found by its words up to here."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from pdpp_worker.errors import ConfigurationError
@@ -82,17 +83,25 @@ def files_below(root: Path, name: str = "", kept: Collection[str] = ()) -> Itera
 
     Removes files that a killed process left unfinished a day ago or earlier.
     """
-    for folder, folders, names in os.walk(root):
-        if folder == str(root):
-            folders[:] = [one for one in folders if one not in kept]
-        folders.sort()
-        if name:
-            folders.clear()
-        for one in sorted(names):
-            if name and one != name and not one.startswith(f"{name}-"):
-                continue
-            if _is_file(path := Path(folder, one)):
-                yield path
+    for path in _entries_below(root, only_top=bool(name), kept=kept):
+        if (not name or path.name == name or path.name.startswith(f"{name}-")) and _is_file(path):
+            yield path
+
+
+def _entries_below(root: Path, *, only_top: bool, kept: Collection[str]) -> Iterator[Path]:
+    """All that is no directory, however deep; a directory that cannot be read is left out."""
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=attrgetter("name"), reverse=True)
+        except OSError:
+            continue
+        below = [one.name for one in entries if one.is_dir(follow_symlinks=False)]
+        yield from (folder / one.name for one in reversed(entries) if not one.is_dir(follow_symlinks=False))
+        if not only_top:
+            waiting += [folder / one for one in below if folder != root or one not in kept]
 
 
 def _is_file(path: Path) -> bool:

@@ -10,7 +10,7 @@ from kombu.entity import Exchange, Queue
 from pdpp_worker import registry
 from pdpp_worker.local.endpoints import resolve
 from pdpp_worker.settings import get_settings
-from pdpp_worker.tasks import tolerant_transport
+from pdpp_worker.tasks import foreign_messages, tolerant_transport
 from pdpp_worker.tasks.broker import broker_settings
 from pdpp_worker.tasks.fleet_task import FleetTask
 
@@ -25,6 +25,7 @@ def configuration() -> dict[str, Any]:
     """Celery's configuration, made when it is first needed: an import opens nothing."""
     from beat_schedule import beat_schedule
 
+    foreign_messages.install()
     tolerant_transport.install()
     settings = get_settings()
     registry.check_ceilings(settings)
@@ -42,8 +43,6 @@ def configuration() -> dict[str, Any]:
         "task_send_sent_event": True,
         "worker_send_task_events": True,
         "worker_prefetch_multiplier": 1,
-        # Nothing is sent for later, so a worker that holds such a message has been handed somebody else's.
-        "worker_eta_task_limit": 1,
         "worker_max_tasks_per_child": 100,
         "worker_redirect_stdouts": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,

@@ -48,6 +48,7 @@ class FleetTask(Task):  # type: ignore[misc]
     """A task that tells once of an outage that it meets."""
 
     abstract = True
+    Request = "pdpp_worker.tasks.plain_request:PlainRequest"
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, *, most_waiting: int | None = None, **options: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from celery.exceptions import Ignore
@@ -13,6 +14,7 @@ from beat_schedule import MOST_WAITING
 from pdpp_worker import dispatch as dispatcher
 from pdpp_worker import watchdog
 from pdpp_worker.errors import ConfigurationError, PdppError
+from pdpp_worker.isolation import each
 from pdpp_worker.notices import notifier
 from pdpp_worker.owner import gap_filters, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
@@ -61,8 +63,7 @@ def _take_over() -> float | None:
     """Notify workers of runs whose worker is gone; returns the seconds until the next look."""
     with suppress(Ignore), told():
         found = dispatcher.take_over(services().db)
-        for due in found.runs:
-            notify(due)
+        _notify_all(found.runs)
         return found.next_s
     return None
 
@@ -130,13 +131,13 @@ def dispatch(**kwargs: Any) -> None:
     if arguments.abandoned:
         _takeover.look()
         return
-    for due in _dispatch(services()):
-        notify(due)
+    own = services()
+    _notify_all(dispatcher.dispatch(own.settings, own.db, waiting_queues()))
+    removed_files.remove(own.settings, own.db)  # after what is due, which it may not keep
 
 
-def _dispatch(own: Services) -> list[DueRun]:
-    removed_files.remove(own.settings, own.db)
-    return dispatcher.dispatch(own.settings, own.db, waiting_queues())
+def _notify_all(found: list[DueRun]) -> None:
+    each("workers cannot be notified", found, notify, name=attrgetter("run_id"))
 
 
 @app.task(name="pdpp.sweep.transient", throws=EXPECTED)  # type: ignore[untyped-decorator]

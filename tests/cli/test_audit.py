@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from tests.cli.conftest import Cli
 from tests.support.backlog import missing
 from tests.support.scripted import Scenario, manifest, record, state
 
-ME = f"{getpass.getuser()}@{socket.gethostname()}"
+ME = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
 
 
 @pytest.fixture
@@ -59,12 +60,26 @@ def test_every_change_of_an_owner_is_told_with_who_made_it(cli: Cli, account: Sc
     assert {(one["who"], one["connection"]) for one in told} == {(ME, "mine")}
 
 
-def test_a_connection_that_is_added_is_told(cli: Cli, account: Scenario) -> None:
-    cli.ok("connection", "add", "other", "--connector", "scripted", "--secret", "token=env:HOME")
+def test_who_it_was_is_asked_of_the_system_and_not_of_the_caller(
+    cli: Cli, account: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "alice")
+    CHANGES["rate.set"](cli)
+    monkeypatch.setenv("SUDO_USER", "bob")
+    CHANGES["schedule.pause"](cli)
 
-    assert [(one["action"], one["data"]) for one in cli.json_lines("audit", "other")] == [
-        ("connection.add", {"connector": "scripted", "credentials": ["token"]})
-    ]
+    assert [one["who"] for one in cli.json_lines("audit", "mine")] == [ME, f"{ME} (said to be bob)"]
+
+
+def test_a_connection_that_is_added_is_told_with_its_settings(cli: Cli, account: Scenario) -> None:
+    cli.ok("connection", "add", "other", "--connector", "scripted", "--secret", "token=env:HOME", "--set", "depth=7")
+
+    first, *others = cli.json_lines("audit", "other")
+
+    assert (first["action"], others) == ("connection.add", [])
+    assert (first["data"]["connector"], first["data"]["credentials"]) == ("scripted", ["token"])
+    assert first["data"]["settings"] == {"depth": 7}
 
 
 def test_a_setting_is_told_with_its_values_and_a_credential_without(cli: Cli, account: Scenario) -> None:

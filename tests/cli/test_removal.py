@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,3 +150,19 @@ def test_a_directory_that_no_removal_names_is_left_alone(scenario: Scenario, set
 
     assert removed_files.remove(settings, scenario.db) == (0, [])
     assert stranger.exists()
+
+
+def test_a_directory_that_cannot_be_removed_costs_no_other_one_and_doctor_tells_why(
+    cli: Cli, scenario: Scenario, settings: Settings, row: ConnectionRow
+) -> None:
+    files, browser = keep_files(settings, row)
+    outside = settings.data_dir / "outside"
+    files.rename(outside)
+    files.symlink_to(outside)  # which is not followed
+    cli("connection", "remove", "mine", "--yes")
+
+    checks = {one["what"]: one for one in json.loads(cli("doctor", "--json").stdout)}
+
+    assert not checks["removed connections"]["ok"]
+    assert str(files) in checks["removed connections"]["found"]
+    assert (browser.exists(), (outside / "private").exists()) == (False, True)

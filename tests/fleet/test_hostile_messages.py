@@ -38,6 +38,7 @@ def envelope(body: Any, **changes: Any) -> dict[str, Any]:
 
 
 GOOD = envelope([[], {}, {}])
+NEVER: list[Any] = ["9999-12-31T23:59:59+23:59", "0001-01-01T00:00:00+23:59", "2999-01-01T00:00:00", 5, {}]
 NO_JSON = [b"\x80\x04pickle", b"{", b"", b"nonsense", b"[" * 100_000]
 NO_MESSAGE: list[Any] = [None, 5, "text", [], {}, [1, 2], {"properties": 1}, {"properties": {}}]
 ODD: list[Any] = [
@@ -53,6 +54,7 @@ ODD: list[Any] = [
     {**GOOD, "headers": {**GOOD["headers"], "eta": "tomorrow"}},
     {**GOOD, "headers": {**GOOD["headers"], "expires": "never"}},
     {**GOOD, "headers": {**GOOD["headers"], "retries": "x", "timelimit": 7}},
+    *({**GOOD, "headers": {**GOOD["headers"], "eta": eta}} for eta in NEVER),
     envelope(None),
     envelope([1]),
     envelope({"args": 1}),
@@ -65,6 +67,7 @@ ORDERS: list[Any] = [
     envelope({"method": "ping", "arguments": 5}),
     envelope({"method": {}, "arguments": {}}),
     envelope({"method": "ping", "pattern": "(" * 50, "matcher": "pcre"}),
+    envelope({"method": "ping", "pattern": "(((.+)+)+)+%", "matcher": "pcre"}),
     envelope({"method": "ping", "destination": 5}),
     envelope({"method": "ping", "reply_to": "nowhere"}),
 ]

@@ -7,9 +7,11 @@ from celery.app.task import Context
 from redis import Redis
 
 from pdpp_worker.dispatch import dispatch
+from pdpp_worker.runtime import removed_files
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.runs import DueRun
+from pdpp_worker.tasks import tasks
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.doorbell import TURN, notify, waiting_queues
 from tests.support.scripted import Scenario, record
@@ -88,3 +90,20 @@ def test_a_message_for_another_turn_gives_none(scenario: Scenario) -> None:
 
     assert scenario.slice(run_id, turn=1) is None
     assert scenario.slice(run_id, turn=0) is not None
+
+
+def test_what_cannot_be_removed_of_a_connection_keeps_no_run_of_another_from_its_worker(
+    scenario: Scenario, redis: Redis, own_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario.send(record("a"))
+    scenario.queue()
+    monkeypatch.setattr(removed_files, "remove", _fail)
+
+    with pytest.raises(RecursionError):
+        tasks.dispatch()
+
+    assert waiting_queues() == {"collect"}
+
+
+def _fail(*_: object) -> None:
+    raise RecursionError

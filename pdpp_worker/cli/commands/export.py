@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from pdpp_worker.cli.output import note
 from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.inert import escaped
 from pdpp_worker.owner import exporting
 from pdpp_worker.owner.exporting import ExportedStream
 from pdpp_worker.owner.session import open_session
@@ -135,16 +136,29 @@ def _for_its_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+class _Terminal(io.TextIOWrapper):
+    def write(self, text: str, /) -> int:
+        return super().write(escaped(text))
+
+
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """UTF-8 without any translation, but that a terminal is not steered."""
+    kind = _Terminal if sys.stdout.isatty() else io.TextIOWrapper
+    out = kind(sys.stdout.buffer, encoding="utf-8", newline="")
+    try:
+        yield out
+        out.flush()
+    finally:
+        out.detach()
+
+
 @contextmanager
 def _open(path: Path | None) -> Iterator[TextIO]:
     """UTF-8 without any translation; None: standard output."""
     if path is None:
-        out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
-        try:
+        with standard_output() as out:
             yield out
-            out.flush()
-        finally:
-            out.detach()
         return
     with _unfinished(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         yield file

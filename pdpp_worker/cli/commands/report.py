@@ -34,6 +34,7 @@ from pdpp_worker.coverage.sentences import overall, sentence
 from pdpp_worker.coverage.stream import Interval, StreamCoverage
 from pdpp_worker.coverage.times import due, local
 from pdpp_worker.coverage.verdict import Availability
+from pdpp_worker.inert import escaped
 from pdpp_worker.owner import lookup
 from pdpp_worker.owner.session import open_session
 from pdpp_worker.store.views import gap_views, member_views
@@ -141,7 +142,7 @@ def _object(head: dict[str, Any], name: str, items: Iterable[Iterator[str]]) -> 
 
 
 def _json(value: Any) -> str:
-    return json_text.dumps(value, default=plain)
+    return escaped(json_text.dumps(value, default=plain))
 
 
 def _print(connection: Connection, parts: list[_Part], limit: int) -> None:

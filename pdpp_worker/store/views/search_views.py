@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
+from pdpp_worker.store.sought_words import query_of
 from pdpp_worker.store.views.reading import build
-from pdpp_worker.store.words import query_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Wanted(NamedTuple):
     """Which records are looked for; None is all. `after` is the place of the last one of the page before."""
 
     words: str | None = None
-    """As people write to search engines: words, "phrases in quotes" as words, OR, and - for not; see `store.words`."""
+    """As people write to search engines: words, "phrases in quotes" as words, OR, and - for not; see `store.sought_words`."""
     stream: str | None = None
     after: Place | None = None
     limit: int = 50

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.words import LONGEST, first_words_of, query_of, words_of
+from pdpp_worker.store.sought_words import LONGEST, first_words_of, query_of, words_of
 
 _TEXTS = st.text(max_size=60)
 
