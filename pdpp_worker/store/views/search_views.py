@@ -48,7 +48,7 @@ class Wanted(NamedTuple):
     """Which records are looked for; None is all. `after` is the place of the last one of the page before."""
 
     words: str | None = None
-    """As people write to search engines: words, "phrases in quotes" as words, OR, and - for not; see `store.sought_words`."""
+    """As people write to search engines: words, "phrases in quotes" as words, OR, and - for not."""
     stream: str | None = None
     after: Place | None = None
     limit: int = 50
