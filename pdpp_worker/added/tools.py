@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pdpp_worker.command.child import Child
-from pdpp_worker.command.connector_user import Account, accounts, borrowed
+from pdpp_worker.command.connector_user import Account, NoOtherUserError, accounts, borrowed
 from pdpp_worker.errors import ConfigurationError, ProtocolViolation
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.manifest_parts import ExternalTool
@@ -41,9 +41,14 @@ def check_tools(manifest: Manifest) -> None:
 def _is_there(tool: ExternalTool) -> bool:
     """Whether it shows that it is there, as its connector looks for it: a manifest chooses what is run here too."""
     program = (get_settings().variable(tool.env) if tool.env else None) or tool.executable
-    if (found := accounts(get_settings())) and (there := shutil.which(program)) is not None:
+    try:
+        found = accounts(get_settings())
+    except NoOtherUserError:
+        return True  # nothing is run here, as in a console in a container: its runs will tell
+    if found:
+        there = shutil.which(program)
         with borrowed(found, 0) as account:
-            return _exit_code([there, *tool.arguments], account) == tool.exit_code
+            return there is not None and _exit_code([there, *tool.arguments], account) == tool.exit_code
     with suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(
             [program, *tool.arguments],
