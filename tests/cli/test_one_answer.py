@@ -33,6 +33,7 @@ SILENT = {
     "data list",
     "db revision",
     "db stats",
+    "files list",
     "deletions list",
     "doctor",
     "events",
