@@ -21,7 +21,7 @@ from pdpp_worker.coverage import outlook
 from pdpp_worker.coverage.documents import connection_document
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import checking, connection_changes, lookup, schedule_rules
-from pdpp_worker.owner.session import open_session
+from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Place, Vault
@@ -34,6 +34,7 @@ Name = Annotated[str, typer.Argument(help="The connection's name.")]
 MinInterval = Annotated[
     str | None, typer.Option(help="Rate ceiling: least time between two requests, ms.", metavar="MS")
 ]
+TriedFirst = Annotated[bool, typer.Option(help="Try the account first, and save it only if that works.")]
 
 
 @app.command()
@@ -47,7 +48,7 @@ def add(
     timezone: Zone = None,
     min_interval_ms: MinInterval = None,
     paused: Annotated[bool, typer.Option("--paused", help="Do not collect on schedule yet.")] = False,
-    check: Annotated[bool, typer.Option(help="Try the account first, and save it only if that works.")] = True,
+    check: TriedFirst = True,
 ) -> None:
     """Add an account that works; it is collected at once and then on schedule."""
     connection_changes.check_name(name)  # before it asks for credentials
@@ -140,12 +141,22 @@ def set_(
     every: Every = None,
     cron: Cron = None,
     timezone: Zone = None,
+    check: TriedFirst = True,
 ) -> None:
-    """Change settings or the schedule."""
+    """Change settings or the schedule. Settings with which the account does not work are not saved."""
     schedule = schedule_rules.read(every, cron, timezone)
     with open_session() as session:
+        if check and settings:
+            _require_works_with(session, name, settings)
         connection_changes.change(session.db, name, settings or [], schedule)
     say(f"Changed {name}; its next run works with it.")
+
+
+def _require_works_with(session: Session, name: str, settings: list[str]) -> None:
+    with session.db.begin() as connection:
+        row = lookup.find(connection, name)
+    values = read_settings(registry.get(row.connector).manifest, settings, row.settings)
+    require_reached(session, checking.changed(row, values, {}))
 
 
 @app.command("set-rate")
@@ -165,9 +176,9 @@ def secret(
     name: Name,
     key: Annotated[str, typer.Argument(help="Which credential.")],
     source: Annotated[str, typer.Argument(help=f"{FORMS}.")] = "-",
-    check: Annotated[bool, typer.Option("--check", help="Try it first, and save it only if it works.")] = False,
+    check: TriedFirst = True,
 ) -> None:
-    """Replace a credential; gaps that waited for it are retried."""
+    """Replace a credential by one that works; gaps that waited for it are retried."""
     with open_session() as session:
         with session.db.begin() as connection:
             row = lookup.find(connection, name)
@@ -175,7 +186,7 @@ def secret(
         place = Place(row.connector, row.name, check_name(manifest, key))
         stored = read_source(Vault(session.settings), manifest, place, source)
         if check:
-            require_reached(session, checking.changed(row, row.settings, {key: stored}), otherwise="leave out --check")
+            require_reached(session, checking.changed(row, row.settings, {key: stored}))
         connection_changes.set_credentials(session.db, row, {key: stored})
     say(f"Replaced {key} of {name}; gaps that waited for it are due now.")
 
