@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from pdpp_worker.store import changes
 from pdpp_worker.store.tables import events
 from pdpp_worker.store.values import storable
 
@@ -28,4 +27,3 @@ def append_all(connection: Connection, what: Sequence[tuple[int, int | None, Eve
             for of, run_id, (kind, stream, data) in what
         ]
         connection.execute(insert(events), rows)
-        changes.tell(connection)
