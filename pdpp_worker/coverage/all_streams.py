@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pdpp_worker.coverage.outlook import Outlook
-from pdpp_worker.coverage.sentences import Facts, because, what_next
+from pdpp_worker.coverage.sentences import Facts, asked_of_owner, because, what_next
 from pdpp_worker.coverage.source_parts import may_belong
 from pdpp_worker.coverage.stream import (
     CompleteWalk,
@@ -98,6 +98,7 @@ class _Account:
             verdict=judged,
             because=because(judged, facts),
             next=what_next(judged, facts),
+            asked_of_owner=asked_of_owner(judged, facts),
             records=facts.judged.records if self._is_known(key) else None,
             missing=_items(facts),
             open_gaps=_by_kind(groups),

@@ -90,7 +90,7 @@ def read(connection: Connection, outlooks: Sequence[Outlook]) -> Home:
 
 
 def needs(outlook: Outlook, streams: Iterable[StreamCoverage]) -> list[Need]:
-    """List what waits for the owner at a connection."""
+    """List what waits for the owner at a connection, one for each cause."""
     view, by_sentence = outlook.view, dict[str, list[str]]()
     for message in view.asked_of_owner:
         by_sentence[f"Its connector asks you: {message}"] = []
@@ -99,8 +99,8 @@ def needs(outlook: Outlook, streams: Iterable[StreamCoverage]) -> list[Need]:
     if outlook.still is not None:
         by_sentence[f"It stands still: {outlook.still.because}."] = []
     for one in streams:
-        if one.verdict is Verdict.WAITING_FOR_OWNER:
-            by_sentence.setdefault(one.next, []).append(one.stream)
+        for action in one.asked_of_owner:
+            by_sentence.setdefault(action, []).append(one.stream)
     return [Need(view.id, view.name, sentence, names) for sentence, names in by_sentence.items()]
 
 
