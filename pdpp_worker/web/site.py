@@ -94,8 +94,10 @@ def make_app(console: Console) -> Starlette:
         Route("/health", lambda _: PlainTextResponse("ok")),
     ]
     hosts = frozenset(console.settings.web_hosts)
+    # A number in a path that is too long to be read is a ValueError.
+    nowhere = dict.fromkeys((404, ValueError), answers.nowhere(console))
     guard = Middleware(Guard, access=console.access, hosts=hosts)
-    return Starlette(routes=routes, middleware=[guard], exception_handlers={404: answers.nowhere(console)})
+    return Starlette(routes=routes, middleware=[guard], exception_handlers=nowhere)
 
 
 def _methods(path: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -44,12 +45,46 @@ def test_every_page_has_one_heading_and_a_title_before_and_after_a_run(
 
     assert html.count("<h1>") == 1
     assert "<title>" in html
+    assert ("data-live" in html) is not page.startswith("/connections/add")  # a form stays as it was filled in
 
 
 def test_every_page_is_tried() -> None:
     plain = {page.partition("?")[0].replace("/1", "/{id:int}") for page in EVERY_PAGE}
 
     assert plain == {path for path in PAGES if "/streams/" not in path}
+
+
+ASKED = (
+    "connection",
+    "stream",
+    "reason",
+    "status",
+    "after",
+    "before",
+    "since",
+    "until",
+    "period",
+    "page",
+    "rate",
+    "words",
+)
+
+
+@pytest.mark.parametrize("odd", ["\x00", "9" * 5000, "\u0663", "%", "\ufffd"])
+def test_no_text_that_is_asked_for_makes_a_page_fail(owner: Owner, scenario: Scenario, odd: str) -> None:
+    collect(scenario)
+    asked = dict.fromkeys(ASKED, odd)
+    owner.browser.timeout = 60
+    paths = [path.replace("{id:int}", "1").replace("{place:int}", "1") for path in PAGES if path != "/doctor"]
+    in_path = [f"/gaps/{quote(odd)}", f"/connections/1/streams/{quote(odd)}", f"/runs/{'9' * 5000}", f"/{quote(odd)}"]
+
+    found = {path: owner.browser.get(path, params=asked).status_code for path in paths}
+    found |= {path: owner.browser.get(path).status_code for path in in_path}
+    found |= {
+        f"POST {path}": owner.browser.post(path, data=asked).status_code for path in ("/records", "/records/export")
+    }
+
+    assert {path: status for path, status in found.items() if status not in (200, 400, 404)} == {}
 
 
 @pytest.mark.parametrize(
