@@ -109,7 +109,6 @@ class _Account:
             in_doubt=self._rows.doubts.get(key, _NO_DOUBTS).in_doubt,
             deletions_waiting=facts.judged.deletions_waiting,
             unknown_parts=list(facts.unknown),
-            next_attempt_at=self._next_try(groups),
             **self._when(groups),
             max_seen=covered.max_seen if covered else None,
             intervals=[Interval(*pair) for pair in covered.intervals] if covered else [],
@@ -120,6 +119,7 @@ class _Account:
     def _when(self, groups: list[GapGroup]) -> dict[str, Any]:
         expected, wait = self._outlook.expected(self._all, groups), self._outlook.wait
         return {
+            "next_attempt_at": self._next_try(groups),
             "done_at": expected.done_at if expected else None,
             "done_give_or_take_s": expected.spread.total_seconds() if expected else None,
             "waits_until": wait.until if wait else None,

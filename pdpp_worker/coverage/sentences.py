@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pdpp_worker.coverage.outlook import Gap, Outlook
-from pdpp_worker.coverage.sign_in import renewal
+from pdpp_worker.coverage.renewal import renewal
 from pdpp_worker.coverage.source_parts import unknown_because, unknown_next
 from pdpp_worker.coverage.stream import never_supplied
 from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Verdict, WalkEnd

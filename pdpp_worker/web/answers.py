@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -14,7 +15,6 @@ from starlette.responses import RedirectResponse, Response
 from pdpp_worker.errors import ConfigurationError, NotFoundError, PdppError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.owner.audit import acting_as
-from pdpp_worker.store.values import storable
 from pdpp_worker.store.views.reading import take_snapshot
 from pdpp_worker.web import rendering
 from pdpp_worker.web.access import SESSION_S
@@ -29,6 +29,7 @@ FOREIGN_HEADERS = {
     "x-frame-options": "SAMEORIGIN",
     "x-dns-prefetch-control": "off",
 }
+_ODD = re.compile("[\x00\ud800-\udfff]")
 FORM_BYTES = 1_000_000
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -145,7 +146,7 @@ async def read_form(request: Request) -> dict[str, list[str]] | None:
 
 def is_odd(text: str) -> bool:
     """Whether a text has a character that nothing held can have."""
-    return bool(storable(text) != text)
+    return _ODD.search(text) is not None
 
 
 def _odd(request: Request, fields: Mapping[str, list[str]]) -> PdppError | None:

@@ -11,7 +11,7 @@ import pytest
 
 from pdpp_worker.web.site import DOCUMENTS, FORMS, PAGES
 from tests.cli.conftest import Cli
-from tests.support.scripted import Scenario, record
+from tests.support.scripted import Scenario, manifest
 from tests.web.conftest import Owner, collect
 
 EVERY_PAGE = [
@@ -152,11 +152,16 @@ def test_home_answers_in_one_sentence_and_has_a_card_for_each_connection(owner: 
     )
 
 
-@pytest.mark.parametrize(("begun", "left_s"), [(True, 90.0), (False, None)])
-def test_a_run_at_work_tells_how_much_is_left_once_all_its_streams_have_begun(
-    owner: Owner, scenario: Scenario, *, begun: bool, left_s: float | None
+LATER = {"name": "later", "parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"}
+
+
+@pytest.mark.parametrize(
+    ("begun", "later", "left_s"), [(True, "later", 90.0), (False, "later", None), (False, LATER, 90.0)]
+)
+def test_a_run_at_work_tells_how_much_is_left_once_all_streams_that_depend_on_no_other_have_begun(
+    owner: Owner, scenario: Scenario, *, begun: bool, later: Any, left_s: float | None
 ) -> None:
-    scenario.send(record("a"))
+    scenario.install(lambda _start, _context: iter(()), manifest("items", later))
     run_id = scenario.queue()
     scenario.execute("UPDATE runs SET spent_s = 30")
     scenario.execute("DELETE FROM run_streams")
@@ -168,7 +173,7 @@ def test_a_run_at_work_tells_how_much_is_left_once_all_its_streams_have_begun(
     [card] = owner.json("/home.json")["cards"]
 
     assert card["left_s"] == left_s
-    assert ("about 1 min 30 s of work" in owner.get("/")) == begun
+    assert ("about 1 min 30 s of work" in owner.get("/")) == (left_s is not None)
 
 
 def test_what_waits_for_the_owner_is_named_with_the_streams(owner: Owner, scenario: Scenario) -> None:
