@@ -17,17 +17,15 @@ from pdpp_worker.owner.session import Session
 EXIT_CODES = {"reached": 0, "refused": 1, "untried": 3}
 
 
-def require_reached(session: Session, row: ConnectionRow, *, otherwise: str = "say --no-check") -> None:
+def require_reached(session: Session, row: ConnectionRow) -> None:
     """Say what an account reaches that is not saved so yet; one that cannot be tried passes with a note.
-
-    `otherwise`: how the owner saves it all the same.
 
     Raises:
         ConfigurationError: it does not work.
     """
     found = checking.check(session.settings, session.db, row)
     if found.finding is Finding.REFUSED:
-        raise ConfigurationError(f"{found.said} Nothing was saved; to save it all the same, {otherwise}.")
+        raise ConfigurationError(f"{found.said} Nothing was saved; to save it all the same, say --no-check.")
     (say if found.finding is Finding.REACHED else note)(found.said)
 
 

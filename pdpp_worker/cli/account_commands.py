@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from pdpp_worker.cli.removing import remove as remove_account
 from pdpp_worker.cli.schedule_options import Cron, Every, Zone
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import checking, connection_changes, lookup, schedule_rules
-from pdpp_worker.owner.session import open_session
+from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Place, Vault
@@ -28,6 +29,7 @@ Name = Annotated[str, typer.Argument(help="The connection's name.")]
 MinInterval = Annotated[
     str | None, typer.Option(help="Rate ceiling: least time between two requests, ms.", metavar="MS")
 ]
+TriedFirst = Annotated[bool, typer.Option(help="Try the account first, and save it only if that works.")]
 
 _FLEET_USER = "Let its program run as the fleet's user, and read all that this one may, where another cannot run it."
 
@@ -43,7 +45,7 @@ def add(
     timezone: Zone = None,
     min_interval_ms: MinInterval = None,
     paused: Annotated[bool, typer.Option("--paused", help="Do not collect on schedule yet.")] = False,
-    check: Annotated[bool, typer.Option(help="Try the account first, and save it only if that works.")] = True,
+    check: TriedFirst = True,
     as_fleet_user: Annotated[bool, typer.Option("--as-fleet-user", help=_FLEET_USER)] = False,
 ) -> None:
     """Add an account that works; it is collected at once and then on schedule."""
@@ -114,12 +116,23 @@ def set_(
     as_fleet_user: Annotated[
         bool | None, typer.Option("--as-fleet-user/--own-user", help=_FLEET_USER, show_default=False)
     ] = None,
+    check: TriedFirst = True,
 ) -> None:
-    """Change settings, the schedule, or as whom its program may run."""
+    """Change settings that the account works with, the schedule, or as whom its program may run."""
     schedule = schedule_rules.read(every, cron, timezone)
     with open_session() as session:
+        if check and settings:
+            _require_works_with(session, name, settings, as_fleet_user)
         connection_changes.change(session.db, name, settings or [], schedule, as_fleet_user=as_fleet_user)
     say(f"Changed {name}; its next run works with it.")
+
+
+def _require_works_with(session: Session, name: str, settings: list[str], as_fleet_user: bool | None) -> None:
+    with session.db.begin() as connection:
+        row = lookup.find(connection, name)
+    values = read_settings(registry.get(row.connector).manifest, settings, row.settings)
+    given = row if as_fleet_user is None else replace(row, as_fleet_user=as_fleet_user)
+    require_reached(session, checking.changed(given, values, {}))
 
 
 @app.command("set-rate")
@@ -139,9 +152,9 @@ def secret(
     name: Name,
     key: Annotated[str, typer.Argument(help="Which credential.")],
     source: Annotated[str, typer.Argument(help=f"{FORMS}.")] = "-",
-    check: Annotated[bool, typer.Option("--check", help="Try it first, and save it only if it works.")] = False,
+    check: TriedFirst = True,
 ) -> None:
-    """Replace a credential; gaps that waited for it are retried."""
+    """Replace a credential by one that works; gaps that waited for it are retried."""
     with open_session() as session:
         with session.db.begin() as connection:
             row = lookup.find(connection, name)
@@ -149,7 +162,7 @@ def secret(
         place = Place(row.connector, row.name, check_name(manifest, key))
         stored = read_source(Vault(session.settings), manifest, place, source)
         if check:
-            require_reached(session, checking.changed(row, row.settings, {key: stored}), otherwise="leave out --check")
+            require_reached(session, checking.changed(row, row.settings, {key: stored}))
         connection_changes.set_credentials(session.db, row, {key: stored})
     say(f"Replaced {key} of {name}; gaps that waited for it are due now.")
 

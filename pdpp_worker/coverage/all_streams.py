@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pdpp_worker.coverage.outlook import Outlook
-from pdpp_worker.coverage.sentences import Facts, because, what_next
+from pdpp_worker.coverage.sentences import Facts, asked_of_owner, because, what_next
 from pdpp_worker.coverage.source_parts import may_belong
 from pdpp_worker.coverage.stream import (
     CompleteWalk,
@@ -98,6 +98,7 @@ class _Account:
             verdict=judged,
             because=because(judged, facts),
             next=what_next(judged, facts),
+            asked_of_owner=asked_of_owner(judged, facts),
             records=facts.judged.records if self._is_known(key) else None,
             missing=_items(facts),
             open_gaps=_by_kind(groups),
@@ -108,7 +109,6 @@ class _Account:
             in_doubt=self._rows.doubts.get(key, _NO_DOUBTS).in_doubt,
             deletions_waiting=facts.judged.deletions_waiting,
             unknown_parts=list(facts.unknown),
-            next_attempt_at=self._next_try(groups),
             **self._when(groups),
             max_seen=covered.max_seen if covered else None,
             intervals=[Interval(*pair) for pair in covered.intervals] if covered else [],
@@ -119,6 +119,7 @@ class _Account:
     def _when(self, groups: list[GapGroup]) -> dict[str, Any]:
         expected, wait = self._outlook.expected(self._all, groups), self._outlook.wait
         return {
+            "next_attempt_at": self._next_try(groups),
             "done_at": expected.done_at if expected else None,
             "done_give_or_take_s": expected.spread.total_seconds() if expected else None,
             "waits_until": wait.until if wait else None,

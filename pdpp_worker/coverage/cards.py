@@ -90,7 +90,7 @@ def read(connection: Connection, outlooks: Sequence[Outlook]) -> Home:
 
 
 def needs(outlook: Outlook, streams: Iterable[StreamCoverage]) -> list[Need]:
-    """List what waits for the owner at a connection."""
+    """List what waits for the owner at a connection, one for each cause."""
     view, by_sentence = outlook.view, dict[str, list[str]]()
     for message in view.asked_of_owner:
         by_sentence[f"Its connector asks you: {message}"] = []
@@ -99,8 +99,8 @@ def needs(outlook: Outlook, streams: Iterable[StreamCoverage]) -> list[Need]:
     if outlook.still is not None:
         by_sentence[f"It stands still: {outlook.still.because}."] = []
     for one in streams:
-        if one.verdict is Verdict.WAITING_FOR_OWNER:
-            by_sentence.setdefault(one.next, []).append(one.stream)
+        for action in one.asked_of_owner:
+            by_sentence.setdefault(action, []).append(one.stream)
     return [Need(view.id, view.name, sentence, names) for sentence, names in by_sentence.items()]
 
 
@@ -121,7 +121,7 @@ def card(connection: Connection, outlook: Outlook, streams: Sequence[StreamCover
         obstacles=obstacles(outlook),
         run_id=run.id if run else None,
         progress=_progress(connection, run.id) if run else [],
-        left_s=run_views.left_s(connection, run.id) if run else None,
+        left_s=run_views.left_s(connection, run.id, _below(outlook)) if run else None,
         done_at=last.done_at if last else None,
         done_give_or_take_s=last.done_give_or_take_s if last else None,
         waits_until=wait.until if wait else None,
@@ -139,6 +139,11 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
         return Verdict.UNKNOWN
     first = next(one for one in Verdict if one in found)
     return Verdict.COMPLETE if first is Verdict.KNOWN_ABSENT and Verdict.COMPLETE in found else first
+
+
+def _below(outlook: Outlook) -> list[str]:
+    """The streams that depend on others."""
+    return [one.name for one in outlook.manifest.streams if one.parents] if outlook.manifest else []
 
 
 def _total(counts: Iterable[int | None]) -> int | None:

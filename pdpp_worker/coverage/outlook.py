@@ -16,7 +16,7 @@ from pdpp_worker.coverage.waits import Wait, next_try, wait_of
 from pdpp_worker.pacing.forecast import Forecast, forecast
 from pdpp_worker.pacing.intervals import Ceiling, ceiling, paced_interval_ms, recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.protocol.reasons import RecoveryKind
+from pdpp_worker.protocol.reasons import NEEDS_OWNER, RecoveryKind, known_reason
 from pdpp_worker.recovery.policy import satisfies, supported_scopes
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.views import connection_views, reading
@@ -116,13 +116,16 @@ class Outlook:
         """The end of all that the fleet retries by itself; None where nobody can tell.
 
         `gaps` is all that is missing of the connection, since its streams share one rate; `of` are the gaps whose end
-        is asked for (None: all). Nobody can tell where no rate was learned, or where some of them stand for an unknown
-        number of items.
+        is asked for (None: all). Nobody can tell where no rate was learned, where some of them stand for an unknown
+        number of items, or where more than time is needed.
         """
-        pending = self.pending(gaps)
+        everything = list(gaps)
+        pending = self.pending(everything)
         own = self.pending(of) if of is not None else pending
         interval_ms = self.recovery_interval_ms
-        if not own or interval_ms is None or not self.is_targeted or any(one.resources < one.count for one in own):
+        if not own or interval_ms is None or not self.is_targeted or self._needs_more_than_time(everything):
+            return None
+        if any(one.resources < one.count for one in own):
             return None
         first_at = min(at for one in pending if (at := self.next_try(one)) is not None)
         last_at = max(at for one in own if (at := self._tried_at(one, one.last_attempt_at)) is not None)
@@ -136,7 +139,7 @@ class Outlook:
         """
         not_before = self.wait.until if self.wait else None
         found = forecast(cost.items, cost.interval_ms, self.now, learned=cost.learned, not_before=not_before)
-        is_known = cost.learned and single_items and self.is_targeted
+        is_known = cost.learned and single_items and self.is_targeted and not self.waits.in_vain
         return found if is_known else replace(found, done_at=None)
 
     def pending(self, gaps: Iterable[GapGroup]) -> list[GapGroup]:
@@ -147,6 +150,11 @@ class Outlook:
     def is_targeted(self) -> bool:
         """Whether the connector can be asked for single items."""
         return self.manifest is not None and supported_scopes(self.manifest).resources
+
+    def _needs_more_than_time(self, gaps: Iterable[GapGroup]) -> bool:
+        """Whether all waits for the owner, nothing goes on, or tries have failed every time so far."""
+        refused = any(known_reason(one.reason) in NEEDS_OWNER and self.resolver(one) is Resolver.OWNER for one in gaps)
+        return refused or bool(self.view.asked_of_owner) or self.still is not None or self.waits.in_vain
 
     def _tried_at(self, gap: Gap, own: datetime | None) -> datetime | None:
         if self.resolver(gap) is not Resolver.TIME:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pdpp_worker.coverage.outlook import Gap, Outlook
+from pdpp_worker.coverage.renewal import renewal
 from pdpp_worker.coverage.source_parts import unknown_because, unknown_next
 from pdpp_worker.coverage.stream import never_supplied
 from pdpp_worker.coverage.verdict import Availability, Resolver, StreamFacts, Verdict, WalkEnd
@@ -84,6 +85,17 @@ def what_next(judged: Verdict, facts: Facts) -> str:
     return " ".join(dict.fromkeys(actions))
 
 
+def asked_of_owner(judged: Verdict, facts: Facts) -> list[str]:
+    """List the actions that the owner is asked for, each once; empty: nothing waits for them."""
+    if judged is not Verdict.WAITING_FOR_OWNER:
+        return []
+    if facts.judged.availability is Availability.NOT_INSTALLED:
+        return [_install(facts.outlook)]
+    waiting = facts.resolved_by(Resolver.OWNER)
+    actions = [*_decision(facts), *(owner_action(group, facts.outlook).sentence for group in waiting)]
+    return list(dict.fromkeys(actions))
+
+
 def sentence(reason: str) -> str:
     """A reason in one sentence."""
     known = known_reason(reason)
@@ -106,7 +118,7 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
             "run --full", f"The version that may read it is installed; walk again with: pdpp-worker run {name} --full"
         )
     if gap.reason == Reason.CREDENTIALS_EXPIRED:
-        return OwnerAction("sign in", f"Renew the sign-in with: pdpp-worker connection secret {name} KEY")
+        return OwnerAction("sign in", renewal(outlook))
     if gap.reason == Reason.ANOTHER_ACCOUNT:
         return OwnerAction("decide on the account", _another_account(outlook))
     if known_reason(gap.reason) in NEEDS_OWNER:

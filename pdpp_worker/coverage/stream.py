@@ -51,6 +51,8 @@ class StreamCoverage:
     verdict: Verdict
     because: str
     next: str
+    asked_of_owner: list[str]
+    """The actions that wait for the owner, each as a sentence; empty: there are none."""
     records: int | None
     missing: int | None
     open_gaps: dict[str, dict[str, int]]

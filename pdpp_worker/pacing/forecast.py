@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 LEAST_SPREAD = 0.1
-"""The spread of a rate that is well known."""
+"""The spread of an end by a rate that is well known: a share of the time until then, waits included."""
 SEED_SPREAD = 0.5
-"""The spread of a rate that was not learned, and so is a guess."""
+"""The same for a rate that was not learned, and so is a guess."""
 
 
 @dataclass(frozen=True)
@@ -47,4 +47,4 @@ def forecast(
     done_at = begin + cost
     if last_at is not None:
         done_at = max(done_at, last_at + cost_of(1, interval_ms))
-    return Forecast(items, cost, done_at, cost * (LEAST_SPREAD if learned else SEED_SPREAD))
+    return Forecast(items, cost, done_at, (done_at - now) * (LEAST_SPREAD if learned else SEED_SPREAD))

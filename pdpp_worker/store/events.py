@@ -8,21 +8,18 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pdpp_worker.store.changes import CHANNEL
 from pdpp_worker.store.values import storable
 
 Event = tuple[str, str | None, dict[str, Any]]
 """(type, stream, data); data holds no content and no secrets."""
 
-# Who shows changes is told once this transaction is committed, and once only: PostgreSQL drops what is told again.
-_APPEND = text(f"""
+_APPEND = text("""
     INSERT INTO events (connection_id, run_id, type, stream, data)
     SELECT connection_id, run_id, type, stream, CAST(data AS jsonb)
     FROM unnest(CAST(:connections AS bigint[]), CAST(:runs AS bigint[]), CAST(:types AS text[]),
         CAST(:streams AS text[]), CAST(:datas AS text[]))
         WITH ORDINALITY AS given (connection_id, run_id, type, stream, data, place)
     ORDER BY place
-    RETURNING pg_notify('{CHANNEL}', '')
 """)
 
 

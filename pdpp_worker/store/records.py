@@ -18,7 +18,6 @@ from sqlalchemy import Connection
 from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.store import record_versions
 from pdpp_worker.store.batch import RecordRow
-from pdpp_worker.store.changes import CHANNEL
 from pdpp_worker.store.copy_rows import COLUMNS, blocks
 from pdpp_worker.store.values import exact_json
 from pdpp_worker.store.versions import Content, Fates, StoredVersion, apply_rows, fates_of, news
@@ -60,10 +59,9 @@ _CHANGE = """
     FROM staged
     WHERE records.connection_id = staged.connection_id AND records.stream = staged.stream AND records.key = staged.key
 """
-_TO_INDEX = f"""
-    WITH queued AS (INSERT INTO index_queue (connection_id, stream, keys)
-        VALUES (%s, %s, ARRAY (SELECT jsonb_array_elements_text(%s::jsonb))))
-    SELECT pg_notify('{CHANNEL}', '')
+_TO_INDEX = """
+    INSERT INTO index_queue (connection_id, stream, keys)
+    VALUES (%s, %s, ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
 """
 
 

@@ -1,9 +1,9 @@
-"""Forms of an account: add one that works, and check what a form says before anything of it is saved."""
+"""Forms of a new account: add one that works, and check what a form says before anything of it is saved."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Collection
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from pdpp_worker import registry
@@ -16,9 +16,8 @@ from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Place
 from pdpp_worker.web.console import Done, Form, Page
-from pdpp_worker.web.form_values import given, id_of, read_schedule, row_of, sealed, secret_in
+from pdpp_worker.web.form_values import given, id_of, read_schedule, sealed, secret_in
 from pdpp_worker.web.pages.adding import Typed, page_of
-from pdpp_worker.web.pages.connection import Field, fields
 
 REFUSED = 400
 
@@ -28,7 +27,7 @@ def add(form: Form) -> Done | Page:
     manifest = registry.get(form.text("connector")).manifest
     try:
         draft, schedule = _draft(form, manifest), read_schedule(form, manifest.schedule_every_s)
-        found = None if form.text("unchecked") else _check(form, draft)
+        found = None if form.text("unchecked") else check(form, draft)
         if found is None or found.finding is not Finding.REFUSED:
             return _stored(form, manifest, draft, schedule, found)
     except ConfigurationError as error:
@@ -58,34 +57,10 @@ def check_new(form: Form) -> Page:
     """Try an account that is not saved, and show the form again with what it reaches."""
     manifest = registry.get(form.text("connector")).manifest
     try:
-        found = _check(form, _draft(form, manifest))
+        found = check(form, _draft(form, manifest))
     except ConfigurationError as error:
         found = Checked(Finding.REFUSED, str(error))
     return _again(form, manifest, found, 200)
-
-
-def check_stored(form: Form) -> Page:
-    """Try a connection with the settings or the credential of the form, or as it is; nothing of it is saved."""
-    row = row_of(form)
-    manifest = registry.get(row.connector).manifest
-    typed = given(form, manifest)
-    try:
-        values = read_settings(manifest, [f"{name}={text}" for name, text in typed.items()], row.settings)
-        sealed = _credentials(form, manifest, row.name, ())
-        found = _check(form, checking.changed(row, values, sealed))
-    except ConfigurationError as error:
-        found = Checked(Finding.REFUSED, str(error))
-    named = form.text("credential")
-    shown = {
-        "row": row,
-        "checked": found,
-        "fields": [_typed(one, typed) for one in fields(manifest, row.settings)] if not named else [],
-        "credentials": {name: one for name, one in manifest.credentials.items() if name == named},
-        "kept": _kept(form, manifest),
-        "path": f"/connections/{row.id}",
-        "json_link": f"/connections/{row.id}.json",
-    }
-    return Page("checked.html", asdict(found), shown)
 
 
 def _draft(form: Form, manifest: Manifest) -> ConnectionRow:
@@ -93,34 +68,36 @@ def _draft(form: Form, manifest: Manifest) -> ConnectionRow:
     connection_changes.check_new_name(form.console.db, name)
     values = read_settings(manifest, [f"{key}={text}" for key, text in given(form, manifest).items() if text])
     required = [key for key, one in manifest.credentials.items() if one.required]
-    return checking.draft(name, manifest.name, values, _credentials(form, manifest, name, required))
+    return checking.draft(name, manifest.name, values, credentials_in(form, manifest, name, required))
 
 
-def _credentials(form: Form, manifest: Manifest, connection: str, required: Collection[str]) -> dict[str, str]:
+def credentials_in(form: Form, manifest: Manifest, connection: str, required: Collection[str]) -> dict[str, str]:
+    """The stored form of the credentials that were typed.
+
+    Raises:
+        ConfigurationError: one that is required is empty, or a reference gives nothing.
+    """
     names = [name for name in manifest.credentials if name in required or secret_in(form, name)]
     return {name: sealed(form, Place(manifest.name, connection, name)) for name in names}
 
 
-def _kept(form: Form, manifest: Manifest) -> dict[str, str]:
+def kept_in(form: Form, manifest: Manifest) -> dict[str, str]:
     """Name of a credential that was typed to what the next page carries in its place: only this console can read it."""
     typed = {name: secret_in(form, name) for name in manifest.credentials}
     return {name: form.console.access.keep_secret(value) for name, value in typed.items() if value}
 
 
-def _check(form: Form, row: ConnectionRow) -> Checked:
+def check(form: Form, row: ConnectionRow) -> Checked:
+    """Try an account."""
     return checking.check(form.console.settings, form.console.db, row)
 
 
 def _again(form: Form, manifest: Manifest, found: Checked, status: int) -> Page:
     texts = {name: form.text(name) for name in ("name", "every", "cron", "timezone")}
-    typed = Typed(**texts, settings=given(form, manifest), kept=_kept(form, manifest), checked=found)
+    typed = Typed(**texts, settings=given(form, manifest), kept=kept_in(form, manifest), checked=found)
     link = f"/connections/add.json?{urlencode({'connector': manifest.name})}"
     page = page_of(manifest, typed)
     return replace(page, status=status, shown={**page.shown, "path": "/connections/add", "json_link": link})
-
-
-def _typed(one: Field, typed: Mapping[str, str]) -> Field:
-    return one._replace(text=typed.get(one.name, one.text))
 
 
 def _by_hand(manifest: Manifest) -> str:

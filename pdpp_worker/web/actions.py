@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import connection_changes, deletions, manual_runs
 from pdpp_worker.owner.manual_runs import DueRun
-from pdpp_worker.secrets import Place
 from pdpp_worker.settings import positive_ms
 from pdpp_worker.web.console import Done, Form
-from pdpp_worker.web.form_values import given, read_schedule, row_of, sealed
-from pdpp_worker.web.pages.connection import text_of
+from pdpp_worker.web.form_values import read_schedule, row_of
 
 
 def run(form: Form) -> Done:
@@ -64,17 +61,6 @@ def keep_deletions(form: Form) -> Done:
     return Done(_page(form), f"Kept {count:,} records.")
 
 
-def change(form: Form) -> Done:
-    """Change the settings that differ from what is stored."""
-    row = row_of(form)
-    held = {name: text_of(value) for name, value in row.settings.items()}
-    typed = given(form, registry.get(row.connector).manifest)
-    changed = [f"{name}={text}" for name, text in typed.items() if text != held.get(name, "")]
-    connection_changes.change(form.console.db, row.name, changed, None)
-    said = f"Changed {', '.join(one.partition('=')[0] for one in changed)}; the next run works with it."
-    return Done(_page(form), said if changed else "Nothing was changed.")
-
-
 def set_schedule(form: Form) -> Done:
     """Change the schedule."""
     row, schedule = row_of(form), read_schedule(form, None)
@@ -90,16 +76,6 @@ def set_rate(form: Form) -> Done:
     interval = positive_ms("The rate ceiling", text) if text else None
     connection_changes.set_rate(form.console.db, row.name, interval)
     return Done(_page(form), f"Changed the rate ceiling of {row.name}; its next slice keeps to it.")
-
-
-def set_credential(form: Form) -> Done:
-    """Replace one credential."""
-    row, name = row_of(form), form.text("credential")
-    manifest = registry.get(row.connector).manifest
-    if name not in manifest.credentials:
-        raise ConfigurationError(f"{manifest.name} has no such credential.")
-    connection_changes.set_credentials(form.console.db, row, {name: sealed(form, Place(row.connector, row.name, name))})
-    return Done(_page(form), f"Replaced {name} of {row.name}; gaps that waited for it are due now.")
 
 
 def notify(queued: list[DueRun]) -> str:

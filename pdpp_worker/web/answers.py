@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -16,6 +17,7 @@ from pdpp_worker.logs import get_logger
 from pdpp_worker.owner.audit import acting_as
 from pdpp_worker.store.views.reading import take_snapshot
 from pdpp_worker.web import rendering
+from pdpp_worker.web.access import SESSION_S
 from pdpp_worker.web.console import Acts, Console, Form, Page, Shows, Visit
 
 API_VERSION = "1"
@@ -27,6 +29,7 @@ FOREIGN_HEADERS = {
     "x-frame-options": "SAMEORIGIN",
     "x-dns-prefetch-control": "off",
 }
+_ODD = re.compile("[\x00\ud800-\udfff]")
 FORM_BYTES = 1_000_000
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -52,6 +55,8 @@ def showing(console: Console, show: Shows, *, as_json: bool) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         fields = await read_form(request) if request.method == "POST" else {}
+        if (odd := _odd(request, fields or {})) is not None:
+            return _failed(console, request, odd, as_json=as_json)
         asked = {name: values[0] for name, values in (fields or {}).items()}
         return await run_in_threadpool(answer, request, asked)
 
@@ -80,6 +85,8 @@ def acting(console: Console, act: Acts) -> Endpoint:
         fields = await read_form(request)
         if fields is None:
             return _refused(console, request, _Failure(413, "The form is too large."))
+        if (odd := _odd(request, fields)) is not None:
+            return _failed(console, request, odd, as_json=False)
         return await run_in_threadpool(answer, request, fields)
 
     return endpoint
@@ -96,7 +103,7 @@ def going_to(console: Console, back: str, said: str) -> Response:
 def signed_in(console: Console, cookie: str) -> Response:
     """Go home with the cookie that lets in."""
     response = RedirectResponse("/", 303)
-    _set_cookie(response, console.access.cookie, cookie, None)
+    _set_cookie(response, console.access.cookie, cookie, SESSION_S)
     return response
 
 
@@ -135,6 +142,19 @@ async def read_form(request: Request) -> dict[str, list[str]] | None:
         if len(body) > FORM_BYTES:
             return None
     return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
+
+
+def is_odd(text: str) -> bool:
+    """Whether a text has a character that nothing held can have."""
+    return _ODD.search(text) is not None
+
+
+def _odd(request: Request, fields: Mapping[str, list[str]]) -> PdppError | None:
+    """Why a request is answered by no page: its path or what it asks for has such a character."""
+    if any(is_odd(str(value)) for value in request.path_params.values()):
+        return NotFoundError("There is no such page.")
+    given = [*request.query_params.values(), *(text for texts in fields.values() for text in texts)]
+    return ConfigurationError("It holds a character that nothing can hold.") if any(map(is_odd, given)) else None
 
 
 def _read(console: Console, show: Shows, request: Request, asked: Mapping[str, str]) -> Page:
@@ -195,6 +215,6 @@ def _refused(console: Console, request: Request, failure: _Failure) -> Response:
     return _html(console, request, "error.html", {"failure": failure.said}, failure.status)
 
 
-def _set_cookie(response: Response, name: str, value: str, max_age: int | None) -> None:
+def _set_cookie(response: Response, name: str, value: str, max_age: int) -> None:
     # Not `secure`: on loopback there is no TLS, and a browser would not send it.
     response.set_cookie(name, value, max_age=max_age, httponly=True, samesite="strict", path="/")

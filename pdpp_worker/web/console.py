@@ -70,7 +70,12 @@ class Visit:
     def number(self, name: str) -> int | None:
         """A filter of the query that is a number; None: it is not there, or none."""
         text = self.text(name)
-        return int(text) if text is not None and text.isdecimal() and int(text) <= MAX_ID else None
+        return int(text) if text is not None and _is_number(text) and int(text) <= MAX_ID else None
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a number that can be a row's, or a little larger."""
+    return text.isdecimal() and len(text) <= len(str(MAX_ID))
 
 
 def checked_id(number: int) -> int:
@@ -115,7 +120,7 @@ class Form:
 
     def numbers(self, name: str) -> list[int]:
         """The values of a field that are numbers."""
-        return [checked_id(int(text)) for text in self.fields.get(name, []) if text.isdecimal()]
+        return [checked_id(int(text)) for text in self.fields.get(name, []) if _is_number(text)]
 
 
 @dataclass(frozen=True)

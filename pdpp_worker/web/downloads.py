@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from pdpp_worker.coverage.documents import plain
 from pdpp_worker.owner import lookup
 from pdpp_worker.store.views import search_views
 from pdpp_worker.store.views.search_views import FoundRecord, Wanted
-from pdpp_worker.web.answers import read_form
+from pdpp_worker.web.answers import is_odd, read_form
 from pdpp_worker.web.console import Console
 
 PATH = "/records/export"
@@ -29,6 +29,8 @@ def route(console: Console) -> Route:
     async def endpoint(request: Request) -> Response:
         fields = await read_form(request) or {}
         asked = {name: values[0] for name, values in fields.items() if values[0]}
+        if any(map(is_odd, asked.values())):
+            return PlainTextResponse("It holds a character that nothing can hold.", 400)
         names = await run_in_threadpool(_names, console, asked.get("connection"))
         return StreamingResponse(_lines(console, names, asked), media_type="application/x-ndjson", headers=_HEADERS)
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pdpp_worker.web.access import Access
@@ -62,7 +62,7 @@ class Guard:
         if scope["path"].endswith(".json"):
             if scope["method"] in _SAFE_METHODS and self._access.is_proxy(headers.get(PROXY_SECRET)):
                 return None
-            return PlainTextResponse("Sign in first; see: pdpp-worker web --link", 401)
+            return JSONResponse({"error": "sign_in", "message": "Sign in first; see: pdpp-worker web --link"}, 401)
         return RedirectResponse("/enter", 303)
 
     def _is_host(self, host: str) -> bool:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pdpp_worker.web import account_forms, actions, answers, downloads, file_downloads, gap_actions
+from pdpp_worker.web import account_forms, actions, answers, change_forms, downloads, file_downloads, gap_actions
 from pdpp_worker.web.console import Acts, Console, Shows
 from pdpp_worker.web.guard import PROXY_SECRET, Guard
 from pdpp_worker.web.openapi import openapi
@@ -51,16 +51,16 @@ DOCUMENTS: Mapping[str, Shows] = {
 FORMS: Mapping[str, Acts] = {
     "/connections/add": account_forms.add,
     "/connections/add/check": account_forms.check_new,
-    "/connections/{id:int}/check": account_forms.check_stored,
+    "/connections/{id:int}/check": change_forms.check_stored,
     "/connections/{id:int}/run": actions.run,
     "/connections/{id:int}/cancel": actions.cancel,
     "/connections/{id:int}/pause": actions.pause,
     "/connections/{id:int}/resume": actions.resume,
     "/connections/{id:int}/accept-account": actions.accept_account,
-    "/connections/{id:int}/settings": actions.change,
+    "/connections/{id:int}/settings": change_forms.change,
     "/connections/{id:int}/schedule": actions.set_schedule,
     "/connections/{id:int}/rate": actions.set_rate,
-    "/connections/{id:int}/credential": actions.set_credential,
+    "/connections/{id:int}/credential": change_forms.set_credential,
     "/connections/{id:int}/confirm-deletions": actions.confirm_deletions,
     "/connections/{id:int}/keep-deletions": actions.keep_deletions,
     "/connections/{id:int}/recover": gap_actions.recover,
@@ -95,8 +95,10 @@ def make_app(console: Console) -> Starlette:
         Route("/health", lambda _: PlainTextResponse("ok")),
     ]
     hosts = frozenset(console.settings.web_hosts)
+    # A number in a path that is too long to be read is a ValueError.
+    nowhere = dict.fromkeys((404, ValueError), answers.nowhere(console))
     guard = Middleware(Guard, access=console.access, hosts=hosts)
-    return Starlette(routes=routes, middleware=[guard], exception_handlers={404: answers.nowhere(console)})
+    return Starlette(routes=routes, middleware=[guard], exception_handlers=nowhere)
 
 
 def _methods(path: str) -> list[str]:

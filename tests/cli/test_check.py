@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from pdpp_worker import registry
 from pdpp_worker.connector import AuthExpired, Check, Context, Reached, SourceAccount
+from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.store.engine import Database
 from tests.cli.conftest import Cli
 from tests.support.scripted import ScriptedConnector, manifest
@@ -27,6 +28,13 @@ def try_token(context: Context) -> Reached:
     if context.secret("token").get_secret_value() != GOOD:
         raise AuthExpired("the token is not accepted")
     return Reached(holds={f"items in {context.settings['place']}": 1234})
+
+
+def only_here(context: Context) -> Reached:
+    """Finds the one place that there is."""
+    if context.settings["place"] != "here":
+        raise ConfigurationError("there is no such place")
+    return Reached()
 
 
 @pytest.fixture(autouse=True)
@@ -105,14 +113,29 @@ def test_a_reference_that_gives_nothing_is_named(cli: Cli) -> None:
     assert "the variable NO_SUCH_VARIABLE, which is not set. Nothing was saved" in result.stderr
 
 
-def test_another_credential_is_tried_before_it_replaces_one_where_that_is_asked_for(cli: Cli) -> None:
+def test_a_credential_that_works_is_not_replaced_by_one_that_does_not(cli: Cli) -> None:
     cli.ok(*ADD, stdin=f"{GOOD}\n")
 
-    refused = cli.refusal("connection", "secret", "mine", "token", "--check", stdin=f"{BAD}\n")
+    refused = cli.refusal("connection", "secret", "mine", "token", stdin=f"{BAD}\n")
 
-    assert "Nothing was saved; to save it all the same, leave out --check." in refused
+    assert "Nothing was saved; to save it all the same, say --no-check." in refused
     assert cli("connection", "check", "mine").exit_code == 0
-    assert "It reaches 1,234" in cli.ok("connection", "secret", "mine", "token", "--check", stdin=f"{GOOD}\n")
+    assert "It reaches 1,234" in cli.ok("connection", "secret", "mine", "token", stdin=f"{GOOD}\n")
+    cli.ok("connection", "secret", "mine", "token", "--no-check", stdin=f"{BAD}\n")
+    assert cli("connection", "check", "mine").exit_code == 1
+
+
+def test_settings_that_work_are_not_replaced_by_some_that_do_not(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.ok(*ADD, stdin=f"{GOOD}\n")
+    install(monkeypatch, only_here)
+
+    refused = cli.refusal("connection", "set", "mine", "place=nowhere")
+
+    assert "Nothing was saved; to save it all the same, say --no-check." in refused
+    assert cli.json("connection", "show", "mine")["settings"] == {}
+    cli.ok("connection", "set", "mine", "place=nowhere", "--no-check")
+    cli.ok("connection", "set", "mine", "--every", "2h")
+    assert cli.json("connection", "show", "mine")["settings"] == {"place": "nowhere"}
 
 
 def test_another_account_than_the_connections_own_is_told(

@@ -67,7 +67,7 @@ def test_pending_work_has_a_forecast(cli: Cli, scenario: Scenario) -> None:
     done_at = datetime.fromisoformat(shown["done_at"])
     assert shown["pending"] == 30
     assert timedelta(seconds=30) < done_at - datetime.now(UTC) < timedelta(seconds=90)
-    assert shown["done_give_or_take_s"] == 6
+    assert 6 <= shown["done_give_or_take_s"] < 9
 
 
 def test_recover_states_its_cost_first(cli: Cli, scenario: Scenario) -> None:

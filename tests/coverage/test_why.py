@@ -69,7 +69,7 @@ def test_the_cost_is_unknown_as_long_as_the_rate_is(cli: Cli, scenario: Scenario
     ("reason", "who", "action"),
     [
         (Reason.TEMPLATE_UNKNOWN, "upgrade", "above 1.0.0"),
-        (Reason.CREDENTIALS_EXPIRED, "owner", "connection secret"),
+        (Reason.CREDENTIALS_EXPIRED, "owner", "Sign in at the source again"),
         (Reason.CHALLENGED, "owner", "recover mine"),
     ],
 )

@@ -33,6 +33,12 @@ def test_a_guess_is_less_sure_than_what_was_learned() -> None:
     assert guessed.spread > learned.spread > timedelta(0)
 
 
+def test_an_end_after_a_long_wait_is_no_surer_than_the_wait_is_long() -> None:
+    expected = forecast(1, 1000, NOW, learned=True, not_before=NOW + timedelta(hours=1))
+
+    assert expected.spread > timedelta(minutes=5)
+
+
 def test_nothing_is_done_before_its_last_request_may_go_out() -> None:
     later = NOW + timedelta(hours=1)
 

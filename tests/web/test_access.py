@@ -16,7 +16,7 @@ from pdpp_worker.connector import Reason, ResourceScope, skip
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
-from pdpp_worker.web.access import KEY_S, Access
+from pdpp_worker.web.access import KEY_S, SESSION_S, Access
 from pdpp_worker.web.guard import HEADERS
 from pdpp_worker.web.site import DOCUMENTS, FORMS, PAGES, json_path
 from pdpp_worker.web.web_server import Server, running_link
@@ -48,6 +48,7 @@ def test_nothing_is_shown_to_somebody_who_is_not_in(running: Running, path: str)
 
     assert response.status_code in (303, 401)
     assert response.headers.get("location", "/enter") == "/enter"
+    assert response.status_code == 303 or response.json()["error"] == "sign_in"
 
 
 @pytest.mark.parametrize("path", FORMS)
@@ -138,6 +139,7 @@ def test_the_cookie_is_for_this_site_and_no_script(running: Running) -> None:
     cookie = response.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
+    assert f"max-age={SESSION_S};" in cookie
 
 
 def test_a_sentence_for_the_next_page_lets_nobody_in(settings: Settings) -> None:

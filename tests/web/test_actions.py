@@ -77,6 +77,7 @@ def test_a_schedule_that_is_none_is_refused_in_words(owner: Owner, scenario: Sce
 
 def test_settings_are_changed_where_they_differ_and_go_back_to_the_default(owner: Owner, scenario: Scenario) -> None:
     scenario.install(lambda _start, _context: iter(()), manifest("items", **SETTINGS))
+    owner.done(f"{PAGE}/credential", PAGE, **{"credential": "token", "secret.token": "hush-hush"})
     owner.done(f"{PAGE}/settings", PAGE, **{"set.place": "here", "set.deep": "true", "set.depth": "3"})
     held = connection(scenario)["settings"]
 

@@ -26,6 +26,8 @@ def try_token(context: Context) -> Reached:
     """Takes the one token that is right, wherever."""
     if context.secret("token").get_secret_value() != GOOD:
         raise AuthExpired(f"the token {context.secret('token').get_secret_value()} is not accepted")
+    if context.settings["place"] == "nowhere":
+        raise AuthExpired("there is no such place")
     return Reached(
         SourceAccount(identity="1", label="owner@data.example"), {f"items in {context.settings['place']}": 3}
     )
@@ -132,6 +134,27 @@ def test_other_settings_are_checked_with_the_stored_credential_and_not_saved(own
     assert "3 items in elsewhere" in said
     assert dict(inputs(said))["set.place"] == "elsewhere"
     assert credential_of(scenario)["settings"] == {}
+
+
+@pytest.mark.parametrize(
+    ("form", "wrong"),
+    [("credential", {"credential": "token", "secret.token": BAD}), ("settings", {"set.place": "nowhere"})],
+)
+def test_what_works_is_replaced_by_what_does_not_on_the_owners_word_alone(
+    owner: Owner, scenario: Scenario, form: str, wrong: dict[str, str]
+) -> None:
+    owner.done(f"{PAGE}/credential", PAGE, **{"credential": "token", "secret.token": GOOD})
+    held = credential_of(scenario)
+
+    refused = owner.post(f"{PAGE}/{form}", PAGE, **wrong)
+    still = credential_of(scenario)
+    owner.done(f"{PAGE}/{form}", PAGE, **{**wrong, **kept(refused.text), "unchecked": "1"})
+
+    assert refused.status_code == 400
+    assert "Nothing was saved." in refused.text
+    assert "Save it all the same" in refused.text
+    assert still == held
+    assert credential_of(scenario) != held
 
 
 def test_a_console_that_only_shows_checks_nothing(scenario: Scenario, settings: Settings, db: Database) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from pdpp_worker.web.site import DOCUMENTS, FORMS, PAGES
 from tests.cli.conftest import Cli
-from tests.support.scripted import Scenario, record
+from tests.support.scripted import Scenario, manifest
 from tests.web.conftest import Owner, collect
 
 EVERY_PAGE = [
@@ -44,12 +45,46 @@ def test_every_page_has_one_heading_and_a_title_before_and_after_a_run(
 
     assert html.count("<h1>") == 1
     assert "<title>" in html
+    assert ("data-live" in html) is not page.startswith("/connections/add")  # a form stays as it was filled in
 
 
 def test_every_page_is_tried() -> None:
     plain = {page.partition("?")[0].replace("/1", "/{id:int}") for page in EVERY_PAGE}
 
     assert plain == {path for path in PAGES if "/streams/" not in path}
+
+
+ASKED = (
+    "connection",
+    "stream",
+    "reason",
+    "status",
+    "after",
+    "before",
+    "since",
+    "until",
+    "period",
+    "page",
+    "rate",
+    "words",
+)
+
+
+@pytest.mark.parametrize("odd", ["\x00", "9" * 5000, "\u0663", "%", "\ufffd"])
+def test_no_text_that_is_asked_for_makes_a_page_fail(owner: Owner, scenario: Scenario, odd: str) -> None:
+    collect(scenario)
+    asked = dict.fromkeys(ASKED, odd)
+    owner.browser.timeout = 60
+    paths = [path.replace("{id:int}", "1").replace("{place:int}", "1") for path in PAGES if path != "/doctor"]
+    in_path = [f"/gaps/{quote(odd)}", f"/connections/1/streams/{quote(odd)}", f"/runs/{'9' * 5000}", f"/{quote(odd)}"]
+
+    found = {path: owner.browser.get(path, params=asked).status_code for path in paths}
+    found |= {path: owner.browser.get(path).status_code for path in in_path}
+    found |= {
+        f"POST {path}": owner.browser.post(path, data=asked).status_code for path in ("/records", "/records/export")
+    }
+
+    assert {path: status for path, status in found.items() if status not in (200, 400, 404)} == {}
 
 
 @pytest.mark.parametrize(
@@ -117,11 +152,16 @@ def test_home_answers_in_one_sentence_and_has_a_card_for_each_connection(owner: 
     )
 
 
-@pytest.mark.parametrize(("begun", "left_s"), [(True, 90.0), (False, None)])
-def test_a_run_at_work_tells_how_much_is_left_once_all_its_streams_have_begun(
-    owner: Owner, scenario: Scenario, *, begun: bool, left_s: float | None
+LATER = {"name": "later", "parent_streams": ["items"], "coverage_strategy": "parent_detail_accounting"}
+
+
+@pytest.mark.parametrize(
+    ("begun", "later", "left_s"), [(True, "later", 90.0), (False, "later", None), (False, LATER, 90.0)]
+)
+def test_a_run_at_work_tells_how_much_is_left_once_all_streams_that_depend_on_no_other_have_begun(
+    owner: Owner, scenario: Scenario, *, begun: bool, later: Any, left_s: float | None
 ) -> None:
-    scenario.send(record("a"))
+    scenario.install(lambda _start, _context: iter(()), manifest("items", later))
     run_id = scenario.queue()
     scenario.execute("UPDATE runs SET spent_s = 30")
     scenario.execute("DELETE FROM run_streams")
@@ -133,7 +173,7 @@ def test_a_run_at_work_tells_how_much_is_left_once_all_its_streams_have_begun(
     [card] = owner.json("/home.json")["cards"]
 
     assert card["left_s"] == left_s
-    assert ("about 1 min 30 s of work" in owner.get("/")) == begun
+    assert ("about 1 min 30 s of work" in owner.get("/")) == (left_s is not None)
 
 
 def test_what_waits_for_the_owner_is_named_with_the_streams(owner: Owner, scenario: Scenario) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -132,7 +133,8 @@ _RUN = text(f"{_RUNS} WHERE runs.id = :run_id")
 _RUN_STREAMS = text("SELECT * FROM run_streams WHERE run_id = :run_id ORDER BY stream")
 # Nobody can tell while a stream is still to begin.
 _LEFT = text("""
-    SELECT CASE WHEN bool_and(progress_total IS NOT NULL OR streams.records_emitted > 0)
+    SELECT CASE WHEN bool_and(progress_total IS NOT NULL OR streams.records_emitted > 0 OR streams.state = 'finished'
+            OR stream = ANY(CAST(:below AS text[])))
         THEN min(runs.spent_s) * sum(greatest(progress_total - coalesce(progress_count, 0), 0))
             / nullif(sum(least(progress_count, progress_total)), 0) END AS left_s
     FROM run_streams AS streams JOIN runs ON runs.id = run_id WHERE run_id = :run_id
@@ -183,9 +185,12 @@ def stated_cost(connection: Connection, run_id: int) -> RunCost:
     return RunCost(cost["items"], cost["interval_ms"], cost["learned"])
 
 
-def left_s(connection: Connection, run_id: int) -> float | None:
-    """The working time that a run has left at its pace so far, s; None: nobody can tell."""
-    found = connection.execute(_LEFT, {"run_id": run_id}).scalar_one()
+def left_s(connection: Connection, run_id: int, below: Collection[str] = ()) -> float | None:
+    """The working time that a run has left at its pace so far, s; None: nobody can tell.
+
+    Streams of which nothing was met yet may be long; those `below` others come along with these.
+    """
+    found = connection.execute(_LEFT, {"run_id": run_id, "below": list(below)}).scalar_one()
     return None if found is None else float(found)
 
 

@@ -59,10 +59,14 @@ class Waits:
     """The standstill that was last noted."""
     failing_since: datetime | None = None
     """When the first of its last runs was queued, if all of them failed before they asked for anything."""
+    in_vain: bool = False
+    """Whether its last runs that tried gaps, `VAIN_RUNS` of them, closed none."""
 
 
 FAILED_RUNS = 3
 """So many runs in a row that failed before they asked for anything are no accident."""
+VAIN_RUNS = 2
+"""After so many runs in a row that tried gaps and closed none, nobody can tell when that changes."""
 
 # A run that only the owner can help is no standstill: its gaps say so.
 _FAILING_SINCE = f"""
@@ -73,6 +77,16 @@ _FAILING_SINCE = f"""
     HAVING count(*) = {FAILED_RUNS} AND bool_and(status = 'failed' AND spent_requests = 0) AND NOT EXISTS (
         SELECT 1 FROM gaps WHERE gaps.connection_id = connections.id AND gaps.last_run_id = max(latest.id)
             AND gaps.closed_at IS NULL AND gaps.next_attempt_at IS NULL AND gaps.recovery_kind = 'retry_by_runtime')
+"""
+# Among the latest runs only: a connection whose gaps were never tried would have its whole history searched.
+_IN_VAIN = f"""
+    SELECT count(*) = {VAIN_RUNS} AND bool_and(gaps_closed = 0) FROM (
+        SELECT gaps_closed FROM (
+            SELECT id, kind, gaps_closed, spent_requests FROM runs
+            WHERE runs.connection_id = connections.id AND ended_at IS NOT NULL ORDER BY id DESC LIMIT 10
+        ) AS latest
+        WHERE gaps_closed > 0 OR (kind = 'recovery' AND spent_requests > 0) ORDER BY id DESC LIMIT {VAIN_RUNS}
+    ) AS trying
 """
 # Due gaps are looked for only where no run is active: an active run decides itself. Gaps are read in their order, so
 # that the first one of the index is enough.
@@ -89,7 +103,7 @@ _WAITS = text(f"""
             ORDER BY runs.id DESC LIMIT 1) AS touched_at,
         CASE WHEN run.id IS NULL THEN (SELECT next_attempt_at FROM gaps
             WHERE gaps.connection_id = connections.id AND {IS_DUE} ORDER BY next_attempt_at LIMIT 1) END AS due_at,
-        ({_FAILING_SINCE}) AS failing_since
+        ({_FAILING_SINCE}) AS failing_since, coalesce(({_IN_VAIN}), false) AS in_vain
     FROM connections
     LEFT JOIN rate_states ON rate_states.connection_id = connections.id
     LEFT JOIN schedules ON schedules.connection_id = connections.id
