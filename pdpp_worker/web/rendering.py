@@ -48,6 +48,7 @@ def environment() -> Environment:
         number=phrases.number,
         counts=phrases.counts,
         local=times.local,
+        zoned=times.zoned,
         due=times.due,
         relative=times.relative,
         clock=times.clock,

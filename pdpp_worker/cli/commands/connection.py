@@ -17,11 +17,12 @@ from pdpp_worker.cli.output import Json, print_json, say
 from pdpp_worker.cli.removing import remove as remove_account
 from pdpp_worker.cli.schedule_options import Cron, Every, Zone
 from pdpp_worker.cli.source_tables import print_inventory
-from pdpp_worker.coverage import outlook
+from pdpp_worker.coverage import outlook, rate_costs, rate_rows
 from pdpp_worker.coverage.documents import connection_document
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import checking, connection_changes, lookup, schedule_rules
-from pdpp_worker.owner.session import open_session
+from pdpp_worker.owner.schedule_rules import Written
+from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Place, Vault
@@ -137,14 +138,18 @@ def show(name: Name, json: Json = False) -> None:
 def set_(
     name: Name,
     settings: Annotated[list[str] | None, typer.Argument(help="Settings; KEY= for the default.")] = None,
+    named: Annotated[list[str] | None, typer.Option("--set", help="A setting, as above.", metavar="KEY=VALUE")] = None,
     every: Every = None,
     cron: Cron = None,
     timezone: Zone = None,
 ) -> None:
-    """Change settings or the schedule."""
-    schedule = schedule_rules.read(every, cron, timezone)
+    """Change settings or the schedule; a time zone alone moves the times that are set."""
+    asked = Written(every or "", cron or "", timezone or "")
     with open_session() as session:
-        connection_changes.change(session.db, name, settings or [], schedule)
+        with session.db.begin() as connection:
+            held = connection_views.schedule_of(connection, lookup.find(connection, name).id)
+        schedule = schedule_rules.changed(schedule_rules.written(*held), asked)
+        connection_changes.change(session.db, name, [*(settings or []), *(named or [])], schedule)
     say(f"Changed {name}; its next run works with it.")
 
 
@@ -156,8 +161,11 @@ def set_rate(
     """Set the connection's own rate ceiling: no request follows another sooner."""
     interval = None if min_interval_ms == "default" else positive_ms("The rate ceiling", min_interval_ms)
     with open_session() as session:
+        [before], [rate] = _rate(session, name)
         connection_changes.set_rate(session.db, name, interval)
-    say(f"Changed the rate ceiling of {name}; its next slice keeps to it. See: pdpp-worker rate {name}")
+        [after], _ = _rate(session, name)
+    cost = rate_costs.told(before, rate, after.ceiling.min_interval_ms)
+    say(f"Changed the rate ceiling of {name}; its next slice keeps to it. {cost} See: pdpp-worker rate {name}")
 
 
 @app.command()
@@ -215,6 +223,12 @@ def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
         raise ConfigurationError(f"{question} Nobody is there to answer; say --yes.")
     typer.confirm(question, abort=True, err=True)
+
+
+def _rate(session: Session, name: str) -> tuple[list[outlook.Outlook], list[rate_rows.RateView]]:
+    with session.db.begin() as connection:
+        found = outlook.read(session.settings, connection, [lookup.find(connection, name).id])
+        return found, rate_rows.read(connection, found)
 
 
 def _pause(name: str, paused: bool) -> None:
