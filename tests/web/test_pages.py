@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import pytest
@@ -44,6 +46,17 @@ def test_every_page_has_one_heading_and_a_title_before_and_after_a_run(
 
     assert html.count("<h1>") == 1
     assert "<title>" in html
+
+
+@pytest.mark.parametrize("template", sorted(files("pdpp_worker.web").joinpath("templates").iterdir(), key=str), ids=str)
+def test_no_two_landmarks_of_a_page_have_one_name(template: Traversable) -> None:
+    source = template.read_text(encoding="utf-8")
+    sections = dict(re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', source))
+
+    labelled = [sections.get(one, one) for one in re.findall(r'<section aria-labelledby="([^"]+)"', source)]
+    names = [*labelled, *re.findall(r'role="region" aria-label="([^"]+)"', source)]
+
+    assert len(set(names)) == len(names)
 
 
 def test_every_page_is_tried() -> None:
