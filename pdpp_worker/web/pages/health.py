@@ -15,10 +15,10 @@ def doctor(visit: Visit) -> Page:
     """Is everything there that the fleet needs?"""
     settings = visit.settings
     flower = f"http://{settings.flower_address}:{settings.flower_port}"
-    return Page("doctor.html", list(all_checks(settings)), {"flower": flower if _has_flower(settings) else None})
+    return Page("doctor.html", list(all_checks(settings)), {"flower": flower if has_flower(settings) else None})
 
 
-def _has_flower(settings: Settings) -> bool:
+def has_flower(settings: Settings) -> bool:
     """Whether something listens where `up --flower` starts Flower."""
     try:
         with socket.create_connection((settings.flower_address, settings.flower_port), timeout=_LISTENS_S):
