@@ -15,7 +15,10 @@ _PERIODS = text("""
 """)
 _ITEMS = text("""
     SELECT gaps.stream, date_trunc('month', found.at, 'UTC') AS month, count(*) AS items
-    FROM gaps LEFT JOIN LATERAL (
+    FROM (
+        SELECT connection_id, stream, scope, row_number() OVER (ORDER BY id) <= :looked_up AS is_looked_up
+        FROM gaps WHERE connection_id = :id AND closed_at IS NULL AND NOT scope ? 'range'
+    ) AS gaps LEFT JOIN LATERAL (
         SELECT record_index.at
         FROM unnest(CAST(:streams AS text[]), CAST(:tellers AS text[]), CAST(:members AS text[]))
             WITH ORDINALITY AS told (stream, teller, member, rank)
@@ -23,11 +26,13 @@ _ITEMS = text("""
             AND record_index.key = gaps.scope ->> 'resource_id'
         JOIN records ON records.connection_id = gaps.connection_id AND records.stream = told.teller
             AND records.key = record_index.key AND records.data ->> told.member IS NOT NULL
-        WHERE told.stream = gaps.stream ORDER BY rank LIMIT 1
+        WHERE told.stream = gaps.stream AND is_looked_up ORDER BY rank LIMIT 1
     ) AS found ON true
-    WHERE gaps.connection_id = :id AND closed_at IS NULL AND NOT scope ? 'range' GROUP BY 1, 2
+    GROUP BY 1, 2
 """)
 MOST = 10_000
+LOOKED_UP = 100_000
+"""Missing items whose times are looked up; those beyond, the latest found missing, count as without a time."""
 
 
 class Teller(NamedTuple):
@@ -60,7 +65,7 @@ def missing_items(
     The first teller of a stream that holds such a record counts.
     """
     streams, names, members = ([*column] for column in zip(*tellers, strict=True)) if tellers else ([],) * 3
-    values = {"id": connection_id, "streams": streams, "tellers": names, "members": members}
+    values = {"id": connection_id, "streams": streams, "tellers": names, "members": members, "looked_up": LOOKED_UP}
     found: dict[str, dict[datetime | None, int]] = {}
     for row in connection.execute(_ITEMS, values):
         found.setdefault(row.stream, {})[row.month and row.month.astimezone(UTC)] = row.items
