@@ -12,8 +12,11 @@ from collections.abc import Mapping
 from lxml import etree
 
 _BLOCKS = frozenset(
-    {"p", "div", "br", "tr", "li", "table", "ul", "ol", "blockquote", "pre", "hr"} | {f"h{n}" for n in range(1, 7)}
+    {"p", "div", "br", "tr", "li", "table", "ul", "ol", "blockquote", "pre", "hr", "dt", "dd", "section", "article"}
+    | {"header", "footer", "main", "nav", "aside", "figure", "figcaption", "caption", "address", "option"}
+    | {f"h{n}" for n in range(1, 7)}
 )
+_CELLS = frozenset({"td", "th"})
 _UNSEEN = frozenset({"script", "style", "head", "title", "template"})
 
 
@@ -41,6 +44,8 @@ class _Shown:
             self._unseen.clear()
         elif tag in _BLOCKS:
             self._found.append("\n")
+        elif tag in _CELLS:
+            self._found.append(" ")
 
     def end(self, tag: str) -> None:
         if tag in self._unseen:

@@ -15,13 +15,16 @@ from pdpp_worker.cli.credential_options import FORMS, check_name, read_credentia
 from pdpp_worker.cli.output import Json, say
 from pdpp_worker.cli.removing import remove as remove_account
 from pdpp_worker.cli.schedule_options import Cron, Every, Zone
+from pdpp_worker.coverage import outlook, rate_costs, rate_rows
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import checking, connection_changes, lookup, schedule_rules
+from pdpp_worker.owner.schedule_rules import Schedule, Written
 from pdpp_worker.owner.session import Session, open_session
 from pdpp_worker.owner.setting_values import read_settings
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Place, Vault
 from pdpp_worker.settings import positive_ms
+from pdpp_worker.store.views import connection_views
 
 app = typer.Typer()
 
@@ -110,6 +113,7 @@ def check_(
 def set_(
     name: Name,
     settings: Annotated[list[str] | None, typer.Argument(help="Settings; KEY= for the default.")] = None,
+    named: Annotated[list[str] | None, typer.Option("--set", help="A setting, as above.", metavar="KEY=VALUE")] = None,
     every: Every = None,
     cron: Cron = None,
     timezone: Zone = None,
@@ -118,13 +122,23 @@ def set_(
     ] = None,
     check: TriedFirst = True,
 ) -> None:
-    """Change settings that the account works with, the schedule, or as whom its program may run."""
-    schedule = schedule_rules.read(every, cron, timezone)
+    """Change settings that the account works with, the schedule, or as whom its program may run.
+
+    A time zone alone moves the times that are set.
+    """
+    given = [*(settings or []), *(named or [])]
     with open_session() as session:
-        if check and settings:
-            _require_works_with(session, name, settings, as_fleet_user)
-        connection_changes.change(session.db, name, settings or [], schedule, as_fleet_user=as_fleet_user)
+        schedule = _schedule(session, name, Written(every or "", cron or "", timezone or ""))
+        if check and given:
+            _require_works_with(session, name, given, as_fleet_user)
+        connection_changes.change(session.db, name, given, schedule, as_fleet_user=as_fleet_user)
     say(f"Changed {name}; its next run works with it.")
+
+
+def _schedule(session: Session, name: str, asked: Written) -> Schedule | None:
+    with session.db.begin() as connection:
+        held = connection_views.schedule_of(connection, lookup.find(connection, name).id)
+    return schedule_rules.changed(schedule_rules.written(*held), asked)
 
 
 def _require_works_with(session: Session, name: str, settings: list[str], as_fleet_user: bool | None) -> None:
@@ -143,8 +157,17 @@ def set_rate(
     """Set the connection's own rate ceiling: no request follows another sooner."""
     interval = None if min_interval_ms == "default" else positive_ms("The rate ceiling", min_interval_ms)
     with open_session() as session:
+        [before], [rate] = _rate(session, name)
         connection_changes.set_rate(session.db, name, interval)
-    say(f"Changed the rate ceiling of {name}; its next slice keeps to it. See: pdpp-worker rate {name}")
+        [after], _ = _rate(session, name)
+    cost = rate_costs.told(before, rate, after.ceiling.min_interval_ms)
+    say(f"Changed the rate ceiling of {name}; its next slice keeps to it. {cost} See: pdpp-worker rate {name}")
+
+
+def _rate(session: Session, name: str) -> tuple[list[outlook.Outlook], list[rate_rows.RateView]]:
+    with session.db.begin() as connection:
+        found = outlook.read(session.settings, connection, [lookup.find(connection, name).id])
+        return found, rate_rows.read(connection, found)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from pdpp_worker.coverage.stream import Interval
 from pdpp_worker.coverage.verdict import Availability
@@ -36,6 +37,8 @@ class Month:
     begin: datetime
     state: MonthState
     held: int
+    missing: int
+    """Missing items whose time is known to be in it."""
 
 
 def months_of(
@@ -44,18 +47,24 @@ def months_of(
     held: Mapping[datetime, int],
     missing: Iterable[Interval],
     now: datetime,
+    items: Mapping[datetime, int] = MappingProxyType({}),
 ) -> list[Month]:
     """The months of a stream from the first one of which anything is known until now.
 
     `walked` are the periods that walks covered, none: the connector does not tell. `held` counts records by the month
     of their own time (its beginning, UTC); `missing` are periods of which gaps say
-    that something is missing. A gap about one item has no time, so it is in none of them.
+    that something is missing; `items` counts missing items whose time is known, by the month of it.
     """
     ranges = list(missing)
-    known = [*held, *(one.since for one in (*ranges, *walked) if one.since is not None)]
+    known = [*held, *items, *(one.since for one in (*ranges, *walked) if one.since is not None)]
     begins = _between(min([*known, now]), now)
     return [
-        Month(begin, _state(supply, walked, held.get(begin, 0), ranges, (begin, end)), held.get(begin, 0))
+        Month(
+            begin,
+            MonthState.MISSING if begin in items else _state(supply, walked, held.get(begin, 0), ranges, (begin, end)),
+            held.get(begin, 0),
+            items.get(begin, 0),
+        )
         for begin, end in zip(begins, [*begins[1:], now], strict=True)
     ]
 

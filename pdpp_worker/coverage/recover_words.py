@@ -9,6 +9,16 @@ from pdpp_worker.store.gaps.due import GapSummary
 from pdpp_worker.store.views.run_views import RunCost
 
 
+def cost_before(outlook: Outlook, held: GapSummary) -> str:
+    """State the cost of fetching gaps before a run is queued for them."""
+    interval, gaps = outlook.recovery_interval_ms, "1 gap" if held.missing == 1 else f"{held.missing:,} gaps"
+    if held.items < held.missing:
+        return f"{gaps} of {outlook.view.name}: nobody can tell what that takes, since not all are about one item each."
+    if interval is None:
+        return f"{gaps} of {outlook.view.name}: nobody can tell what that takes, since no rate was learned yet."
+    return f"{gaps} of {outlook.view.name}: about {duration(max(1.0, held.missing * interval / 1000))}."
+
+
 def cost_of_run(outlook: Outlook, cost: RunCost, *, single_items: bool) -> str:
     """State the expected cost of a run that retries gaps, and when it will be done."""
     expected, wait = outlook.expected_of_run(cost, single_items=single_items), outlook.wait

@@ -248,7 +248,7 @@ def _walk(facts: Facts) -> Iterator[str]:
     elif facts.ended is None:
         yield "It was never walked to its end."
     else:
-        error = f": {facts.ended.error.rstrip('.')}" if facts.ended.error else ""
+        error = f": {facts.ended.error.rstrip('. ')}" if facts.ended.error else ""
         status = facts.ended.status.replace("_", " ")
         how = "its end was not reached" if not facts.ended.finished else "the position that it reached was not kept"
         yield f"The last walk (run {facts.ended.run_id}) {status}, and {how}{error}."

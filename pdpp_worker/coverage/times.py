@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 _SOON_S = 600.0
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -39,6 +40,12 @@ def due(at: datetime, now: datetime | None = None) -> str:
 def local(at: datetime, now: datetime | None = None) -> str:
     """A time on the owner's clock, and how far it is from now."""
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S} ({relative(at, now)})"
+
+
+def zoned(at: datetime, zone: str | None = None, now: datetime | None = None) -> str:
+    """A time on the clock of a zone that it names, and how far it is from now; no zone: the owner's clock."""
+    here = at.astimezone(ZoneInfo(zone) if zone else None)
+    return f"{here:%Y-%m-%d %H:%M:%S} {zone or f'{here:%Z}'} ({relative(at, now)})"
 
 
 def clock(at: datetime, now: datetime | None = None) -> str:

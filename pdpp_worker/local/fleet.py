@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 WEB_MODULES = ("jinja2", "starlette", "uvicorn")
 """Modules that the console needs."""
+LEAST_PASSWORD = 8
+"""Characters of the password of a console that others reach. One is tried each second."""
 _LOCAL_IDLE_S = 300.0
 """The worker for files ends when it has had nothing to do for so long, or for five slices."""
 _WEB_IDLE_S = 600.0
@@ -94,11 +96,7 @@ def is_installed(*modules: str) -> bool:
 
 def _web(settings: Settings) -> ProcessSpec:
     address = settings.web_address
-    if not is_loopback(address) and settings.web_password is None:
-        raise ConfigurationError(
-            f"The console would listen on {address} without a password. Set PDPP_WEB_PASSWORD, or leave "
-            "PDPP_WEB_ADDRESS at 127.0.0.1."
-        )
+    check_password(settings, address)
     bound = _bind_wanted("The console", "PDPP_WEB_ADDRESS", address, settings.web_port)
     bound.listen()
     port, descriptor = bound.getsockname()[1], bound.detach()
@@ -142,6 +140,27 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return address == "localhost"
+
+
+def check_password(settings: Settings, address: str) -> None:
+    """Refuse to let the console listen beyond loopback without something that keeps strangers out.
+
+    Raises:
+        ConfigurationError: there is no password and no proxy's secret, or the password is short enough to be guessed.
+    """
+    if is_loopback(address):
+        return
+    password = settings.web_password
+    if password is None and settings.web_proxy_secret is None:
+        raise ConfigurationError(
+            f"The console would listen on {address} without a password. Set PDPP_WEB_PASSWORD or "
+            "PDPP_WEB_PROXY_SECRET, or leave PDPP_WEB_ADDRESS at 127.0.0.1."
+        )
+    if password is not None and len(password.get_secret_value()) < LEAST_PASSWORD:
+        raise ConfigurationError(
+            f"The console would listen on {address} with a password that can be guessed; give PDPP_WEB_PASSWORD "
+            f"{LEAST_PASSWORD} characters at least."
+        )
 
 
 def _bind_wanted(who: str, variable: str, address: str, wanted: int) -> socket.socket:

@@ -24,9 +24,18 @@ def parse_duration(text: str) -> float:
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != "".join(short.split()) or not 0 < seconds <= _LONGEST_S:
         raise ConfigurationError(
-            f"{text!r} is not a duration; write it as 90s, 15m, 1h30m, 1d or 2w, 100 years at most."
+            f"{text!r} is not a duration; write it as 90s, 15m, 15 minutes, 1h30m, 1d or 2w, 100 years at most."
         )
     return seconds
+
+
+def written_duration(seconds: float) -> str:
+    """A duration as `parse_duration` reads it: `1h30m`; whole seconds, one at least."""
+    rest, parts = max(1, round(seconds)), ""
+    for unit in "dhms":
+        count, rest = divmod(rest, _SECONDS[unit])
+        parts += f"{count}{unit}" if count else ""
+    return parts
 
 
 def parse_moment(text: str, now: datetime) -> datetime:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner import connection_changes, deletions, manual_runs
+from pdpp_worker.owner import connection_changes, deletions, manual_runs, schedule_rules
 from pdpp_worker.owner.manual_runs import DueRun
+from pdpp_worker.owner.schedule_rules import Written
 from pdpp_worker.settings import positive_ms
-from pdpp_worker.web.console import Done, Form
-from pdpp_worker.web.form_values import read_schedule, row_of
+from pdpp_worker.store.views import connection_views
+from pdpp_worker.web.console import Done, Form, Page
+from pdpp_worker.web.form_values import row_of, written_schedule
 
 
 def run(form: Form) -> Done:
@@ -61,13 +63,24 @@ def keep_deletions(form: Form) -> Done:
     return Done(_page(form), f"Kept {count:,} records.")
 
 
-def set_schedule(form: Form) -> Done:
-    """Change the schedule."""
-    row, schedule = row_of(form), read_schedule(form, None)
-    if schedule is None:
-        raise ConfigurationError("Give an interval, such as 1h, or a cron line.")
+def set_schedule(form: Form) -> Done | Page:
+    """Change the schedule; where it is none, the form comes again with what was typed."""
+    row, asked = row_of(form), written_schedule(form)
+    with form.console.db.begin() as connection:
+        held = connection_views.schedule_of(connection, row.id)
+    try:
+        schedule = schedule_rules.changed(schedule_rules.written(*held), _given(asked))
+    except ConfigurationError as error:
+        link = {"path": _page(form), "json_link": f"{_page(form)}.json"}
+        return Page("schedule.html", {"failure": str(error)}, {"row": row, "typed": asked, **link}, status=400)
     connection_changes.change(form.console.db, row.name, [], schedule)
     return Done(_page(form), f"Changed the schedule of {row.name}; it is due now.")
+
+
+def _given(asked: Written) -> Written:
+    if not any(asked):
+        raise ConfigurationError("Give an interval, such as 1h, or a cron line.")
+    return asked
 
 
 def set_rate(form: Form) -> Done:

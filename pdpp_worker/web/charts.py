@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 LEAST = 0.5
@@ -50,6 +50,7 @@ class Bar(NamedTuple):
 
 
 WIDTH, HEIGHT = 600, 120
+TICKS = 5
 LEAST_LINE = 2.0
 """Half of the least length of a line."""
 LEAST_BAR = 0.6
@@ -59,6 +60,16 @@ LEAST_BAR = 0.6
 def across(at: datetime, since: datetime, until: datetime) -> float:
     """The place of a time on the axis."""
     return round(WIDTH * ((at - since) / (until - since)), 1)
+
+
+def ticks(since: datetime, until: datetime) -> list[str]:
+    """The words of a time axis, at even distances from its begin to its end, on the owner's clock."""
+    if until - since > timedelta(days=3):
+        form = "%Y-%m-%d"
+    else:
+        form = "%H:%M" if since.astimezone().date() == until.astimezone().date() else "%m-%d %H:%M"
+    step = (until - since) / (TICKS - 1)
+    return [f"{(since + number * step).astimezone():{form}}" for number in range(TICKS)]
 
 
 def line(values: Sequence[tuple[float, float]], top: float) -> Line:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from pdpp_worker import registry
 from pdpp_worker.coverage.documents import plain
+from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import lookup
+from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.store.views import search_views
 from pdpp_worker.store.views.search_views import FoundRecord, Wanted
-from pdpp_worker.web.answers import is_odd, read_form
+from pdpp_worker.web.answers import is_odd, json_answer, read_form
 from pdpp_worker.web.console import Console
+from pdpp_worker.web.record_filters import narrowed
 
 PATH = "/records/export"
 PAGE = 500
@@ -31,20 +35,32 @@ def route(console: Console) -> Route:
         asked = {name: values[0] for name, values in fields.items() if values[0]}
         if any(map(is_odd, asked.values())):
             return PlainTextResponse("It holds a character that nothing can hold.", 400)
-        names = await run_in_threadpool(_names, console, asked.get("connection"))
-        return StreamingResponse(_lines(console, names, asked), media_type="application/x-ndjson", headers=_HEADERS)
+        rows = await run_in_threadpool(_rows, console, asked.get("connection"))
+        try:
+            wanted = _wanted(rows, asked)
+        except ConfigurationError as error:
+            return json_answer({"error": error.slug, "message": str(error)}, 400)
+        names = {row.id: row.name for row in rows}
+        return StreamingResponse(_lines(console, names, wanted), media_type="application/x-ndjson", headers=_HEADERS)
 
     return Route(PATH, endpoint, methods=["POST"])
 
 
-def _names(console: Console, chosen: str | None) -> dict[int, str]:
-    """The connections that are looked at, id to name."""
+def _rows(console: Console, chosen: str | None) -> list[ConnectionRow]:
+    """The connections that are looked at."""
     with console.db.begin() as connection:
-        return {row.id: row.name for row in lookup.list_all(connection) if chosen in (None, str(row.id))}
+        return [row for row in lookup.list_all(connection) if chosen in (None, str(row.id))]
 
 
-def _lines(console: Console, names: Mapping[int, str], asked: Mapping[str, str]) -> Iterator[bytes]:
-    wanted: Wanted | None = Wanted(asked.get("words"), asked.get("stream"), limit=PAGE)
+def _wanted(rows: Sequence[ConnectionRow], asked: Mapping[str, str]) -> Wanted:
+    """The records that a form asks for. Who wrote one is told by the one connection that is looked at."""
+    connector = registry.all_connectors().get(rows[0].connector) if len(rows) == 1 else None
+    declared = connector.manifest.stream(asked.get("stream", "")) if connector else None
+    return narrowed(Wanted(asked.get("words"), asked.get("stream"), limit=PAGE), asked.get, declared)
+
+
+def _lines(console: Console, names: Mapping[int, str], first: Wanted) -> Iterator[bytes]:
+    wanted: Wanted | None = first
     while wanted is not None:
         with console.db.begin() as connection:
             rows = search_views.latest(connection, list(names), wanted)

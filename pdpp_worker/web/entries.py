@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from html import unescape
 from typing import Any
 
 from pdpp_worker.protocol.stream_manifest import StreamManifest
@@ -15,6 +16,8 @@ from pdpp_worker.web.access import Access
 
 _TITLES = ("title", "subject", "name")
 """Members that hold a title where the manifest does not say."""
+_TAG = re.compile(r"<(?:!--|(/?[A-Za-z][A-Za-z0-9]*)|[!?])[^<>]*>")
+_HIDDEN = {"script", "style", "title", "template"}
 _COLUMNS = 5
 _LONGEST_TITLE = 100
 _AROUND = 80
@@ -84,8 +87,10 @@ def columns(declared: StreamManifest | None) -> list[str]:
     return [name for name in plain if name not in shown][:_COLUMNS]
 
 
-def passage(data: Any, words: str) -> tuple[str, str, str] | None:
-    """The first passage that holds one of the words that were looked for."""
+def passage(data: Mapping[str, Any], words: str, declared: StreamManifest | None = None) -> tuple[str, str, str] | None:
+    """The first passage that holds one of the words that were looked for; of HTML the text."""
+    if declared is not None and isinstance(html := data.get(declared.reading.html or ""), str):
+        data = {**data, declared.reading.html or "": shown_text(html)}
     asked = [re.escape(word) for word in re.findall(r"\w+", words) if word not in ("OR", "or")]
     pattern = re.compile(rf"\b(?:{'|'.join(asked)})\b", re.IGNORECASE) if asked else None
     for text in _texts(data) if pattern else ():
@@ -93,6 +98,21 @@ def passage(data: Any, words: str) -> tuple[str, str, str] | None:
             begin, end = max(0, found.start() - _AROUND), found.end() + _AROUND
             return text[begin : found.start()], found[0], text[found.end() : end]
     return None
+
+
+def shown_text(html: str) -> str:
+    """The text of a page on one line, without tags, comments, scripts and styles."""
+    parts, at, hidden = list[str](), 0, ""
+    for tag in _TAG.finditer(html):
+        if not hidden:
+            parts.append(html[at : tag.start()])
+        name, at = (tag[1] or "").lower(), tag.end()
+        if hidden and name == f"/{hidden}":
+            hidden = ""
+        elif not hidden and name in _HIDDEN:
+            hidden = name
+    parts.append("" if hidden else html[at:])
+    return " ".join(unescape(" ".join(parts)).split())
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pdpp_worker.errors import ConfigurationError, NotFoundError
 from pdpp_worker.owner import lookup, schedule_rules
 from pdpp_worker.owner.lookup import ConnectionRow
-from pdpp_worker.owner.schedule_rules import Schedule
+from pdpp_worker.owner.schedule_rules import Schedule, Written
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Place, Vault
 from pdpp_worker.web.console import Console, Form
@@ -35,13 +35,19 @@ def given(form: Form, manifest: Manifest) -> dict[str, str]:
     return {name: form.text(f"set.{name}") for name in manifest.settings if f"set.{name}" in form.fields}
 
 
+def written_schedule(form: Form) -> Written:
+    """The schedule in a form, as it was typed."""
+    return Written(form.text("every"), form.text("cron"), form.text("timezone"))
+
+
 def read_schedule(form: Form, default_s: float | None) -> Schedule | None:
     """The schedule in a form, else an interval of `default_s`, else None.
 
     Raises:
         ConfigurationError: it is none.
     """
-    return schedule_rules.read(form.text("every"), form.text("cron"), form.text("timezone"), default_s)
+    typed = written_schedule(form)
+    return schedule_rules.read(typed.every, typed.cron, typed.timezone, default_s)
 
 
 def sealed(form: Form, place: Place) -> str:

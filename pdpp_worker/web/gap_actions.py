@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pdpp_worker.coverage.outlook import read
-from pdpp_worker.coverage.recover_words import cost_of_run, why_not
+from pdpp_worker.coverage.outlook import Outlook, read
+from pdpp_worker.coverage.recover_words import cost_before, cost_of_run, why_not
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import gap_changes, gap_filters, manual_runs
 from pdpp_worker.owner.gap_filters import GapFilter
 from pdpp_worker.owner.lookup import ConnectionRow
-from pdpp_worker.owner.manual_runs import DueRun
+from pdpp_worker.owner.manual_runs import DueRun, GapSummary
 from pdpp_worker.owner.session import Database
 from pdpp_worker.protocol.messages import Budget
 from pdpp_worker.store.views import run_views
 from pdpp_worker.web.actions import notify
-from pdpp_worker.web.console import Console, Done, Form
+from pdpp_worker.web.console import Console, Done, Form, Page
 from pdpp_worker.web.form_values import row_of
 
 
-def recover(form: Form) -> Done:
-    """Retry the chosen gaps now, and say what that takes; or say why nobody does."""
+def recover(form: Form) -> Done | Page:
+    """Retry the chosen gaps now, and say what that takes; or say why nobody does.
+
+    Of gaps whose page does not tell what they take, that is told before anything is queued.
+    """
     row, chosen = row_of(form), _chosen(form)
+    if (chosen == gap_filters.ALL or form.text("only")) and not form.text("sure"):
+        outlook, held = _about(form.console, row, chosen)
+        if held.missing:
+            return _ask(form, "recover", "Fetch them now", cost_before(outlook, held))
     queued = manual_runs.recover(form.console.settings, form.console.db, [row], chosen, Budget())
     if not queued:
         return Done(_back(form), _why_not(form.console, row, chosen))
@@ -29,14 +36,31 @@ def recover(form: Form) -> Done:
     return Done(f"/runs/{queued[0].run_id}", f"{said}. Run {queued[0].run_id} is queued.{notify(queued)}")
 
 
-def waive(form: Form) -> Done:
-    """Do without the chosen gaps."""
+def waive(form: Form) -> Done | Page:
+    """Do without the chosen gaps; where one is a whole stream, the owner is asked once more."""
+    row = row_of(form)
+    _, held = _about(form.console, row, _chosen(form))
+    if held.whole_streams and not form.text("sure"):
+        said = f"{row.name} would go without the whole stream: nothing of it is asked for, nor counted as missing."
+        return _ask(form, "waive", "Do without the whole stream", said)
     return _change(form, gap_changes.waive, "waived: they are no longer asked for, nor counted as missing")
 
 
 def reopen(form: Form) -> Done:
     """Ask again for the chosen gaps."""
     return _change(form, gap_changes.reopen, "open again")
+
+
+def _ask(form: Form, act: str, label: str, said: str) -> Page:
+    fields = [(name, value) for name, values in form.fields.items() if name != "token" for value in values]
+    shown = {
+        "fields": fields,
+        "action": f"/connections/{form.id}/{act}",
+        "label": label,
+        "back": _back(form),
+        "path": "/gaps",
+    }
+    return Page("asked.html", {"said": said}, {**shown, "json_link": f"/gaps.json?connection={form.id}"})
 
 
 def _change(form: Form, change: Callable[[Database, str, GapFilter], int], outcome: str) -> Done:
@@ -70,7 +94,11 @@ def _cost(console: Console, queued: DueRun, chosen: GapFilter) -> str:
 
 
 def _why_not(console: Console, row: ConnectionRow, chosen: GapFilter) -> str:
+    outlook, held = _about(console, row, chosen)
+    return why_not(outlook, held, chosen=chosen != gap_filters.ALL)
+
+
+def _about(console: Console, row: ConnectionRow, chosen: GapFilter) -> tuple[Outlook, GapSummary]:
     with console.db.begin() as connection:
         [outlook] = read(console.settings, connection, [row.id])
-        held = manual_runs.gap_summary(connection, row.id, chosen)
-    return why_not(outlook, held, chosen=chosen != gap_filters.ALL)
+        return outlook, manual_runs.gap_summary(connection, row.id, chosen)

@@ -86,10 +86,10 @@ DESCRIBED: Mapping[str, Described] = {
         ("words", "connection", "stream", "page"),
     ),
     "/connections/{id}/streams/{stream}": Described(
-        "The records of a stream, the latest first, fifty at a time.",
+        "The records of a stream, the latest first, fifty at a time; `since` and `until` are days. By POST, too.",
         dict[str, Any],
         {"records": list[Entry]},
-        ("page",),
+        ("page", "since", "until", "author"),
     ),
     "/connections/{id}/streams/{stream}/records/{name}": Described(
         "One record, what is read under it, and its earlier versions, the latest first; `name` is that of a list.",

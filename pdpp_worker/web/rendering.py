@@ -48,6 +48,7 @@ def environment() -> Environment:
         number=phrases.number,
         counts=phrases.counts,
         local=times.local,
+        zoned=times.zoned,
         due=times.due,
         relative=times.relative,
         clock=times.clock,
@@ -57,7 +58,7 @@ def environment() -> Environment:
         json=lambda value: json.dumps(value, default=plain, ensure_ascii=False),
         scope=scope_words,
     )
-    made.globals.update(phrases=phrases, stacked=charts.stacked)
+    made.globals.update(phrases=phrases, stacked=charts.stacked, ticks=charts.ticks)
     return made
 
 

@@ -40,8 +40,8 @@ PAGES: Mapping[str, Shows] = {
     "/connections/{id:int}/streams/{stream}/threads/{name}": records.thread,
 }
 """Each is there as HTML, and with `.json` as its document; `/home.json` is that of `/`."""
-ASKED_BY_FORM = ("/records",)
-"""Pages that are asked for by a form as well, so that the words that are looked for are in no URL."""
+ASKED_BY_FORM = ("/records", "/connections/{id:int}/streams/{stream}")
+"""Pages that are asked for by a form as well, so that the words and names that are looked for are in no URL."""
 DOCUMENTS: Mapping[str, Shows] = {
     "/status": home.status,
     "/coverage": home.coverage,

@@ -13,7 +13,7 @@ import uvicorn
 from anyio import to_thread  # comes with starlette
 
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.local.fleet import bind, is_loopback
+from pdpp_worker.local.fleet import bind, check_password
 from pdpp_worker.local.needs import request
 from pdpp_worker.owner.session import Database
 from pdpp_worker.settings import Settings
@@ -33,18 +33,14 @@ class Server:
     """Listens from its beginning, so that its URL is known before it answers.
 
     Raises:
-        ConfigurationError: it would listen beyond loopback without a password, or cannot listen there.
+        ConfigurationError: beyond loopback it has no password, or a short one; or it cannot listen there.
     """
 
     def __init__(
         self, settings: Settings, db: Database, *, address: str, port: int, descriptor: int | None = None
     ) -> None:
         """`descriptor`: that of a socket that listens there already."""
-        if not is_loopback(address) and settings.web_password is None and settings.web_proxy_secret is None:
-            raise ConfigurationError(
-                f"The console would listen on {address} without a password. Set PDPP_WEB_PASSWORD or "
-                "PDPP_WEB_PROXY_SECRET, or leave PDPP_WEB_ADDRESS at 127.0.0.1."
-            )
+        check_password(settings, address)
         self.access = Access(settings)
         self._socket = _listen(address, port) if descriptor is None else socket.socket(fileno=descriptor)
         self._data_dir = settings.data_dir

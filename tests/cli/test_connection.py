@@ -189,7 +189,7 @@ def test_no_command_shows_a_secret(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 def test_settings_schedule_and_ceiling_can_be_changed(cli: Cli) -> None:
     cli.ok("connection", "add", "mine", "--connector", "bank", "--set", "pages=7", "--set", "full=no", stdin=TOKEN)
 
-    cli.ok("connection", "set", "mine", "pages=", "ratio=2", "--cron", "30 4 * * *")
+    cli.ok("connection", "set", "mine", "pages=", "--set", "ratio=2", "--cron", "30 4 * * *")
     cli.ok("connection", "set-rate", "mine", "700")
 
     shown = cli.json("connection", "show", "mine")

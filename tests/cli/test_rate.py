@@ -88,3 +88,10 @@ def test_a_ceiling_in_the_environment_that_is_none_is_refused_at_start(
 
 def test_an_unknown_connection_is_refused(cli: Cli) -> None:
     assert "There is no connection named 'nope'" in cli.refusal("rate", "nope")
+
+
+def test_a_changed_ceiling_tells_its_cost(cli: Cli, scenario: Scenario) -> None:
+    miss(scenario, 1)
+    learn(scenario, '{"interval_ms": 1000}')
+
+    assert "takes 1 h instead of 1 s" in cli.ok("connection", "set-rate", "mine", "3600000")

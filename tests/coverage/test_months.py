@@ -26,6 +26,12 @@ def test_a_month_is_held_missing_empty_or_never_walked() -> None:
     assert states([Interval(MARCH, None)], {JANUARY: 1}) == ["held", "not_walked", "empty"]
 
 
+def test_a_missing_item_is_in_the_month_of_its_known_time() -> None:
+    months = months_of(SUPPLIED, WALKED, {JANUARY: 2}, [], NOW, {JANUARY: 1, MARCH: 3})
+
+    assert [(month.state, month.missing) for month in months] == [("missing", 1), ("empty", 0), ("missing", 3)]
+
+
 def test_a_period_with_an_open_end_is_missing_until_now() -> None:
     assert states(WALKED, {}, Interval(FEBRUARY, None)) == ["missing", "missing"]
 

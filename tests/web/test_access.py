@@ -199,7 +199,10 @@ def test_no_password_lets_nobody_in(running: Running) -> None:
         assert browser.post("/enter", data={"password": ""}).status_code == 403
 
 
-def test_beyond_loopback_a_password_is_needed(settings: Settings, db: Database) -> None:
+@pytest.mark.parametrize("password", [None, SecretStr("x")])
+def test_beyond_loopback_a_password_is_needed(settings: Settings, db: Database, password: SecretStr | None) -> None:
+    settings = settings.model_copy(update={"web_password": password})
+
     with pytest.raises(ConfigurationError, match="PDPP_WEB_PASSWORD"):
         Server(settings, db, address="0.0.0.0", port=0)  # noqa: S104
 

@@ -9,9 +9,10 @@ import pytest
 from pdpp_worker import registry
 from pdpp_worker.connector import Reason, skip
 from pdpp_worker.connector import ResourceScope as Item
+from pdpp_worker.protocol.scope import WHOLE_STREAM
 from pdpp_worker.secrets import Place, Vault
 from tests.support.scripted import Scenario, manifest, record, state
-from tests.web.conftest import Owner, collect
+from tests.web.conftest import Owner, collect, inputs
 
 TARGETED = {"recovery": {"supports_targeted_resource_fetch": True}}
 SETTINGS = {
@@ -136,6 +137,41 @@ def test_gaps_are_recovered_by_reason_with_the_cost_stated(owner: Owner, scenari
     run = scenario.one("SELECT * FROM runs WHERE ended_at IS NULL")
     assert run["kind"] == "recovery"
     assert "mine: 1 pending, about" in said
+
+
+def test_a_chosen_recovery_states_its_cost_before_it_queues_a_run(owner: Owner, scenario: Scenario) -> None:
+    scenario.install(lambda _start, _context: iter(()), manifest("items", **TARGETED))
+    collect(scenario)
+
+    asked = owner.done(f"{PAGE}/recover", PAGE, only="chosen", gap="1")
+
+    assert "1 gap of mine: " in asked
+    assert scenario.one("SELECT count(*) AS n FROM runs WHERE ended_at IS NULL")["n"] == 0
+    sent = {name: value for name, value in inputs(asked) if name != "token"}
+    assert "is queued" in owner.done(f"{PAGE}/recover", PAGE, **sent)
+
+
+def test_a_whole_stream_is_waived_only_when_asked_once_more(owner: Owner, scenario: Scenario) -> None:
+    scenario.send(skip("items", Reason.TIMED_OUT, WHOLE_STREAM), state(1))
+    scenario.run()
+
+    asked = owner.done(f"{PAGE}/waive", PAGE, stream="items", reason="timed_out")
+    before = [gap["status"] for gap in scenario.gaps()]
+    owner.done(f"{PAGE}/waive", PAGE, stream="items", reason="timed_out", sure="1")
+
+    assert "go without the whole stream" in asked
+    assert (before, [gap["status"] for gap in scenario.gaps()]) == (["open"], ["waived"])
+
+
+def test_gaps_of_one_reason_and_stream_are_one_group(owner: Owner, scenario: Scenario) -> None:
+    scenario.send(*(skip("items", Reason.TIMED_OUT, Item(resource_id=key)) for key in "abc"), state(1))
+    scenario.run()
+    scenario.execute("UPDATE gaps SET status = 'exhausted', next_attempt_at = NULL WHERE id = 1")
+
+    [group] = owner.json("/gaps.json")["groups"]
+
+    assert (group["count"], group["given_up"], group["exhausted"]) == (3, 1, False)
+    assert group["who_mends"] == "owner"
 
 
 def test_where_nothing_can_be_recovered_it_is_said_why(owner: Owner, scenario: Scenario) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from pdpp_worker.settings import Settings
+from pdpp_worker.web.pages.health import has_flower
 from pdpp_worker.web.site import DOCUMENTS, FORMS, PAGES
 from tests.cli.conftest import Cli
 from tests.support.scripted import Scenario, manifest
@@ -46,6 +51,27 @@ def test_every_page_has_one_heading_and_a_title_before_and_after_a_run(
     assert html.count("<h1>") == 1
     assert "<title>" in html
     assert ("data-live" in html) is not page.startswith("/connections/add")  # a form stays as it was filled in
+
+
+@pytest.mark.parametrize(
+    "template", sorted(files("pdpp_worker.web").joinpath("templates").iterdir(), key=str), ids=lambda one: one.name
+)
+def test_no_two_landmarks_of_a_page_have_one_name(template: Traversable) -> None:
+    source = template.read_text(encoding="utf-8")
+    sections = dict(re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', source))
+
+    labelled = [sections.get(one, one) for one in re.findall(r'<section aria-labelledby="([^"]+)"', source)]
+    names = [*labelled, *re.findall(r'role="region" aria-label="([^"]+)"', source)]
+
+    assert len(set(names)) == len(names)
+
+
+def test_the_doctor_leads_to_flower_only_where_it_runs(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        there = settings.model_copy(update={"flower_port": listening.getsockname()[1]})
+        assert has_flower(there)
+
+    assert not has_flower(there)
 
 
 def test_every_page_is_tried() -> None:

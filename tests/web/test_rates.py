@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,7 @@ from pdpp_worker.store import rates
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views.rate_views import PendingPoint
 from pdpp_worker.web.burn_down import burn_down
-from pdpp_worker.web.charts import HEIGHT, WIDTH, line
+from pdpp_worker.web.charts import HEIGHT, TICKS, WIDTH, line
 from tests.support.desk import Desk
 from tests.support.scripted import Scenario, manifest, state
 from tests.web.conftest import Owner
@@ -59,7 +60,11 @@ def test_what_was_noted_is_shown_with_its_refusals(owner: Owner, desk: Desk) -> 
 
     assert max(one["slowest_ms"] for one in history) == 2000.0
     assert sum(one["refusals"] for one in history) == 1
-    assert "<polyline" in owner.get(f"{page}?period=1h")
+    html = owner.get(f"{page}?period=1h")
+    assert "<polyline" in html
+    assert len(re.findall(r"<li>\d\d:\d\d</li>|<li>\d\d-\d\d \d\d:\d\d</li>", html)) == TICKS
+    assert '<td class="n">unknown</td>' in html
+    assert '<td class="n"></td>' not in html
 
 
 def test_a_period_in_which_nothing_was_noted_is_unknown(owner: Owner, desk: Desk) -> None:

@@ -11,6 +11,7 @@ import pytest
 from pdpp_worker.connector import Reason, ResourceScope, skip
 from pdpp_worker.search import indexer
 from pdpp_worker.web import downloads
+from pdpp_worker.web.entries import shown_text
 from tests.support.scripted import Scenario, manifest, record, state
 from tests.web.conftest import Owner, inputs
 
@@ -77,6 +78,54 @@ def test_one_record_is_found_by_a_word_in_it_with_the_passage(owner: Owner, scen
     page = owner.browser.post("/records", data={"words": "zanzibar"})
     assert "<mark>zanzibar</mark>" in page.text
     assert "zanzibar" not in str(page.url)
+
+
+@pytest.mark.parametrize(
+    ("stream", "asked", "keys"),
+    [
+        ("lines", {"author": "YO"}, ["l2"]),
+        ("mails", {"since": "2024-02-02"}, ["m2"]),
+        ("mails", {"until": "2024-02-01"}, ["m1"]),
+        ("mails", {"since": "2024-02-01", "until": "2024-02-02"}, ["m2", "m1"]),
+        ("mails", {"since": "2025-01-01"}, []),
+    ],
+)
+def test_records_of_a_stream_are_filtered_on_the_page_and_when_saved(
+    owner: Owner, scenario: Scenario, stream: str, asked: dict[str, str], keys: list[str]
+) -> None:
+    take(scenario)
+    page = f"/connections/1/streams/{stream}"
+
+    shown = owner.browser.post(f"{page}.json", data=asked).json()["records"]
+    html = owner.browser.post(page, data=asked).text
+    saved = owner.browser.post("/records/export", data={**asked, "connection": "1", "stream": stream}).text
+
+    assert [json.loads(line)["key"] for line in saved.splitlines()] == keys
+    assert len(shown) == len(keys) == html.count('<th scope="row"')
+
+
+def test_a_filter_that_cannot_be_kept_to_is_refused_on_the_page_and_when_saved(
+    owner: Owner, scenario: Scenario
+) -> None:
+    take(scenario)
+
+    for asked in ({"author": "me"}, {"since": "someday"}):
+        form = {**asked, "connection": "1", "stream": "mails"}
+        assert owner.browser.post("/connections/1/streams/mails", data=asked).status_code == 400
+        assert owner.browser.post("/records/export", data=form).status_code == 400
+
+
+def test_a_passage_of_html_is_its_text_without_tags(owner: Owner, scenario: Scenario) -> None:
+    take(scenario)
+
+    [hit] = found(owner, words="hello")
+
+    assert hit["passage"] == ["", "hello", ""]
+
+
+def test_the_text_of_a_page_is_what_it_shows() -> None:
+    assert shown_text('<p class="x">a &amp; b</p><style>p {}</style><!-- c --><td>d</td><td>e') == "a & b d e"
+    assert shown_text("<script>" * 50_000 + "x") == ""
 
 
 def test_search_keeps_to_a_connection_and_a_stream(owner: Owner, scenario: Scenario) -> None:

@@ -66,6 +66,8 @@ _SUMMARY = text(f"""
         (SELECT id FROM runs WHERE connection_id = :connection_id AND {IS_ACTIVE}) AS active_run_id
     FROM (
         SELECT count(*) FILTER (WHERE closed_at IS NULL) AS missing,
+            count(*) FILTER (WHERE closed_at IS NULL AND scope ? 'resource_id') AS items,
+            count(*) FILTER (WHERE closed_at IS NULL AND {IS_WHOLE_STREAM}) AS whole_streams,
             count(*) FILTER (WHERE status = 'open' AND recovery_kind = 'retry_on_connector_upgrade'
                 AND next_attempt_at IS NULL) AS by_upgrade,
             count(*) FILTER (WHERE status IN ('waived', 'absent_upstream')) AS closed_without_item
@@ -95,6 +97,10 @@ class GapSummary(NamedTuple):
     """A connection's gaps, and what keeps them from being tried now."""
 
     missing: int
+    items: int
+    """Of these, those that name one item."""
+    whole_streams: int
+    """Of these, those that are about a whole stream."""
     by_upgrade: int
     """Of these, those that wait for another version of the connector."""
     closed_without_item: int

@@ -72,6 +72,7 @@ _CONNECTIONS = text("""
     WHERE CAST(:ids AS bigint[]) IS NULL OR connections.id = ANY(:ids)
     ORDER BY connections.name
 """)
+_SCHEDULE = text("SELECT every_s, cron FROM schedules WHERE connection_id = :id")
 _RECORDS_HELD = text("SELECT coalesce(sum(records), 0)::bigint FROM held_counts WHERE connection_id = :id")
 
 
@@ -80,6 +81,12 @@ def read(connection: Connection, ids: Sequence[int] | None = None) -> list[Conne
     values = {"ids": list(ids) if ids is not None else None}
     rows = connection.execute(_CONNECTIONS, values).mappings()
     return [build(ConnectionView, {**row, **_accounts(row), "credentials": _forms(row["credentials"])}) for row in rows]
+
+
+def schedule_of(connection: Connection, connection_id: int) -> tuple[float | None, str | None]:
+    """The interval, s, and the cron line of a connection; one of them at most."""
+    row = connection.execute(_SCHEDULE, {"id": connection_id}).one_or_none()
+    return (None, None) if row is None else (row.every_s, row.cron)
 
 
 def records_held(connection: Connection, connection_id: int) -> int:

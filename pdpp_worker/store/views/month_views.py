@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -12,7 +13,34 @@ _PERIODS = text("""
     SELECT stream, scope #>> '{range,since}' AS since, scope #>> '{range,until}' AS until FROM gaps
     WHERE connection_id = :id AND closed_at IS NULL AND scope ? 'range' ORDER BY gaps.id LIMIT :most
 """)
+_ITEMS = text("""
+    SELECT gaps.stream, date_trunc('month', found.at, 'UTC') AS month, count(*) AS items
+    FROM (
+        SELECT connection_id, stream, scope, row_number() OVER (ORDER BY id) <= :looked_up AS is_looked_up
+        FROM gaps WHERE connection_id = :id AND closed_at IS NULL AND NOT scope ? 'range'
+    ) AS gaps LEFT JOIN LATERAL (
+        SELECT record_index.at
+        FROM unnest(CAST(:streams AS text[]), CAST(:tellers AS text[]), CAST(:members AS text[]))
+            WITH ORDINALITY AS told (stream, teller, member, rank)
+        JOIN record_index ON record_index.connection_id = gaps.connection_id AND record_index.stream = told.teller
+            AND record_index.key = gaps.scope ->> 'resource_id'
+        JOIN records ON records.connection_id = gaps.connection_id AND records.stream = told.teller
+            AND records.key = record_index.key AND records.data ->> told.member IS NOT NULL
+        WHERE told.stream = gaps.stream AND is_looked_up ORDER BY rank LIMIT 1
+    ) AS found ON true
+    GROUP BY 1, 2
+""")
 MOST = 10_000
+LOOKED_UP = 100_000
+"""Missing items whose times are looked up; those beyond, the latest found missing, count as without a time."""
+
+
+class Teller(NamedTuple):
+    """A stream whose record, called as a missing item of `stream` is, tells the item's time in this member."""
+
+    stream: str
+    teller: str
+    member: str
 
 
 def held(connection: Connection, connection_id: int) -> Mapping[str, dict[datetime, int]]:
@@ -27,6 +55,21 @@ def missing(connection: Connection, connection_id: int) -> list[tuple[str, datet
     """Stream, begin and end of each period of which something is missing; None where an end is open."""
     rows = connection.execute(_PERIODS, {"id": connection_id, "most": MOST})
     return [(row.stream, _moment(row.since), _moment(row.until)) for row in rows]
+
+
+def missing_items(
+    connection: Connection, connection_id: int, tellers: Sequence[Teller]
+) -> dict[str, dict[datetime | None, int]]:
+    """Stream to the number of its unclosed gaps that name no period, by the month of the item's time; None: unknown.
+
+    The first teller of a stream that holds such a record counts.
+    """
+    streams, names, members = ([*column] for column in zip(*tellers, strict=True)) if tellers else ([],) * 3
+    values = {"id": connection_id, "streams": streams, "tellers": names, "members": members, "looked_up": LOOKED_UP}
+    found: dict[str, dict[datetime | None, int]] = {}
+    for row in connection.execute(_ITEMS, values):
+        found.setdefault(row.stream, {})[row.month and row.month.astimezone(UTC)] = row.items
+    return found
 
 
 def _moment(written: str | None) -> datetime | None:

@@ -52,13 +52,25 @@ class Wanted(NamedTuple):
     stream: str | None = None
     after: Place | None = None
     limit: int = 50
+    since: datetime | None = None
+    until: datetime | None = None
+    """Records of this period, `[since, until)`, by their own times."""
+    author: str | None = None
+    """Records whose member `author_member` holds this text, whatever its case."""
+    author_member: str | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a period or an author is asked for."""
+        return any(one is not None for one in (self.since, self.until, self.author))
 
     def values(self) -> dict[str, Any]:
         """Values that the statements bind."""
         at, key, connection_id, stream = self.after or (None, None, None, None)
         place = {"at": at, "after_key": key, "after_connection": connection_id, "after_stream": stream}
         words = None if self.words is None else query_of(self.words)
-        return {"words": words, "stream": self.stream, "limit": self.limit, **place}
+        narrowed = {name: getattr(self, name) for name in ("since", "until", "author", "author_member")}
+        return {"words": words, "stream": self.stream, "limit": self.limit, **place, **narrowed}
 
 
 _OF_THESE = """
@@ -67,6 +79,13 @@ _OF_THESE = """
 _AFTER = """
     (CAST(:at AS timestamptz) IS NULL OR at < :at OR (at = :at AND (key, connection_id, stream)
         > (CAST(:after_key AS text), CAST(:after_connection AS bigint), CAST(:after_stream AS text))))
+"""
+_NARROWED = """
+    (CAST(:since AS timestamptz) IS NULL OR at >= :since) AND (CAST(:until AS timestamptz) IS NULL OR at < :until)
+    AND (CAST(:author AS text) IS NULL OR EXISTS (
+        SELECT FROM records AS whole WHERE whole.connection_id = record_index.connection_id
+            AND whole.stream = record_index.stream AND whole.key = record_index.key
+            AND strpos(lower(whole.data ->> CAST(:author_member AS text)), lower(:author)) > 0))
 """
 _ORDER = "at DESC, key, connection_id, stream"
 _ORDER_FOUND = "found.at DESC, found.key, found.connection_id, found.stream"
@@ -78,7 +97,7 @@ _COLUMNS = """
 _LATEST = text(f"""
     WITH found AS MATERIALIZED (
         SELECT connection_id, stream, key, at, thread FROM record_index
-        WHERE {_OF_THESE} AND {_AFTER} ORDER BY {_ORDER} LIMIT :limit
+        WHERE {_OF_THESE} AND {_AFTER} AND {_NARROWED} ORDER BY {_ORDER} LIMIT :limit
     ) SELECT {_COLUMNS} ORDER BY {_ORDER_FOUND}
 """)
 _IS_MATCH = "words @@ CAST(:words AS tsquery)"
@@ -95,7 +114,8 @@ _AMONG_LATEST = text(f"""
 """)
 _BY_WORDS = text(f"""
     WITH matches AS MATERIALIZED (
-        SELECT connection_id, stream, key, at, thread FROM record_index WHERE {_OF_THESE} AND {_AFTER} AND {_IS_MATCH}
+        SELECT connection_id, stream, key, at, thread FROM record_index
+        WHERE {_OF_THESE} AND {_AFTER} AND {_IS_MATCH} AND {_NARROWED}
     ), found AS MATERIALIZED (
         SELECT * FROM matches ORDER BY {_ORDER} LIMIT :limit
     ) SELECT {_COLUMNS} ORDER BY {_ORDER_FOUND}
@@ -126,7 +146,7 @@ def latest(connection: Connection, ids: Sequence[int], wanted: Wanted) -> list[F
     values = {"ids": list(ids), **wanted.values()}
     if wanted.words is None:
         return _build(connection, _LATEST, values)
-    if connection.execute(_HELD, values).scalar_one() > REACH:
+    if not wanted.is_narrowed and connection.execute(_HELD, values).scalar_one() > REACH:
         found = _build(connection, _AMONG_LATEST, {**values, "reach": REACH})
         if len(found) == wanted.limit:
             return found

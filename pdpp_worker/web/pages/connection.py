@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pdpp_worker.coverage import all_streams, cards, rate_rows
+from pdpp_worker.coverage import all_streams, cards, rate_costs, rate_rows
 from pdpp_worker.coverage.documents import connection_document
 from pdpp_worker.coverage.outlook import Outlook
-from pdpp_worker.coverage.rate_rows import RateView
 from pdpp_worker.coverage.source_parts import fate, size_of
 from pdpp_worker.coverage.status_rows import is_shown
 from pdpp_worker.coverage.stream import StreamCoverage
+from pdpp_worker.cron_lines import CronLine
 from pdpp_worker.errors import NotFoundError
 from pdpp_worker.owner import schedule_rules
-from pdpp_worker.pacing.forecast import cost_of
-from pdpp_worker.pacing.intervals import recovery_interval_ms
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.manifest_parts import SettingSpec
 from pdpp_worker.store.views import member_views
@@ -54,10 +52,13 @@ def connection(visit: Visit) -> Page:
     shown = {
         "streams": _in_view(streams),
         "never": [one for one in streams if not is_shown(one)],
+        "schedule": schedule_rules.written(view.every_s, view.cron),
+        "zone": None if view.cron is None else CronLine.of(view.cron).zone,
+        "due_now": view.next_run_at is not None and view.next_run_at <= outlook.now,
         "fields": fields(outlook.manifest, view.settings),
         "credentials": outlook.manifest.credentials if outlook.manifest else {},
         "asked_ms": asked_ms,
-        "costs": None if asked_ms is None else costs(outlook, rate, asked_ms),
+        "costs": None if asked_ms is None else rate_costs.told(outlook, rate, asked_ms),
         "parts": _parts,
         "lane": timeline.of_connection(visit, view.name),
         "fate": fate,
@@ -89,16 +90,6 @@ def text_of(value: Any) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def costs(outlook: Outlook, rate: RateView, ceiling_ms: float) -> dict[str, float] | None:
-    """The time that the pending work takes, s: now, and with another ceiling; None as long as no rate was learned."""
-    learned, now_ms = outlook.waits.interval_ms, outlook.recovery_interval_ms
-    if learned is None or now_ms is None or not rate.pending:
-        return None
-    then_ms = recovery_interval_ms(learned, ceiling_ms, outlook.manifest)
-    takes = {"now": now_ms, "then": then_ms}
-    return {name: cost_of(rate.pending, interval).total_seconds() for name, interval in takes.items()}
 
 
 def _next_times(outlook: Outlook) -> list[datetime]:

@@ -16,6 +16,7 @@ from pdpp_worker.web.console import Page, Visit
 from pdpp_worker.web.entries import Entry, columns, entry_of, member, passage, title_of
 from pdpp_worker.web.pages.connection import one
 from pdpp_worker.web.pages.home import outlooks
+from pdpp_worker.web.record_filters import FILTERS, narrowed
 from pdpp_worker.web.version_changes import in_short
 
 PAGE = 50
@@ -29,7 +30,11 @@ def search(visit: Visit) -> Page:
     wanted = _wanted(visit, words, visit.text("stream"))
     rows = search_views.latest(visit.connection, list(by_id), wanted) if words else []
     hits = [
-        replace(_entry(visit, by_id[row.connection_id], row), passage=passage(row.data, words or "")) for row in rows
+        replace(
+            _entry(visit, by_id[row.connection_id], row),
+            passage=passage(row.data, words or "", _declared(by_id[row.connection_id], row.stream)),
+        )
+        for row in rows
     ]
     held = coverage_views.records_held(visit.connection, list(by_id))
     document = {
@@ -44,10 +49,10 @@ def search(visit: Visit) -> Page:
 
 
 def stream(visit: Visit) -> Page:
-    """The records of a stream as a table, the latest first."""
+    """The records of a stream as a table, the latest first: all, or those of a period and of an author."""
     outlook = one(visit, visit.id)
     declared = _declared(outlook, visit.stream)
-    wanted = _wanted(visit, None, visit.stream)
+    wanted = narrowed(_wanted(visit, None, visit.stream), visit.text, declared)
     rows = search_views.latest(visit.connection, [visit.id], wanted)
     shown = columns(declared)
     document = {
@@ -60,7 +65,10 @@ def stream(visit: Visit) -> Page:
         "next": _next(visit, rows, wanted),
         "waiting": search_views.waiting(visit.connection),
     }
-    return Page("stream.html", document, {"columns": shown, "member": member, "outlook": outlook})
+    asked = {name: visit.text(name) for name in FILTERS if visit.text(name) is not None}
+    has_author = declared is not None and declared.reading.author is not None
+    frame = {"columns": shown, "member": member, "outlook": outlook, "asked": asked, "has_author": has_author}
+    return Page("stream.html", document, frame)
 
 
 def record(visit: Visit) -> Page:

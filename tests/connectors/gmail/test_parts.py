@@ -248,6 +248,12 @@ def test_the_text_of_a_page_is_what_one_sees() -> None:
     assert html_text(page.encode()).split() == ["One", "&", "two", "three", "4"]
 
 
+def test_words_of_neighbouring_cells_and_blocks_are_not_run_together() -> None:
+    page = "<tr><td>pangolin</td><td>go</td></tr><dl><dt>the</dt><dd>way</dd></dl><section>up</section>in<b>to</b>"
+
+    assert html_text(page.encode()).split() == ["pangolin", "go", "the", "way", "up", "into"]
+
+
 BROKEN = ["<!", "<![if x", "<!DOCTYPE [", "<a <b <c", "</", "&#xffffffff;"]
 ENDLESS = [
     "<div>" * 200_000,

@@ -1,0 +1,40 @@
+"""No missing item is invisible in the strips: it is in its month, or is said to be without a time."""
+
+from __future__ import annotations
+
+from pdpp_worker.connector import Reason, ResourceScope, skip
+from pdpp_worker.search import indexer
+from tests.support.scripted import Scenario, manifest, record, state
+from tests.web.conftest import Owner
+
+TALKS = {"name": "talks", "reading": {"title": "topic", "time": "at"}}
+LINES = {
+    "name": "lines",
+    "parent_streams": ["talks"],
+    "coverage_strategy": "parent_detail_accounting",
+    "belongs_to": {"talks": "talk_id"},
+}
+
+
+def test_a_missing_item_is_in_the_month_that_is_known_or_is_without_a_time(owner: Owner, scenario: Scenario) -> None:
+    scenario.manifest = manifest(TALKS, LINES)
+    scenario.send(
+        record("t1", "talks", topic="Green doors", at="2024-03-05T00:00:00Z"),
+        record("l1", "lines", talk_id="t1"),
+        skip("lines", Reason.TIMED_OUT, ResourceScope(resource_id="t1")),
+        skip("lines", Reason.TIMED_OUT, ResourceScope(resource_id="nothing is held")),
+        skip("talks", Reason.TIMED_OUT, ResourceScope(resource_id="t9")),
+        state(1, "talks"),
+    )
+    scenario.run()
+    indexer.index(scenario.db)
+
+    strips = {one["stream"]: one for one in owner.json("/connections/1/coverage.json")}
+    html = owner.get("/connections/1/coverage")
+
+    missing = {month["begin"][:7]: month["missing"] for month in strips["lines"]["months"] if month["missing"]}
+    assert (missing, strips["lines"]["missing_without_time"]) == ({"2024-03": 1}, 1)
+    assert strips["talks"]["missing_without_time"] == 1
+    assert html.count("1 missing without a time") == 2
+    assert (strips["talks"]["by_arrival"], strips["lines"]["by_arrival"]) == (False, True)
+    assert "have no time of their own" in html
