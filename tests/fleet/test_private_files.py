@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,14 +36,12 @@ def test_no_one_else_can_read_what_a_worker_writes(tmp_path: Path) -> None:
 def test_no_one_else_can_read_what_the_console_and_the_fleet_write(tmp_path: Path) -> None:
     web, logs = tmp_path / "web", tmp_path / "logs"
     web.mkdir(mode=0o755)
-    (web / "url").touch(mode=0o644)
-
     access = Access(Settings(data_dir=tmp_path))
-    access.note_url("http://127.0.0.1:1")
+
+    os.close(access.note_url("http://127.0.0.1:1"))
     supervisor = Supervisor([ProcessSpec("one", (sys.executable, "-c", "pass"))], tmp_path)
     supervisor._started(supervisor._processes[0].spec).wait()
 
-    modes = {path: path.stat().st_mode & 0o777 for path in (web, web / "keys", web / "url", logs, logs / "one.log")}
-    assert modes == {
-        web: 0o700, web / "keys": 0o700, web / "url": 0o600, logs: 0o700, logs / "one.log": 0o600,
-    }  # fmt: skip
+    [noted] = web.glob("urls/*")
+    written = {web: 0o700, web / "keys": 0o700, noted: 0o600, logs: 0o700, logs / "one.log": 0o600}
+    assert {path: path.stat().st_mode & 0o777 for path in written} == written
