@@ -19,8 +19,6 @@ logger = logging.getLogger(__name__)
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError, RecursionError, DataError)
 """Failures that a message brings along; a server that is out of reach raises others."""
 _SHOWN_CHARACTERS = 200
-_ASK_AGAIN_S = 5
-"""How long the server lets a worker wait for a message before it has to ask again, s: each time wakes an idle one."""
 
 Read = TypeVar("Read")
 
@@ -68,7 +66,6 @@ class Transport(_TolerantTransport, kombu_redis.Transport):
     """The transport to a server."""
 
     Channel = Channel
-    brpop_timeout = _ASK_AGAIN_S
 
 
 class SentinelChannel(_TolerantChannel, kombu_redis.SentinelChannel):
@@ -79,7 +76,6 @@ class SentinelTransport(_TolerantTransport, kombu_redis.SentinelTransport):
     """The transport to the server that sentinels name."""
 
     Channel = SentinelChannel
-    brpop_timeout = _ASK_AGAIN_S
 
 
 def install() -> None:
