@@ -147,6 +147,7 @@ def test_a_process_that_goes_on_in_time_is_left_alone(supervisor: Supervisor, cl
     supervisor.poll()
 
     assert (pid_of(supervisor), has_ended(pid)) == (pid, False)
+    os.kill(pid, signal.SIGCONT)
 
 
 def test_a_crashed_process_is_started_again_after_a_delay_that_doubles(supervisor: Supervisor, clock: Clock) -> None:

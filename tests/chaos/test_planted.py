@@ -29,8 +29,8 @@ TRIED = list(PLANTED) if "PDPP_CHAOS_SEEDS" in os.environ else list(PLANTED)[1:3
 def test_a_planted_bug_is_caught(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, fault: Fault, sentence: str
 ) -> None:
-    if sentence == "not at rest":
-        monkeypatch.setattr(episode, "STEADY_S", 12.0)
+    # A bug that lets nothing come to rest is not waited for; a busy machine has its time to show the others.
+    monkeypatch.setattr(episode, "STEADY_S", 12.0 if fault is kill_worker else 60.0)
     # A worker that stands still and loses its lease writes again only where it was in the middle of a batch.
     monkeypatch.setattr(episode, "FAULTS_EACH", 5 if fault is freeze_worker else 2)
     monkeypatch.setattr(episode, "HOLD_S", (4.5,))
