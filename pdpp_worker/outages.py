@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -16,11 +17,18 @@ class Outage:
         self._ends = f"{what} {ends}"
         self._lock = threading.Lock()
         self._since: float | None = None
+        self._over_at = 0.0
 
-    def began(self, why: str) -> None:
-        """Note that it is out of reach; said once, however many find out."""
+    def began(self, why: str, asked_at: float = math.inf) -> None:
+        """Note that it is out of reach; said once, however many find out.
+
+        `asked_at`: the time at which the one who found out had begun; monotonic, s. Before the end of an outage, it was
+        that one: who hangs in it finds out long after.
+        """
         with self._lock:
-            known, self._since = self._since is not None, self._since or time.monotonic()
+            known = self._since is not None or asked_at < self._over_at
+            if not known:
+                self._since = time.monotonic()
         if not known:
             get_logger().warning(self._begins, why=why)
 
@@ -29,7 +37,7 @@ class Outage:
         if self._since is None:
             return
         with self._lock:
-            since, self._since = self._since, None
+            since, self._since, self._over_at = self._since, None, time.monotonic()
         if since is not None:
             get_logger().warning(self._ends, after_s=round(time.monotonic() - since))
 

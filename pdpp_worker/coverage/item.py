@@ -98,7 +98,7 @@ class _Known:
     asked_for: Mapping[str, Any] | None
     """The scope that the last ended walk had of the stream."""
     tries: Sequence[GapAttempt] = ()
-    """Those of the gap, or of the wider one."""
+    """Tries of the gap, or of the wider one."""
 
 
 def about_resource(connection: Connection, stream: StreamCoverage, outlook: Outlook, resource: str) -> _Known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -30,15 +31,16 @@ def told() -> Iterator[None]:
     Raises:
         Ignore: it is; nothing was lost, since what is due stays due.
     """
+    asked_at = time.monotonic()
     try:
         yield
     except SchemaMismatchError as error:
-        SCHEMA.began(str(error))
+        SCHEMA.began(str(error), asked_at)
         raise Ignore from None
     except Exception as error:
         if (why := why_away(error)) is None:
             raise
-        DATABASE.began(why)
+        DATABASE.began(why, asked_at)
         raise Ignore from None
     DATABASE.over()
     SCHEMA.over()

@@ -188,7 +188,7 @@ class TestUnknown:
 
 
 def needs(scenario: Scenario) -> dict[str, list[str]]:
-    """What waits for the owner, and the streams that wait."""
+    """Actions that wait for the owner, and the streams that wait."""
     with scenario.db.begin() as connection:
         home = cards.read(connection, outlook.read(scenario.settings, connection))
     return {one.sentence: one.streams for one in home.needs}

@@ -1,4 +1,4 @@
-"""What the demonstration waits for."""
+"""Runs that the demonstration waits for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a record was before is kept when it changes, within bounds, and goes with its connection."""
+"""Earlier content of a record is kept when it changes, within bounds, and goes with its connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program keeps is encrypted once it has ended: its own files, and the blobs that it uploads."""
+"""Files of a program, and blobs that it uploads, are encrypted once it has ended."""
 
 from __future__ import annotations
 

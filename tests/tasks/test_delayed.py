@@ -1,4 +1,4 @@
-"""What is to be done later is done at its instant."""
+"""Calls that are to be made later are made at their instant."""
 
 from __future__ import annotations
 

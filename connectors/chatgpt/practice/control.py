@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -33,9 +34,9 @@ class Control(RequestHandler):
         """The request's object as options; what it leaves out has its default."""
         return form(**self.fields())
 
+    @abstractmethod
     def outcome(self) -> object:
         """Do what was asked for and return what there is to say. Raises TypeError or ValueError."""
-        raise NotImplementedError
 
     def reply(self) -> None:
         """Answer with the outcome as JSON."""

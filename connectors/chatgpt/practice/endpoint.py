@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from contextlib import suppress
 from typing import ClassVar
 
@@ -34,9 +35,9 @@ class Endpoint(RequestHandler):
         """Text of any bytes: a request that cannot be decoded is answered and written down like any other."""
         return value.decode(errors="replace")
 
+    @abstractmethod
     def produce(self) -> Answer:
         """The answer when nothing stands in its way. Raises ApiError."""
-        raise NotImplementedError
 
     async def serve(self, key: str | None = None) -> None:
         """Answer one request; `key` is the one in its path."""
