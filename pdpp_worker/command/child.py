@@ -107,9 +107,9 @@ class Child:
         while True:
             while self._whole:
                 yield self._whole.popleft()
-            if self._stdout.closed:
+            has_ended = self._process.poll() is not None
+            if self._stdout.closed or (not self._look(_LOOK_EVERY_S) and has_ended):
                 return
-            self._look(_LOOK_EVERY_S)
 
     def waiting(self) -> list[bytes | Outline]:
         """The lines that it has written and that are not read yet, after one look at its pipes."""
@@ -120,8 +120,10 @@ class Child:
         """Its exit code; None when it has not ended after so many seconds, or writes another line meanwhile."""
         deadline = time.monotonic() + timeout_s
         while not self._whole and time.monotonic() < deadline:
+            has_ended = self._process.poll() is not None
             if self._selector.get_map():
-                self._look(_LOOK_EVERY_S)
+                if not self._look(_LOOK_EVERY_S) and has_ended:  # somebody else holds its pipes
+                    return self._process.returncode
             elif self._ends_within(_LOOK_EVERY_S):
                 return self._process.returncode
             self._check()
@@ -150,10 +152,13 @@ class Child:
         else:
             marked_processes.end(self._mark)
 
-    def _look(self, timeout_s: float) -> None:
+    def _look(self, timeout_s: float) -> bool:
+        """Serve the pipes that are ready, and say whether one was."""
         self._check()
-        for key, _ in self._selector.select(timeout_s):
+        ready = self._selector.select(timeout_s)
+        for key, _ in ready:
             key.data()
+        return bool(ready)
 
     def _take_output(self) -> None:
         chunk = self._read(self._stdout)
