@@ -75,10 +75,17 @@ def watch(db: Database, run_ids: Sequence[int], *, in_lines: bool = False) -> li
                 for look in looks if live is None else ():
                     lines.tell(look)
     except KeyboardInterrupt:
-        unended = [f"pdpp-worker runs show {look.view.id}" for look in looks if look.view.ended_at is None]
-        note(f"{'The runs go' if len(unended) > 1 else 'The run goes'} on without being watched; see: {unended[0]}")
+        ended = {look.view.id for look in looks if look.view.ended_at is not None}
+        _tell_unwatched([run_id for run_id in run_ids if run_id not in ended])
         raise
     return [look.view for look in looks]
+
+
+def _tell_unwatched(run_ids: Sequence[int]) -> None:
+    """Say how to look at runs that are watched no more, where there are any."""
+    if run_ids:
+        subject = "The runs go" if len(run_ids) > 1 else "The run goes"
+        note(f"{subject} on without being watched; see: pdpp-worker runs show {run_ids[0]}")
 
 
 def _looks(db: Database, run_ids: Sequence[int]) -> Iterator[list[Look]]:

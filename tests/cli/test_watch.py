@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +13,7 @@ from rich.console import Console
 from pdpp_worker.cli import progress
 from pdpp_worker.cli.commands import status
 from pdpp_worker.connector import Message, Progress, Reason, ResourceScope, skip
+from pdpp_worker.store.engine import Database
 from tests.cli.conftest import Cli
 from tests.cli.test_run import at_work
 from tests.support.scripted import Scenario, manifest, record, state
@@ -126,3 +127,17 @@ def test_status_on_a_terminal_stands_in_place(cli: Cli, scenario: Scenario, monk
     assert cli("status", "--watch").exit_code == 130
     assert "mine: last run succeeded" in shown.getvalue()
     assert "complete" in shown.getvalue()
+
+
+def test_ctrl_c_before_the_first_look_tells_of_the_run_all_the_same(
+    db: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> Iterator[list[progress.Look]]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress, "_looks", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        progress.watch(db, [7])
+
+    assert "pdpp-worker runs show 7" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def processes(server: Server) -> list[psutil.Process]:
 
 
 def main_process(server: Server) -> psutil.Process:
-    (found,) = (process for process in processes(server) if not orphans._is_backend(process))
+    (found,) = orphans.main_of(processes(server))
     return found
 
 

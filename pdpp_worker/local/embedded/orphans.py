@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,9 +48,8 @@ def stop(directory: Path, name: str) -> None:
         if not survivors:
             return
         logger.warning("%d %s process(es) left in %s: sending %s", len(survivors), name, directory, step.name)
-        for process in survivors:
-            if step is signal.SIGKILL or not _is_backend(process):
-                _send(process, step)
+        for process in survivors if step is signal.SIGKILL else main_of(survivors):
+            _send(process, step)
         deadline = time.monotonic() + timeout_s
         while running_in(directory, name) and time.monotonic() < deadline:
             time.sleep(_LOOK_EVERY_S)
@@ -57,10 +57,16 @@ def stop(directory: Path, name: str) -> None:
         raise PdppError(f"A {name} process in {directory} does not end, not even when it is killed.")
 
 
-def _is_backend(process: psutil.Process) -> bool:
-    """Whether this is PostgreSQL's own child: it ends with its parent, and signals mean other things to it."""
+def main_of(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Leave out the children of others: PostgreSQL's end with it, and signals mean other things to them."""
+    pids = {process.pid for process in processes}
+    return [process for process in processes if not _is_child(process, pids)]
+
+
+def _is_child(process: psutil.Process, pids: set[int]) -> bool:
+    """Return whether it has the title of a child, which an orphan keeps, or a parent among them, as a new one has."""
     try:
-        return process.cmdline()[0].startswith("postgres: ")
+        return process.cmdline()[0].startswith("postgres: ") or process.ppid() in pids
     except (psutil.Error, IndexError):
         return True
 
