@@ -19,9 +19,10 @@ from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Batch, Spent
 from pdpp_worker.store.commit import Committed, commit_batch, why_unstorable
 
-_SWITCH_S = 0.0005
-"""How long the connector's thread may keep a commit from its next step. A commit has about twenty, and with Python's
-own 5 ms at each of them it would take longer than the connector takes for the next batch."""
+_SWITCH_S = 0.00005
+"""How long the connector's thread may keep a commit from its next step. A commit has some dozen, and at Python's own
+5 ms each it would take longer than the next batch. A connector that reads a file lets go of the interpreter for a
+moment every 0.2 ms, which restarts this wait and frees nobody: a longer one than that would never come to its end."""
 
 
 @dataclass(frozen=True)
