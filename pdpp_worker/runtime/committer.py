@@ -18,11 +18,12 @@ from pdpp_worker.runtime.open_slice import OpenSlice
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Batch, Spent
 from pdpp_worker.store.commit import Committed, commit_batch, why_unstorable
+from pdpp_worker.store.precedence import Precedence
 
-_SWITCH_S = 0.00005
-"""How long the connector's thread may keep a commit from its next step. A commit has some dozen, and at Python's own
-5 ms each it would take longer than the next batch. A connector that reads a file lets go of the interpreter for a
-moment every 0.2 ms, which restarts this wait and frees nobody: a longer one than that would never come to its end."""
+_SWITCH_S = 0.000001
+"""How long the connector's thread may keep a commit from its next step, of which it has some dozen. At Python's own
+5 ms each they would take longer than the next batch. A connector that reads a file lets go of the interpreter for a
+moment every 0.2 ms, which restarts this wait and frees nobody: a longer wait than that would never come to its end."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Committer:
         self._limits = opened.limits
         self._tracked = set(opened.handler.unresolved)
         self._under_way: tuple[_Sent, Future[Committed]] | None = None
+        self.precedence = Precedence()
+        """Of a commit over the connector's thread."""
         self.taken_at = opened.begun_at
         """Since when the pending batch grows; monotonic, s."""
         self.spent = Spent()
@@ -139,6 +142,7 @@ class Committer:
             children=opened.manifest.children,
             walk=opened.plan.walk,
             versions=opened.settings.record_versions,
+            precedence=self.precedence,
         )
 
     def _newly_spent(self) -> Spent:

@@ -21,6 +21,7 @@ from pdpp_worker.store.effects import Effect, GapReport, Row, without_outdated
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import apply
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.precedence import Precedence
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import storable
 from pdpp_worker.store.versions import Fates
@@ -113,9 +114,11 @@ def commit_batch(
     children: Children = NO_CHILDREN,
     walk: Walk = NO_WALK,
     versions: int = 0,
+    precedence: Precedence | None = None,
 ) -> Committed:
     """Write a batch whole or not at all; its checkpoints speak for the streams of the `walk`. `children` says which
-    deletions reach further. Of each record that changes, so many earlier `versions` are kept.
+    deletions reach further. Of each record that changes, so many earlier `versions` are kept. `precedence`: over a
+    thread that makes the next batch.
 
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
@@ -149,7 +152,7 @@ def commit_batch(
         events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
         return Committed(written, len(opened), len(closed), cancel, outdated)
 
-    return db.transact(write)
+    return db.transact(write if precedence is None else precedence.of(write))
 
 
 def why_unstorable(error: Exception) -> str | None:

@@ -8,7 +8,8 @@ of silence the server is asked, over a second connection, whether it still works
 from __future__ import annotations
 
 import select
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -41,6 +42,8 @@ class WatchedConnection(psycopg.Connection[Any]):
     """How to connect once more."""
     is_pooled: bool = False
     """Whether a pooler hands each transaction to another session."""
+    while_it_waits: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Made and entered for each wait for the server."""
 
     @classmethod
     def open(cls, parameters: dict[str, Any]) -> WatchedConnection:
@@ -55,7 +58,8 @@ class WatchedConnection(psycopg.Connection[Any]):
         Raises:
             psycopg.OperationalError: it does not, or cannot be asked; the connection is closed.
         """
-        return super().wait(self._watched(gen), interval, timeout)
+        with self.while_it_waits():
+            return super().wait(self._watched(gen), interval, timeout)
 
     def _watched(self, gen: PQGen[T]) -> Generator[Any, Any, T]:
         ask_at = monotonic() + SILENCE_S
