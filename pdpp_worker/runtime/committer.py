@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,15 +14,11 @@ from sqlalchemy import Connection
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.runtime.calling import ConnectorFailedError
 from pdpp_worker.runtime.open_slice import OpenSlice
+from pdpp_worker.runtime.quick_turns import QUICK_TURNS
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Batch, Spent
 from pdpp_worker.store.commit import Committed, commit_batch, why_unstorable
 from pdpp_worker.store.precedence import Precedence
-
-_SWITCH_S = 0.000001
-"""How long the connector's thread may keep a commit from its next step, of which it has some dozen. At Python's own
-5 ms each they would take longer than the next batch. A connector that reads a file lets go of the interpreter for a
-moment every 0.2 ms, which restarts this wait and frees nobody: a longer wait than that would never come to its end."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +154,10 @@ def _in_thread(work: Callable[[], Committed]) -> Future[Committed]:
 
     def run() -> None:
         try:
-            future.set_result(work())
+            with QUICK_TURNS.for_a_commit():
+                future.set_result(work())
         except BaseException as error:  # noqa: BLE001 - raised where the outcome is asked for
             future.set_exception(error)
 
-    sys.setswitchinterval(min(_SWITCH_S, sys.getswitchinterval()))
     threading.Thread(target=run, name="commit", daemon=True).start()
     return future
