@@ -14,7 +14,7 @@ from pathlib import Path
 from pdpp_worker.errors import ConfigurationError, UpstreamError
 from pdpp_worker.secret_keys import Keys
 from pdpp_worker.settings import Settings
-from pdpp_worker.stored_files import connection_files, file_forms
+from pdpp_worker.stored_files import connection_files, file_forms, quota
 from pdpp_worker.stored_files.clear_trees import files_below
 from pdpp_worker.stored_files.key_source import KeySource
 from pdpp_worker.stored_files.replacing import Replacing
@@ -85,6 +85,7 @@ def _one_tree(root: Path, make: Make, outcome: Resealed, *, marks: bool) -> None
             outcome.left += _failures(files_below(root), partial(replacing.apply, make=make))
     finally:
         outcome.rewritten += replacing.count
+        quota.forget(root)
 
 
 def _failures(paths: Iterator[Path], apply: Callable[[Path], None]) -> Iterator[str]:
