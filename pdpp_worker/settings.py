@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     connection_files_mb: Megabytes = 102_400
     """Most bytes of a connection's files on a host, MB of 1024² bytes; 0: no limit."""
     files_free_mb: Megabytes = 1024
-    """So much of a disk is left free by the files of connections, MB; 0: none."""
+    """So much of a disk is left free by the files of connections, MB, and no more than a tenth of it; 0: none."""
 
     dispatch_every_s: Period = 30.0
     """How often the dispatcher looks for due runs."""

@@ -33,8 +33,8 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import rates
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
-from pdpp_worker.stored_files.connection_files import quota_of
 from pdpp_worker.stored_files.file_store import FileStore
+from pdpp_worker.stored_files.quota import Quota
 
 LONGEST_S = 30.0
 """The time that a trial may take, s, its waits included."""
@@ -122,7 +122,7 @@ class Trial:
         settings, row, manifest = self.settings, self.row, self.manifest
         lanes = self._lanes()
         pacer = self._pacer(lanes, limits)
-        stored = FileStore(files, quota=quota_of(settings, files))
+        stored = FileStore(files, quota=Quota(files, most_mb=settings.connection_files_mb, free_mb=0))
         clients.callback(pacer.close)
         hurried = settings.model_copy(update={"http_timeout_s": min(settings.http_timeout_s, LONGEST_PAUSE_S)})
         is_early = self._reads_by_browser and not row.id

@@ -31,9 +31,5 @@ def directories(settings: Settings) -> Iterator[Path]:
 def store_at(settings: Settings, directory: Path) -> FileStore:
     """The files in one of these directories."""
     sealing = Sealing(KeySource(settings), settings.encrypt_files, TreeLock(directory))
-    return FileStore(directory, sealing, quota_of(settings, directory))
-
-
-def quota_of(settings: Settings, directory: Path) -> Quota:
-    """The bound on the files in a directory."""
-    return Quota(directory, most_mb=settings.connection_files_mb, free_mb=settings.files_free_mb)
+    quota = Quota(directory, most_mb=settings.connection_files_mb, free_mb=settings.files_free_mb)
+    return FileStore(directory, sealing, quota)

@@ -15,11 +15,14 @@ from pathlib import Path
 
 from pdpp_worker import trees
 from pdpp_worker.errors import StorageFull
+from pdpp_worker.stored_files.file_forms import new_file
 
 SUFFIX = ".bytes"
 _LEAST = 4096
 """Bytes that the smallest file and a directory take."""
 _MB = 1024 * 1024
+_SHARE_OF_DISK = 10
+"""No more than a tenth of a disk is left free: it may be a small one."""
 _COUNT_EVERY_S, _COUNT_SHARE = 5.0, 20.0
 """Between two counts, s, and times as long as one takes: counting takes no more than a twentieth of the time."""
 
@@ -73,18 +76,21 @@ class Quota:
         """Keep the count for the next one, if it is exact."""
         if self._used is not None and self._is_exact:
             with suppress(OSError):  # without it the next one counts
-                _kept_at(self._root).write_text(str(self._used), encoding="ascii")
+                forget(self._root)
+                with new_file(_kept_at(self._root)) as file:
+                    file.write(str(self._used).encode("ascii"))
         self._used, self._is_counted = None, False
 
     def _disk_is_full(self) -> str | None:
         if not self._free:
             return None
         disk = os.statvfs(self._root)
-        if (free := disk.f_bavail * disk.f_frsize) >= self._free:
+        least = min(self._free, disk.f_blocks * disk.f_frsize // _SHARE_OF_DISK)
+        if (free := disk.f_bavail * disk.f_frsize) >= least:
             return None
         return (
-            f"only {free // _MB:,} MB are free on the disk of {self._root}, and PDPP_FILES_FREE_MB leaves "
-            f"{self._free // _MB:,} MB free; make room"
+            f"only {free // _MB:,} MB are free on the disk of {self._root}, and {least // _MB:,} MB are left free "
+            "(PDPP_FILES_FREE_MB); make room"
         )
 
     def _is_beyond(self, more: int) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -102,13 +104,34 @@ def test_room_that_its_owner_has_made_is_seen_once_it_is_needed(tmp_path: Path) 
     assert second.size("b") == 900 * KB
 
 
-def test_a_disk_that_is_nearly_full_is_left_as_it_is(tmp_path: Path) -> None:
-    store = bounded(tmp_path / "7-mine", most_mb=0, free_mb=1_000_000_000)
+@dataclass
+class Disk:
+    """A disk of 20 GB, as the system tells of it."""
 
-    with pytest.raises(StorageFull, match=r"PDPP_FILES_FREE_MB .* make room"):
+    f_bavail: int
+    f_blocks: int = 20_000
+    f_frsize: int = MB
+
+
+@pytest.mark.parametrize(("free_mb", "left_mb", "fits"), [(500, 400, True), (500, 600, False), (2_100, 99_999, True)])
+def test_a_disk_that_is_nearly_full_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_mb: int, left_mb: int, fits: bool
+) -> None:
+    store = bounded(tmp_path / "7-mine", most_mb=0, free_mb=left_mb)
+    monkeypatch.setattr(os, "statvfs", lambda _: Disk(free_mb))
+
+    with nullcontext() if fits else pytest.raises(StorageFull, match=r"PDPP_FILES_FREE_MB.*make room"):
         store.write("file", b"x")
-    with pytest.raises(StorageFull):
+    with nullcontext() if fits else pytest.raises(StorageFull):
         store.open_directory()
+
+
+def test_nobody_else_can_read_the_count(tmp_path: Path) -> None:
+    store = bounded(tmp_path / "7-mine")
+    store.write("file", b"x")
+    store.close()
+
+    assert (tmp_path / f"7-mine{quota.SUFFIX}").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_full_disk_is_no_flaw_of_the_connector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
