@@ -17,6 +17,7 @@ PdppError
     ├── Gone               the resource does not exist at the provider
     ├── ShapeError         an answer of a shape that this version does not know
     └── UpstreamError      5xx, 408, a broken or silent connection
+        └── StorageFull    no more files of this connection are kept
 """
 
 from __future__ import annotations
@@ -156,3 +157,10 @@ class UpstreamError(ProviderError):
     """The provider failed: 5xx, 408, a connection that broke or stayed silent."""
 
     slug = "upstream"
+
+
+class StorageFull(UpstreamError):  # noqa: N818 - named as a state
+    """The connection's files have reached their bound, or the disk is nearly full."""
+
+    slug = "storage_full"
+    reason = "storage_full"

@@ -24,14 +24,7 @@ from pdpp_worker.child_variables import (
 from pdpp_worker.data_dirs import default_data_dir
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.setting_files import SecretFiles, file_variables
-
-DAY_S = 86_400.0
-Period = Annotated[float, Field(ge=0.1, le=30 * DAY_S)]
-"""Between two looks of beat: shorter ones flood the broker, longer ones cannot be reckoned with."""
-Seconds = Annotated[float, Field(ge=0.001, le=365 * DAY_S)]
-Milliseconds = Annotated[float, Field(ge=0.001, le=1000 * DAY_S)]
-Threads = Annotated[int, Field(ge=1, le=10_000)]
-Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+from pdpp_worker.setting_types import DAY_S, Count, Megabytes, Milliseconds, Period, Seconds, Threads
 
 _PREFIX = "PDPP_"
 _CEILING = re.compile(r"PDPP_(\w+)_PACING_MIN_INTERVAL_MS")
@@ -70,6 +63,10 @@ class Settings(BaseSettings):
     """Connectors that are programs and get no network, with commas between their names."""
     connector_memory_mb: Annotated[int, Field(ge=0, le=1_048_576)] = 2048
     """Most memory of a connector that is a program, with all that it starts, MB; 0: no limit."""
+    connection_files_mb: Megabytes = 102_400
+    """Most bytes of a connection's files on a host, MB of 1024² bytes; 0: no limit."""
+    files_free_mb: Megabytes = 1024
+    """So much of a disk is left free by the files of connections, MB, and no more than a tenth of it; 0: none."""
 
     dispatch_every_s: Period = 30.0
     """How often the dispatcher looks for due runs."""

@@ -48,7 +48,9 @@ def read_credentials(vault: Vault, manifest: Manifest, given: Sequence[str], *, 
     }
 
 
-def own_account(connector: Connector, *, settings: Sequence[str], secrets: Sequence[str]) -> WithOwnAccount:
+def own_account(
+    connector: Connector, *, settings: Sequence[str], secrets: Sequence[str], as_fleet_user: bool
+) -> WithOwnAccount:
     """The account that these settings and credentials name, to check the connector with.
 
     Raises:
@@ -62,7 +64,7 @@ def own_account(connector: Connector, *, settings: Sequence[str], secrets: Seque
         name: vault.open(Place(manifest.name, _OF_NONE, name), value).get_secret_value()
         for name, value in stored.items()
     }
-    return WithOwnAccount(connector, read_settings(manifest, settings), opened)
+    return WithOwnAccount(connector, read_settings(manifest, settings), opened, as_fleet_user)
 
 
 def check_name(manifest: Manifest, name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pdpp_worker.command.blob_store import BlobStore, TooLargeError
-from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.errors import ConfigurationError, StorageFull
 
 PATH = "/v1/blobs"
 IDLE_S = 60.0
@@ -104,7 +104,7 @@ class _Upload(BaseHTTPRequestHandler):
                 blob = self.server.store.add(self._body())
         except TooLargeError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from None
-        except ConfigurationError as error:
+        except (ConfigurationError, StorageFull) as error:
             raise _RefusedError(HTTPStatus.INSUFFICIENT_STORAGE, str(error)) from None
         return {
             "object": "blob",

@@ -15,15 +15,11 @@ FOLDER = "attachments"
 """Within the connection's files."""
 BLOB_BYTES = 2 * 1024**3
 """Largest blob."""
-RUN_BYTES = 64 * 1024**3
-"""Most that one run uploads."""
-LEAST_FREE_BYTES = 1024**3
-"""So much of the disk is left free."""
 _OPEN_FILES = Path("/proc/self/fd")
 
 
 class TooLargeError(Exception):
-    """A blob, or all blobs of a run, are larger than is kept."""
+    """A blob is larger than is kept."""
 
 
 class Blob(NamedTuple):
@@ -41,11 +37,10 @@ class Blob(NamedTuple):
 class BlobStore:
     """Keeps blobs among the files of a connection. The same content is kept once."""
 
-    def __init__(self, files: FileStore, *, blob_bytes: int = BLOB_BYTES, run_bytes: int = RUN_BYTES) -> None:
+    def __init__(self, files: FileStore, *, blob_bytes: int = BLOB_BYTES) -> None:
         self._files = files
         self._folder = files.root / FOLDER
         self._blob_bytes = blob_bytes
-        self._left = run_bytes
 
     @contextmanager
     def pinned(self) -> Iterator[None]:
@@ -68,7 +63,8 @@ class BlobStore:
         """Store a blob.
 
         Raises:
-            TooLargeError: it is larger than is kept, or the disk is full; nothing is kept of it.
+            TooLargeError: it is larger than is kept; nothing is kept of it.
+            StorageFull: there is no room for it; nothing is kept of it.
             ConfigurationError: it cannot be written.
             OSError: its chunks cannot be read.
         """
@@ -77,19 +73,10 @@ class BlobStore:
         with self._files.at(self._folder).draft() as draft:
             for chunk in chunks:
                 size += len(chunk)
-                self._check_size(size)
+                if size > self._blob_bytes:
+                    raise TooLargeError(f"a blob of more than {self._blob_bytes} bytes is not kept")
                 digest.update(chunk)
                 draft.write(chunk)
             blob = Blob(digest.hexdigest(), size)
             draft.keep(f"{blob.sha256[:2]}/{blob.sha256}", at_once=True)
-        self._left -= size
         return blob
-
-    def _check_size(self, size: int) -> None:
-        if size > self._blob_bytes:
-            raise TooLargeError(f"a blob of more than {self._blob_bytes} bytes is not kept")
-        if size > self._left:
-            raise TooLargeError("the blobs of this run are larger than is kept of one")
-        disk = os.statvfs(self._folder)
-        if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
-            raise TooLargeError("the disk is nearly full")

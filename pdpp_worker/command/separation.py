@@ -90,7 +90,7 @@ def _refusal(settings: Settings, manifest: Manifest, account: Account, obstacle:
     return (
         f"The connector {manifest.name} is a program and runs as a user of its own, which {obstacle}. Let others read "
         "it, or move it where they can. If you trust the program with all that the fleet's user may read, let it run "
-        "as that one: connection add and connection set take --as-fleet-user."
+        "as that one: connection add and set, connector check and singer take --as-fleet-user."
     )
 
 

@@ -77,6 +77,9 @@ class PracticeAccount(ABC):
     """Whether `change` can do something."""
     plants: frozenset[Plant] = frozenset()
     """Things that `plant` can plant."""
+    as_fleet_user: bool = True
+    """Whether a program may run as this user where another cannot run it: who opens a practice account, which is code
+    of its author, trusts that."""
     counted: Sequence[Counted] = ()
     """Fields of records that count other records."""
 

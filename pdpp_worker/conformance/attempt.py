@@ -179,7 +179,7 @@ class Runner:
             stored=FileStore(ledger.files),
             check=self._check_silence,
             min_interval_ms=0.0,
-            occasion=Occasion(as_fleet_user=True),  # who types the check trusts the program
+            occasion=Occasion(as_fleet_user=self._account.as_fleet_user),
         )
 
     def _check_silence(self) -> None:

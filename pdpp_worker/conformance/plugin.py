@@ -50,7 +50,7 @@ def pdpp_examinations() -> Iterator[Callable[[str], Examination]]:
 
         def examination(connector: str) -> Examination:
             if connector not in opened:
-                opened[connector] = begin(connector, stack)
+                opened[connector] = begin(connector, stack, as_fleet_user=True)  # its repository's tests run its code
             return opened[connector]
 
         yield examination

@@ -129,14 +129,18 @@ class Examination:
         return self._case
 
 
-def begin(name: str, stack: ExitStack, own: Own | None = None, seeds: range = SHORT) -> Examination:
+def begin(
+    name: str, stack: ExitStack, own: Own | None = None, seeds: range = SHORT, *, as_fleet_user: bool
+) -> Examination:
     """The checks of an installed connector, or of the one in a directory; with its practice account, or with `own`.
+
+    `as_fleet_user`: its author is trusted with all that this user may do, where its program is not run as another.
 
     Raises:
         NotFoundError: `name` is neither.
     """
     try:
-        found = find(name)
+        found = find(name, as_fleet_user=as_fleet_user)
         return Examination(found if own is None else own(found.connector), stack, seeds=seeds)
     except NotFoundError:
         raise
@@ -144,10 +148,17 @@ def begin(name: str, stack: ExitStack, own: Own | None = None, seeds: range = SH
         return Examination(None, stack, str(error))
 
 
-def examine(name: str, own: Own | None = None, seeds: range = SHORT, checks: Sequence[str] = NAMES) -> Iterator[Result]:
+def examine(
+    name: str,
+    own: Own | None = None,
+    seeds: range = SHORT,
+    checks: Sequence[str] = NAMES,
+    *,
+    as_fleet_user: bool = False,
+) -> Iterator[Result]:
     """The checks of a connector, in order; raises as `begin` does."""
     with ExitStack() as stack:
-        examination = begin(name, stack, own, seeds)
+        examination = begin(name, stack, own, seeds, as_fleet_user=as_fleet_user)
         for check in checks:
             yield examination.result(check)
 

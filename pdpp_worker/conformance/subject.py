@@ -13,11 +13,13 @@ from typing import Protocol
 
 from pdpp_worker import registry
 from pdpp_worker.added.added_connectors import is_added, load_here
+from pdpp_worker.command.connector_user import accounts
 from pdpp_worker.conformance.account import LivingAccount, LivingFactory, PracticeAccount
 from pdpp_worker.conformance.errors import NotChecked
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import load_manifest
 from pdpp_worker.registry import CommandConnector, Connector
+from pdpp_worker.settings import get_settings
 
 MANIFEST = "manifest.json"
 
@@ -44,6 +46,8 @@ class Packaged:
     """A connector whose practice account lies beside it."""
 
     connector: Connector
+    as_fleet_user: bool = False
+    """Whether its author is trusted with all that this user may do."""
 
     def open_account(self) -> AbstractContextManager[PracticeAccount]:
         """The practice account of the module `conformance` beside the manifest.
@@ -80,14 +84,21 @@ class Packaged:
                 f"There is no practice account: {self._path.name} is missing beside the manifest. Where the connector "
                 "reads files, --set and --secret name an account of your own."
             )
+        if isinstance(self.connector, CommandConnector) and not self.as_fleet_user and accounts(get_settings()):
+            raise ConfigurationError(
+                f"The practice account {self._path} is code of the connector's author, and would run as you, with all "
+                "that you may do. If you trust it, say --as-fleet-user."
+            )
         try:
             return _module(self.connector, self._path)
         except ImportError as error:
             raise ConfigurationError(f"The practice account {self._path} cannot be used: {error}.") from error
 
 
-def find(name: str) -> Packaged:
+def find(name: str, *, as_fleet_user: bool) -> Packaged:
     """The installed connector of that name, or the one in that directory.
+
+    `as_fleet_user`: its author is trusted with all that this user may do, where its program is not run as another.
 
     Raises:
         NotFoundError: it is neither.
@@ -95,8 +106,8 @@ def find(name: str) -> Packaged:
     """
     directory = Path(name)
     if directory.is_dir() and ("/" in name or name not in registry.all_connectors()):
-        return Packaged(_from_directory(directory.resolve()))
-    return Packaged(registry.get(name))
+        return Packaged(_from_directory(directory.resolve()), as_fleet_user)
+    return Packaged(registry.get(name), as_fleet_user)
 
 
 def _folder(connector: Connector) -> Path:

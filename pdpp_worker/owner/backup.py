@@ -28,7 +28,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import backups
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views import reading
-from pdpp_worker.stored_files import file_forms
+from pdpp_worker.stored_files import connection_files, file_forms, quota
 
 DIRECTORIES = ("files", "browser")
 KEY = "secret.key"
@@ -214,6 +214,8 @@ def _replace_parts(session: Session, folder: Path, about: About) -> None:
             else:
                 make_directory(target.parent)
                 shutil.move(path, target)
+    for directory in connection_files.directories(session.settings):
+        quota.forget(directory)
 
 
 def _url(db: Database) -> str:

@@ -70,6 +70,11 @@ class Reason(StrEnum):
         RecoveryKind.RUNTIME,
         "One part of the source could not be read; it is tried again later.",
     )
+    STORAGE_FULL = (
+        "storage_full",
+        RecoveryKind.RUNTIME,
+        "There is no room for its files: make room, or raise PDPP_CONNECTION_FILES_MB; it is tried again later.",
+    )
     UPSTREAM_PRESSURE = (
         "upstream_pressure",
         RecoveryKind.RUNTIME,

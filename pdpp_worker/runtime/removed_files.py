@@ -16,6 +16,7 @@ from pdpp_worker.logs import get_logger
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import removals
 from pdpp_worker.store.engine import Database
+from pdpp_worker.stored_files import quota
 from pdpp_worker.stored_files.connection_files import files_root
 from pdpp_worker.stored_files.tree_lock import TreeLock
 
@@ -70,6 +71,7 @@ def _remove(path: Path, until: float) -> str | None:
         else:
             trees.remove(path, within_s=until - time.monotonic())
             TreeLock(path).remove()
+            quota.forget(path)
     except Exception as error:  # noqa: BLE001 - a foreign program has filled it, and the caller has other work
         known = error.strerror or str(error) if isinstance(error, OSError) else None
         return f"{path}: {known or reason(error)}"

@@ -79,7 +79,7 @@ def make_context(
         now=going_on_from(claimed.now),
         pace=pacer.turn,
         stored=stored,
-        check=limits.check,
+        check=stored.with_look(limits.check),
         ask=_asker(answerer, limits, redactor),
         min_interval_ms=ceiling_ms(settings, manifest, row),
         occasion=Occasion(

@@ -34,6 +34,7 @@ from pdpp_worker.store import rates
 from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 from pdpp_worker.stored_files.file_store import FileStore
+from pdpp_worker.stored_files.quota import Quota
 
 LONGEST_S = 30.0
 """The time that a trial may take, s, its waits included."""
@@ -121,6 +122,7 @@ class Trial:
         settings, row, manifest = self.settings, self.row, self.manifest
         lanes = self._lanes()
         pacer = self._pacer(lanes, limits)
+        stored = FileStore(files, quota=Quota(files, most_mb=settings.connection_files_mb, free_mb=0))
         clients.callback(pacer.close)
         hurried = settings.model_copy(update={"http_timeout_s": min(settings.http_timeout_s, LONGEST_PAUSE_S)})
         is_early = self._reads_by_browser and not row.id
@@ -132,9 +134,9 @@ class Trial:
             log=get_logger().bind(connection=row.name, connector=manifest.name),
             now=clock.now,
             pace=pacer.turn,
-            stored=FileStore(files),
+            stored=stored,
             received=lambda count: lanes.day.on_received(time.monotonic(), count),
-            check=limits.check,
+            check=stored.with_look(limits.check),
             min_interval_ms=ceiling_ms(settings, manifest, row),
             occasion=Occasion(as_fleet_user=row.as_fleet_user),
         )

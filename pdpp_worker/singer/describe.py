@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,10 +16,8 @@ from typing import Any
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.protocol.schemas import validator_for
-from pdpp_worker.settings import get_settings
+from pdpp_worker.singer.asking import ask
 from pdpp_worker.singer.definition import COMMAND, CatalogOption, ConfigValue, Definition
-
-DISCOVERY_S = 600.0
 
 _SECRET_NAME = re.compile(r"pass|secret|token|private|credential|api_?key|auth|cookie", re.IGNORECASE)
 _SECRET_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
@@ -86,25 +83,18 @@ def find_tap(name: str) -> str:
     return str(Path(found).absolute())
 
 
-def discover(tap: str, config: Path) -> dict[str, Any]:
-    """The tap's catalog.
+def discover(tap: str, config: Path, *, as_fleet_user: bool = False) -> dict[str, Any]:
+    """The tap's catalog. `as_fleet_user`: it may run as this user where no other one can run it.
 
     Raises:
         ConfigurationError: the tap cannot be asked, or its answer is no catalog.
     """
-    command = [tap, "--config", str(config), "--discover"]
+    asked = ask(tap, config, "--discover", as_fleet_user=as_fleet_user)
     try:
-        asked = subprocess.run(
-            command, capture_output=True, timeout=DISCOVERY_S, check=False, env=get_settings().platform_environment()
-        )
-        catalog: dict[str, Any] = json.loads(asked.stdout)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigurationError(f"{tap} --discover did not answer ({type(error).__name__}).") from None
+        catalog: dict[str, Any] = json.loads(asked.output)
     except ValueError:
-        words = asked.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise ConfigurationError(
-            f"{tap} --discover printed no catalog (exit code {asked.returncode}): {words}"
-        ) from None
+        words = asked.errors.decode(errors="replace").strip().rpartition("\n")[2]
+        raise ConfigurationError(f"{tap} --discover printed no catalog (exit code {asked.code}): {words}") from None
     if not isinstance(catalog, dict) or not catalog.get("streams"):
         raise ConfigurationError(f"{tap} --discover found no stream; is the configuration right?")
     if not all(isinstance(entry, dict) and entry.get("tap_stream_id") for entry in catalog["streams"]):
@@ -112,19 +102,13 @@ def discover(tap: str, config: Path) -> dict[str, Any]:
     return catalog
 
 
-def catalog_option(tap: str) -> CatalogOption:
+def catalog_option(tap: str, *, as_fleet_user: bool = False) -> CatalogOption:
     """The option by which the tap takes its catalog, read from its help text."""
     try:
-        asked = subprocess.run(
-            [tap, "--help"],
-            capture_output=True,
-            timeout=DISCOVERY_S,
-            check=False,
-            env=get_settings().platform_environment(),
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        asked = ask(tap, None, "--help", as_fleet_user=as_fleet_user)
+    except ConfigurationError:
         return "catalog"
-    words = asked.stdout + asked.stderr
+    words = asked.output + asked.errors
     return "properties" if b"--properties" in words and b"--catalog" not in words else "catalog"
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from pdpp_worker import registry
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.settings import get_settings
+from pdpp_worker.singer.asking import read_config
 from pdpp_worker.singer.definition import load_definition
 from pdpp_worker.singer.describe import Described, catalog_option, describe, discover, find_tap
 
@@ -25,8 +24,11 @@ def make(
     secrets: Collection[str],
     streams: Collection[str],
     replace: bool,
+    as_fleet_user: bool,
 ) -> Described:
     """Ask the tap for its catalog and write the connector's folder.
+
+    `as_fleet_user`: it may run as this user where no other one can run it.
 
     Raises:
         ConfigurationError: the tap, its configuration, a key, a stream or the name is not what it must be.
@@ -36,7 +38,7 @@ def make(
     folder = get_settings().own_connectors / chosen
     if chosen in registry.packaged_connectors() or (folder.exists() and not replace):
         raise ConfigurationError(f"There is a connector {chosen} already; choose another --name, or say --replace.")
-    values, catalog = _read(config), discover(program, config)
+    values, catalog = read_config(config), discover(program, config, as_fleet_user=as_fleet_user)
     try:
         made = describe(
             program,
@@ -46,7 +48,7 @@ def make(
             version=version,
             secrets=secrets,
             streams=streams,
-            taken_by=catalog_option(program),
+            taken_by=catalog_option(program, as_fleet_user=as_fleet_user),
             named=_named(folder),
         )
     except ValidationError as error:
@@ -61,15 +63,3 @@ def _named(folder: Path) -> dict[str, str]:
     """The names of streams of the connector that is made anew."""
     path = folder / "singer.json"
     return load_definition(path).streams if path.exists() else {}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.expanduser().read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"The tap's configuration {path} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        raise ConfigurationError(f"The tap's configuration {path} is not JSON.") from None
-    if not isinstance(config, dict):
-        raise ConfigurationError(f"The tap's configuration {path} is no JSON object.")
-    return config

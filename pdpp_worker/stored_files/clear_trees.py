@@ -29,6 +29,8 @@ def in_clear(root: Path, sealing: Sealing, name: str, kept: Collection[str]) -> 
         UpstreamError: somebody else used them all the while.
     """
     with _alone(sealing):
+        if sealing.is_wanted:
+            sealing.lock.note_open()
         if sealing.lock.is_marked:
             _open_or_close(root, sealing, name, kept)
         try:
@@ -69,11 +71,11 @@ def _seal_quietly(
     if not sealing.is_wanted:
         return
     try:
-        sealing.lock.mark()
         with Replacing(root) as sealed:
             for path in files_below(root, name, kept):
                 if not is_done(path):
                     sealed.apply(path, partial(file_forms.seal_file, keys=sealing.keys()))
+        sealing.lock.note_closed()
     except (ConfigurationError, OSError) as error:
         get_logger().error("files stay in the clear", directory=root.name, why=str(error))
 

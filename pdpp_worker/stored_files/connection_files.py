@@ -8,6 +8,7 @@ from pathlib import Path
 from pdpp_worker.settings import Settings
 from pdpp_worker.stored_files.file_store import FileStore
 from pdpp_worker.stored_files.key_source import KeySource
+from pdpp_worker.stored_files.quota import Quota
 from pdpp_worker.stored_files.tree_lock import Sealing, TreeLock
 
 
@@ -29,4 +30,6 @@ def directories(settings: Settings) -> Iterator[Path]:
 
 def store_at(settings: Settings, directory: Path) -> FileStore:
     """The files in one of these directories."""
-    return FileStore(directory, Sealing(KeySource(settings), settings.encrypt_files, TreeLock(directory)))
+    sealing = Sealing(KeySource(settings), settings.encrypt_files, TreeLock(directory))
+    quota = Quota(directory, most_mb=settings.connection_files_mb, free_mb=settings.files_free_mb)
+    return FileStore(directory, sealing, quota)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pdpp_worker.errors import ConfigurationError
+from pdpp_worker.errors import ConfigurationError, StorageFull
 from pdpp_worker.secret_keys import Keys
 from pdpp_worker.stored_files import clear_trees, file_forms, replacing
+from pdpp_worker.stored_files.quota import Quota, size_at
 from pdpp_worker.stored_files.sealing import MARK, SealedWriter
 from pdpp_worker.stored_files.tree_lock import Sealing
 
@@ -19,12 +21,12 @@ class FileStore:
     """Reads and writes the files of one connection by their paths, which are relative to its directory.
 
     All methods raise ConfigurationError, with the name of the file or the directory, where one cannot be written, or
-    where an encrypted one cannot be opened.
+    where an encrypted one cannot be opened; and StorageFull where there is no room for what is written.
     """
 
-    def __init__(self, root: Path, sealing: Sealing | None = None) -> None:
-        """`sealing` None: all files are in the clear, as in a trial of an account."""
-        self.root, self._sealing = root, sealing
+    def __init__(self, root: Path, sealing: Sealing | None = None, quota: Quota | None = None) -> None:
+        """`sealing` None: all files are in the clear, as in a trial of an account. `quota` None: they have no bound."""
+        self.root, self._sealing, self._quota = root, sealing, quota
         self._folders: set[str] = set()
         self._open = ExitStack()
         self._is_flushed, self._is_open = True, False
@@ -36,13 +38,31 @@ class FileStore:
         with; they stay as they are.
         """
         if not self._is_open:
+            self.check_room(0)
             self._open.enter_context(self.in_clear(kept=kept))
             self._is_open = True
         return self.root
 
     def at(self, directory: Path) -> FileStore:
         """The files of another directory, kept as these are; for a part of this one that is reached in another way."""
-        return FileStore(directory, self._sealing)
+        return FileStore(directory, self._sealing, self._quota)
+
+    def with_look(self, check: Callable[[], None]) -> Callable[[], None]:
+        """A check that also counts now and then what code has written by itself that has the directory open."""
+
+        def both() -> None:
+            check()
+            if self._is_open and self._quota is not None:
+                self._quota.look()
+
+        return both
+
+    def check_room(self, more: int) -> None:
+        """See whether so many more bytes may be written."""
+        if self._quota is not None:
+            with _usable(self.root):
+                self.make_folder("")
+            self._quota.check(more)
 
     @contextmanager
     def in_clear(self, name: str = "", *, kept: Collection[str] = ()) -> Iterator[Path]:
@@ -53,6 +73,8 @@ class FileStore:
         """
         with _usable(self.root):
             self.make_folder("")
+        if self._quota is not None:
+            self._quota.doubt()
         if self._sealing is None:
             yield self.root / name
             return
@@ -105,12 +127,12 @@ class FileStore:
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
-        with _usable(self.root):
+        with _usable(self.root), self._counted(path):
             (self.root / path).unlink(missing_ok=True)
 
     def move(self, path: str, to: str) -> None:
         """Give a file another name."""
-        with _usable(self.root):
+        with _usable(self.root), self._counted(path), self._counted(to):
             (self.root / path).rename(self.root / to)
 
     def flush(self) -> None:
@@ -124,6 +146,8 @@ class FileStore:
         """Encrypt what was opened. A file that cannot be encrypted stays in the clear; the log says so."""
         self._is_open = False
         self._open.close()
+        if self._quota is not None:
+            self._quota.close()
 
     def make_folder(self, folder: str) -> None:
         """Make a folder, once."""
@@ -136,14 +160,28 @@ class FileStore:
         self.make_folder(path.rpartition("/")[0])
         self._is_flushed = False
         if self._sealing is None:
-            unfinished.replace(self.root / path)
+            self._rename(unfinished, path)
             return
         with self._sealing.lock.briefly():
             if keys is not None:
                 self._sealing.lock.mark()
                 if (now := self._sealing.keys()) is not keys:  # one was added meanwhile
                     unfinished = file_forms.reseal_file(unfinished, now) or unfinished
+            self._rename(unfinished, path)
+
+    def _rename(self, unfinished: Path, path: str) -> None:
+        with self._counted(path):
             unfinished.replace(self.root / path)
+
+    @contextmanager
+    def _counted(self, path: str) -> Iterator[None]:
+        """Count the change that the block makes to one file."""
+        if self._quota is None:
+            yield
+            return
+        before = size_at(self.root / path)
+        yield
+        self._quota.add(size_at(self.root / path) - before)
 
     def keys_for(self, beginning: bytes) -> Keys | None:
         """The keys for a file that begins so; None: it is written in the clear."""
@@ -159,12 +197,15 @@ class Draft:
         self._store, self._root = store, root
         self._at = file_forms.unfinished_in(root)
         self._beginning = b""
+        self._size = 0
         self._keys: Keys | None = None
         self._file: BinaryIO | None = None
         self._out: BinaryIO | SealedWriter | None = None
 
     def write(self, chunk: bytes) -> None:
         """Add bytes."""
+        self._size += len(chunk)
+        self._store.check_room(self._size)
         with _usable(self._root):
             if self._out is not None:
                 self._out.write(chunk)
@@ -206,4 +247,6 @@ def _usable(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(f"files cannot be kept in {root}: {error.strerror}; make room") from None
         raise ConfigurationError(f"Files cannot be kept in {root}: {error.strerror or error}.") from None

@@ -5,16 +5,19 @@ A second call goes on where one ended: what is in its form already is left. A fi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
+from math import inf
 from pathlib import Path
 
 from pdpp_worker.errors import ConfigurationError, UpstreamError
 from pdpp_worker.secret_keys import Keys
 from pdpp_worker.settings import Settings
-from pdpp_worker.stored_files import connection_files, file_forms
+from pdpp_worker.stored_files import connection_files, file_forms, quota
 from pdpp_worker.stored_files.clear_trees import files_below
 from pdpp_worker.stored_files.key_source import KeySource
 from pdpp_worker.stored_files.replacing import Replacing
@@ -57,6 +60,31 @@ def open_all(settings: Settings) -> Resealed:
     return outcome
 
 
+def seal_left(settings: Settings, within_s: float) -> Resealed:
+    """Encrypt what killed workers left in the clear, where nobody works now; goes on with the next call.
+
+    Looks at no file of a directory that nobody was killed in.
+    """
+    outcome, until = Resealed(), time.monotonic() + within_s
+    left = [root for root in connection_files.directories(settings) if TreeLock(root).is_open]
+    for root in left if settings.encrypt_files else ():
+        with suppress(UpstreamError):  # somebody works there, and will encrypt it
+            _one_left(root, partial(_sealed_anew, keys=KeySource(settings)()), outcome, until)
+    return outcome
+
+
+def _one_left(root: Path, make: Make, outcome: Resealed, until: float) -> None:
+    """Encrypt the files of one directory, and note that once all are."""
+    try:
+        _one_tree(root, make, outcome, marks=False, wait_s=0.0, until=until)
+        lock = TreeLock(root)
+        with lock.held(timeout_s=0.0):
+            if all(map(file_forms.is_sealed, files_below(root))):
+                lock.note_closed()
+    except (ConfigurationError, OSError) as error:
+        outcome.left.append(str(error))
+
+
 def _unmark(lock: TreeLock, root: Path) -> None:
     """Let nobody look through a directory for encrypted files in which there is none any more."""
     with suppress(UpstreamError), lock.held(timeout_s=_WAIT_S):
@@ -74,17 +102,21 @@ def _all_trees(settings: Settings, make: Make, *, marks: bool) -> Resealed:
     return outcome
 
 
-def _one_tree(root: Path, make: Make, outcome: Resealed, *, marks: bool) -> None:
+def _one_tree(
+    root: Path, make: Make, outcome: Resealed, *, marks: bool, wait_s: float = _WAIT_S, until: float = inf
+) -> None:
     lock = TreeLock(root)
-    with lock.held(timeout_s=_WAIT_S):  # a program may be reading the files; a file that is written is soon done
+    with lock.held(timeout_s=wait_s):  # a program may be reading the files; a file that is written is soon done
         if marks:
             lock.mark()
-    replacing = Replacing(root, alone=partial(lock.held, timeout_s=_WAIT_S))
+    replacing = Replacing(root, alone=partial(lock.held, timeout_s=wait_s))
+    paths = takewhile(lambda _: time.monotonic() < until, files_below(root))
     try:
         with replacing:
-            outcome.left += _failures(files_below(root), partial(replacing.apply, make=make))
+            outcome.left += _failures(paths, partial(replacing.apply, make=make))
     finally:
         outcome.rewritten += replacing.count
+        quota.forget(root)
 
 
 def _failures(paths: Iterator[Path], apply: Callable[[Path], None]) -> Iterator[str]:

@@ -14,11 +14,14 @@ from pdpp_worker.secret_keys import Keys
 
 SUFFIX = ".lock"
 WAIT_S = 30.0
-_MARK = b"encrypted\n"
+_MARK, _OPEN = b"encrypted\n", b"in the clear\n"
 
 
 class TreeLock:
-    """Keeps two from working on the same files. Its file also says whether any of them may be encrypted."""
+    """Keeps two from working on the same files.
+
+    Its file also says whether any of them may be encrypted, and whether code has them in the clear that are to be.
+    """
 
     def __init__(self, root: Path) -> None:
         self._path = root.with_name(f"{root.name}{SUFFIX}")
@@ -74,6 +77,23 @@ class TreeLock:
         """Note that a file is encrypted."""
         if not self.is_marked:
             self._path.write_bytes(_MARK)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether files are in the clear that are to be encrypted: code uses them, or was killed."""
+        try:
+            return self._path.read_bytes().endswith(_OPEN)
+        except FileNotFoundError:
+            return False
+
+    def note_open(self) -> None:
+        """Note that they are, in one step: a kill must not leave the file empty."""
+        with self._path.open("r+b", buffering=0) as file:
+            file.write(_MARK + _OPEN)
+
+    def note_closed(self) -> None:
+        """Note that all are encrypted again."""
+        os.truncate(self._path, len(_MARK))
 
     def unmark(self) -> None:
         """Note that none is any more."""

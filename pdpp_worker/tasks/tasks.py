@@ -18,7 +18,7 @@ from pdpp_worker.isolation import each
 from pdpp_worker.notices import notifier
 from pdpp_worker.owner import gap_filters, lookup, manual_runs
 from pdpp_worker.recovery import structural, sweep, upgrade
-from pdpp_worker.runtime import removed_files
+from pdpp_worker.runtime import left_in_clear, removed_files
 from pdpp_worker.runtime.slice import SliceResult, run_slice
 from pdpp_worker.search import indexer
 from pdpp_worker.store import process_marks, retention, runs
@@ -172,6 +172,7 @@ def watch(**kwargs: Any) -> None:
     own = services()
     watchdog.watch(own.db)
     notifier.tell(own.settings, own.db)
+    left_in_clear.seal(own.settings)
 
 
 @app.task(name="pdpp.index", throws=EXPECTED)  # type: ignore[untyped-decorator]
@@ -190,10 +191,14 @@ def after_deployment(**_: object) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def tidy_host(**_: object) -> None:
-    """Remove what this host still has of removed connections, also where no slices run and no dispatcher ticks."""
+    """Tidy up what earlier workers left on this host, also where no slices run and no dispatcher ticks.
+
+    Files of removed connections are removed, and those that a kill left in the clear are encrypted.
+    """
     with suppress(Ignore), told():
         own = services()
         removed_files.remove(own.settings, own.db)
+        left_in_clear.seal(own.settings)
 
 
 @app.task(name="pdpp.housekeeping", throws=EXPECTED)  # type: ignore[untyped-decorator]

@@ -15,6 +15,7 @@ import pytest
 from pdpp_worker.command.blob_server import BlobServer
 from pdpp_worker.command.blob_store import FOLDER, BlobStore
 from pdpp_worker.stored_files.file_store import FileStore
+from pdpp_worker.stored_files.quota import Quota
 
 QUERY = {
     "connector_id": "post-box",
@@ -27,9 +28,11 @@ QUERY = {
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[BlobServer]:
-    """An endpoint that takes blobs of up to 100 bytes."""
-    store = BlobStore(FileStore(tmp_path), blob_bytes=100, run_bytes=250)
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlobServer]:
+    """An endpoint that takes blobs of up to 100 bytes, and 16 KB of files in all, with their folders."""
+    bound = Quota(tmp_path, most_mb=0, free_mb=0)
+    monkeypatch.setattr(bound, "_most", 16 * 1024)
+    store = BlobStore(FileStore(tmp_path, quota=bound), blob_bytes=100)
     with BlobServer(store, connector_id="post-box", connection_id="7", streams=["scans"]).serving() as one:
         yield one
 
@@ -101,8 +104,12 @@ def test_what_is_not_an_upload_of_this_run_is_refused_and_nothing_kept(
     assert [path for path in (tmp_path / FOLDER).rglob("*") if path.is_file()] == []
 
 
-def test_a_run_uploads_a_bounded_number_of_bytes(server: BlobServer) -> None:
-    assert [upload(server, bytes([number]) * 100)[0] for number in range(3)] == [200, 200, 400]
+def test_what_is_beyond_the_room_of_its_connection_is_refused(server: BlobServer) -> None:
+    answers = [upload(server, bytes([number]) * 100) for number in range(6)]
+
+    assert {status for status, _ in answers[:2]} == {200}
+    assert answers[-1][0] == 507
+    assert "PDPP_CONNECTION_FILES_MB" in answers[-1][1]["error"]["message"]
 
 
 def test_mime_type_and_place_in_the_record_may_be_left_out(server: BlobServer) -> None:

@@ -58,7 +58,7 @@ LINES = {
 def results(directory: Path, *names: str) -> dict[str, Checked]:
     """The results of some checks of the connector in the directory."""
     with ExitStack() as stack:
-        examination = begin(str(directory), stack)
+        examination = begin(str(directory), stack, as_fleet_user=True)
         return {name: examination.result(name) for name in names}
 
 
@@ -132,7 +132,7 @@ def test_without_a_practice_account_each_check_says_what_it_needs(of_a_file: Pat
 
 
 def test_with_files_of_the_owners_own_all_checks_take_part_but_those_that_need_the_truth(of_a_file: Path) -> None:
-    done = call(str(of_a_file), "--set", f"list={of_a_file / 'list.txt'}", "--json")
+    done = call(str(of_a_file), "--set", f"list={of_a_file / 'list.txt'}", "--as-fleet-user", "--json")
 
     endings = {one["check"]: one["ending"] for one in json.loads(done.output)}
     assert [check for check, ending in endings.items() if ending == "failed"] == ["narrowed scope"]

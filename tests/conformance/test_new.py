@@ -92,7 +92,7 @@ def test_a_program_of_any_language_passes_too(tmp_path: Path) -> None:
     call("new", "star_songs", "--directory", str(tmp_path), "--command")
 
     with ExitStack() as stack:
-        examination = begin(str(tmp_path), stack)
+        examination = begin(str(tmp_path), stack, as_fleet_user=True)
         results = [examination.result(name) for name in CHECKED]
 
     written = {path.name for path in tmp_path.iterdir()} - {"__pycache__"}
@@ -118,7 +118,7 @@ def test_a_program_that_does_what_only_programs_can_do_wrong_fails(
     code.write_text(code.read_text().replace("\nimport ", f"\nimport os, sys; {line}\nimport ", 1))
 
     with ExitStack() as stack:
-        examination = begin(str(tmp_path), stack)
+        examination = begin(str(tmp_path), stack, as_fleet_user=True)
         results = {name: examination.result(name) for name in ("protocol", "no secrets")}
 
     assert results[check].ending is Ending.FAILED

@@ -13,6 +13,12 @@ def test_each_row_names_a_test_that_is_there() -> None:
         assert [name for name, file in named if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")] == []
 
 
+def test_no_two_tests_of_the_page_share_a_name_by_which_the_table_knows_its_edit() -> None:
+    files = [(name, file) for row in rows() for name, file in named_tests(row)]
+
+    assert len({name for name, _ in files}) == len(set(files))
+
+
 def test_each_row_has_an_edit_that_takes_its_defence_out_of_the_code_as_it_is() -> None:
     held = defences()
 

@@ -24,6 +24,7 @@ TRANSIENT = {
     "challenged",
     "credentials_expired",
     "source_partition_failed",
+    "storage_full",
     "upstream_pressure",
     "run_budget_deferred",
     "retry_exhausted",

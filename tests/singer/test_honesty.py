@@ -119,7 +119,7 @@ def test_the_oldest_taps_get_their_catalog_by_the_option_that_they_know(taps: Ta
     tap = tmp_path / "tap-oldest"
     tap.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{SAMPLE}" oldest "$@"\n')
     tap.chmod(0o755)
-    option = catalog_option(str(tap))
+    option = catalog_option(str(tap), as_fleet_user=True)
     taps.connect([str(tap)], {"how": "well"}, CATALOG, BOTH, taken_by=option)
 
     run = taps.run()

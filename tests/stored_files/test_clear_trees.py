@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pdpp_worker.errors import ConfigurationError, UpstreamError
-from pdpp_worker.stored_files import replacing, tree_lock
+from pdpp_worker.stored_files import replacing, resealing, tree_lock
 from pdpp_worker.stored_files.sealing import MARK
 from tests.stored_files.conftest import NEW, OLD, SECRET, Host
 
@@ -171,3 +171,60 @@ def test_under_a_new_key_it_is_opened_with_the_old_one_once_more(host: Host) -> 
         store.close()
 
     assert host.store(NEW).read("file") == SECRET
+
+
+def kill(host: Host, act: Change) -> None:
+    """Let a program work on the files, and kill its worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pdpp_worker.stored_files.clear_trees._seal_quietly", lambda *_: None)
+        work(host, act)
+
+
+def test_what_a_kill_left_in_the_clear_is_encrypted_without_a_slice(host: Host) -> None:
+    work(host, leave)
+    kill(host, lambda directory: (directory / "run.sh").write_bytes(b"newer" + SECRET))
+    assert SECRET in host.on_disk()
+
+    resealing.seal_left(host.settings(NEW), 10.0)
+
+    assert SECRET not in host.on_disk()
+    assert work(host)["run.sh"] == b"newer" + SECRET
+
+
+def test_while_somebody_works_there_all_stays_as_it_is(host: Host) -> None:
+    kill(host, leave)
+    store = host.store()
+    directory = store.open_directory()
+    before = {path: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+
+    outcome = resealing.seal_left(host.settings(NEW), 10.0)
+
+    assert (outcome.rewritten, outcome.left) == (0, [])
+    assert {path: path.read_bytes() for path in before} == before
+    store.close()
+
+
+def test_where_nobody_was_killed_no_file_is_looked_at(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill(host, leave)
+    resealing.seal_left(host.settings(NEW), 10.0)
+    monkeypatch.setattr(resealing, "files_below", None)
+
+    assert resealing.seal_left(host.settings(NEW), 10.0).rewritten == 0
+
+
+def test_what_could_not_be_encrypted_in_time_is_by_the_next_call(host: Host) -> None:
+    kill(host, leave)
+
+    resealing.seal_left(host.settings(NEW), 0.0)
+    assert SECRET in host.on_disk()
+    resealing.seal_left(host.settings(NEW), 10.0)
+
+    assert SECRET not in host.on_disk()
+
+
+def test_without_the_setting_nothing_is_encrypted(host: Host) -> None:
+    kill(host, leave)
+
+    resealing.seal_left(host.settings(NEW, encrypts=False), 10.0)
+
+    assert SECRET in host.on_disk()

@@ -32,7 +32,7 @@ def held(host: Host, *keys: str) -> dict[str, bytes]:
     return {path: store.read(path) for path in paths}
 
 
-def test_the_old_key_is_needed_no_more(host: Host) -> None:
+def test_the_old_key_of_files_is_needed_no_more(host: Host) -> None:
     fill(host)
 
     outcome = resealing.reseal(host.settings(NEW, OLD))

@@ -77,10 +77,22 @@ class Commands(Scenario):
         files = list(self.settings.data_dir.glob("files/*/pids"))
         return [int(line) for file in files for line in file.read_text().split()]
 
+    def still_there(self) -> list[int]:
+        """Those of them that run at this moment; one that was killed and that nobody has reaped does not."""
+        assert self.marked
+        return [pid for pid in self.marked if _runs(pid)]
+
     def nothing_is_left(self) -> None:
         """Every process that was written down has ended."""
         assert self.marked
         until(lambda: not any(psutil.pid_exists(pid) for pid in self.marked))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def hostile(how: str, *streams: str, **fields: Any) -> Manifest:

@@ -21,6 +21,7 @@ from pdpp_worker.runtime.time_limits import SliceEnded
 from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
+from pdpp_worker.stored_files import connection_files, quota
 from tests.subprocess.conftest import HERE, Commands
 from tests.support.waiting import PATIENCE_S, until
 
@@ -219,3 +220,18 @@ def test_what_has_shed_its_environment_and_session_ends_with_a_killed_subreaper(
     one.stop()
 
     assert not psutil.pid_exists(int(line))
+
+
+def test_a_command_that_fills_the_disk_is_one_failed_run_that_says_what_to_do(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "_COUNT_EVERY_S", 0.0)
+    commands.settings = commands.settings.model_copy(update={"connection_files_mb": 5})
+
+    run = commands.misbehave("fills_the_disk")
+
+    [directory] = connection_files.directories(commands.settings)
+    assert (run["status"], set(commands.held())) == ("partially_completed", {"a"})
+    assert "PDPP_CONNECTION_FILES_MB" in run["error"]
+    assert {one["reason"] for one in commands.gaps()} == {"storage_full"}
+    assert quota.counted(directory) < 100_000_000

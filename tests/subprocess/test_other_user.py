@@ -169,7 +169,7 @@ def test_nothing_is_left_of_it(separated: Commands, how: str) -> None:
     separated.misbehave(how)
 
     assert not running(how)
-    separated.nothing_is_left()
+    assert separated.still_there() == []
 
 
 def running(how: str) -> list[int]:

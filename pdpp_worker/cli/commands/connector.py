@@ -17,6 +17,7 @@ from pdpp_worker.cli.credential_options import FORMS, own_account
 from pdpp_worker.cli.groups import Group
 from pdpp_worker.cli.number_options import MAX_ID
 from pdpp_worker.cli.output import Json, print_json, print_table, say
+from pdpp_worker.command.connector_user import accounts
 from pdpp_worker.coverage.documents import connector_document
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import lookup
@@ -32,6 +33,11 @@ Command = Annotated[
 ]
 Variables = Annotated[
     list[str] | None, typer.Option("--env", help="A variable that it reads and its manifest does not name.")
+]
+
+FleetUser = Annotated[
+    bool,
+    typer.Option("--as-fleet-user", help="Run it as you where no user of its own can: trust it with all you may do."),
 ]
 
 
@@ -103,6 +109,7 @@ def check(
         list[str] | None, typer.Option(help=f"A credential of your own account: {FORMS}.", metavar="KEY=SOURCE")
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds of the adversary: a number of them, or FIRST-LAST.")] = "10",
+    as_fleet_user: FleetUser = False,
     seed: Annotated[int | None, typer.Option(help="Only the adversary, with this one seed.", min=0, max=MAX_ID)] = None,
     json: Json = False,
 ) -> None:
@@ -110,9 +117,11 @@ def check(
     from pdpp_worker.conformance.adversary.seeds import named
     from pdpp_worker.conformance.report import ADVERSARY, NAMES, Ending, examine  # needs what the runtime needs
 
-    own = partial(own_account, settings=settings or [], secrets=secret or []) if settings or secret else None
+    theirs = partial(own_account, settings=settings or [], secrets=secret or [], as_fleet_user=as_fleet_user)
+    own = theirs if settings or secret else None
     chosen = named(seeds) if seed is None else range(seed, seed + 1)
-    results = list(examine(connector, own, chosen, NAMES if seed is None else [ADVERSARY]))
+    checks = NAMES if seed is None else [ADVERSARY]
+    results = list(examine(connector, own, chosen, checks, as_fleet_user=as_fleet_user))
     if json:
         print_json([asdict(one) for one in results])
     else:
@@ -136,7 +145,8 @@ def new(
     target = directory or Path(name)
     for path in write(name, target, COMMAND if command else PYTHON):
         say(str(path))
-    say(f"Check it with: pdpp-worker connector check {target}")
+    trusted = " --as-fleet-user" if command and accounts(get_settings()) else ""
+    say(f"Check it with: pdpp-worker connector check {target}{trusted}")
 
 
 @app.command()
@@ -150,11 +160,21 @@ def singer(
     ] = None,
     version: Annotated[str, typer.Option(help="The tap's version, a higher one than before after an upgrade.")] = "1.0",
     replace: Annotated[bool, typer.Option("--replace", help="Write over the connector of that name.")] = False,
+    as_fleet_user: FleetUser = False,
 ) -> None:
     """Make a connector out of a Singer tap."""
     from pdpp_worker.singer.make import make
 
-    made = make(tap, config, name=name, version=version, secrets=secret or [], streams=stream or [], replace=replace)
+    made = make(
+        tap,
+        config,
+        name=name,
+        version=version,
+        secrets=secret or [],
+        streams=stream or [],
+        replace=replace,
+        as_fleet_user=as_fleet_user,
+    )
     credentials = ", ".join(made.manifest.credentials) or "none"
     say(
         f"Made the connector {made.manifest.name} of {len(made.manifest.streams)} streams; credentials: {credentials}.",

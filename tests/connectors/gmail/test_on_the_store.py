@@ -18,6 +18,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views import stream_views, wait_views
+from tests.connectors.gmail.conftest import FILE
 from tests.connectors.gmail.gmail_server import PASSWORD, GmailServer
 from tests.connectors.gmail.mails import written
 
@@ -46,6 +47,10 @@ class Account:
             if result is not None and result.status is not None:
                 return result.status.value
         raise AssertionError("the run does not end")
+
+    def allow(self, settings: Settings) -> None:
+        """Let the fleet have other settings."""
+        self._parts = (settings, *self._parts[1:])
 
     def held(self, stream: str) -> dict[str, dict[str, Any]]:
         """The records of a stream that are not deleted."""
@@ -239,3 +244,18 @@ def test_a_day_that_is_over_lets_the_run_go_on(
 
     assert result is not None
     assert (result.status, len(account.held("messages"))) == ("succeeded", 1)
+
+
+def test_mail_that_there_is_no_room_for_is_told_so_and_comes_once_there_is(
+    gmail: GmailServer, settings: Settings, db: Database, redis: Redis
+) -> None:
+    gmail.add(written("plan", files={"plan.bin": FILE * 2}))
+    account = Account(gmail, settings.model_copy(update={"connection_files_mb": 1}), db, redis)
+
+    assert account.run() == "partially_completed"
+    assert account.reasons() == {"storage_full"}
+    account.allow(settings)
+    account.make_gaps_due()
+
+    assert account.run() == "succeeded"
+    assert (len(account.held("attachments")), account.open_gaps()) == (1, 0)

@@ -123,6 +123,16 @@ def swells() -> None:
     good() if held else None
 
 
+def fills_the_disk() -> None:
+    """Write ever more files, up to 200 MB: the machine has other work."""
+    record("a")
+    state(1)
+    for number in range(100):
+        (MARK.parent / f"{number}").write_bytes(b"x" * 2_000_000)
+        time.sleep(0.05)
+    good()
+
+
 def swells_in_many() -> None:
     """Leave ten processes, each of which takes little memory; they end by themselves after a minute."""
     record("a")
