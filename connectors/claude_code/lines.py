@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -24,7 +25,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 _SURELY_FLAT = 200
-"""Brackets of a line that is surely nested no deeper than any of the parsers reads."""
+"""Objects and arrays of a line that is surely nested no deeper than any of the parsers reads."""
 _read_object = Decoder(dict[str, Any]).decode
 
 
@@ -40,6 +41,10 @@ class Line(NamedTuple):
     data: bytes | None
     finished: bool
     """Whether a newline ends it; the last line of a file may still be growing."""
+
+
+_line: Callable[[tuple[int, int, bytes | None, bool]], Line] = partial(tuple.__new__, Line)
+"""Makes one without a call of Python's own, of which there would be one for each line."""
 
 
 @dataclass(slots=True)
@@ -71,13 +76,14 @@ class Anchor:
 
     def advance(self, data: bytes) -> None:
         """Take in the bytes that follow."""
-        if len(self.head) < WINDOW_BYTES:
+        size = len(data)
+        if self.offset < WINDOW_BYTES:
             self.head += data[: WINDOW_BYTES - len(self.head)]
         self._recent.append(data)
-        self._recent_bytes += len(data)
+        self._recent_bytes += size
         if self._recent_bytes > _RECENT_BYTES:
             self._move_window()
-        self.offset += len(data)
+        self.offset += size
 
     def check(self) -> str:
         """Eight characters that stand for both ends and the offset."""
@@ -95,15 +101,16 @@ class Anchor:
 def read_lines(file: BinaryIO, offset: int, size: int, limit: int) -> Iterator[Line]:
     """The lines that begin between `offset` and `size` (bytes), without the data of those beyond `limit` bytes."""
     file.seek(offset)
-    while offset < size and (data := file.readline(limit + 1)):
+    readline = file.readline
+    while offset < size and (data := readline(limit + 1)):
+        begin, offset = offset, offset + len(data)
         finished = data.endswith(b"\n")
         if finished or len(data) <= limit:
-            line = Line(offset, offset + len(data), data, finished)
+            yield _line((begin, offset, data, finished))
         else:
             skipped, finished = _skip_line(file)
-            line = Line(offset, offset + len(data) + skipped, None, finished)
-        yield line
-        offset = line.end
+            offset += skipped
+            yield _line((begin, offset, None, finished))
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -112,12 +119,23 @@ def parse(data: bytes) -> dict[str, Any]:
     Raises:
         BrokenLine: it is not a JSON object.
     """
-    if data.count(b"{") + data.count(b"[") > _SURELY_FLAT:
-        return _parse_any(data)
     try:
-        return _read_object(data)
-    except (DecodeError, UnicodeDecodeError):
+        value = _read_object(data)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return _parse_any(data)  # it may know better, and says what is wrong
+    return value if _is_surely_flat(value) else _parse_any(data)
+
+
+def _is_surely_flat(value: dict[str, Any]) -> bool:
+    """Whether a value holds few objects and arrays: to look through it takes less than to look through its text."""
+    holders: list[Any] = [value]
+    for holder in holders:
+        for one in holder.values() if type(holder) is dict else holder:
+            if type(one) is dict or type(one) is list:
+                holders.append(one)  # noqa: PERF401 - a list for each holder would take as long again
+        if len(holders) > _SURELY_FLAT:
+            return False
+    return True
 
 
 def _parse_any(data: bytes) -> dict[str, Any]:

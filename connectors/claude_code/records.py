@@ -56,15 +56,14 @@ class RecordFactory:
 
     def of_line(self, good: Good, origin: LineOrigin, entry: TranscriptProgress, answers: Answers) -> list[Record]:
         """Everything that a line of a transcript brings."""
-        records = self._line_under_old_keys(good, origin, entry.old_keys) if good.offset < entry.old_end else []
-        record = self.line(good, origin)
-        if record is not None:
-            records.append(record)
-        if USAGE in self.wanted and (row := answers.add(good.line, origin)) is not None:
+        line, record = good.line, self.line(good, origin)
+        records = [] if record is None else [record]
+        if good.offset < entry.old_end:
+            records = self._line_under_old_keys(good, origin, entry.old_keys) + records
+        if USAGE in self.wanted and (row := answers.add(line, origin)) is not None:
             records.append(self.record(USAGE, row))
-        if SUBAGENTS in self.wanted:
-            rows = subagent_rows(good.line, origin)
-            records += [self.record(SUBAGENTS, row, partial=True) for row in rows]
+        if ("toolUseResult" in line or "agentId" in line) and SUBAGENTS in self.wanted:
+            records += [self.record(SUBAGENTS, row, partial=True) for row in subagent_rows(line, origin)]
         return records
 
     def usage(self, answers: Answers) -> list[Record]:

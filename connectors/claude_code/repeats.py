@@ -9,8 +9,12 @@ its place is kept, and it is read again where its uuid comes again: nearly no uu
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from typing import Any, BinaryIO, NamedTuple
+
+from connectors.claude_code.shapes import is_message
 
 SPAN_BYTES = 512 * 1024
 _DIGEST_BYTES = 8
@@ -32,6 +36,15 @@ class Good(NamedTuple):
     """Whether the same bytes stood there before."""
 
 
+_good: Callable[[tuple[dict[str, Any], int, bytes, bool, str, bool]], Good] = partial(tuple.__new__, Good)
+"""Makes one without a call of Python's own, of which there would be one for each line."""
+
+
+def good_of(line: dict[str, Any], offset: int, raw: bytes) -> Good:
+    """A line that nothing stood before."""
+    return _good((line, offset, raw, is_message(line), "", False))
+
+
 class Repeats:
     """The uuids of the lines before."""
 
@@ -46,13 +59,13 @@ class Repeats:
 
     def place(self, good: Good) -> Good:
         """The same line with its mark."""
-        uuid = good.line.get("uuid")
+        uuid, offset = good.line.get("uuid"), good.offset
         if not isinstance(uuid, str):
             return good
-        if good.offset // SPAN_BYTES != self._span:
-            self._move_to(good.offset // SPAN_BYTES)
-        first = self._now.setdefault(uuid, good.offset)
-        if first == good.offset and uuid not in self._before:
+        if offset // SPAN_BYTES != self._span:
+            self._move_to(offset // SPAN_BYTES)
+        first = self._now.setdefault(uuid, offset)
+        if first == offset and uuid not in self._before:
             return good
         return self._again(good, uuid, first)
 

@@ -58,8 +58,8 @@ class Sessions:
         share = shares.get(session) or self._add_share(file, shares, session)
         self._changed[session] = None
         ms = milliseconds(line.get("timestamp"))
-        if ms is not None:
-            share.last_ms = ms if share.last_ms is None else max(ms, share.last_ms)
+        if ms is not None and (share.last_ms is None or ms > share.last_ms):
+            share.last_ms = ms
         if good.is_turn:
             share.messages += not good.is_copy
             if ms is not None and (share.first_ms is None or ms < share.first_ms):

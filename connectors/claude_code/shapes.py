@@ -30,6 +30,8 @@ _LIFTED = (
 )
 _ATTACHED = (("hookName", "hook_name"), ("toolUseID", "tool_use_id"), ("content", "content"))
 _EXACT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_EXACT_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:", re.ASCII)
+_EXACT_CHARS = len("2026-01-01T00:00:00.000Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _MS_RANGE = (-62_135_596_800_000, 253_402_300_800_000)
@@ -82,6 +84,20 @@ def utc(value: Any) -> str | None:
 
 @lru_cache(maxsize=8)  # the session's sum and the records ask for the same line's time
 def _moment(text: str) -> tuple[int, str] | tuple[None, None]:
+    if len(text) == _EXACT_CHARS and text[19] == "." and text[23] == "Z":
+        begun, rest = _minute(text[:17]), text[17:19] + text[20:23]
+        if begun is not None and rest.isdigit() and rest.isascii() and rest < "60000":
+            return begun + int(rest), text
+    return _any_moment(text)
+
+
+@lru_cache(maxsize=64)  # lines stand in the order of their times
+def _minute(begin: str) -> int | None:
+    """The beginning of a time, up to its seconds, as ms since 1970."""
+    return _any_moment(f"{begin}00Z")[0] if _EXACT_MINUTE.fullmatch(begin) else None
+
+
+def _any_moment(text: str) -> tuple[int, str] | tuple[None, None]:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
@@ -102,17 +118,15 @@ def iso_time(ms: int | None) -> str | None:
 def is_message(line: Obj) -> bool:
     """Whether a line is a turn of the conversation."""
     kind = line.get("type")
-    return isinstance(kind, str) and kind in MESSAGE_TYPES
+    return type(kind) is str and kind in MESSAGE_TYPES
 
 
 def message_record(line: Obj, origin: LineOrigin, raw: bytes, mark: str = "") -> Obj:
     """A `user` or `assistant` line."""
     record, rest = _common(line, origin, raw, mark)
     record["role"] = rest.pop("type")
-    body = rest.get("message")
-    if isinstance(body, dict):
-        del rest["message"]
-        record |= _spoken(body)
+    if isinstance(rest.get("message"), dict):
+        _speak(record, rest.pop("message"))
     return _with_rest(record, rest)
 
 
@@ -160,11 +174,12 @@ def _common(line: Obj, origin: LineOrigin, raw: bytes, mark: str) -> tuple[Obj, 
         del rest["sessionId"]
     record: Obj = {"session_id": session, "file": origin.file}
     for name, own, kind in _LIFTED:
-        if type(line.get(name)) is kind:
+        if name in line and type(line[name]) is kind:
             record[own] = rest.pop(name)
-    if (when := utc(line.get("timestamp"))) is not None:
+    stamp = line.get("timestamp")
+    if (when := utc(stamp)) is not None:
         record["timestamp"] = when
-        if when == line["timestamp"]:
+        if when == stamp:
             del rest["timestamp"]
     record["id"] = _line_id(record.get("uuid"), origin, raw, mark)
     return record, rest
@@ -196,24 +211,29 @@ def _content_mark(raw: bytes) -> str:
     return blake2b(raw.strip(), digest_size=_LINE_DIGEST_BYTES).hexdigest()
 
 
-def _spoken(body: Obj) -> Obj:
+def _speak(record: Obj, body: Obj) -> None:
+    """Put a message's text, its parts and the rest of it into a record."""
     content = body.get("content")
     if not isinstance(content, str | list):
-        return {"message": body}
-    without = body.copy()
+        record["message"] = body
+        return
+    record["message"] = without = body.copy()
     del without["content"]
     if isinstance(content, str):
-        return {"content": content, "message": without}
+        record["content"] = content
+        return
     spoken = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
-    text = "\n".join([part["text"] for part in spoken if isinstance(part.get("text"), str)])
-    return {"content": text, "parts": _without_text(content, spoken) if text else content, "message": without}
+    text = record["content"] = "\n".join([part["text"] for part in spoken if isinstance(part.get("text"), str)])
+    record["parts"] = [_without_text(spoken[0], part) for part in content] if text and len(spoken) == 1 else content
 
 
-def _without_text(parts: list[Any], spoken: list[Obj]) -> list[Any]:
-    """The parts of a message without the text of the only one that is a text; of several each keeps its own."""
-    if len(spoken) > 1:
-        return parts
-    return [part if part is not spoken[0] else {k: v for k, v in part.items() if k != "text"} for part in parts]
+def _without_text(only: Obj, part: Any) -> Any:
+    """A part of a message, without its text where it is the only one that is a text; of several each keeps its own."""
+    if part is not only:
+        return part
+    bare = only.copy()
+    del bare["text"]
+    return bare
 
 
 def _with_rest(record: Obj, rest: Obj) -> Obj:

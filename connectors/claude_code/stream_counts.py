@@ -32,7 +32,7 @@ class StreamCounts:
         """Add one record or gap of so many bytes; whether a STATE is due now."""
         self.records += 1
         self.bytes += size
-        return self.is_due
+        return (self.records >= RECORDS_PER_STATE or self.bytes >= BYTES_PER_STATE) and self.is_due
 
     @property
     def is_due(self) -> bool:

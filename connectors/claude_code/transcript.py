@@ -12,8 +12,7 @@ from typing import Any, BinaryIO
 
 from connectors.claude_code.cursor import TranscriptProgress
 from connectors.claude_code.lines import BLOCK_BYTES, MAX_LINE_BYTES, Anchor, BrokenLine, Line, parse, read_lines
-from connectors.claude_code.repeats import SPAN_BYTES, Good, Repeats
-from connectors.claude_code.shapes import is_message
+from connectors.claude_code.repeats import SPAN_BYTES, Good, Repeats, good_of
 from connectors.claude_code.splice import take_apart
 from connectors.claude_code.titles import Titles
 
@@ -82,10 +81,10 @@ class Pass:
         """Whether the file was rewritten while it was read; the next run reads it anew."""
 
     def __iter__(self) -> Iterator[Good | Broken]:
-        resumed = self._anchor.offset
+        resumed, place = self._anchor.offset, self.repeats.place
         for line in read_lines(self._file, self.begin, self._size, MAX_LINE_BYTES):
             items = _read(line)
-            if items and isinstance(items[-1], Broken):
+            if items and type(items[-1]) is Broken:
                 if not line.finished and not self._is_over:
                     self.ends_unfinished = True
                     break
@@ -94,8 +93,8 @@ class Pass:
                     return
             self._advance(line)
             for item in items:
-                if isinstance(item, Good):
-                    item = self.repeats.place(item)  # noqa: PLW2901 - the same line, marked
+                if type(item) is Good:
+                    item = place(item)  # noqa: PLW2901 - the same line, marked
                     if line.offset < resumed and item.offset + len(item.raw.rstrip()) <= resumed:
                         continue
                 yield item
@@ -111,10 +110,11 @@ class Pass:
         return self.entry
 
     def _advance(self, line: Line) -> None:
-        if line.data is None:
+        data, anchor = line.data, self._anchor
+        if data is None:
             self._anchor = Anchor.at(self._file, line.end)
         else:
-            self._anchor.advance(line.data[max(0, self._anchor.offset - line.offset) :])
+            anchor.advance(data if anchor.offset <= line.offset else data[anchor.offset - line.offset :])
 
     def _was_rewritten(self) -> bool:
         return Anchor.at(self._file, self._anchor.offset).check() != self._anchor.check()
@@ -125,7 +125,7 @@ def join_broken(items: Iterable[Good | Broken]) -> Iterator[Good | Broken]:
     held: Broken | None = None
     try:
         for item in items:
-            if isinstance(item, Broken):
+            if type(item) is Broken:
                 held = item if held is None else held.joined(item)
                 continue
             if held is not None:
@@ -197,19 +197,16 @@ def _summaries_at_top(file: BinaryIO, before: int) -> Iterator[dict[str, Any]]:
             yield item.line
 
 
-def _good(value: dict[str, Any], offset: int, raw: bytes) -> Good:
-    return Good(value, offset, raw, is_message(value))
-
-
 def _read(line: Line) -> list[Good | Broken]:
     """The records of a line, none of an empty one, and last the line itself where something of it is left over."""
-    if line.data is None:
-        return [Broken(line.offset, line.end, 1, "a line longer than this version reads")]
+    offset, end, data, _ = line
+    if data is None:
+        return [Broken(offset, end, 1, "a line longer than this version reads")]
     try:
-        return [_good(parse(line.data), line.offset, line.data)]
+        return [good_of(parse(data), offset, data)]
     except BrokenLine as error:
-        if line.data.isspace():
+        if data.isspace():
             return []
-        parts, has_rest = take_apart(line.data)
-        whole = [_good(one.value, line.offset + one.start, line.data[one.start : one.end]) for one in parts]
-        return [*whole, Broken(line.offset, line.end, 1, str(error))] if has_rest else [*whole]
+        parts, has_rest = take_apart(data)
+        whole = [good_of(one.value, offset + one.start, data[one.start : one.end]) for one in parts]
+        return [*whole, Broken(offset, end, 1, str(error))] if has_rest else [*whole]

@@ -14,10 +14,17 @@ _OPEN = 8
 """Answers of a transcript that are put together at a time; their lines stand close together."""
 _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _NESTED = (
-    ("cache_creation", "ephemeral_5m_input_tokens", "cache_5m_input_tokens"),
-    ("cache_creation", "ephemeral_1h_input_tokens", "cache_1h_input_tokens"),
-    ("server_tool_use", "web_search_requests", "web_search_requests"),
-    ("server_tool_use", "web_fetch_requests", "web_fetch_requests"),
+    (
+        "cache_creation",
+        (
+            ("ephemeral_5m_input_tokens", "cache_5m_input_tokens"),
+            ("ephemeral_1h_input_tokens", "cache_1h_input_tokens"),
+        ),
+    ),
+    (
+        "server_tool_use",
+        (("web_search_requests", "web_search_requests"), ("web_fetch_requests", "web_fetch_requests")),
+    ),
 )
 _FROM_LINE = (("cwd", "cwd"), ("gitBranch", "git_branch"), ("version", "version"), ("agentId", "agent_id"))
 NOT_FROM_THE_API = "<synthetic>"
@@ -47,15 +54,14 @@ class Answers:
 
 def usage_row(line: Obj, origin: LineOrigin) -> Obj | None:
     """The row of a line that holds an answer of the API; None of any other."""
-    body = line.get("message")
-    usage = body.get("usage") if isinstance(body, dict) and line.get("type") == "assistant" else None
+    body = line.get("message") if line.get("type") == "assistant" else None
+    usage = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(usage, dict) or body.get("model") == NOT_FROM_THE_API:
         return None
-    request, cost = _text(line.get("requestId")), line.get("costUSD")
-    ids = _text(line.get("uuid")) if body.get("id") is None else _text(body["id"]), request
+    answer, request, cost = _text(body.get("id")), _text(line.get("requestId")), line.get("costUSD")
     row: Obj = {
-        "id": record_id(":".join([one for one in ids if one]) or f"{origin.prefix}@{line.get('timestamp')}"),
-        "message_id": _text(body.get("id")),
+        "id": _answer_id(line, body, answer, request, origin),
+        "message_id": answer,
         "request_id": request,
         "session_id": origin.session_of(line),
         "project_path": origin.file.partition("/")[0],
@@ -69,14 +75,24 @@ def usage_row(line: Obj, origin: LineOrigin) -> Obj | None:
         row[field] = _text(line.get(name))
     for name in _COUNTS:
         row[name] = _count(usage.get(name)) or 0
-    for holder, name, field in _NESTED:
-        row[field] = _count(inner.get(name)) if isinstance(inner := usage.get(holder), dict) else None
+    for holder, counts in _NESTED:
+        inner = usage.get(holder)
+        for name, field in counts:
+            row[field] = _count(inner.get(name)) if isinstance(inner, dict) else None
     return row
+
+
+def _answer_id(line: Obj, body: Obj, answer: str | None, request: str | None, origin: LineOrigin) -> str:
+    """The ids of an answer and its request, as far as they are there; else its line's, or its transcript and time."""
+    if answer and request:
+        return record_id(f"{answer}:{request}")
+    own = answer if body.get("id") is not None else _text(line.get("uuid"))
+    return record_id(":".join([one for one in (own, request) if one]) or f"{origin.prefix}@{line.get('timestamp')}")
 
 
 def _joined(before: Obj, after: Obj) -> Obj:
     """Two lines of one answer: the facts of the first, the larger counts, the usage that counts most."""
-    counts = [*_COUNTS, *(field for _, _, field in _NESTED), "cost_usd"]
+    counts = [*_COUNTS, *(field for _, nested in _NESTED for _, field in nested), "cost_usd"]
     larger = {
         name: max((one for one in (before[name], after[name]) if one is not None), default=None) for name in counts
     }

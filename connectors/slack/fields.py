@@ -52,8 +52,11 @@ def strings(value: Any) -> list[str]:
 
 def micros(ts: Any) -> int | None:
     """A message's `ts` (seconds, a dot, up to six digits) as whole microseconds since 1970; never through a float."""
-    if not isinstance(ts, str):
-        return None
+    return _micros(ts) if isinstance(ts, str) else None
+
+
+@lru_cache(maxsize=8)  # the row of a message and its record ask for the same time
+def _micros(ts: str) -> int | None:
     if len(ts) == _USUAL_TS and ts.isascii() and ts[-7] == "." and (digits := ts[:-7] + ts[-6:]).isdigit():
         return int(digits)
     found = _TS.fullmatch(ts)

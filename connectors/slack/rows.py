@@ -54,7 +54,9 @@ def message_id(channel: str, ts: str) -> str:
 
 def is_placeholder(raw: Obj) -> bool:
     """Whether this only stands where a message should: slackdump writes such a parent for a thread that is gone."""
-    said = (raw.get("user"), raw.get("bot_id"), raw.get("text"), raw.get("subtype"), raw.get("username"))
+    if raw.get("user") or raw.get("text"):
+        return False
+    said = (raw.get("bot_id"), raw.get("subtype"), raw.get("username"))
     return not any(said) and not any(raw.get(name) for name in ("blocks", "attachments", "files"))
 
 

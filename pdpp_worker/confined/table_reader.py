@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from pdpp_worker.confined.file_service import Service
 from pdpp_worker.confined.requests import MOST_ROWS, Blob, Rows
@@ -30,7 +30,17 @@ _MADE_UP = """
 
 
 class TableReader(Service[sqlite3.Cursor]):
-    """Has one database open, and cursors in it."""
+    """Has one database open, and cursors in it.
+
+    Of a query that is walked, the next rows are read while the worker works on those before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._walked: int | None = None
+        """The query whose rows were asked for last, if it has more of them."""
+        self._ahead: tuple[int, Rows | Exception] | None = None
+        """Rows of a query that were read ahead, or why they cannot be read."""
 
     def database(self, address: str, longest_value: int, longest_search_s: float) -> list[str]:
         """Open a database by its URI, and set the bounds before anything is read; returns tables that are not read."""
@@ -55,10 +65,41 @@ class TableReader(Service[sqlite3.Cursor]):
         """The first rows of a query."""
         with self._search.told():
             self.parts[number] = self._connection.execute(statement, values)
-        return self.more(number)
+        return self._read(number)
 
     def more(self, number: int) -> Rows:
         """The next rows of a query."""
+        rows = self._read(number) if self._ahead is None or self._ahead[0] != number else self._take_ahead()
+        self._walked = None if rows.are_all else number
+        return rows
+
+    def read_ahead(self) -> None:
+        """Read the rows that will be asked for next; a failure is told when they are."""
+        number, self._walked = self._walked, None
+        if number is None or self._ahead is not None:
+            return
+        try:
+            self._ahead = number, self._read(number)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is told, and the child goes on
+            self._ahead = number, error
+
+    def drop(self, number: int) -> None:
+        """Leave a query, and what was read of it ahead."""
+        super().drop(number)
+        if self._walked == number:
+            self._walked = None
+        if self._ahead is not None and self._ahead[0] == number:
+            self._ahead = None
+
+    def _take_ahead(self) -> Rows:
+        (_, rows), self._ahead = cast("tuple[int, Rows | Exception]", self._ahead), None
+        if isinstance(rows, Exception):
+            raise rows
+        return rows
+
+    def _read(self, number: int) -> Rows:
         rows: list[tuple[Any, ...]] = []
         size = 0
         with self._search.told():

@@ -13,11 +13,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from pdpp_worker.confined.databases import ForeignDatabase, UnreadableDatabaseError, open_database
+from pdpp_worker.confined.databases import (
+    LONGEST_SEARCH_S,
+    LONGEST_VALUE,
+    ForeignDatabase,
+    UnreadableDatabaseError,
+    open_database,
+)
 from pdpp_worker.confined.requests import MOST_ROWS, Rows
+from pdpp_worker.confined.table_reader import TableReader
 
 pytestmark = pytest.mark.process  # starts processes itself
 
+_BROKEN = "SELECT n, CASE n WHEN 1300 THEN json('no') END FROM long ORDER BY n"
 EVERY_KIND = (1, -(2**63), 1.5, float("inf"), "text", b"\xff\x00", None)
 
 
@@ -54,6 +62,42 @@ def test_a_query_that_is_left_is_closed_with_the_next_question(database: Foreign
         assert next(iter(database.execute("SELECT t FROM long"))) == ("x" * 1_000,)
 
     assert database._reader._dropped == [49]
+
+
+def test_the_next_rows_of_a_query_that_is_walked_are_read_before_they_are_asked_for(path: Path) -> None:
+    reader = TableReader()
+    reader.database(f"file:{path}?mode=ro", LONGEST_VALUE, LONGEST_SEARCH_S)
+    reader.query(1, "SELECT n FROM long ORDER BY n", [])
+    reader.more(1)
+
+    reader.read_ahead()
+    reader.parts[1].close()
+
+    assert reader.more(1).rows[0] == (2 * MOST_ROWS,)
+    reader.close()
+
+
+def test_what_was_read_ahead_of_a_query_goes_with_it(path: Path) -> None:
+    reader = TableReader()
+    reader.database(f"file:{path}?mode=ro", LONGEST_VALUE, LONGEST_SEARCH_S)
+    reader.query(1, "SELECT n FROM long ORDER BY n", [])
+    reader.more(1)
+    reader.read_ahead()
+
+    reader.drop(1)
+
+    with pytest.raises(ValueError, match="is lost"):
+        reader.more(1)
+    reader.close()
+
+
+def test_a_failure_in_rows_that_were_read_ahead_comes_after_all_rows_before_them(database: ForeignDatabase) -> None:
+    given: list[int] = []
+
+    with pytest.raises(UnreadableDatabaseError, match="malformed JSON"):
+        given.extend(n for n, _ in database.execute(_BROKEN))
+
+    assert given == list(range(2 * MOST_ROWS))
 
 
 def test_nothing_is_written(database: ForeignDatabase) -> None:
