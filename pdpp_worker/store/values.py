@@ -76,7 +76,7 @@ def encode(data: Any) -> Encoded:
         quick = _dumps(data, as_written, _SORTED)
     except orjson.JSONEncodeError:
         return _encode_with_care(data)
-    if quick.count(b"\\u0000") or not _is_plain(data):
+    if quick.rfind(b"\\u0000") >= 0 or not _is_plain(data):
         return _encode_with_care(data)
     text = quick if len(quick) > _SHORT_BYTES else b"".join((quick, b""))
     return _encoded((text, None, blake2b(text, digest_size=_DIGEST_BYTES).digest()))
