@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pdpp_worker.connector import Reason, ResourceScope, skip
+from pdpp_worker.owner import gap_changes, gap_filters
 from tests.support.screenshots import SHOTS, SIZE, shoot
 from tests.support.scripted import Scenario, record, state
 from tests.web.conftest import Running, collect
@@ -124,6 +126,36 @@ def test_a_page_follows_what_is_committed(chromium: Browser, running: Running, s
         collect(scenario)
 
     playwright.expect(page.locator("dd").first).to_have_text("2")
+
+
+FOCUSED = "document.activeElement.getAttribute('href') ?? document.activeElement.id"
+SELECTED = "getSelection().toString()"
+
+
+def test_a_live_page_leaves_what_somebody_is_at(chromium: Browser, running: Running, scenario: Scenario) -> None:
+    scenario.send(*(skip("items", Reason.RATE_LIMITED, ResourceScope(resource_id=key)) for key in "abc"), state(1))
+    scenario.run()
+    page = opened(chromium, running)
+    page.goto("/gaps")
+    rows = page.locator("#live-list tbody tr")
+    page.locator("input[name=gap]").nth(2).check()
+    page.evaluate("getSelection().selectAllChildren(document.querySelectorAll('#live-list td .code')[1])")
+    chosen = page.evaluate(SELECTED)
+    page.locator("a[href='/gaps/2']").focus()
+
+    waive(scenario, 1)
+    playwright.expect(rows).to_have_count(2)
+    left = page.evaluate(FOCUSED), page.evaluate(SELECTED), page.locator("input[name=gap]").nth(1).is_checked()
+    waive(scenario, 2)
+    playwright.expect(rows).to_have_count(1)
+
+    assert left == ("/gaps/2", chosen, True)
+    assert page.evaluate(FOCUSED) == "live-list"
+
+
+def waive(scenario: Scenario, gap: int) -> None:
+    """Do without a gap, as a command does."""
+    gap_changes.waive(scenario.db, "mine", gap_filters.gap_filter(None, None, [gap]))
 
 
 def test_no_script_is_needed_to_change_something(chromium: Browser, running: Running, scenario: Scenario) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from pdpp_worker.connector import Reason, ResourceScope, skip
 from pdpp_worker.search import indexer
+from pdpp_worker.settings import Settings
 from pdpp_worker.web import downloads
+from pdpp_worker.web.access import Access
 from pdpp_worker.web.entries import shown_text
 from tests.support.scripted import Scenario, manifest, record, state
 from tests.web.conftest import Owner, inputs
@@ -245,6 +247,14 @@ def test_a_name_that_is_none_of_this_consoles_is_not_found(owner: Owner, scenari
     take(scenario)
 
     assert owner.browser.get(f"/connections/1/streams/talks/records/{name}").status_code == 404
+
+
+def test_a_text_has_one_name_and_that_of_an_earlier_version_still_leads_to_it(settings: Settings) -> None:
+    access = Access(settings)
+    earlier = access._fernet.encrypt(b"name:key").decode()
+
+    assert access.name_of("key") == access.name_of("key")
+    assert {access.text_of(name) for name in (access.name_of("key"), earlier)} == {"key"}
 
 
 def test_a_key_is_in_no_url(owner: Owner, scenario: Scenario) -> None:
