@@ -1,4 +1,4 @@
-"""What is held is found, read in its threads, and never let out of its frame."""
+"""Held records are found, read in their threads, and never let out of their frame."""
 
 from __future__ import annotations
 
