@@ -89,6 +89,7 @@ class _Account:
         groups, covered = self._rows.missing.get(key, []), self._rows.covered.get(key)
         facts = self._facts(name, groups)
         judged = verdict(facts.judged)
+        asked = asked_of_owner(judged, facts)
         return StreamCoverage(
             connection=self._view.name,
             connector=self._view.connector,
@@ -98,7 +99,8 @@ class _Account:
             verdict=judged,
             because=because(judged, facts),
             next=what_next(judged, facts),
-            asked_of_owner=asked_of_owner(judged, facts),
+            asked_of_owner=[one.sentence for one in asked],
+            owner_actions=[one.short for one in asked],
             records=facts.judged.records if self._is_known(key) else None,
             missing=_items(facts),
             open_gaps=_by_kind(groups),
