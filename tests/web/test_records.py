@@ -13,7 +13,7 @@ from pdpp_worker.search import indexer
 from pdpp_worker.settings import Settings
 from pdpp_worker.web import downloads
 from pdpp_worker.web.access import Access
-from pdpp_worker.web.entries import shown_text
+from pdpp_worker.web.entries import passage, shown_text
 from tests.support.scripted import Scenario, manifest, record, state
 from tests.web.conftest import Owner, inputs
 
@@ -123,6 +123,18 @@ def test_a_passage_of_html_is_its_text_without_tags(owner: Owner, scenario: Scen
     [hit] = found(owner, words="hello")
 
     assert hit["passage"] == ["", "hello", ""]
+
+
+def test_a_passage_begins_and_ends_with_whole_words() -> None:
+    found = passage({"text": f"{'before ' * 20}needle{' after' * 20}"}, "needle")
+
+    assert found is not None
+    assert (found[0][:9], found[0][-8:], found[2][:7], found[2][-8:]) == (
+        "… before ",
+        " before ",
+        " after ",
+        " after …",
+    )
 
 
 def test_the_text_of_a_page_is_what_it_shows() -> None:
