@@ -23,6 +23,7 @@ SOURCES = sorted(
 TOOLS = sorted(
     path.relative_to(ROOT) for folder in ("bench", "docs", "requirements") for path in ROOT.glob(f"{folder}/**/*.py")
 )
+TESTS = sorted(path.relative_to(ROOT) for path in ROOT.glob("tests/**/*.py"))
 GENERATED = Path("pdpp_worker/store/migrations/versions")
 
 BROKER = ("celery", "kombu", "billiard", "pdpp_worker.tasks", "pdpp_worker.celery")
@@ -363,7 +364,7 @@ def test_no_sentence_of_a_docstring_begins_with_a_riddle() -> None:
     riddle = re.compile(r"(?:\A|[.!?:]\s+|\n\s*\n\s*)((?:What|Whoever|Those that)\b.{0,60})")
     riddles = {
         f"{path}: {found[1]}"
-        for path in [*SOURCES, *TOOLS]
+        for path in [*SOURCES, *TOOLS, *TESTS]
         for text in docstrings(path)
         for found in riddle.finditer(text)
     }

@@ -36,7 +36,7 @@ FLEET = sorted(SERVICES.keys() - {"postgres", "valkey", "prometheus", "grafana"}
 AT_WORK = {"cli", "collect", "local", "web"}
 """Services that work on connections: they need credentials, files and the world."""
 PROGRAMS = AT_WORK - {"web"}
-"""Those that run connectors, which may be programs."""
+"""The services that run connectors, which may be programs."""
 
 
 def expanded(text: str) -> str:

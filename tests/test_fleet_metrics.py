@@ -1,4 +1,4 @@
-"""What Prometheus is told of the whole fleet is what the views of the database say, whoever is asked."""
+"""Prometheus is told of the whole fleet what the views of the database say, whoever is asked."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_an_export_to_a_pipe_is_as_it_is_held(monkeypatch: pytest.MonkeyPatch) -
 
 
 def _exported(text: str, ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> str:
-    """What arrives at the first end of a text that a command exports to the second one."""
+    """The text that arrives at the first end when a command exports it to the second one."""
     reading, writing = ends
     with os.fdopen(writing, "w") as out:
         monkeypatch.setattr(sys, "stdout", out)

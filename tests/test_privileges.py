@@ -1,4 +1,4 @@
-"""What other processes see of one that holds secrets, and what its children may do."""
+"""A process that holds secrets shows nothing to others, and its children may do little."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ print(privileges.may_change_user(), flush=True)
 
 
 def said(*command: str) -> str:
-    """What a program says."""
+    """The output of a program."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -21,7 +21,7 @@ from pdpp_worker.coverage.verdict import Resolver, StreamFacts, WalkEnd, verdict
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.store.views import coverage_views as store
 from pdpp_worker.store.views import doubt_views, member_views
-from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, EndedWalk, GapGroup
+from pdpp_worker.store.views.coverage_views import ClosedWithoutItem, Covered, EndedWalk, GapGroup
 from pdpp_worker.store.views.doubt_views import DoubtCounts
 from pdpp_worker.store.views.member_views import MemberView
 
@@ -86,9 +86,10 @@ class _Account:
 
     def _stream(self, name: str) -> StreamCoverage:
         key = (self._view.id, name)
-        groups, covered = self._rows.missing.get(key, []), self._rows.covered.get(key)
+        groups = self._rows.missing.get(key, [])
         facts = self._facts(name, groups)
         judged = verdict(facts.judged)
+        asked = asked_of_owner(judged, facts)
         return StreamCoverage(
             connection=self._view.name,
             connector=self._view.connector,
@@ -98,7 +99,8 @@ class _Account:
             verdict=judged,
             because=because(judged, facts),
             next=what_next(judged, facts),
-            asked_of_owner=asked_of_owner(judged, facts),
+            asked_of_owner=[one.sentence for one in asked],
+            owner_actions=[one.short for one in asked],
             records=facts.judged.records if self._is_known(key) else None,
             missing=_items(facts),
             open_gaps=_by_kind(groups),
@@ -110,9 +112,7 @@ class _Account:
             deletions_waiting=facts.judged.deletions_waiting,
             unknown_parts=list(facts.unknown),
             **self._when(groups),
-            max_seen=covered.max_seen if covered else None,
-            intervals=[Interval(*pair) for pair in covered.intervals] if covered else [],
-            last_complete_walk=CompleteWalk.of(covered),
+            **_walked(self._rows.covered.get(key)),
             last_walk=facts.ended,
         )
 
@@ -199,6 +199,14 @@ class _Account:
         """Whether any run has touched the stream; a zero would claim to know."""
         walked = CompleteWalk.of(self._rows.covered.get(key)) is not None
         return walked or any(key in found for found in (self._rows.held, self._rows.missing, self._rows.ended))
+
+
+def _walked(covered: Covered | None) -> dict[str, Any]:
+    return {
+        "max_seen": covered.max_seen if covered else None,
+        "intervals": [Interval(*pair) for pair in covered.intervals] if covered else [],
+        "last_complete_walk": CompleteWalk.of(covered),
+    }
 
 
 def _counts(gaps: Iterable[tuple[GapGroup, Resolver]]) -> dict[Resolver, int]:

@@ -34,6 +34,8 @@ class Need:
 
     connection_id: int
     connection: str
+    action: str
+    """The same in a word or two, which stays the same however the sentence is worded."""
     sentence: str
     streams: list[str]
 
@@ -91,17 +93,17 @@ def read(connection: Connection, outlooks: Sequence[Outlook]) -> Home:
 
 def needs(outlook: Outlook, streams: Iterable[StreamCoverage]) -> list[Need]:
     """List what waits for the owner at a connection, one for each cause."""
-    view, by_sentence = outlook.view, dict[str, list[str]]()
+    view, found = outlook.view, dict[tuple[str, str], list[str]]()
     for message in view.asked_of_owner:
-        by_sentence[f"Its connector asks you: {message}"] = []
+        found[f"asks: {message}", f"Its connector asks you: {message}"] = []
     if view.schedule_error is not None:
-        by_sentence[f"Its schedule cannot be followed: {view.schedule_error}"] = []
+        found["schedule", f"Its schedule cannot be followed: {view.schedule_error}"] = []
     if outlook.still is not None:
-        by_sentence[f"It stands still: {outlook.still.because}."] = []
+        found["stands still", f"It stands still: {outlook.still.because}."] = []
     for one in streams:
-        for action in one.asked_of_owner:
-            by_sentence.setdefault(action, []).append(one.stream)
-    return [Need(view.id, view.name, sentence, names) for sentence, names in by_sentence.items()]
+        for asked in zip(one.owner_actions, one.asked_of_owner, strict=True):
+            found.setdefault(asked, []).append(one.stream)
+    return [Need(view.id, view.name, *asked, names) for asked, names in found.items()]
 
 
 def card(connection: Connection, outlook: Outlook, streams: Sequence[StreamCoverage]) -> Card:

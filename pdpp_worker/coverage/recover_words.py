@@ -11,12 +11,23 @@ from pdpp_worker.store.views.run_views import RunCost
 
 def cost_before(outlook: Outlook, held: GapSummary) -> str:
     """State the cost of fetching gaps before a run is queued for them."""
-    interval, gaps = outlook.recovery_interval_ms, "1 gap" if held.missing == 1 else f"{held.missing:,} gaps"
+    due = held.missing - held.by_upgrade
+    waits = f" {held.by_upgrade:,} more wait for another version of the connector." if held.by_upgrade else ""
+    return f"{counted(due)} of {outlook.view.name}: {_takes(outlook, held, due)}.{waits}"
+
+
+def _takes(outlook: Outlook, held: GapSummary, gaps: int) -> str:
+    interval = outlook.recovery_interval_ms
     if held.items < held.missing:
-        return f"{gaps} of {outlook.view.name}: nobody can tell what that takes, since not all are about one item each."
+        return "nobody can tell what that takes, since not all are about one item each"
     if interval is None:
-        return f"{gaps} of {outlook.view.name}: nobody can tell what that takes, since no rate was learned yet."
-    return f"{gaps} of {outlook.view.name}: about {duration(max(1.0, held.missing * interval / 1000))}."
+        return "nobody can tell what that takes, since no rate was learned yet"
+    return f"about {duration(max(1.0, gaps * interval / 1000))}"
+
+
+def counted(gaps: int) -> str:
+    """A number of gaps in words."""
+    return "1 gap" if gaps == 1 else f"{gaps:,} gaps"
 
 
 def cost_of_run(outlook: Outlook, cost: RunCost, *, single_items: bool) -> str:

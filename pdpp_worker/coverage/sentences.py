@@ -85,15 +85,15 @@ def what_next(judged: Verdict, facts: Facts) -> str:
     return " ".join(dict.fromkeys(actions))
 
 
-def asked_of_owner(judged: Verdict, facts: Facts) -> list[str]:
+def asked_of_owner(judged: Verdict, facts: Facts) -> list[OwnerAction]:
     """List the actions that the owner is asked for, each once; empty: nothing waits for them."""
     if judged is not Verdict.WAITING_FOR_OWNER:
         return []
     if facts.judged.availability is Availability.NOT_INSTALLED:
-        return [_install(facts.outlook)]
-    waiting = facts.resolved_by(Resolver.OWNER)
-    actions = [*_decision(facts), *(owner_action(group, facts.outlook).sentence for group in waiting)]
-    return list(dict.fromkeys(actions))
+        return [_installing(facts.outlook)]
+    decisions = (OwnerAction("decide on deletions", one) for one in _decision(facts))
+    waiting = (owner_action(group, facts.outlook) for group in facts.resolved_by(Resolver.OWNER))
+    return list(dict.fromkeys([*decisions, *waiting]))
 
 
 def sentence(reason: str) -> str:
@@ -106,9 +106,7 @@ def owner_action(gap: Gap, outlook: Outlook) -> OwnerAction:
     """The action of the owner about gaps that wait for them."""
     name = outlook.view.name
     if outlook.manifest is None:
-        return OwnerAction(
-            "correct the connector" if outlook.why_refused else "install the connector", _install(outlook)
-        )
+        return _installing(outlook)
     if gap.exhausted:
         return OwnerAction("recover", f"Given up after many tries; ask for it again with: pdpp-worker recover {name}")
     if gap.next_attempt_at is not None:
@@ -169,6 +167,10 @@ def upgrade_action(gap: Gap, outlook: Outlook) -> str:
 def _file_of_yours(name: str, again: str) -> str:
     without = f"pdpp-worker gaps waive {name} --gap N"
     return f"Where a file of yours was broken, correct it, {again}; to do without it: {without}"
+
+
+def _installing(outlook: Outlook) -> OwnerAction:
+    return OwnerAction(f"{'correct' if outlook.why_refused else 'install'} the connector", _install(outlook))
 
 
 def _install(outlook: Outlook) -> str:

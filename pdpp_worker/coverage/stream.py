@@ -53,6 +53,8 @@ class StreamCoverage:
     next: str
     asked_of_owner: list[str]
     """The actions that wait for the owner, each as a sentence; empty: there are none."""
+    owner_actions: list[str]
+    """The same actions in a word or two, which stay the same however the sentences are worded."""
     records: int | None
     missing: int | None
     open_gaps: dict[str, dict[str, int]]

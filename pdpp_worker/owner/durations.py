@@ -11,6 +11,9 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"(\d+)([smhdw])")
 _WORD = re.compile(r"(\d+)\s*(seconds?|sec|minutes?|min|hours?|days?|weeks?)\b", re.IGNORECASE)
 _LONGEST_S = 100 * 365 * 86_400.0
+_MOST_CHARACTERS = 100
+"""A longer text is no duration; to look for one in it would take the square of its length."""
+_FORMS = "write it as 90s, 15m, 15 minutes, 1h30m, 1d or 2w, 100 years at most."
 
 
 def parse_duration(text: str) -> float:
@@ -19,13 +22,13 @@ def parse_duration(text: str) -> float:
     Raises:
         ConfigurationError: the text is not a duration, is zero, or is longer than 100 years.
     """
+    if len(text) > _MOST_CHARACTERS:
+        raise ConfigurationError(f"A text of {len(text):,} characters is not a duration; {_FORMS}")
     short = _WORD.sub(lambda match: match[1] + match[2][0].lower(), text)
     parts = _PART.findall(short)
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != "".join(short.split()) or not 0 < seconds <= _LONGEST_S:
-        raise ConfigurationError(
-            f"{text!r} is not a duration; write it as 90s, 15m, 15 minutes, 1h30m, 1d or 2w, 100 years at most."
-        )
+        raise ConfigurationError(f"{text!r} is not a duration; {_FORMS}")
     return seconds
 
 
@@ -51,4 +54,5 @@ def parse_moment(text: str, now: datetime) -> datetime:
     try:
         return now - timedelta(seconds=parse_duration(text))
     except (ConfigurationError, OverflowError):
-        raise ConfigurationError(f"{text!r} is no day and no duration; write it as 2026-01-31, 1h or 7d.") from None
+        shown = repr(text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…")
+        raise ConfigurationError(f"{shown} is no day and no duration; write it as 2026-01-31, 1h or 7d.") from None

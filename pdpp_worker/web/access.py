@@ -7,11 +7,14 @@ import hmac
 import os
 import secrets
 import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from pydantic import SecretStr
 
 from pdpp_worker.local.embedded import make_directory
@@ -47,6 +50,7 @@ class Access:
         self._password = settings.web_password
         self._proxy_secret = settings.web_proxy_secret
         self._fernet = Fernet(self._secret)
+        self._names = AESSIV(hashlib.sha256(_NAME + self._secret).digest())
         digest = hashlib.sha256(self._secret).hexdigest()[:8]
         self.cookie = f"pdpp-{digest}"
         """Name of the cookie: consoles of one machine share its cookies, whatever their ports are."""
@@ -129,12 +133,18 @@ class Access:
         return _after(_KEPT, self._opened(value, _KEPT_S)) if value else None
 
     def name_of(self, text: str) -> str:
-        """A name for URLs of a text that is the owner's, such as a record's key: only this console can read it."""
-        return self._fernet.encrypt(_NAME + text.encode("utf-8", "surrogatepass")).decode()
+        """A name for URLs of a text that is the owner's, such as a record's key: only this console can read it.
+
+        A text has one name, so that a link is the same one each time that its page is made.
+        """
+        return urlsafe_b64encode(self._names.encrypt(_NAME + text.encode("utf-8", "surrogatepass"), None)).decode()
 
     def text_of(self, name: str) -> str | None:
         """The text behind a name; None: it is none of this console's."""
-        return _after(_NAME, self._opened(name, None))
+        try:
+            return _after(_NAME, self._names.decrypt(urlsafe_b64decode(name), None))
+        except (InvalidTag, ValueError):
+            return _after(_NAME, self._opened(name, None))  # a link that an earlier version made
 
     def _new_session(self) -> str:
         return self._fernet.encrypt(_SESSION).decode()

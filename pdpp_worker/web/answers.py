@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -18,6 +17,7 @@ from pdpp_worker.owner.audit import acting_as
 from pdpp_worker.store.views.reading import take_snapshot
 from pdpp_worker.web import rendering
 from pdpp_worker.web.access import SESSION_S
+from pdpp_worker.web.asked_texts import is_odd, refusal
 from pdpp_worker.web.console import Acts, Console, Form, Page, Shows, Visit
 
 API_VERSION = "1"
@@ -29,7 +29,6 @@ FOREIGN_HEADERS = {
     "x-frame-options": "SAMEORIGIN",
     "x-dns-prefetch-control": "off",
 }
-_ODD = re.compile("[\x00\ud800-\udfff]")
 FORM_BYTES = 1_000_000
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -144,17 +143,12 @@ async def read_form(request: Request) -> dict[str, list[str]] | None:
     return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
 
 
-def is_odd(text: str) -> bool:
-    """Whether a text has a character that nothing held can have."""
-    return _ODD.search(text) is not None
-
-
 def _odd(request: Request, fields: Mapping[str, list[str]]) -> PdppError | None:
-    """Why a request is answered by no page: its path or what it asks for has such a character."""
+    """Why a request is answered by no page: its path or what it asks for cannot be there."""
     if any(is_odd(str(value)) for value in request.path_params.values()):
         return NotFoundError("There is no such page.")
-    given = [*request.query_params.values(), *(text for texts in fields.values() for text in texts)]
-    return ConfigurationError("It holds a character that nothing can hold.") if any(map(is_odd, given)) else None
+    given = ((name, text) for name, texts in fields.items() for text in texts)
+    return refusal([*request.query_params.multi_items(), *given])
 
 
 def _read(console: Console, show: Shows, request: Request, asked: Mapping[str, str]) -> Page:

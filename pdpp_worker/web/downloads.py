@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from pdpp_worker import registry
@@ -17,7 +17,8 @@ from pdpp_worker.owner import lookup
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.store.views import search_views
 from pdpp_worker.store.views.search_views import FoundRecord, Wanted
-from pdpp_worker.web.answers import is_odd, json_answer, read_form
+from pdpp_worker.web.answers import json_answer, read_form
+from pdpp_worker.web.asked_texts import refusal
 from pdpp_worker.web.console import Console
 from pdpp_worker.web.record_filters import narrowed
 
@@ -33,10 +34,10 @@ def route(console: Console) -> Route:
     async def endpoint(request: Request) -> Response:
         fields = await read_form(request) or {}
         asked = {name: values[0] for name, values in fields.items() if values[0]}
-        if any(map(is_odd, asked.values())):
-            return PlainTextResponse("It holds a character that nothing can hold.", 400)
-        rows = await run_in_threadpool(_rows, console, asked.get("connection"))
         try:
+            if refused := refusal(asked.items()):
+                raise refused
+            rows = await run_in_threadpool(_rows, console, asked.get("connection"))
             wanted = _wanted(rows, asked)
         except ConfigurationError as error:
             return json_answer({"error": error.slug, "message": str(error)}, 400)

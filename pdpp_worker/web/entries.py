@@ -95,9 +95,15 @@ def passage(data: Mapping[str, Any], words: str, declared: StreamManifest | None
     pattern = re.compile(rf"\b(?:{'|'.join(asked)})\b", re.IGNORECASE) if asked else None
     for text in _texts(data) if pattern else ():
         if found := pattern and pattern.search(text):
-            begin, end = max(0, found.start() - _AROUND), found.end() + _AROUND
-            return text[begin : found.start()], found[0], text[found.end() : end]
+            before, after = text[: found.start()], text[found.end() :]
+            return _end_of(before), found[0], _end_of(after[::-1])[::-1]
     return None
+
+
+def _end_of(text: str) -> str:
+    """The end of a text, from a whole word on, with dots for what is left out."""
+    cut = text[-_AROUND:]
+    return text if cut == text else f"…{cut[cut.find(' ') :]}" if " " in cut else f"…{cut}"
 
 
 def shown_text(html: str) -> str:

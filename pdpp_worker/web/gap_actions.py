@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pdpp_worker.coverage.outlook import Outlook, read
-from pdpp_worker.coverage.recover_words import cost_before, cost_of_run, why_not
+from pdpp_worker.coverage.recover_words import cost_before, cost_of_run, counted, why_not
 from pdpp_worker.errors import ConfigurationError
 from pdpp_worker.owner import gap_changes, gap_filters, manual_runs
 from pdpp_worker.owner.gap_filters import GapFilter
@@ -20,15 +20,16 @@ from pdpp_worker.web.form_values import row_of
 
 
 def recover(form: Form) -> Done | Page:
-    """Retry the chosen gaps now, and say what that takes; or say why nobody does.
+    """Retry the chosen gaps now; or say why nobody does.
 
-    Of gaps whose page does not tell what they take, that is told before anything is queued.
+    The cost is told before anything is queued, unless the form was on a gap's own page, which tells it already.
     """
     row, chosen = row_of(form), _chosen(form)
-    if (chosen == gap_filters.ALL or form.text("only")) and not form.text("sure"):
+    if not _is_agreed(form):
         outlook, held = _about(form.console, row, chosen)
-        if held.missing:
-            return _ask(form, "recover", "Fetch them now", cost_before(outlook, held))
+        if due := held.missing - held.by_upgrade:
+            label = "Fetch it now" if due == 1 else "Fetch them now"
+            return _ask(form, "recover", label, cost_before(outlook, held))
     queued = manual_runs.recover(form.console.settings, form.console.db, [row], chosen, Budget())
     if not queued:
         return Done(_back(form), _why_not(form.console, row, chosen))
@@ -37,12 +38,16 @@ def recover(form: Form) -> Done | Page:
 
 
 def waive(form: Form) -> Done | Page:
-    """Do without the chosen gaps; where one is a whole stream, the owner is asked once more."""
-    row = row_of(form)
-    _, held = _about(form.console, row, _chosen(form))
+    """Do without the chosen gaps, once the owner has agreed; where one is a whole stream, wherever the form was."""
+    row, chosen = row_of(form), _named(form)
+    _, held = _about(form.console, row, chosen)
     if held.whole_streams and not form.text("sure"):
         said = f"{row.name} would go without the whole stream: nothing of it is asked for, nor counted as missing."
         return _ask(form, "waive", "Do without the whole stream", said)
+    if held.missing and not _is_agreed(form):
+        label = "Do without it" if held.missing == 1 else "Do without them"
+        said = f"{row.name} would go without {counted(held.missing)}: not asked for any more, nor counted as missing."
+        return _ask(form, "waive", label, f"{said} Reopen takes that back.")
     return _change(form, gap_changes.waive, "waived: they are no longer asked for, nor counted as missing")
 
 
@@ -64,11 +69,22 @@ def _ask(form: Form, act: str, label: str, said: str) -> Page:
 
 
 def _change(form: Form, change: Callable[[Database, str, GapFilter], int], outcome: str) -> Done:
-    row, chosen = row_of(form), _chosen(form)
+    row = row_of(form)
+    count = change(form.console.db, row.name, _named(form))
+    return Done(_back(form), f"Gaps of {row.name} that are {outcome}: {count:,}.")
+
+
+def _is_agreed(form: Form) -> bool:
+    """Whether the owner knows what the form is about: it asked once more, or was on the page of a gap."""
+    return bool(form.text("sure")) or form.text("back") == "gap"
+
+
+def _named(form: Form) -> GapFilter:
+    """The chosen gaps, which are not simply all."""
+    chosen = _chosen(form)
     if chosen == gap_filters.ALL:
         raise ConfigurationError("Say which gaps: choose some of them, a stream or a reason.")
-    count = change(form.console.db, row.name, chosen)
-    return Done(_back(form), f"Gaps of {row.name} that are {outcome}: {count:,}.")
+    return chosen
 
 
 def _chosen(form: Form) -> GapFilter:

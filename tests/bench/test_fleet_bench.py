@@ -1,4 +1,4 @@
-"""What the benchmark of the fleet reads out of a provider's log."""
+"""The benchmark of the fleet reads its figures out of a provider's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is due and what is missing is looked up, not searched for, however many gaps there are."""
+"""Due and missing items are looked up, not searched for, however many gaps there are."""
 
 from __future__ import annotations
 

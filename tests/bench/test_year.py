@@ -1,4 +1,4 @@
-"""What is asked again and again reads no more after a long history than after a short one."""
+"""Frequent questions read no more after a long history than after a short one."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Host:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """What comes before a command line, for a process that runs there."""
+        """The words before a command line, for a process that runs there."""
         return (str(_IP), "netns", "exec", self._name)
 
     def pull(self) -> None:

@@ -41,7 +41,7 @@ class Notes:
     pace_s: float = 0.0
     """How long each answer takes."""
     log: list[str] = field(default_factory=list)
-    """What was asked for, in order."""
+    """The requests, in order."""
     _held: dict[str, dict[str, Any]] = field(default_factory=dict)
     _changes: list[str] = field(default_factory=list)
     _failing: dict[str, int] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Notes:
 
     @property
     def truth(self) -> dict[str, dict[str, Any]]:
-        """What the account holds."""
+        """The content of the account."""
         with self._lock:
             return {key: dict(one) for key, one in self._held.items()}
 

@@ -38,7 +38,7 @@ class Proxy:
         self._swallows = True
 
     def forward(self) -> None:
-        """Pass on what comes from now on. What was swallowed is lost, and with it the connections that it was for."""
+        """Pass on what comes from now on. Swallowed bytes are lost, and so are their connections."""
         self._swallows = False
 
     def cut(self) -> None:

@@ -158,7 +158,7 @@ class World:
             log.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
 
     def logs(self) -> str:
-        """What the fleet has said, for a failure's report."""
+        """The output of the fleet, for a failure's report."""
         return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-8000:]}" for path in self._log_files())
 
     def _log_files(self) -> Sequence[Path]:
@@ -166,7 +166,7 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a worker's environment holds beyond the settings."""
+        """The variables of a worker's environment beyond the settings."""
         path = {} if self.plant is None else {"PYTHONPATH": f"{self.plant}:{ROOT}"}
         own = {"PDPP_CONNECTORS_DIR": str(self.directory / "own")}
         return {**own, **self.bounds, **path}

@@ -1,4 +1,4 @@
-"""What connectors send, in the runtime's own words; what cannot be taken says what it costs."""
+"""Messages of connectors are put into the runtime's own words; one that cannot be taken says what it costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command says on standard error reaches the log without its secrets, however they are cut."""
+"""Standard error of a command reaches the log without its secrets, however they are cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a connector says of its source for what it does not collect: members of any number, and the rest of an item."""
+"""An inventory tells of parts of the source that are not collected: members of any number, and the rest of an item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits for a newer version because of the owner's own file can be mended by the owner, and is said to be."""
+"""A gap that waits for a newer version because of the owner's own file can be mended by the owner, and says so."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pdpp_worker.coverage.times import clock, due, duration, relative
 from pdpp_worker.errors import ConfigurationError
-from pdpp_worker.owner.durations import parse_duration
+from pdpp_worker.owner.durations import parse_duration, parse_moment
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -28,10 +28,19 @@ def test_a_duration_is_written_in_words_as_well() -> None:
     assert {text: parse_duration(text) for text in pairs} == pairs
 
 
-@pytest.mark.parametrize("text", ["", "0s", "15", "1.5h", "h", "-1h", "1 h", "1y", "soon"])
+@pytest.mark.parametrize("text", ["", "0s", "15", "1.5h", "h", "-1h", "1 h", "1y", "soon", "9" * 5000])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="15m"):
+    with pytest.raises(ConfigurationError, match="15m") as refused:
         parse_duration(text)
+
+    assert len(str(refused.value)) < 200
+
+
+def test_a_moment_of_any_length_is_refused_in_one_sentence() -> None:
+    with pytest.raises(ConfigurationError, match="no day and no duration") as refused:
+        parse_moment("9" * 5000, NOW)
+
+    assert len(str(refused.value)) < 250
 
 
 @pytest.mark.parametrize(

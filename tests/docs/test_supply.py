@@ -1,4 +1,4 @@
-"""What the project depends on is listed with its licence, and looked up in the advisories that one gives."""
+"""Dependencies of the project are listed with their licences, and looked up in the advisories that one gives."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def statuses(db: Database) -> dict[str, str]:
 
 
 def told(db: Database, name: str) -> str:
-    """What the gaps of a connection say."""
+    """The sentences of a connection's gaps."""
     query = """
         SELECT concat_ws(' ', last_error, scope, detail_locator) FROM gaps
         JOIN connections ON connections.id = connection_id WHERE name = :name

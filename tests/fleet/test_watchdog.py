@@ -21,7 +21,7 @@ METRIC = 'pdpp_oldest_eligible_untouched_seconds{connection="logs"}'
 
 
 def events(db: Database) -> list[Any]:
-    """What the watchdog has told: type and cause."""
+    """The events of the watchdog: type and cause."""
     query = "SELECT type, data ->> 'cause' FROM events WHERE type IN ('still', 'moving') ORDER BY id"
     with db.begin() as connection:
         return [tuple(row) for row in connection.execute(text(query))]
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 def seconds_untouched(port: int) -> float:
-    """What the worker's metrics say of the connection."""
+    """The worker's metrics of the connection."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(METRIC)), 0.0)

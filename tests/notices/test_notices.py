@@ -18,7 +18,7 @@ from pdpp_worker.notices import sending
 from pdpp_worker.notices.causes import causes
 from pdpp_worker.notices.notifier import tell
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import notices
+from pdpp_worker.store import migrate, notices
 from pdpp_worker.store.engine import Database
 from tests.support.scripted import Scenario, record
 
@@ -172,6 +172,38 @@ def test_an_address_that_is_none_is_refused_and_not_shown(service: Service) -> N
 
 
 def test_numbers_make_no_new_cause() -> None:
-    first, again = (Need(1, "me", f"Decide about {count} deletions.", []) for count in ("14", "2,015"))
+    first, again = (Need(1, "me", f"asks: which of {count}?", f"Which of {count}?", []) for count in ("14", "2,015"))
 
-    assert [one.sentence for one in causes([first, again])] == ["me: Decide about 14 deletions."]
+    assert [one.sentence for one in causes([first, again])] == ["me: Which of 14?"]
+
+
+def test_another_wording_of_an_action_makes_no_new_cause() -> None:
+    first, reworded = (Need(1, "me", "sign in", sentence, []) for sentence in ("Sign in.", "Renew the sign-in."))
+
+    assert [one.cause for one in causes([first, reworded])] == ["sign in"]
+
+
+EARLIER_CAUSES = (
+    "Renew the sign-in with: pdpp-worker connection secret mine KEY The fleet retries it by itself.",
+    "Its connector asks you: which of #?",
+)
+"""Sentences, as an earlier version noted them once it had told them."""
+
+
+def test_an_upgrade_while_something_waits_tells_nothing(
+    scenario: Scenario, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "SETTLES_S", 0)
+    migrate.downgrade(scenario.db, "0037")
+    scenario.execute(
+        "INSERT INTO notices (connection_id, cause, sentence, told_at) SELECT 1, cause, cause, now() "
+        "FROM unnest(CAST(:causes AS text[])) AS cause",
+        causes=[*EARLIER_CAUSES, f"{EARLIER_CAUSES[0]} And again.", "Nothing that is known."],
+    )
+
+    migrate.upgrade(scenario.db)
+    tell(scenario.settings, scenario.db)
+    tell(scenario.settings, scenario.db)
+
+    assert service.told == [f"Over: {EARLIER_CAUSES[1]}"]
+    assert [row["cause"] for row in scenario.rows("SELECT cause FROM notices")] == ["sign in"]

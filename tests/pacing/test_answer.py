@@ -73,7 +73,7 @@ def read(response: httpx.Response, largest: int = MB) -> httpx.Response:
 
 
 class TestUnpacking:
-    """What was sent is what arrives."""
+    """The bytes that arrive are those that were sent."""
 
     @given(st.sampled_from(sorted(PACK)), st.binary(max_size=3000), st.integers(1, 500), st.integers(0, 100))
     def test_every_coding_in_pieces_of_any_size(self, encoding: str, data: bytes, size: int, repeats: int) -> None:

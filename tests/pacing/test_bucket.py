@@ -275,7 +275,7 @@ class TestHold:
 
 
 class TestExpiry:
-    """What is no longer needed is forgotten."""
+    """Redis forgets state that is no longer needed."""
 
     def test_a_bucket_after_a_day_of_rest(self, redis: Redis, bucket: Bucket, connection_id: int) -> None:
         bucket.take(INTERVAL_MS, 1.0)

@@ -20,7 +20,7 @@ START = 1000.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What an adversarial provider does with one request, and how long it takes."""
+    """The act of an adversarial provider on one request, and how long it takes."""
 
     kind: str
     latency_s: float

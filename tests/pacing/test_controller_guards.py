@@ -1,4 +1,4 @@
-"""What no order of events and no snapshot may do to the controller."""
+"""Bounds that hold for the controller after any order of events and any snapshot."""
 
 from __future__ import annotations
 

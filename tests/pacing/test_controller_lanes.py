@@ -21,7 +21,7 @@ OF_VERSION_1 = json.loads("""{
     "window": {"limit": 12, "reset_ago": -40.0, "width": 1.0, "doubts": 0},
     "wary": true, "throttled": true, "successes": 0, "patience": 40
 }""")
-"""What the first version kept after a refusal with a wait of 40 s: it knew one lane."""
+"""The state that the first version kept after a refusal with a wait of 40 s: it knew one lane."""
 
 
 def send(lanes: Lanes, now: float, lane: str = "", outcome: str = "ok") -> float:

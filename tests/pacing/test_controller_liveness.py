@@ -20,7 +20,7 @@ DAY_S = 86400.0
 SLACK_S = 1e-6
 
 Story = list[tuple[tuple[str, Any], str]]
-"""What happens, with its value, in which lane."""
+"""An event, with its value, in a lane."""
 
 waits = st.one_of(st.none(), st.sampled_from([0.0, -5.0, 60.0, 3600.0, 10 * DAY_S]), st.floats(-100, 4000))
 limits = st.builds(

@@ -1,4 +1,4 @@
-"""What a provider's answer means."""
+"""The meaning of a provider's answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What refuses for the rate, in the words of providers that do not say 429, and whom a 403 is about."""
+"""Refusals for the rate, in the words of providers that do not say 429, and whom a 403 is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rate model is told of an answer, and in which order: the limits first, then one verdict."""
+"""The rate model is told of an answer in one order: the limits first, then one verdict."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def load(tmp_path: Path, content: Any) -> Manifest:
 
 
 def refusal(tmp_path: Path, content: Any) -> str:
-    """What the refusal of a manifest says after the file's name."""
+    """The refusal of a manifest, after the file's name."""
     with pytest.raises(ConfigurationError) as caught:
         load(tmp_path, content)
     begin = f"The manifest {tmp_path / 'manifest.json'} is refused: "

@@ -66,7 +66,7 @@ def message(kind: str, /, without: str | None = None, **changed: Any) -> dict[st
 
 
 def refusal(raw: Any) -> str:
-    """What the refusal of a message says."""
+    """The refusal of a message."""
     with pytest.raises(ProtocolViolation) as caught:
         parse_message(raw)
     return str(caught.value)

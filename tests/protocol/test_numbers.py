@@ -19,7 +19,7 @@ LONG = "12345678901234567890.123456789"
 
 
 def data_of(number: str) -> Any:
-    """What is read of a record that holds this number."""
+    """The value that is read of a record that holds this number."""
     line = f'{{"type":"RECORD","stream":"a","key":"k","data":{{"x":{number}}},"emitted_at":"2026-01-01T00:00:00Z"}}'
     message = parse_message(line.encode())
     assert isinstance(message, Record)

@@ -50,7 +50,7 @@ members = st.fixed_dictionaries(
 
 
 def outcome(make: Any, *given: Any, **fields: Any) -> Any:
-    """What came of it: the fields, or that it was refused."""
+    """The result: the fields, or that it was refused."""
     try:
         made = make(*given, **fields)
     except ValidationError:

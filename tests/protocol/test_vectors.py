@@ -31,7 +31,7 @@ def vectors(direction: str | None = None) -> list[dict[str, Any]]:
 
 
 def title(vector: Any) -> str:
-    """What a vector is about."""
+    """The subject of a vector."""
     return str(vector["why"])[:60]
 
 

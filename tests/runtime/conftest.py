@@ -17,7 +17,7 @@ def scenario(monkeypatch: pytest.MonkeyPatch, settings: Settings, db: Database, 
 
 @pytest.fixture
 def no_haste(scenario: Scenario) -> None:
-    """What is tried again later is not due again while a test looks, however slow the machine."""
+    """A back-off so long that nothing is due again while a test looks, however slow the machine."""
     scenario.settings = scenario.settings.model_copy(update={"gap_backoff_s": 600.0})
 
 

@@ -1,4 +1,4 @@
-"""What a connector is handed beside HTTP: a turn for other requests, and a directory of its own."""
+"""A connector is handed, beside HTTP, a turn for other requests and a directory of its own."""
 
 from __future__ import annotations
 

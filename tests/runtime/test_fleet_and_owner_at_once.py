@@ -52,7 +52,7 @@ class Meanwhile:
         return wrapped
 
     def result(self) -> Any:
-        """What the other one came to."""
+        """The result of the other one."""
         assert self._begun is not None
         return self._begun.result(PATIENCE_S)
 

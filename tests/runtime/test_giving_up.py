@@ -100,7 +100,7 @@ def test_a_run_whose_workers_die_behind_the_same_cursor_is_given_up(scenario: Sc
 
 @pytest.mark.parametrize("changing", ["field", "key", "cursor", "gap"])
 def test_a_run_whose_workers_die_behind_something_new_is_given_up(scenario: Scenario, changing: str) -> None:
-    """What says when it was read looks like progress each time."""
+    """A record that says when it was read looks like progress each time."""
     numbers = count()
 
     def dies(_: Start, __: Context) -> Iterator[Message]:

@@ -1,4 +1,4 @@
-"""What was walked is known, in periods that merge."""
+"""Walked periods are known, and merge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was said last of an item counts, wherever a batch is cut."""
+"""The last word about an item counts, wherever a batch is cut."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KEYS = "abc"
 
 
 def page(keys: Sequence[str], read: Sequence[str], gaps: Sequence[str] = ()) -> DetailCoverage:
-    """What a page of items requires of their details."""
+    """The details that a page of items requires."""
     return DetailCoverage(
         stream="details", state_stream="items", required_keys=[*keys], hydrated_keys=[*read], gap_keys=[*gaps]
     )
@@ -117,7 +117,7 @@ recoveries = st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=5)
 
 
 def answer(gap_id: str, key: str, word: str) -> Message:
-    """What a recovery may say of a gap that it was handed."""
+    """The words that a recovery may say of a gap that it was handed."""
     said: dict[str, Message] = {
         "whole": record(key, "details", v=9, bad=False),
         "older": record(key, "details", v=-1, bad=False),

@@ -138,7 +138,7 @@ def test_a_night_has_no_idle_minute_that_no_hold_explains(seed: int) -> None:
 
 
 def answered(provider: TokenBucket, at: float, draw: random.Random) -> ProviderError | None:
-    """What a provider says that now and then fails, or asks for a pause."""
+    """The answer of a provider that now and then fails, or asks for a pause."""
     if draw.random() < 0.002:
         return refusal(draw.choice([20.0, 200.0, 900.0]))
     if draw.random() < 0.01:
@@ -147,7 +147,7 @@ def answered(provider: TokenBucket, at: float, draw: random.Random) -> ProviderE
 
 
 def happening(draw: random.Random) -> Mischief:
-    """What may happen to a wait in a bad night: mostly nothing but a late wake-up."""
+    """Accidents of a wait in a bad night: mostly nothing but a late wake-up."""
     unlucky = draw.random()
     return Mischief(
         late_s=draw.expovariate(50.0),

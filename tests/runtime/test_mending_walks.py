@@ -1,4 +1,4 @@
-"""What cannot be asked for by itself is mended by walks."""
+"""Gaps that cannot be asked for by themselves are closed by walks."""
 
 from __future__ import annotations
 

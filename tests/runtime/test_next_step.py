@@ -1,4 +1,4 @@
-"""What follows a slice, branch by branch: by its phase, the run's kind and mode, how it ended, and the facts."""
+"""The step after a slice, branch by branch: by its phase, the run's kind and mode, how it ended, and the facts."""
 
 from __future__ import annotations
 

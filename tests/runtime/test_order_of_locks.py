@@ -114,7 +114,7 @@ def signed_out(_: Start, __: Context) -> Iterator[Message]:
 
 
 def by_hand(scenario: Scenario) -> None:
-    """What an owner does."""
+    """An act of the owner."""
     for action in (by_owner.waive, by_owner.reopen):
         with scenario.db.begin() as connection:
             action(connection, [scenario.connection_id], GapFilter())

@@ -1,4 +1,4 @@
-"""What an owner, a fleet and a provider do, in any order, with workers that die: nothing is lost, and all ends."""
+"""An owner, a fleet and a provider act in any order, with workers that die: nothing is lost, and all ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SIZE = 8
 """Items of a stream at most."""
 FAILURES = (fail_upstream, fail_sign_in, fail_by_itself, say_nonsense)
 MEANWHILE = ("waive", "reopen", "cancel", "renew_credentials", "rule_notes_out", "rule_notes_in", "remove")
-"""What the owner does while a slice works."""
+"""An act of the owner while a slice works."""
 ACTS = (*MEANWHILE, "recover", "recover_some", "pause", "resume", "create")
 WAYS = ("walk", "walk", "walk_again", "sweep", "sweep", "recover", "schedule")
 """How a run begins."""

@@ -1,4 +1,4 @@
-"""What a run says about itself when not everything went well."""
+"""A run tells about itself when not everything went well."""
 
 from __future__ import annotations
 

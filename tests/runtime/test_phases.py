@@ -86,7 +86,7 @@ class TestPhases:
 
 
 class TestBudgets:
-    """What does not fit is put off, without counting an attempt, and the run says so."""
+    """Gaps that do not fit are put off, without counting an attempt, and the run says so."""
 
     def test_items(self, backlog: Scenario) -> None:
         backlog.install(healing)

@@ -221,7 +221,7 @@ class TestGapsThatNameASource:
 
 @pytest.mark.usefixtures("no_haste")
 class TestAWayBackWithoutAClaim:
-    """What a recovery brings is judged as what it is, whatever is claimed of it."""
+    """A record of a recovery is judged as what it is, whatever is claimed of it."""
 
     def brings(self, scenario: Scenario, *sent: Message) -> dict[str, object]:
         scenario.manifest = manifest(

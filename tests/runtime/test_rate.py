@@ -1,4 +1,4 @@
-"""What was learned about the rate goes from slice to slice, and no further than it is true."""
+"""The learned rate goes from slice to slice, and no further than it is true."""
 
 from __future__ import annotations
 

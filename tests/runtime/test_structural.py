@@ -1,4 +1,4 @@
-"""What a manifest says can never be had is kept in step with what is stored; nothing is fetched for it."""
+"""Streams that a manifest says can never be had are kept in step with the store; nothing is fetched for them."""
 
 from __future__ import annotations
 

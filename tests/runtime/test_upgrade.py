@@ -1,4 +1,4 @@
-"""What a version cannot read waits for a newer one, and the newer one proves itself before it goes back for all."""
+"""An item that a version cannot read waits for a newer one, which proves itself before it goes back for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What breaks a rule ends the run; what fails says who has to act."""
+"""A broken rule ends the run; a failure says who has to act."""
 
 from __future__ import annotations
 

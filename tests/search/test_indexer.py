@@ -1,4 +1,4 @@
-"""What was written is found by its words, its time and its thread."""
+"""Written records are found by their words, their time and their thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tap says, and what it leaves out, is kept account of like the word of any connector."""
+"""The word of a tap, and its silence, is kept account of like that of any connector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOTH = ["Main-letters", "Main-numbers"]
 
 @pytest.fixture(scope="module", autouse=True)
 def catalog() -> None:
-    """What the sample tap can supply."""
+    """The streams that the sample tap can supply."""
     CATALOG.update(json.loads(_discovered()))
 
 

@@ -1,4 +1,4 @@
-"""What is due comes in fair order: nobody starves, and what was asked for by hand comes when it is asked for."""
+"""Due gaps come in fair order: nobody starves, and what was asked for by hand comes when it is asked for."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class TestForms:
 
 
 class TestLeases:
-    """What is being fetched is known, and a worker that dies leaves nothing behind to be put right."""
+    """Gaps that are being fetched are known, and a worker that dies leaves nothing behind to be put right."""
 
     def test_a_gap_names_the_run_that_fetches_it_and_stays_open(self, desk: Desk) -> None:
         desk.miss(missed())

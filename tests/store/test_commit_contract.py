@@ -54,7 +54,7 @@ class Committer(Protocol):
         """Both streams were walked to their end, from a cursor."""
 
     def outcome(self) -> Outcome:
-        """What stands now."""
+        """The state that stands now."""
 
 
 class InStore:

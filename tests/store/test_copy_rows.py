@@ -36,7 +36,7 @@ def rows(draw: st.DrawFn) -> RecordRow:
 
 
 def told(row: RecordRow) -> dict[str, Any]:
-    """What the table is to hold of a row."""
+    """The row as the table is to hold it."""
     return {
         "key": row.key,
         "raw": row.raw,

@@ -1,4 +1,4 @@
-"""What is missing is remembered, tried again in fair order, and never forgotten."""
+"""Missing items are remembered, tried again in fair order, and never forgotten."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def unread(reason: str) -> GapReport:
 
 @pytest.mark.parametrize("reason", ["parse_failed", "shape_changed"])
 class TestOneMoreLook:
-    """What a version could not read, it looks at once more: the source may have been half written."""
+    """A version looks once more at what it could not read: the source may have been half written."""
 
     def test_it_is_due_after_a_day(self, desk: Desk, reason: str) -> None:
         desk.miss(unread(reason))

@@ -34,7 +34,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Held:
-    """What the model holds for a key."""
+    """The row of the model for a key."""
 
     data: dict[str, Any]
     version: float | None
@@ -94,7 +94,7 @@ def write(desk: Desk, run: int, batch: Iterable[Sent]) -> Written:
 
 
 def table(desk: Desk) -> dict[str, Held]:
-    """What the table holds, as the model would say it."""
+    """The rows of the table, as the model would say them."""
     return {
         key: Held(
             json.loads(bytes(held["raw"])) if held["raw"] is not None else held["data"],

@@ -61,7 +61,7 @@ EMPTY = StreamCounts("items", 0, 0, 0, 0, 0, 0, None, None, {}, True, False, Non
 
 
 def durable(one: StreamResult) -> int:
-    """What of the stream is in the store."""
+    """The part of the stream that is in the store."""
     return one.counts.flushed + one.counts.unchanged + one.counts.committed
 
 

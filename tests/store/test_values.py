@@ -52,7 +52,7 @@ def read(text: str | bytes) -> Any:
 
 
 def same(value: Any) -> Any:
-    """What JSON makes of a value: half a surrogate pair and the other half after it are one character."""
+    """A value as JSON makes it: half a surrogate pair and the other half after it are one character."""
     return read(json.dumps(value))
 
 

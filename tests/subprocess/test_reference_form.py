@@ -38,7 +38,7 @@ class PostBox:
 
     @property
     def starts(self) -> list[dict[str, Any]]:
-        """What START said in each run."""
+        """The START message of each run."""
         [file] = self._commands.settings.data_dir.glob("files/*/starts")
         return [json.loads(line) for line in file.read_text().splitlines()]
 

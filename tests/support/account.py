@@ -72,7 +72,7 @@ class Account:
         return int(self.rows("SELECT credentials_version FROM connections WHERE id = :c")[0]["credentials_version"])
 
     def unclosed(self) -> set[Key]:
-        """What its open gaps are about, but for whole streams."""
+        """The subjects of its open gaps, but for whole streams."""
         return {_key(gap) for gap in self._gaps_now() if gap["closed_at"] is None and _key(gap)[1] != "*"}
 
     def let_go(self) -> dict[int, Key]:
@@ -102,7 +102,7 @@ class Account:
         self.execute("UPDATE runs SET not_before = now(), rung_at = NULL WHERE connection_id = :c AND ended_at IS NULL")
 
     def check(self) -> None:
-        """What holds at any time."""
+        """Assert what holds at any time."""
         gaps = {gap["id"]: gap for gap in self._gaps_now()}
         self._check_records()
         self._check_gaps(gaps)
@@ -113,7 +113,7 @@ class Account:
                 self._check_complete(one, gaps)
 
     def coverage(self) -> list[StreamCoverage]:
-        """What the owner is told of each stream."""
+        """The verdict that the owner is told of each stream."""
         settings = self._scenario.settings
         with self._scenario.db.begin() as connection:
             return all_streams.read(connection, outlook.read(settings, connection, [self.id]))

@@ -1,4 +1,4 @@
-"""What has to be missing, by all that a connector said and that has become durable."""
+"""The items that have to be missing, by all that a connector said and that has become durable."""
 
 from __future__ import annotations
 

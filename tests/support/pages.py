@@ -45,7 +45,7 @@ def prose(page: Path) -> str:
 
 
 def quoted(page: Path) -> list[str]:
-    """What a page sets as code within its sentences."""
+    """The words that a page sets as code within its sentences."""
     return _INLINE.findall(prose(page))
 
 

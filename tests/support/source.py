@@ -47,7 +47,7 @@ EACH_PART = 3
 """Every third note is a part of the source: it is missed by its partition, and not by its id."""
 
 FATES = ("readable", "slow", "pressed", "later", "partial", "refused", "unauthorised", "silent", "gone")
-"""What a read comes to. `later`: only a newer version reads it. `silent`: nothing is said of its gap when asked for."""
+"""The result of a read. `later`: only a newer version reads it. `silent`: nothing is said of its gap when asked for."""
 _REASONS = {
     "pressed": Reason.RATE_LIMITED,
     "later": Reason.TEMPLATE_UNKNOWN,
@@ -59,7 +59,7 @@ Key = tuple[str, str]
 
 
 class Word(NamedTuple):
-    """What a message says of one item: missed, read, hydrated, claimed (to be recovered) or gone."""
+    """The word of a message about one item: missed, read, hydrated, claimed (to be recovered) or gone."""
 
     kind: str
     key: Key
@@ -215,7 +215,7 @@ class Reading:
 
 
 def name_of(scope: Any) -> str:
-    """What a scope is called here; a whole stream is `*`."""
+    """The name of a scope here; a whole stream is `*`."""
     if isinstance(scope, ResourceScope):
         return scope.resource_id
     part = scope.partition.get("part")

@@ -110,7 +110,7 @@ class Stage:
         account.execute("UPDATE leases SET expires_at = clock_timestamp() WHERE connection_id = :c")
 
     def check(self) -> None:
-        """What holds at any time, of all connections."""
+        """Assert what holds at any time, of all connections."""
         for account in self.accounts:
             account.check()
             account.reopened = frozenset()

@@ -15,7 +15,7 @@ from sqlalchemy import URL
 class SwallowingProxy:
     """Forwards TCP connections to the socket of a server, for PostgreSQL that of its URL.
 
-    What comes while it swallows reaches neither side.
+    Bytes that come while it swallows reach neither side.
     """
 
     def __init__(self, to: URL | Path) -> None:

@@ -108,20 +108,20 @@ class Sent:
     """The longest interval that the rate model had learned meanwhile."""
     at: float
     late_s: float
-    """What the machine took: late wake-ups, hand-overs, worker deaths."""
+    """The accidents of the machine: late wake-ups, hand-overs, worker deaths."""
     lost: int
     """Lost buckets that it met."""
 
     @property
     def unexplained_s(self) -> float:
-        """What is left of the wait."""
+        """The rest of the wait."""
         explained = max(self.wanted_at, self.held_until) + self.interval_s * (1 + self.lost) + self.late_s
         return self.at - explained
 
 
 @dataclass
 class Mischief:
-    """What happens to one request while it waits."""
+    """The accident of one request while it waits."""
 
     late_s: float = 0.0
     dies: bool = False

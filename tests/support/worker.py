@@ -24,7 +24,7 @@ class Killed(BaseException):
 
 @dataclass
 class Mischief:
-    """What happens in a slice, if anything."""
+    """The accident of a slice, if there is one."""
 
     dies_at: int | None = None
     """The number of the transaction at which the worker dies."""

@@ -1,4 +1,4 @@
-"""What a person types after `celery call` is checked in one sentence."""
+"""Arguments that a person types after `celery call` are checked in one sentence."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pdpp_worker.tasks.fleet_task import OncePerOutage
 
 
 def record(logger: str, error: BaseException, level: int = logging.ERROR) -> logging.LogRecord:
-    """What a logger says of an error."""
+    """The line of a logger about an error."""
     return logging.LogRecord(logger, level, __file__, 1, "it failed: %s", (error,), (type(error), error, None))
 
 

@@ -1,4 +1,4 @@
-"""What kombu and Celery would do for a foreign message: unpack it, keep it for later, send others after it."""
+"""A foreign message is not served as kombu and Celery would: unpacked, kept for later, followed by others."""
 
 from __future__ import annotations
 

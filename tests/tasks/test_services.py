@@ -1,4 +1,4 @@
-"""What the processes of a worker share."""
+"""The services that the processes of a worker share."""
 
 from __future__ import annotations
 

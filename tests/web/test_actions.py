@@ -9,7 +9,7 @@ import pytest
 from pdpp_worker import registry
 from pdpp_worker.connector import Reason, skip
 from pdpp_worker.connector import ResourceScope as Item
-from pdpp_worker.protocol.scope import WHOLE_STREAM
+from pdpp_worker.protocol.scope import WHOLE_STREAM, Scope
 from pdpp_worker.secrets import Place, Vault
 from tests.support.scripted import Scenario, manifest, record, state
 from tests.web.conftest import Owner, collect, inputs
@@ -128,38 +128,40 @@ def test_the_ceiling_is_set_after_its_cost_was_told(owner: Owner, scenario: Scen
     assert connection(scenario)["min_interval_ms"] is None
 
 
-def test_gaps_are_recovered_by_reason_with_the_cost_stated(owner: Owner, scenario: Scenario) -> None:
+@pytest.mark.parametrize("chosen", [{"only": "chosen", "gap": "1"}, {"stream": "items", "reason": "rate_limited"}, {}])
+def test_a_recovery_states_its_cost_before_it_queues_a_run(
+    owner: Owner, scenario: Scenario, chosen: dict[str, str]
+) -> None:
     scenario.install(lambda _start, _context: iter(()), manifest("items", **TARGETED))
     collect(scenario)
 
-    said = owner.done(f"{PAGE}/recover", PAGE, stream="items", reason="rate_limited")
-
-    run = scenario.one("SELECT * FROM runs WHERE ended_at IS NULL")
-    assert run["kind"] == "recovery"
-    assert "mine: 1 pending, about" in said
-
-
-def test_a_chosen_recovery_states_its_cost_before_it_queues_a_run(owner: Owner, scenario: Scenario) -> None:
-    scenario.install(lambda _start, _context: iter(()), manifest("items", **TARGETED))
-    collect(scenario)
-
-    asked = owner.done(f"{PAGE}/recover", PAGE, only="chosen", gap="1")
+    asked = owner.done(f"{PAGE}/recover", PAGE, **chosen)
+    before = scenario.rows("SELECT 1 FROM runs WHERE ended_at IS NULL")
+    said = owner.done(f"{PAGE}/recover", PAGE, **hidden(asked))
 
     assert "1 gap of mine: " in asked
-    assert scenario.one("SELECT count(*) AS n FROM runs WHERE ended_at IS NULL")["n"] == 0
-    sent = {name: value for name, value in inputs(asked) if name != "token"}
-    assert "is queued" in owner.done(f"{PAGE}/recover", PAGE, **sent)
+    assert before == []
+    assert "mine: 1 pending, about" in said
+    assert scenario.one("SELECT kind FROM runs WHERE ended_at IS NULL")["kind"] == "recovery"
 
 
-def test_a_whole_stream_is_waived_only_when_asked_once_more(owner: Owner, scenario: Scenario) -> None:
-    scenario.send(skip("items", Reason.TIMED_OUT, WHOLE_STREAM), state(1))
+def hidden(asked: str) -> dict[str, str]:
+    """The fields of a page that asks once more."""
+    return {name: value for name, value in inputs(asked) if name != "token"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"), [(WHOLE_STREAM, "go without the whole stream"), (Item(resource_id="a"), "go without 1 gap")]
+)
+def test_a_group_is_waived_only_when_asked_once_more(owner: Owner, scenario: Scenario, scope: Scope, said: str) -> None:
+    scenario.send(skip("items", Reason.TIMED_OUT, scope), state(1))
     scenario.run()
 
     asked = owner.done(f"{PAGE}/waive", PAGE, stream="items", reason="timed_out")
     before = [gap["status"] for gap in scenario.gaps()]
-    owner.done(f"{PAGE}/waive", PAGE, stream="items", reason="timed_out", sure="1")
+    owner.done(f"{PAGE}/waive", PAGE, **hidden(asked))
 
-    assert "go without the whole stream" in asked
+    assert said in asked
     assert (before, [gap["status"] for gap in scenario.gaps()]) == (["open"], ["waived"])
 
 

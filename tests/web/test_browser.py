@@ -1,4 +1,4 @@
-"""The console in Chromium: by keyboard, on a narrow screen, without JavaScript."""
+"""The console in Chromium: live, on a narrow screen, by keyboard, accessible."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pdpp_worker.connector import Reason, ResourceScope, skip
+from pdpp_worker.owner import gap_changes, gap_filters
 from tests.support.screenshots import SHOTS, SIZE, shoot
 from tests.support.scripted import Scenario, record, state
 from tests.web.conftest import Running, collect
-from tests.web.test_checks import ADD, BAD, GOOD, MANIFEST, try_token
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -68,54 +69,6 @@ def every_page(running: Running, scenario: Scenario) -> list[str]:
     return [*PAGES, a_record, f"{a_record}/versions/1"]
 
 
-def press_until(page: Page, text: str, *, most: int = 60) -> None:
-    """Press Tab until the element with this text has the focus, then Enter."""
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.innerText").strip() == text:
-            with page.expect_navigation():
-                page.keyboard.press("Enter")
-            return
-    raise AssertionError(f"no Tab reaches {text!r}")
-
-
-def test_a_gap_is_found_and_waived_by_keyboard(chromium: Browser, running: Running, scenario: Scenario) -> None:
-    collect(scenario)
-    page = opened(chromium, running)
-
-    press_until(page, "mine")
-    press_until(page, "Gaps")
-    press_until(page, "2")
-    press_until(page, "Do without it")
-
-    assert page.locator("h1").inner_text() == "Gap 2"
-    assert "waived" in page.locator("[role=status]").inner_text()
-    assert {gap["id"]: gap["status"] for gap in scenario.gaps()} == {1: "open", 2: "waived"}
-
-
-def test_an_account_is_checked_mended_and_added_by_keyboard_without_a_script(
-    chromium: Browser, running: Running, scenario: Scenario
-) -> None:
-    scenario.install(lambda _start, _context: iter(()), MANIFEST, try_token)
-    page = opened(chromium, running, java_script_enabled=False, viewport={"width": 320, "height": 700})
-    page.goto(ADD)
-    page.get_by_label("A name of your choice").fill("other")
-
-    page.get_by_label("Token").fill(BAD)
-    page.get_by_role("button", name="Check").press("Enter")
-    refused = page.get_by_role("alert").inner_text()
-    fits = page.evaluate("document.documentElement.scrollWidth") <= 320
-    page.get_by_label("Token").fill(GOOD)
-    page.get_by_role("button", name="Check").press("Enter")
-    reached = page.get_by_role("status").inner_text()
-    page.get_by_role("button", name="Add").press("Enter")
-
-    assert "is not accepted" in refused
-    assert fits
-    assert "It reaches owner@data.example" in reached
-    assert page.locator("h1").inner_text() == "other"
-
-
 def test_a_page_follows_what_is_committed(chromium: Browser, running: Running, scenario: Scenario) -> None:
     page = opened(chromium, running)
     assert page.locator("dd").first.inner_text() == "0"
@@ -126,20 +79,43 @@ def test_a_page_follows_what_is_committed(chromium: Browser, running: Running, s
     playwright.expect(page.locator("dd").first).to_have_text("2")
 
 
-def test_no_script_is_needed_to_change_something(chromium: Browser, running: Running, scenario: Scenario) -> None:
-    collect(scenario)
-    page = opened(chromium, running, java_script_enabled=False)
-
-    page.goto("/connections/1")
-    page.get_by_label("Collect every").fill("2h")
-    page.get_by_role("button", name="Change the schedule").click()
-
-    assert scenario.one("SELECT every_s FROM schedules")["every_s"] == 7200
+OUT_OF_REACH = """
+    [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary, .scroll")]
+        .filter((one) => one.tabIndex < 0 || one.disabled).map((one) => one.outerHTML)
+"""
+"""Things to use that no Tab reaches."""
+FOCUSED = "document.activeElement.getAttribute('href') ?? document.activeElement.id"
+SELECTED = "getSelection().toString()"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
-def test_every_page_fits_and_loads_nothing_from_elsewhere(
+def test_a_live_page_leaves_what_somebody_is_at(chromium: Browser, running: Running, scenario: Scenario) -> None:
+    scenario.send(*(skip("items", Reason.RATE_LIMITED, ResourceScope(resource_id=key)) for key in "abc"), state(1))
+    scenario.run()
+    page = opened(chromium, running)
+    page.goto("/gaps")
+    rows = page.locator("#live-list tbody tr")
+    page.locator("input[name=gap]").nth(2).check()
+    page.evaluate("getSelection().selectAllChildren(document.querySelectorAll('#live-list td .code')[1])")
+    chosen = page.evaluate(SELECTED)
+    page.locator("a[href='/gaps/2']").focus()
+
+    waive(scenario, 1)
+    playwright.expect(rows).to_have_count(2)
+    left = page.evaluate(FOCUSED), page.evaluate(SELECTED), page.locator("input[name=gap]").nth(1).is_checked()
+    waive(scenario, 2)
+    playwright.expect(rows).to_have_count(1)
+
+    assert left == ("/gaps/2", chosen, True)
+    assert page.evaluate(FOCUSED) == "live-list"
+
+
+def waive(scenario: Scenario, gap: int) -> None:
+    """Do without a gap, as a command does."""
+    gap_changes.waive(scenario.db, "mine", gap_filters.gap_filter(None, None, [gap]))
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
+def test_every_page_fits_is_in_reach_of_tab_and_loads_nothing_from_elsewhere(
     chromium: Browser, running: Running, scenario: Scenario, width: int, scheme: str
 ) -> None:
     pages = every_page(running, scenario)
@@ -148,14 +124,17 @@ def test_every_page_fits_and_loads_nothing_from_elsewhere(
     asked: list[str] = []
     complaints: list[str] = []
     wide: dict[str, int] = {}
+    out_of_reach: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
 
     for path in pages:
         page.goto(path)
         wide[path] = page.evaluate("document.documentElement.scrollWidth")
+        out_of_reach += page.evaluate(OUT_OF_REACH)
 
     assert {path: found for path, found in wide.items() if found > width} == {}
+    assert out_of_reach == []
     assert all(url.startswith(running.url) for url in asked)
     assert complaints == []
 

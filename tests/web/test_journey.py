@@ -20,6 +20,7 @@ from connectors.chatgpt.practice.options import FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
+from pdpp_worker.web.web_server import running_link
 from tests.cli.test_processes import PROGRAM
 from tests.support.fleet import ROOT, environment
 from tests.support.waiting import PATIENCE_S, until
@@ -68,6 +69,8 @@ def page(settings: Settings, redis: Redis, tmp_path: Path) -> Iterator[Page]:
     try:
         until(lambda: "Ctrl-C" in log.read_text(), fleet)
         [link] = re.findall(r"http://127\S+/enter\S+", log.read_text())
+        # `web --link` knows the console before anybody came to it and started it.
+        assert running_link(settings).startswith(link.partition("?")[0])
         with playwright.sync_playwright() as started:
             # As root, Chromium has no sandbox.
             arguments = ["--no-sandbox"] if os.geteuid() == 0 else []

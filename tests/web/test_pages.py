@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from pdpp_worker.settings import Settings
+from pdpp_worker.web.asked_texts import LONGEST, refusal
 from pdpp_worker.web.pages.health import has_flower
 from pdpp_worker.web.site import DOCUMENTS, FORMS, PAGES
 from tests.cli.conftest import Cli
@@ -96,7 +97,7 @@ ASKED = (
 )
 
 
-@pytest.mark.parametrize("odd", ["\x00", "9" * 5000, "\u0663", "%", "\ufffd"])
+@pytest.mark.parametrize("odd", ["\x00", "9" * LONGEST, "\u0663", "%", "\ufffd"])
 def test_no_text_that_is_asked_for_makes_a_page_fail(owner: Owner, scenario: Scenario, odd: str) -> None:
     collect(scenario)
     asked = dict.fromkeys(ASKED, odd)
@@ -111,6 +112,21 @@ def test_no_text_that_is_asked_for_makes_a_page_fail(owner: Owner, scenario: Sce
     }
 
     assert {path: status for path, status in found.items() if status not in (200, 400, 404)} == {}
+
+
+def test_one_bound_holds_for_every_text_that_is_asked_for(owner: Owner, scenario: Scenario) -> None:
+    long = "a" * (LONGEST + 1)
+
+    asked = [
+        owner.browser.get("/gaps", params={"stream": long}),
+        owner.browser.post("/records", data={"words": long}),
+        owner.browser.post("/records/export", data={"words": long}),
+        owner.post("/connections/1/schedule", "/connections/1", every=long),
+    ]
+
+    assert [answer.status_code for answer in asked] == [400] * 4
+    assert all("1,000 characters" in answer.text for answer in asked)
+    assert refusal([("page", long), ("secret.token", long), ("set.place", long)]) is None
 
 
 @pytest.mark.parametrize(

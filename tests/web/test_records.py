@@ -1,4 +1,4 @@
-"""What is held is found, read in its threads, and never let out of its frame."""
+"""Held records are found, read in their threads, and never let out of their frame."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 
 from pdpp_worker.connector import Reason, ResourceScope, skip
 from pdpp_worker.search import indexer
+from pdpp_worker.settings import Settings
 from pdpp_worker.web import downloads
-from pdpp_worker.web.entries import shown_text
+from pdpp_worker.web.access import Access
+from pdpp_worker.web.entries import passage, shown_text
 from tests.support.scripted import Scenario, manifest, record, state
 from tests.web.conftest import Owner, inputs
 
@@ -121,6 +123,18 @@ def test_a_passage_of_html_is_its_text_without_tags(owner: Owner, scenario: Scen
     [hit] = found(owner, words="hello")
 
     assert hit["passage"] == ["", "hello", ""]
+
+
+def test_a_passage_begins_and_ends_with_whole_words() -> None:
+    found = passage({"text": f"{'before ' * 20}needle{' after' * 20}"}, "needle")
+
+    assert found is not None
+    assert (found[0][:9], found[0][-8:], found[2][:7], found[2][-8:]) == (
+        "… before ",
+        " before ",
+        " after ",
+        " after …",
+    )
 
 
 def test_the_text_of_a_page_is_what_it_shows() -> None:
@@ -245,6 +259,14 @@ def test_a_name_that_is_none_of_this_consoles_is_not_found(owner: Owner, scenari
     take(scenario)
 
     assert owner.browser.get(f"/connections/1/streams/talks/records/{name}").status_code == 404
+
+
+def test_a_text_has_one_name_and_that_of_an_earlier_version_still_leads_to_it(settings: Settings) -> None:
+    access = Access(settings)
+    earlier = access._fernet.encrypt(b"name:key").decode()
+
+    assert access.name_of("key") == access.name_of("key")
+    assert {access.text_of(name) for name in (access.name_of("key"), earlier)} == {"key"}
 
 
 def test_a_key_is_in_no_url(owner: Owner, scenario: Scenario) -> None:

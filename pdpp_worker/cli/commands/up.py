@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -47,5 +48,6 @@ def _first_link(url: str, settings: Settings) -> str:
     from pdpp_worker.web.access import Access, link_to  # no other command needs what the console does
 
     access = Access(settings)
-    access.note_url(url)
+    # This process becomes the fleet's supervisor; its console starts when somebody comes, and can be asked for before.
+    os.set_inheritable(access.note_url(url), True)
     return link_to(url, access)

@@ -13,10 +13,20 @@ _PERIODS = text("""
     SELECT stream, scope #>> '{range,since}' AS since, scope #>> '{range,until}' AS until FROM gaps
     WHERE connection_id = :id AND closed_at IS NULL AND scope ? 'range' ORDER BY gaps.id LIMIT :most
 """)
-_ITEMS = text("""
-    SELECT gaps.stream, date_trunc('month', found.at, 'UTC') AS month, count(*) AS items
+# A month, a day or an instant that is a text of the gap's scope or locator. Most gaps have a name alone, and are passed
+# over by its form: a regular expression over each of them would take longer than all the rest.
+_WRITTEN = r"""
+    CASE WHEN is_looked_up
+        AND (detail_locator IS NOT NULL OR scope ? 'partition' OR scope ->> 'resource_id' LIKE '____-__%')
+        THEN substring(scope::text || coalesce(detail_locator::text, '')
+            FROM '"((19|20)\d\d-(0[1-9]|1[0-2]))("|-\d\d["T ])') END
+"""
+_ITEMS = text(f"""
+    SELECT gaps.stream, date_trunc('month', coalesce(found.at, to_timestamp(
+        ({_WRITTEN}) || ' UTC', 'YYYY-MM TZ')), 'UTC') AS month, count(*) AS items
     FROM (
-        SELECT connection_id, stream, scope, row_number() OVER (ORDER BY id) <= :looked_up AS is_looked_up
+        SELECT connection_id, stream, scope, detail_locator,
+            row_number() OVER (ORDER BY id) <= :looked_up AS is_looked_up
         FROM gaps WHERE connection_id = :id AND closed_at IS NULL AND NOT scope ? 'range'
     ) AS gaps LEFT JOIN LATERAL (
         SELECT record_index.at
@@ -62,7 +72,8 @@ def missing_items(
 ) -> dict[str, dict[datetime | None, int]]:
     """Stream to the number of its unclosed gaps that name no period, by the month of the item's time; None: unknown.
 
-    The first teller of a stream that holds such a record counts.
+    The first teller of a stream that holds such a record counts, else the first month, day or instant that is written
+    in the gap's scope or locator.
     """
     streams, names, members = ([*column] for column in zip(*tellers, strict=True)) if tellers else ([],) * 3
     values = {"id": connection_id, "streams": streams, "tellers": names, "members": members, "looked_up": LOOKED_UP}

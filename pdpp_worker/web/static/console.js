@@ -4,22 +4,55 @@
   const live = [...document.querySelectorAll("[data-live]")];
   // A part with a number costs its page much: so many seconds are between two looks, and it looks without a change too.
   const slow = Math.max(0, ...live.map((one) => Number(one.dataset.live) * 1000));
+  // These belong to who looks: what was opened, and what took the focus of a thing that went.
+  const kept = ["open", "tabindex"];
   let busy = false, again = false;
 
-  // What somebody is using stays as it is: a part with the focus, or with a field that was filled in.
-  const isFilledIn = (one) => one.options
-    ? one.selectedIndex !== Math.max(0, [...one.options].findIndex((option) => option.defaultSelected))
-    : one.checked !== one.defaultChecked || one.value !== one.defaultValue;
-  const isUsed = (part) => part.contains(document.activeElement)
-    || [...part.querySelectorAll("input, select")].some(isFilledIn);
+  // What a control does; the token is that of the page.
+  const actOf = (one) => {
+    if (one.type === "submit") return one.textContent;
+    return ["hidden", "checkbox"].includes(one.type) && one.name !== "token" ? one.value : "";
+  };
+  // Siblings of one name are one thing before and after. What leads elsewhere or does something else has another name,
+  // and a text that of the node before it: with a row goes the line break after it, and no other row is moved.
+  const nameOf = (node) => {
+    if (node.nodeType !== Node.ELEMENT_NODE) return `after ${node.previousSibling ? nameOf(node.previousSibling) : ""}`;
+    const named = ["id", "data-key", "aria-labelledby", "href", "action", "formaction", "name"];
+    const controls = node.nodeName === "FORM" ? [...node.elements].filter((one) => one.type !== "checkbox") : [node];
+    return [node.nodeName, ...named.map((one) => node.getAttribute(one)), controls.map(actOf).join("")].join("\n");
+  };
+
+  // Nodes stay where they can, and with them the focus, the selection, and what was filled in, opened or scrolled.
+  const renew = (old, fresh) => {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+      return;
+    }
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && !kept.includes(name)) old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    const there = Map.groupBy(old.childNodes, nameOf);
+    const next = [...fresh.childNodes].map((one) => [there.get(nameOf(one))?.shift() ?? one, one]);
+    for (const gone of [...there.values()].flat()) gone.remove();
+    let place = old.firstChild;
+    for (const [node, one] of next) {
+      if (node === place) place = place.nextSibling;
+      else old.insertBefore(node, place);
+      if (node !== one) renew(node, one);
+    }
+  };
 
   const put = (page) => {
-    for (const old of document.querySelectorAll("[data-live]")) {
-      const fresh = page.getElementById(old.id);
-      if (!fresh || isUsed(old)) continue;
-      const opened = old.querySelectorAll("details");
-      fresh.querySelectorAll("details").forEach((one, place) => { one.open = opened[place]?.open ?? false; });
-      if (old.innerHTML !== fresh.innerHTML) old.replaceWith(fresh);
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const fresh = page.getElementById(part.id);
+      if (!fresh) continue;
+      const focused = part.contains(document.activeElement) ? document.activeElement : null;
+      renew(part, fresh);
+      if (!focused || document.activeElement === focused) continue;
+      // It was moved; or it went, and the next Tab leads on from its part.
+      if (!focused.isConnected) part.tabIndex = -1;
+      (focused.isConnected ? focused : part).focus({ preventScroll: true });
     }
   };
 

@@ -112,7 +112,7 @@ def assert_whole(holder: Holder, account: Account, besides: Sequence[str] = ()) 
 
 @pytest.fixture(autouse=True)
 def _files_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What a connector keeps on disk goes with the test."""
+    """Work in a directory that goes with the test, for what a connector keeps on disk."""
     monkeypatch.chdir(tmp_path)
 
 

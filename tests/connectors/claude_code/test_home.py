@@ -23,7 +23,7 @@ def everything(root: Path, state: Any = None, **settings: Any) -> Outcome:
 
 
 def members(outcome: Outcome) -> dict[str, SourceMember]:
-    """What the inventory says, by name."""
+    """The inventory, by name."""
     said = [message for message in outcome.sent if isinstance(message, Inventory)]
     return {one.name: one for inventory in said for one in inventory.members}
 

@@ -30,7 +30,7 @@ class Account:
         self._db = db
         self.slices = 0
         self.before: list[dict[str, Any]] = []
-        """What was held, where a test compares with it."""
+        """The records that were held, where a test compares with them."""
         with db.begin() as connection:
             given = {"projects_dir": str(root), "claude_dir": str(root.parent)}
             connections.add(connection, "mine", "claude_code", given, {})

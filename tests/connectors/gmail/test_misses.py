@@ -1,4 +1,4 @@
-"""What a server keeps back, hands out twice or cuts short is asked for again, or said to be missing."""
+"""Mail that a server keeps back, hands out twice or cuts short is asked for again, or said to be missing."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Its plan lies beside the program, as JSON: {"channels": {id: [messages]}, "calls": [{…}, …]}. Each call takes the next
 entry: "fails" (a channel that it dies in after one page, or a thread that it cannot read), "exit", "said" (its last
-words), "stalls" (it goes on without writing, and leaves a file that says so). What it was called with stands in
+words), "stalls" (it goes on without writing, and leaves a file that says so). Its command lines stand in
 `calls.jsonl`.
 """
 

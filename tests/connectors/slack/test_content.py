@@ -1,4 +1,4 @@
-"""What messages say beyond their `text`: blocks, cards, names of bots, shared files. Nothing of it is dropped."""
+"""Content of messages beyond their `text`: blocks, cards, names of bots, shared files. Nothing of it is dropped."""
 
 from __future__ import annotations
 

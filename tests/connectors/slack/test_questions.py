@@ -36,7 +36,7 @@ def talk() -> list[Obj]:
 
 @pytest.fixture
 def fleet(slack: Slack, settings: Settings, db: Database, redis: Redis) -> Fleet:
-    """What is held after a message was deleted and two runs have seen it."""
+    """The records that are held after a message was deleted and two runs have seen it."""
     slack.users = [user(OWNER, profile={"real_name": "Ada"}), user("U0OTHER", profile={"real_name": "Bea"})]
     slack.add("C1", talk())
     slack.files = [file("F1", size=6 * MEGABYTE), file("F2", size=5 * MEGABYTE)]

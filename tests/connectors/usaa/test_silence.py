@@ -1,4 +1,4 @@
-"""What a document or the site does not say is neither there nor absent: it is a gap."""
+"""Items of which a document or the site says nothing are neither there nor absent: they are gaps."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Collects a folder of logs as connectors of the profile do. Knows nothing of pdpp-worker.
 
-A log is a file of lines `NUMBER TEXT`. What cannot be read is skipped with a word and a sentence, and no scope.
+A log is a file of lines `NUMBER TEXT`. A line that cannot be read is skipped with a word and a sentence, and no scope.
 """
 
 import json
