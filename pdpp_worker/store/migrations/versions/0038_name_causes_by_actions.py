@@ -6,7 +6,7 @@ A sentence that names no action of those below is forgotten: the next look tells
 
 from alembic import op
 
-revision = "0039"
+revision = "0038"
 down_revision = "0037"
 branch_labels = None
 depends_on = None
