@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,7 @@ def _adler32(byte: int, count: int) -> int:
     return high << 16 | low
 
 
-BOMBS = {
+BOMBS: dict[str, Callable[[], bytes]] = {
     "more than 2 s": SLOW.read_bytes,
     "too much memory": lambda: page_of(_blanks()),
     "pictures": lambda: made_of(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[2 0 R]/Count 1>>"),
