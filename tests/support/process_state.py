@@ -9,7 +9,6 @@ import logging
 
 import structlog
 
-from pdpp_worker import logs
 from pdpp_worker.settings import get_settings
 
 _QUIETENED = ("httpx", "httpcore")
@@ -18,7 +17,6 @@ _QUIETENED = ("httpx", "httpcore")
 def forget() -> None:
     """Leave the process as it is before anything is configured."""
     get_settings.cache_clear()
-    logs._waiting.clear()
     structlog.reset_defaults()
     for library in _QUIETENED:
         logging.getLogger(library).setLevel(logging.NOTSET)
