@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -16,14 +17,20 @@ from pdpp_worker.store.engine import Database
 from tests.support import border
 from tests.support.databases import Databases
 from tests.support.fleet import environment
+from tests.support.order import dealt
+from tests.support.process_state import forget
 from tests.support.servers import servers
 
 __all__ = ["servers"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell the tests that need a server or a process from those that do not."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Tell the tests that need a server or a process from those that do not, and deal them out to the processes."""
     border.mark(items)
+    yield
+    if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        items[:] = dealt(items, int(processes))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,6 +48,13 @@ hypothesis.settings.register_profile(
     "long", deadline=None, derandomize=False, max_examples=300, stateful_step_count=60, print_blob=True
 )
 hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_the_process_is_handed_on() -> Iterator[None]:
+    """Settings and logging of a test end with it."""
+    yield
+    forget()
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ def _status(tried: Sequence[Defence], copy: Path, longest_s: float) -> int | Non
     """The exit code of pytest for these tests; None: it did not end."""
     files, names = sorted({one.test_file for one in tried}), " or ".join(one.test for one in tried)
     command = [*_APART, sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files, f"-k={names}"]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
     running = subprocess.Popen(
         command, cwd=copy, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

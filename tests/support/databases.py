@@ -17,6 +17,7 @@ from pdpp_worker.local.embedded import EmbeddedServers
 from pdpp_worker.local.embedded.database_roles import ROLE, SUPERUSER
 from pdpp_worker.store import migrate
 from pdpp_worker.store.engine import Database
+from tests.support.emptying import emptying
 
 _TEMPLATE = "template_pdpp"
 _KEPT = "alembic_version"
@@ -24,24 +25,21 @@ _END_OTHERS = """
 SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity
  WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
-# All that TRUNCATE does not put back: relations with their columns and rules, functions, settings, planner statistics.
+# All that emptying does not put back: relations with their columns and rules, functions, settings, planner statistics.
+# A copy has the catalogs of its template row by row: what is new or was changed has another xmin.
 _SCHEMA = """
 SELECT md5(concat_ws('|',
   (SELECT string_agg(concat_ws(',', relname, relkind, relrowsecurity, reloptions), ';' ORDER BY relname, c.oid)
      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE nspname <> 'pg_toast' AND n.oid >= 2200),
-  (SELECT string_agg(concat_ws(',', attrelid, attname, atttypid, attnotnull), ';' ORDER BY attrelid, attnum)
+  (SELECT string_agg(concat_ws(',', attrelid, attnum, xmin), ';' ORDER BY attrelid, attnum)
      FROM pg_attribute WHERE attrelid >= 16384),
-  (SELECT string_agg(concat_ws(',', conname, pg_get_constraintdef(oid)), ';' ORDER BY conname, oid)
-     FROM pg_constraint WHERE oid >= 16384),
-  (SELECT string_agg(concat_ws(',', tgname, tgenabled), ';' ORDER BY tgname, oid) FROM pg_trigger),
-  (SELECT string_agg(concat_ws(',', proname, md5(prosrc)), ';' ORDER BY oid) FROM pg_proc WHERE oid >= 16384),
+  (SELECT string_agg(concat_ws(',', oid, xmin), ';' ORDER BY oid) FROM pg_constraint WHERE oid >= 16384),
+  (SELECT string_agg(concat_ws(',', oid, xmin), ';' ORDER BY oid) FROM pg_trigger WHERE oid >= 16384),
+  (SELECT string_agg(concat_ws(',', oid, xmin), ';' ORDER BY oid) FROM pg_proc WHERE oid >= 16384),
   (SELECT string_agg(setconfig::text, ';' ORDER BY setrole) FROM pg_db_role_setting AS s JOIN pg_database AS d
      ON d.oid = setdatabase WHERE datname = current_database()),
   (SELECT string_agg(version_num, ',') FROM alembic_version),
-  (SELECT count(*) FROM pg_stats WHERE schemaname NOT IN ('pg_catalog', 'information_schema'))))
-"""
-_SEQUENCES = """
-SELECT setval(schemaname || '.' || sequencename, start_value, false) FROM pg_sequences WHERE last_value IS NOT NULL
+  (SELECT count(*) FROM pg_statistic WHERE starelid >= 16384)))
 """
 
 
@@ -52,17 +50,19 @@ class Databases:
         self._base, _, self._query = servers.database_url.partition("?")
         self._numbers = itertools.count()
         self._free: list[str] = []
-        self._admin = psycopg.connect(_plain(servers._postgres.url_of(SUPERUSER)), autocommit=True)
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # no test of this server cuts the power
+        self._superuser = servers._postgres.url_of(SUPERUSER)
+        self._admin = psycopg.connect(_plain(self._superuser), autocommit=True)
+        # No test of this server cuts the power, or waits for statistics that nobody asked for.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
             self._admin.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
         self._admin.execute("SELECT pg_reload_conf()")
         template = self.create(_TEMPLATE, "template0")
         db = Database(template)
         migrate.upgrade(db)
         db.close()
-        with psycopg.connect(_plain(template)) as connection:
+        with self._connected(_TEMPLATE) as connection:
             self._schema = connection.execute(_SCHEMA).fetchone()
-            self._tables = _tables(connection)
+            self._emptying = emptying(_tables(connection))
 
     def create(self, name: str, template: str) -> str:
         """Create a database as a copy of another one; return its URL."""
@@ -85,25 +85,20 @@ class Databases:
 
     def _empty(self, url: str) -> bool:
         """Empty a database; return False, and drop it, where it is not as the template any more."""
-        with psycopg.connect(_plain(url), autocommit=True) as connection:
+        name = str(make_url(url).database)
+        with self._connected(name) as connection:
             connection.execute(_END_OTHERS)
             is_as_made = connection.execute(_SCHEMA).fetchone() == self._schema
             if is_as_made:
-                self._truncate(connection)
+                connection.execute("SET session_replication_role = replica")  # no trigger and no key is in the way
+                connection.execute(self._emptying)
         if not is_as_made:
-            self._admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(str(make_url(url).database))))
+            self._admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
         return is_as_made
 
-    def _truncate(self, connection: psycopg.Connection) -> None:
-        query = sql.SQL(" UNION ALL ").join(
-            sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(name, sql.Identifier(name))
-            for name in self._tables
-        )
-        if filled := [sql.Identifier(name) for (name,) in connection.execute(query)]:
-            connection.execute("ALTER TABLE audit DISABLE TRIGGER USER")  # which lets nothing be taken away
-            connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(filled)))
-            connection.execute("ALTER TABLE audit ENABLE TRIGGER USER")
-        connection.execute(_SEQUENCES)
+    def _connected(self, name: str) -> psycopg.Connection:
+        url = make_url(self._superuser).set(database=name)
+        return psycopg.connect(_plain(url.render_as_string(hide_password=False)), autocommit=True)
 
 
 def _tables(connection: psycopg.Connection) -> list[str]:

@@ -19,6 +19,7 @@ from pdpp_worker.runtime.slice import SliceResult, run_slice
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
+from tests.support.emptying import emptying_with_references
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -56,6 +57,9 @@ def state(cursor: Any, stream: str = "items") -> State:
     return State(stream=stream, cursor=cursor)
 
 
+_EMPTYING = emptying_with_references("connections", "records")
+
+
 class Scenario:
     """One connection of a scripted connector."""
 
@@ -70,7 +74,7 @@ class Scenario:
 
     def reset(self) -> None:
         """Begin with a new connection that holds nothing."""
-        self.execute("TRUNCATE connections, records, rejections RESTART IDENTITY CASCADE")
+        self.execute(_EMPTYING)
         with self.db.begin() as connection:
             self.connection_id = connections.add(connection, "mine", "scripted", {}, {})
 

@@ -17,6 +17,7 @@ from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.runtime.slice import SliceResult, run_slice
 from pdpp_worker.store import connections
 from tests.support.account import Account
+from tests.support.emptying import emptying_with_references
 from tests.support.scripted import Scenario, ScriptedConnector, manifest
 from tests.support.source import STREAMS, name_of
 from tests.support.worker import Killed, Mischief, Mortal, watch_commits
@@ -59,7 +60,7 @@ class Stage:
         self.accounts: list[Account] = []
         self.starts: list[tuple[str, Start]] = []
         """The version that was called, and what it was asked."""
-        scenario.execute("TRUNCATE connections, records, rejections, removals RESTART IDENTITY CASCADE")
+        scenario.execute(emptying_with_references("connections", "records", "removals"))
         watch_commits(monkeypatch)
 
     def configure(self, **changes: Any) -> None:

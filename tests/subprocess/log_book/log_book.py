@@ -57,8 +57,9 @@ def main() -> None:
         totals = {"considered": total, "covered": SENT["logs"]}
         say("DETAIL_COVERAGE", reference_only=True, stream="logs", state_stream="logs", **KEYS, **totals)
         say("STATE", stream="lines", cursor={"last": last})
-    if not (folder / "broken").exists():
-        say("DONE", status="succeeded", records_emitted=SENT["RECORD"])
+    if (folder / "broken").exists():
+        sys.exit("The program is broken")
+    say("DONE", status="succeeded", records_emitted=SENT["RECORD"])
     sys.stdout.flush()
     sys.stdin.read()
 

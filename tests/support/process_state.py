@@ -1,0 +1,22 @@
+"""What a test sets for its whole process, and the next test must not find.
+
+A command that a test runs in this process configures logging, and settings are read from the environment once.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import structlog
+
+from pdpp_worker.settings import get_settings
+
+_QUIETENED = ("httpx", "httpcore")
+
+
+def forget() -> None:
+    """Leave the process as it is before anything is configured."""
+    get_settings.cache_clear()
+    structlog.reset_defaults()
+    for library in _QUIETENED:
+        logging.getLogger(library).setLevel(logging.NOTSET)
