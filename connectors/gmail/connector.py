@@ -86,7 +86,7 @@ class _Account:
         self._has_said_whose = False
         self._mailboxes: list[Mailbox] = []
         self._told: dict[str, Selected] = {}
-        """What the server told of mailboxes with their list."""
+        """Mailboxes as the server told of them with their list."""
         self.unfinished = wanted
 
     def collect(self) -> Iterator[Message]:

@@ -22,11 +22,24 @@ _DROP_UNNAMED = text("""
 
 
 def replace_parts(
-    connection: Connection, claim: Claim, version: str, parts: Mapping[str, Sequence[SourceMember]]
+    connection: Connection,
+    claim: Claim,
+    version: str,
+    parts: Mapping[str, Sequence[SourceMember]],
+    *,
+    is_whole: bool = False,
 ) -> None:
-    """Put these members in place of all that was said of their parts; `version` is the connector's."""
-    if not parts:
-        return
+    """Put these members in place of all that was said of their parts; `version` is the connector's.
+
+    `is_whole`: the run has seen all of the source, so parts that it did not name are dropped.
+    """
+    if parts:
+        _replace(connection, claim, version, parts)
+    if is_whole:
+        drop_unnamed(connection, claim)
+
+
+def _replace(connection: Connection, claim: Claim, version: str, parts: Mapping[str, Sequence[SourceMember]]) -> None:
     named = {storable(part): members for part, members in parts.items()}
     connection.execute(_DROP_PARTS, {"connection_id": claim.connection_id, "parts": sorted(named)})
     rows = [
