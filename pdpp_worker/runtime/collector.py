@@ -15,7 +15,7 @@ from pdpp_worker.runtime.committer import Committer
 from pdpp_worker.runtime.open_slice import OpenSlice
 from pdpp_worker.runtime.pending import PendingBatch
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
-from pdpp_worker.store.accounts import recognize
+from pdpp_worker.store.accounts import is_kept, recognize
 from pdpp_worker.store.batch import Spent
 from pdpp_worker.store.commit import Ending
 from pdpp_worker.store.met_account import Account
@@ -166,6 +166,8 @@ class Collector:
     def _check_account(self, met: Account) -> None:
         """Refuse another account than before, with all that was said so far."""
         opened = self._slice
+        if is_kept(opened.claimed.connection, met):
+            return
         known = opened.db.transact(lambda connection: recognize(connection, opened.claimed.claim, met))
         if known is not None:
             self._handler.forget()
