@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import imaplib
 import logging
 import re
@@ -13,6 +14,8 @@ from typing import Any, Protocol
 from imapclient import IMAPClient
 from imapclient.datetime_util import parse_to_datetime
 from imapclient.exceptions import ProtocolError
+from imapclient.imap4 import IMAP4WithTimeout
+from imapclient.tls import IMAP4_TLS
 
 from connectors.gmail.answers import values
 
@@ -29,6 +32,8 @@ LARGEST_ANSWER = 256 * 1024 * 1024
 imaplib._MAXLINE = 32_000_000  # type: ignore[attr-defined]  # noqa: SLF001
 
 _UID = re.compile(rb"\bUID (\d+)")
+Listed = list[tuple[Sequence[bytes], bytes | None, Any]]
+"""The lines of LIST: attributes, delimiter, name."""
 UNREADABLE = (ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """The library's failures for an answer that breaks the grammar."""
 
@@ -45,6 +50,25 @@ class Fetches(Protocol):
         ...
 
 
+class _Greeted(imaplib.IMAP4):
+    """The library's connection, which asks for the capabilities only where the greeting does not tell them."""
+
+    def _get_capabilities(self) -> None:
+        told = self.untagged_responses.pop("CAPABILITY", [None])[-1]
+        if isinstance(told, bytes):
+            self.capabilities = tuple(told.decode("ascii", "replace").upper().split())
+        else:
+            super()._get_capabilities()  # type: ignore[misc]
+
+
+class _GreetedPlain(_Greeted, IMAP4WithTimeout):  # type: ignore[misc]
+    pass
+
+
+class _GreetedTls(_Greeted, IMAP4_TLS):  # type: ignore[misc]
+    pass
+
+
 class Client(IMAPClient):  # type: ignore[misc]
     """One connection to a server. Names of mailboxes are bytes, as the server spells them."""
 
@@ -58,6 +82,17 @@ class Client(IMAPClient):  # type: ignore[misc]
         self._read_literal, self._read_line, self._send = self._imap.read, self._imap.readline, self._imap.send
         self._imap.read, self._imap.readline, self._imap.send = self._read_bounded, self._read_counted, self._send_anew
         self._received = self._answered = 0
+
+    def _create_IMAP4(self) -> _Greeted:  # noqa: N802 - the library's name
+        wait_s = self._timeout.connect
+        if self.ssl:
+            return _GreetedTls(self.host, self.port, self.ssl_context, wait_s)  # type: ignore[call-arg]
+        return _GreetedPlain(self.host, self.port, wait_s)
+
+    @property
+    def offered(self) -> frozenset[str]:
+        """The capabilities that the server told before the sign-in."""
+        return frozenset(self._imap.capabilities)
 
     def fetch_by_uid(self, messages: str, items: Sequence[str], changed_since: int | None = None) -> dict[int, Answer]:
         """The server's answers about these messages (a sequence set of UIDs), by UID."""
@@ -83,13 +118,50 @@ class Client(IMAPClient):  # type: ignore[misc]
         found = (_UID.search(line) for line in lines if isinstance(line, bytes))
         return sorted({int(one.group(1)) for one in found if one})
 
+    def list_with_status(self, items: str) -> tuple[Listed, tuple[Any, ...]]:
+        """LIST of all mailboxes, and STATUS of each (RFC 5819): its name and these items, in turn.
+
+        LIST is sent by itself too, as its extended form tells of other attributes; nothing is waited for in between.
+        """
+        plain = self._imap._command("LIST", '""', '"*"')  # noqa: SLF001
+        extended = self._imap._command("LIST", '""', '"*"', "RETURN", f"(STATUS ({items}))")  # noqa: SLF001
+        lines, _ = self._listed(plain)
+        _, told = self._listed(extended)
+        return self._proc_folder_list(lines), values(told)
+
+    def _listed(self, tag: bytes) -> tuple[list[Any], list[Any]]:
+        """The lines of LIST and of STATUS that came with the answer to a command."""
+        typ, data = self._imap._command_complete("LIST", tag)  # noqa: SLF001
+        lines, told = (self._imap.untagged_responses.pop(name, []) for name in ("LIST", "STATUS"))
+        self._checkok("list", typ, data)
+        return lines, told
+
     def find(self, *criteria: str) -> list[int]:
         """The UIDs that meet the criteria."""
         return list(self.search([one.encode() for one in criteria]))
 
     def sign_in(self, mechanism: str, answer: Callable[[bytes], str]) -> None:
-        """Authenticate by a SASL mechanism; a broken connection is not taken for a refusal."""
-        self._command_and_check("authenticate", mechanism, answer)
+        """Authenticate by a SASL mechanism; a broken connection is not taken for a refusal.
+
+        The first answer goes with the command where the server takes it there (SASL-IR, RFC 4959).
+        """
+        if "SASL-IR" not in self.offered:
+            self._command_and_check("authenticate", mechanism, answer)
+            return
+        self._imap.literal = imaplib._Authenticator(answer).process  # noqa: SLF001
+        first = base64.b64encode(answer(b"").encode()).decode()
+        typ, data = self._imap._simple_command("AUTHENTICATE", mechanism, first)  # noqa: SLF001
+        self._checkok("authenticate", typ, data)
+        self._imap.state = "AUTH"
+
+    def begin_enable(self, extension: str) -> None:
+        """Enable an extension; what the server says to it is read with the answer to the next command, and ignored."""
+        self._imap._command("ENABLE", extension)  # noqa: SLF001
+
+    def leave(self) -> None:
+        """Sign off and hang up, without waiting for the good-bye."""
+        self._imap._command("LOGOUT")  # noqa: SLF001
+        self.shutdown()
 
     def sign_in_by_login(self, user: str, password: str) -> None:
         """Authenticate by LOGIN."""

@@ -16,12 +16,13 @@ from connectors.gmail.local.overlap import HeldByServer, Overlap
 from connectors.gmail.local.registry import NAME, Registry
 from connectors.gmail.local.source import FilesSource
 from connectors.gmail.mailbox_gaps import MailboxGaps
-from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, listed, to_walk
+from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, listed, listed_with_status, to_walk
 from connectors.gmail.position import MailboxPosition
 from connectors.gmail.reader import DETAILS, Reader
 from connectors.gmail.recover import Recovery
 from connectors.gmail.rows import Box
 from connectors.gmail.session import Selected, Session
+from connectors.gmail.standing import is_unchanged
 from connectors.gmail.walk import MailboxWalk
 from pdpp_worker.connector import (
     WHOLE_STREAM,
@@ -84,6 +85,8 @@ class _Account:
         """The last run that came to the end of all mailboxes."""
         self._has_said_whose = False
         self._mailboxes: list[Mailbox] = []
+        self._told: dict[str, Selected] = {}
+        """Mailboxes as the server told of them with their list."""
         self.unfinished = wanted
 
     def collect(self) -> Iterator[Message]:
@@ -125,7 +128,7 @@ class _Account:
         yield source_account(self._context)
         self._has_said_whose = True
         self._check_extensions()
-        mailboxes = self._mailboxes = listed(self._session)
+        mailboxes = self._mailboxes = self._listed()
         names = to_walk(mailboxes, gmail=self._session.speaks_gmail)
         there = [one.name for one in mailboxes]
         yield from Recovery(self._start, self._session, self._reader, names, there).messages()
@@ -146,6 +149,16 @@ class _Account:
             walked = {name: self._positions.get(self._slot(name)) for name in names}
             told = members(mailboxes, walked, self._tree(), gmail=self._session.speaks_gmail)
             yield inventory_of(PART, told)
+
+    def _listed(self) -> list[Mailbox]:
+        """The mailboxes; what the server tells of each is asked for where it may spare to open them.
+
+        Of Gmail's only one is opened, and the others would be counted for nothing.
+        """
+        if self._start.recovery_only or self._session.speaks_gmail or not self._positions:
+            return listed(self._session)
+        found, self._told = listed_with_status(self._session)
+        return found
 
     def _ended(self, is_whole: bool) -> Iterator[Message]:
         """All mailboxes were walked; without a miss among them, what this run said of deletions counts."""
@@ -173,6 +186,8 @@ class _Account:
             if self._name_now(name, names) not in names:
                 yield from gaps.recovered(name, name, None)
         for name in names:
+            if self._is_unchanged(name, gaps):
+                continue
             try:
                 yield from self._mailbox(self._session.select(name), gaps, alone=len(names) == 1)
             except (RefusedError, HungUpError, ShapeError) as error:
@@ -180,6 +195,12 @@ class _Account:
                     raise
                 for stream in self._tree():
                     yield skip(stream, Reason.SOURCE_PARTITION_FAILED, partition(name), str(error))
+
+    def _is_unchanged(self, name: str, gaps: MailboxGaps) -> bool:
+        saved, now = self._saved(name), self._told.get(name)
+        if saved is None or now is None or name in gaps.names:
+            return False
+        return is_unchanged(saved, now, self._reader)
 
     def _mailbox(self, selected: Selected, gaps: MailboxGaps, *, alone: bool) -> Iterator[Message]:
         saved = self._saved(self._slot(selected.name))

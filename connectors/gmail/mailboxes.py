@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from connectors.gmail.errors import SilentError
+from connectors.gmail.client import Listed
+from connectors.gmail.errors import RefusedError, SilentError
 from connectors.gmail.fields import atom, checksum, mailbox_name
-from connectors.gmail.session import Session
-from pdpp_worker.connector import Context, Message, Record, Start, State
+from connectors.gmail.session import Selected, Session
+from pdpp_worker.connector import Context, Message, Record, ShapeError, Start, State
 
 AGREEING = 2
 """Runs that have to find something absent before it is deleted."""
@@ -16,6 +17,8 @@ ALL_MAIL = "[Gmail]/All Mail"
 """Its name in English, for a server that does not mark it."""
 HIDDEN = "All Mail is not shown to IMAP; tick it under 'Show in IMAP' in the label settings of Gmail"
 
+_TELLS_STATUS = frozenset({"LIST-STATUS", "CONDSTORE"})
+_STATUS = "MESSAGES UIDVALIDITY UIDNEXT HIGHESTMODSEQ"
 _NO_MAILBOX = {b"\\noselect", b"\\nonexistent"}
 _PASSING = {b"\\marked", b"\\unmarked", b"\\haschildren", b"\\hasnochildren"}
 """Attributes in LIST that speak of a mailbox's state rather than of its nature."""
@@ -37,12 +40,49 @@ def listed(session: Session) -> list[Mailbox]:
     Raises:
         ShapeError: there is none, although every account has an INBOX.
     """
-    lines: list[tuple[Sequence[bytes], bytes | None, Any]] = session.ask("LIST", lambda one: one.list_folders())
+    return _mailboxes(session, session.ask("LIST", lambda one: one.list_folders()))
+
+
+def listed_with_status(session: Session) -> tuple[list[Mailbox], dict[str, Selected]]:
+    """All mailboxes by name, and what the server tells of each, as if it were opened, as far as it tells that at once.
+
+    Raises:
+        ShapeError: there is none, although every account has an INBOX.
+    """
+    if not session.capabilities >= _TELLS_STATUS:
+        return listed(session), {}
+    try:
+        lines, told = session.ask("LIST", lambda one: _told(*one.list_with_status(_STATUS)))
+    except (RefusedError, ShapeError):
+        return listed(session), {}
+    return _mailboxes(session, lines), told
+
+
+def _told(lines: Listed, told: Sequence[Any]) -> tuple[Listed, dict[str, Selected]]:
+    found: dict[str, Selected] = {}
+    for raw, items in zip(told[::2], told[1::2], strict=True):
+        name = mailbox_name(_spelled(raw))
+        number = dict(zip(items[::2], items[1::2], strict=True))
+        found[name] = Selected(
+            name,
+            int(number[b"MESSAGES"]),
+            int(number[b"UIDVALIDITY"]),
+            int(number[b"UIDNEXT"]),
+            int(number[b"HIGHESTMODSEQ"]) or None,
+        )
+    return lines, found
+
+
+def _spelled(raw: Any) -> bytes:
+    return raw if isinstance(raw, bytes) else atom(raw).encode()
+
+
+def _mailboxes(session: Session, lines: Listed) -> list[Mailbox]:
     found: dict[str, Mailbox] = {}
     for attributes, delimiter, raw in lines:
         if raw == b"":
             continue
-        spelled = raw if isinstance(raw, bytes) else atom(raw).encode()
+        spelled = _spelled(raw)
         name = mailbox_name(spelled)
         session.spelled[name] = spelled
         between = delimiter.decode("utf-8", "replace") if delimiter else None
@@ -87,7 +127,8 @@ def collect_labels(start: Start, context: Context, mailboxes: Sequence[Mailbox])
         data = {"name": name}
         yield Record(stream="labels", key=name, data=data, emitted_at=context.now(), op="delete", ground="absent")
     left = {name: runs for name, runs in absent.items() if len(runs) < AGREEING}
-    yield State(stream="labels", cursor={"labels": marks, "gone": left})
+    if (cursor := {"labels": marks, "gone": left}) != saved:
+        yield State(stream="labels", cursor=cursor)
 
 
 def label(mailbox: Mailbox) -> dict[str, Any]:

@@ -83,7 +83,8 @@ class Session:
             # After a command whose answers nobody wants, a good-bye would have to wait for all of them.
             with suppress(imaplib.IMAP4.error, OSError):
                 if self._ahead is None:
-                    client.logout()
+                    client.leave()
+                    return
             with suppress(imaplib.IMAP4.error, OSError):
                 client.shutdown()
 
@@ -225,10 +226,9 @@ class Session:
                     self.capabilities = frozenset(
                         one.decode("ascii", "replace").upper() for one in client.capabilities()
                     )
-            if {"ENABLE", "CONDSTORE"} <= self.capabilities:
-                # Some servers count changes only from here on.
-                with suppress(RefusedError):
-                    self._send("ENABLE", client, lambda one: one.enable("CONDSTORE"))
+                    if {"ENABLE", "CONDSTORE"} <= self.capabilities:
+                        # Some servers count changes only from here on.
+                        client.begin_enable("CONDSTORE")
             undo.pop_all()
         self._proved = False
         return client

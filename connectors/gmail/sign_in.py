@@ -51,10 +51,10 @@ def sign_in(client: Client, user: str, way: SignIn) -> None:
 
 
 def _by_password(client: Client, user: str, password: str) -> None:
-    offered = client.capabilities()
-    if b"AUTH=PLAIN" in offered:
+    offered = client.offered
+    if "AUTH=PLAIN" in offered:
         client.sign_in("PLAIN", lambda _: f"\0{user}\0{password}")
-    elif b"LOGINDISABLED" in offered:
+    elif "LOGINDISABLED" in offered:
         raise ConfigurationError("The server takes no password on this connection; set tls to tls or starttls.")
     else:
         client.sign_in_by_login(user, password)

@@ -89,9 +89,10 @@ def _tell_unwatched(run_ids: Sequence[int]) -> None:
 
 
 def _looks(db: Database, run_ids: Sequence[int]) -> Iterator[list[Look]]:
-    """The runs, now and again, ever less often, until all have ended."""
+    """The runs, now and again, ever less often, until all have ended; at first the machine is left to them."""
     pause_s, heard_at = _FIRST_POLL_S, dict.fromkeys(run_ids, time.monotonic())
     while True:
+        time.sleep(pause_s)
         with db.begin() as connection:
             looks = [_look(connection, run_id) for run_id in run_ids]
         yield looks
@@ -104,7 +105,6 @@ def _looks(db: Database, run_ids: Sequence[int]) -> Iterator[list[Look]]:
             elif time.monotonic() - heard_at[view.id] > _UNHEARD_S:
                 _require_workers(view)
                 heard_at[view.id] = time.monotonic()
-        time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
 
 

@@ -15,8 +15,9 @@ from pdpp_worker.runtime.committer import Committer
 from pdpp_worker.runtime.open_slice import OpenSlice
 from pdpp_worker.runtime.pending import PendingBatch
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
-from pdpp_worker.store.accounts import recognize
+from pdpp_worker.store.accounts import is_kept, recognize
 from pdpp_worker.store.batch import Spent
+from pdpp_worker.store.commit import Ending
 from pdpp_worker.store.met_account import Account
 
 MOST_PROGRESS = 250_000
@@ -89,15 +90,15 @@ class Collector:
         self._handler.checkpoints.release()
         self.commit()
 
-    def commit_finished(self) -> None:
-        """Write what is left after the connector's own end, staged checkpoints included."""
+    def commit_finished(self, ending: Ending | None = None) -> None:
+        """Write what is left after the connector's own end, staged checkpoints included; `ending` ends the run."""
         checkpoints = self._handler.checkpoints
         if checkpoints.has_staged:
             self.commit()  # which learns of a cancellation that came before DONE
             if self._limits.heartbeat.cancelled:
                 return
         checkpoints.commit_staged(excluding=self._uncertain_streams())
-        self.commit()
+        self._committer.commit(ending)
 
     def give_up(self, gap_id: int, *, transient: bool) -> None:
         """Record a failed attempt on the gap on which the connector failed."""
@@ -167,6 +168,8 @@ class Collector:
     def _check_account(self, met: Account) -> None:
         """Refuse another account than before, with all that was said so far."""
         opened = self._slice
+        if is_kept(opened.claimed.connection, met):
+            return
         known = opened.db.transact(lambda connection: recognize(connection, opened.claimed.claim, met))
         if known is not None:
             self._handler.forget()

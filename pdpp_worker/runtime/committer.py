@@ -17,7 +17,7 @@ from pdpp_worker.runtime.open_slice import OpenSlice
 from pdpp_worker.runtime.quick_turns import QUICK_TURNS
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Batch, Spent
-from pdpp_worker.store.commit import Committed, commit_batch, why_unstorable
+from pdpp_worker.store.commit import Committed, Ending, commit_batch, why_unstorable
 from pdpp_worker.store.precedence import Precedence
 
 
@@ -52,8 +52,8 @@ class Committer:
         self.spent = Spent()
         """Time, requests and items that the slice has spent, as far as they are in batches."""
 
-    def commit(self) -> None:
-        """Write the pending batch, and everything before it.
+    def commit(self, ending: Ending | None = None) -> None:
+        """Write the pending batch, and everything before it; `ending` ends the run with it.
 
         Raises:
             ConnectorFailedError: the database refuses a message; the records are written all the same.
@@ -61,7 +61,7 @@ class Committer:
         """
         self.settle()
         sent = self._take()
-        self._conclude(sent, partial(self._write, sent))
+        self._conclude(sent, partial(self._write, sent, ending))
         self.taken_at = time.monotonic()
 
     def hand_over(self) -> None:
@@ -116,16 +116,16 @@ class Committer:
             # So that none is assigned again in its run; nothing changes on one that the batch closed or reported.
             self.record_failed(sent.resolved, transient=False)
 
-    def _write(self, sent: _Sent) -> Committed:
+    def _write(self, sent: _Sent, ending: Ending | None = None) -> Committed:
         try:
-            return self._write_batch(sent.batch, sent.spent)
+            return self._write_batch(sent.batch, sent.spent, ending)
         except Exception as error:
             if (wrong := why_unstorable(error)) is None:
                 raise
             self._write_batch(sent.batch.records_only(), sent.spent)
             raise ConnectorFailedError(Reason.PARSE_FAILED, f"a message cannot be stored ({wrong})") from error
 
-    def _write_batch(self, batch: Batch, spent: Spent) -> Committed:
+    def _write_batch(self, batch: Batch, spent: Spent, ending: Ending | None = None) -> Committed:
         opened = self._slice
         return commit_batch(
             opened.db,
@@ -138,6 +138,7 @@ class Committer:
             walk=opened.plan.walk,
             versions=opened.settings.record_versions,
             precedence=self.precedence,
+            ending=ending,
         )
 
     def _newly_spent(self) -> Spent:

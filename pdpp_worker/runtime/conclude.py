@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection
 
 from pdpp_worker.logs import get_logger
 from pdpp_worker.protocol.reasons import Reason
 from pdpp_worker.protocol.scope import WHOLE_STREAM
-from pdpp_worker.recovery.policy import carried_wait_s, carries_gaps
+from pdpp_worker.recovery.policy import carries_gaps
 from pdpp_worker.runtime.collector import Collector
 from pdpp_worker.runtime.next_step import (
     Cancelled,
@@ -25,8 +23,9 @@ from pdpp_worker.runtime.next_step import (
     next_step,
 )
 from pdpp_worker.runtime.open_slice import OpenSlice
+from pdpp_worker.runtime.run_ending import EndWithBatch, end_with_batch, run_end, stream_names, walk_of
 from pdpp_worker.store import leases, run_slices, schedules
-from pdpp_worker.store.run_end import Remaining, RunEnd, end_run
+from pdpp_worker.store.run_end import end_run
 from pdpp_worker.store.run_status import RunStatus
 
 
@@ -46,7 +45,10 @@ def conclude(opened: OpenSlice, collector: Collector, how: HowItEnded) -> SliceR
         ConnectorFailedError: the last batch cannot be stored; nothing was decided.
         LeaseLostError: another worker holds the connection.
     """
-    how = _prepare(opened, collector, how)
+    ending = end_with_batch(opened, collector, how)
+    how = _prepare(opened, collector, how, ending)
+    if ending is not None and ending.status is not None:
+        return _ended(opened, ending.status)
     claimed, facts = opened.claimed, _facts(opened, how)
     step = next_step(opened.plan.phase, claimed.kind, claimed.mode, how, facts)
     if not isinstance(how, Finished):
@@ -57,10 +59,10 @@ def conclude(opened: OpenSlice, collector: Collector, how: HowItEnded) -> SliceR
     return _continue(opened, step)
 
 
-def _prepare(opened: OpenSlice, collector: Collector, how: HowItEnded) -> HowItEnded:
+def _prepare(opened: OpenSlice, collector: Collector, how: HowItEnded, ending: EndWithBatch | None) -> HowItEnded:
     """Commit what a connector that has ended well leaves; report every stream that a failed one was to walk."""
     if isinstance(how, Finished):
-        collector.commit_finished()
+        collector.commit_finished(ending)
         return Cancelled() if opened.limits.heartbeat.cancelled and opened.handler.checkpoints.has_staged else how
     if isinstance(how, Failed) and opened.plan.phase == "walk":
         opened.handler.abandon()
@@ -93,21 +95,8 @@ def _facts(opened: OpenSlice, how: HowItEnded) -> Facts:
             blocked_s=None if until is None else (until - opened.context.now()).total_seconds(),
             walk_is_due=schedules.is_due(connection, claimed.claim.connection_id),
             keeps_position=opened.manifest.checkpoint_commit == "incremental",
-            walk=_walk(opened),
+            walk=walk_of(opened),
         )
-
-
-def _walk(opened: OpenSlice) -> Mapping[str, Any]:
-    """How the walk ended, in this slice or an earlier one."""
-    handler = opened.handler
-    own = {
-        "failed_streams": handler.failed_streams,
-        "checkpoint_errors": handler.checkpoints.errors,
-        "continued": handler.continued,
-        "run_notes": handler.run_notes,
-    }
-    walk: Mapping[str, Any] = opened.claimed.carried.get("walk", own)
-    return walk
 
 
 def _commit_last(collector: Collector, gaps: GapDecision) -> None:
@@ -149,42 +138,10 @@ def _continue(opened: OpenSlice, step: Continue) -> SliceResult:
 
 
 def _end(opened: OpenSlice, collector: Collector, step: EndRun) -> SliceResult:
-    claimed = opened.claimed
-    streams = [scope["name"] for scope in claimed.streams]
-    status = end_run(opened.db, claimed.claim, streams, _run_end(opened, collector, step, streams))
-    get_logger().info("run ended", run=claimed.claim.run_id, status=status.value, error=step.error)
+    status = end_run(opened.db, opened.claimed.claim, stream_names(opened), run_end(opened, collector, step))
+    return _ended(opened, status, step.error)
+
+
+def _ended(opened: OpenSlice, status: RunStatus, error: str | None = None) -> SliceResult:
+    get_logger().info("run ended", run=opened.claimed.claim.run_id, status=status.value, error=error)
     return SliceResult(opened.manifest.name, status)
-
-
-def _run_end(opened: OpenSlice, collector: Collector, step: EndRun, streams: list[str]) -> RunEnd:
-    claimed, manifest, walk = opened.claimed, opened.manifest, _walk(opened)
-    refused, keepers = walk["checkpoint_errors"].keys(), opened.handler.checkpoints.keepers
-    wait_s = carried_wait_s(manifest) if carries_gaps(manifest) else None
-    return RunEnd(
-        walked=claimed.kind == "forward",
-        for_gaps=claimed.kind == "recovery" or claimed.trigger in ("sweep", "upgrade"),
-        ended_well=step.ended_well,
-        cancelled=step.cancelled,
-        out_of_budget=step.out_of_budget,
-        insufficient_s=claimed.spent.seconds + collector.spent.seconds if step.needs_more_time else None,
-        failed_streams={**walk["failed_streams"], **_unknown_streams(opened, streams)},
-        checkpoint_errors=walk["checkpoint_errors"],
-        continued=walk.get("continued", {}),
-        run_notes=walk.get("run_notes", ()),
-        remaining=Remaining(
-            manifest.version, opened.policy, opened.backlog, opened.handler.unresolved, step.gaps.transient, wait_s
-        ),
-        from_scratch=opened.plan.from_scratch,
-        tried_gaps=bool(claimed.spent.items or opened.handler.assigned),
-        session_local=[one.name for one in manifest.streams if one.cursor_semantic == "session_local"],
-        refused_checkpoints=[name for name in streams if not refused.isdisjoint(keepers(name))],
-        children=manifest.children,
-        error=step.error or claimed.carried.get("recovery_error"),
-    )
-
-
-def _unknown_streams(opened: OpenSlice, streams: list[str]) -> dict[str, str]:
-    """Streams of the run that this version of the connector does not have."""
-    known = {scope.name for scope in opened.plan.start.scope.streams}
-    why = f"version {opened.manifest.version} does not know it"
-    return {name: why for name in streams if name not in known}

@@ -92,7 +92,7 @@ def open_slice(
     scopes = ScopeKinds(resources=True, batches=True) if carries_gaps(manifest) else supported_scopes(manifest)
     known = [scope["name"] for scope in claimed.streams if manifest.stream(scope["name"])]
     backlog = Backlog(claimed.claim, scopes, claimed.selection, manifest.version, known)
-    plan, missing = db.transact(lambda connection: _plan(connection, settings, claimed, manifest, backlog))
+    plan, missing = _plan(db, settings, claimed, manifest, backlog)
     handler = handler_for(manifest, plan.start, redactor, missing)
     rate = rate_keeper(settings, db, claimed, manifest, emit=handler.note)
     limits = _limits(settings, claimed, manifest, plan, rate, heartbeat, stopping)
@@ -120,14 +120,23 @@ def open_slice(
 
 
 def _plan(
-    connection: Connection, settings: Settings, claimed: run_slices.Slice, manifest: Manifest, backlog: Backlog
+    db: Database, settings: Settings, claimed: run_slices.Slice, manifest: Manifest, backlog: Backlog
 ) -> tuple[Plan, dict[str, Container[str]]]:
-    """The plan, and what is missing in the streams that have open gaps."""
-    plan = plan_slice(connection, settings, claimed, manifest, backlog)
+    """The plan, and what is missing in the streams that have open gaps; only gaps to try have to be written of."""
     names = [scope["name"] for scope in claimed.streams]
-    if not plan.start.detail_gaps:
-        run_slices.durable_later(connection)
-    return plan, missing_names(connection, claimed.connection.id, names)
+
+    def plan(connection: Connection) -> tuple[Plan, dict[str, Container[str]]]:
+        run_slices.begin_slice(connection, claimed.claim, manifest.version)
+        planned = plan_slice(connection, settings, claimed, manifest, backlog)
+        if not planned.start.detail_gaps:
+            run_slices.durable_later(connection)
+        return planned, missing_names(connection, claimed.connection.id, names)
+
+    with db.glance() as connection:
+        is_known = manifest.version == claimed.version
+        if is_known and not missing_names(connection, claimed.connection.id, names):
+            return plan_slice(connection, settings, claimed, manifest, None), {}
+    return db.transact(plan)
 
 
 def _longest_s(settings: Settings, claimed: run_slices.Slice, manifest: Manifest, plan: Plan) -> float:

@@ -37,15 +37,13 @@ class Plan:
 
 
 def plan_slice(
-    connection: Connection, settings: Settings, claimed: run_slices.Slice, manifest: Manifest, backlog: Backlog
+    connection: Connection, settings: Settings, claimed: run_slices.Slice, manifest: Manifest, backlog: Backlog | None
 ) -> Plan:
-    """Choose the phase, lease the gaps to try, and write START.
+    """Choose the phase, lease the gaps to try, and make START; `backlog` is None where no gap is open.
 
     Raises:
-        LeaseLostError: another worker holds the connection.
         ConfigurationError: the connector knows none of the streams.
     """
-    run_slices.begin_slice(connection, claimed.claim, manifest.version)
     budget_s = _budget_s(connection, settings, claimed, manifest)
     phase, left, due = _choose(connection, settings, claimed, manifest, backlog, budget_s)
     known = [scope for scope in claimed.streams if manifest.stream(scope["name"])]
@@ -86,7 +84,7 @@ def _choose(
     settings: Settings,
     claimed: run_slices.Slice,
     manifest: Manifest,
-    backlog: Backlog,
+    backlog: Backlog | None,
     budget_s: float,
 ) -> tuple[Phase, RemainingBudget, list[GapToClose]]:
     """Choose the phase. A run begins with its walk if it is a full one, no gap is due, or gaps have no budget left.
@@ -106,8 +104,8 @@ def _choose(
     return ("recover", share, due) if due else ("walk", whole, [])
 
 
-def _lease(connection: Connection, backlog: Backlog, left: RemainingBudget) -> list[GapToClose]:
-    if left.is_spent:
+def _lease(connection: Connection, backlog: Backlog | None, left: RemainingBudget) -> list[GapToClose]:
+    if backlog is None or left.is_spent:
         return []
     return backlog.lease(connection, min(GAPS_PER_SLICE, left.items or GAPS_PER_SLICE))
 

@@ -31,6 +31,7 @@ from pdpp_worker.runtime.slice_context import Answerer, nobody
 from pdpp_worker.runtime.time_limits import BudgetSpent, SliceEnded
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import events, run_slices
+from pdpp_worker.store.connections import ConnectionRow
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.process_names import process_name
 
@@ -56,22 +57,19 @@ def run_slice(
 
     Files of removed connections are removed at the end, unless the slice has failed.
     """
-    own = _permit(db, run_id, turn)
-    if own is None:
-        return None
-    with own:
-        if own.was_awaited and stopping():
-            return None
-        return _claim_and_work(settings, db, redis, run_id, turn, stopping, answerer, on_stuck, own)
-
-
-def _permit(db: Database, run_id: int, turn: int | None) -> Permit | None:
-    """The permit that a slice of the run needs before its claim; None: the run is over, or not due."""
     with db.glance() as connection:
         row = run_slices.connection_of(connection, run_id, turn)
-    connector = None if row is None else registry.all_connectors().get(row.connector)
     if row is None:
         return None
+    with _permit(row) as own:
+        if own.was_awaited and stopping():
+            return None
+        return _claim_and_work(settings, db, redis, row.id, run_id, turn, stopping, answerer, on_stuck, own)
+
+
+def _permit(row: ConnectionRow) -> Permit:
+    """The permit that a slice of the connection needs before its claim."""
+    connector = registry.all_connectors().get(row.connector)
     return permit(holds_process=connector is not None and holds_process(connector.manifest, row.settings))
 
 
@@ -79,6 +77,7 @@ def _claim_and_work(
     settings: Settings,
     db: Database,
     redis: Redis,
+    connection_id: int,
     run_id: int,
     turn: int | None,
     stopping: Callable[[], bool],
@@ -87,7 +86,9 @@ def _claim_and_work(
     own: Permit,
 ) -> SliceResult | None:
     claimed = db.transact(
-        lambda connection: run_slices.claim_slice(connection, run_id, process_name(), settings.lease_s, turn)
+        lambda connection: run_slices.claim_slice(
+            connection, run_id, process_name(), settings.lease_s, turn, connection_id=connection_id
+        )
     )
     if claimed is None:
         return None

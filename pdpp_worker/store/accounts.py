@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Claim
-from pdpp_worker.store.connections import lock
+from pdpp_worker.store.connections import ConnectionRow, lock
 from pdpp_worker.store.gaps import credentials as gap_credentials
 from pdpp_worker.store.met_account import Account
 from pdpp_worker.store.values import storable
@@ -32,8 +32,6 @@ def recognize(connection: Connection, claim: Claim, met: Account) -> Account | N
         LeaseLostError: there is something to write, and another worker holds the connection.
     """
     met = Account(storable(met.identity), storable(met.label))
-    if _is_kept(connection, claim, met):
-        return None
     leases.renew(connection, claim)
     row = connection.execute(_READ, {"id": claim.connection_id}).one()
     known = row.account_identity
@@ -42,14 +40,13 @@ def recognize(connection: Connection, claim: Claim, met: Account) -> Account | N
     return None if is_same else Account(known, row.account_label)
 
 
-def _is_kept(connection: Connection, claim: Claim, met: Account) -> bool:
-    """Whether nothing is to be written of the account."""
-    row = connection.execute(_READ, {"id": claim.connection_id}).one_or_none()
-    return (
-        row is not None
-        and (row.account_identity, row.other_identity) == (met.identity, None)
-        and met.label in (None, row.account_label)
-    )
+def is_kept(row: ConnectionRow, met: Account) -> bool:
+    """Whether nothing is to be written of the account, by the connection as it was when its lease was taken.
+
+    Only who holds the lease writes of accounts, and the owner who takes another one that was met.
+    """
+    kept = (row.account_identity, row.other_identity) == (met.identity, None)
+    return kept and met.label in (None, row.account_label)
 
 
 def known(connection: Connection, connection_id: int) -> Account | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
@@ -40,6 +40,19 @@ class Committed(NamedTuple):
     cancel_requested: bool
     outdated: frozenset[Row]
     """Records that are older than what is held."""
+
+
+class Ending(Protocol):
+    """Ends the run in the transaction of its last batch, where that needs no look at what is missing."""
+
+    def begin(self, connection: Connection, batch: Batch, *, cancelled: bool) -> bool:
+        """Lock and read what the end depends on; returns whether all of the source was seen.
+
+        The transaction may be begun anew.
+        """
+
+    def end(self, connection: Connection) -> None:
+        """Write the end, after the batch, if the run ends with it."""
 
 
 _UNSTORABLE = ("22", "23", "54")
@@ -114,11 +127,12 @@ def commit_batch(
     children: Children = NO_CHILDREN,
     walk: Walk = NO_WALK,
     versions: int = 0,
+    ending: Ending | None = None,
     precedence: Precedence | None = None,
 ) -> Committed:
     """Write a batch whole or not at all; its checkpoints speak for the streams of the `walk`. `children` says which
-    deletions reach further. Of each record that changes, so many earlier `versions` are kept. `precedence`: over a
-    thread that makes the next batch.
+    deletions reach further. Of each record that changes, so many `versions` are kept. `ending`: of the last batch.
+    `precedence`: over a thread that makes the next one.
 
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
@@ -126,10 +140,10 @@ def commit_batch(
 
     def write(connection: Connection) -> Committed:
         cancel = leases.renew(connection, claim)
-        written: dict[str, Written] = {}
-        fates: dict[str, Fates] = {}
+        is_whole = ending is not None and ending.begin(connection, batch, cancelled=cancel)
+        written, fates = dict[str, Written](), dict[str, Fates]()
+        ids = claim.connection_id, claim.run_id
         for stream, rows in batch.records.items():
-            ids = claim.connection_id, claim.run_id
             written[stream] = write_records(connection, *ids, stream, rows, fates, versions)
         _carry_on(connection, claim, fates, children)
         _note_doubts(connection, claim, batch.records, fates)
@@ -139,20 +153,26 @@ def commit_batch(
         opened, closed = apply.apply(connection, claim, version, policy, without_outdated(effects, outdated))
         _disown_cursors(connection, claim, walk, closed)
         moved = _write_checkpoints(connection, claim, walk, batch.checkpoints)
+        source_members.replace_parts(connection, claim, version, batch.inventories, is_whole=is_whole)
         _add_counts(connection, claim, batch, written)
         coverage_rows.note(connection, claim.connection_id, batch.seen, batch.covered)
-        source_members.replace_parts(connection, claim, version, batch.inventories)
         if batch.refused:
             runs.count_refused(connection, claim.run_id, batch.refused)
         if batch.cooldown_until is not None:
             connection.execute(_COOL_DOWN, {"id": claim.connection_id, "until": batch.cooldown_until})
         alive = bool(opened or closed or moved or any(one.flushed for one in written.values()))
-        touched = alive or spent.requests > 0 or bool(batch.tallies)
-        runs.note_progress(connection, claim.run_id, spent, alive=alive, touched=touched)
-        events.append(connection, claim.connection_id, claim.run_id, _events(batch, opened, closed))
+        runs.note_progress(connection, claim.run_id, spent, alive=alive, touched=alive or _is_touched(batch, spent))
+        events.append(connection, *ids, _events(batch, opened, closed))
+        if ending is not None:
+            ending.end(connection)
         return Committed(written, len(opened), len(closed), cancel, outdated)
 
     return db.transact(write if precedence is None else precedence.of(write))
+
+
+def _is_touched(batch: Batch, spent: Spent) -> bool:
+    """Whether anything was asked for, or came."""
+    return spent.requests > 0 or bool(batch.tallies)
 
 
 def why_unstorable(error: Exception) -> str | None:

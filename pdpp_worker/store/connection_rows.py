@@ -35,6 +35,11 @@ class ConnectionRow:
     """Grows with every change of the credentials, and with every sign-in."""
     as_fleet_user: bool = False
     """Whether its connector, if that is a program, may run as the fleet's user where another one cannot run it."""
+    account_identity: str | None = None
+    account_label: str | None = None
+    """The account at the source that it reads; None: none was met yet."""
+    other_identity: str | None = None
+    """Another account that was met since, and waits for the owner's word."""
 
 
 def get(connection: Connection, name: str) -> ConnectionRow:

@@ -167,8 +167,10 @@ def lock(connection: Connection, connection_ids: Sequence[int]) -> None:
 
     For a transaction that changes their rows without holding a lease. It locks all of its connections at once.
     """
-    connection.execute(_CREATE, {"connection_ids": list(connection_ids)})
-    connection.execute(_LOCK, {"connection_ids": list(connection_ids)})
+    values = {"connection_ids": list(connection_ids)}
+    if len(connection.execute(_LOCK, values).all()) < len(set(connection_ids)):
+        connection.execute(_CREATE, values)
+        connection.execute(_LOCK, values)
 
 
 def try_lock(connection: Connection, connection_id: int) -> bool:

@@ -81,6 +81,14 @@ class RunEnd:
     error: str | None = None
 
 
+# The schedule is locked in its place in the order of locks, for a transaction that may bring it forward.
+_MISSES_ANYTHING = text("""
+    WITH schedule AS (SELECT 1 FROM schedules WHERE connection_id = :connection_id FOR NO KEY UPDATE)
+    SELECT EXISTS (SELECT FROM gaps WHERE connection_id = :connection_id AND closed_at IS NULL)
+        OR EXISTS (SELECT FROM gaps WHERE last_run_id = :run_id)
+        OR EXISTS (SELECT FROM deletion_doubts WHERE connection_id = :connection_id) AS misses,
+        (SELECT count(*) FROM schedule) AS locked
+""")
 _END_STREAM = text("""
     UPDATE run_streams SET state = :state, skipped = :skipped, unreached = :unreached,
         records_missing_estimate = :missing, skipped_by_reason = :by_reason, error = :error,
@@ -116,31 +124,60 @@ def end_run(db: Database, claim: Claim, streams: Collection[str], how: RunEnd) -
 
     def write(connection: Connection) -> RunStatus:
         cancelled = leases.renew(connection, claim) or how.cancelled
-        schedules.lock(connection, claim.connection_id)
-        passes = _full_passes(streams, how)
-        if not cancelled:
-            doubts.settle(connection, claim, passes.keys(), how.children)
-            _close_gaps(connection, claim, passes, how)
-        deferred = _record_remaining(connection, how, cancelled=cancelled)
-        counts = stream_counts.read(connection, claim, streams)
-        needed_s = None if how.insufficient_s is None else needed_budget_s(how.insufficient_s, counts)
-        told = how if needed_s is None else replace(how, error=too_short(how.insufficient_s or 0.0, needed_s))
-        results = [_result(one, told, deferred.get(one.stream, 0)) for one in counts]
-        closed = stream_counts.gaps_closed(connection, claim)
-        status = derive_status(results, cancelled=cancelled, gaps_closed=closed, noted=bool(how.run_notes))
-        _write_streams(connection, claim, results, passes)
-        if passes.keys() == set(streams) and not cancelled:
-            source_members.drop_unnamed(connection, claim)
-        hint = None if cancelled else _retry_hint(connection, claim, results, how, needed_s)
-        _write_run(connection, claim, results, status, closed, told.error or "; ".join(how.run_notes) or None, hint)
-        if hint is not None and how.walked and needed_s is None:
-            schedules.bring_forward(connection, claim.connection_id, datetime.fromisoformat(hint["not_before"]))
-        if how.continued and how.remaining is not None:
-            schedules.run_soon(connection, claim.connection_id, how.remaining.policy.first_s)
-        leases.release(connection, claim)
-        return status
+        misses = misses_anything(connection, claim)
+        return write_end(connection, claim, streams, how, cancelled=cancelled, misses=misses)
 
     return db.transact(write)
+
+
+def misses_anything(connection: Connection, claim: Claim) -> bool:
+    """Lock the schedule; whether a gap is open or was touched by the run, or a record is in doubt, under the lease."""
+    values = {"connection_id": claim.connection_id, "run_id": claim.run_id}
+    return bool(connection.execute(_MISSES_ANYTHING, values).one().misses)
+
+
+def write_end(
+    connection: Connection,
+    claim: Claim,
+    streams: Collection[str],
+    how: RunEnd,
+    *,
+    cancelled: bool,
+    misses: bool,
+    with_batch: bool = False,
+) -> RunStatus:
+    """Write the end in a transaction that holds the lease and has locked the schedule; returns the status.
+
+    `misses`: else there are no gaps to look at. `with_batch`: the members of the source were written with a batch.
+    """
+    passes = _full_passes(streams, how)
+    if misses and not cancelled:
+        doubts.settle(connection, claim, passes.keys(), how.children)
+        _close_gaps(connection, claim, passes, how)
+    deferred = _record_remaining(connection, how, cancelled=cancelled) if misses else {}
+    if is_whole(streams, how) and not (cancelled or with_batch):
+        source_members.drop_unnamed(connection, claim)
+    counts = stream_counts.read(connection, claim, streams)
+    needed_s = None if how.insufficient_s is None else needed_budget_s(how.insufficient_s, counts)
+    told = how if needed_s is None else replace(how, error=too_short(how.insufficient_s or 0.0, needed_s))
+    results = [_result(one, told, deferred.get(one.stream, 0)) for one in counts]
+    closed = stream_counts.gaps_closed(connection, claim) if misses else 0
+    status = derive_status(results, cancelled=cancelled, gaps_closed=closed, noted=bool(how.run_notes))
+    _write_streams(connection, claim, results, passes)
+    failed = stream_counts.failed_partitions(connection, claim, NAMED_PARTITIONS) if misses else []
+    hint = None if cancelled else retry_hint(results, failed, out_of_budget=how.out_of_budget, needed_s=needed_s)
+    _write_run(connection, claim, results, status, closed, told.error or "; ".join(how.run_notes) or None, hint)
+    if hint is not None and how.walked and needed_s is None:
+        schedules.bring_forward(connection, claim.connection_id, datetime.fromisoformat(hint["not_before"]))
+    if how.continued and how.remaining is not None:
+        schedules.run_soon(connection, claim.connection_id, how.remaining.policy.first_s)
+    leases.release(connection, claim)
+    return status
+
+
+def is_whole(streams: Collection[str], how: RunEnd) -> bool:
+    """Whether all streams were walked to their end."""
+    return _full_passes(streams, how).keys() == set(streams)
 
 
 def _full_passes(streams: Collection[str], how: RunEnd) -> dict[str, FullPass]:
@@ -204,13 +241,6 @@ def _result(counts: StreamCounts, how: RunEnd, deferred: int) -> StreamResult:
         or how.error,
         deferred=deferred,
     )
-
-
-def _retry_hint(
-    connection: Connection, claim: Claim, results: Sequence[StreamResult], how: RunEnd, needed_s: float | None
-) -> dict[str, Any] | None:
-    failed = stream_counts.failed_partitions(connection, claim, NAMED_PARTITIONS)
-    return retry_hint(results, failed, out_of_budget=how.out_of_budget, needed_s=needed_s)
 
 
 def _write_streams(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, RowMapping, bindparam, text
+from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pdpp_worker.store import events, leases
@@ -14,6 +14,7 @@ from pdpp_worker.store.batch import Claim, Spent
 from pdpp_worker.store.connections import ConnectionRow, by_id
 from pdpp_worker.store.gaps.selection import GapFilter
 from pdpp_worker.store.run_states import IS_ACTIVE
+from pdpp_worker.store.views.reading import build
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,18 @@ _IF_DUE = f"""
         AND not_before <= clock_timestamp() + interval '1 second'
         AND (CAST(:turn AS integer) IS NULL OR slices = :turn)
 """
-_FIND_DUE, _LOCK_DUE = text(_IF_DUE), text(f"{_IF_DUE} FOR UPDATE")
-_BEGIN_SLICE = text("""
-    UPDATE runs SET status = 'running', started_at = coalesce(started_at, clock_timestamp()), slices = slices + 1,
-        idle_slices = idle_slices + 1, died_slices = died_slices + 1, rung_at = NULL,
-        carried = CASE WHEN slices > 0 THEN carried
+_FIND_DUE = text(_IF_DUE)
+_CONNECTION_OF_DUE = text(f"SELECT * FROM connections WHERE id = (SELECT connection_id FROM ({_IF_DUE}) AS due)")
+_BEGIN_SLICE = text(f"""
+    UPDATE runs SET status = 'running', started_at = coalesce(runs.started_at, clock_timestamp()),
+        slices = runs.slices + 1, idle_slices = runs.idle_slices + 1, died_slices = runs.died_slices + 1,
+        rung_at = NULL,
+        carried = CASE WHEN runs.slices > 0 THEN runs.carried
             ELSE jsonb_build_object('cursors', (SELECT coalesce(jsonb_agg(stream), '[]') FROM checkpoints
                 WHERE checkpoints.connection_id = runs.connection_id)) END
-    WHERE id = :run_id RETURNING slices, carried, clock_timestamp() AS now
+    FROM ({_IF_DUE} FOR UPDATE) AS before
+    WHERE runs.id = before.id
+    RETURNING before.*, runs.slices AS slice, runs.carried AS carried_now, clock_timestamp() AS now
 """)
 # A wait with a reason is no standstill, so it counts as a touch until it is over; one without a reason does not.
 _CONTINUE = text("""
@@ -86,37 +91,44 @@ _DURABLE_LATER = text("SET LOCAL synchronous_commit = off")
 
 def connection_of(connection: Connection, run_id: int, turn: int | None = None) -> ConnectionRow | None:
     """The connection of a run that may be taken up; None: it is over, not due, or at another turn."""
-    found = connection.execute(_FIND_DUE, {"run_id": run_id, "turn": turn}).mappings().one_or_none()
-    return None if found is None else by_id(connection, found["connection_id"])
+    found = connection.execute(_CONNECTION_OF_DUE, {"run_id": run_id, "turn": turn}).mappings().one_or_none()
+    return None if found is None else build(ConnectionRow, found)
 
 
 def claim_slice(
-    connection: Connection, run_id: int, holder: str, lease_s: float, turn: int | None = None
+    connection: Connection,
+    run_id: int,
+    holder: str,
+    lease_s: float,
+    turn: int | None = None,
+    *,
+    connection_id: int | None = None,
 ) -> Slice | None:
     """Take up a run: None when it is over, not due, or somebody else is at it (two doorbells for one run).
 
     `turn`: only if it has had so many slices. A message that was sent twice gives no second turn before the others have
-    had theirs.
+    had theirs. `connection_id`: the run's, where it is known.
     """
     values = {"run_id": run_id, "turn": turn}
-    found = connection.execute(_FIND_DUE, values).mappings().one_or_none()
-    if found is None:
-        return None
-    claim = leases.acquire(connection, found["connection_id"], run_id, holder, lease_s)
+    if connection_id is None:
+        found = connection.execute(_FIND_DUE, values).mappings().one_or_none()
+        if found is None:
+            return None
+        connection_id = int(found["connection_id"])
+    claim = leases.acquire(connection, connection_id, run_id, holder, lease_s)
     if claim is None:
         return None
     # The lease is locked before the run, as in every batch, so that the two never wait for each other.
-    run = connection.execute(_LOCK_DUE, values).mappings().one_or_none()
+    run = connection.execute(_BEGIN_SLICE, values).mappings().one_or_none()
     if run is None:
         leases.release(connection, claim)
         return None
-    begun = connection.execute(_BEGIN_SLICE, {"run_id": run_id}).one()
-    kind = "run_started" if begun.slices == 1 else "slice_started"
-    events.append(connection, claim.connection_id, run_id, [(kind, None, {"slice": begun.slices, "holder": holder})])
-    return _slice(claim, by_id(connection, claim.connection_id), run, begun)
+    kind = "run_started" if run["slice"] == 1 else "slice_started"
+    events.append(connection, claim.connection_id, run_id, [(kind, None, {"slice": run["slice"], "holder": holder})])
+    return _slice(claim, by_id(connection, claim.connection_id), run)
 
 
-def _slice(claim: Claim, row: ConnectionRow, run: RowMapping, begun: Row[Any]) -> Slice:
+def _slice(claim: Claim, row: ConnectionRow, run: RowMapping) -> Slice:
     return Slice(
         claim=replace(claim, credentials_version=row.credentials_version),
         connection=row,
@@ -126,14 +138,14 @@ def _slice(claim: Claim, row: ConnectionRow, run: RowMapping, begun: Row[Any]) -
         streams=run["streams"],
         phase=run["phase"],
         selection=GapFilter(**run["selection"]),
-        carried=begun.carried,
+        carried=run["carried_now"],
         budget=run["budget"],
         spent=Spent(run["spent_s"], run["spent_requests"], run["spent_items"]),
         idle_before=run["idle_slices"],
         died_before=run["died_slices"],
         still_before=run["still_slices"],
         cancel_requested=run["cancel_requested"],
-        now=begun.now,
+        now=run["now"],
         version=run["connector_version"],
     )
 

@@ -36,7 +36,6 @@ _CLAIM = text(f"""
     FROM schedules JOIN connections ON connections.id = connection_id
     WHERE connection_id = :connection_id AND {_IS_DUE_NOW}
 """)
-_LOCK = text("SELECT 1 FROM schedules WHERE connection_id = :connection_id FOR NO KEY UPDATE")
 _IS_DUE = text("""
     SELECT 1 FROM schedules WHERE connection_id = :connection_id AND NOT paused AND next_run_at <= clock_timestamp()
 """)
@@ -67,11 +66,6 @@ def claim(connection: Connection, connection_id: int) -> Due | None:
         return None
     found = connection.execute(_CLAIM, {"connection_id": connection_id}).one_or_none()
     return None if found is None else Due(*found)
-
-
-def lock(connection: Connection, connection_id: int) -> None:
-    """Lock the schedule in its place in the order of locks, for a transaction that may bring it forward."""
-    connection.execute(_LOCK, {"connection_id": connection_id})
 
 
 def is_due(connection: Connection, connection_id: int) -> bool:

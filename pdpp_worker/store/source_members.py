@@ -12,7 +12,8 @@ from pdpp_worker.store.tables import source_members
 from pdpp_worker.store.values import storable
 
 _DROP_PARTS = text("""
-    DELETE FROM source_members WHERE connection_id = :connection_id AND part = ANY(CAST(:parts AS text[]))
+    DELETE FROM source_members WHERE connection_id = :connection_id
+        AND (part = ANY(CAST(:parts AS text[])) OR (:is_whole AND run_id <> :run_id))
 """)
 # A connector that named nothing says nothing about what is no longer there.
 _DROP_UNNAMED = text("""
@@ -22,13 +23,24 @@ _DROP_UNNAMED = text("""
 
 
 def replace_parts(
-    connection: Connection, claim: Claim, version: str, parts: Mapping[str, Sequence[SourceMember]]
+    connection: Connection,
+    claim: Claim,
+    version: str,
+    parts: Mapping[str, Sequence[SourceMember]],
+    *,
+    is_whole: bool = False,
 ) -> None:
-    """Put these members in place of all that was said of their parts; `version` is the connector's."""
+    """Put these members in place of all that was said of their parts; `version` is the connector's.
+
+    `is_whole`: the run has seen all of the source, so parts that it did not name are dropped.
+    """
     if not parts:
+        if is_whole:
+            drop_unnamed(connection, claim)
         return
     named = {storable(part): members for part, members in parts.items()}
-    connection.execute(_DROP_PARTS, {"connection_id": claim.connection_id, "parts": sorted(named)})
+    values = {"connection_id": claim.connection_id, "run_id": claim.run_id, "parts": sorted(named)}
+    connection.execute(_DROP_PARTS, {**values, "is_whole": is_whole})
     rows = [
         {
             "connection_id": claim.connection_id,

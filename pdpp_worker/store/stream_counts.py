@@ -32,15 +32,18 @@ class StreamCounts:
 
 
 # A rejected record is counted as rejected; its gap leads back to it and is not counted again.
-_ENSURE = text("""
-    INSERT INTO run_streams (run_id, stream) SELECT :run_id, unnest(CAST(:streams AS text[])) ON CONFLICT DO NOTHING
-""")
+# An update that changes nothing returns the rows that are there.
 _COUNTS = text("""
-    SELECT run_streams.*, coalesce(missing.by_reason, '{}') AS by_reason,
+    WITH touched AS (
+        INSERT INTO run_streams AS held (run_id, stream) SELECT :run_id, unnest(CAST(:streams AS text[])) AS stream
+        ORDER BY stream ON CONFLICT (run_id, stream) DO UPDATE SET stream = held.stream
+        RETURNING *
+    )
+    SELECT touched.*, coalesce(missing.by_reason, '{}') AS by_reason,
         coalesce(missing.resources, true) AS resources, missing.next_attempt_at,
-        EXISTS (SELECT 1 FROM records WHERE connection_id = :connection_id AND records.stream = run_streams.stream
+        EXISTS (SELECT 1 FROM records WHERE connection_id = :connection_id AND records.stream = touched.stream
             AND deleted_at IS NULL) AS holds_records
-    FROM run_streams
+    FROM touched
     LEFT JOIN (
         SELECT stream, jsonb_object_agg(reason, count) AS by_reason, bool_and(resources) AS resources,
             min(next_attempt_at) AS next_attempt_at
@@ -50,8 +53,8 @@ _COUNTS = text("""
             FROM gaps WHERE last_run_id = :run_id AND closed_at IS NULL AND reason <> 'record_rejected'
             GROUP BY stream, reason
         ) AS counted GROUP BY stream
-    ) AS missing ON missing.stream = run_streams.stream
-    WHERE run_id = :run_id ORDER BY run_streams.stream
+    ) AS missing ON missing.stream = touched.stream
+    ORDER BY touched.stream
 """)
 # A gap that the owner waived meanwhile was not closed by the run.
 _GAPS_CLOSED = text("""
@@ -66,8 +69,8 @@ _FAILED_PARTITIONS = text("""
 
 def read(connection: Connection, claim: Claim, streams: Collection[str]) -> list[StreamCounts]:
     """Count what the run did, stream by stream; every stream in scope has a row, touched or not."""
-    connection.execute(_ENSURE, {"run_id": claim.run_id, "streams": sorted(streams)})
-    rows = connection.execute(_COUNTS, {"run_id": claim.run_id, "connection_id": claim.connection_id})
+    values = {"run_id": claim.run_id, "connection_id": claim.connection_id, "streams": sorted(streams)}
+    rows = connection.execute(_COUNTS, values)
     return [
         StreamCounts(
             stream=row.stream,

@@ -119,7 +119,8 @@ def test_a_removal_while_a_tick_queues_a_run(scenario: Scenario, monkeypatch: py
 
 
 def test_a_removal_while_a_worker_commits_its_first_batch(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    scenario.send(record("a"), state(1))
+    scenario.settings = scenario.settings.model_copy(update={"batch_records": 1})
+    scenario.send(record("a"), record("b"), state(1))
     run_id = scenario.queue()
 
     with ThreadPoolExecutor() as pool:

@@ -24,8 +24,8 @@ def test_a_connector_is_told_the_time_of_the_database(scenario: Scenario, monkey
     def stamps(_: Start, context: Context) -> Iterator[Message]:
         yield Record(stream="items", key="a", data={}, emitted_at=context.now())
 
-    def as_if_long_ago(*arguments: Any) -> run_slices.Slice | None:
-        claimed = claim(*arguments)
+    def as_if_long_ago(*arguments: Any, **named: Any) -> run_slices.Slice | None:
+        claimed = claim(*arguments, **named)
         return None if claimed is None else replace(claimed, now=LONG_AGO)
 
     claim = run_slices.claim_slice

@@ -1,4 +1,4 @@
-"""What an owner tries of a stranger's program before it is trusted runs as a user of its own, as its runs do."""
+"""A stranger's program runs as a user of its own while an owner tries it before trusting it, as in its runs."""
 
 from __future__ import annotations
 

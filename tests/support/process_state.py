@@ -1,4 +1,4 @@
-"""What a test sets for its whole process, and the next test must not find.
+"""The state of a whole process that a test sets, and that the next test must not find.
 
 A command that a test runs in this process configures logging, and settings are read from the environment once.
 """

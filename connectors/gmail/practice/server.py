@@ -120,9 +120,11 @@ class _Session:
         self._judge(tag, PASSWORD in command)
 
     def _authenticate(self, tag: str, command: str) -> None:
-        mechanism, user = command.split(" ")[1], self._server.user
-        self._say("+ ")
-        answer = base64.b64decode(self._source.readline().strip()).decode()
+        _, mechanism, *first = command.split(" ")
+        user = self._server.user
+        if not first:
+            self._say("+ ")
+        answer = base64.b64decode(first[0] if first else self._source.readline().strip()).decode()
         right = f"\0{user}\0{PASSWORD}" if mechanism == "PLAIN" else f"user={user}\1auth=Bearer {TOKEN}\1\1"
         if answer != right and mechanism == "XOAUTH2":
             self._say("+ " + base64.b64encode(b'{"status":"400"}').decode())

@@ -1,0 +1,105 @@
+"""A mailbox in which nothing happened is not opened; whatever happens in one is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from imapclient import IMAPClient
+
+from connectors.gmail.session import Selected, Session
+from pdpp_worker.connector import Record, State
+from tests.connectors.gmail.conftest import Holder
+from tests.connectors.gmail.dovecot import Dovecot
+from tests.connectors.gmail.mails import written
+
+OTHER = "Reisen/Köln"
+
+
+@pytest.fixture
+def settled(server: Dovecot, account: Holder) -> Holder:
+    """Three mails in two mailboxes, listed twice."""
+    with server.owner() as owner:
+        owner.append("INBOX", written("plain"))
+        owner.append("INBOX", written("rich", html="<p>Hello</p>"))
+        owner.create_folder(OTHER)
+        owner.append(OTHER, written("answer"))
+    account.run()
+    account.run()
+    return account
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The mailboxes that are opened."""
+    names: list[str] = []
+    select = Session.select
+
+    def noted(session: Session, name: str) -> Selected:
+        names.append(name)
+        return select(session, name)
+
+    monkeypatch.setattr(Session, "select", noted)
+    return names
+
+
+def test_no_mailbox_is_opened_where_nothing_happened(settled: Holder, opened: list[str]) -> None:
+    said = settled.run()
+
+    assert opened == []
+    assert [one for one in said if isinstance(one, Record | State)] == []
+
+
+def come(owner: IMAPClient) -> None:
+    owner.append("INBOX", written("new"))
+
+
+def flagged(owner: IMAPClient) -> None:
+    owner.select_folder("INBOX")
+    owner.add_flags([1], [b"\\Flagged"])
+
+
+def deleted(owner: IMAPClient) -> None:
+    owner.select_folder("INBOX")
+    owner.delete_messages([1])
+    owner.expunge()
+
+
+def replaced(owner: IMAPClient) -> None:
+    deleted(owner)
+    come(owner)
+
+
+@pytest.mark.parametrize("happens", [come, flagged, deleted, replaced])
+def test_only_a_mailbox_in_which_something_happened_is_opened(
+    settled: Holder, opened: list[str], server: Dovecot, happens: Callable[[IMAPClient], None]
+) -> None:
+    with server.owner() as owner:
+        happens(owner)
+
+    said = settled.run()
+
+    assert set(opened) == {"INBOX"}
+    assert [one for one in said if isinstance(one, State)] != []
+
+
+def test_a_mailbox_that_was_made_anew_is_walked(settled: Holder, opened: list[str], server: Dovecot) -> None:
+    with server.owner() as owner:
+        owner.delete_folder(OTHER)
+        owner.create_folder(OTHER)
+        owner.append(OTHER, written("another answer"))
+
+    settled.run()
+
+    assert set(opened) == {OTHER}
+    assert "another answer" in settled.by_subject()
+
+
+def test_a_server_that_refuses_the_status_of_all_is_read_mailbox_by_mailbox(
+    settled: Holder, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.gmail.mailboxes._STATUS", "NONSENSE")
+
+    settled.run()
+
+    assert set(opened) == {"INBOX", OTHER}
