@@ -174,7 +174,7 @@ class TestBounds:
 
         assert response.stream.taken < 2 * MB  # type: ignore[union-attr]
 
-    @pytest.mark.parametrize("whole", [gzip.compress(b""), zeros(0)])
+    @pytest.mark.parametrize("whole", [gzip.compress(b""), zeros(0)], ids=["gzip", "zeros"])
     def test_a_packed_body_that_goes_on_after_its_end(self, whole: bytes) -> None:
         response = answer(cut(whole + bytes(64 * MB), 65536), "gzip")
 
