@@ -122,6 +122,9 @@ class Committer:
         except Exception as error:
             if (wrong := why_unstorable(error)) is None:
                 raise
+            if ending is not None:  # what cannot be stored may be of the end, which comes after the batch then
+                ending.forget()
+                return self._write(sent)
             self._write_batch(sent.batch.records_only(), sent.spent)
             raise ConnectorFailedError(Reason.PARSE_FAILED, f"a message cannot be stored ({wrong})") from error
 

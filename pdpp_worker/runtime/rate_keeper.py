@@ -83,8 +83,8 @@ class RateKeeper:
         """
         self._unsaved_bytes = 0
         try:
-            with self._db.glance() as connection:
-                rates.save(connection, self._claim, self.state())
+            state = self.state()
+            self._db.transact(lambda connection: rates.save(connection, self._claim, state))
         except SQLAlchemyError as error:
             get_logger().warning("rate not kept", run=self._claim.run_id, error=type(error).__name__)
 

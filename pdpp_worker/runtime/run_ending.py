@@ -30,7 +30,8 @@ class EndWithBatch:
 
     def begin(self, connection: Connection, batch: Batch, *, cancelled: bool) -> bool:
         """Lock the schedule, and ask whether anything is missing; returns whether all of the source was seen."""
-        self._how, self._cancelled, self.status = None, cancelled, None
+        self.forget()
+        self._cancelled = cancelled
         misses = misses_anything(connection, self._claim) or any(isinstance(one, GapReport) for one in batch.effects)
         if misses:
             return False
@@ -42,6 +43,10 @@ class EndWithBatch:
         if self._how is not None:
             given = self._claim, self._streams, self._how
             self.status = write_end(connection, *given, cancelled=self._cancelled, misses=False, with_batch=True)
+
+    def forget(self) -> None:
+        """Note that the transaction failed, or begins anew: the run has not ended."""
+        self._how, self.status = None, None
 
 
 def end_with_batch(opened: OpenSlice, collector: Collector, how: HowItEnded) -> EndWithBatch | None:

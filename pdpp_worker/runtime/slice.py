@@ -64,7 +64,9 @@ def run_slice(
     with _permit(row) as own:
         if own.was_awaited and stopping():
             return None
-        return _claim_and_work(settings, db, redis, row.id, run_id, turn, stopping, answerer, on_stuck, own)
+        # After a wait the run may be over: then it is looked for again, before anybody's lease is touched.
+        known = None if own.was_awaited else row.id
+        return _claim_and_work(settings, db, redis, known, run_id, turn, stopping, answerer, on_stuck, own)
 
 
 def _permit(row: ConnectionRow) -> Permit:
@@ -77,7 +79,7 @@ def _claim_and_work(
     settings: Settings,
     db: Database,
     redis: Redis,
-    connection_id: int,
+    connection_id: int | None,
     run_id: int,
     turn: int | None,
     stopping: Callable[[], bool],

@@ -54,6 +54,9 @@ class Ending(Protocol):
     def end(self, connection: Connection) -> None:
         """Write the end, after the batch, if the run ends with it."""
 
+    def forget(self) -> None:
+        """Note that the transaction failed: the run has not ended."""
+
 
 _UNSTORABLE = ("22", "23", "54")
 """SQLSTATE classes: data that are wrong, that break a constraint, that are too large."""

@@ -40,7 +40,7 @@ def replace_parts(
         return
     named = {storable(part): members for part, members in parts.items()}
     values = {"connection_id": claim.connection_id, "run_id": claim.run_id, "parts": sorted(named)}
-    connection.execute(_DROP_PARTS, {**values, "is_whole": is_whole})
+    connection.execute(_DROP_PARTS, {**values, "is_whole": is_whole and any(named.values())})
     rows = [
         {
             "connection_id": claim.connection_id,
@@ -55,6 +55,8 @@ def replace_parts(
     ]
     if rows:
         connection.execute(insert(source_members), rows)
+    elif is_whole:
+        drop_unnamed(connection, claim)
 
 
 def drop_unnamed(connection: Connection, claim: Claim) -> None:

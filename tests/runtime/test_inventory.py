@@ -66,6 +66,14 @@ def test_a_part_that_is_named_again_loses_the_members_that_are_gone(scenario: Sc
     assert known(scenario) == {"archive": ["chats.json"], "network": ["archived"]}
 
 
+def test_a_walk_that_names_no_member_says_nothing_of_other_parts(scenario: Scenario) -> None:
+    walk(scenario, inventory("archive", CHATS))
+
+    walk(scenario, inventory("network"))
+
+    assert known(scenario) == {"archive": ["chats.json"]}
+
+
 def test_the_last_word_of_a_walk_about_a_part_counts(scenario: Scenario) -> None:
     walk(scenario, inventory("archive", TODOS), inventory("archive", CHATS))
 
