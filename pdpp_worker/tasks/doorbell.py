@@ -5,10 +5,6 @@ A message that is lost costs time and never work: the run is a row, which the di
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
-
-from kombu.common import maybe_declare
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
@@ -18,7 +14,7 @@ from pdpp_worker.local.needs import request
 from pdpp_worker.logs import get_logger
 from pdpp_worker.settings import get_settings
 from pdpp_worker.store.runs import DueRun
-from pdpp_worker.tasks.app import COLLECT, QUEUES, app
+from pdpp_worker.tasks.app import QUEUES, app
 from pdpp_worker.tasks.broker_watch import watch
 
 TURN = "pdpp_turn"
@@ -26,14 +22,8 @@ TURN = "pdpp_turn"
 
 
 def prepare() -> None:
-    """Make what sends messages, and connect to the broker in a thread: whether it can be reached, `notify` says."""
+    """Make what sends messages; nothing is sent, and no server asked."""
     _ = app.amqp.producer_pool, app.amqp.router, app.amqp.send_task_message, app.backend
-    threading.Thread(target=_connect, name="connect", daemon=True).start()
-
-
-def _connect() -> None:
-    with suppress(OperationalError, OSError), app.producer_or_acquire() as producer:
-        maybe_declare(app.amqp.queues[COLLECT], producer.channel)
 
 
 def notify(due: DueRun) -> bool:
