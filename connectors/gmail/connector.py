@@ -187,6 +187,7 @@ class _Account:
                 yield from gaps.recovered(name, name, None)
         for name in names:
             if self._is_unchanged(name, gaps):
+                yield from self._left_closed(name)
                 continue
             try:
                 yield from self._mailbox(self._session.select(name), gaps, alone=len(names) == 1)
@@ -201,6 +202,12 @@ class _Account:
         if saved is None or now is None or name in gaps.names:
             return False
         return is_unchanged(saved, now, self._reader)
+
+    def _left_closed(self, name: str) -> Iterator[Message]:
+        """Write down that agreed deletions are forgotten: no walk does it here, and they would be said again."""
+        saved = self._saved(name)
+        if saved is not None and self._positions[name].get("gone"):
+            yield self._checkpoint(name, saved)
 
     def _mailbox(self, selected: Selected, gaps: MailboxGaps, *, alone: bool) -> Iterator[Message]:
         saved = self._saved(self._slot(selected.name))

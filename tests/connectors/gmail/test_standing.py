@@ -83,6 +83,21 @@ def test_only_a_mailbox_in_which_something_happened_is_opened(
     assert [one for one in said if isinstance(one, State)] != []
 
 
+def test_a_mailbox_whose_deletions_are_agreed_comes_to_rest(
+    settled: Holder, opened: list[str], server: Dovecot
+) -> None:
+    with server.owner() as owner:
+        deleted(owner)
+    said = [one for _ in range(5) for one in settled.run() if isinstance(one, Record)]
+    opened.clear()
+
+    later = settled.run() + settled.run()
+
+    assert [one.op for one in said if one.stream == "messages"] == ["delete", "delete"]
+    assert opened == []
+    assert [one for one in later if isinstance(one, Record | State)] == []
+
+
 def test_a_mailbox_that_was_made_anew_is_walked(settled: Holder, opened: list[str], server: Dovecot) -> None:
     with server.owner() as owner:
         owner.delete_folder(OTHER)
