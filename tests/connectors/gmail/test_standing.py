@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from imapclient import IMAPClient
 
+from connectors.gmail.client import Client
 from connectors.gmail.session import Selected, Session
 from pdpp_worker.connector import Record, State
 from tests.connectors.gmail.conftest import Holder
@@ -41,6 +45,24 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Session, "select", noted)
     return names
+
+
+def pass_time(account: Holder, passed: timedelta) -> None:
+    """Let the run's clock stand at so much from now."""
+    then = datetime.now(UTC) + passed
+    account.context = replace(account.context, now=lambda: then)
+
+
+def keep_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the server tell of all mailboxes for ever what it tells next."""
+    answers: list[Any] = []
+    ask = Client.list_with_status
+
+    def stale(client: Client, items: str) -> Any:
+        answers[:] = answers or [ask(client, items)]
+        return answers[0]
+
+    monkeypatch.setattr(Client, "list_with_status", stale)
 
 
 def test_no_mailbox_is_opened_where_nothing_happened(settled: Holder, opened: list[str]) -> None:
@@ -96,6 +118,42 @@ def test_a_mailbox_whose_deletions_are_agreed_comes_to_rest(
     assert [one.op for one in said if one.stream == "messages"] == ["delete", "delete"]
     assert opened == []
     assert [one for one in later if isinstance(one, Record | State)] == []
+
+
+def test_a_server_that_learns_of_mail_by_opening_its_mailbox_is_believed_for_a_day(
+    settled: Holder, server: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_stale(monkeypatch)
+    settled.run()
+    with server.owner() as owner:
+        come(owner)
+    settled.run()
+    was_known = "new" in settled.by_subject()
+
+    pass_time(settled, timedelta(days=1))
+    settled.run()
+
+    assert not was_known
+    assert "new" in settled.by_subject()
+
+
+def test_a_mailbox_is_opened_once_a_day(settled: Holder, opened: list[str]) -> None:
+    pass_time(settled, timedelta(days=1))
+
+    settled.run()
+    settled.run()
+
+    assert sorted(opened) == ["INBOX", OTHER]
+
+
+def test_a_mailbox_whose_last_opening_is_not_known_or_lies_ahead_is_opened(settled: Holder, opened: list[str]) -> None:
+    positions: dict[str, dict[str, Any]] = settled.state["messages"]["mailboxes"]
+    del positions["INBOX"]["opened"]
+    positions[OTHER]["opened"] += 3600
+
+    settled.run()
+
+    assert sorted(opened) == ["INBOX", OTHER]
 
 
 def test_a_mailbox_that_was_made_anew_is_walked(settled: Holder, opened: list[str], server: Dovecot) -> None:
