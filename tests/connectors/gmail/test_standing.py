@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from imapclient import IMAPClient
 
 from connectors.gmail.client import Client
+from connectors.gmail.practice.server import CAPABILITIES
 from connectors.gmail.session import Selected, Session
 from pdpp_worker.connector import Record, State
-from tests.connectors.gmail.conftest import Holder
+from tests.connectors.gmail import gmail_server
+from tests.connectors.gmail.conftest import Holder, holder, skips
 from tests.connectors.gmail.dovecot import Dovecot
+from tests.connectors.gmail.gmail_server import DROP, GmailServer
 from tests.connectors.gmail.mails import written
+from tests.support.waiting import PATIENCE_S
 
 OTHER = "Reisen/Köln"
 
@@ -166,6 +171,35 @@ def test_a_mailbox_that_was_made_anew_is_walked(settled: Holder, opened: list[st
 
     assert set(opened) == {OTHER}
     assert "another answer" in settled.by_subject()
+
+
+def hangs_up(gmail: GmailServer, command: str) -> str | None:
+    return DROP if "RETURN" in command else None
+
+
+def is_silent(gmail: GmailServer, command: str) -> str | None:
+    if "RETURN" in command:
+        gmail.silence.wait(PATIENCE_S)
+    return None
+
+
+@pytest.mark.parametrize("fault", [hangs_up, is_silent])
+def test_a_server_that_fails_at_the_status_of_all_is_read_mailbox_by_mailbox(
+    gmail: GmailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[[GmailServer, str], str | None]
+) -> None:
+    monkeypatch.setattr("connectors.gmail.practice.server.CAPABILITIES", f"{CAPABILITIES} LIST-STATUS")
+    gmail.gmail = False
+    account = holder({**gmail.settings, "timeout_s": 1}, tmp_path, password=gmail_server.PASSWORD)
+    account.run()
+    gmail.add(written("new"))
+    gmail.faults.append(lambda command: fault(gmail, command))
+
+    said = account.run()
+
+    gmail.silence.set()
+    assert len(gmail.asked("RETURN")) == 1
+    assert skips(said) == {}
+    assert set(account.by_subject()) == {"new"}
 
 
 def test_a_server_that_refuses_the_status_of_all_is_read_mailbox_by_mailbox(
