@@ -38,7 +38,10 @@ class FileStore:
         with; they stay as they are.
         """
         if not self._is_open:
-            self.check_room(0)
+            if self._quota is not None:
+                with _usable(self.root):
+                    self.make_folder("")
+                self._quota.begin()
             self._open.enter_context(self.in_clear(kept=kept))
             self._is_open = True
         return self.root

@@ -159,6 +159,36 @@ def test_what_code_writes_by_itself_is_counted_while_it_waits(tmp_path: Path, mo
         check()
 
 
+def test_code_that_has_too_much_already_works_on_as_long_as_it_needs_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "_COUNT_EVERY_S", 0.0)
+    monkeypatch.setattr(quota, "_COUNT_SHARE", 0.0)
+    store = bounded(tmp_path / "7-mine")
+    store.root.mkdir()
+    _made(store.root / "old", 3 * KB)
+    check = store.with_look(lambda: None)
+    folder = store.open_directory()
+
+    _made(folder / "small")
+    check()
+
+    _made(folder / "new", 2 * KB)
+    with pytest.raises(StorageFull):
+        check()
+
+
+def test_a_file_that_is_refused_does_not_end_the_code_that_wanted_it_kept(tmp_path: Path) -> None:
+    store = bounded(tmp_path / "7-mine")
+    check = store.with_look(lambda: None)
+    store.open_directory()
+
+    with pytest.raises(StorageFull):
+        store.write("file", b"x" * 2 * MB)
+
+    check()
+
+
 ODD: dict[str, tuple[Callable[[Path], object], int]] = {
     "a hole": (lambda root: os.truncate(_made(root / "file"), 500 * MB), 4),
     "two names": (lambda root: (root / "b").hardlink_to(_made(root / "a", 100)), 100),
