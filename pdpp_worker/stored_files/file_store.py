@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -123,10 +123,11 @@ class FileStore:
     def draft(self) -> Iterator[Draft]:
         """A file that is begun in the block and has its name at the end; without one nothing is left of it."""
         draft = Draft(self, self.root)
-        try:
-            yield draft
-        finally:
-            draft.discard()
+        with nullcontext() if self._quota is None else self._quota.beside(draft.at):
+            try:
+                yield draft
+            finally:
+                draft.discard()
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
@@ -198,7 +199,7 @@ class Draft:
 
     def __init__(self, store: FileStore, root: Path) -> None:
         self._store, self._root = store, root
-        self._at = file_forms.unfinished_in(root)
+        self.at = file_forms.unfinished_in(root)
         self._beginning = b""
         self._size = 0
         self._keys: Keys | None = None
@@ -227,19 +228,19 @@ class Draft:
             if at_once:
                 os.fsync(file.fileno())
             file.close()
-            self._store.put_in_place(self._at, path, self._keys)
+            self._store.put_in_place(self.at, path, self._keys)
 
     def discard(self) -> None:
         """Leave nothing of it, unless it was kept."""
         if self._file is not None:
             self._file.close()
-            self._at.unlink(missing_ok=True)
+            self.at.unlink(missing_ok=True)
 
     def _begin(self) -> BinaryIO:
         """Open the file in the form in which it is written, which depends on its first bytes."""
         self._store.make_folder("")
         self._keys = self._store.keys_for(self._beginning)
-        self._file = file = file_forms.new_file(self._at)
+        self._file = file = file_forms.new_file(self.at)
         self._out = file if self._keys is None else SealedWriter(file, self._keys)
         self._out.write(self._beginning)
         return file

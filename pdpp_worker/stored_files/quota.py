@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pdpp_worker import trees
@@ -40,6 +41,7 @@ class Quota:
         self._is_counted = False
         """Whether `_used` was counted by this object, and not by an earlier one."""
         self._is_exact = True
+        self._drafts: set[Path] = set()
         self._next_count = 0.0
 
     def check(self, more: int) -> None:
@@ -74,6 +76,15 @@ class Quota:
         """Note that there is so much more, or less."""
         if self._used is not None:
             self._used = max(0, self._used + change)
+
+    @contextmanager
+    def beside(self, draft: Path) -> Iterator[None]:
+        """Leave a file that is being written out of the count inside the block: its writer adds it by `check`."""
+        self._drafts.add(draft)
+        try:
+            yield
+        finally:
+            self._drafts.discard(draft)
 
     def doubt(self) -> None:
         """Note that somebody else may write: the count is not kept for later."""
@@ -117,7 +128,8 @@ class Quota:
 
     def _count(self) -> int:
         began = time.monotonic()
-        self._used, self._is_counted = counted(self._root), True
+        drafts = sum(map(size_at, list(self._drafts)))
+        self._used, self._is_counted = max(0, counted(self._root) - drafts), True
         now = time.monotonic()
         self._next_count = now + max(_COUNT_EVERY_S, _COUNT_SHARE * (now - began))
         return self._used

@@ -104,6 +104,23 @@ def test_room_that_its_owner_has_made_is_seen_once_it_is_needed(tmp_path: Path) 
     assert second.size("b") == 900 * KB
 
 
+def test_a_count_while_a_file_is_written_holds_it_once(tmp_path: Path) -> None:
+    root = tmp_path / "7-mine"
+    first = bounded(root)
+    first.write("old", b"x" * 900 * KB)
+    first.close()
+    (root / "old").unlink()  # the kept count is too high, so that all is counted once it does not fit
+
+    store = bounded(root)
+    for name in ("a", "b"):
+        with store.draft() as draft:
+            for _ in range(5):
+                draft.write(b"x" * 100 * KB)
+            draft.keep(name)
+
+    assert counted(root) == 1000 * KB
+
+
 @dataclass
 class Disk:
     """A disk of 20 GB, as the system tells of it."""
