@@ -30,6 +30,7 @@ class FileStore:
         self._folders: set[str] = set()
         self._open = ExitStack()
         self._is_flushed, self._is_open = True, False
+        self._is_tidy = False
 
     def open_directory(self, kept: Collection[str] = ()) -> Path:
         """The connection's directory, which is made if it is missing, with all files in the clear until `close`.
@@ -39,8 +40,7 @@ class FileStore:
         """
         if not self._is_open:
             if self._quota is not None:
-                with _usable(self.root):
-                    self.make_folder("")
+                self._tidy()
                 self._quota.begin()
             self._open.enter_context(self.in_clear(kept=kept))
             self._is_open = True
@@ -48,7 +48,9 @@ class FileStore:
 
     def at(self, directory: Path) -> FileStore:
         """The files of another directory, kept as these are; for a part of this one that is reached in another way."""
-        return FileStore(directory, self._sealing, self._quota)
+        store = FileStore(directory, self._sealing, self._quota)
+        store._is_tidy = True
+        return store
 
     def with_look(self, check: Callable[[], None]) -> Callable[[], None]:
         """A check that also counts now and then what code has written by itself that has the directory open."""
@@ -63,9 +65,16 @@ class FileStore:
     def check_room(self, more: int) -> None:
         """See whether so many more bytes may be written."""
         if self._quota is not None:
+            self._tidy()
+            self._quota.check(more)
+
+    def _tidy(self) -> None:
+        """Make the directory and remove what a killed worker left unfinished in it, before all is counted."""
+        if not self._is_tidy:
             with _usable(self.root):
                 self.make_folder("")
-            self._quota.check(more)
+            file_forms.remove_unfinished(self.root)
+            self._is_tidy = True
 
     @contextmanager
     def in_clear(self, name: str = "", *, kept: Collection[str] = ()) -> Iterator[Path]:
@@ -227,8 +236,8 @@ class Draft:
             file.flush()
             if at_once:
                 os.fsync(file.fileno())
+            self._store.put_in_place(self.at, path, self._keys)  # locked, so that nobody takes it for left over
             file.close()
-            self._store.put_in_place(self.at, path, self._keys)
 
     def discard(self) -> None:
         """Leave nothing of it, unless it was kept."""

@@ -121,6 +121,20 @@ def test_a_count_while_a_file_is_written_holds_it_once(tmp_path: Path) -> None:
     assert counted(root) == 1000 * KB
 
 
+def test_what_a_killed_worker_left_unfinished_is_removed_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    root = tmp_path / "7-mine"
+    working = bounded(root)
+    with working.draft() as draft:
+        draft.write(b"x" * 100 * KB)
+        left = _made(file_forms.unfinished_in(root), 900)
+        (root / f"{file_forms.UNFINISHED}link").symlink_to(_made(tmp_path / "elsewhere"))
+
+        bounded(root).write("next", b"x" * 500 * KB)
+        draft.keep("file")
+
+    assert ((root / "file").exists(), left.exists(), (tmp_path / "elsewhere").exists()) == (True, False, True)
+
+
 @dataclass
 class Disk:
     """A disk of 20 GB, as the system tells of it."""
