@@ -92,7 +92,7 @@ class Quota:
 
     def close(self) -> None:
         """Keep the count for the next one, if it is exact."""
-        if self._used is not None and self._is_exact:
+        if self._used is not None and self._is_exact and self._root.is_dir():
             with suppress(OSError):  # without it the next one counts
                 forget(self._root)
                 with new_file(_kept_at(self._root)) as file:
