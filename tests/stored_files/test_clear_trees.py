@@ -191,6 +191,16 @@ def test_what_a_kill_left_in_the_clear_is_encrypted_without_a_slice(host: Host) 
     assert work(host)["run.sh"] == b"newer" + SECRET
 
 
+def test_a_slice_that_opens_one_file_leaves_noted_what_a_kill_left_beside_it(host: Host) -> None:
+    kill(host, leave)
+    with host.store().in_clear("marks") as path:
+        path.write_bytes(b"another")
+
+    resealing.seal_left(host.settings(NEW), 10.0)
+
+    assert SECRET not in host.on_disk()
+
+
 def test_while_somebody_works_there_all_stays_as_it_is(host: Host) -> None:
     kill(host, leave)
     store = host.store()
