@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from pdpp_worker.errors import ConfigurationError, UpstreamError
-from pdpp_worker.stored_files import replacing, resealing, tree_lock
+from pdpp_worker.local import locks
+from pdpp_worker.secret_keys import Keys
+from pdpp_worker.stored_files import file_forms, replacing, resealing, tree_lock
 from pdpp_worker.stored_files.sealing import MARK
 from tests.stored_files.conftest import NEW, OLD, SECRET, Host
 
@@ -227,6 +229,40 @@ def test_what_could_not_be_encrypted_in_time_is_by_the_next_call(host: Host) -> 
 
     resealing.seal_left(host.settings(NEW), 0.0)
     assert SECRET in host.on_disk()
+    resealing.seal_left(host.settings(NEW), 10.0)
+
+    assert SECRET not in host.on_disk()
+
+
+def test_no_slice_waits_while_files_are_read(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill(host, leave)
+    held: list[bool] = []
+    is_sealed = file_forms.is_sealed
+
+    def noted(path: Path) -> bool:
+        held.append(locks.is_locked(host.root.with_name(f"{host.root.name}{tree_lock.SUFFIX}")))
+        return is_sealed(path)
+
+    monkeypatch.setattr(file_forms, "is_sealed", noted)
+    resealing.seal_left(host.settings(NEW), 10.0)
+
+    assert (any(held), tree_lock.TreeLock(host.root).is_open) == (False, False)
+
+
+def test_what_a_kill_leaves_while_an_earlier_ones_files_are_encrypted_stays_noted(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill(host, leave)
+    seal_file = file_forms.seal_file
+
+    def once(path: Path, keys: Keys) -> Path:
+        monkeypatch.setattr(file_forms, "seal_file", seal_file)
+        kill(host, lambda directory: (directory / "a-first").write_bytes(SECRET))
+        return seal_file(path, keys)
+
+    monkeypatch.setattr(file_forms, "seal_file", once)
+    resealing.seal_left(host.settings(NEW), 10.0)
+    assert tree_lock.TreeLock(host.root).is_open
     resealing.seal_left(host.settings(NEW), 10.0)
 
     assert SECRET not in host.on_disk()
