@@ -14,9 +14,11 @@ import pytest
 
 from pdpp_worker.command.blob_server import BlobServer
 from pdpp_worker.command.blob_store import FOLDER, BlobStore
+from pdpp_worker.command.unkept_blobs import UnkeptBlobs
 from pdpp_worker.stored_files.file_forms import unfinished_in
 from pdpp_worker.stored_files.file_store import FileStore
 from pdpp_worker.stored_files.quota import Quota
+from tests.support.connectors import start
 
 QUERY = {
     "connector_id": "post-box",
@@ -34,7 +36,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlobServ
     bound = Quota(tmp_path, most_mb=0, free_mb=0)
     monkeypatch.setattr(bound, "_most", 16 * 1024)
     store = BlobStore(FileStore(tmp_path, quota=bound), blob_bytes=100)
-    with BlobServer(store, connector_id="post-box", connection_id="7", streams=["scans"]).serving() as one:
+    with BlobServer(
+        store, UnkeptBlobs(start(["scans"])), connector_id="post-box", connection_id="7", streams=["scans"]
+    ).serving() as one:
         yield one
 
 
