@@ -8,7 +8,7 @@ be an old one. So a conversation that an earlier export held in a newer version 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -33,11 +33,13 @@ from pdpp_worker.connector import (
     DetailGapRecovered,
     GapToClose,
     Message,
+    ProviderError,
     Reason,
     ResourceScope,
     ShapeError,
     Start,
     State,
+    StorageFull,
     UpstreamError,
     account_named,
     closed_as_absent,
@@ -77,6 +79,8 @@ class _Importer:
         self._children = children_in(self._streams)
         self._cursor = table(start.cursor("conversations"))
         self._kept = KeptFiles(context.stored)
+        self._full: StorageFull | None = None
+        """Why a file of the conversation that was told last is not kept."""
         self._keeps = context.settings.get("keep_files") is not False
         self._file_members: dict[str, str] = {}
         self._times = ExportTimes(self._cursor.get("export_times"))
@@ -132,10 +136,16 @@ class _Importer:
         key, flaw = _key(detail) or "", _flaw(detail)
         if detail.is_whole:
             yield from self._records(archive, key, detail)
-        if flaw is None:
-            yield from closed(key, gaps, keys_of(key, detail))
-        else:
-            yield from (still_missing(flaw, known) for known in gaps)
+        failure, streams = self._failure(flaw)
+        missing = [known for known in gaps if flaw is not None or known.stream in streams]
+        yield from (still_missing(failure, known) for known in missing if failure is not None)
+        yield from closed(key, [known for known in gaps if known not in missing], keys_of(key, detail))
+
+    def _failure(self, flaw: ProviderError | None) -> tuple[ProviderError | None, Sequence[str]]:
+        """Why something of a conversation is missing, and of which streams that hang on it."""
+        if flaw is None and self._full is not None:
+            return self._full, ["files"]
+        return flaw, self._children if flaw is not None else ()
 
     def _import(self, archive: Export, fingerprint: str) -> Iterator[Message]:
         saved = table(self._cursor.get("archive"))
@@ -188,16 +198,19 @@ class _Importer:
             yield from self._records(archive, key, detail)
         else:
             yield listed(key, detail.fields, self._now)
-        if with_messages and flaw is not None:
-            yield from gap(key, detail.fields, flaw, self._children)
-        elif flaw is not None:
+        failure, missing = self._failure(flaw)
+        if flaw is not None and not with_messages:
             yield skip("conversations", Reason.SHAPE_CHANGED, ResourceScope(resource_id=key), str(flaw))
-        else:
+        elif failure is not None:
+            yield from gap(key, detail.fields, failure, missing)
+        if flaw is None:
             self._times.note(key, detail.fields.get("update_time"))
         if with_messages:
-            yield from coverage(key, self._children, is_read=flaw is None)
+            for stream in self._children:
+                yield from coverage(key, [stream], is_read=stream not in missing)
 
     def _records(self, archive: Export, key: str, detail: Conversation) -> Iterator[Message]:
+        self._full = None
         held = partial(self._held, archive) if "files" in self._streams else None
         yield from (one for one in whole(key, {}, detail, self._now, held) if one.stream in self._streams)
 
@@ -205,8 +218,11 @@ class _Importer:
         """The bytes of a file, copied where the export holds them."""
         name = self._file_members.get(file)
         if name is not None and file not in self._kept:
-            with archive.open(name) as source:
-                self._kept.keep(file, source)
+            try:
+                with archive.open(name) as source:
+                    self._kept.keep(file, source)
+            except StorageFull as error:
+                self._full = error
         return self._kept.fields(file)
 
     def _state(self, fingerprint: str, position: int, *, through: bool) -> State:

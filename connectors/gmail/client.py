@@ -54,6 +54,9 @@ class _Greeted(imaplib.IMAP4):
     """The library's connection, which asks for the capabilities only where the greeting does not tell them."""
 
     def _get_capabilities(self) -> None:
+        if self._tls_established:
+            # Anybody on the way may have written what came in the clear (RFC 2595 3.1), answers to later commands too.
+            self.untagged_responses.clear()
         told = self.untagged_responses.pop("CAPABILITY", [None])[-1]
         if isinstance(told, bytes):
             self.capabilities = tuple(told.decode("ascii", "replace").upper().split())

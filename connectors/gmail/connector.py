@@ -187,6 +187,7 @@ class _Account:
                 yield from gaps.recovered(name, name, None)
         for name in names:
             if self._is_unchanged(name, gaps):
+                yield from self._left_closed(name)
                 continue
             try:
                 yield from self._mailbox(self._session.select(name), gaps, alone=len(names) == 1)
@@ -197,14 +198,21 @@ class _Account:
                     yield skip(stream, Reason.SOURCE_PARTITION_FAILED, partition(name), str(error))
 
     def _is_unchanged(self, name: str, gaps: MailboxGaps) -> bool:
-        saved, now = self._saved(name), self._told.get(name)
-        if saved is None or now is None or name in gaps.names:
+        saved, told = self._saved(name), self._told.get(name)
+        if saved is None or told is None or name in gaps.names:
             return False
-        return is_unchanged(saved, now, self._reader)
+        return is_unchanged(saved, told, self._reader, self._context.now())
+
+    def _left_closed(self, name: str) -> Iterator[Message]:
+        """Write down that agreed deletions are forgotten: no walk does it here, and they would be said again."""
+        saved = self._saved(name)
+        if saved is not None and self._positions[name].get("gone"):
+            yield self._checkpoint(name, saved)
 
     def _mailbox(self, selected: Selected, gaps: MailboxGaps, *, alone: bool) -> Iterator[Message]:
         saved = self._saved(self._slot(selected.name))
         position = beginning(saved, selected, self._session, self._reader.details)
+        position.opened = int(self._context.now().timestamp())
         box = Box(selected.name, selected.uidvalidity, self._session.speaks_gmail)
         walk = MailboxWalk(self._context, self._session, self._reader, box, selected, position, self._start.run_id)
         for message in walk.messages(lambda now: self._checkpoint(selected.name, now)):

@@ -9,11 +9,12 @@ from connectors.gmail import packed
 from connectors.gmail.client import Answer, Fetches
 from connectors.gmail.decoding import UUENCODED, undone
 from connectors.gmail.errors import SilentError
-from connectors.gmail.files import Files, Stored
+from connectors.gmail.files import Files, Partial, Stored
 from connectors.gmail.local.mime import Section
 from connectors.gmail.rows import Mail, path_of
 from connectors.gmail.source import beyond_header, has_parts
 from connectors.gmail.structure import Part
+from pdpp_worker.connector import StorageFull
 
 PIECE = 1024 * 1024
 """Bytes that are asked for at once: little enough for the slowest line to bring in time."""
@@ -48,27 +49,37 @@ class Downloads:
 
         Raises:
             TooLargeError: it is beyond the cap; nothing of it is kept.
+            StorageFull: there is no room for it; nothing of it is kept.
             ProviderError: it could not be fetched to its end; what came is kept for the next try.
         """
         limit = self._limit(part)
         if part.size is not None and part.size > limit:
             raise TooLargeError
         partial = self._files.partial(_name(message, part))
+        try:
+            self._files.check_room(_room(part) - partial.size)
+            is_empty = not self._complete(partial, message, part, limit)
+            chunks = self._headless(message, part) if is_empty else partial.chunks()
+            stored = self._files.keep(undone(chunks, part.encoding))
+        except (TooLargeError, StorageFull):
+            partial.discard()
+            raise
+        partial.discard()
+        return stored
+
+    def _complete(self, partial: Partial, message: Mail, part: Part, limit: float) -> int:
+        """Fetch the pieces that are missing; returns the bytes of all."""
         offset = partial.size
         while True:
             piece = self._piece(message, part, offset)
             partial.put(offset, piece)
             offset += len(piece)
             if offset > limit:
-                partial.discard()
                 raise TooLargeError
             if offset < (part.size or 0):
                 _check_goes_on(piece, part, offset)
             elif len(piece) < PIECE:
-                break
-        stored = self._files.keep(undone(partial.chunks() if offset else self._headless(message, part), part.encoding))
-        partial.discard()
-        return stored
+                return offset
 
     def take(self, message: Mail, part: Part, held: Section) -> tuple[Stored, dict[str, Any]]:
         """The part's content out of its message, which is held, and the fields of the files within.
@@ -103,7 +114,7 @@ class Downloads:
         return {"packed_as": kind, "files_within": self.unpacked(content)} if kind else {}
 
     def _limit(self, part: Part) -> float:
-        return self._cap * (_ENCODED if part.encoding in {"base64", *UUENCODED} else 1.0)
+        return self._cap * _as_encoded(part)
 
     def unpacked(self, content: bytes) -> list[dict[str, Any]]:
         """The files that are packed in content, kept as files."""
@@ -128,6 +139,16 @@ class Downloads:
         if answer is None:
             raise SilentError("the server told nothing of the message")
         return content(answer, part, offset)[:PIECE]
+
+
+def _as_encoded(part: Part) -> float:
+    return _ENCODED if part.encoding in {"base64", *UUENCODED} else 1.0
+
+
+def _room(part: Part) -> int:
+    """Bytes that a part takes while it is fetched, at least: as encoded, and decoded."""
+    size = part.size or 0
+    return size + int(size / _as_encoded(part))
 
 
 def _name(message: Mail, part: Part) -> str:

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from pdpp_worker.connector import AuthExpired, Challenged, ProviderError, Reason, ShapeError, Throttled, UpstreamError
+from pdpp_worker.connector import (
+    AuthExpired,
+    Challenged,
+    ProviderError,
+    Reason,
+    ShapeError,
+    StorageFull,
+    Throttled,
+    UpstreamError,
+)
 
 APP_PASSWORD = "create an app password (for Gmail: myaccount.google.com/apppasswords) or renew the OAuth token"  # noqa: S105
 
@@ -70,6 +79,10 @@ class SilentError(ShapeError):
 
 class HungUpError(LostError):
     """The server signs in and opens the mailbox, and twice hung up on this one command: it is the command's fault."""
+
+
+OF_ONE = (RefusedError, ShapeError, HungUpError, StorageFull)
+"""Failures that may be about one text or file alone: the others are read."""
 
 
 def typed(said: str, label: str) -> ProviderError | None:

@@ -81,6 +81,10 @@ class Files:
         """The download of that name, begun or not."""
         return Partial(self._store, hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest())
 
+    def check_room(self, size: int) -> None:
+        """Refuse so many bytes more where there is no room; raises StorageFull."""
+        self._store.check_room(size)
+
     def keep(self, chunks: Iterator[bytes]) -> Stored:
         """Store a file under the SHA-256 of its content; it is on the disk after the next `flush`."""
         digest, size = hashlib.sha256(), 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from connectors.gmail.client import Listed
-from connectors.gmail.errors import RefusedError, SilentError
+from connectors.gmail.errors import HungUpError, RefusedError, SilentError
 from connectors.gmail.fields import atom, checksum, mailbox_name
 from connectors.gmail.session import Selected, Session
 from pdpp_worker.connector import Context, Message, Record, ShapeError, Start, State
@@ -46,6 +46,8 @@ def listed(session: Session) -> list[Mailbox]:
 def listed_with_status(session: Session) -> tuple[list[Mailbox], dict[str, Selected]]:
     """All mailboxes by name, and what the server tells of each, as if it were opened, as far as it tells that at once.
 
+    A server that hangs up on that question, or has no answer in time, is asked for the list alone, by a new connection.
+
     Raises:
         ShapeError: there is none, although every account has an INBOX.
     """
@@ -53,7 +55,7 @@ def listed_with_status(session: Session) -> tuple[list[Mailbox], dict[str, Selec
         return listed(session), {}
     try:
         lines, told = session.ask("LIST", lambda one: _told(*one.list_with_status(_STATUS)))
-    except (RefusedError, ShapeError):
+    except (RefusedError, HungUpError, ShapeError):
         return listed(session), {}
     return _mailboxes(session, lines), told
 

@@ -99,6 +99,8 @@ class MailboxPosition:
     retold: int = 0
     witnesses: dict[str, int] = field(default_factory=dict)
     """By UID, a checksum of what never changes of the messages read last: by them the mailbox is known again."""
+    opened: int = 0
+    """When the mailbox was opened last, seconds since 1970; 0 where a cursor does not tell."""
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> MailboxPosition:
@@ -127,6 +129,7 @@ class MailboxPosition:
             form=value.get("form", 1),
             retold=value.get("retold", 0),
             witnesses=value.get("witnesses", {}),
+            opened=value.get("opened", 0),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -151,6 +154,7 @@ class MailboxPosition:
             "form": self.form,
             "retold": self.retold,
             "witnesses": self.witnesses,
+            "opened": self.opened,
         }
 
     def anew(self, uidvalidity: int, details: Sequence[str]) -> MailboxPosition:

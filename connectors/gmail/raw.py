@@ -12,7 +12,7 @@ from connectors.gmail.local.client import LocalClient, LocalMail, LocalSession
 from connectors.gmail.local.mime import Section
 from connectors.gmail.rows import Mail
 from connectors.gmail.structure import Part
-from pdpp_worker.connector import ShapeError
+from pdpp_worker.connector import ShapeError, StorageFull
 
 ITEMS = ("UID", "BODY.PEEK[]")
 AT_ONCE = 1024 * 1024
@@ -35,7 +35,7 @@ class Raws:
         self._limit = limit
         self._at_once = min(max(min(limit, SMALL), most), AT_ONCE) if limit else 0
         self._mails: dict[int, LocalMail] = {}
-        self._stored: dict[int, Stored] = {}
+        self._stored: dict[int, Stored | StorageFull] = {}
 
     def clear(self) -> None:
         """Forget the bundle before."""
@@ -68,7 +68,13 @@ class Raws:
             if all(_agrees(local, part) for part in (*message.parts.texts, *message.parts.attachments)):
                 self._mails[message.uid] = local
                 if told <= self._limit:
-                    self._stored[message.uid] = self._files.put(raw)
+                    self._stored[message.uid] = self._put(raw)
+
+    def _put(self, raw: bytes) -> Stored | StorageFull:
+        try:
+            return self._files.put(raw)
+        except StorageFull as error:
+            return error
 
     def raw(self, message: Mail) -> bytes | None:
         """The message as it stands, where it is held."""
@@ -90,8 +96,8 @@ class Raws:
         held = self._mails.get(message.uid)
         return LocalSession(LocalClient({message.uid: held})).ask if held else None
 
-    def kept(self, message: Mail) -> Stored | None:
-        """The message as a file; None where it is larger than the owner wants, or is not told.
+    def kept(self, message: Mail) -> Stored | StorageFull | None:
+        """The message as a file, or why there is no room for it; None where it is too large, or is not told.
 
         Raises:
             ProviderError: the connection failed as a whole.
@@ -103,6 +109,8 @@ class Raws:
             return None
         try:
             return self._downloads.fetch(message, Part("", "message/rfc822", "", None, size, None, None, ""))
+        except StorageFull as error:
+            return error
         except (RefusedError, ShapeError):
             return None
 

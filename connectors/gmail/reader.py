@@ -10,8 +10,8 @@ from connectors.gmail.asking import Asks, Found, Questions
 from connectors.gmail.bodies import Bodies, Text, body_row
 from connectors.gmail.client import Answer
 from connectors.gmail.download import Downloads, TooLargeError
-from connectors.gmail.errors import HungUpError, RefusedError, SilentError
-from connectors.gmail.files import Files
+from connectors.gmail.errors import OF_ONE, SilentError
+from connectors.gmail.files import Files, Stored
 from connectors.gmail.ledger import MessageEntry
 from connectors.gmail.outcome import Chosen, Outcome, everything
 from connectors.gmail.raw import ITEMS, SMALL, Raws
@@ -34,6 +34,7 @@ from pdpp_worker.connector import (
     Record,
     ShapeError,
     Start,
+    StorageFull,
     detail_coverage,
     gap_for,
 )
@@ -222,26 +223,27 @@ class Reader:
             return error
         try:
             return self._bodies.read(message, answer, self._raws.ask(message))
-        except (RefusedError, ShapeError, HungUpError) as failure:
+        except OF_ONE as failure:
             return failure
 
     def _message(self, message: Mail, text: Text | ProviderError) -> Generator[Message, None, int]:
-        """Tell a message and its text; returns 1 where the text is missing."""
+        """Tell a message and its text; returns 1 where the server did not give the text."""
         yield from self._met(message)
+        error = text if isinstance(text, ProviderError) else None
         if isinstance(text, Text):
             self._large |= {message.uid} if text.too_large else set()
-            kept = self._raws.kept(message)
-            row = {**message.row, "snippet": text.snippet(), "source": kept.as_json() if kept else None}
-            yield self._record("messages", message.key, row)
+            error = kept if isinstance(kept := self._raws.kept(message), StorageFull) else None
+            told = {"snippet": text.snippet(), "source": kept.as_json() if isinstance(kept, Stored) else None}
+            yield self._record("messages", message.key, {**message.row, **told})
         else:
             yield self._record("messages", message.key, message.row, partial=True)
         stream = "message_bodies" if "message_bodies" in self._details else "messages"
-        if isinstance(text, ProviderError):
-            yield self._gap(message.box, message.uid, message.gm, stream, message.key, text)
-        elif stream == "message_bodies":
+        if isinstance(text, Text) and stream == "message_bodies":
             yield self._record(stream, message.key, body_row(message, text))
-        yield detail_coverage(stream, "messages", message.key, is_read=isinstance(text, Text))
-        return isinstance(text, ProviderError)
+        if error is not None:
+            yield self._gap(message.box, message.uid, message.gm, stream, message.key, error)
+        yield detail_coverage(stream, "messages", message.key, is_read=error is None)
+        return error is not None and not isinstance(error, StorageFull)
 
     def _attachments(self, message: Mail, chosen: Chosen) -> Iterator[Message]:
         for index, part in enumerate(message.parts.attachments):
@@ -254,7 +256,7 @@ class Reader:
             except TooLargeError:
                 fetched = TOO_LARGE
                 self._large.add(message.uid)
-            except (RefusedError, ShapeError, HungUpError) as error:
+            except OF_ONE as error:
                 yield self._record("attachments", key, row, partial=True)
                 yield self._gap(message.box, message.uid, message.gm, "attachments", key, error)
                 yield detail_coverage("attachments", "messages", key, is_read=False)

@@ -198,7 +198,7 @@ def _resolution(
     failures: dict[tuple[str, str], DetailGap],
 ) -> Message:
     proof = key if known.stream == "messages" and key is not None else resource_of(known)
-    if (known.stream, proof) in proofs:
+    if (known.stream, proof) in proofs - failures.keys():
         return DetailGapRecovered(gap_id=known.gap_id, stream=known.stream, record_key=proof)
     failed = failures.get((known.stream, proof)) or next(iter(failures.values()), None)
     return DetailGap(

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from connectors.gmail.position import FORM, MailboxPosition
 from connectors.gmail.reader import Reader
 from connectors.gmail.session import Selected
 
+LONGEST_CLOSED_S = 24 * 3600
+"""A server may learn of what happened in a mailbox only when it opens it, so each is opened this often."""
 
-def is_unchanged(position: MailboxPosition, now: Selected, reader: Reader) -> bool:
+
+def is_unchanged(position: MailboxPosition, told: Selected, reader: Reader, now: datetime) -> bool:
     """Whether the server tells of a mailbox exactly what was read, and a walk would have nothing to ask or to say.
 
-    Only HIGHESTMODSEQ tells of changed flags, so a mailbox without it is walked.
+    Only HIGHESTMODSEQ tells of changed flags, so a mailbox without it is walked; so is one that was opened a day ago.
     """
+    # A moment in the future is a clock that was wrong.
+    if not 0 <= now.timestamp() - position.opened < LONGEST_CLOSED_S:
+        return False
     stands = (position.uidvalidity, position.uid, position.count, position.modseq)
-    told = (now.uidvalidity, now.uidnext - 1, now.exists, now.modseq)
-    return now.modseq is not None and stands == told and _is_settled(position, reader)
+    stand_now = (told.uidvalidity, told.uidnext - 1, told.exists, told.modseq)
+    return told.modseq is not None and stands == stand_now and _is_settled(position, reader)
 
 
 def _is_settled(position: MailboxPosition, reader: Reader) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pdpp_worker.command.blob_store import BlobStore, TooLargeError
+from pdpp_worker.command.unkept_blobs import UnkeptBlobs
 from pdpp_worker.errors import ConfigurationError, StorageFull
 
 PATH = "/v1/blobs"
@@ -34,9 +35,17 @@ class BlobServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, store: BlobStore, *, connector_id: str, connection_id: str, streams: Collection[str]) -> None:
+    def __init__(
+        self,
+        store: BlobStore,
+        unkept: UnkeptBlobs,
+        *,
+        connector_id: str,
+        connection_id: str,
+        streams: Collection[str],
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Upload)
-        self.store = store
+        self.store, self.unkept = store, unkept
         self.connector_id = connector_id
         self.connection_id = connection_id
         self.streams = frozenset(streams)
@@ -99,12 +108,17 @@ class _Upload(BaseHTTPRequestHandler):
         self._check_token()
         asked = {name: values[-1] for name, values in parse_qs(address.query).items()}
         self._check(asked)
+        of = asked["stream"], asked["record_key"]
         try:
             with self.server.storing:
                 blob = self.server.store.add(self._body())
+                self.server.unkept.keep(*of)
         except TooLargeError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from None
-        except (ConfigurationError, StorageFull) as error:
+        except StorageFull as error:
+            self.server.unkept.refuse(*of, str(error))
+            raise _RefusedError(HTTPStatus.INSUFFICIENT_STORAGE, str(error)) from None
+        except ConfigurationError as error:
             raise _RefusedError(HTTPStatus.INSUFFICIENT_STORAGE, str(error)) from None
         return {
             "object": "blob",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from pdpp_worker.stored_files.file_forms import remove_unfinished
 from pdpp_worker.stored_files.file_store import FileStore
 
 FOLDER = "attachments"
@@ -41,6 +42,7 @@ class BlobStore:
         self._files = files
         self._folder = files.root / FOLDER
         self._blob_bytes = blob_bytes
+        remove_unfinished(self._folder)
 
     @contextmanager
     def pinned(self) -> Iterator[None]:

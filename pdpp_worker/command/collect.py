@@ -18,7 +18,7 @@ from pdpp_worker.command.dialect.outgoing import encoded, start_line
 from pdpp_worker.command.dialect.reader import DialectReader
 from pdpp_worker.command.prepared_program import Program, prepared
 from pdpp_worker.command.stderr import ErrorLog
-from pdpp_worker.connector import Collect, Context, Start
+from pdpp_worker.connector import Collect, Context, Done, Start
 from pdpp_worker.errors import UpstreamError
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.secrets import Redactor
@@ -34,7 +34,10 @@ def collector(manifest: Manifest, folder: Path) -> Collect:
 
 def _collect(manifest: Manifest, folder: Path, start: Start, context: Context) -> Iterator[Item]:
     with prepared(manifest, folder, start, context) as program:
-        yield from _talk(manifest, program, start, context)
+        for item in _talk(manifest, program, start, context):
+            if isinstance(item, Done) and program.unkept is not None:
+                yield from program.unkept.messages()
+            yield item
 
 
 def _talk(manifest: Manifest, program: Program, start: Start, context: Context) -> Iterator[Item]:

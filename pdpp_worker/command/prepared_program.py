@@ -13,6 +13,7 @@ from pdpp_worker.command.connector_user import Account, borrowed
 from pdpp_worker.command.environment import command_line, environment_of
 from pdpp_worker.command.lent_files import lent, take_back
 from pdpp_worker.command.separation import Needs, Separation, separation
+from pdpp_worker.command.unkept_blobs import UnkeptBlobs
 from pdpp_worker.connector import Context, Start
 from pdpp_worker.errors import ConfigurationError, UpstreamError
 from pdpp_worker.protocol.manifest import Manifest
@@ -36,6 +37,8 @@ class Program:
     """Whether it has no network."""
     memory_bytes: int = 0
     """The most that it may have with all that it starts; 0: no limit."""
+    unkept: UnkeptBlobs | None = None
+    """The blobs that it wanted kept, and that were refused for room."""
 
 
 @contextmanager
@@ -61,11 +64,13 @@ def prepared(manifest: Manifest, folder: Path, start: Start, context: Context) -
         own: Mapping[str, str] = {}
         if account is not None:
             own = stack.enter_context(lent(files, account, kept=_kept(manifest)))
-        blobs = stack.enter_context(_blobs(manifest, context, is_lent=account is not None))
+        unkept = UnkeptBlobs(start)
+        blobs = stack.enter_context(_blobs(manifest, context, unkept, is_lent=account is not None))
         is_offline = manifest.name in get_settings().connectors_offline
         memory = get_settings().connector_memory_mb * 1024 * 1024
         every = {**environment, **own, **blobs}
-        yield Program(command, folder, every, [*secrets, *blobs.values()], account, decided.paths, is_offline, memory)
+        known = [*secrets, *blobs.values()]
+        yield Program(command, folder, every, known, account, decided.paths, is_offline, memory, unkept)
 
 
 def _account(stack: ExitStack, decided: Separation, context: Context) -> Account | None:
@@ -86,7 +91,7 @@ def _kept(manifest: Manifest) -> frozenset[str]:
 
 
 @contextmanager
-def _blobs(manifest: Manifest, context: Context, *, is_lent: bool) -> Iterator[Mapping[str, str]]:
+def _blobs(manifest: Manifest, context: Context, unkept: UnkeptBlobs, *, is_lent: bool) -> Iterator[Mapping[str, str]]:
     """Takes the run's blobs while the block lasts; a connector in our own form writes files itself."""
     if manifest.connector_key is None:
         yield {}
@@ -94,6 +99,7 @@ def _blobs(manifest: Manifest, context: Context, *, is_lent: bool) -> Iterator[M
     store = BlobStore(context.stored)
     server = BlobServer(
         store,
+        unkept,
         connector_id=manifest.connector_key,
         connection_id=context.occasion.connection_id,
         streams=[one.name for one in manifest.streams],

@@ -49,6 +49,7 @@ from pdpp_worker.errors import (
     NeedsOwner,
     ProviderError,
     ShapeError,
+    StorageFull,
     Throttled,
     UpstreamError,
 )
@@ -120,6 +121,7 @@ __all__ = [
     "SourceMember",
     "Start",
     "State",
+    "StorageFull",
     "Throttled",
     "TimeRange",
     "UnreadableDatabaseError",

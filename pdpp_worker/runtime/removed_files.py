@@ -16,7 +16,7 @@ from pdpp_worker.logs import get_logger
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import removals
 from pdpp_worker.store.engine import Database
-from pdpp_worker.stored_files import quota
+from pdpp_worker.stored_files import quota, tree_lock
 from pdpp_worker.stored_files.connection_files import files_root
 from pdpp_worker.stored_files.tree_lock import TreeLock
 
@@ -33,7 +33,10 @@ def remove(settings: Settings, db: Database, *, within_s: float = trees.REMOVE_S
     tick of the dispatcher, and by `connection remove` and `doctor`.
     """
     until = time.monotonic() + within_s
-    kept = [*_kept(files_root(settings)), *_kept(profile.root(settings))]
+    kept = {
+        *_kept(files_root(settings), quota.SUFFIX, tree_lock.SUFFIX),
+        *_kept(profile.root(settings), profile.SEALED),
+    }
     if not kept:
         return 0, []
     with db.begin() as connection:
@@ -55,12 +58,14 @@ def remove_lately(settings: Settings, db: Database, *, at_once: bool = False) ->
         remove(settings, db, within_s=_BESIDE_WORK_S)
 
 
-def _kept(root: Path) -> Iterator[tuple[int, Path]]:
-    """The directories of connections, by their ids."""
+def _kept(root: Path, *beside: str) -> Iterator[tuple[int, Path]]:
+    """The directories of connections, by their ids; also those of which nothing but a file with such an end is left."""
     for path in root.iterdir() if root.is_dir() else ():
         number = path.name.partition("-")[0]
-        if number.isdecimal() and (path.is_dir() or path.name.endswith(profile.SEALED)):
-            yield int(number), path.with_name(path.name.removesuffix(profile.SEALED))
+        if number.isdecimal() and path.is_dir():
+            yield int(number), path
+        elif number.isdecimal() and path.suffix in beside:
+            yield int(number), path.with_suffix("")
 
 
 def _remove(path: Path, until: float) -> str | None:
@@ -69,7 +74,8 @@ def _remove(path: Path, until: float) -> str | None:
         if path.parent.name == profile.ROOT:
             profile.remove_at(path)
         else:
-            trees.remove(path, within_s=until - time.monotonic())
+            if path.is_dir():
+                trees.remove(path, within_s=until - time.monotonic())
             TreeLock(path).remove()
             quota.forget(path)
     except Exception as error:  # noqa: BLE001 - a foreign program has filled it, and the caller has other work

@@ -29,15 +29,16 @@ def in_clear(root: Path, sealing: Sealing, name: str, kept: Collection[str]) -> 
         UpstreamError: somebody else used them all the while.
     """
     with _alone(sealing):
+        closes = not ((name or kept) and sealing.lock.is_open)  # what a killed worker left elsewhere stays noted
         if sealing.is_wanted:
             sealing.lock.note_open()
         if sealing.lock.is_marked:
-            _open_or_close(root, sealing, name, kept)
+            _open_or_close(root, sealing, name, kept, closes)
         try:
             yield
         finally:
             # All was opened, so a file that only looks like an encrypted one is the code's own.
-            _seal_quietly(root, sealing, name, kept, lambda path: file_forms.is_ours(path, sealing.keys()))
+            _seal_quietly(root, sealing, name, kept, closes, lambda path: file_forms.is_ours(path, sealing.keys()))
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def _alone(sealing: Sealing) -> Iterator[None]:
                 return
 
 
-def _open_or_close(root: Path, sealing: Sealing, name: str, kept: Collection[str]) -> None:
+def _open_or_close(root: Path, sealing: Sealing, name: str, kept: Collection[str], closes: bool) -> None:
     """Open all files; where one cannot be opened, close those again that were."""
     try:
         with Replacing(root) as opened:
@@ -60,12 +61,12 @@ def _open_or_close(root: Path, sealing: Sealing, name: str, kept: Collection[str
                 if file_forms.is_sealed(path):
                     opened.apply(path, partial(file_forms.open_file, keys=sealing.keys()))
     except (ConfigurationError, OSError) as error:
-        _seal_quietly(root, sealing, name, kept, file_forms.is_sealed)
+        _seal_quietly(root, sealing, name, kept, closes, file_forms.is_sealed)
         raise ConfigurationError(str(error)) from None
 
 
 def _seal_quietly(
-    root: Path, sealing: Sealing, name: str, kept: Collection[str], is_done: Callable[[Path], bool]
+    root: Path, sealing: Sealing, name: str, kept: Collection[str], closes: bool, is_done: Callable[[Path], bool]
 ) -> None:
     """Encrypt all that is in the clear, if that is wanted. A file that cannot be encrypted stays: it is the owner's."""
     if not sealing.is_wanted:
@@ -75,7 +76,8 @@ def _seal_quietly(
             for path in files_below(root, name, kept):
                 if not is_done(path):
                     sealed.apply(path, partial(file_forms.seal_file, keys=sealing.keys()))
-        sealing.lock.note_closed()
+        if closes:
+            sealing.lock.note_closed()
     except (ConfigurationError, OSError) as error:
         get_logger().error("files stay in the clear", directory=root.name, why=str(error))
 

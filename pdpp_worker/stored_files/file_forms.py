@@ -5,12 +5,13 @@ A file keeps its name in both forms. Content that would pass for the encrypted f
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -102,8 +103,34 @@ def unfinished_in(folder: Path) -> Path:
 
 
 def new_file(path: Path) -> BinaryIO:
-    """Open a file that is not there yet for writing; only its owner can read it."""
+    """Open a file that is not there yet for writing; only its owner can read it. It is locked until it is closed."""
     return cast("BinaryIO", open(path, "xb", opener=_privately))
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder, which may be missing; what is locked is being written.
+
+    A link that a program put there is not followed.
+    """
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            with os.scandir(opened) as found:
+                names = [one.name for one in found if one.name.startswith(UNFINISHED)]
+            for name in names:
+                _remove_unless_locked(name, opened)
+        finally:
+            os.close(opened)
+
+
+def _remove_unless_locked(name: str, folder: int) -> None:
+    with suppress(OSError):  # it is locked, or no file
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(file)
 
 
 @contextmanager
@@ -133,4 +160,7 @@ def _without_links(path: str, flags: int) -> int:
 
 
 def _privately(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    file = os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +30,7 @@ class FileStore:
         self._folders: set[str] = set()
         self._open = ExitStack()
         self._is_flushed, self._is_open = True, False
+        self._is_tidy = False
 
     def open_directory(self, kept: Collection[str] = ()) -> Path:
         """The connection's directory, which is made if it is missing, with all files in the clear until `close`.
@@ -38,14 +39,18 @@ class FileStore:
         with; they stay as they are.
         """
         if not self._is_open:
-            self.check_room(0)
+            if self._quota is not None:
+                self._tidy()
+                self._quota.begin()
             self._open.enter_context(self.in_clear(kept=kept))
             self._is_open = True
         return self.root
 
     def at(self, directory: Path) -> FileStore:
         """The files of another directory, kept as these are; for a part of this one that is reached in another way."""
-        return FileStore(directory, self._sealing, self._quota)
+        store = FileStore(directory, self._sealing, self._quota)
+        store._is_tidy = True
+        return store
 
     def with_look(self, check: Callable[[], None]) -> Callable[[], None]:
         """A check that also counts now and then what code has written by itself that has the directory open."""
@@ -60,9 +65,16 @@ class FileStore:
     def check_room(self, more: int) -> None:
         """See whether so many more bytes may be written."""
         if self._quota is not None:
+            self._tidy()
+            self._quota.check(more)
+
+    def _tidy(self) -> None:
+        """Make the directory and remove what a killed worker left unfinished in it, before all is counted."""
+        if not self._is_tidy:
             with _usable(self.root):
                 self.make_folder("")
-            self._quota.check(more)
+            file_forms.remove_unfinished(self.root)
+            self._is_tidy = True
 
     @contextmanager
     def in_clear(self, name: str = "", *, kept: Collection[str] = ()) -> Iterator[Path]:
@@ -120,10 +132,11 @@ class FileStore:
     def draft(self) -> Iterator[Draft]:
         """A file that is begun in the block and has its name at the end; without one nothing is left of it."""
         draft = Draft(self, self.root)
-        try:
-            yield draft
-        finally:
-            draft.discard()
+        with nullcontext() if self._quota is None else self._quota.beside(draft.at):
+            try:
+                yield draft
+            finally:
+                draft.discard()
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
@@ -195,7 +208,7 @@ class Draft:
 
     def __init__(self, store: FileStore, root: Path) -> None:
         self._store, self._root = store, root
-        self._at = file_forms.unfinished_in(root)
+        self.at = file_forms.unfinished_in(root)
         self._beginning = b""
         self._size = 0
         self._keys: Keys | None = None
@@ -223,20 +236,20 @@ class Draft:
             file.flush()
             if at_once:
                 os.fsync(file.fileno())
+            self._store.put_in_place(self.at, path, self._keys)  # locked, so that nobody takes it for left over
             file.close()
-            self._store.put_in_place(self._at, path, self._keys)
 
     def discard(self) -> None:
         """Leave nothing of it, unless it was kept."""
         if self._file is not None:
             self._file.close()
-            self._at.unlink(missing_ok=True)
+            self.at.unlink(missing_ok=True)
 
     def _begin(self) -> BinaryIO:
         """Open the file in the form in which it is written, which depends on its first bytes."""
         self._store.make_folder("")
         self._keys = self._store.keys_for(self._beginning)
-        self._file = file = file_forms.new_file(self._at)
+        self._file = file = file_forms.new_file(self.at)
         self._out = file if self._keys is None else SealedWriter(file, self._keys)
         self._out.write(self._beginning)
         return file

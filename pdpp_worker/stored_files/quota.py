@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pdpp_worker import trees
@@ -21,6 +22,8 @@ SUFFIX = ".bytes"
 _LEAST = 4096
 """Bytes that the smallest file and a directory take."""
 _MB = 1024 * 1024
+_SPARE = _MB
+"""Bytes that code which writes by itself may add where there is too much already."""
 _SHARE_OF_DISK = 10
 """No more than a tenth of a disk is left free: it may be a small one."""
 _COUNT_EVERY_S, _COUNT_SHARE = 5.0, 20.0
@@ -33,12 +36,13 @@ class Quota:
     def __init__(self, root: Path, *, most_mb: int, free_mb: int) -> None:
         """`most_mb`: of all files, MB of 1024² bytes; `free_mb`: what they leave free of the disk."""
         self._root, self._most, self._free = root, most_mb * _MB, free_mb * _MB
+        self._most_by_itself = self._most
         self._used: int | None = None
         self._is_counted = False
         """Whether `_used` was counted by this object, and not by an earlier one."""
         self._is_exact = True
+        self._drafts: set[Path] = set()
         self._next_count = 0.0
-        self._refusal: StorageFull | None = None
 
     def check(self, more: int) -> None:
         """Refuse so many more bytes beyond the bound, or any where the disk is nearly full; the directory is there.
@@ -46,27 +50,41 @@ class Quota:
         Raises:
             StorageFull: it does.
         """
-        why = self._disk_is_full() or self._is_beyond(more)
-        if why is not None:
-            self._refusal = StorageFull(why)
-            raise self._refusal
+        _refuse(self._disk_is_full() or self._is_beyond(more, self._most))
 
-    def look(self) -> None:
-        """Do so for code that writes by itself; cheap, so that it can be called during every wait.
+    def begin(self) -> None:
+        """Let code begin that writes by itself. Where there is too much already, it may do what needs no room.
 
         Raises:
-            StorageFull: there is too much by now, or something was refused since the last look.
+            StorageFull: the disk is nearly full.
         """
-        if self._refusal is not None:
-            raise self._refusal
+        _refuse(self._disk_is_full())
+        if self._is_beyond(0, self._most) is not None:
+            self._most_by_itself = self._known() + _SPARE
+
+    def look(self) -> None:
+        """Check what code has written by itself since `begin`; cheap, so that it can be called during every wait.
+
+        Raises:
+            StorageFull: there is too much by now, or the disk is nearly full.
+        """
         if self._most and time.monotonic() >= self._next_count:
             self._count()
-        self.check(0)
+        _refuse(self._disk_is_full() or self._is_beyond(0, self._most_by_itself))
 
     def add(self, change: int) -> None:
         """Note that there is so much more, or less."""
         if self._used is not None:
             self._used = max(0, self._used + change)
+
+    @contextmanager
+    def beside(self, draft: Path) -> Iterator[None]:
+        """Leave a file that is being written out of the count inside the block: its writer adds it by `check`."""
+        self._drafts.add(draft)
+        try:
+            yield
+        finally:
+            self._drafts.discard(draft)
 
     def doubt(self) -> None:
         """Note that somebody else may write: the count is not kept for later."""
@@ -74,7 +92,7 @@ class Quota:
 
     def close(self) -> None:
         """Keep the count for the next one, if it is exact."""
-        if self._used is not None and self._is_exact:
+        if self._used is not None and self._is_exact and self._root.is_dir():
             with suppress(OSError):  # without it the next one counts
                 forget(self._root)
                 with new_file(_kept_at(self._root)) as file:
@@ -93,10 +111,10 @@ class Quota:
             "(PDPP_FILES_FREE_MB); make room"
         )
 
-    def _is_beyond(self, more: int) -> str | None:
-        if not self._most or self._known() + more <= self._most:
+    def _is_beyond(self, more: int, most: int) -> str | None:
+        if not most or self._known() + more <= most:
             return None
-        if not self._is_counted and self._count() + more <= self._most:  # its owner may have made room meanwhile
+        if not self._is_counted and self._count() + more <= most:  # its owner may have made room meanwhile
             return None
         return (
             f"the files in {self._root} would be {(self._known() + more) / _MB:,.1f} MB, and PDPP_CONNECTION_FILES_MB "
@@ -110,10 +128,16 @@ class Quota:
 
     def _count(self) -> int:
         began = time.monotonic()
-        self._used, self._is_counted = counted(self._root), True
+        drafts = sum(map(size_at, list(self._drafts)))
+        self._used, self._is_counted = max(0, counted(self._root) - drafts), True
         now = time.monotonic()
         self._next_count = now + max(_COUNT_EVERY_S, _COUNT_SHARE * (now - began))
         return self._used
+
+
+def _refuse(why: str | None) -> None:
+    if why is not None:
+        raise StorageFull(why)
 
 
 def forget(root: Path) -> None:

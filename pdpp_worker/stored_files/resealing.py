@@ -74,13 +74,15 @@ def seal_left(settings: Settings, within_s: float) -> Resealed:
 
 
 def _one_left(root: Path, make: Make, outcome: Resealed, until: float) -> None:
-    """Encrypt the files of one directory, and note that once all are."""
+    """Encrypt the files of one directory, and note that once all are; a slice that begins there waits for no walk."""
+    lock, failed = TreeLock(root), len(outcome.left)
     try:
+        seen = lock.version()
         _one_tree(root, make, outcome, marks=False, wait_s=0.0, until=until)
-        lock = TreeLock(root)
-        with lock.held(timeout_s=0.0):
-            if all(map(file_forms.is_sealed, files_below(root))):
-                lock.note_closed()
+        if len(outcome.left) == failed and time.monotonic() < until:
+            with lock.held(timeout_s=0.0):
+                if lock.version() == seen:  # nobody has opened any since
+                    lock.note_closed()
     except (ConfigurationError, OSError) as error:
         outcome.left.append(str(error))
 

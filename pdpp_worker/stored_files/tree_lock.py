@@ -86,6 +86,10 @@ class TreeLock:
         except FileNotFoundError:
             return False
 
+    def version(self) -> int:
+        """Another number each time that something was noted."""
+        return self._path.stat().st_mtime_ns
+
     def note_open(self) -> None:
         """Note that they are, in one step: a kill must not leave the file empty."""
         with self._path.open("r+b", buffering=0) as file:

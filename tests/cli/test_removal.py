@@ -16,6 +16,7 @@ from pdpp_worker.runtime import removed_files
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.connections import ConnectionRow
+from pdpp_worker.stored_files import quota, tree_lock
 from pdpp_worker.stored_files.connection_files import files_dir
 from tests.cli.conftest import Cli
 from tests.support.backlog import missing
@@ -142,6 +143,19 @@ def test_another_host_removes_what_it_keeps(
 
     assert (gone, left) == (2, [])
     assert [path.exists() for path in kept] == [False, False]
+
+
+def test_its_name_is_not_left_beside_its_directory(
+    cli: Cli, scenario: Scenario, settings: Settings, row: ConnectionRow
+) -> None:
+    files, _ = keep_files(settings, row)
+    cli.ok("connection", "remove", "mine", "--yes")
+    late = [files.with_name(f"{files.name}{suffix}") for suffix in (quota.SUFFIX, tree_lock.SUFFIX)]
+    for path in late:  # by a slice that was still at work
+        path.touch()
+
+    assert removed_files.remove(settings, scenario.db) == (1, [])
+    assert [path.exists() for path in late] == [False, False]
 
 
 def test_a_directory_that_no_removal_names_is_left_alone(scenario: Scenario, settings: Settings) -> None:

@@ -14,8 +14,11 @@ import pytest
 
 from pdpp_worker.command.blob_server import BlobServer
 from pdpp_worker.command.blob_store import FOLDER, BlobStore
+from pdpp_worker.command.unkept_blobs import UnkeptBlobs
+from pdpp_worker.stored_files.file_forms import unfinished_in
 from pdpp_worker.stored_files.file_store import FileStore
 from pdpp_worker.stored_files.quota import Quota
+from tests.support.connectors import start
 
 QUERY = {
     "connector_id": "post-box",
@@ -33,7 +36,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlobServ
     bound = Quota(tmp_path, most_mb=0, free_mb=0)
     monkeypatch.setattr(bound, "_most", 16 * 1024)
     store = BlobStore(FileStore(tmp_path, quota=bound), blob_bytes=100)
-    with BlobServer(store, connector_id="post-box", connection_id="7", streams=["scans"]).serving() as one:
+    with BlobServer(
+        store, UnkeptBlobs(start(["scans"])), connector_id="post-box", connection_id="7", streams=["scans"]
+    ).serving() as one:
         yield one
 
 
@@ -110,6 +115,16 @@ def test_what_is_beyond_the_room_of_its_connection_is_refused(server: BlobServer
     assert {status for status, _ in answers[:2]} == {200}
     assert answers[-1][0] == 507
     assert "PDPP_CONNECTION_FILES_MB" in answers[-1][1]["error"]["message"]
+
+
+def test_what_a_killed_run_left_of_a_blob_is_removed(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    left = unfinished_in(tmp_path / FOLDER)
+    left.write_bytes(b"x")
+
+    BlobStore(FileStore(tmp_path))
+
+    assert not left.exists()
 
 
 def test_mime_type_and_place_in_the_record_may_be_left_out(server: BlobServer) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from pdpp_worker.errors import ConfigurationError, UpstreamError
-from pdpp_worker.stored_files import replacing, resealing, tree_lock
+from pdpp_worker.local import locks
+from pdpp_worker.secret_keys import Keys
+from pdpp_worker.stored_files import file_forms, replacing, resealing, tree_lock
 from pdpp_worker.stored_files.sealing import MARK
 from tests.stored_files.conftest import NEW, OLD, SECRET, Host
 
@@ -191,6 +193,16 @@ def test_what_a_kill_left_in_the_clear_is_encrypted_without_a_slice(host: Host) 
     assert work(host)["run.sh"] == b"newer" + SECRET
 
 
+def test_a_slice_that_opens_one_file_leaves_noted_what_a_kill_left_beside_it(host: Host) -> None:
+    kill(host, leave)
+    with host.store().in_clear("marks") as path:
+        path.write_bytes(b"another")
+
+    resealing.seal_left(host.settings(NEW), 10.0)
+
+    assert SECRET not in host.on_disk()
+
+
 def test_while_somebody_works_there_all_stays_as_it_is(host: Host) -> None:
     kill(host, leave)
     store = host.store()
@@ -217,6 +229,40 @@ def test_what_could_not_be_encrypted_in_time_is_by_the_next_call(host: Host) -> 
 
     resealing.seal_left(host.settings(NEW), 0.0)
     assert SECRET in host.on_disk()
+    resealing.seal_left(host.settings(NEW), 10.0)
+
+    assert SECRET not in host.on_disk()
+
+
+def test_no_slice_waits_while_files_are_read(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill(host, leave)
+    held: list[bool] = []
+    is_sealed = file_forms.is_sealed
+
+    def noted(path: Path) -> bool:
+        held.append(locks.is_locked(host.root.with_name(f"{host.root.name}{tree_lock.SUFFIX}")))
+        return is_sealed(path)
+
+    monkeypatch.setattr(file_forms, "is_sealed", noted)
+    resealing.seal_left(host.settings(NEW), 10.0)
+
+    assert (any(held), tree_lock.TreeLock(host.root).is_open) == (False, False)
+
+
+def test_what_a_kill_leaves_while_an_earlier_ones_files_are_encrypted_stays_noted(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill(host, leave)
+    seal_file = file_forms.seal_file
+
+    def once(path: Path, keys: Keys) -> Path:
+        monkeypatch.setattr(file_forms, "seal_file", seal_file)
+        kill(host, lambda directory: (directory / "a-first").write_bytes(SECRET))
+        return seal_file(path, keys)
+
+    monkeypatch.setattr(file_forms, "seal_file", once)
+    resealing.seal_left(host.settings(NEW), 10.0)
+    assert tree_lock.TreeLock(host.root).is_open
     resealing.seal_left(host.settings(NEW), 10.0)
 
     assert SECRET not in host.on_disk()

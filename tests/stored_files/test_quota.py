@@ -104,6 +104,37 @@ def test_room_that_its_owner_has_made_is_seen_once_it_is_needed(tmp_path: Path) 
     assert second.size("b") == 900 * KB
 
 
+def test_a_count_while_a_file_is_written_holds_it_once(tmp_path: Path) -> None:
+    root = tmp_path / "7-mine"
+    first = bounded(root)
+    first.write("old", b"x" * 900 * KB)
+    first.close()
+    (root / "old").unlink()  # the kept count is too high, so that all is counted once it does not fit
+
+    store = bounded(root)
+    for name in ("a", "b"):
+        with store.draft() as draft:
+            for _ in range(5):
+                draft.write(b"x" * 100 * KB)
+            draft.keep(name)
+
+    assert counted(root) == 1000 * KB
+
+
+def test_what_a_killed_worker_left_unfinished_is_removed_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    root = tmp_path / "7-mine"
+    working = bounded(root)
+    with working.draft() as draft:
+        draft.write(b"x" * 100 * KB)
+        left = _made(file_forms.unfinished_in(root), 900)
+        (root / f"{file_forms.UNFINISHED}link").symlink_to(_made(tmp_path / "elsewhere"))
+
+        bounded(root).write("next", b"x" * 500 * KB)
+        draft.keep("file")
+
+    assert ((root / "file").exists(), left.exists(), (tmp_path / "elsewhere").exists()) == (True, False, True)
+
+
 @dataclass
 class Disk:
     """A disk of 20 GB, as the system tells of it."""
@@ -157,6 +188,36 @@ def test_what_code_writes_by_itself_is_counted_while_it_waits(tmp_path: Path, mo
 
     with pytest.raises(StorageFull):
         check()
+
+
+def test_code_that_has_too_much_already_works_on_as_long_as_it_needs_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "_COUNT_EVERY_S", 0.0)
+    monkeypatch.setattr(quota, "_COUNT_SHARE", 0.0)
+    store = bounded(tmp_path / "7-mine")
+    store.root.mkdir()
+    _made(store.root / "old", 3 * KB)
+    check = store.with_look(lambda: None)
+    folder = store.open_directory()
+
+    _made(folder / "small")
+    check()
+
+    _made(folder / "new", 2 * KB)
+    with pytest.raises(StorageFull):
+        check()
+
+
+def test_a_file_that_is_refused_does_not_end_the_code_that_wanted_it_kept(tmp_path: Path) -> None:
+    store = bounded(tmp_path / "7-mine")
+    check = store.with_look(lambda: None)
+    store.open_directory()
+
+    with pytest.raises(StorageFull):
+        store.write("file", b"x" * 2 * MB)
+
+    check()
 
 
 ODD: dict[str, tuple[Callable[[Path], object], int]] = {

@@ -132,6 +132,24 @@ def test_a_blob_is_kept_beside_the_record_that_names_it(commands: Commands, post
     assert (scan["sha256"], scan["size_bytes"], kept.read_text()) == (kept.name, 6, "pixels")
 
 
+def test_a_blob_that_there_is_no_room_for_is_a_gap_until_it_is_kept(commands: Commands, post_box: PostBox) -> None:
+    settings = commands.settings
+    commands.settings = settings.model_copy(update={"connection_files_mb": 1})
+    post_box.write("3", json.dumps({"text": "three", "pages": [1], "scan": "x" * 2_000_000}))
+
+    run = commands.run()
+
+    assert (run["status"], set(commands.held("letters"))) == ("partially_completed", {"1", "2", "3"})
+    assert ("letters", {"resource_id": "3"}, "storage_full") in [
+        (one["stream"], one["scope"], one["reason"]) for one in commands.gaps()
+    ]
+    commands.settings = settings
+    commands.elapse()
+    commands.run()
+    assert commands.held("letters")["3"]["scan"]["size_bytes"] == 2_000_000
+    assert {one["stream"] for one in commands.gaps() if one["status"] == "open"} == {"pages"}
+
+
 def test_a_run_that_nobody_watches_says_so(commands: Commands, post_box: PostBox) -> None:
     commands.run()
 

@@ -15,9 +15,10 @@ import pytest
 from connectors.chatgpt.connector import collect
 from pdpp_worker.connector import BatchScope, DetailGapRecovered, GapToClose, Inventory, Record
 from pdpp_worker.stored_files.file_store import FileStore
+from pdpp_worker.stored_files.quota import Quota
 from tests.support.connectors import context, start
 
-from .conftest import TREES, Holder, gaps, members, online, skips
+from .conftest import TREES, Holder, gaps, members, online, skips, to_close
 from .test_archive import conversation
 from .test_lying_provider import T0, account, detail, item
 
@@ -144,6 +145,25 @@ def test_the_bytes_of_files_that_messages_name_are_copied_once(tmp_path: Path) -
     assert (absent["name"], absent["path"]) == ("file-3.pdf", None)
     assert members(said)["*.pdf"] == ("collected", 1)
     assert members(said)["*.png"] == ("declared", 1)
+
+
+def test_a_file_that_there_is_no_room_for_is_a_gap_until_there_is_and_keeps_nothing_else_out(tmp_path: Path) -> None:
+    files = {f"file-{number}.pdf": b"x" * size for number, size in ((1, 2_000_000), (2, 10))}
+    told = [with_files("file-1"), {**with_files("file-2"), "id": "c2"}]
+    holder = reader(export(tmp_path / "export.zip", **{"conversations.json": told}, **files))
+    root = tmp_path / "held"
+    holder.context = replace(holder.context, stored=FileStore(root, quota=Quota(root, most_mb=1, free_mb=0)))
+
+    found = gaps(holder.run(STREAMS))
+
+    assert [(one.stream, one.record_key, one.reason) for one in found] == [("files", "c1", "storage_full")]
+    assert [row["path"] is None for row in holder.held("files").values()] == [True, False]
+    again = holder.run(STREAMS, gaps=to_close(found), recovery_only=True)
+    assert [(one.gap_id, one.reason) for one in gaps(again)] == [("1", "storage_full")]
+    holder.context = replace(holder.context, stored=FileStore(root))
+    said = holder.run(STREAMS, gaps=to_close(found), recovery_only=True)
+    assert [one.gap_id for one in said if isinstance(one, DetailGapRecovered)] == ["1"]
+    assert all(row["path"] for row in holder.held("files").values())
 
 
 def test_no_file_is_copied_where_the_owner_does_not_want_it(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views import stream_views, wait_views
+from pdpp_worker.stored_files.quota import Quota
 from tests.connectors.gmail.conftest import FILE
 from tests.connectors.gmail.gmail_server import PASSWORD, GmailServer
 from tests.connectors.gmail.mails import written
@@ -246,16 +247,36 @@ def test_a_day_that_is_over_lets_the_run_go_on(
     assert (result.status, len(account.held("messages"))) == ("succeeded", 1)
 
 
-def test_mail_that_there_is_no_room_for_is_told_so_and_comes_once_there_is(
+def test_a_file_that_there_is_no_room_for_keeps_nothing_else_out_and_comes_once_there_is(
     gmail: GmailServer, settings: Settings, db: Database, redis: Redis
 ) -> None:
     gmail.add(written("plan", files={"plan.bin": FILE * 2}))
+    gmail.add(written("small", files={"small.bin": b"x" * 1000}))
     account = Account(gmail, settings.model_copy(update={"connection_files_mb": 1}), db, redis)
 
     assert account.run() == "partially_completed"
-    assert account.reasons() == {"storage_full"}
+    assert (account.reasons(), account.open_gaps()) == ({"storage_full"}, 1)
+    assert [account.run(), len(account.held("messages")), len(account.held("message_bodies"))] == ["succeeded", 2, 2]
+    assert {row.get("hydration_status") for row in account.held("attachments").values()} == {None, "hydrated"}
     account.allow(settings)
     account.make_gaps_due()
 
     assert account.run() == "succeeded"
-    assert (len(account.held("attachments")), account.open_gaps()) == (1, 0)
+    assert (len(account.held("attachments")), account.open_gaps()) == (2, 0)
+
+
+def test_with_no_room_at_all_every_mail_is_told_with_its_text_and_its_files_are_gaps(
+    gmail: GmailServer, settings: Settings, db: Database, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        gmail.add(written(f"mail {number}", files={"small.bin": b"x" * 1000}))
+    account = Account(gmail, settings, db, redis)
+    with monkeypatch.context() as patch:
+        patch.setattr(Quota, "_disk_is_full", lambda _: "the disk is full")
+        assert account.run() == "partially_completed"
+
+    assert (account.reasons(), account.open_gaps()) == ({"storage_full"}, 24)
+    assert {row["body_text"].strip() for row in account.held("message_bodies").values()} == {"Good morning."}
+    account.make_gaps_due()
+    assert (account.run(), account.open_gaps()) == ("succeeded", 0)
+    assert all(row["source"] for row in account.held("messages").values())

@@ -5,9 +5,11 @@ cannot be read), `stamp` and `scan` (text to upload).
 """
 
 import hashlib
+import http
 import json
 import os
 import sys
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -24,8 +26,8 @@ def record(stream: str, key: object, data: dict[str, object]) -> None:
     say("RECORD", stream=stream, key=str(key), data=data, emitted_at="2026-03-02T08:00:00")
 
 
-def upload(letter: int, content: bytes) -> dict[str, object]:
-    """Store a blob; the answer is what the record refers to."""
+def upload(letter: int, content: bytes) -> dict[str, object] | None:
+    """Store a blob; the answer is what the record refers to, or none where there is no room for it."""
     query = {
         "connector_id": os.environ["PDPP_CONNECTOR_ID"],
         "connector_instance_id": os.environ["PDPP_CONNECTOR_INSTANCE_ID"],
@@ -37,8 +39,13 @@ def upload(letter: int, content: bytes) -> dict[str, object]:
         data=content,
         headers={"authorization": f"Bearer {os.environ['PDPP_OWNER_TOKEN']}"},
     )
-    with urllib.request.urlopen(request) as answer:  # noqa: S310 - likewise
-        blob = json.load(answer)
+    try:
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - likewise
+            blob = json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code != http.HTTPStatus.INSUFFICIENT_STORAGE:
+            raise
+        return None
     if blob["sha256"] != hashlib.sha256(content).hexdigest():
         raise ValueError("the blob is not what was sent")
     return {name: blob[name] for name in ("blob_id", "mime_type", "size_bytes", "sha256")}
@@ -65,10 +72,11 @@ def main() -> None:
     state = start["state"] or {}
     seen, stamps = state.get("letters", {}).get("newest", 0), state.get("stamps", {}).get("count", 0)
     gaps = {one["record_key"]: one for one in start["detail_gaps"] if one["status"] == "pending"}
+    unkept = {int(one["record_key"]) for one in start["detail_gaps"] if one["stream"] == "letters"}
     keys: dict[str, list[int]] = {"hydrated_keys": [], "gap_keys": []}
     for path in sorted(Path(os.environ["POST_BOX_DIR"]).glob("letters/*.json")):
         letter = int(path.stem)
-        if letter <= seen and letter not in gaps:
+        if letter <= seen and letter not in {*gaps, *unkept}:
             continue
         try:
             given = json.loads(path.read_text())
