@@ -18,7 +18,7 @@ from tests.support import border
 from tests.support.databases import Databases
 from tests.support.fleet import environment
 from tests.support.order import dealt
-from tests.support.process_state import forget
+from tests.support.process_state import forget, lead_app
 from tests.support.servers import servers
 
 __all__ = ["servers"]
@@ -113,13 +113,11 @@ def settings(database_url: str, servers: EmbeddedServers, tmp_path_factory: pyte
 
 @pytest.fixture
 def own_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """These settings for everything in this process that reads them from the environment, as the Celery app does.
-
-    The app keeps its broker for as long as the process lives: it is the same for every test.
-    """
+    """These settings for everything in this process that reads them from the environment, and for the Celery app."""
     for name, value in environment(settings).items():
         if name.startswith("PDPP_"):
             monkeypatch.setenv(name, value)
     get_settings.cache_clear()
+    lead_app(get_settings())
     yield
     get_settings.cache_clear()
