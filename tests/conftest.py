@@ -118,6 +118,6 @@ def own_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iter
         if name.startswith("PDPP_"):
             monkeypatch.setenv(name, value)
     get_settings.cache_clear()
-    lead_app(get_settings())
+    lead_app()
     yield
     get_settings.cache_clear()

@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 
 import structlog
+from kombu import pools
 
 from pdpp_worker.local.endpoints import resolve
-from pdpp_worker.settings import Settings, get_settings
+from pdpp_worker.settings import get_settings
 from pdpp_worker.tasks.app import app
 from pdpp_worker.tasks.broker import broker_settings
 
@@ -25,10 +26,12 @@ def forget() -> None:
         logging.getLogger(library).setLevel(logging.NOTSET)
 
 
-def lead_app(settings: Settings) -> None:
-    """Give the Celery app these settings' broker: it keeps the one that it was first used with, by whatever test."""
+def lead_app() -> None:
+    """Give the Celery app the broker of the environment: it keeps the one that it was first used with, by any test."""
+    settings = get_settings()
     wanted = broker_settings(settings, resolve(settings).broker_url.get_secret_value())
     if app.conf.broker_url != wanted["broker_url"]:
         app.conf.update(wanted)
-        app.pool.force_close_all()
+        pools.reset()
         app._pool = app.amqp._producer_pool = None
+    get_settings.cache_clear()
