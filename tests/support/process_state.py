@@ -5,7 +5,9 @@ A command that a test runs in this process configures logging, and settings are 
 
 from __future__ import annotations
 
+import gc
 import logging
+import warnings
 
 import structlog
 from kombu import pools
@@ -32,6 +34,14 @@ def lead_app() -> None:
     wanted = broker_settings(settings, resolve(settings).broker_url.get_secret_value())
     if app.conf.broker_url != wanted["broker_url"]:
         app.conf.update(wanted)
+        _drop_pools()
+    get_settings.cache_clear()
+
+
+def _drop_pools() -> None:
+    """Close the connections to the broker of before; one that is closed by nobody is closed here, and told by none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
         pools.reset()
         app._pool = app.amqp._producer_pool = None
-    get_settings.cache_clear()
+        gc.collect()
