@@ -64,13 +64,19 @@ def test_a_query_that_is_left_is_closed_with_the_next_question(database: Foreign
     assert database._reader._dropped == [49]
 
 
-def test_the_next_rows_of_a_query_that_is_walked_are_read_before_they_are_asked_for(path: Path) -> None:
+def reading_on(path: Path) -> TableReader:
+    """A reader that has given the first rows of query 1, and has read the next ones ahead."""
     reader = TableReader()
     reader.database(f"file:{path}?mode=ro", LONGEST_VALUE, LONGEST_SEARCH_S)
     reader.query(1, "SELECT n FROM long ORDER BY n", [])
     reader.more(1)
-
     reader.read_ahead()
+    return reader
+
+
+def test_the_next_rows_of_a_query_that_is_walked_are_read_before_they_are_asked_for(path: Path) -> None:
+    reader = reading_on(path)
+
     reader.parts[1].close()
 
     assert reader.more(1).rows[0] == (2 * MOST_ROWS,)
@@ -78,11 +84,7 @@ def test_the_next_rows_of_a_query_that_is_walked_are_read_before_they_are_asked_
 
 
 def test_what_was_read_ahead_of_a_query_goes_with_it(path: Path) -> None:
-    reader = TableReader()
-    reader.database(f"file:{path}?mode=ro", LONGEST_VALUE, LONGEST_SEARCH_S)
-    reader.query(1, "SELECT n FROM long ORDER BY n", [])
-    reader.more(1)
-    reader.read_ahead()
+    reader = reading_on(path)
 
     reader.drop(1)
 

@@ -78,7 +78,7 @@ class Commands(Scenario):
         return [int(line) for file in files for line in file.read_text().split()]
 
     def still_there(self) -> list[int]:
-        """Those of them that run at this moment; one that was killed and that nobody has reaped does not."""
+        """Find those that run now; one that was killed, and that nobody has reaped, does not run."""
         assert self.marked
         return [pid for pid in self.marked if _runs(pid)]
 
