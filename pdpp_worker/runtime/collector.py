@@ -111,11 +111,11 @@ class Collector:
 
     def _take_all(self, messages: Iterable[Message]) -> None:
         look_at, touch, pending = 0.0, self._limits.heartbeat.touch, self._handler.pending
-        give_way = self._committer.precedence.give_way
+        give_way, take = self._committer.precedence.give_way, self._take
         for count, message in enumerate(messages, start=1):
             give_way()
             now = touch()
-            self._take(message)
+            take(message)
             if now < look_at and type(message) is Record and not self._is_full(pending, count):
                 continue
             look_at = now + _LOOK_S

@@ -18,6 +18,7 @@ from pdpp_worker.runtime.quick_turns import QUICK_TURNS
 from pdpp_worker.store import leases
 from pdpp_worker.store.batch import Batch, Spent
 from pdpp_worker.store.commit import Committed, Ending, commit_batch, why_unstorable
+from pdpp_worker.store.novelty import Novelty
 from pdpp_worker.store.precedence import Precedence
 
 
@@ -45,6 +46,7 @@ class Committer:
         self._limits = opened.limits
         self._tracked = set(opened.handler.unresolved)
         self._under_way: tuple[_Sent, Future[Committed]] | None = None
+        self._novelty = Novelty()
         self.precedence = Precedence()
         """Of a commit over the connector's thread."""
         self.taken_at = opened.begun_at
@@ -141,6 +143,7 @@ class Committer:
             walk=opened.plan.walk,
             versions=opened.settings.record_versions,
             precedence=self.precedence,
+            novelty=self._novelty,
             ending=ending,
         )
 

@@ -21,6 +21,7 @@ from pdpp_worker.store.effects import Effect, GapReport, Row, without_outdated
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.gaps import apply
 from pdpp_worker.store.gaps.retry_policy import RetryPolicy
+from pdpp_worker.store.novelty import Novelty
 from pdpp_worker.store.precedence import Precedence
 from pdpp_worker.store.records import Written, write_records
 from pdpp_worker.store.values import storable
@@ -132,10 +133,11 @@ def commit_batch(
     versions: int = 0,
     ending: Ending | None = None,
     precedence: Precedence | None = None,
+    novelty: Novelty | None = None,
 ) -> Committed:
     """Write a batch whole or not at all; its checkpoints speak for the streams of the `walk`. `children` says which
     deletions reach further. Of each record that changes, so many `versions` are kept. `ending`: of the last batch.
-    `precedence`: over a thread that makes the next one.
+    `precedence`: over a thread that makes the next one. `novelty`: of the slice.
 
     Raises:
         LeaseLostError: another worker holds the connection; nothing was written.
@@ -147,7 +149,7 @@ def commit_batch(
         written, fates = dict[str, Written](), dict[str, Fates]()
         ids = claim.connection_id, claim.run_id
         for stream, rows in batch.records.items():
-            written[stream] = write_records(connection, *ids, stream, rows, fates, versions)
+            written[stream] = write_records(connection, *ids, stream, rows, fates, versions, novelty)
         _carry_on(connection, claim, fates, children)
         _note_doubts(connection, claim, batch.records, fates)
         _write_rejections(connection, claim, batch.rejections)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from struct import Struct
 
 from pdpp_worker.store.batch import RecordRow
+from pdpp_worker.store.values import DIGEST_BYTES
 
 COLUMNS = (
     "connection_id, stream, key, data, raw, content_hash, version, version_digits, partial, emitted_at, deleted_at, "
@@ -20,14 +21,13 @@ _END = b"\xff\xff"
 _NO = -1
 """The length of a field that is NULL."""
 _NULL = b"\xff\xff\xff\xff"
-_DIGEST_BYTES = 16
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _DAY_S, _S = 86_400, 1_000_000
 _length = Struct(">i").pack
 _json_head = Struct(">ib").pack
 _float = Struct(">id").pack
 _moment = Struct(">iq").pack
-_usual = Struct(f">ii{_DIGEST_BYTES}sidi").pack
+_usual = Struct(f">ii{DIGEST_BYTES}sidi").pack
 """The fields from raw to digits of nearly all rows: a digest and a version, and NULL in the others."""
 _JSONB_FORM = 1
 _FLAGS = {False: b"\0\0\0\x01\0", True: b"\0\0\0\x01\x01"}
@@ -42,8 +42,8 @@ def blocks(connection_id: int, run_id: int, stream: str, rows: Iterable[RecordRo
     for row in rows:
         key, text, raw, digest, version, emitted_at, deleted, partial, digits, _ = row
         name = key.encode()
-        if raw is None and version is not None and digits is None and len(digest) == _DIGEST_BYTES:
-            middle = _usual(_NO, _DIGEST_BYTES, digest, 8, version, _NO)
+        if raw is None and version is not None and digits is None and len(digest) == DIGEST_BYTES:
+            middle = _usual(_NO, DIGEST_BYTES, digest, 8, version, _NO)
         else:
             middle = _middle(raw, digest, version, digits)
         body = _json_head(len(text) + 1, _JSONB_FORM) if text else _NULL

@@ -1,26 +1,24 @@
 """Where a record is written.
 
-Keys and hashes that the table holds are looked up in one statement; rows that change nothing go no further. New rows go
-through COPY straight into the table: the lease of the connection is locked in this transaction, so nobody else adds
-rows of it. Changed rows go through COPY into a temporary table and one UPDATE.
+The keys of a batch are looked up in one statement; rows that change nothing go no further. New rows go through COPY
+straight into the table: the lease of the connection is locked in this transaction, so nobody else adds rows of it.
+Changed rows go through COPY into a temporary table and one UPDATE.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-import orjson
 from psycopg import Cursor
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection
 
-from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.store import record_versions
 from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.copy_rows import COLUMNS, blocks
-from pdpp_worker.store.values import exact_json
-from pdpp_worker.store.versions import Content, Fates, StoredVersion, apply_rows, fates_of, news
+from pdpp_worker.store.held_records import Place, as_json, contents_of, standings, versions_of
+from pdpp_worker.store.novelty import Novelty
+from pdpp_worker.store.versions import NEW, Fates, apply_rows, fates_of, news
 
 
 class Written(NamedTuple):
@@ -30,19 +28,6 @@ class Written(NamedTuple):
     unchanged: int
 
 
-# The keys come as one JSON text: an array of thousands of parameters is dear to write and to plan for.
-_HASHES = """
-    SELECT key, CASE WHEN deleted_at IS NULL AND NOT partial THEN content_hash END FROM records
-    WHERE connection_id = %s AND stream = %s AND key = ANY (ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
-"""
-_HELD = """
-    SELECT key, content_hash, version, deleted_at IS NOT NULL, partial, version_digits FROM records
-    WHERE connection_id = %s AND stream = %s AND key = ANY (ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
-"""
-_DATA = """
-    SELECT key, coalesce(convert_from(raw, 'UTF8'), data::text), partial FROM records
-    WHERE connection_id = %s AND stream = %s AND key = ANY (ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))
-"""
 # Without the table's NOT NULL: a deletion has no content of its own.
 _STAGE = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged ON COMMIT DELETE ROWS AS SELECT * FROM records WITH NO DATA
@@ -73,70 +58,72 @@ def write_records(
     rows: list[RecordRow],
     fates: dict[str, Fates] | None = None,
     versions: int = 0,
+    novelty: Novelty | None = None,
 ) -> Written:
     """Write one stream's rows of a batch, in their order, and count what changed. `fates` is filled, by stream. Of each
-    record that changes, so many earlier `versions` are kept.
+    record that changes, so many earlier `versions` are kept. `novelty`: of the slice.
     """
+    novelty = Novelty() if novelty is None else novelty
     with _cursor(connection) as cursor:
-        place = cursor, connection_id, stream
-        hashes = _hashes(*place, {row.key for row in rows})
-        numbered = news(rows, hashes)
-        held = _held(*place, {row.key for _, row in numbered if row.key in hashes})
-        contents = _contents(*place, {row.key for _, row in numbered if row.partial})
-        played = apply_rows(numbered, held, contents)
-        new = [row for key, row in played.changed.items() if key not in held]
-        changed = [row for key, row in played.changed.items() if key in held]
-        _copy(cursor, "records", connection_id, run_id, stream, new)
-        if changed:
-            cursor.execute(_STAGE)
-            _copy(cursor, "staged", connection_id, run_id, stream, changed)
-            record_versions.keep(cursor, versions)
-            cursor.execute(_CHANGE)
-            cursor.execute("TRUNCATE staged")
-        _queue(cursor, connection_id, stream, [row.key for row in (*new, *changed)])
+        place = Place(cursor, connection_id, stream)
+        if not novelty.expects(stream, rows) or not _add_unseen(connection, place, run_id, rows):
+            return _look_and_write(place, run_id, rows, fates, versions, novelty)
     if fates is not None:
-        fates[stream] = fates_of(played, held)
+        fates[stream] = Fates([], {}, {}, [])
+    return Written(len(rows), 0)
+
+
+def _add_unseen(connection: Connection, place: Place, run_id: int, rows: list[RecordRow]) -> bool:
+    """Write rows of which none is held; whether that is so. Otherwise nothing is written."""
+    try:
+        with connection.begin_nested():
+            _copy(place, "records", run_id, rows)
+    except UniqueViolation:
+        return False
+    _queue(place, [row.key for row in rows])
+    return True
+
+
+def _look_and_write(
+    place: Place, run_id: int, rows: list[RecordRow], fates: dict[str, Fates] | None, versions: int, novelty: Novelty
+) -> Written:
+    """Look up what is held for the rows, and write those that change anything."""
+    found = standings(place, rows)
+    novelty.learn(place.stream, are_new=found == NEW * len(rows))
+    numbered = news(rows, found)
+    held = versions_of(place, {row.key for position, row in numbered if found[position] != NEW})
+    contents = contents_of(place, {row.key for _, row in numbered if row.partial})
+    played = apply_rows(numbered, held, contents)
+    new = [row for key, row in played.changed.items() if key not in held]
+    changed = [row for key, row in played.changed.items() if key in held]
+    _copy(place, "records", run_id, new)
+    _change(place, run_id, changed, versions)
+    _queue(place, [row.key for row in (*new, *changed)])
+    if fates is not None:
+        fates[place.stream] = fates_of(played, held)
     return Written(played.flushed, len(rows) - played.flushed)
 
 
-def _queue(cursor: Cursor[Any], connection_id: int, stream: str, keys: list[str]) -> None:
+def _change(place: Place, run_id: int, rows: list[RecordRow], versions: int) -> None:
+    if rows:
+        place.cursor.execute(_STAGE)
+        _copy(place, "staged", run_id, rows)
+        record_versions.keep(place.cursor, versions)
+        place.cursor.execute(_CHANGE)
+        place.cursor.execute("TRUNCATE staged")
+
+
+def _queue(place: Place, keys: list[str]) -> None:
     """Let the indexer know what changed."""
     if keys:
-        cursor.execute(_TO_INDEX, (connection_id, stream, _as_json(keys)))
+        place.cursor.execute(_TO_INDEX, (place.connection_id, place.stream, as_json(keys)))
 
 
-def _hashes(cursor: Cursor[Any], connection_id: int, stream: str, keys: Iterable[str]) -> dict[str, bytes | None]:
-    cursor.execute(_HASHES, (connection_id, stream, _as_json(list(keys))), binary=True)
-    return dict(cursor.fetchall())
-
-
-def _held(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collection[str]) -> dict[str, StoredVersion]:
-    if not keys:
-        return {}
-    cursor.execute(_HELD, (connection_id, stream, _as_json(list(keys))), binary=True)
-    return {row[0]: StoredVersion._make(row[1:]) for row in cursor.fetchall()}
-
-
-def _as_json(keys: list[str]) -> str:
-    """Keys as JSON; those with half surrogate pairs need the longer way."""
-    try:
-        return orjson.dumps(keys).decode()
-    except orjson.JSONEncodeError:
-        return exact_json(keys)
-
-
-def _contents(cursor: Cursor[Any], connection_id: int, stream: str, keys: Collection[str]) -> dict[str, Content]:
-    if not keys:
-        return {}
-    cursor.execute(_DATA, (connection_id, stream, _as_json(list(keys))), binary=True)
-    return {key: Content(json.loads(text, parse_float=exact_float), partial) for key, text, partial in cursor}
-
-
-def _copy(cursor: Cursor[Any], table: str, connection_id: int, run_id: int, stream: str, rows: list[RecordRow]) -> None:
+def _copy(place: Place, table: str, run_id: int, rows: list[RecordRow]) -> None:
     if not rows:
         return
-    with cursor.copy(f"COPY {table} ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
-        for block in blocks(connection_id, run_id, stream, rows):
+    with place.cursor.copy(f"COPY {table} ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
+        for block in blocks(place.connection_id, run_id, place.stream, rows):
             copy.write(block)
 
 

@@ -29,7 +29,8 @@ BINARY_BYTES = 250_000_000
 LONG_TEXT, _ITEM_BYTES = 16_000_000, 12
 """A text below this many bytes always fits; an item of a list takes about so many bytes more than its text."""
 
-_DIGEST_BYTES = 16
+DIGEST_BYTES = 16
+"""Length of the digest of a record's content."""
 _SHORT_BYTES = 65_536
 """A text of up to so many bytes is copied into memory of its own: orjson's are the beginning of 4 KiB or more, whose
 rest would stay unused beside each text that is kept."""
@@ -79,7 +80,7 @@ def encode(data: Any) -> Encoded:
     if quick.rfind(b"\\u0000") >= 0 or not _is_plain(data):
         return _encode_with_care(data)
     text = quick if len(quick) > _SHORT_BYTES else b"".join((quick, b""))
-    return _encoded((text, None, blake2b(text, digest_size=_DIGEST_BYTES).digest()))
+    return _encoded((text, None, blake2b(text, digest_size=DIGEST_BYTES).digest()))
 
 
 def _encode_with_care(data: Any) -> Encoded:
@@ -222,7 +223,7 @@ def _fit(text: str) -> str:
 
 
 def _digest(encoded: bytes) -> bytes:
-    return blake2b(encoded, digest_size=_DIGEST_BYTES).digest()
+    return blake2b(encoded, digest_size=DIGEST_BYTES).digest()
 
 
 def _why(error: Exception) -> str:

@@ -12,6 +12,9 @@ from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.store.batch import RecordRow
 from pdpp_worker.store.values import encode
 
+NEW, SAME, OTHER = "012"
+"""The standing of a row's key: not held; held with this very content, whole; held otherwise."""
+
 
 class StoredVersion(NamedTuple):
     """The version of a key that the table holds, or that this batch brought before the row at hand."""
@@ -68,16 +71,16 @@ def fates_of(played: AppliedRows, held: Mapping[str, StoredVersion]) -> Fates:
     )
 
 
-def news(rows: Sequence[RecordRow], hashes: Mapping[str, bytes | None]) -> list[Numbered]:
+def news(rows: Sequence[RecordRow], found: str) -> list[Numbered]:
     """The rows that may change anything. A record whose content is held whole changes nothing.
 
-    `hashes`: held keys to the digest of their content; None where that is deleted or partial. Where a key comes twice,
-    what is held for it may change in between, so all rows count.
+    `found`: the standing of each row's key. Where a key comes twice, what is held for it may change in between,
+    so all rows count.
     """
     numbered = enumerate(rows)
-    if not hashes or len({row.key for row in rows}) < len(rows):
+    if SAME not in found or len({row.key for row in rows}) < len(rows):
         return list(numbered)
-    return [(position, row) for position, row in numbered if row.deleted or hashes.get(row.key) != row.digest]
+    return [(position, row) for position, row in numbered if row.deleted or found[position] != SAME]
 
 
 def apply_rows(

@@ -128,7 +128,8 @@ def test_a_removal_while_a_worker_commits_its_first_batch(scenario: Scenario, mo
         monkeypatch.setattr("pdpp_worker.store.commit.write_records", owner.before(write_records))
 
         assert scenario.slice(run_id) is None
-        assert owner.result() == 1
+        assert owner.result() >= 1  # one of the next commit may come before the owner wakes up
+    assert scenario.rows("SELECT 1 FROM records") == []
 
 
 def test_a_run_that_ends_while_another_is_asked_for_is_not_taken_for_the_active_one(scenario: Scenario) -> None:
