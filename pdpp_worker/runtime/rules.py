@@ -160,7 +160,11 @@ def instant_of(text: str | None, *, zoned: bool = True) -> datetime | None:
 def place_among_versions(value: Any) -> tuple[float | None, str | None]:
     """A record's place among its versions by its cursor field: a time, Unix s, or the digits of a number."""
     if isinstance(value, str):
-        instant = instant_of(value)
+        try:
+            read = datetime.fromisoformat(value)
+        except ValueError:
+            return None, None
+        instant = read if read.tzinfo is UTC else instant_of(value)  # nearly all are in UTC
         return None if instant is None else instant.timestamp(), None
     moment = moment_of(value)
     return (moment, None) if moment is None else (None, str(value))

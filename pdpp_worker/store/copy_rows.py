@@ -15,7 +15,7 @@ COLUMNS = (
     "first_run_id, last_run_id"
 )
 
-_BLOCK_BYTES = 128 * 1024
+BLOCK_BYTES = 128 * 1024
 _BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
 _NO = -1
@@ -49,7 +49,7 @@ def blocks(connection_id: int, run_id: int, stream: str, rows: Iterable[RecordRo
         body = _json_head(len(text) + 1, _JSONB_FORM) if text else _NULL
         parts += (head, _length(len(name)), name, body, text, middle, _end(partial, deleted, emitted_at), tail)
         size += len(text)
-        if size >= _BLOCK_BYTES:
+        if size >= BLOCK_BYTES:
             yield b"".join(parts)
             parts, size = [], 0
     yield b"".join((*parts, _END))

@@ -7,9 +7,11 @@ of silence the server is asked, over a second connection, whether it still works
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
+from socket import AF_UNIX, SO_SNDBUF, SOL_SOCKET, socket
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -25,6 +27,9 @@ ANSWER_S = 5.0
 _IS_AT_WORK = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
 _OWN_PID = "SELECT pg_backend_pid()"
 
+WAITING_BYTES = 1024 * 1024
+"""Bytes that a server of this machine may be sent before it reads them; the system may allow fewer."""
+
 T = TypeVar("T")
 
 
@@ -33,6 +38,16 @@ class _Question(psycopg.Connection[Any]):
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         return super().wait(gen, interval, ANSWER_S if timeout is None else min(timeout, ANSWER_S))
+
+
+def widen(number: int) -> None:
+    """Let a socket of this machine take in more, so that COPY's next block is made while the server works.
+
+    The system widens one of TCP by itself, and no more once it was told a size.
+    """
+    with socket(fileno=os.dup(number)) as ours:
+        if ours.family == AF_UNIX:
+            ours.setsockopt(SOL_SOCKET, SO_SNDBUF, WAITING_BYTES)
 
 
 class WatchedConnection(psycopg.Connection[Any]):
@@ -50,6 +65,7 @@ class WatchedConnection(psycopg.Connection[Any]):
         """Connect with these parameters of libpq and psycopg."""
         connection = cls.connect(**parameters)
         connection.parameters = parameters
+        widen(connection.pgconn.socket)
         return connection
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
