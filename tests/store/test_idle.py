@@ -112,7 +112,7 @@ def test_who_needs_a_connection_while_idle_ones_are_closed_waits_for_none(db: Da
 
     assert served == [1]
     assert resting.pool.checkedout() == 0
-    assert connections(db) == 0
+    until(lambda: connections(db) == 0)
     resting.dispose()
 
 
