@@ -41,27 +41,35 @@ def measure(module: str, *arguments: str, python: str = sys.executable) -> Measu
 def main(module: str, *arguments: str) -> None:
     """Load, and print what it took; the processor time of its own children counts."""
     load = import_module(module).load
-    began, cpu = time.perf_counter(), _cpu_s()
+    began, cpu = time.perf_counter(), cpu_s()
     load(*arguments)
-    print(json.dumps(asdict(Measure(time.perf_counter() - began, _cpu_s() - cpu, peak_rss()))))
+    print(json.dumps(asdict(Measure(time.perf_counter() - began, cpu_s() - cpu, peak_rss()))))
 
 
 def peak_rss() -> int:
-    """Most memory this process, or one of its children, has held, bytes.
+    """Most memory this process, or one of its children, has held, bytes."""
+    return max(own_peak_rss(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _UNIT)
+
+
+def own_peak_rss() -> int:
+    """Most memory this process has held, bytes.
 
     Linux counts into `ru_maxrss` what the parent held when it started this process; VmHWM is this program's alone.
     """
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _UNIT
-    if _STATUS.exists():
-        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
-        return max(int(line.split()[1]) * 1024, children)
-    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT, children)
+    return peak_of(_STATUS) if _STATUS.exists() else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
+
+
+def peak_of(status: Path) -> int:
+    """Most memory that a process has held, by its status in /proc, bytes. Raises StopIteration for one that is over."""
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 _UNIT = 1 if sys.platform == "darwin" else 1024
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
+    """Processor time of this process, and of its children that are over, s."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 

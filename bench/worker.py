@@ -16,7 +16,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bench.alone import peak_rss
+from bench.alone import cpu_s
+from bench.memory import watched
 from pdpp_worker import logs
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.errors import NotFoundError
@@ -46,7 +47,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the run ended, its time and the worker's processor time (s), and the worker's peak RSS (bytes)."""
+    """How the run ended, its time and processor time (s), and its peak RSS (bytes): of the worker and its children."""
 
     status: str
     slices: int
@@ -82,15 +83,16 @@ def main(database_url: str, redis_url: str) -> None:
     logs.configure(settings)
     db, redis = Database(database_url), connect(redis_url, settings.broker_timeout_s)
     row = _connection(settings, db, job)
-    began, cpu = time.perf_counter(), time.process_time()
-    run_id, _ = request_run(db, row, trigger="manual")
-    while (result := run_slice(settings, db, redis, run_id, stopping=lambda: False)) and result.status is None:
-        continue
-    seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    began, cpu = time.perf_counter(), cpu_s()
+    with watched() as memory:
+        run_id, _ = request_run(db, row, trigger="manual")
+        while (result := run_slice(settings, db, redis, run_id, stopping=lambda: False)) and result.status is None:
+            continue
+    seconds, used = time.perf_counter() - began, cpu_s() - cpu
     with db.begin() as connection:
         view = run_views.one(connection, run_id)
     counts = view.slices, view.records_flushed, view.records_unchanged
-    outcome = Outcome(view.status, *counts, seconds, cpu_s, peak_rss())
+    outcome = Outcome(view.status, *counts, seconds, used, memory.peak_rss)
     print(json.dumps(asdict(outcome)))
     redis.close()
     db.close()

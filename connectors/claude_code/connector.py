@@ -7,6 +7,7 @@ from errno import ENOTDIR
 from functools import partial
 from pathlib import Path
 
+from connectors.claude_code.apart import transcripts
 from connectors.claude_code.documents import (
     DOCUMENTS,
     MEMORY_NOTES,
@@ -28,7 +29,6 @@ from connectors.claude_code.records import ATTACHMENTS, MESSAGES, SESSIONS, SUBA
 from connectors.claude_code.recover import Recovery
 from connectors.claude_code.stream_counts import describe_os_error
 from connectors.claude_code.tree import Tree, scan
-from connectors.claude_code.walk import TranscriptWalk
 from pdpp_worker.connector import (
     WHOLE_STREAM,
     Context,
@@ -116,7 +116,8 @@ def _walk_projects(
         yield from _skip_all(asked, text)
         return None
     if factory.wanted:
-        yield from TranscriptWalk(factory, tree, start.cursor(SESSIONS), _rejected_sessions(start)).run()
+        rejected = list(_rejected_sessions(start))
+        yield from transcripts(factory, tree, start.cursor(SESSIONS), rejected, context)
     sets = {MEMORY_NOTES: notes_documents, SUBAGENTS: subagents_documents}
     for stream in sorted(sets.keys() & wanted):
         yield from walk_documents(factory, stream, sets[stream](factory.root, tree), start.cursor(stream))

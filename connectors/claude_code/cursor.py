@@ -97,6 +97,11 @@ class TranscriptProgress:
         return (self.size, self.mtime_ms) == (found.size, found.mtime_ms)
 
     @property
+    def position(self) -> int:
+        """The byte from which on the file is read, if it was not rewritten."""
+        return 0 if self.check == _ANEW else self.offset
+
+    @property
     def is_unfinished(self) -> bool:
         """Whether the file was left at a last line without its end."""
         return self.size > self.offset

@@ -39,6 +39,19 @@ class TranscriptWalk:
         self._walked = 0
         self._unfinished = 0
 
+    @property
+    def unread_bytes(self) -> int:
+        """The bytes that the walk will read, about."""
+        transcripts = sum(found.size - self._read_before(found) for found in self._tree.transcripts)
+        results = (files for files in self._tree.results.values() if group_key(files[0]) not in self._cursor.results)
+        return transcripts + sum(found.size for files in results for found in files)
+
+    def _read_before(self, found: Found) -> int:
+        entry = self._entries.get(file_key(found))
+        if entry is None:
+            return 0
+        return found.size if entry.covers(found) else min(entry.position, found.size)
+
     def run(self) -> Iterator[Message]:
         """Every message of the walk; a STATE now and then, and one at the end."""
         yield from self._unlisted()

@@ -4,8 +4,8 @@
 
 A job and its answer are frames: eight bytes of length, then the bytes. An answer that is no bytes goes as JSON. A class
 in place of the function makes an object that is called; it is asked for `is_open`, and a child whose object is open
-does not end while it waits. Between two jobs it may `read_ahead`. Else the child ends when no job comes for a while,
-and in any case when its input ends. It holds no secret: its environment is empty.
+does not end while it waits. Between two jobs it may `read_ahead`, and again where that returns true. Else the child
+ends when no job comes for a while, and in any case when its input ends. It holds no secret: its environment is empty.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(name: str, memory_bytes: str, cpu_s: str) -> None:
         answers.write(LENGTH.pack(len(answer)))
         answers.write(answer)
         answers.flush()
-        _read_ahead(function, float(cpu_s))
+        _read_ahead(function, sys.stdin.buffer, float(cpu_s))
 
 
 def _next_job(jobs: BinaryIO, function: object) -> bytes | None:
@@ -63,12 +63,14 @@ def _answer(function: Callable[[bytes], Any], job: bytes) -> bytes:
         os._exit(OUT_OF_MEMORY)
 
 
-def _read_ahead(function: Any, cpu_s: float) -> None:
-    """Let an object that can do so make its next answer while its parent works on this one."""
-    if read_ahead := getattr(function, "read_ahead", None):
+def _read_ahead(function: Any, jobs: BinaryIO, cpu_s: float) -> None:
+    """Let an object that can do so make its next answers while its parent works on this one."""
+    read_ahead = getattr(function, "read_ahead", bool)
+    goes_on = True
+    while goes_on:
         _allow_cpu(cpu_s)
         try:
-            read_ahead()
+            goes_on = read_ahead() and not select.select([jobs], [], [], 0)[0]
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
 

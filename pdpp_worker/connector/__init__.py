@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pdpp_worker.clock import going_on_from
+from pdpp_worker.confined.beside import WORTH_BYTES, beside
 from pdpp_worker.confined.crowded_json import is_crowded
 from pdpp_worker.confined.databases import ForeignDatabase, UnreadableDatabaseError, open_database
 from pdpp_worker.confined.requests import Member
@@ -81,6 +83,7 @@ if TYPE_CHECKING:  # named, not used: it needs a library of ciphers, and a conne
 
 __all__ = [
     "WHOLE_STREAM",
+    "WORTH_BYTES",
     "AuthExpired",
     "BatchScope",
     "Budget",
@@ -128,10 +131,12 @@ __all__ = [
     "UpstreamError",
     "Zip",
     "account_named",
+    "beside",
     "closed_as_absent",
     "closed_by",
     "detail_coverage",
     "gap_for",
+    "going_on_from",
     "inventory_of",
     "is_crowded",
     "known_reason",

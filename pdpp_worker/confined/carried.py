@@ -1,0 +1,151 @@
+"""The form in which a child sends its messages: msgpack, in which each value and its type come through unchanged.
+
+A record goes as it is. A message of another kind goes by its name and its fields, and so does a record with something
+in it that msgpack does not know: a lone surrogate, an integer of more than 64 bits, a number of more digits than a
+float holds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, get_args
+
+import msgspec
+from msgspec.msgpack import Ext
+from pydantic import BaseModel
+
+from pdpp_worker.protocol.messages import LongRecord, LongState, Message, Record
+from pdpp_worker.protocol.messages.sent import Told
+
+Carried = Record | bytes
+"""A message as it is decoded at first: a record, or the name and the fields of something else."""
+
+_SIMPLE = frozenset({str, int, bool, float, type(None)})
+_FEW = 200
+"""Objects and arrays of a record that is surely nested no deeper than any reader reads."""
+_DEEPEST = 800
+"""Levels of a value that come through."""
+_TEXT, _INTEGER, _NUMBER, _PAIRS, _STRANGE = range(1, 6)
+_INTEGERS = range(-(1 << 63), 1 << 64)
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Strange:
+    """A value that JSON does not know, such as a set: it is refused here as it would be where it was made."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    def __repr__(self) -> str:
+        return self._shown
+
+
+def carry(message: Message) -> bytes:
+    """A message as msgpack."""
+    if type(message) is Record and _is_plain(message.data):
+        try:
+            return _encode(message)
+        except (UnicodeEncodeError, OverflowError):
+            pass
+    return _encode(_encode((type(message).__name__, _value(_fields(message), 0))))
+
+
+def arrived(carried: Carried) -> Message:
+    """The message that was sent.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(carried, Record):
+        return carried
+    name, fields = _read_fields(carried)
+    kind = _KINDS.get(name)
+    if kind is None:
+        raise ValueError("a message of no known kind")
+    message: Message = kind.model_validate(fields) if issubclass(kind, BaseModel) else kind(**fields)
+    return message
+
+
+def _fields(message: Any) -> dict[str, Any]:
+    if isinstance(message, Record):
+        return {name: value for name, value in message.model_dump().items() if name != "type"}
+    if type(message).__name__ not in _KINDS:
+        raise TypeError(f"{type(message).__name__} is no message")
+    fields: dict[str, Any] = message.model_dump(exclude_unset=True, by_alias=True)
+    return fields
+
+
+def _is_plain(data: dict[str, Any]) -> bool:
+    """Whether msgpack carries the data as they are, but for texts and integers that it refuses."""
+    holders: list[Any] = [data]
+    for holder in holders:
+        for value in holder.values() if type(holder) is dict else holder:
+            kind = type(value)
+            if kind in _SIMPLE:
+                continue
+            if kind is not dict and kind is not list:
+                return False
+            holders.append(value)
+        if len(holders) > _FEW:
+            return False
+    return True
+
+
+def _value(value: Any, depth: int) -> Any:
+    """The value with an extension in place of each part that msgpack refuses or changes.
+
+    Loops, since a comprehension in it would be a level more of Python's own for each of the value's.
+    """
+    if not isinstance(value, dict | list | tuple):
+        return _leaf(value)
+    if depth >= _DEEPEST:
+        return Ext(_STRANGE, b"(nested too deeply)")
+    parts = []
+    if not isinstance(value, dict):
+        for one in value:
+            parts.append(_value(one, depth + 1))  # noqa: PERF401
+        return parts
+    for name, one in value.items():
+        parts.append((_leaf(name), _value(one, depth + 1)))
+    return dict(parts) if all(type(name) is str for name, _ in parts) else Ext(_PAIRS, _encode(parts))
+
+
+def _leaf(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return value if _is_utf8(value) else Ext(_TEXT, value.encode(errors="surrogatepass"))
+    if type(value) is int and value not in _INTEGERS:
+        return Ext(_INTEGER, hex(value).encode())
+    if isinstance(value, Decimal):
+        return Ext(_NUMBER, str(value).encode())
+    if value is None or isinstance(value, int | float | datetime):
+        return value
+    return Ext(_STRANGE, repr(value).encode(errors="backslashreplace"))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _extension(code: int, raw: memoryview) -> Any:
+    if code == _PAIRS:
+        return dict(_read_pairs(raw))
+    text = bytes(raw).decode(errors="surrogatepass")
+    if code == _INTEGER:
+        return int(text, 16)
+    if code == _NUMBER:
+        return Decimal(text)
+    return text if code == _TEXT else Strange(text)
+
+
+_read_pairs = msgspec.msgpack.Decoder(list[tuple[Any, Any]], ext_hook=_extension).decode
+_read_fields = msgspec.msgpack.Decoder(tuple[str, dict[str, Any]], ext_hook=_extension).decode
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Record, LongRecord, LongState, *get_args(Told))}
