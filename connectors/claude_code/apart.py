@@ -10,7 +10,7 @@ from typing import Any
 from connectors.claude_code.records import RecordFactory
 from connectors.claude_code.tree import Found, Tree
 from connectors.claude_code.walk import TranscriptWalk
-from pdpp_worker.connector import WORTH_BYTES, Context, Message, beside, going_on_from
+from pdpp_worker.connector import WORTH_BYTES, Context, Message, going_on_from
 
 
 def transcripts(
@@ -21,7 +21,7 @@ def transcripts(
     if walk.unread_bytes < WORTH_BYTES:
         return walk.run()
     place = str(factory.root), str(factory.home), sorted(factory.wanted), context.now()
-    return beside(context.check, f"{__name__}:walk_apart", place, _packed(tree), committed, list(rejected))
+    return context.beside(f"{__name__}:walk_apart", place, _packed(tree), committed, list(rejected))
 
 
 def walk_apart(

@@ -6,13 +6,13 @@ makes the next chunks of messages while the worker stores those before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
-from pdpp_worker.confined.carried import arrived
+from pdpp_worker.confined.carried import Form, arrived
 from pdpp_worker.confined.parser_child import Child, ConfinedError, LeftError
 from pdpp_worker.confined.places import Places, idle_processors
 from pdpp_worker.confined.raised import again
@@ -34,11 +34,12 @@ _PLACES = Places(idle_processors())
 _read = msgspec.msgpack.Decoder(Chunk).decode
 
 
-def beside(check: Callable[[], None], function: str, *arguments: Any) -> Iterator[Message]:
+def beside(check: Callable[[], None], forms: Mapping[str, Form], function: str, *arguments: Any) -> Iterator[Message]:
     """The messages of a generator function, "module:function", which runs in a child process.
 
     Where no processor is free for that, it runs here. `arguments` are values that msgpack knows. `check` is called
-    every second while a message is waited for; what it raises ends the child.
+    every second while a message is waited for; what it raises ends the child. Records of the streams of which `forms`
+    are given come encoded.
 
     The child has an empty environment, and reads what this process may read. An exception of the function is raised
     here, too: a `PdppError`, an `OSError`, anything else as an exception of the same name. The end of this generator
@@ -52,7 +53,7 @@ def beside(check: Callable[[], None], function: str, *arguments: Any) -> Iterato
         yield from named(function)(*arguments)
         return
     try:
-        yield from _walk(check, msgspec.msgpack.encode(Walk(function, list(arguments))))
+        yield from _walk(check, msgspec.msgpack.encode(Walk(function, list(arguments), dict(forms))))
     finally:
         _PLACES.give_back(place)
 
@@ -75,6 +76,11 @@ def _walk(check: Callable[[], None], job: bytes) -> Iterator[Message]:
             raise again(chunk.raised)
     finally:
         child.end()
+
+
+def here(function: str, *arguments: Any) -> Iterator[Message]:
+    """The messages of a generator function, "module:function", which runs in this process."""
+    yield from named(function)(*arguments)
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """The form in which a child sends its messages: msgpack, in which each value and its type come through unchanged.
 
-A record goes as it is. A message of another kind goes by its name and its fields, and so does a record with something
-in it that msgpack does not know: a lone surrogate, an integer of more than 64 bits, a number of more digits than a
-float holds.
+A record is checked and encoded by the child, and goes as the row that is stored. A message of another kind goes by its
+name and its fields, and so does a record that is to be refused, or has something in it that msgpack does not know: a
+lone surrogate, an integer of more than 64 bits, a number of more digits than a float holds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -16,11 +17,11 @@ import msgspec
 from msgspec.msgpack import Ext
 from pydantic import BaseModel
 
-from pdpp_worker.protocol.messages import LongRecord, LongState, Message, Record
+from pdpp_worker.protocol.messages import EncodedRecord, LongRecord, LongState, Message, Record
 from pdpp_worker.protocol.messages.sent import Told
 
-Carried = Record | bytes
-"""A message as it is decoded at first: a record, or the name and the fields of something else."""
+Carried = EncodedRecord | dict[str, Any] | bytes
+"""A message as it is decoded at first: an encoded record, the fields of another, or the name and fields of the rest."""
 
 _SIMPLE = frozenset({str, int, bool, float, type(None)})
 _FEW = 200
@@ -33,6 +34,17 @@ _INTEGERS = range(-(1 << 63), 1 << 64)
 _encode = msgspec.msgpack.Encoder().encode
 
 
+class Form(msgspec.Struct, array_like=True, frozen=True):
+    """The form of a stream's records: their JSON Schema, and the field that orders versions of one."""
+
+    schema: dict[str, Any]
+    cursor_field: str | None
+
+
+Write = Callable[[Record], tuple[object, ...]]
+"""Makes what an `EncodedRecord` of one stream holds more; a ValueError or RecursionError where that is refused."""
+
+
 class Strange:
     """A value that JSON does not know, such as a set: it is refused here as it would be where it was made."""
 
@@ -43,12 +55,15 @@ class Strange:
         return self._shown
 
 
-def carry(message: Message) -> bytes:
-    """A message as msgpack."""
-    if type(message) is Record and _is_plain(message.data):
+def carry(message: Message, writers: Mapping[str, Write]) -> bytes:
+    """A message as msgpack; a record is encoded where there is a writer for its stream."""
+    if type(message) is Record:
         try:
-            return _encode(message)
-        except (UnicodeEncodeError, OverflowError):
+            if (write := writers.get(message.stream)) is not None:
+                return _encode((*_known(message), *write(message)))
+            if _is_plain(message.data):
+                return _encode(message)
+        except (ValueError, OverflowError, RecursionError):
             pass
     return _encode(_encode((type(message).__name__, _value(_fields(message), 0))))
 
@@ -59,14 +74,21 @@ def arrived(carried: Carried) -> Message:
     Raises:
         ValueError: it is none.
     """
-    if isinstance(carried, Record):
+    if isinstance(carried, EncodedRecord):
         return carried
+    if isinstance(carried, dict):
+        return Record(**carried)
     name, fields = _read_fields(carried)
     kind = _KINDS.get(name)
     if kind is None:
         raise ValueError("a message of no known kind")
     message: Message = kind.model_validate(fields) if issubclass(kind, BaseModel) else kind(**fields)
     return message
+
+
+def _known(record: Record) -> tuple[object, ...]:
+    """The fields of an encoded record that it shares with every other one."""
+    return record.stream, record.key, {}, record.emitted_at, record.op, record.partial, record.ground, record.type
 
 
 def _fields(message: Any) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pdpp_worker.confined.carried import Carried, carry
+from pdpp_worker.confined.carried import Carried, Form, Write, carry
 from pdpp_worker.confined.raised import Raised, told
 from pdpp_worker.protocol.messages import Message
+from pdpp_worker.protocol.schemas import validator_for
+from pdpp_worker.runtime import rows
 
 MOST_MESSAGES = 128
 """Messages of one chunk."""
@@ -36,6 +38,8 @@ class Walk(msgspec.Struct, array_like=True):
 
     function: str
     arguments: list[Any]
+    forms: dict[str, Form]
+    """The forms of the streams whose records are encoded here."""
 
 
 class Chunk(msgspec.Struct, array_like=True):
@@ -52,6 +56,7 @@ class Walker:
     def __init__(self) -> None:
         self._goes_on = False
         self._messages: Iterator[Message] = iter(())
+        self._writers: dict[str, Write] = {}
         self._ahead: deque[bytes] = deque()
         self._due = 0.0
         threading.Thread(target=_end_with_the_worker, daemon=True).start()
@@ -64,10 +69,16 @@ class Walker:
     def __call__(self, job: bytes) -> bytes:
         """The next chunk."""
         if job != MORE:
-            self._messages, self._goes_on = _begun(msgspec.msgpack.decode(job, type=Walk)), True
+            self._begin(msgspec.msgpack.decode(job, type=Walk))
         if not self._ahead:
             self._ahead.append(self._chunk())
         return self._ahead.popleft()
+
+    def _begin(self, walk: Walk) -> None:
+        self._writers = {name: _writer(form) for name, form in walk.forms.items()}
+        self._messages, self._goes_on = iter(named(walk.function)(*walk.arguments)), True
+        gc.freeze()  # no search for garbage looks through what is loaded
+        gc.set_threshold(50_000, 20, 20)
 
     def read_ahead(self) -> bool:
         """Make one chunk more; returns whether another one may be made."""
@@ -91,7 +102,7 @@ class Walker:
         """Gather messages; returns whether there may be more of them."""
         size = 0
         for message in self._messages:
-            part = carry(message)
+            part = carry(message, self._writers)
             parts.append(msgspec.Raw(part))
             size += len(part)
             if len(parts) == MOST_MESSAGES or size >= CHUNK_BYTES or time.monotonic() >= self._due:
@@ -106,10 +117,9 @@ def named(function: str) -> Callable[..., Iterator[Message]]:
     return found
 
 
-def _begun(walk: Walk) -> Iterator[Message]:
-    messages = iter(named(walk.function)(*walk.arguments))
-    gc.freeze()  # no search for garbage looks through what is loaded
-    return messages
+def _writer(form: Form) -> Write:
+    validator = validator_for(form.schema)
+    return lambda record: rows.write_apart(record, validator, form.cursor_field)
 
 
 def _end_with_the_worker() -> None:

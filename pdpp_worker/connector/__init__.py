@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdpp_worker.clock import going_on_from
-from pdpp_worker.confined.beside import WORTH_BYTES, beside
+from pdpp_worker.confined.beside import WORTH_BYTES
 from pdpp_worker.confined.crowded_json import is_crowded
 from pdpp_worker.confined.databases import ForeignDatabase, UnreadableDatabaseError, open_database
 from pdpp_worker.confined.requests import Member
@@ -131,7 +131,6 @@ __all__ = [
     "UpstreamError",
     "Zip",
     "account_named",
-    "beside",
     "closed_as_absent",
     "closed_by",
     "detail_coverage",

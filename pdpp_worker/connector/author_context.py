@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import SecretStr
 
+from pdpp_worker.confined.beside import here
 from pdpp_worker.errors import ProviderError
 from pdpp_worker.protocol.messages import Interaction, InteractionResponse, Message, Start
 
@@ -104,6 +105,9 @@ class Context:
     """The owner's rate ceiling: least time between two requests. `http` keeps it by itself."""
     occasion: Occasion = Occasion()
     """Why and where the run happens."""
+    beside: Callable[..., Iterator[Message]] = here
+    """Runs a generator function of messages, given by its name "module:function" and by arguments that msgpack knows,
+    in a process beside the worker's; here where there is none. It pays from `WORTH_BYTES` of a source on."""
 
     @property
     def files(self) -> Path:

@@ -116,7 +116,7 @@ class Collector:
             give_way()
             now = touch()
             take(message)
-            if now < look_at and type(message) is Record and not self._is_full(pending, count):
+            if now < look_at and isinstance(message, Record) and not self._is_full(pending, count):
                 continue
             look_at = now + _LOOK_S
             self._commit_if_due()
@@ -142,7 +142,7 @@ class Collector:
 
     def _take(self, message: Message) -> None:
         """Handle a message. A violation costs the rest of the run, and nothing that came before it."""
-        if type(message) is Record:
+        if isinstance(message, Record):
             self._empty_in_row = 0
         else:
             self._prepare(message)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from redis import Redis
 from sqlalchemy import Connection
 
 from pdpp_worker import registry
+from pdpp_worker.confined.beside import beside
 from pdpp_worker.connector import Context
 from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.manifest import Manifest
+from pdpp_worker.protocol.messages import Message
 from pdpp_worker.recovery.policy import carries_gaps, retry_policy, supported_scopes
 from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.handler import MessageHandler
@@ -24,6 +27,7 @@ from pdpp_worker.runtime.pace import make_pacer
 from pdpp_worker.runtime.permits import holds_process
 from pdpp_worker.runtime.plan import Plan, plan_slice
 from pdpp_worker.runtime.rate_keeper import RateKeeper, rate_keeper
+from pdpp_worker.runtime.rules import forms_of
 from pdpp_worker.runtime.slice_context import Answerer, make_context
 from pdpp_worker.runtime.time_limits import TimeLimits
 from pdpp_worker.secrets import Redactor
@@ -100,7 +104,7 @@ def open_slice(
     context = make_context(
         settings, manifest, claimed, pacer, redactor, clients, limits, answerer, retries_gaps=plan.phase != "walk"
     )
-    context = replace(context, received=rate.received)
+    context = replace(context, received=rate.received, beside=_beside(context, plan, manifest))
     return OpenSlice(
         settings,
         db,
@@ -117,6 +121,10 @@ def open_slice(
         context,
         clients,
     )
+
+
+def _beside(context: Context, plan: Plan, manifest: Manifest) -> Callable[..., Iterator[Message]]:
+    return partial(beside, context.check, forms_of(plan.start.scope.streams, manifest.streams))
 
 
 def _plan(

@@ -7,14 +7,31 @@ from collections.abc import Callable
 
 import jsonschema_rs
 
-from pdpp_worker.protocol.messages import LongRecord, Record
+from pdpp_worker.protocol.messages import EncodedRecord, LongRecord, Record
 from pdpp_worker.runtime.rules import place_among_versions, resource_of
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import RecordRow, Rejection, row_of_fields
 
+WrittenRecord = tuple[bytes, bytes | None, bytes | None, float | None, str | None]
+"""The fields that an `EncodedRecord` has besides those of a record."""
+
 
 def row_of(record: Record, validator: jsonschema_rs.Validator, cursor_field: str | None) -> RecordRow:
-    """Encode a record.
+    """Encode a record, unless it is encoded; errors as those of `write`."""
+    if isinstance(record, EncodedRecord):
+        text, raw, exact, version, digits = record.text, record.raw, record.exact, record.version, record.digits
+    else:
+        text, raw, exact, version, digits = write(record, validator, cursor_field)
+    digest = values.digest_of(text if exact is None else exact)
+    key, is_deleted = values.key_text(record.key), record.op != "upsert"
+    is_absent = is_deleted and record.ground == "absent"
+    return row_of_fields(
+        (key, text, raw, digest, version, record.emitted_at, is_deleted, record.partial, digits, is_absent)
+    )
+
+
+def write(record: Record, validator: jsonschema_rs.Validator, cursor_field: str | None) -> WrittenRecord:
+    """Check and encode a record's data.
 
     Raises:
         ValueError: it breaks the schema of its stream, or cannot be represented.
@@ -22,18 +39,21 @@ def row_of(record: Record, validator: jsonschema_rs.Validator, cursor_field: str
     """
     if isinstance(record, LongRecord):
         raise values.NotRepresentableError(f"its line of {record.line_bytes} bytes is too long to be read")
-    key, data, is_deleted, is_partial = values.key_text(record.key), record.data, record.op != "upsert", record.partial
-    text, raw, digest = values.encode(data)
+    data = record.data
+    text, raw, exact = values.write(data)
     if len(text) > values.LONG_TEXT:
         values.check_size(text)
-    if not (is_deleted or is_partial):
+    if record.op == "upsert" and not record.partial:
         # A schema speaks of what is stored, so awkward characters are replaced before it is asked.
         validator.validate(data if raw is None else json.loads(text))
     version, digits = (None, None) if cursor_field is None else place_among_versions(data.get(cursor_field))
-    is_absent = is_deleted and record.ground == "absent"
-    return row_of_fields(
-        (key, text, raw, digest, version, record.emitted_at, is_deleted, is_partial, digits, is_absent)
-    )
+    return text, raw, exact, version, digits
+
+
+def write_apart(record: Record, validator: jsonschema_rs.Validator, cursor_field: str | None) -> WrittenRecord:
+    """The same in a process beside the worker's, which makes the row of it; refuses all that the worker would."""
+    values.key_text(record.key)
+    return write(record, validator, cursor_field)
 
 
 def rejection_of(record: Record, error: Exception, redact: Callable[[str], str]) -> Rejection:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from pdpp_worker.confined.carried import Form
 from pdpp_worker.errors import ProtocolViolation
 from pdpp_worker.protocol.messages import DetailCoverage, Inventory, Record, SourceAccount
 from pdpp_worker.protocol.schemas import validator_for
@@ -21,6 +22,12 @@ from pdpp_worker.store.batch import Period
 def validators_for(names: Iterable[str], streams: Mapping[str, StreamManifest]) -> dict[str, jsonschema_rs.Validator]:
     """The validators of the records of these streams."""
     return {name: validator_for(streams[name].schema_) for name in names if name in streams}
+
+
+def forms_of(scopes: Iterable[StreamScope], streams: Iterable[StreamManifest]) -> dict[str, Form]:
+    """The forms of the records of those streams that are wanted whole: nobody looks at their data once more."""
+    whole = {scope.name for scope in scopes if not is_narrowed(scope)}
+    return {one.name: Form(one.schema_, one.cursor_field) for one in streams if one.name in whole}
 
 
 def is_narrowed(scope: StreamScope) -> bool:

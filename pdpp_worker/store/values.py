@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
-from functools import partial
 from hashlib import blake2b
 from math import copysign
 from typing import Any, NamedTuple
@@ -63,8 +62,8 @@ class Encoded(NamedTuple):
     digest: bytes
 
 
-_encoded: Callable[[tuple[bytes, bytes | None, bytes]], Encoded] = partial(tuple.__new__, Encoded)
-"""Makes one without a call of Python's own, of which there would be one for each record."""
+Written = tuple[bytes, bytes | None, bytes | None]
+"""The text and the raw form of an `Encoded`, and what its digest is of where that is not the text."""
 
 
 def encode(data: Any) -> Encoded:
@@ -73,29 +72,43 @@ def encode(data: Any) -> Encoded:
     Raises:
         NotRepresentableError: JSON cannot carry the data.
     """
+    text, raw, exact = write(data)
+    return Encoded(text, raw, digest_of(text if exact is None else exact))
+
+
+def digest_of(exact: bytes) -> bytes:
+    """The digest by which contents are compared."""
+    return blake2b(exact, digest_size=DIGEST_BYTES).digest()
+
+
+def write(data: Any) -> Written:
+    """Encode a record's data, without the digest.
+
+    Raises:
+        NotRepresentableError: JSON cannot carry the data.
+    """
     try:
         quick = _dumps(data, as_written, _SORTED)
     except orjson.JSONEncodeError:
-        return _encode_with_care(data)
+        return _write_with_care(data)
     if quick.rfind(b"\\u0000") >= 0 or not _is_plain(data):
-        return _encode_with_care(data)
-    text = quick if len(quick) > _SHORT_BYTES else b"".join((quick, b""))
-    return _encoded((text, None, blake2b(text, digest_size=DIGEST_BYTES).digest()))
+        return _write_with_care(data)
+    return (quick if len(quick) > _SHORT_BYTES else b"".join((quick, b""))), None, None
 
 
-def _encode_with_care(data: Any) -> Encoded:
+def _write_with_care(data: Any) -> Written:
     """Encode data that hold something odd, or may."""
     text = _write(_plain, data)
     if "\\u0000" not in text:
         try:
             exact = text.encode()
-            return Encoded(exact, exact if _REWRITTEN.search(exact) else None, _digest(exact))
+            return exact, exact if _REWRITTEN.search(exact) else None, None
         except UnicodeEncodeError:
             pass
     exact = _write(_ascii, data).encode()
     fitting = _fit(text)
     keeps = fitting == text and not _REWRITTEN.search(text.encode(errors="surrogatepass"))
-    return Encoded(fitting.encode(), None if keeps else exact, _digest(exact))
+    return fitting.encode(), None if keeps else exact, exact
 
 
 def check_size(text: bytes) -> None:
@@ -220,10 +233,6 @@ def _write(encode_json: Callable[[Any], str], value: Any) -> str:
 def _fit(text: str) -> str:
     """JSON text with U+FFFD in place of every character that `jsonb` cannot hold; of any depth."""
     return _UNSTORABLE_JSON.sub(r"\1�", text)
-
-
-def _digest(encoded: bytes) -> bytes:
-    return blake2b(encoded, digest_size=DIGEST_BYTES).digest()
 
 
 def _why(error: Exception) -> str:

@@ -41,7 +41,7 @@ def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def walk(name: str, *arguments: Any, check: Callable[[], None] = wait_on) -> Iterator[Message]:
-    return beside(check, f"{WALKS}:{name}", *arguments)
+    return beside(check, {}, f"{WALKS}:{name}", *arguments)
 
 
 def told(message: Message) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def test_no_child_outlives_its_worker() -> None:
         from pdpp_worker.confined import beside as module
         from pdpp_worker.confined.places import Places
         module._PLACES = Places(1)
-        messages = module.beside(lambda: None, "{WALKS}:spins")
+        messages = module.beside(lambda: None, {{}}, "{WALKS}:spins")
         print(next(messages).data["pid"], flush=True)
         next(messages)
     """

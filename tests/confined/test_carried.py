@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import msgpack
 
-from pdpp_worker.confined.carried import Carried, arrived, carry
+from pdpp_worker.confined.carried import Carried, Write, arrived, carry
 from pdpp_worker.protocol.messages import (
     DetailCoverage,
     DetailGap,
@@ -27,7 +29,9 @@ from pdpp_worker.protocol.messages import (
 )
 from pdpp_worker.protocol.numbers import exact_float
 from pdpp_worker.protocol.reasons import RecoveryKind
+from pdpp_worker.protocol.schemas import validator_for
 from pdpp_worker.protocol.scope import WHOLE_STREAM
+from pdpp_worker.runtime import rows
 from pdpp_worker.store.values import NotRepresentableError, encode
 
 NOW = datetime(2026, 1, 1, 1, 2, 3, 456789, tzinfo=UTC)
@@ -39,9 +43,12 @@ leaves = st.none() | st.booleans() | integers | st.floats() | numbers | texts
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8)
 
 
-def sent(message: Message) -> Message:
+FORM = validator_for({"properties": {"id": {"type": "string"}}, "required": ["id"]}), "n"
+
+
+def sent(message: Message, writers: Mapping[str, Write] = MappingProxyType({})) -> Message:
     """The message, as it arrives."""
-    return arrived(msgpack.decode(carry(message), type=Carried))
+    return arrived(msgpack.decode(carry(message, writers), type=Carried))
 
 
 def shape(value: Any) -> str:
@@ -62,6 +69,29 @@ def test_a_record_comes_through_unchanged(data: dict[str, Any], key: Any) -> Non
     said = Record(stream="items", key=key, data=data, emitted_at=NOW, partial=True)
 
     assert shape(sent(said)) == shape(said)
+
+
+@given(st.dictionaries(st.sampled_from(["id", "n"]), values), st.sampled_from(["upsert", "delete"]), st.booleans())
+@settings(max_examples=60, deadline=None)
+@example({"id": "a", "n": 1e23}, "upsert", False)
+@example({"id": "\x00", "n": 1}, "upsert", False)
+@example({"id": "a", "n": "2026-01-01T00:00:00Z"}, "upsert", True)
+@example({"id": 1}, "upsert", False)
+def test_the_row_of_a_record_that_was_encoded_apart_is_the_same_and_so_is_its_refusal(
+    data: dict[str, Any], op: Any, partial: bool
+) -> None:
+    said = Record(stream="items", key="a", data=data, emitted_at=NOW, op=op, partial=partial)
+
+    assert outcome(sent(said, {"items": lambda record: rows.write_apart(record, *FORM)})) == outcome(said)
+
+
+def outcome(message: Message) -> object:
+    """The row of a record, or why it is refused, with what is kept of it."""
+    assert isinstance(message, Record)
+    try:
+        return rows.row_of(message, *FORM)
+    except (ValueError, RecursionError) as error:
+        return rows.rejection_of(message, error, str)
 
 
 @given(values)

@@ -8,7 +8,6 @@ import pytest
 
 from pdpp_worker.confined import beside as module
 from pdpp_worker.confined.places import Places
-from pdpp_worker.connector import beside
 from tests.support.scripted import Scenario, manifest
 
 pytestmark = pytest.mark.process  # starts processes itself
@@ -20,7 +19,7 @@ def test_a_run_whose_walk_is_killed_loses_and_doubles_nothing(
     monkeypatch.setattr(module, "_PLACES", Places(1))
     walk, mark = "tests.support.walks:killed_in_the_midst", str(tmp_path / "killed")
     scenario.install(
-        lambda start, context: beside(context.check, walk, start.cursor("items") or 0, 3_000, 1_500, mark),
+        lambda start, context: context.beside(walk, start.cursor("items") or 0, 3_000, 1_500, mark),
         manifest("items"),
     )
 

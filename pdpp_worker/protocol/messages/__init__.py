@@ -7,7 +7,7 @@ are ignored, unknown types refused.
 from pdpp_worker.protocol.messages.decode import describe, parse_message
 from pdpp_worker.protocol.messages.field_types import HintAction, RecoveryHint
 from pdpp_worker.protocol.messages.inventory import MOST_MEMBERS, Inventory, SourceMember
-from pdpp_worker.protocol.messages.record import LongRecord, Record, RecordForm
+from pdpp_worker.protocol.messages.record import EncodedRecord, LongRecord, Record, RecordForm
 from pdpp_worker.protocol.messages.sent import (
     STREAM_FAILED,
     DetailCoverage,
@@ -36,6 +36,7 @@ __all__ = [
     "DetailGapRecovered",
     "Done",
     "DoneError",
+    "EncodedRecord",
     "GapToClose",
     "HintAction",
     "Interaction",

@@ -101,6 +101,19 @@ class LongRecord(Record, frozen=True, kw_only=True):
     line_bytes: int
 
 
+class EncodedRecord(Record, frozen=True, kw_only=True, array_like=True):
+    """A RECORD that was checked and encoded where it was made, in a process beside the worker's: its data stayed there.
+
+    The fields of its own are of the row that is stored; `exact` is what the digest is of, where that is not the text.
+    """
+
+    text: bytes
+    raw: bytes | None
+    exact: bytes | None
+    version: float | None
+    digits: str | None
+
+
 class _Line(Struct):
     """The members of a line, each of the type that most have."""
 
