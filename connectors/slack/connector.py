@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from connectors.slack.account_check import check
 from connectors.slack.accounts import account_of
 from connectors.slack.api import api_of, open_client
-from connectors.slack.archive import UNREADABLE, Archive, open_archive
-from connectors.slack.archive_inventory import archive_inventory
+from connectors.slack.archive import open_archive
 from connectors.slack.archive_reader import ArchiveReader
+from connectors.slack.archive_walk import not_read, read_archive
 from connectors.slack.errors import ArchiveError
 from connectors.slack.export_reader import ExportReader, member_of, recover_in
 from connectors.slack.exports import Exports, has_token, opened_exports
-from connectors.slack.fields import iso
-from connectors.slack.ingest import Ingest, marked
+from connectors.slack.ingest import Ingest
 from connectors.slack.online_reader import OnlineReader
 from connectors.slack.recovery import leave_open, recover
 from connectors.slack.refresh import Source, due_entities, refresh, warn_of_pace
-from connectors.slack.rows import Obj
 from connectors.slack.slackdump import reading
 from connectors.slack.streams import (
-    ATTACHMENTS,
-    CHANNELS,
     MESSAGES,
     PARENT,
-    REACTIONS,
-    USERS,
     RecordFactory,
 )
 from connectors.slack.web import Web
@@ -41,11 +34,8 @@ from pdpp_worker.connector import (
     Progress,
     ProviderError,
     Reason,
-    SkipResult,
     Start,
     State,
-    TimeRange,
-    known_reason,
     narrowed_streams,
     refuse,
     run_phases,
@@ -55,9 +45,6 @@ from pdpp_worker.connector import (
 from pdpp_worker.connector.json_fields import table
 
 __all__ = ["check", "collect"]
-
-_TABLES = {USERS: "S_USER", CHANNELS: "CHANNEL", MESSAGES: "MESSAGE"}
-"""Tables that no workspace is without: where an unfinished archive holds none of it, it was not reached."""
 
 
 def collect(start: Start, context: Context) -> Iterator[Message]:
@@ -150,7 +137,7 @@ class _Offline:
                 yield from self._forward()
         except ArchiveError as error:
             if not self._start.recovery_only:
-                yield from self._skip_all(error)
+                yield from not_read(error, self._factory)
 
     def _recover(self) -> Iterator[Message]:
         if has_token(self._context):
@@ -178,7 +165,7 @@ class _Offline:
             yield from _retry_online(self._start, self._context, self._factory)
         elif self._start.detail_gaps:
             yield from self._resolve()
-        yield from self._read(cursor)
+        yield from read_archive(self._source.database, self._start, self._factory, cursor, self._context)
 
     def _resolve(self) -> Iterator[Message]:
         """Close what is due out of the archive as it is now."""
@@ -189,52 +176,6 @@ class _Offline:
             ingest = Ingest(archive, self._factory, self._start)
             reader = ArchiveReader(archive, ingest, self._factory, lacks, why)
             yield from recover(reader, self._start.detail_gaps[: self._start.budget.items])
-
-    def _read(self, cursor: Obj) -> Iterator[Message]:
-        with reading(self._source.database.parent), open_archive(self._source.database) as archive:
-            ingest = Ingest(archive, self._factory, self._start)
-            empty = frozenset(
-                stream
-                for stream, name in _TABLES.items()
-                if not archive.is_finished and stream in self._factory.wanted and not archive.holds(name)
-            )
-            yield from ingest.small_streams(empty)
-            if MESSAGES in self._factory.wanted:
-                yield from ingest.guarded(MESSAGES, _messages(archive, ingest, cursor))
-            text = "slackdump ended before it had read any of this"
-            failed = dict.fromkeys(empty, (Reason.SOURCE_PARTITION_FAILED, text))
-            if cursor.get("failed"):
-                reason, why = cursor["failed"]
-                failed |= dict.fromkeys(
-                    (MESSAGES, ATTACHMENTS, REACTIONS), (known_reason(reason) or Reason.SOURCE_PARTITION_FAILED, why)
-                )
-            yield from self._inventory(archive)
-            yield from self._skips(failed)
-
-    def _inventory(self, archive: Archive) -> Iterator[Message]:
-        with suppress(*UNREADABLE):
-            yield archive_inventory(archive)
-
-    def _skips(self, failed: dict[str, tuple[Reason, str]]) -> Iterator[SkipResult]:
-        for stream in sorted(self._factory.wanted):
-            found = failed.get(stream) or failed.get(PARENT.get(stream, ""))
-            if found is not None:
-                yield skip(stream, found[0], WHOLE_STREAM, found[1])
-
-    def _skip_all(self, error: ArchiveError) -> Iterator[SkipResult]:
-        yield from (skip(stream, error.reason, WHOLE_STREAM, str(error)) for stream in sorted(self._factory.wanted))
-
-
-def _messages(archive: Archive, ingest: Ingest, cursor: Obj) -> Iterator[Message]:
-    position = {**_notes(cursor), **ingest.cursor(MESSAGES)}
-    yield from ingest.messages(position)
-    covered = None if cursor.get("failed") else TimeRange(until=iso(archive.newest_message()))
-    yield State(stream=MESSAGES, cursor=marked(position, archive), covered=covered)
-
-
-def _notes(cursor: Obj) -> Obj:
-    """The cursor's fields beside the position."""
-    return {name: cursor[name] for name in ("run", "reported", "failed") if name in cursor}
 
 
 def _not_supported(start: Start) -> dict[str, str]:

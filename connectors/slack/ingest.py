@@ -8,6 +8,7 @@ for nothing, and neither does one of a version that kept less.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from connectors.slack.archive import UNREADABLE, Archive, as_sentence
 from connectors.slack.archive_lists import found, saved
@@ -60,6 +61,17 @@ class Ingest:
         ):
             return position
         return position | {name: saved[name] for name in _PLACE if name in saved}
+
+    @property
+    def unread_rows(self) -> int:
+        """The rows of messages that the walk will read, about; 0 where they cannot be counted."""
+        with suppress(*UNREADABLE):
+            return (
+                self._archive.message_count((_chunk(self.cursor(MESSAGES)), 0))
+                if MESSAGES in self._factory.wanted
+                else 0
+            )
+        return 0
 
     def _state(self, stream: str, position: Obj) -> State:
         return State(stream=stream, cursor=marked(position, self._archive))
