@@ -25,7 +25,6 @@ from pdpp_worker.connector import (
     Start,
     State,
     TimeRange,
-    beside,
     going_on_from,
     known_reason,
     skip,
@@ -54,7 +53,7 @@ def read_archive(
                 return
         asked = start.model_copy(update={"detail_gaps": []}).model_dump_json()
         place = str(database), sorted(factory.wanted), context.now()
-        yield from beside(context.check, f"{__name__}:walk_apart", place, asked, cursor)
+        yield from context.beside(f"{__name__}:walk_apart", place, asked, cursor)
 
 
 def walk_apart(place: tuple[str, list[str], datetime], asked: str, cursor: Obj) -> Iterator[Message]:

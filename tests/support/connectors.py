@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
+from pdpp_worker.confined.beside import beside
 from pdpp_worker.connector import AuthExpired, Budget, Collect, Context, GapToClose, Message, Record, Start, State
-from pdpp_worker.connector.author_context import HttpFactory
+from pdpp_worker.connector.author_context import HttpFactory, nothing_to_check
 from pdpp_worker.pacing.client import ProviderClient
 from pdpp_worker.pacing.typed import Judge, TypedTransport
 from pdpp_worker.protocol.messages import StartScope
@@ -53,6 +55,7 @@ def context(
         now=lambda: datetime.now(UTC),
         pace=nullcontext,
         stored=FileStore(files),
+        beside=partial(beside, nothing_to_check, {}),
     )
 
 

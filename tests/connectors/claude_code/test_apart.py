@@ -58,7 +58,7 @@ def test_a_tree_that_was_read_starts_no_process(many: Path, monkeypatch: pytest.
     in_the_worker(monkeypatch)
     before = run(many, None, STREAMS).state
     monkeypatch.setattr(apart, "WORTH_BYTES", 1)
-    monkeypatch.setattr(apart, "beside", None)
+    monkeypatch.setattr(beside, "Child", None)
 
     assert not run(many, before, STREAMS).records
 

@@ -44,7 +44,7 @@ def test_an_archive_that_is_read_starts_no_process(
 ) -> None:
     archived(directory, {"C1": [said(stamp(1))]})
     monkeypatch.setattr(archive_walk, "WORTH_ROWS", 3)
-    monkeypatch.setattr(archive_walk, "beside", None)
+    monkeypatch.setattr(beside, "Child", None)
     on_disk.run()
 
     assert on_disk.run()
