@@ -20,6 +20,7 @@ from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits
+from pdpp_worker.runtime.opened_ahead import OpenedAhead, handed_over
 from pdpp_worker.runtime.pace import make_pacer
 from pdpp_worker.runtime.permits import holds_process
 from pdpp_worker.runtime.plan import Plan, plan_slice
@@ -80,8 +81,9 @@ def open_slice(
     heartbeat: Heartbeat,
     stopping: Callable[[], bool],
     answerer: Answerer,
+    ahead: OpenedAhead | None = None,
 ) -> OpenSlice:
-    """Plan the slice and make its limits, its pacer and the connector's context.
+    """Plan the slice and make its limits, its pacer and the connector's context; `ahead` is for the connector.
 
     Raises:
         LeaseLostError: another worker holds the connection.
@@ -100,7 +102,7 @@ def open_slice(
     context = make_context(
         settings, manifest, claimed, pacer, redactor, clients, limits, answerer, retries_gaps=plan.phase != "walk"
     )
-    context = replace(context, received=rate.received)
+    context = replace(context, received=rate.received, opened_ahead=handed_over(ahead, claimed.connection, pacer))
     return OpenSlice(
         settings,
         db,
