@@ -22,7 +22,7 @@ from pdpp_worker.protocol.manifest import Manifest, load_manifest
 from pdpp_worker.settings import Settings, connectors_with_ceilings, get_settings, nearest, unknown_variables
 
 if TYPE_CHECKING:  # most processes ask for manifests alone; what runs a connector is imported where one is run
-    from pdpp_worker.connector import Check, Collect
+    from pdpp_worker.connector import Check, Collect, OpenAhead
 
 ENTRY_POINT_GROUP = "pdpp.connectors"
 _BUILT_IN = "connectors"
@@ -53,6 +53,15 @@ class Connector:
         """
         with self._loading():
             return getattr(self.module("connector"), "check", None)
+
+    def open_ahead(self) -> OpenAhead | None:
+        """The connector's function that opens what its slice works with; None: it has none.
+
+        Raises:
+            ConfigurationError: its code cannot be imported.
+        """
+        with self._loading():
+            return getattr(self.module("connector"), "open_ahead", None)
 
     @contextmanager
     def _loading(self) -> Iterator[None]:
@@ -111,6 +120,9 @@ class CommandConnector(Connector):
         from pdpp_worker.singer.tap_check import checker
 
         return checker(self.manifest, self.folder)
+
+    def open_ahead(self) -> None:
+        """None: a command opens everything by itself."""
 
 
 def get(name: str) -> Connector:

@@ -7,7 +7,7 @@ import imaplib
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -32,6 +32,8 @@ LARGEST_ANSWER = 256 * 1024 * 1024
 imaplib._MAXLINE = 32_000_000  # type: ignore[attr-defined]  # noqa: SLF001
 
 _UID = re.compile(rb"\bUID (\d+)")
+_UID_ALONE = re.compile(rb"\* \d+ FETCH \(UID (\d+)\)\r\n")
+"""An answer that tells a UID and nothing else."""
 Listed = list[tuple[Sequence[bytes], bytes | None, Any]]
 """The lines of LIST: attributes, delimiter, name."""
 UNREADABLE = (ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -85,6 +87,8 @@ class Client(IMAPClient):  # type: ignore[misc]
         self._read_literal, self._read_line, self._send = self._imap.read, self._imap.readline, self._imap.send
         self._imap.read, self._imap.readline, self._imap.send = self._read_bounded, self._read_counted, self._send_anew
         self._received = self._answered = 0
+        self._unread: bytes | None = None
+        """A line that was read, and is the library's to read."""
 
     def _create_IMAP4(self) -> _Greeted:  # noqa: N802 - the library's name
         wait_s = self._timeout.connect
@@ -117,9 +121,10 @@ class Client(IMAPClient):  # type: ignore[misc]
 
     def existing(self, messages: str) -> list[int]:
         """The messages among these that are there, ascending. SEARCH may be cut short by a server; FETCH is not."""
-        lines = self._lines(self.send_fetch(messages, ["UID"]))
-        found = (_UID.search(line) for line in lines if isinstance(line, bytes))
-        return sorted({int(one.group(1)) for one in found if one})
+        tag = self.send_fetch(messages, ["UID"])
+        alone = list(self._uids_alone())
+        found = (_UID.search(line) for line in self._lines(tag) if isinstance(line, bytes))
+        return sorted({*alone, *(int(one.group(1)) for one in found if one)})
 
     def list_with_status(self, items: str) -> tuple[Listed, tuple[Any, ...]]:
         """LIST of all mailboxes, and STATUS of each (RFC 5819): its name and these items, in turn.
@@ -180,8 +185,15 @@ class Client(IMAPClient):  # type: ignore[misc]
             raise imaplib.IMAP4.abort(f"the server announced {size} bytes in one piece")
         return self._counted(bytes(self._read_literal(size)))
 
+    def _uids_alone(self) -> Iterator[int]:
+        """The UIDs of the answers that tell nothing else, up to the first other line: the library takes 5 µs a line."""
+        while found := _UID_ALONE.fullmatch(line := self._read_counted()):
+            yield int(found[1])
+        self._unread = line
+
     def _read_counted(self) -> bytes:
-        return self._counted(bytes(self._read_line()))
+        line, self._unread = self._unread, None
+        return self._counted(bytes(self._read_line())) if line is None else line
 
     def _send_anew(self, data: bytes) -> None:
         self._answered = 0

@@ -17,6 +17,7 @@ from connectors.gmail.local.registry import NAME, Registry
 from connectors.gmail.local.source import FilesSource
 from connectors.gmail.mailbox_gaps import MailboxGaps
 from connectors.gmail.mailboxes import HIDDEN, Mailbox, collect_labels, listed, listed_with_status, to_walk
+from connectors.gmail.opening import open_ahead
 from connectors.gmail.position import MailboxPosition
 from connectors.gmail.reader import DETAILS, Reader
 from connectors.gmail.recover import Recovery
@@ -44,7 +45,7 @@ from pdpp_worker.connector import (
     skip_for,
 )
 
-__all__ = ["check", "collect"]
+__all__ = ["check", "collect", "open_ahead"]
 
 TREE = ("messages", *DETAILS)
 EVERYTHING = "\\All"

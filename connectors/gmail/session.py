@@ -6,10 +6,8 @@ One FETCH may be sent ahead: its answers are read before any other command is se
 from __future__ import annotations
 
 import imaplib
-import socket
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,22 +15,10 @@ from imapclient.imap_utf7 import encode as encode_utf7
 
 from connectors.gmail.ahead import Ahead, Entered
 from connectors.gmail.client import UNREADABLE, Answer, Client
-from connectors.gmail.connecting import connected, secure
-from connectors.gmail.errors import (
-    HungUpError,
-    LostError,
-    RefusedError,
-    SilentError,
-    lost_connections,
-    quoted,
-    typed,
-    words_of,
-)
-from connectors.gmail.sign_in import credentials, sign_in
+from connectors.gmail.errors import HungUpError, LostError, RefusedError, SilentError
+from connectors.gmail.exchange import ended_in_time, refusal_of, typed_failures
+from connectors.gmail.opening import Opened, opener
 from pdpp_worker.connector import Context, ProviderError, ShapeError, UpstreamError
-
-LONGEST_ANSWER_S = 180.0
-"""From a command to the end of its answer; the socket's timeout bounds only the pauses within."""
 
 T = TypeVar("T")
 
@@ -129,7 +115,7 @@ class Session:
         turn = self._context.pace()
         turn.__enter__()
         try:
-            with _typed(sent.label, client.last_words):
+            with typed_failures(sent.label, client.last_words):
                 sent.tag = client.send_fetch(sent.messages, sent.items)
         except ProviderError as error:
             turn.__exit__(type(error), error, error.__traceback__)
@@ -192,7 +178,7 @@ class Session:
     ) -> T:
         refusal: RefusedError | ShapeError | None = None
         try:
-            with turn or self._context.pace(), _typed(label, client.last_words), _ended_in_time(client.socket()):
+            with turn or self._context.pace(), typed_failures(label, client.last_words), ended_in_time(client.socket()):
                 try:
                     answer = command(client)
                 except ShapeError as error:
@@ -202,7 +188,7 @@ class Session:
                 except imaplib.IMAP4.abort:
                     raise
                 except imaplib.IMAP4.error as error:
-                    refusal = _refusal(label, error)
+                    refusal = refusal_of(label, error)
         except ProviderError:
             self._drop()
             raise
@@ -215,65 +201,17 @@ class Session:
 
     def _connect(self) -> Client:
         self._proved = False
-        user, way = credentials(self._context)
-        with ExitStack() as undo:
-            undo.callback(self._drop)
-            with self._context.pace(), _typed("connecting", self._last_words):
-                client = self._client = connected(self._context.settings)
-                with _ended_in_time(client.socket()):
-                    secure(client, self._context.settings)
-                    sign_in(client, user, way)
-                    self.capabilities = frozenset(
-                        one.decode("ascii", "replace").upper() for one in client.capabilities()
-                    )
-                    if {"ENABLE", "CONDSTORE"} <= self.capabilities:
-                        # Some servers count changes only from here on.
-                        client.begin_enable("CONDSTORE")
-            undo.pop_all()
-        self._proved = False
-        return client
-
-    def _last_words(self) -> str:
-        return self._client.last_words() if self._client is not None else ""
+        opens = opener(self._context.settings, self._context.secret)
+        ahead = self._context.opened_ahead()
+        if isinstance(ahead, Opened):
+            self._client, self.capabilities = ahead
+        else:
+            with self._context.pace():
+                self._client, self.capabilities = opens()
+        return self._client
 
     def _drop(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             with suppress(imaplib.IMAP4.error, OSError):
                 client.shutdown()
-
-
-@contextmanager
-def _typed(label: str, last_words: Callable[[], str]) -> Iterator[None]:
-    with lost_connections(label, last_words):
-        try:
-            yield
-        except imaplib.IMAP4.abort:
-            raise
-        except imaplib.IMAP4.error as error:
-            raise _refusal(label, error) from None
-
-
-def _refusal(label: str, error: imaplib.IMAP4.error) -> RefusedError:
-    """Raises what the words stand for where that concerns more than this one command."""
-    said = words_of(error)
-    if (outcome := typed(said, label)) is not None:
-        raise outcome from None
-    return RefusedError(f"{label}: {quoted(said)}")
-
-
-@contextmanager
-def _ended_in_time(sock: socket.socket) -> Iterator[None]:
-    """Hang up on a server that trickles: its answer has to be there by a deadline."""
-
-    def hang_up() -> None:
-        with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(LONGEST_ANSWER_S, hang_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

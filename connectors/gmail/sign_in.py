@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import imaplib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
+
+from pydantic import SecretStr
 
 from connectors.gmail.client import Client
 from connectors.gmail.errors import APP_PASSWORD, quoted, typed, words_of
-from pdpp_worker.connector import AuthExpired, ConfigurationError, Context
+from pdpp_worker.connector import AuthExpired, ConfigurationError
 
 _GOOGLE_FORM = re.compile(r"[a-z]{4}( [a-z]{4}){3}")
 """An app password as Google shows it; the spaces are no part of it."""
@@ -18,20 +21,20 @@ SignIn = Callable[[Client, str], None]
 """Signs a user in on a connection."""
 
 
-def credentials(context: Context) -> tuple[str, SignIn]:
+def credentials(settings: Mapping[str, Any], secret: Callable[[str], SecretStr]) -> tuple[str, SignIn]:
     """The user, and the way to sign in.
 
     Raises:
         AuthExpired: no password or token is set.
         ConfigurationError: the user is not set.
     """
-    user = context.settings.get("user")
+    user = settings.get("user")
     if not user:
         raise ConfigurationError("The setting user is missing; set it to the address of the account.")
     with suppress(AuthExpired):
-        token = context.secret("oauth_token").get_secret_value()
+        token = secret("oauth_token").get_secret_value()
         return str(user), lambda client, name: client.sign_in("XOAUTH2", _bearer(name, token))
-    password = context.secret("password").get_secret_value()
+    password = secret("password").get_secret_value()
     if _GOOGLE_FORM.fullmatch(password):
         password = password.replace(" ", "")
     return str(user), lambda client, name: _by_password(client, name, password)

@@ -23,7 +23,7 @@ from pdpp_worker.confined.databases import ForeignDatabase, UnreadableDatabaseEr
 from pdpp_worker.confined.requests import Member
 from pdpp_worker.confined.room import ConfinedError, Room
 from pdpp_worker.confined.unpacking import Zip, open_gzip, open_zip
-from pdpp_worker.connector.author_context import Collect, Context
+from pdpp_worker.connector.author_context import Closes, Collect, Context, OpenAhead
 from pdpp_worker.connector.inventories import inventory_of
 from pdpp_worker.connector.phases import Phase, run_phases
 from pdpp_worker.connector.reached import Check, Reached
@@ -89,6 +89,7 @@ __all__ = [
     "Budget",
     "Challenged",
     "Check",
+    "Closes",
     "Collect",
     "ConfigurationError",
     "ConfinedError",
@@ -108,6 +109,7 @@ __all__ = [
     "Member",
     "Message",
     "NeedsOwner",
+    "OpenAhead",
     "Phase",
     "Progress",
     "ProviderError",

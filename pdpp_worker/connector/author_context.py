@@ -58,8 +58,20 @@ def count_nothing(_: int) -> None:
     """Outside a slice no day's bytes are counted."""
 
 
+def nothing_opened() -> None:
+    """Outside a slice nothing is opened ahead."""
+
+
 def tell_nobody(_: str) -> None:
     """Where no owner is at the terminal, nothing is shown."""
+
+
+class Closes(Protocol):
+    """Whatever can be closed, in any thread."""
+
+    def close(self) -> None:
+        """Let go of it; raises nothing."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,9 @@ class Context:
     """Asks the owner and waits; `timeout` at once where nobody is at the terminal (`run --interactive`)."""
     min_interval_ms: float = 1000.0
     """The owner's rate ceiling: least time between two requests. `http` keeps it by itself."""
+    opened_ahead: Callable[[], Closes | None] = nothing_opened
+    """Hands over, once, the connection that the module's `open_ahead` opened for this slice; it had its turn of
+    `pace`, and the connector closes it. Raises the failure of `open_ahead`. None: the connector opens one itself."""
     occasion: Occasion = Occasion()
     """Why and where the run happens."""
     beside: Callable[..., Iterator[Message]] = here
@@ -117,3 +132,5 @@ class Context:
 
 
 Collect = Callable[[Start, Context], Iterator[Message]]
+OpenAhead = Callable[[Mapping[str, Any], Callable[[str], SecretStr]], Callable[[], Closes] | None]
+"""From settings and secrets to a function that sends one request and returns what it opened; None: nothing to open."""

@@ -86,13 +86,8 @@ class Pacer:
             PacerUnavailableError: Redis cannot be reached; no request may be sent.
         """
         self.admit(not_before, lane)
-        try:
-            with self._resting():
-                yield
-        except ProviderError as failure:
-            self.note_failure(failure)
-            raise
-        self.note_success()
+        with self._learning():
+            yield
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -100,6 +95,27 @@ class Pacer:
         with self.request():
             self.note_send()
             yield
+
+    @contextmanager
+    def adopted(self, sent_at: float) -> Iterator[None]:
+        """A request that another pacer of the connection let out at this instant, for this slice: learn from it."""
+        self._lane, self._is_second_try = "", False
+        self.require_time()
+        self.counts.sent += 1
+        self._sent_at = sent_at
+        self._lanes.on_send(sent_at)
+        with self._learning():
+            yield
+
+    @contextmanager
+    def _learning(self) -> Iterator[None]:
+        try:
+            with self._resting():
+                yield
+        except ProviderError as failure:
+            self.note_failure(failure)
+            raise
+        self.note_success()
 
     def admit(self, not_before: float = float("-inf"), lane: str = "") -> None:
         """Wait until the rate model lets the next request of a lane out, then take its turn in the shared bucket.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,15 +14,16 @@ from sqlalchemy import Connection
 from pdpp_worker import registry
 from pdpp_worker.confined.beside import beside
 from pdpp_worker.connector import Context
+from pdpp_worker.connector.author_context import Closes
 from pdpp_worker.pacing.counts import RequestCounts
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.protocol.messages import Message
 from pdpp_worker.recovery.policy import carries_gaps, retry_policy, supported_scopes
 from pdpp_worker.runtime.command_handler import handler_for
 from pdpp_worker.runtime.handler import MessageHandler
 from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.limits import SliceLimits
+from pdpp_worker.runtime.opened_ahead import OpenedAhead, handed_over
 from pdpp_worker.runtime.pace import make_pacer
 from pdpp_worker.runtime.permits import holds_process
 from pdpp_worker.runtime.plan import Plan, plan_slice
@@ -84,8 +85,9 @@ def open_slice(
     heartbeat: Heartbeat,
     stopping: Callable[[], bool],
     answerer: Answerer,
+    ahead: OpenedAhead | None = None,
 ) -> OpenSlice:
-    """Plan the slice and make its limits, its pacer and the connector's context.
+    """Plan the slice and make its limits, its pacer and the connector's context; `ahead` is for the connector.
 
     Raises:
         LeaseLostError: another worker holds the connection.
@@ -104,7 +106,7 @@ def open_slice(
     context = make_context(
         settings, manifest, claimed, pacer, redactor, clients, limits, answerer, retries_gaps=plan.phase != "walk"
     )
-    context = replace(context, received=rate.received, beside=_beside(context, plan, manifest))
+    context = _completed(context, plan, manifest, rate, handed_over(ahead, claimed.connection, pacer))
     return OpenSlice(
         settings,
         db,
@@ -123,8 +125,13 @@ def open_slice(
     )
 
 
-def _beside(context: Context, plan: Plan, manifest: Manifest) -> Callable[..., Iterator[Message]]:
-    return partial(beside, context.check, forms_of(plan.start.scope.streams, manifest.streams))
+def _completed(
+    context: Context, plan: Plan, manifest: Manifest, rate: RateKeeper, opened_ahead: Callable[[], Closes | None]
+) -> Context:
+    """The context with what is known once the slice is planned."""
+    forms = forms_of(plan.start.scope.streams, manifest.streams)
+    apart = partial(beside, context.check, forms)
+    return replace(context, received=rate.received, opened_ahead=opened_ahead, beside=apart)
 
 
 def _plan(

@@ -24,6 +24,7 @@ from pdpp_worker.runtime.heartbeat import Heartbeat
 from pdpp_worker.runtime.newer_version import NEWER_PAUSE_S, leave_to_newer
 from pdpp_worker.runtime.next_step import Cancelled, Cut, Failed, Finished, HowItEnded, NoPacer, OutOfBudget
 from pdpp_worker.runtime.open_slice import OpenSlice, open_slice
+from pdpp_worker.runtime.opened_ahead import OpenedAhead, opened_ahead
 from pdpp_worker.runtime.parking import park
 from pdpp_worker.runtime.permits import Permit, holds_process, permit
 from pdpp_worker.runtime.reason_mapping import reason_by_hint
@@ -65,8 +66,12 @@ def run_slice(
         if own.was_awaited and stopping():
             return None
         # After a wait the run may be over: then it is looked for again, before anybody's lease is touched.
-        known = None if own.was_awaited else row.id
-        return _claim_and_work(settings, db, redis, known, run_id, turn, stopping, answerer, on_stuck, own)
+        known = None if own.was_awaited else row
+        with opened_ahead(settings, db, redis, known, run_id) as ahead:
+            known_id = None if known is None else known.id
+            return _claim_and_work(
+                settings, db, redis, known_id, run_id, turn, stopping, answerer, on_stuck, own, ahead
+            )
 
 
 def _permit(row: ConnectionRow) -> Permit:
@@ -86,6 +91,7 @@ def _claim_and_work(
     answerer: Answerer,
     on_stuck: Callable[[int], None],
     own: Permit,
+    ahead: OpenedAhead | None,
 ) -> SliceResult | None:
     claimed = db.transact(
         lambda connection: run_slices.claim_slice(
@@ -105,7 +111,7 @@ def _claim_and_work(
     )
     try:
         with beat as heartbeat:
-            result = _open_and_work(settings, db, redis, claimed, heartbeat, stopping, answerer)
+            result = _open_and_work(settings, db, redis, claimed, heartbeat, stopping, answerer, ahead)
     except LeaseLostError:
         get_logger().warning("lease lost", run=run_id)
         result = None
@@ -129,12 +135,13 @@ def _open_and_work(
     heartbeat: Heartbeat,
     stopping: Callable[[], bool],
     answerer: Answerer,
+    ahead: OpenedAhead | None,
 ) -> SliceResult:
     if leave_to_newer(settings, db, claimed):
         return SliceResult(claimed.connection.connector, None, NEWER_PAUSE_S)
     if not claimed.streams:
         return SliceResult(claimed.connection.connector, give_up(db, claimed, NOTHING_IN_SCOPE))
-    return _work(settings, db, redis, claimed, heartbeat, stopping, answerer)
+    return _work(settings, db, redis, claimed, heartbeat, stopping, answerer, ahead)
 
 
 def _work(
@@ -145,10 +152,13 @@ def _work(
     heartbeat: Heartbeat,
     stopping: Callable[[], bool],
     answerer: Answerer,
+    ahead: OpenedAhead | None,
 ) -> SliceResult:
     """Open the slice and work it; a run whose slices cannot be opened is given up after some attempts."""
     try:
-        opened = open_slice(settings, db, redis, claimed, heartbeat=heartbeat, stopping=stopping, answerer=answerer)
+        opened = open_slice(
+            settings, db, redis, claimed, heartbeat=heartbeat, stopping=stopping, answerer=answerer, ahead=ahead
+        )
     except LeaseLostError:
         raise
     except Exception as error:

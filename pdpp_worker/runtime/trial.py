@@ -21,11 +21,10 @@ from pdpp_worker.errors import PdppError, UpstreamError
 from pdpp_worker.logs import get_logger
 from pdpp_worker.pacing.bucket import Bucket
 from pdpp_worker.pacing.hold import Hold
-from pdpp_worker.pacing.intervals import cold_start_ms
 from pdpp_worker.pacing.lanes import Lanes
 from pdpp_worker.pacing.pacer import Pacer
 from pdpp_worker.protocol.manifest import Manifest
-from pdpp_worker.runtime.connection_values import ceiling_ms, with_defaults
+from pdpp_worker.runtime.connection_values import ceiling_ms, cold_lanes, with_defaults
 from pdpp_worker.runtime.slice_context import http_factory, secret_reader, transport_factory
 from pdpp_worker.runtime.time_limits import PACED, SliceEnded
 from pdpp_worker.secrets import Redactor, Vault
@@ -151,12 +150,7 @@ class Trial:
 
     def _lanes(self) -> Lanes:
         """The rate model as the connection's last slice left it."""
-        limit = self.manifest.pacing.daily_bytes_of(self._given)
-        lanes = Lanes(
-            ceiling_ms(self.settings, self.manifest, self.row),
-            cold_start_ms(self.settings, self.manifest),
-            daily_bytes=None if limit is None else limit.most,
-        )
+        lanes = cold_lanes(self.settings, self.manifest, self.row)
         with self.db.begin() as connection:
             held = rates.load(connection, self.row.id)
         if held is not None and isinstance(held.state, dict):

@@ -31,15 +31,17 @@ _COVERED = text("""
 _WALKED = text("""
     INSERT INTO coverage AS held (connection_id, stream, intervals, last_walk_run_id, last_walk_at,
         last_walk_considered)
-    SELECT :connection_id, :stream,
-        CASE WHEN :from_scratch THEN tstzmultirange(tstzrange(NULL, started_at)) ELSE '{}' END,
-        id, clock_timestamp(), :considered
-    FROM runs WHERE id = :run_id
+    SELECT :connection_id, given.stream,
+        CASE WHEN given.stream = ANY(CAST(:from_scratch AS text[])) THEN tstzmultirange(tstzrange(NULL, started_at))
+            ELSE '{}' END,
+        id, clock_timestamp(), given.considered
+    FROM runs, unnest(CAST(:streams AS text[]), CAST(:considered AS bigint[])) AS given (stream, considered)
+    WHERE id = :run_id
     ON CONFLICT (connection_id, stream) DO UPDATE SET
-        intervals = CASE WHEN :bounded OR upper_inf(held.intervals)
-                OR (isempty(held.intervals) AND NOT :from_scratch) THEN held.intervals
+        intervals = CASE WHEN held.stream = ANY(CAST(:bounded AS text[])) OR upper_inf(held.intervals)
+                OR (isempty(held.intervals) AND isempty(excluded.intervals)) THEN held.intervals
             ELSE held.intervals + tstzmultirange(tstzrange(
-                CASE WHEN :from_scratch THEN NULL ELSE upper(held.intervals) END,
+                CASE WHEN isempty(excluded.intervals) THEN upper(held.intervals) END,
                 greatest(upper(held.intervals), (SELECT started_at FROM runs WHERE id = :run_id)))) END,
         last_walk_run_id = excluded.last_walk_run_id, last_walk_at = excluded.last_walk_at,
         last_walk_considered = excluded.last_walk_considered
@@ -96,16 +98,13 @@ def walked(connection: Connection, claim: Claim, passes: Sequence[tuple[str, int
 
     `passes`: stream, how many items were considered in it, and how it was walked.
     """
-    values = [
-        {
+    if passes:
+        values = {
             "connection_id": claim.connection_id,
             "run_id": claim.run_id,
-            "stream": stream,
-            "considered": considered,
-            "from_scratch": one.from_scratch and not one.bounded,
-            "bounded": one.bounded,
+            "streams": [stream for stream, _, _ in passes],
+            "considered": [considered for _, considered, _ in passes],
+            "from_scratch": [stream for stream, _, one in passes if one.from_scratch and not one.bounded],
+            "bounded": [stream for stream, _, one in passes if one.bounded],
         }
-        for stream, considered, one in passes
-    ]
-    if values:
         connection.execute(_WALKED, values)

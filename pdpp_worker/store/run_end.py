@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -89,12 +90,15 @@ _MISSES_ANYTHING = text("""
         OR EXISTS (SELECT FROM deletion_doubts WHERE connection_id = :connection_id) AS misses,
         (SELECT count(*) FROM schedule) AS locked
 """)
-_END_STREAM = text("""
-    UPDATE run_streams SET state = :state, skipped = :skipped, unreached = :unreached,
-        records_missing_estimate = :missing, skipped_by_reason = :by_reason, error = :error,
-        considered = records_emitted + :skipped + :unreached
-    WHERE run_id = :run_id AND stream = :stream
-""").bindparams(bindparam("by_reason", type_=JSONB))
+_END_STREAMS = text("""
+    UPDATE run_streams SET state = given.state, skipped = given.skipped, unreached = given.unreached,
+        records_missing_estimate = given.missing, skipped_by_reason = CAST(given.by_reason AS jsonb),
+        error = given.error, considered = records_emitted + given.skipped + given.unreached
+    FROM unnest(CAST(:streams AS text[]), CAST(:states AS text[]), CAST(:skipped AS bigint[]),
+        CAST(:unreached AS bigint[]), CAST(:missing AS bigint[]), CAST(:by_reason AS text[]), CAST(:errors AS text[]))
+        AS given (stream, state, skipped, unreached, missing, by_reason, error)
+    WHERE run_id = :run_id AND run_streams.stream = given.stream
+""")
 _END_RUN = text("""
     UPDATE runs SET status = :status, ended_at = clock_timestamp(), retry_hint = :retry_hint, error = :error,
         records_emitted = total.emitted, records_flushed = total.flushed, records_unchanged = total.unchanged,
@@ -246,21 +250,17 @@ def _result(counts: StreamCounts, how: RunEnd, deferred: int) -> StreamResult:
 def _write_streams(
     connection: Connection, claim: Claim, results: Sequence[StreamResult], passes: Mapping[str, FullPass]
 ) -> None:
-    values = [
-        {
-            "run_id": claim.run_id,
-            "stream": one.counts.stream,
-            "state": "finished" if one.finished else "unfinished",
-            "skipped": _skipped(one),
-            "unreached": one.unreached,
-            "missing": one.missing,
-            "by_reason": one.counts.skipped_by_reason,
-            "error": storable(one.error),
-        }
-        for one in results
-    ]
-    if values:
-        connection.execute(_END_STREAM, values)
+    values = {
+        "run_id": claim.run_id,
+        "streams": [one.counts.stream for one in results],
+        "states": ["finished" if one.finished else "unfinished" for one in results],
+        "skipped": [_skipped(one) for one in results],
+        "unreached": [one.unreached for one in results],
+        "missing": [one.missing for one in results],
+        "by_reason": [json.dumps(one.counts.skipped_by_reason) for one in results],
+        "errors": [storable(one.error) for one in results],
+    }
+    connection.execute(_END_STREAMS, values)
     walked = [
         (one.counts.stream, one.counts.emitted + _skipped(one), passes[one.counts.stream])
         for one in results

@@ -5,6 +5,8 @@ A message that is lost costs time and never work: the run is a row, which the di
 
 from __future__ import annotations
 
+import threading
+
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
@@ -21,9 +23,21 @@ TURN = "pdpp_turn"
 """The header with a message's turn. Not an argument, which workers of an earlier release would refuse."""
 
 
-def prepare() -> None:
-    """Make what sends messages; nothing is sent, and no server asked."""
+def prepare() -> threading.Thread:
+    """Make what sends messages; the thread that is returned connects to the broker meanwhile, and sends nothing."""
     _ = app.amqp.producer_pool, app.amqp.router, app.amqp.send_task_message, app.backend
+    thread = threading.Thread(target=_connect, name="doorbell", daemon=True)
+    thread.start()
+    return thread
+
+
+def _connect() -> None:
+    try:
+        with app.amqp.producer_pool.acquire(block=True) as producer:
+            for name in QUEUES:
+                producer.maybe_declare(app.amqp.queues[name])
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the notification meets it, and tells of it
+        get_logger().debug("the broker was not connected to ahead", error=type(error).__name__)
 
 
 def notify(due: DueRun) -> bool:

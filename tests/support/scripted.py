@@ -12,7 +12,7 @@ from redis import Redis
 from sqlalchemy import text
 
 from pdpp_worker import registry
-from pdpp_worker.connector import Check, Collect, Context, Message, Record, Start, State
+from pdpp_worker.connector import Check, Collect, Context, Message, OpenAhead, Record, Start, State
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.protocol.manifest import Manifest
 from pdpp_worker.runtime.slice import SliceResult, run_slice
@@ -33,8 +33,14 @@ class ScriptedConnector(registry.Connector):
     checks: Check | None = None
     """The function that tries an account, if it has one."""
 
+    opens: OpenAhead | None = None
+    """The function that opens a connection to the source ahead, if it has one."""
+
     def load(self) -> Collect:
         return self.collect
+
+    def open_ahead(self) -> OpenAhead | None:
+        return self.opens
 
     def check(self) -> Check | None:
         return self.checks
@@ -83,6 +89,7 @@ class Scenario:
         script: Callable[[Start, Context], Iterator[Message]],
         given: Manifest | None = None,
         check: Check | None = None,
+        open_ahead: OpenAhead | None = None,
     ) -> None:
         """Let the connection's connector do this from now on."""
         self.manifest = given or self.manifest
@@ -91,7 +98,7 @@ class Scenario:
             self.starts.append(start)
             return script(start, context)
 
-        connector = ScriptedConnector(self.manifest, "scripted", collect, check)
+        connector = ScriptedConnector(self.manifest, "scripted", collect, check, open_ahead)
         self._monkeypatch.setattr(registry, "all_connectors", lambda: {"scripted": connector})
 
     def send(self, *messages: Message) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 from celery.app.task import Context
 from redis import Redis
@@ -13,7 +15,7 @@ from pdpp_worker.store import runs
 from pdpp_worker.store.runs import DueRun
 from pdpp_worker.tasks import tasks
 from pdpp_worker.tasks.app import app
-from pdpp_worker.tasks.doorbell import TURN, notify, waiting_queues
+from pdpp_worker.tasks.doorbell import TURN, notify, prepare, waiting_queues
 from tests.support.scripted import Scenario, record
 
 
@@ -82,6 +84,32 @@ def test_a_message_says_for_which_turn_it_is(redis: Redis, scenario: Scenario, o
         message = connection.default_channel.basic_get("collect", no_ack=True)
 
     assert Context(message.headers).get(TURN) == 3
+
+
+def test_a_message_that_was_prepared_goes_over_a_connection_that_is_there(
+    redis: Redis, scenario: Scenario, own_environment: None
+) -> None:
+    scenario.send(record("a"))
+    prepare().join()
+    before = redis.info("stats")["total_connections_received"]
+
+    sent = notify(DueRun(1, "scripted"))
+
+    assert sent
+    assert redis.info("stats")["total_connections_received"] == before
+    assert waiting_queues() == {"collect"}
+
+
+def test_a_broker_that_is_away_while_a_message_is_prepared_fails_nothing(
+    redis: Redis, own_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.amqp.producer_pool, "acquire", Mock(side_effect=OSError("away")))
+
+    prepare().join()
+
+
+def test_a_worker_tells_of_its_tasks_only_where_its_command_says_so(redis: Redis, own_environment: None) -> None:
+    assert not app.conf.worker_send_task_events
 
 
 def test_a_message_for_another_turn_gives_none(scenario: Scenario) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.gmail import client, session
+from connectors.gmail import client, exchange
 from connectors.gmail.client import Client
 from pdpp_worker.connector import Message, ProviderError, Record, SkipResult
 from tests.connectors.gmail.conftest import holder
@@ -149,7 +149,7 @@ def _run_against(answer: Callable[[socket.socket], None], files: Path) -> list[M
 def test_a_server_that_answers_garbage_is_told_as_the_reason(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LONGEST_ANSWER_S", 0.3)
+    monkeypatch.setattr(exchange, "LONGEST_ANSWER_S", 0.3)
 
     said = _run_against(scripted(garbage, Random(seed)), tmp_path / str(seed))
 
@@ -157,7 +157,7 @@ def test_a_server_that_answers_garbage_is_told_as_the_reason(
 
 
 def test_a_server_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "LONGEST_ANSWER_S", 0.3)
+    monkeypatch.setattr(exchange, "LONGEST_ANSWER_S", 0.3)
 
     def drip(connection: socket.socket) -> None:
         for _ in range(100):

@@ -15,13 +15,14 @@ from pdpp_worker.protocol.manifest_parts import DailyBytes, Pacing
 from pdpp_worker.runtime.slice import run_slice
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import connections
+from pdpp_worker.store import connections, run_slices
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views import stream_views, wait_views
 from pdpp_worker.stored_files.quota import Quota
 from tests.connectors.gmail.conftest import FILE
 from tests.connectors.gmail.gmail_server import PASSWORD, GmailServer
 from tests.connectors.gmail.mails import written
+from tests.support.waiting import until
 
 
 class Account:
@@ -96,6 +97,24 @@ class Account:
 @pytest.fixture
 def account(gmail: GmailServer, settings: Settings, db: Database, redis: Redis) -> Account:
     return Account(gmail, settings, db, redis)
+
+
+def test_the_one_sign_in_of_a_run_waits_for_no_claim(
+    gmail: GmailServer, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = run_slices.claim_slice
+
+    def claim_late(*given: Any, **named: Any) -> Any:
+        until(lambda: len(gmail.asked("AUTHENTICATE")) == 2)
+        return claim(*given, **named)
+
+    account.run()  # which finds no bucket, and so waits for its turn
+    monkeypatch.setattr(run_slices, "claim_slice", claim_late)
+
+    status = account.run()
+
+    assert status == "succeeded"
+    assert len(gmail.asked("AUTHENTICATE")) == 2
 
 
 def test_a_thread_is_right_after_news_changes_and_deletions(gmail: GmailServer, account: Account) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import re
+from collections.abc import Iterator, Sequence
+from unittest.mock import Mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imapclient.response_parser import parse_response
 
 from connectors.gmail.answers import values
-from connectors.gmail.client import UNREADABLE
+from connectors.gmail.client import UNREADABLE, Client
 from connectors.gmail.source import outside
 from connectors.gmail.tidy import is_tidy
+from tests.connectors.gmail.test_hostile_server import serving
 
 _WORDS = [
     b"(",
@@ -73,3 +79,54 @@ def test_a_mail_that_is_built_by_the_rules_is_tidy() -> None:
 
     assert is_tidy(mail.encode())
     assert not is_tidy(mail.encode() + b"after")
+
+
+_LISTING = [
+    b"* 1 FETCH (UID 11)\r\n",
+    b"* 2 FETCH (UID 12)\r\n",
+    b"* 3 FETCH (FLAGS () UID 13)\r\n",
+    b"* 4 FETCH (UID 14 FLAGS (\\Seen))\r\n",
+    b"* 5 FETCH (BODY[] {21}\r\n* 1 FETCH (UID 99)\r\nx UID 15)\r\n",
+    b"* 9 EXISTS\r\n",
+    b"* OK [UIDNEXT 77] UID 78\r\n",
+]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """A client whose server says nothing after its greeting: what it reads is put in place of the connection."""
+    with serving(lambda _: None) as port:
+        client = Client("127.0.0.1", port, ssl=False, timeout=10)
+        yield client
+        client.shutdown()
+
+
+def let_answer(client: Client, lines: Sequence[bytes], monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Let these lines be the answer to the next FETCH; returns its tag."""
+    tag: bytes = client._imap._command("NOOP")
+    monkeypatch.setattr(client._imap, "file", io.BytesIO(b"".join(lines) + tag + b" OK done\r\n"))
+    monkeypatch.setattr(client, "send_fetch", lambda _messages, _items: tag)
+    return tag
+
+
+@given(st.lists(st.sampled_from(_LISTING), max_size=6))
+def test_uids_are_read_as_the_library_reads_them(client: Client, lines: list[bytes]) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        told = client._lines(let_answer(client, lines, monkeypatch))
+        let_answer(client, lines, monkeypatch)
+
+        found = client.existing("1:99")
+
+    uids = (re.search(rb"UID (\d+)", line) for line in told if isinstance(line, bytes))
+    assert found == sorted({int(one.group(1)) for one in uids if one})
+
+
+def test_lines_of_uids_alone_are_not_taken_through_the_library(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_answer(client, [b"* %d FETCH (UID %d)\r\n" % (one, one) for one in range(1, 51)], monkeypatch)
+    read = Mock(side_effect=client._imap._get_line)
+    monkeypatch.setattr(client._imap, "_get_line", read)
+
+    found = client.existing("1:50")
+
+    assert found == list(range(1, 51))
+    assert read.call_count == 1
