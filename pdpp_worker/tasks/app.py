@@ -41,7 +41,7 @@ def configuration() -> dict[str, Any]:
         "task_publish_retry": False,
         "task_acks_late": False,
         "task_send_sent_event": True,
-        "worker_send_task_events": False,
+        "worker_send_task_events": True,
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": 100,
         "worker_redirect_stdouts": False,

@@ -108,10 +108,6 @@ def test_a_broker_that_is_away_while_a_message_is_prepared_fails_nothing(
     prepare().join()
 
 
-def test_a_worker_tells_of_its_tasks_only_where_its_command_says_so(redis: Redis, own_environment: None) -> None:
-    assert not app.conf.worker_send_task_events
-
-
 def test_a_message_for_another_turn_gives_none(scenario: Scenario) -> None:
     scenario.send(record("a"))
     run_id = scenario.queue()
