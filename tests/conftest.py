@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -22,6 +23,11 @@ from tests.support.process_state import forget, lead_app
 from tests.support.servers import servers
 
 __all__ = ["servers"]
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start heed Ctrl-C, also where the suite was started in the background, which does not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

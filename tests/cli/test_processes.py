@@ -229,7 +229,7 @@ def test_events_are_followed_until_ctrl_c(settings: Settings, scenario: Scenario
 
     assert second not in before
     assert after == [second] * 3
-    assert process.returncode in INTERRUPTED
+    assert process.returncode in INTERRUPTED, said
     assert said == ""
 
 
@@ -241,7 +241,7 @@ def test_ctrl_c_leaves_the_run_alone(settings: Settings, db: Database, redis: Re
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=PATIENCE_S)
 
-    assert process.returncode in INTERRUPTED
+    assert process.returncode in INTERRUPTED, said
     assert "Traceback" not in said
     assert _runs(db) == [("queued", False)]
 

@@ -271,7 +271,8 @@ def test_a_file_that_there_is_no_room_for_keeps_nothing_else_out_and_comes_once_
 ) -> None:
     gmail.add(written("plan", files={"plan.bin": FILE * 2}))
     gmail.add(written("small", files={"small.bin": b"x" * 1000}))
-    account = Account(gmail, settings.model_copy(update={"connection_files_mb": 1}), db, redis)
+    one_mb = settings.model_copy(update={"connection_files_mb": 1, "gap_backoff_s": 600.0})  # it is not due at once
+    account = Account(gmail, one_mb, db, redis)
 
     assert account.run() == "partially_completed"
     assert (account.reasons(), account.open_gaps()) == ({"storage_full"}, 1)
