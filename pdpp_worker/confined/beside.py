@@ -50,7 +50,7 @@ def beside(check: Callable[[], None], forms: Mapping[str, Form], function: str, 
     """
     place = _PLACES.take()
     if place is None:
-        yield from named(function)(*arguments)
+        yield from here(function, *arguments)
         return
     try:
         yield from _walk(check, msgspec.msgpack.encode(Walk(function, list(arguments), dict(forms))))

@@ -1,8 +1,8 @@
 """The form in which a child sends its messages: msgpack, in which each value and its type come through unchanged.
 
 A record is checked and encoded by the child, and goes as the row that is stored. A message of another kind goes by its
-name and its fields, and so does a record that is to be refused, or has something in it that msgpack does not know: a
-lone surrogate, an integer of more than 64 bits, a number of more digits than a float holds.
+name and its fields, and so does a record that is to be refused. Values that msgpack does not know have a form of their
+own there: a lone surrogate, an integer of more than 64 bits, a number of more digits than a float holds.
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ import msgspec
 from msgspec.msgpack import Ext
 from pydantic import BaseModel
 
-from pdpp_worker.protocol.messages import EncodedRecord, LongRecord, LongState, Message, Record
+from pdpp_worker.protocol.messages import EncodedRecord, LongRecord, LongState, Message, Record, WrittenRecord
 from pdpp_worker.protocol.messages.sent import Told
 
-Carried = EncodedRecord | dict[str, Any] | bytes
-"""A message as it is decoded at first: an encoded record, the fields of another, or the name and fields of the rest."""
-
-_SIMPLE = frozenset({str, int, bool, float, type(None)})
-_FEW = 200
-"""Objects and arrays of a record that is surely nested no deeper than any reader reads."""
+Carried = EncodedRecord | bytes
+"""A message as it is decoded at first: an encoded record, or the name and fields of another message."""
+Packed = tuple[object, ...] | bytes
+"""The same before it is encoded, with its neighbours, as msgpack."""
 _DEEPEST = 800
 """Levels of a value that come through."""
 _TEXT, _INTEGER, _NUMBER, _PAIRS, _STRANGE = range(1, 6)
@@ -41,7 +39,7 @@ class Form(msgspec.Struct, array_like=True, frozen=True):
     cursor_field: str | None
 
 
-Write = Callable[[Record], tuple[object, ...]]
+Write = Callable[[Record], WrittenRecord]
 """Makes what an `EncodedRecord` of one stream holds more; a ValueError or RecursionError where that is refused."""
 
 
@@ -55,17 +53,16 @@ class Strange:
         return self._shown
 
 
-def carry(message: Message, writers: Mapping[str, Write]) -> bytes:
-    """A message as msgpack; a record is encoded where there is a writer for its stream."""
-    if type(message) is Record:
+def carry(message: Message, writers: Mapping[str, Write]) -> tuple[Packed, int]:
+    """A message to be encoded as msgpack, and its bytes, about; a record is one where its stream has a writer."""
+    if type(message) is Record and (write := writers.get(message.stream)) is not None and _is_ascii(message.key):
         try:
-            if (write := writers.get(message.stream)) is not None:
-                return _encode((*_known(message), *write(message)))
-            if _is_plain(message.data):
-                return _encode(message)
-        except (ValueError, OverflowError, RecursionError):
+            written = write(message)
+            return (*_known(message), *written), len(written[0])
+        except (ValueError, RecursionError):
             pass
-    return _encode(_encode((type(message).__name__, _value(_fields(message), 0))))
+    packed = _encode((type(message).__name__, _value(_fields(message), 0)))
+    return packed, len(packed)
 
 
 def arrived(carried: Carried) -> Message:
@@ -76,8 +73,6 @@ def arrived(carried: Carried) -> Message:
     """
     if isinstance(carried, EncodedRecord):
         return carried
-    if isinstance(carried, dict):
-        return Record(**carried)
     name, fields = _read_fields(carried)
     kind = _KINDS.get(name)
     if kind is None:
@@ -100,20 +95,9 @@ def _fields(message: Any) -> dict[str, Any]:
     return fields
 
 
-def _is_plain(data: dict[str, Any]) -> bool:
-    """Whether msgpack carries the data as they are, but for texts and integers that it refuses."""
-    holders: list[Any] = [data]
-    for holder in holders:
-        for value in holder.values() if type(holder) is dict else holder:
-            kind = type(value)
-            if kind in _SIMPLE:
-                continue
-            if kind is not dict and kind is not list:
-                return False
-            holders.append(value)
-        if len(holders) > _FEW:
-            return False
-    return True
+def _is_ascii(key: str | list[str]) -> bool:
+    """Whether msgpack surely carries a key as it is."""
+    return key.isascii() if type(key) is str else all(map(str.isascii, key))
 
 
 def _value(value: Any, depth: int) -> Any:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pdpp_worker.confined.carried import Carried, Form, Write, carry
+from pdpp_worker.confined.carried import Carried, Form, Packed, Write, carry
 from pdpp_worker.confined.raised import Raised, told
 from pdpp_worker.protocol.messages import Message
 from pdpp_worker.protocol.schemas import validator_for
@@ -87,7 +87,7 @@ class Walker:
         return self._goes_on and sum(map(len, self._ahead)) < AHEAD_BYTES
 
     def _chunk(self) -> bytes:
-        parts: list[msgspec.Raw] = []
+        parts: list[Packed] = []
         raised = None
         try:
             self._goes_on = self._fill(parts)
@@ -98,13 +98,13 @@ class Walker:
         self._due = time.monotonic() + CHUNK_S
         return msgspec.msgpack.encode((parts, not self._goes_on, raised))
 
-    def _fill(self, parts: list[msgspec.Raw]) -> bool:
+    def _fill(self, parts: list[Packed]) -> bool:
         """Gather messages; returns whether there may be more of them."""
         size = 0
         for message in self._messages:
-            part = carry(message, self._writers)
-            parts.append(msgspec.Raw(part))
-            size += len(part)
+            part, length = carry(message, self._writers)
+            parts.append(part)
+            size += length
             if len(parts) == MOST_MESSAGES or size >= CHUNK_BYTES or time.monotonic() >= self._due:
                 return True
         return False

@@ -7,13 +7,10 @@ from collections.abc import Callable
 
 import jsonschema_rs
 
-from pdpp_worker.protocol.messages import EncodedRecord, LongRecord, Record
+from pdpp_worker.protocol.messages import EncodedRecord, LongRecord, Record, WrittenRecord
 from pdpp_worker.runtime.rules import place_among_versions, resource_of
 from pdpp_worker.store import values
 from pdpp_worker.store.batch import RecordRow, Rejection, row_of_fields
-
-WrittenRecord = tuple[bytes, bytes | None, bytes | None, float | None, str | None]
-"""The fields that an `EncodedRecord` has besides those of a record."""
 
 
 def row_of(record: Record, validator: jsonschema_rs.Validator, cursor_field: str | None) -> RecordRow:

@@ -48,7 +48,8 @@ FORM = validator_for({"properties": {"id": {"type": "string"}}, "required": ["id
 
 def sent(message: Message, writers: Mapping[str, Write] = MappingProxyType({})) -> Message:
     """The message, as it arrives."""
-    return arrived(msgpack.decode(carry(message, writers), type=Carried))
+    packed, _ = carry(message, writers)
+    return arrived(msgpack.decode(msgpack.encode(packed), type=Carried))
 
 
 def shape(value: Any) -> str:

@@ -7,7 +7,7 @@ are ignored, unknown types refused.
 from pdpp_worker.protocol.messages.decode import describe, parse_message
 from pdpp_worker.protocol.messages.field_types import HintAction, RecoveryHint
 from pdpp_worker.protocol.messages.inventory import MOST_MEMBERS, Inventory, SourceMember
-from pdpp_worker.protocol.messages.record import EncodedRecord, LongRecord, Record, RecordForm
+from pdpp_worker.protocol.messages.record import EncodedRecord, LongRecord, Record, RecordForm, WrittenRecord
 from pdpp_worker.protocol.messages.sent import (
     STREAM_FAILED,
     DetailCoverage,
@@ -55,6 +55,7 @@ __all__ = [
     "Start",
     "StartScope",
     "State",
+    "WrittenRecord",
     "check_kind",
     "describe",
     "parse_message",

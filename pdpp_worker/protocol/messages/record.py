@@ -114,6 +114,10 @@ class EncodedRecord(Record, frozen=True, kw_only=True, array_like=True):
     digits: str | None
 
 
+WrittenRecord = tuple[bytes, bytes | None, bytes | None, float | None, str | None]
+"""The fields that an `EncodedRecord` has besides those of a record, from `text` on."""
+
+
 class _Line(Struct):
     """The members of a line, each of the type that most have."""
 
