@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 from hashlib import blake2b
+from json.encoder import encode_basestring_ascii
 from math import copysign
 from typing import Any, NamedTuple
 
@@ -185,10 +186,15 @@ def key_text(key: str | list[str]) -> str:
     if type(key) is str and len(key) <= KEY_BYTES and key.isascii() and key[0] not in '["' and "\0" not in key:
         return key
     plain = isinstance(key, str) and key[0] not in '["' and not _UNSTORABLE.search(key)
-    text = key if plain and isinstance(key, str) else _ascii(key)
+    text = key if plain and isinstance(key, str) else _key_json(key)
     if len(text) > KEY_BYTES // 4 and len(text.encode()) > KEY_BYTES:
         raise NotRepresentableError(f"the key is longer than {KEY_BYTES} bytes")
     return text
+
+
+def _key_json(key: str | list[str]) -> str:
+    """A key as `exact_json` writes it, without the encoder that any value needs."""
+    return encode_basestring_ascii(key) if isinstance(key, str) else f"[{','.join(map(encode_basestring_ascii, key))}]"
 
 
 def raw_form(value: Any) -> bytes:

@@ -204,6 +204,12 @@ class TestKeys:
         assert known == same(key)
 
     @given(keys)
+    @example(["\x7f\u2028\ud800"])
+    @pure
+    def test_a_key_that_stands_as_json_is_written_as_exact_json_is(self, key: str | list[str]) -> None:
+        assert key_text(key) in (key, exact_json(key))
+
+    @given(keys)
     @pure
     def test_a_key_can_always_be_stored(self, key: str | list[str]) -> None:
         assert storable(key_text(key)) == key_text(key)
