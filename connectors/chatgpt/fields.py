@@ -32,10 +32,10 @@ def moment(value: Any) -> datetime | None:
             found = datetime.fromisoformat(value)
             found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            found = _EPOCH + timedelta(seconds=value if value < _IN_MILLISECONDS else value / 1000)
+            found = datetime.fromtimestamp(value if value < _IN_MILLISECONDS else value / 1000, UTC)
         else:
             return None
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return None
     return found if found > _EPOCH else None
 
