@@ -37,7 +37,7 @@ def _of_message(body: Row) -> dict[str, Row]:
     """The files by their ids: one that is both attached and shown is told once."""
     metadata = table(body.get("metadata"))
     rows: list[Row | None] = [_asset(one) for one in _assets(body.get("content"))]
-    if metadata:
+    if "attachments" in metadata or "aggregate_result" in metadata:
         attached = map(_attachment, tables(metadata.get("attachments")))
         made = map(_picture, _pictures(metadata.get("aggregate_result")))
         rows = [*attached, *rows, *made]

@@ -45,8 +45,11 @@ def rest_of(item: Mapping[str, Any], held: Collection[str]) -> dict[str, Any]:
 
     A null, an empty text, list or object says nothing, and is left out.
     """
-    rest = {name: value for name, value in item.items() if name not in held and value not in _NOTHING}
-    return {name: rest[name] for name in sorted(rest)} if len(rest) > 1 else rest
+    rest = {}
+    for name, value in item.items():
+        if name not in held and (value or value not in _NOTHING):
+            rest[name] = value  # noqa: PERF403 - a comprehension is a call more
+    return rest
 
 
 def iso_utc(moment: datetime) -> str:
