@@ -18,6 +18,7 @@ from imapclient.imap4 import IMAP4WithTimeout
 from imapclient.tls import IMAP4_TLS
 
 from connectors.gmail.answers import values
+from connectors.gmail.uid_ranges import uids_told
 
 Answer = dict[str, Any]
 """The server's answer about one message: items by their upper-case names."""
@@ -125,6 +126,17 @@ class Client(IMAPClient):  # type: ignore[misc]
         alone = list(self._uids_alone())
         found = (_UID.search(line) for line in self._lines(tag) if isinstance(line, bytes))
         return sorted({*alone, *(int(one.group(1)) for one in found if one)})
+
+    def searched(self, first: int, last: int, most: int) -> list[int] | None:
+        """The messages from UID `first` to `last` that SEARCH finds, ascending, told as ranges (ESEARCH, RFC 4731).
+
+        None: the server tells them in another way, or more than `most`.
+        """
+        tag = self._imap._command("UID", "SEARCH", "RETURN", "(ALL)", "UID", f"{first}:{last}")  # noqa: SLF001
+        typ, data = self._imap._command_complete("UID", tag)  # noqa: SLF001
+        told = self._imap.untagged_responses.pop("ESEARCH", [])
+        self._checkok("search", typ, data)
+        return uids_told(told, tag, range(first, last + 1), most)
 
     def list_with_status(self, items: str) -> tuple[Listed, tuple[Any, ...]]:
         """LIST of all mailboxes, and STATUS of each (RFC 5819): its name and these items, in turn.

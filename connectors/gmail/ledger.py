@@ -69,6 +69,11 @@ class Ledger:
         blocks = [block for block in self._blocks if block.first <= last and block.last >= first]
         return (entry for block in blocks for entry in unpack(block) if first <= entry.uid <= last)
 
+    def uids(self, first: int, last: int) -> set[int]:
+        """The UIDs from `first` up to and including `last`; a block without a hole is not unpacked for them."""
+        blocks = [block for block in self._blocks if block.first <= last and block.last >= first]
+        return {uid for block in blocks for uid in _uids(block) if first <= uid <= last}
+
     def span(self, first: int, last: int) -> str:
         """The UIDs of the blocks from `first` up to, not including, `last`, as one range."""
         chosen = self._blocks[first:last]
@@ -123,6 +128,11 @@ def unpack(block: Block) -> Iterator[MessageEntry]:
         uid += next(numbers)
         gm += _unfolded(next(numbers))
         yield MessageEntry(uid, gm, next(numbers), next(numbers))
+
+
+def _uids(block: Block) -> Iterable[int]:
+    is_dense = block.last - block.first == block.length - 1
+    return range(block.first, block.last + 1) if is_dense else (entry.uid for entry in unpack(block))
 
 
 def _folded(number: int) -> int:

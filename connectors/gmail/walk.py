@@ -12,7 +12,7 @@ from connectors.gmail.client import Answer
 from connectors.gmail.departures import depart, is_unsaid, say
 from connectors.gmail.fields import checksum
 from connectors.gmail.ledger import Ledger, MessageEntry
-from connectors.gmail.listing import spans
+from connectors.gmail.listing import relisted, spans
 from connectors.gmail.outcome import Outcome
 from connectors.gmail.position import FORM, MailboxPosition, Numbers, identity, still_held
 from connectors.gmail.reader import Reader
@@ -159,7 +159,8 @@ class MailboxWalk:
         position = self.position
         if position.run == self._run:
             return
-        for uids, end in spans(self._session, self._selected.exists, position.looked, position.uid):
+        exists, ledger = self._selected.exists, position.ledger
+        for uids, end in relisted(self._session, exists, position.looked, position.uid, ledger):
             yield from self._read(self._unheard(uids, end))
         position.looked, position.run = position.uid, self._run
 
@@ -272,7 +273,7 @@ class MailboxWalk:
 
     def _unheard(self, uids: Sequence[int], end: int) -> list[int]:
         """The UIDs up to `end` that were never read."""
-        held = {entry.uid for entry in self.position.ledger.between(uids[0], end)} if uids else set()
+        held = self.position.ledger.uids(uids[0], end) if uids else set()
         return sorted(set(uids) - held - set(self.position.unread))
 
     def _known_before(self) -> Container[int]:

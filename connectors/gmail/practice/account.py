@@ -39,6 +39,7 @@ class GmailServer:
     user: str = USER
     gmail: bool = True
     condstore: bool = True
+    esearch: bool = True
     all_mail: str | None = "[Gmail]/Alle Nachrichten"
     uidvalidity: int = 11
     modseq: int = 9_007_199_254_740_993
@@ -52,7 +53,9 @@ class GmailServer:
     withheld: set[int] = field(default_factory=set)
     """UIDs that FETCH of more than UIDs leaves out, without a word."""
     hidden: set[int] = field(default_factory=set)
-    """UIDs that every FETCH leaves out, without a word."""
+    """UIDs that every FETCH and SEARCH leaves out, without a word."""
+    most_found: int | None = None
+    """How many of the oldest UIDs a SEARCH finds at most."""
     tells_no_changes: bool = False
     """Answer FETCH with CHANGEDSINCE with an OK and no lines."""
     cut_at: int | None = None

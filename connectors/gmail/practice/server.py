@@ -1,7 +1,7 @@
 """An IMAP server on a real socket that speaks Gmail's extensions, and misbehaves when it is told to.
 
 Of IMAP4rev1 it knows what a reader needs: UID FETCH with every item that a reader asks for, CONDSTORE, SPECIAL-USE,
-X-GM-EXT-1. Changes made through the account's methods are seen by the next command, as on any server.
+ESEARCH, X-GM-EXT-1. Changes made through the account's methods are seen by the next command, as on any server.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from connectors.gmail.client import sequence_set
 from connectors.gmail.practice.account import DROP, PASSWORD, TOKEN, GmailServer, Stored
 from connectors.gmail.practice.answers import items_of, quoted, requested
 
@@ -101,7 +102,7 @@ class _Session:
     def _features(self) -> str:
         server = self._server
         words = CAPABILITIES if server.gmail else CAPABILITIES.replace("X-GM-EXT-1 ", "")
-        return f"{words} SPECIAL-USE ENABLE{' CONDSTORE' if server.condstore else ''}"
+        return f"{words} SPECIAL-USE ENABLE{' CONDSTORE' * server.condstore}{' ESEARCH' * server.esearch}"
 
     def _capability(self, tag: str, _: str) -> None:
         self._say(f"* CAPABILITY {self._features()}", f"{tag} OK done")
@@ -173,6 +174,9 @@ class _Session:
             self._say("* SEARCH" + "".join(f" {one.uid}" for one in self._here.values() if one.gm == wanted))
             self._say(f"{tag} OK SEARCH completed (Success)")
             return
+        if command.startswith("UID SEARCH RETURN (ALL) UID "):
+            self._say(self._found(tag, command.rpartition(" ")[2]), f"{tag} OK SEARCH completed (Success)")
+            return
         _, _, where, what = command.split(" ", 3)
         items, _, modifiers = what[1:].partition(") (")
         since = int(modifiers.removeprefix("CHANGEDSINCE ").rstrip(")")) if modifiers else 0
@@ -184,6 +188,11 @@ class _Session:
                 parts = items_of(self._server, mail, [*asked, *(["MODSEQ"] if modifiers else [])])
                 self._say(f"* {number} FETCH (".encode() + b" ".join(parts) + b")")
         self._say(f"{tag} OK Success")
+
+    def _found(self, tag: str, where: str) -> str:
+        uids = sorted(self._here.keys() - self._server.hidden)[: self._server.most_found]
+        found = sequence_set(uid for uid in uids if _within(uid, where, self._here))
+        return f'* ESEARCH (TAG "{tag}") UID{f" ALL {found}" if found else ""}'
 
 
 def _within(uid: int, where: str, here: dict[int, Stored]) -> bool:
