@@ -28,10 +28,9 @@ from pdpp_worker.runtime.connection_values import ceiling_ms, cold_lanes, with_d
 from pdpp_worker.runtime.slice_context import secret_reader
 from pdpp_worker.secrets import Redactor, Vault
 from pdpp_worker.settings import Settings
-from pdpp_worker.store import rates
 from pdpp_worker.store.connections import ConnectionRow
-from pdpp_worker.store.engine import Database
 from pdpp_worker.store.rates import HeldRate
+from pdpp_worker.store.run_slices import DueSlice
 
 
 class _NotNowError(Exception):
@@ -82,14 +81,12 @@ def handed_over(ahead: OpenedAhead | None, row: ConnectionRow, pacer: Pacer) -> 
 
 
 @contextmanager
-def opened_ahead(
-    settings: Settings, db: Database, redis: Redis, row: ConnectionRow | None, run_id: int
-) -> Iterator[OpenedAhead | None]:
+def opened_ahead(settings: Settings, redis: Redis, due: DueSlice | None) -> Iterator[OpenedAhead | None]:
     """Open for a run that a worker is about to claim; close it at the end of the block if nobody took it.
 
-    `row`: the run's connection; None where it is not known.
+    `due`: the run; None where it was looked at a while ago.
     """
-    ahead = None if row is None else _begun(settings, db, redis, row, run_id)
+    ahead = None if due is None else _begun(settings, redis, due)
     try:
         yield ahead
     finally:
@@ -97,7 +94,8 @@ def opened_ahead(
             ahead.drop()
 
 
-def _begun(settings: Settings, db: Database, redis: Redis, row: ConnectionRow, run_id: int) -> OpenedAhead | None:
+def _begun(settings: Settings, redis: Redis, due: DueSlice) -> OpenedAhead | None:
+    row = due.connection
     try:
         connector = registry.all_connectors().get(row.connector)
         open_ahead = None if connector is None else connector.open_ahead()
@@ -106,20 +104,18 @@ def _begun(settings: Settings, db: Database, redis: Redis, row: ConnectionRow, r
         manifest = connector.manifest
         secret = secret_reader(Vault(settings), manifest, row, Redactor())
         opens = open_ahead(with_defaults(manifest.settings, row.settings), secret)
-        is_next = opens is not None and _has_its_turn(settings, db, redis, row, manifest, run_id)
+        is_next = opens is not None and _has_its_turn(settings, redis, due, manifest)
         return OpenedAhead(row, opens, time.monotonic()) if opens is not None and is_next else None
     except Exception as error:  # noqa: BLE001 - also of the connector's code; the slice meets it again, and tells of it
-        get_logger().debug("nothing was opened ahead", run=run_id, error=type(error).__name__)
+        get_logger().debug("nothing was opened ahead", connection=row.name, error=type(error).__name__)
         return None
 
 
-def _has_its_turn(
-    settings: Settings, db: Database, redis: Redis, row: ConnectionRow, manifest: Manifest, run_id: int
-) -> bool:
+def _has_its_turn(settings: Settings, redis: Redis, due: DueSlice, manifest: Manifest) -> bool:
     """Whether the learned rate and the shared bucket let a request of this run out at once; then its turn is taken."""
-    with db.glance() as connection:
-        is_free, held = rates.load_if_free(connection, row.id, run_id, manifest.version)
+    row, held = due.connection, due.rate
     lanes, ceiling = cold_lanes(settings, manifest, row), ceiling_ms(settings, manifest, row)
+    is_free = due.is_free and due.version == manifest.version
     if not is_free or (held is not None and not _restored(lanes, held)):
         return False
     try:

@@ -59,16 +59,16 @@ def run_slice(
     Files of removed connections are removed at the end, unless the slice has failed.
     """
     with db.glance() as connection:
-        row = run_slices.connection_of(connection, run_id, turn)
-    if row is None:
+        due = run_slices.look_at(connection, run_id, turn)
+    if due is None:
         return None
-    with _permit(row) as own:
+    with _permit(due.connection) as own:
         if own.was_awaited and stopping():
             return None
         # After a wait the run may be over: then it is looked for again, before anybody's lease is touched.
-        known = None if own.was_awaited else row
-        with opened_ahead(settings, db, redis, known, run_id) as ahead:
-            known_id = None if known is None else known.id
+        known = None if own.was_awaited else due
+        with opened_ahead(settings, redis, known) as ahead:
+            known_id = None if known is None else known.connection.id
             return _claim_and_work(
                 settings, db, redis, known_id, run_id, turn, stopping, answerer, on_stuck, own, ahead
             )

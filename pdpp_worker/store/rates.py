@@ -56,13 +56,6 @@ _LOAD = text("""
     SELECT state, CAST(extract(epoch FROM clock_timestamp() - updated_at) AS double precision) AS age_s
     FROM rate_states WHERE connection_id = :connection_id
 """)
-_LOAD_IF_FREE = text("""
-    SELECT state, CAST(extract(epoch FROM clock_timestamp() - updated_at) AS double precision) AS age_s,
-        version = :version AND NOT cancel_requested AND NOT EXISTS (SELECT FROM leases
-            WHERE connection_id = :connection_id AND expires_at > clock_timestamp()) AS is_free
-    FROM (SELECT connector_version AS version, cancel_requested FROM runs WHERE id = :run_id) AS run
-    LEFT JOIN rate_states ON connection_id = :connection_id
-""")
 
 
 def save(connection: Connection, claim: Claim, state: dict[str, Any]) -> None:
@@ -87,12 +80,3 @@ def load(connection: Connection, connection_id: int) -> HeldRate | None:
     """Load the rate that was learned last, or None."""
     row = connection.execute(_LOAD, {"connection_id": connection_id}).one_or_none()
     return None if row is None else HeldRate(*row)
-
-
-def load_if_free(connection: Connection, connection_id: int, run_id: int, version: str) -> tuple[bool, HeldRate | None]:
-    """The rate that was learned last, and whether a run that belongs to this connector version may be claimed now."""
-    values = {"connection_id": connection_id, "run_id": run_id, "version": version}
-    row = connection.execute(_LOAD_IF_FREE, values).one_or_none()
-    if row is None:
-        return False, None
-    return row.is_free, None if row.state is None else HeldRate(row.state, row.age_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -13,6 +13,7 @@ from pdpp_worker.store import events, leases
 from pdpp_worker.store.batch import Claim, Spent
 from pdpp_worker.store.connections import ConnectionRow, by_id
 from pdpp_worker.store.gaps.selection import GapFilter
+from pdpp_worker.store.rates import HeldRate
 from pdpp_worker.store.run_states import IS_ACTIVE
 from pdpp_worker.store.views.reading import build
 
@@ -48,6 +49,17 @@ class Slice:
     """Of the connector that the run belongs to: the one that worked it last, or for which it was queued."""
 
 
+class DueSlice(NamedTuple):
+    """A run that may be taken up, and what the next request of its connection depends on."""
+
+    connection: ConnectionRow
+    version: str
+    """Of the connector that the run belongs to."""
+    is_free: bool
+    """Whether nobody holds the connection, and the owner does not ask the run to stop."""
+    rate: HeldRate | None
+
+
 # A doorbell may come a little early, by another clock than the database's; the worker then waits for the rest.
 _IF_DUE = f"""
     SELECT * FROM runs WHERE id = :run_id AND {IS_ACTIVE}
@@ -55,7 +67,14 @@ _IF_DUE = f"""
         AND (CAST(:turn AS integer) IS NULL OR slices = :turn)
 """
 _FIND_DUE = text(_IF_DUE)
-_CONNECTION_OF_DUE = text(f"SELECT * FROM connections WHERE id = (SELECT connection_id FROM ({_IF_DUE}) AS due)")
+_LOOK_AT_DUE = text(f"""
+    SELECT connections.*, due.connector_version AS version, rate_states.state AS rate,
+        CAST(extract(epoch FROM clock_timestamp() - rate_states.updated_at) AS double precision) AS rate_age_s,
+        NOT due.cancel_requested AND (expires_at IS NULL OR expires_at <= clock_timestamp()) AS is_free
+    FROM ({_IF_DUE}) AS due JOIN connections ON connections.id = due.connection_id
+    LEFT JOIN leases ON leases.connection_id = connections.id
+    LEFT JOIN rate_states ON rate_states.connection_id = connections.id
+""")
 _BEGIN_SLICE = text(f"""
     UPDATE runs SET status = 'running', started_at = coalesce(runs.started_at, clock_timestamp()),
         slices = runs.slices + 1, idle_slices = runs.idle_slices + 1, died_slices = runs.died_slices + 1,
@@ -89,10 +108,13 @@ _WORKED_BY = text("""
 _DURABLE_LATER = text("SET LOCAL synchronous_commit = off")
 
 
-def connection_of(connection: Connection, run_id: int, turn: int | None = None) -> ConnectionRow | None:
-    """The connection of a run that may be taken up; None: it is over, not due, or at another turn."""
-    found = connection.execute(_CONNECTION_OF_DUE, {"run_id": run_id, "turn": turn}).mappings().one_or_none()
-    return None if found is None else build(ConnectionRow, found)
+def look_at(connection: Connection, run_id: int, turn: int | None = None) -> DueSlice | None:
+    """Look at a run that may be taken up, and claim nothing; None: it is over, not due, or at another turn."""
+    found = connection.execute(_LOOK_AT_DUE, {"run_id": run_id, "turn": turn}).mappings().one_or_none()
+    if found is None:
+        return None
+    rate = None if found["rate"] is None else HeldRate(found["rate"], found["rate_age_s"])
+    return DueSlice(build(ConnectionRow, found), found["version"], found["is_free"], rate)
 
 
 def claim_slice(
