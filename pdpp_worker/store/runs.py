@@ -10,7 +10,6 @@ from sqlalchemy import Connection, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pdpp_worker.errors import NotFoundError
-from pdpp_worker.store import events
 from pdpp_worker.store.batch import Spent
 from pdpp_worker.store.gaps.selection import GapFilter
 from pdpp_worker.store.run_states import IS_ACTIVE
@@ -41,15 +40,24 @@ LOST_S = 240.0
 """After so long a message is taken for lost, even where messages wait for workers; below the bound after which a run is
 taken for one that nobody dispatches (`coverage.stillness.LEAST_BOUND`)."""
 
-# One statement: a run that is active is locked and changes nothing, and one that ends meanwhile is none. A row that was
-# inserted has no xmax yet.
+# One statement, with its event: a run that is active is locked and changes nothing, and one that ends meanwhile is
+# none. A row that was inserted has no xmax yet.
 _CREATE = text(f"""
-    INSERT INTO runs (connection_id, kind, trigger, mode, streams, selection, budget, connector_version)
-    VALUES (:connection_id, :kind, :trigger, :mode, :streams, :selection, :budget, :version)
-    ON CONFLICT (connection_id) WHERE {IS_ACTIVE} DO UPDATE SET trigger = runs.trigger
-    RETURNING id, xmax = 0 AS created
+    WITH one AS (
+        INSERT INTO runs (connection_id, kind, trigger, mode, streams, selection, budget, connector_version)
+        VALUES (:connection_id, :kind, :trigger, :mode, :streams, :selection, :budget, :version)
+        ON CONFLICT (connection_id) WHERE {IS_ACTIVE} DO UPDATE SET trigger = runs.trigger
+        RETURNING id, xmax = 0 AS created
+    ), told AS (
+        INSERT INTO events (connection_id, run_id, type, data)
+        SELECT :connection_id, id, 'run_queued', :told FROM one WHERE created
+    )
+    SELECT id, created FROM one
 """).bindparams(
-    bindparam("streams", type_=JSONB), bindparam("selection", type_=JSONB), bindparam("budget", type_=JSONB)
+    bindparam("streams", type_=JSONB),
+    bindparam("selection", type_=JSONB),
+    bindparam("budget", type_=JSONB),
+    bindparam("told", type_=JSONB),
 )
 _NOTE_PROGRESS = text("""
     UPDATE runs SET idle_slices = CASE WHEN :alive THEN 0 ELSE idle_slices END,
@@ -166,11 +174,9 @@ def create(
         "version": version,
         "selection": {name: value for name, value in selection._asdict().items() if value is not None},
         "budget": budget or {},
+        "told": {"kind": kind, "trigger": trigger, "mode": mode, **({"cost": cost} if cost else {})},
     }
     run_id, created = connection.execute(_CREATE, values).one()
-    if created:
-        data = {"kind": kind, "trigger": trigger, "mode": mode, **({"cost": cost} if cost else {})}
-        events.append(connection, connection_id, run_id, [("run_queued", None, data)])
     return run_id, created
 
 

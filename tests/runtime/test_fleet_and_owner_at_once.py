@@ -138,7 +138,7 @@ def test_a_run_that_ends_while_another_is_asked_for_is_not_taken_for_the_active_
     ended: list[int] = []
 
     def end_first(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.lstrip().startswith("INSERT INTO runs") and not ended:
+        if "INSERT INTO runs" in statement and not ended:
             ended.append(run_id)
             scenario.execute("UPDATE runs SET status = 'cancelled', ended_at = now() WHERE id = :id", id=run_id)
 
