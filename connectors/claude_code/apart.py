@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from os import fsdecode
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,17 @@ def transcripts(
     walk = TranscriptWalk(factory, tree, committed, rejected)
     if walk.unread_bytes < WORTH_BYTES:
         return walk.run()
-    place = str(factory.root), str(factory.home), sorted(factory.wanted), context.now()
+    # As bytes, since a directory's name need not be text.
+    place = bytes(factory.root), bytes(factory.home), sorted(factory.wanted), context.now()
     return context.beside(f"{__name__}:walk_apart", place, _packed(tree), committed, list(rejected))
 
 
 def walk_apart(
-    place: tuple[str, str, list[str], datetime], tree: dict[str, Any], committed: Any, rejected: list[str]
+    place: tuple[bytes, bytes, list[str], datetime], tree: dict[str, Any], committed: Any, rejected: list[str]
 ) -> Iterator[Message]:
     """The same in the other process."""
     root, home, wanted, now = place
-    factory = RecordFactory(Path(root), Path(home), frozenset(wanted), going_on_from(now))
+    factory = RecordFactory(Path(fsdecode(root)), Path(fsdecode(home)), frozenset(wanted), going_on_from(now))
     return TranscriptWalk(factory, _unpacked(tree), committed, rejected).run()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,13 @@ def test_the_other_process_says_the_same(many: Path, monkeypatch: pytest.MonkeyP
     in_the_worker(monkeypatch)
 
     assert beside_the_worker == told(many)
+
+
+@pytest.mark.process
+def test_a_tree_below_a_directory_whose_name_is_no_text_is_walked_there_too(many: Path) -> None:
+    moved = many.rename(many.with_name(os.fsdecode(b"caf\xe9")))
+
+    assert run(moved, None, STREAMS).records
 
 
 def test_a_tree_that_was_read_starts_no_process(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
