@@ -15,6 +15,7 @@ from connectors.claude_code.lines import BLOCK_BYTES, MAX_LINE_BYTES, Anchor, Br
 from connectors.claude_code.repeats import SPAN_BYTES, Good, Repeats, good_of
 from connectors.claude_code.splice import take_apart
 from connectors.claude_code.titles import Titles
+from pdpp_worker.connector import is_crowded
 
 WRITTEN_WITHIN_MS = 60_000
 """A line is written at once; one that has no end this long after the file's last change will never get one."""
@@ -202,6 +203,8 @@ def _read(line: Line) -> list[Good | Broken]:
     offset, end, data, _ = line
     if data is None:
         return [Broken(offset, end, 1, "a line longer than this version reads")]
+    if is_crowded(data):
+        return [Broken(offset, end, 1, "a line of more values than this version reads")]
     try:
         return [good_of(parse(data), offset, data)]
     except BrokenLine as error:

@@ -134,3 +134,12 @@ def test_a_line_that_is_ended_late_closes_its_gap(root: Path) -> None:
     assert set(uuids(second)) == {"u1"}
     assert [one.gap_id for one in second.sent if isinstance(one, DetailGapRecovered)] == ["7"]
     assert not second.gaps
+
+
+def test_a_line_of_more_values_than_memory_can_hold_costs_itself_only(root: Path) -> None:
+    write(root / FILE, said("u1"), b'{"x":[%s0]}' % (b"0," * 2_200_000), said("u2"))
+
+    outcome = run(root)
+
+    assert uuids(outcome) == ["u1", "u2"]
+    assert [gap.reason for gap in outcome.gaps] == [Reason.PARSE_FAILED]
