@@ -44,7 +44,8 @@ class OpenedAhead:
         """`sent_at`: when its turn came; monotonic, s."""
         self._row, self._sent_at = row, sent_at
         self._opened: Future[Closes] = Future()
-        self._is_taken = False
+        self._is_gone = False
+        """Whether it was taken or dropped."""
         threading.Thread(target=self._work, args=(opens,), name="open-ahead", daemon=True).start()
 
     def taken(self, row: ConnectionRow, pacer: Pacer) -> Closes | None:
@@ -52,15 +53,18 @@ class OpenedAhead:
 
         Raises the failure to open it, after the pacer has heard of that.
         """
-        if self._is_taken or row != self._row:
+        if row != self._row:
+            self.drop()
+        if self._is_gone:
             return None
         with pacer.adopted(self._sent_at):
-            self._is_taken = True
+            self._is_gone = True
             return self._opened.result()
 
     def drop(self) -> None:
         """Close it as soon as it is open, if nobody took it."""
-        if not self._is_taken:
+        if not self._is_gone:
+            self._is_gone = True
             self._opened.add_done_callback(_close)
 
     def _work(self, opens: Callable[[], Closes]) -> None:
