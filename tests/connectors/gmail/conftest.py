@@ -146,6 +146,19 @@ def gmail() -> Iterator[GmailServer]:
 
 
 @pytest.fixture
+def five(gmail: GmailServer) -> GmailServer:
+    """The server with five mails."""
+    for number in range(1, 6):
+        gmail.add(written(f"mail {number}"))
+    return gmail
+
+
+def there(gmail: GmailServer) -> set[str]:
+    """The keys of the mails that the server has."""
+    return {str(mail.gm) for mail in gmail.messages.values()}
+
+
+@pytest.fixture
 def inbox(gmail: GmailServer, tmp_path: Path) -> Holder:
     """The connector, signed in at the Gmail."""
     return holder(gmail.settings, tmp_path, password=gmail_server.PASSWORD)

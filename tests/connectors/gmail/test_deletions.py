@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pdpp_worker.connector import Record
-from tests.connectors.gmail.conftest import Holder, records, skips
+from tests.connectors.gmail.conftest import Holder, records, skips, there
 from tests.connectors.gmail.faults import Hidden, silent
 from tests.connectors.gmail.gmail_server import GmailServer
 from tests.connectors.gmail.mails import written
@@ -18,10 +18,6 @@ def five(gmail: GmailServer) -> GmailServer:
     for number in range(1, 6):
         gmail.add(written(f"mail {number}", files={"a.bin": b"x"} if number == 3 else None))
     return gmail
-
-
-def there(gmail: GmailServer) -> set[str]:
-    return {str(mail.gm) for mail in gmail.messages.values()}
 
 
 def deletions(said: list[Record]) -> list[str]:

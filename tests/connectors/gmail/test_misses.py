@@ -9,23 +9,12 @@ import pytest
 from connectors.gmail.account import source_account
 from pdpp_worker.connector import BatchScope, DetailGapRecovered, GapToClose, Message, SkipResult, SourceAccount
 from tests.connectors.gmail import gmail_server
-from tests.connectors.gmail.conftest import TREE, Holder, gaps, holder, skips, to_close
+from tests.connectors.gmail.conftest import TREE, Holder, gaps, holder, skips, there, to_close
 from tests.connectors.gmail.faults import Hidden, refused, silent
 from tests.connectors.gmail.gmail_server import GmailServer
 from tests.connectors.gmail.mails import written
 
 UNKNOWN = "NO [NONEXISTENT] Unknown Mailbox"
-
-
-@pytest.fixture
-def five(gmail: GmailServer) -> GmailServer:
-    for number in range(1, 6):
-        gmail.add(written(f"mail {number}"))
-    return gmail
-
-
-def there(gmail: GmailServer) -> set[str]:
-    return {str(mail.gm) for mail in gmail.messages.values()}
 
 
 def handed(said: list[Message]) -> list[GapToClose]:

@@ -13,7 +13,7 @@ from connectors.gmail.client import sequence_set
 from connectors.gmail.ledger import Ledger, MessageEntry
 from connectors.gmail.session import Session
 from connectors.gmail.uid_ranges import uids_told
-from tests.connectors.gmail.conftest import Holder, holder
+from tests.connectors.gmail.conftest import Holder, holder, there
 from tests.connectors.gmail.dovecot import Dovecot
 from tests.connectors.gmail.gmail_server import DROP, GmailServer
 from tests.connectors.gmail.mails import written
@@ -70,22 +70,11 @@ def test_the_uids_of_a_ledger_are_those_of_its_entries(uids: set[int], first: in
     assert ledger.uids(first, last) == {entry.uid for entry in ledger.between(first, last)}
 
 
-@pytest.fixture
-def five(gmail: GmailServer) -> GmailServer:
-    for number in range(1, 6):
-        gmail.add(written(f"mail {number}"))
-    return gmail
-
-
 def listings(gmail: GmailServer) -> list[str]:
     """The listings of UIDs since this was last asked for."""
     found = [one for one in gmail.commands if one.endswith("(UID)") or " SEARCH " in one]
     gmail.commands.clear()
     return found
-
-
-def there(gmail: GmailServer) -> set[str]:
-    return {str(mail.gm) for mail in gmail.messages.values()}
 
 
 def keep_back(five: GmailServer, inbox: Holder) -> None:
