@@ -19,7 +19,7 @@ from connectors.claude_code.stream_counts import StreamCounts, describe_os_error
 from connectors.claude_code.subagents import meta_row
 from connectors.claude_code.transcript import open_file
 from connectors.claude_code.tree import Tree, encode_name, locate
-from pdpp_worker.connector import Message, Reason, Record, State
+from pdpp_worker.connector import Message, Reason, Record, State, is_crowded
 
 MEMORY_NOTES, SKILLS, SLASH_COMMANDS = "memory_notes", "skills", "slash_commands"
 DOCUMENTS = "documents"
@@ -175,6 +175,8 @@ def document_record(factory: RecordFactory, stream: str, document: Document) -> 
     if len(content) > MAX_LINE_BYTES:
         raise TooLargeError
     if stream == SUBAGENTS:
+        if is_crowded(content):
+            raise BrokenLine("more values than this version reads")
         row = meta_row(document.fields["session_id"], document.fields["agent_id"], parse(content))
         return factory.record(stream, row, partial=True)
     text = content.decode("utf-8", "surrogateescape")

@@ -122,11 +122,12 @@ def test_a_subagent_is_linked_to_the_call_that_started_it(root: Path) -> None:
     assert (row["total_tokens"], row["file"]) == (700, f"{PROJECT}/{A}/subagents/agent-a1.jsonl")
 
 
-def test_a_description_of_a_subagent_that_cannot_be_read_is_a_gap_that_closes(root: Path) -> None:
+@pytest.mark.parametrize("found", ["{", '{"x":[' + "0," * 2_200_000 + "0]}"], ids=["broken", "crowded"])
+def test_a_description_of_a_subagent_that_cannot_be_read_is_a_gap_that_closes(root: Path, found: str) -> None:
     write(root / FILE, said("u1"))
     meta = root / PROJECT / A / "subagents" / "agent-a1.meta.json"
     meta.parent.mkdir(parents=True)
-    meta.write_text("{")
+    meta.write_text(found)
     first = run(root, None, ALL)
     meta.write_text('{"agentType":"Explore"}')
     second = run(root, first.state, ALL)
