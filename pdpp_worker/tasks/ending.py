@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -60,10 +61,13 @@ def _end_when_late() -> None:
 
 def _end_at_once() -> None:
     """End this process and its children; others begin anew at the last commit."""
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-    sys.stderr.flush()
-    os._exit(1)
+    try:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):  # it may have ended meanwhile
+                child.kill()
+        sys.stderr.flush()
+    finally:
+        os._exit(1)
 
 
 @inspect_command()  # type: ignore[untyped-decorator]

@@ -22,6 +22,7 @@ from tests.browser.conftest import profile_of, through
 from tests.browser.site import PIECE, Site
 from tests.support.browser import needs_browser, row
 from tests.support.fleet import ROOT
+from tests.support.processes import words_of
 from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = [needs_browser, pytest.mark.process]
@@ -156,7 +157,7 @@ def test_a_worker_that_is_killed_leaves_no_browser_and_no_lock(site: Site, tmp_p
         worker.kill()
 
     until(lambda: not profile.users(directory))
-    until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+    until(lambda: not any(map(words_of, children)))
     browser = Browser(Settings(data_dir=tmp_path), row())
     (directory / "SingletonLock").unlink(missing_ok=True)
     (directory / "SingletonLock").symlink_to("another-host-1")

@@ -28,6 +28,7 @@ from pdpp_worker.store.engine import Database
 from tests.embedded.conftest import supervisors
 from tests.support.fleet import ROOT, environment
 from tests.support.logs import write_session
+from tests.support.processes import words_of
 from tests.support.scripted import Scenario, record
 from tests.support.servers import temporary_data_dir
 from tests.support.waiting import PATIENCE_S, until
@@ -171,8 +172,7 @@ def up_with_servers(site: Path, data_dir: Path, log: Path) -> Iterator[subproces
 def worker_of(fleet: subprocess.Popen[bytes], name: str) -> psutil.Process | None:
     """The process of the fleet that has this word in its command line."""
     children = psutil.Process(fleet.pid).children()
-    words = {one: one.as_dict(["cmdline"])["cmdline"] or [] for one in children}
-    return next((one for one in children if any(name in word for word in words[one])), None)
+    return next((one for one in children if any(name in word for word in words_of(one))), None)
 
 
 @pytest.mark.process
