@@ -18,6 +18,8 @@ CURSOR_FIELD = "updated_at"
 RECORDS_FILE = "records.jsonl"
 
 _SEED = 1
+_READ_BYTES = 1024 * 1024
+"""So that a reader does not hand over the interpreter for every dozen records."""
 _BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 _PER_CONVERSATION = 40
 _ROLES = ("user", "assistant", "tool")
@@ -51,7 +53,7 @@ def write(folder: Path, count: int) -> None:
 
 def read(folder: Path, offset: int = 0) -> Iterator[tuple[Item, int]]:
     """The records from a byte offset on, each with the offset that follows it."""
-    with (folder / RECORDS_FILE).open("rb") as file:
+    with (folder / RECORDS_FILE).open("rb", buffering=_READ_BYTES) as file:
         file.seek(offset)
         for line in file:
             offset += len(line)
