@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -62,8 +62,12 @@ class DefaultFleet:
         own = self._settings.data_dir
         servers = [one for one in psutil.process_iter(["cmdline"]) if str(own) in " ".join(one.info["cmdline"] or [])]
         tree = {one.pid: one for root in (self._up, *servers) for one in (root, *root.children(recursive=True))}
-        times = [one.cpu_times() for one in tree.values() if one.is_running()]
-        return sum(one.user + one.system + one.children_user + one.children_system for one in times)
+        total = 0.0
+        for one in tree.values():
+            with suppress(psutil.NoSuchProcess):  # it has ended since
+                times = one.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+        return total
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import select
 import sys
@@ -20,6 +19,7 @@ from pdpp_worker.confined.raised import Raised, told
 from pdpp_worker.protocol.messages import Message
 from pdpp_worker.protocol.schemas import validator_for
 from pdpp_worker.runtime import rows
+from pdpp_worker.runtime.garbage import search_rarely
 
 MOST_MESSAGES = 128
 """Messages of one chunk."""
@@ -77,8 +77,7 @@ class Walker:
     def _begin(self, walk: Walk) -> None:
         self._writers = {name: _writer(form) for name, form in walk.forms.items()}
         self._messages, self._goes_on = iter(named(walk.function)(*walk.arguments)), True
-        gc.freeze()  # no search for garbage looks through what is loaded
-        gc.set_threshold(50_000, 20, 20)
+        search_rarely()
 
     def read_ahead(self) -> bool:
         """Make one chunk more; returns whether another one may be made."""

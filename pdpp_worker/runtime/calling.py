@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import traceback
 from collections.abc import Callable, Generator
 from functools import lru_cache
@@ -16,9 +15,7 @@ from pdpp_worker.logs import get_logger
 from pdpp_worker.protocol.messages import Message, Start, describe
 from pdpp_worker.protocol.reasons import Reason, RecoveryKind, known_reason
 from pdpp_worker.registry import Connector
-
-_SEARCHES = (50_000, 20, 20)
-"""New objects after which the youngest are searched for garbage, and after how many searches the older ones are."""
+from pdpp_worker.runtime.garbage import search_rarely
 
 
 class ConnectorFailedError(Exception):
@@ -42,7 +39,7 @@ def call(connector: Connector, start: Start, context: Context, redact: Callable[
     """
     try:
         collect = connector.load()
-        _keep_loaded_apart(connector.package)
+        _search_rarely(connector.package)
         yield from collect(start, context)
     except (PacerUnavailableError, LeaseLostError):
         raise
@@ -60,12 +57,6 @@ def call(connector: Connector, start: Start, context: Context, redact: Callable[
 
 
 @lru_cache(maxsize=100)
-def _keep_loaded_apart(_package: str) -> None:
-    """Let no search for garbage look through what the process has loaded by the time it first calls a connector, and
-    let the searches be rarer: rows that wait for their commit are no garbage.
-
-    Of a hundred thousand records, the searches through all modules took an eighth of the time, and those through rows
-    a fortieth.
-    """
-    gc.freeze()
-    gc.set_threshold(*_SEARCHES)
+def _search_rarely(_package: str) -> None:
+    """Keep a package of connectors apart from what is searched for garbage, once it is loaded."""
+    search_rarely()

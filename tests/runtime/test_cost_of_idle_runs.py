@@ -53,7 +53,7 @@ def test_a_run_asks_per_stream_only_about_its_records_its_cursor_and_its_counts(
 
 def test_what_is_loaded_when_a_connector_is_first_called_is_searched_for_garbage_no_more(scenario: Scenario) -> None:
     gc.unfreeze()
-    calling._keep_loaded_apart.cache_clear()
+    calling._search_rarely.cache_clear()
     scenario.send(record("a"), state(1))
 
     scenario.run()
