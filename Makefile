@@ -75,6 +75,8 @@ lock: $(VENV)/.dev ## pin the newest versions that the project allows; LOCK_FLAG
 	$(LOCK) --output-file requirements/taps.txt requirements/taps.in
 	$(LOCK) --constraints requirements/dev.txt --output-file requirements/audit.txt requirements/audit.in
 	$(LOCK) --output-file requirements/peers.txt requirements/peers.in
+	npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --save-exact --prefix requirements/npm \
+		$(if $(LOCK_FLAGS),@ccusage/ccusage-linux-x64@latest)
 	$(LOCK) --output-file requirements/kubernetes.txt requirements/kubernetes.in
 
 audit: $(VENV)/.audit ## look for known vulnerabilities of what is pinned; AUDIT_DB=FOLDER asks no network
@@ -127,10 +129,15 @@ $(VENV)/taps/.ready: requirements/taps.txt | $(BIN)/python
 	@touch $@
 
 # What the benchmarks compare with; without it their rows are said to be skipped.
-$(VENV)/peers/.ready: requirements/peers.txt | $(BIN)/python
+$(VENV)/peers/.ready: requirements/peers.txt requirements/npm/package-lock.json | $(BIN)/python
 	@echo "Installing what the fleet is measured beside ..."
 	@$(BIN)/python -m venv $(VENV)/peers
 	@$(VENV)/peers/bin/python requirements/install.py requirements/peers.txt
+	@requirements/debian.sh dovecot=dovecot-imapd mbsync=isync offlineimap=offlineimap3
+	@cp requirements/npm/*.json $(VENV)/peers
+	@npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(VENV)/peers && \
+		chmod +x $(VENV)/peers/node_modules/@ccusage/*/bin/ccusage || \
+		echo "  ccusage is left out: it takes npm, and Linux on x86-64." >&2
 	@touch $@
 
 $(BIN)/python:

@@ -14,6 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 _STATUS = Path("/proc/self/status")
 
@@ -36,6 +37,17 @@ def measure(module: str, *arguments: str, python: str = sys.executable) -> Measu
     command = [python, "-m", __name__, module, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return Measure(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def figures_of(folder: Path, *words: str) -> Any:
+    """Let a command of the benchmarks run in a process of its own; the figures that it writes, read from JSON.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    out = folder / "figures.json"
+    subprocess.run([sys.executable, "-m", "bench", *words, "--json", str(out)], stdout=subprocess.DEVNULL, check=True)
+    return json.loads(out.read_text(encoding="utf-8"))
 
 
 def main(module: str, *arguments: str) -> None:

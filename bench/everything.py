@@ -18,8 +18,10 @@ from bench.ingest.rows import ingest
 from bench.logs.rows import logs
 from bench.machine import Machine, this_machine
 from bench.mail.rows import mail
+from bench.paced.rows import paced
+from bench.rest.rows import rest
 from bench.slack.rows import slack
-from bench.table import Benchmark, Ground, Way, as_table
+from bench.table import Benchmark, Ground, Way, as_seconds, as_table
 from pdpp_worker.local.embedded import acquire
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
@@ -31,6 +33,8 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "export": export,
     "logs": logs,
     "slack": slack,
+    "paced": paced,
+    "rest": rest,
 }
 """The rows of the table: a benchmark is entered here."""
 
@@ -43,7 +47,7 @@ def everything(
     rounds: Annotated[int, typer.Option(min=1, help="How often everything runs; medians count.")] = 3,
     out: Annotated[Path | None, typer.Option("--json", help="Write the machine and every measure here.")] = None,
 ) -> None:
-    """One table of all benchmarks that have peers."""
+    """One table of all that people wait for, beside its peers."""
     names = only or list(BENCHMARKS)
     with ExitStack() as stack:
         data_dir = stack.enter_context(temporary_data_dir())
@@ -63,9 +67,14 @@ def _watched(ways: Iterable[Way]) -> list[Way]:
     done: list[Way] = []
     for way in ways:
         done.append(way)
-        taken = way.note if way.seconds is None else f"{way.seconds:.1f} s"
-        _console.print(f"  {way.job}: {way.by}, round {way.round + 1}: {taken}", highlight=False)
+        _console.print(f"  {way.job}: {way.by}, round {way.round + 1}: {_taken(way)}", highlight=False)
     return done
+
+
+def _taken(way: Way) -> str:
+    if way.seconds is not None:
+        return f"{as_seconds(way.seconds)} s"
+    return way.note if way.cpu_s is None else f"{as_seconds(way.cpu_s)} s of CPU"
 
 
 def _machine(database_url: str) -> Machine:

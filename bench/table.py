@@ -36,7 +36,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Way:
-    """One way of doing a job, as it went in one round; without a time, why it was skipped."""
+    """One way of doing a job, as it went in one round. Where nothing was measured, the note says why."""
 
     job: str
     by: str
@@ -79,14 +79,21 @@ def lines_of(ways: Sequence[Way]) -> Iterator[Sequence[str]]:
         yield (
             own[0].job if by == names[0] else "",
             by,
-            _middle([way.seconds for way in own], "{:,.1f}"),
-            _middle([ratio if by != OURS else None for ratio in ratios], "{:.2f}"),
-            _middle([way.cpu_s for way in own], "{:,.1f}"),
-            _middle([None if way.peak_rss is None else way.peak_rss / _MIB for way in own], "{:,.0f}", max),
+            _middle([way.seconds for way in own], as_seconds),
+            _middle([ratio if by != OURS else None for ratio in ratios], "{:.2f}".format),
+            _middle([way.cpu_s for way in own], as_seconds),
+            _middle([None if way.peak_rss is None else way.peak_rss / _MIB for way in own], "{:,.0f}".format, max),
             "; ".join(dict.fromkeys(way.note for way in own if way.note)),
         )
 
 
-def _middle(values: Sequence[float | None], form: str, pick: Callable[[list[float]], float] = median) -> str:
+def as_seconds(value: float) -> str:
+    """A time, s: to a tenth, and one below a second to a thousandth."""
+    return f"{value:,.1f}" if value >= 1 else f"{value:.3f}"
+
+
+def _middle(
+    values: Sequence[float | None], form: Callable[[float], str], pick: Callable[[list[float]], float] = median
+) -> str:
     told = [value for value in values if value is not None]
-    return form.format(pick(told)) if told else ""
+    return form(pick(told)) if told else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ _WORDS = ("test", "garden", "übermorgen", "日本", "merge", "return", "invoice
 
 
 def logs(ground: Ground) -> Iterator[Way]:
-    """Logs of 300 MB in 400 files beside orjson and COPY, DuckDB, and ccusage where this machine has them."""
+    """Logs of 300 MB in 400 files beside orjson and COPY, DuckDB, and ccusage where they could be installed."""
     size, home = ground.size(_MB), ground.folder / "claude"
     write(home, size * 1_000_000)
     job = f"Claude Code logs, {size} MB"
@@ -83,10 +82,10 @@ def _duckdb(job: str, number: int, home: Path) -> Way:
 
 
 def _ccusage(job: str, number: int, home: Path) -> Way:
-    program = shutil.which("ccusage")
-    if program is None:
+    if not peers.CCUSAGE.exists():
         return skipped(job, "ccusage", "it is not installed")
+    command = [str(peers.CCUSAGE), "daily", "--offline", "--json"]
     began = time.perf_counter()
     environment = {**os.environ, "CLAUDE_CONFIG_DIR": str(home)}
-    subprocess.run([program, "daily", "--offline", "--json"], env=environment, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
     return Way(job, "ccusage", number, time.perf_counter() - began, note="tokens by day; keeps nothing")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -15,9 +16,9 @@ from rich.console import Console
 from sqlalchemy import text
 
 from bench.fleet.processes import RealFleet, running
-from bench.machine import this_machine
+from bench.machine import Machine, this_machine
 from bench.paced import account
-from bench.paced.figures import cpu_s, is_collector, of_directory, pss_mib, shares
+from bench.paced.figures import Shares, cpu_s, is_collector, of_directory, pss_mib, shares
 from tests.support.installed import install
 from tests.support.servers import temporary_data_dir
 
@@ -28,10 +29,34 @@ ASK_EVERY_S = 3.0
 _console = Console(width=120, soft_wrap=True, highlight=False)
 
 
+@dataclass(frozen=True)
+class Paced:
+    """All figures; times in s of CPU or of the clock, memory in MiB."""
+
+    machine: Machine
+    connections: int
+    seconds: int
+    """How long they were watched."""
+    at_work_after_s: float
+    shares: Shares
+    requests: int
+    lists: int
+    """Requests of these for the list of an account."""
+    collect_cpu_s: float
+    fleet_cpu_s: float
+    """With its servers."""
+    at_rest_mib: float
+    at_work_mib: float
+    freed_s: float
+    """From SIGTERM until all leases were free."""
+    gone_s: float
+
+
 def paced(
     connections: Annotated[int, typer.Option(min=1, help="How many, a third each at 5, 10 and 20 s.")] = 100,
     seconds: Annotated[int, typer.Option(min=20, help="How long they are watched.")] = 120,
     workers: Annotated[int, typer.Option(min=1, help="Collect workers.")] = 1,
+    out: Annotated[Path | None, typer.Option("--json", help="Write machine and figures here.")] = None,
 ) -> None:
     """Slow connections on a fleet with default settings: each one's share of its own rate, memory and CPU."""
     with (
@@ -40,46 +65,64 @@ def paced(
         account.provider() as url,
         running(data_dir, _installed(site), workers) as fleet,
     ):
-        _console.print(str(this_machine(fleet.db.check())))
-        at_rest, begun = pss_mib(of_directory(data_dir)), time.monotonic()
-        account.connect(fleet.db, url, connections)
-        _await(lambda: _asked_twice(fleet, url) == connections)
-        _console.print(f"{connections:,} connections, all at work after {time.monotonic() - begun:.0f} s")
-        _watch(fleet, url, seconds, data_dir)
-        memory = pss_mib(of_directory(data_dir))
-        _console.print(f"PSS {at_rest:.0f} MiB at rest, {memory:.0f} MiB now: {memory - at_rest:.0f} MiB more")
-        _stop(fleet, data_dir)
+        found = _measure(fleet, url, data_dir, connections, seconds)
+    _show(found)
+    if out is not None:
+        out.write_text(json.dumps(asdict(found) | {"shares": found.shares._asdict()}, indent=2) + "\n")
 
 
 def _installed(site: str) -> dict[str, str]:
     return {"PYTHONPATH": install(Path(site), account.NAME, account.CODE, json.dumps(account.MANIFEST))}
 
 
-def _watch(fleet: RealFleet, url: str, seconds: int, data_dir: Path) -> None:
-    """Look for so many seconds; print the shares, and the CPU time of a request."""
+def _measure(fleet: RealFleet, url: str, data_dir: Path, connections: int, seconds: int) -> Paced:
+    machine = this_machine(fleet.db.check())
+    at_rest, begun = pss_mib(of_directory(data_dir)), time.monotonic()
+    account.connect(fleet.db, url, connections)
+    _await(lambda: _asked_twice(fleet, url) == connections)
+    at_work_after_s = time.monotonic() - begun
     processes, since = of_directory(data_dir), account.arrivals(url)
+    used = _cpu_of(processes, fleet, seconds)
+    seen = account.arrivals(url)
+    return Paced(
+        machine,
+        connections,
+        seconds,
+        at_work_after_s,
+        shares(since, seen, account.interval_s),
+        _requests(seen) - _requests(since),
+        sum(seen["lists"].values()) - sum(since["lists"].values()),
+        sum(spent for one, spent in zip(processes, used, strict=True) if is_collector(one)),
+        sum(used),
+        at_rest,
+        pss_mib(of_directory(data_dir)),
+        *_stop(fleet, data_dir),
+    )
+
+
+def _cpu_of(processes: Sequence[psutil.Process], fleet: RealFleet, seconds: int) -> list[float]:
+    """The CPU time that each process takes in so many seconds."""
     before = [cpu_s(one) for one in processes]
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         fleet.poll()
         time.sleep(0.5)
-    used = [cpu_s(one) - then for one, then in zip(processes, before, strict=True)]
-    _print_shares(since, account.arrivals(url))
-    requests = _requests(account.arrivals(url)) - _requests(since)
-    collect = sum(spent for one, spent in zip(processes, used, strict=True) if is_collector(one))
-    _console.print(
-        f"CPU ms a request: collect worker {collect / requests * 1000:.1f}, "
-        f"whole fleet with its servers {sum(used) / requests * 1000:.1f}"
-    )
+    return [cpu_s(one) - then for one, then in zip(processes, before, strict=True)]
 
 
-def _print_shares(since: account.Seen, seen: account.Seen) -> None:
-    found = shares(since, seen, account.interval_s)
-    lists = sum(seen["lists"].values()) - sum(since["lists"].values())
-    _console.print(
-        f"share of own rate: total {found.total:.3f}, least {found.least:.3f}, p5 {found.p5:.3f}, p50 {found.p50:.3f}; "
-        f"{_requests(seen) - _requests(since):,} requests, {lists:,} of them lists; load {psutil.getloadavg()[0]:.1f}"
-    )
+def _show(found: Paced) -> None:
+    share, ms = found.shares, 1000 / found.requests
+    rates = f"total {share.total:.3f}, least {share.least:.3f}, p5 {share.p5:.3f}, p50 {share.p50:.3f}"
+    cpu = f"collect worker {found.collect_cpu_s * ms:.1f}, whole fleet with its servers {found.fleet_cpu_s * ms:.1f}"
+    for line in (
+        str(found.machine),
+        f"{found.connections:,} connections, all at work after {found.at_work_after_s:.0f} s",
+        f"share of own rate: {rates}; {found.requests:,} requests, {found.lists:,} of them lists",
+        f"CPU ms a request: {cpu}",
+        f"PSS {found.at_rest_mib:.0f} MiB at rest, {found.at_work_mib:.0f} MiB at work",
+        f"SIGTERM: all leases free after {found.freed_s:.1f} s, gone after {found.gone_s:.1f} s",
+    ):
+        _console.print(line)
 
 
 def _requests(seen: account.Seen) -> int:
@@ -93,8 +136,8 @@ def _await(condition: Callable[[], bool]) -> None:
         time.sleep(LOOK_EVERY_S)
 
 
-def _stop(fleet: RealFleet, data_dir: Path) -> None:
-    """Tell the collect workers to stop; print how long it takes until all leases are free, and until they are gone."""
+def _stop(fleet: RealFleet, data_dir: Path) -> tuple[float, float]:
+    """Tell the collect workers to stop; the seconds until all leases are free, and until they are gone."""
     workers = [one for one in of_directory(data_dir) if is_collector(one)]
     begun = time.monotonic()
     for one in workers:
@@ -102,7 +145,7 @@ def _stop(fleet: RealFleet, data_dir: Path) -> None:
     _await(lambda: _held(fleet) == 0)
     freed = time.monotonic() - begun
     _await(lambda: not any(map(_runs, workers)))
-    _console.print(f"SIGTERM: all leases free after {freed:.1f} s, gone after {time.monotonic() - begun:.1f} s")
+    return freed, time.monotonic() - begun
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -23,10 +23,16 @@ def test_each_peer_stands_behind_ours_with_the_median_ratio_of_its_rounds() -> N
 def test_memory_is_the_highest_of_the_rounds() -> None:
     ways = [Way("job", OURS, number, 1.0, 0.5, 2**20 * (number + 1)) for number in range(3)]
 
-    assert shown(*ways)[0][4:6] == ["0.5", "3"]
+    assert shown(*ways)[0][4:6] == ["0.500", "3"]
 
 
 def test_what_cannot_run_here_is_said_to_be_skipped() -> None:
     ways = [Way("job", OURS, 0, 1.0), skipped("job", "peer", "it is not installed")]
 
     assert shown(*ways)[1] == ["", "peer", "", "", "", "", "skipped: it is not installed"]
+
+
+def test_a_time_below_a_second_is_told_to_a_thousandth() -> None:
+    ways = [Way("job", OURS, 0, 0.0432, 1.26), Way("job", "peer", 0, 12.04, 0.004)]
+
+    assert [line[2::2][:2] for line in shown(*ways)] == [["0.043", "1.3"], ["12.0", "0.004"]]
