@@ -17,6 +17,8 @@ WORDS_CHARACTERS = 200_000
 """A record's text is found by its words up to here."""
 WORDS_BYTES = 1_000_000
 """Bytes of a record's words; PostgreSQL holds 1,048,575 in an index row."""
+QUIET_S, LONGEST_WAIT_S = 2, 60
+"""A batch waits until none has come for so long, as words take more time than a load, but no longer than this; s."""
 _LOCK = 0x70647070696478
 """Number of the advisory lock that the one indexer holds."""
 
@@ -47,9 +49,13 @@ class _Place(NamedTuple):
 
 
 _ALONE = text("SELECT pg_try_advisory_xact_lock(:lock)")
-_TAKE = text("""
+# A time that lies ahead is that of a clock that was put back since: it is waited for no longer than any other.
+_TAKE = text(f"""
     SELECT index_queue.id, connection_id, coalesce(connector, '') AS connector, stream, keys
     FROM index_queue LEFT JOIN connections ON connections.id = connection_id
+    WHERE abs(extract(epoch FROM clock_timestamp() - queued_at)) > {LONGEST_WAIT_S}
+        OR (SELECT abs(extract(epoch FROM clock_timestamp() - queued_at)) > {QUIET_S}
+            FROM index_queue ORDER BY id DESC LIMIT 1)
     ORDER BY index_queue.id LIMIT 1 FOR UPDATE OF index_queue SKIP LOCKED
 """)
 _PLACES = text(f"""
@@ -77,8 +83,9 @@ _FORGET = text("DELETE FROM record_index WHERE connection_id = :id")
 
 
 def index_batch(connection: Connection, fields_of: Callable[[str, str], Fields]) -> int | None:
-    """Index the oldest batch of the queue; returns how many records, None: none waits, or another indexer is at it.
+    """Index the oldest batch of the queue; returns how many records.
 
+    None: there is none, a load is under way that is left alone for a while, or another indexer is at it.
     `fields_of` tells the members by connector and stream.
     """
     if not connection.execute(_ALONE, {"lock": _LOCK}).scalar_one():
@@ -126,7 +133,7 @@ def _places(connection: Connection, batch: Batch, fields: Fields) -> list[_Place
 
 
 def _place(row: Row[Any]) -> _Place:
-    words = " ".join(first_words_of(row.texts or "", WORDS_BYTES))
+    words = first_words_of(row.texts or "", WORDS_BYTES)
     return _Place(row.key, moment_of(row.at) or row.emitted_at, row.thread, words)
 
 

@@ -18,6 +18,8 @@ LONGEST = 200
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 """Runs of Thai, Lao, Burmese, Khmer, kana, Chinese characters and Hangul."""
 _WORD = re.compile(r"[^\W_]+")
+_PARTED = bytes(code if code > 127 or chr(code).isalnum() else 32 for code in range(256))
+"""The bytes of UTF-8, and a space for each of those of ASCII that part words."""
 _TERM = re.compile(r'(-?)(?:"([^"]*)"?|(\S+))')
 """A term of a search: perhaps excluded, a phrase in quotes or what stands between spaces."""
 
@@ -34,13 +36,30 @@ def words_of(text: str) -> set[str]:
     return found
 
 
-def first_words_of(text: str, most_bytes: int) -> set[str]:
-    """The words of a text, or of so much of its beginning that they take no more bytes than that."""
-    words = words_of(text)
-    while sum(len(word.encode()) for word in words) > most_bytes:
+def first_words_of(text: str, most_bytes: int) -> str:
+    """The words of a text, or of so much of its beginning that they take no more bytes, with a space between them."""
+    words = _joined_words_of(text)
+    while len(words) > most_bytes:
         text = text[: len(text) // 2]
-        words = words_of(text)
-    return words
+        words = _joined_words_of(text)
+    return words.decode()
+
+
+def _joined_words_of(text: str) -> bytes:
+    """The same words as `words_of`; those of ASCII, which most are, in a third of the time."""
+    parted = text.encode().translate(_PARTED)
+    if text.isascii():
+        return b" ".join(_ascii_words_of(parted))
+    pieces = set(parted.split())
+    others = {piece for piece in pieces if not piece.isascii()}
+    words = _ascii_words_of(b" ".join(pieces - others))
+    words.update(map(str.encode, words_of(b" ".join(others).decode())))
+    return b" ".join(words)
+
+
+def _ascii_words_of(parted: bytes) -> set[bytes]:
+    words = set(parted.lower().split())
+    return {word[:LONGEST] for word in words} if max(map(len, words), default=0) > LONGEST else words
 
 
 def query_of(search: str) -> str:

@@ -13,9 +13,10 @@ from pdpp_worker.search import indexer
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections
 from pdpp_worker.store.engine import Database
-from pdpp_worker.store.record_index import WORDS_CHARACTERS, moment_of
+from pdpp_worker.store.record_index import LONGEST_WAIT_S, QUIET_S, WORDS_CHARACTERS, moment_of
 from pdpp_worker.store.views import month_views, search_views
 from pdpp_worker.store.views.search_views import Wanted
+from tests.support.indexing import age_queue, index_at_once
 from tests.support.scripted import NOW, Scenario, manifest, record, state
 
 READ = {"name": "items", "reading": {"title": "title", "time": "sent_at", "thread": "talk"}}
@@ -42,7 +43,7 @@ def test_a_record_is_found_by_any_of_its_words_once_it_is_indexed(scenario: Scen
     take(scenario, record("a", title="The Green door"), record("b", parts=[{"text": "green tea"}]))
 
     before = found(scenario, "green")
-    indexed = indexer.index(scenario.db)
+    indexed = index_at_once(scenario.db)
 
     assert (before, indexed) == ([], 2)
     assert sorted(found(scenario, "green")) == ["a", "b"]
@@ -56,7 +57,7 @@ def test_words_of_the_latest_records_are_found_as_those_of_old_ones_are(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, reach: int
 ) -> None:
     take(scenario, *(record(key, title="same", sent_at=f"202{key}-01-01") for key in "3142"))
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
     monkeypatch.setattr(search_views, "REACH", reach)
 
     assert found(scenario, "same", limit=3) == ["4", "3", "2"]
@@ -65,9 +66,9 @@ def test_words_of_the_latest_records_are_found_as_those_of_old_ones_are(
 
 def test_what_changed_is_found_by_its_new_words_only(scenario: Scenario) -> None:
     take(scenario, record("a", title="old"))
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
     take(scenario, record("a", title="new"))
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
     assert (found(scenario, "old"), found(scenario, "new")) == ([], ["a"])
 
@@ -75,7 +76,7 @@ def test_what_changed_is_found_by_its_new_words_only(scenario: Scenario) -> None
 def test_the_latest_comes_first_by_the_records_own_time_page_by_page(scenario: Scenario) -> None:
     times = {"a": "2020-01-01T00:00:00Z", "b": "2022-01-01", "c": 1_609_459_200, "d": None}
     take(scenario, *(record(key, sent_at=at) for key, at in times.items()))
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
     first = found(scenario, limit=2)
     with scenario.db.begin() as connection:
@@ -93,7 +94,7 @@ def test_a_thread_is_read_in_its_order(scenario: Scenario) -> None:
         record("a", talk="t", sent_at="2020-01-03T00:00:00Z"),
         record("c", talk="u", sent_at="2020-01-01T00:00:00Z"),
     )
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
     with scenario.db.begin() as connection:
         rows = search_views.in_threads(connection, scenario.connection_id, "items", ["t"], 10)
@@ -105,14 +106,14 @@ def test_a_record_of_more_words_than_an_index_row_takes_is_found_by_its_first_on
     words = " ".join(f"word{number}" for number in range(WORDS_CHARACTERS))
     take(scenario, record("a", title=words))
 
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
     assert found(scenario, "word7") == ["a"]
 
 
 def test_a_removed_connection_is_forgotten(scenario: Scenario) -> None:
     take(scenario, record("a", title="x"))
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
     take(scenario, record("b", title="x"))
 
     with scenario.db.begin() as connection:
@@ -126,17 +127,44 @@ def test_one_indexer_works_at_a_time(scenario: Scenario) -> None:
     with scenario.db.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": 0x70647070696478})
 
-        assert indexer.index(scenario.db) == 0
+        assert index_at_once(scenario.db) == 0
 
-    assert indexer.index(scenario.db) == 1
+    assert index_at_once(scenario.db) == 1
 
 
 def test_a_tick_ends_with_its_budget(scenario: Scenario) -> None:
     take(scenario, record("a"))
     take(scenario, record("b"))
+    age_queue(scenario.db, LONGEST_WAIT_S + 1)
     times = iter([0.0, 0.0, 99.0])
 
     assert indexer.index(scenario.db, budget_s=1.0, clock=lambda: next(times)) == 1
+
+
+def test_a_load_under_way_is_left_alone_until_nothing_has_come_for_a_while(scenario: Scenario) -> None:
+    take(scenario, record("a"))
+
+    meanwhile = indexer.index(scenario.db)
+    age_queue(scenario.db, QUIET_S + 1)
+
+    assert (meanwhile, indexer.index(scenario.db)) == (0, 1)
+
+
+def test_no_record_waits_long_for_a_load_that_goes_on(scenario: Scenario) -> None:
+    take(scenario, record("a"))
+    age_queue(scenario.db, LONGEST_WAIT_S + 1)
+    take(scenario, record("b"))
+
+    indexer.index(scenario.db)
+
+    assert scenario.rows("SELECT key FROM record_index") == [{"key": "a"}]
+
+
+def test_a_clock_that_was_put_back_lets_no_record_wait_for_it(scenario: Scenario) -> None:
+    take(scenario, record("a"))
+    age_queue(scenario.db, -3600)
+
+    assert indexer.index(scenario.db) == 1
 
 
 @pytest.mark.parametrize(
@@ -158,7 +186,7 @@ def test_a_time_is_read_as_it_is_written(written: str | None, meant: datetime | 
 
 def test_the_time_at_which_it_was_sent_stands_in(scenario: Scenario) -> None:
     take(scenario, record("a"))
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
     assert scenario.one("SELECT at FROM record_index")["at"] == NOW
 
@@ -166,7 +194,7 @@ def test_the_time_at_which_it_was_sent_stands_in(scenario: Scenario) -> None:
 def test_months_are_counted_whatever_becomes_of_the_times(scenario: Scenario) -> None:
     for first in ("2024-01-05", "2024-02-05"):
         take(scenario, record("a", title=first, sent_at=first), record("b", title="calm", sent_at="2024-02-01"))
-        indexer.index(scenario.db)
+        index_at_once(scenario.db)
 
     with scenario.db.begin() as connection:
         counted = month_views.held(connection, scenario.connection_id)

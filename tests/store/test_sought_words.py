@@ -11,6 +11,8 @@ from pdpp_worker.store.engine import Database
 from pdpp_worker.store.sought_words import LONGEST, first_words_of, query_of, words_of
 
 _TEXTS = st.text(max_size=60)
+_ODD = "aHIK\u017f\u0131\u0130\xdf=<>_-.1 \t\x1c\xa0\u0301\u0307\u030c\u0331\u0338\u3000\u3099\ufb01\u304b\u65e5\ud55c"
+"""Letters with several forms, marks that join what stands before them, and what parts words."""
 
 
 @pytest.mark.parametrize(
@@ -77,8 +79,18 @@ def test_a_text_of_more_words_than_an_index_row_takes_is_found_by_its_first_ones
 
     words = first_words_of(content, 100_000)
 
-    assert "\u4e00\u4e01" in words
-    assert sum(len(word.encode()) for word in words) <= 100_000
+    assert "\u4e00\u4e01" in words.split()
+    assert len(words.encode()) <= 100_000
+
+
+@given(st.text() | st.text(_ODD))
+def test_the_words_of_a_record_are_those_of_its_text(content: str) -> None:
+    assert set(first_words_of(content, 1_000_000).split(" ")) - {""} == words_of(content)
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_word_that_is_too_long_is_found_by_its_beginning(letter: str) -> None:
+    assert first_words_of(letter * 300, 1_000_000) == letter * LONGEST
 
 
 def _matches(db: Database, held: str, sought: str) -> bool:

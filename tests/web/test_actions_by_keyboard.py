@@ -16,11 +16,11 @@ from jinja2 import nodes
 from pydantic import SecretStr
 
 from pdpp_worker.connector import Context, Message, Reason, ResourceScope, Start, skip
-from pdpp_worker.search import indexer
 from pdpp_worker.settings import Settings
 from pdpp_worker.store.engine import Database
 from pdpp_worker.web import rendering
 from pdpp_worker.web.rendering import environment
+from tests.support.indexing import index_at_once
 from tests.support.scripted import Scenario, manifest, record, state
 from tests.web.conftest import Running
 from tests.web.test_browser import chromium, pytestmark
@@ -100,7 +100,7 @@ def collect(scenario: Scenario) -> None:
     """Let the active run bring more than a page of records, and miss two."""
     scenario.install(lambda start, _: iter(() if start.recovery_only else messages()), None, try_token)
     scenario.work()
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
 
 def messages() -> list[Message]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pdpp_worker.search import indexer
 from pdpp_worker.settings import Settings
 from pdpp_worker.stored_files import connection_files
+from tests.support.indexing import index_at_once
 from tests.support.scripted import Scenario, record, state
 from tests.web.conftest import Owner
 
@@ -21,7 +21,7 @@ def urls(owner: Owner, scenario: Scenario, **data: Any) -> dict[str, str]:
     """The links of the page of a record with this data, title to URL."""
     scenario.send(record("a", **data), state(1))
     scenario.run()
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
     [found] = owner.json("/connections/1/streams/items.json")["records"]
     page = owner.get(f"/connections/1/streams/items/records/{found['name']}")
     return {title: url for url, title in re.findall(r'<a href="(/connections/1/files/[^"]+)">([^<]*)</a>', page)}

@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from pdpp_worker.connector import Reason, ResourceScope, skip
-from pdpp_worker.search import indexer
 from pdpp_worker.settings import Settings
 from pdpp_worker.web import downloads
 from pdpp_worker.web.access import Access
 from pdpp_worker.web.entries import passage, shown_text
+from tests.support.indexing import index_at_once
 from tests.support.scripted import Scenario, manifest, record, state
 from tests.web.conftest import Owner, inputs
 
@@ -56,7 +56,7 @@ def take(scenario: Scenario) -> None:
         *(state(1, stream) for stream in ("talks", "mails")),
     )
     scenario.run()
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
 
 def found(owner: Owner, **asked: Any) -> list[dict[str, Any]]:
@@ -187,7 +187,7 @@ def test_records_of_one_time_and_key_are_all_found(
     same = {"at": "2024-01-01T00:00:00Z"}
     scenario.send(record("x", "talks", topic="twin", **same), record("x", "mails", subject="twin", **same))
     scenario.run()
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
     answer = owner.browser.post("/records/export", data={"words": "twin"})
 
@@ -293,7 +293,7 @@ def test_pages_follow_each_other(owner: Owner, scenario: Scenario) -> None:
         *(record(f"t{number:03}", "talks", topic=f"same {number}") for number in range(60)), state(1, "talks")
     )
     scenario.run()
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
     first = owner.json("/connections/1/streams/talks.json")
     second = owner.json(f"/connections/1/streams/talks.json?page={first['next']}")
@@ -330,7 +330,7 @@ def test_the_filter_of_a_stream_finds_its_records_and_no_others(owner: Owner, sc
     take(scenario)
     scenario.send(record("t2", "talks", topic="More words", at="2024-01-02T00:00:00Z"), state(2, "talks"))
     scenario.run()
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
     form = owner.get("/connections/1/streams/talks").split('<form method="post" action="/records"')[1]
     fields = {name: value for name, value in inputs(form.split("</form>")[0]) if name}
 
@@ -345,7 +345,7 @@ def change(scenario: Scenario) -> None:
     """Let the talk have another topic, and lose its size."""
     scenario.send(record("t1", "talks", topic="Blue doors", at="2024-01-01T00:00:00Z"), state(2, "talks"))
     scenario.run()
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
 
 def test_a_record_lists_its_earlier_versions_with_what_changed(owner: Owner, scenario: Scenario) -> None:
@@ -383,7 +383,7 @@ def test_hostile_text_stays_text_in_a_version(owner: Owner, scenario: Scenario) 
     for text in (HOSTILE, "calm"):
         scenario.send(record("t1", "talks", topic=text), state(text, "talks"))
         scenario.run()
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
     path = name_of(owner, "talks", "calm")
 
     for page in (owner.get(path), owner.get(f"{path}/versions/1")):

@@ -14,10 +14,10 @@ from connectors.chatgpt.practice.options import FaultOptions, ProviderOptions
 from connectors.chatgpt.practice.process import ProviderProcess
 from pdpp_worker import registry
 from pdpp_worker.runtime.slice import run_slice
-from pdpp_worker.search import indexer
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections, edits, runs
 from pdpp_worker.store.engine import Database
+from tests.support.indexing import index_at_once
 from tests.support.screenshots import FOLDER, MOST_BYTES, SHOTS, SIZE, shoot
 from tests.web.conftest import Running
 from tests.web.test_browser import chromium, opened
@@ -44,7 +44,7 @@ def collected(settings: Settings, db: Database, redis: Redis, monkeypatch: pytes
             if name == "work":
                 provider.set_faults(FaultOptions(status_by_id=dict.fromkeys(failing, 503)))
             collect(patient, db, redis, name, provider)
-    indexer.index(db)
+    index_at_once(db)
 
 
 def collect(settings: Settings, db: Database, redis: Redis, name: str, provider: ProviderProcess) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pdpp_worker.connector import BatchScope, Reason, ResourceScope, skip
-from pdpp_worker.search import indexer
+from tests.support.indexing import index_at_once
 from tests.support.scripted import Scenario, manifest, record, state
 from tests.web.conftest import Owner
 
@@ -31,7 +31,7 @@ def test_a_missing_item_is_in_the_month_that_is_known_or_is_without_a_time(owner
         state(1, "talks"),
     )
     scenario.run()
-    indexer.index(scenario.db)
+    index_at_once(scenario.db)
 
     strips = {one["stream"]: one for one in owner.json("/connections/1/coverage.json")}
     html = owner.get("/connections/1/coverage")

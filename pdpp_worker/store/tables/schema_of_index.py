@@ -56,5 +56,6 @@ index_queue = Table(
     Column("stream", Text, nullable=False),
     # Not compressed: they are read once.
     Column("keys", ARRAY(Text), nullable=False),
+    moment("queued_at", default=True),
     Index("ix_index_queue_connection", "connection_id"),
 )
