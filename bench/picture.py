@@ -59,14 +59,14 @@ def draw(document: Mapping[str, Any]) -> str:
 
 
 def _bar(by: str, ways: Sequence[Mapping[str, Any]]) -> Bar:
-    notes = dict.fromkeys(way["note"] for way in ways if by != OURS and way["note"])
+    notes = dict.fromkeys(way["note"] for way in ways if not by.startswith(OURS) and way["note"])
     return Bar(by, median(way["seconds"] for way in ways), "; ".join(notes))
 
 
 def _rows(bars: Sequence[Bar], top: int) -> Iterator[str]:
     slowest = max(bar.seconds for bar in bars)
     for number, bar in enumerate(bars):
-        y, kind = top + ROW * number, ' class="ours"' if bar.by == OURS else ""
+        y, kind = top + ROW * number, ' class="ours"' if bar.by.startswith(OURS) else ""
         width = max(1.0, bar.seconds / slowest * LONGEST)
         seconds = f"{bar.seconds:.0f} s" if bar.seconds >= 10 else f"{bar.seconds:.2g} s"
         yield f'<text{kind} x="{LABEL - 8}" y="{y + 12}" text-anchor="end">{escape(bar.by)}</text>'

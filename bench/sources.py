@@ -1,15 +1,23 @@
-"""Rows of sources that lie in files: a worker reads one into a fresh database, and peers do what they do with it."""
+"""Rows of sources that lie in files: a worker reads one into a fresh database, and peers do what they do with it.
+
+A default fleet does the same, its servers its own, from the request of the run to its end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.alone import Measure, measure
 from bench.databases import database
+from bench.default_fleet import default_fleet
 from bench.table import OURS, Ground, Way
 from bench.worker import Job, work
+from tests.support.servers import temporary_data_dir
+
+FLEET = "pdpp-worker up"
 
 
 def measured(
@@ -23,6 +31,16 @@ def measured(
         for by, module in peers.items():
             with database(ground.servers, f"bench_{connector}_{number}_peer") as url:
                 yield _way(job, by, number, measure(module, url, str(source)))
+        yield _by_fleet(job, number, connector, given)
+
+
+def _by_fleet(job: str, number: int, connector: str, given: Mapping[str, Any]) -> Way:
+    with temporary_data_dir() as data_dir, default_fleet(data_dir) as fleet, TemporaryDirectory() as empty:
+        fleet.connect("empty", "claude_code", {"claude_dir": empty}, {})
+        fleet.run("empty")  # so that no process starts within what is measured
+        fleet.connect("source", connector, given, {})
+        ran = fleet.run("source")
+    return Way(job, FLEET, number, ran.seconds, ran.cpu_s, note=f"{ran.status}; CPU of the fleet with its servers")
 
 
 def _ours(ground: Ground, job: str, number: int, url: str, order: Job) -> Iterator[Way]:
