@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pdpp_worker.settings import Settings
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
+_NUMBERS = count()
 
 
 def environment(settings: Settings, **extra: str) -> dict[str, str]:
@@ -102,7 +104,9 @@ def worker(
     **extra: str,
 ) -> Any:
     """A worker on the given queues; use it in a `with`."""
-    options = ("-Q", queues, "-P", "threads", "-c", "4", "-n", f"{queues}-{os.getpid()}@%h", "-l", "INFO")
+    # RabbitMQ lets no two workers of one name listen to commands.
+    name = f"{queues}-{os.getpid()}-{next(_NUMBERS)}@%h"
+    options = ("-Q", queues, "-P", "threads", "-c", "4", "-n", name, "-l", "INFO")
     return celery(settings, tmp_path, "worker", *options, within=within, **extra)
 
 
