@@ -188,3 +188,23 @@ def test_no_piece_of_a_command_is_held_back_until_the_server_acknowledges_the_on
         assert mail.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
         mail.shutdown()
+
+
+def test_all_that_a_server_drips_until_the_sign_in_has_one_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "LONGEST_ANSWER_S", 1.0)
+
+    def drip(connection: socket.socket) -> None:
+        later.wait(0.6)
+        connection.sendall(GREETING)
+        while line := connection.recv(4096):
+            asked.append(line.split()[1])
+            later.wait(0.6)
+            connection.sendall(line.split()[0] + b" OK done\r\n")
+
+    later = threading.Event()
+    asked: list[bytes] = []
+    _run_against(drip, tmp_path, greeting=b"")
+
+    assert asked == [b"LOGIN"]
