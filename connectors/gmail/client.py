@@ -18,6 +18,7 @@ from imapclient.imap4 import IMAP4WithTimeout
 from imapclient.tls import IMAP4_TLS
 
 from connectors.gmail.answers import values
+from connectors.gmail.exchange import ended_in_time
 from connectors.gmail.uid_ranges import uids_told
 
 Answer = dict[str, Any]
@@ -55,6 +56,10 @@ class Fetches(Protocol):
 
 class _Greeted(imaplib.IMAP4):
     """The library's connection, which asks for the capabilities only where the greeting does not tell them."""
+
+    def _connect(self) -> None:
+        with ended_in_time(self.sock):
+            super()._connect()  # type: ignore[misc]
 
     def _get_capabilities(self) -> None:
         if self._tls_established:

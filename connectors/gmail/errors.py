@@ -87,9 +87,9 @@ OF_ONE = (RefusedError, ShapeError, HungUpError, StorageFull)
 
 def typed(said: str, label: str) -> ProviderError | None:
     """The outcome that a server's words stand for; None when they are about this one command only."""
-    code = _CODE.search(said)
-    kind = _BY_CODE.get(code.group(1).upper()) if code else None
-    if code and code.group(1).upper() in _ONE_COMMAND and label.startswith(_FOR_MAIL):
+    code = code_of(said)
+    kind = _BY_CODE.get(code)
+    if code in _ONE_COMMAND and label.startswith(_FOR_MAIL):
         kind = OutageError
     # A connection limit may hide behind a code that says nothing but "not now".
     if kind is None or kind is OutageError:
@@ -104,6 +104,12 @@ def typed(said: str, label: str) -> ProviderError | None:
     if kind is Challenged:
         return Challenged(f"{sentence}; sign in once in the browser")
     return kind(sentence)
+
+
+def code_of(said: str) -> str:
+    """The response code in a server's words, in capitals; empty: there is none."""
+    found = _CODE.search(said)
+    return found.group(1).upper() if found else ""
 
 
 def is_unknown_mailbox(refusal: ProviderError) -> bool:

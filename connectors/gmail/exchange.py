@@ -5,6 +5,7 @@ from __future__ import annotations
 import imaplib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -35,14 +36,18 @@ def refusal_of(label: str, error: imaplib.IMAP4.error) -> RefusedError:
 
 
 @contextmanager
-def ended_in_time(sock: socket.socket) -> Iterator[None]:
-    """Hang up on a server that trickles: its answer has to be there by a deadline."""
+def ended_in_time(sock: socket.socket, begun_at: float | None = None) -> Iterator[None]:
+    """Hang up on a server that trickles: its answer has to be there by a deadline.
+
+    `begun_at`: when the exchange began, monotonic, s; None: now.
+    """
+    left_s = LONGEST_ANSWER_S - (0.0 if begun_at is None else time.monotonic() - begun_at)
 
     def hang_up() -> None:
         with suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(LONGEST_ANSWER_S, hang_up)
+    timer = threading.Timer(left_s, hang_up)
     timer.daemon = True
     timer.start()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
@@ -45,11 +46,12 @@ def opener(settings: Mapping[str, Any], secret: Callable[[str], SecretStr]) -> C
 
 def _opened(settings: Mapping[str, Any], user: str, way: SignIn) -> Opened:
     made: list[Client] = []
+    begun_at = time.monotonic()
     with ExitStack() as undo, typed_failures("connecting", lambda: made[0].last_words() if made else ""):
         client = connected(settings)
         made.append(client)
         undo.callback(_hang_up, client)
-        with ended_in_time(client.socket()):
+        with ended_in_time(client.socket(), begun_at):
             secure(client, settings)
             sign_in(client, user, way)
             capabilities = frozenset(one.decode("ascii", "replace").upper() for one in client.capabilities())

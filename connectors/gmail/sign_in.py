@@ -11,11 +11,14 @@ from typing import Any
 from pydantic import SecretStr
 
 from connectors.gmail.client import Client
-from connectors.gmail.errors import APP_PASSWORD, quoted, typed, words_of
-from pdpp_worker.connector import AuthExpired, ConfigurationError
+from connectors.gmail.errors import APP_PASSWORD, RefusedError, code_of, quoted, typed, words_of
+from pdpp_worker.connector import AuthExpired, ConfigurationError, ProviderError
 
 _GOOGLE_FORM = re.compile(r"[a-z]{4}( [a-z]{4}){3}")
 """An app password as Google shows it; the spaces are no part of it."""
+
+_SERVERS_OWN = ("INUSE", "SERVERBUG")
+"""Codes of a refusal that is no judgement of the credentials, and passes with time (RFC 5530)."""
 
 SignIn = Callable[[Client, str], None]
 """Signs a user in on a connection."""
@@ -48,9 +51,15 @@ def sign_in(client: Client, user: str, way: SignIn) -> None:
         raise
     except imaplib.IMAP4.error as error:
         said = words_of(error)
-        raise typed(said, "signing in") or AuthExpired(f"signing in: {quoted(said)}; {APP_PASSWORD}") from None
+        raise typed(said, "signing in") or _refusal(said) from None
     except UnicodeError:
         raise AuthExpired("the user or password has characters that this server cannot be told") from None
+
+
+def _refusal(said: str) -> ProviderError:
+    """The outcome of a refusal whose words tell no more: of the credentials, or of the server's own trouble."""
+    sentence = f"signing in: {quoted(said)}"
+    return RefusedError(sentence) if code_of(said) in _SERVERS_OWN else AuthExpired(f"{sentence}; {APP_PASSWORD}")
 
 
 def _by_password(client: Client, user: str, password: str) -> None:

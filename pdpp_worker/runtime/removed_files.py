@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pdpp_worker import trees
@@ -74,7 +75,8 @@ def _remove(path: Path, until: float) -> str | None:
         if path.parent.name == profile.ROOT:
             profile.remove_at(path)
         else:
-            if path.is_dir():
+            # Another process removes it too, or nothing but what is beside it is left.
+            with suppress(FileNotFoundError):
                 trees.remove(path, within_s=until - time.monotonic())
             TreeLock(path).remove()
             quota.forget(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from pdpp_worker import trees
 from pdpp_worker.browser import profile
 from pdpp_worker.connector import Context, Message, Start
 from pdpp_worker.pacing.bucket import Bucket
@@ -156,6 +157,20 @@ def test_its_name_is_not_left_beside_its_directory(
 
     assert removed_files.remove(settings, scenario.db) == (1, [])
     assert [path.exists() for path in late] == [False, False]
+
+
+def test_what_another_process_removes_at_the_same_time_is_gone(
+    cli: Cli, settings: Settings, row: ConnectionRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after_another(top: Path, *, within_s: float = trees.REMOVE_S) -> None:
+        remove(top, within_s=within_s)
+        remove(top, within_s=within_s)
+
+    remove = trees.remove
+    monkeypatch.setattr(trees, "remove", after_another)
+    files_dir(settings, row.id, row.name).mkdir(parents=True)
+
+    assert "Not removed yet" not in cli("connection", "remove", "mine", "--yes").stderr
 
 
 def test_a_directory_that_no_removal_names_is_left_alone(scenario: Scenario, settings: Settings) -> None:

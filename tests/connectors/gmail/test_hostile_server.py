@@ -27,7 +27,7 @@ IS_LONG = settings().max_examples > 100
 
 @contextmanager
 def serving(answer: Callable[[socket.socket], None], greeting: bytes = b"* PREAUTH ready\r\n") -> Iterator[int]:
-    """A server that greets, takes a command, and answers it so; its port."""
+    """A server that greets, takes a command, and answers it so; its port. Without a greeting the answer is all."""
 
     def serve() -> None:
         while True:
@@ -40,7 +40,9 @@ def serving(answer: Callable[[socket.socket], None], greeting: bytes = b"* PREAU
     def talk(connection: socket.socket) -> None:
         with suppress(OSError), connection:
             connection.sendall(greeting)
-            while line := connection.recv(4096):
+            if not greeting:
+                answer(connection)
+            while greeting and (line := connection.recv(4096)):
                 if b"CAPABILITY" in line:
                     tag = line.split()[0]
                     connection.sendall(b"* CAPABILITY IMAP4rev1\r\n" + tag + b" OK done\r\n")
@@ -135,9 +137,12 @@ def garbage(tag: bytes, rng: Random) -> bytes:
     return pieces + b"\r\n" + tag + rng.choice((b" OK", b" NO x", b" BAD", b"", b" OK [READ-ONLY] x")) + b"\r\n"
 
 
-def _run_against(answer: Callable[[socket.socket], None], files: Path) -> list[Message]:
+GREETING = b"* OK [CAPABILITY IMAP4rev1] ready\r\n"
+
+
+def _run_against(answer: Callable[[socket.socket], None], files: Path, greeting: bytes = GREETING) -> list[Message]:
     """A run of the connector; anything but an error of the provider's fails the test."""
-    with serving(answer, greeting=b"* OK [CAPABILITY IMAP4rev1] ready\r\n") as port:
+    with serving(answer, greeting) as port:
         owner = holder({"host": "127.0.0.1", "port": port, "tls": "plain", "user": "me"}, files)
         with suppress(ProviderError):
             return owner.run()
@@ -156,7 +161,8 @@ def test_a_server_that_answers_garbage_is_told_as_the_reason(
     assert not [one for one in said if isinstance(one, Record)]
 
 
-def test_a_server_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("greeting", [GREETING, b""], ids=["an answer", "its greeting"])
+def test_a_server_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greeting: bytes) -> None:
     monkeypatch.setattr(exchange, "LONGEST_ANSWER_S", 0.3)
 
     def drip(connection: socket.socket) -> None:
@@ -167,7 +173,7 @@ def test_a_server_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
 
     stopped = threading.Event()
     heard_out: list[socket.socket] = []
-    said = _run_against(drip, tmp_path)
+    said = _run_against(drip, tmp_path, greeting)
     stopped.set()
 
     assert heard_out == []
@@ -182,3 +188,23 @@ def test_no_piece_of_a_command_is_held_back_until_the_server_acknowledges_the_on
         assert mail.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
         mail.shutdown()
+
+
+def test_all_that_a_server_drips_until_the_sign_in_has_one_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "LONGEST_ANSWER_S", 1.0)
+
+    def drip(connection: socket.socket) -> None:
+        later.wait(0.6)
+        connection.sendall(GREETING)
+        while line := connection.recv(4096):
+            asked.append(line.split()[1])
+            later.wait(0.6)
+            connection.sendall(line.split()[0] + b" OK done\r\n")
+
+    later = threading.Event()
+    asked: list[bytes] = []
+    _run_against(drip, tmp_path, greeting=b"")
+
+    assert asked == [b"LOGIN"]

@@ -66,6 +66,17 @@ REFUSALS = {
 OUTAGE = "NO [UNAVAILABLE] Temporary System Error"
 
 
+@pytest.mark.parametrize("answer", ["NO [INUSE] Account in use", "NO [SERVERBUG] Internal error occurred"])
+def test_a_sign_in_that_the_server_refuses_for_a_cause_of_its_own_asks_for_no_new_password(
+    filled: GmailServer, inbox: Holder, answer: str
+) -> None:
+    filled.faults.append(lambda command: answer if "AUTHENTICATE" in command else None)
+
+    said = inbox.run()
+
+    assert {one.reason for one in skips(said).values()} == {Reason.UPSTREAM_ERROR.value}
+
+
 @pytest.mark.parametrize(
     ("command", "answer"),
     [(command, answer) for command in ("GREETING", "AUTHENTICATE", "LIST") for answer in REFUSALS]
