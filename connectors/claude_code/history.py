@@ -12,7 +12,7 @@ from connectors.claude_code.records import RecordFactory
 from connectors.claude_code.repeats import Good
 from connectors.claude_code.shapes import Obj, iso_time
 from connectors.claude_code.stream_counts import StreamCounts, describe_os_error
-from connectors.claude_code.transcript import WRITTEN_WITHIN_MS, Broken, Pass, join_broken, open_file, reading_power
+from connectors.claude_code.transcript import Broken, Pass, is_left, join_broken, open_file, reading_power
 from pdpp_worker.connector import Message, Reason, State
 
 PROMPTS = "prompts"
@@ -48,14 +48,13 @@ class HistoryWalk:
 
     def run(self) -> Iterator[Message]:
         """Every message of the walk; a STATE now and then, and one at the end."""
-        name, mtime_ms = self._found.name, self._found.mtime_ns // _NS_PER_MS
+        name, mtime_ms, now_ms = self._found.name, self._found.mtime_ns // _NS_PER_MS, self._factory.now_ms
         entry = TranscriptProgress.decode(self._cursor.files.get(name), None)
-        is_over = abs(int(self._factory.now().timestamp() * 1000) - mtime_ms) > WRITTEN_WITHIN_MS
         is_read = entry is not None and (entry.size, entry.mtime_ms) == (self._found.size, mtime_ms)
-        if not is_read or (entry is not None and entry.is_unfinished and is_over):
+        if not is_read or (entry is not None and entry.is_unfinished and is_left(mtime_ms, now_ms)):
             try:
                 with open_file(self._found.path) as file:
-                    yield from self._read(Pass(file, entry, is_over=is_over))
+                    yield from self._read(Pass(file, entry, now_ms))
             except OSError as error:
                 reason = Reason.SOURCE_PARTITION_FAILED
                 yield self._counts.gap(PROMPTS, name, reason, describe_os_error(error), {"history": name})

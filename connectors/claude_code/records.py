@@ -50,6 +50,11 @@ class RecordFactory:
         """The stream that answers for a transcript that cannot be read."""
         return next((stream for stream in (MESSAGES, ATTACHMENTS) if stream in self.wanted), SESSIONS)
 
+    @property
+    def now_ms(self) -> int:
+        """The time by now, ms since 1970."""
+        return int(self.now().timestamp() * 1000)
+
     def record(self, stream: str, data: Obj, *, partial: bool = False) -> Record:
         """A record whose key is its id."""
         return Record(stream=stream, key=data["id"], data=data, emitted_at=self.now(), partial=partial)

@@ -56,13 +56,21 @@ def open_file(path: Path) -> BinaryIO:
     return file
 
 
+def is_left(mtime_ms: int, now_ms: int) -> bool:
+    """Whether nobody writes on, by the time of a file's last change.
+
+    A time that lies ahead is that of another clock, and tells nothing of a writer.
+    """
+    return abs(now_ms - mtime_ms) > WRITTEN_WITHIN_MS
+
+
 class Pass:
     """Reads a transcript and knows at every moment how far it may be taken for read.
 
-    A last line without its end is left for later, unless it `is_over` with it: nobody writes on.
+    A last line without its end is left for later, unless nobody writes on.
     """
 
-    def __init__(self, file: BinaryIO, entry: TranscriptProgress | None, *, is_over: bool = False) -> None:
+    def __init__(self, file: BinaryIO, entry: TranscriptProgress | None, now_ms: int) -> None:
         status = os.fstat(file.fileno())
         self._file = file
         self._size = status.st_size
@@ -76,7 +84,7 @@ class Pass:
         self.entry = entry if entry is not None and not self.is_rebuild else TranscriptProgress(0, 0, None, "")
         if entry is not None:
             self.entry.old_end, self.entry.old_keys = entry.old_end, entry.old_keys
-        self._is_over = is_over
+        self._is_left = is_left(self._mtime_ms, now_ms)
         self.ends_unfinished = False
         self.is_torn = False
         """Whether the file was rewritten while it was read; the next run reads it anew."""
@@ -86,7 +94,7 @@ class Pass:
         for line in read_lines(self._file, self.begin, self._size, MAX_LINE_BYTES):
             items = _read(line)
             if items and type(items[-1]) is Broken:
-                if not line.finished and not self._is_over:
+                if not line.finished and not self._is_left:
                     self.ends_unfinished = True
                     break
                 if self._was_rewritten():

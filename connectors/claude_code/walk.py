@@ -13,7 +13,7 @@ from connectors.claude_code.repeats import Good
 from connectors.claude_code.sessions import Sessions
 from connectors.claude_code.shapes import LineOrigin
 from connectors.claude_code.stream_counts import StreamCounts, describe_os_error
-from connectors.claude_code.transcript import WRITTEN_WITHIN_MS, Broken, Pass, join_broken, open_file, reading_power
+from connectors.claude_code.transcript import Broken, Pass, is_left, join_broken, open_file, reading_power
 from connectors.claude_code.tree import Found, Tree, locate
 from connectors.claude_code.usage import Answers
 from pdpp_worker.connector import DetailGap, Message, Progress, Reason, State
@@ -100,23 +100,18 @@ class TranscriptWalk:
             yield self._counts.gap(stream, name, reason, describe_os_error(error), {"directory": name})
 
     def _transcript(self, found: Found) -> Iterator[Message]:
-        entry = self._entries.get(file_key(found))
-        # A time that lies ahead is that of another clock, and tells nothing of a writer.
-        is_over = abs(self._now_ms() - found.mtime_ms) > WRITTEN_WITHIN_MS
-        if entry is not None and entry.covers(found) and not (entry.is_unfinished and is_over):
+        entry, now_ms = self._entries.get(file_key(found)), self._factory.now_ms
+        if entry is not None and entry.covers(found) and not (entry.is_unfinished and is_left(found.mtime_ms, now_ms)):
             return
         try:
             with open_file(locate(self._factory.root, found.name)) as file:
-                yield from self._read(found, Pass(file, entry, is_over=is_over), entry)
+                yield from self._read(found, Pass(file, entry, now_ms), entry)
         except FileNotFoundError:
             return
         except OSError as error:
             yield self._unreadable(found, error)
         finally:
             self._open = None
-
-    def _now_ms(self) -> int:
-        return int(self._factory.now().timestamp() * 1000)
 
     def _read(self, found: Found, reading: Pass, before: TranscriptProgress | None) -> Iterator[Message]:
         self._open, self._broken_now = (found, reading), set()

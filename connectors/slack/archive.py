@@ -113,6 +113,11 @@ def as_sentence(error: Exception) -> str:
     return f"the archive cannot be read: {error}"
 
 
+def reason_of(text: str) -> Reason:
+    """The reason for what cannot be read, by SQLite's words: a table or column that is not there, or a damage."""
+    return Reason.SHAPE_CHANGED if "no such" in text else Reason.SOURCE_PARTITION_FAILED
+
+
 class Archive:
     """An open archive; every method raises one of `UNREADABLE` when it cannot be read."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from connectors.slack.archive import UNREADABLE, Archive, as_sentence
+from connectors.slack.archive import UNREADABLE, Archive, as_sentence, reason_of
 from connectors.slack.archive_lists import found, saved
 from connectors.slack.archive_rows import MessageRow, Row
 from connectors.slack.fields import text
@@ -104,10 +104,9 @@ class Ingest:
         try:
             yield from messages
         except UNREADABLE as error:
-            reason = Reason.SHAPE_CHANGED if "no such" in str(error) else Reason.SOURCE_PARTITION_FAILED
             for one in (stream, *(rider for rider, parent in PARENT.items() if parent == stream)):
                 if one in self._factory.wanted:
-                    yield skip(one, reason, WHOLE_STREAM, as_sentence(error))
+                    yield skip(one, reason_of(str(error)), WHOLE_STREAM, as_sentence(error))
 
     def _workspaces(self) -> Iterator[Message]:
         position = self.cursor(WORKSPACE)

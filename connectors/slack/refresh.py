@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.slack.accounts import account_of
-from connectors.slack.archive import FILE_NAME, database_of, open_archive
+from connectors.slack.archive import FILE_NAME, database_of, open_archive, reason_of
 from connectors.slack.completeness import ENTITY, Completeness, look
 from connectors.slack.errors import ArchiveError
 from connectors.slack.fields import text
@@ -177,7 +177,7 @@ def report(
     cursor |= {"run": start.run_id, "reported": reported}
     cursor["failed"] = [reason.value, why] if in_doubt or cannot_go_on else None
     if lacks.unknown is not None:
-        cursor["failed"] = [Reason.SHAPE_CHANGED.value, lacks.unknown]
+        cursor["failed"] = [reason_of(lacks.unknown).value, lacks.unknown]
 
 
 def _is_healed(entity: str, seen: Obj, lacks: Completeness) -> bool:

@@ -1,8 +1,9 @@
 """The form in which a child sends its messages: msgpack, in which each value and its type come through unchanged.
 
 A record is checked and encoded by the child, and goes as the row that is stored. A message of another kind goes by its
-name and its fields, and so does a record that is to be refused. Values that msgpack does not know have a form of their
-own there: a lone surrogate, an integer of more than 64 bits, a number of more digits than a float holds.
+name and its fields, and so does a record that is to be refused or whose row is very large. Values that msgpack does not
+know have a form of their own there: a lone surrogate, an integer of more than 64 bits, a number of more digits than a
+float holds.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ Carried = EncodedRecord | bytes
 """A message as it is decoded at first: an encoded record, or the name and fields of another message."""
 Packed = tuple[object, ...] | bytes
 """The same before it is encoded, with its neighbours, as msgpack."""
+LARGEST_ROW = 128 * 1024 * 1024
+"""Bytes of a row that is made by the child; a text of NUL characters takes fifteen times its own in one."""
 _DEEPEST = 800
 """Levels of a value that come through."""
 _TEXT, _INTEGER, _NUMBER, _PAIRS, _STRANGE = range(1, 6)
@@ -58,9 +61,12 @@ def carry(message: Message, writers: Mapping[str, Write]) -> tuple[Packed, int]:
     if type(message) is Record and (write := writers.get(message.stream)) is not None and _is_ascii(message.key):
         try:
             written = write(message)
-            return (*_known(message), *written), len(written[0])
         except (ValueError, RecursionError):
             pass
+        else:
+            size = len(written[0]) + len(written[1] or b"") + len(written[2] or b"")
+            if size <= LARGEST_ROW:
+                return (*_known(message), *written), size
     packed = _encode((type(message).__name__, _value(_fields(message), 0)))
     return packed, len(packed)
 

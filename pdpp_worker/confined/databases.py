@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
 
 from pdpp_worker.confined.child_pool import ChildPool
 from pdpp_worker.confined.file_session import Session
-from pdpp_worker.confined.requests import Blob, Names, Rows
+from pdpp_worker.confined.requests import AT_REST, Blob, Names, Rows
 
 LONGEST_VALUE = 8 * 1024 * 1024
 """Longest value, and longest row, that is read out of a database, bytes."""
@@ -87,10 +86,8 @@ def open_database(path: Path) -> Iterator[ForeignDatabase]:
     Raises:
         OSError, UnreadableDatabaseError: it cannot be read.
     """
-    address = f"file:{quote(str(path))}?{_mode(path)}"
-    reader = Session(
-        _CHILDREN, UnreadableDatabaseError, cast("Any", Names), "database", address, LONGEST_VALUE, LONGEST_SEARCH_S
-    )
+    opening = "database", str(path), _mode(path), LONGEST_VALUE, LONGEST_SEARCH_S
+    reader = Session(_CHILDREN, UnreadableDatabaseError, cast("Any", Names), *opening)
     try:
         yield ForeignDatabase(reader)
     finally:
@@ -103,4 +100,4 @@ def _mode(path: Path) -> str:
     if sizes.get("journal"):
         return "mode=rw"  # A writer died in the midst of a transaction, which SQLite takes back when it may write.
     # Without a log the file is whole, and need not be in a directory that can be written.
-    return "mode=ro" if sizes.get("wal") else "mode=ro&immutable=1"
+    return "mode=ro" if sizes.get("wal") else AT_REST

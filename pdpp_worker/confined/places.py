@@ -43,8 +43,9 @@ class Places:
 
 
 def idle_processors() -> int:
-    """The processors that are left where as many workers work as processes beside them."""
-    return (os.cpu_count() or 1) // 2
+    """The processors of this process that are left where as many workers work as processes beside them."""
+    own = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len(own) // 2
 
 
 def _file_in_memory() -> int:

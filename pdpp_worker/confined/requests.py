@@ -15,6 +15,8 @@ MOST_MEMBERS = 400_000
 MOST_ROWS = 512
 """Rows that come at once."""
 MOST_COLUMNS = 64
+AT_REST = "mode=ro&immutable=1"
+"""The mode in which SQLite opens a file that nobody writes to; it does not notice when somebody does."""
 
 
 class Request(msgspec.Struct, array_like=True):

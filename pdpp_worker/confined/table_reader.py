@@ -6,14 +6,16 @@ read, without end or of any size. So only plain tables are read.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
+from urllib.parse import quote
 
 from pdpp_worker.confined.file_service import Service
-from pdpp_worker.confined.requests import MOST_ROWS, Blob, Rows
+from pdpp_worker.confined.requests import AT_REST, MOST_ROWS, Blob, Rows
 
 CACHE_KIB = 8 * 1024
 BATCH_BYTES = 256 * 1024
@@ -41,10 +43,12 @@ class TableReader(Service[sqlite3.Cursor]):
         """The query whose rows were asked for last, if it has more of them."""
         self._ahead: tuple[int, Rows | Exception] | None = None
         """Rows of a query that were read ahead, or why they cannot be read."""
+        self._unchanged: Callable[[], AbstractContextManager[None]] = nullcontext
 
-    def database(self, address: str, longest_value: int, longest_search_s: float) -> list[str]:
-        """Open a database by its URI, and set the bounds before anything is read; returns tables that are not read."""
-        connection = self._connection = sqlite3.connect(address, uri=True)
+    def database(self, path: str, mode: str, longest_value: int, longest_search_s: float) -> list[str]:
+        """Open a database, and set the bounds before anything is read; returns tables that are not read."""
+        self._unchanged = self._seen(path) if mode == AT_REST else nullcontext
+        connection = self._connection = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True)
         self.file.callback(connection.close)
         connection.text_factory = lambda text: text.decode(errors="replace")
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest_value)
@@ -54,16 +58,22 @@ class TableReader(Service[sqlite3.Cursor]):
         connection.set_trace_callback(search.begin)
         connection.set_progress_handler(search.is_over, _STEPS)
         connection.execute(f"PRAGMA cache_size = {-CACHE_KIB}")  # not the one that the file asks for
-        made_up = frozenset(name.upper() for (name,) in connection.execute(_MADE_UP))
+        with self._unchanged():
+            made_up = frozenset(name.upper() for (name,) in connection.execute(_MADE_UP))
         connection.set_authorizer(lambda *asked: _allowed(made_up, *asked))
         connection.row_factory = search.found
         self._search = search
         self.is_open = True
         return sorted(made_up)
 
+    def _seen(self, path: str) -> Callable[[], AbstractContextManager[None]]:
+        file = os.open(path, os.O_RDONLY)
+        self.file.callback(os.close, file)
+        return _Unchanged(file).seen
+
     def query(self, number: int, statement: str, values: list[Any]) -> Rows:
         """The first rows of a query."""
-        with self._search.told():
+        with self._unchanged(), self._search.told():
             self.parts[number] = self._connection.execute(statement, values)
         return self._read(number)
 
@@ -102,7 +112,7 @@ class TableReader(Service[sqlite3.Cursor]):
     def _read(self, number: int) -> Rows:
         rows: list[tuple[Any, ...]] = []
         size = 0
-        with self._search.told():
+        with self._unchanged(), self._search.told():
             for row in self.part(number):
                 size += sum(len(one) for one in row if isinstance(one, (str, bytes)))
                 rows.append(tuple([Blob(one) if type(one) is bytes else one for one in row]))
@@ -115,6 +125,31 @@ class TableReader(Service[sqlite3.Cursor]):
 def _allowed(made_up: frozenset[str], action: int, table: str | None, *_: str | None) -> int:
     is_refused = action == sqlite3.SQLITE_READ and (table or "").upper() in made_up
     return sqlite3.SQLITE_DENY if is_refused else sqlite3.SQLITE_OK
+
+
+class _Unchanged:
+    """A file of which SQLite does not notice that somebody writes to it: what it reads then is of two times."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._before = self._now()
+
+    def _now(self) -> tuple[int, int]:
+        status = os.fstat(self._file)
+        return status.st_size, status.st_mtime_ns
+
+    @contextmanager
+    def seen(self) -> Iterator[None]:
+        """Refuse what was read in the block where the file has changed, a failure of SQLite's too."""
+        failure = None
+        try:
+            yield
+        except sqlite3.Error as error:
+            failure = error
+        if self._now() != self._before:
+            raise sqlite3.OperationalError("it was written to while it was read") from failure
+        if failure is not None:
+            raise failure
 
 
 class _Search:

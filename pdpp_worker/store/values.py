@@ -36,8 +36,9 @@ _SHORT_BYTES = 65_536
 rest would stay unused beside each text that is kept."""
 _dumps, _SORTED = orjson.dumps, orjson.OPT_SORT_KEYS
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_UNSTORABLE_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000|[\ud800-\udfff]")
-"""The same in JSON text, where U+0000 is an escape; a backslash before it would make it six plain characters."""
+_UNSTORABLE_JSON = re.compile(r"(?<!\\)((?:\\\\)*)((?:\\u0000)++)|[\ud800-\udfff]+")
+"""Several of the same in JSON text, where U+0000 is an escape; a backslash before it would make it six plain
+characters."""
 _REWRITTEN = re.compile(rb"[:,[](?:-?[\d.]+[eE]\+?\d|-0\.0)")
 """Numbers that `jsonb` writes in another way (and, harmlessly, text that looks like one)."""
 _LARGE = 1e16
@@ -238,7 +239,12 @@ def _write(encode_json: Callable[[Any], str], value: Any) -> str:
 
 def _fit(text: str) -> str:
     """JSON text with U+FFFD in place of every character that `jsonb` cannot hold; of any depth."""
-    return _UNSTORABLE_JSON.sub(r"\1�", text)
+    return _UNSTORABLE_JSON.sub(_fitting, text)
+
+
+def _fitting(found: re.Match[str]) -> str:
+    before, zeros = found.groups()
+    return "�" * len(found[0]) if zeros is None else before + "�" * (len(zeros) // len(r"\u0000"))
 
 
 def _why(error: Exception) -> str:

@@ -165,6 +165,19 @@ def test_where_no_place_is_free_the_walk_runs_in_the_worker() -> None:
     assert told(next(walk("spins")))["pid"] != here
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to a processor")
+def test_workers_that_are_bound_to_one_processor_have_none_to_spare() -> None:
+    one = next(iter(os.sched_getaffinity(0)))
+    script = f"""if True:
+        import os
+        from pdpp_worker.confined.places import idle_processors
+        os.sched_setaffinity(0, [{one}])
+        print(idle_processors())
+    """
+
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "0\n"
+
+
 def test_workers_that_are_forked_share_the_places() -> None:
     places = Places(1)
     pid = os.fork()

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import msgpack
 
+from pdpp_worker.confined import carried
 from pdpp_worker.confined.carried import Carried, Write, arrived, carry
 from pdpp_worker.protocol.messages import (
     DetailCoverage,
@@ -93,6 +94,17 @@ def outcome(message: Message) -> object:
         return rows.row_of(message, *FORM)
     except (ValueError, RecursionError) as error:
         return rows.rejection_of(message, error, str)
+
+
+def test_a_record_whose_row_is_many_times_larger_than_itself_goes_by_its_fields(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(carried, "LARGEST_ROW", 1_000)
+    said = record({"id": "\0" * 100})
+
+    got = sent(said, {"items": lambda record: rows.write_apart(record, *FORM)})
+
+    assert (type(got), shape(got)) == (Record, shape(said))
 
 
 @given(values)

@@ -20,7 +20,7 @@ from pdpp_worker.confined.databases import (
     UnreadableDatabaseError,
     open_database,
 )
-from pdpp_worker.confined.requests import MOST_ROWS, Rows
+from pdpp_worker.confined.requests import AT_REST, MOST_ROWS, Rows
 from pdpp_worker.confined.table_reader import TableReader
 
 pytestmark = pytest.mark.process  # starts processes itself
@@ -67,7 +67,7 @@ def test_a_query_that_is_left_is_closed_with_the_next_question(database: Foreign
 def reading_on(path: Path) -> TableReader:
     """A reader that has given the first rows of query 1, and has read the next ones ahead."""
     reader = TableReader()
-    reader.database(f"file:{path}?mode=ro", LONGEST_VALUE, LONGEST_SEARCH_S)
+    reader.database(str(path), "mode=ro", LONGEST_VALUE, LONGEST_SEARCH_S)
     reader.query(1, "SELECT n FROM long ORDER BY n", [])
     reader.more(1)
     reader.read_ahead()
@@ -105,6 +105,28 @@ def test_a_failure_in_rows_that_were_read_ahead_comes_after_all_rows_before_them
 def test_nothing_is_written(database: ForeignDatabase) -> None:
     with pytest.raises(UnreadableDatabaseError, match="readonly"):
         database.execute("DELETE FROM long")
+
+
+def test_what_is_read_while_another_program_writes_is_not_given(path: Path) -> None:
+    with open_database(path) as database, closing(sqlite3.connect(path)) as writer:
+        rows = iter(database.execute("SELECT n FROM long ORDER BY n"))
+        next(rows)
+        with writer:
+            writer.execute("UPDATE long SET t = ''")
+
+        with pytest.raises(UnreadableDatabaseError, match="written to while it was read"):
+            list(rows)
+
+
+def test_a_reader_forgets_how_the_file_before_was_opened(path: Path) -> None:
+    reader = TableReader()
+    reader.database(str(path), AT_REST, LONGEST_VALUE, LONGEST_SEARCH_S)
+    reader.close()
+
+    reader.database(str(path), "mode=ro", LONGEST_VALUE, LONGEST_SEARCH_S)
+
+    assert reader.query(1, "SELECT count(*) FROM long", []).rows == [(2_000,)]
+    reader.close()
 
 
 def test_a_killed_reader_costs_the_query_and_the_next_one_is_answered(database: ForeignDatabase) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -76,6 +77,17 @@ def test_a_raw_form_is_kept_where_the_text_had_to_change(data: dict[str, Any]) -
 @pure
 def test_only_the_characters_that_cannot_be_stored_are_replaced(data: dict[str, Any]) -> None:
     assert read(encode(data).text) == same(storable(json.loads(json.dumps(data, sort_keys=True))))
+
+
+@pytest.mark.parametrize("odd", ["\0", "\udcff", "\0\udcff", "a\0"])
+def test_a_text_of_what_cannot_be_stored_takes_a_few_times_its_size(odd: str) -> None:
+    text = odd * 50_000
+    tracemalloc.start()
+    encode({"content": text})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 40 * len(text)
 
 
 @given(documents, documents)

@@ -12,7 +12,21 @@ import pytest
 
 from connectors.claude_code import recover, transcript
 from pdpp_worker.connector import GapToClose, Reason, ResourceScope
-from tests.connectors.claude_code.logs import MAIN, PROJECT, A, B, Held, encoded, run, said, to_close, uuids, write
+from tests.connectors.claude_code.logs import (
+    MAIN,
+    PROJECT,
+    A,
+    B,
+    Held,
+    Outcome,
+    encoded,
+    run,
+    said,
+    stream_messages,
+    to_close,
+    uuids,
+    write,
+)
 
 FILE = f"{PROJECT}/{A}.jsonl"
 AN_HOUR_AGO = time.time() - 3600
@@ -55,6 +69,20 @@ def test_a_time_of_the_future_does_not_hide_an_unfinished_line(root: Path) -> No
     write_bytes(root / FILE, encoded(said("u1")) + b'{"type":"user","uuid":"u2","mess', time.time() + 400 * 86_400)
 
     assert [gap.reason for gap in run(root).gaps] == [Reason.PARSE_FAILED]
+
+
+def test_a_line_that_is_being_written_when_a_long_walk_comes_to_it_is_no_gap(root: Path) -> None:
+    write(root / FILE, said("u1"))
+    path = write_bytes(root / PROJECT / f"{B}.jsonl", encoded(said("v1", session=B)))
+    messages = stream_messages(root)
+    first = next(messages)
+    with path.open("ab") as file:
+        file.write(encoded(said("v2", session=B))[:40])
+
+    outcome = Outcome([first, *messages])
+
+    assert uuids(outcome) == ["u1", "v1"]
+    assert not outcome.gaps
 
 
 def test_a_tool_result_that_takes_the_place_of_another_is_read(root: Path) -> None:

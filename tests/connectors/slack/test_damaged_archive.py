@@ -38,6 +38,21 @@ os.kill(os.getpid(), 9)
 """A writer without a log that dies in the midst of a transaction."""
 
 
+@pytest.mark.parametrize("part", ["CHUNK", "MESSAGE_I1", "CHANNEL"])
+def test_a_damaged_archive_waits_for_no_newer_version(directory: Path, on_disk: Holder, part: str) -> None:
+    maker = archived(directory, {"C1": [said(ONE), said(TWO)]})
+    (page,) = maker.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", part).fetchone()
+    (size,) = maker.execute("PRAGMA page_size").fetchone()
+    maker.close()
+    with (directory / "slackdump.sqlite").open("r+b") as archive:
+        archive.seek((page - 1) * size)
+        archive.write(b"\xff" * size)
+
+    sent = on_disk.run()
+
+    assert {one.reason for one in skips(sent).values()} == {Reason.SOURCE_PARTITION_FAILED}
+
+
 def test_a_row_that_is_no_json_is_a_gap_until_it_can_be_read(directory: Path, on_disk: Holder) -> None:
     maker = archived(directory, {"C1": [said(ONE), said(TWO)]})
     maker.execute("UPDATE MESSAGE SET DATA = X'7B22FF' WHERE TS = ?", ONE)
