@@ -107,7 +107,7 @@ def _database_failure(error: Exception) -> str | None:
 
 
 def _system_failure(error: OSError) -> str:
-    """What this machine refused: a directory that is not there, a full disk."""
+    """The refusal of this machine: a directory is not there, a disk is full."""
     at = f"{error.filename}: " if error.filename is not None else ""
     return f"Not done: {at}{error.strerror or error}."
 

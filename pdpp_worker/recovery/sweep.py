@@ -44,8 +44,8 @@ def recover(
 ) -> list[DueRun]:
     """Make gaps of these connections due now, and queue the runs that go back for them.
 
-    Gaps that were given up after many attempts are tried again too: somebody asked. Those that wait for another version
-    are not. A budget of items makes so many of each connection due and no more. `on_due` is called in the same
+    Gaps that were given up after many attempts are tried again too: somebody asked. None that waits for another
+    version is. A budget of items makes so many of each connection due and no more. `on_due` is called in the same
     transaction with a connection's id and the number of its gaps that were not due before.
     """
     if not connection_ids:
