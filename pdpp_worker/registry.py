@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -133,6 +133,10 @@ def get(name: str) -> Connector:
         ConfigurationError: it is refused; says why.
     """
     found = all_connectors()
+    if name not in found:  # a package that came since this process looked
+        invalidate_caches()
+        _packaged.cache_clear()
+        found = all_connectors()
     if name not in found and name in (refused := refused_connectors()):
         raise ConfigurationError(refused[name])
     if name not in found:

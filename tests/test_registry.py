@@ -72,6 +72,16 @@ def test_a_package_can_offer_a_connector(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert callable(registry.get("sample").load())
 
 
+def test_a_package_that_came_later_is_found_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert "sample" not in registry.all_connectors()
+    package(monkeypatch, tmp_path, "offered_later", connector="sample")
+    offer(monkeypatch, "offered_later")
+
+    assert registry.get("sample").package == "offered_later"
+
+
 def test_two_connectors_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     taken = BUILT_IN[0]
     package(monkeypatch, tmp_path, "offered_twin", connector=taken)

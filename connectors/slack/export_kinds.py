@@ -18,6 +18,12 @@ _DECLARED = {
     "integration_logs.json": "who installed which app: the workspace's administration, not its conversations",
     "content_flags.json": "reports to the workspace's administrators",
 }
+_NEVER = {
+    "saved items": "no export holds them; the Web API does",
+    "user groups": "no export holds them; the Web API does",
+    "reminders": "no export holds them; the Web API does",
+    "how far direct messages were read": "no export holds it; the Web API does",
+}
 _BYTES = ("__uploads/", "__avatars/", "attachments/")
 _NO_BYTES = "the bytes of files are not collected; what is known about them is"
 
@@ -75,8 +81,13 @@ def parts(tree: Tree) -> list[Part]:
     return list(export_chunks.parts(tree) if export_chunks.is_one(tree) else export_slack.parts(tree))
 
 
-def inventory(found: Found) -> Iterator[Inventory]:
-    """The members of every export."""
+def inventory(found: Found, *, alone: bool) -> Iterator[Inventory]:
+    """The members of every export; where there is no other source (`alone`), also what none holds."""
+    if alone and found.trees:
+        never = (
+            SourceMember(kind="list", name=name, disposition="declared", reason=why) for name, why in _NEVER.items()
+        )
+        yield inventory_of("other sources", never)
     if found.others:
         yield inventory_of("exports", found.others)
     for tree in found.trees:

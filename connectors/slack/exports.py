@@ -80,7 +80,7 @@ class Exports:
                 yield from _account(tree)
                 yield from self._tree(tree)
         if not self._start.recovery_only:
-            yield from export_kinds.inventory(self.found)
+            yield from export_kinds.inventory(self.found, alone=self.alone)
         if self.alone:
             for stream in sorted(self._wanted & set(_KEEPERS)):
                 yield self.with_place(State(stream=stream, cursor={"run": self._start.run_id}))

@@ -83,9 +83,11 @@ def _failures_in_one_sentence() -> Iterator[None]:
     except (KeyboardInterrupt, typer.Abort):
         raise typer.Exit(130) from None
     except Exception as error:
-        if (why := _database_failure(error)) is None:
-            raise
-        _fail(f"PostgreSQL did not answer: {why}. See: pdpp-worker doctor", 1)
+        if (why := _database_failure(error)) is not None:
+            _fail(f"PostgreSQL did not answer: {why}. See: pdpp-worker doctor", 1)
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            _fail(_system_failure(error), 1)
+        raise
 
 
 def _fail(sentence: str, code: int) -> None:
@@ -102,6 +104,12 @@ def _database_failure(error: Exception) -> str | None:
     from pdpp_worker.owner.looking import why_unanswered
 
     return why_unanswered(error)
+
+
+def _system_failure(error: OSError) -> str:
+    """The refusal of this machine: a directory is not there, a disk is full."""
+    at = f"{error.filename}: " if error.filename is not None else ""
+    return f"Not done: {at}{error.strerror or error}."
 
 
 def _load(name: str) -> Any:

@@ -31,8 +31,10 @@ def tell_ends(session: Session, views: Sequence[RunView]) -> NoReturn:
 
 
 def _still_missing(view: RunView, gaps: int) -> list[str]:
-    """A sentence about gaps that earlier runs left, of which a run that succeeded says nothing."""
-    if view.status != "succeeded" or not gaps:
+    """The command that names each gap with its cause; a run that succeeded has no word for what earlier ones left."""
+    if not gaps:
         return []
+    if view.status != "succeeded":
+        return [f"What is missing, and why: pdpp-worker gaps {view.connection}"]
     count = f"{gaps:,} gap{'' if gaps == 1 else 's'}"
     return [f"Of earlier runs is still missing: {count}; see: pdpp-worker gaps {view.connection}"]

@@ -8,7 +8,7 @@ from pdpp_worker.cli.output import fitting, print_pairs, print_table, say
 from pdpp_worker.coverage import run_words as words
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.phrases import counts, number
-from pdpp_worker.coverage.times import local, relative
+from pdpp_worker.coverage.times import local
 from pdpp_worker.store.views.run_views import RunStreamView, RunView
 
 
@@ -24,7 +24,7 @@ def print_list(views: Sequence[RunView], outlooks: Mapping[str, Outlook]) -> Non
             f"{view.records_flushed:,}",
             f"{view.records_unchanged:,}",
             words.missing_count(view),
-            relative(view.started_at or view.created_at),
+            words.started(view),
             words.length(view),
         )
         for view in views

@@ -63,4 +63,5 @@ def why_not(outlook: Outlook, held: GapSummary, *, chosen: bool) -> str:
         )
     if held.cooldown_until is not None:
         return f"The provider of {name} wants a pause until {clock(held.cooldown_until)}; ask again then."
-    return f"Nobody can retry what is missing of {name}: the connector {connector} is not installed."
+    lacks = "is not installed" if outlook.manifest is None else "does not know its streams"
+    return f"Nobody can retry what is missing of {name}: the connector {connector} {lacks}."

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pdpp_worker.coverage.outlook import Outlook
 from pdpp_worker.coverage.phrases import counts, number, obstacles
-from pdpp_worker.coverage.times import due, duration
+from pdpp_worker.coverage.times import due, duration, relative
 from pdpp_worker.coverage.waits import after_wait
 from pdpp_worker.protocol.reasons import NEEDS_OWNER, known_reason
 from pdpp_worker.store.views.run_views import RunView
@@ -84,6 +84,11 @@ def status(view: RunView) -> str:
     if view.ended_at is None and not view.leased and view.started_at is not None:
         words = "waiting"
     return f"{words}, asked to stop" if view.cancel_requested and view.ended_at is None else words
+
+
+def started(view: RunView) -> str:
+    """How long ago it began; one that waits for a worker has not."""
+    return relative(view.started_at) if view.started_at is not None else "not yet"
 
 
 def length(view: RunView) -> str:

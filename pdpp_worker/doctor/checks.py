@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from pydantic import SecretStr
 from redis.exceptions import RedisError
 
 from pdpp_worker import registry
@@ -24,6 +25,7 @@ from pdpp_worker.doctor.workers import START_THE_FLEET, served_queues, starts_on
 from pdpp_worker.errors import ConfigurationError, PdppError
 from pdpp_worker.local.embedded import make_directory
 from pdpp_worker.local.endpoints import Endpoints, resolve
+from pdpp_worker.notices import sending
 from pdpp_worker.owner import lookup, program_user, removal, schema
 from pdpp_worker.owner.lookup import ConnectionRow
 from pdpp_worker.owner.session import Database
@@ -59,8 +61,15 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield _check("disk space", lambda: _disk_space(settings))
     if settings.encrypt_files:
         yield _check("stored files", lambda: stored_files(settings))
+    if (urls := settings.notify_url) is not None:
+        yield _check("notices", lambda: _notices(urls))
     yield from _all_of("connectors", _connector_checks())
     yield from _all_of("servers", _server_checks(settings))
+
+
+def _notices(urls: SecretStr) -> str:
+    sending.check(urls)
+    return "apprise knows the addresses; send a trial with: pdpp-worker notify"
 
 
 def _server_checks(settings: Settings) -> Iterator[Check]:
@@ -229,14 +238,15 @@ def _redis(settings: Settings, servers: Endpoints) -> str:
         raise ConfigurationError(f"Redis cannot be reached: {error}. Check PDPP_REDIS_URL.") from None
     finally:
         client.close()
-    version = str(facts["redis_version"])
+    version = str(facts["redis_version"])  # of Valkey: that of the Redis which it is compatible with
     _require_version("Redis", version, REDIS)
     policy = facts.get("maxmemory_policy", "unknown")
     if policy != "noeviction":
         raise ConfigurationError(
             f"Redis may throw away what it holds (maxmemory-policy is {policy}); set it to noeviction."
         )
-    return f"version {version}, noeviction"
+    named = f"Valkey {facts['valkey_version']}" if "valkey_version" in facts else f"version {version}"
+    return f"{named}, noeviction"
 
 
 def _workers(settings: Settings) -> str:

@@ -42,11 +42,11 @@ def recover(
     budget: Budget = UNLIMITED,
     on_due: Callable[[Connection, int, int], None] = lambda *_: None,
 ) -> list[DueRun]:
-    """Make transient gaps of these connections due now, and queue the runs that go back for them.
+    """Make gaps of these connections due now, and queue the runs that go back for them.
 
-    Gaps that were given up after many attempts are tried again too: somebody asked. A budget of items makes so many of
-    each connection due and no more. `on_due` is called in the same transaction with a connection's id and the number of
-    its gaps that were not due before.
+    Gaps that were given up after many attempts are tried again too: somebody asked. None that waits for another
+    version is. A budget of items makes so many of each connection due and no more. `on_due` is called in the same
+    transaction with a connection's id and the number of its gaps that were not due before.
     """
     if not connection_ids:
         return []

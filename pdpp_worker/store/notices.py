@@ -9,8 +9,9 @@ from sqlalchemy import Connection, text
 
 SETTLES_S = 600
 """A cause that is gone for less is the same one when it comes back."""
-TRY_AGAIN_S = 60
-"""A sender that was killed, or whose service did not answer, is followed by the next one after this."""
+TRY_AGAIN_S = 30
+"""A sender that was killed, or whose service did not answer, is followed by the next one after this: by the next look,
+which comes after a minute."""
 
 _SEEN = text("""
     INSERT INTO notices (connection_id, cause, sentence)

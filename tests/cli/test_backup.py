@@ -57,6 +57,14 @@ def test_a_backup_brings_back_the_database_the_files_and_the_key(
     assert file.stat().st_mode & 0o077 == 0
 
 
+def test_a_directory_that_is_not_there_is_told_in_one_sentence(cli: Cli, kept: str, tmp_path: Path) -> None:
+    result = cli("db", "dump", str(tmp_path / "gone" / "backup.tar"))
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Not done: {tmp_path / 'gone'}")
+    assert result.stderr.endswith(": No such file or directory.\n")
+
+
 def test_where_files_are_encrypted_no_record_can_be_read_in_a_backup_and_its_own_key_opens_it(
     cli: Cli, scenario: Scenario, settings: Settings, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,29 @@ def test_a_redis_that_may_forget_is_refused(cli: Cli, redis: Redis, monkeypatch:
 
     assert not found["ok"]
     assert "allkeys-lru" in found["found"]
+
+
+def test_valkey_is_told_by_its_own_version(cli: Cli, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _examine(cli, monkeypatch)["Redis"]
+
+    assert found["found"] == f"Valkey {redis.info()['valkey_version']}, noeviction"
+
+
+def test_an_address_of_notices_that_nobody_knows_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("apprise")
+
+    found = _examine(cli, monkeypatch, PDPP_NOTIFY_URL="ntfy://topic nfty://hidden")["notices"]
+
+    assert (found["ok"], found["found"]) == (False, "Address 2 of PDPP_NOTIFY_URL is none that apprise knows.")
+    assert "hidden" not in cli.printed
+
+
+def test_notices_without_the_program_that_sends_them_are_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+
+    found = _examine(cli, monkeypatch, PDPP_NOTIFY_URL="ntfy://topic")["notices"]
+
+    assert (found["ok"], "pdpp-worker[notify]" in found["found"]) == (False, True)
 
 
 def test_a_credential_that_cannot_be_read_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

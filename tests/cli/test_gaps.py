@@ -63,6 +63,14 @@ def test_recovery_of_single_gaps_is_asked_for_by_number(cli: Cli, missing: Scena
     assert (run["selection"], run["budget"]) == ({"ids": [gap_id]}, {"seconds": 30, "requests": 5})
 
 
+def test_what_is_looked_at_once_more_after_a_day_is_looked_at_now(cli: Cli, scenario: Scenario) -> None:
+    scenario.manifest = manifest(recovery={"supports_targeted_resource_fetch": True})
+    scenario.send(record("a"), DetailGap(stream="items", record_key="b", reason="parse_failed"))
+    scenario.run()
+
+    assert "mine: 1 pending" in cli.ok("recover", "mine")
+
+
 def test_a_run_that_went_back_says_how_many_it_fixed(cli: Cli, missing: Scenario) -> None:
     gap = missing.gaps()[0]
     recovered = DetailGapRecovered(gap_id=str(gap["id"]), stream="items", record_key="b")
@@ -116,3 +124,8 @@ class TestNothingToGoBackFor:
         monkeypatch.setattr(registry, "all_connectors", dict)
 
         assert "the connector scripted is not installed" in cli.ok("recover", "mine")
+
+    def test_the_installed_version_has_no_such_stream(self, cli: Cli, missing: Scenario) -> None:
+        missing.execute("UPDATE gaps SET stream = 'retired'")
+
+        assert "the connector scripted does not know its streams" in cli.ok("recover", "mine")

@@ -73,6 +73,15 @@ def test_the_exit_code_and_the_last_sentence_say_how_the_run_ended(
     assert said in result.stdout
 
 
+def test_a_run_that_lacks_something_names_the_command_that_says_why(cli: Cli, scenario: Scenario) -> None:
+    _misses(scenario)
+
+    with at_work(scenario):
+        result = cli("run", "mine")
+
+    assert "What is missing, and why: pdpp-worker gaps mine" in result.stdout
+
+
 def test_a_run_that_lacks_nothing_does_not_hide_what_earlier_ones_lack(cli: Cli, scenario: Scenario) -> None:
     _misses(scenario)
     scenario.run()

@@ -35,6 +35,13 @@ def test_runs_are_filtered(cli: Cli, runs: list[int], options: tuple[str, ...], 
     assert [one["id"] for one in cli.json("runs", *options)] == [runs[place] for place in found]
 
 
+def test_a_run_that_waits_for_a_worker_has_not_started(cli: Cli, runs: list[int]) -> None:
+    _, waits, succeeded, _ = cli.ok("runs").splitlines()
+
+    assert "\tnot yet\t" in waits
+    assert "not yet" not in succeeded
+
+
 def test_where_the_filter_leaves_none_it_is_said(cli: Cli, runs: list[int]) -> None:
     assert cli.ok("runs", "--status", "failed") == "There is no such run.\n"
 

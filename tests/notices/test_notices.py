@@ -132,13 +132,11 @@ def test_what_went_before_anybody_was_told_is_not_told(scenario: Scenario, servi
     assert service.told == []
 
 
-def test_what_no_service_takes_is_tried_again(
-    scenario: Scenario, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_no_service_takes_is_tried_again_by_the_next_look(scenario: Scenario, service: Service) -> None:
     service.status = 503
     tell(scenario.settings, scenario.db)
     service.status = 200
-    monkeypatch.setattr(notices, "TRY_AGAIN_S", 0)
+    scenario.execute("UPDATE notices SET tried_at = tried_at - interval '59 seconds'")
 
     tell(scenario.settings, scenario.db)
 

@@ -251,12 +251,23 @@ class TestTheOwnersWord:
     def test_recovering_by_hand_makes_all_transient_gaps_due_and_forgives_their_attempts(self, desk: Desk) -> None:
         desk.miss(missed("tired"), policy=POLICY._replace(max_attempts=1))
         desk.miss(missed("waiting"), missed("challenged", reason="challenged", waits_for_owner=True))
-        desk.miss(missed("later", reason="parse_failed", kind="retry_on_connector_upgrade"))
+        desk.miss(missed("later", reason="template_unknown", kind="retry_on_connector_upgrade"))
 
         assert make_due(desk) == 3
 
         assert sorted(desk.due()) == ["challenged", "tired", "waiting"]
         assert (desk.gap("tired")["status"], desk.gap("tired")["attempts"]) == ("open", 0)
+
+    def test_recovering_by_hand_makes_the_one_more_look_due_and_no_third(self, desk: Desk) -> None:
+        unreadable = missed("a", reason="parse_failed", kind="retry_on_connector_upgrade")
+        desk.miss(unreadable)
+
+        assert make_due(desk) == 1
+
+        assert desk.due() == ["a"]
+        desk.next_run()
+        desk.miss(unreadable)
+        assert make_due(desk) == 0
 
     def test_what_was_due_before_comes_first(self, desk: Desk) -> None:
         desk.miss(missed("later"), missed("due"))

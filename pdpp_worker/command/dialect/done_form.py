@@ -35,8 +35,8 @@ class _ErrorForm(Form):
     retryable: StrictBool | None = None
 
 
-def read_done(fields: Mapping[str, Any], emitted: int) -> Done:
-    """The end, with what of its error is good.
+def read_done(fields: Mapping[str, Any], emitted: int, lost_lines: int) -> Done:
+    """The end, with what of its error is good; `lost_lines` were no JSON objects.
 
     Raises:
         ProtocolViolation: it has no status, or succeeded with another count than came.
@@ -50,7 +50,8 @@ def read_done(fields: Mapping[str, Any], emitted: int) -> Done:
     if status == "succeeded":
         if count is not None and not is_right:
             said = count if isinstance(count, int) else "no number of"
-            raise ProtocolViolation(f"DONE counts {said} records; {emitted} came")
+            lost = f"; lines that are no JSON object: {lost_lines}" if lost_lines else ""
+            raise ProtocolViolation(f"DONE counts {said} records; {emitted} came{lost}")
         return Done(status=status)
     return Done(status=status, error=_error(fields.get("error"), status, certifies=is_right))
 

@@ -142,7 +142,7 @@ class DialectReader:
             yield self._refuse(name, fields, error)
 
     def _done(self, fields: Mapping[str, Any]) -> Iterator[Item]:
-        done = read_done(fields, self.emitted)
+        done = read_done(fields, self.emitted, self._lost_lines)
         if self._lost_lines and fields.get("records_emitted") is None:
             # Without a count nothing shows whether a line that could not be read was a record.
             yield self._costs.of("RECORD", {"stream": 0}, "line", "a line could not be read, and DONE counts nothing")

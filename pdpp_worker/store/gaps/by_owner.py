@@ -16,7 +16,7 @@ _MAKE_DUE = text(f"""
     WHERE id IN (
         SELECT id FROM gaps
         WHERE connection_id = ANY(CAST(:connection_ids AS bigint[])) AND status IN ('open', 'exhausted')
-            AND recovery_kind = 'retry_by_runtime' AND {IS_SELECTED}
+            AND (recovery_kind = 'retry_by_runtime' OR next_attempt_at IS NOT NULL) AND {IS_SELECTED}
         ORDER BY next_attempt_at, id LIMIT :limit
     ) AND (status = 'exhausted' OR next_attempt_at IS NULL OR next_attempt_at > now())
 """)
@@ -40,7 +40,10 @@ _REOPEN = text(
 
 
 def make_due(connection: Connection, connection_ids: Sequence[int], selection: GapFilter, limit: int | None) -> int:
-    """Let transient gaps be tried now, those that were given up included; returns how many were not due already."""
+    """Let what the fleet retries be tried now, and what was given up; returns how many gaps were not due already.
+
+    Left are those that wait for another version of the connector, without a time of their own.
+    """
     leases.lock(connection, connection_ids)
     values = {"connection_ids": list(connection_ids), "limit": limit, **parameters(selection)}
     return connection.execute(_MAKE_DUE, values).rowcount

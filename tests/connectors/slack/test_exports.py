@@ -206,6 +206,15 @@ def test_what_an_export_holds_besides_is_named(tmp_path: Path) -> None:
     assert found["FC:F1:Notes/*.json"] == ("unknown", 2)
 
 
+def test_what_no_export_holds_is_named_where_it_is_the_only_source(tmp_path: Path) -> None:
+    path = export(tmp_path / "export", {"C1=general": TALK})
+
+    found = members(holder_of(path).run())
+
+    never = ("saved items", "user groups", "reminders", "how far direct messages were read")
+    assert [found[name] for name in never] == [("declared", None)] * 4
+
+
 def test_chunk_files_are_read_under_the_same_keys(tmp_path: Path) -> None:
     search = {
         "type": "message",
