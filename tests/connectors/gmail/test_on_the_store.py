@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from redis import Redis
@@ -12,27 +13,29 @@ from sqlalchemy import text
 from pdpp_worker import registry
 from pdpp_worker.dispatch import request_run
 from pdpp_worker.protocol.manifest_parts import DailyBytes, Pacing
-from pdpp_worker.runtime.slice import run_slice
+from pdpp_worker.runtime.slice import SliceResult, run_slice
 from pdpp_worker.secrets import Vault
 from pdpp_worker.settings import Settings
 from pdpp_worker.store import connections, run_slices
 from pdpp_worker.store.engine import Database
 from pdpp_worker.store.views import stream_views, wait_views
 from pdpp_worker.stored_files.quota import Quota
+from tests.connectors.gmail import dovecot
 from tests.connectors.gmail.conftest import FILE
+from tests.connectors.gmail.dovecot import Dovecot
 from tests.connectors.gmail.gmail_server import PASSWORD, GmailServer
 from tests.connectors.gmail.mails import written
 from tests.support.waiting import until
 
 
 class Account:
-    """One connection to a Gmail."""
+    """One connection to a Gmail, or to a Dovecot."""
 
-    def __init__(self, server: GmailServer, settings: Settings, db: Database, redis: Redis) -> None:
+    def __init__(self, server: GmailServer | Dovecot, settings: Settings, db: Database, redis: Redis) -> None:
         self._parts = (settings, db, redis)
         self._db = db
         with db.begin() as connection:
-            password = Vault(settings).seal(PASSWORD)
+            password = Vault(settings).seal(PASSWORD if isinstance(server, GmailServer) else dovecot.PASSWORD)
             connections.add(connection, "mail", "gmail", server.settings, {"password": password}, 1.0)
 
     def queue(self) -> int:
@@ -45,10 +48,14 @@ class Account:
         """A whole forward run; its status."""
         run_id = self.queue()
         for _ in range(100):
-            result = run_slice(*self._parts, run_id, stopping=lambda: False)
+            result = self.slice(run_id)
             if result is not None and result.status is not None:
                 return result.status.value
         raise AssertionError("the run does not end")
+
+    def slice(self, run_id: int) -> SliceResult | None:
+        """One slice of a run."""
+        return run_slice(*self._parts, run_id, stopping=lambda: False)
 
     def allow(self, settings: Settings) -> None:
         """Let the fleet have other settings."""
@@ -115,6 +122,22 @@ def test_the_one_sign_in_of_a_run_waits_for_no_claim(
 
     assert status == "succeeded"
     assert len(gmail.asked("AUTHENTICATE")) == 2
+
+
+def test_a_real_server_is_left_at_once_where_the_claim_fails(
+    server: Dovecot, settings: Settings, db: Database, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Account(server, settings, db, redis)
+    account.run()  # which finds no bucket, and so signs in after its claim
+    monkeypatch.setattr(run_slices, "claim_slice", Mock(return_value=None))
+
+    account.slice(account.queue())
+
+    def said(what: str) -> int:
+        return sum(what in line and server.user in line for line in server.log().splitlines())
+
+    until(lambda: said("Disconnected") == 2)
+    assert (said("Login: "), said("Logged out")) == (2, 2)
 
 
 def test_a_thread_is_right_after_news_changes_and_deletions(gmail: GmailServer, account: Account) -> None:
