@@ -235,7 +235,7 @@ def _redis(settings: Settings, servers: Endpoints) -> str:
     try:
         facts: dict[str, Any] = client.info()
     except RedisError as error:
-        raise ConfigurationError(f"Redis cannot be reached: {error}. Check PDPP_REDIS_URL.") from None
+        raise ConfigurationError(f"Redis cannot be reached: {str(error).rstrip('.')}. Check PDPP_REDIS_URL.") from None
     finally:
         client.close()
     version = str(facts["redis_version"])  # of Valkey: that of the Redis which it is compatible with
@@ -257,7 +257,9 @@ def _workers(settings: Settings) -> str:
     try:
         served = served_queues()
     except (OperationalError, OSError) as error:
-        raise ConfigurationError(f"The broker cannot be reached: {error}. Check PDPP_BROKER_URL.") from None
+        raise ConfigurationError(
+            f"The broker cannot be reached: {str(error).rstrip('.')}. Check PDPP_BROKER_URL."
+        ) from None
     idle = [queue for queue in QUEUES if queue not in served and not starts_on_request(queue, settings.data_dir)]
     if idle:
         raise ConfigurationError(f"The broker answers, but no worker takes from {', '.join(idle)}. {START_THE_FLEET}")

@@ -21,7 +21,7 @@ def why_unwell(node: str) -> str | None:
     try:
         answers = app.control.broadcast(question, destination=[node], reply=True, timeout=_ANSWER_S, limit=1)
     except (OperationalError, OSError) as error:
-        return f"The broker cannot be reached: {error}."
+        return f"The broker cannot be reached: {str(error).rstrip('.')}."
     if not answers:
         return f"{node} does not answer."
     return _why_stuck(node, answers[0][node])
