@@ -80,7 +80,7 @@ class Commands(Scenario):
     def still_there(self) -> list[int]:
         """Find those that run now; one that was killed, and that nobody has reaped, does not run."""
         assert self.marked
-        return [pid for pid in self.marked if _runs(pid)]
+        return [pid for pid in self.marked if is_running(pid)]
 
     def nothing_is_left(self) -> None:
         """Every process that was written down has ended."""
@@ -88,7 +88,8 @@ class Commands(Scenario):
         until(lambda: not any(psutil.pid_exists(pid) for pid in self.marked))
 
 
-def _runs(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that has ended, and that nobody has reaped, does not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -22,7 +22,7 @@ from pdpp_worker.settings import Settings, get_settings
 from pdpp_worker.store import runs
 from pdpp_worker.store.engine import Database
 from pdpp_worker.stored_files import connection_files, quota
-from tests.subprocess.conftest import HERE, Commands
+from tests.subprocess.conftest import HERE, Commands, is_running
 from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.process  # starts processes itself
@@ -100,7 +100,7 @@ def test_a_worker_that_is_killed_takes_its_commands_along(
         worker.kill()
 
     commands.nothing_is_left()
-    until(lambda: not psutil.pid_exists(subreaper))
+    until(lambda: not is_running(subreaper))
 
 
 def test_a_command_that_writes_faster_than_it_is_read_waits(commands: Commands) -> None:

@@ -75,7 +75,7 @@ def test_everything_in_chunk_files_is_held_or_named(tmp_path: Path) -> None:
         for raw in one.get("m", [])
     }
     assert len(times) == len(holder.held("messages"))
-    assert counts(sent) == {"collected": 2, "unknown": 1}
+    assert +counts(sent) == {"collected": 2, "unknown": 1}
     assert gaps(sent) == {}
 
 
