@@ -23,8 +23,9 @@ from tests.support.waiting import until
 
 _RUN = text("""
     SELECT status, extract(epoch FROM ended_at - created_at)::float AS seconds FROM runs
-    WHERE id = (SELECT max(id) FROM runs)
+    WHERE id > :before AND trigger = 'manual' AND ended_at IS NOT NULL
 """)
+_LATEST = text("SELECT coalesce(max(id), 0) FROM runs")
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,19 @@ class DefaultFleet:
             connections.add(connection, name, connector, dict(given), sealed)
 
     def run(self, name: str) -> Ran:
-        """Let the fleet collect a connection, to the end of its run."""
+        """Let the fleet collect a connection, to the end of its run.
+
+        Raises:
+            sqlalchemy.exc.NoResultFound: no run that was asked for has ended.
+        """
+        with self.db.begin() as connection:
+            latest = connection.execute(_LATEST).scalar_one()
         before = self._cpu_s()
         command = [sys.executable, "-m", "pdpp_worker", "run", name]
         subprocess.run(command, env=self._environment, stdout=subprocess.DEVNULL, check=False)
         after = self._cpu_s()
         with self.db.begin() as connection:
-            row = connection.execute(_RUN).one()
+            row = connection.execute(_RUN, {"before": latest}).one()
         return Ran(row.status, row.seconds, after - before)
 
     def held(self) -> dict[str, int]:
